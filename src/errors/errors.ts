@@ -1,0 +1,102 @@
+/** What went wrong, in terms that a program can test. The exit code of the CLI follows from it. */
+export type ErrorCode =
+  | 'usage'
+  | 'no-repository'
+  | 'repository-exists'
+  | 'wrong-password'
+  | 'role'
+  | 'damaged'
+  | 'not-found'
+  | 'ambiguous'
+  | 'exists'
+  | 'source'
+  | 'target'
+  | 'storage'
+  | 'full'
+  | 'incomplete'
+  | 'interrupted'
+  | 'internal';
+
+const EXIT_CODES: Partial<Record<ErrorCode, number>> = {
+  incomplete: 3,
+  source: 3,
+  'no-repository': 10,
+  'wrong-password': 12,
+  interrupted: 130,
+};
+
+/** The form in which an error crosses threads and is printed with `--json`. */
+export interface ErrorJson {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly retryable: boolean;
+}
+
+/**
+ * The one error class of varve. The message says what happened, to which path or object, and, where there is one,
+ * what to do next.
+ */
+export class VarveError extends Error {
+  readonly code: ErrorCode;
+  readonly retryable: boolean;
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; retryable?: boolean } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'VarveError';
+    this.code = code;
+    this.retryable = options.retryable ?? false;
+  }
+
+  /** restic's exit codes: 0 ok, 1 failure, 3 incomplete, 10 no repository, 12 wrong password, 130 interrupted. */
+  get exitCode(): number {
+    return EXIT_CODES[this.code] ?? 1;
+  }
+
+  toJSON(): ErrorJson {
+    return { code: this.code, message: this.message, retryable: this.retryable };
+  }
+
+  static fromJSON(json: ErrorJson): VarveError {
+    return new VarveError(json.code, json.message, { retryable: json.retryable });
+  }
+
+  /** Any thrown value as a VarveError. System errors keep their reason in plain words, without a stack. */
+  static from(cause: unknown, code: ErrorCode = 'internal', context = ''): VarveError {
+    if (cause instanceof VarveError) return cause;
+    const text = systemReason(cause);
+    return new VarveError(code, context === '' ? text : `${context}: ${text}`, { cause });
+  }
+}
+
+const REASONS: Record<string, string> = {
+  EACCES: 'permission denied',
+  EPERM: 'operation not permitted',
+  ENOENT: 'no such file or directory',
+  EEXIST: 'file exists',
+  ENOTDIR: 'not a directory',
+  EISDIR: 'is a directory',
+  ENOSPC: 'no space left on device',
+  EDQUOT: 'disk quota exceeded',
+  EROFS: 'read-only file system',
+  EIO: 'input/output error',
+  ELOOP: 'too many levels of symbolic links',
+  ENAMETOOLONG: 'file name too long',
+  EMFILE: 'too many open files',
+  ENOTEMPTY: 'directory not empty',
+  EBUSY: 'device or resource busy',
+  EXDEV: 'is on another file system',
+};
+
+/** The reason of a system error in words ("permission denied"), or the error's message. */
+export function systemReason(cause: unknown): string {
+  const code = errnoCode(cause);
+  if (code !== undefined && REASONS[code] !== undefined) return REASONS[code];
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+/** The errno name ("ENOENT") of a system error, or undefined. */
+export function errnoCode(cause: unknown): string | undefined {
+  if (typeof cause === 'object' && cause !== null && 'code' in cause && typeof cause.code === 'string')
+    return cause.code;
+  return undefined;
+}

@@ -1,0 +1,1 @@
+export { VarveError } from './errors/errors.js';
