@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const compiler = join(root, 'node_modules/assemblyscript/bin/asc.js');
+
+/** Compiles a copy of wasm/ in a folder as `npm run build:wasm` does, and returns the module's bytes. */
+function build(folder: string): Buffer {
+  mkdirSync(folder, { recursive: true });
+  cpSync(join(root, 'wasm'), join(folder, 'wasm'), { recursive: true });
+  const options = ['wasm/fastcdc.ts', '--config', 'wasm/asconfig.json', '--target', 'release'];
+  execFileSync(process.execPath, [compiler, ...options], { cwd: folder, stdio: 'pipe' });
+  return readFileSync(join(folder, 'build/wasm/fastcdc.wasm'));
+}
+
+test('the same source gives the same module, wherever it is compiled', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'varve-build-'));
+  try {
+    const one = build(join(folder, 'one'));
+    const other = build(join(folder, 'quite', 'another'));
+    assert.ok(one.equals(other));
+    assert.ok(one.equals(readFileSync(join(root, 'build/wasm/fastcdc.wasm'))), 'run npm run build:wasm');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
