@@ -1,0 +1,82 @@
+import { toHex } from '../bytes/hex.js';
+import { asArray, asBytes, decode, encode } from '../bytes/msgpack.js';
+import { equalBytes, u32 } from '../bytes/views.js';
+import { VarveError } from '../errors/errors.js';
+import { type Certificate, type CertificateBytes, verifyCertificate } from './certificate.js';
+import { ascii, forged, join } from './engine.js';
+import type { RepositoryKeys } from './hierarchy.js';
+
+export type SignedKind = 'index' | 'snapshot' | 'lease';
+
+/** Who writes: a slot's own private keys and the certificate that the repository gave it. Survives structured clone. */
+export interface Identity {
+  readonly slot: Uint8Array;
+  readonly boxPrivate: Uint8Array;
+  readonly signSeed: Uint8Array;
+  readonly certificateBytes: CertificateBytes;
+  readonly certificate: Certificate;
+}
+
+export interface OpenedSigned {
+  /** A view of the input. */
+  readonly payload: Uint8Array;
+  readonly certificate: Certificate;
+}
+
+const LABELS: Record<SignedKind, Uint8Array> = {
+  index: ascii('varve/1/sign/index\0'),
+  snapshot: ascii('varve/1/sign/snapshot\0'),
+  lease: ascii('varve/1/sign/lease\0'),
+};
+
+function message(keys: RepositoryKeys, kind: SignedKind, epoch: number, payload: Uint8Array): Uint8Array {
+  return join(LABELS[kind], keys.repository, u32(epoch), keys.engine.sha256(payload));
+}
+
+/** The plaintext of a sealed object of this kind and epoch: SPEC.md section 6. */
+export function signPayload(
+  keys: RepositoryKeys,
+  identity: Identity,
+  kind: SignedKind,
+  epoch: number,
+  payload: Uint8Array,
+): Uint8Array {
+  const signature = keys.engine.ed25519Sign(identity.signSeed, message(keys, kind, epoch, payload));
+  return encode([identity.certificateBytes, signature, payload]);
+}
+
+/**
+ * The payload and who signed it; `epoch` is that of the sealed object. `time` (seconds) is what the payload states,
+ * when the caller knows it already; else it calls assertNotRevoked once it does.
+ */
+export function openSigned(
+  keys: RepositoryKeys,
+  kind: SignedKind,
+  epoch: number,
+  bytes: Uint8Array,
+  name: string,
+  options: { readonly time?: number } = {},
+): OpenedSigned {
+  const fields = asArray(decode(bytes, name), 3, name);
+  const certificate = verifyCertificate(keys, fields[0], name);
+  const signature = asBytes(fields[1], 64, `${name}: signature`);
+  const payload = asBytes(fields[2], undefined, name);
+  if (!keys.engine.ed25519Verify(certificate.signPublic, message(keys, kind, epoch, payload), signature))
+    throw forged(name, `its signature is not that of ${certificate.label}`);
+  if (options.time !== undefined) assertNotRevoked(keys, certificate, options.time, name);
+  return { payload, certificate };
+}
+
+export function isRevoked(keys: RepositoryKeys, slot: Uint8Array, seconds: number): boolean {
+  return keys.revoked.some((entry) => equalBytes(entry.slot, slot) && seconds >= entry.since);
+}
+
+/** Refuses an object that states this time and was signed by a slot revoked since then. */
+export function assertNotRevoked(keys: RepositoryKeys, certificate: Certificate, seconds: number, name: string): void {
+  if (!isRevoked(keys, certificate.slot, seconds)) return;
+  const key = toHex(certificate.slot);
+  throw new VarveError(
+    'damaged',
+    `${name}: written by the revoked key ${key} (${certificate.label}); it does not count`,
+  );
+}
