@@ -206,13 +206,15 @@ function chmodWithoutLinks(path: Buffer, mode: number): void {
   }
 }
 
+/** As text, because `fs` takes a negative number for the present. */
 function setTimes<T extends number | Buffer>(
-  set: (target: T, atime: number, mtime: number) => void,
+  set: (target: T, atime: string, mtime: string) => void,
   target: T,
   atime: Timestamp | undefined,
   mtime: Timestamp | undefined,
 ): void {
   const now = typeof target === 'number' ? fstatSync(target) : lstatSync(target);
-  const inSeconds = (time: Timestamp) => time.seconds + time.nanoseconds / 1e9;
-  set(target, atime ? inSeconds(atime) : now.atimeMs / 1000, mtime ? inSeconds(mtime) : now.mtimeMs / 1000);
+  const inSeconds = (time: Timestamp | undefined, unchanged: number) =>
+    String(time === undefined ? unchanged / 1000 : time.seconds + time.nanoseconds / 1e9);
+  set(target, inSeconds(atime, now.atimeMs), inSeconds(mtime, now.mtimeMs));
 }
