@@ -69,8 +69,8 @@ export function asCertificateBytes(value: unknown, name: string): CertificateByt
 /** A certificate that this repository's root key signed. Each is verified once per key ring. */
 export function verifyCertificate(keys: RepositoryKeys, value: unknown, name: string): Certificate {
   const [payload, signature] = asCertificateBytes(value, name);
-  let known = verified.get(keys);
-  if (known === undefined) verified.set(keys, (known = new Map()));
+  const known = verified.get(keys) ?? new Map<string, Certificate>();
+  verified.set(keys, known);
   const cacheKey = Buffer.concat([signature, payload]).toString('latin1');
   const before = known.get(cacheKey);
   if (before !== undefined) return before;
