@@ -1,6 +1,7 @@
 export * from './blob-id.js';
 export { type Certificate, type CertificateBytes, SLOT_ID_LENGTH } from './certificate.js';
 export type { CryptoEngine } from './engine.js';
+export * from './footer.js';
 export {
   createRepositoryKeys,
   type ExportedKeys,

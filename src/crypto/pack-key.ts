@@ -5,8 +5,6 @@ import { agree, type CryptoEngine, forged, hkdf, join, openOnce, sealOnce, TAG_L
 import { type RepositoryKeys, roleError } from './hierarchy.js';
 import { nativeEngine } from './native.js';
 
-export { FOOTER_LENGTH, type Footer, openFooter, sealFooter } from './footer.js';
-
 /** u32 epoch ‖ ephemeral public 32 ‖ sealed key 48. */
 export const WRAPPED_KEY_LENGTH = 84;
 const SEALED_OFFSET = 36;

@@ -1,0 +1,93 @@
+import { Buffer } from 'node:buffer';
+import { asBuffer } from '../bytes/views.js';
+import { VarveError } from '../errors/errors.js';
+import type { WorkerPool } from '../workers/pool.js';
+import type { LateEntry, Note, OpenedDirectory, PendingDirectory, PendingFile, Reply, Task, WorkerInit } from './messages.js';
+import { SEGMENT_BYTES } from './walker.js';
+
+export type BackupPool = WorkerPool<WorkerInit, Task, Reply, Note>;
+
+/**
+ * Puts a tree together from what the workers hand back: a directory is encoded as soon as all that is in it is. The promises
+ * that wait for each other have the shape of the part of the tree that is not finished.
+ */
+export class TreeAssembly {
+  readonly #pool: BackupPool;
+
+  constructor(pool: BackupPool) {
+    this.#pool = pool;
+  }
+
+  /** The encoded entry of a directory with all below it stored; undefined when it could not be read. */
+  async directory(pending: PendingDirectory): Promise<Uint8Array | undefined> {
+    const reply = await this.#pool.run({ kind: 'walk', directory: pending });
+    if (reply.kind === 'entry') return reply.raw;
+    if (reply.kind !== 'opened') throw unexpected(reply);
+    const below = groupByParent(reply.directories);
+    const [top] = below.get(-1) ?? [];
+    if (top === undefined) throw unexpected(reply);
+    return this.#complete(top, below);
+  }
+
+  async #complete(opened: OpenedDirectory, below: ReadonlyMap<number, OpenedDirectory[]>): Promise<Uint8Array | undefined> {
+    const { name, stat, previous, entries, path } = opened;
+    const named = async (of: { name: Uint8Array }, raw: Promise<Uint8Array | undefined>): Promise<LateEntry[]> => {
+      const bytes = await raw;
+      return bytes === undefined ? [] : [{ name: of.name, raw: bytes }];
+    };
+    const late = await Promise.all([
+      ...opened.directories.map((each) => named(each, this.directory(each))),
+      ...(below.get(opened.local) ?? []).map((each) => named(each, this.#complete(each, below))),
+      ...opened.large.map((each) => named(each, this.#largeFile(each))),
+      ...opened.files.map((each) => this.#files(each)),
+    ]);
+    return this.#entry({ kind: 'directory', name, stat, previous, entries, path, late: late.flat() });
+  }
+
+  async #files(files: readonly PendingFile[]): Promise<readonly LateEntry[]> {
+    const reply = await this.#pool.run({ kind: 'files', files });
+    if (reply.kind !== 'entries') throw unexpected(reply);
+    return reply.entries;
+  }
+
+  /** Cuts a file into segments for several workers; each is a stream of its own (SPEC.md section 8). */
+  async #largeFile(file: PendingFile): Promise<Uint8Array | undefined> {
+    const segments: Promise<Reply>[] = [];
+    for (let offset = 0; offset < file.stat.size; offset += SEGMENT_BYTES) {
+      // The last segment reads on, so that a file that grows is taken to its end.
+      const last = offset + SEGMENT_BYTES >= file.stat.size;
+      const length = last ? Number.MAX_SAFE_INTEGER : SEGMENT_BYTES;
+      segments.push(this.#pool.run({ kind: 'segment', file, offset, length }));
+    }
+    const ids: Buffer[] = [];
+    let size = 0;
+    for (const reply of await Promise.all(segments)) {
+      if (reply.kind === 'none') return undefined;
+      if (reply.kind !== 'content') throw unexpected(reply);
+      ids.push(asBuffer(reply.content.ids));
+      size += reply.content.size;
+      if (reply.content.size < SEGMENT_BYTES) break;
+    }
+    return this.#entry({ kind: 'file', file, size, ids: Buffer.concat(ids) });
+  }
+
+  async #entry(task: Task): Promise<Uint8Array | undefined> {
+    const reply = await this.#pool.run(task);
+    if (reply.kind !== 'entry') throw unexpected(reply);
+    return reply.raw;
+  }
+}
+
+function groupByParent(directories: readonly OpenedDirectory[]): Map<number, OpenedDirectory[]> {
+  const groups = new Map<number, OpenedDirectory[]>();
+  for (const directory of directories) {
+    const group = groups.get(directory.parent);
+    if (group === undefined) groups.set(directory.parent, [directory]);
+    else group.push(directory);
+  }
+  return groups;
+}
+
+function unexpected(reply: Reply): VarveError {
+  return new VarveError('internal', `unexpected reply "${reply.kind}" of a worker`);
+}

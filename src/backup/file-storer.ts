@@ -1,0 +1,107 @@
+import { Buffer } from 'node:buffer';
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
+import type { OwnerNames } from '../filesystem/owners.js';
+import { fstat, type FileStat } from '../filesystem/stat.js';
+import type { ContentRef } from '../format/content.js';
+import type { Entry, EntryStat } from '../format/entry.js';
+import type { Storer } from './storer.js';
+
+const { O_RDONLY, O_NOFOLLOW, O_NOATIME = 0, O_NONBLOCK } = constants as typeof constants & { O_NOATIME?: number };
+let noAtime = O_NOATIME;
+
+/** Opens a file for reading: never through a link, and without touching its access time where that is allowed. */
+export function openForReading(path: Buffer): number {
+  const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
+  try {
+    return openSync(path, flags | noAtime);
+  } catch (cause) {
+    if (noAtime === 0 || errnoCode(cause) !== 'EPERM') throw cause;
+    return openSync(path, flags);
+  }
+}
+
+/**
+ * Reads a file from start to end into the repository.
+ *
+ * @returns the file's stat when it was opened, and its blobs
+ */
+export function storeFile(
+  storer: Storer,
+  path: Buffer,
+  onRead: (bytes: number) => void,
+): { stat: FileStat; content: ContentRef } {
+  const file = openForReading(path);
+  try {
+    const stat = fstat(file);
+    if (stat.type !== 'file') throw new VarveError('source', 'is no longer a regular file');
+    const content = storeRange(storer, file, 0, Number.POSITIVE_INFINITY, stat.size, onRead);
+    return { stat, content: storer.reference(content.size, content.ids) };
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * Reads [offset, offset + length) of an open file, or what there is of it, as a stream of its own.
+ *
+ * @param expected bytes that are probably there
+ */
+export function storeRange(
+  storer: Storer,
+  file: number,
+  offset: number,
+  length: number,
+  expected: number,
+  onRead: (bytes: number) => void,
+): ContentRef {
+  const { data } = storer;
+  data.begin();
+  for (let done = 0; done < length; ) {
+    const space = data.space(Math.max(1, Math.min(length, expected + 1) - done));
+    const wanted = Math.min(space.length, length - done);
+    const count = readSync(file, space, 0, wanted, offset + done);
+    if (count === 0) break;
+    data.commit(count);
+    done += count;
+    onRead(count);
+    // A short read of a regular file is its end.
+    if (count < wanted) break;
+  }
+  return data.end();
+}
+
+/** The entry of a file system object, with the owners' names as this machine knows them. */
+export function makeEntry(
+  name: Buffer,
+  stat: EntryStat,
+  owners: OwnerNames,
+  rest: Partial<Pick<Entry, 'content' | 'target' | 'rdev' | 'atime'>>,
+): Entry {
+  return {
+    name,
+    type: stat.type,
+    mode: stat.mode,
+    uid: stat.uid,
+    gid: stat.gid,
+    user: owners.userName(stat.uid),
+    group: owners.groupName(stat.gid),
+    mtimeSeconds: stat.mtimeSeconds,
+    mtimeNanoseconds: stat.mtimeNanoseconds,
+    ctimeSeconds: stat.ctimeSeconds,
+    ctimeNanoseconds: stat.ctimeNanoseconds,
+    size: rest.content !== undefined && stat.type === 'file' ? rest.content.size : stat.type === 'directory' ? 0 : stat.size,
+    inode: stat.inode,
+    device: stat.device,
+    links: stat.links,
+    content: rest.content,
+    target: rest.target,
+    rdev: rest.rdev,
+    atime: rest.atime,
+  };
+}
+
+/** Why a path could not be read, for the report. */
+export function readFailure(cause: unknown): string {
+  return cause instanceof VarveError ? cause.message : systemReason(cause);
+}

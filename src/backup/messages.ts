@@ -1,0 +1,162 @@
+import type { ContentRef } from '../format/content.js';
+import type { EntryStat } from '../format/entry.js';
+import type { FilterSpec } from '../filesystem/filter.js';
+import type { Compression } from '../compression/policy.js';
+import type { ExportedKeys } from '../crypto/hierarchy.js';
+import type { Sizes } from '../format/config.js';
+import type { PackRecord } from '../format/pack-record.js';
+import type { SharedBlobIndex } from '../repository/blob-index.js';
+import type { FreshSetHandle } from '../repository/fresh-set.js';
+import type { SharedBuffersHandle } from '../workers/shared-buffers.js';
+import type { SyncCallHandle } from '../workers/sync-call.js';
+
+/** How the walk decides that a file is unchanged. */
+export interface ChangeRules {
+  readonly ignoreInode: boolean;
+  readonly ignoreCtime: boolean;
+  /** Seconds since 1970: a file touched at or after this moment is read again, whatever its times say. */
+  readonly racySince: number;
+}
+
+/** What a backup worker starts with. */
+export interface WorkerInit {
+  readonly keys: ExportedKeys;
+  readonly data: Sizes;
+  readonly tree: Sizes;
+  readonly compression: Compression;
+  /** Bytes at which a pack is closed. */
+  readonly packTarget: number;
+  readonly index: SharedBlobIndex;
+  readonly fresh: FreshSetHandle;
+  readonly buffers: SharedBuffersHandle;
+  readonly counters: Float64Array;
+  /** Flags shared with the main thread: see SharedFlag. */
+  readonly flags: Int32Array;
+  readonly fetch: SyncCallHandle;
+  /** Pack keys that this machine made and its role cannot unwrap, by the hex of their wrapped form. */
+  readonly knownPackKeys: ReadonlyMap<string, Uint8Array>;
+  readonly filter: FilterSpec;
+  readonly rules: ChangeRules;
+  /** Whether every path is to be told, for `--verbose`. */
+  readonly verbose: boolean;
+}
+
+/** Words of `flags`. */
+export const SharedFlag = { cancelled: 0, waitingTasks: 1, threads: 2 } as const;
+
+/** A tree frame that a worker needs. */
+export interface FrameRequest {
+  readonly pack: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/**
+ * The names that matter in a directory above the backup's sources (bytes of the name as latin1): `true` for a source, else what
+ * matters below.
+ */
+export interface OnlyNames {
+  readonly [name: string]: OnlyNames | true;
+}
+
+/** A directory still to be walked. */
+export interface PendingDirectory {
+  readonly path: Uint8Array;
+  readonly name: Uint8Array;
+  /** Its entry in the parent snapshot, encoded. */
+  readonly previous: Uint8Array | undefined;
+  /** Device of the source that it belongs to. */
+  readonly rootDevice: number;
+  /** Set above the sources. */
+  readonly only: OnlyNames | undefined;
+}
+
+/** A file that is too large for one worker, or one of many that were not reached. */
+export interface PendingFile {
+  readonly path: Uint8Array;
+  readonly name: Uint8Array;
+  readonly stat: EntryStat;
+  readonly changed: boolean;
+}
+
+/** A directory whose entries are not all known yet. */
+export interface OpenedDirectory {
+  /** Number within the reply; 0 is the directory that the task named. */
+  readonly local: number;
+  readonly parent: number;
+  readonly path: Uint8Array;
+  readonly name: Uint8Array;
+  readonly stat: EntryStat;
+  readonly previous: Uint8Array | undefined;
+  /** The encoded entries that are known, in order of name. */
+  readonly entries: Uint8Array;
+  readonly directories: readonly PendingDirectory[];
+  readonly files: readonly (readonly PendingFile[])[];
+  readonly large: readonly PendingFile[];
+}
+
+/** A directory's entry that became known after the others. */
+export interface LateEntry {
+  readonly name: Uint8Array;
+  readonly raw: Uint8Array;
+}
+
+export type Task =
+  | { readonly kind: 'walk'; readonly directory: PendingDirectory }
+  | { readonly kind: 'files'; readonly files: readonly PendingFile[] }
+  | { readonly kind: 'segment'; readonly file: PendingFile; readonly offset: number; readonly length: number }
+  | { readonly kind: 'file'; readonly file: PendingFile; readonly size: number; readonly ids: Uint8Array }
+  | {
+      readonly kind: 'directory';
+      readonly name: Uint8Array;
+      readonly stat: EntryStat;
+      readonly previous: Uint8Array | undefined;
+      readonly entries: Uint8Array;
+      readonly late: readonly LateEntry[];
+      readonly path: Uint8Array;
+    }
+  | { readonly kind: 'stream'; readonly bytes: Uint8Array | undefined }
+  | { readonly kind: 'flush' };
+
+export type Reply =
+  /** `raw` is undefined when there is no entry: the file has vanished, or is excluded. */
+  | { readonly kind: 'entry'; readonly raw: Uint8Array | undefined }
+  | { readonly kind: 'entries'; readonly entries: readonly LateEntry[] }
+  | { readonly kind: 'opened'; readonly directories: readonly OpenedDirectory[] }
+  | { readonly kind: 'content'; readonly content: ContentRef }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'rest'; readonly parts: readonly RestPart[] };
+
+/** Frames in a shared buffer that do not fill a pack. */
+export interface RestPart {
+  readonly buffer: number;
+  readonly length: number;
+  readonly record: PackRecord;
+}
+
+export type ItemAction = 'new' | 'changed' | 'unmodified' | 'excluded';
+
+/** What a worker tells on its own. */
+export type Note =
+  | {
+      readonly kind: 'pack';
+      readonly buffer: number;
+      readonly name: string;
+      readonly size: number;
+      readonly record: PackRecord;
+    }
+  | { readonly kind: 'error'; readonly path: Uint8Array; readonly message: string; readonly during: 'scan' | 'archival' }
+  | {
+      readonly kind: 'item';
+      readonly path: Uint8Array;
+      readonly directory: boolean;
+      readonly action: ItemAction;
+      readonly size: number;
+      /** The rule that excludes it. */
+      readonly rule?: string;
+      readonly dataAdded: number;
+      readonly dataStored: number;
+      readonly metadataAdded: number;
+      readonly metadataStored: number;
+      readonly seconds: number;
+    };

@@ -1,0 +1,406 @@
+import { Buffer } from 'node:buffer';
+import { closeSync, constants, openSync, readlinkSync } from 'node:fs';
+import { compareBytes, equalBytes } from '../bytes/views.js';
+import { MessagePackWriter } from '../bytes/writer.js';
+import { errnoCode, VarveError } from '../errors/errors.js';
+import type { BackupFilter } from '../filesystem/filter.js';
+import type { OwnerNames } from '../filesystem/owners.js';
+import { type FileStat, fstat, lstat, readDirectory } from '../filesystem/stat.js';
+import { type Entry, type EntryReader, type EntryStat, writeEntry } from '../format/entry.js';
+import { splitIds } from '../repository/blob-reader.js';
+import { count } from './counters.js';
+import { makeEntry, readFailure, storeFile } from './file-storer.js';
+import type {
+  ItemAction,
+  Note,
+  OpenedDirectory,
+  PendingDirectory,
+  PendingFile,
+  WorkerInit,
+} from './messages.js';
+import { SharedFlag } from './messages.js';
+import { PreviousDirectory, sameContent, sameMetadata } from './previous.js';
+import type { Storer } from './storer.js';
+
+/** Bytes: a larger file is cut into segments of this size, which workers share. */
+export const SEGMENT_BYTES = 256 * 1024 * 1024;
+/** Milliseconds that a task runs before it may be split. */
+const MIN_TASK_MS = 15;
+/** Files that are handed over together when a task is split. */
+const FILES_PER_TASK = 256;
+const SLASH = Buffer.from('/');
+
+/** A child of the directory being walked: its entry's encoding, as soon as that is known. */
+interface Child {
+  readonly name: Buffer;
+  raw: Buffer | undefined;
+}
+
+type Subdirectory = {
+  readonly pending: PendingDirectory & { path: Buffer; name: Buffer };
+  readonly child: Child;
+  readonly stat: FileStat;
+};
+
+interface OpenWalk {
+  readonly local: number;
+  readonly children: Child[];
+  readonly directories: PendingDirectory[];
+  readonly files: PendingFile[][];
+  readonly large: PendingFile[];
+}
+
+/**
+ * Walks a folder with everything below it, in one worker. What it can finish it finishes: reads, cuts, stores, encodes. When other workers
+ * have nothing to do it leaves the rest of its work to them: then the folders that are not complete are handed back "opened".
+ */
+export class Walker {
+  readonly #init: WorkerInit;
+  readonly #storer: Storer;
+  readonly #filter: BackupFilter;
+  readonly #owners: OwnerNames;
+  readonly #note: (note: Note) => void;
+  readonly #encoder = new MessagePackWriter();
+  #opened: OpenedDirectory[] = [];
+  #nextLocal = 0;
+  #started = 0;
+
+  constructor(init: WorkerInit, storer: Storer, filter: BackupFilter, owners: OwnerNames, note: (note: Note) => void) {
+    this.#init = init;
+    this.#storer = storer;
+    this.#filter = filter;
+    this.#owners = owners;
+    this.#note = note;
+  }
+
+  /** Walks one directory: its entry when all below it is done, or what has to be done for it still. */
+  walk(directory: PendingDirectory): { raw: Buffer | undefined } | { opened: OpenedDirectory[] } {
+    this.#started = performance.now();
+    this.#opened = [];
+    this.#nextLocal = 0;
+    const path = Buffer.from(directory.path);
+    const stat = this.#lstat(path);
+    if (stat === undefined) return { raw: undefined };
+    const raw = this.#directory({ ...directory, path, name: Buffer.from(directory.name) }, stat, -1);
+    return raw === OPEN ? { opened: this.#opened } : { raw };
+  }
+
+  /** Stores files that another task left; entries of those that could be read. */
+  files(files: readonly PendingFile[]): { name: Uint8Array; raw: Buffer }[] {
+    const entries: { name: Uint8Array; raw: Buffer }[] = [];
+    for (const file of files) {
+      this.#stopIfCancelled();
+      const raw = this.#storeFile(Buffer.from(file.path), Buffer.from(file.name), file.changed);
+      if (raw !== undefined) entries.push({ name: file.name, raw });
+    }
+    return entries;
+  }
+
+  /** Encodes the entry of a directory whose children are all known, in order of name. */
+  finishDirectory(
+    directory: { name: Buffer; path: Buffer; stat: EntryStat; previous: Uint8Array | undefined },
+    children: Iterable<Uint8Array>,
+  ): Buffer {
+    const { tree } = this.#storer;
+    const before = { added: tree.stored.rawBytes, stored: tree.stored.storedBytes };
+    tree.begin();
+    for (const child of children) tree.write(child);
+    const reference = tree.end();
+    const content = this.#storer.reference(reference.size, reference.ids);
+    const raw = this.#encode(makeEntry(directory.name, directory.stat, this.#owners, { content }));
+    const { previous } = directory;
+    const action = previous === undefined ? 'new' : equalBytes(previous, raw) ? 'unmodified' : 'changed';
+    count(this.#init.counters, action === 'new' ? 'dirsNew' : action === 'changed' ? 'dirsChanged' : 'dirsUnmodified');
+    if (this.#init.verbose) {
+      this.#tell(directory.path, true, action, 0, {
+        metadataAdded: tree.stored.rawBytes - before.added,
+        metadataStored: tree.stored.storedBytes - before.stored,
+      });
+    }
+    return raw;
+  }
+
+  /** The entry of a file whose content is stored. */
+  finishFile(file: PendingFile, size: number, ids: Buffer): Buffer {
+    const content = this.#storer.reference(size, ids);
+    count(this.#init.counters, file.changed ? 'filesChanged' : 'filesNew');
+    if (this.#init.verbose) this.#tell(Buffer.from(file.path), false, file.changed ? 'changed' : 'new', size, {});
+    return this.#encode(makeEntry(Buffer.from(file.name), file.stat, this.#owners, { content }));
+  }
+
+  reportError(path: Buffer, cause: unknown, during: 'scan' | 'archival'): void {
+    if (cause instanceof VarveError && cause.code !== 'source') throw cause;
+    count(this.#init.counters, 'errors');
+    this.#note({ kind: 'error', path, message: readFailure(cause), during });
+  }
+
+  #directory(directory: PendingDirectory & { path: Buffer; name: Buffer }, stat: FileStat, parent: number): Buffer | typeof OPEN {
+    const { path, name, previous } = directory;
+    const open: OpenWalk = { local: this.#nextLocal++, children: [], directories: [], files: [], large: [] };
+    const subdirectories = this.#scan(directory, this.#names(directory, stat), open);
+    for (const [at, subdirectory] of subdirectories.entries()) {
+      if (this.#shouldSplit()) {
+        open.directories.push(...subdirectories.slice(at).map(({ pending }) => detach(pending)));
+        break;
+      }
+      const { pending, child, stat: childStat } = subdirectory;
+      const raw = this.#directory(pending, childStat, open.local);
+      if (raw === OPEN) this.#isOpen.add(open.local);
+      else child.raw = raw;
+    }
+    if (this.#isComplete(open)) return this.finishDirectory({ name, path, stat, previous }, encodings(open.children));
+    this.#opened.push({
+      local: open.local,
+      parent,
+      path,
+      name,
+      stat,
+      previous: previous && new Uint8Array(previous),
+      entries: Buffer.concat([...encodings(open.children)]),
+      directories: open.directories,
+      files: open.files,
+      large: open.large,
+    });
+    return OPEN;
+  }
+
+  /** Local numbers of directories that have an open directory in them. */
+  readonly #isOpen = new Set<number>();
+
+  #isComplete(open: OpenWalk): boolean {
+    const openBelow = this.#isOpen.delete(open.local);
+    return !openBelow && open.directories.length + open.files.length + open.large.length === 0;
+  }
+
+  #names({ path, only, rootDevice }: PendingDirectory & { path: Buffer }, stat: FileStat): Buffer[] {
+    if (only !== undefined) return Object.keys(only).map((name) => Buffer.from(name, 'latin1')).sort(compareBytes);
+    const rule = this.#filter.rejectDirectoryContents(path, stat.device, rootDevice);
+    if (rule !== undefined) return rule.kept === undefined ? [] : [rule.kept];
+    try {
+      return readDirectory(path).sort(compareBytes);
+    } catch (cause) {
+      this.reportError(path, cause, 'scan');
+      return [];
+    }
+  }
+
+  /** Goes over a directory's names: everything but subdirectories is dealt with, or noted in `open` as work to be shared. */
+  #scan(
+    directory: PendingDirectory & { path: Buffer },
+    names: readonly Buffer[],
+    open: OpenWalk,
+  ): Subdirectory[] {
+    const { path } = directory;
+    const previous = this.#previous(directory);
+    const prefix = path.length === 1 ? path : Buffer.concat([path, SLASH]);
+    const subdirectories: Subdirectory[] = [];
+    const toRead: { file: PendingFile; child: Child }[] = [];
+    for (const name of names) {
+      const childPath = Buffer.concat([prefix, name]);
+      const only = directory.only?.[name.toString('latin1')];
+      const above = typeof only === 'object';
+      const stat = above ? this.#statAbove(childPath) : this.#select(childPath, directory);
+      if (stat === undefined) continue;
+      const before = previous.find(name);
+      const child: Child = { name, raw: undefined };
+      open.children.push(child);
+      if (stat.type === 'directory') {
+        const raw = before?.type === 'directory' ? before.raw : undefined;
+        const rootDevice = directory.only === undefined ? directory.rootDevice : stat.device;
+        const pending = { path: childPath, name, previous: raw, rootDevice, only: above ? only : undefined };
+        subdirectories.push({ pending, child, stat });
+      } else if (stat.type !== 'file') child.raw = this.#special(childPath, name, stat, before);
+      else if (before !== undefined && this.#isUnchanged(before, stat)) {
+        child.raw = this.#unchanged(childPath, name, stat, before);
+      } else toRead.push({ file: { path: childPath, name, stat, changed: before !== undefined }, child });
+    }
+    this.#read(toRead, open);
+    return subdirectories;
+  }
+
+  #previous(directory: PendingDirectory & { path: Buffer }): PreviousDirectory {
+    const what = directory.path.toString();
+    try {
+      return new PreviousDirectory(directory.previous, this.#storer.previous, what);
+    } catch (cause) {
+      this.#note({ kind: 'error', path: directory.path, message: `parent snapshot: ${readFailure(cause)}`, during: 'scan' });
+      return new PreviousDirectory(undefined, this.#storer.previous, what);
+    }
+  }
+
+  #read(toRead: { file: PendingFile; child: Child }[], open: OpenWalk): void {
+    byExtension(toRead);
+    for (const [at, { file, child }] of toRead.entries()) {
+      if (file.stat.size > SEGMENT_BYTES) open.large.push(file);
+      else if (at % 16 === 0 && this.#shouldSplit()) {
+        const rest = toRead.slice(at).map((each) => each.file);
+        open.large.push(...rest.filter((each) => each.stat.size > SEGMENT_BYTES));
+        const small = rest.filter((each) => each.stat.size <= SEGMENT_BYTES);
+        for (let i = 0; i < small.length; i += FILES_PER_TASK) open.files.push(small.slice(i, i + FILES_PER_TASK));
+        return;
+      } else {
+        this.#stopIfCancelled();
+        child.raw = this.#storeFile(file.path as Buffer, file.name as Buffer, file.changed);
+      }
+    }
+  }
+
+  /** The file's stat, unless the filter leaves it out or it cannot be had. */
+  #select(path: Buffer, { only, rootDevice }: PendingDirectory): FileStat | undefined {
+    if (this.#excluded(path, this.#filter.rejectPath(path))) return undefined;
+    const stat = this.#lstat(path);
+    if (stat === undefined) return undefined;
+    const device = only === undefined ? rootDevice : stat.device;
+    return this.#excluded(path, this.#filter.rejectNode(stat.type, stat.size, stat.device, device)) ? undefined : stat;
+  }
+
+  /** A directory on the way to a source: a link there is followed, as the path to the source does. */
+  #statAbove(path: Buffer): FileStat | undefined {
+    try {
+      const directory = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+      try {
+        return fstat(directory);
+      } finally {
+        closeSync(directory);
+      }
+    } catch (cause) {
+      this.reportError(path, cause, 'scan');
+      return undefined;
+    }
+  }
+
+  #lstat(path: Buffer): FileStat | undefined {
+    try {
+      return lstat(path);
+    } catch (cause) {
+      this.reportError(path, cause, errnoCode(cause) === 'ENOENT' ? 'archival' : 'scan');
+      return undefined;
+    }
+  }
+
+  #excluded(path: Buffer, rule: string | undefined): boolean {
+    if (rule === undefined) return false;
+    if (this.#init.verbose) this.#tell(path, false, 'excluded', 0, { rule });
+    return true;
+  }
+
+  #isUnchanged(before: EntryReader, stat: FileStat): boolean {
+    if (!sameContent(before, stat, this.#init.rules) || before.content === undefined) return false;
+    for (const id of splitIds(this.#storer.previous.ids(before.content))) {
+      if (!this.#storer.has(id)) return false;
+    }
+    return true;
+  }
+
+  #unchanged(path: Buffer, name: Buffer, stat: FileStat, before: EntryReader): Buffer {
+    count(this.#init.counters, 'filesUnmodified');
+    count(this.#init.counters, 'bytes', stat.size);
+    if (this.#init.verbose) this.#tell(path, false, 'unmodified', stat.size, {});
+    const takeOver = sameMetadata(before, stat) && this.#sameOwners(before, stat);
+    if (takeOver) return before.raw;
+    return this.#encode(makeEntry(name, stat, this.#owners, { content: before.content }));
+  }
+
+  #sameOwners(before: EntryReader, stat: FileStat): boolean {
+    return before.user === this.#owners.userName(stat.uid) && before.group === this.#owners.groupName(stat.gid);
+  }
+
+  /** Links, FIFOs, sockets and devices. */
+  #special(path: Buffer, name: Buffer, stat: FileStat, before: EntryReader | undefined): Buffer | undefined {
+    try {
+      const target = stat.type === 'symlink' ? readlinkSync(path, { encoding: 'buffer' }) : undefined;
+      const device = stat.type === 'character' || stat.type === 'block';
+      const rdev = device ? ([stat.rdevMajor, stat.rdevMinor] as const) : undefined;
+      const raw = this.#encode(makeEntry(name, stat, this.#owners, { target, rdev }));
+      const action = before === undefined ? 'new' : equalBytes(before.raw, raw) ? 'unmodified' : 'changed';
+      count(this.#init.counters, action === 'new' ? 'othersNew' : action === 'changed' ? 'othersChanged' : 'othersUnmodified');
+      if (this.#init.verbose) this.#tell(path, false, action, 0, {});
+      return raw;
+    } catch (cause) {
+      this.reportError(path, cause, 'archival');
+      return undefined;
+    }
+  }
+
+  #storeFile(path: Buffer, name: Buffer, changed: boolean): Buffer | undefined {
+    const { counters, verbose } = this.#init;
+    const started = verbose ? performance.now() : 0;
+    const { rawBytes, storedBytes } = this.#storer.data.stored;
+    let read = 0;
+    try {
+      const { stat, content } = storeFile(this.#storer, path, (bytes) => {
+        read += bytes;
+        count(counters, 'bytes', bytes);
+      });
+      count(counters, changed ? 'filesChanged' : 'filesNew');
+      this.#storer.countStored();
+      if (verbose) {
+        this.#tell(path, false, changed ? 'changed' : 'new', content.size, {
+          dataAdded: this.#storer.data.stored.rawBytes - rawBytes,
+          dataStored: this.#storer.data.stored.storedBytes - storedBytes,
+          seconds: (performance.now() - started) / 1000,
+        });
+      }
+      return this.#encode(makeEntry(name, stat, this.#owners, { content }));
+    } catch (cause) {
+      count(counters, 'bytes', -read);
+      this.reportError(path, cause, 'archival');
+      return undefined;
+    }
+  }
+
+  #encode(entry: Entry): Buffer {
+    this.#encoder.reset();
+    writeEntry(this.#encoder, entry);
+    return Buffer.from(this.#encoder.view());
+  }
+
+  #tell(
+    path: Buffer,
+    directory: boolean,
+    action: ItemAction,
+    size: number,
+    rest: Partial<Extract<Note, { kind: 'item' }>>,
+  ): void {
+    const nothing = { dataAdded: 0, dataStored: 0, metadataAdded: 0, metadataStored: 0, seconds: 0 };
+    this.#note({ kind: 'item', path, directory, action, size, ...nothing, ...rest });
+  }
+
+  /** True when another worker could use a part of this task. */
+  #shouldSplit(): boolean {
+    const { flags } = this.#init;
+    const waiting = Atomics.load(flags, SharedFlag.waitingTasks);
+    return waiting < Atomics.load(flags, SharedFlag.threads) && performance.now() - this.#started > MIN_TASK_MS;
+  }
+
+  #stopIfCancelled(): void {
+    if (Atomics.load(this.#init.flags, SharedFlag.cancelled) !== 0) throw new VarveError('interrupted', 'interrupted');
+  }
+}
+
+const OPEN = Symbol('open');
+
+/** With a copy of its own of what is a view of a whole frame, which would cross to another thread with it. */
+function detach(pending: PendingDirectory): PendingDirectory {
+  return pending.previous === undefined ? pending : { ...pending, previous: new Uint8Array(pending.previous) };
+}
+
+function* encodings(children: readonly Child[]): Generator<Buffer> {
+  for (const { raw } of children) if (raw !== undefined) yield raw;
+}
+
+/** Like beside like compresses better: files of one extension next to each other, in order of name. */
+function byExtension(files: { file: PendingFile }[]): void {
+  if (files.length < 3) return;
+  const keys = new Map(files.map(({ file }) => [file, extension(file.name)]));
+  files.sort((a, b) => {
+    const x = keys.get(a.file) as string;
+    const y = keys.get(b.file) as string;
+    return x < y ? -1 : x > y ? 1 : 0;
+  });
+}
+
+function extension(name: Uint8Array): string {
+  const dot = name.lastIndexOf(0x2e);
+  return dot <= 0 ? '' : Buffer.from(name.buffer, name.byteOffset + dot, name.length - dot).toString('latin1');
+}

@@ -1,0 +1,44 @@
+import type { Buffer } from 'node:buffer';
+import { compress as zstdCompress, decompress as zstdDecompress } from '@cloudpss/zstd';
+import { asBuffer } from '../bytes/views.js';
+import { VarveError } from '../errors/errors.js';
+
+const MAGIC = 0xfd2fb528;
+
+/** One zstd frame (RFC 8878) that states its content size. */
+export function compress(data: Uint8Array, level: number): Buffer {
+  return asBuffer(zstdCompress(asBuffer(data), level));
+}
+
+/**
+ * The content of one zstd frame, which must state `rawLength` bytes and hold exactly those.
+ *
+ * @throws VarveError `damaged`, before anything is inflated, when it states another size or none.
+ */
+export function decompress(data: Uint8Array, rawLength: number, what: string): Buffer {
+  if (contentSize(asBuffer(data)) !== rawLength) throw new VarveError('damaged', `${what}: compressed data states a wrong size`);
+  let out: Buffer;
+  try {
+    out = asBuffer(zstdDecompress(asBuffer(data)));
+  } catch (cause) {
+    throw new VarveError('damaged', `${what}: compressed data is damaged`, { cause });
+  }
+  if (out.length !== rawLength) throw new VarveError('damaged', `${what}: compressed data has a wrong size`);
+  return out;
+}
+
+/** The content size that the frame's header states (RFC 8878, section 3.1.1.1), or undefined. */
+function contentSize(data: Buffer): number | undefined {
+  if (data.length < 6 || data.readUInt32LE(0) !== MAGIC) return undefined;
+  const descriptor = data.readUInt8(4);
+  const singleSegment = (descriptor & 0x20) !== 0;
+  const dictionaryBytes = [0, 1, 2, 4][descriptor & 3] ?? 0;
+  const at = 5 + (singleSegment ? 0 : 1) + dictionaryBytes;
+  const flag = descriptor >> 6;
+  const bytes = flag === 0 ? (singleSegment ? 1 : 0) : 1 << flag;
+  if (bytes === 0 || data.length < at + bytes) return undefined;
+  if (bytes === 1) return data.readUInt8(at);
+  if (bytes === 2) return data.readUInt16LE(at) + 256;
+  if (bytes === 4) return data.readUInt32LE(at);
+  return Number(data.readBigUInt64LE(at));
+}

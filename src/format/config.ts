@@ -1,0 +1,57 @@
+import type { Buffer } from 'node:buffer';
+import { asArray, asBytes, asMap, asUint, decode, encode } from '../bytes/msgpack.js';
+import { asBuffer } from '../bytes/views.js';
+import { VarveError } from '../errors/errors.js';
+import { ID_BYTES, MAX_CHUNK } from './limits.js';
+import { parseTime, type Time, timeFields } from './time.js';
+
+export const FORMAT_VERSION = 1;
+const MIN_CHUNK = 64;
+
+/** Chunk sizes in bytes. */
+export interface Sizes {
+  readonly min: number;
+  readonly average: number;
+  readonly max: number;
+}
+
+/** What is fixed for the life of a repository (SPEC.md section 7). */
+export interface Config {
+  readonly repository: Buffer;
+  readonly created: Time;
+  readonly data: Sizes;
+  readonly tree: Sizes;
+}
+
+export function encodeConfig(config: Config): Buffer {
+  return encode({
+    version: FORMAT_VERSION,
+    repository: config.repository,
+    created: timeFields(config.created),
+    data: [config.data.min, config.data.average, config.data.max],
+    tree: [config.tree.min, config.tree.average, config.tree.max],
+  });
+}
+
+export function decodeConfig(bytes: Uint8Array): Config {
+  const what = 'config';
+  const map = asMap(decode(bytes, what), what);
+  const version = asUint(map['version'], 0xffff_ffff, what);
+  if (version !== FORMAT_VERSION) {
+    throw new VarveError('usage', `the repository has format version ${version}; this varve reads version ${FORMAT_VERSION}`);
+  }
+  return {
+    repository: asBuffer(asBytes(map['repository'], ID_BYTES, what)),
+    created: parseTime(map['created'], what),
+    data: parseSizes(map['data'], what),
+    tree: parseSizes(map['tree'], what),
+  };
+}
+
+function parseSizes(value: unknown, what: string): Sizes {
+  const [min, average, max] = asArray(value, 3, what).map((each) => asUint(each, MAX_CHUNK, what)) as [number, number, number];
+  if (min < MIN_CHUNK || average < min || max < average || (average & (average - 1)) !== 0) {
+    throw new VarveError('damaged', `${what}: chunk sizes ${min}/${average}/${max} are not valid`);
+  }
+  return { min, average, max };
+}

@@ -1,0 +1,16 @@
+import type { Buffer } from 'node:buffer';
+
+/** Kinds of blobs and packs (SPEC.md section 8). */
+export const DATA = 1;
+export const TREE = 2;
+export type BlobKind = typeof DATA | typeof TREE;
+
+/** The blobs that a stream of bytes is made of (SPEC.md section 11). */
+export interface ContentRef {
+  /** Length of the stream in bytes. */
+  readonly size: number;
+  /** 0: `ids` are the stream's blobs. 1: `ids` are tree blobs that together hold the list of ids. */
+  readonly depth: 0 | 1;
+  /** 32 bytes each. */
+  readonly ids: Buffer;
+}

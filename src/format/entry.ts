@@ -1,0 +1,310 @@
+import { Buffer } from 'node:buffer';
+import { ENDS_EARLY, MessagePackReader } from '../bytes/reader.js';
+import type { MessagePackWriter } from '../bytes/writer.js';
+import type { ContentRef } from './content.js';
+import { ID_BYTES } from './limits.js';
+
+export type EntryType = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'character' | 'block';
+
+const TYPES: readonly EntryType[] = ['file', 'directory', 'symlink', 'fifo', 'socket', 'character', 'block'];
+const FIELDS = 14;
+const MAX_NAME = 65_535;
+const MAX_MODE = 0o7777;
+const MAX_ID = 0xffff_ffff;
+const MAX_NANOSECONDS = 999_999_999;
+
+/** What lstat tells of a file, in the terms of the format. Times are seconds and nanoseconds since 1970. */
+export interface EntryStat {
+  readonly type: EntryType;
+  /** Permission bits with setuid, setgid, sticky: 07777. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtimeSeconds: number;
+  readonly mtimeNanoseconds: number;
+  readonly ctimeSeconds: number;
+  readonly ctimeNanoseconds: number;
+  /** Bytes; 0 for directories. */
+  readonly size: number;
+  readonly inode: number | bigint;
+  readonly device: number | bigint;
+  readonly links: number;
+}
+
+/** One entry of a directory (SPEC.md section 11). */
+export interface Entry extends EntryStat {
+  readonly name: Buffer;
+  readonly user: string;
+  readonly group: string;
+  /** Of files and directories. */
+  readonly content: ContentRef | undefined;
+  /** Of symlinks. */
+  readonly target: Buffer | undefined;
+  /** `[major, minor]` of a device. */
+  readonly rdev: readonly [number, number] | undefined;
+  readonly atime: readonly [number, number] | undefined;
+}
+
+/** Appends the entry's encoding. */
+export function writeEntry(out: MessagePackWriter, entry: Entry): void {
+  out.array(FIELDS);
+  out.bin(entry.name);
+  out.int(TYPES.indexOf(entry.type) + 1);
+  out.int(entry.mode);
+  out.int(entry.uid);
+  out.int(entry.gid);
+  out.str(entry.user);
+  out.str(entry.group);
+  out.int(entry.mtimeSeconds);
+  out.int(entry.mtimeNanoseconds);
+  out.int(entry.ctimeSeconds);
+  out.int(entry.ctimeNanoseconds);
+  out.int(entry.size);
+  if (entry.content !== undefined) writeContent(out, entry.content);
+  else if (entry.target !== undefined) out.bin(entry.target);
+  else out.nil();
+  writeExtra(out, entry);
+}
+
+function writeExtra(out: MessagePackWriter, entry: Entry): void {
+  const links = entry.links > 1 && entry.type !== 'directory';
+  out.map(2 + (links ? 1 : 0) + (entry.atime ? 1 : 0) + (entry.rdev ? 1 : 0));
+  out.str('ino');
+  out.int(entry.inode);
+  out.str('dev');
+  out.int(entry.device);
+  if (links) {
+    out.str('links');
+    out.int(entry.links);
+  }
+  if (entry.atime) writePair(out, 'atime', entry.atime);
+  if (entry.rdev) writePair(out, 'rdev', entry.rdev);
+}
+
+function writePair(out: MessagePackWriter, key: string, [first, second]: readonly [number, number]): void {
+  out.str(key);
+  out.array(2);
+  out.int(first);
+  out.int(second);
+}
+
+function writeContent(out: MessagePackWriter, content: ContentRef): void {
+  out.array(3);
+  out.int(content.size);
+  out.int(content.depth);
+  out.bin(content.ids);
+}
+
+/**
+ * Walks over entries that lie one after another in bytes. The fields are those of the entry that `next` stopped at; names,
+ * texts and content stay views of the bytes, so comparing a million entries makes no objects.
+ */
+export class EntryReader implements EntryStat {
+  readonly #reader: MessagePackReader;
+  #start = 0;
+  #previous: Buffer | undefined;
+  #user: Buffer = EMPTY;
+  #group: Buffer = EMPTY;
+  name: Buffer = EMPTY;
+  type: EntryType = 'file';
+  mode = 0;
+  uid = 0;
+  gid = 0;
+  mtimeSeconds = 0;
+  mtimeNanoseconds = 0;
+  ctimeSeconds = 0;
+  ctimeNanoseconds = 0;
+  size = 0;
+  inode: number | bigint = 0;
+  device: number | bigint = 0;
+  links = 1;
+  content: ContentRef | undefined;
+  target: Buffer | undefined;
+  rdev: readonly [number, number] | undefined;
+  atime: readonly [number, number] | undefined;
+
+  /** @param previous the name that all names in `bytes` must come after, when `bytes` continues a stream. */
+  constructor(bytes: Buffer, what: string, previous?: Buffer) {
+    this.#reader = new MessagePackReader(bytes, what);
+    this.#previous = previous;
+  }
+
+  /** Moves to the next entry; false when there is none, or only a part of one, left. */
+  next(): boolean {
+    this.#start = this.#reader.position;
+    if (this.#reader.remaining === 0) return false;
+    try {
+      this.#read();
+    } catch (cause) {
+      if (cause !== ENDS_EARLY) throw cause;
+      this.#reader.position = this.#start;
+      return false;
+    }
+    this.#checkName();
+    return true;
+  }
+
+  /** Where the entry after the current one begins. */
+  get position(): number {
+    return this.#reader.position;
+  }
+
+  /** The name of the last entry that was read whole. */
+  get lastName(): Buffer | undefined {
+    return this.#previous;
+  }
+
+  /** User and group name as they are written, for comparing. */
+  get userBytes(): Buffer {
+    return this.#user;
+  }
+
+  get groupBytes(): Buffer {
+    return this.#group;
+  }
+
+  /** The bytes not yet consumed: a part of an entry, or nothing. */
+  get rest(): Buffer {
+    return this.#reader.bytes.subarray(this.#reader.position);
+  }
+
+  /** The current entry's encoding. */
+  get raw(): Buffer {
+    return this.#reader.bytes.subarray(this.#start, this.#reader.position);
+  }
+
+  get user(): string {
+    return this.#user.toString();
+  }
+
+  get group(): string {
+    return this.#group.toString();
+  }
+
+  /** The current entry as an object of its own, with copies of its bytes. */
+  entry(): Entry {
+    const { content, target } = this;
+    return {
+      name: Buffer.from(this.name),
+      type: this.type,
+      mode: this.mode,
+      uid: this.uid,
+      gid: this.gid,
+      user: this.user,
+      group: this.group,
+      mtimeSeconds: this.mtimeSeconds,
+      mtimeNanoseconds: this.mtimeNanoseconds,
+      ctimeSeconds: this.ctimeSeconds,
+      ctimeNanoseconds: this.ctimeNanoseconds,
+      size: this.size,
+      inode: this.inode,
+      device: this.device,
+      links: this.links,
+      content: content && { ...content, ids: Buffer.from(content.ids) },
+      target: target && Buffer.from(target),
+      rdev: this.rdev,
+      atime: this.atime,
+    };
+  }
+
+  #read(): void {
+    const r = this.#reader;
+    if (r.array() !== FIELDS) throw r.damaged('an entry has a wrong number of fields');
+    this.name = r.bin();
+    this.type = this.#type(r.uint());
+    this.mode = r.uint(MAX_MODE);
+    this.uid = r.uint(MAX_ID);
+    this.gid = r.uint(MAX_ID);
+    this.#user = r.str();
+    this.#group = r.str();
+    this.mtimeSeconds = this.#seconds();
+    this.mtimeNanoseconds = r.uint(MAX_NANOSECONDS);
+    this.ctimeSeconds = this.#seconds();
+    this.ctimeNanoseconds = r.uint(MAX_NANOSECONDS);
+    this.size = r.uint();
+    this.#readContent();
+    this.#readExtra();
+  }
+
+  #type(number: number): EntryType {
+    const type = TYPES[number - 1];
+    if (type === undefined) throw this.#reader.damaged(`unknown entry type ${number}`);
+    return type;
+  }
+
+  #seconds(): number {
+    const value = this.#reader.int();
+    if (typeof value === 'bigint') throw this.#reader.damaged('a time is out of range');
+    return value;
+  }
+
+  #readContent(): void {
+    const r = this.#reader;
+    this.content = undefined;
+    this.target = undefined;
+    if (r.nil()) {
+      if (this.type === 'file' || this.type === 'directory' || this.type === 'symlink') throw r.damaged('content is missing');
+    } else if (r.nextIsBin()) {
+      this.target = r.bin();
+      if (this.type !== 'symlink' || this.target.includes(0)) throw r.damaged('a link target is not valid');
+    } else {
+      this.content = readContent(r);
+      if (this.type !== 'file' && this.type !== 'directory') throw r.damaged('content where none can be');
+    }
+  }
+
+  #readExtra(): void {
+    const r = this.#reader;
+    this.inode = 0;
+    this.device = 0;
+    this.links = 1;
+    this.rdev = undefined;
+    this.atime = undefined;
+    for (let left = r.map(); left > 0; left--) {
+      const key = r.str();
+      if (key.equals(INO)) this.inode = r.int();
+      else if (key.equals(DEV)) this.device = r.int();
+      else if (key.equals(LINKS)) this.links = r.uint();
+      else if (key.equals(RDEV)) this.rdev = this.#pair();
+      else if (key.equals(ATIME)) this.atime = this.#pair();
+      else r.skip();
+    }
+  }
+
+  #pair(): readonly [number, number] {
+    if (this.#reader.array() !== 2) throw this.#reader.damaged('a pair was expected');
+    return [this.#seconds(), this.#reader.uint()];
+  }
+
+  #checkName(): void {
+    const { name } = this;
+    if (!validName(name)) throw this.#reader.damaged('a name is not valid');
+    if (this.#previous !== undefined && Buffer.compare(this.#previous, name) >= 0) {
+      throw this.#reader.damaged('names are out of order');
+    }
+    this.#previous = name;
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+const INO = Buffer.from('ino');
+const DEV = Buffer.from('dev');
+const LINKS = Buffer.from('links');
+const RDEV = Buffer.from('rdev');
+const ATIME = Buffer.from('atime');
+
+function readContent(r: MessagePackReader): ContentRef {
+  if (r.array() !== 3) throw r.damaged('a content reference has a wrong number of fields');
+  const size = r.uint();
+  const depth = r.uint();
+  const ids = r.bin();
+  if (depth > 1 || ids.length % ID_BYTES !== 0) throw r.damaged('a content reference is not valid');
+  return { size, depth: depth === 0 ? 0 : 1, ids };
+}
+
+/** Whether the bytes can be the name of a file in a directory (SPEC.md section 1). */
+export function validName(name: Buffer): boolean {
+  const { length } = name;
+  if (length === 0 || length > MAX_NAME || name.includes(0) || name.includes(0x2f)) return false;
+  return !(name[0] === 0x2e && (length === 1 || (length === 2 && name[1] === 0x2e)));
+}

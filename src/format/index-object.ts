@@ -1,0 +1,48 @@
+import type { Buffer } from 'node:buffer';
+import { asArray, asBytes, asUint, decode, encode } from '../bytes/msgpack.js';
+import { asBuffer } from '../bytes/views.js';
+import { ID_BYTES, MAX_PACK } from './limits.js';
+import { type PackRecord, packRecordFields, parsePackRecord } from './pack-record.js';
+import { parseTime, type Time, timeFields } from './time.js';
+
+/** A pack as an index object lists it. */
+export interface IndexedPack {
+  readonly name: Buffer;
+  /** Bytes of the object in `data/`. */
+  readonly size: number;
+  readonly record: PackRecord;
+}
+
+/** The payload of an index object (SPEC.md section 10). */
+export interface IndexObject {
+  readonly time: Time;
+  readonly replaces: readonly Buffer[];
+  readonly condemned: readonly { readonly pack: Buffer; readonly time: Time }[];
+  readonly packs: readonly IndexedPack[];
+}
+
+export function encodeIndexObject(index: IndexObject): Buffer {
+  return encode([
+    timeFields(index.time),
+    index.replaces,
+    index.condemned.map(({ pack, time }) => [pack, timeFields(time)]),
+    index.packs.map(({ name, size, record }) => [name, size, packRecordFields(record)]),
+  ]);
+}
+
+export function decodeIndexObject(bytes: Uint8Array, what: string): IndexObject {
+  const [time, replaces, condemned, packs] = asArray(decode(bytes, what), 4, what);
+  const name = (value: unknown): Buffer => asBuffer(asBytes(value, ID_BYTES, what));
+  return {
+    time: parseTime(time, what),
+    replaces: asArray(replaces, undefined, what).map(name),
+    condemned: asArray(condemned, undefined, what).map((value) => {
+      const [pack, since] = asArray(value, 2, what);
+      return { pack: name(pack), time: parseTime(since, what) };
+    }),
+    packs: asArray(packs, undefined, what).map((value) => {
+      const [pack, size, record] = asArray(value, 3, what);
+      return { name: name(pack), size: asUint(size, MAX_PACK, what), record: parsePackRecord(record, what) };
+    }),
+  };
+}

@@ -1,0 +1,33 @@
+import type { Buffer } from 'node:buffer';
+import { asArray, asBytes, asText, asUint, decode, encode } from '../bytes/msgpack.js';
+import { asBuffer } from '../bytes/views.js';
+import { parseTime, type Time, timeFields } from './time.js';
+
+const LEASE_ID_BYTES = 16;
+
+/** The payload of a lease (SPEC.md section 13). */
+export interface Lease {
+  readonly time: Time;
+  readonly id: Buffer;
+  /** What it is for: `backup`, `prune`, … */
+  readonly operation: string;
+  readonly host: string;
+  readonly user: string;
+  readonly pid: number;
+}
+
+export function encodeLease(lease: Lease): Buffer {
+  return encode([timeFields(lease.time), lease.id, lease.operation, lease.host, lease.user, lease.pid]);
+}
+
+export function decodeLease(bytes: Uint8Array, what: string): Lease {
+  const [time, id, operation, host, user, pid] = asArray(decode(bytes, what), 6, what);
+  return {
+    time: parseTime(time, what),
+    id: asBuffer(asBytes(id, LEASE_ID_BYTES, what)),
+    operation: asText(operation, what),
+    host: asText(host, what),
+    user: asText(user, what),
+    pid: asUint(pid, 0xffff_ffff, what),
+  };
+}

@@ -1,0 +1,10 @@
+/** Bytes of a blob id, an object name, a key. */
+export const ID_BYTES = 32;
+/** The hard limits of SPEC.md section 1. */
+export const MAX_SEALED_PLAINTEXT = 128 * 1024 * 1024;
+export const MAX_CHUNK = 64 * 1024 * 1024;
+export const MAX_FRAME = MAX_CHUNK + 4 * 1024 * 1024;
+export const MAX_PACK = 1024 * 1024 * 1024;
+export const MAX_DEPTH = 4096;
+/** More chunks than this and a content reference goes through a list (depth 1). */
+export const MAX_DIRECT_CHUNKS = 2048;

@@ -1,0 +1,170 @@
+import { Buffer } from 'node:buffer';
+import { asArray, asBytes, asBytesUpTo, asUint } from '../bytes/msgpack.js';
+import { asBuffer } from '../bytes/views.js';
+import { VarveError } from '../errors/errors.js';
+import { type BlobKind, DATA, TREE } from './content.js';
+import { ID_BYTES, MAX_CHUNK, MAX_FRAME, MAX_PACK, MAX_SEALED_PLAINTEXT } from './limits.js';
+
+export const WRAPPED_KEY_BYTES = 84;
+export const FRAME_TAG_BYTES = 16;
+/** u32 words of a frame's row in a pack record. */
+export const FRAME_WORDS = 6;
+const FRAME_BYTES = FRAME_WORDS * 4;
+const MAX_COUNTER = 0xffff;
+
+export type Codec = 0 | 1;
+export const RAW: Codec = 0;
+export const ZSTD: Codec = 1;
+
+/** A frame as a pack record describes it (SPEC.md section 9). */
+export interface Frame {
+  readonly offset: number;
+  /** Bytes in the pack, with the tag. */
+  readonly storedLength: number;
+  readonly rawLength: number;
+  /** Number of the wrapped key in the record. */
+  readonly key: number;
+  readonly codec: Codec;
+  readonly counter: number;
+  readonly blobs: number;
+}
+
+/** What a pack holds: in its directory and in index objects alike (SPEC.md section 9). Columns, for speed. */
+export interface PackRecord {
+  readonly kind: BlobKind;
+  readonly keys: readonly Buffer[];
+  /** Little-endian u32 rows of FRAME_WORDS. */
+  readonly frames: Buffer;
+  readonly ids: Buffer;
+  /** Little-endian u32 each. */
+  readonly lengths: Buffer;
+}
+
+export const frameCount = (record: PackRecord): number => record.frames.length / FRAME_BYTES;
+export const blobCount = (record: PackRecord): number => record.ids.length / ID_BYTES;
+
+export function frameAt(record: PackRecord, number: number): Frame {
+  const at = number * FRAME_BYTES;
+  const word = record.frames.readUInt32LE(at + 12);
+  return {
+    offset: record.frames.readUInt32LE(at),
+    storedLength: record.frames.readUInt32LE(at + 4),
+    rawLength: record.frames.readUInt32LE(at + 8),
+    key: word & 0xffff,
+    codec: (word >>> 16) as Codec,
+    counter: record.frames.readUInt32LE(at + 16),
+    blobs: record.frames.readUInt32LE(at + 20),
+  };
+}
+
+/** Collects frames and blobs into a record. */
+export class PackRecordBuilder {
+  readonly #kind: BlobKind;
+  readonly #keys: Buffer[];
+  readonly #frames: number[] = [];
+  readonly #ids: Buffer[] = [];
+  readonly #lengths: number[] = [];
+
+  constructor(kind: BlobKind, keys: readonly Buffer[]) {
+    this.#kind = kind;
+    this.#keys = [...keys];
+  }
+
+  get frames(): number {
+    return this.#frames.length / FRAME_WORDS;
+  }
+
+  get blobs(): number {
+    return this.#lengths.length;
+  }
+
+  /** Adds a wrapped key; returns its number. */
+  addKey(wrapped: Buffer): number {
+    this.#keys.push(wrapped);
+    return this.#keys.length - 1;
+  }
+
+  /** @param ids 32 bytes for each of `lengths` */
+  addFrame(frame: Omit<Frame, 'blobs'>, ids: Buffer, lengths: readonly number[]): void {
+    const { offset, storedLength, rawLength, key, codec, counter } = frame;
+    this.#frames.push(offset, storedLength, rawLength, key | (codec << 16), counter, lengths.length);
+    this.#ids.push(ids);
+    for (const length of lengths) this.#lengths.push(length);
+  }
+
+  build(): PackRecord {
+    return {
+      kind: this.#kind,
+      keys: this.#keys,
+      frames: wordsToBytes(this.#frames),
+      ids: Buffer.concat(this.#ids),
+      lengths: wordsToBytes(this.#lengths),
+    };
+  }
+
+  /** An upper bound of the encoded record's length in bytes. */
+  get encodedLength(): number {
+    return 64 + this.#keys.length * (WRAPPED_KEY_BYTES + 2) + this.#frames.length * 4 + this.#lengths.length * (ID_BYTES + 4);
+  }
+}
+
+function wordsToBytes(words: readonly number[]): Buffer {
+  const out = Buffer.allocUnsafeSlow(words.length * 4);
+  let at = 0;
+  for (const word of words) at = out.writeUInt32LE(word, at);
+  return out;
+}
+
+/** The record as the MessagePack array of SPEC.md section 9, ready to be encoded. */
+export function packRecordFields(record: PackRecord): unknown[] {
+  return [record.kind, record.keys, record.frames, record.ids, record.lengths];
+}
+
+/** @throws VarveError `damaged` when anything about the record does not hold together */
+export function parsePackRecord(value: unknown, what: string): PackRecord {
+  const [kind, keys, frames, ids, lengths] = asArray(value, 5, what);
+  const record: PackRecord = {
+    kind: parseKind(kind, what),
+    keys: asArray(keys, undefined, what).map((key) => asBuffer(asBytes(key, WRAPPED_KEY_BYTES, what))),
+    frames: asBuffer(asBytesUpTo(frames, MAX_SEALED_PLAINTEXT, what)),
+    ids: asBuffer(asBytesUpTo(ids, MAX_SEALED_PLAINTEXT, what)),
+    lengths: asBuffer(asBytesUpTo(lengths, MAX_SEALED_PLAINTEXT, what)),
+  };
+  validate(record, what);
+  return record;
+}
+
+function parseKind(value: unknown, what: string): BlobKind {
+  return asUint(value, TREE, what) === TREE ? TREE : DATA;
+}
+
+function validate(record: PackRecord, what: string): void {
+  const blobs = record.ids.length / ID_BYTES;
+  const wrong = (why: string): VarveError => new VarveError('damaged', `${what}: ${why}`);
+  if (record.frames.length % FRAME_BYTES !== 0 || record.lengths.length !== blobs * 4) throw wrong('columns do not match');
+  let end = 0;
+  let blob = 0;
+  for (let number = 0; number < frameCount(record); number++) {
+    const frame = frameAt(record, number);
+    const inBounds = frame.rawLength >= 1 && frame.rawLength <= MAX_FRAME && frame.storedLength > FRAME_TAG_BYTES;
+    if (!inBounds || frame.codec > 1 || frame.key >= record.keys.length || frame.counter > MAX_COUNTER) {
+      throw wrong('a frame is out of bounds');
+    }
+    if (frame.offset < end || frame.blobs < 1 || frame.blobs > blobs - blob) throw wrong('frames overlap');
+    end = frame.offset + frame.storedLength;
+    if (end > MAX_PACK) throw wrong('a frame is out of bounds');
+    if (sumLengths(record, blob, frame.blobs, what) !== frame.rawLength) throw wrong('a frame and its blobs differ in length');
+    blob += frame.blobs;
+  }
+  if (blob !== blobs) throw wrong('a blob belongs to no frame');
+}
+
+function sumLengths(record: PackRecord, first: number, count: number, what: string): number {
+  let sum = 0;
+  for (let i = first; i < first + count; i++) {
+    const length = record.lengths.readUInt32LE(i * 4);
+    if (length < 1 || length > MAX_CHUNK) throw new VarveError('damaged', `${what}: a blob is out of bounds`);
+    sum += length;
+  }
+  return sum;
+}

@@ -1,0 +1,126 @@
+import type { Buffer } from 'node:buffer';
+import { asArray, asBytes, asBytesUpTo, asMap, asText, asUint, decode, encode } from '../bytes/msgpack.js';
+import { asBuffer } from '../bytes/views.js';
+import { VarveError } from '../errors/errors.js';
+import type { ContentRef } from './content.js';
+import { ID_BYTES, MAX_SEALED_PLAINTEXT } from './limits.js';
+import { parseTime, type Time, timeFields } from './time.js';
+
+/** Figures of a backup, named as in restic's JSON. Counts and bytes; informative only. */
+export interface SnapshotSummary {
+  readonly backup_start: Time;
+  readonly backup_end: Time;
+  readonly files_new: number;
+  readonly files_changed: number;
+  readonly files_unmodified: number;
+  readonly dirs_new: number;
+  readonly dirs_changed: number;
+  readonly dirs_unmodified: number;
+  readonly data_blobs: number;
+  readonly tree_blobs: number;
+  readonly data_added: number;
+  readonly data_added_packed: number;
+  readonly total_files_processed: number;
+  readonly total_bytes_processed: number;
+}
+
+const COUNTS = [
+  'files_new',
+  'files_changed',
+  'files_unmodified',
+  'dirs_new',
+  'dirs_changed',
+  'dirs_unmodified',
+  'data_blobs',
+  'tree_blobs',
+  'data_added',
+  'data_added_packed',
+  'total_files_processed',
+  'total_bytes_processed',
+] as const;
+
+/** The payload of a snapshot (SPEC.md section 12). */
+export interface Snapshot {
+  readonly time: Time;
+  readonly host: string;
+  readonly user: string;
+  readonly uid: number;
+  readonly gid: number;
+  /** Absolute. */
+  readonly paths: readonly Buffer[];
+  readonly tags: readonly string[];
+  readonly excludes: readonly string[];
+  readonly parent: Buffer | undefined;
+  readonly original: Buffer | undefined;
+  readonly root: ContentRef;
+  readonly program: string;
+  readonly summary: SnapshotSummary | undefined;
+}
+
+export function encodeSnapshot(snapshot: Snapshot): Buffer {
+  const { root, summary } = snapshot;
+  return encode({
+    time: timeFields(snapshot.time),
+    host: snapshot.host,
+    user: snapshot.user,
+    uid: snapshot.uid,
+    gid: snapshot.gid,
+    paths: snapshot.paths,
+    tags: snapshot.tags,
+    excludes: snapshot.excludes,
+    parent: snapshot.parent ?? null,
+    original: snapshot.original ?? null,
+    root: [root.size, root.depth, root.ids],
+    program: snapshot.program,
+    summary: summary === undefined ? {} : summaryFields(summary),
+  });
+}
+
+function summaryFields(summary: SnapshotSummary): Record<string, unknown> {
+  const fields: Record<string, unknown> = {
+    backup_start: timeFields(summary.backup_start),
+    backup_end: timeFields(summary.backup_end),
+  };
+  for (const count of COUNTS) fields[count] = summary[count];
+  return fields;
+}
+
+/** @throws VarveError `damaged` */
+export function decodeSnapshot(bytes: Uint8Array, what: string): Snapshot {
+  const map = asMap(decode(bytes, what), what);
+  const texts = (value: unknown): string[] => asArray(value, undefined, what).map((each) => asText(each, what));
+  return {
+    time: parseTime(map['time'], what),
+    host: asText(map['host'], what),
+    user: asText(map['user'], what),
+    uid: asUint(map['uid'], 0xffff_ffff, what),
+    gid: asUint(map['gid'], 0xffff_ffff, what),
+    paths: asArray(map['paths'], undefined, what).map((path) => asBuffer(asBytesUpTo(path, MAX_SEALED_PLAINTEXT, what))),
+    tags: texts(map['tags']),
+    excludes: texts(map['excludes']),
+    parent: parseName(map['parent'], what),
+    original: parseName(map['original'], what),
+    root: parseContentRef(map['root'], what),
+    program: asText(map['program'], what),
+    summary: parseSummary(map['summary'], what),
+  };
+}
+
+function parseName(value: unknown, what: string): Buffer | undefined {
+  return value === null ? undefined : asBuffer(asBytes(value, ID_BYTES, what));
+}
+
+function parseContentRef(value: unknown, what: string): ContentRef {
+  const [size, depth, ids] = asArray(value, 3, what);
+  const bytes = asBuffer(asBytesUpTo(ids, MAX_SEALED_PLAINTEXT, what));
+  if (bytes.length % ID_BYTES !== 0) throw new VarveError('damaged', `${what}: a content reference is not valid`);
+  return { size: asUint(size, Number.MAX_SAFE_INTEGER, what), depth: asUint(depth, 1, what) === 0 ? 0 : 1, ids: bytes };
+}
+
+function parseSummary(value: unknown, what: string): SnapshotSummary | undefined {
+  const map = asMap(value, what);
+  if (map['backup_start'] === undefined) return undefined;
+  const counts = {} as Record<(typeof COUNTS)[number], number>;
+  for (const count of COUNTS) counts[count] = asUint(map[count] ?? 0, Number.MAX_SAFE_INTEGER, what);
+  return { backup_start: parseTime(map['backup_start'], what), backup_end: parseTime(map['backup_end'], what), ...counts };
+}

@@ -1,0 +1,176 @@
+import { Buffer } from 'node:buffer';
+import { toHex } from '../bytes/hex.js';
+import { asBuffer, equalBytes } from '../bytes/views.js';
+import { decompress } from '../compression/zstd.js';
+import { blobId } from '../crypto/blob-id.js';
+import type { RepositoryKeys } from '../crypto/hierarchy.js';
+import { openFrame, unwrapPackKey } from '../crypto/pack-key.js';
+import { VarveError } from '../errors/errors.js';
+import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js';
+import { ID_BYTES } from '../format/limits.js';
+import { ZSTD } from '../format/pack-record.js';
+import type { BlobIndex, LocatedFrame } from './blob-index.js';
+
+/** Unwraps pack keys, each once. A key that the role cannot unwrap may be known from when this machine made it. */
+export class PackKeyRing {
+  readonly #keys: RepositoryKeys;
+  readonly #known: Map<string, Uint8Array>;
+
+  /** @param known pack keys by the hex of their wrapped form */
+  constructor(keys: RepositoryKeys, known: ReadonlyMap<string, Uint8Array> = new Map()) {
+    this.#keys = keys;
+    this.#known = new Map(known);
+  }
+
+  keyOf(kind: BlobKind, wrapped: Buffer): Uint8Array {
+    const name = toHex(wrapped);
+    let key = this.#known.get(name);
+    if (key === undefined) {
+      key = unwrapPackKey(this.#keys, kind, wrapped);
+      this.#known.set(name, key);
+    }
+    return key;
+  }
+}
+
+/** Opens frames and takes blobs out of them, verifying everything. Does no input itself. */
+export class FrameOpener {
+  readonly index: BlobIndex;
+  readonly #keys: RepositoryKeys;
+  readonly #ring: PackKeyRing;
+
+  constructor(index: BlobIndex, keys: RepositoryKeys, ring: PackKeyRing) {
+    this.index = index;
+    this.#keys = keys;
+    this.#ring = ring;
+  }
+
+  /** The plaintext of a frame: its blobs end to end. @param stored the frame's bytes in the pack */
+  open(frame: LocatedFrame, stored: Buffer): Buffer {
+    const name = `data/${this.index.packName(frame.pack)}`;
+    const key = this.#ring.keyOf(this.index.packKind(frame.pack), frame.wrappedKey);
+    const body = openFrame(key, frame.counter, frame.codec, frame.rawLength, stored, name);
+    const raw = frame.codec === ZSTD ? decompress(body, frame.rawLength, name) : asBuffer(body);
+    if (raw.length !== frame.rawLength) throw new VarveError('damaged', `${name}: a frame has a wrong length`);
+    return raw;
+  }
+
+  /** Whether the bytes are the blob that the id names. */
+  matches(id: Buffer, kind: BlobKind, bytes: Buffer): boolean {
+    return equalBytes(blobId(this.#keys.id, kind, bytes), id);
+  }
+
+  /** @throws VarveError `damaged` unless the bytes are the blob that the id names */
+  verify(id: Buffer, kind: BlobKind, bytes: Buffer, pack: number): void {
+    if (!this.matches(id, kind, bytes)) {
+      const name = `data/${this.index.packName(pack)}`;
+      throw new VarveError('damaged', `${name}: blob ${toHex(id)} holds other data than its id says; run \`varve check --read-data\``);
+    }
+  }
+}
+
+/** Fetches a frame's stored bytes. */
+export type FetchFrame = (packName: string, offset: number, length: number) => Buffer;
+
+const CACHE_BYTES = 16 * 1024 * 1024;
+
+/** Reads tree blobs, keeping the frames opened last: a folder's neighbours are in the same frame. */
+export class TreeBlobs {
+  readonly #opener: FrameOpener;
+  readonly #frames = new Map<number, Buffer>();
+  #cached = 0;
+
+  constructor(opener: FrameOpener) {
+    this.#opener = opener;
+  }
+
+  /** The frame that has to be fetched before `take(id)` can be called, or undefined. */
+  missing(id: Buffer): LocatedFrame | undefined {
+    const frame = this.#locate(id).frame;
+    return this.#frames.has(frame) ? undefined : this.#opener.index.frame(frame);
+  }
+
+  /** Hands over the stored bytes of the frame that `missing(id)` asked for. */
+  supply(id: Buffer, stored: Buffer): void {
+    const { frame } = this.#locate(id);
+    if (this.#frames.has(frame)) return;
+    const raw = this.#opener.open(this.#opener.index.frame(frame), stored);
+    this.#frames.set(frame, raw);
+    this.#cached += raw.length;
+    for (const [oldest, bytes] of this.#frames) {
+      if (this.#cached <= CACHE_BYTES || oldest === frame) break;
+      this.#frames.delete(oldest);
+      this.#cached -= bytes.length;
+    }
+  }
+
+  /** The verified blob; its frame must be at hand. */
+  take(id: Buffer): Buffer {
+    const { frame, offset, length, pack } = this.#locate(id);
+    const raw = this.#frames.get(frame);
+    if (raw === undefined) throw new VarveError('internal', 'a frame was not fetched');
+    const blob = raw.subarray(offset, offset + length);
+    this.#opener.verify(id, TREE, blob, pack);
+    return blob;
+  }
+
+  #locate(id: Buffer): ReturnType<BlobIndex['locate']> {
+    return locateBlob(this.#opener.index, id, TREE);
+  }
+}
+
+/** @throws VarveError `damaged` when the index lacks the blob, or has it as another kind */
+export function locateBlob(index: BlobIndex, id: Buffer, kind: BlobKind): ReturnType<BlobIndex['locate']> {
+  const blob = index.find(id);
+  const location = blob < 0 ? undefined : index.locate(blob);
+  if (location === undefined || index.packKind(location.pack) !== kind) {
+    const what = kind === DATA ? 'data' : 'tree';
+    throw new VarveError('damaged', `${what} blob ${toHex(id)} is in no pack that the index lists; run \`varve check\``);
+  }
+  return location;
+}
+
+/** The ids of a list, one after another. */
+export function* splitIds(ids: Buffer): Generator<Buffer> {
+  for (let at = 0; at < ids.length; at += ID_BYTES) yield ids.subarray(at, at + ID_BYTES);
+}
+
+/** Reads trees without waiting: for worker threads, which may block. */
+export class SyncTreeReader {
+  readonly #blobs: TreeBlobs;
+  readonly #fetch: FetchFrame;
+  readonly #index: BlobIndex;
+
+  constructor(opener: FrameOpener, fetch: FetchFrame) {
+    this.#blobs = new TreeBlobs(opener);
+    this.#fetch = fetch;
+    this.#index = opener.index;
+  }
+
+  blob(id: Buffer): Buffer {
+    const frame = this.#blobs.missing(id);
+    if (frame !== undefined) {
+      this.#blobs.supply(id, this.#fetch(this.#index.packName(frame.pack), frame.offset, frame.storedLength));
+    }
+    return this.#blobs.take(id);
+  }
+
+  /** The blobs of a tree stream. */
+  *stream(content: ContentRef): Generator<Buffer> {
+    for (const id of splitIds(this.ids(content))) yield this.blob(id);
+  }
+
+  /** The ids of the stream's own blobs, with a list resolved. */
+  ids(content: ContentRef): Buffer {
+    if (content.depth === 0) return content.ids;
+    const parts = [...splitIds(content.ids)].map((id) => this.blob(id));
+    return checkIdList(parts);
+  }
+}
+
+/** @throws VarveError `damaged` when the list is not a whole number of ids */
+export function checkIdList(parts: readonly Buffer[]): Buffer {
+  const ids = Buffer.concat(parts);
+  if (ids.length % ID_BYTES !== 0) throw new VarveError('damaged', 'a list of blobs is cut off');
+  return ids;
+}

@@ -1,0 +1,107 @@
+import { randomBytes } from 'node:crypto';
+import { hostname, userInfo } from 'node:os';
+import { systemReason, VarveError } from '../errors/errors.js';
+import { decodeLease, encodeLease, type Lease } from '../format/lease.js';
+import { timeFromMillis } from '../format/time.js';
+import { getSigned, putSigned, type Repository } from './repository.js';
+
+const REFRESH_MS = 5 * 60 * 1000;
+const STALE_SECONDS = 30 * 60;
+
+export interface StoredLease {
+  readonly name: string;
+  readonly lease: Lease;
+  /** Its process is gone, or it was not refreshed for 30 minutes (SPEC.md section 13). */
+  readonly stale: boolean;
+}
+
+/** Tells others what is being done to the repository. It never keeps anybody from anything. */
+export class HeldLease {
+  readonly #repository: Repository;
+  readonly #lease: Omit<Lease, 'time'>;
+  readonly #timer: NodeJS.Timeout;
+  #name: string | undefined;
+  #work: Promise<void> = Promise.resolve();
+
+  private constructor(repository: Repository, operation: string) {
+    this.#repository = repository;
+    this.#lease = { id: randomBytes(16), operation, host: hostname(), user: userName(), pid: process.pid };
+    this.#timer = setInterval(() => this.#enqueue(() => this.#refresh()), REFRESH_MS);
+    this.#timer.unref();
+  }
+
+  static async acquire(repository: Repository, operation: string): Promise<HeldLease> {
+    const held = new HeldLease(repository, operation);
+    try {
+      await held.#refresh();
+    } catch (cause) {
+      clearInterval(held.#timer);
+      throw cause;
+    }
+    return held;
+  }
+
+  async release(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#enqueue(async () => {
+      if (this.#name !== undefined) await this.#repository.store.remove('locks', this.#name);
+      this.#name = undefined;
+    });
+    await this.#work;
+  }
+
+  /** A refresh that fails is tried again with the next; what needs the lease to be alive checks for itself. */
+  #enqueue(action: () => Promise<void>): void {
+    this.#work = this.#work.then(action).catch(() => undefined);
+  }
+
+  async #refresh(): Promise<void> {
+    const old = this.#name;
+    const time = timeFromMillis(this.#repository.clock());
+    this.#name = await putSigned(this.#repository, 'lease', encodeLease({ ...this.#lease, time }));
+    if (old !== undefined && old !== this.#name) await this.#repository.store.remove('locks', old);
+  }
+}
+
+/** All leases. One that cannot be opened is nobody's: it is reported as stale by its age alone. */
+export async function listLeases(repository: Repository): Promise<StoredLease[]> {
+  const now = await repository.store.now();
+  const leases: StoredLease[] = [];
+  for await (const { name, modified } of repository.store.list('locks')) {
+    const lease = await readLease(repository, name);
+    if (lease === undefined) continue;
+    const age = now - (modified ?? lease.time.seconds);
+    leases.push({ name, lease, stale: age > STALE_SECONDS || isDead(lease) });
+  }
+  return leases;
+}
+
+async function readLease(repository: Repository, name: string): Promise<Lease | undefined> {
+  try {
+    const { payload } = await getSigned(repository, 'lease', name);
+    return decodeLease(payload, `locks/${name}`);
+  } catch (cause) {
+    const error = VarveError.from(cause);
+    if (error.code === 'not-found' || error.code === 'damaged') return undefined;
+    throw error;
+  }
+}
+
+function isDead(lease: Lease): boolean {
+  if (lease.host !== hostname()) return false;
+  try {
+    process.kill(lease.pid, 0);
+    return false;
+  } catch (cause) {
+    return systemReason(cause) !== 'operation not permitted';
+  }
+}
+
+/** The name of who runs this, or the number where there is no name. */
+export function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return String(process.getuid?.() ?? '');
+  }
+}

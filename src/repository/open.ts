@@ -1,0 +1,191 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { asBuffer, equalBytes } from '../bytes/views.js';
+import { toHex } from '../bytes/hex.js';
+import { createRepositoryKeys } from '../crypto/hierarchy.js';
+import { nativeEngine } from '../crypto/native.js';
+import { openObject, sealObject } from '../crypto/sealed.js';
+import { calibrateLogN, createSlot, type OpenedSlot, openSlot, slotProtection } from '../crypto/slot.js';
+import type { Unlock } from '../crypto/slot-file.js';
+import { VarveError } from '../errors/errors.js';
+import { decodeConfig, encodeConfig, type Sizes } from '../format/config.js';
+import { timeFromMillis } from '../format/time.js';
+import { CachedStore } from '../storage/cached/cached-store.js';
+import type { Store } from '../storage/store.js';
+import { LocalState } from './local-state.js';
+import { fetchObject, objectName, type Repository } from './repository.js';
+
+/** Chunk sizes in bytes; docs/chunking.md has the measurements behind them. */
+export const DATA_SIZES: Sizes = { min: 256 * 1024, average: 1024 * 1024, max: 4 * 1024 * 1024 };
+export const TREE_SIZES: Sizes = { min: 16 * 1024, average: 64 * 1024, max: 256 * 1024 };
+
+export interface OpenOptions {
+  readonly unlock: Unlock;
+  /** Folder for what this machine remembers of repositories; undefined to remember nothing. */
+  readonly cacheFolder?: string | undefined;
+  /** A key slot's id or its beginning: the only one that is tried. */
+  readonly keyHint?: string | undefined;
+  /** Milliseconds since 1970. */
+  readonly clock?: () => number;
+}
+
+export interface InitOptions extends OpenOptions {
+  readonly user: string;
+  readonly host: string;
+  readonly data?: Sizes;
+  /** log2 of scrypt's N; calibrated to this machine when it is not given. */
+  readonly logN?: number;
+}
+
+/**
+ * Makes a repository with one `full` key slot.
+ *
+ * @throws VarveError `repository-exists`
+ */
+export async function initRepository(store: Store, options: InitOptions): Promise<Repository> {
+  if ((await store.stat('config', 'config')) !== undefined) throw alreadyThere(store);
+  const clock = options.clock ?? Date.now;
+  const keys = createRepositoryKeys();
+  const created = timeFromMillis(clock());
+  const slot = await createSlot(keys, {
+    role: 'full',
+    unlock: options.unlock,
+    user: options.user,
+    host: options.host,
+    created: created.seconds,
+    logN: options.logN ?? (await calibrateLogN(nativeEngine)),
+  });
+  const repository = asBuffer(keys.repository);
+  const config = encodeConfig({ repository, created, data: options.data ?? DATA_SIZES, tree: TREE_SIZES });
+  await store.create();
+  // The slot first: a config without a key would be a repository that nobody can open.
+  const slotName = objectName(slot.bytes);
+  await store.put('keys', slotName, [slot.bytes]);
+  try {
+    await store.put('config', 'config', [sealObject(keys, 'config', config, { epoch: 1 })]);
+  } catch (cause) {
+    await store.remove('keys', slotName);
+    throw cause instanceof VarveError && cause.code === 'exists' ? alreadyThere(store) : cause;
+  }
+  return assemble(store, { keys, identity: slot.identity }, options);
+}
+
+function alreadyThere(store: Store): VarveError {
+  return new VarveError('repository-exists', `${store.location}: config file already exists: there is a repository already`);
+}
+
+/**
+ * Opens a repository with a password or a key file.
+ *
+ * @throws VarveError `no-repository`, `wrong-password`, or `damaged`
+ */
+export async function openRepository(store: Store, options: OpenOptions): Promise<Repository> {
+  if ((await store.stat('config', 'config')) === undefined) {
+    throw new VarveError(
+      'no-repository',
+      `${store.location}: there is no repository here (config is missing); \`varve init\` makes one`,
+    );
+  }
+  const opened = await openAnySlot(store, options);
+  return assemble(store, opened, options);
+}
+
+async function assemble(store: Store, opened: OpenedSlot, options: OpenOptions): Promise<Repository> {
+  const { keys, identity } = opened;
+  const { plaintext } = openObject(keys, 'config', await store.get('config', 'config'), 'config');
+  const config = decodeConfig(plaintext);
+  if (!equalBytes(config.repository, keys.repository)) {
+    throw new VarveError('damaged', 'config: belongs to another repository than the key');
+  }
+  const folder = options.cacheFolder && join(options.cacheFolder, toHex(keys.repository));
+  const local = new LocalState(folder && join(folder, `slot-${toHex(identity.slot)}`), identity, keys.engine);
+  refuseRollback(local, keys.newestEpoch, store);
+  return {
+    store: folder === undefined ? store : new CachedStore(store, folder),
+    keys,
+    identity,
+    config,
+    local,
+    clock: options.clock ?? Date.now,
+  };
+}
+
+/** SPEC.md section 4: old key slots put back would make this machine write for a key that was removed. */
+function refuseRollback(local: LocalState, epoch: number, store: Store): void {
+  const seen = local.read('epoch');
+  if (typeof seen === 'number' && seen > epoch) {
+    throw new VarveError(
+      'damaged',
+      `${store.location}: its keys are of epoch ${epoch}, but epoch ${seen} was seen here before: somebody has put old keys back`,
+    );
+  }
+  if (seen !== epoch) local.write('epoch', epoch);
+}
+
+/** Tries the slot that worked here last, then the others. */
+async function openAnySlot(store: Store, options: OpenOptions): Promise<OpenedSlot> {
+  const names: string[] = [];
+  for await (const { name } of store.list('keys')) names.push(name);
+  if (names.length === 0) throw new VarveError('damaged', `${store.location}: no key slots: keys/ is empty or cannot be listed`);
+  const last = lastSlotFile(store, options.cacheFolder);
+  const preferred = last && readText(last);
+  names.sort((a, b) => Number(b === preferred) - Number(a === preferred) || (a < b ? -1 : 1));
+  const failures: VarveError[] = [];
+  for (const name of names) {
+    const opened = await tryToOpen(store, name, options, failures);
+    if (opened === undefined) continue;
+    if (last !== undefined && name !== preferred) writeText(last, name);
+    return opened;
+  }
+  const [failure] = failures;
+  if (failure !== undefined) throw failure;
+  const what = 'password' in options.unlock ? 'wrong password' : 'wrong key file';
+  const hint = options.keyHint === undefined ? '' : ` for a key whose id begins with ${options.keyHint}`;
+  throw new VarveError('wrong-password', `${store.location}: ${what}, or no key found${hint}`);
+}
+
+async function tryToOpen(
+  store: Store,
+  name: string,
+  options: OpenOptions,
+  failures: VarveError[],
+): Promise<OpenedSlot | undefined> {
+  try {
+    const path = `keys/${name}`;
+    const bytes = await fetchObject(store, 'keys', name);
+    const wanted = 'password' in options.unlock ? 'scrypt' : 'keyfile';
+    if (slotProtection(bytes, path).kind !== wanted) return undefined;
+    if (options.keyHint !== undefined && !name.startsWith(options.keyHint)) return undefined;
+    return await openSlot(bytes, options.unlock, path);
+  } catch (cause) {
+    const error = VarveError.from(cause);
+    if (error.code === 'damaged') failures.push(error);
+    else if (error.code !== 'wrong-password' && error.code !== 'not-found') throw error;
+    return undefined;
+  }
+}
+
+/** Where this machine notes which key slot opened the repository at this place. */
+function lastSlotFile(store: Store, cacheFolder: string | undefined): string | undefined {
+  if (cacheFolder === undefined) return undefined;
+  const place = createHash('sha256').update(store.location).digest('hex').slice(0, 32);
+  return join(cacheFolder, 'last-key', place);
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function writeText(path: string, text: string): void {
+  try {
+    mkdirSync(join(path, '..'), { recursive: true, mode: 0o700 });
+    writeFileSync(path, text, { mode: 0o600 });
+  } catch {
+    // Without a cache the slots are tried one after another.
+  }
+}

@@ -1,0 +1,178 @@
+import { Buffer } from 'node:buffer';
+import { createHash, randomFillSync } from 'node:crypto';
+import { encode } from '../bytes/msgpack.js';
+import { asBuffer } from '../bytes/views.js';
+import { compress } from '../compression/zstd.js';
+import type { RepositoryKeys } from '../crypto/hierarchy.js';
+import { FOOTER_LENGTH as FOOTER_BYTES, sealFooter } from '../crypto/footer.js';
+import { newPackKey, sealFrameInto } from '../crypto/pack-key.js';
+import { SEALED_OVERHEAD, sealObject } from '../crypto/sealed.js';
+import type { BlobKind } from '../format/content.js';
+import {
+  FRAME_TAG_BYTES,
+  type PackRecord,
+  PackRecordBuilder,
+  packRecordFields,
+  RAW,
+  ZSTD,
+} from '../format/pack-record.js';
+import { padmeLength } from '../format/padme.js';
+
+/** A pack that has reached its target is closed as soon as its padding is at most this part of it. */
+const GOOD_PADDING = 0.004;
+/** Room for what a pack may grow beyond its target while it waits for good padding. */
+const GROWTH = 1.25;
+/** A frame that compression makes no smaller than this part of itself is kept raw. */
+const WORTH_COMPRESSING = 0.97;
+const MAX_FRAMES = 0xffff;
+
+/** Where packs are assembled: buffers of `packCapacity(target)` bytes or more. */
+export interface PackSpace {
+  acquire(): number;
+  bytes(number: number): Uint8Array;
+}
+
+/** A pack, whole and named, in the buffer where it was assembled. */
+export interface FinishedPack {
+  readonly buffer: number;
+  /** Lower-case hex SHA-256. */
+  readonly name: string;
+  readonly size: number;
+  readonly record: PackRecord;
+}
+
+/** Frames that do not fill a pack yet, not sealed as a pack: the parts of several writers can be put together. */
+export interface PackPart {
+  readonly buffer: number;
+  /** Bytes of frames from the buffer's start. */
+  readonly length: number;
+  readonly record: PackRecord;
+}
+
+interface OpenPack {
+  readonly buffer: number;
+  readonly key: Uint8Array;
+  readonly builder: PackRecordBuilder;
+  length: number;
+}
+
+/** Bytes of a buffer in which a pack with this target size fits. */
+export function packCapacity(target: number): number {
+  return Math.ceil(target * GROWTH) + 1024 * 1024;
+}
+
+/** Compresses and seals frames, and assembles them into packs of one kind (SPEC.md section 9). */
+export class PackWriter {
+  readonly #keys: RepositoryKeys;
+  readonly #kind: BlobKind;
+  readonly #level: number | undefined;
+  readonly #target: number;
+  readonly #space: PackSpace;
+  readonly #emit: (pack: FinishedPack) => void;
+  #current: OpenPack | undefined;
+
+  /**
+   * @param level zstd level, or undefined to keep everything raw
+   * @param target bytes at which a pack is closed
+   */
+  constructor(options: {
+    keys: RepositoryKeys;
+    kind: BlobKind;
+    level: number | undefined;
+    target: number;
+    space: PackSpace;
+    emit: (pack: FinishedPack) => void;
+  }) {
+    this.#keys = options.keys;
+    this.#kind = options.kind;
+    this.#level = options.level;
+    this.#target = options.target;
+    this.#space = options.space;
+    this.#emit = options.emit;
+  }
+
+  /**
+   * Adds one frame.
+   *
+   * @param raw the blobs laid end to end
+   * @param ids 32 bytes for each of `lengths`
+   * @returns bytes that the frame takes in the pack
+   */
+  addFrame(raw: Uint8Array, ids: Buffer, lengths: readonly number[], compressible: boolean): number {
+    const compressed = compressible && this.#level !== undefined ? compress(raw, this.#level) : undefined;
+    const worth = compressed !== undefined && compressed.length < raw.length * WORTH_COMPRESSING;
+    const body = worth ? compressed : raw;
+    const codec = worth ? ZSTD : RAW;
+    const storedLength = body.length + FRAME_TAG_BYTES;
+    const pack = this.#packFor(storedLength, lengths.length);
+    const counter = pack.builder.frames;
+    sealFrameInto(this.#space.bytes(pack.buffer), pack.length, pack.key, counter, codec, raw.length, body);
+    pack.builder.addFrame(
+      { offset: pack.length, storedLength, rawLength: raw.length, key: 0, codec, counter },
+      ids,
+      lengths,
+    );
+    pack.length += storedLength;
+    if (pack.length >= this.#target && this.#wellPadded(pack)) this.finish();
+    return storedLength;
+  }
+
+  /** Seals what there is as a pack of its own. */
+  finish(): void {
+    const part = this.takeRest();
+    if (part !== undefined) this.#emit(sealPack(this.#keys, part, this.#space.bytes(part.buffer)));
+  }
+
+  /** Hands over the frames of the pack that is not full yet. */
+  takeRest(): PackPart | undefined {
+    const pack = this.#current;
+    this.#current = undefined;
+    return pack && { buffer: pack.buffer, length: pack.length, record: pack.builder.build() };
+  }
+
+  #packFor(storedLength: number, blobs: number): OpenPack {
+    const pack = this.#current;
+    if (pack !== undefined) {
+      const directory = pack.builder.encodedLength + blobs * 36 + SEALED_OVERHEAD + FOOTER_BYTES + 256;
+      const needed = padmeLength(pack.length + storedLength + directory);
+      if (needed <= this.#space.bytes(pack.buffer).length && pack.builder.frames < MAX_FRAMES) return pack;
+      this.finish();
+    }
+    return this.#startPack();
+  }
+
+  #startPack(): OpenPack {
+    const buffer = this.#space.acquire();
+    const { key, wrapped } = newPackKey(this.#keys, this.#kind);
+    this.#current = { buffer, key, builder: new PackRecordBuilder(this.#kind, [asBuffer(wrapped)]), length: 0 };
+    return this.#current;
+  }
+
+  #wellPadded(pack: OpenPack): boolean {
+    const size = pack.length + pack.builder.encodedLength + SEALED_OVERHEAD + FOOTER_BYTES;
+    return padmeLength(size) - size <= size * GOOD_PADDING || pack.length >= this.#target * GROWTH;
+  }
+}
+
+/**
+ * Completes frames to a pack: padding, directory, footer, name.
+ *
+ * @param space begins with the part's frames and has room for the rest
+ */
+export function sealPack(keys: RepositoryKeys, part: PackPart, space: Uint8Array): FinishedPack {
+  const directory = sealObject(keys, 'directory', encode(packRecordFields(part.record)));
+  const size = padmeLength(part.length + directory.length + FOOTER_BYTES);
+  const directoryOffset = size - directory.length - FOOTER_BYTES;
+  if (size > space.length) throw new RangeError('a pack outgrew its buffer');
+  const out = asBuffer(space);
+  const padding = Buffer.alloc(directoryOffset - part.length);
+  randomFillSync(padding);
+  out.set(padding, part.length);
+  out.set(directory, directoryOffset);
+  out.set(
+    sealFooter(keys, { directoryOffset, directoryLength: directory.length, kind: part.record.kind, parityOffset: 0, parityLength: 0 }),
+    size - FOOTER_BYTES,
+  );
+  const name = createHash('sha256').update(out.subarray(0, size)).digest('hex');
+  return { buffer: part.buffer, name, size, record: part.record };
+}

@@ -1,0 +1,73 @@
+import { Buffer } from 'node:buffer';
+import { createHash } from 'node:crypto';
+import { asBuffer } from '../bytes/views.js';
+import { compress, decompress } from '../compression/zstd.js';
+import type { RepositoryKeys } from '../crypto/hierarchy.js';
+import { openObject, sealObject } from '../crypto/sealed.js';
+import { type Identity, openSigned, type OpenedSigned, type SignedKind, signPayload } from '../crypto/signed.js';
+import { VarveError } from '../errors/errors.js';
+import type { Config } from '../format/config.js';
+import { MAX_SEALED_PLAINTEXT } from '../format/limits.js';
+import { type ObjectType, objectPath, type Store } from '../storage/store.js';
+import type { LocalState } from './local-state.js';
+
+/** A repository that has been opened with a key: what every operation starts from. */
+export interface Repository {
+  readonly store: Store;
+  readonly keys: RepositoryKeys;
+  /** The slot that opened it: it signs what is written. */
+  readonly identity: Identity;
+  readonly config: Config;
+  /** What this machine remembers of it; safe to lose. */
+  readonly local: LocalState;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+}
+
+const FOLDERS: Record<SignedKind, ObjectType> = { index: 'index', snapshot: 'snapshots', lease: 'locks' };
+
+/** The SHA-256 of an object's bytes: its name. */
+export function objectName(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Fetches a whole object and checks that its name is its hash. */
+export async function fetchObject(store: Store, type: ObjectType, name: string): Promise<Buffer> {
+  const bytes = await store.get(type, name);
+  if (objectName(bytes) !== name) {
+    throw new VarveError('damaged', `${objectPath(type, name)}: its content does not match its name; run \`varve check\``);
+  }
+  return bytes;
+}
+
+/**
+ * Signs, seals and stores a payload (SPEC.md sections 5 and 6).
+ *
+ * @returns the object's name, once it is durable
+ */
+export async function putSigned(repository: Repository, kind: SignedKind, payload: Uint8Array): Promise<string> {
+  const { keys, identity, store } = repository;
+  const signed = signPayload(keys, identity, kind, keys.newestEpoch, payload);
+  const content = Buffer.alloc(4);
+  content.writeUInt32LE(signed.length);
+  const plaintext = Buffer.concat([content, compress(signed, 3)]);
+  const bytes = sealObject(keys, kind, plaintext, { compressed: true });
+  const name = objectName(bytes);
+  await store.put(FOLDERS[kind], name, [bytes]);
+  return name;
+}
+
+/** Fetches and opens a signed object; the caller checks revocation, for which the payload's time is needed. */
+export async function getSigned(repository: Repository, kind: SignedKind, name: string): Promise<OpenedSigned> {
+  const type = FOLDERS[kind];
+  const path = objectPath(type, name);
+  const { epoch, compressed, plaintext } = openObject(repository.keys, kind, await fetchObject(repository.store, type, name), path);
+  const bytes = compressed ? inflate(asBuffer(plaintext), path) : plaintext;
+  return openSigned(repository.keys, kind, epoch, bytes, path);
+}
+
+function inflate(plaintext: Buffer, path: string): Buffer {
+  const length = plaintext.length < 4 ? 0 : plaintext.readUInt32LE(0);
+  if (length === 0 || length > MAX_SEALED_PLAINTEXT) throw new VarveError('damaged', `${path}: states a wrong length`);
+  return decompress(plaintext.subarray(4), length, path);
+}

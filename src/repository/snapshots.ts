@@ -1,0 +1,161 @@
+import { Buffer } from 'node:buffer';
+import pLimit from 'p-limit';
+import { asArray, asBytes, asText } from '../bytes/msgpack.js';
+import { asBuffer } from '../bytes/views.js';
+import { toHex } from '../bytes/hex.js';
+import { isRevoked } from '../crypto/signed.js';
+import { VarveError } from '../errors/errors.js';
+import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../format/snapshot.js';
+import { compareTimes } from '../format/time.js';
+import { getSigned, putSigned, type Repository } from './repository.js';
+
+const PARALLEL = 8;
+const SHORT_ID = 8;
+const REMEMBERED = 'snapshots';
+
+export interface StoredSnapshot {
+  /** The object's name, 64 hex digits. */
+  readonly id: string;
+  readonly snapshot: Snapshot;
+  /** Hex id of the key slot that signed it. */
+  readonly slot: string;
+  /** `user@host` of that slot. */
+  readonly label: string;
+}
+
+export const shortId = (id: string): string => id.slice(0, SHORT_ID);
+
+/** What is remembered of a snapshot that was opened and verified once. */
+interface Remembered {
+  readonly payload: Uint8Array;
+  readonly slot: string;
+  readonly label: string;
+}
+
+export interface SnapshotList {
+  /** Oldest first. */
+  readonly snapshots: readonly StoredSnapshot[];
+  /** Those that could not be opened, with the reason. */
+  readonly failures: readonly { readonly id: string; readonly error: VarveError }[];
+}
+
+/**
+ * All snapshots, oldest first; those opened once before are taken from this machine's memory. An append key sees only those that it
+ * wrote from here. Snapshots of a revoked slot are left out.
+ */
+export async function listSnapshots(repository: Repository): Promise<SnapshotList> {
+  const remembered = recall(repository);
+  const known = new Map<string, Remembered>();
+  const failures: { id: string; error: VarveError }[] = [];
+  const limit = pLimit(PARALLEL);
+  const fetches: Promise<void>[] = [];
+  let fetched = 0;
+  for await (const { name } of repository.store.list('snapshots')) {
+    const hit = remembered.get(name);
+    if (hit !== undefined) known.set(name, hit);
+    else if (repository.keys.role !== 'append') {
+      fetched++;
+      fetches.push(limit(() => fetchSnapshot(repository, name, known, failures)));
+    }
+  }
+  await Promise.all(fetches);
+  if (fetched > 0 || known.size !== remembered.size) remember(repository, known);
+  const snapshots = [...known].map(([id, { payload, slot, label }]) => ({
+    id,
+    slot,
+    label,
+    snapshot: decodeSnapshot(payload, `snapshots/${id}`),
+  }));
+  const valid = snapshots.filter(({ slot, snapshot }) => !isRevoked(repository.keys, Buffer.from(slot, 'hex'), snapshot.time.seconds));
+  valid.sort((a, b) => compareTimes(a.snapshot.time, b.snapshot.time) || (a.id < b.id ? -1 : 1));
+  return { snapshots: valid, failures };
+}
+
+async function fetchSnapshot(
+  repository: Repository,
+  name: string,
+  known: Map<string, Remembered>,
+  failures: { id: string; error: VarveError }[],
+): Promise<void> {
+  try {
+    const { payload, certificate } = await getSigned(repository, 'snapshot', name);
+    decodeSnapshot(payload, `snapshots/${name}`);
+    known.set(name, { payload: Buffer.from(payload), slot: toHex(certificate.slot), label: certificate.label });
+  } catch (cause) {
+    const error = VarveError.from(cause);
+    // Forgotten by somebody else since it was listed.
+    if (error.code !== 'not-found') failures.push({ id: name, error });
+  }
+}
+
+/** Signs, seals and stores a snapshot. Everything it needs must be durable already. @returns its id */
+export async function writeSnapshot(repository: Repository, snapshot: Snapshot): Promise<string> {
+  const payload = encodeSnapshot(snapshot);
+  const id = await putSigned(repository, 'snapshot', payload);
+  const { certificate } = repository.identity;
+  const known = recall(repository);
+  known.set(id, { payload, slot: toHex(certificate.slot), label: certificate.label });
+  remember(repository, known);
+  return id;
+}
+
+function recall(repository: Repository): Map<string, Remembered> {
+  const value = repository.local.read(REMEMBERED);
+  const known = new Map<string, Remembered>();
+  if (value === undefined) return known;
+  for (const each of asArray(value, undefined, REMEMBERED)) {
+    const [id, payload, slot, label] = asArray(each, 4, REMEMBERED);
+    known.set(asText(id, REMEMBERED), {
+      payload: asBuffer(asBytes(payload, undefined, REMEMBERED)),
+      slot: asText(slot, REMEMBERED),
+      label: asText(label, REMEMBERED),
+    });
+  }
+  return known;
+}
+
+function remember(repository: Repository, known: ReadonlyMap<string, Remembered>): void {
+  repository.local.write(
+    REMEMBERED,
+    [...known].map(([id, { payload, slot, label }]) => [id, payload, slot, label]),
+  );
+}
+
+/** Which snapshots are meant, as on the command line. */
+export interface SnapshotFilter {
+  readonly hosts?: readonly string[];
+  /** Each a list joined by commas: all of its tags must be there. One that matches is enough. */
+  readonly tags?: readonly string[];
+  /** Absolute; all must be among the snapshot's paths. */
+  readonly paths?: readonly Buffer[];
+}
+
+export function matchesFilter(snapshot: Snapshot, filter: SnapshotFilter): boolean {
+  const { hosts = [], tags = [], paths = [] } = filter;
+  if (hosts.length > 0 && !hosts.includes(snapshot.host)) return false;
+  if (!paths.every((path) => snapshot.paths.some((other) => other.equals(path)))) return false;
+  return tags.length === 0 || tags.some((list) => hasTags(snapshot, list));
+}
+
+function hasTags(snapshot: Snapshot, list: string): boolean {
+  if (list === '') return snapshot.tags.length === 0;
+  return list.split(',').every((tag) => snapshot.tags.includes(tag));
+}
+
+/**
+ * The snapshot that `latest` (among those that the filter leaves) or a prefix of an id names.
+ *
+ * @throws VarveError `not-found` or `ambiguous`
+ */
+export function findSnapshot(snapshots: readonly StoredSnapshot[], name: string, filter: SnapshotFilter = {}): StoredSnapshot {
+  if (name === 'latest') {
+    const found = snapshots.findLast(({ snapshot }) => matchesFilter(snapshot, filter));
+    if (found === undefined) throw new VarveError('not-found', 'no snapshot found; `varve snapshots` lists what there is');
+    return found;
+  }
+  const found = /^[0-9a-f]{1,64}$/.test(name) ? snapshots.filter(({ id }) => id.startsWith(name)) : [];
+  const [first] = found;
+  if (first === undefined) throw new VarveError('not-found', `no snapshot matches "${name}"; \`varve snapshots\` lists what there is`);
+  if (found.length > 1) throw new VarveError('ambiguous', `"${name}" matches ${found.length} snapshots: use more digits of the id`);
+  return first;
+}

@@ -1,0 +1,86 @@
+import { asBuffer } from '../bytes/views.js';
+import { type BlobKind, TREE } from '../format/content.js';
+import type { IndexedPack } from '../format/index-object.js';
+import { blobCount } from '../format/pack-record.js';
+import type { SharedBuffers } from '../workers/shared-buffers.js';
+import { indexedPack, writeIndex } from './index-store.js';
+import type { FinishedPack } from './pack-writer.js';
+import type { Repository } from './repository.js';
+
+/** An index object is written when it lists this many blobs, or this long after the last. */
+const INDEX_BLOBS = 100_000;
+const INDEX_MS = 3 * 60 * 1000;
+
+/** Stores finished packs, and lists them in index objects from time to time, so that an interrupted run loses little. */
+export class PackUploader {
+  readonly #repository: Repository;
+  readonly #buffers: SharedBuffers;
+  readonly #onFailure: (cause: unknown) => void;
+  readonly #uploads = new Set<Promise<void>>();
+  #unlisted: IndexedPack[] = [];
+  #blobs = 0;
+  #lastIndex: number;
+  #writing: Promise<void> = Promise.resolve();
+  #failed = false;
+  /** Bytes of the packs that were stored. */
+  storedBytes = 0;
+
+  /** @param onFailure is told the first failure, which `finish` throws as well */
+  constructor(repository: Repository, buffers: SharedBuffers, onFailure: (cause: unknown) => void) {
+    this.#repository = repository;
+    this.#buffers = buffers;
+    this.#onFailure = onFailure;
+    this.#lastIndex = repository.clock();
+  }
+
+  /** Stores a pack, then frees its buffer. */
+  accept(pack: FinishedPack): void {
+    const upload = this.#upload(pack).catch((cause) => {
+      this.#failed = true;
+      this.#onFailure(cause);
+      throw cause;
+    });
+    upload.catch(() => undefined);
+    this.#uploads.add(upload);
+    upload.finally(() => this.#uploads.delete(upload)).catch(() => undefined);
+  }
+
+  async #upload(pack: FinishedPack): Promise<void> {
+    const { store } = this.#repository;
+    const bytes = asBuffer(this.#buffers.bytes(pack.buffer)).subarray(0, pack.size);
+    const kind: BlobKind = pack.record.kind;
+    await store.put('data', pack.name, [bytes], { keep: kind === TREE });
+    this.#buffers.release(pack.buffer);
+    this.storedBytes += pack.size;
+    this.#unlisted.push(indexedPack(pack.name, pack.size, pack.record));
+    this.#blobs += blobCount(pack.record);
+    const due = this.#repository.clock() - this.#lastIndex > INDEX_MS || this.#blobs >= INDEX_BLOBS;
+    if (due && !this.#failed) await this.#list();
+  }
+
+  /** Waits for all packs to be durable, then lists the rest of them; then the snapshot may be written. */
+  async finish(): Promise<void> {
+    await Promise.all(this.#uploads);
+    await this.#list();
+  }
+
+  /** After a failure or a Ctrl-C: lists what has been stored, so that the next run need not store it again. */
+  async salvage(): Promise<void> {
+    await Promise.allSettled(this.#uploads);
+    await this.#list();
+  }
+
+  #list(): Promise<void> {
+    const packs = this.#unlisted;
+    this.#unlisted = [];
+    this.#blobs = 0;
+    this.#lastIndex = this.#repository.clock();
+    if (packs.length > 0) {
+      this.#writing = this.#writing.then(async () => {
+        await writeIndex(this.#repository, packs);
+      });
+      this.#writing.catch(() => undefined);
+    }
+    return this.#writing;
+  }
+}

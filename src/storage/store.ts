@@ -1,0 +1,58 @@
+import type { Buffer } from 'node:buffer';
+
+/** The namespaces of a repository (SPEC.md section 2). `config` is a single object, its name is always `config`. */
+export type ObjectType = 'config' | 'keys' | 'data' | 'index' | 'snapshots' | 'locks';
+
+export interface ObjectInfo {
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Seconds since 1970 by the store's clock, where the store tells. */
+  readonly modified?: number;
+}
+
+export interface Range {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Advice for a cache between here and the store. */
+export interface Advice {
+  /** The object will be read again on this machine: a pack of trees. */
+  readonly keep?: boolean;
+}
+
+/**
+ * An object store. What every implementation promises, and all that the layers above rely on:
+ *
+ * - **put** creates an object whole or not at all: no reader ever sees a part of it, and an object that exists is never
+ *   changed. When put resolves, the object is durable. Putting a hash-named object that is there already succeeds and
+ *   changes nothing; putting `config` twice fails with code `exists`. Callers keep `parts` unchanged until it resolves.
+ * - **get** returns exactly the object, or exactly the range; a range that goes past the end is an error (`damaged`).
+ *   A missing object is an error with code `not-found`.
+ * - **list** yields each object that was there before the call and not removed during it, in no order; objects that come
+ *   and go during the call may or may not be seen. Names that varve did not write (not 64 hex digits) are left out.
+ * - **remove** succeeds when the object is gone, also when it was not there.
+ * - Errors are VarveErrors that name the object; `retryable` says whether a second try can help.
+ */
+export interface Store {
+  /** Where it is, as the user wrote it, without secrets. */
+  readonly location: string;
+  /** Prepares an empty place for a repository. */
+  create(): Promise<void>;
+  put(type: ObjectType, name: string, parts: readonly Uint8Array[], advice?: Advice): Promise<void>;
+  get(type: ObjectType, name: string, range?: Range, advice?: Advice): Promise<Buffer>;
+  stat(type: ObjectType, name: string): Promise<ObjectInfo | undefined>;
+  list(type: ObjectType): AsyncIterable<ObjectInfo>;
+  remove(type: ObjectType, name: string): Promise<void>;
+  /** Seconds since 1970 by the store's clock. */
+  now(): Promise<number>;
+  close(): Promise<void>;
+}
+
+export const HASH_NAME = /^[0-9a-f]{64}$/;
+
+/** `data/abcd…`, as errors and logs call an object. */
+export function objectPath(type: ObjectType, name: string): string {
+  return type === 'config' ? 'config' : `${type}/${name}`;
+}

@@ -1,0 +1,138 @@
+import { availableParallelism } from 'node:os';
+import { type Transferable, Worker } from 'node:worker_threads';
+import { type ErrorJson, VarveError } from '../errors/errors.js';
+
+/** Tasks that a worker holds at a time: one at work, one waiting, so that it never idles between two. */
+const DEPTH = 2;
+
+export type ToWorker<Task> = { readonly task: Task; readonly number: number };
+export type FromWorker<Reply, Note> =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'reply'; readonly number: number; readonly reply: Reply }
+  | { readonly kind: 'error'; readonly number: number; readonly error: ErrorJson }
+  | { readonly kind: 'note'; readonly note: Note };
+
+interface Job<Task, Reply> {
+  readonly task: Task;
+  readonly transfer: readonly Transferable[];
+  readonly resolve: (reply: Reply) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Member<Task, Reply> {
+  readonly worker: Worker;
+  readonly running: Map<number, Job<Task, Reply>>;
+}
+
+/** One worker a core, at least two so that waiting for a disk overlaps with work. */
+export function defaultThreads(): number {
+  return Math.max(2, availableParallelism());
+}
+
+/** Worker threads that all run one module, which must call `serveTasks`. */
+export class WorkerPool<Init, Task, Reply, Note = never> {
+  readonly #members: Member<Task, Reply>[] = [];
+  readonly #queue: Job<Task, Reply>[] = [];
+  readonly #onNote: (note: Note, worker: number) => void;
+  readonly #onWaiting: (tasks: number) => void;
+  #next = 0;
+  #failure: unknown;
+
+  /**
+   * @param module the worker's module
+   * @param init makes what the n-th worker starts with, and what of it is transferred
+   * @param onNote called with what a worker sends on its own
+   * @param onWaiting called with the number of tasks that no worker has taken yet, whenever it changes
+   */
+  constructor(
+    module: URL,
+    size: number,
+    init: (worker: number) => { data: Init; transfer: Transferable[] },
+    onNote: (note: Note, worker: number) => void = () => undefined,
+    onWaiting: (tasks: number) => void = () => undefined,
+  ) {
+    this.#onNote = onNote;
+    this.#onWaiting = onWaiting;
+    for (let number = 0; number < size; number++) {
+      const { data, transfer } = init(number);
+      const worker = new Worker(module, { workerData: data, transferList: transfer });
+      const member: Member<Task, Reply> = { worker, running: new Map() };
+      worker.on('message', (message: FromWorker<Reply, Note>) => this.#receive(member, message, number));
+      worker.on('error', (error) => this.#fail(error));
+      worker.on('exit', () => this.#fail(new VarveError('internal', 'a worker thread ended')));
+      this.#members.push(member);
+    }
+  }
+
+  get size(): number {
+    return this.#members.length;
+  }
+
+  /** Runs a task on whichever worker is free first. */
+  run(task: Task, transfer: readonly Transferable[] = []): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ task, transfer, resolve, reject });
+      this.#dispatch();
+    });
+  }
+
+  /** Runs a task on every worker, after those it already has. */
+  runOnEach(task: Task): Promise<Reply[]> {
+    return Promise.all(this.#members.map((_, number) => this.runOn(number, task)));
+  }
+
+  /** Runs a task on one worker, after those it already has. */
+  runOn(number: number, task: Task, transfer: readonly Transferable[] = []): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      const member = this.#members[number];
+      if (member === undefined || this.#failure !== undefined) return reject(this.#failure);
+      this.#send(member, { task, transfer, resolve, reject });
+    });
+  }
+
+  /** Ends the threads; what they hold is dropped. */
+  async close(): Promise<void> {
+    this.#failure ??= new VarveError('interrupted', 'the worker threads have ended');
+    await Promise.all(this.#members.map(({ worker }) => worker.terminate()));
+  }
+
+  #dispatch(): void {
+    if (this.#failure !== undefined) return this.#rejectAll();
+    for (let depth = 0; depth < DEPTH; depth++) {
+      for (const member of this.#members) {
+        const job = member.running.size === depth ? this.#queue.shift() : undefined;
+        if (job !== undefined) this.#send(member, job);
+      }
+    }
+    this.#onWaiting(this.#queue.length);
+  }
+
+  #send(member: Member<Task, Reply>, job: Job<Task, Reply>): void {
+    const number = this.#next++;
+    member.running.set(number, job);
+    member.worker.postMessage({ task: job.task, number } satisfies ToWorker<Task>, job.transfer);
+  }
+
+  #receive(member: Member<Task, Reply>, message: FromWorker<Reply, Note>, worker: number): void {
+    if (message.kind === 'note') return this.#onNote(message.note, worker);
+    if (message.kind === 'ready') return;
+    const job = member.running.get(message.number);
+    member.running.delete(message.number);
+    if (message.kind === 'reply') job?.resolve(message.reply);
+    else job?.reject(VarveError.fromJSON(message.error));
+    this.#dispatch();
+  }
+
+  #fail(cause: unknown): void {
+    this.#failure ??= VarveError.from(cause);
+    this.#rejectAll();
+  }
+
+  #rejectAll(): void {
+    for (const { running } of this.#members) {
+      for (const job of running.values()) job.reject(this.#failure);
+      running.clear();
+    }
+    for (const job of this.#queue.splice(0)) job.reject(this.#failure);
+  }
+}

@@ -1,0 +1,32 @@
+import { parentPort, type Transferable, workerData } from 'node:worker_threads';
+import { VarveError } from '../errors/errors.js';
+import type { FromWorker, ToWorker } from './pool.js';
+
+export interface Served<Reply> {
+  readonly reply: Reply;
+  readonly transfer?: readonly Transferable[];
+}
+
+/**
+ * The worker's side of a WorkerPool: runs tasks one after another, synchronously.
+ *
+ * @param setup is given what the pool's `init` made, and a way to send notes; returns the function that does a task
+ */
+export function serveTasks<Init, Task, Reply, Note = never>(
+  setup: (init: Init, note: (note: Note) => void) => (task: Task) => Served<Reply>,
+): void {
+  const port = parentPort;
+  if (port === null) throw new VarveError('internal', 'this module runs in a worker thread only');
+  const send = (message: FromWorker<Reply, Note>, transfer: readonly Transferable[] = []): void =>
+    port.postMessage(message, transfer);
+  const perform = setup(workerData as Init, (note) => send({ kind: 'note', note }));
+  port.on('message', ({ task, number }: ToWorker<Task>) => {
+    try {
+      const { reply, transfer } = perform(task);
+      send({ kind: 'reply', number, reply }, transfer);
+    } catch (cause) {
+      send({ kind: 'error', number, error: VarveError.from(cause).toJSON() });
+    }
+  });
+  send({ kind: 'ready' });
+}

@@ -1,0 +1,78 @@
+import { VarveError } from '../errors/errors.js';
+
+const FREE = 0;
+const TAKEN = 1;
+const ABORTED = -1;
+
+/** What crosses to a worker thread. */
+export interface SharedBuffersHandle {
+  /** One state for each buffer, then the abort flag, then a counter that every release moves. */
+  readonly states: Int32Array;
+  readonly memory: readonly SharedArrayBuffer[];
+}
+
+/**
+ * A fixed number of equal buffers that threads hand to each other. A worker that finds none free waits: this is how a slow store
+ * holds back the reading.
+ */
+export class SharedBuffers {
+  readonly handle: SharedBuffersHandle;
+  readonly #views: Uint8Array[];
+
+  constructor(handle: SharedBuffersHandle) {
+    this.handle = handle;
+    this.#views = handle.memory.map((memory) => new Uint8Array(memory));
+  }
+
+  /** @param size bytes of each buffer; memory that is never written costs nothing */
+  static create(count: number, size: number): SharedBuffers {
+    const memory = Array.from({ length: count }, () => new SharedArrayBuffer(size));
+    return new SharedBuffers({ states: new Int32Array(new SharedArrayBuffer((count + 2) * 4)), memory });
+  }
+
+  get count(): number {
+    return this.#views.length;
+  }
+
+  bytes(number: number): Uint8Array {
+    const view = this.#views[number];
+    if (view === undefined) throw new RangeError(`no shared buffer ${number}`);
+    return view;
+  }
+
+  /** Takes a free buffer, waiting for one. Only for worker threads: the main thread must not wait. */
+  acquire(): number {
+    const { states } = this.handle;
+    for (;;) {
+      const releases = Atomics.load(states, this.count + 1);
+      const number = this.tryAcquire();
+      if (number !== undefined) return number;
+      Atomics.wait(states, this.count + 1, releases);
+    }
+  }
+
+  tryAcquire(): number | undefined {
+    const { states } = this.handle;
+    if (Atomics.load(states, this.count) === ABORTED) throw new VarveError('interrupted', 'interrupted');
+    for (let number = 0; number < this.count; number++) {
+      if (Atomics.compareExchange(states, number, FREE, TAKEN) === FREE) return number;
+    }
+    return undefined;
+  }
+
+  release(number: number): void {
+    Atomics.store(this.handle.states, number, FREE);
+    this.#wake();
+  }
+
+  /** Makes every present and future wait end with an error. */
+  abort(): void {
+    Atomics.store(this.handle.states, this.count, ABORTED);
+    this.#wake();
+  }
+
+  #wake(): void {
+    Atomics.add(this.handle.states, this.count + 1, 1);
+    Atomics.notify(this.handle.states, this.count + 1);
+  }
+}
