@@ -75,7 +75,7 @@ export function verifyCertificate(keys: RepositoryKeys, value: unknown, name: st
   const before = known.get(cacheKey);
   if (before !== undefined) return before;
   const certificate = parse(keys, payload, name);
-  const root = keys.epoch(certificate.epoch, name).rootPublic;
+  const root = keys.rootPublic(certificate.epoch);
   if (!keys.engine.ed25519Verify(root, signedPart(keys, payload), signature))
     throw forged(name, 'its certificate is not signed by this repository');
   if (known.size < MAX_CACHED) known.set(cacheKey, certificate);
@@ -95,6 +95,7 @@ function parse(keys: RepositoryKeys, payload: Uint8Array, name: string): Certifi
   };
   if (!equalBytes(certificate.slot, slotIdOf(keys.engine, certificate.signPublic, certificate.boxPublic)))
     throw forged(name, 'its certificate names another slot');
-  if (certificate.epoch === 0) throw forged(name, 'its certificate has no epoch');
+  if (certificate.epoch === 0 || certificate.epoch > keys.newestEpoch)
+    throw forged(name, 'its certificate is of an unknown epoch');
   return certificate;
 }

@@ -19,11 +19,4 @@ export { portableEngine } from './portable.js';
 export * from './sealed.js';
 export * from './signed.js';
 export * from './slot.js';
-export {
-  calibrateLogN,
-  DEFAULT_LOG2N,
-  MAX_LOG2N,
-  MIN_LOG2N,
-  type Protection,
-  type Unlock,
-} from './slot-file.js';
+export { DEFAULT_LOG2N, MAX_LOG2N, MIN_LOG2N } from './slot-file.js';
