@@ -6,7 +6,6 @@ import { BadGlob, componentSource, GroupNames } from './glob-syntax.js';
 
 /** What Go's `strings.TrimSpace` takes away; unlike `trim()`, which differs in two characters. */
 const SPACE = '[\\t-\\r \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+';
-const EMPTY = Buffer.alloc(0);
 const OUTER_SPACE = new RegExp(`^${SPACE}|${SPACE}$`, 'g');
 
 /**
@@ -39,10 +38,14 @@ export function readFilesFromRaw(file: string): Buffer[] {
 
 /**
  * `--exclude-file`, `--include-file`: a pattern a line, trimmed and without comments as in `readFilesFrom`. `$NAME`
- * and `${NAME}` become what the environment has for them (nothing when it has nothing), `$$` becomes `$`.
+ * and `${NAME}` become what the environment has for them (nothing when it has nothing), `$$` becomes `$`. `option` is for errors.
  */
-export function readPatternFile(file: string, environment: Readonly<Record<string, string | undefined>>): string[] {
-  return meaningfulLines(file, '--exclude-file').map((line) => expandVariables(line, environment));
+export function readPatternFile(
+  file: string,
+  environment: Readonly<Record<string, string | undefined>>,
+  option = '--exclude-file',
+): string[] {
+  return meaningfulLines(file, option).map((line) => expandVariables(line, environment));
 }
 
 /** The paths that match a glob of Go's `filepath.Glob`, sorted; directories that cannot be read count as empty. */
@@ -52,9 +55,11 @@ export function expandGlob(pattern: string): Buffer[] {
     return exists(path) ? [path] : [];
   }
   const components = textToBytes(pattern).toString('latin1').split(/\/+/);
-  return components
-    .reduce((found, component, at) => expandComponent(found, at, component, pattern), [EMPTY])
-    .filter(exists);
+  let found: Buffer[] = [Buffer.alloc(0)];
+  components.forEach((component, at) => {
+    found = expandComponent(found, at, component, pattern);
+  });
+  return found.filter(exists);
 }
 
 function expandComponent(directories: readonly Buffer[], at: number, component: string, pattern: string): Buffer[] {

@@ -28,8 +28,8 @@ const CHILD_ONLY: PatternMatch = { matched: false, childMayMatch: true };
  * from the root, another one at any run of consecutive components. What matches a directory matches everything below
  * it. A pattern after `!` takes back what earlier ones matched. Empty patterns are ignored, as is a trailing slash.
  *
- * Patterns match bytes: `?` and classes take one UTF-8 character, or one byte that belongs to none (a class only when
- * negated). Case-insensitive lists compare in lower case.
+ * Patterns match bytes: `?` and classes take one UTF-8 character, or one byte that belongs to none and
+ * counts as U+FFFD. Case-insensitive lists compare in lower case.
  */
 export function parsePatterns(patterns: readonly string[], options: { insensitive?: boolean } = {}): PatternList {
   return new PatternList({ patterns, insensitive: options.insensitive ?? false });

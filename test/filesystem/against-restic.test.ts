@@ -10,7 +10,7 @@ import { type PatternList, parsePatterns } from '../../src/filesystem/patterns.j
 import { seeded } from './random.js';
 
 const SEED = Number(process.env.VARVE_TEST_SEED ?? 20240611);
-const ROUNDS = Number(process.env.VARVE_TEST_ROUNDS ?? 8);
+const ROUNDS = Number(process.env.VARVE_TEST_ROUNDS ?? 5);
 const SIGNATURE = 'Signature: 8a477f597d28d172789f06886806bc55';
 
 const NAMES = [

@@ -131,6 +131,44 @@ describe('patterns', () => {
     assert.equal(new PatternList(structuredClone(spec)).match(Buffer.from('/B.O')).matched, true);
   });
 
+  it('has classes of any characters', () => {
+    const edges = [
+      0x30, 0x7f, 0x80, 0xbf, 0x7ff, 0x800, 0xfff, 0xd7ff, 0xe000, 0xfffc, 0xfffe, 0xffff, 0x10000, 0x3ffff, 0x10ffff,
+    ];
+    const far = fc.integer({ min: 0x30, max: 0x10ffff });
+    const code = fc.oneof(
+      far,
+      fc.tuple(fc.constantFrom(...edges), fc.integer({ min: -2, max: 2 })).map(([edge, by]) => edge + by),
+    );
+    const valid = code.filter(
+      (one) =>
+        one >= 0x30 && one <= 0x10ffff && (one < 0xd800 || one > 0xdfff) && !/[\\\]^-]/.test(String.fromCodePoint(one)),
+    );
+    const range = fc.tuple(valid, valid).map(([one, other]) => [Math.min(one, other), Math.max(one, other)] as const);
+    fc.assert(
+      fc.property(fc.array(range, { minLength: 1, maxLength: 3 }), fc.boolean(), valid, (ranges, negated, sought) => {
+        const source = ranges
+          .map(([low, high]) => `${String.fromCodePoint(low)}-${String.fromCodePoint(high)}`)
+          .join('');
+        const list = parsePatterns([`[${negated ? '^' : ''}${source}]`]);
+        const around = ranges
+          .flatMap(([low, high]) => [low - 1, low, high, high + 1])
+          .filter((one) => one > 0x2f && one < 0x110000 && (one < 0xd800 || one > 0xdfff));
+        for (const one of [sought, ...around]) {
+          const inside = ranges.some(([low, high]) => low <= one && one <= high);
+          assert.equal(list.match(Buffer.from(`/${String.fromCodePoint(one)}`)).matched, inside !== negated);
+        }
+        const invalid = ranges.some(([low, high]) => low <= 0xfffd && 0xfffd <= high);
+        assert.equal(
+          list.match(Buffer.from([0x2f, 0xff])).matched,
+          invalid !== negated,
+          'a byte that is not UTF-8 is U+FFFD, as in Go',
+        );
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
   it('answers in time whatever the pattern', () => {
     const list = parsePatterns([`${'*a'.repeat(40)}*b`, `/${'**/a/'.repeat(12)}b`, '*'.repeat(5000)]);
     const start = performance.now();
