@@ -145,6 +145,8 @@ export type Note =
       readonly size: number;
       readonly record: PackRecord;
     }
+  /** The key of a tree pack that an append key cannot unwrap later. */
+  | { readonly kind: 'treeKey'; readonly wrapped: Uint8Array; readonly key: Uint8Array }
   | { readonly kind: 'error'; readonly path: Uint8Array; readonly message: string; readonly during: 'scan' | 'archival' }
   | {
       readonly kind: 'item';

@@ -40,7 +40,15 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
   const level = compressionLevel(init.compression);
   const claim = (id: Buffer): boolean => !index.has(id) && fresh.add(id);
   const pack = (kind: typeof DATA | typeof TREE): PackWriter =>
-    new PackWriter({ keys, kind, level, target: init.packTarget, space, emit: (each) => note({ kind: 'pack', ...each }) });
+    new PackWriter({
+      keys,
+      kind,
+      level,
+      target: init.packTarget,
+      space,
+      emit: (each) => note({ kind: 'pack', ...each }),
+      onKey: kind === TREE && keys.role === 'append' ? (each) => note({ kind: 'treeKey', ...each }) : undefined,
+    });
   const writer = (kind: typeof DATA | typeof TREE, packs: PackWriter): BlobWriter => {
     const sizes = kind === DATA ? init.data : init.tree;
     const frameTarget = kind === DATA ? DATA_FRAME : TREE_FRAME;

@@ -1,13 +1,27 @@
-import type { Buffer } from 'node:buffer';
-import { compress as zstdCompress, decompress as zstdDecompress } from '@cloudpss/zstd';
+import { Buffer } from 'node:buffer';
 import { asBuffer } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';
+import { zstd } from './engine.js';
 
 const MAGIC = 0xfd2fb528;
 
-/** One zstd frame (RFC 8878) that states its content size. */
-export function compress(data: Uint8Array, level: number): Buffer {
-  return asBuffer(zstdCompress(asBuffer(data), level));
+let scratch = Buffer.alloc(0);
+
+/**
+ * One zstd frame (RFC 8878) that states its content size.
+ *
+ * @param limit bytes that the result may have; undefined is returned when it has more
+ * @returns a view that is valid until the next call in this thread
+ */
+export function compress(data: Uint8Array, level: number, limit: number): Buffer | undefined {
+  if (scratch.length < limit) scratch = Buffer.allocUnsafeSlow(limit);
+  const length = zstd.compress(data, level, scratch.subarray(0, limit));
+  return length < 0 ? undefined : scratch.subarray(0, length);
+}
+
+/** Bytes that compressing `length` bytes can take at most. */
+export function compressBound(length: number): number {
+  return length + (length >> 8) + 1024;
 }
 
 /**
@@ -17,13 +31,8 @@ export function compress(data: Uint8Array, level: number): Buffer {
  */
 export function decompress(data: Uint8Array, rawLength: number, what: string): Buffer {
   if (contentSize(asBuffer(data)) !== rawLength) throw new VarveError('damaged', `${what}: compressed data states a wrong size`);
-  let out: Buffer;
-  try {
-    out = asBuffer(zstdDecompress(asBuffer(data)));
-  } catch (cause) {
-    throw new VarveError('damaged', `${what}: compressed data is damaged`, { cause });
-  }
-  if (out.length !== rawLength) throw new VarveError('damaged', `${what}: compressed data has a wrong size`);
+  const out = Buffer.allocUnsafeSlow(rawLength);
+  if (!zstd.decompress(data, out)) throw new VarveError('damaged', `${what}: compressed data is damaged`);
   return out;
 }
 

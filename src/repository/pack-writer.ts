@@ -5,7 +5,7 @@ import { asBuffer } from '../bytes/views.js';
 import { compress } from '../compression/zstd.js';
 import type { RepositoryKeys } from '../crypto/hierarchy.js';
 import { FOOTER_LENGTH as FOOTER_BYTES, sealFooter } from '../crypto/footer.js';
-import { newPackKey, sealFrameInto } from '../crypto/pack-key.js';
+import { newPackKey, type PackKey, sealFrameInto } from '../crypto/pack-key.js';
 import { SEALED_OVERHEAD, sealObject } from '../crypto/sealed.js';
 import type { BlobKind } from '../format/content.js';
 import {
@@ -69,11 +69,13 @@ export class PackWriter {
   readonly #target: number;
   readonly #space: PackSpace;
   readonly #emit: (pack: FinishedPack) => void;
+  readonly #onKey: ((key: PackKey) => void) | undefined;
   #current: OpenPack | undefined;
 
   /**
    * @param level zstd level, or undefined to keep everything raw
    * @param target bytes at which a pack is closed
+   * @param onKey is given the key of each pack
    */
   constructor(options: {
     keys: RepositoryKeys;
@@ -82,6 +84,7 @@ export class PackWriter {
     target: number;
     space: PackSpace;
     emit: (pack: FinishedPack) => void;
+    onKey?: ((key: PackKey) => void) | undefined;
   }) {
     this.#keys = options.keys;
     this.#kind = options.kind;
@@ -89,6 +92,7 @@ export class PackWriter {
     this.#target = options.target;
     this.#space = options.space;
     this.#emit = options.emit;
+    this.#onKey = options.onKey;
   }
 
   /**
@@ -99,10 +103,10 @@ export class PackWriter {
    * @returns bytes that the frame takes in the pack
    */
   addFrame(raw: Uint8Array, ids: Buffer, lengths: readonly number[], compressible: boolean): number {
-    const compressed = compressible && this.#level !== undefined ? compress(raw, this.#level) : undefined;
-    const worth = compressed !== undefined && compressed.length < raw.length * WORTH_COMPRESSING;
-    const body = worth ? compressed : raw;
-    const codec = worth ? ZSTD : RAW;
+    const limit = Math.floor(raw.length * WORTH_COMPRESSING);
+    const compressed = compressible && this.#level !== undefined ? compress(raw, this.#level, limit) : undefined;
+    const body = compressed ?? raw;
+    const codec = compressed === undefined ? RAW : ZSTD;
     const storedLength = body.length + FRAME_TAG_BYTES;
     const pack = this.#packFor(storedLength, lengths.length);
     const counter = pack.builder.frames;
@@ -143,7 +147,9 @@ export class PackWriter {
 
   #startPack(): OpenPack {
     const buffer = this.#space.acquire();
-    const { key, wrapped } = newPackKey(this.#keys, this.#kind);
+    const packKey = newPackKey(this.#keys, this.#kind);
+    this.#onKey?.(packKey);
+    const { key, wrapped } = packKey;
     this.#current = { buffer, key, builder: new PackRecordBuilder(this.#kind, [asBuffer(wrapped)]), length: 0 };
     return this.#current;
   }

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { asBuffer } from '../bytes/views.js';
-import { compress, decompress } from '../compression/zstd.js';
+import { asBuffer, u32 } from '../bytes/views.js';
+import { compress, compressBound, decompress } from '../compression/zstd.js';
 import type { RepositoryKeys } from '../crypto/hierarchy.js';
 import { openObject, sealObject } from '../crypto/sealed.js';
 import { type Identity, openSigned, type OpenedSigned, type SignedKind, signPayload } from '../crypto/signed.js';
@@ -26,6 +26,9 @@ export interface Repository {
 
 const FOLDERS: Record<SignedKind, ObjectType> = { index: 'index', snapshot: 'snapshots', lease: 'locks' };
 
+/** zstd level of index objects and snapshots: mostly ids, which do not compress. */
+const LEVEL = 1;
+
 /** The SHA-256 of an object's bytes: its name. */
 export function objectName(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
@@ -48,10 +51,7 @@ export async function fetchObject(store: Store, type: ObjectType, name: string):
 export async function putSigned(repository: Repository, kind: SignedKind, payload: Uint8Array): Promise<string> {
   const { keys, identity, store } = repository;
   const signed = signPayload(keys, identity, kind, keys.newestEpoch, payload);
-  const content = Buffer.alloc(4);
-  content.writeUInt32LE(signed.length);
-  const plaintext = Buffer.concat([content, compress(signed, 3)]);
-  const bytes = sealObject(keys, kind, plaintext, { compressed: true });
+  const bytes = sealObject(keys, kind, deflate(signed), { compressed: true });
   const name = objectName(bytes);
   await store.put(FOLDERS[kind], name, [bytes]);
   return name;
@@ -64,6 +64,12 @@ export async function getSigned(repository: Repository, kind: SignedKind, name: 
   const { epoch, compressed, plaintext } = openObject(repository.keys, kind, await fetchObject(repository.store, type, name), path);
   const bytes = compressed ? inflate(asBuffer(plaintext), path) : plaintext;
   return openSigned(repository.keys, kind, epoch, bytes, path);
+}
+
+function deflate(bytes: Uint8Array): Buffer {
+  const compressed = compress(bytes, LEVEL, compressBound(bytes.length));
+  if (compressed === undefined) throw new VarveError('internal', 'compression failed');
+  return Buffer.concat([u32(bytes.length), compressed]);
 }
 
 function inflate(plaintext: Buffer, path: string): Buffer {

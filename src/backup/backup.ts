@@ -1,0 +1,370 @@
+import { Buffer } from 'node:buffer';
+import type { Compression } from '../compression/policy.js';
+import { MessagePackWriter } from '../bytes/writer.js';
+import { exportKeys } from '../crypto/hierarchy.js';
+import { VarveError } from '../errors/errors.js';
+import type { FilterSpec } from '../filesystem/filter.js';
+import type { ContentRef } from '../format/content.js';
+import { type Entry, writeEntry } from '../format/entry.js';
+import type { Snapshot, SnapshotSummary } from '../format/snapshot.js';
+import { type Time, timeFromMillis } from '../format/time.js';
+import { FreshSet } from '../repository/fresh-set.js';
+import type { IndexedRepository } from '../repository/index-store.js';
+import { HeldLease } from '../repository/leases.js';
+import { mergeParts } from '../repository/pack-merge.js';
+import { packCapacity } from '../repository/pack-writer.js';
+import { type StoredSnapshot, writeSnapshot } from '../repository/snapshots.js';
+import { knownTreeKeys, rememberTreeKeys, type TreeKey } from '../repository/tree-keys.js';
+import { PackUploader } from '../repository/uploader.js';
+import { defaultThreads, WorkerPool } from '../workers/pool.js';
+import { SharedBuffers } from '../workers/shared-buffers.js';
+import { serveSyncCalls } from '../workers/sync-call.js';
+import { type BackupPool, TreeAssembly } from './assembly.js';
+import { type Counters, createCounters, sumCounters } from './counters.js';
+import type { FrameRequest, ItemAction, Note, OnlyNames, PendingDirectory, RestPart } from './messages.js';
+import { SharedFlag } from './messages.js';
+import { readEntry } from './previous.js';
+import { findSources, type Sources } from './sources.js';
+import { storeStream } from './stream.js';
+
+/** Bytes at which a pack is closed: docs/benchmarks.md. */
+export const PACK_TARGET = 16 * 1024 * 1024;
+/** Seconds before the parent's start from which on a file's times do not prove that it is unchanged (FAT counts in 2 s). */
+const RACY_SECONDS = 2;
+
+/** What a backup tells while it runs. */
+export type BackupEvent =
+  | { readonly kind: 'error'; readonly path: Buffer; readonly message: string; readonly during: 'scan' | 'archival' }
+  | {
+      readonly kind: 'item';
+      readonly path: Buffer;
+      readonly directory: boolean;
+      readonly action: ItemAction;
+      readonly size: number;
+      readonly rule?: string;
+      readonly dataAdded: number;
+      readonly dataStored: number;
+      readonly metadataAdded: number;
+      readonly metadataStored: number;
+      readonly seconds: number;
+    };
+
+/** A stream to be stored as one file, such as a database dump. */
+export interface StreamSource {
+  /** Absolute path that the file gets in the snapshot. */
+  readonly path: Buffer;
+  readonly bytes: AsyncIterable<Uint8Array>;
+}
+
+export interface BackupOptions {
+  /** Files and folders, or one stream. */
+  readonly sources: readonly Buffer[] | StreamSource;
+  /** Absolute: what relative sources are relative to. */
+  readonly folder: Buffer;
+  readonly host: string;
+  readonly user: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly tags: readonly string[];
+  readonly filter: FilterSpec;
+  /** Unchanged files are taken over from it. */
+  readonly parent: StoredSnapshot | undefined;
+  readonly program: string;
+  readonly compression: Compression;
+  /** The snapshot's time; the clock's when it is not given. */
+  readonly time?: Time;
+  readonly packTarget?: number;
+  readonly threads?: number;
+  readonly ignoreInode?: boolean;
+  readonly ignoreCtime?: boolean;
+  /** Goes through everything and stores nothing. */
+  readonly dryRun?: boolean;
+  /** Whether `item` events are wanted. */
+  readonly verbose?: boolean;
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: BackupEvent) => void;
+  /** Is given a function that tells, at any moment, how far the backup is. */
+  readonly onStart?: (progress: () => Counters) => void;
+}
+
+export interface BackupResult {
+  /** Undefined for a dry run. */
+  readonly id: string | undefined;
+  readonly snapshot: Snapshot;
+  readonly summary: SnapshotSummary;
+  /** Paths that could not be read. */
+  readonly errors: number;
+}
+
+/**
+ * Backs up files, folders or a stream (DESIGN: packs, then the index, then the snapshot; each durable before the next).
+ *
+ * @throws VarveError `source` when nothing of the sources is there, `interrupted` when the signal says so; whatever was stored until then is
+ * found by the next backup
+ */
+export async function backup(repository: IndexedRepository, options: BackupOptions): Promise<BackupResult> {
+  const start = timeFromMillis(repository.clock());
+  const lease = options.dryRun === true ? undefined : await HeldLease.acquire(repository, 'backup');
+  const run = new BackupRun(repository, options);
+  try {
+    const root = await run.store();
+    const summary = run.summary(start, timeFromMillis(repository.clock()));
+    const snapshot = describe(options, root.content, root.paths, summary, options.time ?? start);
+    if (options.dryRun === true) return { id: undefined, snapshot, summary, errors: run.errors };
+    const id = await writeSnapshot(repository, snapshot);
+    return { id, snapshot, summary, errors: run.errors };
+  } finally {
+    await run.close();
+    await lease?.release();
+  }
+}
+
+function describe(
+  options: BackupOptions,
+  root: ContentRef,
+  paths: readonly Buffer[],
+  summary: SnapshotSummary,
+  time: Time,
+): Snapshot {
+  const { host, user, uid, gid, tags, filter, parent, program } = options;
+  return {
+    time,
+    host,
+    user,
+    uid,
+    gid,
+    paths,
+    tags,
+    excludes: [...filter.excludes, ...filter.iexcludes],
+    parent: parent && Buffer.from(parent.id, 'hex'),
+    original: undefined,
+    root,
+    program,
+    summary,
+  };
+}
+
+/** One backup's threads, buffers and uploads. */
+class BackupRun {
+  readonly #repository: IndexedRepository;
+  readonly #options: BackupOptions;
+  readonly #threads: number;
+  readonly #flags = new Int32Array(new SharedArrayBuffer(12));
+  readonly #buffers: SharedBuffers;
+  readonly #uploader: PackUploader;
+  readonly #counters: Float64Array[];
+  readonly #pool: BackupPool;
+  readonly #onAbort = (): void => this.#cancel();
+  readonly #treeKeys: TreeKey[] = [];
+  #failure: unknown;
+  #missing = 0;
+
+  constructor(repository: IndexedRepository, options: BackupOptions) {
+    this.#repository = repository;
+    this.#options = options;
+    this.#threads = options.threads ?? defaultThreads();
+    const target = options.packTarget ?? PACK_TARGET;
+    // Each thread holds a pack of data and one of trees; two more are on their way to the store.
+    this.#buffers = SharedBuffers.create(2 * this.#threads + 2, packCapacity(target));
+    this.#uploader = new PackUploader(repository, this.#buffers, (cause) => this.#fail(cause));
+    this.#counters = createCounters(this.#threads);
+    Atomics.store(this.#flags, SharedFlag.threads, this.#threads);
+    this.#pool = this.#startPool(target);
+    options.signal?.addEventListener('abort', this.#onAbort);
+    if (options.signal?.aborted === true) this.#cancel();
+    options.onStart?.(() => sumCounters(this.#counters));
+  }
+
+  get errors(): number {
+    return sumCounters(this.#counters).errors + this.#missing;
+  }
+
+  /** Stores everything and lists it in the index. */
+  async store(): Promise<{ content: ContentRef; paths: readonly Buffer[] }> {
+    try {
+      const root = await this.#storeSources();
+      await this.#flush();
+      await this.#uploader.finish();
+      if (this.#options.dryRun !== true) rememberTreeKeys(this.#repository, this.#treeKeys);
+      return root;
+    } catch (cause) {
+      await this.#salvage();
+      throw this.#failure ?? cause;
+    }
+  }
+
+  summary(start: Time, end: Time): SnapshotSummary {
+    const sums = sumCounters(this.#counters);
+    const files = sums.filesNew + sums.filesChanged + sums.filesUnmodified;
+    return {
+      backup_start: start,
+      backup_end: end,
+      files_new: sums.filesNew,
+      files_changed: sums.filesChanged,
+      files_unmodified: sums.filesUnmodified,
+      dirs_new: sums.dirsNew,
+      dirs_changed: sums.dirsChanged,
+      dirs_unmodified: sums.dirsUnmodified,
+      data_blobs: sums.dataBlobs,
+      tree_blobs: sums.treeBlobs,
+      data_added: sums.dataAdded + sums.treeAdded,
+      data_added_packed: sums.dataStored + sums.treeStored,
+      total_files_processed: files,
+      total_bytes_processed: sums.bytes,
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#options.signal?.removeEventListener('abort', this.#onAbort);
+    await this.#pool.close();
+  }
+
+  async #storeSources(): Promise<{ content: ContentRef; paths: readonly Buffer[] }> {
+    const { sources, folder } = this.#options;
+    const assembly = new TreeAssembly(this.#pool);
+    if ('bytes' in sources) {
+      return { content: await storeStream(this.#pool, sources, this.#repository.clock()), paths: [sources.path] };
+    }
+    const found = findSources(sources, folder);
+    this.#reportMissing(found);
+    const raw = await assembly.directory(this.#root(found.only));
+    const content = raw && readEntry(raw, '/')?.content;
+    if (content === undefined) throw new VarveError('source', 'the root folder could not be read');
+    return { content: { ...content, ids: Buffer.from(content.ids) }, paths: found.paths };
+  }
+
+  #reportMissing(sources: Sources): void {
+    for (const { path, reason } of sources.missing) {
+      this.#missing++;
+      this.#options.onEvent?.({ kind: 'error', path, message: reason, during: 'scan' });
+    }
+    if (sources.paths.length === 0) throw new VarveError('usage', 'all source paths are missing: there is nothing to back up');
+  }
+
+  #root(only: OnlyNames): PendingDirectory {
+    const { parent } = this.#options;
+    const previous = parent && encodeRoot(parent.snapshot.root);
+    const whole = Object.keys(only).length === 0;
+    return { path: Buffer.from('/'), name: ROOT_NAME, previous, rootDevice: 0, only: whole ? undefined : only };
+  }
+
+  /** Closes what the workers have in the making, and puts their last packs together. */
+  async #flush(): Promise<void> {
+    const replies = await this.#pool.runOnEach({ kind: 'flush' });
+    const parts: RestPart[] = [];
+    for (const reply of replies) if (reply.kind === 'rest') parts.push(...reply.parts);
+    const merged = mergeParts(
+      this.#repository.keys,
+      parts.map((part) => ({ ...part, record: asRecord(part.record) })),
+      (buffer) => this.#buffers.bytes(buffer),
+      (buffer) => this.#buffers.release(buffer),
+    );
+    for (const pack of merged) this.#accept(pack);
+  }
+
+  #accept(pack: Parameters<PackUploader['accept']>[0]): void {
+    if (this.#options.dryRun === true) this.#buffers.release(pack.buffer);
+    else this.#uploader.accept(pack);
+  }
+
+  /** After an interruption nothing that was read and stored is lost; after a failure, what the store took. */
+  async #salvage(): Promise<void> {
+    try {
+      if (this.#failure === undefined && this.#options.signal?.aborted === true) await this.#flush();
+      await this.#uploader.salvage();
+    } catch {
+      // The first failure is the one to be told.
+    }
+  }
+
+  #startPool(packTarget: number): BackupPool {
+    const { keys, config, index, store } = this.#repository;
+    const { filter, compression, parent, ignoreInode = false, ignoreCtime = false, verbose = false } = this.#options;
+    const fresh = FreshSet.create().handle;
+    const parentStart = parent?.snapshot.summary?.backup_start ?? parent?.snapshot.time;
+    const rules = { ignoreInode, ignoreCtime, racySince: (parentStart?.seconds ?? 0) - RACY_SECONDS };
+    const knownPackKeys = knownTreeKeys(this.#repository);
+    return new WorkerPool(
+      new URL('./worker.js', import.meta.url),
+      this.#threads,
+      (worker) => {
+        const fetch = serveSyncCalls(({ pack, offset, length }: FrameRequest) =>
+          store.get('data', pack, { offset, length }, { keep: true }),
+        );
+        const data = {
+          keys: exportKeys(keys),
+          data: config.data,
+          tree: config.tree,
+          compression,
+          packTarget,
+          index: index.shared,
+          fresh,
+          buffers: this.#buffers.handle,
+          counters: this.#counters[worker] as Float64Array,
+          flags: this.#flags,
+          fetch,
+          knownPackKeys,
+          filter,
+          rules,
+          verbose,
+        };
+        return { data, transfer: [fetch.port] };
+      },
+      (note: Note) => this.#receive(note),
+      (waiting) => Atomics.store(this.#flags, SharedFlag.waitingTasks, waiting),
+    );
+  }
+
+  #receive(note: Note): void {
+    if (note.kind === 'pack') return this.#accept({ ...note, record: asRecord(note.record) });
+    if (note.kind === 'treeKey') return void this.#treeKeys.push(note);
+    this.#options.onEvent?.({ ...note, path: Buffer.from(note.path) });
+  }
+
+  #fail(cause: unknown): void {
+    this.#failure ??= cause;
+    this.#cancel();
+    this.#buffers.abort();
+  }
+
+  #cancel(): void {
+    Atomics.store(this.#flags, SharedFlag.cancelled, 1);
+  }
+}
+
+const ROOT_NAME = Buffer.from('root');
+
+/** The entry that the root directory would have, if it had a parent. */
+function encodeRoot(content: ContentRef): Uint8Array {
+  const zero = { mode: 0, uid: 0, gid: 0, mtimeSeconds: 0, mtimeNanoseconds: 0, ctimeSeconds: 0, ctimeNanoseconds: 0 };
+  const entry: Entry = {
+    ...zero,
+    name: ROOT_NAME,
+    type: 'directory',
+    user: '',
+    group: '',
+    size: 0,
+    inode: 0,
+    device: 0,
+    links: 1,
+    content,
+    target: undefined,
+    rdev: undefined,
+    atime: undefined,
+  };
+  const out = new MessagePackWriter();
+  writeEntry(out, entry);
+  return new Uint8Array(out.view());
+}
+
+/** Structured clone makes Uint8Arrays of Buffers. */
+function asRecord(record: RestPart['record']): RestPart['record'] {
+  const buffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    kind: record.kind,
+    keys: record.keys.map(buffer),
+    frames: buffer(record.frames),
+    ids: buffer(record.ids),
+    lengths: buffer(record.lengths),
+  };
+}

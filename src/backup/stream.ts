@@ -1,0 +1,77 @@
+import { Buffer } from 'node:buffer';
+import { asBuffer } from '../bytes/views.js';
+import { VarveError } from '../errors/errors.js';
+import type { ContentRef } from '../format/content.js';
+import type { EntryStat } from '../format/entry.js';
+import { timeFromMillis } from '../format/time.js';
+import type { BackupPool } from './assembly.js';
+import type { StreamSource } from './backup.js';
+import type { Reply } from './messages.js';
+import { readEntry } from './previous.js';
+
+const FILE_MODE = 0o644;
+const FOLDER_MODE = 0o755;
+/** A stream is cut and stored in one thread: its chunks follow from each other. */
+const WORKER = 0;
+
+/**
+ * Stores a stream as one file, in folders made up around it.
+ *
+ * @param now milliseconds since 1970, for the file's times
+ * @returns the root directory
+ */
+export async function storeStream(pool: BackupPool, source: StreamSource, now: number): Promise<ContentRef> {
+  await pool.runOn(WORKER, { kind: 'stream', bytes: new Uint8Array() });
+  for await (const bytes of source.bytes) {
+    if (bytes.length > 0) await pool.runOn(WORKER, { kind: 'stream', bytes });
+  }
+  const { size, ids } = contentOf(await pool.runOn(WORKER, { kind: 'stream', bytes: undefined }));
+  const names = source.path.toString('latin1').split('/').filter(Boolean).map((name) => Buffer.from(name, 'latin1'));
+  const name = names.pop();
+  if (name === undefined) throw new VarveError('usage', 'a stream needs a file name');
+  const file = { path: source.path, name, stat: madeUp('file', FILE_MODE, now, size), changed: false };
+  let raw = entryOf(await pool.runOn(WORKER, { kind: 'file', file, size, ids }));
+  let child: Buffer = name;
+  for (const folder of [...names.reverse(), Buffer.from('root')]) {
+    const late = [{ name: child, raw }];
+    const stat = madeUp('directory', FOLDER_MODE, now, 0);
+    const task = { kind: 'directory', name: folder, path: folder, stat, previous: undefined, entries: new Uint8Array(), late } as const;
+    raw = entryOf(await pool.runOn(WORKER, task));
+    child = folder;
+  }
+  return rootOf(raw);
+}
+
+function contentOf(reply: Reply): { size: number; ids: Buffer } {
+  if (reply.kind !== 'content') throw new VarveError('internal', `unexpected reply "${reply.kind}" of a worker`);
+  return { size: reply.content.size, ids: asBuffer(reply.content.ids) };
+}
+
+function entryOf(reply: Reply): Uint8Array {
+  if (reply.kind !== 'entry' || reply.raw === undefined) throw new VarveError('internal', 'a worker made no entry');
+  return reply.raw;
+}
+
+function rootOf(raw: Uint8Array): ContentRef {
+  const content = readEntry(raw, 'stream')?.content;
+  if (content === undefined) throw new VarveError('internal', 'a worker made no directory');
+  return { ...content, ids: Buffer.from(content.ids) };
+}
+
+function madeUp(type: 'file' | 'directory', mode: number, now: number, size: number): EntryStat {
+  const { seconds, nanoseconds } = timeFromMillis(now);
+  return {
+    type,
+    mode,
+    uid: 0,
+    gid: 0,
+    mtimeSeconds: seconds,
+    mtimeNanoseconds: nanoseconds,
+    ctimeSeconds: seconds,
+    ctimeNanoseconds: nanoseconds,
+    size,
+    inode: 0,
+    device: 0,
+    links: 1,
+  };
+}

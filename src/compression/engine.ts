@@ -1,0 +1,78 @@
+import { Buffer } from 'node:buffer';
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+
+/** zstd as this thread uses it. */
+export interface ZstdEngine {
+  /** The compressed length, written to `out`; -1 when it does not fit. */
+  compress(data: Uint8Array, level: number, out: Buffer): number;
+  /** Fills `out` exactly; false when the data is damaged or has another length. */
+  decompress(data: Uint8Array, out: Buffer): boolean;
+}
+
+interface Koffi {
+  load(path: string): { func(declaration: string): (...args: never[]) => unknown };
+}
+
+type SizeCall = (...args: readonly unknown[]) => number | bigint;
+
+/**
+ * The libzstd that @cloudpss/zstd carries, called directly: the package's own functions share one context among all threads of a process
+ * and corrupt memory when two of them compress at once (seen with 0.2.16). Here each thread has its own, and nothing is copied.
+ */
+function nativeEngine(): ZstdEngine {
+  const require = createRequire(import.meta.url);
+  const manifest = require.resolve('@cloudpss/zstd/package.json');
+  const find = createRequire(manifest)('node-gyp-build') as { path(folder: string): string };
+  const koffi = require('koffi') as Koffi;
+  const library = koffi.load(find.path(dirname(manifest)));
+  const bind = (declaration: string): SizeCall => library.func(declaration) as SizeCall;
+  const compressInto = bind('size_t ZSTD_compressCCtx(void *c, void *dst, size_t room, const void *src, size_t n, int level)');
+  const decompressInto = bind('size_t ZSTD_decompressDCtx(void *c, void *dst, size_t room, const void *src, size_t n)');
+  const isError = bind('unsigned int ZSTD_isError(size_t code)');
+  const compressor = bind('void *ZSTD_createCCtx()')();
+  const decompressor = bind('void *ZSTD_createDCtx()')();
+  return {
+    compress(data, level, out) {
+      const result = compressInto(compressor, out, out.length, data, data.length, level);
+      return isError(result) === 0 ? Number(result) : -1;
+    },
+    decompress(data, out) {
+      const result = decompressInto(decompressor, out, out.length, data, data.length);
+      return isError(result) === 0 && Number(result) === out.length;
+    },
+  };
+}
+
+/** The same as WebAssembly, where native code cannot be loaded. */
+async function portableEngine(): Promise<ZstdEngine> {
+  const zstd = await import('@cloudpss/zstd/wasm');
+  return {
+    compress(data, level, out) {
+      const result = zstd.compress(data, level);
+      if (result.length > out.length) return -1;
+      out.set(result);
+      return result.length;
+    },
+    decompress(data, out) {
+      const result = zstd.decompress(data);
+      if (result.length !== out.length) return false;
+      out.set(result);
+      return true;
+    },
+  };
+}
+
+async function loadEngine(): Promise<ZstdEngine> {
+  try {
+    const engine = nativeEngine();
+    const probe = Buffer.alloc(64);
+    if (engine.compress(Buffer.alloc(1024), 1, probe) > 0) return engine;
+  } catch {
+    // No prebuilt library for this platform.
+  }
+  return portableEngine();
+}
+
+export const zstd: ZstdEngine = await loadEngine();
+export { portableEngine };

@@ -1,0 +1,62 @@
+import { asBuffer } from '../bytes/views.js';
+import type { RepositoryKeys } from '../crypto/hierarchy.js';
+import { ID_BYTES } from '../format/limits.js';
+import { frameAt, frameCount, type PackRecord, PackRecordBuilder, WRAPPED_KEY_BYTES } from '../format/pack-record.js';
+import { type FinishedPack, type PackPart, sealPack } from './pack-writer.js';
+
+/** Room that the directory, the footer and the padding of a merged pack may need beyond its frames, as a part of them. */
+const RESERVE = 1.04;
+
+/**
+ * Puts the parts that several writers could not fill together to as few packs as fit the buffers: frames are copied as they are, with
+ * their wrapped keys (SPEC.md section 9).
+ *
+ * @param bytes the buffer with this number
+ * @param release called for each buffer that is free again
+ */
+export function mergeParts(
+  keys: RepositoryKeys,
+  parts: readonly PackPart[],
+  bytes: (buffer: number) => Uint8Array,
+  release: (buffer: number) => void,
+): FinishedPack[] {
+  const merged: PackPart[] = [];
+  for (const part of parts) {
+    const at = merged.findIndex((other) => other.record.kind === part.record.kind && fits(other, part, bytes(other.buffer)));
+    if (at < 0) {
+      merged.push(part);
+      continue;
+    }
+    merged[at] = append(merged[at] as PackPart, part, bytes);
+    release(part.buffer);
+  }
+  return merged.map((part) => sealPack(keys, part, bytes(part.buffer)));
+}
+
+function fits(into: PackPart, part: PackPart, space: Uint8Array): boolean {
+  const directory = [into, part].reduce((sum, { record }) => sum + recordBytes(record), 1024);
+  return (into.length + part.length + directory) * RESERVE <= space.length;
+}
+
+function recordBytes(record: PackRecord): number {
+  return record.keys.length * (WRAPPED_KEY_BYTES + 2) + record.frames.length + record.ids.length + record.lengths.length;
+}
+
+function append(into: PackPart, part: PackPart, bytes: (buffer: number) => Uint8Array): PackPart {
+  bytes(into.buffer).set(bytes(part.buffer).subarray(0, part.length), into.length);
+  const builder = new PackRecordBuilder(into.record.kind, [...into.record.keys, ...part.record.keys]);
+  addFrames(builder, into.record, 0, 0);
+  addFrames(builder, part.record, into.length, into.record.keys.length);
+  return { buffer: into.buffer, length: into.length + part.length, record: builder.build() };
+}
+
+function addFrames(builder: PackRecordBuilder, record: PackRecord, offset: number, firstKey: number): void {
+  let blob = 0;
+  for (let number = 0; number < frameCount(record); number++) {
+    const frame = frameAt(record, number);
+    const ids = asBuffer(record.ids.subarray(blob * ID_BYTES, (blob + frame.blobs) * ID_BYTES));
+    const lengths = Array.from({ length: frame.blobs }, (_, i) => record.lengths.readUInt32LE((blob + i) * 4));
+    builder.addFrame({ ...frame, offset: frame.offset + offset, key: frame.key + firstKey }, ids, lengths);
+    blob += frame.blobs;
+  }
+}
