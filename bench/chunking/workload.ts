@@ -1,0 +1,19 @@
+/** Files with a history, laid out one state after another. */
+export interface Workload {
+  readonly name: string;
+  /** What it is, for the page of results. */
+  readonly about: string;
+  /** Paths of the files of all states. */
+  readonly files: readonly string[];
+}
+
+/** mulberry32: a small generator of equally distributed numbers 0 ≤ x < 1, the same on every machine. */
+export function numbers(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let x = Math.imul(state ^ (state >>> 15), state | 1);
+    x = (x + Math.imul(x ^ (x >>> 7), x | 61)) ^ x;
+    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
