@@ -93,10 +93,15 @@ export class BlobIndex {
 
   locate(blob: number): BlobLocation {
     const { lengths } = this.shared;
-    const frame = this.#frameOf(blob);
+    const frame = this.locateFrame(blob);
     let offset = 0;
     for (let other = this.#firstBlob(frame); other < blob; other++) offset += lengths[other] as number;
     return { pack: this.packOf(frame), frame, offset, length: lengths[blob] as number };
+  }
+
+  /** Number of the frame that a blob is in. */
+  locateFrame(blob: number): number {
+    return lastAtMost(this.shared.frames, this.shared.frameCount, FRAME_WORDS, 3, blob);
   }
 
   frame(number: number): LocatedFrame {
@@ -139,10 +144,6 @@ export class BlobIndex {
   framesOf(pack: number): { first: number; end: number } {
     const { packFirstFrame, frameCount: total } = this.shared;
     return { first: packFirstFrame[pack] as number, end: pack + 1 < this.packCount ? (packFirstFrame[pack + 1] as number) : total };
-  }
-
-  #frameOf(blob: number): number {
-    return lastAtMost(this.shared.frames, this.shared.frameCount, FRAME_WORDS, 3, blob);
   }
 
   #firstBlob(frame: number): number {

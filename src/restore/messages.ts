@@ -47,6 +47,9 @@ export type Task =
       readonly files: readonly FileTarget[];
     }
   | { readonly kind: 'finish'; readonly files: readonly FileTarget[] }
+  /** Removes temporary files. */
+  | { readonly kind: 'discard'; readonly files: readonly Uint8Array[] }
+  /** Files without blobs, links, devices. */
   | { readonly kind: 'plain'; readonly files: readonly FileTarget[] }
   | { readonly kind: 'link'; readonly links: readonly { readonly path: Uint8Array; readonly to: Uint8Array }[] }
   | { readonly kind: 'folders'; readonly folders: readonly FileTarget[] }

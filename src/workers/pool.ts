@@ -15,6 +15,7 @@ export type FromWorker<Reply, Note> =
 interface Job<Task, Reply> {
   readonly task: Task;
   readonly transfer: readonly Transferable[];
+  readonly settled: Promise<Reply>;
   readonly resolve: (reply: Reply) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -55,7 +56,7 @@ export class WorkerPool<Init, Task, Reply, Note = never> {
     this.#onWaiting = onWaiting;
     for (let number = 0; number < size; number++) {
       const { data, transfer } = init(number);
-      const worker = new Worker(module, { workerData: data, transferList: transfer });
+      const worker = new Worker(module, { workerData: data, transferList: transfer, trackUnmanagedFds: false });
       const member: Member<Task, Reply> = { worker, running: new Map() };
       worker.on('message', (message: FromWorker<Reply, Note>) => this.#receive(member, message, number));
       worker.on('error', (error) => this.#fail(error));
@@ -70,10 +71,10 @@ export class WorkerPool<Init, Task, Reply, Note = never> {
 
   /** Runs a task on whichever worker is free first. */
   run(task: Task, transfer: readonly Transferable[] = []): Promise<Reply> {
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ task, transfer, resolve, reject });
-      this.#dispatch();
-    });
+    const job = newJob<Task, Reply>(task, transfer);
+    this.#queue.push(job);
+    this.#dispatch();
+    return job.settled;
   }
 
   /** Runs a task on every worker, after those it already has. */
@@ -83,16 +84,19 @@ export class WorkerPool<Init, Task, Reply, Note = never> {
 
   /** Runs a task on one worker, after those it already has. */
   runOn(number: number, task: Task, transfer: readonly Transferable[] = []): Promise<Reply> {
-    return new Promise((resolve, reject) => {
-      const member = this.#members[number];
-      if (member === undefined || this.#failure !== undefined) return reject(this.#failure);
-      this.#send(member, { task, transfer, resolve, reject });
-    });
+    const member = this.#members[number];
+    if (member === undefined || this.#failure !== undefined) return Promise.reject(this.#failure);
+    const job = newJob<Task, Reply>(task, transfer);
+    this.#send(member, job);
+    return job.settled;
   }
 
-  /** Ends the threads; what they hold is dropped. */
+  /** Lets the threads finish the task that each is at, and ends them. */
   async close(): Promise<void> {
     this.#failure ??= new VarveError('interrupted', 'the worker threads have ended');
+    for (const job of this.#queue.splice(0)) job.reject(this.#failure);
+    const running = this.#members.flatMap((member) => [...member.running.values()]);
+    await Promise.allSettled(running.map((job) => job.settled));
     await Promise.all(this.#members.map(({ worker }) => worker.terminate()));
   }
 
@@ -135,4 +139,14 @@ export class WorkerPool<Init, Task, Reply, Note = never> {
     }
     for (const job of this.#queue.splice(0)) job.reject(this.#failure);
   }
+}
+
+function newJob<Task, Reply>(task: Task, transfer: readonly Transferable[]): Job<Task, Reply> {
+  let resolve: Job<Task, Reply>['resolve'] = () => undefined;
+  let reject: Job<Task, Reply>['reject'] = () => undefined;
+  const settled = new Promise<Reply>((onReply, onError) => {
+    resolve = onReply;
+    reject = onError;
+  });
+  return { task, transfer, settled, resolve, reject };
 }

@@ -1,0 +1,103 @@
+import { Buffer } from 'node:buffer';
+import { errnoCode, VarveError } from '../errors/errors.js';
+import { mkdirat, openDirectoryAt, pathAt, rmdirat, unlinkat } from '../filesystem/posix.js';
+import { type FileStat, lstat, readDirectory } from '../filesystem/stat.js';
+import type { EntryStat } from '../format/entry.js';
+import { closeSync } from 'node:fs';
+import { FolderHandles, splitPath } from './folder-handles.js';
+import type { Overwrite } from './options.js';
+
+const PRIVATE_FOLDER = 0o700;
+const DOT = Buffer.from('.');
+
+/** The place that is restored to, as the main thread sees it: which names are there, folders, deletions. */
+export class Target {
+  readonly #folders: FolderHandles;
+
+  constructor(path: string) {
+    this.#folders = new FolderHandles(path);
+  }
+
+  /** What is at a path below the target; a link is not followed. */
+  stat(path: Buffer): FileStat | undefined {
+    const { folder, name } = splitPath(path);
+    try {
+      return lstat(name, this.#folders.folder(folder));
+    } catch (cause) {
+      if (errnoCode(cause) === 'ENOENT') return undefined;
+      throw cause;
+    }
+  }
+
+  /**
+   * Makes a folder unless it is there.
+   *
+   * @param replace whether something else under that name may be removed for it
+   * @returns true when it is new, so that nothing can be in it
+   */
+  makeFolder(path: Buffer, replace: boolean): boolean {
+    const { folder, name } = splitPath(path);
+    const parent = this.#folders.folder(folder);
+    for (let attempt = 0; ; attempt++) {
+      try {
+        mkdirat(parent, name, PRIVATE_FOLDER);
+        return true;
+      } catch (cause) {
+        if (errnoCode(cause) !== 'EEXIST') throw cause;
+        if (lstat(name, parent).type === 'directory') return false;
+        if (!replace || attempt > 0) throw new VarveError('target', 'is there already and is not a folder');
+        unlinkat(parent, name);
+      }
+    }
+  }
+
+  names(folder: Buffer): Buffer[] {
+    return readDirectory(pathAt(this.#folders.folder(folder), DOT));
+  }
+
+  /** Removes a name with everything below it, without following links. @returns how many names are gone */
+  remove(path: Buffer): number {
+    const { folder, name } = splitPath(path);
+    return removeAt(this.#folders.folder(folder), name);
+  }
+
+  /** Removes a temporary file, if it is there. */
+  discard(path: Buffer): void {
+    const { folder, name } = splitPath(path);
+    try {
+      unlinkat(this.#folders.folder(folder), name);
+    } catch {
+      // Never made, or renamed already.
+    }
+  }
+
+  close(): void {
+    this.#folders.close();
+  }
+}
+
+function removeAt(parent: number, name: Buffer): number {
+  if (lstat(name, parent).type !== 'directory') {
+    unlinkat(parent, name);
+    return 1;
+  }
+  const folder = openDirectoryAt(parent, name);
+  let count = 1;
+  try {
+    for (const child of readDirectory(pathAt(folder, DOT))) count += removeAt(folder, child);
+  } finally {
+    closeSync(folder);
+  }
+  rmdirat(parent, name);
+  return count;
+}
+
+/** Whether an existing file gives way to the snapshot's. */
+export function shouldWrite(existing: FileStat | undefined, entry: EntryStat, overwrite: Overwrite): boolean {
+  if (existing === undefined || overwrite === 'always') return true;
+  if (overwrite === 'never') return false;
+  const newer =
+    entry.mtimeSeconds - existing.mtimeSeconds || entry.mtimeNanoseconds - existing.mtimeNanoseconds;
+  if (overwrite === 'if-newer') return newer > 0;
+  return existing.type !== entry.type || existing.size !== entry.size || newer !== 0;
+}
