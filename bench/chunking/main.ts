@@ -1,5 +1,5 @@
 // Deduplication and speed for candidate chunk sizes, as tables in Markdown. docs/chunking.md has results and reasons.
-// Run by `npm run bench:chunking` after `npm run build`; needs npm's registry, tar, and about 6 GB below the temporary folder.
+// Run by `npm run bench:chunking` after `npm run build`; needs npm's registry, tar, and about 4 GB below the temporary folder.
 import { randomFillSync } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
