@@ -27,11 +27,12 @@ export function compressBound(length: number): number {
 /**
  * The content of one zstd frame, which must state `rawLength` bytes and hold exactly those.
  *
+ * @param room rawLength bytes that the content is to be put into
  * @throws VarveError `damaged`, before anything is inflated, when it states another size or none.
  */
-export function decompress(data: Uint8Array, rawLength: number, what: string): Buffer {
+export function decompress(data: Uint8Array, rawLength: number, what: string, room?: Buffer): Buffer {
   if (contentSize(asBuffer(data)) !== rawLength) throw new VarveError('damaged', `${what}: compressed data states a wrong size`);
-  const out = Buffer.allocUnsafeSlow(rawLength);
+  const out = room ?? Buffer.allocUnsafeSlow(rawLength);
   if (!zstd.decompress(data, out)) throw new VarveError('damaged', `${what}: compressed data is damaged`);
   return out;
 }

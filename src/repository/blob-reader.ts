@@ -45,12 +45,17 @@ export class FrameOpener {
     this.#ring = ring;
   }
 
-  /** The plaintext of a frame: its blobs end to end. @param stored the frame's bytes in the pack */
-  open(frame: LocatedFrame, stored: Buffer): Buffer {
+  /**
+   * The plaintext of a frame: its blobs end to end.
+   *
+   * @param stored the frame's bytes in the pack
+   * @param room memory that the plaintext may be put into; rawLength bytes
+   */
+  open(frame: LocatedFrame, stored: Buffer, room?: Buffer): Buffer {
     const name = `data/${this.index.packName(frame.pack)}`;
     const key = this.#ring.keyOf(this.index.packKind(frame.pack), frame.wrappedKey);
     const body = openFrame(key, frame.counter, frame.codec, frame.rawLength, stored, name);
-    const raw = frame.codec === ZSTD ? decompress(body, frame.rawLength, name) : asBuffer(body);
+    const raw = frame.codec === ZSTD ? decompress(body, frame.rawLength, name, room) : asBuffer(body);
     if (raw.length !== frame.rawLength) throw new VarveError('damaged', `${name}: a frame has a wrong length`);
     return raw;
   }

@@ -17,7 +17,7 @@ import { LocalState } from './local-state.js';
 import { fetchObject, objectName, type Repository } from './repository.js';
 
 /** Chunk sizes in bytes; docs/chunking.md has the measurements behind them. */
-export const DATA_SIZES: Sizes = { min: 256 * 1024, average: 1024 * 1024, max: 4 * 1024 * 1024 };
+export const DATA_SIZES: Sizes = { min: 64 * 1024, average: 256 * 1024, max: 1024 * 1024 };
 export const TREE_SIZES: Sizes = { min: 16 * 1024, average: 64 * 1024, max: 256 * 1024 };
 
 export interface OpenOptions {

@@ -21,10 +21,17 @@ const { O_WRONLY, O_RDONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 const PRIVATE = 0o600;
 const S_IFMT_OF: Partial<Record<string, number>> = { fifo: 0o010000, character: 0o020000, block: 0o060000, socket: 0o140000 };
 
-/** A piece of a file, and where it goes. */
-interface Part {
-  readonly offset: number;
-  readonly bytes: Buffer;
+/** A file that a task writes, under a temporary name at first. */
+class GrowingFile {
+  readonly target: FileTarget;
+  temporary: Buffer = Buffer.alloc(0);
+  handle: number | undefined;
+  /** Blobs of this task that it still waits for. */
+  remaining = 0;
+
+  constructor(target: FileTarget) {
+    this.target = target;
+  }
 }
 
 /** What a restore worker does: opens frames and writes files, links, metadata. */
@@ -36,6 +43,7 @@ export class Restorer {
   readonly #flags: Int32Array;
   readonly #temporary = `.varve-${randomBytes(6).toString('hex')}-`;
   #nextTemporary = 0;
+  #raw = Buffer.alloc(0);
   #errors: ItemError[] = [];
 
   constructor(init: WorkerInit) {
@@ -90,35 +98,51 @@ export class Restorer {
 
   #write(task: Extract<Task, { kind: 'write' }>): number[] {
     const failed = new Set<number>();
-    const whole = new Map<number, Part[]>();
+    const files = task.files.map((target) => new GrowingFile(target));
+    for (const { uses } of task.frames) for (const { file } of uses) (files[file] as GrowingFile).remaining++;
     for (const { frame, uses } of task.frames) {
-      const located = this.#index.frame(frame);
-      const at = located.offset - task.start;
-      let raw: Buffer;
-      try {
-        raw = this.#opener.open(located, asBuffer(task.bytes.subarray(at, at + located.storedLength)));
-      } catch (cause) {
-        for (const { file } of uses) this.#failOnce(failed, file, task.files, cause);
-        continue;
-      }
-      for (const use of uses) {
-        if (failed.has(use.file)) continue;
-        try {
-          this.#use(use, task.files[use.file] as FileTarget, this.#blob(use, raw, located.pack), whole);
-        } catch (cause) {
-          this.#failOnce(failed, use.file, task.files, cause);
-        }
-      }
-    }
-    for (const [file, parts] of whole) {
-      if (failed.has(file)) continue;
-      try {
-        this.#writeWhole(task.files[file] as FileTarget, parts);
-      } catch (cause) {
-        this.#failOnce(failed, file, task.files, cause);
-      }
+      const wanted = uses.filter(({ file }) => !failed.has(file));
+      if (wanted.length > 0) this.#writeFrame(task, frame, wanted, files, failed);
     }
     return [...failed];
+  }
+
+  #writeFrame(
+    task: Extract<Task, { kind: 'write' }>,
+    frame: number,
+    uses: readonly BlobUse[],
+    files: readonly GrowingFile[],
+    failed: Set<number>,
+  ): void {
+    const fail = (file: number, cause: unknown): void => {
+      if (failed.has(file)) return;
+      failed.add(file);
+      this.#abandon(files[file] as GrowingFile);
+      this.#fail((files[file] as GrowingFile).target.path, cause);
+    };
+    let raw: Buffer;
+    const located = this.#index.frame(frame);
+    try {
+      const at = located.offset - task.start;
+      raw = this.#opener.open(located, asBuffer(task.bytes.subarray(at, at + located.storedLength)), this.#scratch(located.rawLength));
+    } catch (cause) {
+      for (const { file } of uses) fail(file, cause);
+      return;
+    }
+    for (const use of uses) {
+      if (failed.has(use.file)) continue;
+      try {
+        this.#use(files[use.file] as GrowingFile, use, this.#blob(use, raw, located.pack));
+      } catch (cause) {
+        fail(use.file, cause);
+      }
+    }
+  }
+
+  /** Where a frame is opened: the same memory for each, as its blobs are written before the next. */
+  #scratch(length: number): Buffer {
+    if (this.#raw.length < length) this.#raw = Buffer.allocUnsafeSlow(length);
+    return this.#raw.subarray(0, length);
   }
 
   #blob(use: BlobUse, raw: Buffer, pack: number): Buffer {
@@ -128,42 +152,45 @@ export class Restorer {
     return blob;
   }
 
-  /** A file that is all in this task is written at once when its last blob is there; others grow under a temporary name. */
-  #use(use: BlobUse, file: FileTarget, blob: Buffer, whole: Map<number, Part[]>): void {
-    if (file.temporary !== undefined) return this.#writePart(file, use.fileOffset, blob);
-    const part = { offset: use.fileOffset, bytes: blob };
-    if (blob.length === entryOf(file).size) return this.#writeWhole(file, [part]);
-    const parts = whole.get(use.file);
-    if (parts === undefined) whole.set(use.file, [part]);
-    else parts.push(part);
-  }
-
-  #writePart(file: FileTarget, offset: number, blob: Buffer): void {
-    const { folder } = splitPath(Buffer.from(file.path));
-    const name = Buffer.from(file.temporary as Uint8Array);
-    const handle = openat(this.#folders.folder(folder), name, O_WRONLY | O_CREAT | O_NOFOLLOW, PRIVATE);
+  /** Writes a blob to its file; a file that no other task writes to gets its metadata and name with its last blob. */
+  #use(file: GrowingFile, use: BlobUse, blob: Buffer): void {
+    file.handle ??= this.#create(file);
+    writeAll(file.handle, blob, use.fileOffset);
+    file.remaining--;
+    if (file.remaining > 0) return;
+    const { handle, target } = file;
+    file.handle = undefined;
     try {
-      writeAll(handle, blob, offset);
+      if (target.temporary === undefined) this.#metadata.onFile(handle, entryOf(target), (what) => this.#warn(target.path, what));
     } finally {
       closeSync(handle);
     }
+    if (target.temporary !== undefined) return;
+    const { folder, name } = splitPath(asBuffer(target.path));
+    const directory = this.#folders.folder(folder);
+    renameat(directory, file.temporary, directory, name);
   }
 
-  #writeWhole(file: FileTarget, parts: readonly Part[]): void {
-    const { folder, name } = splitPath(asBuffer(file.path));
-    const directory = this.#folders.folder(folder);
-    const temporary = Buffer.from(`${this.#temporary}${this.#nextTemporary++}`);
-    const handle = openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, PRIVATE);
-    try {
-      for (const { offset, bytes } of parts) writeAll(handle, bytes, offset);
-      this.#metadata.onFile(handle, entryOf(file), (what) => this.#warn(file.path, what));
-      closeSync(handle);
-      renameat(directory, temporary, directory, name);
-    } catch (cause) {
-      tryTo(() => closeSync(handle));
-      tryTo(() => unlinkat(directory, temporary));
-      throw cause;
-    }
+  #create(file: GrowingFile): number {
+    const { path, temporary } = file.target;
+    const { folder } = splitPath(Buffer.from(path));
+    // A name that several tasks share may be there already; one of our own must not be.
+    const exclusive = temporary === undefined ? O_EXCL : 0;
+    file.temporary = temporary === undefined ? this.#temporaryName() : Buffer.from(temporary);
+    return openat(this.#folders.folder(folder), file.temporary, O_WRONLY | O_CREAT | O_NOFOLLOW | exclusive, PRIVATE);
+  }
+
+  #abandon(file: GrowingFile): void {
+    const { handle, target } = file;
+    if (handle !== undefined) tryTo(() => closeSync(handle));
+    file.handle = undefined;
+    if (target.temporary !== undefined || file.temporary.length === 0) return;
+    const { folder } = splitPath(Buffer.from(target.path));
+    tryTo(() => unlinkat(this.#folders.folder(folder), file.temporary));
+  }
+
+  #temporaryName(): Buffer {
+    return Buffer.from(`${this.#temporary}${this.#nextTemporary++}`);
   }
 
   /** Gives a file that grew under a temporary name its size, metadata and name. */
@@ -190,13 +217,24 @@ export class Restorer {
   /** Empty files, links, FIFOs and devices: what has no blobs. */
   #plain(file: FileTarget): void {
     const entry = entryOf(file);
-    if (entry.type === 'file') return this.#writeWhole(file, []);
+    if (entry.type === 'file') return this.#empty(file);
     const { folder, name } = splitPath(asBuffer(file.path));
     const directory = this.#folders.folder(folder);
-    const temporary = Buffer.from(`${this.#temporary}${this.#nextTemporary++}`);
+    const temporary = this.#temporaryName();
     make(entry, directory, temporary);
     this.#metadata.onName(directory, temporary, entry, (what) => this.#warn(file.path, what));
     this.#moveInto(directory, temporary, name);
+  }
+
+  #empty(target: FileTarget): void {
+    const file = new GrowingFile(target);
+    file.remaining = 1;
+    try {
+      this.#use(file, { blob: 0, id: target.raw, fileOffset: 0, file: 0 }, Buffer.alloc(0));
+    } catch (cause) {
+      this.#abandon(file);
+      throw cause;
+    }
   }
 
   #link(path: Buffer, to: Buffer): void {
@@ -205,7 +243,7 @@ export class Restorer {
     const source = openat(this.#folders.folder(from.folder), DOT, O_RDONLY | constants.O_DIRECTORY);
     try {
       const directory = this.#folders.folder(folder);
-      const temporary = Buffer.from(`${this.#temporary}${this.#nextTemporary++}`);
+      const temporary = this.#temporaryName();
       linkat(source, from.name, directory, temporary);
       this.#moveInto(directory, temporary, name);
       // Renaming one name of a file over another name of the same file does nothing.
@@ -248,12 +286,6 @@ export class Restorer {
     } finally {
       closeSync(handle);
     }
-  }
-
-  #failOnce(failed: Set<number>, number: number, files: readonly FileTarget[], cause: unknown): void {
-    if (failed.has(number)) return;
-    failed.add(number);
-    this.#fail((files[number] as FileTarget).path, cause);
   }
 
   #fail(path: Uint8Array, cause: unknown): void {

@@ -1,0 +1,41 @@
+import { Buffer } from 'node:buffer';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { bytesToText, textToBytes } from '../filesystem/byte-text.js';
+
+const REPLACED = '\ufffd';
+
+/**
+ * The command line's arguments, with bytes that are not UTF-8 kept as `byte-text` does: Node replaces them, Linux still has them.
+ *
+ * @param args as Node gives them, without the program
+ */
+export function exactArguments(args: readonly string[]): string[] {
+  if (!args.some((arg) => arg.includes(REPLACED))) return [...args];
+  const raw = rawArguments(args.length);
+  return args.map((arg, at) => (raw[at] !== undefined && raw[at].toString() === arg ? bytesToText(raw[at]) : arg));
+}
+
+function rawArguments(count: number): Buffer[] {
+  try {
+    const bytes = readFileSync('/proc/self/cmdline');
+    const all: Buffer[] = [];
+    for (let at = 0, end = bytes.indexOf(0); end >= 0; at = end + 1, end = bytes.indexOf(0, at)) all.push(bytes.subarray(at, end));
+    return all.slice(all.length - count);
+  } catch {
+    return [];
+  }
+}
+
+/** A path from the command line as bytes. */
+export const pathBytes = textToBytes;
+
+/** The working folder as bytes. */
+export function workingFolder(): Buffer {
+  const text = process.cwd();
+  if (!text.includes(REPLACED)) return Buffer.from(text);
+  try {
+    return readlinkSync('/proc/self/cwd', { encoding: 'buffer' });
+  } catch {
+    return Buffer.from(text);
+  }
+}

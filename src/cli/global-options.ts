@@ -1,0 +1,76 @@
+import { type Command, Option } from 'commander';
+import { VarveError } from '../errors/errors.js';
+
+/** What every command takes, before or after its name. */
+export interface GlobalOptions {
+  readonly repo?: string;
+  readonly repositoryFile?: string;
+  readonly passwordFile?: string;
+  readonly passwordCommand?: string;
+  readonly keyFile?: string;
+  readonly keyHint?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly verbose?: number;
+  readonly cacheDir?: string;
+  /** False for `--no-cache`. */
+  readonly cache?: boolean;
+  readonly compression?: string;
+  readonly packSize?: string;
+}
+
+const GROUP = 'Global options:';
+
+export function addGlobalOptions(command: Command): Command {
+  const add = (flags: string, description: string): Option => {
+    const option = new Option(flags, description).helpGroup(GROUP);
+    command.addOption(option);
+    return option;
+  };
+  add('-r, --repo <place>', 'the repository: a folder, or local:FOLDER ($VARVE_REPOSITORY)');
+  add('--repository-file <file>', 'file that says where the repository is ($VARVE_REPOSITORY_FILE)');
+  add('-p, --password-file <file>', 'file with the password ($VARVE_PASSWORD_FILE)');
+  add('--password-command <command>', 'command that prints the password ($VARVE_PASSWORD_COMMAND)');
+  add('--key-file <file>', '32 raw bytes that open a key, instead of a password ($VARVE_KEY_FILE)');
+  add('--key-hint <id>', 'key to try, by its id or the beginning of it ($VARVE_KEY_HINT)');
+  add('--json', 'JSON on standard output, for programs');
+  add('-q, --quiet', 'only the result');
+  add('-v, --verbose', 'tell more; twice for every file').argParser((_: unknown, before: number | undefined) => (before ?? 0) + 1);
+  add('--cache-dir <folder>', 'the cache ($VARVE_CACHE_DIR; default: $XDG_CACHE_HOME/varve or ~/.cache/varve)');
+  add('--no-cache', 'keep nothing on this machine between runs');
+  add('--no-lock', 'accepted for the sake of scripts: locks never block').hideHelp();
+  add('--retry-lock <duration>', 'accepted for the sake of scripts: locks never block').hideHelp();
+  add('--cleanup-cache', 'accepted for the sake of scripts: the cache cleans up after itself').hideHelp();
+  add('--compression <mode>', 'auto, off, fastest, better or max ($VARVE_COMPRESSION; default: auto)');
+  add('--pack-size <MiB>', 'size of pack files, 4 to 128 ($VARVE_PACK_SIZE; default: 16)');
+  return command;
+}
+
+/** The options of a command and of those above it; where several give one, the one nearest to the command counts. */
+export function globalOptions(command: Command): GlobalOptions {
+  const chain: Command[] = [];
+  for (let each: Command | null = command; each !== null; each = each.parent) chain.unshift(each);
+  const merged: Record<string, unknown> = {};
+  let verbose = 0;
+  for (const each of chain) {
+    for (const [name, value] of Object.entries(each.opts())) {
+      if (value === undefined || each.getOptionValueSource(name) === 'default') continue;
+      merged[name] = value;
+    }
+    verbose += Number(each.opts()['verbose'] ?? 0);
+  }
+  return { ...merged, verbose } as GlobalOptions;
+}
+
+const MEBIBYTE = 1024 * 1024;
+const SMALLEST_PACK = 4;
+const LARGEST_PACK = 128;
+
+/** Bytes, or undefined for the default. */
+export function packTarget(globals: GlobalOptions, environment: NodeJS.ProcessEnv): number | undefined {
+  const text = globals.packSize ?? (environment['VARVE_PACK_SIZE'] || undefined);
+  if (text === undefined) return undefined;
+  const size = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (size >= SMALLEST_PACK && size <= LARGEST_PACK) return size * MEBIBYTE;
+  throw new VarveError('usage', `--pack-size: "${text}" is not a number of MiB from ${SMALLEST_PACK} to ${LARGEST_PACK}`);
+}

@@ -1,0 +1,96 @@
+import { once } from 'node:events';
+
+const CLEAR_LINE = '\r\x1b[K';
+/** Characters gathered before they are written: a call for every line of a long listing takes longer than the listing. */
+const GATHERED = 64 * 1024;
+
+/** How much is told: 0 results only (`--quiet`), 1 as usual, 2 and 3 for `-v` and `-vv`. */
+export type Verbosity = 0 | 1 | 2 | 3;
+
+/** Standard output and standard error of a command. With `--json` standard output has JSON and nothing else. */
+export class Output {
+  readonly json: boolean;
+  readonly verbosity: Verbosity;
+  readonly #out: NodeJS.WriteStream;
+  readonly #err: NodeJS.WriteStream;
+  #gathered = '';
+  #status = '';
+
+  constructor(json: boolean, verbosity: Verbosity, out: NodeJS.WriteStream, err: NodeJS.WriteStream) {
+    this.json = json;
+    this.verbosity = verbosity;
+    this.#out = out;
+    this.#err = err;
+  }
+
+  get isTerminal(): boolean {
+    return this.#out.isTTY === true;
+  }
+
+  get columns(): number {
+    return this.#out.columns ?? 80;
+  }
+
+  /** A line of the result. */
+  print(line = ''): void {
+    this.#gathered += `${line}\n`;
+    if (this.#gathered.length >= GATHERED || this.isTerminal) this.flush();
+  }
+
+  /** A JSON document, compact, on a line. */
+  object(value: unknown): void {
+    this.print(JSON.stringify(value));
+  }
+
+  /** A line for people about what is going on: not with `--json` or `--quiet`. */
+  message(line: string, level: Verbosity = 1): void {
+    if (!this.json && this.verbosity >= level) this.print(line);
+  }
+
+  /** A line on standard error. */
+  error(line: string): void {
+    this.flush();
+    this.#hideStatus();
+    this.#err.write(`${line}\n`);
+  }
+
+  /** A JSON document on standard error. */
+  errorObject(value: unknown): void {
+    this.error(JSON.stringify(value));
+  }
+
+  warn(text: string): void {
+    this.error(`Warning: ${text}`);
+  }
+
+  /** Draws the line that stays below all others, anew; '' takes it away. Only on a terminal. */
+  status(line: string): void {
+    if (!this.isTerminal || line === this.#status) return;
+    this.flush();
+    this.#out.write(CLEAR_LINE + line);
+    this.#status = line;
+  }
+
+  /** Bytes of a result. Resolves when more can be taken. */
+  async bytes(bytes: Uint8Array): Promise<void> {
+    this.flush();
+    if (!this.#out.write(bytes)) await once(this.#out, 'drain');
+  }
+
+  flush(): void {
+    if (this.#gathered === '') return;
+    const status = this.#status;
+    this.#hideStatus();
+    this.#out.write(this.#gathered);
+    this.#gathered = '';
+    if (status !== '') {
+      this.#out.write(status);
+      this.#status = status;
+    }
+  }
+
+  #hideStatus(): void {
+    if (this.#status !== '') this.#out.write(CLEAR_LINE);
+    this.#status = '';
+  }
+}

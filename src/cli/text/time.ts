@@ -1,0 +1,69 @@
+import { VarveError } from '../../errors/errors.js';
+import type { Time } from '../../format/time.js';
+
+/** Seconds of the years 0 and 9999, which is what RFC 3339 can say. */
+const EARLIEST = -62_167_219_200;
+const LATEST = 253_402_300_799;
+
+interface LocalParts {
+  readonly date: string;
+  readonly clock: string;
+  /** Minutes east of UTC. */
+  readonly offset: number;
+}
+
+const pad = (value: number, digits = 2): string => String(value).padStart(digits, '0');
+
+function localParts(time: Time): LocalParts {
+  const date = new Date(Math.min(LATEST, Math.max(EARLIEST, time.seconds)) * 1000);
+  const year = Math.min(9999, Math.max(0, date.getFullYear()));
+  return {
+    date: `${pad(year, 4)}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`,
+    clock: `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`,
+    offset: -Math.round(date.getTimezoneOffset()),
+  };
+}
+
+function zone(offset: number, separator: string): string {
+  const minutes = Math.abs(offset);
+  return `${offset < 0 ? '-' : '+'}${pad(Math.floor(minutes / 60))}${separator}${pad(minutes % 60)}`;
+}
+
+/** `.123`, without the zeros at its end; nothing for a whole second. */
+function fraction(nanoseconds: number): string {
+  return nanoseconds === 0 ? '' : `.${pad(nanoseconds, 9).replace(/0+$/, '')}`;
+}
+
+/** `2006-01-02T15:04:05.999999999+02:00` in this machine's zone, as Go's JSON has it. */
+export function rfc3339(time: Time): string {
+  const { date, clock, offset } = localParts(time);
+  return `${date}T${clock}${fraction(time.nanoseconds)}${offset === 0 ? 'Z' : zone(offset, ':')}`;
+}
+
+/** `2006-01-02 15:04:05` in this machine's zone. */
+export function localTime(time: Time): string {
+  const { date, clock } = localParts(time);
+  return `${date} ${clock}`;
+}
+
+/** `2006-01-02 15:04:05.999999999 +0200` in this machine's zone. */
+export function exactTime(time: Time): string {
+  const { date, clock, offset } = localParts(time);
+  return `${date} ${clock}${fraction(time.nanoseconds)} ${zone(offset, '')}${offset === 0 ? ' UTC' : ''}`;
+}
+
+const FORM = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:\d\d)?$/;
+
+/**
+ * `2006-01-02 15:04:05`, a date alone, or RFC 3339; without a zone it is this machine's time.
+ *
+ * @param option named in the error
+ */
+export function parseTimeOption(text: string, option: string): Time {
+  const [, date, clock = '00:00:00', digits = '', offset = ''] = FORM.exec(text) ?? [];
+  const millis = date === undefined ? Number.NaN : Date.parse(`${date}T${clock}${offset}`);
+  if (Number.isNaN(millis)) {
+    throw new VarveError('usage', `${option}: "${text}" is not a time: use "2006-01-02 15:04:05" or RFC 3339`);
+  }
+  return { seconds: millis / 1000, nanoseconds: Number(digits.padEnd(9, '0')) };
+}
