@@ -79,6 +79,8 @@ export interface BackupOptions {
   readonly ignoreCtime?: boolean;
   /** Goes through everything and stores nothing. */
   readonly dryRun?: boolean;
+  /** Makes no snapshot when everything is as it is in the parent. */
+  readonly skipIfUnchanged?: boolean;
   /** Whether `item` events are wanted. */
   readonly verbose?: boolean;
   readonly signal?: AbortSignal;
@@ -88,7 +90,7 @@ export interface BackupOptions {
 }
 
 export interface BackupResult {
-  /** Undefined for a dry run. */
+  /** Undefined when no snapshot was made: for a dry run, or when nothing has changed. */
   readonly id: string | undefined;
   readonly snapshot: Snapshot;
   readonly summary: SnapshotSummary;
@@ -110,13 +112,20 @@ export async function backup(repository: IndexedRepository, options: BackupOptio
     const root = await run.store();
     const summary = run.summary(start, timeFromMillis(repository.clock()));
     const snapshot = describe(options, root.content, root.paths, summary, options.time ?? start);
-    if (options.dryRun === true) return { id: undefined, snapshot, summary, errors: run.errors };
+    if (options.dryRun === true || isUnchanged(options, root.content)) {
+      return { id: undefined, snapshot, summary, errors: run.errors };
+    }
     const id = await writeSnapshot(repository, snapshot);
     return { id, snapshot, summary, errors: run.errors };
   } finally {
     await run.close();
     await lease?.release();
   }
+}
+
+function isUnchanged({ skipIfUnchanged, parent }: BackupOptions, root: ContentRef): boolean {
+  const before = parent?.snapshot.root;
+  return skipIfUnchanged === true && before !== undefined && before.depth === root.depth && before.ids.equals(root.ids);
 }
 
 function describe(

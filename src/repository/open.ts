@@ -6,7 +6,7 @@ import { toHex } from '../bytes/hex.js';
 import { createRepositoryKeys } from '../crypto/hierarchy.js';
 import { nativeEngine } from '../crypto/native.js';
 import { openObject, sealObject } from '../crypto/sealed.js';
-import { createSlot, type OpenedSlot, openSlot, slotProtection } from '../crypto/slot.js';
+import { createSlot, type OpenedSlot, openSlot, slotIdIn, slotProtection } from '../crypto/slot.js';
 import { calibrateLogN, type Unlock } from '../crypto/slot-file.js';
 import { VarveError } from '../errors/errors.js';
 import { decodeConfig, encodeConfig, type Sizes } from '../format/config.js';
@@ -44,7 +44,7 @@ export interface InitOptions extends OpenOptions {
  * @throws VarveError `repository-exists`
  */
 export async function initRepository(store: Store, options: InitOptions): Promise<Repository> {
-  if ((await store.stat('config', 'config')) !== undefined) throw alreadyThere(store);
+  await refuseExisting(store);
   const clock = options.clock ?? Date.now;
   const keys = createRepositoryKeys();
   const created = timeFromMillis(clock());
@@ -71,6 +71,11 @@ export async function initRepository(store: Store, options: InitOptions): Promis
   return assemble(store, { keys, identity: slot.identity }, options);
 }
 
+/** @throws VarveError `repository-exists` */
+export async function refuseExisting(store: Store): Promise<void> {
+  if ((await store.stat('config', 'config')) !== undefined) throw alreadyThere(store);
+}
+
 function alreadyThere(store: Store): VarveError {
   return new VarveError('repository-exists', `${store.location}: config file already exists: there is a repository already`);
 }
@@ -81,14 +86,18 @@ function alreadyThere(store: Store): VarveError {
  * @throws VarveError `no-repository`, `wrong-password`, or `damaged`
  */
 export async function openRepository(store: Store, options: OpenOptions): Promise<Repository> {
-  if ((await store.stat('config', 'config')) === undefined) {
-    throw new VarveError(
-      'no-repository',
-      `${store.location}: there is no repository here (config is missing); \`varve init\` makes one`,
-    );
-  }
+  await requireRepository(store);
   const opened = await openAnySlot(store, options);
   return assemble(store, opened, options);
+}
+
+/** @throws VarveError `no-repository` */
+export async function requireRepository(store: Store): Promise<void> {
+  if ((await store.stat('config', 'config')) !== undefined) return;
+  throw new VarveError(
+    'no-repository',
+    `${store.location}: there is no repository here (config is missing); \`varve init\` makes one`,
+  );
 }
 
 async function assemble(store: Store, opened: OpenedSlot, options: OpenOptions): Promise<Repository> {
@@ -156,7 +165,7 @@ async function tryToOpen(
     const bytes = await fetchObject(store, 'keys', name);
     const wanted = 'password' in options.unlock ? 'scrypt' : 'keyfile';
     if (slotProtection(bytes, path).kind !== wanted) return undefined;
-    if (options.keyHint !== undefined && !name.startsWith(options.keyHint)) return undefined;
+    if (!isHinted(options.keyHint, name, slotIdIn(bytes, path))) return undefined;
     return await openSlot(bytes, options.unlock, path);
   } catch (cause) {
     const error = VarveError.from(cause);
@@ -164,6 +173,11 @@ async function tryToOpen(
     else if (error.code !== 'wrong-password' && error.code !== 'not-found') throw error;
     return undefined;
   }
+}
+
+/** The hint may be of the slot's id, which stays, or of its object's name, which changes with its password. */
+function isHinted(hint: string | undefined, name: string, slot: Uint8Array): boolean {
+  return hint === undefined || name.startsWith(hint) || toHex(slot).startsWith(hint);
 }
 
 /** Where this machine notes which key slot opened the repository at this place. */
