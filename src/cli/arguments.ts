@@ -19,7 +19,8 @@ function rawArguments(count: number): Buffer[] {
   try {
     const bytes = readFileSync('/proc/self/cmdline');
     const all: Buffer[] = [];
-    for (let at = 0, end = bytes.indexOf(0); end >= 0; at = end + 1, end = bytes.indexOf(0, at)) all.push(bytes.subarray(at, end));
+    for (let at = 0, end = bytes.indexOf(0); end >= 0; at = end + 1, end = bytes.indexOf(0, at))
+      all.push(bytes.subarray(at, end));
     return all.slice(all.length - count);
   } catch {
     return [];

@@ -35,7 +35,9 @@ export function addGlobalOptions(command: Command): Command {
   add('--key-hint <id>', 'key to try, by its id or the beginning of it ($VARVE_KEY_HINT)');
   add('--json', 'JSON on standard output, for programs');
   add('-q, --quiet', 'only the result');
-  add('-v, --verbose', 'tell more; twice for every file').argParser((_: unknown, before: number | undefined) => (before ?? 0) + 1);
+  add('-v, --verbose', 'tell more; twice for every file').argParser(
+    (_: unknown, before: number | undefined) => (before ?? 0) + 1,
+  );
   add('--cache-dir <folder>', 'the cache ($VARVE_CACHE_DIR; default: $XDG_CACHE_HOME/varve or ~/.cache/varve)');
   add('--no-cache', 'keep nothing on this machine between runs');
   add('--no-lock', 'accepted for the sake of scripts: locks never block').hideHelp();
@@ -57,7 +59,7 @@ export function globalOptions(command: Command): GlobalOptions {
       if (value === undefined || each.getOptionValueSource(name) === 'default') continue;
       merged[name] = value;
     }
-    verbose += Number(each.opts()['verbose'] ?? 0);
+    verbose += Number(each.opts().verbose ?? 0);
   }
   return { ...merged, verbose } as GlobalOptions;
 }
@@ -68,9 +70,12 @@ const LARGEST_PACK = 128;
 
 /** Bytes, or undefined for the default. */
 export function packTarget(globals: GlobalOptions, environment: NodeJS.ProcessEnv): number | undefined {
-  const text = globals.packSize ?? (environment['VARVE_PACK_SIZE'] || undefined);
+  const text = globals.packSize ?? (environment.VARVE_PACK_SIZE || undefined);
   if (text === undefined) return undefined;
   const size = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (size >= SMALLEST_PACK && size <= LARGEST_PACK) return size * MEBIBYTE;
-  throw new VarveError('usage', `--pack-size: "${text}" is not a number of MiB from ${SMALLEST_PACK} to ${LARGEST_PACK}`);
+  throw new VarveError(
+    'usage',
+    `--pack-size: "${text}" is not a number of MiB from ${SMALLEST_PACK} to ${LARGEST_PACK}`,
+  );
 }

@@ -21,7 +21,8 @@ const SHORT: Record<string, string> = {
  * strconv.Quote, as restic does), so that a name can neither move the cursor nor be taken for another.
  */
 export function printable(bytes: Uint8Array | string): string {
-  const buffer = typeof bytes === 'string' ? Buffer.from(bytes) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const buffer =
+    typeof bytes === 'string' ? Buffer.from(bytes) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const text = buffer.toString('utf8');
   if (PLAIN.test(text)) return text;
   if (isUtf8(buffer) && !UNPRINTABLE.test(text)) return text;
@@ -47,7 +48,8 @@ function quoteCharacter(character: string): string {
   return code > 0xffff ? hex('\\U', code, 8) : hex('\\u', code, 4);
 }
 
-const hex = (prefix: string, value: number, digits: number): string => prefix + value.toString(16).padStart(digits, '0');
+const hex = (prefix: string, value: number, digits: number): string =>
+  prefix + value.toString(16).padStart(digits, '0');
 
 /** For JSON: bytes that are not UTF-8 become U+FFFD, as in Go. */
 export function lossyText(bytes: Uint8Array): string {

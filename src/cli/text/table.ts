@@ -14,7 +14,9 @@ export class Table {
   }
 
   lines(foot?: string): string[] {
-    const widths = this.#heads.map((head, column) => Math.max(width(head), ...this.#rows.map((row) => widest(row[column]))));
+    const widths = this.#heads.map((head, column) =>
+      Math.max(width(head), ...this.#rows.map((row) => widest(row[column]))),
+    );
     const body = this.#rows.flatMap((row) => this.#rowLines(row, widths));
     const head = this.#line(this.#heads, widths);
     const rule = '-'.repeat(Math.max(width(head), ...body.map(width)));

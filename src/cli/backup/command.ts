@@ -1,0 +1,111 @@
+import type { Buffer } from 'node:buffer';
+import { type BackupOptions, type BackupResult, backup, type StreamSource } from '../../backup/backup.js';
+import { findSources } from '../../backup/sources.js';
+import { type IndexedRepository, loadIndex } from '../../repository/index-store.js';
+import { adoptOrphans } from '../../repository/orphans.js';
+import type { StoredSnapshot } from '../../repository/snapshots.js';
+import { workingFolder } from '../arguments.js';
+import { packTarget } from '../global-options.js';
+import { thisHost, thisUser } from '../machine.js';
+import { openFromOptions } from '../open.js';
+import type { Context } from '../shell.js';
+import { readSnapshots } from '../snapshot-selection.js';
+import { parseTimeOption } from '../text/time.js';
+import { PROGRAM } from '../version.js';
+import {
+  type BackupFlags,
+  compressionFrom,
+  filterFrom,
+  refuseContradictions,
+  sourcesFrom,
+  tagsFrom,
+  threadsFrom,
+} from './options.js';
+import { findParent } from './parent.js';
+import { BackupReport } from './report.js';
+import { streamFrom } from './stream-source.js';
+
+const INCOMPLETE = 3;
+
+type Prepared = Omit<BackupOptions, 'parent' | 'signal' | 'onEvent' | 'onStart' | 'verbose'>;
+
+export async function backupCommand(context: Context, args: readonly string[], flags: BackupFlags): Promise<number> {
+  refuseContradictions(args, flags);
+  const prepared = prepare(context, args, flags);
+  const { repository, parent } = await open(context, prepared, flags);
+  const report = new BackupReport(context, parent);
+  const options: BackupOptions = {
+    ...prepared,
+    parent,
+    signal: context.signal,
+    verbose: report.wantsItems,
+    onEvent: (event) => report.event(event),
+    onStart: (progress) => report.start(progress),
+  };
+  report.announce(isStream(prepared.sources));
+  let result: BackupResult;
+  try {
+    result = await backup(repository, options);
+  } finally {
+    report.stop();
+  }
+  report.finish(result, flags.dryRun === true);
+  return result.errors > 0 ? INCOMPLETE : 0;
+}
+
+/** What follows from the command line alone, so that mistakes in it show before a password is asked for. */
+function prepare(context: Context, args: readonly string[], flags: BackupFlags): Prepared {
+  const target = packTarget(context.globals, context.environment);
+  const threads = threadsFrom(context, flags);
+  return {
+    sources: streamFrom(context, args, flags) ?? sourcesFrom(context, args, flags),
+    folder: workingFolder(),
+    host: flags.host ?? (context.environment.VARVE_HOST || thisHost()),
+    user: thisUser(),
+    uid: process.getuid?.() ?? 0,
+    gid: process.getgid?.() ?? 0,
+    tags: tagsFrom(flags),
+    filter: filterFrom(context, flags),
+    program: PROGRAM,
+    compression: compressionFrom(context),
+    ...(flags.time !== undefined && { time: parseTimeOption(flags.time, '--time') }),
+    ...(target !== undefined && { packTarget: target }),
+    ...(threads !== undefined && { threads }),
+    ...(flags.ignoreInode !== undefined && { ignoreInode: flags.ignoreInode }),
+    ...(flags.ignoreCtime !== undefined && { ignoreCtime: flags.ignoreCtime }),
+    ...(flags.dryRun !== undefined && { dryRun: flags.dryRun }),
+    ...(flags.skipIfUnchanged !== undefined && { skipIfUnchanged: flags.skipIfUnchanged }),
+  };
+}
+
+async function open(
+  context: Context,
+  prepared: Prepared,
+  flags: BackupFlags,
+): Promise<{ repository: IndexedRepository; parent: StoredSnapshot | undefined }> {
+  const opened = await openFromOptions(context);
+  const [indexed, snapshots] = await Promise.all([loadIndex(opened), readSnapshots(context, opened)]);
+  const { repository, adopted } =
+    flags.dryRun === true ? { repository: indexed, adopted: 0 } : await adoptOrphans(indexed);
+  if (adopted > 0)
+    context.output.message(
+      `an earlier backup was interrupted: ${adopted} pack files that it had stored are used again`,
+    );
+  const parent = isStream(prepared.sources) ? undefined : parentOf(prepared, prepared.sources, snapshots, flags);
+  return { repository, parent };
+}
+
+function parentOf(
+  prepared: Prepared,
+  sources: readonly Buffer[],
+  snapshots: readonly StoredSnapshot[],
+  flags: BackupFlags,
+): StoredSnapshot | undefined {
+  const { host, tags, time, folder } = prepared;
+  const { paths } = findSources(sources, folder);
+  return findParent(snapshots, { host, tags, time, paths }, flags);
+}
+
+function isStream(sources: BackupOptions['sources']): sources is StreamSource {
+  return 'bytes' in sources;
+}

@@ -1,0 +1,107 @@
+import type { Buffer } from 'node:buffer';
+import { parseCompression } from '../../compression/policy.js';
+import { VarveError } from '../../errors/errors.js';
+import {
+  readFilesFrom,
+  readFilesFromRaw,
+  readFilesFromVerbatim,
+  readPatternFile,
+} from '../../filesystem/files-from.js';
+import { type FilterSpec, parseSize } from '../../filesystem/filter.js';
+import { parsePatterns } from '../../filesystem/patterns.js';
+import { pathBytes } from '../arguments.js';
+import type { Context } from '../shell.js';
+
+/** The options of `backup` as they are given. */
+export interface BackupFlags {
+  readonly tag?: readonly string[];
+  readonly host?: string;
+  readonly time?: string;
+  readonly dryRun?: boolean;
+  readonly skipIfUnchanged?: boolean;
+  readonly exclude?: readonly string[];
+  readonly iexclude?: readonly string[];
+  readonly excludeFile?: readonly string[];
+  readonly iexcludeFile?: readonly string[];
+  readonly excludeCaches?: boolean;
+  readonly excludeIfPresent?: readonly string[];
+  readonly excludeLargerThan?: string;
+  readonly oneFileSystem?: boolean;
+  readonly filesFrom?: readonly string[];
+  readonly filesFromVerbatim?: readonly string[];
+  readonly filesFromRaw?: readonly string[];
+  readonly stdin?: boolean;
+  readonly stdinFilename: string;
+  readonly stdinFromCommand?: boolean;
+  readonly parent?: string;
+  readonly force?: boolean;
+  readonly groupBy: string;
+  readonly ignoreInode?: boolean;
+  readonly ignoreCtime?: boolean;
+  readonly readConcurrency?: string;
+  readonly scan: boolean;
+}
+
+export function filterFrom(context: Context, flags: BackupFlags): FilterSpec {
+  const fromFiles = (files: readonly string[] = [], option: string): string[] =>
+    files.flatMap((file) => readPatternFile(file, context.environment, option));
+  const excludes = [...(flags.exclude ?? []), ...fromFiles(flags.excludeFile, '--exclude-file')];
+  const iexcludes = [...(flags.iexclude ?? []), ...fromFiles(flags.iexcludeFile, '--iexclude-file')];
+  // A malformed pattern is an error now, not one in each of the threads.
+  parsePatterns(excludes);
+  parsePatterns(iexcludes, { insensitive: true });
+  return {
+    excludes,
+    iexcludes,
+    excludeCaches: flags.excludeCaches ?? false,
+    excludeIfPresent: flags.excludeIfPresent ?? [],
+    ...(flags.excludeLargerThan !== undefined && { excludeLargerThan: parseSize(flags.excludeLargerThan) }),
+    oneFileSystem: flags.oneFileSystem ?? false,
+  };
+}
+
+/** The paths that are named as arguments and in files. */
+export function sourcesFrom(context: Context, args: readonly string[], flags: BackupFlags): Buffer[] {
+  const warn = (message: string): void => context.output.warn(message);
+  const sources = [
+    ...(flags.filesFrom ?? []).flatMap((file) => readFilesFrom(file, warn)),
+    ...(flags.filesFromVerbatim ?? []).flatMap((file) => readFilesFromVerbatim(file)),
+    ...(flags.filesFromRaw ?? []).flatMap((file) => readFilesFromRaw(file)),
+    ...args.map(pathBytes),
+  ];
+  if (sources.length === 0)
+    throw new VarveError('usage', 'nothing to back up: name files or folders, or use --files-from or --stdin');
+  return sources;
+}
+
+export function tagsFrom(flags: BackupFlags): string[] {
+  const tags = (flags.tag ?? []).flatMap((list) => list.split(',')).filter((tag) => tag !== '');
+  return [...new Set(tags)];
+}
+
+export function compressionFrom({ globals, environment }: Context): ReturnType<typeof parseCompression> {
+  return parseCompression(globals.compression ?? (environment.VARVE_COMPRESSION || 'auto'));
+}
+
+export function threadsFrom({ environment }: Context, flags: BackupFlags): number | undefined {
+  const text = flags.readConcurrency ?? (environment.VARVE_READ_CONCURRENCY || undefined);
+  if (text === undefined) return undefined;
+  if (/^\d{1,3}$/.test(text) && Number(text) > 0) return Number(text);
+  throw new VarveError('usage', `--read-concurrency: "${text}" is not a number from 1 to 999`);
+}
+
+export function refuseContradictions(args: readonly string[], flags: BackupFlags): void {
+  const lists = [flags.filesFrom, flags.filesFromVerbatim, flags.filesFromRaw];
+  const stream = flags.stdin === true || flags.stdinFromCommand === true;
+  if (flags.stdin === true && flags.stdinFromCommand === true)
+    throw new VarveError('usage', '--stdin and --stdin-from-command exclude each other');
+  if (stream && lists.some((list) => list !== undefined))
+    throw new VarveError('usage', '--files-from cannot be used with --stdin');
+  if (flags.stdin === true && args.length > 0) throw new VarveError('usage', '--stdin takes no paths');
+  if (flags.stdinFromCommand === true && args.length === 0) {
+    throw new VarveError(
+      'usage',
+      '--stdin-from-command needs a command: varve backup --stdin-from-command -- pg_dump shop',
+    );
+  }
+}

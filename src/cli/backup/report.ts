@@ -1,0 +1,206 @@
+import type { BackupEvent, BackupResult } from '../../backup/backup.js';
+import type { Counters } from '../../backup/counters.js';
+import type { SnapshotSummary } from '../../format/snapshot.js';
+import type { Time } from '../../format/time.js';
+import { type StoredSnapshot, shortId } from '../../repository/snapshots.js';
+import { everySoOften, Speed, showProgress } from '../progress.js';
+import type { Context } from '../shell.js';
+import { lossyText, printable } from '../text/escape.js';
+import { rfc3339 } from '../text/time.js';
+import { formatBytes, formatPercent, formatSeconds } from '../text/units.js';
+
+type Item = Extract<BackupEvent, { kind: 'item' }>;
+
+/** restic's words in JSON. */
+const ACTIONS: Record<Item['action'], string> = {
+  new: 'new',
+  changed: 'modified',
+  unmodified: 'unchanged',
+  excluded: 'excluded',
+};
+
+/** Tells how a backup goes and what came of it: in text as restic does, or in its JSON. */
+export class BackupReport {
+  readonly #context: Context;
+  readonly #parent: StoredSnapshot | undefined;
+  readonly #speed = new Speed();
+  #stop: () => void = () => undefined;
+
+  constructor(context: Context, parent: StoredSnapshot | undefined) {
+    this.#context = context;
+    this.#parent = parent;
+  }
+
+  /** Whether every file is to be told of. */
+  get wantsItems(): boolean {
+    const { json, verbosity } = this.#context.output;
+    return verbosity >= (json ? 2 : 3);
+  }
+
+  announce(stream: boolean): void {
+    const { output } = this.#context;
+    if (stream) return;
+    const parent = this.#parent;
+    output.message(
+      parent === undefined
+        ? 'no parent snapshot found, will read all files'
+        : `using parent snapshot ${shortId(parent.id)}`,
+    );
+    output.flush();
+  }
+
+  start(progress: () => Counters): void {
+    this.#stop = everySoOften(this.#context, (seconds) => this.#tell(seconds, progress()));
+  }
+
+  stop(): void {
+    this.#stop();
+    this.#context.output.status('');
+  }
+
+  event(event: BackupEvent): void {
+    if (event.kind === 'error') this.#error(event);
+    else this.#item(event);
+  }
+
+  finish(result: BackupResult, dryRun: boolean): void {
+    if (this.#context.output.json) this.#finishJson(result, dryRun);
+    else this.#finishText(result, dryRun);
+    if (result.errors > 0 && !this.#context.output.json)
+      this.#context.output.warn('at least one source file could not be read');
+  }
+
+  #error({ path, message, during }: Extract<BackupEvent, { kind: 'error' }>): void {
+    const { output } = this.#context;
+    if (!output.json) output.error(`error: ${printable(path)}: ${message}`);
+    else
+      output.errorObject({
+        message_type: 'error',
+        error: { message: `${lossyText(path)}: ${message}` },
+        during,
+        item: lossyText(path),
+      });
+  }
+
+  #item(item: Item): void {
+    const { output } = this.#context;
+    const { path, action, seconds, size, directory } = item;
+    if (!output.json) output.print(itemLine(item));
+    else
+      output.object({
+        message_type: 'verbose_status',
+        action: ACTIONS[action],
+        item: lossyText(path) + slashAfter(item),
+        duration: seconds,
+        data_size: directory ? 0 : size,
+        data_size_in_repo: item.dataStored,
+        metadata_size: item.metadataAdded,
+        metadata_size_in_repo: item.metadataStored,
+        total_files: 0,
+      });
+  }
+
+  /** The parent's figures stand for the whole: nothing is counted beforehand. */
+  #tell(seconds: number, counters: Counters): void {
+    const files = counters.filesNew + counters.filesChanged + counters.filesUnmodified;
+    const totals = this.#parent?.snapshot.summary;
+    const totalBytes = Math.max(totals?.total_bytes_processed ?? 0, totals === undefined ? 0 : counters.bytes);
+    const speed = this.#speed.add(seconds, counters.bytes);
+    const left = totalBytes > 0 && speed > 0 ? (totalBytes - counters.bytes) / speed : undefined;
+    if (this.#context.output.json) {
+      this.#tellJson(seconds, counters, files, left);
+      return;
+    }
+    const percent = formatPercent(counters.bytes, totalBytes);
+    const parts = [
+      `[${formatSeconds(seconds)}]${percent === '' ? '' : ` ${percent}`}`,
+      `${files} files ${formatBytes(counters.bytes)}${totalBytes > 0 ? ` of about ${formatBytes(totalBytes)}` : ''}`,
+      `${formatBytes(speed)}/s`,
+      `${counters.errors} errors`,
+      ...(left === undefined ? [] : [`ETA ${formatSeconds(left)}`]),
+    ];
+    showProgress(this.#context, parts.join('  '));
+  }
+
+  #tellJson(seconds: number, counters: Counters, files: number, left: number | undefined): void {
+    const totals = this.#parent?.snapshot.summary;
+    const whole = Math.floor(seconds);
+    const totalBytes = totals === undefined ? 0 : Math.max(totals.total_bytes_processed, counters.bytes);
+    this.#context.output.object({
+      message_type: 'status',
+      ...(whole > 0 && { seconds_elapsed: whole }),
+      ...(left !== undefined && left >= 1 && { seconds_remaining: Math.floor(left) }),
+      percent_done: totalBytes > 0 ? Math.min(1, counters.bytes / totalBytes) : 0,
+      ...(totals !== undefined && { total_files: Math.max(totals.total_files_processed, files) }),
+      ...(files > 0 && { files_done: files }),
+      ...(totalBytes > 0 && { total_bytes: totalBytes }),
+      ...(counters.bytes > 0 && { bytes_done: counters.bytes }),
+      ...(counters.errors > 0 && { error_count: counters.errors }),
+    });
+  }
+
+  #finishText({ id, summary }: BackupResult, dryRun: boolean): void {
+    const { output } = this.#context;
+    const column = (count: number): string => String(count).padStart(5);
+    const stored = (text: string): string => text.padEnd(5);
+    const { files_new, files_changed, files_unmodified, dirs_new, dirs_changed, dirs_unmodified } = summary;
+    output.message('');
+    output.message(
+      `Files:       ${column(files_new)} new, ${column(files_changed)} changed, ${column(files_unmodified)} unmodified`,
+    );
+    output.message(
+      `Dirs:        ${column(dirs_new)} new, ${column(dirs_changed)} changed, ${column(dirs_unmodified)} unmodified`,
+    );
+    output.message(`Data Blobs:  ${column(summary.data_blobs)} new`, 2);
+    output.message(`Tree Blobs:  ${column(summary.tree_blobs)} new`, 2);
+    const verb = dryRun ? 'Would add to the repository' : 'Added to the repository';
+    const sizes = `${stored(formatBytes(summary.data_added))} (${stored(formatBytes(summary.data_added_packed))} stored)`;
+    output.message(`${verb}: ${sizes}`);
+    output.message('');
+    const { total_files_processed: files, total_bytes_processed: bytes } = summary;
+    output.message(`processed ${files} files, ${formatBytes(bytes)} in ${formatSeconds(duration(summary))}`);
+    if (id !== undefined) output.message(`snapshot ${shortId(id)} saved`);
+    else if (!dryRun) output.message('skipped creating snapshot: nothing has changed');
+  }
+
+  #finishJson({ id, summary }: BackupResult, dryRun: boolean): void {
+    const { backup_start, backup_end, ...counts } = summary;
+    this.#context.output.object({
+      message_type: 'summary',
+      ...(dryRun && { dry_run: true }),
+      ...counts,
+      backup_start: rfc3339(backup_start),
+      backup_end: rfc3339(backup_end),
+      total_duration: duration(summary),
+      ...(id !== undefined && { snapshot_id: id }),
+    });
+  }
+}
+
+const exact = ({ seconds, nanoseconds }: Time): number => seconds + nanoseconds / 1e9;
+
+function duration({ backup_start, backup_end }: SnapshotSummary): number {
+  return Math.max(0, Math.round((exact(backup_end) - exact(backup_start)) * 1000) / 1000);
+}
+
+/** Folders end with a slash, as in restic. */
+function slashAfter({ path, directory, action }: Item): string {
+  return directory && action !== 'excluded' && path.length > 1 ? '/' : '';
+}
+
+function itemLine(item: Item): string {
+  const path = printable(item.path) + slashAfter(item);
+  const took = `${item.seconds.toFixed(3)}s`;
+  const metadata = `${formatBytes(item.metadataAdded)} metadata`;
+  switch (item.action) {
+    case 'unmodified':
+      return `unchanged ${path}`;
+    case 'excluded':
+      return `excluded  ${path}${item.rule === undefined ? '' : ` by ${item.rule}`}`;
+    default: {
+      const action = item.action === 'new' ? 'new      ' : 'modified ';
+      const added = item.directory ? metadata : `${formatBytes(item.dataAdded)} added`;
+      return `${action} ${path}, saved in ${took} (${added}, ${formatBytes(item.directory ? item.metadataStored : item.dataStored)} stored)`;
+    }
+  }
+}

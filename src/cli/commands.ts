@@ -1,0 +1,23 @@
+import type { CommandModule } from './shell.js';
+
+interface Listed {
+  readonly summary: string;
+  readonly load: () => Promise<CommandModule>;
+}
+
+/** All commands, in the order in which the help lists them. */
+export const COMMANDS: Readonly<Record<string, Listed>> = {
+  init: { summary: 'make a new repository', load: () => import('./commands/init.js') },
+  backup: { summary: 'make a snapshot of files and folders', load: () => import('./commands/backup.js') },
+  snapshots: { summary: 'list the snapshots', load: () => import('./commands/snapshots.js') },
+  ls: { summary: 'list the files in a snapshot', load: () => import('./commands/ls.js') },
+  restore: { summary: 'get files back from a snapshot', load: () => import('./commands/restore.js') },
+  dump: { summary: 'print a file of a snapshot, or a folder as tar or zip', load: () => import('./commands/dump.js') },
+  stats: { summary: 'count files, bytes and blobs', load: () => import('./commands/stats.js') },
+  key: { summary: 'list, add, remove and change keys', load: () => import('./commands/key.js') },
+  list: { summary: 'list objects of a kind', load: () => import('./commands/list.js') },
+  cat: { summary: 'print one object of the repository', load: () => import('./commands/cat.js') },
+  unlock: { summary: 'remove the leases of processes that are gone', load: () => import('./commands/unlock.js') },
+  repo: { summary: 'repo init: the same as init', load: () => import('./commands/repo.js') },
+  version: { summary: 'print the version', load: () => import('./commands/version.js') },
+};

@@ -1,0 +1,72 @@
+import type { Command } from 'commander';
+import { run, type Shell } from '../shell.js';
+import { collect } from '../snapshot-selection.js';
+
+const DESCRIPTION = `Make a snapshot of files and folders. What is in the repository already is not stored again; files that have not changed since
+the parent snapshot (the last of this host and these paths) are not even read. Files that cannot be read are told and left out, and the exit code is 3.`;
+
+const EXAMPLES = `
+Examples:
+  varve backup ~ --exclude-caches --exclude '*.tmp'
+  varve backup / --one-file-system --exclude-file /etc/varve-excludes --tag daily
+  varve backup --stdin-filename shop.sql --stdin-from-command -- pg_dump shop
+
+Patterns: *, ?, [a-z] match within a name, ** any number of folders; one that starts with / is matched from the root; ! takes back.
+
+Exit codes: 0 all is stored; 1 failed, no snapshot; 3 a snapshot without what could not be read; 10 no repository; 12 wrong password;
+130 interrupted.`;
+
+export function define(command: Command, shell: Shell): void {
+  command.description(DESCRIPTION).argument('[paths...]', 'files and folders').addHelpText('after', EXAMPLES);
+  command
+    .option('--tag <tags>', 'give the snapshot these tags, joined by commas (repeatable)', collect)
+    .option('-H, --host <host>', "the snapshot's host ($VARVE_HOST; default: this machine's name)")
+    .option('--time <time>', 'the time of the snapshot: "2006-01-02 15:04:05" or RFC 3339 (default: now)')
+    .option('-n, --dry-run', 'read everything, store nothing')
+    .option('--skip-if-unchanged', 'make no snapshot when nothing has changed since the parent');
+  defineFilters(command);
+  defineSources(command);
+  defineComparison(command);
+  command
+    .option('--read-concurrency <n>', 'files read at a time: threads ($VARVE_READ_CONCURRENCY; default: one a core)')
+    .option('--no-scan', 'do not count the files first, which is done on a terminal only, for the time left');
+  run(command, shell, async (context, args, options) => {
+    const { backupCommand } = await import('../backup/command.js');
+    return backupCommand(context, args, options as Parameters<typeof backupCommand>[2]);
+  });
+}
+
+function defineFilters(command: Command): void {
+  command
+    .option('-e, --exclude <pattern>', 'leave out what matches (repeatable)', collect)
+    .option('--iexclude <pattern>', 'the same without regard to upper and lower case (repeatable)', collect)
+    .option('--exclude-file <file>', 'leave out what the patterns in this file match (repeatable)', collect)
+    .option('--iexclude-file <file>', 'the same without regard to upper and lower case (repeatable)', collect)
+    .option('--exclude-caches', 'leave out folders with a CACHEDIR.TAG')
+    .option('--exclude-if-present <name[:header]>', 'leave out folders with such a file (repeatable)', collect)
+    .option('--exclude-larger-than <size>', 'leave out larger files: 10M, 2G')
+    .option('-x, --one-file-system', 'stay on the file systems of the paths given');
+}
+
+function defineSources(command: Command): void {
+  command
+    .option(
+      '--files-from <file>',
+      'back up what the globs in this file match; - is standard input (repeatable)',
+      collect,
+    )
+    .option('--files-from-verbatim <file>', 'back up the paths in this file, a line each (repeatable)', collect)
+    .option('--files-from-raw <file>', 'back up the paths in this file, a zero byte after each (repeatable)', collect)
+    .option('--stdin', 'back up standard input as a file')
+    .option('--stdin-filename <name>', 'what that file is called', 'stdin')
+    .option('--stdin-from-command', 'back up what the command given after -- prints; no snapshot when it fails');
+}
+
+function defineComparison(command: Command): void {
+  command
+    .option('--parent <id>', 'compare with this snapshot (default: the last of this host and these paths)')
+    .option('-f, --force', 'read every file, as if there were no parent')
+    .option('-g, --group-by <what>', 'what the parent must have in common: host, paths, tags', 'host,paths')
+    .option('--ignore-inode', 'a file with another inode is not for that reason a changed one')
+    .option('--ignore-ctime', 'a file with another ctime is not for that reason a changed one');
+}

@@ -1,0 +1,123 @@
+import { Buffer } from 'node:buffer';
+import type { Command } from 'commander';
+import { joinPath, listTree } from '../../browse/list.js';
+import type { ContentRef } from '../../format/content.js';
+import type { Entry, EntryReader } from '../../format/entry.js';
+import { loadIndex } from '../../repository/index-store.js';
+import { type StoredSnapshot, shortId } from '../../repository/snapshots.js';
+import { TreeReader } from '../../repository/tree-reader.js';
+import { nodeJson, permissions } from '../node-json.js';
+import { openFromOptions } from '../open.js';
+import { type Context, type Run, run, type Shell } from '../shell.js';
+import { makerOf, snapshotJson } from '../snapshot-json.js';
+import {
+  addSelectionOptions,
+  chooseOne,
+  pathNames,
+  readSnapshots,
+  required,
+  type SelectionOptions,
+  selectionFilter,
+} from '../snapshot-selection.js';
+import { printable } from '../text/escape.js';
+import { localTime } from '../text/time.js';
+import { formatBytes } from '../text/units.js';
+
+interface Options extends SelectionOptions {
+  readonly long?: boolean;
+  readonly recursive?: boolean;
+  readonly humanReadable?: boolean;
+}
+
+const DESCRIPTION = `List the files in a snapshot: all of them, or what is directly in the folders given.`;
+
+const EXAMPLES = `
+Examples:
+  varve ls latest
+  varve ls -l latest /etc /home/anna
+  varve ls --json 1a2b3c4d:/srv --recursive /srv/www
+
+Exit codes: 0 listed; 1 failed, or there is no such folder; 10 no repository; 12 wrong password.`;
+
+export function define(command: Command, shell: Shell): void {
+  command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
+  command
+    .argument('[snapshot[:subfolder]]', 'latest, an id, or the beginning of one')
+    .argument('[folders...]', 'only these folders and files');
+  command
+    .option('-l, --long', 'with mode, owner, size and time')
+    .option('--recursive', 'with what is in folders below those given')
+    .option('--human-readable', 'sizes in KiB, MiB and so on');
+  addSelectionOptions(command, 'taken for latest');
+  run(command, shell, list);
+}
+
+const list: Run<Options> = async (context, args, options) => {
+  const name = required(args, 'the snapshot');
+  const folders = args.slice(1).map(pathNames);
+  const opened = await openFromOptions(context);
+  opened.keys.requireRole('manage', 'list files');
+  const [repository, snapshots] = await Promise.all([loadIndex(opened), readSnapshots(context, opened)]);
+  const { stored, subfolder } = chooseOne(snapshots, name, selectionFilter(context, options));
+  const listing = new Listing(context, options, new TreeReader(repository), stored.snapshot.root);
+  announce(context, stored);
+  if (folders.length === 0) await listing.list(subfolder, true);
+  for (const folder of folders) await listing.list([...subfolder, ...folder], options.recursive === true);
+  return 0;
+};
+
+function announce({ output }: Context, stored: StoredSnapshot): void {
+  const { snapshot, id } = stored;
+  if (output.json) {
+    output.object({ message_type: 'snapshot', ...snapshotJson(stored), struct_type: 'snapshot' });
+    return;
+  }
+  const paths = snapshot.paths.map(printable).join(', ');
+  output.message(`snapshot ${shortId(id)} of [${paths}] at ${localTime(snapshot.time)} by ${makerOf(snapshot)}:`);
+}
+
+class Listing {
+  readonly #context: Context;
+  readonly #options: Options;
+  readonly #reader: TreeReader;
+  readonly #root: ContentRef;
+
+  constructor(context: Context, options: Options, reader: TreeReader, root: ContentRef) {
+    this.#context = context;
+    this.#options = options;
+    this.#reader = reader;
+    this.#root = root;
+  }
+
+  /** Lists what is at a path: the file, or the folder and what is in it. */
+  async list(names: readonly Buffer[], recursive: boolean): Promise<void> {
+    let path: Buffer = Buffer.from('/');
+    let content: ContentRef | undefined = this.#root;
+    for (const name of names) path = joinPath(path, name);
+    if (names.length > 0) {
+      const entry = await this.#reader.find(this.#root, names);
+      this.#print(path, entry);
+      content = entry.type === 'directory' ? entry.content : undefined;
+    }
+    if (content === undefined) return;
+    const { signal } = this.#context;
+    for await (const listed of listTree(this.#reader, content, path, { recursive, signal }))
+      this.#print(listed.path, listed.entry);
+  }
+
+  #print(path: Buffer, entry: Entry | EntryReader): void {
+    const { output } = this.#context;
+    if (output.json) output.print(nodeJson(path, entry));
+    else output.print(this.#options.long === true ? this.#longLine(path, entry) : printable(path));
+  }
+
+  #longLine(path: Buffer, entry: Entry | EntryReader): string {
+    const { type, mode, uid, gid, target } = entry;
+    const bytes = type === 'file' ? entry.size : 0;
+    const size = this.#options.humanReadable === true ? formatBytes(bytes).padStart(11) : String(bytes).padStart(6);
+    const time = localTime({ seconds: entry.mtimeSeconds, nanoseconds: 0 });
+    const owner = `${String(uid).padStart(5)} ${String(gid).padStart(5)}`;
+    const arrow = target === undefined ? '' : ` -> ${printable(target)}`;
+    return `${permissions(type, mode)} ${owner} ${size} ${time} ${printable(path)}${arrow}`;
+  }
+}

@@ -1,0 +1,42 @@
+import type { Command } from 'commander';
+import { run, type Shell } from '../shell.js';
+import { addSelectionOptions, collect } from '../snapshot-selection.js';
+
+const DESCRIPTION = `Get files back from a snapshot, or from a folder in it. Nothing outside the target is ever written. It can be interrupted and run
+again with --overwrite if-changed: what is there and right is then left alone.`;
+
+const EXAMPLES = `
+Examples:
+  varve restore latest --target /tmp/restored
+  varve restore latest:/home/anna/letters --target ~/letters --overwrite if-changed
+  varve restore 1a2b3c4d --target / --include /etc/nginx --verify
+
+Exit codes: 0 all is restored; 1 failed, or some files could not be restored; 10 no repository; 12 wrong password; 130 interrupted.`;
+
+export function define(command: Command, shell: Shell): void {
+  command
+    .description(DESCRIPTION)
+    .argument('[snapshot[:subfolder]]', 'latest, an id, or the beginning of one')
+    .addHelpText('after', EXAMPLES);
+  command
+    .option('-t, --target <folder>', 'where to; made when it is not there')
+    .option('-i, --include <pattern>', 'only what matches (repeatable)', collect)
+    .option('--iinclude <pattern>', 'the same without regard to upper and lower case (repeatable)', collect)
+    .option('--include-file <file>', 'only what the patterns in this file match (repeatable)', collect)
+    .option('--iinclude-file <file>', 'the same without regard to upper and lower case (repeatable)', collect)
+    .option('-e, --exclude <pattern>', 'not what matches (repeatable)', collect)
+    .option('--iexclude <pattern>', 'the same without regard to upper and lower case (repeatable)', collect)
+    .option('--exclude-file <file>', 'not what the patterns in this file match (repeatable)', collect)
+    .option('--iexclude-file <file>', 'the same without regard to upper and lower case (repeatable)', collect)
+    .option('--overwrite <when>', 'what to do with files that are there: always, if-changed, if-newer, never', 'always')
+    .option('--delete', 'remove from the restored folders what is not in the snapshot')
+    .option('--verify', 'read every restored file back and compare')
+    .option('-n, --dry-run', 'write nothing; with -v tell what would be done')
+    .option('--numeric-owner', 'set owners by number, not by name')
+    .option('--sparse', 'accepted for the sake of scripts');
+  addSelectionOptions(command, 'taken for latest');
+  run(command, shell, async (context, args, options) => {
+    const { restoreCommand } = await import('../restore/command.js');
+    return restoreCommand(context, args, options as Parameters<typeof restoreCommand>[2]);
+  });
+}

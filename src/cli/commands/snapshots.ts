@@ -1,0 +1,103 @@
+import type { Command } from 'commander';
+import { VarveError } from '../../errors/errors.js';
+import { type StoredSnapshot, shortId } from '../../repository/snapshots.js';
+import { openFromOptions } from '../open.js';
+import type { Output } from '../output.js';
+import { type Run, run, type Shell } from '../shell.js';
+import { type GroupKey, groupSnapshots, parseGroupBy } from '../snapshot-groups.js';
+import { snapshotJson } from '../snapshot-json.js';
+import {
+  addSelectionOptions,
+  chooseSnapshots,
+  readSnapshots,
+  type SelectionOptions,
+  selectionFilter,
+} from '../snapshot-selection.js';
+import { printable } from '../text/escape.js';
+import { Table } from '../text/table.js';
+import { localTime } from '../text/time.js';
+import { formatBytes } from '../text/units.js';
+
+interface Options extends SelectionOptions {
+  readonly groupBy?: string;
+  readonly latest?: string;
+  readonly last?: boolean;
+  readonly compact?: boolean;
+}
+
+const DESCRIPTION = `List the snapshots of the repository, oldest first. With an append key only those that were made with it from here can be listed.`;
+
+const EXAMPLES = `
+Examples:
+  varve snapshots
+  varve snapshots --host web1 --latest 3
+  varve snapshots --json --group-by host,paths
+
+Exit codes: 0 listed; 1 failed; 10 no repository; 12 wrong password.`;
+
+export function define(command: Command, shell: Shell): void {
+  command.description(DESCRIPTION).argument('[ids...]', 'only these: ids, beginnings of ids, or latest');
+  addSelectionOptions(command, 'listed')
+    .option('-g, --group-by <what>', 'group by host, paths and tags, joined by commas')
+    .option('--latest <n>', 'only the last n of each host and set of paths')
+    .option('--last', 'the same as --latest 1')
+    .option('-c, --compact', 'a line each, without paths')
+    .addHelpText('after', EXAMPLES);
+  run(command, shell, list);
+}
+
+const list: Run<Options> = async (context, ids, options) => {
+  const { output } = context;
+  const groupBy = options.groupBy === undefined ? undefined : parseGroupBy(options.groupBy);
+  const latest = options.last === true ? 1 : parseLatest(options.latest);
+  const repository = await openFromOptions(context);
+  const all = await readSnapshots(context, repository);
+  const chosen = chooseSnapshots(all, ids, selectionFilter(context, options));
+  const shown = latest === undefined ? chosen : latestOfEach(chosen, latest);
+  const grouped = groupBy === undefined ? undefined : groupSnapshots(shown, groupBy);
+  if (output.json) {
+    if (grouped === undefined) output.object(shown.map(snapshotJson));
+    else
+      output.object(grouped.map(({ key, snapshots }) => ({ group_key: key, snapshots: snapshots.map(snapshotJson) })));
+  } else if (grouped === undefined) printTable(output, shown, options.compact === true);
+  else {
+    for (const { key, snapshots } of grouped) {
+      output.print(groupTitle(key));
+      printTable(output, snapshots, options.compact === true);
+    }
+  }
+  return 0;
+};
+
+function parseLatest(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^\d+$/.test(text) && Number(text) > 0) return Number(text);
+  throw new VarveError('usage', `--latest: "${text}" is not a number above 0`);
+}
+
+function latestOfEach(snapshots: readonly StoredSnapshot[], count: number): StoredSnapshot[] {
+  const groups = groupSnapshots(snapshots, { host: true, paths: true, tags: false });
+  const kept = new Set(groups.flatMap((group) => group.snapshots.slice(-count)));
+  return snapshots.filter((snapshot) => kept.has(snapshot));
+}
+
+function groupTitle({ hostname, paths, tags }: GroupKey): string {
+  const parts: string[] = [];
+  if (hostname !== '') parts.push(`host [${printable(hostname)}]`);
+  if (tags !== null) parts.push(`tags [${tags.map(printable).join(', ')}]`);
+  if (paths !== null) parts.push(`paths [${paths.map(printable).join(', ')}]`);
+  return parts.length === 0 ? 'snapshots:' : `snapshots for (${parts.join(', ')}):`;
+}
+
+function printTable(output: Output, snapshots: readonly StoredSnapshot[], compact: boolean): void {
+  const heads = compact ? ['ID', 'Time', 'Host', 'Tags', 'Size'] : ['ID', 'Time', 'Host', 'Tags', 'Paths', 'Size'];
+  const table = new Table(heads, [heads.length - 1]);
+  for (const { id, snapshot } of snapshots) {
+    const { time, host, tags, paths, summary } = snapshot;
+    const size = summary === undefined ? '' : formatBytes(summary.total_bytes_processed);
+    const names = tags.map(printable);
+    const cells = [shortId(id), localTime(time), printable(host), compact ? names.join(',') : names];
+    table.add(...cells, ...(compact ? [] : [paths.map(printable)]), size);
+  }
+  for (const line of table.lines(`${snapshots.length} snapshots`)) output.print(line);
+}

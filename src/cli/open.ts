@@ -1,0 +1,94 @@
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { Unlock } from '../crypto/slot-file.js';
+import { systemReason, VarveError } from '../errors/errors.js';
+import type { IndexedRepository } from '../repository/index-store.js';
+import type { Repository } from '../repository/repository.js';
+import type { Store } from '../storage/store.js';
+import { openStore } from './open-store.js';
+import { askPassword, unlockFromOptions } from './password.js';
+import type { Context } from './shell.js';
+
+/** How often a password is asked for before it is given up. */
+const ATTEMPTS = 3;
+
+/** The repository's place, from the options or the environment. */
+export function repositoryPlace(context: Context): string {
+  const { globals, environment } = context;
+  if (globals.repo !== undefined && globals.repositoryFile !== undefined) {
+    throw new VarveError('usage', '--repo and --repository-file exclude each other');
+  }
+  const place =
+    globals.repo ?? (globals.repositoryFile === undefined ? environment.VARVE_REPOSITORY || undefined : undefined);
+  if (place !== undefined) return place;
+  const file = globals.repositoryFile ?? environment.VARVE_REPOSITORY_FILE;
+  if (file) return readPlace(file);
+  throw new VarveError(
+    'usage',
+    'which repository? Say it with -r PLACE, --repository-file FILE, or the environment variable VARVE_REPOSITORY',
+  );
+}
+
+function readPlace(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (cause) {
+    throw new VarveError('usage', `cannot read the repository file ${file}: ${systemReason(cause)}`, { cause });
+  }
+}
+
+/** Undefined for `--no-cache`. */
+export function cacheFolder(context: Context): string | undefined {
+  const { globals, environment } = context;
+  if (globals.cache === false) return undefined;
+  const given = globals.cacheDir ?? (environment.VARVE_CACHE_DIR || undefined);
+  if (given !== undefined) return given;
+  const base = environment.XDG_CACHE_HOME || undefined;
+  const home = environment.HOME || homedir();
+  if (base === undefined && !home) return undefined;
+  return join(base ?? join(home, '.cache'), 'varve');
+}
+
+export function placeOfRepository(context: Context): Promise<Store> {
+  return openStore(repositoryPlace(context));
+}
+
+/** Opens the repository that the options name, asking for the password where there is no other source. */
+export async function openFromOptions(context: Context): Promise<Repository> {
+  const store = await placeOfRepository(context);
+  const { openRepository } = await import('../repository/open.js');
+  const { globals, environment } = context;
+  const options = {
+    cacheFolder: cacheFolder(context),
+    keyHint: globals.keyHint ?? (environment.VARVE_KEY_HINT || undefined),
+  };
+  const unlock = unlockFromOptions(context);
+  if (unlock !== undefined) return openRepository(store, { ...options, unlock });
+  await refuseMissing(store);
+  return askAndOpen(context, (password) => openRepository(store, { ...options, unlock: password }));
+}
+
+async function askAndOpen(context: Context, open: (unlock: Unlock) => Promise<Repository>): Promise<Repository> {
+  for (let attempt = 1; ; attempt++) {
+    const password = await askPassword(context, 'password for the repository', false);
+    try {
+      return await open({ password });
+    } catch (cause) {
+      if (!(cause instanceof VarveError) || cause.code !== 'wrong-password' || attempt === ATTEMPTS) throw cause;
+      context.output.error('wrong password, try again');
+    }
+  }
+}
+
+/** Nobody is asked for the password of a repository that is not there. */
+async function refuseMissing(store: Store): Promise<void> {
+  const { requireRepository } = await import('../repository/open.js');
+  await requireRepository(store);
+}
+
+export async function openIndexed(context: Context): Promise<IndexedRepository> {
+  const repository = await openFromOptions(context);
+  const { loadIndex } = await import('../repository/index-store.js');
+  return loadIndex(repository);
+}

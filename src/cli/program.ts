@@ -1,0 +1,98 @@
+import { Command, CommanderError } from 'commander';
+import { VarveError } from '../errors/errors.js';
+import { exactArguments } from './arguments.js';
+import { COMMANDS } from './commands.js';
+import { addGlobalOptions } from './global-options.js';
+import { reportError } from './report-error.js';
+import { resultOf, type Shell } from './shell.js';
+import { VERSION } from './version.js';
+
+const INTRODUCTION = `varve ${VERSION}: deduplicating, encrypted backups.
+
+Begin with:
+  export VARVE_REPOSITORY=/mnt/backup/varve
+  varve init                        make the repository; asks for a password
+  varve backup ~/Documents          make a snapshot; again tomorrow, it stores what is new
+  varve snapshots                   see what there is
+  varve restore latest --target /tmp/restored`;
+
+const EXIT_CODES = `
+Exit codes: 0 all went well; 1 it failed; 3 some files could not be read; 10 there is no repository;
+12 the password is wrong; 130 it was interrupted. \`varve help COMMAND\` tells of a command.`;
+
+/** Runs the command that the arguments ask for. @returns the exit code */
+export async function runProgram(args: readonly string[], shell: Shell): Promise<number> {
+  const exact = exactArguments(args).flatMap(spellOut);
+  const json = exact.includes('--json');
+  try {
+    const program = await buildProgram(exact, shell, json);
+    if (exact.length === 0) {
+      program.outputHelp();
+      return 0;
+    }
+    await program.parseAsync(exact, { from: 'user' });
+    return resultOf(shell).exitCode;
+  } catch (cause) {
+    if (cause instanceof CommanderError) return finishParsing(cause, shell, json);
+    if (shell.signal.aborted) return reportError(interrupted(cause), shell, json);
+    return reportError(cause, shell, json);
+  }
+}
+
+/** `--verbose=2`, as scripts write it, is `-v -v`. */
+function spellOut(arg: string): string[] {
+  const [, level] = /^--verbose=(\d)$/.exec(arg) ?? [];
+  return level === undefined ? [arg] : new Array<string>(Math.min(2, Number(level))).fill('-v');
+}
+
+async function buildProgram(args: readonly string[], shell: Shell, json: boolean): Promise<Command> {
+  const program = newCommand('varve', shell, json);
+  addGlobalOptions(program);
+  program.usage('[options] COMMAND …').description(INTRODUCTION).version(VERSION, '--version', 'print the version');
+  program.helpOption('-h, --help', 'print this help').addHelpText('after', EXIT_CODES);
+  const wanted = wantedCommand(args);
+  for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
+    const command = newCommand(name, shell, json);
+    command.summary(summary).helpOption('-h, --help', 'print this help');
+    if (name === wanted) {
+      (await load()).define(command, shell);
+      addGlobalOptions(command);
+      for (const child of command.commands) addGlobalOptions(child);
+    }
+    program.addCommand(command);
+  }
+  return program;
+}
+
+/** A command whose errors are thrown, and whose output goes where the shell says. */
+export function newCommand(name: string, shell: Shell, json: boolean): Command {
+  const command = new Command(name);
+  command.exitOverride();
+  command.configureHelp({ helpWidth: Math.min(shell.out.columns ?? 100, 120), showGlobalOptions: false });
+  command.configureOutput({
+    writeOut: (text) => void shell.out.write(text),
+    writeErr: (text) => void (json || shell.err.write(text)),
+  });
+  return command;
+}
+
+/** The first argument that names a command; only that command is loaded. */
+function wantedCommand(args: readonly string[]): string | undefined {
+  const scout = addGlobalOptions(new Command());
+  const { operands } = scout.parseOptions([...args]);
+  const [first, second] = operands;
+  return first === 'help' ? second : first;
+}
+
+/** What was wrong with the arguments has been printed; help was asked for, or it is an error. */
+function finishParsing(cause: CommanderError, shell: Shell, json: boolean): number {
+  if (cause.exitCode === 0) return 0;
+  if (cause.code === 'commander.help') return 1;
+  if (json) reportError(new VarveError('usage', cause.message.replace(/^error: /, '')), shell, json);
+  return 1;
+}
+
+function interrupted(cause: unknown): VarveError {
+  if (cause instanceof VarveError && cause.code !== 'interrupted') return cause;
+  return new VarveError('interrupted', 'interrupted; what was stored is kept and will be found by the next backup');
+}

@@ -1,0 +1,125 @@
+import { resolve } from 'node:path';
+import { VarveError } from '../../errors/errors.js';
+import { readPatternFile } from '../../filesystem/files-from.js';
+import { type PatternSpec, parsePatterns } from '../../filesystem/patterns.js';
+import type { ContentRef } from '../../format/content.js';
+import { type IndexedRepository, loadIndex } from '../../repository/index-store.js';
+import { shortId } from '../../repository/snapshots.js';
+import type { Overwrite, RestoreOptions } from '../../restore/options.js';
+import { restore } from '../../restore/restore.js';
+import { openFromOptions } from '../open.js';
+import type { Context } from '../shell.js';
+import { makerOf } from '../snapshot-json.js';
+import {
+  type Chosen,
+  chooseOne,
+  readSnapshots,
+  required,
+  type SelectionOptions,
+  selectionFilter,
+} from '../snapshot-selection.js';
+import { printable } from '../text/escape.js';
+import { localTime } from '../text/time.js';
+import { RestoreReport } from './report.js';
+
+export interface RestoreFlags extends SelectionOptions {
+  readonly target?: string;
+  readonly include?: readonly string[];
+  readonly iinclude?: readonly string[];
+  readonly includeFile?: readonly string[];
+  readonly iincludeFile?: readonly string[];
+  readonly exclude?: readonly string[];
+  readonly iexclude?: readonly string[];
+  readonly excludeFile?: readonly string[];
+  readonly iexcludeFile?: readonly string[];
+  readonly overwrite: string;
+  readonly delete?: boolean;
+  readonly verify?: boolean;
+  readonly dryRun?: boolean;
+  readonly numericOwner?: boolean;
+}
+
+const OVERWRITES: readonly Overwrite[] = ['always', 'if-changed', 'if-newer', 'never'];
+
+export async function restoreCommand(context: Context, args: readonly string[], flags: RestoreFlags): Promise<number> {
+  const name = required(args, 'the snapshot');
+  if (flags.target === undefined || flags.target === '')
+    throw new VarveError('usage', 'where to? Say it with --target FOLDER');
+  const wanted = wantedFiles(context, flags);
+  const overwrite = OVERWRITES.find((each) => each === flags.overwrite);
+  if (overwrite === undefined)
+    throw new VarveError('usage', `--overwrite: "${flags.overwrite}" is none of ${OVERWRITES.join(', ')}`);
+  const opened = await openFromOptions(context);
+  opened.keys.requireRole('full', 'restore files');
+  const [repository, snapshots] = await Promise.all([loadIndex(opened), readSnapshots(context, opened)]);
+  const chosen = chooseOne(snapshots, name, selectionFilter(context, flags));
+  const root = await rootOf(repository, chosen);
+  announce(context, chosen, flags.target);
+  const report = new RestoreReport(context);
+  const options: RestoreOptions = {
+    root,
+    target: resolve(flags.target),
+    ...wanted,
+    overwrite,
+    delete: flags.delete ?? false,
+    verify: flags.verify ?? false,
+    dryRun: flags.dryRun ?? false,
+    numericOwner: flags.numericOwner ?? false,
+    setOwner: process.getuid?.() === 0,
+    verbose: report.wantsItems,
+    signal: context.signal,
+    onEvent: (event) => report.event(event),
+    onStart: (progress) => report.start(progress),
+  };
+  try {
+    const result = await restore(repository, options);
+    report.finish(result, flags.dryRun === true, flags.verify === true);
+    return result.errors > 0 ? 1 : 0;
+  } finally {
+    report.stop();
+  }
+}
+
+function wantedFiles(context: Context, flags: RestoreFlags): Pick<RestoreOptions, 'includes' | 'excludes'> {
+  const spec = (given: readonly string[] = [], files: readonly string[] = [], option: string): PatternSpec => {
+    const insensitive = option.startsWith('--i') && option !== '--include-file';
+    const patterns = [...given, ...files.flatMap((file) => readPatternFile(file, context.environment, option))];
+    parsePatterns(patterns, { insensitive });
+    return { patterns, insensitive };
+  };
+  const includes = [
+    spec(flags.include, flags.includeFile, '--include-file'),
+    spec(flags.iinclude, flags.iincludeFile, '--iinclude-file'),
+  ];
+  const excludes = [
+    spec(flags.exclude, flags.excludeFile, '--exclude-file'),
+    spec(flags.iexclude, flags.iexcludeFile, '--iexclude-file'),
+  ];
+  if (includes.some((each) => each.patterns.length > 0) && excludes.some((each) => each.patterns.length > 0)) {
+    throw new VarveError('usage', '--include and --exclude exclude each other');
+  }
+  return { includes, excludes };
+}
+
+/** The snapshot's root folder, or the subfolder that was asked for. */
+async function rootOf(repository: IndexedRepository, { stored, subfolder }: Chosen): Promise<ContentRef> {
+  if (subfolder.length === 0) return stored.snapshot.root;
+  const { TreeReader } = await import('../../repository/tree-reader.js');
+  const entry = await new TreeReader(repository).find(stored.snapshot.root, subfolder);
+  if (entry.type === 'directory' && entry.content !== undefined) return entry.content;
+  const path = `/${subfolder.join('/')}`;
+  throw new VarveError(
+    'usage',
+    `${printable(path)}: is not a folder; restore its folder with --include, or use \`varve dump\``,
+  );
+}
+
+function announce({ output }: Context, { stored, subfolder }: Chosen, target: string): void {
+  const { snapshot, id } = stored;
+  const paths = snapshot.paths.map(printable).join(', ');
+  const below = subfolder.length === 0 ? '' : ` (only ${printable(Buffer.from(`/${subfolder.join('/')}`))})`;
+  output.message(
+    `restoring snapshot ${shortId(id)} of [${paths}] at ${localTime(snapshot.time)} by ${makerOf(snapshot)} to ${target}${below}`,
+  );
+  output.flush();
+}

@@ -1,0 +1,60 @@
+import type { Command } from 'commander';
+import { type GlobalOptions, globalOptions } from './global-options.js';
+import { Output, type Verbosity } from './output.js';
+
+/** What the process gives to its command. */
+export interface Shell {
+  readonly environment: NodeJS.ProcessEnv;
+  readonly out: NodeJS.WriteStream;
+  readonly err: NodeJS.WriteStream;
+  readonly input: NodeJS.ReadStream;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+/** What a command works with. */
+export interface Context extends Shell {
+  readonly globals: GlobalOptions;
+  readonly output: Output;
+}
+
+/** Does a command's work. @returns its exit code, 0 when it does not say */
+export type Run<Options> = (context: Context, args: readonly string[], options: Options) => Promise<number | undefined>;
+
+/** A command's module: says what it takes, and loads what does it only when it is called. */
+export interface CommandModule {
+  define(command: Command, shell: Shell): void;
+}
+
+/** Carries the exit code of the command that ran. */
+export class Finished {
+  exitCode = 0;
+}
+
+const results = new WeakMap<Shell, Finished>();
+
+export function resultOf(shell: Shell): Finished {
+  const result = results.get(shell) ?? new Finished();
+  results.set(shell, result);
+  return result;
+}
+
+/** Has the command do this. */
+export function run<Options>(command: Command, shell: Shell, action: Run<Options>): void {
+  command.action(async () => {
+    const globals = globalOptions(command);
+    const output = new Output(globals.json === true, verbosityOf(globals), shell.out, shell.err);
+    try {
+      resultOf(shell).exitCode =
+        (await action({ ...shell, globals, output }, command.args, command.opts() as Options)) ?? 0;
+    } finally {
+      output.status('');
+      output.flush();
+    }
+  });
+}
+
+function verbosityOf(globals: GlobalOptions): Verbosity {
+  if (globals.quiet === true) return 0;
+  return Math.min(3, 1 + (globals.verbose ?? 0)) as Verbosity;
+}

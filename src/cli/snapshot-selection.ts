@@ -1,0 +1,97 @@
+import type { Command } from 'commander';
+import { normalize } from '../backup/sources.js';
+import { VarveError } from '../errors/errors.js';
+import type { Repository } from '../repository/repository.js';
+import {
+  findSnapshot,
+  listSnapshots,
+  matchesFilter,
+  type SnapshotFilter,
+  type StoredSnapshot,
+} from '../repository/snapshots.js';
+import { pathBytes, workingFolder } from './arguments.js';
+import type { Context } from './shell.js';
+
+/** Options that say which snapshots are meant. */
+export interface SelectionOptions {
+  readonly host?: readonly string[];
+  readonly tag?: readonly string[];
+  readonly path?: readonly string[];
+}
+
+/** Adds one to what an option was given before. */
+export function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
+/** @param which completes "only snapshots …" */
+export function addSelectionOptions(command: Command, which = 'considered'): Command {
+  return command
+    .option('-H, --host <host>', `only snapshots of this host are ${which} (repeatable)`, collect)
+    .option(
+      '--tag <tags>',
+      `only snapshots with all of these tags, joined by commas (repeatable: any of them)`,
+      collect,
+    )
+    .option('--path <path>', `only snapshots of this path (repeatable: all of them)`, collect);
+}
+
+export function selectionFilter(context: Context, options: SelectionOptions): SnapshotFilter {
+  const { host, tag = [], path = [] } = options;
+  const hosts = host ?? (context.environment.VARVE_HOST ? [context.environment.VARVE_HOST] : []);
+  const folder = workingFolder();
+  return {
+    hosts: hosts.filter((each) => each !== ''),
+    tags: tag,
+    paths: path.map((each) => normalize(pathBytes(each), folder)),
+  };
+}
+
+/** All snapshots, oldest first; those that cannot be opened are told on standard error. */
+export async function readSnapshots(context: Context, repository: Repository): Promise<readonly StoredSnapshot[]> {
+  const { snapshots, failures } = await listSnapshots(repository);
+  for (const { error } of failures) context.output.warn(`a snapshot is left out: ${error.message}`);
+  return snapshots;
+}
+
+/** Those that the ids name, or without ids all that the filter leaves. */
+export function chooseSnapshots(
+  snapshots: readonly StoredSnapshot[],
+  ids: readonly string[],
+  filter: SnapshotFilter,
+): readonly StoredSnapshot[] {
+  if (ids.length === 0) return snapshots.filter(({ snapshot }) => matchesFilter(snapshot, filter));
+  const wanted = new Set(ids.map((id) => findSnapshot(snapshots, id, filter).id));
+  return snapshots.filter(({ id }) => wanted.has(id));
+}
+
+/** What `SNAPSHOT[:SUBFOLDER]` names. */
+export interface Chosen {
+  readonly stored: StoredSnapshot;
+  /** Names of the subfolder's path; none for the whole snapshot. */
+  readonly subfolder: readonly Buffer[];
+}
+
+export function chooseOne(snapshots: readonly StoredSnapshot[], text: string, filter: SnapshotFilter): Chosen {
+  const colon = text.indexOf(':');
+  const id = colon < 0 ? text : text.slice(0, colon);
+  const subfolder = colon < 0 ? [] : pathNames(text.slice(colon + 1));
+  return { stored: findSnapshot(snapshots, id, filter), subfolder };
+}
+
+/** The names that a path in a snapshot is made of. */
+export function pathNames(path: string): Buffer[] {
+  const names: Buffer[] = [];
+  for (const name of normalize(pathBytes(path), Buffer.from('/')).toString('latin1').split('/')) {
+    if (name !== '') names.push(Buffer.from(name, 'latin1'));
+  }
+  return names;
+}
+
+/** The one operand that a command needs first. */
+export function required(args: readonly string[], what: string): string {
+  const [first] = args;
+  if (first === undefined)
+    throw new VarveError('usage', `${what} is missing: \`latest\`, or an id that \`varve snapshots\` lists`);
+  return first;
+}
