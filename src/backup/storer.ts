@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { Chunker } from '../chunking/chunker.js';
-import { compressionLevel } from '../compression/policy.js';
+import { compressionParameters } from '../compression/policy.js';
 import { importKeys } from '../crypto/hierarchy.js';
 import { type ContentRef, DATA, TREE } from '../format/content.js';
 import { MAX_DIRECT_CHUNKS, ID_BYTES } from '../format/limits.js';
@@ -15,7 +15,7 @@ import { setCount } from './counters.js';
 import type { FrameRequest, Note, RestPart, WorkerInit } from './messages.js';
 
 /** Bytes of blobs in a frame: docs/benchmarks.md has the measurements. */
-const DATA_FRAME = 1024 * 1024;
+const DATA_FRAME = 2 * 1024 * 1024;
 const TREE_FRAME = 512 * 1024;
 
 /** A worker's way into the repository: writers for data and trees, and a reader for the parent snapshot's trees. */
@@ -37,13 +37,13 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
   const index = new BlobIndex(init.index);
   const fresh = new FreshSet(init.fresh);
   const space = new SharedBuffers(init.buffers);
-  const level = compressionLevel(init.compression);
+  const compression = compressionParameters(init.compression);
   const claim = (id: Buffer): boolean => !index.has(id) && fresh.add(id);
   const pack = (kind: typeof DATA | typeof TREE): PackWriter =>
     new PackWriter({
       keys,
       kind,
-      level,
+      compression,
       target: init.packTarget,
       space,
       emit: (each) => note({ kind: 'pack', ...each }),

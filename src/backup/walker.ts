@@ -1,11 +1,12 @@
 import { Buffer } from 'node:buffer';
 import { closeSync, constants, openSync, readlinkSync } from 'node:fs';
-import { compareBytes, equalBytes } from '../bytes/views.js';
+import { asBuffer, compareBytes, equalBytes } from '../bytes/views.js';
 import { MessagePackWriter } from '../bytes/writer.js';
 import { errnoCode, VarveError } from '../errors/errors.js';
 import type { BackupFilter } from '../filesystem/filter.js';
 import type { OwnerNames } from '../filesystem/owners.js';
 import { type FileStat, fstat, lstat, readDirectory } from '../filesystem/stat.js';
+import type { ContentRef } from '../format/content.js';
 import { type Entry, type EntryReader, type EntryStat, writeEntry } from '../format/entry.js';
 import { splitIds } from '../repository/blob-reader.js';
 import { count } from './counters.js';
@@ -23,11 +24,13 @@ import { PreviousDirectory, sameContent, sameMetadata } from './previous.js';
 import type { Storer } from './storer.js';
 
 /** Bytes: a larger file is cut into segments of this size, which workers share. */
-export const SEGMENT_BYTES = 256 * 1024 * 1024;
+export const SEGMENT_BYTES = 64 * 1024 * 1024;
 /** Milliseconds that a task runs before it may be split. */
 const MIN_TASK_MS = 15;
 /** Files that are handed over together when a task is split. */
 const FILES_PER_TASK = 256;
+/** Files with several names that are remembered, so that the memory stays bounded. */
+const MAX_LINKED = 100_000;
 const SLASH = Buffer.from('/');
 
 /** A child of the directory being walked: its entry's encoding, as soon as that is known. */
@@ -61,6 +64,8 @@ export class Walker {
   readonly #owners: OwnerNames;
   readonly #note: (note: Note) => void;
   readonly #encoder = new MessagePackWriter();
+  /** Content of files with several names, by device and inode. */
+  readonly #linked = new Map<string, { readonly stat: EntryStat; readonly content: ContentRef }>();
   #opened: OpenedDirectory[] = [];
   #nextLocal = 0;
   #started = 0;
@@ -90,7 +95,7 @@ export class Walker {
     const entries: { name: Uint8Array; raw: Buffer }[] = [];
     for (const file of files) {
       this.#stopIfCancelled();
-      const raw = this.#storeFile(Buffer.from(file.path), Buffer.from(file.name), file.changed);
+      const raw = this.#storeFile(file);
       if (raw !== undefined) entries.push({ name: file.name, raw });
     }
     return entries;
@@ -232,7 +237,7 @@ export class Walker {
     byExtension(toRead);
     for (const [at, { file, child }] of toRead.entries()) {
       if (file.stat.size > SEGMENT_BYTES) open.large.push(file);
-      else if (at % 16 === 0 && this.#shouldSplit()) {
+      else if (this.#shouldSplit()) {
         const rest = toRead.slice(at).map((each) => each.file);
         open.large.push(...rest.filter((each) => each.stat.size > SEGMENT_BYTES));
         const small = rest.filter((each) => each.stat.size <= SEGMENT_BYTES);
@@ -240,7 +245,7 @@ export class Walker {
         return;
       } else {
         this.#stopIfCancelled();
-        child.raw = this.#storeFile(file.path as Buffer, file.name as Buffer, file.changed);
+        child.raw = this.#storeFile(file);
       }
     }
   }
@@ -322,13 +327,15 @@ export class Walker {
     }
   }
 
-  #storeFile(path: Buffer, name: Buffer, changed: boolean): Buffer | undefined {
+  #storeFile(file: PendingFile): Buffer | undefined {
+    const { changed } = file;
+    const path = asBuffer(file.path);
     const { counters, verbose } = this.#init;
     const started = verbose ? performance.now() : 0;
     const { rawBytes, storedBytes } = this.#storer.data.stored;
     let read = 0;
     try {
-      const { stat, content } = storeFile(this.#storer, path, (bytes) => {
+      const { stat, content } = this.#storeContent(file, (bytes) => {
         read += bytes;
         count(counters, 'bytes', bytes);
       });
@@ -341,12 +348,26 @@ export class Walker {
           seconds: (performance.now() - started) / 1000,
         });
       }
-      return this.#encode(makeEntry(name, stat, this.#owners, { content }));
+      return this.#encode(makeEntry(asBuffer(file.name), stat, this.#owners, { content }));
     } catch (cause) {
       count(counters, 'bytes', -read);
       this.reportError(path, cause, 'archival');
       return undefined;
     }
+  }
+
+  /** Of a file with several names in what this worker walks, the content is read once. */
+  #storeContent(file: PendingFile, onRead: (bytes: number) => void): { stat: EntryStat; content: ContentRef } {
+    const { stat } = file;
+    const key = stat.links > 1 ? `${stat.device}:${stat.inode}` : undefined;
+    const known = key === undefined ? undefined : this.#linked.get(key);
+    if (known !== undefined && sameMetadata(known.stat, stat)) {
+      onRead(known.content.size);
+      return { stat, content: known.content };
+    }
+    const stored = storeFile(this.#storer, asBuffer(file.path), onRead);
+    if (key !== undefined && this.#linked.size < MAX_LINKED) this.#linked.set(key, stored);
+    return stored;
   }
 
   #encode(entry: Entry): Buffer {

@@ -2,10 +2,27 @@ import { Buffer } from 'node:buffer';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 
+/** How to compress: a zstd level, and what deviates from it (zstd.h: ZSTD_cParameter). */
+export interface ZstdParameters {
+  readonly level: number;
+  readonly windowLog?: number;
+  readonly hashLog?: number;
+  readonly minMatch?: number;
+}
+
+/** ZSTD_cParameter and ZSTD_ResetDirective of zstd.h. */
+const LEVEL = 100;
+const WINDOW_LOG = 101;
+const HASH_LOG = 102;
+const MIN_MATCH = 105;
+const RESET_PARAMETERS = 2;
+/** Leaves the choice to the level. */
+const BY_LEVEL = 0;
+
 /** zstd as this thread uses it. */
 export interface ZstdEngine {
   /** The compressed length, written to `out`; -1 when it does not fit. */
-  compress(data: Uint8Array, level: number, out: Buffer): number;
+  compress(data: Uint8Array, parameters: ZstdParameters, out: Buffer): number;
   /** Fills `out` exactly; false when the data is damaged or has another length. */
   decompress(data: Uint8Array, out: Buffer): boolean;
 }
@@ -27,14 +44,27 @@ function nativeEngine(): ZstdEngine {
   const koffi = require('koffi') as Koffi;
   const library = koffi.load(find.path(dirname(manifest)));
   const bind = (declaration: string): SizeCall => library.func(declaration) as SizeCall;
-  const compressInto = bind('size_t ZSTD_compressCCtx(void *c, void *dst, size_t room, const void *src, size_t n, int level)');
+  const reset = bind('size_t ZSTD_CCtx_reset(void *c, int what)');
+  const set = bind('size_t ZSTD_CCtx_setParameter(void *c, int parameter, int value)');
+  const compressInto = bind('size_t ZSTD_compress2(void *c, void *dst, size_t room, const void *src, size_t n)');
   const decompressInto = bind('size_t ZSTD_decompressDCtx(void *c, void *dst, size_t room, const void *src, size_t n)');
   const isError = bind('unsigned int ZSTD_isError(size_t code)');
   const compressor = bind('void *ZSTD_createCCtx()')();
   const decompressor = bind('void *ZSTD_createDCtx()')();
+  let current: ZstdParameters | undefined;
+  const use = (parameters: ZstdParameters): void => {
+    const { level, windowLog = BY_LEVEL, hashLog = BY_LEVEL, minMatch = BY_LEVEL } = parameters;
+    reset(compressor, RESET_PARAMETERS);
+    set(compressor, LEVEL, level);
+    set(compressor, WINDOW_LOG, windowLog);
+    set(compressor, HASH_LOG, hashLog);
+    set(compressor, MIN_MATCH, minMatch);
+    current = parameters;
+  };
   return {
-    compress(data, level, out) {
-      const result = compressInto(compressor, out, out.length, data, data.length, level);
+    compress(data, parameters, out) {
+      if (parameters !== current) use(parameters);
+      const result = compressInto(compressor, out, out.length, data, data.length);
       return isError(result) === 0 ? Number(result) : -1;
     },
     decompress(data, out) {
@@ -48,7 +78,7 @@ function nativeEngine(): ZstdEngine {
 async function portableEngine(): Promise<ZstdEngine> {
   const zstd = await import('@cloudpss/zstd/wasm');
   return {
-    compress(data, level, out) {
+    compress(data, { level }, out) {
       const result = zstd.compress(data, level);
       if (result.length > out.length) return -1;
       out.set(result);
@@ -67,7 +97,7 @@ async function loadEngine(): Promise<ZstdEngine> {
   try {
     const engine = nativeEngine();
     const probe = Buffer.alloc(64);
-    if (engine.compress(Buffer.alloc(1024), 1, probe) > 0) return engine;
+    if (engine.compress(Buffer.alloc(1024), { level: 1 }, probe) > 0) return engine;
   } catch {
     // No prebuilt library for this platform.
   }

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { asBuffer } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';
-import { zstd } from './engine.js';
+import { type ZstdParameters, zstd } from './engine.js';
 
 const MAGIC = 0xfd2fb528;
 
@@ -13,9 +13,9 @@ let scratch = Buffer.alloc(0);
  * @param limit bytes that the result may have; undefined is returned when it has more
  * @returns a view that is valid until the next call in this thread
  */
-export function compress(data: Uint8Array, level: number, limit: number): Buffer | undefined {
+export function compress(data: Uint8Array, parameters: ZstdParameters, limit: number): Buffer | undefined {
   if (scratch.length < limit) scratch = Buffer.allocUnsafeSlow(limit);
-  const length = zstd.compress(data, level, scratch.subarray(0, limit));
+  const length = zstd.compress(data, parameters, scratch.subarray(0, limit));
   return length < 0 ? undefined : scratch.subarray(0, length);
 }
 

@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { createHash, randomFillSync } from 'node:crypto';
 import { encode } from '../bytes/msgpack.js';
 import { asBuffer } from '../bytes/views.js';
+import type { ZstdParameters } from '../compression/engine.js';
 import { compress } from '../compression/zstd.js';
 import type { RepositoryKeys } from '../crypto/hierarchy.js';
 import { FOOTER_LENGTH as FOOTER_BYTES, sealFooter } from '../crypto/footer.js';
@@ -65,7 +66,7 @@ export function packCapacity(target: number): number {
 export class PackWriter {
   readonly #keys: RepositoryKeys;
   readonly #kind: BlobKind;
-  readonly #level: number | undefined;
+  readonly #compression: ZstdParameters | undefined;
   readonly #target: number;
   readonly #space: PackSpace;
   readonly #emit: (pack: FinishedPack) => void;
@@ -73,14 +74,14 @@ export class PackWriter {
   #current: OpenPack | undefined;
 
   /**
-   * @param level zstd level, or undefined to keep everything raw
+   * @param compression undefined to keep everything raw
    * @param target bytes at which a pack is closed
    * @param onKey is given the key of each pack
    */
   constructor(options: {
     keys: RepositoryKeys;
     kind: BlobKind;
-    level: number | undefined;
+    compression: ZstdParameters | undefined;
     target: number;
     space: PackSpace;
     emit: (pack: FinishedPack) => void;
@@ -88,7 +89,7 @@ export class PackWriter {
   }) {
     this.#keys = options.keys;
     this.#kind = options.kind;
-    this.#level = options.level;
+    this.#compression = options.compression;
     this.#target = options.target;
     this.#space = options.space;
     this.#emit = options.emit;
@@ -104,7 +105,7 @@ export class PackWriter {
    */
   addFrame(raw: Uint8Array, ids: Buffer, lengths: readonly number[], compressible: boolean): number {
     const limit = Math.floor(raw.length * WORTH_COMPRESSING);
-    const compressed = compressible && this.#level !== undefined ? compress(raw, this.#level, limit) : undefined;
+    const compressed = compressible && this.#compression !== undefined ? compress(raw, this.#compression, limit) : undefined;
     const body = compressed ?? raw;
     const codec = compressed === undefined ? RAW : ZSTD;
     const storedLength = body.length + FRAME_TAG_BYTES;

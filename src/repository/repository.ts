@@ -26,8 +26,8 @@ export interface Repository {
 
 const FOLDERS: Record<SignedKind, ObjectType> = { index: 'index', snapshot: 'snapshots', lease: 'locks' };
 
-/** zstd level of index objects and snapshots: mostly ids, which do not compress. */
-const LEVEL = 1;
+/** Of index objects and snapshots: mostly ids, which do not compress. */
+const COMPRESSION = { level: 1 };
 
 /** The SHA-256 of an object's bytes: its name. */
 export function objectName(bytes: Uint8Array): string {
@@ -67,7 +67,7 @@ export async function getSigned(repository: Repository, kind: SignedKind, name: 
 }
 
 function deflate(bytes: Uint8Array): Buffer {
-  const compressed = compress(bytes, LEVEL, compressBound(bytes.length));
+  const compressed = compress(bytes, COMPRESSION, compressBound(bytes.length));
   if (compressed === undefined) throw new VarveError('internal', 'compression failed');
   return Buffer.concat([u32(bytes.length), compressed]);
 }

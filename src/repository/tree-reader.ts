@@ -68,6 +68,18 @@ export class TreeReader {
     return entry;
   }
 
+  /**
+   * The folder that a path names.
+   *
+   * @throws VarveError `not-found`, or `usage` when it is not a folder
+   */
+  async folder(root: ContentRef, names: readonly Buffer[]): Promise<ContentRef> {
+    if (names.length === 0) return root;
+    const entry = await this.find(root, names);
+    if (entry.type === 'directory' && entry.content !== undefined) return entry.content;
+    throw new VarveError('usage', `/${names.join('/')}: not a folder in the snapshot`);
+  }
+
   async #named(content: ContentRef, name: Buffer, path: string): Promise<Entry | undefined> {
     for await (const entry of this.entries(content, path)) if (entry.name.equals(name)) return entry.entry();
     return undefined;

@@ -4,16 +4,27 @@ const FREE = 0;
 const TAKEN = 1;
 const ABORTED = -1;
 
+/** Bytes: a page of WebAssembly memory, and more than any block of a disk. */
+const PAGE = 65_536;
+
+/** The part of the global that is used here: its types come with TypeScript's DOM library only. */
+declare const WebAssembly: {
+  Memory: new (pages: { initial: number; maximum: number; shared: true }) => { readonly buffer: SharedArrayBuffer };
+};
+
 /** What crosses to a worker thread. */
 export interface SharedBuffersHandle {
   /** One state for each buffer, then the abort flag, then a counter that every release moves. */
   readonly states: Int32Array;
-  readonly memory: readonly SharedArrayBuffer[];
+  readonly memory: SharedArrayBuffer;
+  /** Bytes of each buffer. */
+  readonly size: number;
 }
 
 /**
  * A fixed number of equal buffers that threads hand to each other. A worker that finds none free waits: this is how a slow store
- * holds back the reading.
+ * holds back the reading. They begin at whole pages, as writing past the page cache demands: WebAssembly's memory does, other shared
+ * memory does not.
  */
 export class SharedBuffers {
   readonly handle: SharedBuffersHandle;
@@ -21,13 +32,16 @@ export class SharedBuffers {
 
   constructor(handle: SharedBuffersHandle) {
     this.handle = handle;
-    this.#views = handle.memory.map((memory) => new Uint8Array(memory));
+    const { memory, size, states } = handle;
+    this.#views = Array.from({ length: states.length - 2 }, (_, number) => new Uint8Array(memory, number * size, size));
   }
 
   /** @param size bytes of each buffer; memory that is never written costs nothing */
   static create(count: number, size: number): SharedBuffers {
-    const memory = Array.from({ length: count }, () => new SharedArrayBuffer(size));
-    return new SharedBuffers({ states: new Int32Array(new SharedArrayBuffer((count + 2) * 4)), memory });
+    const pages = Math.ceil(size / PAGE);
+    const { buffer } = new WebAssembly.Memory({ initial: count * pages, maximum: count * pages, shared: true });
+    const states = new Int32Array(new SharedArrayBuffer((count + 2) * 4));
+    return new SharedBuffers({ states, memory: buffer, size: pages * PAGE });
   }
 
   get count(): number {

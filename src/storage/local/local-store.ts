@@ -156,17 +156,49 @@ async function exists(path: string, size: number): Promise<boolean> {
   }
 }
 
+/** From this size on an object is written past the page cache: nothing is copied, and what else is cached stays cached. */
+const DIRECT_BYTES = 1024 * 1024;
+const BLOCK = 4096;
+
 async function writeDurably(path: string, parts: readonly Uint8Array[]): Promise<void> {
+  const [first] = parts;
+  if (parts.length === 1 && first !== undefined && (await writeDirectly(path, first))) return;
   const file = await open(path, 'wx', FILE_MODE);
   try {
-    for (const part of parts) {
-      let written = 0;
-      while (written < part.length) written += (await file.write(part, written)).bytesWritten;
-    }
+    for (const part of parts) await writeFully(file, part);
     await file.sync();
   } finally {
     await file.close();
   }
+}
+
+/** False, and no file, when the memory's or the length's alignment, or the file system, does not allow it. */
+async function writeDirectly(path: string, bytes: Uint8Array): Promise<boolean> {
+  const { O_WRONLY, O_CREAT, O_EXCL, O_DIRECT } = constants as typeof constants & { O_DIRECT?: number };
+  if (O_DIRECT === undefined || bytes.length < DIRECT_BYTES || bytes.length % BLOCK !== 0) return false;
+  let file: FileHandle;
+  try {
+    file = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_DIRECT, FILE_MODE);
+  } catch (cause) {
+    if (errnoCode(cause) !== 'EINVAL') throw cause;
+    await unlink(path).catch(() => undefined);
+    return false;
+  }
+  try {
+    await writeFully(file, bytes);
+    await file.sync();
+    return true;
+  } catch (cause) {
+    if (errnoCode(cause) !== 'EINVAL') throw cause;
+    await unlink(path);
+    return false;
+  } finally {
+    await file.close();
+  }
+}
+
+async function writeFully(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let written = 0; written < bytes.length; ) written += (await file.write(bytes, written)).bytesWritten;
 }
 
 /** Gives the temporary file its name only when that name is free; a file system without hard links gets a check first. */
