@@ -52,9 +52,19 @@ export function unlockFrom(context: Context, sources: PasswordSources): Unlock |
   return password === undefined ? undefined : { password: notEmpty(password, 'VARVE_PASSWORD') };
 }
 
-/** Asks on the terminal. @param twice for a password that is new */
-export async function askPassword(context: Context, question: string, twice: boolean): Promise<string> {
-  if (!canPrompt(context)) throw new VarveError('usage', NO_PASSWORD);
+/**
+ * Asks on the terminal.
+ *
+ * @param twice for a password that is new
+ * @param refusal the error when there is no terminal
+ */
+export async function askPassword(
+  context: Context,
+  question: string,
+  twice: boolean,
+  refusal = NO_PASSWORD,
+): Promise<string> {
+  if (!canPrompt(context)) throw new VarveError('usage', refusal);
   const password = notEmpty(await promptPassword(context, `${question}: `), 'the password');
   if (twice && (await promptPassword(context, `${question} again: `)) !== password) {
     throw new VarveError('usage', 'the two passwords differ; nothing was changed');

@@ -59,10 +59,11 @@ const list: Run<Options> = async (context, args, options) => {
   opened.keys.requireRole('manage', 'list files');
   const [repository, snapshots] = await Promise.all([loadIndex(opened), readSnapshots(context, opened)]);
   const { stored, subfolder } = chooseOne(snapshots, name, selectionFilter(context, options));
-  const listing = new Listing(context, options, new TreeReader(repository), stored.snapshot.root);
+  const reader = new TreeReader(repository);
+  const listing = new Listing(context, options, reader, await reader.folder(stored.snapshot.root, subfolder));
   announce(context, stored);
-  if (folders.length === 0) await listing.list(subfolder, true);
-  for (const folder of folders) await listing.list([...subfolder, ...folder], options.recursive === true);
+  if (folders.length === 0) await listing.list([], true);
+  for (const folder of folders) await listing.list(folder, options.recursive === true);
   return 0;
 };
 

@@ -2,9 +2,9 @@ import { resolve } from 'node:path';
 import { VarveError } from '../../errors/errors.js';
 import { readPatternFile } from '../../filesystem/files-from.js';
 import { type PatternSpec, parsePatterns } from '../../filesystem/patterns.js';
-import type { ContentRef } from '../../format/content.js';
-import { type IndexedRepository, loadIndex } from '../../repository/index-store.js';
+import { loadIndex } from '../../repository/index-store.js';
 import { shortId } from '../../repository/snapshots.js';
+import { TreeReader } from '../../repository/tree-reader.js';
 import type { Overwrite, RestoreOptions } from '../../restore/options.js';
 import { restore } from '../../restore/restore.js';
 import { openFromOptions } from '../open.js';
@@ -53,7 +53,7 @@ export async function restoreCommand(context: Context, args: readonly string[], 
   opened.keys.requireRole('full', 'restore files');
   const [repository, snapshots] = await Promise.all([loadIndex(opened), readSnapshots(context, opened)]);
   const chosen = chooseOne(snapshots, name, selectionFilter(context, flags));
-  const root = await rootOf(repository, chosen);
+  const root = await new TreeReader(repository).folder(chosen.stored.snapshot.root, chosen.subfolder);
   announce(context, chosen, flags.target);
   const report = new RestoreReport(context);
   const options: RestoreOptions = {
@@ -99,19 +99,6 @@ function wantedFiles(context: Context, flags: RestoreFlags): Pick<RestoreOptions
     throw new VarveError('usage', '--include and --exclude exclude each other');
   }
   return { includes, excludes };
-}
-
-/** The snapshot's root folder, or the subfolder that was asked for. */
-async function rootOf(repository: IndexedRepository, { stored, subfolder }: Chosen): Promise<ContentRef> {
-  if (subfolder.length === 0) return stored.snapshot.root;
-  const { TreeReader } = await import('../../repository/tree-reader.js');
-  const entry = await new TreeReader(repository).find(stored.snapshot.root, subfolder);
-  if (entry.type === 'directory' && entry.content !== undefined) return entry.content;
-  const path = `/${subfolder.join('/')}`;
-  throw new VarveError(
-    'usage',
-    `${printable(path)}: is not a folder; restore its folder with --include, or use \`varve dump\``,
-  );
 }
 
 function announce({ output }: Context, { stored, subfolder }: Chosen, target: string): void {

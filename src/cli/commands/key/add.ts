@@ -1,0 +1,42 @@
+import type { Command } from 'commander';
+import type { Role } from '../../../crypto/hierarchy.js';
+import { VarveError } from '../../../errors/errors.js';
+import { addKeySlot } from '../../../repository/key-slots.js';
+import { thisHost, thisUser } from '../../machine.js';
+import { addNewKeyOptions, calibrated, type NewKeyFlags, newUnlock } from '../../new-key.js';
+import { openFromOptions } from '../../open.js';
+import { type Run, run, type Shell } from '../../shell.js';
+import { keyJson } from './list.js';
+
+interface Options extends NewKeyFlags {
+  readonly role: string;
+  readonly user?: string;
+  readonly host?: string;
+}
+
+const ROLES: readonly Role[] = ['append', 'manage', 'full'];
+
+export function defineAdd(command: Command, shell: Shell): void {
+  command.description(
+    'Add a key: another password or key file that opens the repository, for a role. Needs a full key.',
+  );
+  command.option('--role <role>', 'append, manage or full', 'full');
+  command.option('--user <user>', 'whose key it is (default: the name of who runs this)');
+  command.option('--host <host>', "which machine's it is (default: this one's name)");
+  addNewKeyOptions(command);
+  command.addHelpText('after', '\nExit codes: 0 added; 1 failed; 10 no repository; 12 wrong password.');
+  run(command, shell, add);
+}
+
+const add: Run<Options> = async (context, _, options) => {
+  const role = ROLES.find((each) => each === options.role);
+  if (role === undefined) throw new VarveError('usage', `--role: "${options.role}" is none of ${ROLES.join(', ')}`);
+  const repository = await openFromOptions(context);
+  repository.keys.requireRole('full', 'add keys');
+  const unlock = await newUnlock(context, options);
+  const owner = { user: options.user ?? thisUser(), host: options.host ?? thisHost() };
+  const slot = await addKeySlot(repository, { role, unlock, ...owner, ...(await calibrated(unlock)) });
+  if (context.output.json) context.output.object({ message_type: 'key_added', ...keyJson(slot) });
+  else context.output.print(`saved new key as ${slot.id} (${role}, for ${slot.user}@${slot.host})`);
+  return 0;
+};

@@ -1,0 +1,48 @@
+import type { Command } from 'commander';
+import { type KeySlot, listKeySlots } from '../../../repository/key-slots.js';
+import { openFromOptions } from '../../open.js';
+import { run, type Shell } from '../../shell.js';
+import { printable } from '../../text/escape.js';
+import { Table } from '../../text/table.js';
+import { localTime } from '../../text/time.js';
+
+const SHORT = 8;
+
+export function defineList(command: Command, shell: Shell): void {
+  command.description('List the keys of the repository; a star marks the one in use. Every key may.');
+  command.addHelpText('after', '\nExit codes: 0 listed; 1 failed; 10 no repository; 12 wrong password.');
+  run(command, shell, async (context) => {
+    const repository = await openFromOptions(context);
+    const { slots, failures } = await listKeySlots(repository);
+    for (const { error } of failures) context.output.warn(`a key is left out: ${error.message}`);
+    if (context.output.json) context.output.object(slots.map(keyJson));
+    else for (const line of keyTable(slots, repository.keys.newestEpoch)) context.output.print(line);
+    return 0;
+  });
+}
+
+const createdAt = ({ created }: KeySlot): string => localTime({ seconds: created, nanoseconds: 0 });
+
+/** restic's keys first, then what only varve has. */
+export function keyJson(slot: KeySlot): Record<string, unknown> {
+  const { current, id, user, host, role, epoch, opensWith, name } = slot;
+  return { current, id, userName: user, hostName: host, created: createdAt(slot), role, epoch, opensWith, name };
+}
+
+function keyTable(slots: readonly KeySlot[], epoch: number): string[] {
+  const table = new Table([' ID', 'User', 'Host', 'Created', 'Role', 'Opens with', '']);
+  for (const slot of slots) {
+    const { current, id, user, host, role, opensWith } = slot;
+    const note = slot.epoch < epoch ? 'left out of a rotation' : '';
+    table.add(
+      `${current ? '*' : ' '}${id.slice(0, SHORT)}`,
+      printable(user),
+      printable(host),
+      createdAt(slot),
+      role,
+      opensWith,
+      note,
+    );
+  }
+  return table.lines();
+}

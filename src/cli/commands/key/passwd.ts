@@ -1,0 +1,26 @@
+import type { Command } from 'commander';
+import { changePassword } from '../../../repository/key-slots.js';
+import { addNewKeyOptions, calibrated, type NewKeyFlags, newUnlock } from '../../new-key.js';
+import { openFromOptions } from '../../open.js';
+import { type Run, run, type Shell } from '../../shell.js';
+import { keyJson } from './list.js';
+
+const DESCRIPTION = `Give the key in use another password or key file. The old one opens the repository no more; but who has a copy of the old key object
+and the old password still has what is in it.`;
+
+export function definePasswd(command: Command, shell: Shell): void {
+  command.description(DESCRIPTION);
+  addNewKeyOptions(command);
+  command.addHelpText('after', '\nExit codes: 0 changed; 1 failed; 10 no repository; 12 wrong password.');
+  run(command, shell, passwd);
+}
+
+const passwd: Run<NewKeyFlags> = async (context, _, options) => {
+  const repository = await openFromOptions(context);
+  const unlock = await newUnlock(context, options);
+  const { logN } = await calibrated(unlock);
+  const slot = await changePassword(repository, unlock, logN);
+  if (context.output.json) context.output.object({ message_type: 'key_changed', ...keyJson(slot) });
+  else context.output.print(`key ${slot.id} has a new ${slot.opensWith}`);
+  return 0;
+};

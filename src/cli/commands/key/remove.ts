@@ -1,0 +1,36 @@
+import type { Command } from 'commander';
+import { VarveError } from '../../../errors/errors.js';
+import { removeKeySlot } from '../../../repository/key-slots.js';
+import { openFromOptions } from '../../open.js';
+import { type Run, run, type Shell } from '../../shell.js';
+import { parseTimeOption } from '../../text/time.js';
+import { keyJson } from './list.js';
+
+interface Options {
+  readonly ignoreSince?: string;
+  readonly force?: boolean;
+}
+
+const DESCRIPTION = `Remove a key: its password opens the repository no more, and what it writes from now on is ignored. Who has copied the key before
+still has the secrets of today: \`varve key rotate\` makes new ones for what is stored from then on. Needs a full key.`;
+
+export function defineRemove(command: Command, shell: Shell): void {
+  command.description(DESCRIPTION).argument('[id]', "the key's id, or the beginning of it");
+  command.option('--ignore-since <time>', 'also ignore what this key wrote since then, as after a theft');
+  command.option('--force', 'also remove the key in use');
+  command.addHelpText('after', '\nExit codes: 0 removed; 1 failed; 10 no repository; 12 wrong password.');
+  run(command, shell, remove);
+}
+
+const remove: Run<Options> = async (context, [id], { ignoreSince, force }) => {
+  if (id === undefined) throw new VarveError('usage', 'which key? `varve key list` lists them');
+  const since = ignoreSince === undefined ? undefined : parseTimeOption(ignoreSince, '--ignore-since').seconds;
+  const repository = await openFromOptions(context);
+  const options = { ...(since !== undefined && { ignoreSince: since }), force: force ?? false };
+  const slot = await removeKeySlot(repository, id, options);
+  const { output } = context;
+  if (output.json) output.object({ message_type: 'key_removed', ...keyJson(slot) });
+  else output.print(`removed key ${slot.id} (${slot.role}, of ${slot.user}@${slot.host})`);
+  output.message('It may have been copied: `varve key rotate` makes secrets that it does not know.');
+  return 0;
+};

@@ -1,0 +1,28 @@
+import type { Command } from 'commander';
+import { rotateKeySlots } from '../../../repository/key-slots.js';
+import { openFromOptions } from '../../open.js';
+import { run, type Shell } from '../../shell.js';
+import { keyJson } from './list.js';
+
+const DESCRIPTION = `Give the repository new secrets, sealed to every key that there is; passwords stay. What is stored from now on uses them, so that a key
+that was removed, and copied before, cannot read it. What is stored already stays as it is. Needs a full key.`;
+
+export function defineRotate(command: Command, shell: Shell): void {
+  command.description(DESCRIPTION);
+  command.addHelpText(
+    'after',
+    '\nExit codes: 0 done; 1 failed, or a key was left out; 10 no repository; 12 wrong password.',
+  );
+  run(command, shell, async (context) => {
+    const repository = await openFromOptions(context);
+    const { epoch, slots, leftOut, resumed } = await rotateKeySlots(repository);
+    const { output } = context;
+    for (const { reason } of leftOut) output.warn(reason);
+    if (output.json) output.object({ message_type: 'keys_rotated', epoch, keys: slots.map(keyJson) });
+    else {
+      const how = resumed ? 'finished the rotation that was interrupted' : 'rotated';
+      output.print(`${how}: ${slots.length} keys have the secrets of epoch ${epoch}`);
+    }
+    return leftOut.length > 0 ? 1 : 0;
+  });
+}
