@@ -1,1 +1,80 @@
-export { VarveError } from './errors/errors.js';
+/**
+ * varve as a library: what the command line does, a program can do.
+ *
+ * ```ts
+ * const store = new LocalStore('/mnt/backup/varve');
+ * const repository = await loadIndex(await openRepository(store, { unlock: { password } }));
+ * const { snapshots } = await listSnapshots(repository);
+ * await restore(repository, { root: findSnapshot(snapshots, 'latest').snapshot.root, target: '/tmp/restored', setOwner: false });
+ * ```
+ */
+
+export {
+  type BackupEvent,
+  type BackupOptions,
+  type BackupResult,
+  backup,
+  PACK_TARGET,
+  type StreamSource,
+} from './backup/backup.js';
+export type { Counters } from './backup/counters.js';
+export { type DumpedEntry, dumpEntries, dumpFile, writeTar } from './browse/dump.js';
+export { joinPath, type Listed, type ListOptions, listTree } from './browse/list.js';
+export {
+  blobsOf,
+  findObject,
+  type ListedBlob,
+  listIndexedPacks,
+  listObjects,
+  readIndexObject,
+  readLeaseObject,
+  readPack,
+} from './browse/objects.js';
+export { STATS_MODES, type Stats, type StatsMode, stats } from './browse/stats.js';
+export { treeId } from './browse/tree-id.js';
+export { writeZip } from './browse/zip.js';
+export { COMPRESSIONS, type Compression } from './compression/policy.js';
+export type { RepositoryKeys, Role } from './crypto/hierarchy.js';
+export type { Unlock } from './crypto/slot-file.js';
+export { type ErrorCode, type ErrorJson, VarveError } from './errors/errors.js';
+export { type FilterSpec, NO_FILTER } from './filesystem/filter.js';
+export type { PatternSpec } from './filesystem/patterns.js';
+export type { Config, Sizes } from './format/config.js';
+export type { BlobKind, ContentRef } from './format/content.js';
+export type { Entry, EntryReader, EntryStat, EntryType } from './format/entry.js';
+export type { Lease } from './format/lease.js';
+export type { Snapshot, SnapshotSummary } from './format/snapshot.js';
+export { type Time, timeFromMillis } from './format/time.js';
+export { type IndexedRepository, loadIndex } from './repository/index-store.js';
+export {
+  addKeySlot,
+  changePassword,
+  findKeySlot,
+  type KeySlot,
+  type KeySlotList,
+  listKeySlots,
+  type NewKey,
+  type RemoveOptions,
+  type Rotation,
+  removeKeySlot,
+  rotateKeySlots,
+} from './repository/key-slots.js';
+export { listLeases, type StoredLease } from './repository/leases.js';
+export { type InitOptions, initRepository, type OpenOptions, openRepository } from './repository/open.js';
+export { adoptOrphans } from './repository/orphans.js';
+export type { Repository } from './repository/repository.js';
+export {
+  findSnapshot,
+  listSnapshots,
+  matchesFilter,
+  type SnapshotFilter,
+  type SnapshotList,
+  type StoredSnapshot,
+  shortId,
+} from './repository/snapshots.js';
+export { TreeReader } from './repository/tree-reader.js';
+export type { Overwrite, RestoreAction, RestoreEvent, RestoreOptions, RestoreProgress } from './restore/options.js';
+export { restore } from './restore/restore.js';
+export { LocalStore } from './storage/local/local-store.js';
+export { MemoryStore } from './storage/memory/memory-store.js';
+export type { Advice, ObjectInfo, ObjectType, Range, Store } from './storage/store.js';

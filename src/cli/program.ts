@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Help } from 'commander';
 import { VarveError } from '../errors/errors.js';
 import { exactArguments } from './arguments.js';
 import { COMMANDS } from './commands.js';
@@ -50,6 +50,7 @@ async function buildProgram(args: readonly string[], shell: Shell, json: boolean
   addGlobalOptions(program);
   program.usage('[options] COMMAND …').description(INTRODUCTION).version(VERSION, '--version', 'print the version');
   program.helpOption('-h, --help', 'print this help').addHelpText('after', EXIT_CODES);
+  program.configureHelp({ ...program.configureHelp(), formatHelp: commandsFirst });
   const wanted = wantedCommand(args);
   for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
     const command = newCommand(name, shell, json);
@@ -74,6 +75,15 @@ export function newCommand(name: string, shell: Shell, json: boolean): Command {
     writeErr: (text) => void (json || shell.err.write(text)),
   });
   return command;
+}
+
+/** The help of varve itself: what it can do comes before the options. */
+function commandsFirst(command: Command, help: Help): string {
+  const sections = Help.prototype.formatHelp.call(help, command, help).split('\n\n');
+  const isCommands = (section: string): boolean => section.startsWith('Commands:');
+  const options = sections.findIndex((section) => section.startsWith('Global options:'));
+  const rest = sections.filter((section) => !isCommands(section)).map((section) => section.trimEnd());
+  return `${rest.toSpliced(options, 0, ...sections.filter(isCommands).map((section) => section.trimEnd())).join('\n\n')}\n`;
 }
 
 /** The first argument that names a command; only that command is loaded. */

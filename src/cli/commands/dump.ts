@@ -1,1 +1,113 @@
-export function define(): void {}
+import { Buffer } from 'node:buffer';
+import { open } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { type DumpedEntry, dumpEntries, dumpFile, writeTar } from '../../browse/dump.js';
+import { systemReason, VarveError } from '../../errors/errors.js';
+import { loadIndex } from '../../repository/index-store.js';
+import { TreeReader } from '../../repository/tree-reader.js';
+import { openFromOptions } from '../open.js';
+import { type Context, type Run, run, type Shell } from '../shell.js';
+import {
+  addSelectionOptions,
+  chooseOne,
+  pathNames,
+  readSnapshots,
+  required,
+  type SelectionOptions,
+  selectionFilter,
+} from '../snapshot-selection.js';
+import { printable } from '../text/escape.js';
+
+interface Options extends SelectionOptions {
+  readonly archive: string;
+  readonly target?: string;
+}
+
+const DESCRIPTION = `Write a file of a snapshot to standard output, or a folder with all that is in it as a tar or zip archive.`;
+
+const EXAMPLES = `
+Examples:
+  varve dump latest /etc/hosts
+  varve dump latest /home/anna | tar tv
+  varve dump latest:/home/anna / --archive zip --target anna.zip
+
+Exit codes: 0 written; 1 failed, or there is no such file; 10 no repository; 12 wrong password.`;
+
+export function define(command: Command, shell: Shell): void {
+  command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
+  command
+    .argument('[snapshot[:subfolder]]', 'latest, an id, or the beginning of one')
+    .argument('[path]', 'the file or folder');
+  command
+    .option('-a, --archive <format>', 'tar or zip, for a folder', 'tar')
+    .option('-t, --target <file>', 'write to this file instead of standard output');
+  addSelectionOptions(command, 'taken for latest');
+  run(command, shell, dump);
+}
+
+const dump: Run<Options> = async (context, args, options) => {
+  const name = required(args, 'the snapshot');
+  if (args[1] === undefined) throw new VarveError('usage', 'which file? For example: varve dump latest /etc/hosts');
+  const path = pathNames(args[1]);
+  if (options.archive !== 'tar' && options.archive !== 'zip') {
+    throw new VarveError('usage', `--archive: "${options.archive}" is neither tar nor zip`);
+  }
+  const opened = await openFromOptions(context);
+  opened.keys.requireRole('full', 'read the contents of files');
+  const [repository, snapshots] = await Promise.all([loadIndex(opened), readSnapshots(context, opened)]);
+  const { stored, subfolder } = chooseOne(snapshots, name, selectionFilter(context, options));
+  const source = await bytesOf(
+    new TreeReader(repository),
+    stored.snapshot.root,
+    [...subfolder, ...path],
+    options.archive,
+    context,
+  );
+  if (options.target === undefined) for await (const bytes of source) await context.output.bytes(bytes);
+  else await writeFile(options.target, source);
+  return 0;
+};
+
+async function bytesOf(
+  reader: TreeReader,
+  root: Parameters<TreeReader['find']>[0],
+  names: readonly Buffer[],
+  archive: 'tar' | 'zip',
+  { signal }: Context,
+): Promise<AsyncIterable<Buffer>> {
+  const entry = names.length === 0 ? undefined : await reader.find(root, names);
+  const path = Buffer.from(`/${names.map((name) => name.toString('latin1')).join('/')}`, 'latin1');
+  const content = entry === undefined ? root : entry.content;
+  if (content === undefined)
+    throw new VarveError('usage', `${printable(path)}: is a ${entry?.type}: only files and folders can be dumped`);
+  if (entry?.type === 'file') return dumpFile(reader, content);
+  const entries = withFolder(dumpEntries(reader, content, path, signal), entry && { path: path.subarray(1), entry });
+  if (archive === 'tar') return writeTar(entries);
+  const { writeZip } = await import('../../browse/zip.js');
+  return writeZip(entries);
+}
+
+/** The folder itself comes first. */
+async function* withFolder(
+  entries: AsyncIterable<DumpedEntry>,
+  folder: Pick<DumpedEntry, 'path' | 'entry'> | undefined,
+): AsyncGenerator<DumpedEntry> {
+  if (folder !== undefined) yield { ...folder, content: nothing };
+  yield* entries;
+}
+
+async function* nothing(): AsyncGenerator<Buffer> {}
+
+async function writeFile(path: string, source: AsyncIterable<Buffer>): Promise<void> {
+  try {
+    const file = await open(path, 'w', 0o600);
+    try {
+      for await (const bytes of source) await file.writeFile(bytes);
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    if (cause instanceof VarveError) throw cause;
+    throw new VarveError('target', `cannot write ${path}: ${systemReason(cause)}`, { cause });
+  }
+}

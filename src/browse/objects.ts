@@ -1,0 +1,86 @@
+import type { Buffer } from 'node:buffer';
+import { isRevoked } from '../crypto/signed.js';
+import { VarveError } from '../errors/errors.js';
+import { type BlobKind, DATA } from '../format/content.js';
+import { decodeIndexObject, type IndexedPack, type IndexObject } from '../format/index-object.js';
+import { decodeLease, type Lease } from '../format/lease.js';
+import { ID_BYTES } from '../format/limits.js';
+import { blobCount, type Frame, frameAt, frameCount, type PackRecord } from '../format/pack-record.js';
+import { readPackRecord } from '../repository/orphans.js';
+import { getSigned, type Repository } from '../repository/repository.js';
+import type { ObjectType } from '../storage/store.js';
+
+/** Names of all objects of a kind. */
+export async function* listObjects(repository: Repository, type: ObjectType): AsyncGenerator<string> {
+  for await (const { name } of repository.store.list(type)) yield name;
+}
+
+/**
+ * The object whose name begins with this.
+ *
+ * @throws VarveError `not-found` or `ambiguous`
+ */
+export async function findObject(
+  repository: Repository,
+  type: ObjectType,
+  beginning: string,
+): Promise<{ name: string; size: number }> {
+  const found: { name: string; size: number }[] = [];
+  const given = /^[0-9a-f]{1,64}$/.test(beginning);
+  if (given)
+    for await (const each of repository.store.list(type)) if (each.name.startsWith(beginning)) found.push(each);
+  const [first] = found;
+  if (first === undefined) throw new VarveError('not-found', `${type}/${beginning}: no such object`);
+  if (found.length > 1)
+    throw new VarveError('ambiguous', `${type}/${beginning}: matches ${found.length} objects: use more digits`);
+  return first;
+}
+
+/** An index object, with who signed it. */
+export async function readIndexObject(
+  repository: Repository,
+  name: string,
+): Promise<{ index: IndexObject; signedBy: string }> {
+  const { payload, certificate } = await getSigned(repository, 'index', name);
+  return { index: decodeIndexObject(payload, `index/${name}`), signedBy: certificate.label };
+}
+
+export async function readLeaseObject(repository: Repository, name: string): Promise<Lease> {
+  const { payload } = await getSigned(repository, 'lease', name);
+  return decodeLease(payload, `locks/${name}`);
+}
+
+/** What a pack says that it holds. */
+export function readPack(repository: Repository, name: string, size: number): Promise<PackRecord> {
+  return readPackRecord(repository, name, size);
+}
+
+export interface ListedBlob {
+  readonly id: Buffer;
+  readonly kind: BlobKind;
+  readonly length: number;
+  readonly frame: Frame;
+}
+
+/** The blobs of a pack, frame by frame. */
+export function* blobsOf(record: PackRecord): Generator<ListedBlob> {
+  let blob = 0;
+  for (let number = 0; number < frameCount(record); number++) {
+    const frame = frameAt(record, number);
+    for (let i = 0; i < frame.blobs && blob < blobCount(record); i++, blob++) {
+      const id = record.ids.subarray(blob * ID_BYTES, (blob + 1) * ID_BYTES);
+      yield { id, kind: record.kind, length: record.lengths.readUInt32LE(blob * 4), frame };
+    }
+  }
+}
+
+/** All packs that the index lists, and so all blobs; one that is listed twice comes twice. */
+export async function* listIndexedPacks(repository: Repository): AsyncGenerator<IndexedPack> {
+  for await (const name of listObjects(repository, 'index')) {
+    const { payload, certificate } = await getSigned(repository, 'index', name);
+    const index = decodeIndexObject(payload, `index/${name}`);
+    if (!isRevoked(repository.keys, certificate.slot, index.time.seconds)) yield* index.packs;
+  }
+}
+
+export const kindName = (kind: BlobKind): string => (kind === DATA ? 'data' : 'tree');

@@ -1,0 +1,114 @@
+import { Buffer } from 'node:buffer';
+import type { Entry, EntryType } from '../format/entry.js';
+
+const BLOCK = 512;
+const NAME_BYTES = 100;
+/** The largest number of each field's octal digits. */
+const MAX_ID = 0o7777777;
+const MAX_SIZE = 0o77777777777;
+const TYPE_FLAGS: Record<EntryType, string> = {
+  file: '0',
+  symlink: '2',
+  character: '3',
+  block: '4',
+  directory: '5',
+  fifo: '6',
+  socket: '',
+};
+const HARD_LINK = '1';
+const EXTENDED = 'x';
+
+/** Two blocks of zeros end an archive. */
+export const TAR_END: Buffer = Buffer.alloc(2 * BLOCK);
+
+/** Whether tar has such a thing: it has no sockets. */
+export function fitsTar(entry: Entry): boolean {
+  return TYPE_FLAGS[entry.type] !== '';
+}
+
+/**
+ * A tar header (POSIX.1-2001, pax) for an entry. Names and targets are bytes as they were; times have their nanoseconds; tar-stream, which
+ * takes names for text, can do neither.
+ *
+ * @param path relative
+ * @param linkTo the path of the entry that this one is another name of
+ */
+export function tarHeader(path: Buffer, entry: Entry, linkTo?: Buffer): Buffer {
+  const name = entry.type === 'directory' ? Buffer.concat([path, Buffer.from('/')]) : path;
+  const target = linkTo ?? entry.target;
+  const size = entry.type === 'file' && linkTo === undefined ? entry.size : 0;
+  const records = paxRecords(name, target, size, entry);
+  const flag = linkTo === undefined ? TYPE_FLAGS[entry.type] : HARD_LINK;
+  const header = block({ entry, name, target, size, flag });
+  if (records.length === 0) return header;
+  const body = Buffer.concat(records);
+  const extended = { ...entry, mode: 0o644, user: '', group: '', rdev: undefined };
+  const paxName = Buffer.concat([Buffer.from('PaxHeaders/'), path.subarray(-64)]);
+  const paxHeader = block({ entry: extended, name: paxName, target: undefined, size: body.length, flag: EXTENDED });
+  return Buffer.concat([paxHeader, body, tarPadding(body.length), header]);
+}
+
+/** What fills a file's last block. */
+export function tarPadding(size: number): Buffer {
+  return Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK);
+}
+
+function paxRecords(name: Buffer, target: Buffer | undefined, size: number, entry: Entry): Buffer[] {
+  const records: Buffer[] = [];
+  const add = (key: string, value: Buffer | string): void => void records.push(paxRecord(key, Buffer.from(value)));
+  const seconds = entry.mtimeSeconds + (entry.mtimeSeconds < 0 && entry.mtimeNanoseconds > 0 ? 1 : 0);
+  const nanoseconds = seconds === entry.mtimeSeconds ? entry.mtimeNanoseconds : 1e9 - entry.mtimeNanoseconds;
+  const sign = entry.mtimeSeconds < 0 && seconds === 0 ? '-' : '';
+  if (entry.mtimeNanoseconds !== 0 || entry.mtimeSeconds < 0 || entry.mtimeSeconds > MAX_SIZE) {
+    add('mtime', `${sign}${seconds}.${String(nanoseconds).padStart(9, '0')}`);
+  }
+  if (name.length > NAME_BYTES || !isAscii(name)) add('path', name);
+  if (target !== undefined && (target.length > NAME_BYTES || !isAscii(target))) add('linkpath', target);
+  if (size > MAX_SIZE) add('size', String(size));
+  if (entry.uid > MAX_ID) add('uid', String(entry.uid));
+  if (entry.gid > MAX_ID) add('gid', String(entry.gid));
+  if (!isAscii(Buffer.from(entry.user))) add('uname', entry.user);
+  if (!isAscii(Buffer.from(entry.group))) add('gname', entry.group);
+  return records;
+}
+
+const isAscii = (bytes: Buffer): boolean => bytes.every((byte) => byte < 0x80);
+
+/** `LENGTH key=value\n`, the length counting itself. */
+function paxRecord(key: string, value: Buffer): Buffer {
+  const rest = Buffer.concat([Buffer.from(` ${key}=`), value, Buffer.from('\n')]);
+  let length = rest.length;
+  while (String(length).length + rest.length !== length) length = String(length).length + rest.length;
+  return Buffer.concat([Buffer.from(String(length)), rest]);
+}
+
+interface Fields {
+  readonly entry: Entry;
+  readonly name: Buffer;
+  readonly target: Buffer | undefined;
+  readonly size: number;
+  readonly flag: string;
+}
+
+function block({ entry, name, target, size, flag }: Fields): Buffer {
+  const out = Buffer.alloc(BLOCK);
+  const octal = (at: number, digits: number, value: number): void =>
+    void out.write(Math.max(0, value).toString(8).padStart(digits, '0'), at, 'latin1');
+  name.copy(out, 0, 0, NAME_BYTES);
+  octal(100, 7, entry.mode);
+  octal(108, 7, entry.uid > MAX_ID ? 0 : entry.uid);
+  octal(116, 7, entry.gid > MAX_ID ? 0 : entry.gid);
+  octal(124, 11, size > MAX_SIZE ? 0 : size);
+  octal(136, 11, entry.mtimeSeconds > MAX_SIZE ? 0 : entry.mtimeSeconds);
+  out.fill(' ', 148, 156);
+  out.write(flag, 156, 'latin1');
+  target?.copy(out, 157, 0, NAME_BYTES);
+  out.write('ustar\x0000', 257, 'latin1');
+  Buffer.from(entry.user).copy(out, 265, 0, 31);
+  Buffer.from(entry.group).copy(out, 297, 0, 31);
+  octal(329, 7, entry.rdev?.[0] ?? 0);
+  octal(337, 7, entry.rdev?.[1] ?? 0);
+  const sum = out.reduce((total, byte) => total + byte, 0);
+  out.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  return out;
+}

@@ -1,0 +1,51 @@
+import { Readable } from 'node:stream';
+import type { Entry } from '../format/entry.js';
+import type { DumpedEntry } from './dump.js';
+
+/** The file types of POSIX that zip's external attributes carry. */
+const TYPE_BITS: Partial<Record<Entry['type'], number>> = { file: 0o100000, directory: 0o040000, symlink: 0o120000 };
+const SLASHES = /^\/+/;
+
+/**
+ * A zip archive of the entries: files, folders and symbolic links. Names in it are text: bytes that are not UTF-8 are lost, and a backslash, which
+ * some programs take for a slash, becomes an underscore.
+ */
+export async function* writeZip(entries: AsyncIterable<DumpedEntry>): AsyncGenerator<Buffer> {
+  const { ZipFile } = await import('yazl');
+  const zip = new ZipFile();
+  const failure = new Promise<never>((_, reject) => zip.once('error', reject));
+  failure.catch(() => undefined);
+  const out = zip.outputStream as unknown as Readable;
+  const filling = fill(zip, entries).catch((cause: unknown) => out.destroy(cause as Error));
+  zip.once('error', (cause: Error) => out.destroy(cause));
+  for await (const bytes of out) yield bytes as Buffer;
+  await filling;
+}
+
+async function fill(zip: import('yazl').ZipFile, entries: AsyncIterable<DumpedEntry>): Promise<void> {
+  for await (const { path, entry, content } of entries) {
+    const type = TYPE_BITS[entry.type];
+    if (type === undefined) continue;
+    const name = path.toString('utf8').replace(SLASHES, '').replaceAll('\\', '_');
+    const options = { mtime: new Date(entry.mtimeSeconds * 1000), mode: type | entry.mode };
+    if (entry.type === 'directory') zip.addEmptyDirectory(name, options);
+    else if (entry.type === 'symlink') zip.addBuffer(entry.target ?? Buffer.alloc(0), name, options);
+    else await addFile(zip, name, options, content());
+  }
+  zip.end();
+}
+
+/** Resolves when the file's content has been read, so that no more than one waits. */
+function addFile(
+  zip: import('yazl').ZipFile,
+  name: string,
+  options: { mtime: Date; mode: number },
+  content: AsyncIterable<Buffer>,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stream = Readable.from(content, { objectMode: false });
+    stream.once('end', () => resolve());
+    stream.once('error', reject);
+    zip.addReadStream(stream, name, options);
+  });
+}
