@@ -173,8 +173,8 @@ class BackupRun {
     this.#options = options;
     this.#threads = options.threads ?? defaultThreads();
     const target = options.packTarget ?? PACK_TARGET;
-    // Each thread holds a pack of data and one of trees; two more are on their way to the store.
-    this.#buffers = SharedBuffers.create(2 * this.#threads + 2, packCapacity(target));
+    // Each thread holds a pack of data and one of trees; one more is on its way to the store.
+    this.#buffers = SharedBuffers.create(2 * this.#threads + 1, packCapacity(target));
     this.#uploader = new PackUploader(repository, this.#buffers, (cause) => this.#fail(cause));
     this.#counters = createCounters(this.#threads);
     Atomics.store(this.#flags, SharedFlag.threads, this.#threads);
