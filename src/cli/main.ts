@@ -1,5 +1,7 @@
 #!/usr/bin/env node
-import { runProgram } from './program.js';
+import * as module from 'node:module';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 
 const abort = new AbortController();
 let interruptions = 0;
@@ -11,13 +13,25 @@ function interrupt(): void {
   abort.abort();
 }
 
+/** Where Node can (from 22.8 on), it keeps what it compiled, which halves the time to start. */
+function keepCompiledCode(): void {
+  const { enableCompileCache } = module as { enableCompileCache?: (folder: string) => unknown };
+  if (process.argv.includes('--no-cache')) return;
+  const { VARVE_CACHE_DIR, XDG_CACHE_HOME, HOME } = process.env;
+  enableCompileCache?.(
+    join(VARVE_CACHE_DIR || join(XDG_CACHE_HOME || join(HOME || homedir(), '.cache'), 'varve'), 'code'),
+  );
+}
+
 process.on('SIGINT', interrupt);
 process.on('SIGTERM', interrupt);
 for (const stream of [process.stdout, process.stderr]) {
   // Whoever read our output, such as `head`, has had enough.
   stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 }
+keepCompiledCode();
 
+const { runProgram } = await import('./program.js');
 process.exitCode = await runProgram(process.argv.slice(2), {
   environment: process.env,
   out: process.stdout,

@@ -1,7 +1,7 @@
 import * as crypto from 'node:crypto';
 import { asBuffer, equalBytes } from '../bytes/views.js';
 import { type CryptoEngine, TAG_LENGTH } from './engine.js';
-import { xchachaOpen, xchachaSeal } from './portable.js';
+import { xchachaOpen, xchachaSeal } from './xchacha.js';
 
 /** DER around a raw private key (RFC 8410): X25519 is OID 1.3.101.110, Ed25519 1.3.101.112. */
 const X25519_PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex');
@@ -33,6 +33,11 @@ class KeyCache {
     return key;
   }
 }
+
+/** From this length on it pays to write the ciphertext in place. */
+const DIRECT_BYTES = 32 * 1024;
+/** null when OpenSSL cannot be reached. */
+let gcm: DirectGcm | null | undefined;
 
 /** Bytes that are encrypted in one call. */
 const PIECE = 32 * 1024;
@@ -68,10 +73,18 @@ function gcmSealInto(
   aad: Uint8Array,
   plaintext: Uint8Array,
 ): number {
+  if (plaintext.length >= DIRECT_BYTES) {
+    gcm ??= directGcm() ?? null;
+    if (gcm !== null) {
+      gcm.seal(key, nonce, aad, plaintext, out.subarray(offset, offset + plaintext.length + TAG_LENGTH));
+      return plaintext.length + TAG_LENGTH;
+    }
+  }
   const cipher = crypto.createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_LENGTH });
   cipher.setAAD(aad);
   // In pieces: Node allocates every result, and small ones come from memory that is in the cache already.
-  for (let at = 0; at < plaintext.length; at += PIECE) out.set(cipher.update(plaintext.subarray(at, at + PIECE)), offset + at);
+  for (let at = 0; at < plaintext.length; at += PIECE)
+    out.set(cipher.update(plaintext.subarray(at, at + PIECE)), offset + at);
   cipher.final();
   out.set(cipher.getAuthTag(), offset + plaintext.length);
   return plaintext.length + TAG_LENGTH;

@@ -1,14 +1,11 @@
 import { gcm } from '@noble/ciphers/aes.js';
-import { xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { ed25519, x25519 } from '@noble/curves/ed25519.js';
 import { hmac } from '@noble/hashes/hmac.js';
 import { scryptAsync } from '@noble/hashes/scrypt.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { randomBytes } from '@noble/hashes/utils.js';
-import { type CryptoEngine, TAG_LENGTH } from './engine.js';
-
-type Seal = CryptoEngine['xchachaSeal'];
-type Open = CryptoEngine['xchachaOpen'];
+import type { CryptoEngine } from './engine.js';
+import { openOrUndefined, xchachaOpen, xchachaSeal } from './xchacha.js';
 
 function absorb<H extends { update(part: Uint8Array): unknown; digest(): Uint8Array }>(
   state: H,
@@ -16,20 +13,6 @@ function absorb<H extends { update(part: Uint8Array): unknown; digest(): Uint8Ar
 ): Uint8Array {
   for (const part of parts) state.update(part);
   return state.digest();
-}
-
-export const xchachaSeal: Seal = (key, nonce, aad, plaintext) => xchacha20poly1305(key, nonce, aad).encrypt(plaintext);
-
-export const xchachaOpen: Open = (key, nonce, aad, sealed) =>
-  open(sealed, (bytes) => xchacha20poly1305(key, nonce, aad).decrypt(bytes));
-
-function open(sealed: Uint8Array, decrypt: (sealed: Uint8Array) => Uint8Array): Uint8Array | undefined {
-  if (sealed.length < TAG_LENGTH) return undefined;
-  try {
-    return decrypt(sealed);
-  } catch {
-    return undefined;
-  }
 }
 
 /** @noble throws for what must be refused: a shared secret of zeros, a signature or a key that is no point. */
@@ -51,7 +34,7 @@ export const portableEngine: CryptoEngine = {
     out.set(sealed, offset);
     return sealed.length;
   },
-  gcmOpen: (key, nonce, aad, sealed) => open(sealed, (bytes) => gcm(key, nonce, aad).decrypt(bytes)),
+  gcmOpen: (key, nonce, aad, sealed) => openOrUndefined(sealed, (bytes) => gcm(key, nonce, aad).decrypt(bytes)),
   xchachaSeal,
   xchachaOpen,
   x25519: (privateKey, publicKey) => attempt(() => x25519.getSharedSecret(privateKey, publicKey), undefined),
