@@ -1,6 +1,7 @@
 import * as crypto from 'node:crypto';
 import { asBuffer, equalBytes } from '../bytes/views.js';
 import { type CryptoEngine, TAG_LENGTH } from './engine.js';
+import { type DirectGcm, directGcm } from './openssl.js';
 import { xchachaOpen, xchachaSeal } from './xchacha.js';
 
 /** DER around a raw private key (RFC 8410): X25519 is OID 1.3.101.110, Ed25519 1.3.101.112. */
