@@ -40,6 +40,12 @@ const DIRECT_BYTES = 32 * 1024;
 /** null when OpenSSL cannot be reached. */
 let gcm: DirectGcm | null | undefined;
 
+function directFor(length: number): DirectGcm | undefined {
+  if (length < DIRECT_BYTES) return undefined;
+  if (gcm === undefined) gcm = directGcm() ?? null;
+  return gcm ?? undefined;
+}
+
 /** Bytes that are encrypted in one call. */
 const PIECE = 32 * 1024;
 
@@ -74,12 +80,10 @@ function gcmSealInto(
   aad: Uint8Array,
   plaintext: Uint8Array,
 ): number {
-  if (plaintext.length >= DIRECT_BYTES) {
-    gcm ??= directGcm() ?? null;
-    if (gcm !== null) {
-      gcm.seal(key, nonce, aad, plaintext, out.subarray(offset, offset + plaintext.length + TAG_LENGTH));
-      return plaintext.length + TAG_LENGTH;
-    }
+  const direct = directFor(plaintext.length);
+  if (direct !== undefined) {
+    direct.seal(key, nonce, aad, plaintext, out.subarray(offset, offset + plaintext.length + TAG_LENGTH));
+    return plaintext.length + TAG_LENGTH;
   }
   const cipher = crypto.createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_LENGTH });
   cipher.setAAD(aad);
@@ -89,6 +93,19 @@ function gcmSealInto(
   cipher.final();
   out.set(cipher.getAuthTag(), offset + plaintext.length);
   return plaintext.length + TAG_LENGTH;
+}
+
+function gcmOpenInPlace(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  aad: Uint8Array,
+  sealed: Uint8Array,
+): Uint8Array | undefined {
+  const length = sealed.length - TAG_LENGTH;
+  const direct = directFor(length);
+  if (direct === undefined) return gcmOpen(key, nonce, aad, sealed);
+  const bytes = sealed.subarray(0, length);
+  return direct.openInPlace(key, nonce, aad, bytes, sealed.subarray(length)) ? bytes : undefined;
 }
 
 function gcmOpen(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined {
@@ -139,6 +156,7 @@ export const nativeEngine: CryptoEngine = {
   hmacSha256: (key, ...parts) => hash(crypto.createHmac('sha256', key), parts),
   gcmSealInto,
   gcmOpen,
+  gcmOpenInPlace,
   xchachaSeal,
   xchachaOpen,
   x25519,

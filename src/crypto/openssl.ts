@@ -2,17 +2,20 @@ import { Buffer } from 'node:buffer';
 import { createCipheriv } from 'node:crypto';
 import { createRequire } from 'node:module';
 
-/** AES-256-GCM that writes into memory which is there. */
+/** AES-256-GCM that writes into memory which is there. Tags have 16 bytes. */
 export interface DirectGcm {
-  /** Writes ciphertext and then tag (16 bytes) to `out`, which has just that length. */
+  /** Writes ciphertext and then tag to `out`, which has just that length. */
   seal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, out: Uint8Array): void;
+  /** Puts the plaintext in the place of the ciphertext; false, and nothing to be used, when the tag does not fit. */
+  openInPlace(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array): boolean;
 }
 
 type Call = (...args: readonly unknown[]) => unknown;
 
 const TAG_BYTES = 16;
-/** EVP_CTRL_AEAD_GET_TAG of evp.h. */
+/** EVP_CTRL_AEAD_GET_TAG and _SET_TAG of evp.h. */
 const GET_TAG = 0x10;
+const SET_TAG = 0x11;
 
 /**
  * The functions of the OpenSSL that Node itself uses, called directly. Through node:crypto every result is memory newly allocated, which
@@ -35,21 +38,34 @@ function bind(): DirectGcm {
   const init = call('int EVP_EncryptInit_ex(void *c, void *cipher, void *engine, const void *key, const void *iv)');
   const update = call('int EVP_EncryptUpdate(void *c, void *out, void *outLength, const void *data, int length)');
   const final = call('int EVP_EncryptFinal_ex(void *c, void *out, void *outLength)');
+  const initOpen = call('int EVP_DecryptInit_ex(void *c, void *cipher, void *engine, const void *key, const void *iv)');
+  const updateOpen = call('int EVP_DecryptUpdate(void *c, void *out, void *outLength, const void *data, int length)');
+  const finalOpen = call('int EVP_DecryptFinal_ex(void *c, void *out, void *outLength)');
   const control = call('int EVP_CIPHER_CTX_ctrl(void *c, int type, int length, void *bytes)');
   const context = call('void *EVP_CIPHER_CTX_new()')();
   const cipher = call('void *EVP_aes_256_gcm()')();
   const written = Buffer.alloc(4);
-  const tag = Buffer.alloc(TAG_BYTES);
+  const scratch = Buffer.alloc(TAG_BYTES);
   return {
     seal(key, nonce, aad, plaintext, out) {
       const done =
         init(context, cipher, null, key, nonce) === 1 &&
         update(context, null, written, aad, aad.length) === 1 &&
         update(context, out, written, plaintext, plaintext.length) === 1 &&
-        final(context, tag, written) === 1 &&
-        control(context, GET_TAG, TAG_BYTES, tag) === 1;
+        final(context, scratch, written) === 1 &&
+        control(context, GET_TAG, TAG_BYTES, scratch) === 1;
       if (!done) throw new Error('OpenSSL failed to encrypt');
-      out.set(tag, plaintext.length);
+      out.set(scratch, plaintext.length);
+    },
+    openInPlace(key, nonce, aad, ciphertext, tag) {
+      scratch.set(tag);
+      return (
+        initOpen(context, cipher, null, key, nonce) === 1 &&
+        control(context, SET_TAG, TAG_BYTES, scratch) === 1 &&
+        updateOpen(context, null, written, aad, aad.length) === 1 &&
+        updateOpen(context, ciphertext, written, ciphertext, ciphertext.length) === 1 &&
+        finalOpen(context, scratch, written) === 1
+      );
     },
   };
 }
@@ -60,5 +76,9 @@ function agreesWithNode(gcm: DirectGcm): boolean {
   const expected = Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
   const out = Buffer.alloc(expected.length);
   gcm.seal(key, nonce, aad, plaintext, out);
-  return out.equals(expected);
+  if (!out.equals(expected)) return false;
+  const [ciphertext, tag] = [out.subarray(0, plaintext.length), out.subarray(plaintext.length)];
+  const forged = Buffer.from(tag).fill(0);
+  const opened = gcm.openInPlace(key, nonce, aad, ciphertext, tag) && ciphertext.equals(plaintext);
+  return opened && !gcm.openInPlace(key, nonce, aad, Buffer.from(expected.subarray(0, plaintext.length)), forged);
 }

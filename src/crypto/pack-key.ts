@@ -95,7 +95,7 @@ export function sealFrameInto(
   return engine.gcmSealInto(out, offset, key, frameNonce(counter), frameAad(codec, rawLength), body);
 }
 
-/** The body of a frame: still compressed where the codec says so. `name` is the pack's. */
+/** The body of a frame: still compressed where the codec says so. `name` is the pack's; `stored` may be overwritten. */
 export function openFrame(
   key: Uint8Array,
   counter: number,
@@ -105,7 +105,7 @@ export function openFrame(
   name: string,
   engine: CryptoEngine = nativeEngine,
 ): Uint8Array {
-  const body = engine.gcmOpen(key, frameNonce(counter), frameAad(codec, rawLength), stored);
+  const body = engine.gcmOpenInPlace(key, frameNonce(counter), frameAad(codec, rawLength), stored);
   if (body === undefined) throw forged(name, `authentication of frame ${counter} failed`);
   return body;
 }

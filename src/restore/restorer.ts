@@ -34,6 +34,15 @@ class GrowingFile {
   }
 }
 
+/** Blobs that lie side by side in a frame and in a file. */
+interface Run {
+  readonly count: number;
+  /** Within the frame's plaintext. */
+  readonly start: number;
+  readonly end: number;
+  readonly fileOffset: number;
+}
+
 /** What a restore worker does: opens frames and writes files, links, metadata. */
 export class Restorer {
   readonly #folders: FolderHandles;
@@ -65,7 +74,7 @@ export class Restorer {
   #perform(task: Task): number[] {
     switch (task.kind) {
       case 'write':
-        return this.#write(task);
+        return this.#writeTask(task);
       case 'finish':
         return this.#each(task.files, (file) => this.#finish(file));
       case 'discard':
@@ -96,7 +105,7 @@ export class Restorer {
     return failed;
   }
 
-  #write(task: Extract<Task, { kind: 'write' }>): number[] {
+  #writeTask(task: Extract<Task, { kind: 'write' }>): number[] {
     const failed = new Set<number>();
     const files = task.files.map((target) => new GrowingFile(target));
     for (const { uses } of task.frames) for (const { file } of uses) (files[file] as GrowingFile).remaining++;
@@ -129,14 +138,33 @@ export class Restorer {
       for (const { file } of uses) fail(file, cause);
       return;
     }
-    for (const use of uses) {
-      if (failed.has(use.file)) continue;
+    for (let next = 0; next < uses.length; ) {
+      const { file } = uses[next] as BlobUse;
+      const run = this.#run(uses, next);
+      next += run.count;
+      if (failed.has(file)) continue;
       try {
-        this.#use(files[use.file] as GrowingFile, use, this.#blob(use, raw, located.pack));
+        for (const use of uses.slice(next - run.count, next)) this.#check(use, raw, located.pack);
+        this.#write(files[file] as GrowingFile, run, raw.subarray(run.start, run.end));
       } catch (cause) {
-        fail(use.file, cause);
+        fail(file, cause);
       }
     }
+  }
+
+  /** Uses from `first` on that follow each other in the frame and in one file: they are written in one go. */
+  #run(uses: readonly BlobUse[], first: number): Run {
+    const { file, fileOffset, blob } = uses[first] as BlobUse;
+    const { offset, length } = this.#index.locate(blob);
+    const run = { count: 1, start: offset, end: offset + length, fileOffset };
+    for (let at = first + 1; at < uses.length; at++) {
+      const use = uses[at] as BlobUse;
+      const next = this.#index.locate(use.blob);
+      if (use.file !== file || next.offset !== run.end || use.fileOffset !== fileOffset + (run.end - run.start)) break;
+      run.end += next.length;
+      run.count++;
+    }
+    return run;
   }
 
   /** Where a frame is opened: the same memory for each, as its blobs are written before the next. */
@@ -145,20 +173,22 @@ export class Restorer {
     return this.#raw.subarray(0, length);
   }
 
-  #blob(use: BlobUse, raw: Buffer, pack: number): Buffer {
+  /** @throws VarveError `damaged` unless the frame holds the blob that is asked for */
+  #check(use: BlobUse, raw: Buffer, pack: number): void {
     const { offset, length } = this.#index.locate(use.blob);
-    const blob = raw.subarray(offset, offset + length);
-    this.#opener.verify(asBuffer(use.id), DATA, blob, pack);
-    return blob;
+    this.#opener.verify(asBuffer(use.id), DATA, raw.subarray(offset, offset + length), pack);
   }
 
-  /** Writes a blob to its file; a file that no other task writes to gets its metadata and name with its last blob. */
-  #use(file: GrowingFile, use: BlobUse, blob: Buffer): void {
+  /** Writes blobs to their file; a file that no other task writes to gets its metadata and name with its last blob. */
+  #write(file: GrowingFile, run: Pick<Run, 'count' | 'fileOffset'>, bytes: Buffer): void {
     file.handle ??= this.#create(file);
-    writeAll(file.handle, blob, use.fileOffset);
-    file.remaining--;
-    if (file.remaining > 0) return;
-    const { handle, target } = file;
+    writeAll(file.handle, bytes, run.fileOffset);
+    file.remaining -= run.count;
+    if (file.remaining === 0) this.#complete(file, file.handle);
+  }
+
+  #complete(file: GrowingFile, handle: number): void {
+    const { target } = file;
     file.handle = undefined;
     try {
       if (target.temporary === undefined) this.#metadata.onFile(handle, entryOf(target), (what) => this.#warn(target.path, what));
@@ -230,7 +260,7 @@ export class Restorer {
     const file = new GrowingFile(target);
     file.remaining = 1;
     try {
-      this.#use(file, { blob: 0, id: target.raw, fileOffset: 0, file: 0 }, Buffer.alloc(0));
+      this.#write(file, { count: 1, fileOffset: 0 }, Buffer.alloc(0));
     } catch (cause) {
       this.#abandon(file);
       throw cause;
