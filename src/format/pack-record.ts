@@ -104,7 +104,9 @@ export class PackRecordBuilder {
 
   /** An upper bound of the encoded record's length in bytes. */
   get encodedLength(): number {
-    return 64 + this.#keys.length * (WRAPPED_KEY_BYTES + 2) + this.#frames.length * 4 + this.#lengths.length * (ID_BYTES + 4);
+    return (
+      64 + this.#keys.length * (WRAPPED_KEY_BYTES + 2) + this.#frames.length * 4 + this.#lengths.length * (ID_BYTES + 4)
+    );
   }
 }
 
@@ -135,13 +137,16 @@ export function parsePackRecord(value: unknown, what: string): PackRecord {
 }
 
 function parseKind(value: unknown, what: string): BlobKind {
-  return asUint(value, TREE, what) === TREE ? TREE : DATA;
+  const kind = asUint(value, TREE, what);
+  if (kind !== DATA && kind !== TREE) throw new VarveError('damaged', `${what}: a pack of kind ${kind} is unknown`);
+  return kind;
 }
 
 function validate(record: PackRecord, what: string): void {
   const blobs = record.ids.length / ID_BYTES;
   const wrong = (why: string): VarveError => new VarveError('damaged', `${what}: ${why}`);
-  if (record.frames.length % FRAME_BYTES !== 0 || record.lengths.length !== blobs * 4) throw wrong('columns do not match');
+  if (record.frames.length % FRAME_BYTES !== 0 || record.lengths.length !== blobs * 4)
+    throw wrong('columns do not match');
   let end = 0;
   let blob = 0;
   for (let number = 0; number < frameCount(record); number++) {
@@ -153,7 +158,8 @@ function validate(record: PackRecord, what: string): void {
     if (frame.offset < end || frame.blobs < 1 || frame.blobs > blobs - blob) throw wrong('frames overlap');
     end = frame.offset + frame.storedLength;
     if (end > MAX_PACK) throw wrong('a frame is out of bounds');
-    if (sumLengths(record, blob, frame.blobs, what) !== frame.rawLength) throw wrong('a frame and its blobs differ in length');
+    if (sumLengths(record, blob, frame.blobs, what) !== frame.rawLength)
+      throw wrong('a frame and its blobs differ in length');
     blob += frame.blobs;
   }
   if (blob !== blobs) throw wrong('a blob belongs to no frame');

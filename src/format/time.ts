@@ -20,5 +20,5 @@ export function compareTimes(a: Time, b: Time): number {
 /** From milliseconds since 1970. */
 export function timeFromMillis(millis: number): Time {
   const seconds = Math.floor(millis / 1000);
-  return { seconds, nanoseconds: Math.round((millis - seconds * 1000) * 1e6) };
+  return { seconds, nanoseconds: Math.floor((millis - seconds * 1000) * 1e6) };
 }
