@@ -1,0 +1,129 @@
+import { Buffer } from 'node:buffer';
+import fc from 'fast-check';
+import type { ContentRef } from '../../src/format/content.js';
+import { type Entry, type EntryType, validName } from '../../src/format/entry.js';
+import { type PackRecord, PackRecordBuilder } from '../../src/format/pack-record.js';
+import type { Snapshot } from '../../src/format/snapshot.js';
+import type { Time } from '../../src/format/time.js';
+
+/** fast-check's records have no prototype, which a strict comparison would mind. */
+const record = <T extends object>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
+  fc.record<T>(model, { noNullPrototype: true }) as fc.Arbitrary<T>;
+
+export const bytes = (constraints: fc.IntArrayConstraints): fc.Arbitrary<Buffer> =>
+  fc.uint8Array(constraints).map((each) => Buffer.from(each));
+export const exactly = (length: number): fc.Arbitrary<Buffer> => bytes({ minLength: length, maxLength: length });
+const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
+const inode = fc.oneof(fc.maxSafeNat(), fc.bigInt({ min: 2n ** 53n, max: 2n ** 64n - 1n }));
+const seconds = fc.integer({ min: -(2 ** 34), max: 2 ** 34 });
+const nanoseconds = fc.integer({ min: 0, max: 999_999_999 });
+const text = fc.string({ unit: 'grapheme', maxLength: 40 });
+
+export const name = bytes({ minLength: 1, maxLength: 40 }).filter(validName);
+export const time: fc.Arbitrary<Time> = record({ seconds, nanoseconds });
+export const content: fc.Arbitrary<ContentRef> = record({
+  size: fc.maxSafeNat(),
+  depth: fc.constantFrom<0 | 1>(0, 1),
+  ids: fc.nat(5).chain((count) => exactly(count * 32)),
+});
+
+const TYPES: readonly EntryType[] = ['file', 'directory', 'symlink', 'fifo', 'socket', 'character', 'block'];
+
+export const entry: fc.Arbitrary<Entry> = record({
+  name,
+  type: fc.constantFrom(...TYPES),
+  mode: fc.integer({ min: 0, max: 0o7777 }),
+  uid: u32,
+  gid: u32,
+  user: text,
+  group: text,
+  mtimeSeconds: seconds,
+  mtimeNanoseconds: nanoseconds,
+  ctimeSeconds: seconds,
+  ctimeNanoseconds: nanoseconds,
+  size: fc.maxSafeNat(),
+  inode,
+  device: inode,
+  links: fc.integer({ min: 1, max: 5 }),
+  content,
+  target: bytes({ maxLength: 60 }).filter((each) => !each.includes(0)),
+  rdev: fc.tuple(u32, u32),
+  atime: fc.option(fc.tuple(seconds, nanoseconds), { nil: undefined }),
+}).map((each) => ({
+  ...each,
+  links: each.type === 'directory' ? 1 : each.links,
+  content: each.type === 'file' || each.type === 'directory' ? each.content : undefined,
+  target: each.type === 'symlink' ? each.target : undefined,
+  rdev: each.type === 'character' || each.type === 'block' ? each.rdev : undefined,
+}));
+
+/** Entries with names of their own, in order. */
+export const directory: fc.Arbitrary<Entry[]> = fc
+  .uniqueArray(entry, { selector: (each) => each.name.toString('latin1'), maxLength: 12 })
+  .map((entries) => entries.sort((a, b) => Buffer.compare(a.name, b.name)));
+
+const frame = record({
+  gap: fc.nat(1000),
+  overhead: fc.nat(5000),
+  codec: fc.constantFrom<0 | 1>(0, 1),
+  counter: fc.nat(0xffff),
+  key: fc.nat(2),
+  lengths: fc.array(fc.integer({ min: 1, max: 200_000 }), { minLength: 1, maxLength: 6 }),
+});
+
+export const packRecord: fc.Arbitrary<PackRecord> = record({
+  kind: fc.constantFrom<1 | 2>(1, 2),
+  keys: fc.array(exactly(84), { minLength: 3, maxLength: 3 }),
+  frames: fc.array(frame, { maxLength: 5 }),
+  seed: fc.nat(),
+}).map(({ kind, keys, frames, seed }) => {
+  const builder = new PackRecordBuilder(kind, keys);
+  let offset = 0;
+  let blob = seed;
+  for (const { gap, overhead, codec, counter, key, lengths } of frames) {
+    offset += gap;
+    const rawLength = lengths.reduce((sum, each) => sum + each, 0);
+    const storedLength = 17 + overhead;
+    const ids = Buffer.alloc(lengths.length * 32);
+    for (let at = 0; at < ids.length; at += 4) ids.writeUInt32LE(Math.imul(++blob, 0x9e3779b1) >>> 0, at);
+    builder.addFrame({ offset, storedLength, rawLength, key, codec, counter }, ids, lengths);
+    offset += storedLength;
+  }
+  return builder.build();
+});
+
+const count = fc.nat();
+
+export const snapshot: fc.Arbitrary<Snapshot> = record({
+  time,
+  host: text,
+  user: text,
+  uid: u32,
+  gid: u32,
+  paths: fc.array(bytes({ minLength: 1, maxLength: 50 }), { maxLength: 4 }),
+  tags: fc.array(text, { maxLength: 4 }),
+  excludes: fc.array(text, { maxLength: 4 }),
+  parent: fc.option(exactly(32), { nil: undefined }),
+  original: fc.option(exactly(32), { nil: undefined }),
+  root: content,
+  program: text,
+  summary: fc.option(
+    record({
+      backup_start: time,
+      backup_end: time,
+      files_new: count,
+      files_changed: count,
+      files_unmodified: count,
+      dirs_new: count,
+      dirs_changed: count,
+      dirs_unmodified: count,
+      data_blobs: count,
+      tree_blobs: count,
+      data_added: count,
+      data_added_packed: count,
+      total_files_processed: count,
+      total_bytes_processed: count,
+    }),
+    { nil: undefined },
+  ),
+});

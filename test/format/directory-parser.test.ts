@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { MessagePackWriter } from '../../src/bytes/writer.js';
+import { DirectoryParser, entriesOf } from '../../src/format/directory-parser.js';
+import { writeEntry } from '../../src/format/entry.js';
+import { fails } from '../crypto/rings.js';
+import * as any from './arbitraries.js';
+
+/** Cuts the bytes at these places (taken modulo their number). */
+function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
+  const at = [...new Set(places.map((place) => place % (bytes.length + 1)))].sort((a, b) => a - b);
+  const parts: Buffer[] = [];
+  let start = 0;
+  for (const end of [...at, bytes.length]) {
+    parts.push(bytes.subarray(start, end));
+    start = end;
+  }
+  return parts;
+}
+
+const split = fc.record({ entries: any.directory, places: fc.array(fc.nat(), { maxLength: 12 }) });
+
+test('a directory reads the same however its stream is cut', () => {
+  fc.assert(
+    fc.property(split, ({ entries, places }) => {
+      const out = new MessagePackWriter();
+      for (const entry of entries) writeEntry(out, entry);
+      const names = [...entriesOf(cut(out.view(), places), 'tree')].map((reader) => reader.name.toString('latin1'));
+      // The reader that is yielded stays valid for one step only, so names are taken while it lasts.
+      const taken: string[] = [];
+      for (const reader of entriesOf(cut(out.view(), places), 'tree'))
+        taken.push(reader.entry().name.toString('latin1'));
+      assert.equal(names.length, entries.length);
+      assert.deepEqual(
+        taken,
+        entries.map((entry) => entry.name.toString('latin1')),
+      );
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('the order of names holds across parts', () => {
+  fc.assert(
+    fc.property(split, fc.nat(), ({ entries, places }, swap) => {
+      fc.pre(entries.length >= 2);
+      const at = swap % (entries.length - 1);
+      const swapped = [...entries];
+      [swapped[at], swapped[at + 1]] = [entries[at + 1] as (typeof entries)[0], entries[at] as (typeof entries)[0]];
+      const out = new MessagePackWriter();
+      for (const entry of swapped) writeEntry(out, entry);
+      assert.throws(() => [...entriesOf(cut(out.view(), places), 'tree')], fails('damaged', /order/));
+    }),
+  );
+});
+
+test('a name that comes twice is refused, also in the next part', () => {
+  fc.assert(
+    fc.property(any.entry, fc.boolean(), (entry, together) => {
+      const out = new MessagePackWriter();
+      writeEntry(out, entry);
+      const one = Buffer.from(out.view());
+      const parts = together ? [Buffer.concat([one, one])] : [one, one];
+      assert.throws(() => [...entriesOf(parts, 'tree')], fails('damaged', /order/));
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('a stream that ends within an entry is damaged', () => {
+  fc.assert(
+    fc.property(any.directory, fc.nat(), (entries, place) => {
+      fc.pre(entries.length > 0);
+      const out = new MessagePackWriter();
+      const ends = new Set([0]);
+      for (const entry of entries) {
+        writeEntry(out, entry);
+        ends.add(out.length);
+      }
+      const end = place % out.length;
+      const parser = new DirectoryParser('/srv');
+      const read = (): void => {
+        for (const _ of parser.push(out.view().subarray(0, end)));
+        parser.end();
+      };
+      if (ends.has(end)) assert.doesNotThrow(read);
+      else assert.throws(read, fails('damaged', /^\/srv: the last entry is cut off/));
+    }),
+  );
+});
