@@ -5,15 +5,25 @@ import { EntryReader, type EntryStat } from '../format/entry.js';
 import type { SyncTreeReader } from '../repository/blob-reader.js';
 import type { ChangeRules } from './messages.js';
 
-/** The entries of a directory as the parent snapshot has them, asked for in ascending order of name. */
+/**
+ * The entries of a directory as the parent snapshot has them, asked for in ascending order of name. When they cannot be read, that is told
+ * once, and nothing is found: the files are then read again.
+ */
 export class PreviousDirectory {
+  /** The directory's own entry. */
+  readonly entry: EntryReader | undefined;
   readonly #entries: Iterator<EntryReader> | undefined;
+  readonly #onDamage: (cause: unknown) => void;
   #current: EntryReader | undefined;
+  #count = 0;
+  #found = 0;
 
   /** @param raw the directory's own entry in the parent snapshot */
-  constructor(raw: Uint8Array | undefined, trees: SyncTreeReader, what: string) {
+  constructor(raw: Uint8Array | undefined, trees: SyncTreeReader, what: string, onDamage: (cause: unknown) => void) {
+    this.#onDamage = onDamage;
     const entry = raw && readEntry(raw, what);
     if (entry?.type !== 'directory' || entry.content === undefined) return;
+    this.entry = entry;
     this.#entries = entriesOf(trees.stream(entry.content), what)[Symbol.iterator]();
     this.#advance();
   }
@@ -22,16 +32,33 @@ export class PreviousDirectory {
   find(name: Buffer): EntryReader | undefined {
     while (this.#current !== undefined) {
       const order = compareBytes(this.#current.name, name);
-      if (order === 0) return this.#current;
       if (order > 0) return undefined;
+      if (order === 0) {
+        this.#found++;
+        return this.#current;
+      }
       this.#advance();
     }
     return undefined;
   }
 
+  /** Whether each of its entries was asked for. */
+  allFound(): boolean {
+    while (this.#current !== undefined) this.#advance();
+    return this.entry !== undefined && this.#found === this.#count;
+  }
+
   #advance(): void {
-    const next = this.#entries?.next();
-    this.#current = next === undefined || next.done === true ? undefined : next.value;
+    this.#current = undefined;
+    try {
+      const next = this.#entries?.next();
+      if (next === undefined || next.done === true) return;
+      this.#count++;
+      this.#current = next.value;
+    } catch (cause) {
+      this.#count = Number.NaN;
+      this.#onDamage(cause);
+    }
   }
 }
 

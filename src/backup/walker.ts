@@ -37,6 +37,8 @@ const SLASH = Buffer.from('/');
 interface Child {
   readonly name: Buffer;
   raw: Buffer | undefined;
+  /** Taken over from the parent snapshot as it is. */
+  same: boolean;
 }
 
 type Subdirectory = {
@@ -51,6 +53,8 @@ interface OpenWalk {
   readonly directories: PendingDirectory[];
   readonly files: PendingFile[][];
   readonly large: PendingFile[];
+  /** The directory in the parent snapshot, when that has just the names that are here now. */
+  previous: EntryReader | undefined;
 }
 
 /**
@@ -141,7 +145,14 @@ export class Walker {
 
   #directory(directory: PendingDirectory & { path: Buffer; name: Buffer }, stat: FileStat, parent: number): Buffer | typeof OPEN {
     const { path, name, previous } = directory;
-    const open: OpenWalk = { local: this.#nextLocal++, children: [], directories: [], files: [], large: [] };
+    const open: OpenWalk = {
+      local: this.#nextLocal++,
+      children: [],
+      directories: [],
+      files: [],
+      large: [],
+      previous: undefined,
+    };
     const subdirectories = this.#scan(directory, this.#names(directory, stat), open);
     for (const [at, subdirectory] of subdirectories.entries()) {
       if (this.#shouldSplit()) {
@@ -151,8 +162,13 @@ export class Walker {
       const { pending, child, stat: childStat } = subdirectory;
       const raw = this.#directory(pending, childStat, open.local);
       if (raw === OPEN) this.#isOpen.add(open.local);
-      else child.raw = raw;
+      else {
+        child.raw = raw;
+        child.same = raw === pending.previous;
+      }
     }
+    const unchanged = this.#unchangedDirectory(directory, stat, open);
+    if (unchanged !== undefined) return unchanged;
     if (this.#isComplete(open)) return this.finishDirectory({ name, path, stat, previous }, encodings(open.children));
     this.#opened.push({
       local: open.local,
@@ -167,6 +183,17 @@ export class Walker {
       large: open.large,
     });
     return OPEN;
+  }
+
+  /** The entry of a directory in which nothing has changed: its content need not be put together again. */
+  #unchangedDirectory(directory: PendingDirectory & { path: Buffer; name: Buffer }, stat: FileStat, open: OpenWalk): Buffer | undefined {
+    const { previous } = open;
+    if (previous === undefined || !open.children.every(({ same }) => same)) return undefined;
+    const same = sameMetadata(previous, stat) && this.#sameOwners(previous, stat);
+    count(this.#init.counters, same ? 'dirsUnmodified' : 'dirsChanged');
+    if (this.#init.verbose) this.#tell(directory.path, true, same ? 'unmodified' : 'changed', 0, {});
+    if (same) return directory.previous as Buffer;
+    return this.#encode(makeEntry(directory.name, stat, this.#owners, { content: previous.content }));
   }
 
   /** Local numbers of directories that have an open directory in them. */
@@ -207,30 +234,28 @@ export class Walker {
       const stat = above ? this.#statAbove(childPath) : this.#select(childPath, directory);
       if (stat === undefined) continue;
       const before = previous.find(name);
-      const child: Child = { name, raw: undefined };
+      const child: Child = { name, raw: undefined, same: false };
       open.children.push(child);
       if (stat.type === 'directory') {
         const raw = before?.type === 'directory' ? before.raw : undefined;
         const rootDevice = directory.only === undefined ? directory.rootDevice : stat.device;
         const pending = { path: childPath, name, previous: raw, rootDevice, only: above ? only : undefined };
         subdirectories.push({ pending, child, stat });
-      } else if (stat.type !== 'file') child.raw = this.#special(childPath, name, stat, before);
+      } else if (stat.type !== 'file') child.raw = this.#special(childPath, name, stat, before, child);
       else if (before !== undefined && this.#isUnchanged(before, stat)) {
-        child.raw = this.#unchanged(childPath, name, stat, before);
+        child.raw = this.#unchanged(childPath, name, stat, before, child);
       } else toRead.push({ file: { path: childPath, name, stat, changed: before !== undefined }, child });
     }
+    if (previous.allFound()) open.previous = previous.entry;
     this.#read(toRead, open);
     return subdirectories;
   }
 
   #previous(directory: PendingDirectory & { path: Buffer }): PreviousDirectory {
-    const what = directory.path.toString();
-    try {
-      return new PreviousDirectory(directory.previous, this.#storer.previous, what);
-    } catch (cause) {
-      this.#note({ kind: 'error', path: directory.path, message: `parent snapshot: ${readFailure(cause)}`, during: 'scan' });
-      return new PreviousDirectory(undefined, this.#storer.previous, what);
-    }
+    return new PreviousDirectory(directory.previous, this.#storer.previous, 'parent snapshot', (cause) => {
+      const message = `cannot be compared with the parent snapshot: ${readFailure(cause)}`;
+      this.#note({ kind: 'error', path: directory.path, message, during: 'scan' });
+    });
   }
 
   #read(toRead: { file: PendingFile; child: Child }[], open: OpenWalk): void {
@@ -297,12 +322,12 @@ export class Walker {
     return true;
   }
 
-  #unchanged(path: Buffer, name: Buffer, stat: FileStat, before: EntryReader): Buffer {
+  #unchanged(path: Buffer, name: Buffer, stat: FileStat, before: EntryReader, child: Child): Buffer {
     count(this.#init.counters, 'filesUnmodified');
     count(this.#init.counters, 'bytes', stat.size);
     if (this.#init.verbose) this.#tell(path, false, 'unmodified', stat.size, {});
-    const takeOver = sameMetadata(before, stat) && this.#sameOwners(before, stat);
-    if (takeOver) return before.raw;
+    child.same = sameMetadata(before, stat) && this.#sameOwners(before, stat);
+    if (child.same) return before.raw;
     return this.#encode(makeEntry(name, stat, this.#owners, { content: before.content }));
   }
 
@@ -311,13 +336,14 @@ export class Walker {
   }
 
   /** Links, FIFOs, sockets and devices. */
-  #special(path: Buffer, name: Buffer, stat: FileStat, before: EntryReader | undefined): Buffer | undefined {
+  #special(path: Buffer, name: Buffer, stat: FileStat, before: EntryReader | undefined, child: Child): Buffer | undefined {
     try {
       const target = stat.type === 'symlink' ? readlinkSync(path, { encoding: 'buffer' }) : undefined;
       const device = stat.type === 'character' || stat.type === 'block';
       const rdev = device ? ([stat.rdevMajor, stat.rdevMinor] as const) : undefined;
       const raw = this.#encode(makeEntry(name, stat, this.#owners, { target, rdev }));
-      const action = before === undefined ? 'new' : equalBytes(before.raw, raw) ? 'unmodified' : 'changed';
+      child.same = before !== undefined && equalBytes(before.raw, raw);
+      const action = before === undefined ? 'new' : child.same ? 'unmodified' : 'changed';
       count(this.#init.counters, action === 'new' ? 'othersNew' : action === 'changed' ? 'othersChanged' : 'othersUnmodified');
       if (this.#init.verbose) this.#tell(path, false, action, 0, {});
       return raw;
