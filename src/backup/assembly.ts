@@ -2,7 +2,16 @@ import { Buffer } from 'node:buffer';
 import { asBuffer } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';
 import type { WorkerPool } from '../workers/pool.js';
-import type { LateEntry, Note, OpenedDirectory, PendingDirectory, PendingFile, Reply, Task, WorkerInit } from './messages.js';
+import type {
+  LateEntry,
+  Note,
+  OpenedDirectory,
+  PendingDirectory,
+  PendingFile,
+  Reply,
+  Task,
+  WorkerInit,
+} from './messages.js';
 import { SEGMENT_BYTES } from './walker.js';
 
 export type BackupPool = WorkerPool<WorkerInit, Task, Reply, Note>;
@@ -29,7 +38,10 @@ export class TreeAssembly {
     return this.#complete(top, below);
   }
 
-  async #complete(opened: OpenedDirectory, below: ReadonlyMap<number, OpenedDirectory[]>): Promise<Uint8Array | undefined> {
+  async #complete(
+    opened: OpenedDirectory,
+    below: ReadonlyMap<number, OpenedDirectory[]>,
+  ): Promise<Uint8Array | undefined> {
     const { name, stat, previous, entries, path } = opened;
     const named = async (of: { name: Uint8Array }, raw: Promise<Uint8Array | undefined>): Promise<LateEntry[]> => {
       const bytes = await raw;

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
-import type { Compression } from '../compression/policy.js';
 import { MessagePackWriter } from '../bytes/writer.js';
+import type { Compression } from '../compression/policy.js';
 import { exportKeys } from '../crypto/hierarchy.js';
 import { VarveError } from '../errors/errors.js';
 import type { FilterSpec } from '../filesystem/filter.js';
@@ -247,7 +247,8 @@ class BackupRun {
       this.#missing++;
       this.#options.onEvent?.({ kind: 'error', path, message: reason, during: 'scan' });
     }
-    if (sources.paths.length === 0) throw new VarveError('usage', 'all source paths are missing: there is nothing to back up');
+    if (sources.paths.length === 0)
+      throw new VarveError('usage', 'all source paths are missing: there is nothing to back up');
   }
 
   #root(only: OnlyNames): PendingDirectory {

@@ -1,14 +1,14 @@
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
 import type { OwnerNames } from '../filesystem/owners.js';
-import { fstat, type FileStat } from '../filesystem/stat.js';
+import { type FileStat, fstat } from '../filesystem/stat.js';
 import type { ContentRef } from '../format/content.js';
 import type { Entry, EntryStat } from '../format/entry.js';
 import type { Storer } from './storer.js';
 
 const { O_RDONLY, O_NOFOLLOW, O_NOATIME = 0, O_NONBLOCK } = constants as typeof constants & { O_NOATIME?: number };
-let noAtime = O_NOATIME;
+const noAtime = O_NOATIME;
 
 /** Opens a file for reading: never through a link, and without touching its access time where that is allowed. */
 export function openForReading(path: Buffer): number {
@@ -90,7 +90,12 @@ export function makeEntry(
     mtimeNanoseconds: stat.mtimeNanoseconds,
     ctimeSeconds: stat.ctimeSeconds,
     ctimeNanoseconds: stat.ctimeNanoseconds,
-    size: rest.content !== undefined && stat.type === 'file' ? rest.content.size : stat.type === 'directory' ? 0 : stat.size,
+    size:
+      rest.content !== undefined && stat.type === 'file'
+        ? rest.content.size
+        : stat.type === 'directory'
+          ? 0
+          : stat.size,
     inode: stat.inode,
     device: stat.device,
     links: stat.links,

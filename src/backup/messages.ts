@@ -1,9 +1,9 @@
-import type { ContentRef } from '../format/content.js';
-import type { EntryStat } from '../format/entry.js';
-import type { FilterSpec } from '../filesystem/filter.js';
 import type { Compression } from '../compression/policy.js';
 import type { ExportedKeys } from '../crypto/hierarchy.js';
+import type { FilterSpec } from '../filesystem/filter.js';
 import type { Sizes } from '../format/config.js';
+import type { ContentRef } from '../format/content.js';
+import type { EntryStat } from '../format/entry.js';
 import type { PackRecord } from '../format/pack-record.js';
 import type { SharedBlobIndex } from '../repository/blob-index.js';
 import type { FreshSetHandle } from '../repository/fresh-set.js';
@@ -147,7 +147,12 @@ export type Note =
     }
   /** The key of a tree pack that an append key cannot unwrap later. */
   | { readonly kind: 'treeKey'; readonly wrapped: Uint8Array; readonly key: Uint8Array }
-  | { readonly kind: 'error'; readonly path: Uint8Array; readonly message: string; readonly during: 'scan' | 'archival' }
+  | {
+      readonly kind: 'error';
+      readonly path: Uint8Array;
+      readonly message: string;
+      readonly during: 'scan' | 'archival';
+    }
   | {
       readonly kind: 'item';
       readonly path: Uint8Array;

@@ -1,9 +1,9 @@
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import { Chunker } from '../chunking/chunker.js';
 import { compressionParameters } from '../compression/policy.js';
 import { importKeys } from '../crypto/hierarchy.js';
 import { type ContentRef, DATA, TREE } from '../format/content.js';
-import { MAX_DIRECT_CHUNKS, ID_BYTES } from '../format/limits.js';
+import { ID_BYTES, MAX_DIRECT_CHUNKS } from '../format/limits.js';
 import { BlobIndex } from '../repository/blob-index.js';
 import { FrameOpener, PackKeyRing, SyncTreeReader } from '../repository/blob-reader.js';
 import { BlobWriter } from '../repository/blob-writer.js';
@@ -61,7 +61,9 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
   const tree = writer(TREE, treePacks);
   const caller = new SyncCaller<FrameRequest>(init.fetch);
   const opener = new FrameOpener(index, keys, new PackKeyRing(keys, init.knownPackKeys));
-  const previous = new SyncTreeReader(opener, (packName, offset, length) => caller.call({ pack: packName, offset, length }));
+  const previous = new SyncTreeReader(opener, (packName, offset, length) =>
+    caller.call({ pack: packName, offset, length }),
+  );
   return {
     data,
     tree,

@@ -26,7 +26,11 @@ export async function storeStream(pool: BackupPool, source: StreamSource, now: n
     if (bytes.length > 0) await pool.runOn(WORKER, { kind: 'stream', bytes });
   }
   const { size, ids } = contentOf(await pool.runOn(WORKER, { kind: 'stream', bytes: undefined }));
-  const names = source.path.toString('latin1').split('/').filter(Boolean).map((name) => Buffer.from(name, 'latin1'));
+  const names = source.path
+    .toString('latin1')
+    .split('/')
+    .filter(Boolean)
+    .map((name) => Buffer.from(name, 'latin1'));
   const name = names.pop();
   if (name === undefined) throw new VarveError('usage', 'a stream needs a file name');
   const file = { path: source.path, name, stat: madeUp('file', FILE_MODE, now, size), changed: false };
@@ -35,7 +39,15 @@ export async function storeStream(pool: BackupPool, source: StreamSource, now: n
   for (const folder of [...names.reverse(), Buffer.from('root')]) {
     const late = [{ name: child, raw }];
     const stat = madeUp('directory', FOLDER_MODE, now, 0);
-    const task = { kind: 'directory', name: folder, path: folder, stat, previous: undefined, entries: new Uint8Array(), late } as const;
+    const task = {
+      kind: 'directory',
+      name: folder,
+      path: folder,
+      stat,
+      previous: undefined,
+      entries: new Uint8Array(),
+      late,
+    } as const;
     raw = entryOf(await pool.runOn(WORKER, task));
     child = folder;
   }

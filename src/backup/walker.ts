@@ -11,14 +11,7 @@ import { type Entry, type EntryReader, type EntryStat, writeEntry } from '../for
 import { splitIds } from '../repository/blob-reader.js';
 import { count } from './counters.js';
 import { makeEntry, readFailure, storeFile } from './file-storer.js';
-import type {
-  ItemAction,
-  Note,
-  OpenedDirectory,
-  PendingDirectory,
-  PendingFile,
-  WorkerInit,
-} from './messages.js';
+import type { ItemAction, Note, OpenedDirectory, PendingDirectory, PendingFile, WorkerInit } from './messages.js';
 import { SharedFlag } from './messages.js';
 import { PreviousDirectory, sameContent, sameMetadata } from './previous.js';
 import type { Storer } from './storer.js';
@@ -143,7 +136,11 @@ export class Walker {
     this.#note({ kind: 'error', path, message: readFailure(cause), during });
   }
 
-  #directory(directory: PendingDirectory & { path: Buffer; name: Buffer }, stat: FileStat, parent: number): Buffer | typeof OPEN {
+  #directory(
+    directory: PendingDirectory & { path: Buffer; name: Buffer },
+    stat: FileStat,
+    parent: number,
+  ): Buffer | typeof OPEN {
     const { path, name, previous } = directory;
     const open: OpenWalk = {
       local: this.#nextLocal++,
@@ -186,7 +183,11 @@ export class Walker {
   }
 
   /** The entry of a directory in which nothing has changed: its content need not be put together again. */
-  #unchangedDirectory(directory: PendingDirectory & { path: Buffer; name: Buffer }, stat: FileStat, open: OpenWalk): Buffer | undefined {
+  #unchangedDirectory(
+    directory: PendingDirectory & { path: Buffer; name: Buffer },
+    stat: FileStat,
+    open: OpenWalk,
+  ): Buffer | undefined {
     const { previous } = open;
     if (previous === undefined || !open.children.every(({ same }) => same)) return undefined;
     const same = sameMetadata(previous, stat) && this.#sameOwners(previous, stat);
@@ -205,7 +206,10 @@ export class Walker {
   }
 
   #names({ path, only, rootDevice }: PendingDirectory & { path: Buffer }, stat: FileStat): Buffer[] {
-    if (only !== undefined) return Object.keys(only).map((name) => Buffer.from(name, 'latin1')).sort(compareBytes);
+    if (only !== undefined)
+      return Object.keys(only)
+        .map((name) => Buffer.from(name, 'latin1'))
+        .sort(compareBytes);
     const rule = this.#filter.rejectDirectoryContents(path, stat.device, rootDevice);
     if (rule !== undefined) return rule.kept === undefined ? [] : [rule.kept];
     try {
@@ -217,11 +221,7 @@ export class Walker {
   }
 
   /** Goes over a directory's names: everything but subdirectories is dealt with, or noted in `open` as work to be shared. */
-  #scan(
-    directory: PendingDirectory & { path: Buffer },
-    names: readonly Buffer[],
-    open: OpenWalk,
-  ): Subdirectory[] {
+  #scan(directory: PendingDirectory & { path: Buffer }, names: readonly Buffer[], open: OpenWalk): Subdirectory[] {
     const { path } = directory;
     const previous = this.#previous(directory);
     const prefix = path.length === 1 ? path : Buffer.concat([path, SLASH]);
@@ -336,7 +336,13 @@ export class Walker {
   }
 
   /** Links, FIFOs, sockets and devices. */
-  #special(path: Buffer, name: Buffer, stat: FileStat, before: EntryReader | undefined, child: Child): Buffer | undefined {
+  #special(
+    path: Buffer,
+    name: Buffer,
+    stat: FileStat,
+    before: EntryReader | undefined,
+    child: Child,
+  ): Buffer | undefined {
     try {
       const target = stat.type === 'symlink' ? readlinkSync(path, { encoding: 'buffer' }) : undefined;
       const device = stat.type === 'character' || stat.type === 'block';
@@ -344,7 +350,10 @@ export class Walker {
       const raw = this.#encode(makeEntry(name, stat, this.#owners, { target, rdev }));
       child.same = before !== undefined && equalBytes(before.raw, raw);
       const action = before === undefined ? 'new' : child.same ? 'unmodified' : 'changed';
-      count(this.#init.counters, action === 'new' ? 'othersNew' : action === 'changed' ? 'othersChanged' : 'othersUnmodified');
+      count(
+        this.#init.counters,
+        action === 'new' ? 'othersNew' : action === 'changed' ? 'othersChanged' : 'othersUnmodified',
+      );
       if (this.#init.verbose) this.#tell(path, false, action, 0, {});
       return raw;
     } catch (cause) {

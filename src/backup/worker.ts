@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { closeSync } from 'node:fs';
 import { asBuffer, compareBytes } from '../bytes/views.js';
+import { VarveError } from '../errors/errors.js';
 import { BackupFilter } from '../filesystem/filter.js';
 import { OwnerNames } from '../filesystem/owners.js';
 import { fstat } from '../filesystem/stat.js';
@@ -9,7 +10,6 @@ import { type Served, serveTasks } from '../workers/serve.js';
 import { count } from './counters.js';
 import { openForReading, storeRange } from './file-storer.js';
 import type { LateEntry, Note, Reply, Task, WorkerInit } from './messages.js';
-import { VarveError } from '../errors/errors.js';
 import { createStorer, type Storer } from './storer.js';
 import { Walker } from './walker.js';
 
@@ -69,7 +69,9 @@ function segment(task: TaskOf<'segment'>, { init, storer, walker }: Context): Se
         throw new VarveError('source', 'was replaced while it was read');
       }
       const read = (bytes: number): void => count(init.counters, 'bytes', bytes);
-      return { reply: { kind: 'content', content: storeRange(storer, file, task.offset, task.length, task.length, read) } };
+      return {
+        reply: { kind: 'content', content: storeRange(storer, file, task.offset, task.length, task.length, read) },
+      };
     } finally {
       closeSync(file);
     }

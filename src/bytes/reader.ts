@@ -1,4 +1,4 @@
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import { VarveError } from '../errors/errors.js';
 
 /** Thrown (and caught by whoever can fetch more) when a value goes past the end of the bytes at hand. */

@@ -12,6 +12,8 @@ import type { Context } from './shell.js';
 
 /** How often a password is asked for before it is given up. */
 const ATTEMPTS = 3;
+/** Milliseconds until the derivation is under way. */
+const PRELOAD_AFTER = 8;
 
 /** The repository's place, from the options or the environment. */
 export function repositoryPlace(context: Context): string {
@@ -54,8 +56,13 @@ export function placeOfRepository(context: Context): Promise<Store> {
   return openStore(repositoryPlace(context));
 }
 
-/** Opens the repository that the options name, asking for the password where there is no other source. */
-export async function openFromOptions(context: Context): Promise<Repository> {
+/**
+ * Opens the repository that the options name, asking for the password where there is no other source.
+ *
+ * @param preload loads what the command needs next, while a thread derives the key from the password: that takes a quarter of a second,
+ * in which this one has nothing to do
+ */
+export async function openFromOptions(context: Context, preload?: () => Promise<unknown>): Promise<Repository> {
   const store = await placeOfRepository(context);
   const { openRepository } = await import('../repository/open.js');
   const { globals, environment } = context;
@@ -64,7 +71,10 @@ export async function openFromOptions(context: Context): Promise<Repository> {
     keyHint: globals.keyHint ?? (environment.VARVE_KEY_HINT || undefined),
   };
   const unlock = unlockFromOptions(context);
-  if (unlock !== undefined) return openRepository(store, { ...options, unlock });
+  if (unlock !== undefined) {
+    const timer = preload && setTimeout(() => void preload().catch(() => undefined), PRELOAD_AFTER);
+    return openRepository(store, { ...options, unlock }).finally(() => clearTimeout(timer));
+  }
   await refuseMissing(store);
   return askAndOpen(context, (password) => openRepository(store, { ...options, unlock: password }));
 }

@@ -4,6 +4,7 @@ import { VarveError } from '../errors/errors.js';
 import { type ZstdParameters, zstd } from './engine.js';
 
 const MAGIC = 0xfd2fb528;
+const RUN_LENGTH_BLOCK = 1;
 
 let scratch = Buffer.alloc(0);
 
@@ -31,14 +32,26 @@ export function compressBound(length: number): number {
  * @throws VarveError `damaged`, before anything is inflated, when it states another size or none.
  */
 export function decompress(data: Uint8Array, rawLength: number, what: string, room?: Buffer): Buffer {
-  if (contentSize(asBuffer(data)) !== rawLength) throw new VarveError('damaged', `${what}: compressed data states a wrong size`);
+  const bytes = asBuffer(data);
+  const header = readHeader(bytes);
+  if (header?.contentSize !== rawLength)
+    throw new VarveError('damaged', `${what}: compressed data states a wrong size`);
+  if (frameEnd(bytes, header) !== bytes.length)
+    throw new VarveError('damaged', `${what}: compressed data is no one frame`);
   const out = room ?? Buffer.allocUnsafeSlow(rawLength);
   if (!zstd.decompress(data, out)) throw new VarveError('damaged', `${what}: compressed data is damaged`);
   return out;
 }
 
-/** The content size that the frame's header states (RFC 8878, section 3.1.1.1), or undefined. */
-function contentSize(data: Buffer): number | undefined {
+interface FrameHeader {
+  readonly contentSize: number;
+  /** Bytes of the header. */
+  readonly length: number;
+  readonly hasChecksum: boolean;
+}
+
+/** The frame's header (RFC 8878, section 3.1.1.1); undefined when it is none, or states no content size. */
+function readHeader(data: Buffer): FrameHeader | undefined {
   if (data.length < 6 || data.readUInt32LE(0) !== MAGIC) return undefined;
   const descriptor = data.readUInt8(4);
   const singleSegment = (descriptor & 0x20) !== 0;
@@ -47,8 +60,24 @@ function contentSize(data: Buffer): number | undefined {
   const flag = descriptor >> 6;
   const bytes = flag === 0 ? (singleSegment ? 1 : 0) : 1 << flag;
   if (bytes === 0 || data.length < at + bytes) return undefined;
+  return { contentSize: readSize(data, at, bytes), length: at + bytes, hasChecksum: (descriptor & 4) !== 0 };
+}
+
+function readSize(data: Buffer, at: number, bytes: number): number {
   if (bytes === 1) return data.readUInt8(at);
   if (bytes === 2) return data.readUInt16LE(at) + 256;
   if (bytes === 4) return data.readUInt32LE(at);
   return Number(data.readBigUInt64LE(at));
+}
+
+/** Where the frame ends, going from block to block (section 3.1.1.2): libzstd would read further frames that follow it. */
+function frameEnd(data: Buffer, header: FrameHeader): number {
+  let at = header.length;
+  for (let last = false; !last; ) {
+    if (at + 3 > data.length) return -1;
+    const block = data.readUIntLE(at, 3);
+    last = (block & 1) !== 0;
+    at += 3 + (((block >> 1) & 3) === RUN_LENGTH_BLOCK ? 1 : block >> 3);
+  }
+  return at + (header.hasChecksum ? 4 : 0);
 }

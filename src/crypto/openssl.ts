@@ -71,7 +71,12 @@ function bind(): DirectGcm {
 }
 
 function agreesWithNode(gcm: DirectGcm): boolean {
-  const [key, nonce, aad, plaintext] = [32, 12, 5, 100].map((length) => Buffer.alloc(length, length)) as [Buffer, Buffer, Buffer, Buffer];
+  const [key, nonce, aad, plaintext] = [32, 12, 5, 100].map((length) => Buffer.alloc(length, length)) as [
+    Buffer,
+    Buffer,
+    Buffer,
+    Buffer,
+  ];
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(aad);
   const expected = Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
   const out = Buffer.alloc(expected.length);

@@ -38,7 +38,10 @@ export function decodeConfig(bytes: Uint8Array): Config {
   const map = asMap(decode(bytes, what), what);
   const version = asUint(map['version'], 0xffff_ffff, what);
   if (version !== FORMAT_VERSION) {
-    throw new VarveError('usage', `the repository has format version ${version}; this varve reads version ${FORMAT_VERSION}`);
+    throw new VarveError(
+      'usage',
+      `the repository has format version ${version}; this varve reads version ${FORMAT_VERSION}`,
+    );
   }
   return {
     repository: asBuffer(asBytes(map['repository'], ID_BYTES, what)),
@@ -49,7 +52,11 @@ export function decodeConfig(bytes: Uint8Array): Config {
 }
 
 function parseSizes(value: unknown, what: string): Sizes {
-  const [min, average, max] = asArray(value, 3, what).map((each) => asUint(each, MAX_CHUNK, what)) as [number, number, number];
+  const [min, average, max] = asArray(value, 3, what).map((each) => asUint(each, MAX_CHUNK, what)) as [
+    number,
+    number,
+    number,
+  ];
   if (min < MIN_CHUNK || average < min || max < average || (average & (average - 1)) !== 0) {
     throw new VarveError('damaged', `${what}: chunk sizes ${min}/${average}/${max} are not valid`);
   }

@@ -243,7 +243,8 @@ export class EntryReader implements EntryStat {
     this.content = undefined;
     this.target = undefined;
     if (r.nil()) {
-      if (this.type === 'file' || this.type === 'directory' || this.type === 'symlink') throw r.damaged('content is missing');
+      if (this.type === 'file' || this.type === 'directory' || this.type === 'symlink')
+        throw r.damaged('content is missing');
     } else if (r.nextIsBin()) {
       this.target = r.bin();
       if (this.type !== 'symlink' || this.target.includes(0)) throw r.damaged('a link target is not valid');

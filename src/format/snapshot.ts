@@ -95,7 +95,9 @@ export function decodeSnapshot(bytes: Uint8Array, what: string): Snapshot {
     user: asText(map['user'], what),
     uid: asUint(map['uid'], 0xffff_ffff, what),
     gid: asUint(map['gid'], 0xffff_ffff, what),
-    paths: asArray(map['paths'], undefined, what).map((path) => asBuffer(asBytesUpTo(path, MAX_SEALED_PLAINTEXT, what))),
+    paths: asArray(map['paths'], undefined, what).map((path) =>
+      asBuffer(asBytesUpTo(path, MAX_SEALED_PLAINTEXT, what)),
+    ),
     tags: texts(map['tags']),
     excludes: texts(map['excludes']),
     parent: parseName(map['parent'], what),
@@ -122,5 +124,9 @@ function parseSummary(value: unknown, what: string): SnapshotSummary | undefined
   if (map['backup_start'] === undefined) return undefined;
   const counts = {} as Record<(typeof COUNTS)[number], number>;
   for (const count of COUNTS) counts[count] = asUint(map[count] ?? 0, Number.MAX_SAFE_INTEGER, what);
-  return { backup_start: parseTime(map['backup_start'], what), backup_end: parseTime(map['backup_end'], what), ...counts };
+  return {
+    backup_start: parseTime(map['backup_start'], what),
+    backup_end: parseTime(map['backup_end'], what),
+    ...counts,
+  };
 }

@@ -143,7 +143,10 @@ export class BlobIndex {
   /** The frames of a pack: [first, end). */
   framesOf(pack: number): { first: number; end: number } {
     const { packFirstFrame, frameCount: total } = this.shared;
-    return { first: packFirstFrame[pack] as number, end: pack + 1 < this.packCount ? (packFirstFrame[pack + 1] as number) : total };
+    return {
+      first: packFirstFrame[pack] as number,
+      end: pack + 1 < this.packCount ? (packFirstFrame[pack + 1] as number) : total,
+    };
   }
 
   #firstBlob(frame: number): number {
@@ -305,6 +308,6 @@ function concatShared(parts: readonly Uint8Array[]): Uint8Array {
 
 function shareNames(names: readonly string[]): Uint8Array {
   const out = new Uint8Array(new SharedArrayBuffer(names.length * ID_BYTES));
-  names.forEach((name, number) => asBuffer(out).write(name, number * ID_BYTES, 'hex'));
+  for (const [number, name] of names.entries()) asBuffer(out).write(name, number * ID_BYTES, 'hex');
   return out;
 }

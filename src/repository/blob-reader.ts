@@ -69,7 +69,10 @@ export class FrameOpener {
   verify(id: Buffer, kind: BlobKind, bytes: Buffer, pack: number): void {
     if (!this.matches(id, kind, bytes)) {
       const name = `data/${this.index.packName(pack)}`;
-      throw new VarveError('damaged', `${name}: blob ${toHex(id)} holds other data than its id says; run \`varve check --read-data\``);
+      throw new VarveError(
+        'damaged',
+        `${name}: blob ${toHex(id)} holds other data than its id says; run \`varve check --read-data\``,
+      );
     }
   }
 }
@@ -130,7 +133,10 @@ export function locateBlob(index: BlobIndex, id: Buffer, kind: BlobKind): Return
   const location = blob < 0 ? undefined : index.locate(blob);
   if (location === undefined || index.packKind(location.pack) !== kind) {
     const what = kind === DATA ? 'data' : 'tree';
-    throw new VarveError('damaged', `${what} blob ${toHex(id)} is in no pack that the index lists; run \`varve check\``);
+    throw new VarveError(
+      'damaged',
+      `${what} blob ${toHex(id)} is in no pack that the index lists; run \`varve check\``,
+    );
   }
   return location;
 }

@@ -94,7 +94,10 @@ export class BlobWriter {
   space(wanted = READ_BYTES): Buffer {
     const room = Math.min(wanted, READ_BYTES);
     if (this.#memory.length - this.#filled < room) this.#compact();
-    return this.#memory.subarray(this.#filled, Math.min(this.#memory.length, this.#filled + Math.max(room, READ_BYTES)));
+    return this.#memory.subarray(
+      this.#filled,
+      Math.min(this.#memory.length, this.#filled + Math.max(room, READ_BYTES)),
+    );
   }
 
   /** Takes the first `count` bytes of the space as the stream's next. */

@@ -82,7 +82,8 @@ export class FreshSet {
   }
 
   #openLevel(number: number): Level {
-    if (number >= LEVELS) throw new VarveError('internal', 'too many new blobs in one backup: back up in several parts');
+    if (number >= LEVELS)
+      throw new VarveError('internal', 'too many new blobs in one backup: back up in several parts');
     const { memory } = this.handle;
     const first = levelStart(number);
     const capacity = FIRST_LEVEL * 2 ** number;

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { asBuffer, equalBytes } from '../bytes/views.js';
 import { toHex } from '../bytes/hex.js';
+import { asBuffer, equalBytes } from '../bytes/views.js';
 import { createRepositoryKeys } from '../crypto/hierarchy.js';
 import { nativeEngine } from '../crypto/native.js';
 import { openObject, sealObject } from '../crypto/sealed.js';
@@ -77,7 +77,10 @@ export async function refuseExisting(store: Store): Promise<void> {
 }
 
 function alreadyThere(store: Store): VarveError {
-  return new VarveError('repository-exists', `${store.location}: config file already exists: there is a repository already`);
+  return new VarveError(
+    'repository-exists',
+    `${store.location}: config file already exists: there is a repository already`,
+  );
 }
 
 /**
@@ -136,7 +139,8 @@ function refuseRollback(local: LocalState, epoch: number, store: Store): void {
 async function openAnySlot(store: Store, options: OpenOptions): Promise<OpenedSlot> {
   const names: string[] = [];
   for await (const { name } of store.list('keys')) names.push(name);
-  if (names.length === 0) throw new VarveError('damaged', `${store.location}: no key slots: keys/ is empty or cannot be listed`);
+  if (names.length === 0)
+    throw new VarveError('damaged', `${store.location}: no key slots: keys/ is empty or cannot be listed`);
   const last = lastSlotFile(store, options.cacheFolder);
   const preferred = last && readText(last);
   names.sort((a, b) => Number(b === preferred) - Number(a === preferred) || (a < b ? -1 : 1));

@@ -1,10 +1,10 @@
-import { asBuffer } from '../bytes/views.js';
 import { decode } from '../bytes/msgpack.js';
+import { asBuffer } from '../bytes/views.js';
 import { FOOTER_LENGTH, openFooter } from '../crypto/footer.js';
 import { openObject } from '../crypto/sealed.js';
 import { VarveError } from '../errors/errors.js';
-import type { IndexedPack } from '../format/index-object.js';
 import { TREE } from '../format/content.js';
+import type { IndexedPack } from '../format/index-object.js';
 import { frameAt, frameCount, type PackRecord, parsePackRecord } from '../format/pack-record.js';
 import type { Store } from '../storage/store.js';
 import { type IndexedRepository, indexedPack, loadIndex, writeIndex } from './index-store.js';
@@ -38,7 +38,9 @@ async function readRange(store: Store, name: string, offset: number, length: num
  *
  * @returns the repository with its index read again if anything was found
  */
-export async function adoptOrphans(repository: IndexedRepository): Promise<{ repository: IndexedRepository; adopted: number }> {
+export async function adoptOrphans(
+  repository: IndexedRepository,
+): Promise<{ repository: IndexedRepository; adopted: number }> {
   const stale = (await listLeases(repository)).filter((each) => each.stale && each.lease.operation === 'backup');
   if (stale.length === 0) return { repository, adopted: 0 };
   const found: IndexedPack[] = [];

@@ -22,7 +22,9 @@ export function mergeParts(
 ): FinishedPack[] {
   const merged: PackPart[] = [];
   for (const part of parts) {
-    const at = merged.findIndex((other) => other.record.kind === part.record.kind && fits(other, part, bytes(other.buffer)));
+    const at = merged.findIndex(
+      (other) => other.record.kind === part.record.kind && fits(other, part, bytes(other.buffer)),
+    );
     if (at < 0) {
       merged.push(part);
       continue;
@@ -39,7 +41,9 @@ function fits(into: PackPart, part: PackPart, space: Uint8Array): boolean {
 }
 
 function recordBytes(record: PackRecord): number {
-  return record.keys.length * (WRAPPED_KEY_BYTES + 2) + record.frames.length + record.ids.length + record.lengths.length;
+  return (
+    record.keys.length * (WRAPPED_KEY_BYTES + 2) + record.frames.length + record.ids.length + record.lengths.length
+  );
 }
 
 function append(into: PackPart, part: PackPart, bytes: (buffer: number) => Uint8Array): PackPart {

@@ -4,8 +4,8 @@ import { encode } from '../bytes/msgpack.js';
 import { asBuffer } from '../bytes/views.js';
 import type { ZstdParameters } from '../compression/engine.js';
 import { compress } from '../compression/zstd.js';
-import type { RepositoryKeys } from '../crypto/hierarchy.js';
 import { FOOTER_LENGTH as FOOTER_BYTES, sealFooter } from '../crypto/footer.js';
+import type { RepositoryKeys } from '../crypto/hierarchy.js';
 import { newPackKey, type PackKey, sealFrameInto } from '../crypto/pack-key.js';
 import { SEALED_OVERHEAD, sealObject } from '../crypto/sealed.js';
 import type { BlobKind } from '../format/content.js';
@@ -105,7 +105,8 @@ export class PackWriter {
    */
   addFrame(raw: Uint8Array, ids: Buffer, lengths: readonly number[], compressible: boolean): number {
     const limit = Math.floor(raw.length * WORTH_COMPRESSING);
-    const compressed = compressible && this.#compression !== undefined ? compress(raw, this.#compression, limit) : undefined;
+    const compressed =
+      compressible && this.#compression !== undefined ? compress(raw, this.#compression, limit) : undefined;
     const body = compressed ?? raw;
     const codec = compressed === undefined ? RAW : ZSTD;
     const storedLength = body.length + FRAME_TAG_BYTES;
@@ -177,7 +178,13 @@ export function sealPack(keys: RepositoryKeys, part: PackPart, space: Uint8Array
   out.set(padding, part.length);
   out.set(directory, directoryOffset);
   out.set(
-    sealFooter(keys, { directoryOffset, directoryLength: directory.length, kind: part.record.kind, parityOffset: 0, parityLength: 0 }),
+    sealFooter(keys, {
+      directoryOffset,
+      directoryLength: directory.length,
+      kind: part.record.kind,
+      parityOffset: 0,
+      parityLength: 0,
+    }),
     size - FOOTER_BYTES,
   );
   const name = createHash('sha256').update(out.subarray(0, size)).digest('hex');

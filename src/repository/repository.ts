@@ -4,7 +4,7 @@ import { asBuffer, u32 } from '../bytes/views.js';
 import { compress, compressBound, decompress } from '../compression/zstd.js';
 import type { RepositoryKeys } from '../crypto/hierarchy.js';
 import { openObject, sealObject } from '../crypto/sealed.js';
-import { type Identity, openSigned, type OpenedSigned, type SignedKind, signPayload } from '../crypto/signed.js';
+import { type Identity, type OpenedSigned, openSigned, type SignedKind, signPayload } from '../crypto/signed.js';
 import { VarveError } from '../errors/errors.js';
 import type { Config } from '../format/config.js';
 import { MAX_SEALED_PLAINTEXT } from '../format/limits.js';
@@ -38,7 +38,10 @@ export function objectName(bytes: Uint8Array): string {
 export async function fetchObject(store: Store, type: ObjectType, name: string): Promise<Buffer> {
   const bytes = await store.get(type, name);
   if (objectName(bytes) !== name) {
-    throw new VarveError('damaged', `${objectPath(type, name)}: its content does not match its name; run \`varve check\``);
+    throw new VarveError(
+      'damaged',
+      `${objectPath(type, name)}: its content does not match its name; run \`varve check\``,
+    );
   }
   return bytes;
 }
@@ -61,7 +64,12 @@ export async function putSigned(repository: Repository, kind: SignedKind, payloa
 export async function getSigned(repository: Repository, kind: SignedKind, name: string): Promise<OpenedSigned> {
   const type = FOLDERS[kind];
   const path = objectPath(type, name);
-  const { epoch, compressed, plaintext } = openObject(repository.keys, kind, await fetchObject(repository.store, type, name), path);
+  const { epoch, compressed, plaintext } = openObject(
+    repository.keys,
+    kind,
+    await fetchObject(repository.store, type, name),
+    path,
+  );
   const bytes = compressed ? inflate(asBuffer(plaintext), path) : plaintext;
   return openSigned(repository.keys, kind, epoch, bytes, path);
 }

@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
 import pLimit from 'p-limit';
+import { toHex } from '../bytes/hex.js';
 import { asArray, asBytes, asText } from '../bytes/msgpack.js';
 import { asBuffer } from '../bytes/views.js';
-import { toHex } from '../bytes/hex.js';
 import { isRevoked } from '../crypto/signed.js';
 import { VarveError } from '../errors/errors.js';
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../format/snapshot.js';
@@ -66,7 +66,9 @@ export async function listSnapshots(repository: Repository): Promise<SnapshotLis
     label,
     snapshot: decodeSnapshot(payload, `snapshots/${id}`),
   }));
-  const valid = snapshots.filter(({ slot, snapshot }) => !isRevoked(repository.keys, Buffer.from(slot, 'hex'), snapshot.time.seconds));
+  const valid = snapshots.filter(
+    ({ slot, snapshot }) => !isRevoked(repository.keys, Buffer.from(slot, 'hex'), snapshot.time.seconds),
+  );
   valid.sort((a, b) => compareTimes(a.snapshot.time, b.snapshot.time) || (a.id < b.id ? -1 : 1));
   return { snapshots: valid, failures };
 }
@@ -147,15 +149,22 @@ function hasTags(snapshot: Snapshot, list: string): boolean {
  *
  * @throws VarveError `not-found` or `ambiguous`
  */
-export function findSnapshot(snapshots: readonly StoredSnapshot[], name: string, filter: SnapshotFilter = {}): StoredSnapshot {
+export function findSnapshot(
+  snapshots: readonly StoredSnapshot[],
+  name: string,
+  filter: SnapshotFilter = {},
+): StoredSnapshot {
   if (name === 'latest') {
     const found = snapshots.findLast(({ snapshot }) => matchesFilter(snapshot, filter));
-    if (found === undefined) throw new VarveError('not-found', 'no snapshot found; `varve snapshots` lists what there is');
+    if (found === undefined)
+      throw new VarveError('not-found', 'no snapshot found; `varve snapshots` lists what there is');
     return found;
   }
   const found = /^[0-9a-f]{1,64}$/.test(name) ? snapshots.filter(({ id }) => id.startsWith(name)) : [];
   const [first] = found;
-  if (first === undefined) throw new VarveError('not-found', `no snapshot matches "${name}"; \`varve snapshots\` lists what there is`);
-  if (found.length > 1) throw new VarveError('ambiguous', `"${name}" matches ${found.length} snapshots: use more digits of the id`);
+  if (first === undefined)
+    throw new VarveError('not-found', `no snapshot matches "${name}"; \`varve snapshots\` lists what there is`);
+  if (found.length > 1)
+    throw new VarveError('ambiguous', `"${name}" matches ${found.length} snapshots: use more digits of the id`);
   return first;
 }

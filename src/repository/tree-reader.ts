@@ -15,7 +15,11 @@ export class TreeReader {
 
   constructor(repository: IndexedRepository) {
     this.#repository = repository;
-    this.#opener = new FrameOpener(repository.index, repository.keys, new PackKeyRing(repository.keys, knownTreeKeys(repository)));
+    this.#opener = new FrameOpener(
+      repository.index,
+      repository.keys,
+      new PackKeyRing(repository.keys, knownTreeKeys(repository)),
+    );
     this.#blobs = new TreeBlobs(this.#opener);
   }
 

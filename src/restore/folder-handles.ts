@@ -1,4 +1,4 @@
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import { closeSync, constants, openSync } from 'node:fs';
 import { openDirectoryAt } from '../filesystem/posix.js';
 

@@ -53,7 +53,12 @@ export type Task =
   | { readonly kind: 'plain'; readonly files: readonly FileTarget[] }
   | { readonly kind: 'link'; readonly links: readonly { readonly path: Uint8Array; readonly to: Uint8Array }[] }
   | { readonly kind: 'folders'; readonly folders: readonly FileTarget[] }
-  | { readonly kind: 'verify'; readonly file: FileTarget; readonly lengths: readonly number[]; readonly ids: Uint8Array };
+  | {
+      readonly kind: 'verify';
+      readonly file: FileTarget;
+      readonly lengths: readonly number[];
+      readonly ids: Uint8Array;
+    };
 
 /** What went wrong with one path. */
 export interface ItemError {

@@ -99,7 +99,10 @@ class RestoreRun {
   }
 
   async restore(): Promise<RestoreProgress> {
-    await this.#walk({ path: Buffer.alloc(0), parent: undefined, raw: undefined, depth: 0, fresh: false }, this.#options.root);
+    await this.#walk(
+      { path: Buffer.alloc(0), parent: undefined, raw: undefined, depth: 0, fresh: false },
+      this.#options.root,
+    );
     await this.#window?.run();
     await this.#makeLinks();
     await this.#finishFolders();
@@ -239,7 +242,8 @@ class RestoreRun {
         const path = folder.path.length === 0 ? name : Buffer.concat([folder.path, SLASH, name]);
         if (!this.#selection.choose(inSnapshot(path)).selected) continue;
         this.#progress.filesDeleted += this.#target.remove(path);
-        if (this.#options.verbose === true) this.#tell({ kind: 'item', action: 'deleted', path: inSnapshot(path), size: 0 });
+        if (this.#options.verbose === true)
+          this.#tell({ kind: 'item', action: 'deleted', path: inSnapshot(path), size: 0 });
       }
     } catch (cause) {
       this.#fail(folder.path, cause);
@@ -265,15 +269,23 @@ class RestoreRun {
     const folders = this.#folders.reverse();
     for (let at = 0; at < folders.length && this.#pool !== undefined; at += FOLDERS_PER_TASK) {
       this.#stopIfAborted();
-      const { errors } = await this.#pool.runOn(0, { kind: 'folders', folders: folders.slice(at, at + FOLDERS_PER_TASK) });
+      const { errors } = await this.#pool.runOn(0, {
+        kind: 'folders',
+        folders: folders.slice(at, at + FOLDERS_PER_TASK),
+      });
       this.errors(errors);
     }
   }
 
   /** One path failed: the others go on. */
   #fail(path: Buffer, cause: unknown): void {
-    if (errnoCode(cause) === 'ENOSPC') throw new VarveError('full', `the target is full: ${path}; free some space and run it again`);
-    if (cause instanceof VarveError && (cause.code === 'interrupted' || cause.code === 'full' || cause.code === 'internal')) throw cause;
+    if (errnoCode(cause) === 'ENOSPC')
+      throw new VarveError('full', `the target is full: ${path}; free some space and run it again`);
+    if (
+      cause instanceof VarveError &&
+      (cause.code === 'interrupted' || cause.code === 'full' || cause.code === 'internal')
+    )
+      throw cause;
     this.#report(path, cause instanceof VarveError ? cause.message : systemReason(cause), false);
   }
 

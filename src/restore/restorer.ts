@@ -19,7 +19,12 @@ import { MetadataSetter } from './metadata.js';
 
 const { O_WRONLY, O_RDONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 const PRIVATE = 0o600;
-const S_IFMT_OF: Partial<Record<string, number>> = { fifo: 0o010000, character: 0o020000, block: 0o060000, socket: 0o140000 };
+const S_IFMT_OF: Partial<Record<string, number>> = {
+  fifo: 0o010000,
+  character: 0o020000,
+  block: 0o060000,
+  socket: 0o140000,
+};
 
 /** A file that a task writes, under a temporary name at first. */
 class GrowingFile {
@@ -133,7 +138,11 @@ export class Restorer {
     const located = this.#index.frame(frame);
     try {
       const at = located.offset - task.start;
-      raw = this.#opener.open(located, asBuffer(task.bytes.subarray(at, at + located.storedLength)), this.#scratch(located.rawLength));
+      raw = this.#opener.open(
+        located,
+        asBuffer(task.bytes.subarray(at, at + located.storedLength)),
+        this.#scratch(located.rawLength),
+      );
     } catch (cause) {
       for (const { file } of uses) fail(file, cause);
       return;
@@ -191,7 +200,8 @@ export class Restorer {
     const { target } = file;
     file.handle = undefined;
     try {
-      if (target.temporary === undefined) this.#metadata.onFile(handle, entryOf(target), (what) => this.#warn(target.path, what));
+      if (target.temporary === undefined)
+        this.#metadata.onFile(handle, entryOf(target), (what) => this.#warn(target.path, what));
     } finally {
       closeSync(handle);
     }
@@ -307,9 +317,11 @@ export class Restorer {
       let offset = 0;
       for (const [number, length] of lengths.entries()) {
         const bytes = Buffer.allocUnsafe(length);
-        if (readSync(handle, bytes, 0, length, offset) !== length) throw new VarveError('target', 'is shorter than it should be');
+        if (readSync(handle, bytes, 0, length, offset) !== length)
+          throw new VarveError('target', 'is shorter than it should be');
         const id = ids.subarray(number * ID_BYTES, (number + 1) * ID_BYTES);
-        if (!this.#opener.matches(id, DATA, bytes)) throw new VarveError('target', `differs from the snapshot near byte ${offset}`);
+        if (!this.#opener.matches(id, DATA, bytes))
+          throw new VarveError('target', `differs from the snapshot near byte ${offset}`);
         offset += length;
       }
       if (fstatSync(handle).size !== offset) throw new VarveError('target', 'is longer than it should be');
@@ -319,7 +331,8 @@ export class Restorer {
   }
 
   #fail(path: Uint8Array, cause: unknown): void {
-    if (errnoCode(cause) === 'ENOSPC') throw new VarveError('full', `the target is full: ${Buffer.from(path)}; free some space and run it again`);
+    if (errnoCode(cause) === 'ENOSPC')
+      throw new VarveError('full', `the target is full: ${Buffer.from(path)}; free some space and run it again`);
     const message = cause instanceof VarveError ? cause.message : systemReason(cause);
     this.#errors.push({ path: new Uint8Array(path), message, warning: false });
   }

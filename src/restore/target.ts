@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer';
+import { closeSync } from 'node:fs';
 import { errnoCode, VarveError } from '../errors/errors.js';
 import { mkdirat, openDirectoryAt, pathAt, rmdirat, unlinkat } from '../filesystem/posix.js';
 import { type FileStat, lstat, readDirectory } from '../filesystem/stat.js';
 import type { EntryStat } from '../format/entry.js';
-import { closeSync } from 'node:fs';
 import { FolderHandles, splitPath } from './folder-handles.js';
 import type { Overwrite } from './options.js';
 
@@ -96,8 +96,7 @@ function removeAt(parent: number, name: Buffer): number {
 export function shouldWrite(existing: FileStat | undefined, entry: EntryStat, overwrite: Overwrite): boolean {
   if (existing === undefined || overwrite === 'always') return true;
   if (overwrite === 'never') return false;
-  const newer =
-    entry.mtimeSeconds - existing.mtimeSeconds || entry.mtimeNanoseconds - existing.mtimeNanoseconds;
+  const newer = entry.mtimeSeconds - existing.mtimeSeconds || entry.mtimeNanoseconds - existing.mtimeNanoseconds;
   if (overwrite === 'if-newer') return newer > 0;
   return existing.type !== entry.type || existing.size !== entry.size || newer !== 0;
 }

@@ -223,7 +223,9 @@ export class RestoreWindow {
     await Promise.all(
       inBatches(grown).map(async (files) => {
         const complete = files.filter((file) => !file.failed);
-        const broken = files.filter((file) => file.failed).map(({ path, temporary }) => beside(path, temporary as Buffer));
+        const broken = files
+          .filter((file) => file.failed)
+          .map(({ path, temporary }) => beside(path, temporary as Buffer));
         if (broken.length > 0) await this.#pool.run({ kind: 'discard', files: broken });
         if (complete.length === 0) return;
         const targets = complete.map(({ path, raw, temporary }) => ({ path, raw, temporary }));
@@ -243,7 +245,8 @@ export class RestoreWindow {
       this.#files.map(async ({ path, raw, ids, failed }) => {
         if (failed) return;
         const lengths: number[] = [];
-        for (let at = 0; at < ids.length; at += ID_BYTES) lengths.push(index.lengthOf(index.find(ids.subarray(at, at + ID_BYTES))));
+        for (let at = 0; at < ids.length; at += ID_BYTES)
+          lengths.push(index.lengthOf(index.find(ids.subarray(at, at + ID_BYTES))));
         const file = { path, raw, temporary: undefined };
         const { errors } = await this.#pool.run({ kind: 'verify', file, lengths, ids });
         this.#events.errors(errors);

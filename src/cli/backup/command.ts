@@ -1,8 +1,7 @@
 import type { Buffer } from 'node:buffer';
-import { type BackupOptions, type BackupResult, backup, type StreamSource } from '../../backup/backup.js';
+import type { BackupOptions, BackupResult, StreamSource } from '../../backup/backup.js';
 import { findSources } from '../../backup/sources.js';
-import { type IndexedRepository, loadIndex } from '../../repository/index-store.js';
-import { adoptOrphans } from '../../repository/orphans.js';
+import type { IndexedRepository } from '../../repository/index-store.js';
 import type { StoredSnapshot } from '../../repository/snapshots.js';
 import { workingFolder } from '../arguments.js';
 import { packTarget } from '../global-options.js';
@@ -32,7 +31,7 @@ type Prepared = Omit<BackupOptions, 'parent' | 'signal' | 'onEvent' | 'onStart' 
 export async function backupCommand(context: Context, args: readonly string[], flags: BackupFlags): Promise<number> {
   refuseContradictions(args, flags);
   const prepared = prepare(context, args, flags);
-  const { repository, parent } = await open(context, prepared, flags);
+  const { repository, parent, backup } = await open(context, prepared, flags);
   const report = new BackupReport(context, parent);
   const options: BackupOptions = {
     ...prepared,
@@ -78,12 +77,24 @@ function prepare(context: Context, args: readonly string[], flags: BackupFlags):
   };
 }
 
-async function open(
-  context: Context,
-  prepared: Prepared,
-  flags: BackupFlags,
-): Promise<{ repository: IndexedRepository; parent: StoredSnapshot | undefined }> {
-  const opened = await openFromOptions(context);
+async function loadEngine() {
+  const [engine, index, orphans] = await Promise.all([
+    import('../../backup/backup.js'),
+    import('../../repository/index-store.js'),
+    import('../../repository/orphans.js'),
+  ]);
+  return { ...engine, ...index, ...orphans };
+}
+
+interface Opened {
+  readonly repository: IndexedRepository;
+  readonly parent: StoredSnapshot | undefined;
+  readonly backup: typeof import('../../backup/backup.js').backup;
+}
+
+async function open(context: Context, prepared: Prepared, flags: BackupFlags): Promise<Opened> {
+  const opened = await openFromOptions(context, loadEngine);
+  const { backup, loadIndex, adoptOrphans } = await loadEngine();
   const [indexed, snapshots] = await Promise.all([loadIndex(opened), readSnapshots(context, opened)]);
   const { repository, adopted } =
     flags.dryRun === true ? { repository: indexed, adopted: 0 } : await adoptOrphans(indexed);
@@ -92,7 +103,7 @@ async function open(
       `an earlier backup was interrupted: ${adopted} pack files that it had stored are used again`,
     );
   const parent = isStream(prepared.sources) ? undefined : parentOf(prepared, prepared.sources, snapshots, flags);
-  return { repository, parent };
+  return { repository, parent, backup };
 }
 
 function parentOf(

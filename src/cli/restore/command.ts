@@ -2,11 +2,8 @@ import { resolve } from 'node:path';
 import { VarveError } from '../../errors/errors.js';
 import { readPatternFile } from '../../filesystem/files-from.js';
 import { type PatternSpec, parsePatterns } from '../../filesystem/patterns.js';
-import { loadIndex } from '../../repository/index-store.js';
 import { shortId } from '../../repository/snapshots.js';
-import { TreeReader } from '../../repository/tree-reader.js';
 import type { Overwrite, RestoreOptions } from '../../restore/options.js';
-import { restore } from '../../restore/restore.js';
 import { openFromOptions } from '../open.js';
 import type { Context } from '../shell.js';
 import { makerOf } from '../snapshot-json.js';
@@ -49,8 +46,9 @@ export async function restoreCommand(context: Context, args: readonly string[], 
   const overwrite = OVERWRITES.find((each) => each === flags.overwrite);
   if (overwrite === undefined)
     throw new VarveError('usage', `--overwrite: "${flags.overwrite}" is none of ${OVERWRITES.join(', ')}`);
-  const opened = await openFromOptions(context);
+  const opened = await openFromOptions(context, loadEngine);
   opened.keys.requireRole('full', 'restore files');
+  const { restore, loadIndex, TreeReader } = await loadEngine();
   const [repository, snapshots] = await Promise.all([loadIndex(opened), readSnapshots(context, opened)]);
   const chosen = chooseOne(snapshots, name, selectionFilter(context, flags));
   const root = await new TreeReader(repository).folder(chosen.stored.snapshot.root, chosen.subfolder);
@@ -78,6 +76,15 @@ export async function restoreCommand(context: Context, args: readonly string[], 
   } finally {
     report.stop();
   }
+}
+
+async function loadEngine() {
+  const [engine, index, trees] = await Promise.all([
+    import('../../restore/restore.js'),
+    import('../../repository/index-store.js'),
+    import('../../repository/tree-reader.js'),
+  ]);
+  return { ...engine, ...index, ...trees };
 }
 
 function wantedFiles(context: Context, flags: RestoreFlags): Pick<RestoreOptions, 'includes' | 'excludes'> {

@@ -85,7 +85,8 @@ export class LocalStore implements Store {
 
   async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
     const folder = join(this.location, type);
-    const folders = type === 'data' ? (await this.#names(folder)).filter(isShard).map((shard) => join(folder, shard)) : [folder];
+    const folders =
+      type === 'data' ? (await this.#names(folder)).filter(isShard).map((shard) => join(folder, shard)) : [folder];
     for (const each of folders) {
       for (const name of await this.#names(each)) {
         if (name.startsWith(TEMPORARY)) await removeStale(join(each, name));
@@ -139,7 +140,8 @@ export class LocalStore implements Store {
   #readError(cause: unknown, type: ObjectType, name: string): VarveError {
     if (cause instanceof VarveError) return cause;
     const path = objectPath(type, name);
-    if (errnoCode(cause) === 'ENOENT') return new VarveError('not-found', `${path}: missing from ${this.location}`, { cause });
+    if (errnoCode(cause) === 'ENOENT')
+      return new VarveError('not-found', `${path}: missing from ${this.location}`, { cause });
     return storageError(cause, this.#path(type, name), `cannot read ${path}`);
   }
 }
@@ -208,7 +210,8 @@ async function linkNew(temporary: string, path: string): Promise<void> {
     await unlink(temporary);
   } catch (cause) {
     if (errnoCode(cause) === 'EEXIST') throw new VarveError('exists', `${path} already exists`);
-    if ((await stat(path).catch(() => undefined)) !== undefined) throw new VarveError('exists', `${path} already exists`);
+    if ((await stat(path).catch(() => undefined)) !== undefined)
+      throw new VarveError('exists', `${path} already exists`);
     await rename(temporary, path);
   }
 }
