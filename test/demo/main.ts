@@ -1,0 +1,61 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/**
+ * Shows a whole round with a folder of one's own: init, two backups, snapshots, restore, and a comparison of what was restored with the source.
+ * Everything it writes is in a temporary folder, which it removes.
+ */
+const VARVE = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+
+function main(): number {
+  const source = resolve(process.argv[2] ?? '.');
+  if (statSync(source, { throwIfNoEntry: false }) === undefined) {
+    console.error(`${source}: no such file or folder. Give a folder of yours: npm run demo -- ~/Documents`);
+    return 3;
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'varve-demo-'));
+  try {
+    return demonstrate(source, folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function demonstrate(source: string, folder: string): number {
+  const password = join(folder, 'password');
+  writeFileSync(password, 'only for this demonstration\n', { mode: 0o600 });
+  const repository = join(folder, 'repository');
+  const target = join(folder, 'restored');
+  const environment = {
+    ...process.env,
+    VARVE_REPOSITORY: repository,
+    VARVE_PASSWORD_FILE: password,
+    VARVE_CACHE_DIR: join(folder, 'cache'),
+  };
+  const steps = [
+    ['init'],
+    ['backup', source],
+    ['backup', source],
+    ['snapshots'],
+    ['restore', `latest:${source}`, '--target', target],
+  ];
+  for (const step of steps) {
+    console.log(`\n$ varve ${step.join(' ')}`);
+    const { status } = spawnSync(process.execPath, [VARVE, ...step], { env: environment, stdio: 'inherit' });
+    if (status !== 0) return status ?? 1;
+  }
+  return compare(source, target);
+}
+
+function compare(source: string, target: string): number {
+  console.log(`\n$ diff -r --no-dereference ${source} ${target}`);
+  chmodSync(target, 0o700);
+  const { status } = spawnSync('diff', ['-r', '--no-dereference', source, target], { stdio: 'inherit' });
+  console.log(status === 0 ? 'The restored files are the same as yours.' : 'They differ (did something change meanwhile?).');
+  return status ?? 1;
+}
+
+process.exitCode = main();
