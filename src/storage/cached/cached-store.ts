@@ -3,7 +3,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Advice, ObjectInfo, ObjectType, Range, Store } from '../store.js';
+import { VarveError } from '../../errors/errors.js';
+import { type Advice, type ObjectInfo, type ObjectType, objectPath, type Range, type Store } from '../store.js';
 
 const CACHED: ReadonlySet<ObjectType> = new Set(['index', 'snapshots']);
 const FOLDER_MODE = 0o700;
@@ -41,7 +42,7 @@ export class CachedStore implements Store {
     if (cached !== undefined) return cached;
     const bytes = await this.#store.get(type, name);
     await this.#save(type, name, [bytes]);
-    return range === undefined ? bytes : bytes.subarray(range.offset, range.offset + range.length);
+    return cut(bytes, range, objectPath(type, name));
   }
 
   stat(type: ObjectType, name: string): Promise<ObjectInfo | undefined> {
@@ -97,7 +98,7 @@ export class CachedStore implements Store {
         return undefined;
       }
       this.#verified.add(name);
-      return range === undefined ? bytes : bytes.subarray(range.offset, range.offset + range.length);
+      return cut(bytes, range, path);
     } catch {
       return undefined;
     }
@@ -114,6 +115,14 @@ export class CachedStore implements Store {
       await unlink(temporary).catch(() => undefined);
     }
   }
+}
+
+function cut(bytes: Buffer, range: Range | undefined, path: string): Buffer {
+  if (range === undefined) return bytes;
+  const end = range.offset + range.length;
+  if (end > bytes.length)
+    throw new VarveError('damaged', `${path}: truncated (${bytes.length} bytes); run \`varve check\``);
+  return bytes.subarray(range.offset, end);
 }
 
 async function readRange(path: string, range: Range): Promise<Buffer | undefined> {

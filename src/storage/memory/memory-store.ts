@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
-import { type ObjectInfo, type ObjectType, objectPath, type Range, type Store } from '../store.js';
+import { HASH_NAME, type ObjectInfo, type ObjectType, objectPath, type Range, type Store } from '../store.js';
 
 interface MemoryObject {
   readonly bytes: Buffer;
@@ -47,8 +47,9 @@ export class MemoryStore implements Store {
   async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
     const prefix = `${type}/`;
     for (const [path, object] of [...this.#objects]) {
-      if (!path.startsWith(prefix)) continue;
-      yield { name: path.slice(prefix.length), size: object.bytes.length, modified: object.modified };
+      const name = path.slice(prefix.length);
+      if (!path.startsWith(prefix) || !HASH_NAME.test(name)) continue;
+      yield { name, size: object.bytes.length, modified: object.modified };
     }
   }
 
