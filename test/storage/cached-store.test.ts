@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { CachedStore } from '../../src/storage/cached/cached-store.js';
+import { MemoryStore } from '../../src/storage/memory/memory-store.js';
+import type { ObjectType, Range } from '../../src/storage/store.js';
+import { fails } from '../crypto/rings.js';
+import { names, object } from './conformance.js';
+
+const scratch = mkdtempSync(join(tmpdir(), 'varve-cache-'));
+after(() => rmSync(scratch, { recursive: true, force: true }));
+let number = 0;
+
+/** Counts what reaches the store behind the cache. */
+class CountingStore extends MemoryStore {
+  readonly asked: string[] = [];
+
+  override get(type: ObjectType, name: string, range?: Range): Promise<Buffer> {
+    this.asked.push(`${type}/${name}`);
+    return super.get(type, name, range);
+  }
+}
+
+function fresh(): { behind: CountingStore; store: CachedStore; again: () => CachedStore; folder: string } {
+  const behind = new CountingStore();
+  const folder = join(scratch, String(number++));
+  const again = (): CachedStore => new CachedStore(behind, folder);
+  return { behind, store: again(), again, folder };
+}
+
+const KEEP = { keep: true };
+
+test('index objects, snapshots and kept packs are fetched once, others each time', async () => {
+  const { behind, store, again } = fresh();
+  const { name, bytes } = object(1000);
+  for (const type of ['index', 'snapshots', 'data', 'keys', 'locks'] as const) await behind.put(type, name, [bytes]);
+  for (const each of [store, store, again()]) {
+    assert.deepEqual(await each.get('index', name), bytes);
+    assert.deepEqual(await each.get('snapshots', name, { offset: 5, length: 9 }), bytes.subarray(5, 14));
+    assert.deepEqual(await each.get('data', name, { offset: 990, length: 10 }, KEEP), bytes.subarray(990));
+    for (const type of ['keys', 'locks'] as const) await each.get(type, name);
+  }
+  const times = (type: string): number => behind.asked.filter((each) => each.startsWith(type)).length;
+  assert.deepEqual(['index', 'snapshots', 'data', 'keys', 'locks'].map(times), [1, 1, 1, 3, 3]);
+  const { name: other, bytes: content } = object(500);
+  await behind.put('data', other, [content]);
+  await store.get('data', other, { offset: 0, length: 5 });
+  await store.get('data', other, { offset: 0, length: 5 });
+  assert.equal(times('data'), 3);
+});
+
+test('what is put is cached at once, if it is of a sort that is kept', async () => {
+  const { behind, store, folder } = fresh();
+  const { name, bytes } = object(1000);
+  await store.put('data', name, [bytes.subarray(0, 300), bytes.subarray(300)], KEEP);
+  await store.put('index', name, [bytes]);
+  await store.get('data', name, { offset: 0, length: 1000 }, KEEP);
+  await store.get('index', name);
+  assert.equal(behind.asked.length, 0);
+  const { name: other, bytes: content } = object(10);
+  await store.put('data', other, [content]);
+  assert.deepEqual(readdirSync(join(folder, 'data')), [name]);
+  assert.equal(statSync(join(folder, 'data', name)).mode & 0o777, 0o600);
+  assert.equal(statSync(join(folder, 'data')).mode & 0o777, 0o700);
+});
+
+test('a cached file that was changed, cut or emptied is not believed, and is made anew', async () => {
+  const { behind, store, again, folder } = fresh();
+  const { name, bytes } = object(1000);
+  await store.put('index', name, [bytes]);
+  await store.put('data', name, [bytes], KEEP);
+  const flipped = Buffer.from(bytes);
+  flipped[500] = (flipped[500] as number) ^ 1;
+  for (const wrong of [flipped, bytes.subarray(0, 999), Buffer.alloc(0), Buffer.concat([bytes, bytes])]) {
+    for (const type of ['index', 'data'] as const) {
+      writeFileSync(join(folder, type, name), wrong);
+      const before = behind.asked.length;
+      const fetched = again();
+      assert.deepEqual(await fetched.get(type, name, { offset: 450, length: 100 }, KEEP), bytes.subarray(450, 550));
+      assert.deepEqual(await fetched.get(type, name, undefined, KEEP), bytes);
+      assert.equal(behind.asked.length, before + 1);
+      assert.deepEqual(readFileSync(join(folder, type, name)), bytes);
+    }
+  }
+});
+
+test('a cache that is deleted, at any moment, is made anew', async () => {
+  const { store, folder } = fresh();
+  const { name, bytes } = object(1000);
+  await store.put('data', name, [bytes], KEEP);
+  for (let round = 0; round < 3; round++) {
+    assert.deepEqual(await store.get('data', name, { offset: 10, length: 20 }, KEEP), bytes.subarray(10, 30));
+    rmSync(folder, { recursive: true });
+    assert.deepEqual(await store.get('data', name, undefined, KEEP), bytes);
+    assert.ok(existsSync(join(folder, 'data', name)));
+  }
+  rmSync(folder, { recursive: true });
+  writeFileSync(folder, 'in the way');
+  assert.deepEqual(await store.get('data', name, { offset: 10, length: 20 }, KEEP), bytes.subarray(10, 30));
+  await store.put('index', name, [bytes]);
+  assert.deepEqual(await names(store, 'index'), [name]);
+});
+
+test('listing forgets what is gone from the store, and no more', async () => {
+  const { behind, store, folder } = fresh();
+  const [kept, gone] = [object(10), object(20)];
+  for (const { name, bytes } of [kept, gone]) {
+    for (const type of ['index', 'snapshots'] as const) await store.put(type, name, [bytes]);
+    await store.put('data', name, [bytes], KEEP);
+  }
+  for (const type of ['index', 'snapshots', 'data'] as const) {
+    await behind.remove(type, gone.name);
+    await names(store, type);
+  }
+  assert.deepEqual(readdirSync(join(folder, 'index')), [kept.name]);
+  assert.deepEqual(readdirSync(join(folder, 'snapshots')), [kept.name]);
+  assert.equal(readdirSync(join(folder, 'data')).length, 2);
+  await store.retain('data', (name) => name === kept.name);
+  assert.deepEqual(readdirSync(join(folder, 'data')), [kept.name]);
+});
+
+test('a list that is broken off forgets nothing', async () => {
+  const { store, folder } = fresh();
+  for (const { name, bytes } of [object(1), object(2), object(3)]) await store.put('index', name, [bytes]);
+  for await (const _ of store.list('index')) break;
+  assert.equal(readdirSync(join(folder, 'index')).length, 3);
+});
+
+test('an object that the store refuses is not cached', async () => {
+  const { behind, store, folder } = fresh();
+  const { name, bytes } = object(10);
+  behind.put = () => Promise.reject(new Error('refused'));
+  await assert.rejects(store.put('index', name, [bytes]), /refused/);
+  assert.ok(!existsSync(join(folder, 'index', name)));
+  await assert.rejects(store.get('index', name), fails('not-found'));
+});

@@ -1,0 +1,45 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after } from 'node:test';
+import { CachedStore } from '../../src/storage/cached/cached-store.js';
+import { LocalStore } from '../../src/storage/local/local-store.js';
+import { MemoryStore } from '../../src/storage/memory/memory-store.js';
+import type { ObjectType } from '../../src/storage/store.js';
+import { conformance, type Subject } from './conformance.js';
+
+const scratch = mkdtempSync(join(tmpdir(), 'varve-stores-'));
+after(() => rmSync(scratch, { recursive: true, force: true }));
+let number = 0;
+
+async function local(): Promise<Subject & { readonly store: LocalStore }> {
+  const path = join(scratch, `repository-${number++}`);
+  const store = new LocalStore(path);
+  await store.create();
+  const plant = async (type: ObjectType, name: string, bytes: Uint8Array): Promise<void> => {
+    const folder = type === 'data' ? join(path, type, name.slice(0, 2)) : join(path, type);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, name), bytes);
+    if (type === 'data') writeFileSync(join(path, type, name), bytes);
+    mkdirSync(dirname(join(path, 'data', 'zz', name)), { recursive: true });
+    writeFileSync(join(path, 'data', 'zz', name), bytes);
+  };
+  return { store, other: new LocalStore(path), plant };
+}
+
+conformance('memory', async () => {
+  const store = new MemoryStore();
+  return { store, other: store, plant: (type, name, bytes) => store.put(type, name, [bytes]) };
+});
+
+conformance('local', local);
+
+conformance('cached', async () => {
+  const { store, other, plant } = await local();
+  return { store: new CachedStore(store, join(scratch, `cache-${number}`)), other, ...(plant && { plant }) };
+});
+
+conformance('cached, in a place where nothing can be cached', async () => {
+  const { store, other } = await local();
+  return { store: new CachedStore(store, '/dev/null/cache'), other };
+});
