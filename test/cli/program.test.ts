@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { before, test } from 'node:test';
+import { outcome, Playground } from './varve.js';
+
+const place = new Playground();
+/** Opens with a password, which costs a third of a second each time. */
+const password: Record<string, string | undefined> = {
+  VARVE_KEY_FILE: undefined,
+  VARVE_REPOSITORY: place.path('with-password'),
+};
+
+before(async () => {
+  await place.ok(['init']);
+  await place.ok(['init'], { env: { ...password, VARVE_PASSWORD: 'right' } });
+});
+
+test('varve alone prints its help', async () => {
+  const { out, err } = await place.ok([]);
+  assert.match(out, /^Usage: varve /);
+  for (const command of ['init', 'backup', 'restore', 'key', 'unlock'])
+    assert.match(out, new RegExp(`^  ${command} `, 'm'));
+  assert.ok(out.indexOf('Commands:') < out.indexOf('Global options:'));
+  assert.equal(err, '');
+});
+
+test('every command says what it does, what it takes and how it exits', async () => {
+  for (const command of [
+    'init',
+    'backup',
+    'snapshots',
+    'ls',
+    'restore',
+    'dump',
+    'stats',
+    'list',
+    'cat',
+    'unlock',
+    'key list',
+  ]) {
+    const { out } = await place.ok([...command.split(' '), '--help']);
+    assert.match(out, new RegExp(`^Usage: varve ${command} `), command);
+    assert.match(out, /Exit codes:/, command);
+    assert.match(out, /--repo <place>/, command);
+  }
+  assert.match((await place.ok(['help', 'backup'])).out, /--exclude-caches/);
+});
+
+test('a mistyped command or option gets a suggestion', async () => {
+  const command = await place.run(['snapshot']);
+  assert.equal(command.code, 1);
+  assert.match(command.err, /unknown command 'snapshot'\n\(Did you mean snapshots\?\)/);
+  assert.match((await place.run(['backup', '--exclud', 'x'])).err, /Did you mean --exclude\?/);
+});
+
+test('version, in text and in JSON', async () => {
+  assert.match((await place.ok(['version'])).out, /^varve \d+\.\d+\.\d+ with Node \d/);
+  const json = await place.json<Record<string, unknown>>(['version']);
+  assert.deepEqual(Object.keys(json).slice(0, 5), ['message_type', 'version', 'go_version', 'go_os', 'go_arch']);
+});
+
+test('init tells the id, and refuses a place that has a repository', async () => {
+  const env = { VARVE_REPOSITORY: place.path('another') };
+  const { out } = await place.ok(['init', '--json'], { env });
+  assert.match(out, /^\{"message_type":"initialized","id":"[0-9a-f]{64}","repository":"[^"]+another"\}\n$/);
+  const again = await place.run(['repo', 'init'], { env });
+  assert.equal(again.code, 1);
+  assert.match(again.err, /^Fatal: .*config file already exists/);
+});
+
+test('exit code 10 without a repository, 12 with a wrong password', async () => {
+  const missing = await place.run(['-r', place.path('nowhere'), 'snapshots']);
+  assert.equal(missing.code, 10);
+  assert.match(missing.err, /nowhere: there is no repository here/);
+  assert.equal((await place.run(['cat', 'config', '-r', place.path('nowhere'), '--json'])).code, 10);
+  const wrong = await place.run(['snapshots'], { env: { ...password, VARVE_PASSWORD: 'wrong' } });
+  assert.equal(wrong.code, 12);
+  assert.match(wrong.err, /wrong password/);
+});
+
+test('an error with --json is an exit_error on standard error', async () => {
+  const { out, err, code } = await place.run(['--json', '-r', place.path('nowhere'), 'ls', 'latest']);
+  assert.equal(code, 10);
+  assert.equal(out, '');
+  assert.match(err, /^\{"message_type":"exit_error","code":10,"message":"/);
+  const usage = await place.run(['snapshots', '--json', '--nonsense']);
+  assert.equal(usage.code, 1);
+  assert.match(usage.err, /^\{"message_type":"exit_error","code":1,"message":"unknown option '--nonsense'/);
+});
+
+test('no error shows a stack, unless it is asked for', async () => {
+  mkdirSync(place.path('broken', 'keys'), { recursive: true });
+  writeFileSync(place.path('broken', 'config'), 'nonsense');
+  for (const args of [
+    ['-r', place.path('broken'), 'snapshots'],
+    ['-r', place.path('key'), 'snapshots'],
+    ['-r', '/dev/null/y', 'init'],
+  ]) {
+    const { err, code } = await place.run(args);
+    assert.notEqual(code, 0);
+    assert.match(err, /^Fatal: /);
+    assert.doesNotMatch(err, /\n\s+at /);
+  }
+  assert.match((await place.run(['ls', 'nix'], { env: { VARVE_DEBUG: '1' } })).err, /\n\s+at /);
+});
+
+test('global options work before and after the command', async () => {
+  const { VARVE_REPOSITORY, VARVE_KEY_FILE, ...bare } = place.env;
+  const env = { ...bare, VARVE_REPOSITORY: undefined, VARVE_KEY_FILE: undefined } as Record<string, string | undefined>;
+  const [repo = '', key = ''] = [VARVE_REPOSITORY, VARVE_KEY_FILE];
+  assert.equal(
+    (await place.ok(['-r', repo, '--key-file', key, '--json', '--no-lock', 'snapshots'], { env })).out,
+    '[]\n',
+  );
+  assert.equal(
+    (await place.ok(['snapshots', `--repo=${repo}`, '--json', '--key-file', key, '--no-lock'], { env })).out,
+    '[]\n',
+  );
+  writeFileSync(place.path('place'), `${repo}\n`);
+  await place.ok(['snapshots', '--repository-file', place.path('place'), '--key-file', key], { env });
+  const none = await place.run(['snapshots'], { env });
+  assert.equal(none.code, 1);
+  assert.match(none.err, /-r PLACE, --repository-file FILE, or .*VARVE_REPOSITORY/);
+});
+
+test('the password comes from a file, a command or the environment', async () => {
+  const file = place.path('password');
+  writeFileSync(file, 'right\n', { mode: 0o600 });
+  const quiet = await place.ok(['snapshots', '-p', file], { env: password });
+  assert.equal(quiet.err, '');
+  await place.ok(['snapshots', '--password-command', `sh -c 'echo right'`], { env: password });
+  await place.ok(['snapshots'], { env: { ...password, VARVE_PASSWORD_FILE: file } });
+  chmodSync(file, 0o644);
+  const open = await place.ok(['snapshots', '-p', file], { env: password });
+  assert.match(open.err, /^Warning: .*password can be read by other users \(mode 0644\): chmod 600 /);
+  const failing = await place.run(['snapshots', '--password-command', 'false'], { env: password });
+  assert.match(failing.err, /password command false: failed with exit code 1/);
+});
+
+test('without a terminal and without a password the error says how to give one', async () => {
+  const { code, err } = await place.run(['snapshots'], { env: password });
+  assert.equal(code, 1);
+  for (const way of ['--password-file', '--password-command', 'VARVE_PASSWORD']) assert.match(err, new RegExp(way));
+  writeFileSync(place.path('empty'), '\n', { mode: 0o600 });
+  assert.match((await place.run(['snapshots', '-p', place.path('empty')], { env: password })).err, /is empty/);
+  assert.match((await place.run(['snapshots'], { env: { ...password, VARVE_PASSWORD: '' } })).err, /is empty/);
+});
+
+test('a key hint chooses the key', async () => {
+  const [{ id }] = await place.json<[{ id: string }]>(['key', 'list']);
+  await place.ok(['snapshots', '--key-hint', id.slice(0, 8)]);
+  assert.equal((await place.run(['snapshots', '--key-hint', '0000'])).code, 12);
+});
+
+test('places that are not folders are refused for now', async () => {
+  for (const url of ['s3:host/bucket', 'sftp:host:/repo', 'rest:http://host/', 'rclone:x:y']) {
+    assert.match((await place.run(['-r', url, 'snapshots'])).err, /repositories are not supported yet/);
+  }
+  await place.ok(['-r', `local:${place.path('repo')}`, 'snapshots']);
+});
+
+test('who has read enough ends it quietly', async () => {
+  const child = place.start(['help']);
+  child.stdout?.destroy();
+  const { err } = await outcome(child);
+  assert.equal(err, '');
+});
+
+test('nothing is kept on this machine with --no-cache', async () => {
+  const env = { XDG_CACHE_HOME: place.path('no-cache') };
+  await place.ok(['snapshots', '--no-cache'], { env });
+  assert.throws(() => chmodSync(place.path('no-cache'), 0o700));
+  await place.ok(['snapshots', '--cache-dir', place.path('other-cache')], { env });
+  chmodSync(place.path('other-cache'), 0o700);
+});

@@ -1,0 +1,96 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+export const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+  /** Standard output as it is. */
+  readonly bytes: Buffer;
+}
+
+export interface Options {
+  readonly env?: Record<string, string | undefined>;
+  readonly input?: string | Buffer;
+  readonly cwd?: string;
+}
+
+/** A folder of its own with a repository, a cache and a key file, which costs no time to open. */
+export class Playground {
+  readonly folder = mkdtempSync(join(tmpdir(), 'varve-cli-'));
+  readonly env: Record<string, string>;
+
+  constructor() {
+    const keyFile = this.path('key');
+    writeFileSync(keyFile, randomBytes(32), { mode: 0o600 });
+    this.env = {
+      PATH: process.env.PATH ?? '',
+      TZ: 'UTC',
+      XDG_CACHE_HOME: this.path('cache'),
+      VARVE_REPOSITORY: this.path('repo'),
+      VARVE_KEY_FILE: keyFile,
+    };
+    after(() => rmSync(this.folder, { recursive: true, force: true }));
+  }
+
+  path(...names: string[]): string {
+    return join(this.folder, ...names);
+  }
+
+  /** Writes files, each with its content, below a folder. */
+  files(folder: string, contents: Record<string, string | Buffer>): string {
+    const root = this.path(folder);
+    for (const [name, content] of Object.entries(contents)) {
+      mkdirSync(join(root, name, '..'), { recursive: true });
+      writeFileSync(join(root, name), content);
+    }
+    return root;
+  }
+
+  start(args: readonly string[], { env = {}, cwd }: Options = {}): ChildProcess {
+    return spawn(process.execPath, [MAIN, ...args], { env: { ...this.env, ...env }, cwd: cwd ?? this.folder });
+  }
+
+  async run(args: readonly string[], options: Options = {}): Promise<Outcome> {
+    const child = this.start(args, options);
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end(options.input ?? '');
+    return outcome(child);
+  }
+
+  /** Runs what must succeed. */
+  async ok(args: readonly string[], options: Options = {}): Promise<Outcome> {
+    const result = await this.run(args, options);
+    if (result.code !== 0)
+      throw new Error(`varve ${args.join(' ')}: exit code ${result.code}\n${result.out}${result.err}`);
+    return result;
+  }
+
+  /** What a command prints as JSON: the last line. */
+  async json<T>(args: readonly string[], options: Options = {}): Promise<T> {
+    const { out } = await this.ok([...args, '--json'], options);
+    return JSON.parse(out.trimEnd().split('\n').at(-1) ?? '') as T;
+  }
+
+  /** The id of a new snapshot. */
+  async backup(...args: string[]): Promise<string> {
+    return (await this.json<{ snapshot_id: string }>(['backup', ...args])).snapshot_id;
+  }
+}
+
+export async function outcome(child: ChildProcess): Promise<Outcome> {
+  const out: Buffer[] = [];
+  const err: Buffer[] = [];
+  child.stdout?.on('data', (bytes: Buffer) => out.push(bytes));
+  child.stderr?.on('data', (bytes: Buffer) => err.push(bytes));
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  const bytes = Buffer.concat(out);
+  return { code, out: bytes.toString(), err: Buffer.concat(err).toString(), bytes };
+}
