@@ -82,7 +82,8 @@ async function readLease(repository: Repository, name: string): Promise<Lease | 
     return decodeLease(payload, `locks/${name}`);
   } catch (cause) {
     const error = VarveError.from(cause);
-    if (error.code === 'not-found' || error.code === 'damaged') return undefined;
+    // Gone, damaged, or of an epoch that this key does not know.
+    if (error.code === 'not-found' || error.code === 'damaged' || error.code === 'role') return undefined;
     throw error;
   }
 }

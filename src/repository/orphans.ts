@@ -2,7 +2,7 @@ import { decode } from '../bytes/msgpack.js';
 import { asBuffer } from '../bytes/views.js';
 import { FOOTER_LENGTH, openFooter } from '../crypto/footer.js';
 import { openObject } from '../crypto/sealed.js';
-import { VarveError } from '../errors/errors.js';
+import { type ErrorCode, VarveError } from '../errors/errors.js';
 import { TREE } from '../format/content.js';
 import type { IndexedPack } from '../format/index-object.js';
 import { frameAt, frameCount, type PackRecord, parsePackRecord } from '../format/pack-record.js';
@@ -55,10 +55,12 @@ export async function adoptOrphans(
   return { repository: indexed, adopted: found.length };
 }
 
-/** A pack that is damaged or gone is not adopted; `check` tells of it. */
+const UNREADABLE: readonly ErrorCode[] = ['damaged', 'not-found', 'role'];
+
+/** A pack that is damaged, gone, or of an epoch that this key does not know is not adopted; `check` tells of it. */
 function ignoreDamage(cause: unknown): undefined {
   const error = VarveError.from(cause);
-  if (error.code !== 'damaged' && error.code !== 'not-found') throw error;
+  if (!UNREADABLE.includes(error.code)) throw error;
   return undefined;
 }
 
