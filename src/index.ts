@@ -9,15 +9,9 @@
  * ```
  */
 
-export {
-  type BackupEvent,
-  type BackupOptions,
-  type BackupResult,
-  backup,
-  PACK_TARGET,
-  type StreamSource,
-} from './backup/backup.js';
+export { backup, PACK_TARGET } from './backup/backup.js';
 export type { Counters } from './backup/counters.js';
+export type { BackupEvent, BackupOptions, BackupResult, StreamSource } from './backup/options.js';
 export { type DumpedEntry, dumpEntries, dumpFile, writeTar } from './browse/dump.js';
 export { joinPath, type Listed, type ListOptions, listTree } from './browse/list.js';
 export {

@@ -1,9 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { MessagePackWriter } from '../bytes/writer.js';
-import type { Compression } from '../compression/policy.js';
 import { exportKeys } from '../crypto/hierarchy.js';
 import { VarveError } from '../errors/errors.js';
-import type { FilterSpec } from '../filesystem/filter.js';
 import type { ContentRef } from '../format/content.js';
 import { type Entry, writeEntry } from '../format/entry.js';
 import type { Snapshot, SnapshotSummary } from '../format/snapshot.js';
@@ -13,16 +11,17 @@ import type { IndexedRepository } from '../repository/index-store.js';
 import { HeldLease } from '../repository/leases.js';
 import { mergeParts } from '../repository/pack-merge.js';
 import { packCapacity } from '../repository/pack-writer.js';
-import { type StoredSnapshot, writeSnapshot } from '../repository/snapshots.js';
+import { writeSnapshot } from '../repository/snapshots.js';
 import { knownTreeKeys, rememberTreeKeys, type TreeKey } from '../repository/tree-keys.js';
 import { PackUploader } from '../repository/uploader.js';
 import { defaultThreads, WorkerPool } from '../workers/pool.js';
 import { SharedBuffers } from '../workers/shared-buffers.js';
 import { serveSyncCalls } from '../workers/sync-call.js';
 import { type BackupPool, TreeAssembly } from './assembly.js';
-import { type Counters, createCounters, sumCounters } from './counters.js';
-import type { FrameRequest, ItemAction, Note, OnlyNames, PendingDirectory, RestPart } from './messages.js';
+import { createCounters, sumCounters } from './counters.js';
+import type { FrameRequest, Note, OnlyNames, PendingDirectory, RestPart } from './messages.js';
 import { SharedFlag } from './messages.js';
+import type { BackupOptions, BackupResult } from './options.js';
 import { readEntry } from './previous.js';
 import { findSources, type Sources } from './sources.js';
 import { storeStream } from './stream.js';
@@ -31,72 +30,6 @@ import { storeStream } from './stream.js';
 export const PACK_TARGET = 16 * 1024 * 1024;
 /** Seconds before the parent's start from which on a file's times do not prove that it is unchanged (FAT counts in 2 s). */
 const RACY_SECONDS = 2;
-
-/** What a backup tells while it runs. */
-export type BackupEvent =
-  | { readonly kind: 'error'; readonly path: Buffer; readonly message: string; readonly during: 'scan' | 'archival' }
-  | {
-      readonly kind: 'item';
-      readonly path: Buffer;
-      readonly directory: boolean;
-      readonly action: ItemAction;
-      readonly size: number;
-      readonly rule?: string;
-      readonly dataAdded: number;
-      readonly dataStored: number;
-      readonly metadataAdded: number;
-      readonly metadataStored: number;
-      readonly seconds: number;
-    };
-
-/** A stream to be stored as one file, such as a database dump. */
-export interface StreamSource {
-  /** Absolute path that the file gets in the snapshot. */
-  readonly path: Buffer;
-  readonly bytes: AsyncIterable<Uint8Array>;
-}
-
-export interface BackupOptions {
-  /** Files and folders, or one stream. */
-  readonly sources: readonly Buffer[] | StreamSource;
-  /** Absolute: what relative sources are relative to. */
-  readonly folder: Buffer;
-  readonly host: string;
-  readonly user: string;
-  readonly uid: number;
-  readonly gid: number;
-  readonly tags: readonly string[];
-  readonly filter: FilterSpec;
-  /** Unchanged files are taken over from it. */
-  readonly parent: StoredSnapshot | undefined;
-  readonly program: string;
-  readonly compression: Compression;
-  /** The snapshot's time; the clock's when it is not given. */
-  readonly time?: Time;
-  readonly packTarget?: number;
-  readonly threads?: number;
-  readonly ignoreInode?: boolean;
-  readonly ignoreCtime?: boolean;
-  /** Goes through everything and stores nothing. */
-  readonly dryRun?: boolean;
-  /** Makes no snapshot when everything is as it is in the parent. */
-  readonly skipIfUnchanged?: boolean;
-  /** Whether `item` events are wanted. */
-  readonly verbose?: boolean;
-  readonly signal?: AbortSignal;
-  readonly onEvent?: (event: BackupEvent) => void;
-  /** Is given a function that tells, at any moment, how far the backup is. */
-  readonly onStart?: (progress: () => Counters) => void;
-}
-
-export interface BackupResult {
-  /** Undefined when no snapshot was made: for a dry run, or when nothing has changed. */
-  readonly id: string | undefined;
-  readonly snapshot: Snapshot;
-  readonly summary: SnapshotSummary;
-  /** Paths that could not be read. */
-  readonly errors: number;
-}
 
 /**
  * Backs up files, folders or a stream (DESIGN: packs, then the index, then the snapshot; each durable before the next).

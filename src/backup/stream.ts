@@ -5,8 +5,8 @@ import type { ContentRef } from '../format/content.js';
 import type { EntryStat } from '../format/entry.js';
 import { timeFromMillis } from '../format/time.js';
 import type { BackupPool } from './assembly.js';
-import type { StreamSource } from './backup.js';
 import type { Reply } from './messages.js';
+import type { StreamSource } from './options.js';
 import { readEntry } from './previous.js';
 
 const FILE_MODE = 0o644;

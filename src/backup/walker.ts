@@ -1,19 +1,15 @@
 import { Buffer } from 'node:buffer';
-import { closeSync, constants, openSync, readlinkSync } from 'node:fs';
-import { asBuffer, compareBytes, equalBytes } from '../bytes/views.js';
-import { MessagePackWriter } from '../bytes/writer.js';
+import { closeSync, constants, openSync } from 'node:fs';
+import { compareBytes } from '../bytes/views.js';
 import { errnoCode, VarveError } from '../errors/errors.js';
 import type { BackupFilter } from '../filesystem/filter.js';
-import type { OwnerNames } from '../filesystem/owners.js';
 import { type FileStat, fstat, lstat, readDirectory } from '../filesystem/stat.js';
-import type { ContentRef } from '../format/content.js';
-import { type Entry, type EntryReader, type EntryStat, writeEntry } from '../format/entry.js';
-import { splitIds } from '../repository/blob-reader.js';
-import { count } from './counters.js';
-import { makeEntry, readFailure, storeFile } from './file-storer.js';
-import type { ItemAction, Note, OpenedDirectory, PendingDirectory, PendingFile, WorkerInit } from './messages.js';
+import type { EntryReader } from '../format/entry.js';
+import type { EntryStorer, TakenEntry } from './entry-storer.js';
+import { readFailure } from './file-storer.js';
+import type { Note, OpenedDirectory, PendingDirectory, PendingFile, WorkerInit } from './messages.js';
 import { SharedFlag } from './messages.js';
-import { PreviousDirectory, sameContent, sameMetadata } from './previous.js';
+import { PreviousDirectory } from './previous.js';
 import type { Storer } from './storer.js';
 
 /** Bytes: a larger file is cut into segments of this size, which workers share. */
@@ -22,8 +18,6 @@ export const SEGMENT_BYTES = 64 * 1024 * 1024;
 const MIN_TASK_MS = 15;
 /** Files that are handed over together when a task is split. */
 const FILES_PER_TASK = 256;
-/** Files with several names that are remembered, so that the memory stays bounded. */
-const MAX_LINKED = 100_000;
 const SLASH = Buffer.from('/');
 
 /** A child of the directory being walked: its entry's encoding, as soon as that is known. */
@@ -58,20 +52,23 @@ export class Walker {
   readonly #init: WorkerInit;
   readonly #storer: Storer;
   readonly #filter: BackupFilter;
-  readonly #owners: OwnerNames;
+  readonly #entries: EntryStorer;
   readonly #note: (note: Note) => void;
-  readonly #encoder = new MessagePackWriter();
-  /** Content of files with several names, by device and inode. */
-  readonly #linked = new Map<string, { readonly stat: EntryStat; readonly content: ContentRef }>();
   #opened: OpenedDirectory[] = [];
   #nextLocal = 0;
   #started = 0;
 
-  constructor(init: WorkerInit, storer: Storer, filter: BackupFilter, owners: OwnerNames, note: (note: Note) => void) {
+  constructor(
+    init: WorkerInit,
+    storer: Storer,
+    filter: BackupFilter,
+    entries: EntryStorer,
+    note: (note: Note) => void,
+  ) {
     this.#init = init;
     this.#storer = storer;
     this.#filter = filter;
-    this.#owners = owners;
+    this.#entries = entries;
     this.#note = note;
   }
 
@@ -92,48 +89,10 @@ export class Walker {
     const entries: { name: Uint8Array; raw: Buffer }[] = [];
     for (const file of files) {
       this.#stopIfCancelled();
-      const raw = this.#storeFile(file);
+      const raw = this.#entries.storeFile(file);
       if (raw !== undefined) entries.push({ name: file.name, raw });
     }
     return entries;
-  }
-
-  /** Encodes the entry of a directory whose children are all known, in order of name. */
-  finishDirectory(
-    directory: { name: Buffer; path: Buffer; stat: EntryStat; previous: Uint8Array | undefined },
-    children: Iterable<Uint8Array>,
-  ): Buffer {
-    const { tree } = this.#storer;
-    const before = { added: tree.stored.rawBytes, stored: tree.stored.storedBytes };
-    tree.begin();
-    for (const child of children) tree.write(child);
-    const reference = tree.end();
-    const content = this.#storer.reference(reference.size, reference.ids);
-    const raw = this.#encode(makeEntry(directory.name, directory.stat, this.#owners, { content }));
-    const { previous } = directory;
-    const action = previous === undefined ? 'new' : equalBytes(previous, raw) ? 'unmodified' : 'changed';
-    count(this.#init.counters, action === 'new' ? 'dirsNew' : action === 'changed' ? 'dirsChanged' : 'dirsUnmodified');
-    if (this.#init.verbose) {
-      this.#tell(directory.path, true, action, 0, {
-        metadataAdded: tree.stored.rawBytes - before.added,
-        metadataStored: tree.stored.storedBytes - before.stored,
-      });
-    }
-    return raw;
-  }
-
-  /** The entry of a file whose content is stored. */
-  finishFile(file: PendingFile, size: number, ids: Buffer): Buffer {
-    const content = this.#storer.reference(size, ids);
-    count(this.#init.counters, file.changed ? 'filesChanged' : 'filesNew');
-    if (this.#init.verbose) this.#tell(Buffer.from(file.path), false, file.changed ? 'changed' : 'new', size, {});
-    return this.#encode(makeEntry(Buffer.from(file.name), file.stat, this.#owners, { content }));
-  }
-
-  reportError(path: Buffer, cause: unknown, during: 'scan' | 'archival'): void {
-    if (cause instanceof VarveError && cause.code !== 'source') throw cause;
-    count(this.#init.counters, 'errors');
-    this.#note({ kind: 'error', path, message: readFailure(cause), during });
   }
 
   #directory(
@@ -164,9 +123,11 @@ export class Walker {
         child.same = raw === pending.previous;
       }
     }
-    const unchanged = this.#unchangedDirectory(directory, stat, open);
-    if (unchanged !== undefined) return unchanged;
-    if (this.#isComplete(open)) return this.finishDirectory({ name, path, stat, previous }, encodings(open.children));
+    if (open.previous !== undefined && open.children.every(({ same }) => same)) {
+      return this.#entries.unchangedDirectory(directory, stat, open.previous);
+    }
+    if (this.#isComplete(open))
+      return this.#entries.finishDirectory({ name, path, stat, previous }, encodings(open.children));
     this.#opened.push({
       local: open.local,
       parent,
@@ -180,21 +141,6 @@ export class Walker {
       large: open.large,
     });
     return OPEN;
-  }
-
-  /** The entry of a directory in which nothing has changed: its content need not be put together again. */
-  #unchangedDirectory(
-    directory: PendingDirectory & { path: Buffer; name: Buffer },
-    stat: FileStat,
-    open: OpenWalk,
-  ): Buffer | undefined {
-    const { previous } = open;
-    if (previous === undefined || !open.children.every(({ same }) => same)) return undefined;
-    const same = sameMetadata(previous, stat) && this.#sameOwners(previous, stat);
-    count(this.#init.counters, same ? 'dirsUnmodified' : 'dirsChanged');
-    if (this.#init.verbose) this.#tell(directory.path, true, same ? 'unmodified' : 'changed', 0, {});
-    if (same) return directory.previous as Buffer;
-    return this.#encode(makeEntry(directory.name, stat, this.#owners, { content: previous.content }));
   }
 
   /** Local numbers of directories that have an open directory in them. */
@@ -215,7 +161,7 @@ export class Walker {
     try {
       return readDirectory(path).sort(compareBytes);
     } catch (cause) {
-      this.reportError(path, cause, 'scan');
+      this.#entries.reportError(path, cause, 'scan');
       return [];
     }
   }
@@ -241,9 +187,9 @@ export class Walker {
         const rootDevice = directory.only === undefined ? directory.rootDevice : stat.device;
         const pending = { path: childPath, name, previous: raw, rootDevice, only: above ? only : undefined };
         subdirectories.push({ pending, child, stat });
-      } else if (stat.type !== 'file') child.raw = this.#special(childPath, name, stat, before, child);
-      else if (before !== undefined && this.#isUnchanged(before, stat)) {
-        child.raw = this.#unchanged(childPath, name, stat, before, child);
+      } else if (stat.type !== 'file') take(child, this.#entries.special(childPath, name, stat, before));
+      else if (before !== undefined && this.#entries.isUnchanged(before, stat)) {
+        take(child, this.#entries.unchanged(childPath, name, stat, before));
       } else toRead.push({ file: { path: childPath, name, stat, changed: before !== undefined }, child });
     }
     if (previous.allFound()) open.previous = previous.entry;
@@ -270,7 +216,7 @@ export class Walker {
         return;
       } else {
         this.#stopIfCancelled();
-        child.raw = this.#storeFile(file);
+        child.raw = this.#entries.storeFile(file);
       }
     }
   }
@@ -294,7 +240,7 @@ export class Walker {
         closeSync(directory);
       }
     } catch (cause) {
-      this.reportError(path, cause, 'scan');
+      this.#entries.reportError(path, cause, 'scan');
       return undefined;
     }
   }
@@ -303,123 +249,15 @@ export class Walker {
     try {
       return lstat(path);
     } catch (cause) {
-      this.reportError(path, cause, errnoCode(cause) === 'ENOENT' ? 'archival' : 'scan');
+      this.#entries.reportError(path, cause, errnoCode(cause) === 'ENOENT' ? 'archival' : 'scan');
       return undefined;
     }
   }
 
   #excluded(path: Buffer, rule: string | undefined): boolean {
     if (rule === undefined) return false;
-    if (this.#init.verbose) this.#tell(path, false, 'excluded', 0, { rule });
+    if (this.#init.verbose) this.#entries.tell(path, false, 'excluded', 0, { rule });
     return true;
-  }
-
-  #isUnchanged(before: EntryReader, stat: FileStat): boolean {
-    if (!sameContent(before, stat, this.#init.rules) || before.content === undefined) return false;
-    for (const id of splitIds(this.#storer.previous.ids(before.content))) {
-      if (!this.#storer.has(id)) return false;
-    }
-    return true;
-  }
-
-  #unchanged(path: Buffer, name: Buffer, stat: FileStat, before: EntryReader, child: Child): Buffer {
-    count(this.#init.counters, 'filesUnmodified');
-    count(this.#init.counters, 'bytes', stat.size);
-    if (this.#init.verbose) this.#tell(path, false, 'unmodified', stat.size, {});
-    child.same = sameMetadata(before, stat) && this.#sameOwners(before, stat);
-    if (child.same) return before.raw;
-    return this.#encode(makeEntry(name, stat, this.#owners, { content: before.content }));
-  }
-
-  #sameOwners(before: EntryReader, stat: FileStat): boolean {
-    return before.user === this.#owners.userName(stat.uid) && before.group === this.#owners.groupName(stat.gid);
-  }
-
-  /** Links, FIFOs, sockets and devices. */
-  #special(
-    path: Buffer,
-    name: Buffer,
-    stat: FileStat,
-    before: EntryReader | undefined,
-    child: Child,
-  ): Buffer | undefined {
-    try {
-      const target = stat.type === 'symlink' ? readlinkSync(path, { encoding: 'buffer' }) : undefined;
-      const device = stat.type === 'character' || stat.type === 'block';
-      const rdev = device ? ([stat.rdevMajor, stat.rdevMinor] as const) : undefined;
-      const raw = this.#encode(makeEntry(name, stat, this.#owners, { target, rdev }));
-      child.same = before !== undefined && equalBytes(before.raw, raw);
-      const action = before === undefined ? 'new' : child.same ? 'unmodified' : 'changed';
-      count(
-        this.#init.counters,
-        action === 'new' ? 'othersNew' : action === 'changed' ? 'othersChanged' : 'othersUnmodified',
-      );
-      if (this.#init.verbose) this.#tell(path, false, action, 0, {});
-      return raw;
-    } catch (cause) {
-      this.reportError(path, cause, 'archival');
-      return undefined;
-    }
-  }
-
-  #storeFile(file: PendingFile): Buffer | undefined {
-    const { changed } = file;
-    const path = asBuffer(file.path);
-    const { counters, verbose } = this.#init;
-    const started = verbose ? performance.now() : 0;
-    const { rawBytes, storedBytes } = this.#storer.data.stored;
-    let read = 0;
-    try {
-      const { stat, content } = this.#storeContent(file, (bytes) => {
-        read += bytes;
-        count(counters, 'bytes', bytes);
-      });
-      count(counters, changed ? 'filesChanged' : 'filesNew');
-      this.#storer.countStored();
-      if (verbose) {
-        this.#tell(path, false, changed ? 'changed' : 'new', content.size, {
-          dataAdded: this.#storer.data.stored.rawBytes - rawBytes,
-          dataStored: this.#storer.data.stored.storedBytes - storedBytes,
-          seconds: (performance.now() - started) / 1000,
-        });
-      }
-      return this.#encode(makeEntry(asBuffer(file.name), stat, this.#owners, { content }));
-    } catch (cause) {
-      count(counters, 'bytes', -read);
-      this.reportError(path, cause, 'archival');
-      return undefined;
-    }
-  }
-
-  /** Of a file with several names in what this worker walks, the content is read once. */
-  #storeContent(file: PendingFile, onRead: (bytes: number) => void): { stat: EntryStat; content: ContentRef } {
-    const { stat } = file;
-    const key = stat.links > 1 ? `${stat.device}:${stat.inode}` : undefined;
-    const known = key === undefined ? undefined : this.#linked.get(key);
-    if (known !== undefined && sameMetadata(known.stat, stat)) {
-      onRead(known.content.size);
-      return { stat, content: known.content };
-    }
-    const stored = storeFile(this.#storer, asBuffer(file.path), onRead);
-    if (key !== undefined && this.#linked.size < MAX_LINKED) this.#linked.set(key, stored);
-    return stored;
-  }
-
-  #encode(entry: Entry): Buffer {
-    this.#encoder.reset();
-    writeEntry(this.#encoder, entry);
-    return Buffer.from(this.#encoder.view());
-  }
-
-  #tell(
-    path: Buffer,
-    directory: boolean,
-    action: ItemAction,
-    size: number,
-    rest: Partial<Extract<Note, { kind: 'item' }>>,
-  ): void {
-    const nothing = { dataAdded: 0, dataStored: 0, metadataAdded: 0, metadataStored: 0, seconds: 0 };
-    this.#note({ kind: 'item', path, directory, action, size, ...nothing, ...rest });
   }
 
   /** True when another worker could use a part of this task. */
@@ -439,6 +277,11 @@ const OPEN = Symbol('open');
 /** With a copy of its own of what is a view of a whole frame, which would cross to another thread with it. */
 function detach(pending: PendingDirectory): PendingDirectory {
   return pending.previous === undefined ? pending : { ...pending, previous: new Uint8Array(pending.previous) };
+}
+
+function take(child: Child, entry: TakenEntry | undefined): void {
+  child.raw = entry?.raw;
+  child.same = entry?.same ?? false;
 }
 
 function* encodings(children: readonly Child[]): Generator<Buffer> {

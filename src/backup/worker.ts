@@ -8,6 +8,7 @@ import { fstat } from '../filesystem/stat.js';
 import { EntryReader } from '../format/entry.js';
 import { type Served, serveTasks } from '../workers/serve.js';
 import { count } from './counters.js';
+import { EntryStorer } from './entry-storer.js';
 import { openForReading, storeRange } from './file-storer.js';
 import type { LateEntry, Note, Reply, Task, WorkerInit } from './messages.js';
 import { createStorer, type Storer } from './storer.js';
@@ -18,9 +19,10 @@ type TaskOf<Kind extends Task['kind']> = Extract<Task, { kind: Kind }>;
 serveTasks<WorkerInit, Task, Reply, Note>((init, note) => {
   const storer = createStorer(init, note);
   const warn = (message: string): void => note({ kind: 'error', path: Buffer.alloc(0), message, during: 'scan' });
-  const walker = new Walker(init, storer, new BackupFilter(init.filter, warn), new OwnerNames(), note);
+  const entries = new EntryStorer(init, storer, new OwnerNames(), note);
+  const walker = new Walker(init, storer, new BackupFilter(init.filter, warn), entries, note);
   return (task) => {
-    const served = perform(task, { init, storer, walker });
+    const served = perform(task, { init, storer, entries, walker });
     storer.countStored();
     return served;
   };
@@ -29,6 +31,7 @@ serveTasks<WorkerInit, Task, Reply, Note>((init, note) => {
 interface Context {
   readonly init: WorkerInit;
   readonly storer: Storer;
+  readonly entries: EntryStorer;
   readonly walker: Walker;
 }
 
@@ -41,7 +44,7 @@ function perform(task: Task, context: Context): Served<Reply> {
     case 'segment':
       return segment(task, context);
     case 'file':
-      return { reply: { kind: 'entry', raw: context.walker.finishFile(task.file, task.size, asBuffer(task.ids)) } };
+      return { reply: { kind: 'entry', raw: context.entries.finishFile(task.file, task.size, asBuffer(task.ids)) } };
     case 'directory':
       return directory(task, context);
     case 'stream':
@@ -59,7 +62,7 @@ function walk(task: TaskOf<'walk'>, { walker }: Context): Served<Reply> {
 }
 
 /** A part of a large file. The file must still be the one that was found; a part that is gone is simply shorter. */
-function segment(task: TaskOf<'segment'>, { init, storer, walker }: Context): Served<Reply> {
+function segment(task: TaskOf<'segment'>, { init, storer, entries }: Context): Served<Reply> {
   const path = Buffer.from(task.file.path);
   try {
     const file = openForReading(path);
@@ -76,16 +79,16 @@ function segment(task: TaskOf<'segment'>, { init, storer, walker }: Context): Se
       closeSync(file);
     }
   } catch (cause) {
-    walker.reportError(path, cause, 'archival');
+    entries.reportError(path, cause, 'archival');
     return { reply: { kind: 'none' } };
   }
 }
 
-function directory(task: TaskOf<'directory'>, { walker }: Context): Served<Reply> {
+function directory(task: TaskOf<'directory'>, { entries }: Context): Served<Reply> {
   const { name, path, stat, previous } = task;
   const late = [...task.late].sort((a, b) => compareBytes(a.name, b.name));
   const children = merge(asBuffer(task.entries), late);
-  const raw = walker.finishDirectory({ name: Buffer.from(name), path: Buffer.from(path), stat, previous }, children);
+  const raw = entries.finishDirectory({ name: Buffer.from(name), path: Buffer.from(path), stat, previous }, children);
   return { reply: { kind: 'entry', raw } };
 }
 

@@ -1,5 +1,5 @@
 import type { Buffer } from 'node:buffer';
-import type { BackupOptions, BackupResult, StreamSource } from '../../backup/backup.js';
+import type { BackupOptions, BackupResult, StreamSource } from '../../backup/options.js';
 import { findSources } from '../../backup/sources.js';
 import type { IndexedRepository } from '../../repository/index-store.js';
 import type { StoredSnapshot } from '../../repository/snapshots.js';

@@ -1,5 +1,5 @@
-import type { BackupEvent, BackupResult } from '../../backup/backup.js';
 import type { Counters } from '../../backup/counters.js';
+import type { BackupEvent, BackupResult } from '../../backup/options.js';
 import type { SnapshotSummary } from '../../format/snapshot.js';
 import type { Time } from '../../format/time.js';
 import { type StoredSnapshot, shortId } from '../../repository/snapshots.js';

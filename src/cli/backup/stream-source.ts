@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { StreamSource } from '../../backup/backup.js';
+import type { StreamSource } from '../../backup/options.js';
 import { normalize } from '../../backup/sources.js';
 import { systemReason, VarveError } from '../../errors/errors.js';
 import { pathBytes } from '../arguments.js';

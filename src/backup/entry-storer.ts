@@ -1,0 +1,199 @@
+import { Buffer } from 'node:buffer';
+import { readlinkSync } from 'node:fs';
+import { asBuffer, equalBytes } from '../bytes/views.js';
+import { MessagePackWriter } from '../bytes/writer.js';
+import { VarveError } from '../errors/errors.js';
+import type { OwnerNames } from '../filesystem/owners.js';
+import type { FileStat } from '../filesystem/stat.js';
+import type { ContentRef } from '../format/content.js';
+import { type Entry, type EntryReader, type EntryStat, writeEntry } from '../format/entry.js';
+import { splitIds } from '../repository/blob-reader.js';
+import { count } from './counters.js';
+import { makeEntry, readFailure, storeFile } from './file-storer.js';
+import type { ItemAction, Note, PendingFile, WorkerInit } from './messages.js';
+import { sameContent, sameMetadata } from './previous.js';
+import type { Storer } from './storer.js';
+
+/** Files with several names that are remembered, so that the memory stays bounded. */
+const MAX_LINKED = 100_000;
+
+/** An encoded entry, and whether it is the parent snapshot's as it stood there. */
+export interface TakenEntry {
+  readonly raw: Buffer;
+  readonly same: boolean;
+}
+
+/** Makes the encoded entry of one file or folder, storing what it contains; counts and tells what it did. */
+export class EntryStorer {
+  readonly #init: WorkerInit;
+  readonly #storer: Storer;
+  readonly #owners: OwnerNames;
+  readonly #note: (note: Note) => void;
+  readonly #encoder = new MessagePackWriter();
+  /** Content of files with several names, by device and inode. */
+  readonly #linked = new Map<string, { readonly stat: EntryStat; readonly content: ContentRef }>();
+
+  constructor(init: WorkerInit, storer: Storer, owners: OwnerNames, note: (note: Note) => void) {
+    this.#init = init;
+    this.#storer = storer;
+    this.#owners = owners;
+    this.#note = note;
+  }
+
+  /** Encodes the entry of a directory whose children are all known, in order of name. */
+  finishDirectory(
+    directory: { name: Buffer; path: Buffer; stat: EntryStat; previous: Uint8Array | undefined },
+    children: Iterable<Uint8Array>,
+  ): Buffer {
+    const { tree } = this.#storer;
+    const before = { added: tree.stored.rawBytes, stored: tree.stored.storedBytes };
+    tree.begin();
+    for (const child of children) tree.write(child);
+    const reference = tree.end();
+    const content = this.#storer.reference(reference.size, reference.ids);
+    const raw = this.#encode(makeEntry(directory.name, directory.stat, this.#owners, { content }));
+    const { previous } = directory;
+    const action = previous === undefined ? 'new' : equalBytes(previous, raw) ? 'unmodified' : 'changed';
+    count(this.#init.counters, action === 'new' ? 'dirsNew' : action === 'changed' ? 'dirsChanged' : 'dirsUnmodified');
+    if (this.#init.verbose) {
+      this.tell(directory.path, true, action, 0, {
+        metadataAdded: tree.stored.rawBytes - before.added,
+        metadataStored: tree.stored.storedBytes - before.stored,
+      });
+    }
+    return raw;
+  }
+
+  /** The entry of a file whose content is stored. */
+  finishFile(file: PendingFile, size: number, ids: Buffer): Buffer {
+    const content = this.#storer.reference(size, ids);
+    count(this.#init.counters, file.changed ? 'filesChanged' : 'filesNew');
+    if (this.#init.verbose) this.tell(Buffer.from(file.path), false, file.changed ? 'changed' : 'new', size, {});
+    return this.#encode(makeEntry(Buffer.from(file.name), file.stat, this.#owners, { content }));
+  }
+
+  /** Reads a file and stores it; undefined when that failed, which is then told. */
+  storeFile(file: PendingFile): Buffer | undefined {
+    const { changed } = file;
+    const path = asBuffer(file.path);
+    const { counters, verbose } = this.#init;
+    const started = verbose ? performance.now() : 0;
+    const { rawBytes, storedBytes } = this.#storer.data.stored;
+    let read = 0;
+    try {
+      const { stat, content } = this.#storeContent(file, (bytes) => {
+        read += bytes;
+        count(counters, 'bytes', bytes);
+      });
+      count(counters, changed ? 'filesChanged' : 'filesNew');
+      this.#storer.countStored();
+      if (verbose) {
+        this.tell(path, false, changed ? 'changed' : 'new', content.size, {
+          dataAdded: this.#storer.data.stored.rawBytes - rawBytes,
+          dataStored: this.#storer.data.stored.storedBytes - storedBytes,
+          seconds: (performance.now() - started) / 1000,
+        });
+      }
+      return this.#encode(makeEntry(asBuffer(file.name), stat, this.#owners, { content }));
+    } catch (cause) {
+      count(counters, 'bytes', -read);
+      this.reportError(path, cause, 'archival');
+      return undefined;
+    }
+  }
+
+  /** The entry of a file whose content is taken over from the parent snapshot. */
+  unchanged(path: Buffer, name: Buffer, stat: FileStat, before: EntryReader): TakenEntry {
+    count(this.#init.counters, 'filesUnmodified');
+    count(this.#init.counters, 'bytes', stat.size);
+    if (this.#init.verbose) this.tell(path, false, 'unmodified', stat.size, {});
+    if (sameMetadata(before, stat) && this.#sameOwners(before, stat)) return { raw: before.raw, same: true };
+    return { raw: this.#encode(makeEntry(name, stat, this.#owners, { content: before.content })), same: false };
+  }
+
+  /** Whether the parent snapshot's content is still that of the file, and is still stored. */
+  isUnchanged(before: EntryReader, stat: FileStat): boolean {
+    if (!sameContent(before, stat, this.#init.rules) || before.content === undefined) return false;
+    for (const id of splitIds(this.#storer.previous.ids(before.content))) {
+      if (!this.#storer.has(id)) return false;
+    }
+    return true;
+  }
+
+  /** Links, FIFOs, sockets and devices. */
+  special(path: Buffer, name: Buffer, stat: FileStat, before: EntryReader | undefined): TakenEntry | undefined {
+    try {
+      const target = stat.type === 'symlink' ? readlinkSync(path, { encoding: 'buffer' }) : undefined;
+      const device = stat.type === 'character' || stat.type === 'block';
+      const rdev = device ? ([stat.rdevMajor, stat.rdevMinor] as const) : undefined;
+      const raw = this.#encode(makeEntry(name, stat, this.#owners, { target, rdev }));
+      const same = before !== undefined && equalBytes(before.raw, raw);
+      const action = before === undefined ? 'new' : same ? 'unmodified' : 'changed';
+      count(
+        this.#init.counters,
+        action === 'new' ? 'othersNew' : action === 'changed' ? 'othersChanged' : 'othersUnmodified',
+      );
+      if (this.#init.verbose) this.tell(path, false, action, 0, {});
+      return { raw, same };
+    } catch (cause) {
+      this.reportError(path, cause, 'archival');
+      return undefined;
+    }
+  }
+
+  /** The entry of a directory in which nothing has changed: its content need not be put together again. */
+  unchangedDirectory(
+    directory: { name: Buffer; path: Buffer; previous: Uint8Array | undefined },
+    stat: FileStat,
+    previous: EntryReader,
+  ): Buffer {
+    const same = sameMetadata(previous, stat) && this.#sameOwners(previous, stat);
+    count(this.#init.counters, same ? 'dirsUnmodified' : 'dirsChanged');
+    if (this.#init.verbose) this.tell(directory.path, true, same ? 'unmodified' : 'changed', 0, {});
+    if (same) return directory.previous as Buffer;
+    return this.#encode(makeEntry(directory.name, stat, this.#owners, { content: previous.content }));
+  }
+
+  /** Tells that a path could not be read; errors of the repository are not the path's, and are thrown. */
+  reportError(path: Buffer, cause: unknown, during: 'scan' | 'archival'): void {
+    if (cause instanceof VarveError && cause.code !== 'source') throw cause;
+    count(this.#init.counters, 'errors');
+    this.#note({ kind: 'error', path, message: readFailure(cause), during });
+  }
+
+  /** Of a file with several names in what this worker walks, the content is read once. */
+  #storeContent(file: PendingFile, onRead: (bytes: number) => void): { stat: EntryStat; content: ContentRef } {
+    const { stat } = file;
+    const key = stat.links > 1 ? `${stat.device}:${stat.inode}` : undefined;
+    const known = key === undefined ? undefined : this.#linked.get(key);
+    if (known !== undefined && sameMetadata(known.stat, stat)) {
+      onRead(known.content.size);
+      return { stat, content: known.content };
+    }
+    const stored = storeFile(this.#storer, asBuffer(file.path), onRead);
+    if (key !== undefined && this.#linked.size < MAX_LINKED) this.#linked.set(key, stored);
+    return stored;
+  }
+
+  #sameOwners(before: EntryReader, stat: FileStat): boolean {
+    return before.user === this.#owners.userName(stat.uid) && before.group === this.#owners.groupName(stat.gid);
+  }
+
+  #encode(entry: Entry): Buffer {
+    this.#encoder.reset();
+    writeEntry(this.#encoder, entry);
+    return Buffer.from(this.#encoder.view());
+  }
+
+  /** Tells what was done with a path, for `--verbose`. */
+  tell(
+    path: Buffer,
+    directory: boolean,
+    action: ItemAction,
+    size: number,
+    rest: Partial<Extract<Note, { kind: 'item' }>>,
+  ): void {
+    const nothing = { dataAdded: 0, dataStored: 0, metadataAdded: 0, metadataStored: 0, seconds: 0 };
+    this.#note({ kind: 'item', path, directory, action, size, ...nothing, ...rest });
+  }
+}

@@ -1,0 +1,74 @@
+import type { Buffer } from 'node:buffer';
+import type { Compression } from '../compression/policy.js';
+import type { FilterSpec } from '../filesystem/filter.js';
+import type { Snapshot, SnapshotSummary } from '../format/snapshot.js';
+import type { Time } from '../format/time.js';
+import type { StoredSnapshot } from '../repository/snapshots.js';
+import type { Counters } from './counters.js';
+import type { ItemAction } from './messages.js';
+
+/** What a backup tells while it runs. */
+export type BackupEvent =
+  | { readonly kind: 'error'; readonly path: Buffer; readonly message: string; readonly during: 'scan' | 'archival' }
+  | {
+      readonly kind: 'item';
+      readonly path: Buffer;
+      readonly directory: boolean;
+      readonly action: ItemAction;
+      readonly size: number;
+      readonly rule?: string;
+      readonly dataAdded: number;
+      readonly dataStored: number;
+      readonly metadataAdded: number;
+      readonly metadataStored: number;
+      readonly seconds: number;
+    };
+
+/** A stream to be stored as one file, such as a database dump. */
+export interface StreamSource {
+  /** Absolute path that the file gets in the snapshot. */
+  readonly path: Buffer;
+  readonly bytes: AsyncIterable<Uint8Array>;
+}
+
+export interface BackupOptions {
+  /** Files and folders, or one stream. */
+  readonly sources: readonly Buffer[] | StreamSource;
+  /** Absolute: what relative sources are relative to. */
+  readonly folder: Buffer;
+  readonly host: string;
+  readonly user: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly tags: readonly string[];
+  readonly filter: FilterSpec;
+  /** Unchanged files are taken over from it. */
+  readonly parent: StoredSnapshot | undefined;
+  readonly program: string;
+  readonly compression: Compression;
+  /** The snapshot's time; the clock's when it is not given. */
+  readonly time?: Time;
+  readonly packTarget?: number;
+  readonly threads?: number;
+  readonly ignoreInode?: boolean;
+  readonly ignoreCtime?: boolean;
+  /** Goes through everything and stores nothing. */
+  readonly dryRun?: boolean;
+  /** Makes no snapshot when everything is as it is in the parent. */
+  readonly skipIfUnchanged?: boolean;
+  /** Whether `item` events are wanted. */
+  readonly verbose?: boolean;
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: BackupEvent) => void;
+  /** Is given a function that tells, at any moment, how far the backup is. */
+  readonly onStart?: (progress: () => Counters) => void;
+}
+
+export interface BackupResult {
+  /** Undefined when no snapshot was made: for a dry run, or when nothing has changed. */
+  readonly id: string | undefined;
+  readonly snapshot: Snapshot;
+  readonly summary: SnapshotSummary;
+  /** Paths that could not be read. */
+  readonly errors: number;
+}
