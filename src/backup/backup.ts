@@ -14,7 +14,7 @@ import { packCapacity } from '../repository/pack-writer.js';
 import { writeSnapshot } from '../repository/snapshots.js';
 import { knownTreeKeys, rememberTreeKeys, type TreeKey } from '../repository/tree-keys.js';
 import { PackUploader } from '../repository/uploader.js';
-import { defaultThreads, WorkerPool } from '../workers/pool.js';
+import { defaultThreads, startThreads, WorkerPool } from '../workers/pool.js';
 import { SharedBuffers } from '../workers/shared-buffers.js';
 import { serveSyncCalls } from '../workers/sync-call.js';
 import { type BackupPool, TreeAssembly } from './assembly.js';
@@ -28,6 +28,7 @@ import { storeStream } from './stream.js';
 
 /** Bytes at which a pack is closed: docs/benchmarks.md. */
 export const PACK_TARGET = 16 * 1024 * 1024;
+const WORKER = new URL('./worker.js', import.meta.url);
 /** Seconds before the parent's start from which on a file's times do not prove that it is unchanged (FAT counts in 2 s). */
 const RACY_SECONDS = 2;
 
@@ -59,6 +60,11 @@ export async function backup(repository: IndexedRepository, options: BackupOptio
 function isUnchanged({ skipIfUnchanged, parent }: BackupOptions, root: ContentRef): boolean {
   const before = parent?.snapshot.root;
   return skipIfUnchanged === true && before !== undefined && before.depth === root.depth && before.ids.equals(root.ids);
+}
+
+/** Starts the threads of a backup that will come soon, while the repository is being opened. */
+export function warmUp(threads = defaultThreads()): void {
+  startThreads(WORKER, threads);
 }
 
 function describe(
@@ -228,7 +234,7 @@ class BackupRun {
     const rules = { ignoreInode, ignoreCtime, racySince: (parentStart?.seconds ?? 0) - RACY_SECONDS };
     const knownPackKeys = knownTreeKeys(this.#repository);
     return new WorkerPool(
-      new URL('./worker.js', import.meta.url),
+      WORKER,
       this.#threads,
       (worker) => {
         const fetch = serveSyncCalls(({ pack, offset, length }: FrameRequest) =>

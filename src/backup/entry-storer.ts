@@ -7,7 +7,6 @@ import type { OwnerNames } from '../filesystem/owners.js';
 import type { FileStat } from '../filesystem/stat.js';
 import type { ContentRef } from '../format/content.js';
 import { type Entry, type EntryReader, type EntryStat, writeEntry } from '../format/entry.js';
-import { splitIds } from '../repository/blob-reader.js';
 import { count } from './counters.js';
 import { makeEntry, readFailure, storeFile } from './file-storer.js';
 import type { ItemAction, Note, PendingFile, WorkerInit } from './messages.js';
@@ -114,10 +113,7 @@ export class EntryStorer {
   /** Whether the parent snapshot's content is still that of the file, and is still stored. */
   isUnchanged(before: EntryReader, stat: FileStat): boolean {
     if (!sameContent(before, stat, this.#init.rules) || before.content === undefined) return false;
-    for (const id of splitIds(this.#storer.previous.ids(before.content))) {
-      if (!this.#storer.has(id)) return false;
-    }
-    return true;
+    return this.#storer.hasAll(this.#storer.previous.ids(before.content));
   }
 
   /** Links, FIFOs, sockets and devices. */

@@ -23,8 +23,8 @@ export interface Storer {
   readonly data: BlobWriter;
   readonly tree: BlobWriter;
   readonly previous: SyncTreeReader;
-  /** Whether the blob may be relied on without storing it. */
-  has(id: Buffer): boolean;
+  /** Whether all of these blobs may be relied on without storing them. */
+  hasAll(ids: Buffer): boolean;
   /** The reference for a file's blobs: directly, or through a list when they are many. */
   reference(size: number, ids: Buffer): ContentRef;
   countStored(): void;
@@ -68,7 +68,7 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
     data,
     tree,
     previous,
-    has: (id) => index.has(id),
+    hasAll: (ids) => hasAll(index, ids),
     reference: (size, ids) => referTo(tree, size, ids),
     countStored() {
       setCount(init.counters, 'dataBlobs', data.stored.blobs);
@@ -84,6 +84,11 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
       return [dataPacks.takeRest(), treePacks.takeRest()].filter((part) => part !== undefined);
     },
   };
+}
+
+function hasAll(index: BlobIndex, ids: Buffer): boolean {
+  for (let at = 0; at < ids.length; at += ID_BYTES) if (!index.has(ids, at)) return false;
+  return true;
 }
 
 function referTo(tree: BlobWriter, size: number, ids: Buffer): ContentRef {

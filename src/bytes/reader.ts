@@ -79,6 +79,17 @@ export class MessagePackReader {
     throw this.damaged('text was expected');
   }
 
+  /** Consumes a str if it is this one (at most 31 bytes). */
+  takes(text: Buffer): boolean {
+    const { length } = text;
+    if (this.remaining < 1) throw ENDS_EARLY;
+    if (this.#bytes[this.position] !== (0xa0 | length)) return false;
+    if (this.remaining < 1 + length) throw ENDS_EARLY;
+    for (let i = 0; i < length; i++) if (this.#bytes[this.position + 1 + i] !== text[i]) return false;
+    this.position += 1 + length;
+    return true;
+  }
+
   /** An int; a bigint only beyond 2^53. */
   int(): number | bigint {
     const tag = this.#u8();

@@ -103,8 +103,10 @@ export class EntryReader implements EntryStat {
   readonly #reader: MessagePackReader;
   #start = 0;
   #previous: Buffer | undefined;
-  #user: Buffer = EMPTY;
-  #group: Buffer = EMPTY;
+  readonly #users = new RepeatedText();
+  readonly #groups = new RepeatedText();
+  user = '';
+  group = '';
   name: Buffer = EMPTY;
   type: EntryType = 'file';
   mode = 0;
@@ -154,15 +156,6 @@ export class EntryReader implements EntryStat {
     return this.#previous;
   }
 
-  /** User and group name as they are written, for comparing. */
-  get userBytes(): Buffer {
-    return this.#user;
-  }
-
-  get groupBytes(): Buffer {
-    return this.#group;
-  }
-
   /** The bytes not yet consumed: a part of an entry, or nothing. */
   get rest(): Buffer {
     return this.#reader.bytes.subarray(this.#reader.position);
@@ -171,14 +164,6 @@ export class EntryReader implements EntryStat {
   /** The current entry's encoding. */
   get raw(): Buffer {
     return this.#reader.bytes.subarray(this.#start, this.#reader.position);
-  }
-
-  get user(): string {
-    return this.#user.toString();
-  }
-
-  get group(): string {
-    return this.#group.toString();
   }
 
   /** The current entry as an object of its own, with copies of its bytes. */
@@ -215,8 +200,8 @@ export class EntryReader implements EntryStat {
     this.mode = r.uint(MAX_MODE);
     this.uid = r.uint(MAX_ID);
     this.gid = r.uint(MAX_ID);
-    this.#user = r.str();
-    this.#group = r.str();
+    this.user = this.#users.read(r);
+    this.group = this.#groups.read(r);
     this.mtimeSeconds = this.#seconds();
     this.mtimeNanoseconds = r.uint(MAX_NANOSECONDS);
     this.ctimeSeconds = this.#seconds();
@@ -262,13 +247,15 @@ export class EntryReader implements EntryStat {
     this.rdev = undefined;
     this.atime = undefined;
     for (let left = r.map(); left > 0; left--) {
-      const key = r.str();
-      if (key.equals(INO)) this.inode = r.int();
-      else if (key.equals(DEV)) this.device = r.int();
-      else if (key.equals(LINKS)) this.links = r.uint();
-      else if (key.equals(RDEV)) this.rdev = this.#pair();
-      else if (key.equals(ATIME)) this.atime = this.#pair();
-      else r.skip();
+      if (r.takes(INO)) this.inode = r.int();
+      else if (r.takes(DEV)) this.device = r.int();
+      else if (r.takes(LINKS)) this.links = r.uint();
+      else if (r.takes(RDEV)) this.rdev = this.#pair();
+      else if (r.takes(ATIME)) this.atime = this.#pair();
+      else {
+        r.str();
+        r.skip();
+      }
     }
   }
 
@@ -287,7 +274,22 @@ export class EntryReader implements EntryStat {
   }
 }
 
+/** Reads a text that is mostly the same as the last time, without making it anew. */
+class RepeatedText {
+  #bytes: Buffer = EMPTY;
+  #text = '';
+
+  read(r: MessagePackReader): string {
+    if (this.#bytes.length < MAX_SHORT_TEXT && r.takes(this.#bytes)) return this.#text;
+    this.#bytes = Buffer.from(r.str());
+    this.#text = this.#bytes.toString();
+    return this.#text;
+  }
+}
+
 const EMPTY = Buffer.alloc(0);
+/** The length below which MessagePack has a text's length in its first byte. */
+const MAX_SHORT_TEXT = 32;
 const INO = Buffer.from('ino');
 const DEV = Buffer.from('dev');
 const LINKS = Buffer.from('links');

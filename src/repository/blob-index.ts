@@ -62,28 +62,35 @@ export class BlobIndex {
     return this.shared.packKinds.length;
   }
 
-  /** The blob's number, or -1. */
-  find(id: Buffer): number {
+  /** The blob's number, or -1. @param at where in `id` the 32 bytes begin */
+  find(id: Buffer, at = 0): number {
     const { slots, prefixes } = this.shared;
     const capacity = slots.length;
     if (capacity === 0) return -1;
-    const a = id.readUInt32LE(0);
-    const b = id.readUInt32LE(4);
-    const c = id.readUInt32LE(8);
-    const d = id.readUInt32LE(12);
+    const a = id.readUInt32LE(at);
+    const b = id.readUInt32LE(at + 4);
+    const c = id.readUInt32LE(at + 8);
+    const d = id.readUInt32LE(at + 12);
     let slot = Math.floor((a / TWO_32) * capacity);
     for (;;) {
       const blob = (slots[slot] as number) - 1;
       if (blob < 0) return -1;
-      const at = blob * PREFIX_WORDS;
-      if (prefixes[at] === a && prefixes[at + 1] === b && prefixes[at + 2] === c && prefixes[at + 3] === d) return blob;
+      const row = blob * PREFIX_WORDS;
+      if (
+        prefixes[row] === a &&
+        prefixes[row + 1] === b &&
+        prefixes[row + 2] === c &&
+        prefixes[row + 3] === d
+      ) {
+        return blob;
+      }
       if (++slot === capacity) slot = 0;
     }
   }
 
   /** Whether a new snapshot may rely on the stored copy. */
-  has(id: Buffer): boolean {
-    const blob = this.find(id);
+  has(id: Buffer, at = 0): boolean {
+    const blob = this.find(id, at);
     return blob >= 0 && blob < this.shared.usable;
   }
 

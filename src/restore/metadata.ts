@@ -36,8 +36,8 @@ export class MetadataSetter {
   #owner(entry: EntryReader): { uid: number; gid: number } {
     if (this.#rules.numeric || !this.#rules.set) return { uid: entry.uid, gid: entry.gid };
     return {
-      uid: (entry.userBytes.length > 0 ? this.#owners.uidOf(entry.user) : undefined) ?? entry.uid,
-      gid: (entry.groupBytes.length > 0 ? this.#owners.gidOf(entry.group) : undefined) ?? entry.gid,
+      uid: (entry.user !== '' ? this.#owners.uidOf(entry.user) : undefined) ?? entry.uid,
+      gid: (entry.group !== '' ? this.#owners.gidOf(entry.group) : undefined) ?? entry.gid,
     };
   }
 }

@@ -17,6 +17,7 @@ import { type RestorePool, RestoreWindow } from './window.js';
 /** Blobs that are planned before they are restored: it bounds the memory for the plan. */
 const WINDOW = 150_000;
 const FOLDERS_PER_TASK = 512;
+const WORKER = new URL('./worker.js', import.meta.url);
 const SLASH = Buffer.from('/');
 
 /**
@@ -139,7 +140,7 @@ class RestoreRun {
       owners: { set: setOwner, numeric: numericOwner },
       flags: this.#flags,
     };
-    return new WorkerPool(new URL('./worker.js', import.meta.url), threads, () => ({ data, transfer: [] }));
+    return new WorkerPool(WORKER, threads, () => ({ data, transfer: [] }));
   }
 
   async #walk(folder: Folder, content: ContentRef): Promise<void> {

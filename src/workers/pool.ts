@@ -5,12 +5,28 @@ import { type ErrorJson, VarveError } from '../errors/errors.js';
 /** Tasks that a worker holds at a time: one at work, one waiting, so that it never idles between two. */
 const DEPTH = 2;
 
-export type ToWorker<Task> = { readonly task: Task; readonly number: number };
+export type ToWorker<Init, Task> = { readonly init: Init } | { readonly task: Task; readonly number: number };
 export type FromWorker<Reply, Note> =
-  | { readonly kind: 'ready' }
   | { readonly kind: 'reply'; readonly number: number; readonly reply: Reply }
   | { readonly kind: 'error'; readonly number: number; readonly error: ErrorJson }
   | { readonly kind: 'note'; readonly note: Note };
+
+/** Threads that were started before they are needed, by their module. */
+const spare = new Map<string, Worker[]>();
+
+/** Starts threads for a pool that will be made soon: loading their code then overlaps with other waiting. */
+export function startThreads(module: URL, count: number): void {
+  const threads = Array.from({ length: count }, () => startThread(module));
+  for (const thread of threads) thread.unref();
+  spare.set(module.href, [...(spare.get(module.href) ?? []), ...threads]);
+}
+
+function startThread(module: URL): Worker {
+  return new Worker(module, {
+    trackUnmanagedFds: false,
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
+  });
+}
 
 interface Job<Task, Reply> {
   readonly task: Task;
@@ -59,16 +75,13 @@ export class WorkerPool<Init, Task, Reply, Note = never> {
     this.#onWaiting = onWaiting;
     for (let number = 0; number < size; number++) {
       const { data, transfer } = init(number);
-      const worker = new Worker(module, {
-        workerData: data,
-        transferList: transfer,
-        trackUnmanagedFds: false,
-        resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
-      });
+      const worker = spare.get(module.href)?.pop() ?? startThread(module);
+      worker.ref();
       const member: Member<Task, Reply> = { worker, running: new Map() };
       worker.on('message', (message: FromWorker<Reply, Note>) => this.#receive(member, message, number));
       worker.on('error', (error) => this.#fail(error));
       worker.on('exit', () => this.#fail(new VarveError('internal', 'a worker thread ended')));
+      worker.postMessage({ init: data } satisfies ToWorker<Init, never>, transfer);
       this.#members.push(member);
     }
   }
@@ -122,12 +135,11 @@ export class WorkerPool<Init, Task, Reply, Note = never> {
   #send(member: Member<Task, Reply>, job: Job<Task, Reply>): void {
     const number = this.#next++;
     member.running.set(number, job);
-    member.worker.postMessage({ task: job.task, number } satisfies ToWorker<Task>, job.transfer);
+    member.worker.postMessage({ task: job.task, number } satisfies ToWorker<never, Task>, job.transfer);
   }
 
   #receive(member: Member<Task, Reply>, message: FromWorker<Reply, Note>, worker: number): void {
     if (message.kind === 'note') return this.#onNote(message.note, worker);
-    if (message.kind === 'ready') return;
     const job = member.running.get(message.number);
     member.running.delete(message.number);
     if (message.kind === 'reply') job?.resolve(message.reply);

@@ -1,4 +1,4 @@
-import { parentPort, type Transferable, workerData } from 'node:worker_threads';
+import { parentPort, type Transferable } from 'node:worker_threads';
 import { VarveError } from '../errors/errors.js';
 import type { FromWorker, ToWorker } from './pool.js';
 
@@ -19,14 +19,19 @@ export function serveTasks<Init, Task, Reply, Note = never>(
   if (port === null) throw new VarveError('internal', 'this module runs in a worker thread only');
   const send = (message: FromWorker<Reply, Note>, transfer: readonly Transferable[] = []): void =>
     port.postMessage(message, transfer);
-  const perform = setup(workerData as Init, (note) => send({ kind: 'note', note }));
-  port.on('message', ({ task, number }: ToWorker<Task>) => {
+  let perform: ReturnType<typeof setup> | undefined;
+  port.on('message', (message: ToWorker<Init, Task>) => {
+    if ('init' in message) {
+      perform = setup(message.init, (note) => send({ kind: 'note', note }));
+      return;
+    }
+    const { task, number } = message;
     try {
+      if (perform === undefined) throw new VarveError('internal', 'a task came before the start');
       const { reply, transfer } = perform(task);
       send({ kind: 'reply', number, reply }, transfer);
     } catch (cause) {
       send({ kind: 'error', number, error: VarveError.from(cause).toJSON() });
     }
   });
-  send({ kind: 'ready' });
 }

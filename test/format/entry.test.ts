@@ -26,8 +26,8 @@ test('entries return as they were written', () => {
         assert.ok(reader.next());
         assert.deepEqual(plain(reader.entry()), plain(entry));
         assert.deepEqual(reader.raw, encoded(entry));
-        assert.equal(reader.userBytes.toString(), entry.user);
-        assert.equal(reader.groupBytes.toString(), entry.group);
+        assert.equal(reader.user, entry.user);
+        assert.equal(reader.group, entry.group);
       }
       assert.equal(reader.next(), false);
       assert.equal(reader.rest.length, 0);

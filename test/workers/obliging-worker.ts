@@ -1,5 +1,4 @@
 import { closeSync, openSync } from 'node:fs';
-import { workerData } from 'node:worker_threads';
 import { VarveError } from '../../src/errors/errors.js';
 import { serveTasks } from '../../src/workers/serve.js';
 import { SharedBuffers, type SharedBuffersHandle } from '../../src/workers/shared-buffers.js';
@@ -31,7 +30,7 @@ serveTasks<Init, Task, Reply, string>((init, note) => {
   return (task) => {
     switch (task.do) {
       case 'name':
-        return { reply: (workerData as Init).name };
+        return { reply: init.name };
       case 'sleep':
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, task.milliseconds);
         return { reply: init.name };

@@ -93,7 +93,10 @@ interface Opened {
 }
 
 async function open(context: Context, prepared: Prepared, flags: BackupFlags): Promise<Opened> {
-  const opened = await openFromOptions(context, loadEngine);
+  const opened = await openFromOptions(context, async () => {
+    const { warmUp } = await loadEngine();
+    warmUp(prepared.threads);
+  });
   const { backup, loadIndex, adoptOrphans } = await loadEngine();
   const [indexed, snapshots] = await Promise.all([loadIndex(opened), readSnapshots(context, opened)]);
   const { repository, adopted } =
