@@ -136,6 +136,32 @@ export interface RestPart {
 
 export type ItemAction = 'new' | 'changed' | 'unmodified' | 'excluded';
 
+/** A path that could not be read. */
+export interface ErrorReport {
+  readonly kind: 'error';
+  readonly path: Uint8Array;
+  readonly message: string;
+  readonly during: 'scan' | 'archival';
+}
+
+/** What was done with a path. */
+export interface ItemReport {
+  readonly kind: 'item';
+  readonly path: Uint8Array;
+  readonly directory: boolean;
+  readonly action: ItemAction;
+  /** Bytes of the file. */
+  readonly size: number;
+  /** The rule that excludes it. */
+  readonly rule?: string;
+  /** Bytes that it added to the repository: of contents and of trees, before and after compression. */
+  readonly dataAdded: number;
+  readonly dataStored: number;
+  readonly metadataAdded: number;
+  readonly metadataStored: number;
+  readonly seconds: number;
+}
+
 /** What a worker tells on its own. */
 export type Note =
   | {
@@ -147,23 +173,5 @@ export type Note =
     }
   /** The key of a tree pack that an append key cannot unwrap later. */
   | { readonly kind: 'treeKey'; readonly wrapped: Uint8Array; readonly key: Uint8Array }
-  | {
-      readonly kind: 'error';
-      readonly path: Uint8Array;
-      readonly message: string;
-      readonly during: 'scan' | 'archival';
-    }
-  | {
-      readonly kind: 'item';
-      readonly path: Uint8Array;
-      readonly directory: boolean;
-      readonly action: ItemAction;
-      readonly size: number;
-      /** The rule that excludes it. */
-      readonly rule?: string;
-      readonly dataAdded: number;
-      readonly dataStored: number;
-      readonly metadataAdded: number;
-      readonly metadataStored: number;
-      readonly seconds: number;
-    };
+  | ErrorReport
+  | ItemReport;

@@ -5,24 +5,10 @@ import type { Snapshot, SnapshotSummary } from '../format/snapshot.js';
 import type { Time } from '../format/time.js';
 import type { StoredSnapshot } from '../repository/snapshots.js';
 import type { Counters } from './counters.js';
-import type { ItemAction } from './messages.js';
+import type { ErrorReport, ItemReport } from './messages.js';
 
 /** What a backup tells while it runs. */
-export type BackupEvent =
-  | { readonly kind: 'error'; readonly path: Buffer; readonly message: string; readonly during: 'scan' | 'archival' }
-  | {
-      readonly kind: 'item';
-      readonly path: Buffer;
-      readonly directory: boolean;
-      readonly action: ItemAction;
-      readonly size: number;
-      readonly rule?: string;
-      readonly dataAdded: number;
-      readonly dataStored: number;
-      readonly metadataAdded: number;
-      readonly metadataStored: number;
-      readonly seconds: number;
-    };
+export type BackupEvent = (Omit<ErrorReport, 'path'> | Omit<ItemReport, 'path'>) & { readonly path: Buffer };
 
 /** A stream to be stored as one file, such as a database dump. */
 export interface StreamSource {
