@@ -113,7 +113,7 @@ export class EntryStorer {
   /** Whether the parent snapshot's content is still that of the file, and is still stored. */
   isUnchanged(before: EntryReader, stat: FileStat): boolean {
     if (!sameContent(before, stat, this.#init.rules) || before.content === undefined) return false;
-    return this.#storer.hasAll(this.#storer.previous.ids(before.content));
+    return this.#storer.has(before.content);
   }
 
   /** Links, FIFOs, sockets and devices. */

@@ -65,8 +65,8 @@ export function storeRange(
     data.commit(count);
     done += count;
     onRead(count);
-    // A short read of a regular file is its end.
-    if (count < wanted) break;
+    // A short read behind the known length is the end. Files of /proc have length 0 and are read until nothing comes.
+    if (count < wanted && expected > 0 && done >= expected) break;
   }
   return data.end();
 }

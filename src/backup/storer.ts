@@ -23,8 +23,8 @@ export interface Storer {
   readonly data: BlobWriter;
   readonly tree: BlobWriter;
   readonly previous: SyncTreeReader;
-  /** Whether all of these blobs may be relied on without storing them. */
-  hasAll(ids: Buffer): boolean;
+  /** Whether all blobs of a stream of the parent snapshot may be relied on without storing them. */
+  has(content: ContentRef): boolean;
   /** The reference for a file's blobs: directly, or through a list when they are many. */
   reference(size: number, ids: Buffer): ContentRef;
   countStored(): void;
@@ -68,7 +68,7 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
     data,
     tree,
     previous,
-    hasAll: (ids) => hasAll(index, ids),
+    has: (content) => hasAll(index, content.ids) && (content.depth === 0 || hasAll(index, previous.ids(content))),
     reference: (size, ids) => referTo(tree, size, ids),
     countStored() {
       setCount(init.counters, 'dataBlobs', data.stored.blobs);

@@ -123,7 +123,11 @@ export class Walker {
         child.same = raw === pending.previous;
       }
     }
-    if (open.previous !== undefined && open.children.every(({ same }) => same)) {
+    if (
+      open.previous?.content !== undefined &&
+      this.#storer.has(open.previous.content) &&
+      open.children.every(isSame)
+    ) {
       return this.#entries.unchangedDirectory(directory, stat, open.previous);
     }
     if (this.#isComplete(open))
@@ -283,6 +287,8 @@ function take(child: Child, entry: TakenEntry | undefined): void {
   child.raw = entry?.raw;
   child.same = entry?.same ?? false;
 }
+
+const isSame = (child: Child): boolean => child.same;
 
 function* encodings(children: readonly Child[]): Generator<Buffer> {
   for (const { raw } of children) if (raw !== undefined) yield raw;
