@@ -28,7 +28,7 @@ export class Output {
   }
 
   get columns(): number {
-    return this.#out.columns ?? 80;
+    return this.#out.columns || 80;
   }
 
   /** A line of the result. */

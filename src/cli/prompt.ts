@@ -30,8 +30,9 @@ export async function promptPassword(context: Context, question: string): Promis
   const input = context.input.isTTY === true ? context.input : openTerminal();
   if (input === undefined) throw new VarveError('usage', 'there is no terminal to ask on');
   context.output.flush();
-  context.err.write(question);
+  // First, so that nothing is shown of what is typed early.
   input.setRawMode(true);
+  context.err.write(question);
   try {
     return await readHidden(input);
   } finally {
