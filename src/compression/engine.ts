@@ -27,22 +27,41 @@ export interface ZstdEngine {
   decompress(data: Uint8Array, out: Buffer): boolean;
 }
 
+interface Library {
+  func(declaration: string): (...args: never[]) => unknown;
+}
+
 interface Koffi {
-  load(path: string): { func(declaration: string): (...args: never[]) => unknown };
+  /** Null for what the process has loaded already. */
+  load(path: string | null): Library;
 }
 
 type SizeCall = (...args: readonly unknown[]) => number | bigint;
 
 /**
- * The libzstd that @cloudpss/zstd carries, called directly: the package's own functions share one context among all threads of a process
+ * Node from 22.15 on has a libzstd of its own. Where its names are visible it must be this one: a second libzstd in the process would have
+ * half of its own calls bound to Node's, and crash (seen with Node 24.21).
+ */
+function loadLibrary(): Library {
+  const require = createRequire(import.meta.url);
+  const koffi = require('koffi') as Koffi;
+  const own = koffi.load(null);
+  try {
+    own.func('unsigned int ZSTD_versionNumber()');
+    return own;
+  } catch {
+    const manifest = require.resolve('@cloudpss/zstd/package.json');
+    const find = createRequire(manifest)('node-gyp-build') as { path(folder: string): string };
+    return koffi.load(find.path(dirname(manifest)));
+  }
+}
+
+/**
+ * Node's libzstd, or the one that @cloudpss/zstd carries, called directly: the package's own functions share one context among all threads of a process
  * and corrupt memory when two of them compress at once (seen with 0.2.16). Here each thread has its own, and nothing is copied.
  */
 function nativeEngine(): ZstdEngine {
-  const require = createRequire(import.meta.url);
-  const manifest = require.resolve('@cloudpss/zstd/package.json');
-  const find = createRequire(manifest)('node-gyp-build') as { path(folder: string): string };
-  const koffi = require('koffi') as Koffi;
-  const library = koffi.load(find.path(dirname(manifest)));
+  const library = loadLibrary();
   const bind = (declaration: string): SizeCall => library.func(declaration) as SizeCall;
   const reset = bind('size_t ZSTD_CCtx_reset(void *c, int what)');
   const set = bind('size_t ZSTD_CCtx_setParameter(void *c, int parameter, int value)');
