@@ -5,8 +5,13 @@ import { type ErrorJson, VarveError } from '../errors/errors.js';
 /** Tasks that a worker holds at a time: one at work, one waiting, so that it never idles between two. */
 const DEPTH = 2;
 
-export type ToWorker<Init, Task> = { readonly init: Init } | { readonly task: Task; readonly number: number };
+/** `end` comes last: the thread then ends by itself. */
+export type ToWorker<Init, Task> =
+  | { readonly init: Init }
+  | { readonly task: Task; readonly number: number }
+  | { readonly end: true };
 export type FromWorker<Reply, Note> =
+  | { readonly kind: 'loaded' }
   | { readonly kind: 'reply'; readonly number: number; readonly reply: Reply }
   | { readonly kind: 'error'; readonly number: number; readonly error: ErrorJson }
   | { readonly kind: 'note'; readonly note: Note };
@@ -17,7 +22,12 @@ const spare = new Map<string, Worker[]>();
 /** Starts threads for a pool that will be made soon: loading their code then overlaps with other waiting. */
 export function startThreads(module: URL, count: number): void {
   const threads = Array.from({ length: count }, () => startThread(module));
-  for (const thread of threads) thread.unref();
+  for (const thread of threads) {
+    // Only from then on may the process end under it: native code that is just being loaded would take everything with it.
+    thread.once('message', () => {
+      if (spare.get(module.href)?.includes(thread) === true) thread.unref();
+    });
+  }
   spare.set(module.href, [...(spare.get(module.href) ?? []), ...threads]);
 }
 
@@ -43,6 +53,9 @@ interface Member<Task, Reply> {
 
 /** MiB of a worker's heap for short-lived objects: more makes the threads larger, not faster. */
 const YOUNG_GENERATION_MIB = 12;
+
+/** Milliseconds that a thread gets to end by itself. */
+const PATIENCE_MS = 10_000;
 
 /** One worker a core, at least two so that waiting for a disk overlaps with work. */
 export function defaultThreads(): number {
@@ -118,7 +131,7 @@ export class WorkerPool<Init, Task, Reply, Note = never> {
     for (const job of this.#queue.splice(0)) job.reject(this.#failure);
     const running = this.#members.flatMap((member) => [...member.running.values()]);
     await Promise.allSettled(running.map((job) => job.settled));
-    await Promise.all(this.#members.map(({ worker }) => worker.terminate()));
+    await Promise.all(this.#members.map(({ worker }) => endThread(worker)));
   }
 
   #dispatch(): void {
@@ -140,6 +153,7 @@ export class WorkerPool<Init, Task, Reply, Note = never> {
 
   #receive(member: Member<Task, Reply>, message: FromWorker<Reply, Note>, worker: number): void {
     if (message.kind === 'note') return this.#onNote(message.note, worker);
+    if (message.kind === 'loaded') return;
     const job = member.running.get(message.number);
     member.running.delete(message.number);
     if (message.kind === 'reply') job?.resolve(message.reply);
@@ -159,6 +173,22 @@ export class WorkerPool<Init, Task, Reply, Note = never> {
     }
     for (const job of this.#queue.splice(0)) job.reject(this.#failure);
   }
+}
+
+/**
+ * Asks the thread to end, once it has loaded and done what it was given. One that is terminated while it loads native code, or is
+ * in a call of it, ends the whole process with SIGABRT: so that is only for one that hangs.
+ */
+function endThread(worker: Worker): Promise<void> {
+  if (worker.threadId === -1) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => void worker.terminate(), PATIENCE_MS);
+    worker.once('exit', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    worker.postMessage({ end: true } satisfies ToWorker<never, never>);
+  });
 }
 
 function newJob<Task, Reply>(task: Task, transfer: readonly Transferable[]): Job<Task, Reply> {

@@ -25,6 +25,7 @@ export function serveTasks<Init, Task, Reply, Note = never>(
       perform = setup(message.init, (note) => send({ kind: 'note', note }));
       return;
     }
+    if ('end' in message) return port.close();
     const { task, number } = message;
     try {
       if (perform === undefined) throw new VarveError('internal', 'a task came before the start');
@@ -34,4 +35,5 @@ export function serveTasks<Init, Task, Reply, Note = never>(
       send({ kind: 'error', number, error: VarveError.from(cause).toJSON() });
     }
   });
+  send({ kind: 'loaded' });
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { defaultThreads, WorkerPool } from '../../src/workers/pool.js';
 import { fails } from '../crypto/rings.js';
@@ -131,4 +132,23 @@ test('closing lets the tasks at work end and rejects the others', { timeout: 10_
 
 test('one thread a core, two at least', () => {
   assert.ok(defaultThreads() >= 2);
+});
+
+test('a pool may be closed at any moment of its start, also with native code being loaded', {
+  timeout: 30_000,
+}, async () => {
+  const module = new URL('../../src/restore/worker.js', import.meta.url);
+  for (let milliseconds = 0; milliseconds < 120; milliseconds += 12) {
+    const pool = new WorkerPool(module, 2, () => ({ data: null, transfer: [] }));
+    await new Promise((resolve) => setTimeout(resolve, milliseconds));
+    await pool.close();
+  }
+});
+
+test('threads started ahead let the process end at any moment, and a pool takes them over', { timeout: 60_000 }, () => {
+  const child = new URL('./start-ahead.js', import.meta.url).pathname;
+  const run = (what: string, milliseconds: number): number | null =>
+    spawnSync(process.execPath, [child, what, String(milliseconds)]).status;
+  for (let milliseconds = 0; milliseconds < 130; milliseconds += 16) assert.equal(run('end', milliseconds), 12);
+  for (const milliseconds of [0, 300]) assert.equal(run('pool', milliseconds), 7);
 });
