@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { type IndexedRepository, loadIndex } from '../../src/repository/index-store.js';
+import { addKeySlot } from '../../src/repository/key-slots.js';
+import { openRepository } from '../../src/repository/open.js';
+import { listSnapshots } from '../../src/repository/snapshots.js';
+import { TreeReader } from '../../src/repository/tree-reader.js';
+import { restore } from '../../src/restore/restore.js';
+import { fails } from '../crypto/rings.js';
+import { LATER, Sandbox, scratchFolder } from './sandbox.js';
+import { assertSameTree } from './tree-image.js';
+
+const scratch = scratchFolder();
+
+async function withAppendKey(
+  name: string,
+): Promise<{ sandbox: Sandbox; open: (cache?: string) => Promise<IndexedRepository> }> {
+  const sandbox = await Sandbox.create(join(scratch, name));
+  await addKeySlot(await sandbox.open(), {
+    role: 'append',
+    unlock: { password: 'append' },
+    user: 'robot',
+    host: 'client',
+    logN: 10,
+  });
+  const open = async (cache = 'client-cache'): Promise<IndexedRepository> =>
+    loadIndex(
+      await openRepository(sandbox.store, {
+        unlock: { password: 'append' },
+        cacheFolder: join(sandbox.folder, cache),
+        clock: LATER,
+      }),
+    );
+  return { sandbox, open };
+}
+
+test('with an append key a second backup takes over what is unchanged, though it cannot read it', async () => {
+  const { sandbox, open } = await withAppendKey('second');
+  mkdirSync(join(sandbox.source, 'folder'));
+  for (let number = 0; number < 50; number++)
+    writeFileSync(join(sandbox.source, 'folder', `file ${number}`), randomBytes(20_000));
+  const repository = await open();
+  assert.equal(repository.keys.role, 'append');
+  await sandbox.backup({}, repository);
+  writeFileSync(join(sandbox.source, 'folder', 'file 7'), 'changed');
+  const again = await open();
+  const own = (await listSnapshots(again)).snapshots;
+  assert.equal(own.length, 1);
+  const { summary, events, snapshot } = await sandbox.backup({ parent: own[0] }, again);
+  assert.deepEqual(events, []);
+  assert.equal(summary.files_unmodified, 49);
+  assert.equal(summary.files_changed, 1);
+  assert.equal(summary.data_blobs, 1);
+  const { target } = await sandbox.restoreSource(snapshot.root);
+  assertSameTree(target, sandbox.source);
+});
+
+test('without its cache an append key reads everything again and stores nothing twice', async () => {
+  const { sandbox, open } = await withAppendKey('no-cache');
+  for (let number = 0; number < 20; number++)
+    writeFileSync(join(sandbox.source, `file ${number}`), randomBytes(20_000));
+  await sandbox.backup({}, await open());
+  const [parent] = (await listSnapshots(await open())).snapshots;
+  rmSync(join(sandbox.folder, 'client-cache'), { recursive: true });
+  assert.equal((await listSnapshots(await open())).snapshots.length, 0);
+  const { summary, id } = await sandbox.backup({ parent }, await open());
+  assert.ok(id);
+  assert.equal(summary.data_blobs, 0);
+});
+
+test('an append key lists no snapshots of others, reads no trees and restores nothing', async () => {
+  const { sandbox, open } = await withAppendKey('others');
+  writeFileSync(join(sandbox.source, 'file'), 'secret');
+  const { snapshot } = await sandbox.backup();
+  const repository = await open();
+  assert.deepEqual((await listSnapshots(repository)).snapshots, []);
+  await assert.rejects(new TreeReader(repository).find(snapshot.root, [Buffer.from('tmp')]), fails('role'));
+  const target = join(sandbox.folder, 'stolen');
+  await assert.rejects(
+    restore(repository, { root: snapshot.root, target, setOwner: false }),
+    fails('role', /restore files/),
+  );
+  await sandbox.backup({}, repository);
+  const other = await open('another-machine');
+  assert.deepEqual((await listSnapshots(other)).snapshots, []);
+  const own = await sandbox.backup({}, await open());
+  await assert.rejects(
+    new TreeReader(await open('another-machine')).find(own.snapshot.root, [Buffer.from('tmp')]),
+    fails('role'),
+  );
+});

@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { randomBytes } from 'node:crypto';
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { apply, empty, step } from './random-tree.js';
+import { Sandbox, scratchFolder } from './sandbox.js';
+import { assertSameTree, treeImage } from './tree-image.js';
+
+const scratch = scratchFolder();
+
+test('whatever changes, a backup with a parent is the same as one without, and returns the tree', {
+  timeout: 240_000,
+}, async () => {
+  const sandbox = await Sandbox.create(join(scratch, 'random'));
+  const steps = fc.array(step, { minLength: 1, maxLength: 25 });
+  await fc.assert(
+    fc.asyncProperty(
+      steps,
+      fc.array(fc.array(step, { maxLength: 8 }), { minLength: 2, maxLength: 2 }),
+      async (initial, changes) => {
+        empty(sandbox.source);
+        apply(sandbox.source, initial);
+        await sandbox.backup();
+        for (const change of changes) {
+          apply(sandbox.source, change);
+          const image = treeImage(sandbox.source);
+          const incremental = await sandbox.backup({ parent: 'latest' });
+          const full = await sandbox.backup({ threads: 1 });
+          assert.deepEqual(incremental.snapshot.root, full.snapshot.root);
+          assert.equal(full.summary.data_blobs, 0, 'all content was there already');
+          assert.equal(incremental.summary.total_bytes_processed, full.summary.total_bytes_processed);
+          assert.equal(incremental.summary.total_files_processed, full.summary.total_files_processed);
+          const { target, progress } = await sandbox.restoreSource(incremental.snapshot.root);
+          assert.equal(progress.errors, 0);
+          assertSameTree(target, image);
+          rmSync(target, { recursive: true });
+        }
+      },
+    ),
+    { numRuns: 8, endOnFailure: true },
+  );
+});
+
+/** A few files and folders of different ages. */
+function fill(root: string): void {
+  mkdirSync(join(root, 'folder/below'), { recursive: true });
+  writeFileSync(join(root, 'large'), randomBytes(3_000_000));
+  for (let i = 0; i < 30; i++)
+    writeFileSync(join(root, i % 2 === 0 ? 'folder' : 'folder/below', `file ${i}`), randomBytes(1000 * i));
+  symlinkSync('large', join(root, 'link'));
+}
+
+test('a second backup of unchanged files stores nothing and is the same tree', async () => {
+  const sandbox = await Sandbox.create(join(scratch, 'unchanged'));
+  fill(sandbox.source);
+  const first = await sandbox.backup();
+  assert.ok(first.summary.data_blobs > 0 && first.summary.files_new === 31);
+  const objects = async (type: 'data' | 'index'): Promise<number> => {
+    let count = 0;
+    for await (const _ of sandbox.store.list(type)) count++;
+    return count;
+  };
+  const [packs, indexes] = [await objects('data'), await objects('index')];
+  const second = await sandbox.backup({ parent: 'latest' });
+  assert.deepEqual(second.snapshot.root, first.snapshot.root);
+  const { data_blobs, tree_blobs, data_added, files_new, files_changed, files_unmodified } = second.summary;
+  assert.deepEqual([data_blobs, tree_blobs, data_added, files_new, files_changed], [0, 0, 0, 0, 0]);
+  assert.equal(files_unmodified, 31);
+  assert.deepEqual([await objects('data'), await objects('index')], [packs, indexes]);
+  assert.deepEqual(second.snapshot.parent, Buffer.from(first.id as string, 'hex'));
+  const third = await sandbox.backup({ parent: 'latest', skipIfUnchanged: true });
+  assert.equal(third.id, undefined);
+  assert.equal((await sandbox.snapshots()).length, 2);
+});
+
+test('each way in which a file can change is seen', async () => {
+  const sandbox = await Sandbox.create(join(scratch, 'changes'));
+  const file = join(sandbox.source, 'file');
+  const other = join(sandbox.source, 'other');
+  writeFileSync(file, 'first content');
+  const changed = async (change: () => void): Promise<number> => {
+    await sandbox.backup();
+    change();
+    const { summary, snapshot } = await sandbox.backup({ parent: 'latest' });
+    const { target } = await sandbox.restoreSource(snapshot.root);
+    assertSameTree(target, sandbox.source);
+    return summary.files_changed;
+  };
+  assert.equal(await changed(() => appendFileSync(file, '!')), 1);
+  assert.equal(await changed(() => writeFileSync(file, 'other content!')), 1);
+  assert.equal(await changed(() => utimesSync(file, 1000, 1000)), 1, 'the time alone');
+  assert.equal(
+    await changed(() => {
+      writeFileSync(file, 'third content!');
+      utimesSync(file, 1000, 1000);
+    }),
+    1,
+    'size and time as before',
+  );
+  assert.equal(
+    await changed(() => {
+      writeFileSync(other, 'fourth content');
+      utimesSync(other, 1000, 1000);
+      renameSync(other, file);
+    }),
+    1,
+    'another inode',
+  );
+  assert.equal(await changed(() => chmodSync(file, 0o600)), 1, 'ctime');
+  assert.equal(await changed(() => undefined), 0);
+});
+
+test('what changed just before the parent began is read again, as the clock may not have told', async () => {
+  const sandbox = await Sandbox.create(join(scratch, 'racy'));
+  const file = join(sandbox.source, 'file');
+  writeFileSync(file, 'content');
+  const repository = { ...(await sandbox.indexed()), clock: Date.now };
+  await sandbox.backup({}, repository);
+  const { summary } = await sandbox.backup({ parent: 'latest' });
+  assert.equal(summary.files_changed, 1);
+  assert.equal(summary.data_blobs, 0);
+});
+
+test('with ctime or inode ignored, only size and mtime count', async () => {
+  const sandbox = await Sandbox.create(join(scratch, 'ignored'));
+  const file = join(sandbox.source, 'file');
+  writeFileSync(file, 'content');
+  utimesSync(file, 1000, 1000);
+  await sandbox.backup();
+  const copy = join(sandbox.folder, 'copy');
+  writeFileSync(copy, 'CONTENT');
+  utimesSync(copy, 1000, 1000);
+  renameSync(copy, file);
+  const taken = await sandbox.backup({ parent: 'latest', ignoreInode: true, ignoreCtime: true });
+  assert.equal(taken.summary.files_unmodified, 1);
+  const [first] = await sandbox.snapshots();
+  for (const changes of [{}, { ignoreInode: true }])
+    assert.equal((await sandbox.backup({ parent: first, ...changes })).summary.files_changed, 1);
+});
+
+test('a blob that the parent refers to and the index lacks is stored again', async () => {
+  const sandbox = await Sandbox.create(join(scratch, 'lost'));
+  fill(sandbox.source);
+  const first = await sandbox.backup();
+  for await (const { name } of sandbox.store.list('index')) await sandbox.store.remove('index', name);
+  for await (const { name } of sandbox.store.list('data')) await sandbox.store.remove('data', name);
+  const { summary, snapshot } = await sandbox.backup({ parent: 'latest' });
+  assert.equal(summary.data_blobs, first.summary.data_blobs);
+  const { target, progress } = await sandbox.restoreSource(snapshot.root);
+  assert.equal(progress.errors, 0);
+  assertSameTree(target, sandbox.source);
+});
+
+test('the number of threads, the size of packs and the compression make no difference to the tree', async () => {
+  const sandbox = await Sandbox.create(join(scratch, 'settings'));
+  fill(sandbox.source);
+  const roots = [];
+  for (const changes of [
+    { threads: 1 },
+    { threads: 4, packTarget: 200_000 },
+    { compression: 'off' as const },
+    { compression: 'better' as const, verbose: true },
+  ])
+    roots.push((await sandbox.backup(changes)).snapshot.root);
+  for (const root of roots) assert.deepEqual(root, roots[0]);
+});
+
+test('a dry run stores nothing, not even a lease', async () => {
+  const sandbox = await Sandbox.create(join(scratch, 'dry'));
+  fill(sandbox.source);
+  const { id, summary } = await sandbox.backup({ dryRun: true });
+  assert.equal(id, undefined);
+  assert.equal(summary.files_new, 31);
+  for (const type of ['data', 'index', 'snapshots', 'locks'] as const)
+    for await (const { name } of sandbox.store.list(type)) assert.fail(`${type}/${name}`);
+});

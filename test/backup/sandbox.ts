@@ -1,0 +1,144 @@
+import { Buffer } from 'node:buffer';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import { backup } from '../../src/backup/backup.js';
+import type { BackupEvent, BackupOptions, BackupResult } from '../../src/backup/options.js';
+import { NO_FILTER } from '../../src/filesystem/filter.js';
+import type { Sizes } from '../../src/format/config.js';
+import type { ContentRef } from '../../src/format/content.js';
+import { type IndexedRepository, loadIndex } from '../../src/repository/index-store.js';
+import { initRepository, openRepository } from '../../src/repository/open.js';
+import type { Repository } from '../../src/repository/repository.js';
+import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots.js';
+import { TreeReader } from '../../src/repository/tree-reader.js';
+import type { RestoreEvent, RestoreOptions, RestoreProgress } from '../../src/restore/options.js';
+import { restore } from '../../src/restore/restore.js';
+import { LocalStore } from '../../src/storage/local/local-store.js';
+import type { Store } from '../../src/storage/store.js';
+
+export const PASSWORD = 'pebble';
+/** Later than any file's times by more than the grain in which they are told apart, so that unchanged files are seen as such. */
+export const LATER = (): number => Date.now() + 10_000;
+
+/** A folder of its own for a suite, gone when that ends. */
+export function scratchFolder(): string {
+  const path = mkdtempSync(join(tmpdir(), 'varve-test-'));
+  // Unlike rmSync, rm removes paths that are too long for the kernel.
+  after(() => spawnSync('rm', ['-rf', path]));
+  return path;
+}
+
+export type Changes = Partial<Omit<BackupOptions, 'parent'>> & {
+  readonly parent?: StoredSnapshot | 'latest' | undefined;
+};
+
+/** A repository with a folder to back up, and what a user does with them. */
+export class Sandbox {
+  readonly folder: string;
+  readonly source: string;
+  readonly store: Store;
+  readonly #cache: string;
+  #restores = 0;
+
+  private constructor(folder: string, store: Store) {
+    this.folder = folder;
+    this.store = store;
+    this.source = join(folder, 'source');
+    this.#cache = join(folder, 'cache');
+    mkdirSync(this.source, { recursive: true });
+  }
+
+  static async create(
+    folder: string,
+    options: { readonly store?: Store; readonly data?: Sizes } = {},
+  ): Promise<Sandbox> {
+    mkdirSync(folder, { recursive: true });
+    const { store = new LocalStore(join(folder, 'repository')), data } = options;
+    const sandbox = new Sandbox(folder, store);
+    await initRepository(store, { ...sandbox.#opening, user: 'anna', host: 'test', logN: 10, ...(data && { data }) });
+    return sandbox;
+  }
+
+  get #opening() {
+    return { unlock: { password: PASSWORD }, cacheFolder: this.#cache, clock: LATER };
+  }
+
+  open(): Promise<Repository> {
+    return openRepository(this.store, this.#opening);
+  }
+
+  async indexed(): Promise<IndexedRepository> {
+    return loadIndex(await this.open());
+  }
+
+  async snapshots(): Promise<readonly StoredSnapshot[]> {
+    return (await listSnapshots(await this.open())).snapshots;
+  }
+
+  /** Backs up the source folder, or what the changes say. */
+  async backup(
+    changes: Changes = {},
+    repository?: IndexedRepository,
+  ): Promise<BackupResult & { readonly events: BackupEvent[] }> {
+    const events: BackupEvent[] = [];
+    const parent = changes.parent === 'latest' ? (await this.snapshots()).at(-1) : changes.parent;
+    const result = await backup(repository ?? (await this.indexed()), {
+      sources: [Buffer.from(this.source)],
+      folder: Buffer.from(this.folder),
+      host: 'test',
+      user: 'anna',
+      uid: 0,
+      gid: 0,
+      tags: [],
+      filter: NO_FILTER,
+      program: 'varve test',
+      compression: 'auto',
+      threads: 2,
+      ...changes,
+      parent,
+      onEvent: (event) => {
+        events.push(event);
+        changes.onEvent?.(event);
+      },
+    });
+    return { ...result, events };
+  }
+
+  /** The source folder as a snapshot has it. */
+  async sourceIn(root: ContentRef, path = this.source, repository?: IndexedRepository): Promise<ContentRef> {
+    return new TreeReader(repository ?? (await this.indexed())).folder(root, components(path));
+  }
+
+  /** Restores a folder of a snapshot to a new place, or to the target given. */
+  async restore(
+    root: ContentRef,
+    changes: Partial<RestoreOptions> = {},
+  ): Promise<{ target: string; progress: RestoreProgress; events: RestoreEvent[] }> {
+    const events: RestoreEvent[] = [];
+    const target = changes.target ?? join(this.folder, `restored-${this.#restores++}`);
+    const progress = await restore(await this.indexed(), {
+      root,
+      target,
+      setOwner: process.getuid?.() === 0,
+      threads: 2,
+      onEvent: (event) => events.push(event),
+      ...changes,
+    });
+    return { target, progress, events };
+  }
+
+  /** Restores the source folder of a snapshot. */
+  async restoreSource(root: ContentRef, changes: Partial<RestoreOptions> = {}): ReturnType<Sandbox['restore']> {
+    return this.restore(await this.sourceIn(root), changes);
+  }
+}
+
+export function components(path: string): Buffer[] {
+  return path
+    .split('/')
+    .filter(Boolean)
+    .map((name) => Buffer.from(name));
+}
