@@ -56,6 +56,10 @@ export class FrameOpener {
     const key = this.#ring.keyOf(this.index.packKind(frame.pack), frame.wrappedKey);
     const body = openFrame(key, frame.counter, frame.codec, frame.rawLength, stored, name);
     const raw = frame.codec === ZSTD ? decompress(body, frame.rawLength, name, room) : asBuffer(body);
+    if (raw.length === frame.rawLength && room !== undefined && frame.codec !== ZSTD) {
+      room.set(raw);
+      return room;
+    }
     if (raw.length !== frame.rawLength) throw new VarveError('damaged', `${name}: a frame has a wrong length`);
     return raw;
   }

@@ -1,4 +1,4 @@
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import { closeSync, constants, openSync } from 'node:fs';
 import { openDirectoryAt } from '../filesystem/posix.js';
 
@@ -9,6 +9,12 @@ const SLASH = 0x2f;
 export function splitPath(path: Buffer): { folder: Buffer; name: Buffer } {
   const slash = path.lastIndexOf(SLASH);
   return { folder: path.subarray(0, Math.max(0, slash)), name: path.subarray(slash + 1) };
+}
+
+/** The path of another name in the same folder. */
+export function beside(path: Buffer, name: Buffer): Buffer {
+  const { folder } = splitPath(path);
+  return folder.length === 0 ? name : Buffer.concat([folder, Buffer.from('/'), name]);
 }
 
 /**

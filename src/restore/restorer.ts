@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, readSync } from 'node:fs';
+import { BLOCK, privatePages } from '../bytes/pages.js';
 import { asBuffer } from '../bytes/views.js';
 import { importKeys } from '../crypto/hierarchy.js';
 import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
@@ -13,11 +14,12 @@ import { ID_BYTES } from '../format/limits.js';
 import { BlobIndex } from '../repository/blob-index.js';
 import { FrameOpener, PackKeyRing } from '../repository/blob-reader.js';
 import type { Served } from '../workers/serve.js';
-import { FolderHandles, splitPath } from './folder-handles.js';
+import { beside, FolderHandles, splitPath } from './folder-handles.js';
+import { GrowingFile } from './growing-file.js';
 import type { BlobUse, FileTarget, ItemError, Reply, Task, WorkerInit } from './messages.js';
 import { MetadataSetter } from './metadata.js';
 
-const { O_WRONLY, O_RDONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+const { O_WRONLY, O_RDONLY, O_NOFOLLOW } = constants;
 const PRIVATE = 0o600;
 const S_IFMT_OF: Partial<Record<string, number>> = {
   fifo: 0o010000,
@@ -26,25 +28,14 @@ const S_IFMT_OF: Partial<Record<string, number>> = {
   socket: 0o140000,
 };
 
-/** A file that a task writes, under a temporary name at first. */
-class GrowingFile {
-  readonly target: FileTarget;
-  temporary: Buffer = Buffer.alloc(0);
-  handle: number | undefined;
-  /** Blobs of this task that it still waits for. */
-  remaining = 0;
-
-  constructor(target: FileTarget) {
-    this.target = target;
-  }
-}
-
 /** Blobs that lie side by side in a frame and in a file. */
 interface Run {
-  readonly count: number;
+  /** Number of the file within the task. */
+  readonly file: number;
+  readonly uses: BlobUse[];
   /** Within the frame's plaintext. */
   readonly start: number;
-  readonly end: number;
+  end: number;
   readonly fileOffset: number;
 }
 
@@ -57,7 +48,7 @@ export class Restorer {
   readonly #flags: Int32Array;
   readonly #temporary = `.varve-${randomBytes(6).toString('hex')}-`;
   #nextTemporary = 0;
-  #raw = Buffer.alloc(0);
+  #pages: Buffer = Buffer.alloc(0);
   #errors: ItemError[] = [];
 
   constructor(init: WorkerInit) {
@@ -134,52 +125,55 @@ export class Restorer {
       this.#abandon(files[file] as GrowingFile);
       this.#fail((files[file] as GrowingFile).target.path, cause);
     };
-    let raw: Buffer;
     const located = this.#index.frame(frame);
+    const runs = this.#runs(uses);
+    let raw: Buffer;
     try {
       const at = located.offset - task.start;
-      raw = this.#opener.open(
-        located,
-        asBuffer(task.bytes.subarray(at, at + located.storedLength)),
-        this.#scratch(located.rawLength),
-      );
+      const stored = asBuffer(task.bytes.subarray(at, at + located.storedLength));
+      raw = this.#opener.open(located, stored, this.#room(located.rawLength, runs));
     } catch (cause) {
       for (const { file } of uses) fail(file, cause);
       return;
     }
-    for (let next = 0; next < uses.length; ) {
-      const { file } = uses[next] as BlobUse;
-      const run = this.#run(uses, next);
-      next += run.count;
-      if (failed.has(file)) continue;
+    for (const run of runs) {
+      if (failed.has(run.file)) continue;
       try {
-        for (const use of uses.slice(next - run.count, next)) this.#check(use, raw, located.pack);
-        this.#write(files[file] as GrowingFile, run, raw.subarray(run.start, run.end));
+        for (const use of run.uses) this.#check(use, raw, located.pack);
+        this.#write(files[run.file] as GrowingFile, run, raw.subarray(run.start, run.end));
       } catch (cause) {
-        fail(file, cause);
+        fail(run.file, cause);
       }
     }
   }
 
-  /** Uses from `first` on that follow each other in the frame and in one file: they are written in one go. */
-  #run(uses: readonly BlobUse[], first: number): Run {
-    const { file, fileOffset, blob } = uses[first] as BlobUse;
-    const { offset, length } = this.#index.locate(blob);
-    const run = { count: 1, start: offset, end: offset + length, fileOffset };
-    for (let at = first + 1; at < uses.length; at++) {
-      const use = uses[at] as BlobUse;
-      const next = this.#index.locate(use.blob);
-      if (use.file !== file || next.offset !== run.end || use.fileOffset !== fileOffset + (run.end - run.start)) break;
-      run.end += next.length;
-      run.count++;
+  /** Uses that follow each other in the frame and in one file are written in one go. */
+  #runs(uses: readonly BlobUse[]): Run[] {
+    const runs: Run[] = [];
+    for (const use of uses) {
+      const { offset, length } = this.#index.locate(use.blob);
+      const run = runs.at(-1);
+      const follows =
+        run?.file === use.file && run.end === offset && run.fileOffset + (run.end - run.start) === use.fileOffset;
+      if (run !== undefined && follows) {
+        run.end += length;
+        run.uses.push(use);
+      } else runs.push({ file: use.file, uses: [use], start: offset, end: offset + length, fileOffset: use.fileOffset });
     }
-    return run;
+    return runs;
   }
 
-  /** Where a frame is opened: the same memory for each, as its blobs are written before the next. */
-  #scratch(length: number): Buffer {
-    if (this.#raw.length < length) this.#raw = Buffer.allocUnsafeSlow(length);
-    return this.#raw.subarray(0, length);
+  /**
+   * Where a frame is opened: the same memory for each, as its blobs are written before the next. It begins so that the longest run lies
+   * in memory as it does in its file, relative to blocks, and can be written directly.
+   */
+  #room(length: number, runs: readonly Run[]): Buffer {
+    if (this.#pages.length < length + BLOCK) this.#pages = privatePages(length + BLOCK);
+    const size = (run: Run): number => run.end - run.start;
+    const [first] = runs;
+    const longest = runs.reduce((a, b) => (size(b) > size(a) ? b : a), first as Run);
+    const shift = (((longest.fileOffset - longest.start) % BLOCK) + BLOCK) % BLOCK;
+    return this.#pages.subarray(shift, shift + length);
   }
 
   /** @throws VarveError `damaged` unless the frame holds the blob that is asked for */
@@ -189,44 +183,34 @@ export class Restorer {
   }
 
   /** Writes blobs to their file; a file that no other task writes to gets its metadata and name with its last blob. */
-  #write(file: GrowingFile, run: Pick<Run, 'count' | 'fileOffset'>, bytes: Buffer): void {
-    file.handle ??= this.#create(file);
-    writeAll(file.handle, bytes, run.fileOffset);
-    file.remaining -= run.count;
-    if (file.remaining === 0) this.#complete(file, file.handle);
+  #write(file: GrowingFile, run: Pick<Run, 'uses' | 'fileOffset'>, bytes: Buffer): void {
+    const folder = this.#folders.folder(splitPath(asBuffer(file.target.path)).folder);
+    if (file.handle === undefined) file.open(folder, this.#temporaryOf(file.target));
+    file.write(folder, bytes, run.fileOffset);
+    file.remaining -= run.uses.length;
+    if (file.remaining === 0) this.#complete(file, folder);
   }
 
-  #complete(file: GrowingFile, handle: number): void {
-    const { target } = file;
-    file.handle = undefined;
+  #complete(file: GrowingFile, folder: number): void {
+    const { target, temporary } = file;
+    const handle = file.detach();
     try {
       if (target.temporary === undefined)
         this.#metadata.onFile(handle, entryOf(target), (what) => this.#warn(target.path, what));
     } finally {
       closeSync(handle);
     }
-    if (target.temporary !== undefined) return;
-    const { folder, name } = splitPath(asBuffer(target.path));
-    const directory = this.#folders.folder(folder);
-    renameat(directory, file.temporary, directory, name);
-  }
-
-  #create(file: GrowingFile): number {
-    const { path, temporary } = file.target;
-    const { folder } = splitPath(Buffer.from(path));
-    // A name that several tasks share may be there already; one of our own must not be.
-    const exclusive = temporary === undefined ? O_EXCL : 0;
-    file.temporary = temporary === undefined ? this.#temporaryName() : Buffer.from(temporary);
-    return openat(this.#folders.folder(folder), file.temporary, O_WRONLY | O_CREAT | O_NOFOLLOW | exclusive, PRIVATE);
+    if (target.temporary === undefined) renameat(folder, temporary, folder, splitPath(asBuffer(target.path)).name);
   }
 
   #abandon(file: GrowingFile): void {
-    const { handle, target } = file;
-    if (handle !== undefined) tryTo(() => closeSync(handle));
-    file.handle = undefined;
-    if (target.temporary !== undefined || file.temporary.length === 0) return;
-    const { folder } = splitPath(Buffer.from(target.path));
-    tryTo(() => unlinkat(this.#folders.folder(folder), file.temporary));
+    const { target, temporary } = file;
+    tryTo(() => file.close());
+    if (target.temporary === undefined && temporary.length > 0) this.#discard(beside(asBuffer(target.path), temporary));
+  }
+
+  #temporaryOf(target: FileTarget): Buffer {
+    return target.temporary === undefined ? this.#temporaryName() : Buffer.from(target.temporary);
   }
 
   #temporaryName(): Buffer {
@@ -268,9 +252,8 @@ export class Restorer {
 
   #empty(target: FileTarget): void {
     const file = new GrowingFile(target);
-    file.remaining = 1;
     try {
-      this.#write(file, { count: 1, fileOffset: 0 }, Buffer.alloc(0));
+      this.#write(file, { uses: [], fileOffset: 0 }, Buffer.alloc(0));
     } catch (cause) {
       this.#abandon(file);
       throw cause;
@@ -356,10 +339,6 @@ function make(entry: EntryReader, directory: number, name: Buffer): void {
   if (format === undefined) throw new VarveError('internal', `cannot make a ${entry.type}`);
   const device = entry.rdev === undefined ? 0 : makeDevice(entry.rdev[0], entry.rdev[1]);
   mknodat(directory, name, format | PRIVATE, device);
-}
-
-function writeAll(handle: number, bytes: Buffer, offset: number): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(handle, bytes, done, bytes.length - done, offset + done);
 }
 
 function tryTo(action: () => void): void {

@@ -6,7 +6,7 @@ import { ID_BYTES } from '../format/limits.js';
 import { locateBlob } from '../repository/blob-reader.js';
 import type { IndexedRepository } from '../repository/index-store.js';
 import type { WorkerPool } from '../workers/pool.js';
-import { splitPath } from './folder-handles.js';
+import { beside } from './folder-handles.js';
 import type { BlobUse, FileTarget, ItemError, Reply, Task, WorkerInit } from './messages.js';
 
 export type RestorePool = WorkerPool<WorkerInit, Task, Reply>;
@@ -35,7 +35,8 @@ interface Use {
   readonly blob: number;
   readonly file: PlannedFile;
   readonly offset: number;
-  readonly id: Buffer;
+  /** Number of the blob in the file. */
+  readonly part: number;
 }
 
 /** A piece of a pack, and what it is needed for. */
@@ -97,7 +98,7 @@ export class RestoreWindow {
       const id = ids.subarray(at, at + ID_BYTES);
       locateBlob(index, id, DATA);
       const blob = index.find(id);
-      uses.push({ blob, file, offset, id });
+      uses.push({ blob, file, offset, part: uses.length });
       offset += index.lengthOf(blob);
     }
     for (const use of uses) this.#uses.push(use);
@@ -167,12 +168,13 @@ export class RestoreWindow {
     const files: PlannedFile[] = [];
     const frames = range.frames.map(({ frame, uses }) => ({
       frame,
-      uses: uses.map(({ blob, file, offset, id }): BlobUse => {
+      uses: uses.map(({ blob, file, offset, part }): BlobUse => {
         let number = numbers.get(file);
         if (number === undefined) {
           number = files.push(file) - 1;
           numbers.set(file, number);
         }
+        const id = file.ids.subarray(part * ID_BYTES, (part + 1) * ID_BYTES);
         return { blob, id, fileOffset: offset, file: number };
       }),
     }));
@@ -265,11 +267,6 @@ function inBatches<Item>(items: readonly Item[]): Item[][] {
   const batches: Item[][] = [];
   for (let at = 0; at < items.length; at += BATCH) batches.push(items.slice(at, at + BATCH));
   return batches;
-}
-
-function beside(path: Buffer, name: Buffer): Buffer {
-  const { folder } = splitPath(path);
-  return folder.length === 0 ? name : Buffer.concat([folder, Buffer.from('/'), name]);
 }
 
 /** A buffer's memory can be moved to a worker when nothing else lies in it. */

@@ -1,16 +1,9 @@
+import { sharedPages, wholePages } from '../bytes/pages.js';
 import { VarveError } from '../errors/errors.js';
 
 const FREE = 0;
 const TAKEN = 1;
 const ABORTED = -1;
-
-/** Bytes: a page of WebAssembly memory, and more than any block of a disk. */
-const PAGE = 65_536;
-
-/** The part of the global that is used here: its types come with TypeScript's DOM library only. */
-declare const WebAssembly: {
-  Memory: new (pages: { initial: number; maximum: number; shared: true }) => { readonly buffer: SharedArrayBuffer };
-};
 
 /** What crosses to a worker thread. */
 export interface SharedBuffersHandle {
@@ -23,8 +16,7 @@ export interface SharedBuffersHandle {
 
 /**
  * A fixed number of equal buffers that threads hand to each other. A worker that finds none free waits: this is how a slow store
- * holds back the reading. They begin at whole pages, as writing past the page cache demands: WebAssembly's memory does, other shared
- * memory does not.
+ * holds back the reading. They begin at whole pages, as writing past the page cache demands.
  */
 export class SharedBuffers {
   readonly handle: SharedBuffersHandle;
@@ -38,10 +30,9 @@ export class SharedBuffers {
 
   /** @param size bytes of each buffer; memory that is never written costs nothing */
   static create(count: number, size: number): SharedBuffers {
-    const pages = Math.ceil(size / PAGE);
-    const { buffer } = new WebAssembly.Memory({ initial: count * pages, maximum: count * pages, shared: true });
+    const room = wholePages(size);
     const states = new Int32Array(new SharedArrayBuffer((count + 2) * 4));
-    return new SharedBuffers({ states, memory: buffer, size: pages * PAGE });
+    return new SharedBuffers({ states, memory: sharedPages(count * room), size: room });
   }
 
   get count(): number {

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { constants, statSync } from 'node:fs';
 import { type FileHandle, link, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { BLOCK } from '../../bytes/pages.js';
 import { errnoCode, systemReason, VarveError } from '../../errors/errors.js';
 import { HASH_NAME, type ObjectInfo, type ObjectType, objectPath, type Range, type Store } from '../store.js';
 
@@ -160,7 +161,6 @@ async function exists(path: string, size: number): Promise<boolean> {
 
 /** From this size on an object is written past the page cache: nothing is copied, and what else is cached stays cached. */
 const DIRECT_BYTES = 1024 * 1024;
-const BLOCK = 4096;
 
 async function writeDurably(path: string, parts: readonly Uint8Array[]): Promise<void> {
   const [first] = parts;
