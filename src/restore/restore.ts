@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { mkdirSync } from 'node:fs';
 import { exportKeys } from '../crypto/hierarchy.js';
 import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
+import type { FileStat } from '../filesystem/stat.js';
 import type { ContentRef } from '../format/content.js';
 import type { EntryReader } from '../format/entry.js';
 import { MAX_DEPTH } from '../format/limits.js';
@@ -200,14 +201,27 @@ class RestoreRun {
     if (type === 'file') this.#progress.totalBytes += size;
     const fresh = this.#make(folder);
     const existing = fresh ? undefined : this.#target?.stat(path);
-    if (!shouldWrite(existing, entry, this.#options.overwrite ?? 'always')) return this.#skip(path, size);
+    if (existing !== undefined && !shouldWrite(existing, entry, this.#options.overwrite ?? 'always'))
+      return this.#leave(path, entry, existing);
     if (existing?.type === 'directory') this.#giveWay(path);
     if (entry.links > 1 && this.#isFurtherLink(path, entry)) return;
     if (this.#window === undefined) return this.done(path, size);
-    if (type !== 'file' || size === 0) return this.#window.addPlain(path, Buffer.from(entry.raw));
     const raw = Buffer.from(entry.raw);
-    const content = entry.entry().content as ContentRef;
+    const { content } = entry.entry();
+    if (type !== 'file' || content === undefined || (size === 0 && content.ids.length === 0))
+      return this.#window.addPlain(path, raw);
     this.#window.addFile(path, raw, size, await this.#trees.ids(content));
+  }
+
+  /** A file that is as it should be, but for its other names: they are links to it, or it becomes a link to the first of them. */
+  #leave(path: Buffer, entry: EntryReader, existing: FileStat): void {
+    if (entry.links > 1 && this.#options.overwrite === 'if-changed') {
+      const first = this.#linked.get(linkKey(entry));
+      const there = first && this.#target?.stat(first);
+      const same = there?.inode === existing.inode && there.device === existing.device;
+      if (!same && this.#isFurtherLink(path, entry)) return;
+    }
+    this.#skip(path, entry.size);
   }
 
   #skip(path: Buffer, size: number): void {
@@ -225,7 +239,7 @@ class RestoreRun {
   }
 
   #isFurtherLink(path: Buffer, entry: EntryReader): boolean {
-    const key = `${entry.device}:${entry.inode}`;
+    const key = linkKey(entry);
     const first = this.#linked.get(key);
     if (first === undefined) {
       this.#linked.set(key, path);
@@ -304,6 +318,8 @@ class RestoreRun {
     if (this.#options.signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
   }
 }
+
+const linkKey = (entry: EntryReader): string => `${entry.device}:${entry.inode}`;
 
 /** The path as the snapshot has it, with a slash in front. */
 function inSnapshot(path: Buffer): Buffer {

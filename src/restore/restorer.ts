@@ -158,7 +158,8 @@ export class Restorer {
       if (run !== undefined && follows) {
         run.end += length;
         run.uses.push(use);
-      } else runs.push({ file: use.file, uses: [use], start: offset, end: offset + length, fileOffset: use.fileOffset });
+      } else
+        runs.push({ file: use.file, uses: [use], start: offset, end: offset + length, fileOffset: use.fileOffset });
     }
     return runs;
   }

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import pLimit from 'p-limit';
+import { type ErrorCode, VarveError } from '../errors/errors.js';
 import { DATA } from '../format/content.js';
 import { ID_BYTES } from '../format/limits.js';
 import { locateBlob } from '../repository/blob-reader.js';
@@ -19,6 +20,8 @@ const RANGE_RAW_BYTES = 32 * 1024 * 1024;
 const MAX_GAP = 256 * 1024;
 /** Files without content, or to be finished, that a worker gets together. */
 const BATCH = 256;
+/** What fetching a damaged or lost pack ends with: only the files that need it suffer. */
+const LOST: readonly ErrorCode[] = ['damaged', 'not-found', 'storage'];
 
 interface PlannedFile {
   readonly path: Buffer;
@@ -87,7 +90,7 @@ export class RestoreWindow {
    *
    * @param raw its encoded entry
    * @param ids its blobs
-   * @throws VarveError `damaged` when the index lacks a blob
+   * @throws VarveError `damaged` when the index lacks a blob, or the blobs do not make up the size
    */
   addFile(path: Buffer, raw: Buffer, size: number, ids: Buffer): void {
     const file: PlannedFile = { path, raw, size, ids, ranges: 0, temporary: undefined, failed: false };
@@ -101,6 +104,8 @@ export class RestoreWindow {
       uses.push({ blob, file, offset, part: uses.length });
       offset += index.lengthOf(blob);
     }
+    if (offset !== size)
+      throw new VarveError('damaged', `its chunks have ${offset} bytes together, not ${size} as the snapshot says`);
     for (const use of uses) this.#uses.push(use);
     this.#files.push(file);
   }
@@ -163,7 +168,8 @@ export class RestoreWindow {
   }
 
   async #runRange(range: Range): Promise<void> {
-    const { store, index } = this.#repository;
+    const bytes = await this.#fetch(range);
+    if (bytes === undefined) return;
     const numbers = new Map<PlannedFile, number>();
     const files: PlannedFile[] = [];
     const frames = range.frames.map(({ frame, uses }) => ({
@@ -179,13 +185,47 @@ export class RestoreWindow {
       }),
     }));
     const targets = files.map((file) => this.#target(file));
-    const where = { offset: range.start, length: range.end - range.start };
-    const bytes = await store.get('data', index.packName(range.pack), where);
     const task: Task = { kind: 'write', bytes, start: range.start, frames, files: targets };
     const reply = await this.#pool.run(task, movable(bytes));
     this.#events.errors(reply.errors);
     for (const number of reply.failed) (files[number] as PlannedFile).failed = true;
     this.#account(range, files);
+  }
+
+  /** The range's bytes; undefined when they cannot be had: then what can be restored of the range is, and the rest is told. */
+  async #fetch(range: Range): Promise<Buffer | undefined> {
+    const { store, index } = this.#repository;
+    const where = { offset: range.start, length: range.end - range.start };
+    try {
+      return await store.get('data', index.packName(range.pack), where);
+    } catch (cause) {
+      const error = VarveError.from(cause);
+      if (!LOST.includes(error.code)) throw error;
+      if (range.frames.length > 1) await this.#runApart(range);
+      else this.#lose(range, error);
+      return undefined;
+    }
+  }
+
+  /** Each frame for itself: of a pack that is cut off the beginning can be read. */
+  async #runApart({ pack, frames }: Range): Promise<void> {
+    const { index } = this.#repository;
+    const parts = frames.map((each): Range => {
+      const { offset, storedLength, rawLength } = index.frame(each.frame);
+      return { pack, start: offset, end: offset + storedLength, rawBytes: rawLength, frames: [each] };
+    });
+    for (const part of parts) countFiles(part);
+    for (const file of filesOf(frames)) file.ranges--;
+    for (const part of parts) await this.#runRange(part);
+  }
+
+  #lose({ frames }: Range, error: VarveError): void {
+    for (const file of filesOf(frames)) {
+      file.ranges--;
+      if (file.failed) continue;
+      file.failed = true;
+      this.#events.errors([{ path: file.path, message: error.message, warning: false }]);
+    }
   }
 
   #account(range: Range, files: readonly PlannedFile[]): void {
@@ -258,9 +298,13 @@ export class RestoreWindow {
 }
 
 function countFiles(range: Range): void {
+  for (const file of filesOf(range.frames)) file.ranges++;
+}
+
+function filesOf(frames: Range['frames']): Set<PlannedFile> {
   const files = new Set<PlannedFile>();
-  for (const { uses } of range.frames) for (const { file } of uses) files.add(file);
-  for (const file of files) file.ranges++;
+  for (const { uses } of frames) for (const { file } of uses) files.add(file);
+  return files;
 }
 
 function inBatches<Item>(items: readonly Item[]): Item[][] {
