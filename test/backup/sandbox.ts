@@ -124,8 +124,11 @@ export class Sandbox {
       target,
       setOwner: process.getuid?.() === 0,
       threads: 2,
-      onEvent: (event) => events.push(event),
       ...changes,
+      onEvent: (event) => {
+        events.push(event);
+        changes.onEvent?.(event);
+      },
     });
     return { target, progress, events };
   }

@@ -1,0 +1,101 @@
+import { Buffer } from 'node:buffer';
+import { MessagePackWriter } from '../../src/bytes/writer.js';
+import { Chunker } from '../../src/chunking/chunker.js';
+import { type BlobKind, type ContentRef, DATA, TREE } from '../../src/format/content.js';
+import { type Entry, writeEntry } from '../../src/format/entry.js';
+import { BlobWriter } from '../../src/repository/blob-writer.js';
+import { indexedPack, writeIndex } from '../../src/repository/index-store.js';
+import { PackWriter, packCapacity } from '../../src/repository/pack-writer.js';
+import type { Repository } from '../../src/repository/repository.js';
+
+const TARGET = 1 << 20;
+const FRAME = 1 << 18;
+
+/** Writes trees by hand, as somebody might who has a key and no good in mind. */
+export class Forge {
+  readonly #repository: Repository;
+  readonly #stored: Promise<void>[] = [];
+  readonly #packs: ReturnType<typeof indexedPack>[] = [];
+  readonly #writers: Record<BlobKind, { blobs: BlobWriter; packs: PackWriter }>;
+
+  constructor(repository: Repository) {
+    this.#repository = repository;
+    this.#writers = { [DATA]: this.#writer(DATA), [TREE]: this.#writer(TREE) };
+  }
+
+  #writer(kind: BlobKind): { blobs: BlobWriter; packs: PackWriter } {
+    const { keys, config, store } = this.#repository;
+    const buffers: Uint8Array[] = [];
+    const space = {
+      acquire: () => buffers.push(new Uint8Array(packCapacity(TARGET))) - 1,
+      bytes: (number: number) => buffers[number] as Uint8Array,
+    };
+    const packs = new PackWriter({
+      keys,
+      kind,
+      compression: undefined,
+      target: TARGET,
+      space,
+      emit: ({ buffer, name, size, record }) => {
+        this.#stored.push(store.put('data', name, [Buffer.from(space.bytes(buffer).subarray(0, size))]));
+        this.#packs.push(indexedPack(name, size, record));
+      },
+    });
+    const sizes = kind === DATA ? config.data : config.tree;
+    const chunker = Chunker.create(keys.gear, sizes, BlobWriter.capacity(sizes.max, FRAME));
+    const seen = new Set<string>();
+    const claim = (id: Buffer): boolean => seen.size !== seen.add(id.toString('hex')).size;
+    const blobs = new BlobWriter({ kind, chunker, idKey: keys.id, deduplicator: { claim }, packs, frameTarget: FRAME });
+    return { blobs, packs };
+  }
+
+  content(bytes: Uint8Array, kind: BlobKind = DATA): ContentRef {
+    const { blobs } = this.#writers[kind];
+    blobs.begin();
+    blobs.write(bytes);
+    return blobs.end();
+  }
+
+  /** A directory of these entries, in this order, whatever they are. */
+  directory(...entries: readonly Partial<Entry>[]): ContentRef {
+    const out = new MessagePackWriter();
+    for (const each of entries) writeEntry(out, entry(each));
+    return this.content(out.view(), TREE);
+  }
+
+  /** Stores all of it. */
+  async finish(): Promise<void> {
+    for (const { blobs, packs } of Object.values(this.#writers)) {
+      blobs.flush();
+      packs.finish();
+    }
+    await Promise.all(this.#stored);
+    await writeIndex(this.#repository, this.#packs);
+  }
+}
+
+function entry(given: Partial<Entry>): Entry {
+  const type = given.type ?? (given.target === undefined ? 'file' : 'symlink');
+  return {
+    name: Buffer.from('name'),
+    type,
+    mode: type === 'directory' ? 0o755 : 0o644,
+    uid: 0,
+    gid: 0,
+    user: '',
+    group: '',
+    mtimeSeconds: 1_000_000_000,
+    mtimeNanoseconds: 0,
+    ctimeSeconds: 1_000_000_000,
+    ctimeNanoseconds: 0,
+    size: given.content?.size ?? 0,
+    inode: 0,
+    device: 0,
+    links: 1,
+    content: undefined,
+    target: undefined,
+    rdev: undefined,
+    atime: undefined,
+    ...given,
+  };
+}

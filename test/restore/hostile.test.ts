@@ -1,0 +1,229 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { ContentRef } from '../../src/format/content.js';
+import { MAX_DEPTH } from '../../src/format/limits.js';
+import type { RestoreOptions } from '../../src/restore/options.js';
+import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { treeImage } from '../backup/tree-image.js';
+import { Forge } from './crafted.js';
+
+const scratch = scratchFolder();
+const sandbox = await Sandbox.create(join(scratch, 'box'));
+let number = 0;
+
+interface Restored {
+  readonly target: string;
+  /** What lies beside the target: it must stay as it was. */
+  readonly around: string;
+  readonly messages: readonly string[];
+}
+
+/** Restores what `craft` makes into an empty folder, or one that `prepare` filled. */
+async function restoreCrafted(
+  craft: (forge: Forge) => ContentRef,
+  prepare: (target: string, around: string) => void = () => undefined,
+  changes: Partial<RestoreOptions> = {},
+): Promise<Restored> {
+  const forge = new Forge(await sandbox.open());
+  const root = craft(forge);
+  await forge.finish();
+  const around = join(scratch, `around-${number++}`);
+  const target = join(around, 'target');
+  mkdirSync(target, { recursive: true });
+  writeFileSync(join(around, 'precious'), 'untouched');
+  mkdirSync(join(around, 'outside'));
+  prepare(target, around);
+  const { events } = await sandbox.restore(root, { target, ...changes }).catch((error: Error) => ({
+    events: [{ kind: 'error' as const, path: Buffer.from('/'), message: error.message }],
+  }));
+  const messages = events.flatMap((event) => (event.kind === 'item' ? [] : [`${event.path}: ${event.message}`]));
+  assert.equal(readFileSync(join(around, 'precious'), 'utf8'), 'untouched');
+  assert.deepEqual(readdirSync(join(around, 'outside')), [], 'nothing is written outside the target');
+  return { target, around, messages };
+}
+
+const paths = (folder: string): (string | undefined)[] => treeImage(folder).map((line) => line.split(' ')[0]);
+
+test('names that lead out of their folder are refused, and nothing of them is written', async () => {
+  for (const name of ['..', '.', '', '../precious', '/etc/evil', 'a/b', '../../evil', 'a\0b', '/', '//']) {
+    const { target, messages, around } = await restoreCrafted((forge) => {
+      const content = forge.content(Buffer.from('evil'));
+      return forge.directory({ name: Buffer.from(name), content });
+    });
+    assert.ok(
+      messages.some((message) => /name is not valid/.test(message)),
+      `${JSON.stringify(name)}: ${messages}`,
+    );
+    assert.deepEqual(paths(target), []);
+    assert.deepEqual(readdirSync(around).sort(), ['outside', 'precious', 'target']);
+  }
+  assert.ok(!existsSync('/etc/evil'));
+});
+
+test('folders with such names are refused too', async () => {
+  for (const name of ['..', '../outside', '/tmp', 'a/../..']) {
+    const { target, messages } = await restoreCrafted((forge) => {
+      const inside = forge.directory({ name: Buffer.from('evil'), content: forge.content(Buffer.from('evil')) });
+      return forge.directory({ name: Buffer.from(name), type: 'directory', content: inside });
+    });
+    assert.ok(messages.some((message) => /name is not valid/.test(message)));
+    assert.deepEqual(paths(target), []);
+  }
+});
+
+test('a name that comes twice, as a link and then as a folder, is refused before it is followed', async () => {
+  const { target, messages, around } = await restoreCrafted((forge) => {
+    const inside = forge.directory({ name: Buffer.from('evil'), content: forge.content(Buffer.from('evil')) });
+    return forge.directory(
+      { name: Buffer.from('door'), target: Buffer.from('../outside') },
+      { name: Buffer.from('door'), type: 'directory', content: inside },
+    );
+  });
+  assert.ok(messages.some((message) => /names are out of order/.test(message)));
+  assert.deepEqual(readdirSync(join(around, 'outside')), []);
+  assert.ok(!existsSync(join(target, 'door', 'evil')));
+});
+
+test('a link that was there before is not followed, neither for a folder nor for a file', async () => {
+  for (const overwrite of ['always', 'if-changed', 'if-newer'] as const) {
+    const { target, around } = await restoreCrafted(
+      (forge) => {
+        const inside = forge.directory({ name: Buffer.from('file'), content: forge.content(Buffer.from('content')) });
+        return forge.directory(
+          { name: Buffer.from('file'), content: forge.content(Buffer.from('restored')), mtimeSeconds: 4_000_000_000 },
+          { name: Buffer.from('folder'), type: 'directory', content: inside },
+        );
+      },
+      (folder, beside) => {
+        symlinkSync(join(beside, 'outside'), join(folder, 'folder'));
+        symlinkSync(join(beside, 'precious'), join(folder, 'file'));
+      },
+      { overwrite },
+    );
+    assert.ok(lstatSync(join(target, 'folder')).isDirectory(), overwrite);
+    assert.equal(readFileSync(join(target, 'file'), 'utf8'), 'restored');
+    assert.ok(!lstatSync(join(target, 'file')).isSymbolicLink());
+    assert.equal(lstatSync(join(around, 'precious')).mode & 0o777, 0o644);
+  }
+});
+
+test('with nothing to be overwritten, a link in the way of a folder is left and told', async () => {
+  const { target, messages } = await restoreCrafted(
+    (forge) => {
+      const inside = forge.directory({ name: Buffer.from('file'), content: forge.content(Buffer.from('content')) });
+      return forge.directory({ name: Buffer.from('folder'), type: 'directory', content: inside });
+    },
+    (folder, beside) => symlinkSync(join(beside, 'outside'), join(folder, 'folder')),
+    { overwrite: 'never' },
+  );
+  assert.ok(lstatSync(join(target, 'folder')).isSymbolicLink());
+  assert.ok(messages.length > 0, 'what could not be restored is told');
+});
+
+test('a link that is planted while the restore runs is not followed', async () => {
+  const forge = new Forge(await sandbox.open());
+  const inside = (text: string): ContentRef =>
+    forge.directory({ name: Buffer.from('file'), content: forge.content(Buffer.from(text)) });
+  const names = Array.from({ length: 60 }, (_, i) => `folder ${String(i).padStart(2, '0')}`);
+  const root = forge.directory(
+    ...names.map((name) => ({ name: Buffer.from(name), type: 'directory' as const, content: inside(name) })),
+  );
+  await forge.finish();
+  const around = join(scratch, 'planted');
+  const target = join(around, 'target');
+  mkdirSync(target, { recursive: true });
+  mkdirSync(join(around, 'outside'));
+  // Each folder is there as a link at first: the restore removes it and makes a folder, whose way is never through a link again.
+  for (const name of names) symlinkSync('../outside', join(target, name));
+  const { progress } = await sandbox.restore(root, { target });
+  assert.equal(progress.errors, 0);
+  assert.deepEqual(readdirSync(join(around, 'outside')), []);
+  assert.equal(paths(target).length, 120);
+});
+
+test('deleting what is not in the snapshot does not follow links', async () => {
+  const { target, around } = await restoreCrafted(
+    (forge) => forge.directory({ name: Buffer.from('kept'), content: forge.content(Buffer.from('x')) }),
+    (folder, beside) => {
+      mkdirSync(join(folder, 'old/deep'), { recursive: true });
+      writeFileSync(join(folder, 'old/deep/file'), 'old');
+      symlinkSync(beside, join(folder, 'old/link'));
+      symlinkSync(join(beside, 'precious'), join(folder, 'link'));
+    },
+    { delete: true },
+  );
+  assert.deepEqual(paths(target), ['/kept']);
+  assert.equal(readFileSync(join(around, 'precious'), 'utf8'), 'untouched');
+});
+
+test('links out of the target are restored as links, nothing more', async () => {
+  const { target, messages } = await restoreCrafted((forge) =>
+    forge.directory(
+      { name: Buffer.from('absolute'), target: Buffer.from('/etc/passwd') },
+      { name: Buffer.from('up'), target: Buffer.from('../precious') },
+    ),
+  );
+  assert.deepEqual(messages, []);
+  assert.equal(readlinkSync(join(target, 'absolute')), '/etc/passwd');
+});
+
+test('a file whose stated size is not that of its chunks is told, and is not there', async () => {
+  for (const size of [0, 1, 3, 5, 5000]) {
+    const { target, messages } = await restoreCrafted((forge) => {
+      const content = { ...forge.content(Buffer.from('four')), size };
+      return forge.directory(
+        { name: Buffer.from('good'), content: forge.content(Buffer.from('good')) },
+        { name: Buffer.from('lying'), content },
+      );
+    });
+    assert.equal(messages.length, 1, `${size}: ${messages}`);
+    assert.match(messages[0] as string, /\/lying: /);
+    assert.deepEqual(paths(target), ['/good']);
+  }
+});
+
+test('a file or folder that refers to what is not stored, or to the other kind, is told; the others are there', async () => {
+  const { target, messages } = await restoreCrafted((forge) => {
+    const missing = { size: 4, depth: 0 as const, ids: Buffer.alloc(32, 7) };
+    const data = forge.content(Buffer.from('data'));
+    const tree = forge.directory({ name: Buffer.from('x'), content: data });
+    return forge.directory(
+      { name: Buffer.from('a'), content: data },
+      { name: Buffer.from('b missing'), content: missing },
+      { name: Buffer.from('c folder'), type: 'directory', content: missing },
+      { name: Buffer.from('d of data'), type: 'directory', content: data },
+      { name: Buffer.from('e of trees'), content: tree },
+      { name: Buffer.from('f list'), content: { ...data, depth: 1 } },
+      { name: Buffer.from('g'), content: data },
+    );
+  });
+  for (const name of ['b missing', 'c folder', 'd of data', 'e of trees', 'f list'])
+    assert.ok(
+      messages.some((message) => message.startsWith(`/${name}: `)),
+      `${name}: ${messages}`,
+    );
+  assert.equal(messages.length, 5, messages.join('\n'));
+  for (const name of ['a', 'g']) assert.equal(readFileSync(join(target, name), 'utf8'), 'data');
+  assert.ok(!existsSync(join(target, 'b missing')) && !existsSync(join(target, 'e of trees')));
+});
+
+test('a tree that contains itself by depth beyond the limit ends with an error', { timeout: 120_000 }, async () => {
+  const forge = new Forge(await sandbox.open());
+  let content = forge.directory();
+  for (let depth = 0; depth < MAX_DEPTH + 5; depth++)
+    content = forge.directory({ name: Buffer.from('d'), type: 'directory', content });
+  await forge.finish();
+  await assert.rejects(sandbox.restore(content, { dryRun: true }), /nested too deeply/);
+});
