@@ -53,7 +53,7 @@ export class EntryStorer {
     const raw = this.#encode(makeEntry(directory.name, directory.stat, this.#owners, { content }));
     const { previous } = directory;
     const action = previous === undefined ? 'new' : equalBytes(previous, raw) ? 'unmodified' : 'changed';
-    count(this.#init.counters, action === 'new' ? 'dirsNew' : action === 'changed' ? 'dirsChanged' : 'dirsUnmodified');
+    this.#countDirectory(directory.path, action);
     if (this.#init.verbose) {
       this.tell(directory.path, true, action, 0, {
         metadataAdded: tree.stored.rawBytes - before.added,
@@ -144,7 +144,7 @@ export class EntryStorer {
     previous: EntryReader,
   ): Buffer {
     const same = sameMetadata(previous, stat) && this.#sameOwners(previous, stat);
-    count(this.#init.counters, same ? 'dirsUnmodified' : 'dirsChanged');
+    this.#countDirectory(directory.path, same ? 'unmodified' : 'changed');
     if (this.#init.verbose) this.tell(directory.path, true, same ? 'unmodified' : 'changed', 0, {});
     if (same) return directory.previous as Buffer;
     return this.#encode(makeEntry(directory.name, stat, this.#owners, { content: previous.content }));
@@ -169,6 +169,12 @@ export class EntryStorer {
     const stored = storeFile(this.#storer, asBuffer(file.path), onRead);
     if (key !== undefined && this.#linked.size < MAX_LINKED) this.#linked.set(key, stored);
     return stored;
+  }
+
+  /** The root directory has no entry of its own that could change. */
+  #countDirectory(path: Buffer, action: 'new' | 'changed' | 'unmodified'): void {
+    if (path.length === 1) return;
+    count(this.#init.counters, action === 'new' ? 'dirsNew' : action === 'changed' ? 'dirsChanged' : 'dirsUnmodified');
   }
 
   #sameOwners(before: EntryReader, stat: FileStat): boolean {

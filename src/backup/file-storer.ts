@@ -90,12 +90,7 @@ export function makeEntry(
     mtimeNanoseconds: stat.mtimeNanoseconds,
     ctimeSeconds: stat.ctimeSeconds,
     ctimeNanoseconds: stat.ctimeNanoseconds,
-    size:
-      rest.content !== undefined && stat.type === 'file'
-        ? rest.content.size
-        : stat.type === 'directory'
-          ? 0
-          : stat.size,
+    size: sizeOf(stat, rest),
     inode: stat.inode,
     device: stat.device,
     links: stat.links,
@@ -104,6 +99,12 @@ export function makeEntry(
     rdev: rest.rdev,
     atime: rest.atime,
   };
+}
+
+/** What was read counts, not what lstat said before: a file may grow, and links of /proc state no length. */
+function sizeOf(stat: EntryStat, { content, target }: Partial<Pick<Entry, 'content' | 'target'>>): number {
+  if (stat.type === 'directory') return 0;
+  return content?.size ?? target?.length ?? stat.size;
 }
 
 /** Why a path could not be read, for the report. */

@@ -38,7 +38,16 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
   const fresh = new FreshSet(init.fresh);
   const space = new SharedBuffers(init.buffers);
   const compression = compressionParameters(init.compression);
-  const claim = (id: Buffer): boolean => !index.has(id) && fresh.add(id);
+  const ring = new PackKeyRing(keys, init.knownPackKeys);
+  // An append key relies only on trees that it can read again from here: those that this machine wrote.
+  const readable = (id: Buffer): boolean =>
+    index.has(id) && ring.has(index.frame(index.locateFrame(index.find(id))).wrappedKey);
+  const stored = (kind: typeof DATA | typeof TREE): ((id: Buffer) => boolean) =>
+    kind === TREE && keys.role === 'append' ? readable : (id) => index.has(id);
+  const claim = (kind: typeof DATA | typeof TREE): ((id: Buffer) => boolean) => {
+    const isStored = stored(kind);
+    return (id) => !isStored(id) && fresh.add(id);
+  };
   const pack = (kind: typeof DATA | typeof TREE): PackWriter =>
     new PackWriter({
       keys,
@@ -53,14 +62,14 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
     const sizes = kind === DATA ? init.data : init.tree;
     const frameTarget = kind === DATA ? DATA_FRAME : TREE_FRAME;
     const chunker = Chunker.create(keys.gear, sizes, BlobWriter.capacity(sizes.max, frameTarget));
-    return new BlobWriter({ kind, chunker, idKey: keys.id, deduplicator: { claim }, packs, frameTarget });
+    return new BlobWriter({ kind, chunker, idKey: keys.id, deduplicator: { claim: claim(kind) }, packs, frameTarget });
   };
   const dataPacks = pack(DATA);
   const treePacks = pack(TREE);
   const data = writer(DATA, dataPacks);
   const tree = writer(TREE, treePacks);
   const caller = new SyncCaller<FrameRequest>(init.fetch);
-  const opener = new FrameOpener(index, keys, new PackKeyRing(keys, init.knownPackKeys));
+  const opener = new FrameOpener(index, keys, ring);
   const previous = new SyncTreeReader(opener, (packName, offset, length) =>
     caller.call({ pack: packName, offset, length }),
   );

@@ -203,6 +203,8 @@ export class Walker {
 
   #previous(directory: PendingDirectory & { path: Buffer }): PreviousDirectory {
     return new PreviousDirectory(directory.previous, this.#storer.previous, 'parent snapshot', (cause) => {
+      // An append key cannot read what others wrote, nor its own when the cache is lost: the files are read again.
+      if (cause instanceof VarveError && cause.code === 'role') return;
       const message = `cannot be compared with the parent snapshot: ${readFailure(cause)}`;
       this.#note({ kind: 'error', path: directory.path, message, during: 'scan' });
     });

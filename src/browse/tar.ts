@@ -27,8 +27,8 @@ export function fitsTar(entry: Entry): boolean {
 }
 
 /**
- * A tar header (POSIX.1-2001, pax) for an entry. Names and targets are bytes as they were; times have their nanoseconds; tar-stream, which
- * takes names for text, can do neither.
+ * A tar header (POSIX.1-2001, pax) for an entry. Names and targets are bytes as they were, and times have their
+ * nanoseconds: packages that write tar take names for text.
  *
  * @param path relative
  * @param linkTo the path of the entry that this one is another name of

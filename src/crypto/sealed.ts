@@ -72,7 +72,8 @@ function readHeader(
   if (bytes[5] !== KIND_NUMBERS[kind]) throw forged(name, `it is no ${kind}`);
   const flags = bytes[6] as number;
   if (flags > COMPRESSED || bytes[7] !== 0) throw forged(name, 'it has unknown flags');
-  if (flags === COMPRESSED && (kind === 'config' || kind === 'card')) throw forged(name, 'it must not be compressed');
+  if (flags === COMPRESSED && (kind === 'config' || kind === 'card' || kind === 'directory'))
+    throw forged(name, 'it must not be compressed');
   const epoch = new DataView(bytes.buffer, bytes.byteOffset).getUint32(8, true);
   if (epoch === 0) throw forged(name, 'it has no epoch');
   return { epoch, flags, salt: bytes.subarray(SALT_OFFSET, HEADER_LENGTH) };

@@ -115,6 +115,12 @@ export function slotIdIn(bytes: Uint8Array, name: string): Uint8Array {
   return parseSlot(bytes, name).slot;
 }
 
+/** The epoch that its card states, unauthenticated: of several objects of one slot the newest is to be tried first. */
+export function slotEpochIn(bytes: Uint8Array, name: string): number {
+  const { card } = parseSlot(bytes, name);
+  return card.length < 12 ? 0 : new DataView(card.buffer, card.byteOffset).getUint32(8, true);
+}
+
 /**
  * Opens a slot and verifies all that it holds. Throws 'wrong-password' when the password or key file does not fit.
  * Whether a newer epoch has been seen before is the caller's to check against keys.newestEpoch.

@@ -1,4 +1,4 @@
-import { Buffer } from 'node:buffer';
+import { Buffer, isUtf8 } from 'node:buffer';
 import { ENDS_EARLY, MessagePackReader } from '../bytes/reader.js';
 import type { MessagePackWriter } from '../bytes/writer.js';
 import type { ContentRef } from './content.js';
@@ -208,6 +208,7 @@ export class EntryReader implements EntryStat {
     this.ctimeNanoseconds = r.uint(MAX_NANOSECONDS);
     this.size = r.uint();
     this.#readContent();
+    if (this.type === 'file' && this.content?.size !== this.size) throw r.damaged('a file states two lengths');
     this.#readExtra();
   }
 
@@ -282,6 +283,7 @@ class RepeatedText {
   read(r: MessagePackReader): string {
     if (this.#bytes.length < MAX_SHORT_TEXT && r.takes(this.#bytes)) return this.#text;
     this.#bytes = Buffer.from(r.str());
+    if (!isUtf8(this.#bytes)) throw r.damaged('a text is not UTF-8');
     this.#text = this.#bytes.toString();
     return this.#text;
   }

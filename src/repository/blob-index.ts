@@ -76,12 +76,7 @@ export class BlobIndex {
       const blob = (slots[slot] as number) - 1;
       if (blob < 0) return -1;
       const row = blob * PREFIX_WORDS;
-      if (
-        prefixes[row] === a &&
-        prefixes[row + 1] === b &&
-        prefixes[row + 2] === c &&
-        prefixes[row + 3] === d
-      ) {
+      if (prefixes[row] === a && prefixes[row + 1] === b && prefixes[row + 2] === c && prefixes[row + 3] === d) {
         return blob;
       }
       if (++slot === capacity) slot = 0;

@@ -22,6 +22,11 @@ export class PackKeyRing {
     this.#known = new Map(known);
   }
 
+  /** Whether the key was known from the start or unwrapped before. */
+  has(wrapped: Buffer): boolean {
+    return this.#known.has(toHex(wrapped));
+  }
+
   keyOf(kind: BlobKind, wrapped: Buffer): Uint8Array {
     const name = toHex(wrapped);
     let key = this.#known.get(name);

@@ -4,14 +4,13 @@ import type { Role } from '../crypto/hierarchy.js';
 import { isRevoked } from '../crypto/signed.js';
 import { VarveError } from '../errors/errors.js';
 import { decodeIndexObject, encodeIndexObject, type IndexedPack, type IndexObject } from '../format/index-object.js';
+import { blobCount } from '../format/pack-record.js';
 import { timeFromMillis } from '../format/time.js';
 import { type BlobIndex, BlobIndexBuilder } from './blob-index.js';
 import { getSigned, putSigned, type Repository } from './repository.js';
 
 /** Objects fetched at a time. */
 const PARALLEL = 8;
-/** An index object takes at least this many bytes for a blob: an id and a part of a length. */
-const BYTES_PER_BLOB = 32;
 
 /** A repository whose index is in memory. */
 export interface IndexedRepository extends Repository {
@@ -25,35 +24,34 @@ interface Loaded {
   readonly name: string;
   readonly index: IndexObject;
   readonly role: Role;
+  /** Written by a slot that is revoked for that time: what it lists can be read, but is not relied on. */
+  readonly revoked: boolean;
 }
 
 /** Reads all index objects (SPEC.md section 10). */
 export async function loadIndex(repository: Repository): Promise<IndexedRepository> {
   const names: string[] = [];
-  let bytes = 0;
-  for await (const { name, size } of repository.store.list('index')) {
-    names.push(name);
-    bytes += size;
-  }
+  for await (const { name } of repository.store.list('index')) names.push(name);
   const limit = pLimit(PARALLEL);
   const loaded = await Promise.all(names.map((name) => limit(() => loadOne(repository, name))));
   const valid = withoutReplaced(loaded.filter((each) => each !== undefined));
   const condemned = new Set(valid.flatMap(({ index }) => index.condemned.map(({ pack }) => pack.toString('hex'))));
-  const builder = new BlobIndexBuilder(Math.ceil(bytes / BYTES_PER_BLOB) + 1);
   const packs = valid.flatMap(({ index }) => index.packs);
-  for (const pack of packs) if (!condemned.has(pack.name.toString('hex'))) builder.add(pack);
+  const builder = new BlobIndexBuilder(packs.reduce((sum, { record }) => sum + blobCount(record), 0));
+  const trusted = valid.flatMap(({ index, revoked }) => (revoked ? [] : index.packs));
+  for (const pack of trusted) if (!condemned.has(pack.name.toString('hex'))) builder.add(pack);
   builder.startCondemned();
   for (const pack of packs) builder.add(pack);
   return { ...repository, index: builder.build(), packs: new Set(builder.packNames), condemned };
 }
 
-/** Undefined when a revoked slot wrote it, or when it was replaced and removed since it was listed. */
+/** Undefined when it was replaced and removed since it was listed. */
 async function loadOne(repository: Repository, name: string): Promise<Loaded | undefined> {
   try {
     const { payload, certificate } = await getSigned(repository, 'index', name);
     const index = decodeIndexObject(payload, `index/${name}`);
-    if (isRevoked(repository.keys, certificate.slot, index.time.seconds)) return undefined;
-    return { name, index, role: certificate.role };
+    const revoked = isRevoked(repository.keys, certificate.slot, index.time.seconds);
+    return { name, index, role: certificate.role, revoked };
   } catch (cause) {
     if (cause instanceof VarveError && cause.code === 'not-found') return undefined;
     throw cause;
@@ -63,7 +61,7 @@ async function loadOne(repository: Repository, name: string): Promise<Loaded | u
 /** Only who may take something away can replace or condemn. */
 function withoutReplaced(loaded: readonly Loaded[]): Loaded[] {
   const entitled = loaded.map((each) =>
-    each.role === 'append' ? { ...each, index: { ...each.index, replaces: [], condemned: [] } } : each,
+    each.role === 'append' || each.revoked ? { ...each, index: { ...each.index, replaces: [], condemned: [] } } : each,
   );
   const replaced = new Set(entitled.flatMap(({ index }) => index.replaces.map((name) => name.toString('hex'))));
   return entitled.filter(({ name }) => !replaced.has(name));

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import pLimit from 'p-limit';
 import { toHex } from '../bytes/hex.js';
 import { asBuffer, equalBytes } from '../bytes/views.js';
 import { createRepositoryKeys } from '../crypto/hierarchy.js';
 import { nativeEngine } from '../crypto/native.js';
 import { openObject, sealObject } from '../crypto/sealed.js';
-import { createSlot, type OpenedSlot, openSlot, slotIdIn, slotProtection } from '../crypto/slot.js';
+import { createSlot, type OpenedSlot, openSlot, slotEpochIn, slotIdIn, slotProtection } from '../crypto/slot.js';
 import { calibrateLogN, type Unlock } from '../crypto/slot-file.js';
 import { VarveError } from '../errors/errors.js';
 import { decodeConfig, encodeConfig, type Sizes } from '../format/config.js';
@@ -19,6 +20,9 @@ import { fetchObject, objectName, type Repository } from './repository.js';
 /** Chunk sizes in bytes; docs/chunking.md has the measurements behind them. */
 export const DATA_SIZES: Sizes = { min: 64 * 1024, average: 256 * 1024, max: 1024 * 1024 };
 export const TREE_SIZES: Sizes = { min: 16 * 1024, average: 64 * 1024, max: 256 * 1024 };
+
+/** Key slots fetched at a time. */
+const PARALLEL = 8;
 
 export interface OpenOptions {
   readonly unlock: Unlock;
@@ -135,20 +139,19 @@ function refuseRollback(local: LocalState, epoch: number, store: Store): void {
   if (seen !== epoch) local.write('epoch', epoch);
 }
 
-/** Tries the slot that worked here last, then the others. */
+/** Tries the slot that worked here last, then the others; of several objects of one slot the newest epoch first. */
 async function openAnySlot(store: Store, options: OpenOptions): Promise<OpenedSlot> {
-  const names: string[] = [];
-  for await (const { name } of store.list('keys')) names.push(name);
-  if (names.length === 0)
-    throw new VarveError('damaged', `${store.location}: no key slots: keys/ is empty or cannot be listed`);
+  const failures: VarveError[] = [];
+  const candidates = await readCandidates(store, options, failures);
   const last = lastSlotFile(store, options.cacheFolder);
   const preferred = last && readText(last);
-  names.sort((a, b) => Number(b === preferred) - Number(a === preferred) || (a < b ? -1 : 1));
-  const failures: VarveError[] = [];
-  for (const name of names) {
-    const opened = await tryToOpen(store, name, options, failures);
+  const order = (a: Candidate, b: Candidate): number =>
+    Number(b.slot === preferred) - Number(a.slot === preferred) ||
+    (a.slot < b.slot ? -1 : a.slot > b.slot ? 1 : b.epoch - a.epoch);
+  for (const candidate of candidates.sort(order)) {
+    const opened = await tryToOpen(candidate, options, failures);
     if (opened === undefined) continue;
-    if (last !== undefined && name !== preferred) writeText(last, name);
+    if (last !== undefined && candidate.slot !== preferred) writeText(last, candidate.slot);
     return opened;
   }
   const [failure] = failures;
@@ -158,25 +161,62 @@ async function openAnySlot(store: Store, options: OpenOptions): Promise<OpenedSl
   throw new VarveError('wrong-password', `${store.location}: ${what}, or no key found${hint}`);
 }
 
-async function tryToOpen(
+/** An object in `keys/` that may be opened. */
+interface Candidate {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  /** Hex. */
+  readonly slot: string;
+  readonly epoch: number;
+}
+
+async function readCandidates(store: Store, options: OpenOptions, failures: VarveError[]): Promise<Candidate[]> {
+  const names: string[] = [];
+  for await (const { name } of store.list('keys')) names.push(name);
+  if (names.length === 0)
+    throw new VarveError('damaged', `${store.location}: no key slots: keys/ is empty or cannot be listed`);
+  const limit = pLimit(PARALLEL);
+  const read = await Promise.all(names.map((name) => limit(() => readCandidate(store, name, options, failures))));
+  return read.filter((candidate) => candidate !== undefined);
+}
+
+async function readCandidate(
   store: Store,
   name: string,
   options: OpenOptions,
   failures: VarveError[],
-): Promise<OpenedSlot | undefined> {
+): Promise<Candidate | undefined> {
   try {
     const path = `keys/${name}`;
     const bytes = await fetchObject(store, 'keys', name);
     const wanted = 'password' in options.unlock ? 'scrypt' : 'keyfile';
     if (slotProtection(bytes, path).kind !== wanted) return undefined;
-    if (!isHinted(options.keyHint, name, slotIdIn(bytes, path))) return undefined;
-    return await openSlot(bytes, options.unlock, path);
+    const slot = slotIdIn(bytes, path);
+    if (!isHinted(options.keyHint, name, slot)) return undefined;
+    return { name, bytes, slot: toHex(slot), epoch: slotEpochIn(bytes, path) };
   } catch (cause) {
-    const error = VarveError.from(cause);
-    if (error.code === 'damaged') failures.push(error);
-    else if (error.code !== 'wrong-password' && error.code !== 'not-found') throw error;
-    return undefined;
+    return tolerate(cause, failures);
   }
+}
+
+async function tryToOpen(
+  { name, bytes }: Candidate,
+  options: OpenOptions,
+  failures: VarveError[],
+): Promise<OpenedSlot | undefined> {
+  try {
+    return await openSlot(bytes, options.unlock, `keys/${name}`);
+  } catch (cause) {
+    return tolerate(cause, failures);
+  }
+}
+
+/** A slot that is damaged, gone or another's is passed over. */
+function tolerate(cause: unknown, failures: VarveError[]): undefined {
+  const error = VarveError.from(cause);
+  if (error.code === 'damaged') failures.push(error);
+  else if (error.code !== 'wrong-password' && error.code !== 'not-found') throw error;
+  return undefined;
 }
 
 /** The hint may be of the slot's id, which stays, or of its object's name, which changes with its password. */

@@ -6,12 +6,12 @@ import { dirname, join } from 'node:path';
 import { VarveError } from '../../errors/errors.js';
 import { type Advice, type ObjectInfo, type ObjectType, objectPath, type Range, type Store } from '../store.js';
 
-const CACHED: ReadonlySet<ObjectType> = new Set(['index', 'snapshots']);
+const CACHED: ReadonlySet<ObjectType> = new Set(['index']);
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
 
 /**
- * Keeps index objects, snapshots and packs of trees, sealed as they are, in a folder of this machine. Whatever is in the folder may be
+ * Keeps index objects and packs of trees, sealed as they are, in a folder of this machine (snapshots are remembered opened, by LocalState). Whatever is in the folder may be
  * deleted at any time, and is believed only when its SHA-256 is its name. A failing cache is a slow one, never an error.
  */
 export class CachedStore implements Store {
