@@ -112,8 +112,9 @@ class BackupRun {
     this.#options = options;
     this.#threads = options.threads ?? defaultThreads();
     const target = options.packTarget ?? PACK_TARGET;
+    const largestChunk = Math.max(repository.config.data.max, repository.config.tree.max);
     // Each thread holds a pack of data and one of trees; one more is on its way to the store.
-    this.#buffers = SharedBuffers.create(2 * this.#threads + 1, packCapacity(target));
+    this.#buffers = SharedBuffers.create(2 * this.#threads + 1, packCapacity(target, largestChunk));
     this.#uploader = new PackUploader(repository, this.#buffers, (cause) => this.#fail(cause));
     this.#counters = createCounters(this.#threads);
     Atomics.store(this.#flags, SharedFlag.threads, this.#threads);

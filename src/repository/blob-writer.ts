@@ -7,6 +7,8 @@ import type { PackWriter } from './pack-writer.js';
 
 /** From this size on a blob that looks random gets a frame without compression, together with its neighbours of that sort. */
 const TEST_COMPRESSIBLE = 64 * 1024;
+/** Blobs in a frame: of files of a few bytes there would be so many that their directory outgrew the pack. */
+const MAX_FRAME_BLOBS = 4096;
 /** Bytes of a read when the length of a stream is not known. */
 const READ_BYTES = 1024 * 1024;
 
@@ -148,7 +150,8 @@ export class BlobWriter {
     this.#append(start, end);
     this.#frameIds.push(id);
     this.#frameLengths.push(length);
-    if (large || this.#frameEnd - this.#frameStart >= this.#frameTarget) this.#closeFrame();
+    const full = this.#frameEnd - this.#frameStart >= this.#frameTarget || this.#frameLengths.length >= MAX_FRAME_BLOBS;
+    if (large || full) this.#closeFrame();
   }
 
   /** @param compressible undefined when it was not tested: such a blob joins any frame */

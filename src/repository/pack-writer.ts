@@ -57,9 +57,16 @@ interface OpenPack {
   length: number;
 }
 
-/** Bytes of a buffer in which a pack with this target size fits. */
-export function packCapacity(target: number): number {
-  return Math.ceil(target * GROWTH) + 1024 * 1024;
+/** A buffer holds this many bytes and a chunk at least, however small its packs shall be: a frame and its directory must fit. */
+const SMALLEST_CAPACITY = 4 * 1024 * 1024;
+
+/**
+ * Bytes of a buffer in which a pack with this target size fits.
+ *
+ * @param maxChunk bytes of the largest chunk
+ */
+export function packCapacity(target: number, maxChunk: number): number {
+  return Math.ceil(Math.max(target, SMALLEST_CAPACITY) * GROWTH) + Math.ceil(maxChunk * GROWTH);
 }
 
 /** Compresses and seals frames, and assembles them into packs of one kind (SPEC.md section 9). */

@@ -40,7 +40,7 @@ class Space {
   readonly stored: Stored[] = [];
 
   acquire(): number {
-    return this.#buffers.push(new Uint8Array(packCapacity(TARGET))) - 1;
+    return this.#buffers.push(new Uint8Array(packCapacity(TARGET, SIZES.max))) - 1;
   }
 
   bytes(number: number): Uint8Array {
@@ -103,7 +103,7 @@ function repositoryOf(space: Space): Repository {
 /** Reads streams back from the packs alone, as a restore does. */
 async function readBack(space: Space, kind: BlobKind, references: readonly ContentRef[]): Promise<Buffer[]> {
   const repository = repositoryOf(space);
-  const builder = new BlobIndexBuilder(100_000);
+  const builder = new BlobIndexBuilder(200_000);
   for (const { name, bytes, pack } of space.stored) {
     assert.equal(name, objectName(bytes), 'a pack is named by its SHA-256');
     assert.ok(isPadmeLength(bytes.length));
@@ -228,6 +228,22 @@ test('packs are near their target, and their buffers are never outgrown', () => 
   packs.finish();
   const sizes = space.stored.map(({ bytes }) => bytes.length);
   for (const size of sizes.slice(0, -1)) assert.ok(size >= TARGET && size <= TARGET * 1.5, String(size));
+});
+
+test('frames of very many tiny blobs do not outgrow a pack', { timeout: 60_000 }, async () => {
+  const space = new Space();
+  const { blobs, packs } = writers(space, DATA, new Set(), 2 * 1024 * 1024);
+  const streams = Array.from({ length: 150_000 }, (_, number) => Buffer.from(`${number}`));
+  const references = streams.map((bytes) => {
+    blobs.begin();
+    blobs.write(bytes);
+    return blobs.end();
+  });
+  blobs.flush();
+  packs.finish();
+  const sample = references.filter((_, number) => number % 1000 === 0);
+  const wanted = streams.filter((_, number) => number % 1000 === 0);
+  assert.deepEqual(await readBack(space, DATA, sample), wanted);
 });
 
 test('noise is kept as it is and text is compressed', () => {

@@ -27,7 +27,7 @@ export class Forge {
     const { keys, config, store } = this.#repository;
     const buffers: Uint8Array[] = [];
     const space = {
-      acquire: () => buffers.push(new Uint8Array(packCapacity(TARGET))) - 1,
+      acquire: () => buffers.push(new Uint8Array(packCapacity(TARGET, 1 << 20))) - 1,
       bytes: (number: number) => buffers[number] as Uint8Array,
     };
     const packs = new PackWriter({
