@@ -1,0 +1,20 @@
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { scratchFolder } from '../backup/sandbox.js';
+import { killRounds, summary } from './rounds.js';
+
+const scratch = scratchFolder();
+
+test('a backup that is killed at any moment harms no snapshot, and the next one uses what it stored', {
+  timeout: 300_000,
+}, async (t) => {
+  const figures = await killRounds({
+    folder: join(scratch, 'kill'),
+    rounds: 5,
+    mebibytes: 60,
+    seed: 20_261_121,
+    renewAfter: 3,
+    log: (line) => t.diagnostic(line),
+  });
+  t.diagnostic(summary(figures));
+});
