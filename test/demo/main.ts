@@ -54,7 +54,9 @@ function compare(source: string, target: string): number {
   console.log(`\n$ diff -r --no-dereference ${source} ${target}`);
   chmodSync(target, 0o700);
   const { status } = spawnSync('diff', ['-r', '--no-dereference', source, target], { stdio: 'inherit' });
-  console.log(status === 0 ? 'The restored files are the same as yours.' : 'They differ (did something change meanwhile?).');
+  console.log(
+    status === 0 ? 'The restored files are the same as yours.' : 'They differ (did something change meanwhile?).',
+  );
   return status ?? 1;
 }
 

@@ -51,6 +51,7 @@ export const entry: fc.Arbitrary<Entry> = record({
   atime: fc.option(fc.tuple(seconds, nanoseconds), { nil: undefined }),
 }).map((each) => ({
   ...each,
+  size: each.type === 'file' ? each.content.size : each.size,
   links: each.type === 'directory' ? 1 : each.links,
   content: each.type === 'file' || each.type === 'directory' ? each.content : undefined,
   target: each.type === 'symlink' ? each.target : undefined,

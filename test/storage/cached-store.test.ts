@@ -33,7 +33,7 @@ function fresh(): { behind: CountingStore; store: CachedStore; again: () => Cach
 
 const KEEP = { keep: true };
 
-test('index objects, snapshots and kept packs are fetched once, others each time', async () => {
+test('index objects and kept packs are fetched once, others each time', async () => {
   const { behind, store, again } = fresh();
   const { name, bytes } = object(1000);
   for (const type of ['index', 'snapshots', 'data', 'keys', 'locks'] as const) await behind.put(type, name, [bytes]);
@@ -44,7 +44,7 @@ test('index objects, snapshots and kept packs are fetched once, others each time
     for (const type of ['keys', 'locks'] as const) await each.get(type, name);
   }
   const times = (type: string): number => behind.asked.filter((each) => each.startsWith(type)).length;
-  assert.deepEqual(['index', 'snapshots', 'data', 'keys', 'locks'].map(times), [1, 1, 1, 3, 3]);
+  assert.deepEqual(['index', 'snapshots', 'data', 'keys', 'locks'].map(times), [1, 3, 1, 3, 3]);
   const { name: other, bytes: content } = object(500);
   await behind.put('data', other, [content]);
   await store.get('data', other, { offset: 0, length: 5 });
@@ -108,15 +108,14 @@ test('listing forgets what is gone from the store, and no more', async () => {
   const { behind, store, folder } = fresh();
   const [kept, gone] = [object(10), object(20)];
   for (const { name, bytes } of [kept, gone]) {
-    for (const type of ['index', 'snapshots'] as const) await store.put(type, name, [bytes]);
+    await store.put('index', name, [bytes]);
     await store.put('data', name, [bytes], KEEP);
   }
-  for (const type of ['index', 'snapshots', 'data'] as const) {
+  for (const type of ['index', 'data'] as const) {
     await behind.remove(type, gone.name);
     await names(store, type);
   }
   assert.deepEqual(readdirSync(join(folder, 'index')), [kept.name]);
-  assert.deepEqual(readdirSync(join(folder, 'snapshots')), [kept.name]);
   assert.equal(readdirSync(join(folder, 'data')).length, 2);
   await store.retain('data', (name) => name === kept.name);
   assert.deepEqual(readdirSync(join(folder, 'data')), [kept.name]);
