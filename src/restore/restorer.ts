@@ -60,6 +60,10 @@ export class Restorer {
     this.#flags = init.flags;
   }
 
+  close(): void {
+    this.#folders.close();
+  }
+
   perform(task: Task): Served<Reply> {
     if (Atomics.load(this.#flags, 0) !== 0) throw new VarveError('interrupted', 'interrupted');
     this.#errors = [];

@@ -195,6 +195,17 @@ test('--verify finds nothing wrong in what was restored, and tells what is', asy
   }
 });
 
+test('no file stays open after a restore', {
+  skip: !existsSync('/proc/self/fd') && 'nowhere to count them',
+}, async () => {
+  const open = (): number => readdirSync('/proc/self/fd').length;
+  await sandbox.restore(root);
+  const before = open();
+  for (let round = 0; round < 3; round++) await sandbox.restore(root, { verify: true });
+  await assert.rejects(sandbox.restore(root, { signal: AbortSignal.abort() }));
+  assert.ok(open() <= before + 2, `${open()} are open, ${before} were`);
+});
+
 test('a dry run touches nothing', async () => {
   const target = join(scratch, 'dry');
   const { progress } = await sandbox.restore(root, { target, dryRun: true });
