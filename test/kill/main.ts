@@ -13,8 +13,8 @@ const { values } = parseArgs({
   },
 });
 const folder = mkdtempSync(join(tmpdir(), 'varve-kill-'));
+console.log(`seed ${values.seed}`);
 try {
-  console.log(`seed ${values.seed}`);
   const figures = await killRounds({
     folder,
     rounds: Number(values.rounds),
@@ -24,6 +24,8 @@ try {
     log: (line) => console.log(line),
   });
   console.log(summary(figures));
-} finally {
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(folder, { recursive: true });
+} catch (cause) {
+  console.error(`failed; ${folder} is left to be looked at`);
+  throw cause;
 }
