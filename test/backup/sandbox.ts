@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync } from 'node:fs';
+import { lstatSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after } from 'node:test';
 import { backup } from '../../src/backup/backup.js';
 import type { BackupEvent, BackupOptions, BackupResult } from '../../src/backup/options.js';
@@ -29,6 +29,25 @@ export function scratchFolder(): string {
   // Unlike rmSync, rm removes paths that are too long for the kernel.
   after(() => spawnSync('rm', ['-rf', path]));
   return path;
+}
+
+/**
+ * What an action gives when nobody else has changed a folder above the path meanwhile. Those folders belong to a snapshot, and
+ * other tests write into /tmp; so the action is repeated until that is so.
+ */
+export async function undisturbed<T>(path: string, action: () => Promise<T>): Promise<T> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const before = timesAbove(path);
+    const result = await action();
+    if (timesAbove(path) === before) return result;
+  }
+  throw new Error(`the folders above ${path} never stayed as they were`);
+}
+
+function timesAbove(path: string): string {
+  const parent = dirname(path);
+  const { ctimeNs } = lstatSync(parent, { bigint: true });
+  return parent === path ? '' : `${ctimeNs} ${timesAbove(parent)}`;
 }
 
 export type Changes = Partial<Omit<BackupOptions, 'parent'>> & {
