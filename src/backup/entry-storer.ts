@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
-import { readlinkSync } from 'node:fs';
 import { asBuffer, equalBytes } from '../bytes/views.js';
 import { MessagePackWriter } from '../bytes/writer.js';
 import { VarveError } from '../errors/errors.js';
+import { type Directory, joinPath } from '../filesystem/directory.js';
 import type { OwnerNames } from '../filesystem/owners.js';
 import type { FileStat } from '../filesystem/stat.js';
 import type { ContentRef } from '../format/content.js';
@@ -102,24 +102,25 @@ export class EntryStorer {
   }
 
   /** The entry of a file whose content is taken over from the parent snapshot. */
-  unchanged(path: Buffer, name: Buffer, stat: FileStat, before: EntryReader): TakenEntry {
+  unchanged(folder: Buffer, name: Buffer, stat: FileStat, before: EntryReader): TakenEntry {
     count(this.#init.counters, 'filesUnmodified');
     count(this.#init.counters, 'bytes', stat.size);
-    if (this.#init.verbose) this.tell(path, false, 'unmodified', stat.size, {});
+    if (this.#init.verbose) this.tell(joinPath(folder, name), false, 'unmodified', stat.size, {});
     if (sameMetadata(before, stat) && this.#sameOwners(before, stat)) return { raw: before.raw, same: true };
     return { raw: this.#encode(makeEntry(name, stat, this.#owners, { content: before.content })), same: false };
   }
 
   /** Whether the parent snapshot's content is still that of the file, and is still stored. */
   isUnchanged(before: EntryReader, stat: FileStat): boolean {
-    if (!sameContent(before, stat, this.#init.rules) || before.content === undefined) return false;
-    return this.#storer.has(before.content);
+    if (!sameContent(before, stat, this.#init.rules)) return false;
+    const { content } = before;
+    return content !== undefined && this.#storer.has(content);
   }
 
   /** Links, FIFOs, sockets and devices. */
-  special(path: Buffer, name: Buffer, stat: FileStat, before: EntryReader | undefined): TakenEntry | undefined {
+  special(folder: Directory, name: Buffer, stat: FileStat, before: EntryReader | undefined): TakenEntry | undefined {
     try {
-      const target = stat.type === 'symlink' ? readlinkSync(path, { encoding: 'buffer' }) : undefined;
+      const target = stat.type === 'symlink' ? folder.readlink(name) : undefined;
       const device = stat.type === 'character' || stat.type === 'block';
       const rdev = device ? ([stat.rdevMajor, stat.rdevMinor] as const) : undefined;
       const raw = this.#encode(makeEntry(name, stat, this.#owners, { target, rdev }));
@@ -129,10 +130,10 @@ export class EntryStorer {
         this.#init.counters,
         action === 'new' ? 'othersNew' : action === 'changed' ? 'othersChanged' : 'othersUnmodified',
       );
-      if (this.#init.verbose) this.tell(path, false, action, 0, {});
+      if (this.#init.verbose) this.tell(joinPath(folder.path, name), false, action, 0, {});
       return { raw, same };
     } catch (cause) {
-      this.reportError(path, cause, 'archival');
+      this.reportError(joinPath(folder.path, name), cause, 'archival');
       return undefined;
     }
   }

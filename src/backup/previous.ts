@@ -1,5 +1,4 @@
 import { Buffer } from 'node:buffer';
-import { compareBytes } from '../bytes/views.js';
 import { entriesOf } from '../format/directory-parser.js';
 import { EntryReader, type EntryStat } from '../format/entry.js';
 import type { SyncTreeReader } from '../repository/blob-reader.js';
@@ -22,16 +21,17 @@ export class PreviousDirectory {
   constructor(raw: Uint8Array | undefined, trees: SyncTreeReader, what: string, onDamage: (cause: unknown) => void) {
     this.#onDamage = onDamage;
     const entry = raw && readEntry(raw, what);
-    if (entry?.type !== 'directory' || entry.content === undefined) return;
+    const content = entry?.type === 'directory' ? entry.content : undefined;
+    if (entry === undefined || content === undefined) return;
     this.entry = entry;
-    this.#entries = entriesOf(trees.stream(entry.content), what)[Symbol.iterator]();
+    this.#entries = entriesOf(trees.stream(content), what)[Symbol.iterator]();
     this.#advance();
   }
 
   /** The entry with this name; valid until the next call. */
   find(name: Buffer): EntryReader | undefined {
     while (this.#current !== undefined) {
-      const order = compareBytes(this.#current.name, name);
+      const order = this.#current.compareName(name);
       if (order > 0) return undefined;
       if (order === 0) {
         this.#found++;

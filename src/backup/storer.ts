@@ -6,7 +6,7 @@ import { type ContentRef, DATA, TREE } from '../format/content.js';
 import { ID_BYTES, MAX_DIRECT_CHUNKS } from '../format/limits.js';
 import { BlobIndex } from '../repository/blob-index.js';
 import { FrameOpener, PackKeyRing, SyncTreeReader } from '../repository/blob-reader.js';
-import { BlobWriter } from '../repository/blob-writer.js';
+import { BlobWriter, type Stored } from '../repository/blob-writer.js';
 import { FreshSet } from '../repository/fresh-set.js';
 import { PackWriter } from '../repository/pack-writer.js';
 import { SharedBuffers } from '../workers/shared-buffers.js';
@@ -17,6 +17,7 @@ import type { FrameRequest, Note, RestPart, WorkerInit } from './messages.js';
 /** Bytes of blobs in a frame: docs/benchmarks.md has the measurements. */
 const DATA_FRAME = 2 * 1024 * 1024;
 const TREE_FRAME = 512 * 1024;
+const NOTHING_STORED: Stored = { blobs: 0, rawBytes: 0, storedBytes: 0 };
 
 /** A worker's way into the repository: writers for data and trees, and a reader for the parent snapshot's trees. */
 export interface Storer {
@@ -66,30 +67,40 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
   };
   const dataPacks = pack(DATA);
   const treePacks = pack(TREE);
-  const data = writer(DATA, dataPacks);
-  const tree = writer(TREE, treePacks);
+  // A backup in which little has changed may need neither.
+  let data: BlobWriter | undefined;
+  let tree: BlobWriter | undefined;
   const caller = new SyncCaller<FrameRequest>(init.fetch);
   const opener = new FrameOpener(index, keys, ring);
   const previous = new SyncTreeReader(opener, (packName, offset, length) =>
     caller.call({ pack: packName, offset, length }),
   );
   return {
-    data,
-    tree,
+    get data() {
+      data ??= writer(DATA, dataPacks);
+      return data;
+    },
+    get tree() {
+      tree ??= writer(TREE, treePacks);
+      return tree;
+    },
     previous,
     has: (content) => hasAll(index, content.ids) && (content.depth === 0 || hasAll(index, previous.ids(content))),
-    reference: (size, ids) => referTo(tree, size, ids),
+    reference(size, ids) {
+      return ids.length <= MAX_DIRECT_CHUNKS * ID_BYTES ? { size, depth: 0, ids } : listed(this.tree, size, ids);
+    },
     countStored() {
-      setCount(init.counters, 'dataBlobs', data.stored.blobs);
-      setCount(init.counters, 'dataAdded', data.stored.rawBytes);
-      setCount(init.counters, 'dataStored', data.stored.storedBytes);
-      setCount(init.counters, 'treeBlobs', tree.stored.blobs);
-      setCount(init.counters, 'treeAdded', tree.stored.rawBytes);
-      setCount(init.counters, 'treeStored', tree.stored.storedBytes);
+      const [files, folders] = [data?.stored ?? NOTHING_STORED, tree?.stored ?? NOTHING_STORED];
+      setCount(init.counters, 'dataBlobs', files.blobs);
+      setCount(init.counters, 'dataAdded', files.rawBytes);
+      setCount(init.counters, 'dataStored', files.storedBytes);
+      setCount(init.counters, 'treeBlobs', folders.blobs);
+      setCount(init.counters, 'treeAdded', folders.rawBytes);
+      setCount(init.counters, 'treeStored', folders.storedBytes);
     },
     rest() {
-      data.flush();
-      tree.flush();
+      data?.flush();
+      tree?.flush();
       return [dataPacks.takeRest(), treePacks.takeRest()].filter((part) => part !== undefined);
     },
   };
@@ -100,8 +111,8 @@ function hasAll(index: BlobIndex, ids: Buffer): boolean {
   return true;
 }
 
-function referTo(tree: BlobWriter, size: number, ids: Buffer): ContentRef {
-  if (ids.length <= MAX_DIRECT_CHUNKS * ID_BYTES) return { size, depth: 0, ids };
+/** The reference for more blobs than one lists by itself. */
+function listed(tree: BlobWriter, size: number, ids: Buffer): ContentRef {
   tree.begin();
   tree.write(ids);
   return { size, depth: 1, ids: tree.end().ids };

@@ -2,8 +2,9 @@ import { Buffer } from 'node:buffer';
 import { closeSync, constants, openSync } from 'node:fs';
 import { compareBytes } from '../bytes/views.js';
 import { errnoCode, VarveError } from '../errors/errors.js';
+import { Directory, joinPath } from '../filesystem/directory.js';
 import type { BackupFilter } from '../filesystem/filter.js';
-import { type FileStat, fstat, lstat, readDirectory } from '../filesystem/stat.js';
+import { type FileStat, fstat, lstat } from '../filesystem/stat.js';
 import type { EntryReader } from '../format/entry.js';
 import type { EntryStorer, TakenEntry } from './entry-storer.js';
 import { readFailure } from './file-storer.js';
@@ -18,7 +19,6 @@ export const SEGMENT_BYTES = 64 * 1024 * 1024;
 const MIN_TASK_MS = 15;
 /** Files that are handed over together when a task is split. */
 const FILES_PER_TASK = 256;
-const SLASH = Buffer.from('/');
 
 /** A child of the directory being walked: its entry's encoding, as soon as that is known. */
 interface Child {
@@ -33,6 +33,18 @@ type Subdirectory = {
   readonly child: Child;
   readonly stat: FileStat;
 };
+
+/** An open directory with the names in it. */
+interface Listed {
+  readonly folder: Directory;
+  readonly names: readonly Buffer[];
+}
+
+/** What remains to be done of a directory's children. */
+interface Found {
+  readonly subdirectories: Subdirectory[];
+  readonly toRead: { readonly file: PendingFile; readonly child: Child }[];
+}
 
 interface OpenWalk {
   readonly local: number;
@@ -78,8 +90,13 @@ export class Walker {
     this.#opened = [];
     this.#nextLocal = 0;
     const path = Buffer.from(directory.path);
-    const stat = this.#lstat(path);
-    if (stat === undefined) return { raw: undefined };
+    let stat: FileStat;
+    try {
+      stat = lstat(path);
+    } catch (cause) {
+      this.#reportGone(path, cause);
+      return { raw: undefined };
+    }
     const raw = this.#directory({ ...directory, path, name: Buffer.from(directory.name) }, stat, -1);
     return raw === OPEN ? { opened: this.#opened } : { raw };
   }
@@ -109,7 +126,7 @@ export class Walker {
       large: [],
       previous: undefined,
     };
-    const subdirectories = this.#scan(directory, this.#names(directory, stat), open);
+    const subdirectories = this.#scan(directory, stat, open);
     for (const [at, subdirectory] of subdirectories.entries()) {
       if (this.#shouldSplit()) {
         open.directories.push(...subdirectories.slice(at).map(({ pending }) => detach(pending)));
@@ -155,50 +172,73 @@ export class Walker {
     return !openBelow && open.directories.length + open.files.length + open.large.length === 0;
   }
 
-  #names({ path, only, rootDevice }: PendingDirectory & { path: Buffer }, stat: FileStat): Buffer[] {
-    if (only !== undefined)
-      return Object.keys(only)
-        .map((name) => Buffer.from(name, 'latin1'))
-        .sort(compareBytes);
+  /** The names in a directory that may belong to the backup. */
+  #open({ path, only, rootDevice }: PendingDirectory & { path: Buffer }, stat: FileStat): Listed {
+    const listed = (names: Buffer[]): Listed => ({ folder: Directory.unopened(path), names });
+    if (only !== undefined) {
+      const names = Object.keys(only).map((name) => Buffer.from(name, 'latin1'));
+      return listed(names.sort(compareBytes));
+    }
     const rule = this.#filter.rejectDirectoryContents(path, stat.device, rootDevice);
-    if (rule !== undefined) return rule.kept === undefined ? [] : [rule.kept];
+    if (rule !== undefined) return listed(rule.kept === undefined ? [] : [rule.kept]);
     try {
-      return readDirectory(path).sort(compareBytes);
+      const folder = Directory.open(path);
+      try {
+        return { folder, names: folder.names() };
+      } catch (cause) {
+        folder.close();
+        throw cause;
+      }
     } catch (cause) {
       this.#entries.reportError(path, cause, 'scan');
-      return [];
+      return listed([]);
     }
   }
 
   /** Goes over a directory's names: everything but subdirectories is dealt with, or noted in `open` as work to be shared. */
-  #scan(directory: PendingDirectory & { path: Buffer }, names: readonly Buffer[], open: OpenWalk): Subdirectory[] {
-    const { path } = directory;
+  #scan(directory: PendingDirectory & { path: Buffer }, stat: FileStat, open: OpenWalk): Subdirectory[] {
+    const { folder, names } = this.#open(directory, stat);
     const previous = this.#previous(directory);
-    const prefix = path.length === 1 ? path : Buffer.concat([path, SLASH]);
-    const subdirectories: Subdirectory[] = [];
-    const toRead: { file: PendingFile; child: Child }[] = [];
-    for (const name of names) {
-      const childPath = Buffer.concat([prefix, name]);
-      const only = directory.only?.[name.toString('latin1')];
-      const above = typeof only === 'object';
-      const stat = above ? this.#statAbove(childPath) : this.#select(childPath, directory);
-      if (stat === undefined) continue;
-      const before = previous.find(name);
-      const child: Child = { name, raw: undefined, same: false };
-      open.children.push(child);
-      if (stat.type === 'directory') {
-        const raw = before?.type === 'directory' ? before.raw : undefined;
-        const rootDevice = directory.only === undefined ? directory.rootDevice : stat.device;
-        const pending = { path: childPath, name, previous: raw, rootDevice, only: above ? only : undefined };
-        subdirectories.push({ pending, child, stat });
-      } else if (stat.type !== 'file') take(child, this.#entries.special(childPath, name, stat, before));
-      else if (before !== undefined && this.#entries.isUnchanged(before, stat)) {
-        take(child, this.#entries.unchanged(childPath, name, stat, before));
-      } else toRead.push({ file: { path: childPath, name, stat, changed: before !== undefined }, child });
+    const found: Found = { subdirectories: [], toRead: [] };
+    try {
+      for (const name of names) this.#child(directory, folder, name, previous, open, found);
+    } finally {
+      folder.close();
     }
     if (previous.allFound()) open.previous = previous.entry;
-    this.#read(toRead, open);
-    return subdirectories;
+    this.#read(found.toRead, open);
+    return found.subdirectories;
+  }
+
+  #child(
+    directory: PendingDirectory,
+    folder: Directory,
+    name: Buffer,
+    previous: PreviousDirectory,
+    open: OpenWalk,
+    found: Found,
+  ): void {
+    const only = directory.only?.[name.toString('latin1')];
+    const above = typeof only === 'object';
+    const stat = above ? this.#statAbove(joinPath(folder.path, name)) : this.#select(folder, name, directory);
+    if (stat === undefined) return;
+    const before = previous.find(name);
+    const child: Child = { name, raw: undefined, same: false };
+    open.children.push(child);
+    if (stat.type === 'file') {
+      if (before !== undefined && this.#entries.isUnchanged(before, stat))
+        take(child, this.#entries.unchanged(folder.path, name, stat, before));
+      else {
+        const path = joinPath(folder.path, name);
+        found.toRead.push({ file: { path, name, stat, changed: before !== undefined }, child });
+      }
+    } else if (stat.type === 'directory') {
+      const path = joinPath(folder.path, name);
+      const raw = before?.type === 'directory' ? before.raw : undefined;
+      const rootDevice = directory.only === undefined ? directory.rootDevice : stat.device;
+      const pending = { path, name, previous: raw, rootDevice, only: above ? only : undefined };
+      found.subdirectories.push({ pending, child, stat });
+    } else take(child, this.#entries.special(folder, name, stat, before));
   }
 
   #previous(directory: PendingDirectory & { path: Buffer }): PreviousDirectory {
@@ -228,12 +268,16 @@ export class Walker {
   }
 
   /** The file's stat, unless the filter leaves it out or it cannot be had. */
-  #select(path: Buffer, { only, rootDevice }: PendingDirectory): FileStat | undefined {
-    if (this.#excluded(path, this.#filter.rejectPath(path))) return undefined;
-    const stat = this.#lstat(path);
+  #select(folder: Directory, name: Buffer, { only, rootDevice }: PendingDirectory): FileStat | undefined {
+    if (this.#filter.filtersPaths) {
+      const path = joinPath(folder.path, name);
+      if (this.#excluded(path, this.#filter.rejectPath(path))) return undefined;
+    }
+    const stat = this.#lstat(folder, name);
     if (stat === undefined) return undefined;
     const device = only === undefined ? rootDevice : stat.device;
-    return this.#excluded(path, this.#filter.rejectNode(stat.type, stat.size, stat.device, device)) ? undefined : stat;
+    const rule = this.#filter.rejectNode(stat.type, stat.size, stat.device, device);
+    return rule !== undefined && this.#excluded(joinPath(folder.path, name), rule) ? undefined : stat;
   }
 
   /** A directory on the way to a source: a link there is followed, as the path to the source does. */
@@ -251,13 +295,17 @@ export class Walker {
     }
   }
 
-  #lstat(path: Buffer): FileStat | undefined {
+  #lstat(folder: Directory, name: Buffer): FileStat | undefined {
     try {
-      return lstat(path);
+      return folder.lstat(name);
     } catch (cause) {
-      this.#entries.reportError(path, cause, errnoCode(cause) === 'ENOENT' ? 'archival' : 'scan');
+      this.#reportGone(joinPath(folder.path, name), cause);
       return undefined;
     }
+  }
+
+  #reportGone(path: Buffer, cause: unknown): void {
+    this.#entries.reportError(path, cause, errnoCode(cause) === 'ENOENT' ? 'archival' : 'scan');
   }
 
   #excluded(path: Buffer, rule: string | undefined): boolean {

@@ -1,5 +1,6 @@
 import { Buffer, isUtf8 } from 'node:buffer';
-import { Packr, Unpackr } from 'msgpackr';
+// The part in JavaScript alone: the other would load native code, and with it half of Node.
+import { Packr, Unpackr } from 'msgpackr/pack';
 import { VarveError } from '../errors/errors.js';
 
 /** SPEC.md section 1's plain MessagePack. Integers beyond 2^53 are bigint. Decoded bytes are views of the input. */

@@ -62,11 +62,21 @@ export class MessagePackReader {
 
   /** A view of the bytes of a bin. */
   bin(): Buffer {
+    const length = this.skipBin();
+    return this.#bytes.subarray(this.position - length, this.position);
+  }
+
+  /** Goes past a bin. @returns the number of its bytes, which are the last ones before the position then */
+  skipBin(): number {
     const tag = this.#u8();
-    if (tag === 0xc4) return this.#take(this.#u8());
-    if (tag === 0xc5) return this.#take(this.#u16());
-    if (tag === 0xc6) return this.#take(this.#u32());
-    throw this.damaged('bytes were expected');
+    let length: number;
+    if (tag === 0xc4) length = this.#u8();
+    else if (tag === 0xc5) length = this.#u16();
+    else if (tag === 0xc6) length = this.#u32();
+    else throw this.damaged('bytes were expected');
+    if (length > this.remaining) throw ENDS_EARLY;
+    this.position += length;
+    return length;
   }
 
   /** A view of the UTF-8 bytes of a str. */
@@ -131,7 +141,7 @@ export class MessagePackReader {
     const tag = this.#bytes[this.position] as number;
     if (tag === 0xc0 || tag === 0xc2 || tag === 0xc3) this.position++;
     else if (tag === 0xcb) this.#take(9);
-    else if (tag >= 0xc4 && tag <= 0xc6) this.bin();
+    else if (tag >= 0xc4 && tag <= 0xc6) this.skipBin();
     else if ((tag & 0xe0) === 0xa0 || (tag >= 0xd9 && tag <= 0xdb)) this.str();
     else if ((tag & 0xf0) === 0x90 || tag === 0xdc || tag === 0xdd) this.#skipMany(this.array(), depth);
     else if ((tag & 0xf0) === 0x80 || tag === 0xde || tag === 0xdf) this.#skipMany(this.map() * 2, depth);

@@ -5,9 +5,30 @@ export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** Bytes up to which a loop is faster than a call of native code. */
+const SHORT = 64;
+
 /** Byte order of two strings of bytes: negative, zero or positive, as for sort. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  return Buffer.compare(a, b);
+  if (a.length > SHORT || b.length > SHORT) return Buffer.compare(a, b);
+  return compareRange(a, 0, a.length, b, 0, b.length);
+}
+
+/** The same of short parts. */
+export function compareRange(
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number,
+): number {
+  const common = Math.min(aEnd - aStart, bEnd - bStart);
+  for (let i = 0; i < common; i++) {
+    const difference = (a[aStart + i] as number) - (b[bStart + i] as number);
+    if (difference !== 0) return difference;
+  }
+  return aEnd - aStart - (bEnd - bStart);
 }
 
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -1,6 +1,6 @@
 import { equalBytes } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';
-import { ascii, type CryptoEngine, hkdf } from './engine.js';
+import { type CryptoEngine, hkdf } from './engine.js';
 import { nativeEngine } from './native.js';
 
 export type Role = 'append' | 'manage' | 'full';
@@ -214,15 +214,4 @@ export function createRepositoryKeys(engine: CryptoEngine = nativeEngine): Repos
     { role: 'full', ...deriveRepository(engine, master), epochs, chain: [], revoked: [] },
     engine,
   );
-}
-
-/** The 256 gear values of SPEC.md section 8. */
-export function gearTable(keys: RepositoryKeys): BigUint64Array {
-  const table = new BigUint64Array(256);
-  const label = ascii('varve/1/gear');
-  for (let i = 0; i < 256; i++) {
-    const mac = keys.engine.hmacSha256(keys.gear, label, Uint8Array.of(i));
-    table[i] = new DataView(mac.buffer, mac.byteOffset).getBigUint64(0, true);
-  }
-  return table;
 }

@@ -6,7 +6,6 @@ export {
   createRepositoryKeys,
   type ExportedKeys,
   exportKeys,
-  gearTable,
   importKeys,
   type RepositoryKeys,
   type Revocation,

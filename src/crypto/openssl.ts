@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
-import { createCipheriv } from 'node:crypto';
+import { createCipheriv, createHmac } from 'node:crypto';
 import { createRequire } from 'node:module';
+import { equalBytes } from '../bytes/views.js';
 
 /** AES-256-GCM that writes into memory which is there. Tags have 16 bytes. */
 export interface DirectGcm {
@@ -9,6 +10,9 @@ export interface DirectGcm {
   /** Puts the plaintext in the place of the ciphertext; false, and nothing to be used, when the tag does not fit. */
   openInPlace(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array): boolean;
 }
+
+/** HMAC-SHA-256 of a byte and the bytes that follow it. */
+export type DirectHmac = (key: Uint8Array, prefix: Uint8Array, bytes: Uint8Array) => Buffer;
 
 type Call = (...args: readonly unknown[]) => unknown;
 
@@ -24,17 +28,58 @@ const SET_TAG = 0x11;
  */
 export function directGcm(): DirectGcm | undefined {
   try {
-    const gcm = bind();
+    const gcm = bindGcm(openssl());
     return agreesWithNode(gcm) ? gcm : undefined;
   } catch {
     return undefined;
   }
 }
 
-function bind(): DirectGcm {
+/**
+ * HMAC in a context that is used again and again. Through node:crypto each one is an object with memory outside the heap, which costs
+ * more than hashing a small folder. Undefined as above.
+ */
+export function directHmac(): DirectHmac | undefined {
+  try {
+    const hmac = bindHmac(openssl());
+    const [key, prefix, bytes] = [Buffer.alloc(32, 7), Buffer.alloc(1, 3), Buffer.alloc(100, 5)] as const;
+    const expected = createHmac('sha256', key).update(prefix).update(bytes).digest();
+    return [0, 1].every(() => hmac(key, prefix, bytes).equals(expected)) ? hmac : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Binds a function of the OpenSSL in this process. @throws Error when there is none, or it lacks the function */
+function openssl(): (declaration: string) => Call {
   const koffi = createRequire(import.meta.url)('koffi') as { load(path: null): { func(declaration: string): Call } };
   const library = koffi.load(null);
-  const call = (declaration: string): Call => library.func(declaration);
+  return (declaration) => library.func(declaration);
+}
+
+function bindHmac(call: (declaration: string) => Call): DirectHmac {
+  const init = call('int HMAC_Init_ex(void *c, const void *key, int length, void *hash, void *engine)');
+  const update = call('int HMAC_Update(void *c, const void *data, size_t length)');
+  const final = call('int HMAC_Final(void *c, void *out, void *outLength)');
+  const context = call('void *HMAC_CTX_new()')();
+  const sha256 = call('void *EVP_sha256()')();
+  const out = Buffer.alloc(32);
+  const written = Buffer.alloc(4);
+  let current: Uint8Array | undefined;
+  return (key, prefix, bytes) => {
+    const same = current !== undefined && equalBytes(current, key);
+    if (!same) current = new Uint8Array(key);
+    const done =
+      (same ? init(context, null, 0, null, null) : init(context, key, key.length, sha256, null)) === 1 &&
+      update(context, prefix, prefix.length) === 1 &&
+      update(context, bytes, bytes.length) === 1 &&
+      final(context, out, written) === 1;
+    if (!done) throw new Error('OpenSSL failed to hash');
+    return Buffer.from(out);
+  };
+}
+
+function bindGcm(call: (declaration: string) => Call): DirectGcm {
   const init = call('int EVP_EncryptInit_ex(void *c, void *cipher, void *engine, const void *key, const void *iv)');
   const update = call('int EVP_EncryptUpdate(void *c, void *out, void *outLength, const void *data, int length)');
   const final = call('int EVP_EncryptFinal_ex(void *c, void *out, void *outLength)');

@@ -3,6 +3,8 @@ import { createRequire } from 'node:module';
 import { arch, endianness, platform } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 
+const EINVAL = 22;
+
 type Call = (...args: (number | Uint8Array)[]) => number;
 
 /** The calls of libc that `fs` lacks, or has only for whole paths. All give a number; errno says why it is -1. */
@@ -22,6 +24,8 @@ export interface Libc {
   readonly futimens: Call;
   readonly posix_fadvise: Call;
   readonly statx: Call;
+  /** Undefined where libc does not have it. */
+  readonly getdents64: Call | undefined;
 }
 
 const TEXT = 'const void *';
@@ -40,6 +44,7 @@ const SIGNATURES: Record<Exclude<keyof Libc, 'errno'>, readonly [result: string,
   futimens: ['int', ['int', TEXT]],
   posix_fadvise: ['int', ['int', 'int64_t', 'int64_t', 'int']],
   statx: ['int', ['int', TEXT, 'int', 'uint32_t', 'void *']],
+  getdents64: ['intptr_t', ['int', 'void *', 'size_t']],
 };
 
 let loaded: Libc | undefined;
@@ -73,10 +78,14 @@ function load(): Libc {
     throw new Error(`not done on ${platform()} ${arch()}`);
   const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
   const library = koffi.load(null);
-  const calls = Object.entries(SIGNATURES).map(([name, [result, args]]) => [
-    name,
-    library.func(name, result, [...args]),
-  ]);
+  const calls = Object.entries(SIGNATURES).map(([name, [result, args]]) => {
+    try {
+      return [name, library.func(name, result, [...args])];
+    } catch (cause) {
+      if (name === 'getdents64') return [name, undefined];
+      throw cause;
+    }
+  });
   return { ...Object.fromEntries(calls), errno: koffi.errno } as Libc;
 }
 
@@ -100,10 +109,15 @@ export class CString {
 
   /** The path with a NUL after it, until the next call. A path that contains one is refused with EINVAL. */
   of(path: Uint8Array, syscall: string): Buffer {
-    if (path.includes(0)) throw systemError(22, syscall, path);
-    if (path.length >= this.#buffer.length) this.#buffer = Buffer.alloc(path.length + 1);
-    this.#buffer.set(path);
-    this.#buffer[path.length] = 0;
-    return this.#buffer;
+    const { length } = path;
+    if (length >= this.#buffer.length) this.#buffer = Buffer.alloc(length + 1);
+    const buffer = this.#buffer;
+    for (let i = 0; i < length; i++) {
+      const byte = path[i] as number;
+      if (byte === 0) throw systemError(EINVAL, syscall, path);
+      buffer[i] = byte;
+    }
+    buffer[length] = 0;
+    return buffer;
   }
 }

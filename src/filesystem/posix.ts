@@ -40,6 +40,7 @@ const ENOSYS = 38;
 
 const first = new CString();
 const second = new CString();
+const linkTarget = Buffer.alloc(4096);
 const times = Buffer.alloc(32);
 const timesView = new DataView(times.buffer, times.byteOffset, times.byteLength);
 
@@ -126,10 +127,9 @@ export function linkat(fromDirectory: number, from: Buffer, toDirectory: number,
 export function readlinkat(directory: number, name: Buffer): Buffer {
   const c = libc();
   if (c === undefined) return readlinkSync(pathAt(directory, name), { encoding: 'buffer' });
-  const target = Buffer.alloc(4096);
-  const length = c.readlinkat(directory, first.of(name, 'readlinkat'), target, target.length);
+  const length = c.readlinkat(directory, first.of(name, 'readlinkat'), linkTarget, linkTarget.length);
   check(c, length, 'readlinkat', name);
-  return target.subarray(0, length);
+  return Buffer.from(linkTarget.subarray(0, length));
 }
 
 /** Of a link itself, when it is one. -1 leaves the user or the group as it is. */

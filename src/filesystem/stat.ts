@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { type BigIntStats, fstatSync, lstatSync, readdirSync } from 'node:fs';
+import { type BigIntStats, fstatSync, lstatSync } from 'node:fs';
 import { CString, libc, systemError } from './libc.js';
 import { AT_FDCWD, pathAt } from './posix.js';
 
@@ -60,11 +60,6 @@ export function lstat(path: Buffer, directory = AT_FDCWD): FileStat {
 /** The same of an open file. */
 export function fstat(file: number): FileStat {
   return statx(file, NO_NAME, AT_EMPTY_PATH) ?? fromStats(fstatSync(file, { bigint: true }));
-}
-
-/** The names in a directory, in no order. */
-export function readDirectory(path: Buffer): Buffer[] {
-  return readdirSync(path, { encoding: 'buffer' });
 }
 
 /** Undefined where there is no statx: without koffi, on an old kernel, or in a sandbox that forbids it. */

@@ -1,5 +1,6 @@
 import { Buffer, isUtf8 } from 'node:buffer';
 import { ENDS_EARLY, MessagePackReader } from '../bytes/reader.js';
+import { compareRange } from '../bytes/views.js';
 import type { MessagePackWriter } from '../bytes/writer.js';
 import type { ContentRef } from './content.js';
 import { ID_BYTES } from './limits.js';
@@ -95,19 +96,31 @@ function writeContent(out: MessagePackWriter, content: ContentRef): void {
   out.bin(content.ids);
 }
 
+/** A place in the bytes that are read. */
+interface Span {
+  start: number;
+  end: number;
+}
+
 /**
- * Walks over entries that lie one after another in bytes. The fields are those of the entry that `next` stopped at; names,
- * texts and content stay views of the bytes, so comparing a million entries makes no objects.
+ * Walks over entries that lie one after another in bytes. The fields are those of the entry that `next` stopped at; name and
+ * content are views of the bytes, made when they are asked for, so comparing a million entries makes hardly any objects.
  */
 export class EntryReader implements EntryStat {
   readonly #reader: MessagePackReader;
+  readonly #bytes: Buffer;
   #start = 0;
-  #previous: Buffer | undefined;
+  readonly #name: Span = { start: 0, end: 0 };
+  readonly #ids: Span = { start: 0, end: 0 };
+  #contentSize = 0;
+  /** Undefined where there is no content. */
+  #contentDepth: 0 | 1 | undefined;
+  /** The name before the first one here, until that is read. */
+  #before: Buffer | undefined;
   readonly #users = new RepeatedText();
   readonly #groups = new RepeatedText();
   user = '';
   group = '';
-  name: Buffer = EMPTY;
   type: EntryType = 'file';
   mode = 0;
   uid = 0;
@@ -120,15 +133,15 @@ export class EntryReader implements EntryStat {
   inode: number | bigint = 0;
   device: number | bigint = 0;
   links = 1;
-  content: ContentRef | undefined;
   target: Buffer | undefined;
   rdev: readonly [number, number] | undefined;
   atime: readonly [number, number] | undefined;
 
   /** @param previous the name that all names in `bytes` must come after, when `bytes` continues a stream. */
   constructor(bytes: Buffer, what: string, previous?: Buffer) {
+    this.#bytes = bytes;
     this.#reader = new MessagePackReader(bytes, what);
-    this.#previous = previous;
+    this.#before = previous;
   }
 
   /** Moves to the next entry; false when there is none, or only a part of one, left. */
@@ -142,8 +155,21 @@ export class EntryReader implements EntryStat {
       this.#reader.position = this.#start;
       return false;
     }
-    this.#checkName();
     return true;
+  }
+
+  get name(): Buffer {
+    return this.#view(this.#name);
+  }
+
+  /** Byte order of the entry's name and another, as for sort. */
+  compareName(other: Buffer): number {
+    return compareRange(this.#bytes, this.#name.start, this.#name.end, other, 0, other.length);
+  }
+
+  get content(): ContentRef | undefined {
+    if (this.#contentDepth === undefined) return undefined;
+    return { size: this.#contentSize, depth: this.#contentDepth, ids: this.#view(this.#ids) };
   }
 
   /** Where the entry after the current one begins. */
@@ -153,17 +179,17 @@ export class EntryReader implements EntryStat {
 
   /** The name of the last entry that was read whole. */
   get lastName(): Buffer | undefined {
-    return this.#previous;
+    return this.#before ?? (this.#name.end === 0 ? undefined : this.name);
   }
 
   /** The bytes not yet consumed: a part of an entry, or nothing. */
   get rest(): Buffer {
-    return this.#reader.bytes.subarray(this.#reader.position);
+    return this.#bytes.subarray(this.#reader.position);
   }
 
   /** The current entry's encoding. */
   get raw(): Buffer {
-    return this.#reader.bytes.subarray(this.#start, this.#reader.position);
+    return this.#bytes.subarray(this.#start, this.#reader.position);
   }
 
   /** The current entry as an object of its own, with copies of its bytes. */
@@ -195,7 +221,8 @@ export class EntryReader implements EntryStat {
   #read(): void {
     const r = this.#reader;
     if (r.array() !== FIELDS) throw r.damaged('an entry has a wrong number of fields');
-    this.name = r.bin();
+    const nameLength = r.skipBin();
+    const nameEnd = r.position;
     this.type = this.#type(r.uint());
     this.mode = r.uint(MAX_MODE);
     this.uid = r.uint(MAX_ID);
@@ -208,8 +235,9 @@ export class EntryReader implements EntryStat {
     this.ctimeNanoseconds = r.uint(MAX_NANOSECONDS);
     this.size = r.uint();
     this.#readContent();
-    if (this.type === 'file' && this.content?.size !== this.size) throw r.damaged('a file states two lengths');
+    if (this.type === 'file' && this.#contentSize !== this.size) throw r.damaged('a file states two lengths');
     this.#readExtra();
+    this.#takeName(nameEnd - nameLength, nameEnd);
   }
 
   #type(number: number): EntryType {
@@ -226,7 +254,7 @@ export class EntryReader implements EntryStat {
 
   #readContent(): void {
     const r = this.#reader;
-    this.content = undefined;
+    this.#contentDepth = undefined;
     this.target = undefined;
     if (r.nil()) {
       if (this.type === 'file' || this.type === 'directory' || this.type === 'symlink')
@@ -235,7 +263,7 @@ export class EntryReader implements EntryStat {
       this.target = r.bin();
       if (this.type !== 'symlink' || this.target.includes(0)) throw r.damaged('a link target is not valid');
     } else {
-      this.content = readContent(r);
+      this.#readReference();
       if (this.type !== 'file' && this.type !== 'directory') throw r.damaged('content where none can be');
     }
   }
@@ -265,13 +293,35 @@ export class EntryReader implements EntryStat {
     return [this.#seconds(), this.#reader.uint()];
   }
 
-  #checkName(): void {
-    const { name } = this;
-    if (!validName(name)) throw this.#reader.damaged('a name is not valid');
-    if (this.#previous !== undefined && Buffer.compare(this.#previous, name) >= 0) {
-      throw this.#reader.damaged('names are out of order');
-    }
-    this.#previous = name;
+  #readReference(): void {
+    const r = this.#reader;
+    if (r.array() !== 3) throw r.damaged('a content reference has a wrong number of fields');
+    this.#contentSize = r.uint();
+    const depth = r.uint();
+    const length = r.skipBin();
+    if (depth > 1 || length % ID_BYTES !== 0) throw r.damaged('a content reference is not valid');
+    this.#contentDepth = depth === 0 ? 0 : 1;
+    this.#ids.end = r.position;
+    this.#ids.start = r.position - length;
+  }
+
+  #takeName(start: number, end: number): void {
+    const bytes = this.#bytes;
+    if (!isName(bytes, start, end)) throw this.#reader.damaged('a name is not valid');
+    const last = this.#name;
+    const before = this.#before;
+    const order =
+      before === undefined
+        ? compareRange(bytes, last.start, last.end, bytes, start, end)
+        : compareRange(before, 0, before.length, bytes, start, end);
+    if (order >= 0) throw this.#reader.damaged('names are out of order');
+    this.#before = undefined;
+    last.start = start;
+    last.end = end;
+  }
+
+  #view({ start, end }: Span): Buffer {
+    return this.#bytes.subarray(start, end);
   }
 }
 
@@ -298,18 +348,14 @@ const LINKS = Buffer.from('links');
 const RDEV = Buffer.from('rdev');
 const ATIME = Buffer.from('atime');
 
-function readContent(r: MessagePackReader): ContentRef {
-  if (r.array() !== 3) throw r.damaged('a content reference has a wrong number of fields');
-  const size = r.uint();
-  const depth = r.uint();
-  const ids = r.bin();
-  if (depth > 1 || ids.length % ID_BYTES !== 0) throw r.damaged('a content reference is not valid');
-  return { size, depth: depth === 0 ? 0 : 1, ids };
-}
-
 /** Whether the bytes can be the name of a file in a directory (SPEC.md section 1). */
 export function validName(name: Buffer): boolean {
-  const { length } = name;
-  if (length === 0 || length > MAX_NAME || name.includes(0) || name.includes(0x2f)) return false;
-  return !(name[0] === 0x2e && (length === 1 || (length === 2 && name[1] === 0x2e)));
+  return isName(name, 0, name.length);
+}
+
+function isName(bytes: Buffer, start: number, end: number): boolean {
+  const length = end - start;
+  if (length === 0 || length > MAX_NAME) return false;
+  for (let i = start; i < end; i++) if (bytes[i] === 0 || bytes[i] === 0x2f) return false;
+  return !(bytes[start] === 0x2e && (length === 1 || (length === 2 && bytes[start + 1] === 0x2e)));
 }

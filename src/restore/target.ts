@@ -1,14 +1,14 @@
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import { closeSync } from 'node:fs';
 import { errnoCode, VarveError } from '../errors/errors.js';
-import { mkdirat, openDirectoryAt, pathAt, rmdirat, unlinkat } from '../filesystem/posix.js';
-import { type FileStat, lstat, readDirectory } from '../filesystem/stat.js';
+import { namesAt } from '../filesystem/directory.js';
+import { mkdirat, openDirectoryAt, rmdirat, unlinkat } from '../filesystem/posix.js';
+import { type FileStat, lstat } from '../filesystem/stat.js';
 import type { EntryStat } from '../format/entry.js';
 import { FolderHandles, splitPath } from './folder-handles.js';
 import type { Overwrite } from './options.js';
 
 const PRIVATE_FOLDER = 0o700;
-const DOT = Buffer.from('.');
 
 /** The place that is restored to, as the main thread sees it: which names are there, folders, deletions. */
 export class Target {
@@ -52,7 +52,7 @@ export class Target {
   }
 
   names(folder: Buffer): Buffer[] {
-    return readDirectory(pathAt(this.#folders.folder(folder), DOT));
+    return namesAt(this.#folders.folder(folder));
   }
 
   /** Removes a name with everything below it, without following links. @returns how many names are gone */
@@ -84,7 +84,7 @@ function removeAt(parent: number, name: Buffer): number {
   const folder = openDirectoryAt(parent, name);
   let count = 1;
   try {
-    for (const child of readDirectory(pathAt(folder, DOT))) count += removeAt(folder, child);
+    for (const child of namesAt(folder)) count += removeAt(folder, child);
   } finally {
     closeSync(folder);
   }

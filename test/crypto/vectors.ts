@@ -1,13 +1,8 @@
+import { gearTable } from '../../src/chunking/gear.js';
 import { blobId } from '../../src/crypto/blob-id.js';
 import type { CryptoEngine } from '../../src/crypto/engine.js';
 import { type Footer, sealFooter } from '../../src/crypto/footer.js';
-import {
-  createRepositoryKeys,
-  exportKeys,
-  gearTable,
-  importKeys,
-  type RepositoryKeys,
-} from '../../src/crypto/hierarchy.js';
+import { createRepositoryKeys, exportKeys, importKeys, type RepositoryKeys } from '../../src/crypto/hierarchy.js';
 import { newPackKey, sealFrameInto } from '../../src/crypto/pack-key.js';
 import { type SealedKind, sealObject } from '../../src/crypto/sealed.js';
 import { type Identity, type SignedKind, signPayload } from '../../src/crypto/signed.js';
@@ -76,7 +71,7 @@ export async function buildVectors(base: CryptoEngine): Promise<Json> {
     repository: hex(first.repository),
     id: hex(first.id),
     gear: hex(first.gear),
-    gearTable: [...gearTable(first)].map((value) => value.toString(16).padStart(16, '0')),
+    gearTable: [...gearTable(first.gear)].map((value) => value.toString(16).padStart(16, '0')),
     epochs: [epochVector(second, 1), epochVector(second, 2)],
     chain: second.chain.map((link) => ({
       epoch: link.epoch,

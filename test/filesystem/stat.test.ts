@@ -18,7 +18,7 @@ import { describe, it } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { libc, withoutLibc } from '../../src/filesystem/libc.js';
 import { AT_FDCWD, openDirectoryAt, utimensat } from '../../src/filesystem/posix.js';
-import { type FileStat, fstat, lstat, makeDevice, readDirectory } from '../../src/filesystem/stat.js';
+import { type FileStat, fstat, lstat, makeDevice } from '../../src/filesystem/stat.js';
 import { scratchDirectory } from './scratch.js';
 
 function agrees(stat: FileStat, node: BigIntStats, path: string): void {
@@ -133,7 +133,6 @@ describe('lstat', () => {
     const path = Buffer.concat([Buffer.from(`${base}/directory/`), name]);
     writeFileSync(path, '12345');
     assert.equal(lstat(path).size, 5);
-    assert.ok(readDirectory(Buffer.from(join(base, 'directory'))).some((found) => found.equals(name)));
     assert.throws(() => lstat(Buffer.from(`${base}/file\0x`)), /NUL|null|EINVAL/);
   });
 
