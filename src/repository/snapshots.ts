@@ -30,6 +30,8 @@ interface Remembered {
   readonly payload: Uint8Array;
   readonly slot: string;
   readonly label: string;
+  /** The payload decoded, when that has been done. */
+  readonly snapshot?: Snapshot;
 }
 
 export interface SnapshotList {
@@ -60,11 +62,11 @@ export async function listSnapshots(repository: Repository): Promise<SnapshotLis
   }
   await Promise.all(fetches);
   if (fetched > 0 || known.size !== remembered.size) remember(repository, known);
-  const snapshots = [...known].map(([id, { payload, slot, label }]) => ({
+  const snapshots = [...known].map(([id, { payload, slot, label, snapshot }]) => ({
     id,
     slot,
     label,
-    snapshot: decodeSnapshot(payload, `snapshots/${id}`),
+    snapshot: snapshot ?? decodeSnapshot(payload, `snapshots/${id}`),
   }));
   const valid = snapshots.filter(
     ({ slot, snapshot }) => !isRevoked(repository.keys, Buffer.from(slot, 'hex'), snapshot.time.seconds),
@@ -81,8 +83,9 @@ async function fetchSnapshot(
 ): Promise<void> {
   try {
     const { payload, certificate } = await getSigned(repository, 'snapshot', name);
-    decodeSnapshot(payload, `snapshots/${name}`);
-    known.set(name, { payload: Buffer.from(payload), slot: toHex(certificate.slot), label: certificate.label });
+    const snapshot = decodeSnapshot(payload, `snapshots/${name}`);
+    const { slot, label } = certificate;
+    known.set(name, { payload: Buffer.from(payload), slot: toHex(slot), label, snapshot });
   } catch (cause) {
     const error = VarveError.from(cause);
     // Forgotten by somebody else since it was listed.

@@ -1,8 +1,9 @@
 import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
-import { constants, statSync } from 'node:fs';
+import { constants, readFile, statSync } from 'node:fs';
 import { type FileHandle, link, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { BLOCK } from '../../bytes/pages.js';
 import { errnoCode, systemReason, VarveError } from '../../errors/errors.js';
 import { HASH_NAME, type ObjectInfo, type ObjectType, objectPath, type Range, type Store } from '../store.js';
@@ -13,6 +14,8 @@ const FOLDER_MODE = 0o700;
 /** Temporary files begin with this; a crash may leave one, and the next writer removes those older than a day. */
 const TEMPORARY = '.tmp-';
 const TEMPORARY_AGE_SECONDS = 24 * 3600;
+/** Of all the ways to read a small file without blocking, the one that costs least. */
+const readWhole = promisify(readFile);
 
 /**
  * A repository in a folder, laid out as restic's local backend does (`data/ab/abcd…`).
@@ -60,9 +63,10 @@ export class LocalStore implements Store {
     const path = this.#path(type, name);
     let file: FileHandle | undefined;
     try {
+      if (range === undefined) return await readWhole(path);
       file = await open(path, constants.O_RDONLY);
       const { size } = await file.stat();
-      const { offset, length } = range ?? { offset: 0, length: size };
+      const { offset, length } = range;
       if (offset + length > size) {
         throw new VarveError('damaged', `${objectPath(type, name)}: truncated (${size} bytes); run \`varve check\``);
       }
