@@ -22,9 +22,12 @@ export type BackupPool = WorkerPool<WorkerInit, Task, Reply, Note>;
  */
 export class TreeAssembly {
   readonly #pool: BackupPool;
+  readonly #onFailure: (path: Uint8Array, reason: string, bytes: number) => void;
 
-  constructor(pool: BackupPool) {
+  /** @param onFailure is told of a file of which a part could not be read, and how many bytes of it were read in vain */
+  constructor(pool: BackupPool, onFailure: (path: Uint8Array, reason: string, bytes: number) => void) {
     this.#pool = pool;
+    this.#onFailure = onFailure;
   }
 
   /** The encoded entry of a directory with all below it stored; undefined when it could not be read. */
@@ -71,10 +74,20 @@ export class TreeAssembly {
       const length = last ? Number.MAX_SAFE_INTEGER : SEGMENT_BYTES;
       segments.push(this.#pool.run({ kind: 'segment', file, offset, length }));
     }
+    const replies = await Promise.all(segments);
+    const failed = replies.find((reply) => reply.kind === 'failed');
+    if (failed !== undefined) {
+      const sizes = replies.map((reply) => (reply.kind === 'content' ? reply.content.size : 0));
+      this.#onFailure(
+        file.path,
+        failed.reason,
+        sizes.reduce((sum, size) => sum + size, 0),
+      );
+      return undefined;
+    }
     const ids: Buffer[] = [];
     let size = 0;
-    for (const reply of await Promise.all(segments)) {
-      if (reply.kind === 'none') return undefined;
+    for (const reply of replies) {
       if (reply.kind !== 'content') throw unexpected(reply);
       ids.push(asBuffer(reply.content.ids));
       size += reply.content.size;

@@ -18,7 +18,7 @@ import { defaultThreads, startThreads, WorkerPool } from '../workers/pool.js';
 import { SharedBuffers } from '../workers/shared-buffers.js';
 import { serveSyncCalls } from '../workers/sync-call.js';
 import { type BackupPool, TreeAssembly } from './assembly.js';
-import { createCounters, sumCounters } from './counters.js';
+import { count, createCounters, sumCounters } from './counters.js';
 import type { FrameRequest, Note, OnlyNames, PendingDirectory, RestPart } from './messages.js';
 import { SharedFlag } from './messages.js';
 import type { BackupOptions, BackupResult } from './options.js';
@@ -44,6 +44,7 @@ export async function backup(repository: IndexedRepository, options: BackupOptio
   const run = new BackupRun(repository, options);
   try {
     const root = await run.store();
+    if (options.signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
     const summary = run.summary(start, timeFromMillis(repository.clock()));
     const snapshot = describe(options, root.content, root.paths, summary, options.time ?? start);
     if (options.dryRun === true || isUnchanged(options, root.content)) {
@@ -105,7 +106,6 @@ class BackupRun {
   readonly #onAbort = (): void => this.#cancel();
   readonly #treeKeys: TreeKey[] = [];
   #failure: unknown;
-  #missing = 0;
 
   constructor(repository: IndexedRepository, options: BackupOptions) {
     this.#repository = repository;
@@ -116,7 +116,8 @@ class BackupRun {
     // Each thread holds a pack of data and one of trees; one more is on its way to the store.
     this.#buffers = SharedBuffers.create(2 * this.#threads + 1, packCapacity(target, largestChunk));
     this.#uploader = new PackUploader(repository, this.#buffers, (cause) => this.#fail(cause));
-    this.#counters = createCounters(this.#threads);
+    // One row for each thread, and one for what is found here.
+    this.#counters = createCounters(this.#threads + 1);
     Atomics.store(this.#flags, SharedFlag.threads, this.#threads);
     this.#pool = this.#startPool(target);
     options.signal?.addEventListener('abort', this.#onAbort);
@@ -125,7 +126,7 @@ class BackupRun {
   }
 
   get errors(): number {
-    return sumCounters(this.#counters).errors + this.#missing;
+    return sumCounters(this.#counters).errors;
   }
 
   /** Stores everything and lists it in the index. */
@@ -137,6 +138,7 @@ class BackupRun {
       if (this.#options.dryRun !== true) rememberTreeKeys(this.#repository, this.#treeKeys);
       return root;
     } catch (cause) {
+      this.#cancel();
       await this.#salvage();
       throw this.#failure ?? cause;
     }
@@ -170,7 +172,7 @@ class BackupRun {
 
   async #storeSources(): Promise<{ content: ContentRef; paths: readonly Buffer[] }> {
     const { sources, folder } = this.#options;
-    const assembly = new TreeAssembly(this.#pool);
+    const assembly = new TreeAssembly(this.#pool, (...failure) => this.#lose(...failure));
     if ('bytes' in sources) {
       return { content: await storeStream(this.#pool, sources, this.#repository.clock()), paths: [sources.path] };
     }
@@ -182,9 +184,16 @@ class BackupRun {
     return { content: { ...content, ids: Buffer.from(content.ids) }, paths: found.paths };
   }
 
+  #lose(path: Uint8Array, reason: string, bytes: number): void {
+    const own = this.#counters[this.#threads] as Float64Array;
+    count(own, 'errors');
+    count(own, 'bytes', -bytes);
+    this.#options.onEvent?.({ kind: 'error', path: Buffer.from(path), message: reason, during: 'archival' });
+  }
+
   #reportMissing(sources: Sources): void {
     for (const { path, reason } of sources.missing) {
-      this.#missing++;
+      count(this.#counters[this.#threads] as Float64Array, 'errors');
       this.#options.onEvent?.({ kind: 'error', path, message: reason, during: 'scan' });
     }
     if (sources.paths.length === 0)

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { asBuffer, equalBytes } from '../bytes/views.js';
 import { MessagePackWriter } from '../bytes/writer.js';
-import { VarveError } from '../errors/errors.js';
+import { type ErrorCode, VarveError } from '../errors/errors.js';
 import { type Directory, joinPath } from '../filesystem/directory.js';
 import type { OwnerNames } from '../filesystem/owners.js';
 import type { FileStat } from '../filesystem/stat.js';
@@ -15,6 +15,8 @@ import type { Storer } from './storer.js';
 
 /** Files with several names that are remembered, so that the memory stays bounded. */
 const MAX_LINKED = 100_000;
+/** What reading an old tree may end with when the tree is damaged, lost, or not for this key. */
+const UNREADABLE: readonly ErrorCode[] = ['damaged', 'not-found', 'storage', 'role'];
 
 /** An encoded entry, and whether it is the parent snapshot's as it stood there. */
 export interface TakenEntry {
@@ -111,10 +113,10 @@ export class EntryStorer {
   }
 
   /** Whether the parent snapshot's content is still that of the file, and is still stored. */
-  isUnchanged(before: EntryReader, stat: FileStat): boolean {
+  isUnchanged(folder: Buffer, name: Buffer, stat: FileStat, before: EntryReader): boolean {
     if (!sameContent(before, stat, this.#init.rules)) return false;
     const { content } = before;
-    return content !== undefined && this.#storer.has(content);
+    return content !== undefined && this.isStored(content, folder, name);
   }
 
   /** Links, FIFOs, sockets and devices. */
@@ -151,11 +153,36 @@ export class EntryStorer {
     return this.#encode(makeEntry(directory.name, stat, this.#owners, { content: previous.content }));
   }
 
-  /** Tells that a path could not be read; errors of the repository are not the path's, and are thrown. */
+  /** Tells that a path could not be read; what is not the path's fault is thrown. */
   reportError(path: Buffer, cause: unknown, during: 'scan' | 'archival'): void {
-    if (cause instanceof VarveError && cause.code !== 'source') throw cause;
+    const message = readFailure(cause);
     count(this.#init.counters, 'errors');
-    this.#note({ kind: 'error', path, message: readFailure(cause), during });
+    this.#note({ kind: 'error', path, message, during });
+  }
+
+  /**
+   * Tells that what the parent snapshot has of a path cannot be read: then the files themselves are. It counts as an error, since the new
+   * snapshot may share what is damaged.
+   *
+   * @throws the cause, when it is not that
+   */
+  reportUnknown(path: Buffer, cause: unknown): void {
+    if (!(cause instanceof VarveError && UNREADABLE.includes(cause.code))) throw cause;
+    // An append key cannot read what others wrote, nor its own when the cache is lost.
+    if (cause.code === 'role') return;
+    const message = `cannot be compared with the parent snapshot: ${cause.message}`;
+    count(this.#init.counters, 'errors');
+    this.#note({ kind: 'error', path, message, during: 'scan' });
+  }
+
+  /** Whether all of a content that the parent snapshot has is still stored. */
+  isStored(content: ContentRef, folder: Buffer, name?: Buffer): boolean {
+    try {
+      return this.#storer.has(content);
+    } catch (cause) {
+      this.reportUnknown(name === undefined ? folder : joinPath(folder, name), cause);
+      return false;
+    }
   }
 
   /** Of a file with several names in what this worker walks, the content is read once. */

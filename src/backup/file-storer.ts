@@ -58,6 +58,7 @@ export function storeRange(
   const { data } = storer;
   data.begin();
   for (let done = 0; done < length; ) {
+    storer.stopIfCancelled();
     const space = data.space(Math.max(1, Math.min(length, expected + 1) - done));
     const wanted = Math.min(space.length, length - done);
     const count = readSync(file, space, 0, wanted, offset + done);
@@ -107,7 +108,13 @@ function sizeOf(stat: EntryStat, { content, target }: Partial<Pick<Entry, 'conte
   return content?.size ?? target?.length ?? stat.size;
 }
 
-/** Why a path could not be read, for the report. */
+/**
+ * Why a path could not be read, for the report.
+ *
+ * @throws the cause, when it is not the path's: errors of the repository, and of this program
+ */
 export function readFailure(cause: unknown): string {
-  return cause instanceof VarveError ? cause.message : systemReason(cause);
+  if (cause instanceof VarveError && cause.code === 'source') return cause.message;
+  if (cause instanceof Error && 'syscall' in cause && errnoCode(cause) !== undefined) return systemReason(cause);
+  throw cause;
 }

@@ -125,6 +125,8 @@ export type Reply =
   | { readonly kind: 'opened'; readonly directories: readonly OpenedDirectory[] }
   | { readonly kind: 'content'; readonly content: ContentRef }
   | { readonly kind: 'none' }
+  /** A part of a file could not be read. */
+  | { readonly kind: 'failed'; readonly reason: string }
   | { readonly kind: 'rest'; readonly parts: readonly RestPart[] };
 
 /** Frames in a shared buffer that do not fill a pack. */

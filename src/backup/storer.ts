@@ -2,6 +2,7 @@ import type { Buffer } from 'node:buffer';
 import { Chunker } from '../chunking/chunker.js';
 import { compressionParameters } from '../compression/policy.js';
 import { importKeys } from '../crypto/hierarchy.js';
+import { VarveError } from '../errors/errors.js';
 import { type ContentRef, DATA, TREE } from '../format/content.js';
 import { ID_BYTES, MAX_DIRECT_CHUNKS } from '../format/limits.js';
 import { BlobIndex } from '../repository/blob-index.js';
@@ -12,7 +13,7 @@ import { PackWriter } from '../repository/pack-writer.js';
 import { SharedBuffers } from '../workers/shared-buffers.js';
 import { SyncCaller } from '../workers/sync-call.js';
 import { setCount } from './counters.js';
-import type { FrameRequest, Note, RestPart, WorkerInit } from './messages.js';
+import { type FrameRequest, type Note, type RestPart, SharedFlag, type WorkerInit } from './messages.js';
 
 /** Bytes of blobs in a frame: docs/benchmarks.md has the measurements. */
 const DATA_FRAME = 2 * 1024 * 1024;
@@ -29,6 +30,8 @@ export interface Storer {
   /** The reference for a file's blobs: directly, or through a list when they are many. */
   reference(size: number, ids: Buffer): ContentRef;
   countStored(): void;
+  /** @throws VarveError `interrupted` once the backup is cancelled */
+  stopIfCancelled(): void;
   /** Closes all frames and hands over the packs that are not full. */
   rest(): RestPart[];
 }
@@ -97,6 +100,9 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
       setCount(init.counters, 'treeBlobs', folders.blobs);
       setCount(init.counters, 'treeAdded', folders.rawBytes);
       setCount(init.counters, 'treeStored', folders.storedBytes);
+    },
+    stopIfCancelled() {
+      if (Atomics.load(init.flags, SharedFlag.cancelled) !== 0) throw new VarveError('interrupted', 'interrupted');
     },
     rest() {
       data?.flush();

@@ -1,14 +1,13 @@
 import { Buffer } from 'node:buffer';
 import { closeSync, constants, openSync } from 'node:fs';
 import { compareBytes } from '../bytes/views.js';
-import { errnoCode, VarveError } from '../errors/errors.js';
+import { errnoCode } from '../errors/errors.js';
 import { Directory, joinPath } from '../filesystem/directory.js';
 import type { BackupFilter } from '../filesystem/filter.js';
 import { type FileStat, fstat, lstat } from '../filesystem/stat.js';
 import type { EntryReader } from '../format/entry.js';
 import type { EntryStorer, TakenEntry } from './entry-storer.js';
-import { readFailure } from './file-storer.js';
-import type { Note, OpenedDirectory, PendingDirectory, PendingFile, WorkerInit } from './messages.js';
+import type { OpenedDirectory, PendingDirectory, PendingFile, WorkerInit } from './messages.js';
 import { SharedFlag } from './messages.js';
 import { PreviousDirectory } from './previous.js';
 import type { Storer } from './storer.js';
@@ -65,23 +64,15 @@ export class Walker {
   readonly #storer: Storer;
   readonly #filter: BackupFilter;
   readonly #entries: EntryStorer;
-  readonly #note: (note: Note) => void;
   #opened: OpenedDirectory[] = [];
   #nextLocal = 0;
   #started = 0;
 
-  constructor(
-    init: WorkerInit,
-    storer: Storer,
-    filter: BackupFilter,
-    entries: EntryStorer,
-    note: (note: Note) => void,
-  ) {
+  constructor(init: WorkerInit, storer: Storer, filter: BackupFilter, entries: EntryStorer) {
     this.#init = init;
     this.#storer = storer;
     this.#filter = filter;
     this.#entries = entries;
-    this.#note = note;
   }
 
   /** Walks one directory: its entry when all below it is done, or what has to be done for it still. */
@@ -105,7 +96,7 @@ export class Walker {
   files(files: readonly PendingFile[]): { name: Uint8Array; raw: Buffer }[] {
     const entries: { name: Uint8Array; raw: Buffer }[] = [];
     for (const file of files) {
-      this.#stopIfCancelled();
+      this.#storer.stopIfCancelled();
       const raw = this.#entries.storeFile(file);
       if (raw !== undefined) entries.push({ name: file.name, raw });
     }
@@ -142,7 +133,7 @@ export class Walker {
     }
     if (
       open.previous?.content !== undefined &&
-      this.#storer.has(open.previous.content) &&
+      this.#entries.isStored(open.previous.content, path) &&
       open.children.every(isSame)
     ) {
       return this.#entries.unchangedDirectory(directory, stat, open.previous);
@@ -201,7 +192,10 @@ export class Walker {
     const previous = this.#previous(directory);
     const found: Found = { subdirectories: [], toRead: [] };
     try {
-      for (const name of names) this.#child(directory, folder, name, previous, open, found);
+      for (const name of names) {
+        this.#storer.stopIfCancelled();
+        this.#child(directory, folder, name, previous, open, found);
+      }
     } finally {
       folder.close();
     }
@@ -226,7 +220,7 @@ export class Walker {
     const child: Child = { name, raw: undefined, same: false };
     open.children.push(child);
     if (stat.type === 'file') {
-      if (before !== undefined && this.#entries.isUnchanged(before, stat))
+      if (before !== undefined && this.#entries.isUnchanged(folder.path, name, stat, before))
         take(child, this.#entries.unchanged(folder.path, name, stat, before));
       else {
         const path = joinPath(folder.path, name);
@@ -242,12 +236,9 @@ export class Walker {
   }
 
   #previous(directory: PendingDirectory & { path: Buffer }): PreviousDirectory {
-    return new PreviousDirectory(directory.previous, this.#storer.previous, 'parent snapshot', (cause) => {
-      // An append key cannot read what others wrote, nor its own when the cache is lost: the files are read again.
-      if (cause instanceof VarveError && cause.code === 'role') return;
-      const message = `cannot be compared with the parent snapshot: ${readFailure(cause)}`;
-      this.#note({ kind: 'error', path: directory.path, message, during: 'scan' });
-    });
+    return new PreviousDirectory(directory.previous, this.#storer.previous, 'parent snapshot', (cause) =>
+      this.#entries.reportUnknown(directory.path, cause),
+    );
   }
 
   #read(toRead: { file: PendingFile; child: Child }[], open: OpenWalk): void {
@@ -261,7 +252,6 @@ export class Walker {
         for (let i = 0; i < small.length; i += FILES_PER_TASK) open.files.push(small.slice(i, i + FILES_PER_TASK));
         return;
       } else {
-        this.#stopIfCancelled();
         child.raw = this.#entries.storeFile(file);
       }
     }
@@ -319,10 +309,6 @@ export class Walker {
     const { flags } = this.#init;
     const waiting = Atomics.load(flags, SharedFlag.waitingTasks);
     return waiting < Atomics.load(flags, SharedFlag.threads) && performance.now() - this.#started > MIN_TASK_MS;
-  }
-
-  #stopIfCancelled(): void {
-    if (Atomics.load(this.#init.flags, SharedFlag.cancelled) !== 0) throw new VarveError('interrupted', 'interrupted');
   }
 }
 

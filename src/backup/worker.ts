@@ -9,7 +9,7 @@ import { EntryReader } from '../format/entry.js';
 import { type Served, serveTasks } from '../workers/serve.js';
 import { count } from './counters.js';
 import { EntryStorer } from './entry-storer.js';
-import { openForReading, storeRange } from './file-storer.js';
+import { openForReading, readFailure, storeRange } from './file-storer.js';
 import type { LateEntry, Note, Reply, Task, WorkerInit } from './messages.js';
 import { createStorer, type Storer } from './storer.js';
 import { Walker } from './walker.js';
@@ -20,7 +20,7 @@ serveTasks<WorkerInit, Task, Reply, Note>((init, note) => {
   const storer = createStorer(init, note);
   const warn = (message: string): void => note({ kind: 'error', path: Buffer.alloc(0), message, during: 'scan' });
   const entries = new EntryStorer(init, storer, new OwnerNames(), note);
-  const walker = new Walker(init, storer, new BackupFilter(init.filter, warn), entries, note);
+  const walker = new Walker(init, storer, new BackupFilter(init.filter, warn), entries);
   return (task) => {
     const served = perform(task, { init, storer, entries, walker });
     storer.countStored();
@@ -62,8 +62,9 @@ function walk(task: TaskOf<'walk'>, { walker }: Context): Served<Reply> {
 }
 
 /** A part of a large file. The file must still be the one that was found; a part that is gone is simply shorter. */
-function segment(task: TaskOf<'segment'>, { init, storer, entries }: Context): Served<Reply> {
+function segment(task: TaskOf<'segment'>, { init, storer }: Context): Served<Reply> {
   const path = Buffer.from(task.file.path);
+  let read = 0;
   try {
     const file = openForReading(path);
     try {
@@ -71,16 +72,17 @@ function segment(task: TaskOf<'segment'>, { init, storer, entries }: Context): S
       if (stat.inode !== task.file.stat.inode || stat.device !== task.file.stat.device) {
         throw new VarveError('source', 'was replaced while it was read');
       }
-      const read = (bytes: number): void => count(init.counters, 'bytes', bytes);
-      return {
-        reply: { kind: 'content', content: storeRange(storer, file, task.offset, task.length, task.length, read) },
-      };
+      const content = storeRange(storer, file, task.offset, task.length, task.length, (bytes) => {
+        read += bytes;
+        count(init.counters, 'bytes', bytes);
+      });
+      return { reply: { kind: 'content', content } };
     } finally {
       closeSync(file);
     }
   } catch (cause) {
-    entries.reportError(path, cause, 'archival');
-    return { reply: { kind: 'none' } };
+    count(init.counters, 'bytes', -read);
+    return { reply: { kind: 'failed', reason: readFailure(cause) } };
   }
 }
 
@@ -113,6 +115,7 @@ function stream(task: TaskOf<'stream'>, { init, storer }: Context): Served<Reply
     const content = storer.data.end();
     return { reply: { kind: 'content', content } };
   }
+  storer.stopIfCancelled();
   if (task.bytes.length === 0) storer.data.begin();
   storer.data.write(task.bytes);
   count(init.counters, 'bytes', task.bytes.length);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 const abort = new AbortController();
 let interruptions = 0;
+let outlivesReader = false;
 
 /** The first time ends what is going on in order; the second at once. */
 function interrupt(): void {
@@ -26,8 +27,10 @@ function keepCompiledCode(): void {
 process.on('SIGINT', interrupt);
 process.on('SIGTERM', interrupt);
 for (const stream of [process.stdout, process.stderr]) {
-  // Whoever read our output, such as `head`, has had enough.
-  stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  // Whoever reads a listing, such as `head`, has had enough; a backup is made whether somebody reads of it or not.
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (!outlivesReader) process.exit(error.code === 'EPIPE' ? 0 : 1);
+  });
 }
 keepCompiledCode();
 
@@ -40,4 +43,7 @@ process.exitCode = await runProgram(process.argv.slice(2), {
     return process.stdin;
   },
   signal: abort.signal,
+  outliveReader: () => {
+    outlivesReader = true;
+  },
 });

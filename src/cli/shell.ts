@@ -10,6 +10,8 @@ export interface Shell {
   readonly input: NodeJS.ReadStream;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
+  /** From now on the command goes on to its end though nobody reads what it prints. */
+  readonly outliveReader: () => void;
 }
 
 /** What a command works with. */

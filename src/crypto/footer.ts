@@ -12,6 +12,11 @@ export interface Footer {
   readonly parityLength: number;
 }
 
+/** A footer as it stands in a pack. */
+export interface OpenedFooter extends Footer {
+  readonly epoch: number;
+}
+
 export const FOOTER_LENGTH = 92;
 const HEAD_LENGTH = 44;
 const BODY_LENGTH = 32;
@@ -34,7 +39,7 @@ export function sealFooter(keys: RepositoryKeys, footer: Footer): Uint8Array {
 }
 
 /** Offsets and lengths are within the limits of a pack; whether they fit this pack's length is the caller's to check. */
-export function openFooter(keys: RepositoryKeys, bytes: Uint8Array, name: string): Footer {
+export function openFooter(keys: RepositoryKeys, bytes: Uint8Array, name: string): OpenedFooter {
   if (bytes.length !== FOOTER_LENGTH) throw forged(name, 'it is too short for a footer');
   if (MAGIC.some((byte, i) => bytes[i] !== byte)) throw forged(name, 'it does not end like a pack');
   const head = bytes.subarray(0, HEAD_LENGTH);
@@ -44,7 +49,7 @@ export function openFooter(keys: RepositoryKeys, bytes: Uint8Array, name: string
   const key = footerKey(keys, epoch, head.subarray(12));
   const plaintext = openOnce(keys.engine, key, head, bytes.subarray(HEAD_LENGTH));
   if (plaintext === undefined) throw forged(name, 'authentication of its footer failed');
-  return readBody(plaintext, name);
+  return { epoch, ...readBody(plaintext, name) };
 }
 
 function readBody(plaintext: Uint8Array, name: string): Footer {

@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { createCipheriv, createHmac } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { equalBytes } from '../bytes/views.js';
+import { TAG_LENGTH } from './engine.js';
 
 /** AES-256-GCM that writes into memory which is there. Tags have 16 bytes. */
 export interface DirectGcm {
@@ -16,7 +17,6 @@ export type DirectHmac = (key: Uint8Array, prefix: Uint8Array, bytes: Uint8Array
 
 type Call = (...args: readonly unknown[]) => unknown;
 
-const TAG_BYTES = 16;
 /** EVP_CTRL_AEAD_GET_TAG and _SET_TAG of evp.h. */
 const GET_TAG = 0x10;
 const SET_TAG = 0x11;
@@ -90,7 +90,7 @@ function bindGcm(call: (declaration: string) => Call): DirectGcm {
   const context = call('void *EVP_CIPHER_CTX_new()')();
   const cipher = call('void *EVP_aes_256_gcm()')();
   const written = Buffer.alloc(4);
-  const scratch = Buffer.alloc(TAG_BYTES);
+  const scratch = Buffer.alloc(TAG_LENGTH);
   return {
     seal(key, nonce, aad, plaintext, out) {
       const done =
@@ -98,7 +98,7 @@ function bindGcm(call: (declaration: string) => Call): DirectGcm {
         update(context, null, written, aad, aad.length) === 1 &&
         update(context, out, written, plaintext, plaintext.length) === 1 &&
         final(context, scratch, written) === 1 &&
-        control(context, GET_TAG, TAG_BYTES, scratch) === 1;
+        control(context, GET_TAG, TAG_LENGTH, scratch) === 1;
       if (!done) throw new Error('OpenSSL failed to encrypt');
       out.set(scratch, plaintext.length);
     },
@@ -106,7 +106,7 @@ function bindGcm(call: (declaration: string) => Call): DirectGcm {
       scratch.set(tag);
       return (
         initOpen(context, cipher, null, key, nonce) === 1 &&
-        control(context, SET_TAG, TAG_BYTES, scratch) === 1 &&
+        control(context, SET_TAG, TAG_LENGTH, scratch) === 1 &&
         updateOpen(context, null, written, aad, aad.length) === 1 &&
         updateOpen(context, ciphertext, written, ciphertext, ciphertext.length) === 1 &&
         finalOpen(context, scratch, written) === 1

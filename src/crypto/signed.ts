@@ -1,7 +1,5 @@
-import { toHex } from '../bytes/hex.js';
 import { asArray, asBytes, decode, encode } from '../bytes/msgpack.js';
 import { equalBytes, u32 } from '../bytes/views.js';
-import { VarveError } from '../errors/errors.js';
 import { type Certificate, type CertificateBytes, verifyCertificate } from './certificate.js';
 import { ascii, forged, join } from './engine.js';
 import type { RepositoryKeys } from './hierarchy.js';
@@ -45,17 +43,13 @@ export function signPayload(
   return encode([identity.certificateBytes, signature, payload]);
 }
 
-/**
- * The payload and who signed it; `epoch` is that of the sealed object. `time` (seconds) is what the payload states,
- * when the caller knows it already; else it calls assertNotRevoked once it does.
- */
+/** The payload and who signed it; `epoch` is that of the sealed object. Whether the signer is revoked is the caller's to ask. */
 export function openSigned(
   keys: RepositoryKeys,
   kind: SignedKind,
   epoch: number,
   bytes: Uint8Array,
   name: string,
-  options: { readonly time?: number } = {},
 ): OpenedSigned {
   const fields = asArray(decode(bytes, name), 3, name);
   const certificate = verifyCertificate(keys, fields[0], name);
@@ -63,20 +57,10 @@ export function openSigned(
   const payload = asBytes(fields[2], undefined, name);
   if (!keys.engine.ed25519Verify(certificate.signPublic, message(keys, kind, epoch, payload), signature))
     throw forged(name, `its signature is not that of ${certificate.label}`);
-  if (options.time !== undefined) assertNotRevoked(keys, certificate, options.time, name);
   return { payload, certificate };
 }
 
+/** Whether what states this time (seconds) does not count, as its slot was revoked by then. */
 export function isRevoked(keys: RepositoryKeys, slot: Uint8Array, seconds: number): boolean {
   return keys.revoked.some((entry) => equalBytes(entry.slot, slot) && seconds >= entry.since);
-}
-
-/** Refuses an object that states this time and was signed by a slot revoked since then. */
-export function assertNotRevoked(keys: RepositoryKeys, certificate: Certificate, seconds: number, name: string): void {
-  if (!isRevoked(keys, certificate.slot, seconds)) return;
-  const key = toHex(certificate.slot);
-  throw new VarveError(
-    'damaged',
-    `${name}: written by the revoked key ${key} (${certificate.label}); it does not count`,
-  );
 }

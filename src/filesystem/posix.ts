@@ -44,7 +44,7 @@ const linkTarget = Buffer.alloc(4096);
 const times = Buffer.alloc(32);
 const timesView = new DataView(times.buffer, times.byteOffset, times.byteLength);
 
-/** What cannot be kept on this machine because libc is out of reach, to be told once; undefined when nothing. */
+/** What cannot be restored on this machine because libc is out of reach; undefined when nothing. */
 export function posixLimits(): string | undefined {
   const failure = libcFailure();
   if (failure === undefined) return undefined;

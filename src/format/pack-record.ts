@@ -78,12 +78,6 @@ export class PackRecordBuilder {
     return this.#lengths.length;
   }
 
-  /** Adds a wrapped key; returns its number. */
-  addKey(wrapped: Buffer): number {
-    this.#keys.push(wrapped);
-    return this.#keys.length - 1;
-  }
-
   /** @param ids 32 bytes for each of `lengths` */
   addFrame(frame: Omit<Frame, 'blobs'>, ids: Buffer, lengths: readonly number[]): void {
     const { offset, storedLength, rawLength, key, codec, counter } = frame;

@@ -188,6 +188,12 @@ export class SyncTreeReader {
   }
 }
 
+/** @throws VarveError `damaged` unless a file's blobs make up the size that its entry states */
+export function checkSize(ofBlobs: number, stated: number): void {
+  if (ofBlobs !== stated)
+    throw new VarveError('damaged', `its chunks have ${ofBlobs} bytes together, not ${stated} as the snapshot says`);
+}
+
 /** @throws VarveError `damaged` when the list is not a whole number of ids */
 export function checkIdList(parts: readonly Buffer[]): Buffer {
   const ids = Buffer.concat(parts);

@@ -112,9 +112,11 @@ export async function changePassword(repository: Repository, unlock: Unlock, log
   const own = newestOfEach(read).find(({ slot }) => slot.current);
   if (own === undefined)
     throw new VarveError('not-found', 'the key that opened the repository has been removed meanwhile');
-  const { name } = own.slot;
+  const { id, name } = own.slot;
   const bytes = await rewrapSlot(repository, own.bytes, unlock, `keys/${name}`, logN);
-  await replace(repository, [name], bytes);
+  // All of the slot's objects: one that an interrupted change left would still open with an old password.
+  const old = read.filter(({ slot }) => slot.id === id).map(({ slot }) => slot.name);
+  await replace(repository, old, bytes);
   return describe(repository, objectName(bytes), bytes).slot;
 }
 

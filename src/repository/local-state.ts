@@ -3,11 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decode, encode } from '../bytes/msgpack.js';
-import { type CryptoEngine, hkdf } from '../crypto/engine.js';
+import { type CryptoEngine, hkdf, TAG_LENGTH } from '../crypto/engine.js';
 import type { Identity } from '../crypto/signed.js';
 
 const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
 
 /**
  * What this machine remembers of a repository between runs, in its cache folder, sealed under the slot's own key. All of it can be lost
@@ -43,7 +42,7 @@ export class LocalState {
     if (this.#folder === undefined) return;
     const nonce = randomBytes(NONCE_BYTES);
     const plaintext = encode(value);
-    const sealed = Buffer.alloc(plaintext.length + TAG_BYTES);
+    const sealed = Buffer.alloc(plaintext.length + TAG_LENGTH);
     this.#engine.gcmSealInto(sealed, 0, this.#key(name), nonce, Buffer.from(name), plaintext);
     const path = join(this.#folder, name);
     const temporary = `${path}.${randomBytes(4).toString('hex')}`;
@@ -52,11 +51,19 @@ export class LocalState {
       writeFileSync(temporary, Buffer.concat([nonce, sealed]), { mode: 0o600 });
       renameSync(temporary, path);
     } catch {
-      rmSync(temporary, { force: true });
+      discard(temporary);
     }
   }
 
   #key(name: string): Uint8Array {
     return hkdf(this.#engine, this.#secret, new Uint8Array(), `varve/1/local/${name}`, 32);
+  }
+}
+
+function discard(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // In a folder that cannot be written to, nothing was left either.
   }
 }

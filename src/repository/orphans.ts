@@ -3,7 +3,6 @@ import { asBuffer } from '../bytes/views.js';
 import { FOOTER_LENGTH, openFooter } from '../crypto/footer.js';
 import { openObject } from '../crypto/sealed.js';
 import { type ErrorCode, VarveError } from '../errors/errors.js';
-import { TREE } from '../format/content.js';
 import type { IndexedPack } from '../format/index-object.js';
 import { frameAt, frameCount, type PackRecord, parsePackRecord } from '../format/pack-record.js';
 import type { Store } from '../storage/store.js';
@@ -17,10 +16,14 @@ export async function readPackRecord(repository: Repository, name: string, size:
   const path = `data/${name}`;
   if (size < FOOTER_LENGTH) throw new VarveError('damaged', `${path}: too short for a pack`);
   const footer = openFooter(keys, await readRange(store, name, size - FOOTER_LENGTH, FOOTER_LENGTH), path);
-  if (footer.directoryOffset + footer.directoryLength > size) throw new VarveError('damaged', `${path}: truncated`);
+  const stated = footer.directoryOffset + footer.directoryLength + FOOTER_LENGTH;
+  if (stated > size || (footer.parityLength === 0 && stated < size))
+    throw new VarveError('damaged', `${path}: has ${size} bytes, and its footer speaks of ${stated}`);
   const sealed = await readRange(store, name, footer.directoryOffset, footer.directoryLength);
-  const { plaintext } = openObject(keys, 'directory', sealed, path);
+  const { plaintext, epoch } = openObject(keys, 'directory', sealed, path);
   const record = parsePackRecord(decode(plaintext, path), path);
+  if (epoch !== footer.epoch || record.kind !== footer.kind)
+    throw new VarveError('damaged', `${path}: its footer is not that of its directory`);
   const last = frameCount(record) > 0 ? frameAt(record, frameCount(record) - 1) : undefined;
   if (last !== undefined && last.offset + last.storedLength > footer.directoryOffset) {
     throw new VarveError('damaged', `${path}: its frames and its directory overlap`);
@@ -45,7 +48,7 @@ export async function adoptOrphans(
   if (stale.length === 0) return { repository, adopted: 0 };
   const found: IndexedPack[] = [];
   for await (const { name, size } of repository.store.list('data')) {
-    if (repository.packs.has(name)) continue;
+    if (repository.packs.has(name) || repository.condemned.has(name)) continue;
     const record = await readPackRecord(repository, name, size).catch(ignoreDamage);
     if (record !== undefined) found.push(indexedPack(name, size, record));
   }
@@ -62,13 +65,4 @@ function ignoreDamage(cause: unknown): undefined {
   const error = VarveError.from(cause);
   if (!UNREADABLE.includes(error.code)) throw error;
   return undefined;
-}
-
-/** Names of the packs that hold trees: those that the cache keeps. */
-export function treePackNames(repository: IndexedRepository): Set<string> {
-  const names = new Set<string>();
-  for (let pack = 0; pack < repository.index.packCount; pack++) {
-    if (repository.index.packKind(pack) === TREE) names.add(repository.index.packName(pack));
-  }
-  return names;
 }

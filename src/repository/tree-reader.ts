@@ -3,7 +3,7 @@ import { VarveError } from '../errors/errors.js';
 import { type ContentRef, DATA } from '../format/content.js';
 import { DirectoryParser } from '../format/directory-parser.js';
 import type { Entry, EntryReader } from '../format/entry.js';
-import { checkIdList, FrameOpener, locateBlob, PackKeyRing, splitIds, TreeBlobs } from './blob-reader.js';
+import { checkIdList, checkSize, FrameOpener, locateBlob, PackKeyRing, splitIds, TreeBlobs } from './blob-reader.js';
 import type { IndexedRepository } from './index-store.js';
 import { knownTreeKeys } from './tree-keys.js';
 
@@ -89,11 +89,18 @@ export class TreeReader {
     return undefined;
   }
 
-  /** A file's bytes, blob by blob. */
+  /**
+   * A file's bytes, blob by blob.
+   *
+   * @throws VarveError `damaged` before the first when they are not as many as the reference says
+   */
   async *content(reference: ContentRef): AsyncGenerator<Buffer> {
     const { index, store } = this.#repository;
+    const ids = [...splitIds(await this.ids(reference))];
+    const size = ids.reduce((sum, id) => sum + locateBlob(index, id, DATA).length, 0);
+    checkSize(size, reference.size);
     let opened: { frame: number; raw: Buffer } | undefined;
-    for (const id of splitIds(await this.ids(reference))) {
+    for (const id of ids) {
       const { frame, offset, length, pack } = locateBlob(index, id, DATA);
       if (opened?.frame !== frame) {
         const located = index.frame(frame);

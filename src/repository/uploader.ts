@@ -21,11 +21,10 @@ export class PackUploader {
   #blobs = 0;
   #lastIndex: number;
   #writing: Promise<void> = Promise.resolve();
-  #failed = false;
-  /** Bytes of the packs that were stored. */
-  storedBytes = 0;
+  /** The first: from then on this run's packs are not all there, whatever becomes of the others. */
+  #failure: { readonly cause: unknown } | undefined;
 
-  /** @param onFailure is told the first failure, which `finish` throws as well */
+  /** @param onFailure is told each failure as it happens; `finish` throws the first */
   constructor(repository: Repository, buffers: SharedBuffers, onFailure: (cause: unknown) => void) {
     this.#repository = repository;
     this.#buffers = buffers;
@@ -36,13 +35,11 @@ export class PackUploader {
   /** Stores a pack, then frees its buffer. */
   accept(pack: FinishedPack): void {
     const upload = this.#upload(pack).catch((cause) => {
-      this.#failed = true;
+      this.#failure ??= { cause };
       this.#onFailure(cause);
-      throw cause;
     });
-    upload.catch(() => undefined);
     this.#uploads.add(upload);
-    upload.finally(() => this.#uploads.delete(upload)).catch(() => undefined);
+    void upload.then(() => this.#uploads.delete(upload));
   }
 
   async #upload(pack: FinishedPack): Promise<void> {
@@ -51,22 +48,26 @@ export class PackUploader {
     const kind: BlobKind = pack.record.kind;
     await store.put('data', pack.name, [bytes], { keep: kind === TREE });
     this.#buffers.release(pack.buffer);
-    this.storedBytes += pack.size;
     this.#unlisted.push(indexedPack(pack.name, pack.size, pack.record));
     this.#blobs += blobCount(pack.record);
     const due = this.#repository.clock() - this.#lastIndex > INDEX_MS || this.#blobs >= INDEX_BLOBS;
-    if (due && !this.#failed) await this.#list();
+    if (due && this.#failure === undefined) await this.#list();
   }
 
-  /** Waits for all packs to be durable, then lists the rest of them; then the snapshot may be written. */
+  /**
+   * Waits for all packs to be durable, then lists the rest of them; then the snapshot may be written.
+   *
+   * @throws what kept any pack or list of this run from being stored, however long ago
+   */
   async finish(): Promise<void> {
     await Promise.all(this.#uploads);
+    if (this.#failure !== undefined) throw this.#failure.cause;
     await this.#list();
   }
 
   /** After a failure or a Ctrl-C: lists what has been stored, so that the next run need not store it again. */
   async salvage(): Promise<void> {
-    await Promise.allSettled(this.#uploads);
+    await Promise.all(this.#uploads);
     await this.#list();
   }
 

@@ -58,6 +58,14 @@ interface Folder {
   fresh: boolean | undefined;
 }
 
+/** A file's second name, or a further one. */
+interface FurtherName {
+  readonly path: Buffer;
+  /** The first. */
+  readonly to: Buffer;
+  readonly size: number;
+}
+
 class RestoreRun {
   readonly #repository: IndexedRepository;
   readonly #options: RestoreOptions;
@@ -82,7 +90,9 @@ class RestoreRun {
   readonly #folders: FileTarget[] = [];
   /** The first path of each file with several names, by device and inode. */
   readonly #linked = new Map<string, Buffer>();
-  readonly #links: { readonly path: Buffer; readonly to: Buffer; readonly size: number }[] = [];
+  readonly #links: FurtherName[] = [];
+  /** Paths that failed, as latin1: nothing is linked to what stands there. */
+  readonly #failed = new Set<string>();
   readonly #onAbort = (): void => void Atomics.store(this.#flags, 0, 1);
 
   constructor(repository: IndexedRepository, options: RestoreOptions) {
@@ -149,6 +159,7 @@ class RestoreRun {
     if (folder.depth > MAX_DEPTH) throw new VarveError('damaged', `${folder.path}: folders are nested too deeply`);
     const subfolders: { folder: Folder; content: ContentRef; selected: boolean }[] = [];
     const names = new Set<string>();
+    let whole = false;
     try {
       for await (const entry of this.#trees.entries(content, inSnapshot(folder.path).toString())) {
         if (this.#options.delete === true) names.add(entry.name.toString('latin1'));
@@ -156,10 +167,11 @@ class RestoreRun {
         if (subfolder !== undefined) subfolders.push(subfolder);
         if ((this.#window?.size ?? 0) >= WINDOW) await this.#window?.run();
       }
+      whole = true;
     } catch (cause) {
       this.#fail(folder.path, cause);
     }
-    if (this.#options.delete === true) this.#deleteOthers(folder, names);
+    if (this.#options.delete === true && whole) this.#deleteOthers(folder, names);
     for (const each of subfolders) await this.#walk(each.folder, each.content);
   }
 
@@ -268,7 +280,7 @@ class RestoreRun {
   async #makeLinks(): Promise<void> {
     if (this.#pool === undefined) return;
     for (let at = 0; at < this.#links.length; at += FOLDERS_PER_TASK) {
-      const links = this.#links.slice(at, at + FOLDERS_PER_TASK);
+      const links = this.#links.slice(at, at + FOLDERS_PER_TASK).filter((link) => this.#firstIsThere(link));
       const { errors, failed } = await this.#pool.run({ kind: 'link', links });
       this.errors(errors);
       for (const [number, { path, size }] of links.entries()) {
@@ -277,6 +289,12 @@ class RestoreRun {
         this.done(path, size);
       }
     }
+  }
+
+  #firstIsThere({ path, to }: FurtherName): boolean {
+    const there = !this.#failed.has(to.toString('latin1'));
+    if (!there) this.#report(path, `is a hard link to ${inSnapshot(to)}, which could not be restored`, false);
+    return there;
   }
 
   /** Times and modes of folders come last, from the deepest up: writing into a folder changes its times. */
@@ -306,7 +324,10 @@ class RestoreRun {
 
   #report(path: Buffer, message: string, warning: boolean): void {
     if (warning) this.#progress.warnings++;
-    else this.#progress.errors++;
+    else {
+      this.#progress.errors++;
+      this.#failed.add(path.toString('latin1'));
+    }
     this.#tell({ kind: warning ? 'warning' : 'error', path: inSnapshot(path), message });
   }
 

@@ -4,7 +4,7 @@ import pLimit from 'p-limit';
 import { type ErrorCode, VarveError } from '../errors/errors.js';
 import { DATA } from '../format/content.js';
 import { ID_BYTES } from '../format/limits.js';
-import { locateBlob } from '../repository/blob-reader.js';
+import { checkSize, locateBlob } from '../repository/blob-reader.js';
 import type { IndexedRepository } from '../repository/index-store.js';
 import type { WorkerPool } from '../workers/pool.js';
 import { beside } from './folder-handles.js';
@@ -30,6 +30,7 @@ interface PlannedFile {
   readonly ids: Buffer;
   /** Ranges that still have something for it. */
   ranges: number;
+  /** Its name while it grows, when more than one range has something for it. */
   temporary: Buffer | undefined;
   failed: boolean;
 }
@@ -104,8 +105,7 @@ export class RestoreWindow {
       uses.push({ blob, file, offset, part: uses.length });
       offset += index.lengthOf(blob);
     }
-    if (offset !== size)
-      throw new VarveError('damaged', `its chunks have ${offset} bytes together, not ${size} as the snapshot says`);
+    checkSize(offset, size);
     for (const use of uses) this.#uses.push(use);
     this.#files.push(file);
   }
@@ -146,7 +146,7 @@ export class RestoreWindow {
       }
       (range as Range).frames.at(-1)?.uses.push(use);
     }
-    for (const each of ranges) countFiles(each);
+    for (const each of ranges) this.#count(each);
     return ranges;
   }
 
@@ -174,7 +174,7 @@ export class RestoreWindow {
     const files: PlannedFile[] = [];
     const frames = range.frames.map(({ frame, uses }) => ({
       frame,
-      uses: uses.map(({ blob, file, offset, part }): BlobUse => {
+      uses: uses.filter(isWanted).map(({ blob, file, offset, part }): BlobUse => {
         let number = numbers.get(file);
         if (number === undefined) {
           number = files.push(file) - 1;
@@ -184,12 +184,12 @@ export class RestoreWindow {
         return { blob, id, fileOffset: offset, file: number };
       }),
     }));
-    const targets = files.map((file) => this.#target(file));
+    const targets = files.map(({ path, raw, temporary }): FileTarget => ({ path, raw, temporary }));
     const task: Task = { kind: 'write', bytes, start: range.start, frames, files: targets };
     const reply = await this.#pool.run(task, movable(bytes));
     this.#events.errors(reply.errors);
     for (const number of reply.failed) (files[number] as PlannedFile).failed = true;
-    this.#account(range, files);
+    this.#account(range);
   }
 
   /** The range's bytes; undefined when they cannot be had: then what can be restored of the range is, and the rest is told. */
@@ -214,8 +214,8 @@ export class RestoreWindow {
       const { offset, storedLength, rawLength } = index.frame(each.frame);
       return { pack, start: offset, end: offset + storedLength, rawBytes: rawLength, frames: [each] };
     });
-    for (const part of parts) countFiles(part);
     for (const file of filesOf(frames)) file.ranges--;
+    for (const part of parts) this.#count(part);
     for (const part of parts) await this.#runRange(part);
   }
 
@@ -228,22 +228,23 @@ export class RestoreWindow {
     }
   }
 
-  #account(range: Range, files: readonly PlannedFile[]): void {
+  #account({ frames }: Range): void {
     const { index } = this.#repository;
     let bytes = 0;
-    for (const { uses } of range.frames) for (const { blob } of uses) bytes += index.lengthOf(blob);
+    for (const { uses } of frames) for (const { blob } of uses.filter(isWanted)) bytes += index.lengthOf(blob);
     this.#events.bytes(bytes);
-    for (const file of files) {
+    for (const file of filesOf(frames)) {
       file.ranges--;
       if (file.ranges === 0 && file.temporary === undefined && !file.failed) this.#events.done(file.path, file.size);
     }
   }
 
-  #target(file: PlannedFile): FileTarget {
-    if (file.ranges > 1 && file.temporary === undefined) {
-      file.temporary = Buffer.from(`.varve-${this.#suffix}-${this.#nextTemporary++}`);
+  /** A file that is not written in one go grows under a name that says so. */
+  #count({ frames }: Range): void {
+    for (const file of filesOf(frames)) {
+      file.ranges++;
+      if (file.ranges > 1) file.temporary ??= Buffer.from(`.varve-${this.#suffix}-${this.#nextTemporary++}`);
     }
-    return { path: file.path, raw: file.raw, temporary: file.temporary };
   }
 
   async #runPlain(): Promise<void> {
@@ -297,9 +298,8 @@ export class RestoreWindow {
   }
 }
 
-function countFiles(range: Range): void {
-  for (const file of filesOf(range.frames)) file.ranges++;
-}
+/** Nothing more is written to a file that cannot become whole. */
+const isWanted = ({ file }: Use): boolean => !file.failed;
 
 function filesOf(frames: Range['frames']): Set<PlannedFile> {
   const files = new Set<PlannedFile>();

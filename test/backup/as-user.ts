@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
-import { chmodSync, linkSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, linkSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { SEGMENT_BYTES } from '../../src/backup/walker.js';
 import { AT_FDCWD, utimensat } from '../../src/filesystem/posix.js';
 import { Sandbox } from './sandbox.js';
 import { treeImage } from './tree-image.js';
@@ -19,17 +20,22 @@ utimensat(AT_FDCWD, Buffer.from(at('link')), { seconds: 5, nanoseconds: 6 }, { s
 utimensat(AT_FDCWD, Buffer.from(at('folder')), { seconds: 7, nanoseconds: 8 }, { seconds: 7, nanoseconds: 8 });
 writeFileSync(at('secret'), 'unreadable');
 chmodSync(at('secret'), 0);
+writeFileSync(at('secret and large'), '');
+truncateSync(at('secret and large'), 3 * SEGMENT_BYTES + 1);
+chmodSync(at('secret and large'), 0);
 mkdirSync(at('secret folder'));
 chmodSync(at('secret folder'), 0o300);
-const { errors, events, snapshot } = await sandbox.backup();
+const { errors, events, snapshot, summary } = await sandbox.backup();
 const unreadable = events.flatMap((event) => (event.kind === 'error' ? [basename(event.path.toString())] : []));
 const { target, progress } = await sandbox.restoreSource(snapshot.root);
 rmSync(at('secret'));
+rmSync(at('secret and large'));
 chmodSync(at('secret folder'), 0o700);
 chmodSync(join(target, 'secret folder'), 0o700);
 const same = JSON.stringify(treeImage(target)) === JSON.stringify(treeImage(sandbox.source));
 const result = {
   errors,
+  bytes: summary.total_bytes_processed,
   same,
   unreadable: unreadable.sort(),
   restoreErrors: progress.errors,

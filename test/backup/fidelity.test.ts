@@ -245,9 +245,10 @@ test('somebody who is not root backs up and restores what is theirs', {
   assert.equal(stderr, '');
   assert.equal(status, 0);
   assert.deepEqual(JSON.parse(stdout), {
-    errors: 2,
+    errors: 3,
+    bytes: 'mine'.length * 2 + 'deep'.length,
     same: true,
-    unreadable: ['secret', 'secret folder'],
+    unreadable: ['secret', 'secret and large', 'secret folder'],
     restoreErrors: 0,
     restoreWarnings: 0,
   });

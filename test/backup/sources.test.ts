@@ -261,6 +261,9 @@ test('an abort before the start ends at once', async () => {
   writeFileSync(join(sandbox.source, 'file'), 'x');
   await assert.rejects(sandbox.backup({ signal: AbortSignal.abort() }), fails('interrupted'));
   assert.equal((await sandbox.snapshots()).length, 0);
+  await sandbox.backup();
+  await assert.rejects(sandbox.backup({ parent: 'latest', signal: AbortSignal.abort() }), fails('interrupted'));
+  assert.equal((await sandbox.snapshots()).length, 1, 'nor when nothing has to be read');
 });
 
 test('a file that was renamed away while the folder was read is only missing', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Playground } from './varve.js';
@@ -91,7 +92,16 @@ test('passwd: the new password opens, the old one does not', async () => {
   const [changed] = await place.json<Key[]>(['key', 'list'], { env: { ...other, VARVE_PASSWORD: 'second' } });
   assert.equal(changed?.id, before?.id);
   assert.equal(readdirSync(place.path('passwords', 'keys')).length, 1);
-  const noTerminal = await place.run(['key', 'passwd'], { env: { ...other, VARVE_PASSWORD: 'second' } });
+  const objects = place.path('passwords', 'keys');
+  const [between] = readdirSync(objects);
+  const kept = readFileSync(join(objects, between as string));
+  writeFileSync(place.path('third'), 'third\n', { mode: 0o600 });
+  const change = ['key', 'passwd', '--new-password-file', place.path('third')];
+  await place.ok(change, { env: { ...other, VARVE_PASSWORD: 'second' } });
+  writeFileSync(join(objects, between as string), kept);
+  await place.ok(change, { env: { ...other, VARVE_PASSWORD: 'third' } });
+  assert.equal(readdirSync(objects).length, 1, 'nor is one left that an interrupted change had left');
+  const noTerminal = await place.run(['key', 'passwd'], { env: { ...other, VARVE_PASSWORD: 'third' } });
   assert.match(noTerminal.err, /--new-password-file FILE/);
 });
 

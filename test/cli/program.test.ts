@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { before, test } from 'node:test';
 import { outcome, Playground } from './varve.js';
 
@@ -164,6 +164,21 @@ test('who has read enough ends it quietly', async () => {
   child.stdout?.destroy();
   const { err } = await outcome(child);
   assert.equal(err, '');
+});
+
+test('a backup and a restore come to their end though nobody reads what they print', async () => {
+  const files = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`file ${i}`, `${i}`]));
+  const folder = place.files('unread', files);
+  const before = (await place.json<unknown[]>(['snapshots'])).length;
+  const backup = place.start(['backup', '-vv', folder]);
+  backup.stdout?.destroy();
+  backup.stderr?.destroy();
+  assert.equal((await outcome(backup)).code, 0);
+  assert.equal((await place.json<unknown[]>(['snapshots'])).length, before + 1);
+  const restore = place.start(['restore', `latest:${folder}`, '-vv', '--target', place.path('unread-restored')]);
+  restore.stdout?.destroy();
+  assert.equal((await outcome(restore)).code, 0);
+  assert.deepEqual(readdirSync(place.path('unread-restored')).sort(), Object.keys(files).sort());
 });
 
 test('nothing is kept on this machine with --no-cache', async () => {

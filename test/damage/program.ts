@@ -24,6 +24,7 @@ export async function varve(args: readonly string[], environment: NodeJS.Process
     err: stream('err'),
     input: process.stdin,
     signal: new AbortController().signal,
+    outliveReader: () => undefined,
   });
   return { code, ...text };
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -278,4 +278,8 @@ test('what a machine remembers is nobody else’s, and damage to it is no more t
     writeFileSync(path, wrong);
     assert.equal(local.read('thing'), undefined);
   }
+  rmSync(cache, { recursive: true });
+  writeFileSync(cache, 'no folder');
+  writeFileSync(join(sandbox.source, 'file'), 'content');
+  assert.ok((await sandbox.backup()).id, 'without a cache it is only slower');
 });

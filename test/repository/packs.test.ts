@@ -6,8 +6,9 @@ import fc from 'fast-check';
 import { Chunker } from '../../src/chunking/chunker.js';
 import { compressionParameters } from '../../src/compression/policy.js';
 import { blobId } from '../../src/crypto/blob-id.js';
-import { sealFooter } from '../../src/crypto/footer.js';
+import { FOOTER_LENGTH, openFooter, sealFooter } from '../../src/crypto/footer.js';
 import { openFrame, sealFrameInto, unwrapPackKey } from '../../src/crypto/pack-key.js';
+import { rotateKeys } from '../../src/crypto/slot.js';
 import { VarveError } from '../../src/errors/errors.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../../src/format/content.js';
 import { blobCount, frameAt, frameCount } from '../../src/format/pack-record.js';
@@ -349,6 +350,10 @@ test('a pack whose end is changed, cut or moved is refused by name', async () =>
   for (const directoryOffset of [bytes.length, bytes.length - 92, 0, 2 ** 29]) {
     await attempt(Buffer.concat([bytes.subarray(0, -92), sealFooter(keys, { ...footer, directoryOffset })]));
   }
+  const [body, own] = [bytes.subarray(0, -FOOTER_LENGTH), openFooter(keys, bytes.subarray(-FOOTER_LENGTH), 'x')];
+  await attempt(Buffer.concat([body, sealFooter(keys, { ...own, kind: TREE })]));
+  await attempt(Buffer.concat([body, Buffer.alloc(16), sealFooter(keys, own)]));
+  await attempt(Buffer.concat([body, sealFooter(rotateKeys(keys), own)]), 'role');
 });
 
 test('a frame that is changed anywhere, or is another one, is refused; so is a blob under another id', () => {

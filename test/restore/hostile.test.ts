@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
+import { randomBytes } from 'node:crypto';
 import {
   existsSync,
   lstatSync,
@@ -12,11 +13,14 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { dumpEntries, writeTar } from '../../src/browse/dump.js';
 import type { ContentRef } from '../../src/format/content.js';
 import { MAX_DEPTH } from '../../src/format/limits.js';
+import { TreeReader } from '../../src/repository/tree-reader.js';
 import type { RestoreOptions } from '../../src/restore/options.js';
 import { Sandbox, scratchFolder } from '../backup/sandbox.js';
 import { treeImage } from '../backup/tree-image.js';
+import { fails } from '../crypto/rings.js';
 import { Forge } from './crafted.js';
 
 const scratch = scratchFolder();
@@ -192,6 +196,20 @@ test('a file whose stated size is not that of its chunks is told, and is not the
     assert.match(messages[0] as string, /\/lying: /);
     assert.deepEqual(paths(target), ['/good']);
   }
+});
+
+test('a file cannot bring more into an archive than its header states', async () => {
+  const forge = new Forge(await sandbox.open());
+  const content = { ...forge.content(randomBytes(1536)), size: 512 };
+  const root = forge.directory({ name: Buffer.from('lying'), content });
+  await forge.finish();
+  const reader = new TreeReader(await sandbox.indexed());
+  const parts: Buffer[] = [];
+  const archive = async (): Promise<void> => {
+    for await (const part of writeTar(dumpEntries(reader, root, Buffer.from('/')))) parts.push(part);
+  };
+  await assert.rejects(archive, fails('damaged', /1536 bytes together, not 512/));
+  assert.equal(Buffer.concat(parts).length, 512, 'nothing follows the header');
 });
 
 test('a file or folder that refers to what is not stored, or to the other kind, is told; the others are there', async () => {

@@ -54,6 +54,19 @@ test('nothing but objects is left after many puts, also when two write the same 
   assert.deepEqual(allFiles(path).sort(), objects.map(({ name }) => name).sort());
 });
 
+test('folders that a copy of the repository lacks are made again, the repository itself is not', async () => {
+  const { store, path } = await fresh();
+  const { name, bytes } = object(100);
+  for (const folder of ['data', 'locks']) rmSync(join(path, folder), { recursive: true });
+  for (const type of ['data', 'locks'] as const) {
+    await store.put(type, name, [bytes]);
+    assert.deepEqual(await store.get(type, name), bytes);
+  }
+  rmSync(path, { recursive: true });
+  await assert.rejects(store.put('data', name, [bytes]), fails('storage', /no such file or directory/));
+  assert.ok(!existsSync(path));
+});
+
 test('a temporary file is no object; a day later it is removed', async () => {
   const { store, path } = await fresh();
   const { name, bytes } = object(10);

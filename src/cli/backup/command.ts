@@ -29,6 +29,7 @@ const INCOMPLETE = 3;
 type Prepared = Omit<BackupOptions, 'parent' | 'signal' | 'onEvent' | 'onStart' | 'verbose'>;
 
 export async function backupCommand(context: Context, args: readonly string[], flags: BackupFlags): Promise<number> {
+  context.outliveReader();
   refuseContradictions(args, flags);
   const prepared = prepare(context, args, flags);
   const { repository, parent, backup } = await open(context, prepared, flags);

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { VarveError } from '../../errors/errors.js';
 import { readPatternFile } from '../../filesystem/files-from.js';
 import { type PatternSpec, parsePatterns } from '../../filesystem/patterns.js';
+import { posixLimits } from '../../filesystem/posix.js';
 import { shortId } from '../../repository/snapshots.js';
 import type { Overwrite, RestoreOptions } from '../../restore/options.js';
 import { openFromOptions } from '../open.js';
@@ -39,6 +40,7 @@ export interface RestoreFlags extends SelectionOptions {
 const OVERWRITES: readonly Overwrite[] = ['always', 'if-changed', 'if-newer', 'never'];
 
 export async function restoreCommand(context: Context, args: readonly string[], flags: RestoreFlags): Promise<number> {
+  context.outliveReader();
   const name = required(args, 'the snapshot');
   if (flags.target === undefined || flags.target === '')
     throw new VarveError('usage', 'where to? Say it with --target FOLDER');
@@ -53,6 +55,8 @@ export async function restoreCommand(context: Context, args: readonly string[], 
   const chosen = chooseOne(snapshots, name, selectionFilter(context, flags));
   const root = await new TreeReader(repository).folder(chosen.stored.snapshot.root, chosen.subfolder);
   announce(context, chosen, flags.target);
+  const limits = posixLimits();
+  if (limits !== undefined) context.output.warn(limits);
   const report = new RestoreReport(context);
   const options: RestoreOptions = {
     root,

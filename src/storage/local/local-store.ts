@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
-import { constants, readFile, statSync } from 'node:fs';
+import { constants, readFile, type Stats, statSync } from 'node:fs';
 import { type FileHandle, link, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -43,16 +43,12 @@ export class LocalStore implements Store {
     const path = this.#path(type, name);
     try {
       if (type !== 'config' && (await exists(path, totalLength(parts)))) return;
-      const temporary = join(dirname(path), `${TEMPORARY}${randomBytes(8).toString('hex')}`);
-      try {
-        await writeDurably(temporary, parts);
-        if (type === 'config') await linkNew(temporary, path);
-        else await rename(temporary, path);
-      } catch (cause) {
-        await unlink(temporary).catch(() => undefined);
-        throw cause;
-      }
-      await syncFolder(dirname(path));
+      const place = type === 'config' ? linkNew : rename;
+      await writeAs(path, parts, place).catch(async (cause) => {
+        if (errnoCode(cause) !== 'ENOENT' || type === 'config') throw cause;
+        await this.#makeFolders(type, path);
+        await writeAs(path, parts, place);
+      });
     } catch (cause) {
       if (cause instanceof VarveError) throw cause;
       throw storageError(cause, path, `cannot write ${objectPath(type, name)}`);
@@ -96,8 +92,7 @@ export class LocalStore implements Store {
       for (const name of await this.#names(each)) {
         if (name.startsWith(TEMPORARY)) await removeStale(join(each, name));
         if (!HASH_NAME.test(name)) continue;
-        // Synchronous: a promise for each of 100,000s of files takes ten times as long.
-        const info = statSync(join(each, name), { throwIfNoEntry: false });
+        const info = this.#statNow(type, name);
         if (info !== undefined) yield { name, size: info.size, modified: info.mtimeMs / 1000 };
       }
     }
@@ -125,12 +120,32 @@ export class LocalStore implements Store {
     return join(this.location, type, name);
   }
 
+  /** Synchronous: a promise for each of 100,000s of files takes ten times as long. */
+  #statNow(type: ObjectType, name: string): Stats | undefined {
+    try {
+      return statSync(this.#path(type, name), { throwIfNoEntry: false });
+    } catch (cause) {
+      throw this.#readError(cause, type, name);
+    }
+  }
+
   async #names(folder: string): Promise<string[]> {
     try {
       return await readdir(folder);
     } catch (cause) {
       if (errnoCode(cause) === 'ENOENT') return [];
       throw storageError(cause, folder, 'cannot list');
+    }
+  }
+
+  /** Folders that whoever copied the repository left out as they were empty. That all of it is gone is told, not mended. */
+  async #makeFolders(type: ObjectType, path: string): Promise<void> {
+    const folder = join(this.location, type);
+    for (const each of type === 'data' ? [folder, dirname(path)] : [folder]) {
+      await mkdir(each, { mode: FOLDER_MODE }).catch((cause) => {
+        if (errnoCode(cause) !== 'EEXIST') throw cause;
+      });
+      await syncFolder(dirname(each));
     }
   }
 
@@ -154,6 +169,23 @@ export class LocalStore implements Store {
 const isShard = (name: string): boolean => /^[0-9a-f]{2}$/.test(name);
 
 const totalLength = (parts: readonly Uint8Array[]): number => parts.reduce((sum, part) => sum + part.length, 0);
+
+/** Written under another name, synced, then given its own by `place`, and the folder synced. */
+async function writeAs(
+  path: string,
+  parts: readonly Uint8Array[],
+  place: (from: string, to: string) => Promise<void>,
+): Promise<void> {
+  const temporary = join(dirname(path), `${TEMPORARY}${randomBytes(8).toString('hex')}`);
+  try {
+    await writeDurably(temporary, parts);
+    await place(temporary, path);
+  } catch (cause) {
+    await unlink(temporary).catch(() => undefined);
+    throw cause;
+  }
+  await syncFolder(dirname(path));
+}
 
 async function exists(path: string, size: number): Promise<boolean> {
   try {

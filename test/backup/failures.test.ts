@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { Counters } from '../../src/backup/counters.js';
+import { readFailure } from '../../src/backup/file-storer.js';
+import { VarveError } from '../../src/errors/errors.js';
+import { systemError } from '../../src/filesystem/libc.js';
+import { TREE } from '../../src/format/content.js';
+import { MemoryStore } from '../../src/storage/memory/memory-store.js';
+import type { ObjectType } from '../../src/storage/store.js';
+import { fails } from '../crypto/rings.js';
+import { Sandbox, scratchFolder } from './sandbox.js';
+import { assertSameTree } from './tree-image.js';
+
+const scratch = scratchFolder();
+
+/** A store that fails to take the first pack, when it is told to. */
+class FailingStore extends MemoryStore {
+  #held: (() => void) | undefined;
+
+  fail(): void {
+    this.#held?.();
+  }
+
+  override async put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
+    if (type === 'data' && this.#held === undefined) {
+      await new Promise<void>((resolve) => {
+        this.#held = resolve;
+      });
+      throw new VarveError('storage', 'the network is gone');
+    }
+    return super.put(type, name, parts);
+  }
+}
+
+test('a pack that could not be stored, though all files have been read meanwhile, means that there is no snapshot', async () => {
+  const FOLDERS = 60;
+  const FILES = 400;
+  const store = new FailingStore();
+  const sandbox = await Sandbox.create(join(scratch, 'failing'), { store });
+  writeFileSync(join(sandbox.source, 'first'), randomBytes(24 << 20));
+  for (let folder = 0; folder < FOLDERS; folder++) {
+    mkdirSync(join(sandbox.source, String(folder)));
+    for (let file = 0; file < FILES; file++)
+      writeFileSync(join(sandbox.source, String(folder), randomBytes(20).toString('hex')), '');
+  }
+  let progress: (() => Counters) | undefined;
+  const timer = setInterval(() => {
+    if (progress?.().filesNew === FOLDERS * FILES + 1) store.fail();
+  }, 0);
+  const running = sandbox.backup({
+    onStart: (ask) => {
+      progress = ask;
+    },
+  });
+  await assert.rejects(
+    running.finally(() => clearInterval(timer)),
+    fails('storage', /the network is gone/),
+  );
+  assert.equal((await sandbox.snapshots()).length, 0);
+});
+
+test('only what is the fault of a path counts as its error', () => {
+  assert.equal(readFailure(systemError(13, 'open')), 'permission denied');
+  assert.equal(readFailure(new VarveError('source', 'was replaced')), 'was replaced');
+  for (const cause of [new RangeError('no memory'), new VarveError('storage', 'gone'), new TypeError('a mistake')])
+    assert.throws(() => readFailure(cause), cause);
+});
+
+test('an abort is heeded within a large file', { timeout: 60_000 }, async () => {
+  const sandbox = await Sandbox.create(join(scratch, 'large'));
+  const size = 64 * 2 ** 30;
+  writeFileSync(join(sandbox.source, 'large'), '');
+  truncateSync(join(sandbox.source, 'large'), size);
+  const abort = new AbortController();
+  let progress: (() => Counters) | undefined;
+  const running = sandbox.backup({
+    signal: abort.signal,
+    onStart: (ask) => {
+      progress = ask;
+    },
+  });
+  while ((progress?.().bytes ?? 0) === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  abort.abort();
+  await assert.rejects(running, fails('interrupted'));
+  assert.ok((progress?.().bytes ?? 0) < size / 2);
+  assert.equal((await sandbox.snapshots()).length, 0);
+});
+
+test('a list of chunks that is lost from the parent does not keep a backup from being made', async () => {
+  const store = new MemoryStore();
+  const data = { min: 256, average: 1024, max: 4096 };
+  const sandbox = await Sandbox.create(join(scratch, 'list'), { store, data });
+  writeFileSync(join(sandbox.source, 'many chunks'), randomBytes(4_000_000));
+  await sandbox.backup();
+  const { index } = await sandbox.indexed();
+  const trees = Array.from({ length: index.packCount }, (_, pack) => pack).filter(
+    (pack) => index.packKind(pack) === TREE,
+  );
+  const lost = trees.map((pack) => index.packName(pack));
+  writeFileSync(join(sandbox.source, 'another'), 'file');
+  await sandbox.backup({ parent: 'latest' });
+  for (const name of lost) await store.remove('data', name);
+  rmSync(join(sandbox.folder, 'cache'), { recursive: true });
+  writeFileSync(join(sandbox.source, 'another'), 'content');
+  const { id, errors, events } = await sandbox.backup({ parent: 'latest' });
+  assert.ok(id);
+  const messages = events.flatMap((event) => (event.kind === 'error' ? [`${event.path}: ${event.message}`] : []));
+  assert.equal(messages.length, errors);
+  assert.match(messages.join('\n'), /many chunks: cannot be compared with the parent snapshot: data\/[0-9a-f]{64}: /);
+  // Without the index objects that list what is lost, all is stored anew.
+  for await (const { name } of store.list('index')) await store.remove('index', name);
+  const { snapshot } = await sandbox.backup();
+  const { target } = await sandbox.restoreSource(snapshot.root);
+  assertSameTree(target, sandbox.source);
+});

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { randomBytes } from 'node:crypto';
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type BlobKind, DATA, TREE } from '../../src/format/content.js';
+import { MemoryStore } from '../../src/storage/memory/memory-store.js';
+import type { ObjectType, Range } from '../../src/storage/store.js';
+import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { assertSameTree } from '../backup/tree-image.js';
+
+const scratch = scratchFolder();
+let number = 0;
+
+/** What is there takes a while to be read; that something is lost is known at once. */
+class SlowStore extends MemoryStore {
+  override async get(type: ObjectType, name: string, range?: Range): Promise<Buffer> {
+    const bytes = await super.get(type, name, range);
+    if (type === 'data') await delay(50);
+    return bytes;
+  }
+}
+
+class Loss {
+  readonly store = new SlowStore();
+  readonly #lost: { readonly name: string; readonly bytes: Buffer }[] = [];
+
+  async sandbox(): Promise<Sandbox> {
+    return Sandbox.create(join(scratch, String(number++)), { store: this.store });
+  }
+
+  /** Takes away all packs of a kind that are there now. */
+  async lose(sandbox: Sandbox, kind: BlobKind): Promise<void> {
+    const { index } = await sandbox.indexed();
+    for (let pack = 0; pack < index.packCount; pack++) {
+      const name = index.packName(pack);
+      if (index.packKind(pack) !== kind) continue;
+      this.#lost.push({ name, bytes: await this.store.get('data', name) });
+      await this.store.remove('data', name);
+    }
+    rmSync(join(sandbox.folder, 'cache'), { recursive: true });
+  }
+
+  async find(): Promise<void> {
+    for (const { name, bytes } of this.#lost) await this.store.put('data', name, [bytes]);
+  }
+}
+
+test('what is in a folder that cannot be read is not deleted from the target', async () => {
+  const loss = new Loss();
+  const sandbox = await loss.sandbox();
+  mkdirSync(join(sandbox.source, 'sub'));
+  writeFileSync(join(sandbox.source, 'sub/file'), 'precious');
+  writeFileSync(join(sandbox.source, 'file'), 'old');
+  const first = await sandbox.backup();
+  const { target } = await sandbox.restoreSource(first.snapshot.root);
+  await loss.lose(sandbox, TREE);
+  writeFileSync(join(sandbox.source, 'file'), 'newer');
+  const second = await sandbox.backup({ sources: [Buffer.from(join(sandbox.source, 'file'))] });
+  writeFileSync(join(target, 'other'), 'not in the snapshot');
+  const half = await sandbox.restoreSource(second.snapshot.root, { target, delete: true });
+  assert.equal(half.progress.errors, 0);
+  assert.deepEqual(readdirSync(target), ['file'], 'of a whole folder what it does not have is deleted');
+  const lost = await sandbox.restore(first.snapshot.root, { target, delete: true });
+  assert.equal(lost.progress.errors, 1);
+  assert.equal(lost.progress.filesDeleted, 0);
+  assert.equal(readFileSync(join(target, 'file'), 'utf8'), 'newer');
+});
+
+test('a file of which a part is lost does not get its name, and is whole when the part is found again', async () => {
+  const loss = new Loss();
+  const sandbox = await loss.sandbox();
+  const part = randomBytes(3_000_000);
+  writeFileSync(join(sandbox.source, 'one'), part);
+  await sandbox.backup();
+  rmSync(join(sandbox.source, 'one'));
+  writeFileSync(join(sandbox.source, 'two'), Buffer.concat([part, randomBytes(3_000_000)]));
+  writeFileSync(join(sandbox.source, 'three'), 'unharmed');
+  await loss.lose(sandbox, DATA);
+  const { snapshot } = await sandbox.backup();
+  const { target, progress, events } = await sandbox.restoreSource(snapshot.root);
+  assert.deepEqual(
+    events.map((event) => [event.kind, event.path.toString()]),
+    [['error', '/two']],
+  );
+  assert.equal(progress.filesRestored, 1);
+  assert.deepEqual(readdirSync(target), ['three'], 'nor is anything left of it');
+  await loss.find();
+  await sandbox.restoreSource(snapshot.root, { target, overwrite: 'if-changed' });
+  assertSameTree(target, sandbox.source);
+});
+
+test('no name is linked to what stands in the place of a file that was lost', async () => {
+  const loss = new Loss();
+  const sandbox = await loss.sandbox();
+  writeFileSync(join(sandbox.source, 'first'), randomBytes(100_000));
+  linkSync(join(sandbox.source, 'first'), join(sandbox.source, 'second'));
+  const { snapshot } = await sandbox.backup();
+  await loss.lose(sandbox, DATA);
+  const target = join(sandbox.folder, 'target');
+  mkdirSync(target);
+  writeFileSync(join(target, 'first'), 'stale');
+  const { progress, events } = await sandbox.restoreSource(snapshot.root, { target });
+  assert.equal(progress.filesRestored, 0);
+  assert.deepEqual(events.map(({ path }) => path.toString()).sort(), ['/first', '/second']);
+  assert.ok(!existsSync(join(target, 'second')));
+});
