@@ -44,7 +44,7 @@ export async function backup(repository: IndexedRepository, options: BackupOptio
   const run = new BackupRun(repository, options);
   try {
     const root = await run.store();
-    if (options.signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+    if (options.signal?.aborted === true) throw interrupted();
     const summary = run.summary(start, timeFromMillis(repository.clock()));
     const snapshot = describe(options, root.content, root.paths, summary, options.time ?? start);
     if (options.dryRun === true || isUnchanged(options, root.content)) {
@@ -56,6 +56,10 @@ export async function backup(repository: IndexedRepository, options: BackupOptio
     await run.close();
     await lease?.release();
   }
+}
+
+function interrupted(): VarveError {
+  return new VarveError('interrupted', 'interrupted; what was stored is kept and will be found by the next backup');
 }
 
 function isUnchanged({ skipIfUnchanged, parent }: BackupOptions, root: ContentRef): boolean {
@@ -140,7 +144,7 @@ class BackupRun {
     } catch (cause) {
       this.#cancel();
       await this.#salvage();
-      throw this.#failure ?? cause;
+      throw this.#failure ?? (this.#options.signal?.aborted === true ? interrupted() : cause);
     }
   }
 

@@ -26,6 +26,10 @@ export function findSources(paths: readonly Buffer[], folder: Buffer): Sources {
   const found = new Map<string, Buffer>();
   const missing: { path: Buffer; reason: string }[] = [];
   for (const path of paths) {
+    if (path.length === 0) {
+      missing.push({ path, reason: 'an empty path: a variable that is not set?' });
+      continue;
+    }
     const absolute = normalize(path, folder);
     try {
       lstat(absolute);

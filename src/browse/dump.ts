@@ -33,11 +33,22 @@ export async function* dumpEntries(
   }
 }
 
-/** A tar archive of the entries. Further names of a file become hard links. */
-export async function* writeTar(entries: AsyncIterable<DumpedEntry>): AsyncGenerator<Buffer> {
+/**
+ * A tar archive of the entries. Further names of a file become hard links.
+ *
+ * @param onUnfit is told what tar cannot hold, and is left out
+ */
+export async function* writeTar(
+  entries: AsyncIterable<DumpedEntry>,
+  onUnfit: (entry: DumpedEntry) => void,
+): AsyncGenerator<Buffer> {
   const linked = new Map<string, Buffer>();
-  for await (const { path, entry, content } of entries) {
-    if (!fitsTar(entry)) continue;
+  for await (const dumped of entries) {
+    const { path, entry, content } = dumped;
+    if (!fitsTar(entry)) {
+      onUnfit(dumped);
+      continue;
+    }
     const first = entry.links > 1 ? firstName(linked, entry, path) : undefined;
     yield tarHeader(path, entry, first);
     if (entry.type !== 'file' || first !== undefined) continue;

@@ -9,23 +9,36 @@ const SLASHES = /^\/+/;
 /**
  * A zip archive of the entries: files, folders and symbolic links. Names in it are text: bytes that are not UTF-8 are lost, and a backslash, which
  * some programs take for a slash, becomes an underscore.
+ *
+ * @param onUnfit is told what zip cannot hold, and is left out
  */
-export async function* writeZip(entries: AsyncIterable<DumpedEntry>): AsyncGenerator<Buffer> {
+export async function* writeZip(
+  entries: AsyncIterable<DumpedEntry>,
+  onUnfit: (entry: DumpedEntry) => void,
+): AsyncGenerator<Buffer> {
   const { ZipFile } = await import('yazl');
   const zip = new ZipFile();
   const failure = new Promise<never>((_, reject) => zip.once('error', reject));
   failure.catch(() => undefined);
   const out = zip.outputStream as unknown as Readable;
-  const filling = fill(zip, entries).catch((cause: unknown) => out.destroy(cause as Error));
+  const filling = fill(zip, entries, onUnfit).catch((cause: unknown) => out.destroy(cause as Error));
   zip.once('error', (cause: Error) => out.destroy(cause));
   for await (const bytes of out) yield bytes as Buffer;
   await filling;
 }
 
-async function fill(zip: import('yazl').ZipFile, entries: AsyncIterable<DumpedEntry>): Promise<void> {
-  for await (const { path, entry, content } of entries) {
+async function fill(
+  zip: import('yazl').ZipFile,
+  entries: AsyncIterable<DumpedEntry>,
+  onUnfit: (entry: DumpedEntry) => void,
+): Promise<void> {
+  for await (const dumped of entries) {
+    const { path, entry, content } = dumped;
     const type = TYPE_BITS[entry.type];
-    if (type === undefined) continue;
+    if (type === undefined) {
+      onUnfit(dumped);
+      continue;
+    }
     const name = path.toString('utf8').replace(SLASHES, '').replaceAll('\\', '_');
     const options = { mtime: new Date(entry.mtimeSeconds * 1000), mode: type | entry.mode };
     if (entry.type === 'directory') zip.addEmptyDirectory(name, options);

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { writeSync } from 'node:fs';
 import * as module from 'node:module';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -6,12 +7,30 @@ import { join } from 'node:path';
 const abort = new AbortController();
 let interruptions = 0;
 let outlivesReader = false;
+let toldOfOutput = false;
 
 /** The first time ends what is going on in order; the second at once. */
 function interrupt(): void {
   interruptions++;
   if (interruptions > 1) process.exit(130);
   abort.abort();
+}
+
+/** Whoever reads a listing, such as `head`, has had enough; a backup is made whether somebody reads of it or not. */
+function endOrGoOn({ code, message }: NodeJS.ErrnoException): void {
+  const noReader = code === 'EPIPE';
+  if (!noReader && !toldOfOutput)
+    tell(`${outlivesReader ? 'Warning' : 'Fatal'}: the output cannot be written: ${message}\n`);
+  toldOfOutput = true;
+  if (!outlivesReader) process.exit(noReader ? 0 : 1);
+}
+
+function tell(text: string): void {
+  try {
+    writeSync(process.stderr.fd, text);
+  } catch {
+    // Then there is nobody to be told.
+  }
 }
 
 /** Where Node can (from 22.8 on), it keeps what it compiled, which halves the time to start. */
@@ -26,12 +45,7 @@ function keepCompiledCode(): void {
 
 process.on('SIGINT', interrupt);
 process.on('SIGTERM', interrupt);
-for (const stream of [process.stdout, process.stderr]) {
-  // Whoever reads a listing, such as `head`, has had enough; a backup is made whether somebody reads of it or not.
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (!outlivesReader) process.exit(error.code === 'EPIPE' ? 0 : 1);
-  });
-}
+for (const stream of [process.stdout, process.stderr]) stream.on('error', endOrGoOn);
 keepCompiledCode();
 
 const { runProgram } = await import('./program.js');

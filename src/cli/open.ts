@@ -3,7 +3,6 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Unlock } from '../crypto/slot-file.js';
 import { systemReason, VarveError } from '../errors/errors.js';
-import type { IndexedRepository } from '../repository/index-store.js';
 import type { Repository } from '../repository/repository.js';
 import type { Store } from '../storage/store.js';
 import { openStore } from './open-store.js';
@@ -95,10 +94,4 @@ async function askAndOpen(context: Context, open: (unlock: Unlock) => Promise<Re
 async function refuseMissing(store: Store): Promise<void> {
   const { requireRepository } = await import('../repository/open.js');
   await requireRepository(store);
-}
-
-export async function openIndexed(context: Context): Promise<IndexedRepository> {
-  const repository = await openFromOptions(context);
-  const { loadIndex } = await import('../repository/index-store.js');
-  return loadIndex(repository);
 }

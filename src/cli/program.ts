@@ -22,7 +22,7 @@ Exit codes: 0 all went well; 1 it failed; 3 some files could not be read; 10 the
 
 /** Runs the command that the arguments ask for. @returns the exit code */
 export async function runProgram(args: readonly string[], shell: Shell): Promise<number> {
-  const exact = exactArguments(args).flatMap(spellOut);
+  const exact = helpAsOption(exactArguments(args).flatMap(spellOut));
   const json = exact.includes('--json');
   try {
     const program = await buildProgram(exact, shell, json);
@@ -37,6 +37,14 @@ export async function runProgram(args: readonly string[], shell: Shell): Promise
     if (shell.signal.aborted) return reportError(interrupted(cause), shell, json);
     return reportError(cause, shell, json);
   }
+}
+
+/** `help key add` is `key add --help`. */
+function helpAsOption(args: readonly string[]): readonly string[] {
+  const [first, ...rest] = args;
+  const [command] = rest;
+  if (first !== 'help' || command === undefined) return args;
+  return command in COMMANDS ? [...rest, '--help'] : rest;
 }
 
 /** `--verbose=2`, as scripts write it, is `-v -v`. */
@@ -69,7 +77,12 @@ async function buildProgram(args: readonly string[], shell: Shell, json: boolean
 export function newCommand(name: string, shell: Shell, json: boolean): Command {
   const command = new Command(name);
   command.exitOverride();
-  command.configureHelp({ helpWidth: Math.min(shell.out.columns ?? 100, 120), showGlobalOptions: false });
+  command.configureHelp({
+    helpWidth: Math.min(shell.out.columns ?? 100, 120),
+    showGlobalOptions: false,
+    // Lines of a paragraph in the source are one to be wrapped here.
+    commandDescription: (described) => described.description().replaceAll(/(?<=\S)\n(?=\S)/g, ' '),
+  });
   command.configureOutput({
     writeOut: (text) => void shell.out.write(text),
     writeErr: (text) => void (json || shell.err.write(text)),
@@ -103,6 +116,5 @@ function finishParsing(cause: CommanderError, shell: Shell, json: boolean): numb
 }
 
 function interrupted(cause: unknown): VarveError {
-  if (cause instanceof VarveError && cause.code !== 'interrupted') return cause;
-  return new VarveError('interrupted', 'interrupted; what was stored is kept and will be found by the next backup');
+  return cause instanceof VarveError ? cause : new VarveError('interrupted', 'interrupted');
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { normalize } from '../backup/sources.js';
 import { VarveError } from '../errors/errors.js';
+import type { IndexedRepository } from '../repository/index-store.js';
 import type { Repository } from '../repository/repository.js';
 import {
   findSnapshot,
@@ -52,6 +53,14 @@ export async function readSnapshots(context: Context, repository: Repository): P
   const { snapshots, failures } = await listSnapshots(repository);
   for (const { error } of failures) context.output.warn(`a snapshot is left out: ${error.message}`);
   return snapshots;
+}
+
+/** The index for reading; what of it is damaged is told on standard error, as the rest may do. */
+export async function readIndex(context: Context, repository: Repository): Promise<IndexedRepository> {
+  const { loadIndex } = await import('../repository/index-store.js');
+  return loadIndex(repository, (error) =>
+    context.output.warn(`a part of the index is left out, and what only it lists is not found: ${error.message}`),
+  );
 }
 
 /** Those that the ids name, or without ids all that the filter leaves. */

@@ -28,12 +28,20 @@ interface Loaded {
   readonly revoked: boolean;
 }
 
-/** Reads all index objects (SPEC.md section 10). */
-export async function loadIndex(repository: Repository): Promise<IndexedRepository> {
+/**
+ * Reads all index objects (SPEC.md section 10).
+ *
+ * @param onDamage is told of those that are damaged, and they are left out: enough to read what the others list. Without it they are
+ * thrown: whoever stores or removes something must know of everything that is condemned
+ */
+export async function loadIndex(
+  repository: Repository,
+  onDamage?: (error: VarveError) => void,
+): Promise<IndexedRepository> {
   const names: string[] = [];
   for await (const { name } of repository.store.list('index')) names.push(name);
   const limit = pLimit(PARALLEL);
-  const loaded = await Promise.all(names.map((name) => limit(() => loadOne(repository, name))));
+  const loaded = await Promise.all(names.map((name) => limit(() => loadOne(repository, name, onDamage))));
   const valid = withoutReplaced(loaded.filter((each) => each !== undefined));
   const condemned = new Set(valid.flatMap(({ index }) => index.condemned.map(({ pack }) => pack.toString('hex'))));
   const packs = valid.flatMap(({ index }) => index.packs);
@@ -45,16 +53,22 @@ export async function loadIndex(repository: Repository): Promise<IndexedReposito
   return { ...repository, index: builder.build(), packs: new Set(builder.packNames), condemned };
 }
 
-/** Undefined when it was replaced and removed since it was listed. */
-async function loadOne(repository: Repository, name: string): Promise<Loaded | undefined> {
+/** Undefined when it was replaced and removed since it was listed, or is damaged and that is told. */
+async function loadOne(
+  repository: Repository,
+  name: string,
+  onDamage: ((error: VarveError) => void) | undefined,
+): Promise<Loaded | undefined> {
   try {
     const { payload, certificate } = await getSigned(repository, 'index', name);
     const index = decodeIndexObject(payload, `index/${name}`);
     const revoked = isRevoked(repository.keys, certificate.slot, index.time.seconds);
     return { name, index, role: certificate.role, revoked };
   } catch (cause) {
-    if (cause instanceof VarveError && cause.code === 'not-found') return undefined;
-    throw cause;
+    if (!(cause instanceof VarveError)) throw cause;
+    if (cause.code === 'damaged' && onDamage !== undefined) onDamage(cause);
+    else if (cause.code !== 'not-found') throw cause;
+    return undefined;
   }
 }
 

@@ -1,10 +1,11 @@
 import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decode, encode } from '../bytes/msgpack.js';
 import { type CryptoEngine, hkdf, TAG_LENGTH } from '../crypto/engine.js';
 import type { Identity } from '../crypto/signed.js';
+import { makeFolders } from '../storage/make-folders.js';
 
 const NONCE_BYTES = 12;
 
@@ -47,7 +48,7 @@ export class LocalState {
     const path = join(this.#folder, name);
     const temporary = `${path}.${randomBytes(4).toString('hex')}`;
     try {
-      mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+      makeFolders(this.#folder, 0o700);
       writeFileSync(temporary, Buffer.concat([nonce, sealed]), { mode: 0o600 });
       renameSync(temporary, path);
     } catch {

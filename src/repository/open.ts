@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import pLimit from 'p-limit';
 import { toHex } from '../bytes/hex.js';
 import { asBuffer, equalBytes } from '../bytes/views.js';
@@ -13,6 +13,7 @@ import { VarveError } from '../errors/errors.js';
 import { decodeConfig, encodeConfig, type Sizes } from '../format/config.js';
 import { timeFromMillis } from '../format/time.js';
 import { CachedStore } from '../storage/cached/cached-store.js';
+import { makeFolders } from '../storage/make-folders.js';
 import type { Store } from '../storage/store.js';
 import { LocalState } from './local-state.js';
 import { fetchObject, objectName, type Repository } from './repository.js';
@@ -241,7 +242,7 @@ function readText(path: string): string | undefined {
 
 function writeText(path: string, text: string): void {
   try {
-    mkdirSync(join(path, '..'), { recursive: true, mode: 0o700 });
+    makeFolders(dirname(path), 0o700);
     writeFileSync(path, text, { mode: 0o600 });
   } catch {
     // Without a cache the slots are tried one after another.

@@ -1,6 +1,9 @@
 import type { ExportedKeys } from '../crypto/hierarchy.js';
 import type { SharedBlobIndex } from '../repository/blob-index.js';
 
+/** What an abort ends with. */
+export const INTERRUPTED = 'interrupted; to go on, run it again with --overwrite if-changed';
+
 /** What a restore worker starts with. */
 export interface WorkerInit {
   readonly keys: ExportedKeys;

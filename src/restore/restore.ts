@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { exportKeys } from '../crypto/hierarchy.js';
 import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
 import type { FileStat } from '../filesystem/stat.js';
@@ -8,8 +8,9 @@ import type { EntryReader } from '../format/entry.js';
 import { MAX_DEPTH } from '../format/limits.js';
 import type { IndexedRepository } from '../repository/index-store.js';
 import { TreeReader } from '../repository/tree-reader.js';
+import { makeFolders } from '../storage/make-folders.js';
 import { defaultThreads, WorkerPool } from '../workers/pool.js';
-import type { FileTarget, ItemError } from './messages.js';
+import { type FileTarget, INTERRUPTED, type ItemError } from './messages.js';
 import type { RestoreEvent, RestoreOptions, RestoreProgress } from './options.js';
 import { Selection } from './selection.js';
 import { shouldWrite, Target } from './target.js';
@@ -40,7 +41,7 @@ export async function restore(repository: IndexedRepository, options: RestoreOpt
 
 function makeTarget(path: string): void {
   try {
-    mkdirSync(path, { recursive: true });
+    makeFolders(path);
   } catch (cause) {
     throw new VarveError('target', `cannot create the target ${path}: ${systemReason(cause)}`, { cause });
   }
@@ -100,8 +101,10 @@ class RestoreRun {
     this.#options = options;
     this.#trees = new TreeReader(repository);
     this.#selection = new Selection(options);
-    if (options.dryRun !== true) {
-      this.#target = new Target(options.target);
+    const dryRun = options.dryRun === true;
+    // Into a folder that a dry run does not make, everything would be restored.
+    if (!dryRun || existsSync(options.target)) this.#target = new Target(options.target, dryRun);
+    if (!dryRun) {
       this.#pool = this.#startPool();
       this.#window = new RestoreWindow(repository, this.#pool, this, options.verify === true);
     }
@@ -112,7 +115,7 @@ class RestoreRun {
 
   async restore(): Promise<RestoreProgress> {
     await this.#walk(
-      { path: Buffer.alloc(0), parent: undefined, raw: undefined, depth: 0, fresh: false },
+      { path: Buffer.alloc(0), parent: undefined, raw: undefined, depth: 0, fresh: this.#target === undefined },
       this.#options.root,
     );
     await this.#window?.run();
@@ -201,8 +204,11 @@ class RestoreRun {
   /** Makes a folder, and those above it, unless they are made. @returns whether it is new, so that nothing is in it */
   #make(folder: Folder): boolean {
     if (folder.fresh !== undefined) return folder.fresh;
-    if (folder.parent !== undefined) this.#make(folder.parent);
-    folder.fresh = this.#target?.makeFolder(folder.path, this.#options.overwrite !== 'never') ?? false;
+    const inFresh = folder.parent !== undefined && this.#make(folder.parent);
+    folder.fresh =
+      this.#target === undefined || (inFresh && this.#options.dryRun === true)
+        ? true
+        : this.#target.makeFolder(folder.path, this.#options.overwrite !== 'never');
     if (folder.raw !== undefined) this.#folders.push({ path: folder.path, raw: folder.raw, temporary: undefined });
     return folder.fresh;
   }
@@ -217,12 +223,17 @@ class RestoreRun {
       return this.#leave(path, entry, existing);
     if (existing?.type === 'directory') this.#giveWay(path);
     if (entry.links > 1 && this.#isFurtherLink(path, entry)) return;
-    if (this.#window === undefined) return this.done(path, size);
+    if (this.#window === undefined) return this.#wouldRestore(path, type === 'file' ? size : 0);
     const raw = Buffer.from(entry.raw);
     const { content } = entry.entry();
     if (type !== 'file' || content === undefined || (size === 0 && content.ids.length === 0))
       return this.#window.addPlain(path, raw);
     this.#window.addFile(path, raw, size, await this.#trees.ids(content));
+  }
+
+  #wouldRestore(path: Buffer, size: number): void {
+    this.bytes(size);
+    this.done(path, size);
   }
 
   /** A file that is as it should be, but for its other names: they are links to it, or it becomes a link to the first of them. */
@@ -278,14 +289,17 @@ class RestoreRun {
   }
 
   async #makeLinks(): Promise<void> {
-    if (this.#pool === undefined) return;
+    if (this.#pool === undefined) {
+      for (const { path, size } of this.#links) this.#wouldRestore(path, size);
+      return;
+    }
     for (let at = 0; at < this.#links.length; at += FOLDERS_PER_TASK) {
       const links = this.#links.slice(at, at + FOLDERS_PER_TASK).filter((link) => this.#firstIsThere(link));
       const { errors, failed } = await this.#pool.run({ kind: 'link', links });
       this.errors(errors);
       for (const [number, { path, size }] of links.entries()) {
         if (failed.includes(number)) continue;
-        this.#progress.bytesRestored += size;
+        this.bytes(size);
         this.done(path, size);
       }
     }
@@ -336,7 +350,7 @@ class RestoreRun {
   }
 
   #stopIfAborted(): void {
-    if (this.#options.signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+    if (this.#options.signal?.aborted === true) throw new VarveError('interrupted', INTERRUPTED);
   }
 }
 

@@ -16,7 +16,15 @@ import { FrameOpener, PackKeyRing } from '../repository/blob-reader.js';
 import type { Served } from '../workers/serve.js';
 import { beside, FolderHandles, splitPath } from './folder-handles.js';
 import { GrowingFile } from './growing-file.js';
-import type { BlobUse, FileTarget, ItemError, Reply, Task, WorkerInit } from './messages.js';
+import {
+  type BlobUse,
+  type FileTarget,
+  INTERRUPTED,
+  type ItemError,
+  type Reply,
+  type Task,
+  type WorkerInit,
+} from './messages.js';
 import { MetadataSetter } from './metadata.js';
 
 const { O_WRONLY, O_RDONLY, O_NOFOLLOW } = constants;
@@ -65,7 +73,7 @@ export class Restorer {
   }
 
   perform(task: Task): Served<Reply> {
-    if (Atomics.load(this.#flags, 0) !== 0) throw new VarveError('interrupted', 'interrupted');
+    if (Atomics.load(this.#flags, 0) !== 0) throw new VarveError('interrupted', INTERRUPTED);
     this.#errors = [];
     const failed = this.#perform(task);
     return { reply: { errors: this.#errors, failed } };

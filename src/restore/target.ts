@@ -13,9 +13,12 @@ const PRIVATE_FOLDER = 0o700;
 /** The place that is restored to, as the main thread sees it: which names are there, folders, deletions. */
 export class Target {
   readonly #folders: FolderHandles;
+  readonly #dryRun: boolean;
 
-  constructor(path: string) {
+  /** @param dryRun whether only to tell what would be made and removed */
+  constructor(path: string, dryRun: boolean) {
     this.#folders = new FolderHandles(path);
+    this.#dryRun = dryRun;
   }
 
   /** What is at a path below the target; a link is not followed. */
@@ -38,6 +41,7 @@ export class Target {
   makeFolder(path: Buffer, replace: boolean): boolean {
     const { folder, name } = splitPath(path);
     const parent = this.#folders.folder(folder);
+    if (this.#dryRun) return this.stat(path)?.type !== 'directory';
     for (let attempt = 0; ; attempt++) {
       try {
         mkdirat(parent, name, PRIVATE_FOLDER);
@@ -58,7 +62,7 @@ export class Target {
   /** Removes a name with everything below it, without following links. @returns how many names are gone */
   remove(path: Buffer): number {
     const { folder, name } = splitPath(path);
-    return removeAt(this.#folders.folder(folder), name);
+    return removeAt(this.#folders.folder(folder), name, this.#dryRun);
   }
 
   /** Removes a temporary file, if it is there. */
@@ -76,19 +80,19 @@ export class Target {
   }
 }
 
-function removeAt(parent: number, name: Buffer): number {
+function removeAt(parent: number, name: Buffer, dryRun: boolean): number {
   if (lstat(name, parent).type !== 'directory') {
-    unlinkat(parent, name);
+    if (!dryRun) unlinkat(parent, name);
     return 1;
   }
   const folder = openDirectoryAt(parent, name);
   let count = 1;
   try {
-    for (const child of namesAt(folder)) count += removeAt(folder, child);
+    for (const child of namesAt(folder)) count += removeAt(folder, child, dryRun);
   } finally {
     closeSync(folder);
   }
-  rmdirat(parent, name);
+  if (!dryRun) rmdirat(parent, name);
   return count;
 }
 

@@ -32,6 +32,8 @@ interface PlannedFile {
   ranges: number;
   /** Its name while it grows, when more than one range has something for it. */
   temporary: Buffer | undefined;
+  /** Bytes of it that were told as restored. */
+  told: number;
   failed: boolean;
 }
 
@@ -94,7 +96,7 @@ export class RestoreWindow {
    * @throws VarveError `damaged` when the index lacks a blob, or the blobs do not make up the size
    */
   addFile(path: Buffer, raw: Buffer, size: number, ids: Buffer): void {
-    const file: PlannedFile = { path, raw, size, ids, ranges: 0, temporary: undefined, failed: false };
+    const file: PlannedFile = { path, raw, size, ids, ranges: 0, temporary: undefined, told: 0, failed: false };
     const { index } = this.#repository;
     const uses: Use[] = [];
     let offset = 0;
@@ -188,7 +190,7 @@ export class RestoreWindow {
     const task: Task = { kind: 'write', bytes, start: range.start, frames, files: targets };
     const reply = await this.#pool.run(task, movable(bytes));
     this.#events.errors(reply.errors);
-    for (const number of reply.failed) (files[number] as PlannedFile).failed = true;
+    for (const number of reply.failed) this.#fail(files[number] as PlannedFile);
     this.#account(range);
   }
 
@@ -223,7 +225,7 @@ export class RestoreWindow {
     for (const file of filesOf(frames)) {
       file.ranges--;
       if (file.failed) continue;
-      file.failed = true;
+      this.#fail(file);
       this.#events.errors([{ path: file.path, message: error.message, warning: false }]);
     }
   }
@@ -231,12 +233,24 @@ export class RestoreWindow {
   #account({ frames }: Range): void {
     const { index } = this.#repository;
     let bytes = 0;
-    for (const { uses } of frames) for (const { blob } of uses.filter(isWanted)) bytes += index.lengthOf(blob);
+    for (const { uses } of frames) {
+      for (const { blob, file } of uses.filter(isWanted)) {
+        const length = index.lengthOf(blob);
+        file.told += length;
+        bytes += length;
+      }
+    }
     this.#events.bytes(bytes);
     for (const file of filesOf(frames)) {
       file.ranges--;
       if (file.ranges === 0 && file.temporary === undefined && !file.failed) this.#events.done(file.path, file.size);
     }
+  }
+
+  /** Nothing of it counts as restored. */
+  #fail(file: PlannedFile): void {
+    if (!file.failed) this.#events.bytes(-file.told);
+    file.failed = true;
   }
 
   /** A file that is not written in one go grows under a name that says so. */
@@ -275,7 +289,7 @@ export class RestoreWindow {
         const { errors, failed } = await this.#pool.run({ kind: 'finish', files: targets });
         this.#events.errors(errors);
         for (const [number, file] of complete.entries()) {
-          if (failed.includes(number)) file.failed = true;
+          if (failed.includes(number)) this.#fail(file);
           else this.#events.done(file.path, file.size);
         }
       }),

@@ -128,6 +128,7 @@ test('nothing at all to back up is an error, and leaves nothing', async () => {
     sandbox.backup({ sources: [Buffer.from('/no/such/place')] }),
     fails('usage', /all source paths are missing/),
   );
+  await assert.rejects(sandbox.backup({ sources: [Buffer.alloc(0)] }), fails('usage', /all source paths are missing/));
   assert.equal((await sandbox.snapshots()).length, 0);
   for await (const { name } of sandbox.store.list('locks')) assert.fail(`a lease is left: ${name}`);
 });

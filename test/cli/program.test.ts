@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, openSync, readdirSync, writeFileSync } from 'node:fs';
 import { before, test } from 'node:test';
 import { outcome, Playground } from './varve.js';
 
@@ -179,6 +179,37 @@ test('a backup and a restore come to their end though nobody reads what they pri
   restore.stdout?.destroy();
   assert.equal((await outcome(restore)).code, 0);
   assert.deepEqual(readdirSync(place.path('unread-restored')).sort(), Object.keys(files).sort());
+});
+
+test('a listing that cannot be written is an error, and a backup is made all the same', {
+  skip: !existsSync('/dev/full') && 'there is no /dev/full',
+}, async () => {
+  const folder = place.files('unwritten', { file: 'content' });
+  const full = async (args: readonly string[]): Promise<{ code: number | null; err: string }> =>
+    outcome(place.start(args, { stdout: openSync('/dev/full', 'w') }));
+  const before = (await place.json<unknown[]>(['snapshots'])).length;
+  const backup = await full(['backup', folder]);
+  assert.equal(backup.code, 0);
+  assert.match(backup.err, /^Warning: the output cannot be written: .*no space left on device/);
+  assert.equal((await place.json<unknown[]>(['snapshots'])).length, before + 1);
+  const listing = await full(['snapshots']);
+  assert.equal(listing.code, 1);
+  assert.match(listing.err, /^Fatal: the output cannot be written: .*no space left on device/);
+});
+
+test('help of a command, and of what is none', async () => {
+  assert.match((await place.ok(['help', 'key', 'add'])).out, /^Usage: varve key add /);
+  const unknown = await place.run(['help', 'bogus']);
+  assert.equal(unknown.code, 1);
+  assert.match(unknown.err, /unknown command 'bogus'/);
+});
+
+test('a place that refuses new folders is an error at once', {
+  skip: !existsSync('/proc/self') && 'no /proc',
+}, async () => {
+  const { code, err } = await place.run(['-r', '/proc/varve/repository', 'init']);
+  assert.equal(code, 1);
+  assert.match(err, /\/proc\/varve/);
 });
 
 test('nothing is kept on this machine with --no-cache', async () => {

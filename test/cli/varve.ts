@@ -20,6 +20,8 @@ export interface Options {
   readonly env?: Record<string, string | undefined>;
   readonly input?: string | Buffer;
   readonly cwd?: string;
+  /** A descriptor to be written to, instead of what is gathered. */
+  readonly stdout?: number;
 }
 
 /** A folder of its own with a repository, a cache and a key file, which costs no time to open. */
@@ -54,8 +56,13 @@ export class Playground {
     return root;
   }
 
-  start(args: readonly string[], { env = {}, cwd }: Options = {}): ChildProcess {
-    return spawn(process.execPath, [MAIN, ...args], { env: { ...this.env, ...env }, cwd: cwd ?? this.folder });
+  start(args: readonly string[], { env = {}, cwd, stdout }: Options = {}): ChildProcess {
+    const stdio = ['pipe', stdout ?? 'pipe', 'pipe'] as const;
+    return spawn(process.execPath, [MAIN, ...args], {
+      env: { ...this.env, ...env },
+      cwd: cwd ?? this.folder,
+      stdio: [...stdio],
+    });
   }
 
   async run(args: readonly string[], options: Options = {}): Promise<Outcome> {

@@ -179,6 +179,7 @@ const EXPECTATIONS: Record<Kind, Expect> = {
       await firstIsWhole(patient);
     } else {
       assertClear(outcome, named);
+      await firstIsWhole(patient);
       assertClear(await patient.run(['backup', source]), named);
     }
     assert.equal((await patient.run(['snapshots'])).code, 0);

@@ -206,7 +206,8 @@ test('a file cannot bring more into an archive than its header states', async ()
   const reader = new TreeReader(await sandbox.indexed());
   const parts: Buffer[] = [];
   const archive = async (): Promise<void> => {
-    for await (const part of writeTar(dumpEntries(reader, root, Buffer.from('/')))) parts.push(part);
+    for await (const part of writeTar(dumpEntries(reader, root, Buffer.from('/')), () => assert.fail()))
+      parts.push(part);
   };
   await assert.rejects(archive, fails('damaged', /1536 bytes together, not 512/));
   assert.equal(Buffer.concat(parts).length, 512, 'nothing follows the header');

@@ -86,6 +86,7 @@ test('a file of which a part is lost does not get its name, and is whole when th
     [['error', '/two']],
   );
   assert.equal(progress.filesRestored, 1);
+  assert.equal(progress.bytesRestored, 'unharmed'.length);
   assert.deepEqual(readdirSync(target), ['three'], 'nor is anything left of it');
   await loss.find();
   await sandbox.restoreSource(snapshot.root, { target, overwrite: 'if-changed' });

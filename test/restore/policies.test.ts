@@ -213,6 +213,28 @@ test('a dry run touches nothing', async () => {
   assert.equal(progress.filesRestored, 10);
 });
 
+test('a dry run tells what a restore then does, into whatever is there', async () => {
+  linkSync(join(sandbox.source, 'large'), join(sandbox.source, 'second name'));
+  const linked = await sandbox.sourceIn((await sandbox.backup()).snapshot.root);
+  for (const overwrite of ['always', 'if-changed', 'if-newer', 'never'] as const) {
+    for (const remove of [false, true]) {
+      const target = usedTarget();
+      mkdirSync(join(target, 'extra folder/below'), { recursive: true });
+      writeFileSync(join(target, 'extra folder/below/file'), '');
+      const options = { target, overwrite, delete: remove, verbose: true } as const;
+      const image = treeImage(target);
+      const would = await sandbox.restore(linked, { ...options, dryRun: true });
+      assertSameTree(target, image);
+      const done = await sandbox.restore(linked, options);
+      assert.deepEqual(would.progress, done.progress);
+      const told = ({ events }: typeof done): string[] =>
+        events.map((event) => `${event.path} ${event.kind === 'item' ? event.action : event.message}`).sort();
+      assert.deepEqual(told(would), told(done));
+    }
+  }
+  unlinkSync(join(sandbox.source, 'second name'));
+});
+
 test('an abort ends with an error, leaves no half files, and the restore can be run again', async () => {
   const target = join(scratch, 'aborted');
   const abort = new AbortController();

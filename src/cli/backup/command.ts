@@ -60,7 +60,7 @@ function prepare(context: Context, args: readonly string[], flags: BackupFlags):
   return {
     sources: streamFrom(context, args, flags) ?? sourcesFrom(context, args, flags),
     folder: workingFolder(),
-    host: flags.host ?? (context.environment.VARVE_HOST || thisHost()),
+    host: flags.host || context.environment.VARVE_HOST || thisHost(),
     user: thisUser(),
     uid: process.getuid?.() ?? 0,
     gid: process.getgid?.() ?? 0,

@@ -7,7 +7,6 @@ import { FORMAT_VERSION, type Sizes } from '../../format/config.js';
 import { type ContentRef, DATA } from '../../format/content.js';
 import { ID_BYTES } from '../../format/limits.js';
 import type { PackRecord } from '../../format/pack-record.js';
-import { loadIndex } from '../../repository/index-store.js';
 import { findKeySlot } from '../../repository/key-slots.js';
 import type { Repository } from '../../repository/repository.js';
 import { findSnapshot } from '../../repository/snapshots.js';
@@ -16,7 +15,7 @@ import { nodeJson } from '../node-json.js';
 import { openFromOptions } from '../open.js';
 import type { Context } from '../shell.js';
 import { snapshotJson } from '../snapshot-json.js';
-import { chooseOne, readSnapshots } from '../snapshot-selection.js';
+import { chooseOne, readIndex, readSnapshots } from '../snapshot-selection.js';
 import { rfc3339 } from '../text/time.js';
 
 type Cat = (context: Context, repository: Repository, id: string) => Promise<void>;
@@ -104,7 +103,7 @@ async function catLock(context: Context, repository: Repository, id: string): Pr
 
 async function catTree(context: Context, repository: Repository, text: string): Promise<void> {
   repository.keys.requireRole('manage', 'list files');
-  const indexed = await loadIndex(repository);
+  const indexed = await readIndex(context, repository);
   const reader = new TreeReader(indexed);
   const content = treeBlob(text) ?? (await treeOfSnapshot(context, repository, reader, text));
   const nodes: string[] = [];
@@ -138,7 +137,7 @@ async function catBlob(context: Context, repository: Repository, text: string): 
       'usage',
       `blob "${text}": all 64 digits of the id are needed; \`varve list blobs\` lists them`,
     );
-  const indexed = await loadIndex(repository);
+  const indexed = await readIndex(context, repository);
   const blob = indexed.index.find(id);
   if (blob < 0) throw new VarveError('not-found', `blob ${text}: not in the repository`);
   const reader = new TreeReader(indexed);

@@ -3,7 +3,6 @@ import { open } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { type DumpedEntry, dumpEntries, dumpFile, writeTar } from '../../browse/dump.js';
 import { systemReason, VarveError } from '../../errors/errors.js';
-import { loadIndex } from '../../repository/index-store.js';
 import { TreeReader } from '../../repository/tree-reader.js';
 import { openFromOptions } from '../open.js';
 import { type Context, type Run, run, type Shell } from '../shell.js';
@@ -11,6 +10,7 @@ import {
   addSelectionOptions,
   chooseOne,
   pathNames,
+  readIndex,
   readSnapshots,
   required,
   type SelectionOptions,
@@ -54,15 +54,11 @@ const dump: Run<Options> = async (context, args, options) => {
   }
   const opened = await openFromOptions(context);
   opened.keys.requireRole('full', 'read the contents of files');
-  const [repository, snapshots] = await Promise.all([loadIndex(opened), readSnapshots(context, opened)]);
+  const [repository, snapshots] = await Promise.all([readIndex(context, opened), readSnapshots(context, opened)]);
   const { stored, subfolder } = chooseOne(snapshots, name, selectionFilter(context, options));
-  const source = await bytesOf(
-    new TreeReader(repository),
-    stored.snapshot.root,
-    [...subfolder, ...path],
-    options.archive,
-    context,
-  );
+  const reader = new TreeReader(repository);
+  const root = await reader.folder(stored.snapshot.root, subfolder);
+  const source = await bytesOf(reader, root, path, options.archive, context);
   if (options.target === undefined) for await (const bytes of source) await context.output.bytes(bytes);
   else await writeFile(options.target, source);
   return 0;
@@ -73,7 +69,7 @@ async function bytesOf(
   root: Parameters<TreeReader['find']>[0],
   names: readonly Buffer[],
   archive: 'tar' | 'zip',
-  { signal }: Context,
+  { signal, output }: Context,
 ): Promise<AsyncIterable<Buffer>> {
   const entry = names.length === 0 ? undefined : await reader.find(root, names);
   const path = Buffer.from(`/${names.map((name) => name.toString('latin1')).join('/')}`, 'latin1');
@@ -82,9 +78,11 @@ async function bytesOf(
     throw new VarveError('usage', `${printable(path)}: is a ${entry?.type}: only files and folders can be dumped`);
   if (entry?.type === 'file') return dumpFile(reader, content);
   const entries = withFolder(dumpEntries(reader, content, path, signal), entry && { path: path.subarray(1), entry });
-  if (archive === 'tar') return writeTar(entries);
+  const onUnfit = (unfit: DumpedEntry): void =>
+    output.warn(`${printable(unfit.path)}: left out, as a ${archive} archive cannot hold a ${unfit.entry.type}`);
+  if (archive === 'tar') return writeTar(entries, onUnfit);
   const { writeZip } = await import('../../browse/zip.js');
-  return writeZip(entries);
+  return writeZip(entries, onUnfit);
 }
 
 /** The folder itself comes first. */

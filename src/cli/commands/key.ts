@@ -7,7 +7,7 @@ import { defineRemove } from './key/remove.js';
 import { defineRotate } from './key/rotate.js';
 
 const DESCRIPTION = `Keys are the ways into the repository: a password or a key file each, for a person or a machine. A full key may do everything; a
-manage key may list, forget, prune and check, but not read the contents of files; an append key may make backups and read nothing back.
+manage key may list what is in snapshots and manage them, but not read the contents of files; an append key may make backups and read nothing back.
 None of these commands touches what is backed up.`;
 
 const EXAMPLES = `

@@ -3,7 +3,6 @@ import type { Command } from 'commander';
 import { joinPath, listTree } from '../../browse/list.js';
 import type { ContentRef } from '../../format/content.js';
 import type { Entry, EntryReader } from '../../format/entry.js';
-import { loadIndex } from '../../repository/index-store.js';
 import { type StoredSnapshot, shortId } from '../../repository/snapshots.js';
 import { TreeReader } from '../../repository/tree-reader.js';
 import { nodeJson, permissions } from '../node-json.js';
@@ -14,6 +13,7 @@ import {
   addSelectionOptions,
   chooseOne,
   pathNames,
+  readIndex,
   readSnapshots,
   required,
   type SelectionOptions,
@@ -35,7 +35,7 @@ const EXAMPLES = `
 Examples:
   varve ls latest
   varve ls -l latest /etc /home/anna
-  varve ls --json 1a2b3c4d:/srv --recursive /srv/www
+  varve ls --json 1a2b3c4d:/srv --recursive /www
 
 Exit codes: 0 listed; 1 failed, or there is no such folder; 10 no repository; 12 wrong password.`;
 
@@ -57,7 +57,7 @@ const list: Run<Options> = async (context, args, options) => {
   const folders = args.slice(1).map(pathNames);
   const opened = await openFromOptions(context);
   opened.keys.requireRole('manage', 'list files');
-  const [repository, snapshots] = await Promise.all([loadIndex(opened), readSnapshots(context, opened)]);
+  const [repository, snapshots] = await Promise.all([readIndex(context, opened), readSnapshots(context, opened)]);
   const { stored, subfolder } = chooseOne(snapshots, name, selectionFilter(context, options));
   const reader = new TreeReader(repository);
   const listing = new Listing(context, options, reader, await reader.folder(stored.snapshot.root, subfolder));

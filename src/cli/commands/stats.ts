@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import { STATS_MODES, type Stats, stats } from '../../browse/stats.js';
 import { VarveError } from '../../errors/errors.js';
-import { loadIndex } from '../../repository/index-store.js';
 import { openFromOptions } from '../open.js';
 import type { Output } from '../output.js';
 import { type Run, run, type Shell } from '../shell.js';
 import {
   addSelectionOptions,
   chooseSnapshots,
+  readIndex,
   readSnapshots,
   type SelectionOptions,
   selectionFilter,
@@ -44,7 +44,7 @@ const count: Run<Options> = async (context, ids, options) => {
     throw new VarveError('usage', `--mode: "${options.mode}" is none of ${STATS_MODES.join(', ')}`);
   const opened = await openFromOptions(context);
   opened.keys.requireRole('manage', 'count files');
-  const [repository, snapshots] = await Promise.all([loadIndex(opened), readSnapshots(context, opened)]);
+  const [repository, snapshots] = await Promise.all([readIndex(context, opened), readSnapshots(context, opened)]);
   const chosen = chooseSnapshots(snapshots, ids, selectionFilter(context, options));
   const { output } = context;
   output.message('scanning...');

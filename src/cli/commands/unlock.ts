@@ -19,8 +19,8 @@ export function define(command: Command, shell: Shell): void {
     const live = leases.length - stale.length;
     if (output.json) output.object({ message_type: 'summary', removed: stale.length, live });
     else {
-      if (stale.length > 0) output.print(`successfully removed ${stale.length} locks`);
-      output.message(`${live} leases of live processes; none of them blocks anything`);
+      output.print(`removed ${stale.length} leases of processes that are gone`);
+      output.message(`${live} leases of live processes stay; none of them blocks anything`);
     }
     return 0;
   });

@@ -11,6 +11,7 @@ import { makerOf } from '../snapshot-json.js';
 import {
   type Chosen,
   chooseOne,
+  readIndex,
   readSnapshots,
   required,
   type SelectionOptions,
@@ -50,8 +51,8 @@ export async function restoreCommand(context: Context, args: readonly string[], 
     throw new VarveError('usage', `--overwrite: "${flags.overwrite}" is none of ${OVERWRITES.join(', ')}`);
   const opened = await openFromOptions(context, loadEngine);
   opened.keys.requireRole('full', 'restore files');
-  const { restore, loadIndex, TreeReader } = await loadEngine();
-  const [repository, snapshots] = await Promise.all([loadIndex(opened), readSnapshots(context, opened)]);
+  const { restore, TreeReader } = await loadEngine();
+  const [repository, snapshots] = await Promise.all([readIndex(context, opened), readSnapshots(context, opened)]);
   const chosen = chooseOne(snapshots, name, selectionFilter(context, flags));
   const root = await new TreeReader(repository).folder(chosen.stored.snapshot.root, chosen.subfolder);
   announce(context, chosen, flags.target);

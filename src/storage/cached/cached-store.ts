@@ -1,9 +1,10 @@
 import { Buffer } from 'node:buffer';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import { open, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { VarveError } from '../../errors/errors.js';
+import { makeFolders } from '../make-folders.js';
 import { type Advice, type ObjectInfo, type ObjectType, objectPath, type Range, type Store } from '../store.js';
 
 const CACHED: ReadonlySet<ObjectType> = new Set(['index']);
@@ -108,7 +109,7 @@ export class CachedStore implements Store {
     const path = this.#path(type, name);
     const temporary = `${path}.${randomBytes(4).toString('hex')}`;
     try {
-      await mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE });
+      makeFolders(dirname(path), FOLDER_MODE);
       await writeFile(temporary, Buffer.concat(parts), { mode: FILE_MODE, flag: 'wx' });
       await rename(temporary, path);
     } catch {

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { BLOCK } from '../../bytes/pages.js';
 import { errnoCode, systemReason, VarveError } from '../../errors/errors.js';
+import { makeFolders } from '../make-folders.js';
 import { HASH_NAME, type ObjectInfo, type ObjectType, objectPath, type Range, type Store } from '../store.js';
 
 const FOLDERS: readonly ObjectType[] = ['keys', 'data', 'index', 'snapshots', 'locks'];
@@ -30,8 +31,7 @@ export class LocalStore implements Store {
 
   async create(): Promise<void> {
     try {
-      await mkdir(this.location, { recursive: true, mode: FOLDER_MODE });
-      for (const folder of FOLDERS) await mkdir(join(this.location, folder), { recursive: true, mode: FOLDER_MODE });
+      for (const folder of FOLDERS) makeFolders(join(this.location, folder), FOLDER_MODE);
       await this.#createShards();
       await syncFolder(this.location);
     } catch (cause) {
@@ -152,7 +152,7 @@ export class LocalStore implements Store {
   async #createShards(): Promise<void> {
     const data = join(this.location, 'data');
     for (let shard = 0; shard < 256; shard++) {
-      await mkdir(join(data, shard.toString(16).padStart(2, '0')), { recursive: true, mode: FOLDER_MODE });
+      makeFolders(join(data, shard.toString(16).padStart(2, '0')), FOLDER_MODE);
     }
     await syncFolder(data);
   }
