@@ -5,7 +5,6 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type IndexedRepository, loadIndex } from '../../src/repository/index-store.js';
-import { addKeySlot } from '../../src/repository/key-slots.js';
 import { openRepository } from '../../src/repository/open.js';
 import { listSnapshots } from '../../src/repository/snapshots.js';
 import { TreeReader } from '../../src/repository/tree-reader.js';
@@ -20,13 +19,7 @@ async function withAppendKey(
   name: string,
 ): Promise<{ sandbox: Sandbox; open: (cache?: string) => Promise<IndexedRepository> }> {
   const sandbox = await Sandbox.create(join(scratch, name));
-  await addKeySlot(await sandbox.open(), {
-    role: 'append',
-    unlock: { password: 'append' },
-    user: 'robot',
-    host: 'client',
-    logN: 10,
-  });
+  await sandbox.addKey('append', 'append');
   const open = async (cache = 'client-cache'): Promise<IndexedRepository> =>
     loadIndex(
       await openRepository(sandbox.store, {

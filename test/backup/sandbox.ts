@@ -6,10 +6,12 @@ import { dirname, join } from 'node:path';
 import { after } from 'node:test';
 import { backup } from '../../src/backup/backup.js';
 import type { BackupEvent, BackupOptions, BackupResult } from '../../src/backup/options.js';
+import type { Role } from '../../src/crypto/hierarchy.js';
 import { NO_FILTER } from '../../src/filesystem/filter.js';
 import type { Sizes } from '../../src/format/config.js';
 import type { ContentRef } from '../../src/format/content.js';
 import { type IndexedRepository, loadIndex } from '../../src/repository/index-store.js';
+import { addKeySlot } from '../../src/repository/key-slots.js';
 import { initRepository, openRepository } from '../../src/repository/open.js';
 import type { Repository } from '../../src/repository/repository.js';
 import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots.js';
@@ -87,6 +89,11 @@ export class Sandbox {
 
   open(): Promise<Repository> {
     return openRepository(this.store, this.#opening);
+  }
+
+  /** Adds a key whose password is quick to derive. */
+  async addKey(role: Role, password: string): Promise<void> {
+    await addKeySlot(await this.open(), { role, unlock: { password }, user: 'robot', host: 'client', logN: 10 });
   }
 
   async indexed(): Promise<IndexedRepository> {

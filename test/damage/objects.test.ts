@@ -15,7 +15,6 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { DATA, TREE } from '../../src/format/content.js';
 import { loadIndex } from '../../src/repository/index-store.js';
-import { addKeySlot } from '../../src/repository/key-slots.js';
 import { HeldLease } from '../../src/repository/leases.js';
 import { PASSWORD, Sandbox, scratchFolder } from '../backup/sandbox.js';
 import { treeImage } from '../backup/tree-image.js';
@@ -46,13 +45,7 @@ before(async () => {
   snapshots.second = (await sandbox.backup({ ...options, parent: 'latest' })).id as string;
   images = { ...images, second: treeImage(sandbox.source) };
   const [key] = readdirSync(join(template, 'keys'));
-  await addKeySlot(await sandbox.open(), {
-    role: 'full',
-    unlock: { password: 'second' },
-    user: 'b',
-    host: 'b',
-    logN: 10,
-  });
+  await sandbox.addKey('full', 'second');
   await HeldLease.acquire(await sandbox.open(), 'backup');
   const index = readdirSync(join(template, 'index')).find((name) => !before.has(name));
   const { index: blobs } = await loadIndex(await sandbox.open());
