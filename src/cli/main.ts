@@ -5,6 +5,8 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 const abort = new AbortController();
+/** What a shell shows for a program whose reader is gone. */
+const ENDED_BY_SIGPIPE = 141;
 let interruptions = 0;
 let outlivesReader = false;
 let toldOfOutput = false;
@@ -22,7 +24,7 @@ function endOrGoOn({ code, message }: NodeJS.ErrnoException): void {
   if (!noReader && !toldOfOutput)
     tell(`${outlivesReader ? 'Warning' : 'Fatal'}: the output cannot be written: ${message}\n`);
   toldOfOutput = true;
-  if (!outlivesReader) process.exit(noReader ? 0 : 1);
+  if (!outlivesReader) process.exit(noReader ? ENDED_BY_SIGPIPE : 1);
 }
 
 function tell(text: string): void {

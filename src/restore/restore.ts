@@ -47,6 +47,14 @@ function makeTarget(path: string): void {
   }
 }
 
+function openTarget(path: string, dryRun: boolean): Target {
+  try {
+    return new Target(path, dryRun);
+  } catch (cause) {
+    throw new VarveError('target', `cannot restore to ${path}: ${systemReason(cause)}`, { cause });
+  }
+}
+
 /** A folder of the snapshot as it is walked. */
 interface Folder {
   /** Below the target, without a slash in front; empty for the target itself. */
@@ -103,7 +111,7 @@ class RestoreRun {
     this.#selection = new Selection(options);
     const dryRun = options.dryRun === true;
     // Into a folder that a dry run does not make, everything would be restored.
-    if (!dryRun || existsSync(options.target)) this.#target = new Target(options.target, dryRun);
+    if (!dryRun || existsSync(options.target)) this.#target = openTarget(options.target, dryRun);
     if (!dryRun) {
       this.#pool = this.#startPool();
       this.#window = new RestoreWindow(repository, this.#pool, this, options.verify === true);

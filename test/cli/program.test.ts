@@ -162,8 +162,9 @@ test('places that are not folders are refused for now', async () => {
 test('who has read enough ends it quietly', async () => {
   const child = place.start(['help']);
   child.stdout?.destroy();
-  const { err } = await outcome(child);
+  const { code, err } = await outcome(child);
   assert.equal(err, '');
+  assert.equal(code, 141, 'as if by SIGPIPE');
 });
 
 test('a backup and a restore come to their end though nobody reads what they print', async () => {

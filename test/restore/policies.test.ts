@@ -257,6 +257,8 @@ test('a target that cannot be made is an error that names it', async () => {
     sandbox.restore(root, { target: join(file, 'below') }),
     fails('target', /a-file\/below: not a directory/),
   );
+  for (const dryRun of [false, true])
+    await assert.rejects(sandbox.restore(root, { target: file, dryRun }), fails('target', /a-file: /));
 });
 
 test('hard links to files that were left alone are made to them', async () => {
