@@ -151,7 +151,6 @@ class Round {
     const target = this.#target(program, 'checked');
     await measure(program, place, program.restore(place, this.#campaign.source, 'changed', target));
     this.#compare(program, target);
-    rmSync(target, { recursive: true });
   }
 
   #compare(program: Program, target: string): void {
