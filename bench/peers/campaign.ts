@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Ballast } from './ballast.js';
 import { change } from './data.js';
 import { type Cost, measure } from './measure.js';
 import type { Place, Program, Step } from './programs/program.js';
@@ -82,12 +83,15 @@ class Round {
   readonly #campaign: Campaign;
   readonly #results: Results;
   readonly #number: number;
+  readonly #ballast: Ballast;
 
   constructor(campaign: Campaign, results: Results, number: number) {
     this.#campaign = campaign;
     this.#results = results;
     this.#number = number;
     this.folder = join(campaign.work, `round-${number}`);
+    mkdirSync(this.folder, { recursive: true });
+    this.#ballast = new Ballast(this.folder);
   }
 
   async run(): Promise<void> {
@@ -165,6 +169,7 @@ class Round {
 
   async #timed(program: Program, phase: Phase, step: Step): Promise<void> {
     const place = this.#place(program);
+    this.#ballast.fill();
     execFileSync('sync');
     await sleep(PAUSE_MILLISECONDS);
     const cost = await measure(program, place, step);
