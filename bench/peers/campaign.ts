@@ -169,7 +169,7 @@ class Round {
 
   async #timed(program: Program, phase: Phase, step: Step): Promise<void> {
     const place = this.#place(program);
-    this.#ballast.fill();
+    if (phase === 'restore') this.#ballast.fill();
     execFileSync('sync');
     await sleep(PAUSE_MILLISECONDS);
     const cost = await measure(program, place, step);

@@ -33,8 +33,9 @@ How it measures:
   were changed (of these a quarter each edited, rewritten, removed and joined by a new file), the same ones for all.
 - What is about to be read stands in the page cache. Before each run everything is synced, and it waits two seconds. Nothing is deleted
   shortly before a restore: for five minutes after 100,000 files were deleted, ext4 takes 10 to 20 CPU seconds more to create as many,
-  whichever program does it. So nothing should have been deleted on that disk for as long before a run either. Free memory is filled with
-  pages that can be given up at once: a virtual machine's host takes back what is free, and whoever needs it first would pay for that.
+  whichever program does it. So nothing should have been deleted on that disk for as long before a run either. Before a
+  restore free memory is filled with pages that can be given up at once: a virtual machine's host takes back what is free, and whoever needs
+  it first would pay for that.
 - A time counts only when a restore of that snapshot equals the source in contents and metadata, as \`rsync\` compares them with checksums
   and nanoseconds; the backup of the changed data is restored once more for that. Otherwise the row says FAILED.
 - Wall time is from start to exit, with opening the repository and deriving the key. CPU time is user and system time of all processes, as
