@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { setFlagsFromString } from 'node:v8';
 import { type Transferable, Worker } from 'node:worker_threads';
 import { type ErrorJson, VarveError } from '../errors/errors.js';
 
@@ -31,7 +32,12 @@ export function startThreads(module: URL, count: number): void {
   spare.set(module.href, [...(spare.get(module.href) ?? []), ...threads]);
 }
 
+/**
+ * Before a thread ends Node waits for what V8 compiles for it in the background, and that may wait for the thread to collect garbage: then
+ * neither goes on, for ever (seen with Node 20). So threads compile for themselves; altogether it takes them no longer.
+ */
 function startThread(module: URL): Worker {
+  setFlagsFromString('--no-concurrent-recompilation');
   return new Worker(module, {
     trackUnmanagedFds: false,
     resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
@@ -182,7 +188,11 @@ export class WorkerPool<Init, Task, Reply, Note = never> {
 function endThread(worker: Worker): Promise<void> {
   if (worker.threadId === -1) return Promise.resolve();
   return new Promise((resolve) => {
-    const timer = setTimeout(() => void worker.terminate(), PATIENCE_MS);
+    const timer = setTimeout(() => {
+      void worker.terminate();
+      worker.unref();
+      resolve();
+    }, PATIENCE_MS);
     worker.once('exit', () => {
       clearTimeout(timer);
       resolve();
