@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readdirSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { undisturbed } from '../backup/sandbox.js';
@@ -198,6 +199,12 @@ test('tags, host and time are as asked for', async () => {
   assert.equal(snapshot?.hostname, 'web1');
   assert.equal(snapshot?.time, '2026-01-02T03:04:05Z');
   assert.match((await place.run(['backup', source, '--time', 'noon'])).err, /--time: "noon" is not a time/);
+});
+
+test('an empty host is the name of this machine', async () => {
+  const id = await place.backup(source, '--host', '');
+  const all = await place.json<{ id: string; hostname: string }[]>(['snapshots']);
+  assert.equal(all.find((each) => each.id === id)?.hostname, hostname());
 });
 
 test('the parent: the last of this host and these paths, one that is named, or none', async () => {

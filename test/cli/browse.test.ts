@@ -207,6 +207,36 @@ test('dump writes a folder as a zip archive', async () => {
   assert.match((await place.run(['dump', snapshot, source, '-a', 'rar'])).err, /neither tar nor zip/);
 });
 
+test('an archive of SNAPSHOT:FOLDER begins at that folder', async () => {
+  const { bytes } = await place.ok(['dump', `${snapshot}:${source}`, '/sub']);
+  const names = execFileSync('tar', ['tf', '-'], { input: bytes, encoding: 'utf8' }).trim().split('\n');
+  assert.deepEqual(names.slice(0, 1), ['sub/']);
+  assert.ok(names.includes('sub/inner.txt'));
+  assert.ok(names.every((name) => name.startsWith('sub/')));
+});
+
+test('what an archive cannot hold is told, and left out', async () => {
+  const folder = place.files('unfit', { file: 'content' });
+  execFileSync('mkfifo', [`${folder}/fifo`]);
+  await place.backup(folder, '--host', 'unfit');
+  const { err } = await place.ok([
+    'dump',
+    `latest:${folder}`,
+    '/',
+    '--host',
+    'unfit',
+    '-a',
+    'zip',
+    '-t',
+    place.path('u'),
+  ]);
+  assert.match(err, /^Warning: fifo: left out, as a zip archive cannot hold a fifo$/m);
+  const names = execFileSync('unzip', ['-Z1', place.path('u')], { encoding: 'utf8' }).trim();
+  assert.equal(names, 'file');
+  const tar = await place.ok(['dump', `latest:${folder}`, '/', '--host', 'unfit']);
+  assert.equal(tar.err, '', 'a tar archive can');
+});
+
 test('stats count in four ways', async () => {
   const count = (mode: string, ...ids: string[]) =>
     place.json<Record<string, number>>(['stats', '--mode', mode, ...ids]);
