@@ -314,6 +314,9 @@ function encodeRoot(content: ContentRef): Uint8Array {
     target: undefined,
     rdev: undefined,
     atime: undefined,
+    btime: undefined,
+    xattrs: undefined,
+    holes: undefined,
   };
   const out = new MessagePackWriter();
   writeEntry(out, entry);

@@ -77,7 +77,7 @@ export function makeEntry(
   name: Buffer,
   stat: EntryStat,
   owners: OwnerNames,
-  rest: Partial<Pick<Entry, 'content' | 'target' | 'rdev' | 'atime'>>,
+  rest: Partial<Pick<Entry, 'content' | 'target' | 'rdev' | 'atime' | 'btime' | 'xattrs' | 'holes'>>,
 ): Entry {
   return {
     name,
@@ -99,6 +99,9 @@ export function makeEntry(
     target: rest.target,
     rdev: rest.rdev,
     atime: rest.atime,
+    btime: rest.btime,
+    xattrs: rest.xattrs,
+    holes: rest.holes,
   };
 }
 

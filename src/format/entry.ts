@@ -2,6 +2,7 @@ import { Buffer, isUtf8 } from 'node:buffer';
 import { ENDS_EARLY, MessagePackReader } from '../bytes/reader.js';
 import { compareRange } from '../bytes/views.js';
 import type { MessagePackWriter } from '../bytes/writer.js';
+import { type Attachment, isReference, MAX_ATTACHMENT, MAX_INLINE } from './attachment.js';
 import type { ContentRef } from './content.js';
 import { ID_BYTES } from './limits.js';
 
@@ -44,6 +45,12 @@ export interface Entry extends EntryStat {
   /** `[major, minor]` of a device. */
   readonly rdev: readonly [number, number] | undefined;
   readonly atime: readonly [number, number] | undefined;
+  /** When the file was made, where the file system tells. */
+  readonly btime: readonly [number, number] | undefined;
+  /** Extended attributes: `decodeXattrs`. Undefined when there are none. */
+  readonly xattrs: Attachment | undefined;
+  /** The `Layout` of a file with holes; then `content` is what lies between them. */
+  readonly holes: Attachment | undefined;
 }
 
 /** Appends the entry's encoding. */
@@ -69,7 +76,10 @@ export function writeEntry(out: MessagePackWriter, entry: Entry): void {
 
 function writeExtra(out: MessagePackWriter, entry: Entry): void {
   const links = entry.links > 1 && entry.type !== 'directory';
-  out.map(2 + (links ? 1 : 0) + (entry.atime ? 1 : 0) + (entry.rdev ? 1 : 0));
+  const optional = [links, entry.atime, entry.rdev, entry.btime, entry.xattrs, entry.holes];
+  let count = 2;
+  for (const each of optional) if (each) count++;
+  out.map(count);
   out.str('ino');
   out.int(entry.inode);
   out.str('dev');
@@ -80,6 +90,15 @@ function writeExtra(out: MessagePackWriter, entry: Entry): void {
   }
   if (entry.atime) writePair(out, 'atime', entry.atime);
   if (entry.rdev) writePair(out, 'rdev', entry.rdev);
+  if (entry.btime) writePair(out, 'btime', entry.btime);
+  if (entry.xattrs) writeAttachment(out, 'xattrs', entry.xattrs);
+  if (entry.holes) writeAttachment(out, 'holes', entry.holes);
+}
+
+function writeAttachment(out: MessagePackWriter, key: string, attachment: Attachment): void {
+  out.str(key);
+  if (isReference(attachment)) writeContent(out, attachment);
+  else out.bin(attachment);
 }
 
 function writePair(out: MessagePackWriter, key: string, [first, second]: readonly [number, number]): void {
@@ -136,6 +155,9 @@ export class EntryReader implements EntryStat {
   target: Buffer | undefined;
   rdev: readonly [number, number] | undefined;
   atime: readonly [number, number] | undefined;
+  btime: readonly [number, number] | undefined;
+  xattrs: Attachment | undefined;
+  holes: Attachment | undefined;
 
   /** @param previous the name that all names in `bytes` must come after, when `bytes` continues a stream. */
   constructor(bytes: Buffer, what: string, previous?: Buffer) {
@@ -215,6 +237,9 @@ export class EntryReader implements EntryStat {
       target: target && Buffer.from(target),
       rdev: this.rdev,
       atime: this.atime,
+      btime: this.btime,
+      xattrs: ownAttachment(this.xattrs),
+      holes: ownAttachment(this.holes),
     };
   }
 
@@ -235,8 +260,8 @@ export class EntryReader implements EntryStat {
     this.ctimeNanoseconds = r.uint(MAX_NANOSECONDS);
     this.size = r.uint();
     this.#readContent();
-    if (this.type === 'file' && this.#contentSize !== this.size) throw r.damaged('a file states two lengths');
     this.#readExtra();
+    this.#checkLength();
     this.#takeName(nameEnd - nameLength, nameEnd);
   }
 
@@ -275,17 +300,44 @@ export class EntryReader implements EntryStat {
     this.links = 1;
     this.rdev = undefined;
     this.atime = undefined;
+    this.btime = undefined;
+    this.xattrs = undefined;
+    this.holes = undefined;
     for (let left = r.map(); left > 0; left--) {
       if (r.takes(INO)) this.inode = r.int();
       else if (r.takes(DEV)) this.device = r.int();
+      else if (r.takes(BTIME)) this.btime = this.#pair();
       else if (r.takes(LINKS)) this.links = r.uint();
       else if (r.takes(RDEV)) this.rdev = this.#pair();
       else if (r.takes(ATIME)) this.atime = this.#pair();
+      else if (r.takes(XATTRS)) this.xattrs = this.#attachment();
+      else if (r.takes(HOLES)) this.holes = this.#attachment();
       else {
         r.str();
         r.skip();
       }
     }
+  }
+
+  /** What lies between the holes of a file is shorter than the file. */
+  #checkLength(): void {
+    const r = this.#reader;
+    if (this.type !== 'file') {
+      if (this.holes !== undefined) throw r.damaged('holes where none can be');
+    } else if (this.holes === undefined ? this.#contentSize !== this.size : this.#contentSize >= this.size)
+      throw r.damaged('a file states two lengths');
+  }
+
+  #attachment(): Attachment {
+    const r = this.#reader;
+    if (r.nextIsBin()) {
+      const bytes = r.bin();
+      if (bytes.length > MAX_INLINE) throw r.damaged('an attachment is too long for an entry');
+      return bytes;
+    }
+    const { size, depth, length } = this.#reference();
+    if (size > MAX_ATTACHMENT) throw r.damaged('an attachment is too long');
+    return { size, depth, ids: r.bytes.subarray(r.position - length, r.position) };
   }
 
   #pair(): readonly [number, number] {
@@ -294,15 +346,22 @@ export class EntryReader implements EntryStat {
   }
 
   #readReference(): void {
+    const { size, depth, length } = this.#reference();
+    this.#contentSize = size;
+    this.#contentDepth = depth;
+    this.#ids.end = this.#reader.position;
+    this.#ids.start = this.#ids.end - length;
+  }
+
+  /** Goes past a content reference, of which the ids (bytes: `length`) are the last. */
+  #reference(): { size: number; depth: 0 | 1; length: number } {
     const r = this.#reader;
     if (r.array() !== 3) throw r.damaged('a content reference has a wrong number of fields');
-    this.#contentSize = r.uint();
+    const size = r.uint();
     const depth = r.uint();
     const length = r.skipBin();
     if (depth > 1 || length % ID_BYTES !== 0) throw r.damaged('a content reference is not valid');
-    this.#contentDepth = depth === 0 ? 0 : 1;
-    this.#ids.end = r.position;
-    this.#ids.start = r.position - length;
+    return { size, depth: depth === 0 ? 0 : 1, length };
   }
 
   #takeName(start: number, end: number): void {
@@ -347,6 +406,14 @@ const DEV = Buffer.from('dev');
 const LINKS = Buffer.from('links');
 const RDEV = Buffer.from('rdev');
 const ATIME = Buffer.from('atime');
+const BTIME = Buffer.from('btime');
+const XATTRS = Buffer.from('xattrs');
+const HOLES = Buffer.from('holes');
+
+function ownAttachment(attachment: Attachment | undefined): Attachment | undefined {
+  if (attachment === undefined) return undefined;
+  return isReference(attachment) ? { ...attachment, ids: Buffer.from(attachment.ids) } : Buffer.from(attachment);
+}
 
 /** Whether the bytes can be the name of a file in a directory (SPEC.md section 1). */
 export function validName(name: Buffer): boolean {

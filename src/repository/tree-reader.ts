@@ -1,5 +1,6 @@
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import { VarveError } from '../errors/errors.js';
+import { type Attachment, isReference } from '../format/attachment.js';
 import { type ContentRef, DATA } from '../format/content.js';
 import { DirectoryParser } from '../format/directory-parser.js';
 import type { Entry, EntryReader } from '../format/entry.js';
@@ -40,6 +41,25 @@ export class TreeReader {
     const parts: Buffer[] = [];
     for (const id of splitIds(content.ids)) parts.push(await this.blob(id));
     return checkIdList(parts);
+  }
+
+  /**
+   * An attachment's bytes.
+   *
+   * @throws VarveError `damaged` when they are not as many as the reference says
+   */
+  async attachment(attachment: Attachment): Promise<Buffer> {
+    if (!isReference(attachment)) return attachment;
+    const parts: Buffer[] = [];
+    let size = 0;
+    for (const id of splitIds(await this.ids(attachment))) {
+      const blob = await this.blob(id);
+      size += blob.length;
+      if (size > attachment.size) break;
+      parts.push(blob);
+    }
+    checkSize(size, attachment.size);
+    return Buffer.concat(parts);
   }
 
   /**

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import fc from 'fast-check';
+import { type Attachment, MAX_ATTACHMENT } from '../../src/format/attachment.js';
 import type { ContentRef } from '../../src/format/content.js';
 import { type Entry, type EntryType, validName } from '../../src/format/entry.js';
 import { type PackRecord, PackRecordBuilder } from '../../src/format/pack-record.js';
@@ -22,10 +23,19 @@ const text = fc.string({ unit: 'grapheme', maxLength: 40 });
 export const name = bytes({ minLength: 1, maxLength: 40 }).filter(validName);
 export const time: fc.Arbitrary<Time> = record({ seconds, nanoseconds });
 export const content: fc.Arbitrary<ContentRef> = record({
-  size: fc.maxSafeNat(),
+  size: fc.nat(2 ** 31 - 1).map((half) => half * 4096),
   depth: fc.constantFrom<0 | 1>(0, 1),
   ids: fc.nat(5).chain((count) => exactly(count * 32)),
 });
+
+/** Short bytes, or the reference of a stream. */
+const attachment: fc.Arbitrary<Attachment | undefined> = fc.option(
+  fc.oneof(
+    bytes({ maxLength: 80 }),
+    content.map((each): Attachment => ({ ...each, size: each.size % MAX_ATTACHMENT })),
+  ),
+  { nil: undefined },
+);
 
 const TYPES: readonly EntryType[] = ['file', 'directory', 'symlink', 'fifo', 'socket', 'character', 'block'];
 
@@ -49,9 +59,13 @@ export const entry: fc.Arbitrary<Entry> = record({
   target: bytes({ maxLength: 60 }).filter((each) => !each.includes(0)),
   rdev: fc.tuple(u32, u32),
   atime: fc.option(fc.tuple(seconds, nanoseconds), { nil: undefined }),
+  btime: fc.option(fc.tuple(seconds, nanoseconds), { nil: undefined }),
+  xattrs: attachment,
+  holes: attachment,
 }).map((each) => ({
   ...each,
-  size: each.type === 'file' ? each.content.size : each.size,
+  size: each.type === 'file' ? each.content.size + (each.holes === undefined ? 0 : 1) : each.size,
+  holes: each.type === 'file' ? each.holes : undefined,
   links: each.type === 'directory' ? 1 : each.links,
   content: each.type === 'file' || each.type === 'directory' ? each.content : undefined,
   target: each.type === 'symlink' ? each.target : undefined,

@@ -69,6 +69,9 @@ test('an entry is the MessagePack array that SPEC.md section 11 describes', () =
       if (entry.links > 1) keys.push('links');
       if (entry.atime) keys.push('atime');
       if (entry.rdev) keys.push('rdev');
+      if (entry.btime) keys.push('btime');
+      if (entry.xattrs) keys.push('xattrs');
+      if (entry.holes) keys.push('holes');
       assert.deepEqual(Object.keys(extra as object), keys);
     }),
   );
@@ -133,6 +136,9 @@ const FILE = {
   target: undefined,
   rdev: undefined,
   atime: undefined,
+  btime: undefined,
+  xattrs: undefined,
+  holes: undefined,
 } as const satisfies Entry;
 
 /** The entry with one field, by number, replaced. */
@@ -189,19 +195,37 @@ test('fields out of their range, of another type, or at odds with each other are
 });
 
 test('extra keys that a later version may have are passed over', () => {
-  const reader = new EntryReader(withField(13, { ino: 5, xattrs: [{ a: Buffer.from('b') }], dev: 6, zz: 1.5 }), 'tree');
+  const reader = new EntryReader(withField(13, { ino: 5, later: [{ a: Buffer.from('b') }], dev: 6, zz: 1.5 }), 'tree');
   assert.ok(reader.next());
   assert.deepEqual([reader.inode, reader.device, reader.links], [5, 6, 1]);
 });
 
 test('what one entry has beside the rule does not stay for the next', () => {
-  const device: Entry = { ...PIPE, type: 'block', rdev: [8, 1], atime: [5, 6], links: 3, inode: 77 };
+  const times = { atime: [5, 6], btime: [7, 8] } as const;
+  const device: Entry = {
+    ...PIPE,
+    ...times,
+    type: 'block',
+    rdev: [8, 1],
+    links: 3,
+    inode: 77,
+    xattrs: Buffer.from('x'),
+  };
   const reader = new EntryReader(encoded(device, { ...PIPE, name: Buffer.from('b'), inode: 0, device: 0 }), 'tree');
   assert.ok(reader.next() && reader.next());
-  const { rdev, atime, links, inode, target, content } = reader;
+  const { rdev, atime, btime, xattrs, links, inode, target, content } = reader;
   assert.deepEqual(
-    { rdev, atime, links, inode, target, content },
-    { rdev: undefined, atime: undefined, links: 1, inode: 0, target: undefined, content: undefined },
+    { rdev, atime, btime, xattrs, links, inode, target, content },
+    {
+      rdev: undefined,
+      atime: undefined,
+      btime: undefined,
+      xattrs: undefined,
+      links: 1,
+      inode: 0,
+      target: undefined,
+      content: undefined,
+    },
   );
 });
 

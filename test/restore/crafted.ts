@@ -96,6 +96,9 @@ function entry(given: Partial<Entry>): Entry {
     target: undefined,
     rdev: undefined,
     atime: undefined,
+    btime: undefined,
+    xattrs: undefined,
+    holes: undefined,
     ...given,
   };
 }

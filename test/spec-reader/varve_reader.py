@@ -42,6 +42,9 @@ LIMIT_DIRECTORY = 128 * MIB
 LIMIT_NAME = 65535
 LIMIT_DEPTH = 4096
 LIMIT_NESTING = 16
+LIMIT_INLINE = 1024
+LIMIT_ATTACHMENT = 16 * MIB
+LIMIT_RUNS = 1_000_000
 
 
 class Refused(Exception):
@@ -719,15 +722,50 @@ def read_directory(reference, blobs):
         for key in ("atime", "btime"):
             check_time(entry.extra.get(key, [0, 0]), f"entry: {key}")
         if entry.type == FILE:
-            need(type(entry.content) is list and entry.content[:1] == [entry.size], "entry: content of a file")
+            need(type(entry.content) is list and type(entry.content[0]) is int, "entry: content of a file")
+            sparse = "holes" in entry.extra
+            need(entry.content[0] < entry.size if sparse else entry.content[0] == entry.size, "entry: two lengths")
         elif entry.type == FOLDER:
             need(type(entry.content) is list and entry.size == 0, "entry: content of a folder")
         elif entry.type == SYMLINK:
             need(type(entry.content) is bytes and len(entry.content) == entry.size, "entry: content of a symlink")
         else:
             need(entry.content is None, "entry: content")
+        need(entry.type == FILE or "holes" not in entry.extra, "entry: holes in what is no file")
         entries.append(entry)
     return entries
+
+
+def attachment(value, blobs, what):
+    if type(value) is bytes:
+        need(len(value) <= LIMIT_INLINE, f"{what}: too long to stand in the entry")
+        return value
+    need(type(value) is list and value[:1] and unsigned(value[0], what, 0, LIMIT_ATTACHMENT) >= 0, what)
+    return b"".join(stream(value, TREE, blobs))
+
+
+def read_xattrs(entry, blobs):
+    if "xattrs" not in entry.extra:
+        return []
+    values = unpack_one(attachment(entry.extra["xattrs"], blobs, "entry: xattrs"), "entry: xattrs")
+    need(type(values) is list and len(values) % 2 == 0, "entry: xattrs")
+    need(all(type(value) is bytes for value in values), "entry: xattrs")
+    names = values[::2]
+    need(all(1 <= len(name) <= 255 and b"\0" not in name for name in names), "entry: name of an xattr")
+    need(all(a < b for a, b in zip(names, names[1:])), "entry: xattrs are not ascending, or twice")
+    return list(zip(names, values[1::2]))
+
+
+def read_holes(entry, blobs):
+    """Runs of data and holes, in turn."""
+    if "holes" not in entry.extra:
+        return [entry.size]
+    runs = unpack_one(attachment(entry.extra["holes"], blobs, "entry: holes"), "entry: holes")
+    need(type(runs) is list and len(runs) <= LIMIT_RUNS, "entry: holes")
+    for number, run in enumerate(runs):
+        unsigned(run, "entry: holes", 1 if number else 0)
+    need(sum(runs) == entry.size and sum(runs[::2]) == entry.content[0], "entry: holes do not fit the size")
+    return runs
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -822,6 +860,8 @@ class Restore:
             self.links[link] = path
         if os.geteuid() == 0:
             os.chown(path, entry.uid, entry.gid, follow_symlinks=False)
+        for name, value in read_xattrs(entry, self.blobs):
+            self.xattr(path, name, value)
         if entry.type != SYMLINK:
             os.chmod(path, entry.mode)
         changed = (entry.mtime, entry.mtime_ns)
@@ -829,11 +869,26 @@ class Restore:
         times = (seconds * 10**9 + nanoseconds, changed[0] * 10**9 + changed[1])
         os.utime(path, ns=times, follow_symlinks=False)
 
+    def xattr(self, path, name, value):
+        try:
+            os.setxattr(path, name, value, follow_symlinks=False)
+        except OSError as error:  # not everybody may set every attribute, nor every file system keep them
+            print("left out:", name.decode("utf-8", "backslashreplace"), error.strerror, file=sys.stderr)
+
     def file(self, entry, path):
         try:
             with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+                runs = read_holes(entry, self.blobs)
+                number, left = 0, runs[0] if runs else 0
                 for plain in stream(entry.content, DATA, self.blobs):
-                    file.write(plain)
+                    while plain:
+                        while left == 0:
+                            file.seek(runs[number + 1], os.SEEK_CUR)
+                            number += 2
+                            left = runs[number]
+                        file.write(plain[:left])
+                        left, plain = left - min(left, len(plain)), plain[left:]
+                file.truncate(entry.size)
         except BaseException:  # rather no file than a piece of one
             os.unlink(path)
             raise
@@ -865,7 +920,9 @@ def check(store, keys, index):
         for entry in read_directory(reference, blobs):
             if entry.type == FOLDER:
                 walk(entry.content, depth + 1)
-            elif entry.type == FILE and keys.role == FULL:
+            read_xattrs(entry, blobs)
+            read_holes(entry, blobs)
+            if entry.type == FILE and keys.role == FULL:
                 collections.deque(stream(entry.content, DATA, blobs), maxlen=0)
 
     for _name, snapshot, _payload in open_snapshots(store, keys):

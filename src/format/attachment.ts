@@ -1,0 +1,14 @@
+import type { Buffer } from 'node:buffer';
+import type { ContentRef } from './content.js';
+
+/** What belongs to an entry and may be long: its bytes when they are few, else a stream of tree blobs (SPEC.md section 11). */
+export type Attachment = Buffer | ContentRef;
+
+/** Bytes up to which an attachment lies in the entry itself. */
+export const MAX_INLINE = 1024;
+/** Bytes of the longest attachment. */
+export const MAX_ATTACHMENT = 16 * 1024 * 1024;
+
+export function isReference(attachment: Attachment | undefined): attachment is ContentRef {
+  return attachment !== undefined && 'depth' in attachment;
+}
