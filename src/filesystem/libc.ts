@@ -24,6 +24,18 @@ export interface Libc {
   readonly futimens: Call;
   readonly posix_fadvise: Call;
   readonly statx: Call;
+  readonly lseek: Call;
+  readonly copy_file_range: Call;
+  readonly flistxattr: Call;
+  readonly fgetxattr: Call;
+  readonly fsetxattr: Call;
+  readonly fremovexattr: Call;
+  readonly llistxattr: Call;
+  readonly lgetxattr: Call;
+  readonly lsetxattr: Call;
+  readonly lremovexattr: Call;
+  /** With the arguments of cachestat. */
+  readonly syscall: Call;
   /** Undefined where libc does not have it. */
   readonly getdents64: Call | undefined;
 }
@@ -44,6 +56,17 @@ const SIGNATURES: Record<Exclude<keyof Libc, 'errno'>, readonly [result: string,
   futimens: ['int', ['int', TEXT]],
   posix_fadvise: ['int', ['int', 'int64_t', 'int64_t', 'int']],
   statx: ['int', ['int', TEXT, 'int', 'uint32_t', 'void *']],
+  lseek: ['int64_t', ['int', 'int64_t', 'int']],
+  copy_file_range: ['intptr_t', ['int', 'void *', 'int', 'void *', 'size_t', 'uint32_t']],
+  flistxattr: ['intptr_t', ['int', 'void *', 'size_t']],
+  fgetxattr: ['intptr_t', ['int', TEXT, 'void *', 'size_t']],
+  fsetxattr: ['int', ['int', TEXT, TEXT, 'size_t', 'int']],
+  fremovexattr: ['int', ['int', TEXT]],
+  llistxattr: ['intptr_t', [TEXT, 'void *', 'size_t']],
+  lgetxattr: ['intptr_t', [TEXT, TEXT, 'void *', 'size_t']],
+  lsetxattr: ['int', [TEXT, TEXT, TEXT, 'size_t', 'int']],
+  lremovexattr: ['int', [TEXT, TEXT]],
+  syscall: ['intptr_t', ['intptr_t', 'int', TEXT, 'void *', 'uint32_t']],
   getdents64: ['intptr_t', ['int', 'void *', 'size_t']],
 };
 

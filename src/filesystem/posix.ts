@@ -34,9 +34,13 @@ const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_REMOVEDIR = 0x200;
 const UTIME_OMIT = 0x3fff_fffe;
 const POSIX_FADV_DONTNEED = 4;
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
 const O_CLOEXEC = 0o2000000;
 const EINTR = 4;
 const ENOSYS = 38;
+const ENXIO = 6;
+const CACHESTAT = 451;
 
 const first = new CString();
 const second = new CString();
@@ -178,6 +182,68 @@ export function futimens(file: number, atime: Timestamp | undefined, mtime: Time
 /** Lets the kernel forget what it holds of a file's bytes; length 0 means to the end. A hint: it never fails. */
 export function dropFromPageCache(file: number, offset = 0, length = 0): void {
   libc()?.posix_fadvise(file, offset, length, POSIX_FADV_DONTNEED);
+}
+
+/**
+ * The pages of a file that the page cache holds, from its first byte to its last.
+ *
+ * @returns undefined where the kernel does not tell (before Linux 6.5)
+ */
+export function cachedPages(file: number): number | undefined {
+  const c = cachestatWorks ? libc() : undefined;
+  if (c === undefined) return undefined;
+  if (c.syscall(CACHESTAT, file, WHOLE_FILE, cacheStatistics, 0) === 0) return cacheStatistics.readUInt32LE(0);
+  cachestatWorks = false;
+  return undefined;
+}
+
+let cachestatWorks = true;
+/** struct cachestat_range: offset and length, 0 meaning to the end. */
+const WHOLE_FILE = Buffer.alloc(16);
+/** struct cachestat: nr_cache comes first. */
+const cacheStatistics = Buffer.alloc(40);
+
+/**
+ * Where the next data at or after `offset` begins; undefined when there is only a hole until the end. The file's own position moves.
+ *
+ * @throws EINVAL where the file system does not know holes
+ */
+export function seekData(file: number, offset: number): number | undefined {
+  const c = libc();
+  if (c === undefined) return offset;
+  const position = c.lseek(file, offset, SEEK_DATA);
+  if (position >= 0) return position;
+  const errno = c.errno();
+  if (errno === ENXIO) return undefined;
+  throw systemError(errno, 'lseek');
+}
+
+/** Where the next hole at or after `offset` begins, at the latest at the end of the file; Infinity where that cannot be known. */
+export function seekHole(file: number, offset: number): number {
+  const c = libc();
+  if (c === undefined) return Number.POSITIVE_INFINITY;
+  const position = c.lseek(file, offset, SEEK_HOLE);
+  check(c, position, 'lseek');
+  return position;
+}
+
+/**
+ * Copies bytes from one open file to the same place in another, within the kernel, sharing blocks where the file system can.
+ *
+ * @throws ENOSYS, EXDEV or EOPNOTSUPP where the kernel cannot: then they are to be read and written
+ */
+export function copyRange(from: number, to: number, offset: number, length: number): void {
+  const c = libc();
+  if (c === undefined) throw systemError(ENOSYS, 'copy_file_range');
+  const [source, target] = [Buffer.alloc(8), Buffer.alloc(8)];
+  for (let done = 0; done < length; ) {
+    source.writeBigInt64LE(BigInt(offset + done));
+    target.writeBigInt64LE(BigInt(offset + done));
+    const copied = c.copy_file_range(from, source, to, target, Math.min(length - done, 1 << 30), 0);
+    check(c, copied, 'copy_file_range');
+    if (copied === 0) throw systemError(ENXIO, 'copy_file_range');
+    done += copied;
+  }
 }
 
 function check(c: Libc, result: number, syscall: string, path?: Buffer): void {
