@@ -1,13 +1,15 @@
 import { Buffer } from 'node:buffer';
 import { asBuffer } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';
+import { joinPath } from '../filesystem/directory.js';
 import type { WorkerPool } from '../workers/pool.js';
 import type {
+  FileBatch,
+  LargeFile,
   LateEntry,
   Note,
   OpenedDirectory,
   PendingDirectory,
-  PendingFile,
   Reply,
   Task,
   WorkerInit,
@@ -23,11 +25,21 @@ export type BackupPool = WorkerPool<WorkerInit, Task, Reply, Note>;
 export class TreeAssembly {
   readonly #pool: BackupPool;
   readonly #onFailure: (path: Uint8Array, reason: string, bytes: number) => void;
+  /** The entries of files that workers left to others, by the batch's number. */
+  readonly #batches = new Map<number, Promise<Uint8Array>>();
 
   /** @param onFailure is told of a file of which a part could not be read, and how many bytes of it were read in vain */
   constructor(pool: BackupPool, onFailure: (path: Uint8Array, reason: string, bytes: number) => void) {
     this.#pool = pool;
     this.#onFailure = onFailure;
+  }
+
+  /** Has another worker read what one leaves to others, while that one is still at its folder. */
+  accept(number: number, batch: FileBatch): void {
+    const entries = this.#files(batch);
+    // Whoever asks for it will be told; until then it is not unhandled.
+    entries.catch(() => undefined);
+    this.#batches.set(number, entries);
   }
 
   /** The encoded entry of a directory with all below it stored; undefined when it could not be read. */
@@ -45,41 +57,53 @@ export class TreeAssembly {
     opened: OpenedDirectory,
     below: ReadonlyMap<number, OpenedDirectory[]>,
   ): Promise<Uint8Array | undefined> {
-    const { name, stat, previous, entries, path } = opened;
+    const { name, stat, previous, entries, path, xattrs } = opened;
     const named = async (of: { name: Uint8Array }, raw: Promise<Uint8Array | undefined>): Promise<LateEntry[]> => {
       const bytes = await raw;
       return bytes === undefined ? [] : [{ name: of.name, raw: bytes }];
     };
+    const batches = Promise.all(opened.batches.map((number) => this.#batch(number)));
     const late = await Promise.all([
       ...opened.directories.map((each) => named(each, this.directory(each))),
       ...(below.get(opened.local) ?? []).map((each) => named(each, this.#complete(each, below))),
-      ...opened.large.map((each) => named(each, this.#largeFile(each))),
-      ...opened.files.map((each) => this.#files(each)),
+      ...opened.large.map((each) => named(each, this.#largeFile(opened, each))),
     ]);
-    return this.#entry({ kind: 'directory', name, stat, previous, entries, path, late: late.flat() });
+    const runs = [entries, ...(await batches)];
+    const transfer = runs.map((run) => run.buffer as ArrayBuffer);
+    const task = { kind: 'directory', name, stat, previous, path, xattrs, entries: runs, late: late.flat() } as const;
+    return this.#entry(task, transfer);
   }
 
-  async #files(files: readonly PendingFile[]): Promise<readonly LateEntry[]> {
-    const reply = await this.#pool.run({ kind: 'files', files });
+  #batch(number: number): Promise<Uint8Array> {
+    const batch = this.#batches.get(number);
+    if (batch === undefined) throw new VarveError('internal', `batch ${number} was never handed over`);
+    this.#batches.delete(number);
+    return batch;
+  }
+
+  async #files(batch: FileBatch): Promise<Uint8Array> {
+    const reply = await this.#pool.run(batch);
     if (reply.kind !== 'entries') throw unexpected(reply);
     return reply.entries;
   }
 
   /** Cuts a file into segments for several workers; each is a stream of its own (SPEC.md section 8). */
-  async #largeFile(file: PendingFile): Promise<Uint8Array | undefined> {
+  async #largeFile({ path: parent, above, stat }: OpenedDirectory, file: LargeFile): Promise<Uint8Array | undefined> {
+    const folder = { path: parent, above, device: stat.device, inode: stat.inode };
+    const path = joinPath(asBuffer(parent), asBuffer(file.name));
     const segments: Promise<Reply>[] = [];
-    for (let offset = 0; offset < file.stat.size; offset += SEGMENT_BYTES) {
+    for (let offset = 0; offset < file.stored; offset += SEGMENT_BYTES) {
       // The last segment reads on, so that a file that grows is taken to its end.
-      const last = offset + SEGMENT_BYTES >= file.stat.size;
+      const last = offset + SEGMENT_BYTES >= file.stored;
       const length = last ? Number.MAX_SAFE_INTEGER : SEGMENT_BYTES;
-      segments.push(this.#pool.run({ kind: 'segment', file, offset, length }));
+      segments.push(this.#pool.run({ kind: 'segment', folder, file, offset, length }));
     }
     const replies = await Promise.all(segments);
     const failed = replies.find((reply) => reply.kind === 'failed');
     if (failed !== undefined) {
       const sizes = replies.map((reply) => (reply.kind === 'content' ? reply.content.size : 0));
       this.#onFailure(
-        file.path,
+        path,
         failed.reason,
         sizes.reduce((sum, size) => sum + size, 0),
       );
@@ -93,11 +117,11 @@ export class TreeAssembly {
       size += reply.content.size;
       if (reply.content.size < SEGMENT_BYTES) break;
     }
-    return this.#entry({ kind: 'file', file, size, ids: Buffer.concat(ids) });
+    return this.#entry({ kind: 'file', folder, path, file, size, ids: Buffer.concat(ids) });
   }
 
-  async #entry(task: Task): Promise<Uint8Array | undefined> {
-    const reply = await this.#pool.run(task);
+  async #entry(task: Task, transfer: readonly ArrayBuffer[] = []): Promise<Uint8Array | undefined> {
+    const reply = await this.#pool.run(task, transfer);
     if (reply.kind !== 'entry') throw unexpected(reply);
     return reply.raw;
   }

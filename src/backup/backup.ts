@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { MessagePackWriter } from '../bytes/writer.js';
 import { exportKeys } from '../crypto/hierarchy.js';
 import { VarveError } from '../errors/errors.js';
+import { lstat } from '../filesystem/stat.js';
 import type { ContentRef } from '../format/content.js';
 import { type Entry, writeEntry } from '../format/entry.js';
 import type { Snapshot, SnapshotSummary } from '../format/snapshot.js';
@@ -102,13 +103,14 @@ class BackupRun {
   readonly #repository: IndexedRepository;
   readonly #options: BackupOptions;
   readonly #threads: number;
-  readonly #flags = new Int32Array(new SharedArrayBuffer(12));
+  readonly #flags = new Int32Array(new SharedArrayBuffer(16));
   readonly #buffers: SharedBuffers;
   readonly #uploader: PackUploader;
   readonly #counters: Float64Array[];
   readonly #pool: BackupPool;
   readonly #onAbort = (): void => this.#cancel();
   readonly #treeKeys: TreeKey[] = [];
+  readonly #assembly: TreeAssembly;
   #failure: unknown;
 
   constructor(repository: IndexedRepository, options: BackupOptions) {
@@ -124,6 +126,7 @@ class BackupRun {
     this.#counters = createCounters(this.#threads + 1);
     Atomics.store(this.#flags, SharedFlag.threads, this.#threads);
     this.#pool = this.#startPool(target);
+    this.#assembly = new TreeAssembly(this.#pool, (...failure) => this.#lose(...failure));
     options.signal?.addEventListener('abort', this.#onAbort);
     if (options.signal?.aborted === true) this.#cancel();
     options.onStart?.(() => sumCounters(this.#counters));
@@ -176,13 +179,12 @@ class BackupRun {
 
   async #storeSources(): Promise<{ content: ContentRef; paths: readonly Buffer[] }> {
     const { sources, folder } = this.#options;
-    const assembly = new TreeAssembly(this.#pool, (...failure) => this.#lose(...failure));
     if ('bytes' in sources) {
       return { content: await storeStream(this.#pool, sources, this.#repository.clock()), paths: [sources.path] };
     }
     const found = findSources(sources, folder);
     this.#reportMissing(found);
-    const raw = await assembly.directory(this.#root(found.only));
+    const raw = await this.#assembly.directory(this.#root(found.only));
     const content = raw && readEntry(raw, '/')?.content;
     if (content === undefined) throw new VarveError('source', 'the root folder could not be read');
     return { content: { ...content, ids: Buffer.from(content.ids) }, paths: found.paths };
@@ -208,7 +210,9 @@ class BackupRun {
     const { parent } = this.#options;
     const previous = parent && encodeRoot(parent.snapshot.root);
     const whole = Object.keys(only).length === 0;
-    return { path: Buffer.from('/'), name: ROOT_NAME, previous, rootDevice: 0, only: whole ? undefined : only };
+    const stat = lstat(ROOT);
+    const place = { path: ROOT, name: ROOT_NAME, stat, rootDevice: stat.device, above: ROOT.length, mounted: false };
+    return { ...place, previous, only: whole ? undefined : only };
   }
 
   /** Closes what the workers have in the making, and puts their last packs together. */
@@ -243,9 +247,10 @@ class BackupRun {
   #startPool(packTarget: number): BackupPool {
     const { keys, config, index, store } = this.#repository;
     const { filter, compression, parent, ignoreInode = false, ignoreCtime = false, verbose = false } = this.#options;
+    const { withAtime = false } = this.#options;
     const fresh = FreshSet.create().handle;
     const parentStart = parent?.snapshot.summary?.backup_start ?? parent?.snapshot.time;
-    const rules = { ignoreInode, ignoreCtime, racySince: (parentStart?.seconds ?? 0) - RACY_SECONDS };
+    const rules = { ignoreInode, ignoreCtime, racySince: (parentStart?.seconds ?? 0) - RACY_SECONDS, withAtime };
     const knownPackKeys = knownTreeKeys(this.#repository);
     return new WorkerPool(
       WORKER,
@@ -279,6 +284,7 @@ class BackupRun {
   }
 
   #receive(note: Note): void {
+    if (note.kind === 'batch') return this.#assembly.accept(note.number, note.batch);
     if (note.kind === 'pack') return this.#accept({ ...note, record: asRecord(note.record) });
     if (note.kind === 'treeKey') return void this.#treeKeys.push(note);
     this.#options.onEvent?.({ ...note, path: Buffer.from(note.path) });
@@ -295,6 +301,7 @@ class BackupRun {
   }
 }
 
+const ROOT = Buffer.from('/');
 const ROOT_NAME = Buffer.from('root');
 
 /** The entry that the root directory would have, if it had a parent. */

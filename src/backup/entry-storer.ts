@@ -1,15 +1,20 @@
 import { Buffer } from 'node:buffer';
+import { closeSync } from 'node:fs';
 import { asBuffer, equalBytes } from '../bytes/views.js';
 import { MessagePackWriter } from '../bytes/writer.js';
 import { type ErrorCode, VarveError } from '../errors/errors.js';
-import { type Directory, joinPath } from '../filesystem/directory.js';
+import { Directory, type FolderPlace, joinPath } from '../filesystem/directory.js';
 import type { OwnerNames } from '../filesystem/owners.js';
-import type { FileStat } from '../filesystem/stat.js';
+import { type FileStat, fstat } from '../filesystem/stat.js';
+import { readXattrs, type XattrPlace } from '../filesystem/xattrs.js';
+import { type Attachment, isReference } from '../format/attachment.js';
 import type { ContentRef } from '../format/content.js';
-import { type Entry, type EntryReader, type EntryStat, writeEntry } from '../format/entry.js';
+import { type Entry, type EntryReader, writeEntry } from '../format/entry.js';
+import { Layout } from '../format/layout.js';
+import { encodeXattrs } from '../format/xattrs.js';
 import { count } from './counters.js';
-import { makeEntry, readFailure, storeFile } from './file-storer.js';
-import type { ItemAction, Note, PendingFile, WorkerInit } from './messages.js';
+import { readFailure, type StoredFile, storeFile, wasTouched } from './file-storer.js';
+import type { ItemAction, LargeFile, Note, PendingFile, WorkerInit } from './messages.js';
 import { sameContent, sameMetadata } from './previous.js';
 import type { Storer } from './storer.js';
 
@@ -17,11 +22,29 @@ import type { Storer } from './storer.js';
 const MAX_LINKED = 100_000;
 /** What reading an old tree may end with when the tree is damaged, lost, or not for this key. */
 const UNREADABLE: readonly ErrorCode[] = ['damaged', 'not-found', 'storage', 'role'];
+const TORN = 'changed while it was read: it is stored as it was read, and will be read again next time';
+
+/** What an entry has beside the name and lstat's figures. */
+type Rest = Partial<Pick<Entry, 'content' | 'target' | 'rdev' | 'xattrs' | 'holes' | 'size'>>;
+
+/** What is known of a file with several names once it was read. */
+interface Linked extends StoredFile {
+  readonly xattrs: Attachment | undefined;
+}
 
 /** An encoded entry, and whether it is the parent snapshot's as it stood there. */
 export interface TakenEntry {
   readonly raw: Buffer;
   readonly same: boolean;
+}
+
+/** A directory of which everything is known but what it contains. */
+export interface WalkedDirectory {
+  readonly name: Buffer;
+  readonly path: Buffer;
+  readonly stat: FileStat;
+  readonly previous: Uint8Array | undefined;
+  readonly xattrs: Attachment | undefined;
 }
 
 /** Makes the encoded entry of one file or folder, storing what it contains; counts and tells what it did. */
@@ -32,7 +55,7 @@ export class EntryStorer {
   readonly #note: (note: Note) => void;
   readonly #encoder = new MessagePackWriter();
   /** Content of files with several names, by device and inode. */
-  readonly #linked = new Map<string, { readonly stat: EntryStat; readonly content: ContentRef }>();
+  readonly #linked = new Map<string, Linked>();
 
   constructor(init: WorkerInit, storer: Storer, owners: OwnerNames, note: (note: Note) => void) {
     this.#init = init;
@@ -42,18 +65,15 @@ export class EntryStorer {
   }
 
   /** Encodes the entry of a directory whose children are all known, in order of name. */
-  finishDirectory(
-    directory: { name: Buffer; path: Buffer; stat: EntryStat; previous: Uint8Array | undefined },
-    children: Iterable<Uint8Array>,
-  ): Buffer {
+  finishDirectory(directory: WalkedDirectory, children: Iterable<Uint8Array>): Buffer {
     const { tree } = this.#storer;
     const before = { added: tree.stored.rawBytes, stored: tree.stored.storedBytes };
     tree.begin();
     for (const child of children) tree.write(child);
     const reference = tree.end();
     const content = this.#storer.reference(reference.size, reference.ids);
-    const raw = this.#encode(makeEntry(directory.name, directory.stat, this.#owners, { content }));
-    const { previous } = directory;
+    const { name, stat, xattrs, previous } = directory;
+    const raw = this.#encode(name, stat, { content, xattrs });
     const action = previous === undefined ? 'new' : equalBytes(previous, raw) ? 'unmodified' : 'changed';
     this.#countDirectory(directory.path, action);
     if (this.#init.verbose) {
@@ -65,58 +85,72 @@ export class EntryStorer {
     return raw;
   }
 
-  /** The entry of a file whose content is stored. */
-  finishFile(file: PendingFile, size: number, ids: Buffer): Buffer {
+  /**
+   * The entry of a file of which all segments are stored.
+   *
+   * @param folder where the file is; undefined for one that is made up around a stream
+   * @param size bytes that were read
+   */
+  finishFile(folder: FolderPlace | undefined, path: Buffer, file: LargeFile, size: number, ids: Buffer): Buffer {
+    const { name, stat, changed } = file;
+    const layout = layoutOfLarge(file, size);
+    const xattrs = folder && this.#lookAgain(folder, path, file);
     const content = this.#storer.reference(size, ids);
-    count(this.#init.counters, file.changed ? 'filesChanged' : 'filesNew');
-    if (this.#init.verbose) this.tell(Buffer.from(file.path), false, file.changed ? 'changed' : 'new', size, {});
-    return this.#encode(makeEntry(Buffer.from(file.name), file.stat, this.#owners, { content }));
+    count(this.#init.counters, changed ? 'filesChanged' : 'filesNew');
+    count(this.#init.counters, 'bytes', holeBytes(layout));
+    if (this.#init.verbose) this.tell(path, false, changed ? 'changed' : 'new', layout?.size ?? size, {});
+    return this.#encode(asBuffer(name), stat, { content, xattrs, ...this.#holes(layout) });
   }
 
   /** Reads a file and stores it; undefined when that failed, which is then told. */
-  storeFile(file: PendingFile): Buffer | undefined {
+  storeFile(folder: Directory, file: PendingFile): Buffer | undefined {
     const { changed } = file;
-    const path = asBuffer(file.path);
+    const name = asBuffer(file.name);
     const { counters, verbose } = this.#init;
     const started = verbose ? performance.now() : 0;
     const { rawBytes, storedBytes } = this.#storer.data.stored;
     let read = 0;
     try {
-      const { stat, content } = this.#storeContent(file, (bytes) => {
+      const { stat, content, layout, xattrs, torn } = this.#storeContent(folder, file, (bytes) => {
         read += bytes;
         count(counters, 'bytes', bytes);
       });
       count(counters, changed ? 'filesChanged' : 'filesNew');
+      count(counters, 'bytes', holeBytes(layout));
       this.#storer.countStored();
+      if (torn) this.#note({ kind: 'changed', path: joinPath(folder.path, name), message: TORN });
       if (verbose) {
-        this.tell(path, false, changed ? 'changed' : 'new', content.size, {
+        this.tell(joinPath(folder.path, name), false, changed ? 'changed' : 'new', layout?.size ?? content.size, {
           dataAdded: this.#storer.data.stored.rawBytes - rawBytes,
           dataStored: this.#storer.data.stored.storedBytes - storedBytes,
           seconds: (performance.now() - started) / 1000,
         });
       }
-      return this.#encode(makeEntry(asBuffer(file.name), stat, this.#owners, { content }));
+      return this.#encode(name, stat, { content, xattrs, ...this.#holes(layout) });
     } catch (cause) {
       count(counters, 'bytes', -read);
-      this.reportError(path, cause, 'archival');
+      this.reportError(joinPath(folder.path, name), cause, 'archival');
       return undefined;
     }
   }
 
   /** The entry of a file whose content is taken over from the parent snapshot. */
-  unchanged(folder: Buffer, name: Buffer, stat: FileStat, before: EntryReader): TakenEntry {
+  unchanged(folder: Directory, name: Buffer, stat: FileStat, before: EntryReader): TakenEntry {
+    const { content } = before;
     count(this.#init.counters, 'filesUnmodified');
-    count(this.#init.counters, 'bytes', stat.size);
-    if (this.#init.verbose) this.tell(joinPath(folder, name), false, 'unmodified', stat.size, {});
-    if (sameMetadata(before, stat) && this.#sameOwners(before, stat)) return { raw: before.raw, same: true };
-    return { raw: this.#encode(makeEntry(name, stat, this.#owners, { content: before.content })), same: false };
+    count(this.#init.counters, 'bytes', before.size);
+    if (this.#init.verbose) this.tell(joinPath(folder.path, name), false, 'unmodified', stat.size, {});
+    if (this.#isSame(before, stat) && this.#isAttached(folder.path, name, before.xattrs))
+      return { raw: before.raw, same: true };
+    const xattrs = this.xattrs(folder.xattrPlace(name), joinPath(folder.path, name));
+    return { raw: this.#encode(name, stat, { content, xattrs, holes: before.holes, size: before.size }), same: false };
   }
 
   /** Whether the parent snapshot's content is still that of the file, and is still stored. */
   isUnchanged(folder: Buffer, name: Buffer, stat: FileStat, before: EntryReader): boolean {
     if (!sameContent(before, stat, this.#init.rules)) return false;
-    const { content } = before;
-    return content !== undefined && this.isStored(content, folder, name);
+    const { content, holes } = before;
+    return content !== undefined && this.isStored(content, folder, name) && this.#isAttached(folder, name, holes);
   }
 
   /** Links, FIFOs, sockets and devices. */
@@ -125,7 +159,11 @@ export class EntryStorer {
       const target = stat.type === 'symlink' ? folder.readlink(name) : undefined;
       const device = stat.type === 'character' || stat.type === 'block';
       const rdev = device ? ([stat.rdevMajor, stat.rdevMinor] as const) : undefined;
-      const raw = this.#encode(makeEntry(name, stat, this.#owners, { target, rdev }));
+      const xattrs =
+        before !== undefined && this.#isSame(before, stat) && this.#isAttached(folder.path, name, before.xattrs)
+          ? before.xattrs
+          : this.xattrs(folder.xattrPlace(name), joinPath(folder.path, name));
+      const raw = this.#encode(name, stat, { target, rdev, xattrs });
       const same = before !== undefined && equalBytes(before.raw, raw);
       const action = before === undefined ? 'new' : same ? 'unmodified' : 'changed';
       count(
@@ -141,16 +179,35 @@ export class EntryStorer {
   }
 
   /** The entry of a directory in which nothing has changed: its content need not be put together again. */
-  unchangedDirectory(
-    directory: { name: Buffer; path: Buffer; previous: Uint8Array | undefined },
-    stat: FileStat,
-    previous: EntryReader,
-  ): Buffer {
-    const same = sameMetadata(previous, stat) && this.#sameOwners(previous, stat);
+  unchangedDirectory(directory: WalkedDirectory, previous: EntryReader): Buffer {
+    const { name, stat, xattrs } = directory;
+    const same = this.#isSame(previous, stat) && this.#isAttached(directory.path, undefined, previous.xattrs);
     this.#countDirectory(directory.path, same ? 'unmodified' : 'changed');
     if (this.#init.verbose) this.tell(directory.path, true, same ? 'unmodified' : 'changed', 0, {});
     if (same) return directory.previous as Buffer;
-    return this.#encode(makeEntry(directory.name, stat, this.#owners, { content: previous.content }));
+    return this.#encode(name, stat, { content: previous.content, xattrs });
+  }
+
+  /** The attributes of a directory that is open. */
+  directoryXattrs(folder: Directory, stat: FileStat, before: EntryReader | undefined): Attachment | undefined {
+    if (before !== undefined && this.#isSame(before, stat) && this.#isAttached(folder.path, undefined, before.xattrs)) {
+      const { xattrs } = before;
+      return xattrs === undefined || isReference(xattrs) ? xattrs : Buffer.from(xattrs);
+    }
+    return this.xattrs(folder.xattrPlace(), folder.path);
+  }
+
+  /** The attributes of a path. When they cannot be read that is told, and the path goes without them. */
+  xattrs(place: XattrPlace, path: Buffer): Attachment | undefined {
+    try {
+      const xattrs = readXattrs(place);
+      return xattrs.length === 0 ? undefined : this.#storer.attach(encodeXattrs(xattrs));
+    } catch (cause) {
+      count(this.#init.counters, 'errors');
+      const message = `its attributes and ACLs are left out: ${readFailure(cause)}`;
+      this.#note({ kind: 'error', path, message, during: 'archival' });
+      return undefined;
+    }
   }
 
   /** Tells that a path could not be read; what is not the path's fault is thrown. */
@@ -186,17 +243,25 @@ export class EntryStorer {
   }
 
   /** Of a file with several names in what this worker walks, the content is read once. */
-  #storeContent(file: PendingFile, onRead: (bytes: number) => void): { stat: EntryStat; content: ContentRef } {
+  #storeContent(folder: Directory, file: PendingFile, onRead: (bytes: number) => void): Linked {
     const { stat } = file;
+    const name = asBuffer(file.name);
     const key = stat.links > 1 ? `${stat.device}:${stat.inode}` : undefined;
     const known = key === undefined ? undefined : this.#linked.get(key);
     if (known !== undefined && sameMetadata(known.stat, stat)) {
       onRead(known.content.size);
-      return { stat, content: known.content };
+      return known;
     }
-    const stored = storeFile(this.#storer, asBuffer(file.path), onRead);
-    if (key !== undefined && this.#linked.size < MAX_LINKED) this.#linked.set(key, stored);
-    return stored;
+    const { stored, extra: xattrs } = storeFile(
+      this.#storer,
+      folder,
+      name,
+      (opened) => this.xattrs(opened, joinPath(folder.path, name)),
+      onRead,
+    );
+    const linked = { ...stored, xattrs };
+    if (key !== undefined && this.#linked.size < MAX_LINKED) this.#linked.set(key, linked);
+    return linked;
   }
 
   /** The root directory has no entry of its own that could change. */
@@ -205,13 +270,74 @@ export class EntryStorer {
     count(this.#init.counters, action === 'new' ? 'dirsNew' : action === 'changed' ? 'dirsChanged' : 'dirsUnmodified');
   }
 
-  #sameOwners(before: EntryReader, stat: FileStat): boolean {
-    return before.user === this.#owners.userName(stat.uid) && before.group === this.#owners.groupName(stat.gid);
+  /** Whether the parent snapshot's entry can be taken over as it stands, attributes included: changing them changes the ctime. */
+  #isSame(before: EntryReader, stat: FileStat): boolean {
+    const { rules } = this.#init;
+    return (
+      sameMetadata(before, stat) &&
+      stat.ctimeSeconds < rules.racySince &&
+      sameTime(before.atime, rules.withAtime ? stat.atime : undefined) &&
+      before.user === this.#owners.userName(stat.uid) &&
+      before.group === this.#owners.groupName(stat.gid)
+    );
   }
 
-  #encode(entry: Entry): Buffer {
+  #isAttached(folder: Buffer, name: Buffer | undefined, attachment: Attachment | undefined): boolean {
+    return !isReference(attachment) || this.isStored(attachment, folder, name);
+  }
+
+  #holes(layout: Layout | undefined): Rest {
+    return layout === undefined ? {} : { holes: this.#storer.attach(layout.encode()), size: layout.size };
+  }
+
+  /** At the end of a large file: its attributes, and whether it is still as it was at the beginning. */
+  #lookAgain(place: FolderPlace, path: Buffer, file: LargeFile): Attachment | undefined {
+    try {
+      const folder = Directory.openPlace(place);
+      try {
+        const opened = folder.openFile(asBuffer(file.name));
+        try {
+          if (wasTouched(file.stat, fstat(opened))) this.#note({ kind: 'changed', path, message: TORN });
+          return this.xattrs(opened, path);
+        } finally {
+          closeSync(opened);
+        }
+      } finally {
+        folder.close();
+      }
+    } catch (cause) {
+      this.reportError(path, cause, 'archival');
+      return undefined;
+    }
+  }
+
+  /** The entry as it stands in a directory, with the owners' names as this machine knows them. */
+  #encode(name: Buffer, stat: FileStat, rest: Rest): Buffer {
     this.#encoder.reset();
-    writeEntry(this.#encoder, entry);
+    writeEntry(this.#encoder, {
+      name,
+      type: stat.type,
+      mode: stat.mode,
+      uid: stat.uid,
+      gid: stat.gid,
+      user: this.#owners.userName(stat.uid),
+      group: this.#owners.groupName(stat.gid),
+      mtimeSeconds: stat.mtimeSeconds,
+      mtimeNanoseconds: stat.mtimeNanoseconds,
+      ctimeSeconds: stat.ctimeSeconds,
+      ctimeNanoseconds: stat.ctimeNanoseconds,
+      size: sizeOf(stat, rest),
+      inode: stat.inode,
+      device: stat.device,
+      links: stat.links,
+      content: rest.content,
+      target: rest.target,
+      rdev: rest.rdev,
+      atime: this.#init.rules.withAtime ? stat.atime : undefined,
+      btime: stat.btime,
+      xattrs: rest.xattrs,
+      holes: rest.holes,
+    });
     return Buffer.from(this.#encoder.view());
   }
 
@@ -226,4 +352,23 @@ export class EntryStorer {
     const nothing = { dataAdded: 0, dataStored: 0, metadataAdded: 0, metadataStored: 0, seconds: 0 };
     this.#note({ kind: 'item', path, directory, action, size, ...nothing, ...rest });
   }
+}
+
+/** What was read counts, not what lstat said before: a file may grow, and links of /proc state no length. */
+function sizeOf(stat: FileStat, { size, content, target }: Rest): number {
+  if (stat.type === 'directory') return 0;
+  return size ?? content?.size ?? target?.length ?? stat.size;
+}
+
+function layoutOfLarge({ layout, stat, stored }: LargeFile, size: number): Layout | undefined {
+  if (layout === undefined) return undefined;
+  const whole = Layout.decode(asBuffer(layout), stat.size, stored, 'layout');
+  return size < stored ? whole.truncated(size) : whole;
+}
+
+/** Holes count as processed: they are a part of what the file is. */
+const holeBytes = (layout: Layout | undefined): number => (layout === undefined ? 0 : layout.size - layout.stored);
+
+function sameTime(a: readonly [number, number] | undefined, b: readonly [number, number] | undefined): boolean {
+  return a === b || (a !== undefined && b !== undefined && a[0] === b[0] && a[1] === b[1]);
 }

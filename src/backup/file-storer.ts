@@ -1,63 +1,150 @@
 import type { Buffer } from 'node:buffer';
-import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
-import type { OwnerNames } from '../filesystem/owners.js';
+import type { Directory } from '../filesystem/directory.js';
+import { cachedPages, dropFromPageCache } from '../filesystem/posix.js';
 import { type FileStat, fstat } from '../filesystem/stat.js';
 import type { ContentRef } from '../format/content.js';
-import type { Entry, EntryStat } from '../format/entry.js';
+import type { Layout } from '../format/layout.js';
+import { layoutOf } from './holes.js';
 import type { Storer } from './storer.js';
 
-const { O_RDONLY, O_NOFOLLOW, O_NOATIME = 0, O_NONBLOCK } = constants as typeof constants & { O_NOATIME?: number };
-const noAtime = O_NOATIME;
+/** Bytes of a file, or a part of one, from which on it is taken care that reading it does not push other files out of memory. */
+const NOT_CACHED_BYTES = 64 * 1024;
+/** The same where the kernel does not tell what it had in memory before. */
+const UNKNOWN_CACHED_BYTES = 1024 * 1024;
+const PAGE = 4096;
+/** Bytes up to which a file that changes while it is read is read once more. */
+const READ_AGAIN_BYTES = 64 * 1024 * 1024;
 
-/** Opens a file for reading: never through a link, and without touching its access time where that is allowed. */
-export function openForReading(path: Buffer): number {
-  const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
-  try {
-    return openSync(path, flags | noAtime);
-  } catch (cause) {
-    if (noAtime === 0 || errnoCode(cause) !== 'EPERM') throw cause;
-    return openSync(path, flags);
-  }
+/** What was read of a file. */
+export interface StoredFile {
+  /** Of the moment before it was read: if it changes meanwhile, the next backup sees that it is another. */
+  readonly stat: FileStat;
+  readonly content: ContentRef;
+  readonly layout: Layout | undefined;
+  /** Whether it was not the same from beginning to end. */
+  readonly torn: boolean;
 }
 
 /**
- * Reads a file from start to end into the repository.
+ * Reads a file from start to end into the repository; once more, if it changes while it is read.
  *
- * @returns the file's stat when it was opened, and its blobs
+ * @param onOpened is called with the open file
+ * @param onRead is told how many bytes were read, or (negative) are not to be counted
  */
-export function storeFile(
+export function storeFile<Extra>(
   storer: Storer,
-  path: Buffer,
+  folder: Directory,
+  name: Buffer,
+  onOpened: (file: number) => Extra,
   onRead: (bytes: number) => void,
-): { stat: FileStat; content: ContentRef } {
-  const file = openForReading(path);
+): { stored: StoredFile; extra: Extra } {
+  const file = folder.openFile(name);
   try {
-    const stat = fstat(file);
-    if (stat.type !== 'file') throw new VarveError('source', 'is no longer a regular file');
-    const content = storeRange(storer, file, 0, Number.POSITIVE_INFINITY, stat.size, onRead);
-    return { stat, content: storer.reference(content.size, content.ids) };
+    let stored = storeOpened(storer, file, onRead);
+    if (stored.torn && stored.content.size <= READ_AGAIN_BYTES) {
+      onRead(-stored.content.size);
+      stored = storeOpened(storer, file, onRead);
+    }
+    return { stored, extra: onOpened(file) };
   } finally {
     closeSync(file);
   }
 }
 
+function storeOpened(storer: Storer, file: number, onRead: (bytes: number) => void): StoredFile {
+  const stat = fstat(file);
+  if (stat.type !== 'file') throw new VarveError('source', 'is no longer a regular file');
+  const layout = layoutOf(file, stat);
+  const { data } = storer;
+  data.begin();
+  let reads = 0;
+  const count = (bytes: number): void => {
+    reads++;
+    onRead(bytes);
+  };
+  const stored = withoutCaching(file, 0, stat.size, () =>
+    layout === undefined
+      ? readRange(storer, file, 0, Number.POSITIVE_INFINITY, stat.size, count)
+      : readPieces(storer, file, layout, 0, layout.stored, count),
+  );
+  const read = data.end();
+  const expected = layout?.stored ?? stat.size;
+  // One call reads a file as it is at one moment.
+  const torn = stored !== expected || reads > 1 ? wasTouched(stat, fstat(file)) : false;
+  return {
+    stat,
+    content: storer.reference(read.size, read.ids),
+    layout: stored < expected ? layout?.truncated(stored) : layout,
+    torn,
+  };
+}
+
+/** Whether a file was written to, or otherwise changed, between two looks at it. */
+export function wasTouched(before: FileStat, after: FileStat): boolean {
+  return (
+    before.size !== after.size ||
+    before.mtimeSeconds !== after.mtimeSeconds ||
+    before.mtimeNanoseconds !== after.mtimeNanoseconds ||
+    before.inode !== after.inode ||
+    before.device !== after.device
+  );
+}
+
 /**
- * Reads [offset, offset + length) of an open file, or what there is of it, as a stream of its own.
+ * Reads a part of an open file's data as a stream of its own.
+ *
+ * @param offset of the data, and `length` of it; without a layout both count in the file, which is read on if it is longer than `expected`
+ * @param layout of a file with holes
+ */
+export function storeSegment(
+  storer: Storer,
+  file: number,
+  { offset, length, layout }: { offset: number; length: number; layout: Layout | undefined },
+  onRead: (bytes: number) => void,
+): ContentRef {
+  storer.data.begin();
+  if (layout === undefined)
+    withoutCaching(file, offset, length, () => readRange(storer, file, offset, length, length, onRead));
+  else readPieces(storer, file, layout, offset, Math.min(length, layout.stored - offset), onRead);
+  return storer.data.end();
+}
+
+/** Reads data that lies between holes. @returns how many bytes; fewer than asked for when the file has become shorter */
+function readPieces(
+  storer: Storer,
+  file: number,
+  layout: Layout,
+  offset: number,
+  length: number,
+  onRead: (bytes: number) => void,
+): number {
+  let done = 0;
+  for (const piece of layout.pieces(offset, length)) {
+    const count = readRange(storer, file, piece.file, piece.length, piece.length, onRead);
+    done += count;
+    if (count < piece.length) break;
+  }
+  return done;
+}
+
+/**
+ * Reads [offset, offset + length) of an open file, or what there is of it.
  *
  * @param expected bytes that are probably there
  */
-export function storeRange(
+function readRange(
   storer: Storer,
   file: number,
   offset: number,
   length: number,
   expected: number,
   onRead: (bytes: number) => void,
-): ContentRef {
+): number {
   const { data } = storer;
-  data.begin();
-  for (let done = 0; done < length; ) {
+  let done = 0;
+  while (done < length) {
     storer.stopIfCancelled();
     const space = data.space(Math.max(1, Math.min(length, expected + 1) - done));
     const wanted = Math.min(space.length, length - done);
@@ -69,46 +156,18 @@ export function storeRange(
     // A short read behind the known length is the end. Files of /proc have length 0 and are read until nothing comes.
     if (count < wanted && expected > 0 && done >= expected) break;
   }
-  return data.end();
+  return done;
 }
 
-/** The entry of a file system object, with the owners' names as this machine knows them. */
-export function makeEntry(
-  name: Buffer,
-  stat: EntryStat,
-  owners: OwnerNames,
-  rest: Partial<Pick<Entry, 'content' | 'target' | 'rdev' | 'atime' | 'btime' | 'xattrs' | 'holes'>>,
-): Entry {
-  return {
-    name,
-    type: stat.type,
-    mode: stat.mode,
-    uid: stat.uid,
-    gid: stat.gid,
-    user: owners.userName(stat.uid),
-    group: owners.groupName(stat.gid),
-    mtimeSeconds: stat.mtimeSeconds,
-    mtimeNanoseconds: stat.mtimeNanoseconds,
-    ctimeSeconds: stat.ctimeSeconds,
-    ctimeNanoseconds: stat.ctimeNanoseconds,
-    size: sizeOf(stat, rest),
-    inode: stat.inode,
-    device: stat.device,
-    links: stat.links,
-    content: rest.content,
-    target: rest.target,
-    rdev: rest.rdev,
-    atime: rest.atime,
-    btime: rest.btime,
-    xattrs: rest.xattrs,
-    holes: rest.holes,
-  };
-}
-
-/** What was read counts, not what lstat said before: a file may grow, and links of /proc state no length. */
-function sizeOf(stat: EntryStat, { content, target }: Partial<Pick<Entry, 'content' | 'target'>>): number {
-  if (stat.type === 'directory') return 0;
-  return content?.size ?? target?.length ?? stat.size;
+/** Reads, and lets the kernel forget what was not in memory before: others need the room more than a file that a backup read once. */
+function withoutCaching<Result>(file: number, offset: number, length: number, read: () => Result): Result {
+  if (length < NOT_CACHED_BYTES) return read();
+  const known = Number.isFinite(length) && length < Number.MAX_SAFE_INTEGER ? length : 0;
+  const cached = cachedPages(file, offset, known);
+  const result = read();
+  const wasAway = cached === undefined ? length >= UNKNOWN_CACHED_BYTES : cached * PAGE * 20 < length;
+  if (wasAway) dropFromPageCache(file, offset, known);
+  return result;
 }
 
 /**

@@ -1,9 +1,11 @@
 import type { Compression } from '../compression/policy.js';
 import type { ExportedKeys } from '../crypto/hierarchy.js';
+import type { FolderPlace } from '../filesystem/directory.js';
 import type { FilterSpec } from '../filesystem/filter.js';
+import type { FileStat } from '../filesystem/stat.js';
+import type { Attachment } from '../format/attachment.js';
 import type { Sizes } from '../format/config.js';
 import type { ContentRef } from '../format/content.js';
-import type { EntryStat } from '../format/entry.js';
 import type { PackRecord } from '../format/pack-record.js';
 import type { SharedBlobIndex } from '../repository/blob-index.js';
 import type { FreshSetHandle } from '../repository/fresh-set.js';
@@ -16,6 +18,8 @@ export interface ChangeRules {
   readonly ignoreCtime: boolean;
   /** Seconds since 1970: a file touched at or after this moment is read again, whatever its times say. */
   readonly racySince: number;
+  /** Whether access times are recorded. */
+  readonly withAtime: boolean;
 }
 
 /** What a backup worker starts with. */
@@ -42,7 +46,7 @@ export interface WorkerInit {
 }
 
 /** Words of `flags`. */
-export const SharedFlag = { cancelled: 0, waitingTasks: 1, threads: 2 } as const;
+export const SharedFlag = { cancelled: 0, waitingTasks: 1, threads: 2, batches: 3 } as const;
 
 /** A tree frame that a worker needs. */
 export interface FrameRequest {
@@ -63,20 +67,34 @@ export interface OnlyNames {
 export interface PendingDirectory {
   readonly path: Uint8Array;
   readonly name: Uint8Array;
+  /** As it was found in the folder above it. */
+  readonly stat: FileStat;
   /** Its entry in the parent snapshot, encoded. */
   readonly previous: Uint8Array | undefined;
   /** Device of the source that it belongs to. */
   readonly rootDevice: number;
+  /** Bytes of the path in which links are followed: what leads to the source. */
+  readonly above: number;
+  /** Whether something is mounted there. */
+  readonly mounted: boolean;
   /** Set above the sources. */
   readonly only: OnlyNames | undefined;
 }
 
-/** A file that is too large for one worker, or one of many that were not reached. */
+/** A file to be read. */
 export interface PendingFile {
-  readonly path: Uint8Array;
   readonly name: Uint8Array;
-  readonly stat: EntryStat;
+  readonly stat: FileStat;
+  /** Whether the parent snapshot has it too. */
   readonly changed: boolean;
+}
+
+/** A file that is too large for one worker. */
+export interface LargeFile extends PendingFile {
+  /** Its encoded layout, when it has holes. */
+  readonly layout: Uint8Array | undefined;
+  /** Bytes of its data. */
+  readonly stored: number;
 }
 
 /** A directory whose entries are not all known yet. */
@@ -86,13 +104,16 @@ export interface OpenedDirectory {
   readonly parent: number;
   readonly path: Uint8Array;
   readonly name: Uint8Array;
-  readonly stat: EntryStat;
+  readonly stat: FileStat;
+  readonly above: number;
   readonly previous: Uint8Array | undefined;
+  readonly xattrs: Attachment | undefined;
   /** The encoded entries that are known, in order of name. */
   readonly entries: Uint8Array;
   readonly directories: readonly PendingDirectory[];
-  readonly files: readonly (readonly PendingFile[])[];
-  readonly large: readonly PendingFile[];
+  /** Numbers of the batches of its files that were handed over. */
+  readonly batches: readonly number[];
+  readonly large: readonly LargeFile[];
 }
 
 /** A directory's entry that became known after the others. */
@@ -101,17 +122,42 @@ export interface LateEntry {
   readonly raw: Uint8Array;
 }
 
+/** Files of one folder that another worker is to read. */
+export interface FileBatch {
+  readonly kind: 'files';
+  readonly folder: FolderPlace;
+  readonly files: readonly PendingFile[];
+}
+
 export type Task =
   | { readonly kind: 'walk'; readonly directory: PendingDirectory }
-  | { readonly kind: 'files'; readonly files: readonly PendingFile[] }
-  | { readonly kind: 'segment'; readonly file: PendingFile; readonly offset: number; readonly length: number }
-  | { readonly kind: 'file'; readonly file: PendingFile; readonly size: number; readonly ids: Uint8Array }
+  | FileBatch
+  | {
+      readonly kind: 'segment';
+      readonly folder: FolderPlace;
+      readonly file: LargeFile;
+      /** Within its data. */
+      readonly offset: number;
+      readonly length: number;
+    }
+  | {
+      readonly kind: 'file';
+      /** Where it is, unless it is made up around a stream. */
+      readonly folder: FolderPlace | undefined;
+      readonly path: Uint8Array;
+      readonly file: LargeFile;
+      /** Bytes that were read, and their blobs. */
+      readonly size: number;
+      readonly ids: Uint8Array;
+    }
   | {
       readonly kind: 'directory';
       readonly name: Uint8Array;
-      readonly stat: EntryStat;
+      readonly stat: FileStat;
       readonly previous: Uint8Array | undefined;
-      readonly entries: Uint8Array;
+      readonly xattrs: Attachment | undefined;
+      /** Runs of encoded entries, each in order of name. */
+      readonly entries: readonly Uint8Array[];
       readonly late: readonly LateEntry[];
       readonly path: Uint8Array;
     }
@@ -121,7 +167,8 @@ export type Task =
 export type Reply =
   /** `raw` is undefined when there is no entry: the file has vanished, or is excluded. */
   | { readonly kind: 'entry'; readonly raw: Uint8Array | undefined }
-  | { readonly kind: 'entries'; readonly entries: readonly LateEntry[] }
+  /** Encoded, in order of name. */
+  | { readonly kind: 'entries'; readonly entries: Uint8Array }
   | { readonly kind: 'opened'; readonly directories: readonly OpenedDirectory[] }
   | { readonly kind: 'content'; readonly content: ContentRef }
   | { readonly kind: 'none' }
@@ -144,6 +191,13 @@ export interface ErrorReport {
   readonly path: Uint8Array;
   readonly message: string;
   readonly during: 'scan' | 'archival';
+}
+
+/** A file that was not the same from the beginning to the end of its being read. */
+export interface ChangeReport {
+  readonly kind: 'changed';
+  readonly path: Uint8Array;
+  readonly message: string;
 }
 
 /** What was done with a path. */
@@ -175,5 +229,8 @@ export type Note =
     }
   /** The key of a tree pack that an append key cannot unwrap later. */
   | { readonly kind: 'treeKey'; readonly wrapped: Uint8Array; readonly key: Uint8Array }
+  /** A batch of files, with a number that no other batch has. */
+  | { readonly kind: 'batch'; readonly number: number; readonly batch: FileBatch }
   | ErrorReport
+  | ChangeReport
   | ItemReport;

@@ -5,10 +5,12 @@ import type { Snapshot, SnapshotSummary } from '../format/snapshot.js';
 import type { Time } from '../format/time.js';
 import type { StoredSnapshot } from '../repository/snapshots.js';
 import type { Counters } from './counters.js';
-import type { ErrorReport, ItemReport } from './messages.js';
+import type { ChangeReport, ErrorReport, ItemReport } from './messages.js';
 
 /** What a backup tells while it runs. */
-export type BackupEvent = (Omit<ErrorReport, 'path'> | Omit<ItemReport, 'path'>) & { readonly path: Buffer };
+export type BackupEvent = (Omit<ErrorReport, 'path'> | Omit<ChangeReport, 'path'> | Omit<ItemReport, 'path'>) & {
+  readonly path: Buffer;
+};
 
 /** A stream to be stored as one file, such as a database dump. */
 export interface StreamSource {
@@ -38,6 +40,8 @@ export interface BackupOptions {
   readonly threads?: number;
   readonly ignoreInode?: boolean;
   readonly ignoreCtime?: boolean;
+  /** Records access times too. */
+  readonly withAtime?: boolean;
   /** Goes through everything and stores nothing. */
   readonly dryRun?: boolean;
   /** Makes no snapshot when everything is as it is in the parent. */

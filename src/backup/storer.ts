@@ -3,6 +3,7 @@ import { Chunker } from '../chunking/chunker.js';
 import { compressionParameters } from '../compression/policy.js';
 import { importKeys } from '../crypto/hierarchy.js';
 import { VarveError } from '../errors/errors.js';
+import { type Attachment, MAX_ATTACHMENT, MAX_INLINE } from '../format/attachment.js';
 import { type ContentRef, DATA, TREE } from '../format/content.js';
 import { ID_BYTES, MAX_DIRECT_CHUNKS } from '../format/limits.js';
 import { BlobIndex } from '../repository/blob-index.js';
@@ -29,6 +30,8 @@ export interface Storer {
   has(content: ContentRef): boolean;
   /** The reference for a file's blobs: directly, or through a list when they are many. */
   reference(size: number, ids: Buffer): ContentRef;
+  /** What an entry gets for bytes that may be many. @throws VarveError `source` when they are too many */
+  attach(bytes: Buffer): Attachment;
   countStored(): void;
   /** @throws VarveError `interrupted` once the backup is cancelled */
   stopIfCancelled(): void;
@@ -91,6 +94,14 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
     has: (content) => hasAll(index, content.ids) && (content.depth === 0 || hasAll(index, previous.ids(content))),
     reference(size, ids) {
       return ids.length <= MAX_DIRECT_CHUNKS * ID_BYTES ? { size, depth: 0, ids } : listed(this.tree, size, ids);
+    },
+    attach(bytes) {
+      if (bytes.length <= MAX_INLINE) return bytes;
+      if (bytes.length > MAX_ATTACHMENT) throw new VarveError('source', 'has more than 16 MiB of attributes');
+      this.tree.begin();
+      this.tree.write(bytes);
+      const { size, ids } = this.tree.end();
+      return this.reference(size, ids);
     },
     countStored() {
       const [files, folders] = [data?.stored ?? NOTHING_STORED, tree?.stored ?? NOTHING_STORED];

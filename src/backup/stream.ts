@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
 import { asBuffer } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';
+import type { FileStat } from '../filesystem/stat.js';
 import type { ContentRef } from '../format/content.js';
-import type { EntryStat } from '../format/entry.js';
 import { timeFromMillis } from '../format/time.js';
 import type { BackupPool } from './assembly.js';
 import type { Reply } from './messages.js';
@@ -33,19 +33,22 @@ export async function storeStream(pool: BackupPool, source: StreamSource, now: n
     .map((name) => Buffer.from(name, 'latin1'));
   const name = names.pop();
   if (name === undefined) throw new VarveError('usage', 'a stream needs a file name');
-  const file = { path: source.path, name, stat: madeUp('file', FILE_MODE, now, size), changed: false };
-  let raw = entryOf(await pool.runOn(WORKER, { kind: 'file', file, size, ids }));
+  const stat = madeUp('file', FILE_MODE, now, size);
+  const file = { name, stat, changed: false, layout: undefined, stored: size };
+  const { path } = source;
+  let raw = entryOf(await pool.runOn(WORKER, { kind: 'file', folder: undefined, path, file, size, ids }));
   let child: Buffer = name;
   for (const folder of [...names.reverse(), Buffer.from('root')]) {
     const late = [{ name: child, raw }];
-    const stat = madeUp('directory', FOLDER_MODE, now, 0);
+    const folderStat = madeUp('directory', FOLDER_MODE, now, 0);
     const task = {
       kind: 'directory',
       name: folder,
       path: folder,
-      stat,
+      stat: folderStat,
       previous: undefined,
-      entries: new Uint8Array(),
+      xattrs: undefined,
+      entries: [],
       late,
     } as const;
     raw = entryOf(await pool.runOn(WORKER, task));
@@ -70,7 +73,7 @@ function rootOf(raw: Uint8Array): ContentRef {
   return { ...content, ids: Buffer.from(content.ids) };
 }
 
-function madeUp(type: 'file' | 'directory', mode: number, now: number, size: number): EntryStat {
+function madeUp(type: 'file' | 'directory', mode: number, now: number, size: number): FileStat {
   const { seconds, nanoseconds } = timeFromMillis(now);
   return {
     type,
@@ -85,5 +88,10 @@ function madeUp(type: 'file' | 'directory', mode: number, now: number, size: num
     inode: 0,
     device: 0,
     links: 1,
+    atime: [seconds, nanoseconds],
+    btime: undefined,
+    rdevMajor: 0,
+    rdevMinor: 0,
+    blocks: 0,
   };
 }

@@ -1,78 +1,114 @@
 import { Buffer } from 'node:buffer';
 import { closeSync, constants, openSync } from 'node:fs';
-import { compareBytes } from '../bytes/views.js';
+import { asBuffer, compareBytes } from '../bytes/views.js';
 import { errnoCode } from '../errors/errors.js';
-import { Directory, joinPath } from '../filesystem/directory.js';
-import type { BackupFilter } from '../filesystem/filter.js';
-import { type FileStat, fstat, lstat } from '../filesystem/stat.js';
+import { Directory, type FolderPlace, joinPath } from '../filesystem/directory.js';
+import type { BackupFilter, ContentsRule } from '../filesystem/filter.js';
+import { NameList } from '../filesystem/name-list.js';
+import { pseudoFileSystem } from '../filesystem/pseudo.js';
+import { type FileStat, fstat } from '../filesystem/stat.js';
+import type { Attachment } from '../format/attachment.js';
 import type { EntryReader } from '../format/entry.js';
+import { EntryRun, type LateRaw } from './entry-run.js';
 import type { EntryStorer, TakenEntry } from './entry-storer.js';
-import type { OpenedDirectory, PendingDirectory, PendingFile, WorkerInit } from './messages.js';
+import { layoutOf } from './holes.js';
+import type {
+  FileBatch,
+  LargeFile,
+  Note,
+  OpenedDirectory,
+  PendingDirectory,
+  PendingFile,
+  WorkerInit,
+} from './messages.js';
 import { SharedFlag } from './messages.js';
-import { PreviousDirectory } from './previous.js';
+import { PreviousDirectory, readEntry } from './previous.js';
 import type { Storer } from './storer.js';
 
 /** Bytes: a larger file is cut into segments of this size, which workers share. */
 export const SEGMENT_BYTES = 64 * 1024 * 1024;
 /** Milliseconds that a task runs before it may be split. */
 const MIN_TASK_MS = 15;
+/** Milliseconds between two batches: until the main thread has taken the last it still seems that others have nothing to do. */
+const BATCH_PAUSE_MS = 2;
 /** Files that are handed over together when a task is split. */
-const FILES_PER_TASK = 256;
+const FILES_PER_BATCH = 256;
+/** Names that are looked at before the files among them are read: it bounds the memory, and how far files of one kind are put together. */
+const NAMES_PER_BLOCK = 4096;
 
 /** A child of the directory being walked: its entry's encoding, as soon as that is known. */
-interface Child {
+interface Child extends LateRaw {
   readonly name: Buffer;
   raw: Buffer | undefined;
   /** Taken over from the parent snapshot as it is. */
   same: boolean;
+  /** A directory: it is walked after all else. */
+  readonly later: boolean;
 }
 
-type Subdirectory = {
-  readonly pending: PendingDirectory & { path: Buffer; name: Buffer };
+interface Subdirectory {
+  readonly pending: PendingDirectory & { path: Buffer };
   readonly child: Child;
-  readonly stat: FileStat;
-};
+}
 
 /** An open directory with the names in it. */
 interface Listed {
   readonly folder: Directory;
-  readonly names: readonly Buffer[];
+  readonly names: NameList;
 }
 
-/** What remains to be done of a directory's children. */
-interface Found {
-  readonly subdirectories: Subdirectory[];
-  readonly toRead: { readonly file: PendingFile; readonly child: Child }[];
+interface Reading {
+  readonly file: PendingFile;
+  readonly child: Child;
 }
 
-interface OpenWalk {
+/** A directory on the way from its names to its entry. */
+interface Walk {
   readonly local: number;
-  readonly children: Child[];
+  readonly directory: Subdirectory['pending'];
+  readonly entries: EntryRun;
+  readonly subdirectories: Subdirectory[];
+  /** Left to others. */
   readonly directories: PendingDirectory[];
-  readonly files: PendingFile[][];
-  readonly large: PendingFile[];
+  readonly batches: number[];
+  readonly large: LargeFile[];
+  xattrs: Attachment | undefined;
   /** The directory in the parent snapshot, when that has just the names that are here now. */
   previous: EntryReader | undefined;
+  /** Whether all children so far are the parent snapshot's. */
+  same: boolean;
 }
 
 /**
  * Walks a folder with everything below it, in one worker. What it can finish it finishes: reads, cuts, stores, encodes. When other workers
- * have nothing to do it leaves the rest of its work to them: then the folders that are not complete are handed back "opened".
+ * have nothing to do it leaves some of its work to them: files in batches, at once, and folders when its own turn ends; the folders that
+ * are not complete then are handed back "opened".
  */
 export class Walker {
   readonly #init: WorkerInit;
   readonly #storer: Storer;
   readonly #filter: BackupFilter;
   readonly #entries: EntryStorer;
+  readonly #note: (note: Note) => void;
   #opened: OpenedDirectory[] = [];
   #nextLocal = 0;
   #started = 0;
+  #lastBatch = 0;
+  /** Local numbers of directories that have an open directory in them. */
+  readonly #isOpen = new Set<number>();
 
-  constructor(init: WorkerInit, storer: Storer, filter: BackupFilter, entries: EntryStorer) {
+  constructor(
+    init: WorkerInit,
+    storer: Storer,
+    filter: BackupFilter,
+    entries: EntryStorer,
+    note: (note: Note) => void,
+  ) {
     this.#init = init;
     this.#storer = storer;
     this.#filter = filter;
     this.#entries = entries;
+    this.#note = note;
   }
 
   /** Walks one directory: its entry when all below it is done, or what has to be done for it still. */
@@ -81,158 +117,192 @@ export class Walker {
     this.#opened = [];
     this.#nextLocal = 0;
     const path = Buffer.from(directory.path);
-    let stat: FileStat;
-    try {
-      stat = lstat(path);
-    } catch (cause) {
-      this.#reportGone(path, cause);
-      return { raw: undefined };
-    }
-    const raw = this.#directory({ ...directory, path, name: Buffer.from(directory.name) }, stat, -1);
+    const raw = this.#directory({ ...directory, path }, -1);
     return raw === OPEN ? { opened: this.#opened } : { raw };
   }
 
-  /** Stores files that another task left; entries of those that could be read. */
-  files(files: readonly PendingFile[]): { name: Uint8Array; raw: Buffer }[] {
-    const entries: { name: Uint8Array; raw: Buffer }[] = [];
-    for (const file of files) {
-      this.#storer.stopIfCancelled();
-      const raw = this.#entries.storeFile(file);
-      if (raw !== undefined) entries.push({ name: file.name, raw });
+  /** Stores files that another worker left: the entries of those that could be read, in order of name. */
+  files({ folder: place, files }: FileBatch): EntryRun {
+    const entries = new EntryRun();
+    let folder: Directory;
+    try {
+      folder = Directory.openPlace(place);
+    } catch (cause) {
+      for (const { name } of files) this.#entries.reportError(pathIn(place, name), cause, 'archival');
+      return entries;
     }
-    return entries;
+    try {
+      const stored = files.map((file) => {
+        this.#storer.stopIfCancelled();
+        return { name: file.name, raw: this.#entries.storeFile(folder, file) };
+      });
+      stored.sort((a, b) => compareBytes(a.name, b.name));
+      for (const { raw } of stored) if (raw !== undefined) entries.add(raw);
+      return entries;
+    } finally {
+      folder.close();
+    }
   }
 
-  #directory(
-    directory: PendingDirectory & { path: Buffer; name: Buffer },
-    stat: FileStat,
-    parent: number,
-  ): Buffer | typeof OPEN {
-    const { path, name, previous } = directory;
-    const open: OpenWalk = {
-      local: this.#nextLocal++,
-      children: [],
-      directories: [],
-      files: [],
-      large: [],
-      previous: undefined,
-    };
-    const subdirectories = this.#scan(directory, stat, open);
-    for (const [at, subdirectory] of subdirectories.entries()) {
+  #directory(directory: Subdirectory['pending'], parent: number): Buffer | typeof OPEN {
+    const walk = this.#scan(directory);
+    for (const [at, { pending, child }] of walk.subdirectories.entries()) {
       if (this.#shouldSplit()) {
-        open.directories.push(...subdirectories.slice(at).map(({ pending }) => detach(pending)));
+        for (const rest of walk.subdirectories.slice(at)) walk.directories.push(detach(rest.pending));
         break;
       }
-      const { pending, child, stat: childStat } = subdirectory;
-      const raw = this.#directory(pending, childStat, open.local);
-      if (raw === OPEN) this.#isOpen.add(open.local);
+      const raw = this.#directory(pending, walk.local);
+      if (raw === OPEN) this.#isOpen.add(walk.local);
       else {
         child.raw = raw;
-        child.same = raw === pending.previous;
+        walk.same &&= raw === pending.previous;
       }
     }
-    if (
-      open.previous?.content !== undefined &&
-      this.#entries.isStored(open.previous.content, path) &&
-      open.children.every(isSame)
-    ) {
-      return this.#entries.unchangedDirectory(directory, stat, open.previous);
-    }
-    if (this.#isComplete(open))
-      return this.#entries.finishDirectory({ name, path, stat, previous }, encodings(open.children));
-    this.#opened.push({
-      local: open.local,
-      parent,
-      path,
-      name,
-      stat,
-      previous: previous && new Uint8Array(previous),
-      entries: Buffer.concat([...encodings(open.children)]),
-      directories: open.directories,
-      files: open.files,
-      large: open.large,
-    });
+    const complete = this.#isComplete(walk);
+    const { name, path, previous, stat } = directory;
+    const walked = { name: asBuffer(name), path, stat, previous, xattrs: walk.xattrs };
+    const content = walk.previous?.content;
+    if (complete && walk.same && walk.previous && content && this.#entries.isStored(content, path))
+      return this.#entries.unchangedDirectory(walked, walk.previous);
+    if (complete) return this.#entries.finishDirectory(walked, walk.entries.bytes());
+    this.#opened.push(openedDirectory(walk, parent));
     return OPEN;
   }
 
-  /** Local numbers of directories that have an open directory in them. */
-  readonly #isOpen = new Set<number>();
+  #isComplete(walk: Walk): boolean {
+    const openBelow = this.#isOpen.delete(walk.local);
+    return !openBelow && walk.directories.length + walk.batches.length + walk.large.length === 0;
+  }
 
-  #isComplete(open: OpenWalk): boolean {
-    const openBelow = this.#isOpen.delete(open.local);
-    return !openBelow && open.directories.length + open.files.length + open.large.length === 0;
+  /** Goes over a directory's names: everything but subdirectories is dealt with, or left to others. */
+  #scan(directory: Subdirectory['pending']): Walk {
+    const walk: Walk = {
+      local: this.#nextLocal++,
+      directory,
+      entries: new EntryRun(),
+      subdirectories: [],
+      directories: [],
+      batches: [],
+      large: [],
+      xattrs: undefined,
+      previous: undefined,
+      same: true,
+    };
+    const { folder, names } = this.#open(directory);
+    try {
+      const before = directory.previous && readEntry(directory.previous, 'parent snapshot');
+      walk.xattrs = this.#entries.directoryXattrs(folder, directory.stat, before);
+      const previous = this.#previous(directory);
+      this.#children(walk, folder, names, previous);
+      if (previous.allFound()) walk.previous = previous.entry;
+    } finally {
+      folder.close();
+    }
+    return walk;
+  }
+
+  #children(walk: Walk, folder: Directory, names: NameList, previous: PreviousDirectory): void {
+    let block: Child[] = [];
+    let toRead: Reading[] = [];
+    const finish = (): void => {
+      this.#read(walk, folder, toRead);
+      for (const child of block) {
+        if (child.later) walk.entries.addLater(child);
+        else {
+          if (child.raw !== undefined) walk.entries.add(child.raw);
+          walk.same &&= child.same;
+        }
+      }
+      block = [];
+      toRead = [];
+    };
+    for (const name of names) {
+      this.#storer.stopIfCancelled();
+      const child = this.#child(walk, folder, name, previous, toRead);
+      if (child !== undefined) block.push(child);
+      if (block.length >= NAMES_PER_BLOCK) finish();
+    }
+    finish();
+  }
+
+  #child(
+    walk: Walk,
+    folder: Directory,
+    name: Buffer,
+    previous: PreviousDirectory,
+    toRead: Reading[],
+  ): Child | undefined {
+    const only = walk.directory.only?.[name.toString('latin1')];
+    const stat =
+      typeof only === 'object'
+        ? this.#statAbove(joinPath(folder.path, name))
+        : this.#select(folder, name, walk.directory);
+    if (stat === undefined) return undefined;
+    const before = previous.find(name);
+    const child: Child = { name, raw: undefined, same: false, later: stat.type === 'directory' };
+    if (stat.type === 'directory') {
+      const pending = this.#subdirectory(walk, joinPath(folder.path, name), name, stat, before);
+      walk.subdirectories.push({ pending, child });
+    } else if (stat.type !== 'file') take(child, this.#entries.special(folder, name, stat, before));
+    else if (before !== undefined && this.#entries.isUnchanged(folder.path, name, stat, before))
+      take(child, this.#entries.unchanged(folder, name, stat, before));
+    else toRead.push({ file: { name, stat, changed: before !== undefined }, child });
+    return child;
+  }
+
+  #subdirectory(
+    { directory }: Walk,
+    path: Buffer,
+    name: Buffer,
+    stat: FileStat,
+    before: EntryReader | undefined,
+  ): Subdirectory['pending'] {
+    const only = directory.only?.[name.toString('latin1')];
+    const isAbove = directory.only !== undefined;
+    return {
+      path,
+      name,
+      stat,
+      previous: before?.type === 'directory' ? before.raw : undefined,
+      rootDevice: isAbove ? stat.device : directory.rootDevice,
+      above: isAbove ? directory.path.length : directory.above,
+      mounted: !isAbove && stat.device !== directory.stat.device,
+      only: typeof only === 'object' ? only : undefined,
+    };
   }
 
   /** The names in a directory that may belong to the backup. */
-  #open({ path, only, rootDevice }: PendingDirectory & { path: Buffer }, stat: FileStat): Listed {
-    const listed = (names: Buffer[]): Listed => ({ folder: Directory.unopened(path), names });
-    if (only !== undefined) {
-      const names = Object.keys(only).map((name) => Buffer.from(name, 'latin1'));
-      return listed(names.sort(compareBytes));
-    }
-    const rule = this.#filter.rejectDirectoryContents(path, stat.device, rootDevice);
-    if (rule !== undefined) return listed(rule.kept === undefined ? [] : [rule.kept]);
+  #open(directory: Subdirectory['pending']): Listed {
+    const { path, only, stat, rootDevice } = directory;
+    if (only !== undefined)
+      return { folder: Directory.unopened(path), names: namesOf(Object.keys(only).map((name) => latin1(name))) };
+    const mount = this.#filter.rejectMount(stat.device, rootDevice);
+    if (mount !== undefined) return { folder: Directory.unopened(path), names: this.#kept(path, mount) };
     try {
-      const folder = Directory.open(path);
+      const folder = Directory.openPlace(placeOf(directory));
       try {
-        return { folder, names: folder.names() };
+        const rule = this.#rejected(directory, folder);
+        return { folder, names: rule === undefined ? folder.names() : this.#kept(path, rule) };
       } catch (cause) {
         folder.close();
         throw cause;
       }
     } catch (cause) {
       this.#entries.reportError(path, cause, 'scan');
-      return listed([]);
+      return { folder: Directory.unopened(path), names: namesOf([]) };
     }
   }
 
-  /** Goes over a directory's names: everything but subdirectories is dealt with, or noted in `open` as work to be shared. */
-  #scan(directory: PendingDirectory & { path: Buffer }, stat: FileStat, open: OpenWalk): Subdirectory[] {
-    const { folder, names } = this.#open(directory, stat);
-    const previous = this.#previous(directory);
-    const found: Found = { subdirectories: [], toRead: [] };
-    try {
-      for (const name of names) {
-        this.#storer.stopIfCancelled();
-        this.#child(directory, folder, name, previous, open, found);
-      }
-    } finally {
-      folder.close();
-    }
-    if (previous.allFound()) open.previous = previous.entry;
-    this.#read(found.toRead, open);
-    return found.subdirectories;
+  /** Why nothing is taken of what an open directory contains. */
+  #rejected({ path, mounted, above }: Subdirectory['pending'], folder: Directory): ContentsRule | undefined {
+    const rule = mounted ? pseudoFileSystem(path, folder.shortPath, above === 1) : undefined;
+    return rule === undefined ? this.#filter.rejectTagged(folder) : { rule };
   }
 
-  #child(
-    directory: PendingDirectory,
-    folder: Directory,
-    name: Buffer,
-    previous: PreviousDirectory,
-    open: OpenWalk,
-    found: Found,
-  ): void {
-    const only = directory.only?.[name.toString('latin1')];
-    const above = typeof only === 'object';
-    const stat = above ? this.#statAbove(joinPath(folder.path, name)) : this.#select(folder, name, directory);
-    if (stat === undefined) return;
-    const before = previous.find(name);
-    const child: Child = { name, raw: undefined, same: false };
-    open.children.push(child);
-    if (stat.type === 'file') {
-      if (before !== undefined && this.#entries.isUnchanged(folder.path, name, stat, before))
-        take(child, this.#entries.unchanged(folder.path, name, stat, before));
-      else {
-        const path = joinPath(folder.path, name);
-        found.toRead.push({ file: { path, name, stat, changed: before !== undefined }, child });
-      }
-    } else if (stat.type === 'directory') {
-      const path = joinPath(folder.path, name);
-      const raw = before?.type === 'directory' ? before.raw : undefined;
-      const rootDevice = directory.only === undefined ? directory.rootDevice : stat.device;
-      const pending = { path, name, previous: raw, rootDevice, only: above ? only : undefined };
-      found.subdirectories.push({ pending, child, stat });
-    } else take(child, this.#entries.special(folder, name, stat, before));
+  /** What stays of a directory whose contents are left out. */
+  #kept(path: Buffer, { rule, kept }: ContentsRule): NameList {
+    this.#excluded(joinPath(path, ALL_IN_IT), rule);
+    return namesOf(kept === undefined ? [] : [kept]);
   }
 
   #previous(directory: PendingDirectory & { path: Buffer }): PreviousDirectory {
@@ -241,20 +311,54 @@ export class Walker {
     );
   }
 
-  #read(toRead: { file: PendingFile; child: Child }[], open: OpenWalk): void {
-    byExtension(toRead);
-    for (const [at, { file, child }] of toRead.entries()) {
-      if (file.stat.size > SEGMENT_BYTES) open.large.push(file);
-      else if (this.#shouldSplit()) {
-        const rest = toRead.slice(at).map((each) => each.file);
-        open.large.push(...rest.filter((each) => each.stat.size > SEGMENT_BYTES));
-        const small = rest.filter((each) => each.stat.size <= SEGMENT_BYTES);
-        for (let i = 0; i < small.length; i += FILES_PER_TASK) open.files.push(small.slice(i, i + FILES_PER_TASK));
-        return;
-      } else {
-        child.raw = this.#entries.storeFile(file);
+  /** Reads the files of a block, but for what is left to others. */
+  #read(walk: Walk, folder: Directory, toRead: Reading[]): void {
+    const small = toRead.filter(({ file }) => {
+      const large = file.stat.size > SEGMENT_BYTES ? this.#asLarge(folder, file) : undefined;
+      if (large !== undefined) walk.large.push(large);
+      return large === undefined;
+    });
+    byExtension(small);
+    let end = small.length;
+    for (let at = 0; at < end; at++) {
+      if (end - at > 1 && this.#shouldSplit()) {
+        const from = Math.max(at + 1, end - FILES_PER_BATCH);
+        this.#handOver(walk, small.slice(from, end));
+        end = from;
       }
+      const { file, child } = small[at] as Reading;
+      child.raw = this.#entries.storeFile(folder, file);
     }
+  }
+
+  /** A file with so much data that several workers are to read it; undefined for one that only seems to have. */
+  #asLarge(folder: Directory, file: PendingFile): LargeFile | undefined {
+    const own = { ...file, name: new Uint8Array(file.name) };
+    try {
+      const opened = folder.openFile(asBuffer(file.name));
+      try {
+        const layout = layoutOf(opened, file.stat);
+        if (layout === undefined) return { ...own, layout: undefined, stored: file.stat.size };
+        return layout.stored > SEGMENT_BYTES
+          ? { ...own, layout: new Uint8Array(layout.encode()), stored: layout.stored }
+          : undefined;
+      } finally {
+        closeSync(opened);
+      }
+    } catch {
+      // It cannot be opened: reading it will tell.
+      return undefined;
+    }
+  }
+
+  /** Leaves files to other workers at once. */
+  #handOver(walk: Walk, readings: readonly Reading[]): void {
+    const number = Atomics.add(this.#init.flags, SharedFlag.batches, 1);
+    const files = readings.map(({ file }) => ({ ...file, name: new Uint8Array(file.name) }));
+    const batch: FileBatch = { kind: 'files', folder: placeOf(walk.directory), files };
+    this.#lastBatch = performance.now();
+    walk.batches.push(number);
+    this.#note({ kind: 'batch', number, batch });
   }
 
   /** The file's stat, unless the filter leaves it out or it cannot be had. */
@@ -308,15 +412,39 @@ export class Walker {
   #shouldSplit(): boolean {
     const { flags } = this.#init;
     const waiting = Atomics.load(flags, SharedFlag.waitingTasks);
-    return waiting < Atomics.load(flags, SharedFlag.threads) && performance.now() - this.#started > MIN_TASK_MS;
+    if (waiting >= Atomics.load(flags, SharedFlag.threads)) return false;
+    const now = performance.now();
+    return now - this.#started > MIN_TASK_MS && now - this.#lastBatch > BATCH_PAUSE_MS;
   }
 }
 
 const OPEN = Symbol('open');
+const ALL_IN_IT = Buffer.from('*');
+const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1');
+const namesOf = (names: Iterable<Uint8Array>): NameList => NameList.of(names);
 
-/** With a copy of its own of what is a view of a whole frame, which would cross to another thread with it. */
+function placeOf({ path, above, stat }: Subdirectory['pending']): FolderPlace {
+  return { path: new Uint8Array(path), above, device: stat.device, inode: stat.inode };
+}
+
+const pathIn = ({ path }: FolderPlace, name: Uint8Array): Buffer => joinPath(asBuffer(path), asBuffer(name));
+
+/** With copies of its own of what are views of larger memory, which would cross to another thread with them. */
 function detach(pending: PendingDirectory): PendingDirectory {
-  return pending.previous === undefined ? pending : { ...pending, previous: new Uint8Array(pending.previous) };
+  const { path, name, previous } = pending;
+  return {
+    ...pending,
+    path: new Uint8Array(path),
+    name: new Uint8Array(name),
+    previous: previous && new Uint8Array(previous),
+  };
+}
+
+function openedDirectory(walk: Walk, parent: number): OpenedDirectory {
+  const { local, directory, xattrs, entries, directories, batches, large } = walk;
+  const { path, name, stat, above, previous } = detach(directory);
+  const joined = entries.joined();
+  return { local, parent, path, name, stat, above, previous, xattrs, entries: joined, directories, batches, large };
 }
 
 function take(child: Child, entry: TakenEntry | undefined): void {
@@ -324,17 +452,11 @@ function take(child: Child, entry: TakenEntry | undefined): void {
   child.same = entry?.same ?? false;
 }
 
-const isSame = (child: Child): boolean => child.same;
-
-function* encodings(children: readonly Child[]): Generator<Buffer> {
-  for (const { raw } of children) if (raw !== undefined) yield raw;
-}
-
 /** Like beside like compresses better: files of one extension next to each other, in order of name. */
-function byExtension(files: { file: PendingFile }[]): void {
-  if (files.length < 3) return;
-  const keys = new Map(files.map(({ file }) => [file, extension(file.name)]));
-  files.sort((a, b) => {
+function byExtension(readings: Reading[]): void {
+  if (readings.length < 3) return;
+  const keys = new Map(readings.map(({ file }) => [file, extension(file.name)]));
+  readings.sort((a, b) => {
     const x = keys.get(a.file) as string;
     const y = keys.get(b.file) as string;
     return x < y ? -1 : x > y ? 1 : 0;

@@ -1,16 +1,18 @@
 import { Buffer } from 'node:buffer';
 import { closeSync } from 'node:fs';
-import { asBuffer, compareBytes } from '../bytes/views.js';
+import { asBuffer } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';
+import { Directory, type FolderPlace } from '../filesystem/directory.js';
 import { BackupFilter } from '../filesystem/filter.js';
 import { OwnerNames } from '../filesystem/owners.js';
-import { fstat } from '../filesystem/stat.js';
-import { EntryReader } from '../format/entry.js';
+import { type FileStat, fstat } from '../filesystem/stat.js';
+import { Layout } from '../format/layout.js';
 import { type Served, serveTasks } from '../workers/serve.js';
 import { count } from './counters.js';
 import { EntryStorer } from './entry-storer.js';
-import { openForReading, readFailure, storeRange } from './file-storer.js';
-import type { LateEntry, Note, Reply, Task, WorkerInit } from './messages.js';
+import { readFailure, storeSegment } from './file-storer.js';
+import { mergeEntries } from './merge.js';
+import type { Note, Reply, Task, WorkerInit } from './messages.js';
 import { createStorer, type Storer } from './storer.js';
 import { Walker } from './walker.js';
 
@@ -20,7 +22,7 @@ serveTasks<WorkerInit, Task, Reply, Note>((init, note) => {
   const storer = createStorer(init, note);
   const warn = (message: string): void => note({ kind: 'error', path: Buffer.alloc(0), message, during: 'scan' });
   const entries = new EntryStorer(init, storer, new OwnerNames(), note);
-  const walker = new Walker(init, storer, new BackupFilter(init.filter, warn), entries);
+  const walker = new Walker(init, storer, new BackupFilter(init.filter, warn), entries, note);
   return (task) => {
     const served = perform(task, { init, storer, entries, walker });
     storer.countStored();
@@ -40,11 +42,11 @@ function perform(task: Task, context: Context): Served<Reply> {
     case 'walk':
       return walk(task, context);
     case 'files':
-      return { reply: { kind: 'entries', entries: context.walker.files(task.files) } };
+      return files(task, context);
     case 'segment':
       return segment(task, context);
     case 'file':
-      return { reply: { kind: 'entry', raw: context.entries.finishFile(task.file, task.size, asBuffer(task.ids)) } };
+      return file(task, context);
     case 'directory':
       return directory(task, context);
     case 'stream':
@@ -56,29 +58,37 @@ function perform(task: Task, context: Context): Served<Reply> {
 
 function walk(task: TaskOf<'walk'>, { walker }: Context): Served<Reply> {
   const result = walker.walk(task.directory);
-  return 'opened' in result
-    ? { reply: { kind: 'opened', directories: result.opened } }
-    : { reply: { kind: 'entry', raw: result.raw } };
+  if (!('opened' in result)) return { reply: { kind: 'entry', raw: result.raw } };
+  const transfer = result.opened.map(({ entries }) => entries.buffer as ArrayBuffer);
+  return { reply: { kind: 'opened', directories: result.opened }, transfer };
+}
+
+function files(task: TaskOf<'files'>, { walker }: Context): Served<Reply> {
+  const entries = walker.files(task).joined();
+  return { reply: { kind: 'entries', entries }, transfer: [entries.buffer] };
+}
+
+function file(task: TaskOf<'file'>, { entries }: Context): Served<Reply> {
+  const { folder, path, size, ids } = task;
+  return { reply: { kind: 'entry', raw: entries.finishFile(folder, asBuffer(path), task.file, size, asBuffer(ids)) } };
 }
 
 /** A part of a large file. The file must still be the one that was found; a part that is gone is simply shorter. */
 function segment(task: TaskOf<'segment'>, { init, storer }: Context): Served<Reply> {
-  const path = Buffer.from(task.file.path);
+  const { offset, length } = task;
+  const { name, stat, stored, layout: encoded } = task.file;
+  const layout = encoded && Layout.decode(asBuffer(encoded), stat.size, stored, 'layout');
   let read = 0;
   try {
-    const file = openForReading(path);
+    const opened = openAgain(task.folder, asBuffer(name), stat);
     try {
-      const stat = fstat(file);
-      if (stat.inode !== task.file.stat.inode || stat.device !== task.file.stat.device) {
-        throw new VarveError('source', 'was replaced while it was read');
-      }
-      const content = storeRange(storer, file, task.offset, task.length, task.length, (bytes) => {
+      const content = storeSegment(storer, opened, { offset, length, layout }, (bytes) => {
         read += bytes;
         count(init.counters, 'bytes', bytes);
       });
       return { reply: { kind: 'content', content } };
     } finally {
-      closeSync(file);
+      closeSync(opened);
     }
   } catch (cause) {
     count(init.counters, 'bytes', -read);
@@ -86,27 +96,25 @@ function segment(task: TaskOf<'segment'>, { init, storer }: Context): Served<Rep
   }
 }
 
-function directory(task: TaskOf<'directory'>, { entries }: Context): Served<Reply> {
-  const { name, path, stat, previous } = task;
-  const late = [...task.late].sort((a, b) => compareBytes(a.name, b.name));
-  const children = merge(asBuffer(task.entries), late);
-  const raw = entries.finishDirectory({ name: Buffer.from(name), path: Buffer.from(path), stat, previous }, children);
-  return { reply: { kind: 'entry', raw } };
+/** Opens a file that was seen a moment ago. */
+function openAgain(place: FolderPlace, name: Buffer, seen: FileStat): number {
+  const folder = Directory.openPlace(place);
+  try {
+    const opened = folder.openFile(name);
+    const { inode, device } = fstat(opened);
+    if (inode === seen.inode && device === seen.device) return opened;
+    closeSync(opened);
+    throw new VarveError('source', 'was replaced while it was read');
+  } finally {
+    folder.close();
+  }
 }
 
-/** Two runs of entries, both in order of name, as one. */
-function* merge(entries: Buffer, late: readonly LateEntry[]): Generator<Uint8Array> {
-  const reader = new EntryReader(entries, 'directory');
-  let next = 0;
-  while (reader.next()) {
-    for (; next < late.length; next++) {
-      const entry = late[next] as LateEntry;
-      if (compareBytes(entry.name, reader.name) > 0) break;
-      yield entry.raw;
-    }
-    yield reader.raw;
-  }
-  for (; next < late.length; next++) yield (late[next] as LateEntry).raw;
+function directory(task: TaskOf<'directory'>, { entries }: Context): Served<Reply> {
+  const { name, path, stat, previous, xattrs } = task;
+  const walked = { name: Buffer.from(name), path: Buffer.from(path), stat, previous, xattrs };
+  const raw = entries.finishDirectory(walked, mergeEntries(task.entries.map(asBuffer), task.late));
+  return { reply: { kind: 'entry', raw } };
 }
 
 /** One piece of a stream that the main thread reads, such as standard input; `undefined` ends it. The first piece is empty. */

@@ -1,22 +1,38 @@
 import { Buffer } from 'node:buffer';
-import { closeSync, readdirSync } from 'node:fs';
-import { compareBytes } from '../bytes/views.js';
+import { closeSync, constants, openSync, readdirSync } from 'node:fs';
+import { errnoCode, VarveError } from '../errors/errors.js';
 import { libc, systemError } from './libc.js';
-import { AT_FDCWD, openDirectoryAt, pathAt, readlinkat } from './posix.js';
-import { type FileStat, lstat } from './stat.js';
+import { NameCollector, NameList } from './name-list.js';
+import { AT_FDCWD, openat, openDirectoryAt, pathAt, readlinkat } from './posix.js';
+import { type FileStat, fstat, lstat } from './stat.js';
+import type { XattrPlace } from './xattrs.js';
 
 /** Bytes of names that the kernel is asked for at a time. */
 const NAMES_BYTES = 32 * 1024;
-/** struct linux_dirent64: the record's length, and where its name begins. */
-const RECORD_LENGTH = 16;
-const NAME = 19;
-const DOT = 0x2e;
 const HERE = Buffer.from('.');
 const SLASH = Buffer.from('/');
+const {
+  O_RDONLY,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_DIRECTORY,
+  O_NOATIME = 0,
+} = constants as typeof constants & {
+  O_NOATIME?: number;
+};
 
 /** A name below a folder. */
 export function joinPath(folder: Buffer, name: Buffer): Buffer {
   return folder.length === 1 ? Buffer.concat([folder, name]) : Buffer.concat([folder, SLASH, name]);
+}
+
+/** Which folder a path led to when it was looked at. Whatever has been put in its way since is not taken for it. */
+export interface FolderPlace {
+  readonly path: Uint8Array;
+  /** Bytes at the path's beginning in which links are followed: what leads to a source. */
+  readonly above: number;
+  readonly device: number;
+  readonly inode: number | bigint;
 }
 
 /** A folder that is open, so that what is in it is reached by its name alone and not by a path that may change meanwhile. */
@@ -34,15 +50,29 @@ export class Directory {
     return new Directory(path, libc() === undefined ? AT_FDCWD : openDirectoryAt(AT_FDCWD, path));
   }
 
+  /**
+   * Opens the folder that was found at a place: by its path, and if that leads elsewhere (or is longer than the system takes), step by step
+   * without following links.
+   *
+   * @throws VarveError `source` when it is not there any more
+   */
+  static openPlace(place: FolderPlace): Directory {
+    const path = Buffer.from(place.path);
+    if (libc() === undefined) return Directory.unopened(path);
+    const descriptor = openByPath(path, place) ?? openByStep(path, place.above);
+    if (isPlace(descriptor, place)) return new Directory(path, descriptor);
+    closeSync(descriptor);
+    throw new VarveError('source', 'was replaced by another folder while the backup was on its way to it');
+  }
+
   /** A folder whose names are known already, and which may be one that cannot be listed. */
   static unopened(path: Buffer): Directory {
     return new Directory(path, AT_FDCWD);
   }
 
   /** The names in it, in byte order. To be called once. */
-  names(): Buffer[] {
-    const names = this.#descriptor === AT_FDCWD ? readNames(this.path) : listNames(this.#descriptor);
-    return names.sort(compareBytes);
+  names(): NameList {
+    return this.#descriptor === AT_FDCWD ? NameList.of(readNames(this.path)) : listNames(this.#descriptor).sorted();
   }
 
   lstat(name: Buffer): FileStat {
@@ -55,17 +85,82 @@ export class Directory {
       : readlinkat(this.#descriptor, name);
   }
 
+  /** Opens a file in it for reading: never through a link, and without touching its access time where that is allowed. */
+  openFile(name: Buffer): number {
+    const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
+    const open = (with_: number): number =>
+      this.#descriptor === AT_FDCWD
+        ? openSync(joinPath(this.path, name), with_)
+        : openat(this.#descriptor, name, with_);
+    try {
+      return open(flags | O_NOATIME);
+    } catch (cause) {
+      if (O_NOATIME === 0 || errnoCode(cause) !== 'EPERM') throw cause;
+      return open(flags);
+    }
+  }
+
+  /** Where its own attributes are, or those of a name in it. */
+  xattrPlace(name?: Buffer): XattrPlace {
+    if (name !== undefined)
+      return this.#descriptor === AT_FDCWD
+        ? { directory: AT_FDCWD, name: joinPath(this.path, name) }
+        : { directory: this.#descriptor, name };
+    return this.#descriptor === AT_FDCWD ? { directory: AT_FDCWD, name: this.path } : this.#descriptor;
+  }
+
+  /** A path that leads to it, however long its own is. */
+  get shortPath(): Buffer {
+    return this.#descriptor === AT_FDCWD ? this.path : pathAt(this.#descriptor, HERE);
+  }
+
   close(): void {
     if (this.#descriptor !== AT_FDCWD) closeSync(this.#descriptor);
   }
 }
 
-/** The names in the folder that a descriptor stands for, in no order. */
+/** Undefined when the path leads elsewhere, or is too long. */
+function openByPath(path: Buffer, place: FolderPlace): number | undefined {
+  let descriptor: number;
+  try {
+    descriptor = openDirectoryAt(AT_FDCWD, path);
+  } catch (cause) {
+    if (['ENAMETOOLONG', 'ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoCode(cause) ?? '')) return undefined;
+    throw cause;
+  }
+  if (isPlace(descriptor, place)) return descriptor;
+  closeSync(descriptor);
+  return undefined;
+}
+
+function openByStep(path: Buffer, above: number): number {
+  const followed = path.subarray(0, above).toString('latin1').split('/').filter(Boolean);
+  const names = path.toString('latin1').split('/').filter(Boolean);
+  let descriptor = openDirectoryAt(AT_FDCWD, SLASH);
+  for (const [depth, each] of names.entries()) {
+    const name = Buffer.from(each, 'latin1');
+    const parent = descriptor;
+    try {
+      descriptor =
+        depth < followed.length ? openat(parent, name, O_RDONLY | O_DIRECTORY) : openDirectoryAt(parent, name);
+    } finally {
+      closeSync(parent);
+    }
+  }
+  return descriptor;
+}
+
+function isPlace(descriptor: number, { device, inode }: FolderPlace): boolean {
+  const stat = fstat(descriptor);
+  return stat.inode === inode && stat.device === device;
+}
+
+/** The names in the folder that a descriptor stands for. */
 export function namesAt(directory: number): Buffer[] {
   if (libc() === undefined) return readNames(pathAt(directory, HERE));
   const descriptor = openDirectoryAt(directory, HERE);
   try {
-    return listNames(descriptor);
+    return [...listNames(descriptor).sorted()];
   } finally {
     closeSync(descriptor);
   }
@@ -76,28 +171,17 @@ const readNames = (path: Buffer): Buffer[] => readdirSync(path, { encoding: 'buf
 const area = Buffer.alloc(NAMES_BYTES);
 
 /** The kernel's own answer: `fs` makes several objects of each name, which took a fifth of the time of looking at a folder. */
-function listNames(descriptor: number): Buffer[] {
-  const names: Buffer[] = [];
+function listNames(descriptor: number): NameCollector {
+  const names = new NameCollector();
   const c = libc();
-  if (c?.getdents64 === undefined) return readNames(pathAt(descriptor, HERE));
+  if (c?.getdents64 === undefined) {
+    for (const name of readNames(pathAt(descriptor, HERE))) names.add(name, 0, name.length);
+    return names;
+  }
   for (;;) {
     const length = c.getdents64(descriptor, area, NAMES_BYTES);
     if (length < 0) throw systemError(c.errno(), 'getdents64');
     if (length === 0) return names;
-    addNames(names, Buffer.from(area.subarray(0, length)));
+    names.addRecords(area, length);
   }
-}
-
-function addNames(names: Buffer[], records: Buffer): void {
-  for (let at = 0; at < records.length; at += records.readUInt16LE(at + RECORD_LENGTH)) {
-    const start = at + NAME;
-    let end = start;
-    while (records[end] !== 0) end++;
-    if (!isDots(records, start, end - start)) names.push(records.subarray(start, end));
-  }
-}
-
-function isDots(bytes: Buffer, start: number, length: number): boolean {
-  if (bytes[start] !== DOT || length > 2) return false;
-  return length === 1 || bytes[start + 1] === DOT;
 }

@@ -1,6 +1,8 @@
 import { Buffer } from 'node:buffer';
-import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, readSync } from 'node:fs';
 import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
+import { bytesToText } from './byte-text.js';
+import { type Directory, joinPath } from './directory.js';
 import { type PatternList, parsePatterns } from './patterns.js';
 import type { FileType } from './stat.js';
 
@@ -8,6 +10,8 @@ import type { FileType } from './stat.js';
 export interface FilterSpec {
   readonly excludes: readonly string[];
   readonly iexcludes: readonly string[];
+  /** JavaScript regular expressions, looked for anywhere in the path. */
+  readonly excludeRegexes: readonly string[];
   readonly excludeCaches: boolean;
   /** `FILE[:header]` each. */
   readonly excludeIfPresent: readonly string[];
@@ -19,6 +23,7 @@ export interface FilterSpec {
 export const NO_FILTER: FilterSpec = {
   excludes: [],
   iexcludes: [],
+  excludeRegexes: [],
   excludeCaches: false,
   excludeIfPresent: [],
   oneFileSystem: false,
@@ -46,6 +51,7 @@ const CACHE_TAG = 'CACHEDIR.TAG:Signature: 8a477f597d28d172789f06886806bc55';
 export class BackupFilter {
   readonly #excludes: PatternList;
   readonly #iexcludes: PatternList;
+  readonly #regexes: readonly RegExp[];
   readonly #tags: readonly Tag[];
   readonly #largest: number;
   readonly #oneFileSystem: boolean;
@@ -57,6 +63,7 @@ export class BackupFilter {
   constructor(spec: FilterSpec, warn: (message: string) => void = () => {}) {
     this.#excludes = parsePatterns(spec.excludes);
     this.#iexcludes = parsePatterns(spec.iexcludes, { insensitive: true });
+    this.#regexes = spec.excludeRegexes.map(parseRegex);
     this.#tags = [
       ...(spec.excludeCaches ? [{ ...parseTag(CACHE_TAG), rule: '--exclude-caches' }] : []),
       ...spec.excludeIfPresent.map(parseTag),
@@ -64,7 +71,7 @@ export class BackupFilter {
     this.#largest = spec.excludeLargerThan ?? Number.POSITIVE_INFINITY;
     this.#oneFileSystem = spec.oneFileSystem;
     this.#warn = warn;
-    this.filtersPaths = !(this.#excludes.empty && this.#iexcludes.empty);
+    this.filtersPaths = !(this.#excludes.empty && this.#iexcludes.empty) || this.#regexes.length > 0;
   }
 
   /** By name alone, before anything is read. What is below a rejected path is rejected too. */
@@ -73,12 +80,16 @@ export class BackupFilter {
     const rule = this.#excludes.matchingRule(path);
     if (rule !== undefined) return `--exclude=${rule}`;
     const insensitive = this.#iexcludes.matchingRule(path);
-    return insensitive === undefined ? undefined : `--iexclude=${insensitive}`;
+    if (insensitive !== undefined) return `--iexclude=${insensitive}`;
+    if (this.#regexes.length === 0) return undefined;
+    const text = bytesToText(path);
+    const regex = this.#regexes.find((each) => each.test(text));
+    return regex && `--exclude-regex=${regex.source}`;
   }
 
   /**
    * By what lstat tells. Everything but directories has a size that can be too large. A directory on another file
-   * system is kept (it is where that one is mounted); `rejectDirectoryContents` then rejects what it contains.
+   * system is kept (it is where that one is mounted); `rejectMount` then rejects what it contains.
    */
   rejectNode(type: FileType, size: number, device: number, rootDevice: number): string | undefined {
     if (type === 'directory') return undefined;
@@ -86,13 +97,17 @@ export class BackupFilter {
     return this.#oneFileSystem && device !== rootDevice ? '--one-file-system' : undefined;
   }
 
+  /** Whether a directory is kept empty because it is on another file system. */
+  rejectMount(device: number, rootDevice: number): ContentsRule | undefined {
+    return this.#oneFileSystem && device !== rootDevice ? { rule: '--one-file-system' } : undefined;
+  }
+
   /**
-   * Whether a directory is kept empty: because it is on another file system, or because it contains a tag file, with
-   * the header asked for. The directory itself stays, and the tag file in it, as in restic. The rule goes for what is
-   * in the directory that has the tag, so for a file named as a backup's source, the directory it is in counts.
+   * Whether a directory is kept empty because it contains a tag file, with the header asked for. The directory itself
+   * stays, and the tag file in it, as in restic. The rule goes for what is in the directory that has the tag, so for a
+   * file named as a backup's source, the directory it is in counts.
    */
-  rejectDirectoryContents(directory: Buffer, device: number, rootDevice: number): ContentsRule | undefined {
-    if (this.#oneFileSystem && device !== rootDevice) return { rule: '--one-file-system' };
+  rejectTagged(directory: Directory): ContentsRule | undefined {
     let found: ContentsRule | undefined;
     for (const tag of this.#tags) {
       if (!this.#hasTag(directory, tag)) continue;
@@ -102,11 +117,11 @@ export class BackupFilter {
     return found;
   }
 
-  #hasTag(directory: Buffer, tag: Tag): boolean {
-    const path = Buffer.concat([directory, Buffer.from('/'), tag.name]);
+  #hasTag(directory: Directory, tag: Tag): boolean {
+    const path = joinPath(directory.path, tag.name);
     try {
-      if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return false;
-      if (tag.header.length === 0 || readStart(path, tag.header.length).equals(tag.header)) return true;
+      directory.lstat(tag.name);
+      if (tag.header.length === 0 || readStart(directory, tag).equals(tag.header)) return true;
       this.#warn(`${path}: not the header that ${tag.rule} asks for, so nothing is left out`);
     } catch (error) {
       if (errnoCode(error) === 'ENOENT') return false;
@@ -125,10 +140,10 @@ function parseTag(text: string): Tag {
   return { rule: `--exclude-if-present=${text}`, name: Buffer.from(name), header };
 }
 
-function readStart(path: Buffer, length: number): Buffer {
-  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+function readStart(directory: Directory, tag: Tag): Buffer {
+  const file = directory.openFile(tag.name);
   try {
-    const buffer = Buffer.alloc(fstatSync(file).isFile() ? length : 0);
+    const buffer = Buffer.alloc(fstatSync(file).isFile() ? tag.header.length : 0);
     let filled = 0;
     while (filled < buffer.length) {
       const read = readSync(file, buffer, filled, buffer.length - filled, filled);
@@ -138,6 +153,15 @@ function readStart(path: Buffer, length: number): Buffer {
     return buffer.subarray(0, filled);
   } finally {
     closeSync(file);
+  }
+}
+
+/** @throws VarveError `usage` for what is no regular expression */
+export function parseRegex(source: string): RegExp {
+  try {
+    return new RegExp(source, 'u');
+  } catch (cause) {
+    throw new VarveError('usage', `--exclude-regex=${source}: ${(cause as Error).message}`);
   }
 }
 

@@ -185,21 +185,24 @@ export function dropFromPageCache(file: number, offset = 0, length = 0): void {
 }
 
 /**
- * The pages of a file that the page cache holds, from its first byte to its last.
+ * How many pages of a part of a file the page cache holds.
  *
+ * @param length 0 for all to the end
  * @returns undefined where the kernel does not tell (before Linux 6.5)
  */
-export function cachedPages(file: number): number | undefined {
+export function cachedPages(file: number, offset = 0, length = 0): number | undefined {
   const c = cachestatWorks ? libc() : undefined;
   if (c === undefined) return undefined;
-  if (c.syscall(CACHESTAT, file, WHOLE_FILE, cacheStatistics, 0) === 0) return cacheStatistics.readUInt32LE(0);
+  cacheRange.writeBigUInt64LE(BigInt(offset), 0);
+  cacheRange.writeBigUInt64LE(BigInt(length), 8);
+  if (c.syscall(CACHESTAT, file, cacheRange, cacheStatistics, 0) === 0) return cacheStatistics.readUInt32LE(0);
   cachestatWorks = false;
   return undefined;
 }
 
 let cachestatWorks = true;
-/** struct cachestat_range: offset and length, 0 meaning to the end. */
-const WHOLE_FILE = Buffer.alloc(16);
+/** struct cachestat_range: offset and length. */
+const cacheRange = Buffer.alloc(16);
 /** struct cachestat: nr_cache comes first. */
 const cacheStatistics = Buffer.alloc(40);
 

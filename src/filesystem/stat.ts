@@ -17,6 +17,9 @@ export interface FileStat {
   readonly mtimeNanoseconds: number;
   readonly ctimeSeconds: number;
   readonly ctimeNanoseconds: number;
+  readonly atime: readonly [seconds: number, nanoseconds: number];
+  /** When it was made, where the file system tells. */
+  readonly btime: readonly [seconds: number, nanoseconds: number] | undefined;
   /** A bigint only where a number would not be exact. */
   readonly inode: number | bigint;
   readonly device: number;
@@ -30,6 +33,7 @@ export interface FileStat {
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC_STATS = 0x7ff;
+const STATX_BTIME = 0x800;
 const ENOSYS = 38;
 const EPERM = 1;
 const NANOSECONDS = 1_000_000_000n;
@@ -66,7 +70,8 @@ export function fstat(file: number): FileStat {
 function statx(directory: number, path: Buffer, flags: number): FileStat | undefined {
   const c = statxWorks ? libc() : undefined;
   if (c === undefined) return undefined;
-  if (c.statx(directory, text.of(path, 'lstat'), flags, STATX_BASIC_STATS, bytes) === 0) return fromStatx();
+  if (c.statx(directory, text.of(path, 'lstat'), flags, STATX_BASIC_STATS | STATX_BTIME, bytes) === 0)
+    return fromStatx();
   const errno = c.errno();
   if (errno !== ENOSYS && errno !== EPERM) throw systemError(errno, path === NO_NAME ? 'fstat' : 'lstat', path);
   if (errno === ENOSYS) statxWorks = false;
@@ -86,6 +91,8 @@ function fromStatx(): FileStat {
     mtimeNanoseconds: u32[30] as number,
     ctimeSeconds: signed(24),
     ctimeNanoseconds: u32[26] as number,
+    atime: [signed(16), u32[18] as number],
+    btime: ((u32[0] as number) & STATX_BTIME) === 0 ? undefined : [signed(20), u32[22] as number],
     inode: (u32[9] as number) < 0x20_0000 ? unsigned(8) : (BigInt(u32[9] as number) << 32n) | BigInt(u32[8] as number),
     device: makeDevice(u32[34] as number, u32[35] as number),
     links: u32[4] as number,
@@ -113,6 +120,8 @@ export function makeDevice(major: number, minor: number): number {
 function fromStats(stats: BigIntStats): FileStat {
   const mtime = splitTime(stats.mtimeNs);
   const ctime = splitTime(stats.ctimeNs);
+  const atime = splitTime(stats.atimeNs);
+  const btime = splitTime(stats.birthtimeNs);
   const mode = Number(stats.mode);
   return {
     type: TYPES[mode >> 12] ?? 'file',
@@ -124,6 +133,8 @@ function fromStats(stats: BigIntStats): FileStat {
     mtimeNanoseconds: mtime.nanoseconds,
     ctimeSeconds: ctime.seconds,
     ctimeNanoseconds: ctime.nanoseconds,
+    atime: [atime.seconds, atime.nanoseconds],
+    btime: [btime.seconds, btime.nanoseconds],
     inode: stats.ino > Number.MAX_SAFE_INTEGER ? stats.ino : Number(stats.ino),
     device: Number(stats.dev),
     links: Number(stats.nlink),

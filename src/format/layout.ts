@@ -67,6 +67,21 @@ export class Layout {
     }
   }
 
+  /** The file that ends with this byte of the stream, when it turned out to be shorter. */
+  truncated(stored: number): Layout {
+    const runs: number[] = [];
+    let left = stored;
+    for (const [number, length] of this.#runs.entries()) {
+      if (number % 2 === 1) runs.push(length);
+      else {
+        runs.push(Math.min(length, left));
+        left -= length;
+        if (left <= 0) break;
+      }
+    }
+    return new Layout(runs);
+  }
+
   /** Where `length` bytes of the stream from `start` on lie in the file, in order. */
   *pieces(start: number, length: number): Generator<Piece> {
     const end = start + length;

@@ -175,7 +175,7 @@ test('what is excluded is not in the snapshot, and is told as such', async () =>
   const excluded = events.flatMap((event) =>
     event.kind === 'item' && event.action === 'excluded' ? [event.path.toString().slice(source.length)] : [],
   );
-  assert.deepEqual(excluded.sort(), ['/keep/b.log', '/keep/large', '/node_modules']);
+  assert.deepEqual(excluded.sort(), ['/keep/b.log', '/keep/cache/*', '/keep/large', '/keep/marked/*', '/node_modules']);
 });
 
 /** Runs `disturb` when the backup is about to reach the last files. */

@@ -5,6 +5,7 @@ import { lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { Directory } from '../../src/filesystem/directory.js';
 import { BackupFilter, type FilterSpec, NO_FILTER } from '../../src/filesystem/filter.js';
 import { type PatternList, parsePatterns } from '../../src/filesystem/patterns.js';
 import { seeded } from './random.js';
@@ -172,7 +173,7 @@ function select(spec: FilterSpec, tree: string): string[] {
     if (filter.rejectNode(type, stat.size, stat.dev, stat.dev) !== undefined) return;
     if (path !== tree) found.push(path);
     if (type === 'file') return;
-    const contents = filter.rejectDirectoryContents(bytes, stat.dev, stat.dev);
+    const contents = filter.rejectTagged(Directory.unopened(bytes));
     for (const name of readdirSync(path)) {
       if (contents === undefined || contents.kept?.equals(Buffer.from(name))) visit(join(path, name));
     }

@@ -8,7 +8,7 @@ import { lstat } from '../../src/filesystem/stat.js';
 import { scratchDirectory } from './scratch.js';
 
 const base = scratchDirectory();
-const text = (names: readonly Buffer[]): string[] => names.map((name) => name.toString('latin1'));
+const text = (names: Iterable<Buffer>): string[] => Array.from(names, (name) => name.toString('latin1'));
 
 function namesOf(path: string): string[] {
   const folder = Directory.open(Buffer.from(path));

@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { VarveError } from '../../src/errors/errors.js';
+import { Directory } from '../../src/filesystem/directory.js';
 import { BackupFilter, type FilterSpec, NO_FILTER, parseSize } from '../../src/filesystem/filter.js';
 import { scratchDirectory } from './scratch.js';
 
@@ -43,11 +44,10 @@ describe('backup filter', () => {
 
   it('stays on one file system, keeping mount points without their contents', () => {
     const filter = filterOf({ oneFileSystem: true });
-    const path = directory('mounted', {});
     assert.equal(filter.rejectNode('file', 1, 2, 1), '--one-file-system');
     assert.equal(filter.rejectNode('directory', 1, 2, 1), undefined);
-    assert.deepEqual(filter.rejectDirectoryContents(path, 2, 1), { rule: '--one-file-system' });
-    assert.equal(filter.rejectDirectoryContents(path, 1, 1), undefined);
+    assert.deepEqual(filter.rejectMount(2, 1), { rule: '--one-file-system' });
+    assert.equal(filter.rejectMount(1, 1), undefined);
     assert.equal(filterOf({}).rejectNode('file', 1, 2, 1), undefined);
   });
 
@@ -55,7 +55,7 @@ describe('backup filter', () => {
     const warnings: string[] = [];
     const filter = filterOf({ excludeCaches: true }, (message) => warnings.push(message));
     const contents = (name: string, text: string) =>
-      filter.rejectDirectoryContents(directory(name, { 'CACHEDIR.TAG': text }), 1, 1);
+      filter.rejectTagged(Directory.unopened(directory(name, { 'CACHEDIR.TAG': text })));
     const rule = { rule: '--exclude-caches', kept: Buffer.from('CACHEDIR.TAG') };
     assert.deepEqual(contents('cache', `${SIGNATURE}\n# anything`), rule);
     assert.deepEqual(contents('bare', SIGNATURE), rule);
@@ -63,8 +63,8 @@ describe('backup filter', () => {
     assert.equal(contents('short', SIGNATURE.slice(0, -1)), undefined);
     assert.equal(contents('other', `x${SIGNATURE}`), undefined);
     assert.equal(warnings.length, 2);
-    assert.equal(filter.rejectDirectoryContents(directory('plain', {}), 1, 1), undefined);
-    assert.equal(filterOf({}).rejectDirectoryContents(Buffer.from(join(base, 'cache')), 1, 1), undefined);
+    assert.equal(filter.rejectTagged(Directory.unopened(directory('plain', {}))), undefined);
+    assert.equal(filterOf({}).rejectTagged(Directory.unopened(Buffer.from(join(base, 'cache')))), undefined);
     assert.equal(warnings.length, 2);
   });
 
@@ -73,13 +73,14 @@ describe('backup filter', () => {
     const path = directory('fifo', {});
     execFileSync('mkfifo', [join(base, 'fifo', 'CACHEDIR.TAG')]);
     const filter = filterOf({ excludeCaches: true }, (message) => warnings.push(message));
-    assert.equal(filter.rejectDirectoryContents(path, 1, 1), undefined);
+    assert.equal(filter.rejectTagged(Directory.unopened(path)), undefined);
     assert.equal(warnings.length, 1);
   });
 
   it('excludes if present, with and without a header', () => {
     const path = directory('tagged', { '.nobackup': 'a:b and more', skip: '' });
-    const contents = (...specs: string[]) => filterOf({ excludeIfPresent: specs }).rejectDirectoryContents(path, 1, 1);
+    const contents = (...specs: string[]) =>
+      filterOf({ excludeIfPresent: specs }).rejectTagged(Directory.unopened(path));
     const kept = Buffer.from('.nobackup');
     assert.deepEqual(contents('.nobackup'), { rule: '--exclude-if-present=.nobackup', kept });
     assert.deepEqual(contents('.nobackup:a:b'), { rule: '--exclude-if-present=.nobackup:a:b', kept });

@@ -73,6 +73,7 @@ function prepare(context: Context, args: readonly string[], flags: BackupFlags):
     ...(threads !== undefined && { threads }),
     ...(flags.ignoreInode !== undefined && { ignoreInode: flags.ignoreInode }),
     ...(flags.ignoreCtime !== undefined && { ignoreCtime: flags.ignoreCtime }),
+    ...(flags.withAtime !== undefined && { withAtime: flags.withAtime }),
     ...(flags.dryRun !== undefined && { dryRun: flags.dryRun }),
     ...(flags.skipIfUnchanged !== undefined && { skipIfUnchanged: flags.skipIfUnchanged }),
   };

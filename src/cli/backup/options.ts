@@ -7,7 +7,7 @@ import {
   readFilesFromVerbatim,
   readPatternFile,
 } from '../../filesystem/files-from.js';
-import { type FilterSpec, parseSize } from '../../filesystem/filter.js';
+import { type FilterSpec, parseRegex, parseSize } from '../../filesystem/filter.js';
 import { parsePatterns } from '../../filesystem/patterns.js';
 import { pathBytes } from '../arguments.js';
 import type { Context } from '../shell.js';
@@ -23,6 +23,7 @@ export interface BackupFlags {
   readonly iexclude?: readonly string[];
   readonly excludeFile?: readonly string[];
   readonly iexcludeFile?: readonly string[];
+  readonly excludeRegex?: readonly string[];
   readonly excludeCaches?: boolean;
   readonly excludeIfPresent?: readonly string[];
   readonly excludeLargerThan?: string;
@@ -38,6 +39,7 @@ export interface BackupFlags {
   readonly groupBy: string;
   readonly ignoreInode?: boolean;
   readonly ignoreCtime?: boolean;
+  readonly withAtime?: boolean;
   readonly readConcurrency?: string;
   readonly scan: boolean;
 }
@@ -50,9 +52,12 @@ export function filterFrom(context: Context, flags: BackupFlags): FilterSpec {
   // A malformed pattern is an error now, not one in each of the threads.
   parsePatterns(excludes);
   parsePatterns(iexcludes, { insensitive: true });
+  const excludeRegexes = flags.excludeRegex ?? [];
+  for (const each of excludeRegexes) parseRegex(each);
   return {
     excludes,
     iexcludes,
+    excludeRegexes,
     excludeCaches: flags.excludeCaches ?? false,
     excludeIfPresent: flags.excludeIfPresent ?? [],
     ...(flags.excludeLargerThan !== undefined && { excludeLargerThan: parseSize(flags.excludeLargerThan) }),

@@ -60,6 +60,7 @@ export class BackupReport {
 
   event(event: BackupEvent): void {
     if (event.kind === 'error') this.#error(event);
+    else if (event.kind === 'changed') this.#changed(event);
     else this.#item(event);
   }
 
@@ -80,6 +81,13 @@ export class BackupReport {
         during,
         item: lossyText(path),
       });
+  }
+
+  /** Not an error: what was read is stored, and the next backup reads the file again. */
+  #changed({ path, message }: Extract<BackupEvent, { kind: 'changed' }>): void {
+    const { output } = this.#context;
+    if (!output.json) output.error(`warning: ${printable(path)}: ${message}`);
+    else output.errorObject({ message_type: 'warning', message, item: lossyText(path) });
   }
 
   #item(item: Item): void {

@@ -12,6 +12,8 @@ Examples:
   varve backup --stdin-filename shop.sql --stdin-from-command -- pg_dump shop
 
 Patterns: *, ?, [a-z] match within a name, ** any number of folders; one that starts with / is matched from the root; ! takes back.
+With --dry-run -vv it is told of every path whether it would be taken, and which rule leaves it out.
+What the system makes up as it runs (/proc, /sys, /dev, /run, and such file systems elsewhere) is left out where it is mounted below a path given.
 
 Exit codes: 0 all is stored; 1 failed, no snapshot; 3 a snapshot without what could not be read; 10 no repository; 12 wrong password;
 130 interrupted.`;
@@ -42,6 +44,7 @@ function defineFilters(command: Command): void {
     .option('--iexclude <pattern>', 'the same without regard to upper and lower case (repeatable)', collect)
     .option('--exclude-file <file>', 'leave out what the patterns in this file match (repeatable)', collect)
     .option('--iexclude-file <file>', 'the same without regard to upper and lower case (repeatable)', collect)
+    .option('--exclude-regex <regex>', 'leave out paths in which this (JavaScript) is found (repeatable)', collect)
     .option('--exclude-caches', 'leave out folders with a CACHEDIR.TAG')
     .option('--exclude-if-present <name[:header]>', 'leave out folders with such a file (repeatable)', collect)
     .option('--exclude-larger-than <size>', 'leave out larger files: 10M, 2G')
@@ -68,5 +71,6 @@ function defineComparison(command: Command): void {
     .option('-f, --force', 'read every file, as if there were no parent')
     .option('-g, --group-by <what>', 'what the parent must have in common: host, paths, tags', 'host,paths')
     .option('--ignore-inode', 'a file with another inode is not for that reason a changed one')
-    .option('--ignore-ctime', 'a file with another ctime is not for that reason a changed one');
+    .option('--ignore-ctime', 'a file with another ctime is not for that reason a changed one')
+    .option('--with-atime', 'record access times too');
 }
