@@ -1,17 +1,29 @@
 import { Buffer } from 'node:buffer';
-import { closeSync, constants, writeSync } from 'node:fs';
+import { closeSync, constants, ftruncateSync, writeSync } from 'node:fs';
 import { BLOCK } from '../bytes/pages.js';
-import { errnoCode } from '../errors/errors.js';
+import { errnoCode, VarveError } from '../errors/errors.js';
 import { openat } from '../filesystem/posix.js';
+import { fstat } from '../filesystem/stat.js';
+import { DataMap } from './data-map.js';
 import type { FileTarget } from './messages.js';
+import { isOurPart } from './temporary-names.js';
 
-const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_DIRECT = 0 } = constants as typeof constants & { O_DIRECT?: number };
+const {
+  O_WRONLY,
+  O_CREAT,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_DIRECT = 0,
+} = constants as typeof constants & { O_DIRECT?: number };
 const PRIVATE = 0o600;
 /**
  * Bytes from which on a piece of a file is written past the page cache: copying into it costs more than all else of a restore together,
  * and pushes out what else is cached.
  */
 export const DIRECT_BYTES = 256 * 1024;
+
+const ZEROS = Buffer.alloc(BLOCK);
 
 /** Set when the target's file system does not take direct writes. */
 let refused = O_DIRECT === 0;
@@ -24,9 +36,14 @@ export class GrowingFile {
   remaining = 0;
   #handle: number | undefined;
   #direct: number | undefined;
+  readonly #sparse: boolean;
+  /** Where what was written ends. */
+  #end = 0;
 
-  constructor(target: FileTarget) {
+  /** @param sparse whether blocks of zeros are left out */
+  constructor(target: FileTarget, sparse: boolean) {
     this.target = target;
+    this.#sparse = sparse;
   }
 
   get handle(): number | undefined {
@@ -34,25 +51,28 @@ export class GrowingFile {
   }
 
   /** Opens it under its temporary name in an open folder; a name of one task alone must be new. */
-  open(folder: number, temporary: Buffer): number {
+  open(folder: number, temporary: Buffer): void {
     this.temporary = temporary;
-    const exclusive = this.target.temporary === undefined ? O_EXCL : 0;
-    this.#handle = openat(folder, temporary, O_WRONLY | O_CREAT | O_NOFOLLOW | exclusive, PRIVATE);
-    return this.#handle;
+    if (this.target.temporary === undefined)
+      this.#handle = openat(folder, temporary, O_WRONLY | O_CREAT | O_NOFOLLOW | O_EXCL, PRIVATE);
+    else this.#handle = openPart(folder, temporary, O_CREAT);
   }
 
   /**
    * Writes bytes; a large piece past the page cache, but for what does not fill a block at its ends.
    *
-   * @param bytes their address must be, like `offset`, at the same place within a block to be written so
+   * @param aligned whether their address is, like `offset`, at the same place within a block: only then they can be written so
    */
-  write(folder: number, bytes: Buffer, offset: number): void {
-    const head = (BLOCK - (offset % BLOCK)) % BLOCK;
-    const middle = Math.floor((bytes.length - head) / BLOCK) * BLOCK;
-    if (refused || middle < DIRECT_BYTES) return writeAll(this.#handle as number, bytes, offset);
-    writeAll(this.#handle as number, bytes.subarray(0, head), offset);
-    this.#writeDirectly(folder, bytes.subarray(head, head + middle), offset + head);
-    writeAll(this.#handle as number, bytes.subarray(head + middle), offset + head + middle);
+  write(folder: number, bytes: Buffer, offset: number, aligned: boolean): void {
+    this.#end = Math.max(this.#end, offset + bytes.length);
+    if (!this.#sparse) return this.#put(folder, bytes, offset, aligned);
+    for (const { start, end } of this.#withoutZeros(bytes, offset))
+      this.#put(folder, bytes.subarray(start, end), offset + start, aligned);
+  }
+
+  /** Makes the file as long as it is to be, when what was written is not: at its end is a hole then. */
+  setSize(size: number): void {
+    if (this.#end !== size) ftruncateSync(this.#handle as number, size);
   }
 
   /** Hands over the open file; the other descriptor is closed. */
@@ -67,6 +87,28 @@ export class GrowingFile {
     if (this.#handle !== undefined) closeSync(this.#handle);
     this.#handle = undefined;
     this.#closeDirect();
+  }
+
+  #put(folder: number, bytes: Buffer, offset: number, aligned: boolean): void {
+    const head = (BLOCK - (offset % BLOCK)) % BLOCK;
+    const middle = Math.floor((bytes.length - head) / BLOCK) * BLOCK;
+    if (refused || !aligned || middle < DIRECT_BYTES) return writeAll(this.#handle as number, bytes, offset);
+    writeAll(this.#handle as number, bytes.subarray(0, head), offset);
+    this.#writeDirectly(folder, bytes.subarray(head, head + middle), offset + head);
+    writeAll(this.#handle as number, bytes.subarray(head + middle), offset + head + middle);
+  }
+
+  /** The stretches without whole blocks of zeros; in a file that an earlier run began, those that are not holes are written. */
+  *#withoutZeros(bytes: Buffer, offset: number): Generator<{ readonly start: number; readonly end: number }> {
+    const map = this.target.temporary === undefined ? undefined : new DataMap(this.#handle as number);
+    let start = 0;
+    for (let at = (BLOCK - (offset % BLOCK)) % BLOCK; at + BLOCK <= bytes.length; at += BLOCK) {
+      if (bytes.compare(ZEROS, 0, BLOCK, at, at + BLOCK) !== 0) continue;
+      if (map?.isHole(offset + at, offset + at + BLOCK) === false) continue;
+      if (at > start) yield { start, end: at };
+      start = at + BLOCK;
+    }
+    if (start < bytes.length) yield { start, end: bytes.length };
   }
 
   #writeDirectly(folder: number, bytes: Buffer, offset: number): void {
@@ -86,6 +128,14 @@ export class GrowingFile {
   }
 }
 
-function writeAll(handle: number, bytes: Buffer, offset: number): void {
+/** Opens a file that grows by and by. @throws VarveError `target` when something else has its name */
+export function openPart(folder: number, name: Buffer, flags = 0): number {
+  const handle = openat(folder, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | flags, PRIVATE);
+  if (isOurPart(fstat(handle))) return handle;
+  closeSync(handle);
+  throw new VarveError('target', `something else is in the place of its temporary file ${name}`);
+}
+
+export function writeAll(handle: number, bytes: Buffer, offset: number): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(handle, bytes, done, bytes.length - done, offset + done);
 }

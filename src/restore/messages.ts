@@ -1,31 +1,46 @@
 import type { ExportedKeys } from '../crypto/hierarchy.js';
+import type { Piece } from '../format/layout.js';
 import type { SharedBlobIndex } from '../repository/blob-index.js';
 
 /** What an abort ends with. */
-export const INTERRUPTED = 'interrupted; to go on, run it again with --overwrite if-changed';
+export const INTERRUPTED =
+  'interrupted; to go on, run it again with --overwrite if-changed (beginnings of large files are kept for that as .varve-part-…)';
 
 /** What a restore worker starts with. */
 export interface WorkerInit {
   readonly keys: ExportedKeys;
   readonly index: SharedBlobIndex;
   readonly target: string;
-  readonly owners: OwnerRules;
+  readonly rules: RestoreRules;
+  /** Part of the names of its temporary files. */
+  readonly run: string;
   /** One word: not 0 when the restore is cancelled. */
   readonly flags: Int32Array;
 }
 
-export interface OwnerRules {
-  /** Whether owners are set at all: only root can. */
-  readonly set: boolean;
-  readonly numeric: boolean;
+export interface MetadataRules {
+  /** Whether any owner can be set, as root can. */
+  readonly privileged: boolean;
+  readonly numericOwner: boolean;
+  /** Whether setuid and setgid bits are set. */
+  readonly special: boolean;
+}
+
+export interface RestoreRules extends MetadataRules {
+  /** Whether runs of zeros become holes. */
+  readonly sparse: boolean;
+  /** Whether files are only compared. */
+  readonly dryRun: boolean;
 }
 
 /** A part of a file that lies in one blob. */
 export interface BlobUse {
   readonly blob: number;
   readonly id: Uint8Array;
-  /** Where it goes in the file, bytes. */
-  readonly fileOffset: number;
+  /** Where it begins in the file's stream, bytes. */
+  readonly stream: number;
+  /** Where its bytes go in a file with holes. */
+  readonly pieces: readonly Piece[] | undefined;
   /** Number of the file within the task. */
   readonly file: number;
 }
@@ -38,6 +53,16 @@ export interface FileTarget {
   readonly raw: Uint8Array;
   /** Set when other tasks write to it too: the name, in the same folder, under which it grows. */
   readonly temporary: Uint8Array | undefined;
+  /** The bytes of its attributes and of its layout, when they are too long for the entry. */
+  readonly xattrs?: Uint8Array | undefined;
+  readonly holes?: Uint8Array | undefined;
+}
+
+/** A file whose content is compared with what is there. */
+export interface ComparedFile extends FileTarget {
+  readonly ids: Uint8Array;
+  /** What an earlier run left of it: a name in the same folder. */
+  readonly part: Uint8Array | undefined;
 }
 
 export type Task =
@@ -56,23 +81,32 @@ export type Task =
   | { readonly kind: 'plain'; readonly files: readonly FileTarget[] }
   | { readonly kind: 'link'; readonly links: readonly { readonly path: Uint8Array; readonly to: Uint8Array }[] }
   | { readonly kind: 'folders'; readonly folders: readonly FileTarget[] }
-  | {
-      readonly kind: 'verify';
-      readonly file: FileTarget;
-      readonly lengths: readonly number[];
-      readonly ids: Uint8Array;
-    };
+  /** Looks which files are there already, whole or in part. */
+  | { readonly kind: 'compare'; readonly files: readonly ComparedFile[] }
+  | { readonly kind: 'verify'; readonly file: ComparedFile };
+
+export type MetadataKind = 'owner' | 'mode' | 'times' | 'attribute';
 
 /** What went wrong with one path. */
 export interface ItemError {
   readonly path: Uint8Array;
   readonly message: string;
-  /** A warning is about metadata that could not be set: the content is there. */
-  readonly warning: boolean;
+  /** What could not be restored; when it is not the content, that is there, and this is a warning. */
+  readonly kind: 'content' | MetadataKind;
 }
+
+/** What is there of a file: it is right, only its metadata were not, some of its blobs are in its temporary file now, nothing. */
+export type Comparison =
+  | { readonly outcome: 'same' | 'updated' | 'different' }
+  /** A byte for each blob: 1 when it is there. */
+  | { readonly outcome: 'partly'; readonly kept: Uint8Array };
 
 export interface Reply {
   readonly errors: readonly ItemError[];
   /** Numbers, within the task, of files whose content could not be written. */
   readonly failed: readonly number[];
+  /** Numbers, within the task, of links that were there already. */
+  readonly there: readonly number[];
+  /** For each file of a `compare` task. */
+  readonly compared: readonly Comparison[];
 }

@@ -1,40 +1,115 @@
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import { fchmodSync, fchownSync } from 'node:fs';
-import { systemReason } from '../errors/errors.js';
+import { systemReason, VarveError } from '../errors/errors.js';
 import type { OwnerNames } from '../filesystem/owners.js';
 import { fchmodat, fchownat, futimens, type Timestamp, utimensat } from '../filesystem/posix.js';
+import { type FileStat, fstat, lstat } from '../filesystem/stat.js';
+import { listXattrs, readXattrs, removeXattr, setXattr, type XattrPlace } from '../filesystem/xattrs.js';
 import type { EntryReader } from '../format/entry.js';
-import type { OwnerRules } from './messages.js';
+import type { Xattr } from '../format/xattrs.js';
+import type { MetadataKind, MetadataRules } from './messages.js';
 
-/** Sets owner, mode and times of what was restored. What cannot be set is told to `warn`. */
+export type Warn = (kind: MetadataKind, message: string) => void;
+
+interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+const SET_ID_BITS = 0o6000;
+const WRITABLE_BY_GROUP = 0o020;
+const WRITABLE_BY_OTHERS = 0o022;
+const WRITABLE_BY_OWNER = 0o200;
+const KEEP = -1;
+const SECURITY = Buffer.from('security.');
+const CAPABILITY = Buffer.from('security.capability');
+
+/** Sets owner, attributes, mode and times of what was restored. What cannot be set is told to `warn`. */
 export class MetadataSetter {
-  readonly #rules: OwnerRules;
+  readonly #rules: MetadataRules;
   readonly #owners: OwnerNames;
+  readonly #uid = process.geteuid?.() ?? 0;
 
-  constructor(rules: OwnerRules, owners: OwnerNames) {
+  constructor(rules: MetadataRules, owners: OwnerNames) {
     this.#rules = rules;
     this.#owners = owners;
   }
 
-  /** Of an open file. The owner comes first: changing it clears the setuid bits. */
-  onFile(file: number, entry: EntryReader, warn: (what: string) => void): void {
-    const { uid, gid } = this.#owner(entry);
-    if (this.#rules.set) attempt(warn, 'owner', () => fchownSync(file, uid, gid));
-    attempt(warn, 'mode', () => fchmodSync(file, entry.mode));
-    attempt(warn, 'times', () => futimens(file, accessTime(entry), modificationTime(entry)));
+  /**
+   * Makes the metadata that of the entry. The owner comes first, as changing it clears the setuid bits and capabilities; the mode after the
+   * attributes, as an ACL changes it and as a normal user cannot give attributes to a file that is read-only.
+   *
+   * @param place an open file or folder, or a name in an open folder: a link itself, not what it points to
+   * @param xattrs undefined when they are not known: then they stay as they are
+   */
+  set(place: XattrPlace, entry: EntryReader, xattrs: readonly Xattr[] | undefined, warn: Warn): void {
+    const owned = this.#setOwner(place, entry, warn);
+    if (xattrs !== undefined && (xattrs.length > 0 || entry.type !== 'symlink')) setXattrs(place, xattrs, warn);
+    if (entry.type !== 'symlink') this.#setMode(place, entry, owned, warn);
+    attempt(warn, 'times', () => setTimes(place, entry));
   }
 
-  /** Of a name in an open folder; a link itself, not what it points to. */
-  onName(folder: number, name: Buffer, entry: EntryReader, warn: (what: string) => void): void {
-    const { uid, gid } = this.#owner(entry);
-    if (this.#rules.set) attempt(warn, 'owner', () => fchownat(folder, name, uid, gid));
-    if (entry.type !== 'symlink') attempt(warn, 'mode', () => fchmodat(folder, name, entry.mode));
-    attempt(warn, 'times', () => utimensat(folder, name, accessTime(entry), modificationTime(entry)));
+  /** The same for an open file that was there before. */
+  repair(file: number, stat: FileStat, entry: EntryReader, xattrs: readonly Xattr[] | undefined, warn: Warn): void {
+    if ((stat.mode & WRITABLE_BY_OWNER) === 0 && xattrs !== undefined && !sameXattrs(file, xattrs))
+      attempt(warn, 'mode', () => fchmodSync(file, stat.mode | WRITABLE_BY_OWNER));
+    this.set(file, entry, xattrs, warn);
+  }
+
+  /** Whether an open file has the entry's metadata. The time of the last access does not count. */
+  matches(file: number, stat: FileStat, entry: EntryReader, xattrs: readonly Xattr[] | undefined): boolean {
+    const { uid, gid } = this.#ownerOf(entry);
+    return (
+      stat.uid === uid &&
+      stat.gid === gid &&
+      stat.mode === this.#modeOf(entry) &&
+      stat.mtimeSeconds === entry.mtimeSeconds &&
+      stat.mtimeNanoseconds === entry.mtimeNanoseconds &&
+      (xattrs === undefined || sameXattrs(file, xattrs))
+    );
+  }
+
+  /**
+   * Whether nobody can have opened the file for writing who may not write to it when it has the entry's metadata: who has it open keeps
+   * that right whatever its metadata become.
+   */
+  isTrusted(stat: FileStat, entry: EntryReader): boolean {
+    const { privileged } = this.#rules;
+    const { uid, gid } = this.#ownerOf(entry);
+    if (stat.uid !== (privileged ? uid : this.#uid)) return false;
+    if (privileged && stat.gid !== gid && (stat.mode & WRITABLE_BY_GROUP) !== 0) return false;
+    return (stat.mode & ~entry.mode & WRITABLE_BY_OTHERS) === 0;
+  }
+
+  /** @returns whether the owner is now the entry's */
+  #setOwner(place: XattrPlace, entry: EntryReader, warn: Warn): boolean {
+    const wanted = this.#ownerOf(entry);
+    if (this.#rules.privileged) return attempt(warn, 'owner', () => chown(place, wanted));
+    const { uid, gid } = typeof place === 'number' ? fstat(place) : lstat(place.name, place.directory);
+    const grouped = gid === wanted.gid || succeeds(() => chown(place, { uid: KEEP, gid: wanted.gid }));
+    if (uid === wanted.uid && grouped) return true;
+    const got = `${uid}:${grouped ? wanted.gid : gid}`;
+    warn('owner', `its owner is ${got} and not ${wanted.uid}:${wanted.gid}: only root can set owners`);
+    return false;
+  }
+
+  #setMode(place: XattrPlace, entry: EntryReader, owned: boolean, warn: Warn): void {
+    const wanted = this.#modeOf(entry);
+    const mode = owned ? wanted : wanted & ~SET_ID_BITS;
+    if (mode !== wanted) warn('mode', 'its setuid and setgid bits are not set, as its owner could not be set');
+    attempt(warn, 'mode', () => {
+      if (typeof place === 'number') fchmodSync(place, mode);
+      else fchmodat(place.directory, place.name, mode);
+    });
+  }
+
+  #modeOf(entry: EntryReader): number {
+    return this.#rules.special ? entry.mode : entry.mode & ~SET_ID_BITS;
   }
 
   /** By name where this machine knows the name, as the numbers may mean somebody else here. */
-  #owner(entry: EntryReader): { uid: number; gid: number } {
-    if (this.#rules.numeric || !this.#rules.set) return { uid: entry.uid, gid: entry.gid };
+  #ownerOf(entry: EntryReader): Owner {
+    if (this.#rules.numericOwner) return { uid: entry.uid, gid: entry.gid };
     return {
       uid: (entry.user !== '' ? this.#owners.uidOf(entry.user) : undefined) ?? entry.uid,
       gid: (entry.group !== '' ? this.#owners.gidOf(entry.group) : undefined) ?? entry.gid,
@@ -42,11 +117,64 @@ export class MetadataSetter {
   }
 }
 
-function attempt(warn: (what: string) => void, what: string, set: () => void): void {
+/** The snapshot's, and no others: what a folder's default ACL gave, or what an existing folder has, goes. */
+function setXattrs(place: XattrPlace, xattrs: readonly Xattr[], warn: Warn): void {
+  attempt(warn, 'attribute', () => {
+    for (const name of listXattrs(place)) {
+      if (isKernels(name) || xattrs.some((each) => each.name.equals(name))) continue;
+      attempt(warn, 'attribute', () => removeXattr(place, name), ` ${name}`);
+    }
+  });
+  for (const each of xattrs) attempt(warn, 'attribute', () => setXattr(place, each), ` ${each.name}`);
+}
+
+function sameXattrs(file: number, wanted: readonly Xattr[]): boolean {
+  try {
+    const there = readXattrs(file).filter(
+      ({ name }) => !isKernels(name) || wanted.some((each) => each.name.equals(name)),
+    );
+    return (
+      there.length === wanted.length &&
+      there.every(
+        ({ name, value }, at) => name.equals(wanted[at]?.name as Buffer) && value.equals(wanted[at]?.value as Buffer),
+      )
+    );
+  } catch {
+    return false;
+  }
+}
+
+/** Labels of security modules are theirs to give. */
+const isKernels = (name: Buffer): boolean =>
+  name.subarray(0, SECURITY.length).equals(SECURITY) && !name.equals(CAPABILITY);
+
+function chown(place: XattrPlace, { uid, gid }: Owner): void {
+  if (typeof place === 'number') fchownSync(place, uid >>> 0, gid >>> 0);
+  else fchownat(place.directory, place.name, uid, gid);
+}
+
+function setTimes(place: XattrPlace, entry: EntryReader): void {
+  if (typeof place === 'number') futimens(place, accessTime(entry), modificationTime(entry));
+  else utimensat(place.directory, place.name, accessTime(entry), modificationTime(entry));
+}
+
+function attempt(warn: Warn, kind: MetadataKind, set: () => void, which = ''): boolean {
   try {
     set();
+    return true;
   } catch (cause) {
-    warn(`cannot set ${what}: ${systemReason(cause)}`);
+    const reason = cause instanceof VarveError ? cause.message : systemReason(cause);
+    warn(kind, `cannot set its ${kind}${which}: ${reason}`);
+    return false;
+  }
+}
+
+function succeeds(action: () => void): boolean {
+  try {
+    action();
+    return true;
+  } catch {
+    return false;
   }
 }
 

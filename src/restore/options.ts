@@ -1,14 +1,18 @@
 import type { Buffer } from 'node:buffer';
 import type { PatternSpec } from '../filesystem/patterns.js';
 import type { ContentRef } from '../format/content.js';
+import type { MetadataKind } from './messages.js';
 
 /** restic's names for what happens to files that are there already. */
 export type Overwrite = 'always' | 'if-changed' | 'if-newer' | 'never';
 
-export type RestoreAction = 'restored' | 'updated' | 'unchanged' | 'deleted';
+/** `updated`: only the metadata were changed. `omitted`: left out, wholly or in its mode, as special things were not wanted. */
+export type RestoreAction = 'restored' | 'updated' | 'unchanged' | 'deleted' | 'omitted';
 
 export type RestoreEvent =
-  | { readonly kind: 'error' | 'warning'; readonly path: Buffer; readonly message: string }
+  | { readonly kind: 'error'; readonly path: Buffer; readonly message: string }
+  /** Metadata could not be set; the content is there. */
+  | { readonly kind: 'warning'; readonly about: MetadataKind; readonly path: Buffer; readonly message: string }
   | { readonly kind: 'item'; readonly action: RestoreAction; readonly path: Buffer; readonly size: number };
 
 /** How far a restore is. The totals grow while the snapshot's folders are read. */
@@ -17,9 +21,13 @@ export interface RestoreProgress {
   filesRestored: number;
   filesSkipped: number;
   filesDeleted: number;
-  /** Bytes. */
+  /** Devices, FIFOs and sockets that were not to be made, and files and folders that did not get their setuid and setgid bits. */
+  filesOmitted: number;
+  /** Bytes, without those of holes. */
   totalBytes: number;
+  /** That were written. */
   bytesRestored: number;
+  /** That were there already. */
   bytesSkipped: number;
   /** Paths whose content could not be restored. */
   errors: number;
@@ -32,6 +40,8 @@ export interface RestoreOptions {
   readonly root: ContentRef;
   /** An absolute path; made when it is not there. */
   readonly target: string;
+  /** The only name in the root folder that is restored; nothing is deleted beside it. */
+  readonly only?: Buffer;
   readonly includes?: readonly PatternSpec[];
   readonly excludes?: readonly PatternSpec[];
   readonly overwrite?: Overwrite;
@@ -42,8 +52,12 @@ export interface RestoreOptions {
   readonly dryRun?: boolean;
   /** Owners by number, not by name. */
   readonly numericOwner?: boolean;
-  /** Whether owners are set: only root can. */
+  /** Whether any owner can be set, as root can; else only a group may be, and what could not be set is a warning. */
   readonly setOwner: boolean;
+  /** Long runs of zeros become holes. */
+  readonly sparse?: boolean;
+  /** Makes no devices, FIFOs and sockets, and sets no setuid and setgid bits. */
+  readonly noSpecial?: boolean;
   /** Whether `item` events are wanted. */
   readonly verbose?: boolean;
   readonly threads?: number;

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { exportKeys } from '../crypto/hierarchy.js';
 import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
 import type { FileStat } from '../filesystem/stat.js';
+import { isReference } from '../format/attachment.js';
 import type { ContentRef } from '../format/content.js';
 import type { EntryReader } from '../format/entry.js';
 import { MAX_DEPTH } from '../format/limits.js';
@@ -10,15 +11,19 @@ import type { IndexedRepository } from '../repository/index-store.js';
 import { TreeReader } from '../repository/tree-reader.js';
 import { makeFolders } from '../storage/make-folders.js';
 import { defaultThreads, WorkerPool } from '../workers/pool.js';
+import { layoutOf } from './file-content.js';
+import { type FurtherName, HardLinks } from './hard-links.js';
 import { type FileTarget, INTERRUPTED, type ItemError } from './messages.js';
-import type { RestoreEvent, RestoreOptions, RestoreProgress } from './options.js';
+import type { RestoreAction, RestoreEvent, RestoreOptions, RestoreProgress } from './options.js';
 import { Selection } from './selection.js';
 import { shouldWrite, Target } from './target.js';
+import { beginRun, endRun, isTemporary, Leftovers } from './temporary-names.js';
 import { type RestorePool, RestoreWindow } from './window.js';
 
 /** Blobs that are planned before they are restored: it bounds the memory for the plan. */
 const WINDOW = 150_000;
 const FOLDERS_PER_TASK = 512;
+const LINKS_PER_TASK = 512;
 const WORKER = new URL('./worker.js', import.meta.url);
 const SLASH = Buffer.from('/');
 
@@ -32,10 +37,14 @@ export async function restore(repository: IndexedRepository, options: RestoreOpt
   repository.keys.requireRole('full', 'restore files');
   if (options.dryRun !== true) makeTarget(options.target);
   const run = new RestoreRun(repository, options);
+  let full = false;
   try {
     return await run.restore();
+  } catch (cause) {
+    full = cause instanceof VarveError && cause.code === 'full';
+    throw cause;
   } finally {
-    await run.close();
+    await run.close(full);
   }
 }
 
@@ -63,17 +72,25 @@ interface Folder {
   /** Its encoded entry; undefined for the target itself. */
   readonly raw: Buffer | undefined;
   readonly depth: number;
+  /** False when only something in it may be. */
+  readonly selected: boolean;
+  /** Of its encoded entry, when they are too long for that. */
+  readonly xattrs: ContentRef | undefined;
   /** Undefined while it has not been made. */
   fresh: boolean | undefined;
+  /** In a folder that was there. */
+  leftovers: Leftovers | undefined;
+  /** Names of its entries that look like leftovers. */
+  readonly alike: Set<string>;
 }
 
-/** A file's second name, or a further one. */
-interface FurtherName {
-  readonly path: Buffer;
-  /** The first. */
-  readonly to: Buffer;
-  readonly size: number;
+interface Subfolder {
+  readonly folder: Folder;
+  readonly content: ContentRef;
 }
+
+const SPECIAL_TYPES: readonly string[] = ['fifo', 'socket', 'character', 'block'];
+const SET_ID_BITS = 0o6000;
 
 class RestoreRun {
   readonly #repository: IndexedRepository;
@@ -81,25 +98,28 @@ class RestoreRun {
   readonly #trees: TreeReader;
   readonly #selection: Selection;
   readonly #target: Target | undefined;
+  /** Undefined when a dry run finds nothing to compare with. */
   readonly #pool: RestorePool | undefined;
-  readonly #window: RestoreWindow | undefined;
+  readonly #window: RestoreWindow;
+  readonly #run = beginRun();
   readonly #flags = new Int32Array(new SharedArrayBuffer(4));
   readonly #progress: RestoreProgress = {
     totalFiles: 0,
     filesRestored: 0,
     filesSkipped: 0,
     filesDeleted: 0,
+    filesOmitted: 0,
     totalBytes: 0,
     bytesRestored: 0,
     bytesSkipped: 0,
     errors: 0,
     warnings: 0,
   };
-  /** Made folders, parents before what is in them. */
-  readonly #folders: FileTarget[] = [];
-  /** The first path of each file with several names, by device and inode. */
-  readonly #linked = new Map<string, Buffer>();
-  readonly #links: FurtherName[] = [];
+  /** Folders whose metadata are to be set, parents before what is in them. */
+  readonly #folders: Folder[] = [];
+  readonly #links = new HardLinks();
+  /** In a dry run: first names that stay as they are. */
+  readonly #standing = new Set<string>();
   /** Paths that failed, as latin1: nothing is linked to what stands there. */
   readonly #failed = new Set<string>();
   readonly #onAbort = (): void => void Atomics.store(this.#flags, 0, 1);
@@ -111,102 +131,132 @@ class RestoreRun {
     this.#selection = new Selection(options);
     const dryRun = options.dryRun === true;
     // Into a folder that a dry run does not make, everything would be restored.
-    if (!dryRun || existsSync(options.target)) this.#target = openTarget(options.target, dryRun);
-    if (!dryRun) {
-      this.#pool = this.#startPool();
-      this.#window = new RestoreWindow(repository, this.#pool, this, options.verify === true);
+    if (!dryRun || existsSync(options.target)) {
+      this.#target = openTarget(options.target, dryRun);
+      this.#pool = this.#startPool(dryRun);
     }
+    const { verify = false } = options;
+    this.#window = new RestoreWindow(repository, this.#pool, this, { verify, dryRun, run: this.#run });
     options.signal?.addEventListener('abort', this.#onAbort);
     if (options.signal?.aborted === true) this.#onAbort();
     options.onStart?.(() => this.#progress);
   }
 
   async restore(): Promise<RestoreProgress> {
-    await this.#walk(
-      { path: Buffer.alloc(0), parent: undefined, raw: undefined, depth: 0, fresh: this.#target === undefined },
-      this.#options.root,
-    );
-    await this.#window?.run();
-    await this.#makeLinks();
+    const root: Folder = {
+      ...{ path: Buffer.alloc(0), parent: undefined, raw: undefined, xattrs: undefined, depth: 0, selected: true },
+      ...{ fresh: this.#target === undefined, leftovers: undefined, alike: new Set<string>() },
+    };
+    this.#lookForLeftovers(root);
+    await this.#walk(root, this.#options.root);
+    await this.#runWindow();
     await this.#finishFolders();
     return this.#progress;
   }
 
-  async close(): Promise<void> {
+  /** @param full whether what was begun is to be removed, as there is no room for it */
+  async close(full: boolean): Promise<void> {
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     await this.#pool?.close();
-    for (const path of this.#window?.leftovers ?? []) this.#target?.discard(path);
+    if (full) for (const path of this.#window.leftovers) this.#target?.discard(path);
     this.#target?.close();
+    endRun(this.#run);
   }
 
   done(path: Buffer, size: number): void {
     this.#progress.filesRestored++;
-    if (this.#options.verbose === true) this.#tell({ kind: 'item', action: 'restored', path: inSnapshot(path), size });
+    if (this.#standing.size > 0) this.#standing.delete(path.toString('latin1'));
+    this.#tellItem('restored', path, size);
+  }
+
+  left(path: Buffer, size: number, updated: boolean): void {
+    this.#progress.filesSkipped++;
+    this.#tellItem(updated ? 'updated' : 'unchanged', path, size);
   }
 
   bytes(count: number): void {
     this.#progress.bytesRestored += count;
   }
 
-  errors(errors: readonly ItemError[]): void {
-    for (const { path, message, warning } of errors) this.#report(Buffer.from(path), message, warning);
+  skipped(bytes: number): void {
+    this.#progress.bytesSkipped += bytes;
   }
 
-  #startPool(): RestorePool {
+  errors(errors: readonly ItemError[]): void {
+    for (const error of errors) this.#report(error);
+  }
+
+  #startPool(dryRun: boolean): RestorePool {
     const { keys, index } = this.#repository;
-    const { target, setOwner, numericOwner = false, threads = defaultThreads() } = this.#options;
+    const { target, setOwner, numericOwner = false, noSpecial = false, sparse = false } = this.#options;
     const data = {
       keys: exportKeys(keys),
       index: index.shared,
       target,
-      owners: { set: setOwner, numeric: numericOwner },
+      rules: { privileged: setOwner, numericOwner, special: !noSpecial, sparse, dryRun },
+      run: this.#run,
       flags: this.#flags,
     };
-    return new WorkerPool(WORKER, threads, () => ({ data, transfer: [] }));
+    return new WorkerPool(WORKER, this.#options.threads ?? defaultThreads(), () => ({ data, transfer: [] }));
   }
 
   async #walk(folder: Folder, content: ContentRef): Promise<void> {
     this.#stopIfAborted();
     if (folder.depth > MAX_DEPTH) throw new VarveError('damaged', `${folder.path}: folders are nested too deeply`);
-    const subfolders: { folder: Folder; content: ContentRef; selected: boolean }[] = [];
+    const { only, delete: removes = false } = this.#options;
+    const subfolders: Subfolder[] = [];
     const names = new Set<string>();
     let whole = false;
     try {
       for await (const entry of this.#trees.entries(content, inSnapshot(folder.path).toString())) {
-        if (this.#options.delete === true) names.add(entry.name.toString('latin1'));
+        if (folder.depth === 0 && only !== undefined && !entry.name.equals(only)) continue;
+        if (removes) names.add(entry.name.toString('latin1'));
+        if (isTemporary(entry.name)) folder.alike.add(entry.name.toString('latin1'));
         const subfolder = await this.#entry(folder, entry);
         if (subfolder !== undefined) subfolders.push(subfolder);
-        if ((this.#window?.size ?? 0) >= WINDOW) await this.#window?.run();
+        if (this.#window.size + this.#links.size >= WINDOW) await this.#runWindow();
       }
-      whole = true;
+      whole = folder.depth > 0 || only === undefined;
     } catch (cause) {
       this.#fail(folder.path, cause);
     }
-    if (this.#options.delete === true && whole) this.#deleteOthers(folder, names);
+    if (whole) this.#removeLeftovers(folder);
+    if (removes && whole) this.#deleteOthers(folder, names);
     for (const each of subfolders) await this.#walk(each.folder, each.content);
   }
 
+  async #runWindow(): Promise<void> {
+    await this.#window.run();
+    await this.#makeLinks();
+  }
+
   /** Deals with an entry; a folder that is to be walked is returned. */
-  async #entry(
-    folder: Folder,
-    entry: EntryReader,
-  ): Promise<{ folder: Folder; content: ContentRef; selected: boolean } | undefined> {
-    const path = folder.path.length === 0 ? Buffer.from(entry.name) : Buffer.concat([folder.path, SLASH, entry.name]);
+  async #entry(folder: Folder, entry: EntryReader): Promise<Subfolder | undefined> {
+    const path = below(folder, entry.name);
     const { selected, descend } = this.#selection.choose(inSnapshot(path));
     try {
-      if (entry.type === 'directory') {
-        if (!selected && !descend) return undefined;
-        const { content } = entry.entry();
-        const raw = Buffer.from(entry.raw);
-        const subfolder: Folder = { path, parent: folder, raw, depth: folder.depth + 1, fresh: undefined };
-        if (selected) this.#make(subfolder);
-        return { folder: subfolder, content: content as ContentRef, selected };
-      }
+      if (entry.type === 'directory')
+        return selected || descend ? this.#subfolder(folder, path, entry, selected) : undefined;
       if (selected) await this.#file(folder, path, entry);
+      else folder.leftovers?.take(entry.name);
     } catch (cause) {
       this.#fail(path, cause);
     }
     return undefined;
+  }
+
+  #subfolder(parent: Folder, path: Buffer, entry: EntryReader, selected: boolean): Subfolder {
+    const { content, xattrs } = entry.entry();
+    const folder: Folder = {
+      ...{ path, parent, raw: Buffer.from(entry.raw), depth: parent.depth + 1, selected },
+      ...{ xattrs: isReference(xattrs) ? xattrs : undefined, fresh: undefined, leftovers: undefined },
+      alike: new Set(),
+    };
+    if (selected) {
+      this.#make(folder);
+      this.#noteSetId(path, entry);
+    }
+    return { folder, content: content as ContentRef };
   }
 
   /** Makes a folder, and those above it, unless they are made. @returns whether it is new, so that nothing is in it */
@@ -217,48 +267,104 @@ class RestoreRun {
       this.#target === undefined || (inFresh && this.#options.dryRun === true)
         ? true
         : this.#target.makeFolder(folder.path, this.#options.overwrite !== 'never');
-    if (folder.raw !== undefined) this.#folders.push({ path: folder.path, raw: folder.raw, temporary: undefined });
+    // A folder that was there and is only on the way stays as it is.
+    if (folder.fresh || folder.selected) this.#folders.push(folder);
+    this.#lookForLeftovers(folder);
     return folder.fresh;
   }
 
+  #lookForLeftovers(folder: Folder): void {
+    if (folder.fresh !== false || this.#target === undefined) return;
+    try {
+      folder.leftovers = new Leftovers(this.#target.names(folder.path));
+    } catch {
+      // Nothing is found in a folder that cannot be listed.
+    }
+  }
+
+  /** What ended runs have left in a folder and what is not taken up again. */
+  #removeLeftovers({ path, leftovers, alike }: Folder): void {
+    if (this.#options.dryRun === true) return;
+    for (const name of leftovers?.rest ?? [])
+      if (!alike.has(name.toString('latin1'))) this.#target?.removeLeftover(below({ path }, name));
+  }
+
   async #file(folder: Folder, path: Buffer, entry: EntryReader): Promise<void> {
-    const { type, size } = entry;
+    if (this.#options.noSpecial === true && SPECIAL_TYPES.includes(entry.type)) return this.#omit(path);
     this.#progress.totalFiles++;
-    if (type === 'file') this.#progress.totalBytes += size;
     const fresh = this.#make(folder);
     const existing = fresh ? undefined : this.#target?.stat(path);
     if (existing !== undefined && !shouldWrite(existing, entry, this.#options.overwrite ?? 'always'))
       return this.#leave(path, entry, existing);
     if (existing?.type === 'directory') this.#giveWay(path);
-    if (entry.links > 1 && this.#isFurtherLink(path, entry)) return;
-    if (this.#window === undefined) return this.#wouldRestore(path, type === 'file' ? size : 0);
-    const raw = Buffer.from(entry.raw);
-    const { content } = entry.entry();
-    if (type !== 'file' || content === undefined || (size === 0 && content.ids.length === 0))
-      return this.#window.addPlain(path, raw);
-    this.#window.addFile(path, raw, size, await this.#trees.ids(content));
+    if (entry.links > 1) {
+      const first = this.#links.firstOf(path, entry);
+      if (first !== undefined) return this.#addLink(path, first, entry);
+      if (existing !== undefined) this.#stands(path);
+    }
+    this.#noteSetId(path, entry);
+    await this.#plan(folder, path, entry, existing?.type === 'file');
   }
 
-  #wouldRestore(path: Buffer, size: number): void {
-    this.bytes(size);
-    this.done(path, size);
+  async #plan(folder: Folder, path: Buffer, entry: EntryReader, existing: boolean): Promise<void> {
+    const raw = Buffer.from(entry.raw);
+    const { name, size, content } = entry.entry();
+    const xattrs = isReference(entry.xattrs) ? await this.#attributes(path, entry.xattrs) : undefined;
+    if (entry.type !== 'file' || content === undefined)
+      return this.#window.addPlain({ path, raw, temporary: undefined, xattrs }, 0);
+    this.#progress.totalBytes += content.size;
+    const part = folder.leftovers?.take(name);
+    const isNew = !existing && part === undefined;
+    if (isNew && content.size === 0 && content.ids.length === 0)
+      return this.#window.addPlain({ path, raw, temporary: undefined, xattrs }, size);
+    const holes = isReference(entry.holes) ? await this.#trees.attachment(entry.holes) : undefined;
+    const layout = layoutOf(entry, holes);
+    const ids = await this.#trees.ids(content);
+    this.#window.addFile({ path, raw, size, stored: content.size, ids, layout, xattrs, holes, existing, part });
+  }
+
+  /** Attributes that are too long for their entry; undefined, and told, when they cannot be had. */
+  async #attributes(path: Buffer, reference: ContentRef): Promise<Buffer | undefined> {
+    try {
+      return await this.#trees.attachment(reference);
+    } catch (cause) {
+      const error = VarveError.from(cause);
+      if (error.code === 'interrupted' || error.code === 'internal') throw cause;
+      this.#report({ path, message: `its attributes cannot be read: ${error.message}`, kind: 'attribute' });
+      return undefined;
+    }
+  }
+
+  #omit(path: Buffer): void {
+    this.#progress.filesOmitted++;
+    this.#tellItem('omitted', path, 0);
+  }
+
+  #noteSetId(path: Buffer, { type, mode }: EntryReader): void {
+    if (this.#options.noSpecial === true && type !== 'symlink' && (mode & SET_ID_BITS) !== 0) this.#omit(path);
+  }
+
+  #stands(path: Buffer): void {
+    if (this.#options.dryRun === true) this.#standing.add(path.toString('latin1'));
   }
 
   /** A file that is as it should be, but for its other names: they are links to it, or it becomes a link to the first of them. */
   #leave(path: Buffer, entry: EntryReader, existing: FileStat): void {
     if (entry.links > 1 && this.#options.overwrite === 'if-changed') {
-      const first = this.#linked.get(linkKey(entry));
+      const first = this.#links.firstOf(path, entry);
       const there = first && this.#target?.stat(first);
       const same = there?.inode === existing.inode && there.device === existing.device;
-      if (!same && this.#isFurtherLink(path, entry)) return;
+      if (first !== undefined && !same) return this.#addLink(path, first, entry);
+      this.#stands(path);
     }
-    this.#skip(path, entry.size);
+    const stored = entry.content?.size ?? 0;
+    this.#progress.totalBytes += stored;
+    this.skipped(stored);
+    this.left(path, entry.size, false);
   }
 
-  #skip(path: Buffer, size: number): void {
-    this.#progress.filesSkipped++;
-    this.#progress.bytesSkipped += size;
-    if (this.#options.verbose === true) this.#tell({ kind: 'item', action: 'unchanged', path: inSnapshot(path), size });
+  #addLink(path: Buffer, to: Buffer, entry: EntryReader): void {
+    this.#links.add({ path, to, size: entry.type === 'file' ? entry.size : 0 });
   }
 
   /** A folder stands where a file is to be. */
@@ -269,27 +375,15 @@ class RestoreRun {
     this.#progress.filesDeleted += this.#target?.remove(path) ?? 0;
   }
 
-  #isFurtherLink(path: Buffer, entry: EntryReader): boolean {
-    const key = linkKey(entry);
-    const first = this.#linked.get(key);
-    if (first === undefined) {
-      this.#linked.set(key, path);
-      return false;
-    }
-    this.#links.push({ path, to: first, size: entry.type === 'file' ? entry.size : 0 });
-    return true;
-  }
-
   #deleteOthers(folder: Folder, names: ReadonlySet<string>): void {
     if (this.#target === undefined || folder.fresh !== false) return;
     try {
       for (const name of this.#target.names(folder.path)) {
-        if (names.has(name.toString('latin1'))) continue;
-        const path = folder.path.length === 0 ? name : Buffer.concat([folder.path, SLASH, name]);
+        if (names.has(name.toString('latin1')) || isTemporary(name)) continue;
+        const path = below(folder, name);
         if (!this.#selection.choose(inSnapshot(path)).selected) continue;
         this.#progress.filesDeleted += this.#target.remove(path);
-        if (this.#options.verbose === true)
-          this.#tell({ kind: 'item', action: 'deleted', path: inSnapshot(path), size: 0 });
+        this.#tellItem('deleted', path, 0);
       }
     } catch (cause) {
       this.#fail(folder.path, cause);
@@ -297,37 +391,48 @@ class RestoreRun {
   }
 
   async #makeLinks(): Promise<void> {
-    if (this.#pool === undefined) {
-      for (const { path, size } of this.#links) this.#wouldRestore(path, size);
+    const names = this.#links.take();
+    if (this.#pool === undefined || this.#options.dryRun === true) {
+      for (const name of names) this.#wouldLink(name);
       return;
     }
-    for (let at = 0; at < this.#links.length; at += FOLDERS_PER_TASK) {
-      const links = this.#links.slice(at, at + FOLDERS_PER_TASK).filter((link) => this.#firstIsThere(link));
-      const { errors, failed } = await this.#pool.run({ kind: 'link', links });
+    for (let at = 0; at < names.length; at += LINKS_PER_TASK) {
+      const links = names.slice(at, at + LINKS_PER_TASK).filter((link) => this.#firstIsThere(link));
+      const { errors, failed, there } = await this.#pool.run({ kind: 'link', links });
       this.errors(errors);
       for (const [number, { path, size }] of links.entries()) {
-        if (failed.includes(number)) continue;
-        this.bytes(size);
-        this.done(path, size);
+        if (there.includes(number)) this.left(path, size, false);
+        else if (!failed.includes(number)) this.done(path, size);
       }
     }
   }
 
+  #wouldLink({ path, to, size }: FurtherName): void {
+    const [name, first] = [this.#target?.stat(path), this.#target?.stat(to)];
+    const same = name !== undefined && name.inode === first?.inode && name.device === first.device;
+    if (same && this.#standing.has(to.toString('latin1'))) this.left(path, size, false);
+    else this.done(path, size);
+  }
+
   #firstIsThere({ path, to }: FurtherName): boolean {
     const there = !this.#failed.has(to.toString('latin1'));
-    if (!there) this.#report(path, `is a hard link to ${inSnapshot(to)}, which could not be restored`, false);
+    const message = `is a hard link to ${inSnapshot(to)}, which could not be restored`;
+    if (!there) this.#report({ path, message, kind: 'content' });
     return there;
   }
 
   /** Times and modes of folders come last, from the deepest up: writing into a folder changes its times. */
   async #finishFolders(): Promise<void> {
+    if (this.#pool === undefined || this.#options.dryRun === true) return;
     const folders = this.#folders.reverse();
-    for (let at = 0; at < folders.length && this.#pool !== undefined; at += FOLDERS_PER_TASK) {
+    for (let at = 0; at < folders.length; at += FOLDERS_PER_TASK) {
       this.#stopIfAborted();
-      const { errors } = await this.#pool.runOn(0, {
-        kind: 'folders',
-        folders: folders.slice(at, at + FOLDERS_PER_TASK),
-      });
+      const targets: FileTarget[] = [];
+      for (const { path, raw, xattrs } of folders.slice(at, at + FOLDERS_PER_TASK)) {
+        const attached = xattrs && (await this.#attributes(path, xattrs));
+        targets.push({ path, raw: raw as Buffer, temporary: undefined, xattrs: attached });
+      }
+      const { errors } = await this.#pool.runOn(0, { kind: 'folders', folders: targets });
       this.errors(errors);
     }
   }
@@ -341,16 +446,23 @@ class RestoreRun {
       (cause.code === 'interrupted' || cause.code === 'full' || cause.code === 'internal')
     )
       throw cause;
-    this.#report(path, cause instanceof VarveError ? cause.message : systemReason(cause), false);
+    const message = cause instanceof VarveError ? cause.message : systemReason(cause);
+    this.#report({ path, message, kind: 'content' });
   }
 
-  #report(path: Buffer, message: string, warning: boolean): void {
-    if (warning) this.#progress.warnings++;
-    else {
-      this.#progress.errors++;
-      this.#failed.add(path.toString('latin1'));
+  #report({ path: bytes, message, kind }: ItemError): void {
+    const path = Buffer.from(bytes);
+    if (kind !== 'content') {
+      this.#progress.warnings++;
+      return this.#tell({ kind: 'warning', about: kind, path: inSnapshot(path), message });
     }
-    this.#tell({ kind: warning ? 'warning' : 'error', path: inSnapshot(path), message });
+    this.#progress.errors++;
+    this.#failed.add(path.toString('latin1'));
+    this.#tell({ kind: 'error', path: inSnapshot(path), message });
+  }
+
+  #tellItem(action: RestoreAction, path: Buffer, size: number): void {
+    if (this.#options.verbose === true) this.#tell({ kind: 'item', action, path: inSnapshot(path), size });
   }
 
   #tell(event: RestoreEvent): void {
@@ -362,7 +474,9 @@ class RestoreRun {
   }
 }
 
-const linkKey = (entry: EntryReader): string => `${entry.device}:${entry.inode}`;
+function below(folder: Pick<Folder, 'path'>, name: Buffer): Buffer {
+  return folder.path.length === 0 ? Buffer.from(name) : Buffer.concat([folder.path, SLASH, name]);
+}
 
 /** The path as the snapshot has it, with a slash in front. */
 function inSnapshot(path: Buffer): Buffer {

@@ -1,33 +1,39 @@
 import { Buffer } from 'node:buffer';
-import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fstatSync, ftruncateSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync } from 'node:fs';
+import { threadId } from 'node:worker_threads';
 import { BLOCK, privatePages } from '../bytes/pages.js';
 import { asBuffer } from '../bytes/views.js';
 import { importKeys } from '../crypto/hierarchy.js';
 import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
 import { OwnerNames } from '../filesystem/owners.js';
 import { linkat, mknodat, openat, renameat, symlinkat, unlinkat } from '../filesystem/posix.js';
-import { makeDevice } from '../filesystem/stat.js';
+import { lstat, makeDevice } from '../filesystem/stat.js';
+import type { XattrPlace } from '../filesystem/xattrs.js';
 import { DATA } from '../format/content.js';
-import { EntryReader } from '../format/entry.js';
-import { ID_BYTES } from '../format/limits.js';
+import type { EntryReader } from '../format/entry.js';
+import type { Xattr } from '../format/xattrs.js';
 import { BlobIndex } from '../repository/blob-index.js';
 import { FrameOpener, PackKeyRing } from '../repository/blob-reader.js';
 import type { Served } from '../workers/serve.js';
+import { Comparer } from './comparer.js';
+import { entryOf, xattrsOf } from './file-content.js';
 import { beside, FolderHandles, splitPath } from './folder-handles.js';
-import { GrowingFile } from './growing-file.js';
+import { GrowingFile, openPart } from './growing-file.js';
 import {
   type BlobUse,
+  type Comparison,
   type FileTarget,
   INTERRUPTED,
   type ItemError,
+  type MetadataKind,
   type Reply,
   type Task,
   type WorkerInit,
 } from './messages.js';
-import { MetadataSetter } from './metadata.js';
+import { MetadataSetter, type Warn } from './metadata.js';
+import { temporaryPrefix } from './temporary-names.js';
 
-const { O_WRONLY, O_RDONLY, O_NOFOLLOW } = constants;
+const { O_RDONLY, O_DIRECTORY } = constants;
 const PRIVATE = 0o600;
 const S_IFMT_OF: Partial<Record<string, number>> = {
   fifo: 0o010000,
@@ -44,7 +50,8 @@ interface Run {
   /** Within the frame's plaintext. */
   readonly start: number;
   end: number;
-  readonly fileOffset: number;
+  /** Where it begins in the file's stream. */
+  readonly stream: number;
 }
 
 /** What a restore worker does: opens frames and writes files, links, metadata. */
@@ -53,18 +60,25 @@ export class Restorer {
   readonly #index: BlobIndex;
   readonly #opener: FrameOpener;
   readonly #metadata: MetadataSetter;
+  readonly #comparer: Comparer;
+  readonly #sparse: boolean;
   readonly #flags: Int32Array;
-  readonly #temporary = `.varve-${randomBytes(6).toString('hex')}-`;
+  readonly #temporary: string;
   #nextTemporary = 0;
   #pages: Buffer = Buffer.alloc(0);
   #errors: ItemError[] = [];
+  #there: number[] = [];
+  #compared: Comparison[] = [];
 
   constructor(init: WorkerInit) {
     const keys = importKeys(init.keys);
     this.#folders = new FolderHandles(init.target);
     this.#index = new BlobIndex(init.index);
     this.#opener = new FrameOpener(this.#index, keys, new PackKeyRing(keys));
-    this.#metadata = new MetadataSetter(init.owners, new OwnerNames());
+    this.#metadata = new MetadataSetter(init.rules, new OwnerNames());
+    this.#comparer = new Comparer(this.#index, keys.id, this.#metadata, init.rules.dryRun);
+    this.#sparse = init.rules.sparse;
+    this.#temporary = temporaryPrefix(init.run, String(threadId));
     this.#flags = init.flags;
   }
 
@@ -75,8 +89,10 @@ export class Restorer {
   perform(task: Task): Served<Reply> {
     if (Atomics.load(this.#flags, 0) !== 0) throw new VarveError('interrupted', INTERRUPTED);
     this.#errors = [];
+    this.#there = [];
+    this.#compared = [];
     const failed = this.#perform(task);
-    return { reply: { errors: this.#errors, failed } };
+    return { reply: { errors: this.#errors, failed, there: this.#there, compared: this.#compared } };
   }
 
   #perform(task: Task): number[] {
@@ -91,20 +107,40 @@ export class Restorer {
       case 'plain':
         return this.#each(task.files, (file) => this.#plain(file));
       case 'link':
-        return this.#each(task.links, ({ path, to }) => this.#link(Buffer.from(path), Buffer.from(to)));
+        return this.#each(task.links, ({ path, to }, number) => {
+          if (!this.#link(Buffer.from(path), Buffer.from(to))) this.#there.push(number);
+        });
       case 'folders':
         return this.#each(task.folders, (folder) => this.#folder(folder));
+      case 'compare':
+        return this.#each(task.files, (file, number) => {
+          this.#compared[number] = { outcome: 'different' };
+          const { directory, name } = this.#placeOf(file);
+          this.#compared[number] = this.#comparer.compare(directory, name, file, this.#warnerOf(file));
+        });
       case 'verify':
-        return this.#each([task.file], (file) => this.#verify(file, task.lengths, asBuffer(task.ids)));
+        return this.#each([task.file], (file) => {
+          const { directory, name } = this.#placeOf(file);
+          this.#comparer.verify(directory, name, file);
+        });
     }
   }
 
+  /** A file's folder, opened until the next is asked for, and its name there. */
+  #placeOf(file: FileTarget): { directory: number; name: Buffer } {
+    const { folder, name } = splitPath(asBuffer(file.path));
+    return { directory: this.#folders.folder(folder), name };
+  }
+
   /** Does something to each; numbers of those it failed for. */
-  #each<Item extends { readonly path: Uint8Array }>(items: readonly Item[], action: (item: Item) => void): number[] {
+  #each<Item extends { readonly path: Uint8Array }>(
+    items: readonly Item[],
+    action: (item: Item, number: number) => void,
+  ): number[] {
     const failed: number[] = [];
     for (const [number, item] of items.entries()) {
       try {
-        action(item);
+        action(item, number);
       } catch (cause) {
         this.#fail(item.path, cause);
         failed.push(number);
@@ -115,11 +151,16 @@ export class Restorer {
 
   #writeTask(task: Extract<Task, { kind: 'write' }>): number[] {
     const failed = new Set<number>();
-    const files = task.files.map((target) => new GrowingFile(target));
+    const files = task.files.map((target) => new GrowingFile(target, this.#sparse));
     for (const { uses } of task.frames) for (const { file } of uses) (files[file] as GrowingFile).remaining++;
-    for (const { frame, uses } of task.frames) {
-      const wanted = uses.filter(({ file }) => !failed.has(file));
-      if (wanted.length > 0) this.#writeFrame(task, frame, wanted, files, failed);
+    try {
+      for (const { frame, uses } of task.frames) {
+        const wanted = uses.filter(({ file }) => !failed.has(file));
+        if (wanted.length > 0) this.#writeFrame(task, frame, wanted, files, failed);
+      }
+    } catch (cause) {
+      for (const file of files) if (file.handle !== undefined) this.#abandon(file);
+      throw cause;
     }
     return [...failed];
   }
@@ -165,13 +206,11 @@ export class Restorer {
     for (const use of uses) {
       const { offset, length } = this.#index.locate(use.blob);
       const run = runs.at(-1);
-      const follows =
-        run?.file === use.file && run.end === offset && run.fileOffset + (run.end - run.start) === use.fileOffset;
+      const follows = run?.file === use.file && run.end === offset && run.stream + (run.end - run.start) === use.stream;
       if (run !== undefined && follows) {
         run.end += length;
         run.uses.push(use);
-      } else
-        runs.push({ file: use.file, uses: [use], start: offset, end: offset + length, fileOffset: use.fileOffset });
+      } else runs.push({ file: use.file, uses: [use], start: offset, end: offset + length, stream: use.stream });
     }
     return runs;
   }
@@ -185,7 +224,7 @@ export class Restorer {
     const size = (run: Run): number => run.end - run.start;
     const [first] = runs;
     const longest = runs.reduce((a, b) => (size(b) > size(a) ? b : a), first as Run);
-    const shift = (((longest.fileOffset - longest.start) % BLOCK) + BLOCK) % BLOCK;
+    const shift = (((longest.stream - longest.start) % BLOCK) + BLOCK) % BLOCK;
     return this.#pages.subarray(shift, shift + length);
   }
 
@@ -196,24 +235,50 @@ export class Restorer {
   }
 
   /** Writes blobs to their file; a file that no other task writes to gets its metadata and name with its last blob. */
-  #write(file: GrowingFile, run: Pick<Run, 'uses' | 'fileOffset'>, bytes: Buffer): void {
+  #write(file: GrowingFile, run: Pick<Run, 'uses' | 'stream'>, bytes: Buffer): void {
     const folder = this.#folders.folder(splitPath(asBuffer(file.target.path)).folder);
     if (file.handle === undefined) file.open(folder, this.#temporaryOf(file.target));
-    file.write(folder, bytes, run.fileOffset);
+    const [first] = run.uses;
+    const shift = bytes.byteOffset - run.stream;
+    if (first?.pieces === undefined) file.write(folder, bytes, run.stream, shift % BLOCK === 0);
+    else {
+      for (const { stream, file: place, length } of run.uses.flatMap((use) => use.pieces ?? [])) {
+        const at = stream - run.stream;
+        file.write(folder, bytes.subarray(at, at + length), place, (bytes.byteOffset + at - place) % BLOCK === 0);
+      }
+    }
     file.remaining -= run.uses.length;
     if (file.remaining === 0) this.#complete(file, folder);
   }
 
   #complete(file: GrowingFile, folder: number): void {
     const { target, temporary } = file;
+    if (target.temporary !== undefined) return file.close();
+    const entry = entryOf(target);
+    file.setSize(entry.size);
     const handle = file.detach();
     try {
-      if (target.temporary === undefined)
-        this.#metadata.onFile(handle, entryOf(target), (what) => this.#warn(target.path, what));
+      this.#setMetadata(handle, target, entry);
     } finally {
       closeSync(handle);
     }
-    if (target.temporary === undefined) renameat(folder, temporary, folder, splitPath(asBuffer(target.path)).name);
+    try {
+      renameat(folder, temporary, folder, splitPath(asBuffer(target.path)).name);
+    } catch (cause) {
+      tryTo(() => unlinkat(folder, temporary));
+      throw cause;
+    }
+  }
+
+  #setMetadata(place: XattrPlace, target: FileTarget, entry: EntryReader): void {
+    const warn = this.#warnerOf(target);
+    let xattrs: Xattr[] | undefined;
+    try {
+      xattrs = xattrsOf(target, entry);
+    } catch (cause) {
+      warn('attribute', `cannot set its attributes: ${VarveError.from(cause).message}`);
+    }
+    this.#metadata.set(place, entry, xattrs, warn);
   }
 
   #abandon(file: GrowingFile): void {
@@ -232,14 +297,13 @@ export class Restorer {
 
   /** Gives a file that grew under a temporary name its size, metadata and name. */
   #finish(file: FileTarget): void {
-    const { folder, name } = splitPath(asBuffer(file.path));
-    const directory = this.#folders.folder(folder);
+    const { directory, name } = this.#placeOf(file);
     const temporary = Buffer.from(file.temporary as Uint8Array);
     const entry = entryOf(file);
-    const handle = openat(directory, temporary, O_WRONLY | O_NOFOLLOW, 0);
+    const handle = openPart(directory, temporary);
     try {
       if (fstatSync(handle).size !== entry.size) ftruncateSync(handle, entry.size);
-      this.#metadata.onFile(handle, entry, (what) => this.#warn(file.path, what));
+      this.#setMetadata(handle, file, entry);
     } finally {
       closeSync(handle);
     }
@@ -255,35 +319,37 @@ export class Restorer {
   #plain(file: FileTarget): void {
     const entry = entryOf(file);
     if (entry.type === 'file') return this.#empty(file);
-    const { folder, name } = splitPath(asBuffer(file.path));
-    const directory = this.#folders.folder(folder);
+    const { directory, name } = this.#placeOf(file);
     const temporary = this.#temporaryName();
     make(entry, directory, temporary);
-    this.#metadata.onName(directory, temporary, entry, (what) => this.#warn(file.path, what));
+    this.#setMetadata({ directory, name: temporary }, file, entry);
     this.#moveInto(directory, temporary, name);
   }
 
   #empty(target: FileTarget): void {
-    const file = new GrowingFile(target);
+    const file = new GrowingFile(target, false);
     try {
-      this.#write(file, { uses: [], fileOffset: 0 }, Buffer.alloc(0));
+      this.#write(file, { uses: [], stream: 0 }, Buffer.alloc(0));
     } catch (cause) {
       this.#abandon(file);
       throw cause;
     }
   }
 
-  #link(path: Buffer, to: Buffer): void {
+  /** @returns false when it is there already */
+  #link(path: Buffer, to: Buffer): boolean {
     const from = splitPath(to);
     const { folder, name } = splitPath(path);
-    const source = openat(this.#folders.folder(from.folder), DOT, O_RDONLY | constants.O_DIRECTORY);
+    const source = openat(this.#folders.folder(from.folder), DOT, O_RDONLY | O_DIRECTORY);
     try {
       const directory = this.#folders.folder(folder);
+      if (isSameFile(source, from.name, directory, name)) return false;
       const temporary = this.#temporaryName();
       linkat(source, from.name, directory, temporary);
       this.#moveInto(directory, temporary, name);
       // Renaming one name of a file over another name of the same file does nothing.
       tryTo(() => unlinkat(directory, temporary));
+      return true;
     } finally {
       closeSync(source);
     }
@@ -299,52 +365,32 @@ export class Restorer {
   }
 
   /** Sets a folder's metadata, after all that is in it is written. */
-  #folder(file: FileTarget): void {
-    const { folder, name } = splitPath(asBuffer(file.path));
-    const entry = entryOf(file);
-    this.#metadata.onName(this.#folders.folder(folder), name, entry, (what) => this.#warn(file.path, what));
-  }
-
-  /** Reads a restored file back and compares it with the snapshot. */
-  #verify(file: FileTarget, lengths: readonly number[], ids: Buffer): void {
-    const { folder, name } = splitPath(asBuffer(file.path));
-    const handle = openat(this.#folders.folder(folder), name, O_RDONLY | O_NOFOLLOW);
+  #folder(folder: FileTarget): void {
+    const entry = entryOf(folder);
+    let place: XattrPlace;
     try {
-      let offset = 0;
-      for (const [number, length] of lengths.entries()) {
-        const bytes = Buffer.allocUnsafe(length);
-        if (readSync(handle, bytes, 0, length, offset) !== length)
-          throw new VarveError('target', 'is shorter than it should be');
-        const id = ids.subarray(number * ID_BYTES, (number + 1) * ID_BYTES);
-        if (!this.#opener.matches(id, DATA, bytes))
-          throw new VarveError('target', `differs from the snapshot near byte ${offset}`);
-        offset += length;
-      }
-      if (fstatSync(handle).size !== offset) throw new VarveError('target', 'is longer than it should be');
-    } finally {
-      closeSync(handle);
+      place = this.#folders.folder(asBuffer(folder.path));
+    } catch (cause) {
+      // A folder that was there and may not be read.
+      if (errnoCode(cause) !== 'EACCES') throw cause;
+      place = this.#placeOf(folder);
     }
+    this.#setMetadata(place, folder, entry);
   }
 
   #fail(path: Uint8Array, cause: unknown): void {
     if (errnoCode(cause) === 'ENOSPC')
       throw new VarveError('full', `the target is full: ${Buffer.from(path)}; free some space and run it again`);
     const message = cause instanceof VarveError ? cause.message : systemReason(cause);
-    this.#errors.push({ path: new Uint8Array(path), message, warning: false });
+    this.#errors.push({ path: new Uint8Array(path), message, kind: 'content' });
   }
 
-  #warn(path: Uint8Array, message: string): void {
-    this.#errors.push({ path: new Uint8Array(path), message, warning: true });
+  #warnerOf({ path }: FileTarget): Warn {
+    return (kind: MetadataKind, message: string) => this.#errors.push({ path: new Uint8Array(path), message, kind });
   }
 }
 
 const DOT = Buffer.from('.');
-
-function entryOf(file: FileTarget): EntryReader {
-  const reader = new EntryReader(asBuffer(file.raw), 'entry');
-  if (!reader.next()) throw new VarveError('internal', 'an entry is cut off');
-  return reader;
-}
 
 function make(entry: EntryReader, directory: number, name: Buffer): void {
   if (entry.type === 'symlink') return symlinkat(Buffer.from(entry.target as Buffer), directory, name);
@@ -352,6 +398,16 @@ function make(entry: EntryReader, directory: number, name: Buffer): void {
   if (format === undefined) throw new VarveError('internal', `cannot make a ${entry.type}`);
   const device = entry.rdev === undefined ? 0 : makeDevice(entry.rdev[0], entry.rdev[1]);
   mknodat(directory, name, format | PRIVATE, device);
+}
+
+function isSameFile(source: number, from: Buffer, directory: number, name: Buffer): boolean {
+  const first = lstat(from, source);
+  try {
+    const there = lstat(name, directory);
+    return there.inode === first.inode && there.device === first.device;
+  } catch {
+    return false;
+  }
 }
 
 function tryTo(action: () => void): void {

@@ -7,6 +7,7 @@ import { type FileStat, lstat } from '../filesystem/stat.js';
 import type { EntryStat } from '../format/entry.js';
 import { FolderHandles, splitPath } from './folder-handles.js';
 import type { Overwrite } from './options.js';
+import { isOurs } from './temporary-names.js';
 
 const PRIVATE_FOLDER = 0o700;
 
@@ -73,6 +74,12 @@ export class Target {
     } catch {
       // Never made, or renamed already.
     }
+  }
+
+  /** Removes what an ended run has left. */
+  removeLeftover(path: Buffer): void {
+    const stat = this.stat(path);
+    if (stat !== undefined && isOurs(stat)) this.discard(path);
   }
 
   close(): void {

@@ -1,14 +1,15 @@
 import { Buffer } from 'node:buffer';
-import { randomBytes } from 'node:crypto';
 import pLimit from 'p-limit';
 import { type ErrorCode, VarveError } from '../errors/errors.js';
 import { DATA } from '../format/content.js';
+import type { Layout } from '../format/layout.js';
 import { ID_BYTES } from '../format/limits.js';
 import { checkSize, locateBlob } from '../repository/blob-reader.js';
 import type { IndexedRepository } from '../repository/index-store.js';
 import type { WorkerPool } from '../workers/pool.js';
-import { beside } from './folder-handles.js';
-import type { BlobUse, FileTarget, ItemError, Reply, Task, WorkerInit } from './messages.js';
+import { beside, splitPath } from './folder-handles.js';
+import type { BlobUse, ComparedFile, Comparison, FileTarget, ItemError, Reply, Task, WorkerInit } from './messages.js';
+import { partName } from './temporary-names.js';
 
 export type RestorePool = WorkerPool<WorkerInit, Task, Reply>;
 
@@ -23,15 +24,37 @@ const BATCH = 256;
 /** What fetching a damaged or lost pack ends with: only the files that need it suffer. */
 const LOST: readonly ErrorCode[] = ['damaged', 'not-found', 'storage'];
 
-interface PlannedFile {
+/** Bytes of files that a worker compares together. */
+const COMPARED_BYTES = 16 * 1024 * 1024;
+/** Bytes of attributes and holes that count as much as a blob in a window. */
+const BYTES_PER_BLOB = 256;
+
+/** A file that is to be restored. */
+export interface WantedFile {
   readonly path: Buffer;
+  /** Its encoded entry. */
   readonly raw: Buffer;
+  /** Of the file, and of its stream: bytes. */
   readonly size: number;
+  readonly stored: number;
+  /** Its blobs. */
   readonly ids: Buffer;
+  readonly layout: Layout | undefined;
+  /** Attributes and holes that are too long for the entry. */
+  readonly xattrs: Buffer | undefined;
+  readonly holes: Buffer | undefined;
+  /** Whether a file is there, and what an earlier run left of this one. */
+  readonly existing: boolean;
+  readonly part: Buffer | undefined;
+}
+
+interface PlannedFile extends WantedFile {
   /** Ranges that still have something for it. */
   ranges: number;
-  /** Its name while it grows, when more than one range has something for it. */
+  /** Its name while it grows, when more than one range has something for it, or some of it was there. */
   temporary: Buffer | undefined;
+  /** For each blob 1 when it was there. */
+  kept: Uint8Array | undefined;
   /** Bytes of it that were told as restored. */
   told: number;
   failed: boolean;
@@ -40,7 +63,8 @@ interface PlannedFile {
 interface Use {
   readonly blob: number;
   readonly file: PlannedFile;
-  readonly offset: number;
+  /** Where it begins in the file's stream. */
+  readonly stream: number;
   /** Number of the blob in the file. */
   readonly part: number;
 }
@@ -57,7 +81,11 @@ interface Range {
 /** What a window tells about each file. */
 export interface WindowEvents {
   done(path: Buffer, size: number): void;
+  /** Of a file that was there, `updated` when its metadata were not right. */
+  left(path: Buffer, size: number, updated: boolean): void;
   bytes(count: number): void;
+  /** That were there already. */
+  skipped(bytes: number): void;
   errors(errors: readonly ItemError[]): void;
 }
 
@@ -67,71 +95,157 @@ export interface WindowEvents {
  */
 export class RestoreWindow {
   readonly #repository: IndexedRepository;
-  readonly #pool: RestorePool;
+  readonly #pool: RestorePool | undefined;
   readonly #events: WindowEvents;
-  readonly #verify: boolean;
-  readonly #suffix = randomBytes(6).toString('hex');
+  readonly #options: WindowOptions;
   #uses: Use[] = [];
   #files: PlannedFile[] = [];
-  #plain: FileTarget[] = [];
-  #nextTemporary = 0;
+  #plain: { readonly target: FileTarget; readonly size: number }[] = [];
+  /** Bytes of attributes and holes. */
+  #attached = 0;
 
-  constructor(repository: IndexedRepository, pool: RestorePool, events: WindowEvents, verify: boolean) {
+  /** @param pool undefined when there is nothing to compare with in a dry run */
+  constructor(
+    repository: IndexedRepository,
+    pool: RestorePool | undefined,
+    events: WindowEvents,
+    options: WindowOptions,
+  ) {
     this.#repository = repository;
     this.#pool = pool;
     this.#events = events;
-    this.#verify = verify;
+    this.#options = options;
   }
 
   /** Blobs to be written. */
   get size(): number {
-    return this.#uses.length + this.#plain.length;
+    return this.#uses.length + this.#files.length + this.#plain.length + Math.floor(this.#attached / BYTES_PER_BLOB);
   }
 
   /**
    * Plans a file.
    *
-   * @param raw its encoded entry
-   * @param ids its blobs
    * @throws VarveError `damaged` when the index lacks a blob, or the blobs do not make up the size
    */
-  addFile(path: Buffer, raw: Buffer, size: number, ids: Buffer): void {
-    const file: PlannedFile = { path, raw, size, ids, ranges: 0, temporary: undefined, told: 0, failed: false };
+  addFile(wanted: WantedFile): void {
+    const { ids, stored, xattrs, holes } = wanted;
+    const file = { ...wanted, ranges: 0, temporary: undefined, kept: undefined, told: 0, failed: false };
     const { index } = this.#repository;
     const uses: Use[] = [];
-    let offset = 0;
+    let stream = 0;
     for (let at = 0; at < ids.length; at += ID_BYTES) {
       const id = ids.subarray(at, at + ID_BYTES);
       locateBlob(index, id, DATA);
       const blob = index.find(id);
-      uses.push({ blob, file, offset, part: uses.length });
-      offset += index.lengthOf(blob);
+      uses.push({ blob, file, stream, part: uses.length });
+      stream += index.lengthOf(blob);
     }
-    checkSize(offset, size);
+    checkSize(stream, stored);
     for (const use of uses) this.#uses.push(use);
     this.#files.push(file);
+    this.#attached += (xattrs?.length ?? 0) + (holes?.length ?? 0);
   }
 
-  /** Plans what has no blobs: empty files, links, devices. */
-  addPlain(path: Buffer, raw: Buffer): void {
-    this.#plain.push({ path, raw, temporary: undefined });
+  /** Plans what has no blobs and takes the place of what is there: new empty files, links, devices. */
+  addPlain(target: FileTarget, size: number): void {
+    this.#plain.push({ target, size });
+    this.#attached += target.xattrs?.length ?? 0;
   }
 
   /** Restores what was planned, and forgets it. */
   async run(): Promise<void> {
-    const ranges = this.#ranges();
-    const limit = pLimit(this.#pool.size * 2);
-    await Promise.all([this.#runPlain(), ...ranges.map((range) => limit(() => this.#runRange(range)))]);
-    await this.#finishFiles();
-    if (this.#verify) await this.#verifyFiles();
+    await this.#compareFiles();
+    const pool = this.#pool;
+    if (pool === undefined || this.#options.dryRun) this.#tellAll();
+    else await this.#restoreAll(pool);
     this.#uses = [];
     this.#files = [];
     this.#plain = [];
+    this.#attached = 0;
+  }
+
+  async #restoreAll(pool: RestorePool): Promise<void> {
+    const ranges = this.#ranges();
+    const limit = pLimit(pool.size * 2);
+    await Promise.all([this.#runPlain(pool), ...ranges.map((range) => limit(() => this.#runRange(pool, range)))]);
+    await this.#finishFiles(pool);
+    if (this.#options.verify) await this.#verifyFiles(pool);
+  }
+
+  /** What would be restored. */
+  #tellAll(): void {
+    const { index } = this.#repository;
+    for (const { blob } of this.#uses) this.#events.bytes(index.lengthOf(blob));
+    for (const { path, size } of this.#files) this.#events.done(path, size);
+    for (const { target, size } of this.#plain) this.#events.done(Buffer.from(target.path), size);
   }
 
   /** Temporary files that a window which was broken off may have left. */
   get leftovers(): Buffer[] {
     return this.#files.flatMap(({ path, temporary }) => (temporary === undefined ? [] : [beside(path, temporary)]));
+  }
+
+  /** Files that are right are dropped from the plan, and of others the blobs that are there. */
+  async #compareFiles(): Promise<void> {
+    const pool = this.#pool;
+    const wanted = this.#files.filter(({ existing, part }) => existing || part !== undefined);
+    if (pool === undefined || wanted.length === 0) return;
+    const gone = new Set<PlannedFile>();
+    await Promise.all(
+      inBatches(wanted, COMPARED_BYTES).map(async (files) => {
+        const targets = files.map(
+          (file): ComparedFile => ({
+            ...this.#targetOf(file),
+            temporary: this.#partName(file),
+            ids: file.ids,
+            part: file.part,
+          }),
+        );
+        const { errors, failed, compared } = await pool.run({ kind: 'compare', files: targets });
+        this.#events.errors(errors);
+        for (const [number, file] of files.entries()) {
+          if (failed.includes(number)) gone.add(file);
+          else if (this.#isDone(file, compared[number] as Comparison)) gone.add(file);
+        }
+      }),
+    );
+    this.#files = this.#files.filter((file) => !gone.has(file));
+    this.#uses = this.#uses.filter(({ file, part }) => !gone.has(file) && file.kept?.[part] !== 1);
+  }
+
+  /** Takes account of what is there. @returns whether nothing of the file's content is to be written, or it has become a plain one */
+  #isDone(file: PlannedFile, comparison: Comparison): boolean {
+    const { outcome } = comparison;
+    if (outcome === 'same' || outcome === 'updated') {
+      this.#events.skipped(file.stored);
+      this.#events.left(file.path, file.size, outcome === 'updated');
+      return true;
+    }
+    if (outcome === 'partly') {
+      file.kept = comparison.kept;
+      file.temporary = this.#partName(file);
+      this.#events.skipped(this.#keptBytes(file));
+      return false;
+    }
+    if (file.ids.length > 0) return false;
+    this.addPlain(this.#targetOf(file), file.size);
+    return true;
+  }
+
+  #keptBytes({ ids, kept }: PlannedFile): number {
+    const { index } = this.#repository;
+    let bytes = 0;
+    for (const [number, there] of (kept ?? []).entries())
+      if (there === 1) bytes += index.lengthOf(index.find(ids, number * ID_BYTES));
+    return bytes;
+  }
+
+  #partName({ path }: PlannedFile): Buffer {
+    return partName(splitPath(path).name, this.#options.run);
+  }
+
+  #targetOf({ path, raw, temporary, xattrs, holes }: PlannedFile): FileTarget {
+    return { path, raw, temporary, xattrs, holes };
   }
 
   /** Blobs are numbered in the order in which they lie in the packs. */
@@ -169,33 +283,39 @@ export class RestoreWindow {
     return next;
   }
 
-  async #runRange(range: Range): Promise<void> {
-    const bytes = await this.#fetch(range);
+  async #runRange(pool: RestorePool, range: Range): Promise<void> {
+    const bytes = await this.#fetch(pool, range);
     if (bytes === undefined) return;
     const numbers = new Map<PlannedFile, number>();
     const files: PlannedFile[] = [];
     const frames = range.frames.map(({ frame, uses }) => ({
       frame,
-      uses: uses.filter(isWanted).map(({ blob, file, offset, part }): BlobUse => {
+      uses: uses.filter(isWanted).map(({ blob, file, stream, part }): BlobUse => {
         let number = numbers.get(file);
         if (number === undefined) {
           number = files.push(file) - 1;
           numbers.set(file, number);
         }
-        const id = file.ids.subarray(part * ID_BYTES, (part + 1) * ID_BYTES);
-        return { blob, id, fileOffset: offset, file: number };
+        // A copy: with a view all the memory around it would be sent.
+        const id = Buffer.from(file.ids.subarray(part * ID_BYTES, (part + 1) * ID_BYTES));
+        return { blob, id, stream, pieces: this.#pieces(file, stream, blob), file: number };
       }),
     }));
-    const targets = files.map(({ path, raw, temporary }): FileTarget => ({ path, raw, temporary }));
+    const targets = files.map((file) => this.#targetOf(file));
     const task: Task = { kind: 'write', bytes, start: range.start, frames, files: targets };
-    const reply = await this.#pool.run(task, movable(bytes));
+    const reply = await pool.run(task, movable(bytes));
     this.#events.errors(reply.errors);
     for (const number of reply.failed) this.#fail(files[number] as PlannedFile);
     this.#account(range);
   }
 
+  /** Workers are told the places of a blob, not the layout: that may be long. */
+  #pieces({ layout }: PlannedFile, stream: number, blob: number): BlobUse['pieces'] {
+    return layout && [...layout.pieces(stream, this.#repository.index.lengthOf(blob))];
+  }
+
   /** The range's bytes; undefined when they cannot be had: then what can be restored of the range is, and the rest is told. */
-  async #fetch(range: Range): Promise<Buffer | undefined> {
+  async #fetch(pool: RestorePool, range: Range): Promise<Buffer | undefined> {
     const { store, index } = this.#repository;
     const where = { offset: range.start, length: range.end - range.start };
     try {
@@ -203,14 +323,14 @@ export class RestoreWindow {
     } catch (cause) {
       const error = VarveError.from(cause);
       if (!LOST.includes(error.code)) throw error;
-      if (range.frames.length > 1) await this.#runApart(range);
+      if (range.frames.length > 1) await this.#runApart(pool, range);
       else this.#lose(range, error);
       return undefined;
     }
   }
 
   /** Each frame for itself: of a pack that is cut off the beginning can be read. */
-  async #runApart({ pack, frames }: Range): Promise<void> {
+  async #runApart(pool: RestorePool, { pack, frames }: Range): Promise<void> {
     const { index } = this.#repository;
     const parts = frames.map((each): Range => {
       const { offset, storedLength, rawLength } = index.frame(each.frame);
@@ -218,7 +338,7 @@ export class RestoreWindow {
     });
     for (const file of filesOf(frames)) file.ranges--;
     for (const part of parts) this.#count(part);
-    for (const part of parts) await this.#runRange(part);
+    for (const part of parts) await this.#runRange(pool, part);
   }
 
   #lose({ frames }: Range, error: VarveError): void {
@@ -226,7 +346,7 @@ export class RestoreWindow {
       file.ranges--;
       if (file.failed) continue;
       this.#fail(file);
-      this.#events.errors([{ path: file.path, message: error.message, warning: false }]);
+      this.#events.errors([{ path: file.path, message: error.message, kind: 'content' }]);
     }
   }
 
@@ -257,25 +377,25 @@ export class RestoreWindow {
   #count({ frames }: Range): void {
     for (const file of filesOf(frames)) {
       file.ranges++;
-      if (file.ranges > 1) file.temporary ??= Buffer.from(`.varve-${this.#suffix}-${this.#nextTemporary++}`);
+      if (file.ranges > 1) file.temporary ??= this.#partName(file);
     }
   }
 
-  async #runPlain(): Promise<void> {
-    const batches = inBatches(this.#plain);
+  async #runPlain(pool: RestorePool): Promise<void> {
     await Promise.all(
-      batches.map(async (files) => {
-        const { errors, failed } = await this.#pool.run({ kind: 'plain', files });
+      inBatches(this.#plain).map(async (items) => {
+        const files = items.map(({ target }) => target);
+        const { errors, failed } = await pool.run({ kind: 'plain', files });
         this.#events.errors(errors);
-        for (const [number, { path }] of files.entries()) {
-          if (!failed.includes(number)) this.#events.done(Buffer.from(path), 0);
+        for (const [number, { target, size }] of items.entries()) {
+          if (!failed.includes(number)) this.#events.done(Buffer.from(target.path), size);
         }
       }),
     );
   }
 
   /** Files that several workers wrote get their names now; of those that failed, the beginnings are removed. */
-  async #finishFiles(): Promise<void> {
+  async #finishFiles(pool: RestorePool): Promise<void> {
     const grown = this.#files.filter((file) => file.temporary !== undefined);
     await Promise.all(
       inBatches(grown).map(async (files) => {
@@ -283,10 +403,10 @@ export class RestoreWindow {
         const broken = files
           .filter((file) => file.failed)
           .map(({ path, temporary }) => beside(path, temporary as Buffer));
-        if (broken.length > 0) await this.#pool.run({ kind: 'discard', files: broken });
+        if (broken.length > 0) await pool.run({ kind: 'discard', files: broken });
         if (complete.length === 0) return;
-        const targets = complete.map(({ path, raw, temporary }) => ({ path, raw, temporary }));
-        const { errors, failed } = await this.#pool.run({ kind: 'finish', files: targets });
+        const targets = complete.map((file) => this.#targetOf(file));
+        const { errors, failed } = await pool.run({ kind: 'finish', files: targets });
         this.#events.errors(errors);
         for (const [number, file] of complete.entries()) {
           if (failed.includes(number)) this.#fail(file);
@@ -296,20 +416,23 @@ export class RestoreWindow {
     );
   }
 
-  async #verifyFiles(): Promise<void> {
-    const { index } = this.#repository;
+  async #verifyFiles(pool: RestorePool): Promise<void> {
     await Promise.all(
-      this.#files.map(async ({ path, raw, ids, failed }) => {
-        if (failed) return;
-        const lengths: number[] = [];
-        for (let at = 0; at < ids.length; at += ID_BYTES)
-          lengths.push(index.lengthOf(index.find(ids.subarray(at, at + ID_BYTES))));
-        const file = { path, raw, temporary: undefined };
-        const { errors } = await this.#pool.run({ kind: 'verify', file, lengths, ids });
+      this.#files.map(async (file) => {
+        if (file.failed) return;
+        const compared = { ...this.#targetOf(file), ids: file.ids, part: undefined };
+        const { errors } = await pool.run({ kind: 'verify', file: compared });
         this.#events.errors(errors);
       }),
     );
   }
+}
+
+export interface WindowOptions {
+  readonly verify: boolean;
+  readonly dryRun: boolean;
+  /** Part of the names of temporary files. */
+  readonly run: string;
 }
 
 /** Nothing more is written to a file that cannot become whole. */
@@ -321,9 +444,20 @@ function filesOf(frames: Range['frames']): Set<PlannedFile> {
   return files;
 }
 
-function inBatches<Item>(items: readonly Item[]): Item[][] {
+function inBatches<Item extends { readonly size: number }>(items: readonly Item[], bytes = Infinity): Item[][] {
   const batches: Item[][] = [];
-  for (let at = 0; at < items.length; at += BATCH) batches.push(items.slice(at, at + BATCH));
+  let batch: Item[] = [];
+  let size = 0;
+  for (const item of items) {
+    if (batch.length === BATCH || (size > 0 && size + item.size > bytes)) {
+      batches.push(batch);
+      batch = [];
+      size = 0;
+    }
+    batch.push(item);
+    size += item.size;
+  }
+  if (batch.length > 0) batches.push(batch);
   return batches;
 }
 

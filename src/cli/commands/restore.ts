@@ -2,13 +2,14 @@ import type { Command } from 'commander';
 import { run, type Shell } from '../shell.js';
 import { addSelectionOptions, collect } from '../snapshot-selection.js';
 
-const DESCRIPTION = `Get files back from a snapshot, or from a folder in it. Nothing outside the target is ever written. It can be interrupted and run
-again with --overwrite if-changed: what is there and right is then left alone.`;
+const DESCRIPTION = `Get files back from a snapshot, from a folder in it, or one file. Nothing outside the target is ever written. It can be interrupted and
+run again: what is there and right is not written again. With --overwrite if-changed it goes by size and time then, else it compares.`;
 
 const EXAMPLES = `
 Examples:
   varve restore latest --target /tmp/restored
   varve restore latest:/home/anna/letters --target ~/letters --overwrite if-changed
+  varve restore latest:/etc/fstab --target /tmp/restored
   varve restore 1a2b3c4d --target / --include /etc/nginx --verify
 
 Exit codes: 0 all is restored; 1 failed, or some files could not be restored; 10 no repository; 12 wrong password; 130 interrupted.`;
@@ -16,7 +17,7 @@ Exit codes: 0 all is restored; 1 failed, or some files could not be restored; 10
 export function define(command: Command, shell: Shell): void {
   command
     .description(DESCRIPTION)
-    .argument('[snapshot[:subfolder]]', 'latest, an id, or the beginning of one')
+    .argument('[snapshot[:path]]', 'latest, an id, or the beginning of one')
     .addHelpText('after', EXAMPLES);
   command
     .option('-t, --target <folder>', 'where to; made when it is not there')
@@ -33,7 +34,8 @@ export function define(command: Command, shell: Shell): void {
     .option('--verify', 'read every restored file back and compare')
     .option('-n, --dry-run', 'write nothing; with -v tell what would be done')
     .option('--numeric-owner', 'set owners by number, not by name')
-    .option('--sparse', 'accepted for the sake of scripts');
+    .option('--sparse', 'make holes of long runs of zeros')
+    .option('--no-special', 'make no devices, FIFOs and sockets, and set no setuid and setgid bits');
   addSelectionOptions(command, 'taken for latest');
   run(command, shell, async (context, args, options) => {
     const { restoreCommand } = await import('../restore/command.js');

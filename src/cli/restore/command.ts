@@ -3,6 +3,8 @@ import { VarveError } from '../../errors/errors.js';
 import { readPatternFile } from '../../filesystem/files-from.js';
 import { type PatternSpec, parsePatterns } from '../../filesystem/patterns.js';
 import { posixLimits } from '../../filesystem/posix.js';
+import type { ContentRef } from '../../format/content.js';
+import type { Entry } from '../../format/entry.js';
 import { shortId } from '../../repository/snapshots.js';
 import type { Overwrite, RestoreOptions } from '../../restore/options.js';
 import { openFromOptions } from '../open.js';
@@ -36,6 +38,9 @@ export interface RestoreFlags extends SelectionOptions {
   readonly verify?: boolean;
   readonly dryRun?: boolean;
   readonly numericOwner?: boolean;
+  readonly sparse?: boolean;
+  /** False with --no-special. */
+  readonly special?: boolean;
 }
 
 const OVERWRITES: readonly Overwrite[] = ['always', 'if-changed', 'if-newer', 'never'];
@@ -54,13 +59,14 @@ export async function restoreCommand(context: Context, args: readonly string[], 
   const { restore, TreeReader } = await loadEngine();
   const [repository, snapshots] = await Promise.all([readIndex(context, opened), readSnapshots(context, opened)]);
   const chosen = chooseOne(snapshots, name, selectionFilter(context, flags));
-  const root = await new TreeReader(repository).folder(chosen.stored.snapshot.root, chosen.subfolder);
+  const trees = new TreeReader(repository);
+  const from = await startingPoint((names) => trees.find(chosen.stored.snapshot.root, names), chosen);
   announce(context, chosen, flags.target);
   const limits = posixLimits();
   if (limits !== undefined) context.output.warn(limits);
   const report = new RestoreReport(context);
   const options: RestoreOptions = {
-    root,
+    ...from,
     target: resolve(flags.target),
     ...wanted,
     overwrite,
@@ -68,7 +74,9 @@ export async function restoreCommand(context: Context, args: readonly string[], 
     verify: flags.verify ?? false,
     dryRun: flags.dryRun ?? false,
     numericOwner: flags.numericOwner ?? false,
-    setOwner: process.getuid?.() === 0,
+    setOwner: process.geteuid?.() === 0,
+    sparse: flags.sparse ?? false,
+    noSpecial: flags.special === false,
     verbose: report.wantsItems,
     signal: context.signal,
     onEvent: (event) => report.event(event),
@@ -81,6 +89,20 @@ export async function restoreCommand(context: Context, args: readonly string[], 
   } finally {
     report.stop();
   }
+}
+
+/** A folder of which all is restored, or one file and the folder that it is in. */
+async function startingPoint(
+  find: (names: readonly Buffer[]) => Promise<Entry>,
+  { stored, subfolder }: Chosen,
+): Promise<Pick<RestoreOptions, 'root' | 'only'>> {
+  const { root } = stored.snapshot;
+  if (subfolder.length === 0) return { root };
+  const { type, content, name } = await find(subfolder);
+  if (type === 'directory' && content !== undefined) return { root: content };
+  const above = subfolder.slice(0, -1);
+  const folder = above.length === 0 ? root : (await find(above)).content;
+  return { root: folder as ContentRef, only: name };
 }
 
 async function loadEngine() {

@@ -1,14 +1,27 @@
+import type { MetadataKind } from '../../restore/messages.js';
 import type { RestoreEvent, RestoreProgress } from '../../restore/options.js';
 import { everySoOften, Speed, showProgress } from '../progress.js';
 import type { Context } from '../shell.js';
 import { lossyText, printable } from '../text/escape.js';
 import { formatBytes, formatPercent, formatSeconds } from '../text/units.js';
 
+const WITHOUT_SIZE: readonly string[] = ['deleted', 'omitted'];
+/** Warnings of each kind that are told one by one; `-v` tells all. */
+const WARNINGS_TOLD = 3;
+
+const NOT_SET: Record<MetadataKind, (files: string) => string> = {
+  owner: (files) => `the owner of ${files} could not be set: only root can set any owner`,
+  mode: (files) => `the mode of ${files} could not be set as in the snapshot`,
+  times: (files) => `the times of ${files} could not be set`,
+  attribute: (files) => `extended attributes or ACLs of ${files} could not be set`,
+};
+
 /** Tells how a restore goes and what came of it: in text as restic does, or in its JSON. */
 export class RestoreReport {
   readonly #context: Context;
   readonly #speed = new Speed();
   readonly #start = performance.now();
+  readonly #warnings = new Map<MetadataKind, { count: number; files: number; last: string }>();
   #stop: () => void = () => undefined;
 
   constructor(context: Context) {
@@ -34,7 +47,10 @@ export class RestoreReport {
     if (event.kind === 'item') {
       const { action, size } = event;
       if (output.json) output.object({ message_type: 'verbose_status', action, item, size });
-      else output.print(`${action.padEnd(9)} ${item}${action === 'deleted' ? '' : ` with size ${formatBytes(size)}`}`);
+      else
+        output.print(
+          `${action.padEnd(9)} ${item}${WITHOUT_SIZE.includes(action) ? '' : ` with size ${formatBytes(size)}`}`,
+        );
     } else if (output.json) {
       output.errorObject({
         message_type: 'error',
@@ -42,7 +58,20 @@ export class RestoreReport {
         during: 'restore',
         item,
       });
-    } else output.error(`${event.kind === 'error' ? 'error' : 'warning'}: ${item}: ${event.message}`);
+    } else if (event.kind === 'error') output.error(`error: ${item}: ${printable(event.message)}`);
+    else if (this.#countWarning(event.about, item) <= WARNINGS_TOLD || output.verbosity >= 2)
+      output.error(`warning: ${item}: ${printable(event.message)}`);
+  }
+
+  /** A hundred thousand of them would hide all else. @returns how many of the kind there were */
+  #countWarning(about: MetadataKind, item: string): number {
+    const told = this.#warnings.get(about) ?? { count: 0, files: 0, last: '' };
+    told.count++;
+    // What is told of one file comes together.
+    if (told.last !== item) told.files++;
+    told.last = item;
+    this.#warnings.set(about, told);
+    return told.count;
   }
 
   finish(progress: RestoreProgress, dryRun: boolean, verified: boolean): void {
@@ -51,6 +80,8 @@ export class RestoreReport {
     const seconds = (performance.now() - this.#start) / 1000;
     if (output.json) output.object({ message_type: 'summary', ...figures(seconds, progress) });
     else this.#finishText(seconds, progress, dryRun, verified);
+    for (const [about, { files }] of this.#warnings)
+      output.error(`warning: ${NOT_SET[about](files === 1 ? '1 file' : `${files.toLocaleString('en-US')} files`)}`);
     if (progress.errors > 0 && !output.json) output.error(`Fatal: There were ${progress.errors} errors`);
   }
 
@@ -65,6 +96,11 @@ export class RestoreReport {
     this.#context.output.message(
       `Summary: ${verb} ${files} files (${bytes}) in ${formatSeconds(seconds)}${skipped}${deleted}`,
     );
+    const { filesOmitted } = progress;
+    if (filesOmitted > 0)
+      this.#context.output.message(
+        `left out because of --no-special: ${filesOmitted} devices, FIFOs, sockets, or setuid and setgid bits`,
+      );
     if (verified && progress.errors === 0 && !dryRun)
       this.#context.output.message(`verified ${filesRestored} files: all are as in the snapshot`);
   }
