@@ -1,0 +1,234 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { AT_FDCWD, mknodat } from '../../src/filesystem/posix.js';
+import type { ContentRef } from '../../src/format/content.js';
+import type { RestoreAction } from '../../src/restore/options.js';
+import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { assertSameTree } from '../backup/tree-image.js';
+import { Forge } from './crafted.js';
+
+const scratch = scratchFolder();
+const sandbox = await Sandbox.create(join(scratch, 'box'));
+const MIB = 1024 * 1024;
+const SECONDS = 1_000_000_000;
+const OWNER = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+/** A number that no process has. */
+const NOBODY = 2 ** 22 + 1;
+let number = 0;
+
+const large = randomBytes(24 * MIB);
+const forge = new Forge(await sandbox.open());
+const root: ContentRef = forge.directory(
+  { name: Buffer.from('large'), content: forge.content(large), ...OWNER },
+  { name: Buffer.from('small'), content: forge.content(Buffer.from('small')), ...OWNER },
+);
+const twoNames = forge.directory({
+  name: Buffer.from('small'),
+  content: forge.content(Buffer.from('small')),
+  links: 2,
+  ...OWNER,
+});
+await forge.finish();
+
+const newTarget = (): string => {
+  const target = join(scratch, `target-${number++}`);
+  mkdirSync(target);
+  return target;
+};
+const inode = (path: string): number => lstatSync(path).ino;
+const hash = (name: string): string => createHash('sha256').update(name).digest('hex').slice(0, 32);
+
+async function actions(target: string, from = root): Promise<Record<string, RestoreAction>> {
+  const { events, progress } = await sandbox.restore(from, { target, verbose: true });
+  assert.equal(progress.errors + progress.warnings, 0, JSON.stringify(events));
+  return Object.fromEntries(
+    events.flatMap((event) => (event.kind === 'item' ? [[event.path.toString(), event.action]] : [])),
+  );
+}
+
+function change(path: string, offset: number, text: string): void {
+  const file = openSync(path, 'r+');
+  writeSync(file, Buffer.from(text), 0, text.length, offset);
+  closeSync(file);
+}
+
+test('what is right is not written again; metadata that are not are repaired', async () => {
+  const target = newTarget();
+  assert.deepEqual(await actions(target), { '/large': 'restored', '/small': 'restored' });
+  const before = [inode(join(target, 'large')), inode(join(target, 'small'))];
+  assert.deepEqual(await actions(target), { '/large': 'unchanged', '/small': 'unchanged' });
+  chmodSync(join(target, 'large'), 0o600);
+  utimesSync(join(target, 'small'), 5, 5);
+  assert.deepEqual(await actions(target), { '/large': 'updated', '/small': 'updated' });
+  assert.deepEqual([inode(join(target, 'large')), inode(join(target, 'small'))], before);
+  assert.equal(lstatSync(join(target, 'large')).mode & 0o7777, 0o644);
+  assert.equal(lstatSync(join(target, 'small')).mtimeMs, SECONDS * 1000);
+  const { progress } = await sandbox.restore(root, { target });
+  assert.equal(progress.filesSkipped, 2);
+  assert.deepEqual([progress.bytesRestored, progress.bytesSkipped], [0, large.length + 5]);
+});
+
+test('of a file that differs in parts only those are written; the file under the name is never written to', async () => {
+  // A file that others may write to is not trusted while it is copied.
+  for (const mode of [0o644, 0o666]) {
+    const target = newTarget();
+    const path = join(target, 'large');
+    await actions(target);
+    change(path, 10 * MIB, 'changed');
+    chmodSync(path, mode);
+    linkSync(path, join(scratch, `witness-${number}`));
+    const { progress } = await sandbox.restore(root, { target, verify: true });
+    assert.equal(progress.errors, 0);
+    assert.ok(progress.bytesRestored > 0 && progress.bytesRestored < 5 * MIB, `${progress.bytesRestored}`);
+    assert.equal(progress.bytesRestored + progress.bytesSkipped, large.length + 5);
+    assert.ok(readFileSync(path).equals(large));
+    assert.equal(
+      readFileSync(join(scratch, `witness-${number}`)).toString('latin1', 10 * MIB, 10 * MIB + 7),
+      'changed',
+    );
+    assert.deepEqual(readdirSync(target).sort(), ['large', 'small']);
+    truncateSync(path, 7 * MIB);
+    const { progress: shorter } = await sandbox.restore(root, { target, verify: true });
+    assert.ok(shorter.bytesSkipped > 6 * MIB && shorter.bytesSkipped < 8 * MIB);
+    writeFileSync(path, Buffer.concat([large, Buffer.from('more')]));
+    const { progress: longer } = await sandbox.restore(root, { target, verify: true });
+    assert.equal(longer.bytesRestored, 0);
+    assert.ok(readFileSync(path).equals(large));
+  }
+});
+
+test('a file that has names elsewhere is changed neither in content nor in metadata', async () => {
+  for (const from of [root, twoNames]) {
+    for (const content of ['small', 'other']) {
+      const target = newTarget();
+      const outside = join(scratch, `outside-${number}`);
+      writeFileSync(outside, content, { mode: 0o600 });
+      linkSync(outside, join(target, 'small'));
+      const { mode, mtimeMs, ino } = lstatSync(outside);
+      assert.equal((await actions(target, from))['/small'], 'restored');
+      const after = lstatSync(outside);
+      assert.deepEqual([after.mode, after.mtimeMs, after.ino, after.nlink], [mode, mtimeMs, ino, 1]);
+      assert.equal(readFileSync(outside, 'utf8'), content);
+      assert.equal(lstatSync(join(target, 'small')).mode & 0o777, 0o644);
+    }
+  }
+});
+
+test('a file that another may still have open for writing is not handed out with new rights', async () => {
+  const target = newTarget();
+  await actions(target);
+  const path = join(target, 'small');
+  chmodSync(path, 0o666);
+  const open = openSync(path, 'r+');
+  assert.equal((await actions(target))['/small'], 'restored');
+  writeSync(open, Buffer.from('EVIL!'), 0, 5, 0);
+  closeSync(open);
+  assert.equal(readFileSync(path, 'utf8'), 'small');
+});
+
+test('hard links that are there are left; those that are not are made', async () => {
+  const box = await Sandbox.create(join(scratch, 'links'));
+  for (const name of ['a', 'b', 'sub/c']) {
+    mkdirSync(join(box.source, 'sub'), { recursive: true });
+    if (name === 'a') writeFileSync(join(box.source, name), 'content');
+    else linkSync(join(box.source, 'a'), join(box.source, name));
+  }
+  const { snapshot } = await box.backup();
+  const { target } = await box.restoreSource(snapshot.root);
+  const before = inode(join(target, 'a'));
+  const { progress } = await box.restoreSource(snapshot.root, { target });
+  assert.deepEqual([progress.filesSkipped, progress.filesRestored, progress.bytesRestored], [3, 0, 0]);
+  assert.equal(inode(join(target, 'sub/c')), before);
+  assertSameTree(target, box.source);
+});
+
+test('an interrupted restore goes on with what it had of a large file', async () => {
+  const target = newTarget();
+  const abort = new AbortController();
+  const running = sandbox.restore(root, {
+    target,
+    signal: abort.signal,
+    onStart: (progress) => {
+      const timer = setInterval(() => {
+        if (progress().bytesRestored < 4 * MIB) return;
+        clearInterval(timer);
+        abort.abort();
+      }, 1);
+      timer.unref();
+    },
+  });
+  await running.catch(() => undefined);
+  const left = readdirSync(target).filter((name) => name.startsWith('.varve-'));
+  if (existsSync(join(target, 'large'))) return;
+  assert.match(left.join(), /^\.varve-part-[0-9a-f]{32}-\d+-[0-9a-f]{12}$/);
+  const { progress } = await sandbox.restore(root, { target, verify: true });
+  assert.equal(progress.errors, 0);
+  assert.ok(progress.bytesSkipped >= 4 * MIB, `${progress.bytesSkipped} bytes were there`);
+  assert.deepEqual(readdirSync(target).sort(), ['large', 'small']);
+  assert.ok(readFileSync(join(target, 'large')).equals(large));
+});
+
+test('what ended runs have left goes; what a run that goes on has, and other names, stay', async () => {
+  const target = newTarget();
+  const stays = [
+    `.varve-tmp-${process.ppid}-0a-1-0`,
+    `.varve-part-${hash('large')}-${process.ppid}-0a`,
+    '.varve-other',
+    '.varve-tmp-x',
+  ];
+  const goes = [
+    `.varve-tmp-${NOBODY}-0a-1-0`,
+    `.varve-tmp-${process.pid}-0a-1-0`,
+    `.varve-part-${hash('gone')}-${NOBODY}-0a`,
+  ];
+  for (const name of [...stays, ...goes]) writeFileSync(join(target, name), 'left', { mode: 0o600 });
+  symlinkSync('nowhere', join(target, `.varve-tmp-${NOBODY}-0a-1-1`));
+  await sandbox.restore(root, { target, dryRun: true });
+  assert.equal(readdirSync(target).length, 8);
+  await actions(target);
+  assert.deepEqual(readdirSync(target).sort(), [...stays, 'large', 'small'].sort());
+});
+
+test('nothing but a file of its own is taken for what an earlier run left', async () => {
+  const part = `.varve-part-${hash('large')}-${NOBODY}-0a`;
+  const outside = join(scratch, 'secret');
+  writeFileSync(outside, large.subarray(0, 8 * MIB), { mode: 0o600 });
+  const plants: Record<string, (path: string) => void> = {
+    link: (path) => symlinkSync(outside, path),
+    'hard link': (path) => linkSync(outside, path),
+    'of others': (path) => writeFileSync(path, large.subarray(0, 8 * MIB), { mode: 0o666 }),
+    fifo: (path) => mknodat(AT_FDCWD, Buffer.from(path), 0o010600),
+  };
+  for (const [name, plant] of Object.entries(plants)) {
+    const target = newTarget();
+    plant(join(target, part));
+    const { progress } = await sandbox.restore(root, { target, verify: true });
+    assert.deepEqual([progress.errors, progress.bytesSkipped], [0, 0], name);
+    assert.deepEqual(readdirSync(target).sort(), ['large', 'small'], name);
+    assert.ok(readFileSync(outside).equals(large.subarray(0, 8 * MIB)));
+    assert.equal(lstatSync(outside).mode & 0o777, 0o600);
+  }
+  const target = newTarget();
+  writeFileSync(join(target, part), large.subarray(0, 8 * MIB), { mode: 0o600 });
+  const { progress } = await sandbox.restore(root, { target, verify: true });
+  assert.ok(progress.bytesSkipped > 7 * MIB, 'one of its own is taken up');
+});
