@@ -1,9 +1,10 @@
 import type { Buffer } from 'node:buffer';
 import type { ContentRef } from '../format/content.js';
-import type { Entry } from '../format/entry.js';
+import type { Entry, EntryType } from '../format/entry.js';
+import type { Xattr } from '../format/xattrs.js';
 import type { TreeReader } from '../repository/tree-reader.js';
 import { listTree } from './list.js';
-import { fitsTar, TAR_END, tarHeader, tarPadding } from './tar.js';
+import { fitsPaxKey, fitsTar, TAR_END, tarHeader, tarPadding } from './tar.js';
 
 /** An entry that goes into an archive. */
 export interface DumpedEntry {
@@ -12,11 +13,30 @@ export interface DumpedEntry {
   readonly entry: Entry;
   /** A file's bytes. */
   readonly content: () => AsyncIterable<Buffer>;
+  readonly xattrs: () => Promise<Xattr[]>;
 }
 
-/** A file's bytes, verified. Needs a full key. */
-export function dumpFile(reader: TreeReader, content: ContentRef): AsyncGenerator<Buffer> {
-  return reader.content(content);
+/** What an archive cannot hold: an entry, or one attribute of it. */
+export interface LeftOut {
+  readonly path: Buffer;
+  readonly type: EntryType;
+  /** The attribute's name; undefined when it is the entry itself. */
+  readonly attribute: Buffer | undefined;
+}
+
+/** A file's bytes, verified, with zeros for its holes. Needs a full key. @param path for errors */
+export function dumpFile(reader: TreeReader, entry: Entry, path: Buffer): AsyncGenerator<Buffer> {
+  return reader.file(entry, path.toString());
+}
+
+/** @param path in the snapshot, with a slash in front */
+export function dumpedEntry(reader: TreeReader, path: Buffer, entry: Entry): DumpedEntry {
+  return {
+    path: path.subarray(1),
+    entry,
+    content: () => dumpFile(reader, entry, path),
+    xattrs: () => reader.xattrs(entry, path.toString()),
+  };
 }
 
 /** Everything below a folder of a snapshot, folders before what is in them. */
@@ -26,33 +46,39 @@ export async function* dumpEntries(
   path: Buffer,
   signal?: AbortSignal,
 ): AsyncGenerator<DumpedEntry> {
-  for await (const listed of listTree(reader, content, path, { recursive: true, ...(signal && { signal }) })) {
-    const entry = listed.entry.entry();
-    const bytes = entry.content;
-    yield { path: listed.path.subarray(1), entry, content: () => reader.content(bytes as ContentRef) };
-  }
+  for await (const listed of listTree(reader, content, path, { recursive: true, ...(signal && { signal }) }))
+    yield dumpedEntry(reader, listed.path, listed.entry.entry());
 }
 
 /**
- * A tar archive of the entries. Further names of a file become hard links.
+ * A tar archive of the entries, with their extended attributes (as GNU tar's --xattrs and restic write them). Further names of a file
+ * become hard links.
  *
- * @param onUnfit is told what tar cannot hold, and is left out
+ * @param onLeftOut is told what tar cannot hold
  */
 export async function* writeTar(
   entries: AsyncIterable<DumpedEntry>,
-  onUnfit: (entry: DumpedEntry) => void,
+  onLeftOut: (what: LeftOut) => void,
 ): AsyncGenerator<Buffer> {
   const linked = new Map<string, Buffer>();
   for await (const dumped of entries) {
-    const { path, entry, content } = dumped;
+    const { path, entry } = dumped;
+    const { type } = entry;
     if (!fitsTar(entry)) {
-      onUnfit(dumped);
+      onLeftOut({ path, type, attribute: undefined });
       continue;
     }
     const first = entry.links > 1 ? firstName(linked, entry, path) : undefined;
-    yield tarHeader(path, entry, first);
-    if (entry.type !== 'file' || first !== undefined) continue;
-    yield* content();
+    const xattrs = first === undefined ? await dumped.xattrs() : [];
+    for (const { name } of xattrs) if (!fitsPaxKey(name)) onLeftOut({ path, type, attribute: name });
+    yield tarHeader(
+      path,
+      entry,
+      first,
+      xattrs.filter(({ name }) => fitsPaxKey(name)),
+    );
+    if (type !== 'file' || first !== undefined) continue;
+    yield* dumped.content();
     yield tarPadding(entry.size);
   }
   yield TAR_END;

@@ -1,10 +1,11 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { VarveError } from '../errors/errors.js';
-import type { ContentRef } from '../format/content.js';
+import { aboutPath, VarveError } from '../errors/errors.js';
+import { type Attachment, isReference } from '../format/attachment.js';
+import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js';
 import type { EntryReader } from '../format/entry.js';
-import { ID_BYTES, MAX_DEPTH } from '../format/limits.js';
-import { splitIds } from '../repository/blob-reader.js';
+import { MAX_DEPTH } from '../format/limits.js';
+import { locateBlob, splitIds } from '../repository/blob-reader.js';
 import type { IndexedRepository } from '../repository/index-store.js';
 import { TreeReader } from '../repository/tree-reader.js';
 
@@ -27,7 +28,7 @@ const KEY_BYTES = 16;
 /**
  * Counts what snapshots hold, in restic's ways:
  * restore-size, as if each was restored to a folder of its own; files-by-contents, each content once; blobs-per-file, the blobs of each
- * content; raw-data, the blobs that the snapshots need, as they are stored. A folder that is the same in many snapshots is read once.
+ * content; raw-data, the blobs that the snapshots need, as they are stored. Holes count as the zeros that they are read as, but for blobs. A folder that is the same in many snapshots is read once.
  */
 export async function stats(
   repository: IndexedRepository,
@@ -42,14 +43,37 @@ export async function stats(
   return result;
 }
 
-function keyOf({ depth, ids }: ContentRef): string {
-  const hash = createHash('sha256').update(Uint8Array.of(depth)).update(ids).digest();
-  return hash.toString('latin1', 0, KEY_BYTES);
+/** @param holes files of the same stream but other holes are not the same */
+function keyOf({ depth, ids }: ContentRef, holes?: Attachment): string {
+  const hash = createHash('sha256').update(Uint8Array.of(depth)).update(ids);
+  if (holes !== undefined) hash.update(isReference(holes) ? holes.ids : holes);
+  return hash.digest().toString('latin1', 0, KEY_BYTES);
 }
 
-function stopIf(signal: AbortSignal | undefined, depth: number): void {
+/** A folder on the way down: where it is matters for errors alone. */
+interface Folder {
+  readonly content: ContentRef;
+  readonly path: string;
+  readonly depth: number;
+}
+
+function pathIn({ path }: Folder, name: Buffer): string {
+  return `${path === '/' ? '' : path}/${name}`;
+}
+
+function rootFolder(content: ContentRef): Folder {
+  return { content, path: '/', depth: 0 };
+}
+
+/** A folder in a folder; with a copy of what is valid only until the next entry. */
+function subfolder(folder: Folder, name: Buffer, content: ContentRef): Folder {
+  const ids = Buffer.from(content.ids);
+  return { content: { ...content, ids }, path: pathIn(folder, name), depth: folder.depth + 1 };
+}
+
+function stopIf(signal: AbortSignal | undefined, { path, depth }: Folder): void {
   if (signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
-  if (depth > MAX_DEPTH) throw new VarveError('damaged', 'folders are nested too deeply');
+  if (depth > MAX_DEPTH) throw new VarveError('damaged', `${path}: folders are nested too deeply`);
 }
 
 interface Sums {
@@ -75,26 +99,27 @@ class RestoreSize {
   async count(roots: readonly ContentRef[]): Promise<void> {
     for (const root of roots) {
       this.#links = new Set();
-      const { files, bytes } = await this.#folder(root, 0);
+      const { files, bytes } = await this.#folder(rootFolder(root));
       this.#result.totalFiles += files;
       this.#result.totalSize += bytes;
     }
   }
 
-  async #folder(content: ContentRef, depth: number): Promise<Sums> {
-    stopIf(this.#signal, depth);
-    const key = keyOf(content);
+  async #folder(folder: Folder): Promise<Sums> {
+    stopIf(this.#signal, folder);
+    const key = keyOf(folder.content);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const sums: Sums = { files: 0, bytes: 0, linked: false };
-    const below: ContentRef[] = [];
-    for await (const entry of this.#reader.entries(content, 'a folder')) {
+    const below: Folder[] = [];
+    for await (const entry of this.#reader.entries(folder.content, folder.path)) {
       sums.files++;
-      if (entry.type === 'directory' && entry.content !== undefined) below.push(ownCopy(entry.content));
+      if (entry.type === 'directory' && entry.content !== undefined)
+        below.push(subfolder(folder, entry.name, entry.content));
       else this.#file(entry, sums);
     }
     for (const each of below) {
-      const { files, bytes, linked } = await this.#folder(each, depth + 1);
+      const { files, bytes, linked } = await this.#folder(each);
       sums.files += files;
       sums.bytes += bytes;
       sums.linked ||= linked;
@@ -127,26 +152,34 @@ abstract class Visiting {
   }
 
   async count(roots: readonly ContentRef[]): Promise<void> {
-    for (const root of roots) await this.#folder(root, 0);
+    for (const root of roots) await this.#folder(rootFolder(root));
   }
 
-  protected abstract file(content: ContentRef): Promise<void>;
+  protected abstract entry(entry: EntryReader): Promise<void>;
 
   protected async folder(_content: ContentRef): Promise<void> {}
 
-  async #folder(content: ContentRef, depth: number): Promise<void> {
-    stopIf(this.#signal, depth);
-    const key = keyOf(content);
+  async #folder(folder: Folder): Promise<void> {
+    stopIf(this.#signal, folder);
+    const key = keyOf(folder.content);
     if (this.#visited.has(key)) return;
     this.#visited.add(key);
-    await this.folder(content);
-    const below: ContentRef[] = [];
-    for await (const entry of this.reader.entries(content, 'a folder')) {
-      if (entry.content === undefined) continue;
-      if (entry.type === 'directory') below.push(ownCopy(entry.content));
-      else await this.file(entry.content);
+    await this.folder(folder.content);
+    const below: Folder[] = [];
+    for await (const entry of this.reader.entries(folder.content, folder.path)) {
+      await this.#entry(folder, entry);
+      const { type, name, content } = entry;
+      if (type === 'directory' && content !== undefined) below.push(subfolder(folder, name, content));
     }
-    for (const each of below) await this.#folder(each, depth + 1);
+    for (const each of below) await this.#folder(each);
+  }
+
+  async #entry(folder: Folder, entry: EntryReader): Promise<void> {
+    try {
+      await this.entry(entry);
+    } catch (cause) {
+      throw aboutPath(pathIn(folder, entry.name), cause);
+    }
   }
 }
 
@@ -163,21 +196,24 @@ class Contents extends Visiting {
     this.#mode = mode;
   }
 
-  protected override async file(content: ContentRef): Promise<void> {
-    const key = keyOf(content);
+  protected override async entry({ type, content, size, holes }: EntryReader): Promise<void> {
+    if (type !== 'file' || content === undefined) return;
+    const key = keyOf(content, holes);
     if (this.#seen.has(key)) return;
     this.#seen.add(key);
     this.#result.totalFiles++;
-    if (this.#mode === 'files-by-contents') this.#result.totalSize += content.size;
+    if (this.#mode === 'files-by-contents') this.#result.totalSize += size;
     else await this.#blobs(content);
   }
 
   async #blobs(content: ContentRef): Promise<void> {
     const { index } = this.#repository;
-    const numbers = new Set<number>();
-    for (const id of splitIds(await this.reader.ids(content))) numbers.add(index.find(id));
-    for (const number of numbers) this.#result.totalSize += number < 0 ? 0 : index.lengthOf(number);
-    this.#result.totalBlobs += numbers.size;
+    const lengths = new Map<number, number>();
+    for await (const ids of this.reader.lists(content)) {
+      for (const id of splitIds(ids)) lengths.set(index.find(id), locateBlob(index, id, DATA).length);
+    }
+    for (const length of lengths.values()) this.#result.totalSize += length;
+    this.#result.totalBlobs += lengths.size;
   }
 }
 
@@ -199,20 +235,26 @@ class RawData extends Visiting {
     this.#sum();
   }
 
-  protected override async file(content: ContentRef): Promise<void> {
-    if (content.depth === 1) this.#use(content.ids);
-    this.#use(await this.reader.ids(content));
-  }
-
   protected override async folder(content: ContentRef): Promise<void> {
-    await this.file(content);
+    await this.#use(content, TREE);
   }
 
-  #use(ids: Buffer): void {
+  protected override async entry({ type, content, xattrs, holes }: EntryReader): Promise<void> {
+    if (type === 'file' && content !== undefined) await this.#use(content, DATA);
+    for (const attachment of [xattrs, holes]) if (isReference(attachment)) await this.#use(attachment, TREE);
+  }
+
+  async #use(content: ContentRef, kind: BlobKind): Promise<void> {
+    if (content.depth === 1) this.#mark(content.ids, TREE);
+    for await (const ids of this.reader.lists(content)) this.#mark(ids, kind);
+  }
+
+  /** @throws VarveError `damaged` when one is missing */
+  #mark(ids: Buffer, kind: BlobKind): void {
     const { index } = this.#repository;
-    for (let at = 0; at < ids.length; at += ID_BYTES) {
-      const number = index.find(ids.subarray(at, at + ID_BYTES));
-      if (number >= 0) this.#used[number] = 1;
+    for (const id of splitIds(ids)) {
+      locateBlob(index, id, kind);
+      this.#used[index.find(id)] = 1;
     }
   }
 
@@ -233,9 +275,4 @@ class RawData extends Visiting {
     }
     this.#result.totalSize = Math.round(this.#result.totalSize);
   }
-}
-
-/** The entry that it came with is valid only until the next one. */
-function ownCopy(content: ContentRef): ContentRef {
-  return { ...content, ids: Buffer.from(content.ids) };
 }

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { Entry, EntryType } from '../format/entry.js';
+import type { Xattr } from '../format/xattrs.js';
 
 const BLOCK = 512;
 const NAME_BYTES = 100;
@@ -21,9 +22,15 @@ const EXTENDED = 'x';
 /** Two blocks of zeros end an archive. */
 export const TAR_END: Buffer = Buffer.alloc(2 * BLOCK);
 
-/** Whether tar has such a thing: it has no sockets. */
-export function fitsTar(entry: Entry): boolean {
-  return TYPE_FLAGS[entry.type] !== '';
+/** Whether tar has such a thing: it has no sockets, and no devices with larger numbers than its fields. */
+export function fitsTar({ type, rdev }: Entry): boolean {
+  if (type === 'character' || type === 'block') return rdev?.every((part) => part >= 0 && part <= MAX_ID) ?? false;
+  return TYPE_FLAGS[type] !== '';
+}
+
+/** Whether an attribute's name can be part of the key of an extended record, which ends with the first `=`. */
+export function fitsPaxKey(name: Buffer): boolean {
+  return !name.includes('=');
 }
 
 /**
@@ -32,12 +39,13 @@ export function fitsTar(entry: Entry): boolean {
  *
  * @param path relative
  * @param linkTo the path of the entry that this one is another name of
+ * @param xattrs their names must be fit for keys
  */
-export function tarHeader(path: Buffer, entry: Entry, linkTo?: Buffer): Buffer {
+export function tarHeader(path: Buffer, entry: Entry, linkTo: Buffer | undefined, xattrs: readonly Xattr[]): Buffer {
   const name = entry.type === 'directory' ? Buffer.concat([path, Buffer.from('/')]) : path;
   const target = linkTo ?? entry.target;
   const size = entry.type === 'file' && linkTo === undefined ? entry.size : 0;
-  const records = paxRecords(name, target, size, entry);
+  const records = [...paxRecords(name, target, size, entry), ...xattrs.map(xattrRecord)];
   const flag = linkTo === undefined ? TYPE_FLAGS[entry.type] : HARD_LINK;
   const header = block({ entry, name, target, size, flag });
   if (records.length === 0) return header;
@@ -55,7 +63,8 @@ export function tarPadding(size: number): Buffer {
 
 function paxRecords(name: Buffer, target: Buffer | undefined, size: number, entry: Entry): Buffer[] {
   const records: Buffer[] = [];
-  const add = (key: string, value: Buffer | string): void => void records.push(paxRecord(key, Buffer.from(value)));
+  const add = (key: string, value: Buffer | string): void =>
+    void records.push(paxRecord(Buffer.from(key), Buffer.from(value)));
   const seconds = entry.mtimeSeconds + (entry.mtimeSeconds < 0 && entry.mtimeNanoseconds > 0 ? 1 : 0);
   const nanoseconds = seconds === entry.mtimeSeconds ? entry.mtimeNanoseconds : 1e9 - entry.mtimeNanoseconds;
   const sign = entry.mtimeSeconds < 0 && seconds === 0 ? '-' : '';
@@ -72,11 +81,15 @@ function paxRecords(name: Buffer, target: Buffer | undefined, size: number, entr
   return records;
 }
 
+/** The value is the system's own, ACLs too: text, as in other records, it cannot always be. */
+const xattrRecord = ({ name, value }: Xattr): Buffer =>
+  paxRecord(Buffer.concat([Buffer.from('SCHILY.xattr.'), name]), value);
+
 const isAscii = (bytes: Buffer): boolean => bytes.every((byte) => byte < 0x80);
 
 /** `LENGTH key=value\n`, the length counting itself. */
-function paxRecord(key: string, value: Buffer): Buffer {
-  const rest = Buffer.concat([Buffer.from(` ${key}=`), value, Buffer.from('\n')]);
+function paxRecord(key: Buffer, value: Buffer): Buffer {
+  const rest = Buffer.concat([Buffer.from(' '), key, Buffer.from('='), value, Buffer.from('\n')]);
   let length = rest.length;
   while (String(length).length + rest.length !== length) length = String(length).length + rest.length;
   return Buffer.concat([Buffer.from(String(length)), rest]);

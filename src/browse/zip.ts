@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { Entry } from '../format/entry.js';
-import type { DumpedEntry } from './dump.js';
+import type { DumpedEntry, LeftOut } from './dump.js';
 
 /** The file types of POSIX that zip's external attributes carry. */
 const TYPE_BITS: Partial<Record<Entry['type'], number>> = { file: 0o100000, directory: 0o040000, symlink: 0o120000 };
@@ -10,18 +10,18 @@ const SLASHES = /^\/+/;
  * A zip archive of the entries: files, folders and symbolic links. Names in it are text: bytes that are not UTF-8 are lost, and a backslash, which
  * some programs take for a slash, becomes an underscore.
  *
- * @param onUnfit is told what zip cannot hold, and is left out
+ * @param onLeftOut is told of entries that zip cannot hold; owners and attributes it never holds
  */
 export async function* writeZip(
   entries: AsyncIterable<DumpedEntry>,
-  onUnfit: (entry: DumpedEntry) => void,
+  onLeftOut: (what: LeftOut) => void,
 ): AsyncGenerator<Buffer> {
   const { ZipFile } = await import('yazl');
   const zip = new ZipFile();
   const failure = new Promise<never>((_, reject) => zip.once('error', reject));
   failure.catch(() => undefined);
   const out = zip.outputStream as unknown as Readable;
-  const filling = fill(zip, entries, onUnfit).catch((cause: unknown) => out.destroy(cause as Error));
+  const filling = fill(zip, entries, onLeftOut).catch((cause: unknown) => out.destroy(cause as Error));
   zip.once('error', (cause: Error) => out.destroy(cause));
   for await (const bytes of out) yield bytes as Buffer;
   await filling;
@@ -30,13 +30,13 @@ export async function* writeZip(
 async function fill(
   zip: import('yazl').ZipFile,
   entries: AsyncIterable<DumpedEntry>,
-  onUnfit: (entry: DumpedEntry) => void,
+  onLeftOut: (what: LeftOut) => void,
 ): Promise<void> {
   for await (const dumped of entries) {
     const { path, entry, content } = dumped;
     const type = TYPE_BITS[entry.type];
     if (type === undefined) {
-      onUnfit(dumped);
+      onLeftOut({ path, type: entry.type, attribute: undefined });
       continue;
     }
     const name = path.toString('utf8').replace(SLASHES, '').replaceAll('\\', '_');

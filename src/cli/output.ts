@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { printableMessage } from './text/escape.js';
 
 const CLEAR_LINE = '\r\x1b[K';
 /** Characters gathered before they are written: a call for every line of a long listing takes longer than the listing. */
@@ -51,7 +52,7 @@ export class Output {
   error(line: string): void {
     this.flush();
     this.#hideStatus();
-    this.#err.write(`${line}\n`);
+    this.#err.write(`${printableMessage(line)}\n`);
   }
 
   /** A JSON document on standard error. */

@@ -1,5 +1,6 @@
 import { VarveError } from '../errors/errors.js';
 import type { Shell } from './shell.js';
+import { printableMessage } from './text/escape.js';
 
 /** Tells what went wrong: a line on standard error, never a stack. @returns the exit code */
 export function reportError(cause: unknown, shell: Shell, json: boolean): number {
@@ -8,7 +9,7 @@ export function reportError(cause: unknown, shell: Shell, json: boolean): number
     shell.err.write(
       `${JSON.stringify({ message_type: 'exit_error', code: error.exitCode, message: error.message })}\n`,
     );
-  else shell.err.write(`${error.code === 'interrupted' ? error.message : `Fatal: ${error.message}`}\n`);
+  else shell.err.write(`${error.code === 'interrupted' ? '' : 'Fatal: '}${printableMessage(error.message)}\n`);
   if (shell.environment.VARVE_DEBUG === '1') shell.err.write(`${stackOf(cause)}\n`);
   return error.exitCode;
 }

@@ -68,6 +68,13 @@ export class VarveError extends Error {
   }
 }
 
+/** An error with the path that it is about in front, unless it is there. */
+export function aboutPath(path: string, cause: unknown): unknown {
+  if (!(cause instanceof VarveError) || cause.code === 'interrupted' || cause.message.startsWith(`${path}: `))
+    return cause;
+  return new VarveError(cause.code, `${path}: ${cause.message}`, { cause, retryable: cause.retryable });
+}
+
 const REASONS: Record<string, string> = {
   EACCES: 'permission denied',
   EPERM: 'operation not permitted',

@@ -1,12 +1,18 @@
 import { Buffer } from 'node:buffer';
-import { VarveError } from '../errors/errors.js';
+import { aboutPath, VarveError } from '../errors/errors.js';
 import { type Attachment, isReference } from '../format/attachment.js';
 import { type ContentRef, DATA } from '../format/content.js';
 import { DirectoryParser } from '../format/directory-parser.js';
 import type { Entry, EntryReader } from '../format/entry.js';
-import { checkIdList, checkSize, FrameOpener, locateBlob, PackKeyRing, splitIds, TreeBlobs } from './blob-reader.js';
+import { Layout } from '../format/layout.js';
+import { ID_BYTES } from '../format/limits.js';
+import { decodeXattrs, type Xattr } from '../format/xattrs.js';
+import { checkSize, FrameOpener, locateBlob, PackKeyRing, splitIds, TreeBlobs } from './blob-reader.js';
 import type { IndexedRepository } from './index-store.js';
 import { knownTreeKeys } from './tree-keys.js';
+
+/** What the holes of files are read as, piece by piece: however long a hole is, this is all the memory that it takes. */
+const ZEROS = Buffer.alloc(1024 * 1024);
 
 /** Reads trees and file contents of a repository. Everything it returns is verified. */
 export class TreeReader {
@@ -35,12 +41,32 @@ export class TreeReader {
     return this.#blobs.take(id);
   }
 
-  /** The ids of a stream's own blobs, with a list resolved. */
+  /** The ids of a stream's own blobs, with a list resolved: several at a time, so that no list need be held. */
+  async *lists({ depth, ids }: ContentRef): AsyncGenerator<Buffer> {
+    if (depth === 0) {
+      yield ids;
+      return;
+    }
+    let rest: Buffer = Buffer.alloc(0);
+    for (const id of splitIds(ids)) {
+      const bytes = Buffer.concat([rest, await this.blob(id)]);
+      const whole = bytes.length - (bytes.length % ID_BYTES);
+      rest = bytes.subarray(whole);
+      yield bytes.subarray(0, whole);
+    }
+    if (rest.length > 0) throw new VarveError('damaged', 'a list of blobs is cut off');
+  }
+
+  /** The same, all of them. @throws VarveError `damaged` when they are more than the stream's size allows: each has a byte */
   async ids(content: ContentRef): Promise<Buffer> {
-    if (content.depth === 0) return content.ids;
     const parts: Buffer[] = [];
-    for (const id of splitIds(content.ids)) parts.push(await this.blob(id));
-    return checkIdList(parts);
+    let count = 0;
+    for await (const ids of this.lists(content)) {
+      count += ids.length / ID_BYTES;
+      if (count > content.size) throw new VarveError('damaged', `it has more chunks than its ${content.size} bytes`);
+      parts.push(ids);
+    }
+    return Buffer.concat(parts);
   }
 
   /**
@@ -51,26 +77,47 @@ export class TreeReader {
   async attachment(attachment: Attachment): Promise<Buffer> {
     if (!isReference(attachment)) return attachment;
     const parts: Buffer[] = [];
-    let size = 0;
-    for (const id of splitIds(await this.ids(attachment))) {
-      const blob = await this.blob(id);
-      size += blob.length;
-      if (size > attachment.size) break;
-      parts.push(blob);
-    }
-    checkSize(size, attachment.size);
+    for await (const blob of this.#treeBlobs(attachment)) parts.push(blob);
     return Buffer.concat(parts);
+  }
+
+  /** The extended attributes of an entry. @param path the entry as errors call it */
+  async xattrs({ xattrs }: Pick<Entry, 'xattrs'>, path: string): Promise<Xattr[]> {
+    if (xattrs === undefined) return [];
+    try {
+      return decodeXattrs(await this.attachment(xattrs), path);
+    } catch (cause) {
+      throw aboutPath(path, cause);
+    }
   }
 
   /**
    * The entries of a directory in order of name. The EntryReader that is yielded is valid until the next one is asked for.
    *
-   * @param what the directory as errors call it
+   * @param path the directory as errors call it
    */
-  async *entries(content: ContentRef, what: string): AsyncGenerator<EntryReader> {
-    const parser = new DirectoryParser(what);
-    for (const id of splitIds(await this.ids(content))) yield* parser.push(await this.blob(id));
-    parser.end();
+  async *entries(content: ContentRef, path: string): AsyncGenerator<EntryReader> {
+    const parser = new DirectoryParser(path);
+    try {
+      for await (const blob of this.#treeBlobs(content)) yield* parser.push(blob);
+      parser.end();
+    } catch (cause) {
+      throw aboutPath(path, cause);
+    }
+  }
+
+  /** The blobs of a stream of kind tree. @throws VarveError `damaged` as soon as they have more bytes than the reference says, or fewer */
+  async *#treeBlobs(content: ContentRef): AsyncGenerator<Buffer> {
+    let size = 0;
+    for await (const ids of this.lists(content)) {
+      for (const id of splitIds(ids)) {
+        const blob = await this.blob(id);
+        size += blob.length;
+        if (size > content.size) checkSize(size, content.size);
+        yield blob;
+      }
+    }
+    checkSize(size, content.size);
   }
 
   /**
@@ -110,26 +157,70 @@ export class TreeReader {
   }
 
   /**
-   * A file's bytes, blob by blob.
+   * A file's bytes, with zeros for its holes. What is yielded is not to be changed.
+   *
+   * @param path the file as errors call it
+   */
+  async *file(
+    { size, content, holes }: Pick<Entry, 'size' | 'content' | 'holes'>,
+    path: string,
+  ): AsyncGenerator<Buffer> {
+    if (content === undefined) throw new VarveError('internal', `${path}: has no content`);
+    try {
+      if (holes === undefined) yield* this.content(content);
+      else yield* this.#sparse(content, Layout.decode(await this.attachment(holes), size, content.size, path));
+    } catch (cause) {
+      throw aboutPath(path, cause);
+    }
+  }
+
+  async *#sparse(content: ContentRef, layout: Layout): AsyncGenerator<Buffer> {
+    let stream = 0;
+    let written = 0;
+    for await (const blob of this.content(content)) {
+      for (const piece of layout.pieces(stream, blob.length)) {
+        yield* zeros(piece.file - written);
+        yield blob.subarray(piece.stream - stream, piece.stream - stream + piece.length);
+        written = piece.file + piece.length;
+      }
+      stream += blob.length;
+    }
+    yield* zeros(layout.size - written);
+  }
+
+  /**
+   * A stream of kind data, blob by blob.
    *
    * @throws VarveError `damaged` before the first when they are not as many as the reference says
    */
   async *content(reference: ContentRef): AsyncGenerator<Buffer> {
+    checkSize(await this.#sizeOf(reference), reference.size);
     const { index, store } = this.#repository;
-    const ids = [...splitIds(await this.ids(reference))];
-    const size = ids.reduce((sum, id) => sum + locateBlob(index, id, DATA).length, 0);
-    checkSize(size, reference.size);
     let opened: { frame: number; raw: Buffer } | undefined;
-    for (const id of ids) {
-      const { frame, offset, length, pack } = locateBlob(index, id, DATA);
-      if (opened?.frame !== frame) {
-        const located = index.frame(frame);
-        const range = { offset: located.offset, length: located.storedLength };
-        opened = { frame, raw: this.#opener.open(located, await store.get('data', index.packName(pack), range)) };
+    for await (const ids of this.lists(reference)) {
+      for (const id of splitIds(ids)) {
+        const { frame, offset, length, pack } = locateBlob(index, id, DATA);
+        if (opened?.frame !== frame) {
+          const located = index.frame(frame);
+          const range = { offset: located.offset, length: located.storedLength };
+          opened = { frame, raw: this.#opener.open(located, await store.get('data', index.packName(pack), range)) };
+        }
+        const blob = opened.raw.subarray(offset, offset + length);
+        this.#opener.verify(id, DATA, blob, pack);
+        yield blob;
       }
-      const blob = opened.raw.subarray(offset, offset + length);
-      this.#opener.verify(id, DATA, blob, pack);
-      yield blob;
     }
   }
+
+  /** Bytes of a stream of kind data, as the index has them. */
+  async #sizeOf(reference: ContentRef): Promise<number> {
+    let size = 0;
+    for await (const ids of this.lists(reference))
+      for (const id of splitIds(ids)) size += locateBlob(this.#repository.index, id, DATA).length;
+    return size;
+  }
+}
+
+function* zeros(count: number): Generator<Buffer> {
+  for (let left = count; left > 0; left -= ZEROS.length) yield left < ZEROS.length ? ZEROS.subarray(0, left) : ZEROS;
 }

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { MessagePackWriter } from '../../src/bytes/writer.js';
 import { Chunker } from '../../src/chunking/chunker.js';
+import { type Attachment, MAX_INLINE } from '../../src/format/attachment.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../../src/format/content.js';
 import { type Entry, writeEntry } from '../../src/format/entry.js';
 import { BlobWriter } from '../../src/repository/blob-writer.js';
@@ -56,6 +57,11 @@ export class Forge {
     return blobs.end();
   }
 
+  /** An attachment, where the format wants it: in the entry, or as a stream. */
+  attachment(bytes: Buffer): Attachment {
+    return bytes.length > MAX_INLINE ? this.content(bytes, TREE) : bytes;
+  }
+
   /** A directory of these entries, in this order, whatever they are. */
   directory(...entries: readonly Partial<Entry>[]): ContentRef {
     const out = new MessagePackWriter();
@@ -88,7 +94,7 @@ function entry(given: Partial<Entry>): Entry {
     mtimeNanoseconds: 0,
     ctimeSeconds: 1_000_000_000,
     ctimeNanoseconds: 0,
-    size: given.content?.size ?? 0,
+    size: type === 'directory' ? 0 : (given.content?.size ?? 0),
     inode: 0,
     device: 0,
     links: 1,

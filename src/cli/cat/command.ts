@@ -5,8 +5,8 @@ import { toHex } from '../../bytes/hex.js';
 import { VarveError } from '../../errors/errors.js';
 import { FORMAT_VERSION, type Sizes } from '../../format/config.js';
 import { type ContentRef, DATA } from '../../format/content.js';
-import { ID_BYTES } from '../../format/limits.js';
 import type { PackRecord } from '../../format/pack-record.js';
+import type { IndexedRepository } from '../../repository/index-store.js';
 import { findKeySlot } from '../../repository/key-slots.js';
 import type { Repository } from '../../repository/repository.js';
 import { findSnapshot } from '../../repository/snapshots.js';
@@ -105,7 +105,7 @@ async function catTree(context: Context, repository: Repository, text: string): 
   repository.keys.requireRole('manage', 'list files');
   const indexed = await readIndex(context, repository);
   const reader = new TreeReader(indexed);
-  const content = treeBlob(text) ?? (await treeOfSnapshot(context, repository, reader, text));
+  const content = treeBlob(indexed, text) ?? (await treeOfSnapshot(context, repository, reader, text));
   const nodes: string[] = [];
   for await (const { path, entry } of listTree(reader, content, Buffer.from('/'), { recursive: false }))
     nodes.push(nodeJson(path, entry));
@@ -115,9 +115,11 @@ async function catTree(context: Context, repository: Repository, text: string): 
 }
 
 /** A tree that is all in one blob has the blob's id. */
-function treeBlob(text: string): ContentRef | undefined {
-  const id = /^[0-9a-f]{64}$/.test(text) ? Buffer.from(text, 'hex') : undefined;
-  return id?.length === ID_BYTES ? { size: 0, depth: 0, ids: id } : undefined;
+function treeBlob({ index }: IndexedRepository, text: string): ContentRef | undefined {
+  if (!/^[0-9a-f]{64}$/.test(text)) return undefined;
+  const ids = Buffer.from(text, 'hex');
+  const blob = index.find(ids);
+  return { size: blob < 0 ? 0 : index.lengthOf(blob), depth: 0, ids };
 }
 
 async function treeOfSnapshot(

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { open } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { type DumpedEntry, dumpEntries, dumpFile, writeTar } from '../../browse/dump.js';
+import { type DumpedEntry, dumpEntries, dumpedEntry, dumpFile, type LeftOut, writeTar } from '../../browse/dump.js';
 import { systemReason, VarveError } from '../../errors/errors.js';
 import { TreeReader } from '../../repository/tree-reader.js';
 import { openFromOptions } from '../open.js';
@@ -76,25 +76,29 @@ async function bytesOf(
   const content = entry === undefined ? root : entry.content;
   if (content === undefined)
     throw new VarveError('usage', `${printable(path)}: is a ${entry?.type}: only files and folders can be dumped`);
-  if (entry?.type === 'file') return dumpFile(reader, content);
-  const entries = withFolder(dumpEntries(reader, content, path, signal), entry && { path: path.subarray(1), entry });
-  const onUnfit = (unfit: DumpedEntry): void =>
-    output.warn(`${printable(unfit.path)}: left out, as a ${archive} archive cannot hold a ${unfit.entry.type}`);
-  if (archive === 'tar') return writeTar(entries, onUnfit);
+  if (entry?.type === 'file') return dumpFile(reader, entry, path);
+  const folder = entry && dumpedEntry(reader, path, entry);
+  const entries = withFolder(dumpEntries(reader, content, path, signal), folder);
+  const onLeftOut = (what: LeftOut): void => output.warn(leftOut(what, archive));
+  if (archive === 'tar') return writeTar(entries, onLeftOut);
   const { writeZip } = await import('../../browse/zip.js');
-  return writeZip(entries, onUnfit);
+  return writeZip(entries, onLeftOut);
+}
+
+function leftOut({ path, type, attribute }: LeftOut, archive: 'tar' | 'zip'): string {
+  const what = attribute === undefined ? '' : `attribute ${printable(attribute)}: `;
+  const why = attribute === undefined ? `hold a ${type}` : 'hold an attribute of that name';
+  return `${printable(path)}: ${what}left out, as a ${archive} archive cannot ${why}`;
 }
 
 /** The folder itself comes first. */
 async function* withFolder(
   entries: AsyncIterable<DumpedEntry>,
-  folder: Pick<DumpedEntry, 'path' | 'entry'> | undefined,
+  folder: DumpedEntry | undefined,
 ): AsyncGenerator<DumpedEntry> {
-  if (folder !== undefined) yield { ...folder, content: nothing };
+  if (folder !== undefined) yield folder;
   yield* entries;
 }
-
-async function* nothing(): AsyncGenerator<Buffer> {}
 
 async function writeFile(path: string, source: AsyncIterable<Buffer>): Promise<void> {
   try {

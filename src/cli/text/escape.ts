@@ -4,6 +4,7 @@ import { characterLength } from '../../filesystem/byte-text.js';
 const PLAIN = /^[\x20-\x7e]*$/;
 /** What Go's strconv.IsPrint takes for printable. */
 const UNPRINTABLE = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u;
+const UNPRINTABLE_ALL = new RegExp(UNPRINTABLE, 'gu');
 const SHORT: Record<string, string> = {
   '\x07': '\\a',
   '\b': '\\b',
@@ -27,6 +28,11 @@ export function printable(bytes: Uint8Array | string): string {
   if (PLAIN.test(text)) return text;
   if (isUtf8(buffer) && !UNPRINTABLE.test(text)) return text;
   return quote(buffer);
+}
+
+/** A message for a terminal: the names in it may be anybody's, so what cannot be printed is written as in `printable`. */
+export function printableMessage(text: string): string {
+  return PLAIN.test(text) ? text : text.replace(UNPRINTABLE_ALL, quoteCharacter);
 }
 
 function quote(bytes: Buffer): string {
