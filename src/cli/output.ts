@@ -50,14 +50,12 @@ export class Output {
 
   /** A line on standard error. */
   error(line: string): void {
-    this.flush();
-    this.#hideStatus();
-    this.#err.write(`${printableMessage(line)}\n`);
+    this.#errorLine(printableMessage(line));
   }
 
   /** A JSON document on standard error. */
   errorObject(value: unknown): void {
-    this.error(JSON.stringify(value));
+    this.#errorLine(JSON.stringify(value));
   }
 
   warn(text: string): void {
@@ -88,6 +86,12 @@ export class Output {
       this.#out.write(status);
       this.#status = status;
     }
+  }
+
+  #errorLine(line: string): void {
+    this.flush();
+    this.#hideStatus();
+    this.#err.write(`${line}\n`);
   }
 
   #hideStatus(): void {

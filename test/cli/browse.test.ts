@@ -187,6 +187,11 @@ test('dump writes a file', async () => {
   assert.match((await place.run(['dump', snapshot, '/nowhere'])).err, /\/nowhere: not in the snapshot/);
 });
 
+test('names in messages cannot move the cursor or begin a line', async () => {
+  const { err } = await place.run(['dump', snapshot, '/no\x1b[2J\nFatal: \u202ewhere']);
+  assert.equal(err, 'Fatal: /no\\x1b[2J\\nFatal: \\u202ewhere: not in the snapshot\n');
+});
+
 test('dump writes a folder as a tar archive that tar unpacks to the same', async () => {
   const { bytes } = await place.ok(['dump', snapshot, source]);
   mkdirSync(place.path('tar'));
