@@ -14,7 +14,8 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { apply, empty, step } from './random-tree.js';
+import { step } from './random-steps.js';
+import { apply, empty } from './random-tree.js';
 import { type Changes, Sandbox, scratchFolder, undisturbed } from './sandbox.js';
 import { assertSameTree, treeImage } from './tree-image.js';
 

@@ -1,61 +1,27 @@
 import { Buffer } from 'node:buffer';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
+  closeSync,
+  ftruncateSync,
+  lchownSync,
   linkSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   renameSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
-import fc from 'fast-check';
-import { AT_FDCWD, utimensat } from '../../src/filesystem/posix.js';
-
-/** One thing that is done to a tree. Paths are made of few names, so that they meet. */
-export type Step =
-  | { readonly do: 'file'; readonly path: string; readonly size: number; readonly seed: number }
-  | { readonly do: 'folder' | 'remove'; readonly path: string }
-  | { readonly do: 'symlink'; readonly path: string; readonly target: string }
-  | { readonly do: 'link' | 'rename'; readonly path: string; readonly to: string }
-  | { readonly do: 'mode'; readonly path: string; readonly mode: number }
-  | { readonly do: 'time'; readonly path: string; readonly seconds: number; readonly nanoseconds: number };
-
-const name = fc.constantFrom('a', 'b', 'c', 'B', 'a.txt', 'b.txt', 'ä', 'x y');
-const path = fc.array(name, { minLength: 1, maxLength: 4 }).map((names) => names.join('/'));
-const record = <T extends object>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
-  fc.record<T>(model) as fc.Arbitrary<T>;
-
-export const step: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 5,
-    arbitrary: record<Step>({
-      do: fc.constant('file'),
-      path,
-      size: fc.oneof(fc.nat(100), fc.nat(400_000)),
-      seed: fc.nat(3),
-    }),
-  },
-  { weight: 2, arbitrary: record<Step>({ do: fc.constantFrom('folder', 'remove'), path }) },
-  { weight: 1, arbitrary: record<Step>({ do: fc.constant('symlink'), path, target: path }) },
-  { weight: 2, arbitrary: record<Step>({ do: fc.constantFrom('link', 'rename'), path, to: path }) },
-  {
-    weight: 1,
-    arbitrary: record<Step>({ do: fc.constant('mode'), path, mode: fc.constantFrom(0o644, 0o600, 0o755, 0o4700) }),
-  },
-  {
-    weight: 1,
-    arbitrary: record<Step>({
-      do: fc.constant('time'),
-      path,
-      seconds: fc.integer({ min: -1e9, max: 2e9 }),
-      nanoseconds: fc.nat(999_999_999),
-    }),
-  },
-);
+import { AT_FDCWD, mknodat, utimensat } from '../../src/filesystem/posix.js';
+import { makeDevice } from '../../src/filesystem/stat.js';
+import { removeXattr, setXattr } from '../../src/filesystem/xattrs.js';
+import type { Acl, Piece, Place, Step } from './random-steps.js';
 
 /** The same bytes for the same seed and size; seeds share their beginnings, so that chunks repeat. */
 function content(size: number, seed: number): Buffer {
@@ -75,41 +41,128 @@ export function apply(root: string, steps: readonly Step[]): void {
     try {
       perform(root, each);
     } catch {
-      // Something else is in the way: then this step is none.
+      // Something else is in the way, or only root may do it: then this step is none.
     }
   }
 }
 
+function pathOf(root: string, place: Place): Buffer {
+  if (typeof place === 'string') return Buffer.concat([Buffer.from(`${root}/`), bytes(place)]);
+  const all = pathsBelow(Buffer.from(root));
+  const any = all[place % all.length];
+  if (any === undefined) throw new Error('there is nothing yet');
+  return any;
+}
+
+function pathsBelow(folder: Buffer): Buffer[] {
+  const names = readdirSync(folder, { encoding: 'buffer' }).sort(Buffer.compare);
+  return names.flatMap((name) => {
+    const path = Buffer.concat([folder, Buffer.from('/'), name]);
+    return lstatSync(path).isDirectory() ? [path, ...pathsBelow(path)] : [path];
+  });
+}
+const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
+
 function perform(root: string, each: Step): void {
-  const at = join(root, each.path);
+  const at = pathOf(root, each.path);
   switch (each.do) {
     case 'file':
-      mkdirSync(dirname(at), { recursive: true });
-      if (lstatSync(at, { throwIfNoEntry: false })?.isSymbolicLink()) return;
-      return writeFileSync(at, content(each.size, each.seed));
+    case 'sparse':
+    case 'symlink':
+    case 'special':
+      mkdirSync(at.subarray(0, at.lastIndexOf('/')), { recursive: true });
+      return make(at, each);
     case 'folder':
       mkdirSync(at, { recursive: true });
       return;
     case 'remove':
       return rmSync(at, { recursive: true });
-    case 'symlink':
-      mkdirSync(dirname(at), { recursive: true });
-      // No folder, so that nothing is reached by two ways.
-      return symlinkSync(`nowhere/${each.target}`, at);
     case 'link':
-      return linkSync(at, join(root, each.to));
+      return linkSync(at, pathOf(root, each.to));
     case 'rename':
-      return renameSync(at, join(root, each.to));
-    case 'mode':
-      if (lstatSync(at).isSymbolicLink()) return;
-      return chmodSync(at, lstatSync(at).isDirectory() ? each.mode | 0o700 : each.mode);
-    case 'time': {
-      const time = { seconds: each.seconds, nanoseconds: each.nanoseconds };
-      return utimensat(AT_FDCWD, Buffer.from(at), time, time);
-    }
+      return renameSync(at, pathOf(root, each.to));
+    case 'grow':
+      if (lstatSync(at).isFile()) truncateSync(at, lstatSync(at).size + each.by);
+      return;
+    case 'disguise':
+      return disguise(at, each.seed);
+    default:
+      return describe(at, each);
   }
 }
 
+function make(at: Buffer, each: Step & { do: 'file' | 'sparse' | 'symlink' | 'special' }): void {
+  // Nothing is reached by two ways: links lead nowhere, and are not written through.
+  if (each.do === 'symlink') return symlinkSync(bytes(`nowhere/${each.target}`), at);
+  if (each.do === 'special') return mknodat(AT_FDCWD, at, each.type | 0o640, makeDevice(each.major, each.minor));
+  const there = lstatSync(at, { throwIfNoEntry: false });
+  if (there !== undefined && !there.isFile()) return;
+  if (each.do === 'file') writeFileSync(at, content(each.size, each.seed));
+  else writePieces(at, each.size, each.pieces);
+}
+
+function writePieces(at: Buffer, size: number, pieces: readonly Piece[]): void {
+  const file = openSync(at, 'w');
+  try {
+    for (const { offset, length } of pieces) writeSync(file, content(length, offset), 0, length, offset);
+    ftruncateSync(file, size);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Other content of the same size at the same time. */
+function disguise(at: Buffer, seed: number): void {
+  const stat = lstatSync(at, { bigint: true });
+  if (!stat.isFile()) return;
+  writeFileSync(at, content(Number(stat.size), seed + 1000));
+  const seconds = stat.mtimeNs / 1_000_000_000n - (stat.mtimeNs % 1_000_000_000n < 0n ? 1n : 0n);
+  setTime(at, Number(seconds), Number(stat.mtimeNs - seconds * 1_000_000_000n));
+}
+
+function describe(at: Buffer, each: Step & { do: 'mode' | 'owner' | 'time' | 'xattr' | 'acl' }): void {
+  const place = { directory: AT_FDCWD, name: at };
+  switch (each.do) {
+    case 'mode':
+      if (lstatSync(at).isSymbolicLink()) return;
+      return chmodSync(at, lstatSync(at).isDirectory() ? each.mode | 0o700 : each.mode);
+    case 'owner':
+      return lchownSync(at, each.uid, each.gid);
+    case 'time':
+      return setTime(at, each.seconds, each.nanoseconds);
+    case 'xattr':
+      if (each.value === undefined) return removeXattr(place, bytes(each.name));
+      return setXattr(place, { name: bytes(each.name), value: Buffer.from(each.value) });
+    case 'acl':
+      return setXattr(place, { name: bytes(`system.posix_acl_${each.kind}`), value: encodeAcl(each) });
+  }
+}
+
+function setTime(at: Buffer, seconds: number, nanoseconds: number): void {
+  utimensat(AT_FDCWD, at, { seconds, nanoseconds }, { seconds, nanoseconds });
+}
+
+/** As the kernel takes it: of owner, a user, the owning group, a group, the mask, others. */
+function encodeAcl({ user, group, permissions }: Acl): Buffer {
+  const nobody = 0xffff_ffff;
+  const entries = [
+    [1, 6, nobody],
+    [2, permissions & 7, user],
+    [4, 4, nobody],
+    [8, (permissions >> 3) & 7, group],
+    [16, 6, nobody],
+    [32, 0, nobody],
+  ] as const;
+  const encoded = Buffer.alloc(4 + 8 * entries.length);
+  encoded.writeUInt32LE(2);
+  for (const [i, [tag, allowed, id]] of entries.entries()) {
+    encoded.writeUInt16LE(tag, 4 + 8 * i);
+    encoded.writeUInt16LE(allowed, 6 + 8 * i);
+    encoded.writeUInt32LE(id, 8 + 8 * i);
+  }
+  return encoded;
+}
+
 export function empty(root: string): void {
-  for (const each of readdirSync(root)) rmSync(join(root, each), { recursive: true });
+  execFileSync('find', [root, '-mindepth', '1', '-delete']);
 }
