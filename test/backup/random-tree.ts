@@ -146,7 +146,7 @@ function setTime(at: Buffer, seconds: number, nanoseconds: number): void {
 function encodeAcl({ user, group, permissions }: Acl): Buffer {
   const nobody = 0xffff_ffff;
   const entries = [
-    [1, 6, nobody],
+    [1, 7, nobody],
     [2, permissions & 7, user],
     [4, 4, nobody],
     [8, (permissions >> 3) & 7, group],

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
-import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
 
@@ -54,13 +53,4 @@ function digest(path: Buffer): string {
 export function assertSameTree(found: string, wanted: string | readonly string[]): void {
   const image = treeImage(found);
   assert.deepEqual(image, typeof wanted === 'string' ? treeImage(wanted) : wanted);
-}
-
-/** What rsync would do to make the second folder like the first: nothing, if they are alike. Undefined without rsync. */
-export function rsyncDifference(from: string, to: string): string | undefined {
-  const args = ['-aHnc', '--delete', '--itemize-changes', '--omit-dir-times', `${from}/`, `${to}/`];
-  const { error, stdout, status, stderr } = spawnSync('rsync', args, { encoding: 'latin1' });
-  if (error !== undefined) return undefined;
-  assert.equal(status, 0, stderr);
-  return stdout;
 }
