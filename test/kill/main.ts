@@ -2,10 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { WHOLE } from './mixed-tree.js';
+import { restoreKillRounds, restoreSummary } from './restore-rounds.js';
 import { killRounds, summary } from './rounds.js';
 
-/** Kills backups at random moments: `node build/test/kill/main.js --rounds 200 --mebibytes 320 --seed 1`. */
-const { values } = parseArgs({
+/** Kills backups or restores at random moments: `node build/test/kill/main.js backup --rounds 200 --mebibytes 320 --seed 1`. */
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     rounds: { type: 'string', default: '200' },
     mebibytes: { type: 'string', default: '320' },
@@ -13,17 +16,21 @@ const { values } = parseArgs({
   },
 });
 const folder = mkdtempSync(join(tmpdir(), 'varve-kill-'));
+const options = {
+  folder,
+  rounds: Number(values.rounds),
+  seed: Number(values.seed),
+  log: (line: string) => console.log(line),
+};
+
+async function run(): Promise<string> {
+  if (positionals[0] === 'restore') return restoreSummary(await restoreKillRounds({ ...options, size: WHOLE }));
+  return summary(await killRounds({ ...options, mebibytes: Number(values.mebibytes), renewAfter: 12 }));
+}
+
 console.log(`seed ${values.seed}`);
 try {
-  const figures = await killRounds({
-    folder,
-    rounds: Number(values.rounds),
-    mebibytes: Number(values.mebibytes),
-    seed: Number(values.seed),
-    renewAfter: 12,
-    log: (line) => console.log(line),
-  });
-  console.log(summary(figures));
+  console.log(await run());
   rmSync(folder, { recursive: true });
 } catch (cause) {
   console.error(`failed; ${folder} is left to be looked at`);

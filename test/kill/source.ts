@@ -6,7 +6,7 @@ import { seeded } from '../filesystem/random.js';
 const MIB = 2 ** 20;
 
 /** Bytes that follow from the seed: noise, or text that compresses. */
-function content(seed: string, length: number, text: boolean): Buffer {
+export function content(seed: string, length: number, text: boolean): Buffer {
   const key = createHash('sha256').update(seed).digest();
   const cipher = createCipheriv('aes-256-ctr', key, Buffer.alloc(16));
   if (!text) return cipher.update(Buffer.alloc(length));

@@ -1,0 +1,22 @@
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { scratchFolder } from '../backup/sandbox.js';
+import { missingPrograms } from '../fidelity/commands.js';
+import { FEW } from './mixed-tree.js';
+import { restoreKillRounds, restoreSummary } from './restore-rounds.js';
+
+const scratch = scratchFolder();
+
+test('a restore that is killed at any moment leaves no half-written file, and the next one goes on from there', {
+  skip: missingPrograms() ?? false,
+  timeout: 300_000,
+}, async (t) => {
+  const figures = await restoreKillRounds({
+    folder: join(scratch, 'kill'),
+    rounds: 5,
+    size: FEW,
+    seed: 20_261_121,
+    log: (line) => t.diagnostic(line),
+  });
+  t.diagnostic(restoreSummary(figures));
+});
