@@ -49,8 +49,9 @@ const odd = fc.constantFrom(
   '-rf',
   '\x01\x7f',
   '\\',
-  '.varve-0123456789ab-0',
   '.varve-',
+  '.varve-tmp-999999999-0123456789ab-0-0',
+  '.varve-part-0123456789abcdef0123456789abcdef-999999999-0123456789ab',
   '*?[',
 );
 const name = fc.oneof({ weight: 5, arbitrary: plain }, { weight: 1, arbitrary: odd });
