@@ -1,8 +1,23 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
 import { before, test } from 'node:test';
-import { Playground } from './varve.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { AT_FDCWD, mknodat } from '../../src/filesystem/posix.js';
+import { assertSameTree } from '../backup/tree-image.js';
+import { outcome, Playground } from './varve.js';
 
 const place = new Playground();
 const source = place.files('source', {
@@ -89,4 +104,89 @@ test('errors say what is missing', async () => {
     (await place.run(['restore', 'latest', '-t', place.path('key', 'x')])).err,
     /^Fatal: cannot create the target /m,
   );
+});
+
+test('one file of a snapshot is restored without the folders above it, and nothing beside it is touched', async () => {
+  mkdirSync(place.path('single'));
+  writeFileSync(place.path('single', 'other'), '');
+  const args = ['restore', `${snapshot}:${source}/sub/c.txt`, '--target', place.path('single'), '--delete'];
+  const { out } = await place.ok(args);
+  assert.match(out, /^Summary: Restored 1 files \(1 B\)/m);
+  assert.deepEqual(readdirSync(place.path('single')).sort(), ['c.txt', 'other']);
+  assert.equal(statSync(place.path('single', 'c.txt')).mtimeMs, statSync(join(source, 'sub/c.txt')).mtimeMs);
+});
+
+test('folders on the way to what is included get their metadata only when the restore makes them', async () => {
+  utimesSync(join(source, 'sub'), 1000, 1000);
+  const again = await place.backup(source);
+  for (const isThere of [true, false]) {
+    const target = place.path(`way-${isThere}`);
+    if (isThere) {
+      mkdirSync(join(target, 'sub'), { recursive: true });
+      chmodSync(join(target, 'sub'), 0o711);
+    }
+    await place.ok(['restore', `${again}:${source}`, '--target', target, '--include', 'c.txt']);
+    const { mode, mtimeMs } = statSync(join(target, 'sub'));
+    assert.equal(mode & 0o777, isThere ? 0o711 : statSync(join(source, 'sub')).mode & 0o777);
+    assert.equal(mtimeMs === 1000_000, !isThere);
+  }
+});
+
+test('names with control characters, or that are not UTF-8, are chosen and are printed so that they do no harm', async () => {
+  const folder = place.path('odd names');
+  mkdirSync(folder);
+  const names = ['line\nbreak', 'es\x1bcape', 'not \xff utf-8'].map((name) => Buffer.from(name, 'latin1'));
+  for (const name of names) writeFileSync(Buffer.concat([Buffer.from(`${folder}/`), name]), name);
+  const odd = await place.backup(folder);
+  const { out } = await place.ok(['restore', `${odd}:${folder}`, '--target', place.path('odd'), '-v']);
+  assert.match(out, /^restored +"\/line\\nbreak" with size/m);
+  assert.match(out, /"\/es\\x1bcape"/);
+  assert.match(out, /"\/not \\xff utf-8"/);
+  for (const [number, name] of names.entries()) {
+    const target = place.path(`odd-${number}`);
+    writeFileSync(place.path('odd patterns'), name);
+    // A file of patterns has a line for each.
+    const choice = name.includes(10) ? ['--include', `${name}`] : ['--include-file', place.path('odd patterns')];
+    await place.ok(['restore', `${odd}:${folder}`, '--target', target, ...choice]);
+    assert.deepEqual(readdirSync(target, { encoding: 'buffer' }), [name]);
+  }
+});
+
+test('--no-special leaves out FIFOs and setuid bits and says so; --sparse makes holes', async () => {
+  const folder = place.files('special', { setuid: 'x', zeros: Buffer.alloc(2_000_000) });
+  chmodSync(join(folder, 'setuid'), 0o4755);
+  mknodat(AT_FDCWD, Buffer.from(join(folder, 'fifo')), 0o010644);
+  const special = await place.backup(folder);
+  const target = place.path('without special');
+  const { out } = await place.ok(['restore', `${special}:${folder}`, '-t', target, '--no-special', '--sparse', '-v']);
+  assert.match(out, /^left out because of --no-special: 2 devices/m);
+  assert.match(out, /^omitted +\/fifo$/m);
+  assert.ok(!existsSync(join(target, 'fifo')));
+  assert.equal(statSync(join(target, 'setuid')).mode & 0o7777, 0o755);
+  assert.ok(lstatSync(join(target, 'zeros')).blocks <= 16);
+  const all = place.path('with special');
+  await place.ok(['restore', `${special}:${folder}`, '-t', all]);
+  assert.ok(lstatSync(join(all, 'fifo')).isFIFO());
+  assert.equal(statSync(join(all, 'setuid')).mode & 0o7777, 0o4755);
+});
+
+test('killed at any moment and run again, a restore comes to its end and leaves nothing behind', {
+  timeout: 120_000,
+}, async () => {
+  const files = Object.fromEntries(
+    Array.from({ length: 1500 }, (_, number) => [`d${number % 20}/f${number}`, `content ${number}`]),
+  );
+  const folder = place.files('killed', { ...files, large: randomBytes(60_000_000) });
+  const backup = await place.backup(folder);
+  const target = place.path('killed restored');
+  const args = ['restore', `${backup}:${folder}`, '--target', target];
+  for (let round = 0; round < 8; round++) {
+    const child = place.start(args);
+    await delay(250 + 60 * round);
+    child.kill('SIGKILL');
+    await outcome(child);
+  }
+  const { files_restored, files_skipped } = await place.json<Record<string, number>>(args);
+  assert.equal((files_restored ?? 0) + (files_skipped ?? 0), 1501);
+  assertSameTree(target, folder);
 });
