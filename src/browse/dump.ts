@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer';
 import type { ContentRef } from '../format/content.js';
-import type { Entry, EntryType } from '../format/entry.js';
+import type { Entry } from '../format/entry.js';
 import type { Xattr } from '../format/xattrs.js';
 import type { TreeReader } from '../repository/tree-reader.js';
 import { listTree } from './list.js';
@@ -16,12 +16,13 @@ export interface DumpedEntry {
   readonly xattrs: () => Promise<Xattr[]>;
 }
 
-/** What an archive cannot hold: an entry, or one attribute of it. */
+/** An entry that an archive cannot hold, or one attribute of it. */
 export interface LeftOut {
   readonly path: Buffer;
-  readonly type: EntryType;
   /** The attribute's name; undefined when it is the entry itself. */
-  readonly attribute: Buffer | undefined;
+  readonly attribute?: Buffer;
+  /** What it is that the archive cannot hold, in words. */
+  readonly what: string;
 }
 
 /** A file's bytes, verified, with zeros for its holes. Needs a full key. @param path for errors */
@@ -58,19 +59,19 @@ export async function* dumpEntries(
  */
 export async function* writeTar(
   entries: AsyncIterable<DumpedEntry>,
-  onLeftOut: (what: LeftOut) => void,
+  onLeftOut: (left: LeftOut) => void,
 ): AsyncGenerator<Buffer> {
   const linked = new Map<string, Buffer>();
   for await (const dumped of entries) {
     const { path, entry } = dumped;
     const { type } = entry;
     if (!fitsTar(entry)) {
-      onLeftOut({ path, type, attribute: undefined });
+      onLeftOut({ path, what: `such a ${type}` });
       continue;
     }
     const first = entry.links > 1 ? firstName(linked, entry, path) : undefined;
     const xattrs = first === undefined ? await dumped.xattrs() : [];
-    for (const { name } of xattrs) if (!fitsPaxKey(name)) onLeftOut({ path, type, attribute: name });
+    for (const { name } of xattrs) if (!fitsPaxKey(name)) onLeftOut({ path, attribute: name, what: 'an attribute of that name' });
     yield tarHeader(
       path,
       entry,

@@ -1,9 +1,12 @@
+import { Buffer } from 'node:buffer';
 import { Readable } from 'node:stream';
 import type { Entry } from '../format/entry.js';
 import type { DumpedEntry, LeftOut } from './dump.js';
 
 /** The file types of POSIX that zip's external attributes carry. */
 const TYPE_BITS: Partial<Record<Entry['type'], number>> = { file: 0o100000, directory: 0o040000, symlink: 0o120000 };
+/** Bytes; a folder has a slash besides. */
+const MAX_NAME = 0xffff;
 const SLASHES = /^\/+/;
 
 /**
@@ -14,7 +17,7 @@ const SLASHES = /^\/+/;
  */
 export async function* writeZip(
   entries: AsyncIterable<DumpedEntry>,
-  onLeftOut: (what: LeftOut) => void,
+  onLeftOut: (left: LeftOut) => void,
 ): AsyncGenerator<Buffer> {
   const { ZipFile } = await import('yazl');
   const zip = new ZipFile();
@@ -30,16 +33,16 @@ export async function* writeZip(
 async function fill(
   zip: import('yazl').ZipFile,
   entries: AsyncIterable<DumpedEntry>,
-  onLeftOut: (what: LeftOut) => void,
+  onLeftOut: (left: LeftOut) => void,
 ): Promise<void> {
   for await (const dumped of entries) {
     const { path, entry, content } = dumped;
     const type = TYPE_BITS[entry.type];
-    if (type === undefined) {
-      onLeftOut({ path, type: entry.type, attribute: undefined });
+    const name = path.toString('utf8').replace(SLASHES, '').replaceAll('\\', '_');
+    if (type === undefined || Buffer.byteLength(name) >= MAX_NAME) {
+      onLeftOut({ path, what: type === undefined ? `a ${entry.type}` : 'so long a path' });
       continue;
     }
-    const name = path.toString('utf8').replace(SLASHES, '').replaceAll('\\', '_');
     const options = { mtime: new Date(entry.mtimeSeconds * 1000), mode: type | entry.mode };
     if (entry.type === 'directory') zip.addEmptyDirectory(name, options);
     else if (entry.type === 'symlink') zip.addBuffer(entry.target ?? Buffer.alloc(0), name, options);

@@ -16,6 +16,11 @@ export type Value =
 
 /** Nothing in the format nests deeper than 6; the limit keeps hostile input off the stack. */
 const MAX_DEPTH = 16;
+/**
+ * Values in one object: those of an index of 200,000 packs. Without a limit what is small when compressed and 128 MiB when not would take
+ * gigabytes as objects.
+ */
+const MAX_VALUES = 2_000_000;
 const MAX_U64 = 2n ** 64n - 1n;
 const MIN_I64 = -(2n ** 63n);
 const LONE_SURROGATE = /\p{Surrogate}/u;
@@ -88,11 +93,16 @@ export function decode(bytes: Uint8Array, what: string, start = 0, end = bytes.l
 
 /** Where the value that begins at `start` ends; −1 when it goes on beyond `end`. Throws when it is no plain value. */
 export function valueEnd(bytes: Uint8Array, start: number, what: string, end = bytes.length): number {
+  valuesLeft = MAX_VALUES;
   return skip(bytes, start, end, what, 0);
 }
 
+/** Of the object that is looked at. */
+let valuesLeft = 0;
+
 function skip(b: Uint8Array, at: number, end: number, what: string, depth: number): number {
   if (at >= end) return -1;
+  if (--valuesLeft < 0) throw damaged(what, 'it has too many values');
   const token = b[at] as number;
   if (token < 0x80 || token >= 0xe0) return at + 1;
   if (token < 0x90) return skipMap(b, at + 1, end, token & 15, what, depth);

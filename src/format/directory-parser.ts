@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { VarveError } from '../errors/errors.js';
 import { EntryReader } from './entry.js';
+import { MAX_ENTRY } from './limits.js';
 
 /**
  * Reads a directory's stream blob by blob (SPEC.md section 11): entries may lie across blobs, and the whole is never held. The
@@ -20,6 +21,7 @@ export class DirectoryParser {
     const reader = new EntryReader(bytes, this.#what, this.#previous);
     while (reader.next()) yield reader;
     this.#rest = reader.rest;
+    if (this.#rest.length > MAX_ENTRY) throw new VarveError('damaged', `${this.#what}: an entry is too long`);
     if (reader.position > 0) this.#previous = reader.lastName;
   }
 

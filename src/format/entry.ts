@@ -306,10 +306,10 @@ export class EntryReader implements EntryStat {
     for (let left = r.map(); left > 0; left--) {
       if (r.takes(INO)) this.inode = r.int();
       else if (r.takes(DEV)) this.device = r.int();
-      else if (r.takes(BTIME)) this.btime = this.#pair();
+      else if (r.takes(BTIME)) this.btime = this.#time();
       else if (r.takes(LINKS)) this.links = r.uint();
       else if (r.takes(RDEV)) this.rdev = this.#pair();
-      else if (r.takes(ATIME)) this.atime = this.#pair();
+      else if (r.takes(ATIME)) this.atime = this.#time();
       else if (r.takes(XATTRS)) this.xattrs = this.#attachment();
       else if (r.takes(HOLES)) this.holes = this.#attachment();
       else {
@@ -322,6 +322,8 @@ export class EntryReader implements EntryStat {
   /** What lies between the holes of a file is shorter than the file. */
   #checkLength(): void {
     const r = this.#reader;
+    if ((this.type === 'character' || this.type === 'block') && this.rdev === undefined)
+      throw r.damaged('a device without its numbers');
     if (this.type !== 'file') {
       if (this.holes !== undefined) throw r.damaged('holes where none can be');
     } else if (this.holes === undefined ? this.#contentSize !== this.size : this.#contentSize >= this.size)
@@ -338,6 +340,12 @@ export class EntryReader implements EntryStat {
     const { size, depth, length } = this.#reference();
     if (size > MAX_ATTACHMENT) throw r.damaged('an attachment is too long');
     return { size, depth, ids: r.bytes.subarray(r.position - length, r.position) };
+  }
+
+  #time(): readonly [number, number] {
+    const time = this.#pair();
+    if (time[1] > MAX_NANOSECONDS) throw this.#reader.damaged(`integer ${time[1]} is out of range`);
+    return time;
   }
 
   #pair(): readonly [number, number] {

@@ -1,16 +1,31 @@
 import { Buffer } from 'node:buffer';
+import { asBuffer } from '../../src/bytes/views.js';
 import { MessagePackWriter } from '../../src/bytes/writer.js';
 import { Chunker } from '../../src/chunking/chunker.js';
+import { compressionParameters } from '../../src/compression/policy.js';
+import { blobId } from '../../src/crypto/blob-id.js';
+import { newPackKey, sealFrameInto } from '../../src/crypto/pack-key.js';
 import { type Attachment, MAX_INLINE } from '../../src/format/attachment.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../../src/format/content.js';
 import { type Entry, writeEntry } from '../../src/format/entry.js';
+import type { IndexedPack } from '../../src/format/index-object.js';
+import { type Codec, PackRecordBuilder } from '../../src/format/pack-record.js';
 import { BlobWriter } from '../../src/repository/blob-writer.js';
 import { indexedPack, writeIndex } from '../../src/repository/index-store.js';
-import { PackWriter, packCapacity } from '../../src/repository/pack-writer.js';
+import { PackWriter, packCapacity, sealPack } from '../../src/repository/pack-writer.js';
 import type { Repository } from '../../src/repository/repository.js';
 
 const TARGET = 1 << 20;
 const FRAME = 1 << 18;
+
+/** A frame of a pack, true or not. */
+export interface ForgedFrame {
+  readonly body: Uint8Array;
+  readonly codec: Codec;
+  readonly rawLength: number;
+  readonly ids: readonly Buffer[];
+  readonly lengths: readonly number[];
+}
 
 /** Writes trees by hand, as somebody might who has a key and no good in mind. */
 export class Forge {
@@ -24,6 +39,11 @@ export class Forge {
     this.#writers = { [DATA]: this.#writer(DATA), [TREE]: this.#writer(TREE) };
   }
 
+  /** Bytes. */
+  get largestTreeBlob(): number {
+    return this.#repository.config.tree.max;
+  }
+
   #writer(kind: BlobKind): { blobs: BlobWriter; packs: PackWriter } {
     const { keys, config, store } = this.#repository;
     const buffers: Uint8Array[] = [];
@@ -34,7 +54,7 @@ export class Forge {
     const packs = new PackWriter({
       keys,
       kind,
-      compression: undefined,
+      compression: compressionParameters('auto'),
       target: TARGET,
       space,
       emit: ({ buffer, name, size, record }) => {
@@ -62,11 +82,45 @@ export class Forge {
     return bytes.length > MAX_INLINE ? this.content(bytes, TREE) : bytes;
   }
 
+  /** The id that bytes have, wherever they are. */
+  id(bytes: Uint8Array, kind: BlobKind): Buffer {
+    return asBuffer(blobId(this.#repository.keys.id, kind, bytes));
+  }
+
+  /**
+   * A pack of these frames.
+   *
+   * @param listed what the index says of it
+   */
+  pack(kind: BlobKind, frames: readonly ForgedFrame[], listed = (pack: IndexedPack): IndexedPack => pack): void {
+    const { keys, store } = this.#repository;
+    const { key, wrapped } = newPackKey(keys, kind);
+    const space = new Uint8Array(packCapacity(TARGET, 1 << 20));
+    const builder = new PackRecordBuilder(kind, [asBuffer(wrapped)]);
+    let length = 0;
+    for (const [counter, { body, codec, rawLength, ids, lengths }] of frames.entries()) {
+      const storedLength = sealFrameInto(space, length, key, counter, codec, rawLength, body);
+      builder.addFrame(
+        { offset: length, storedLength, rawLength, key: 0, codec, counter },
+        Buffer.concat(ids),
+        lengths,
+      );
+      length += storedLength;
+    }
+    const { name, size, record } = sealPack(keys, { buffer: 0, length, record: builder.build() }, space);
+    this.#stored.push(store.put('data', name, [Buffer.from(space.subarray(0, size))]));
+    this.#packs.push(listed(indexedPack(name, size, record)));
+  }
+
   /** A directory of these entries, in this order, whatever they are. */
   directory(...entries: readonly Partial<Entry>[]): ContentRef {
+    return this.content(this.encoded(...entries), TREE);
+  }
+
+  encoded(...entries: readonly Partial<Entry>[]): Buffer {
     const out = new MessagePackWriter();
     for (const each of entries) writeEntry(out, entry(each));
-    return this.content(out.view(), TREE);
+    return Buffer.from(out.view());
   }
 
   /** Stores all of it. */

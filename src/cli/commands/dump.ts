@@ -79,16 +79,15 @@ async function bytesOf(
   if (entry?.type === 'file') return dumpFile(reader, entry, path);
   const folder = entry && dumpedEntry(reader, path, entry);
   const entries = withFolder(dumpEntries(reader, content, path, signal), folder);
-  const onLeftOut = (what: LeftOut): void => output.warn(leftOut(what, archive));
+  const onLeftOut = (left: LeftOut): void => output.warn(leftOut(left, archive));
   if (archive === 'tar') return writeTar(entries, onLeftOut);
   const { writeZip } = await import('../../browse/zip.js');
   return writeZip(entries, onLeftOut);
 }
 
-function leftOut({ path, type, attribute }: LeftOut, archive: 'tar' | 'zip'): string {
-  const what = attribute === undefined ? '' : `attribute ${printable(attribute)}: `;
-  const why = attribute === undefined ? `hold a ${type}` : 'hold an attribute of that name';
-  return `${printable(path)}: ${what}left out, as a ${archive} archive cannot ${why}`;
+function leftOut({ path, attribute, what }: LeftOut, archive: 'tar' | 'zip'): string {
+  const name = attribute === undefined ? '' : `attribute ${printable(attribute)}: `;
+  return `${printable(path)}: ${name}left out, as a ${archive} archive cannot hold ${what}`;
 }
 
 /** The folder itself comes first. */

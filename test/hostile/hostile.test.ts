@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { scratchFolder } from '../backup/sandbox.js';
+import { outcome } from '../cli/varve.js';
+import { listTree } from '../spec-reader/listing.js';
+import { ALL, type Command } from './case.js';
+import { CASES } from './cases.js';
+import type { Ran, Runs } from './run.js';
+
+const FIXTURES = fileURLToPath(new URL('../../../fixtures/hostile', import.meta.url));
+const RUN = fileURLToPath(new URL('./run.js', import.meta.url));
+/** MiB of the heap of JavaScript, and of all memory. */
+const [HEAP, MEMORY] = [256, 640];
+/** Neither a stack, nor what a name might bring to a terminal. */
+const STACK = /^ +at .*:\d+:\d+\)?$|node:internal/m;
+const FOR_PEOPLE: readonly Command[] = ['restore', 'ls', 'stats'];
+const CONTROL = /[^\P{C}\n]/u;
+
+interface Described {
+  readonly name: string;
+  readonly what: string;
+  readonly message?: string;
+  readonly fails: readonly Command[];
+  readonly mayFail?: readonly Command[];
+  readonly endless?: readonly Command[];
+  /** What a restore makes besides what is good; missing where there is no tree or it is not certain. */
+  readonly restored?: readonly string[];
+}
+
+const { password, cases } = JSON.parse(readFileSync(join(FIXTURES, 'cases.json'), 'utf8')) as {
+  password: string;
+  cases: readonly Described[];
+};
+
+describe('repositories of somebody who has a key and no good in mind', { concurrency: 2 }, () => {
+  const scratch = scratchFolder();
+  let number = 0;
+
+  before(() => writeFileSync(join(scratch, 'password'), `${password}\n`, { mode: 0o600 }));
+
+  /** Runs all commands on a case. @param place where the restore's target is, with what is not to be touched beside it */
+  async function runAll({ name, endless = [] }: Described, place: string): Promise<Runs & { ran: Map<Command, Ran> }> {
+    const repository = join(place, '..', 'repository');
+    cpSync(join(FIXTURES, name), repository, { recursive: true });
+    const args: Record<Command, readonly string[]> = {
+      restore: ['restore', 'latest', '--target', join(place, 'target')],
+      ls: ['ls', '-l', 'latest'],
+      dump: ['dump', 'latest', '/'],
+      zip: ['dump', 'latest', '/', '--archive', 'zip'],
+      cat: ['cat', 'tree', 'latest:/bad'],
+      stats: ['stats', '--mode', 'raw-data'],
+    };
+    const commands = ALL.filter((command) => !endless.includes(command));
+    const global = ['--repo', repository, '--password-file', join(scratch, 'password'), '--no-cache'];
+    const runs = commands.map((command) => [...global, ...args[command]]);
+    const child = spawn(process.execPath, [`--max-old-space-size=${HEAP}`, RUN, JSON.stringify(runs)], { timeout: 60_000 });
+    const { code, out, err } = await outcome(child);
+    assert.equal(code, 0, `it crashed: ${err.slice(0, 5000)}`);
+    assert.equal(err, '');
+    const result = JSON.parse(out) as Runs;
+    return { ...result, ran: new Map(commands.map((command, at) => [command, result.runs[at] as Ran])) };
+  }
+
+  it('are all there, and described', () => {
+    assert.deepEqual(
+      cases.map(({ name }) => name),
+      CASES.map(({ name }) => name),
+      'run `npm run fixtures:hostile`',
+    );
+    assert.deepEqual(readdirSync(FIXTURES).sort(), [...cases.map(({ name }) => name), 'cases.json'].sort());
+  });
+
+  for (const each of cases) {
+    it(`${each.name}: ${each.what}`, async () => {
+      const place = join(scratch, `${number++}`, 'place');
+      mkdirSync(join(place, 'target'), { recursive: true });
+      mkdirSync(join(place, 'outside'));
+      for (const path of ['precious', 'outside/precious']) writeFileSync(join(place, path), 'untouched');
+      const around = () => listTree(place).filter(({ path }) => !/^target(\/|$)/.test(path));
+      const untouched = around();
+      const { ran, memory } = await runAll(each, place);
+      assert.deepEqual(around(), untouched);
+      assert.ok(memory < MEMORY * 1024, `${memory >> 10} MiB of memory`);
+      const { message, fails, mayFail = [] } = each;
+      for (const [command, { code, err, out }] of ran) {
+        const failed = code !== 0;
+        const told = `${command}: exit code ${code}: ${err.slice(0, 2000)}`;
+        assert.ok(code === 0 || code === 1, told);
+        if (!mayFail.includes(command)) assert.equal(failed, fails.includes(command), told);
+        // What begins at a folder has its paths from there.
+        const expected = command === 'cat' ? message?.replace('/bad', '/') : message;
+        if (failed && expected !== undefined) assert.match(err, new RegExp(expected), told);
+        assert.doesNotMatch(err, STACK, told);
+        assert.doesNotMatch(FOR_PEOPLE.includes(command) ? err + out : err, CONTROL, told);
+      }
+      if (each.restored === undefined) return;
+      const wanted = ['bad', ...each.restored, 'good', 'good/kept'];
+      assert.deepEqual(
+        listTree(join(place, 'target')).map(({ path }) => path),
+        wanted,
+      );
+    });
+  }
+});
