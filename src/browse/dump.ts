@@ -71,7 +71,8 @@ export async function* writeTar(
     }
     const first = entry.links > 1 ? firstName(linked, entry, path) : undefined;
     const xattrs = first === undefined ? await dumped.xattrs() : [];
-    for (const { name } of xattrs) if (!fitsPaxKey(name)) onLeftOut({ path, attribute: name, what: 'an attribute of that name' });
+    for (const { name } of xattrs)
+      if (!fitsPaxKey(name)) onLeftOut({ path, attribute: name, what: 'an attribute of that name' });
     yield tarHeader(
       path,
       entry,

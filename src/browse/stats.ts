@@ -140,6 +140,14 @@ class RestoreSize {
   }
 }
 
+async function about(path: string, counting: Promise<void>): Promise<void> {
+  try {
+    await counting;
+  } catch (cause) {
+    throw aboutPath(path, cause);
+  }
+}
+
 /** Folders are visited once, whatever the snapshot. */
 abstract class Visiting {
   protected readonly reader: TreeReader;
@@ -164,22 +172,14 @@ abstract class Visiting {
     const key = keyOf(folder.content);
     if (this.#visited.has(key)) return;
     this.#visited.add(key);
-    await this.folder(folder.content);
+    await about(folder.path, this.folder(folder.content));
     const below: Folder[] = [];
     for await (const entry of this.reader.entries(folder.content, folder.path)) {
-      await this.#entry(folder, entry);
       const { type, name, content } = entry;
+      await about(pathIn(folder, name), this.entry(entry));
       if (type === 'directory' && content !== undefined) below.push(subfolder(folder, name, content));
     }
     for (const each of below) await this.#folder(each);
-  }
-
-  async #entry(folder: Folder, entry: EntryReader): Promise<void> {
-    try {
-      await this.entry(entry);
-    } catch (cause) {
-      throw aboutPath(pathIn(folder, entry.name), cause);
-    }
   }
 }
 

@@ -1,7 +1,7 @@
 import { treeId } from '../browse/tree-id.js';
 import type { Snapshot, SnapshotSummary } from '../format/snapshot.js';
 import { type StoredSnapshot, shortId } from '../repository/snapshots.js';
-import { isText, lossyText } from './text/escape.js';
+import { isText, lossyText, printable } from './text/escape.js';
 import { rfc3339 } from './text/time.js';
 
 /**
@@ -34,7 +34,7 @@ function summaryJson(summary: SnapshotSummary): Record<string, unknown> {
   return { backup_start: rfc3339(backup_start), backup_end: rfc3339(backup_end), ...counts };
 }
 
-/** `user@host`, as restic says who made it. */
+/** `user@host` for a terminal, as restic says who made it. */
 export function makerOf({ user, host }: Snapshot): string {
-  return `${user}@${host}`;
+  return `${printable(user)}@${printable(host)}`;
 }

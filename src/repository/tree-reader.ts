@@ -41,31 +41,33 @@ export class TreeReader {
     return this.#blobs.take(id);
   }
 
-  /** The ids of a stream's own blobs, with a list resolved: several at a time, so that no list need be held. */
-  async *lists({ depth, ids }: ContentRef): AsyncGenerator<Buffer> {
+  /**
+   * The ids of a stream's own blobs, with a list resolved: several at a time, so that no list need be held.
+   *
+   * @throws VarveError `damaged` when they are more than the stream has bytes, however long a list goes on
+   */
+  async *lists({ size, depth, ids }: ContentRef): AsyncGenerator<Buffer> {
     if (depth === 0) {
       yield ids;
       return;
     }
     let rest: Buffer = Buffer.alloc(0);
+    let count = 0;
     for (const id of splitIds(ids)) {
       const bytes = Buffer.concat([rest, await this.blob(id)]);
       const whole = bytes.length - (bytes.length % ID_BYTES);
+      count += whole / ID_BYTES;
+      if (count > size) throw new VarveError('damaged', `it has more chunks than its ${size} bytes`);
       rest = bytes.subarray(whole);
       yield bytes.subarray(0, whole);
     }
     if (rest.length > 0) throw new VarveError('damaged', 'a list of blobs is cut off');
   }
 
-  /** The same, all of them. @throws VarveError `damaged` when they are more than the stream's size allows: each has a byte */
+  /** The same, all of them. */
   async ids(content: ContentRef): Promise<Buffer> {
     const parts: Buffer[] = [];
-    let count = 0;
-    for await (const ids of this.lists(content)) {
-      count += ids.length / ID_BYTES;
-      if (count > content.size) throw new VarveError('damaged', `it has more chunks than its ${content.size} bytes`);
-      parts.push(ids);
-    }
+    for await (const ids of this.lists(content)) parts.push(ids);
     return Buffer.concat(parts);
   }
 
@@ -130,9 +132,10 @@ export class TreeReader {
     let content: ContentRef | undefined = root;
     let entry: Entry | undefined;
     for (const [depth, name] of names.entries()) {
-      const path = `/${names.slice(0, depth + 1).join('/')}`;
-      entry = content && (await this.#named(content, name, path));
-      if (entry === undefined) throw new VarveError('not-found', `${path}: not in the snapshot`);
+      const folder = `/${names.slice(0, depth).join('/')}`;
+      entry = content && (await this.#named(content, name, folder));
+      if (entry === undefined)
+        throw new VarveError('not-found', `/${names.slice(0, depth + 1).join('/')}: not in the snapshot`);
       content = entry.type === 'directory' ? entry.content : undefined;
     }
     if (entry === undefined) throw new VarveError('internal', 'the root directory has no entry');

@@ -91,8 +91,11 @@ export type MetadataKind = 'owner' | 'mode' | 'times' | 'attribute';
 export interface ItemError {
   readonly path: Uint8Array;
   readonly message: string;
-  /** What could not be restored; when it is not the content, that is there, and this is a warning. */
-  readonly kind: 'content' | MetadataKind;
+  /**
+   * What could not be restored. When it is not the content, that is there, and this is a warning; but it is an error when the attributes
+   * could not be had from the repository.
+   */
+  readonly kind: 'content' | 'unreadable' | MetadataKind;
 }
 
 /** What is there of a file: it is right, only its metadata were not, some of its blobs are in its temporary file now, nothing. */

@@ -330,7 +330,7 @@ class RestoreRun {
     } catch (cause) {
       const error = VarveError.from(cause);
       if (error.code === 'interrupted' || error.code === 'internal') throw cause;
-      this.#report({ path, message: `its attributes cannot be read: ${error.message}`, kind: 'attribute' });
+      this.#report({ path, message: `its attributes cannot be read: ${error.message}`, kind: 'unreadable' });
       return undefined;
     }
   }
@@ -452,13 +452,13 @@ class RestoreRun {
 
   #report({ path: bytes, message, kind }: ItemError): void {
     const path = Buffer.from(bytes);
-    if (kind !== 'content') {
+    if (kind !== 'content' && kind !== 'unreadable') {
       this.#progress.warnings++;
       return this.#tell({ kind: 'warning', about: kind, path: inSnapshot(path), message });
     }
     this.#progress.errors++;
-    this.#failed.add(path.toString('latin1'));
-    this.#tell({ kind: 'error', path: inSnapshot(path), message });
+    if (kind === 'content') this.#failed.add(path.toString('latin1'));
+    this.#tell({ kind: 'error', path: inSnapshot(path), message: withoutPath(message, inSnapshot(path)) });
   }
 
   #tellItem(action: RestoreAction, path: Buffer, size: number): void {
@@ -472,6 +472,12 @@ class RestoreRun {
   #stopIfAborted(): void {
     if (this.#options.signal?.aborted === true) throw new VarveError('interrupted', INTERRUPTED);
   }
+}
+
+/** What reads trees says where it was, and so does an event. */
+function withoutPath(message: string, path: Buffer): string {
+  const beginning = `${path}: `;
+  return message.startsWith(beginning) ? message.slice(beginning.length) : message;
 }
 
 function below(folder: Pick<Folder, 'path'>, name: Buffer): Buffer {

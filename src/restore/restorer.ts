@@ -276,7 +276,8 @@ export class Restorer {
     try {
       xattrs = xattrsOf(target, entry);
     } catch (cause) {
-      warn('attribute', `cannot set its attributes: ${VarveError.from(cause).message}`);
+      const message = `its attributes cannot be read: ${VarveError.from(cause).message}`;
+      this.#errors.push({ path: new Uint8Array(target.path), message, kind: 'unreadable' });
     }
     this.#metadata.set(place, entry, xattrs, warn);
   }
@@ -390,14 +391,18 @@ export class Restorer {
   }
 }
 
+/** The kernel's limits: of larger numbers it would take a part. */
+const [MAX_MAJOR, MAX_MINOR] = [0xfff, 0xfffff];
 const DOT = Buffer.from('.');
 
 function make(entry: EntryReader, directory: number, name: Buffer): void {
   if (entry.type === 'symlink') return symlinkat(Buffer.from(entry.target as Buffer), directory, name);
   const format = S_IFMT_OF[entry.type];
   if (format === undefined) throw new VarveError('internal', `cannot make a ${entry.type}`);
-  const device = entry.rdev === undefined ? 0 : makeDevice(entry.rdev[0], entry.rdev[1]);
-  mknodat(directory, name, format | PRIVATE, device);
+  const [major, minor] = entry.rdev ?? [0, 0];
+  if (major < 0 || major > MAX_MAJOR || minor > MAX_MINOR)
+    throw new VarveError('target', `is a device of numbers that no Linux has: ${major}:${minor}`);
+  mknodat(directory, name, format | PRIVATE, makeDevice(major, minor));
 }
 
 function isSameFile(source: number, from: Buffer, directory: number, name: Buffer): boolean {

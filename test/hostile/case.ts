@@ -27,8 +27,8 @@ export interface HostileCase {
   readonly mayFail?: readonly Command[];
   /** Those that would never end, as what they write is as long as the snapshot says. */
   readonly endless?: readonly Command[];
-  /** What a restore makes besides the folders `bad` and `good` and the file in that. */
-  readonly restored?: readonly string[];
+  /** What a restore makes besides the folders `bad` and `good` and the file in that; null where even these are not to be had. */
+  readonly restored?: readonly string[] | null;
   /** Makes the folder `bad`. */
   readonly folder?: (forge: Forge) => ContentRef;
   /** Or the whole tree. */

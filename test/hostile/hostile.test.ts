@@ -57,7 +57,9 @@ describe('repositories of somebody who has a key and no good in mind', { concurr
     const commands = ALL.filter((command) => !endless.includes(command));
     const global = ['--repo', repository, '--password-file', join(scratch, 'password'), '--no-cache'];
     const runs = commands.map((command) => [...global, ...args[command]]);
-    const child = spawn(process.execPath, [`--max-old-space-size=${HEAP}`, RUN, JSON.stringify(runs)], { timeout: 60_000 });
+    const child = spawn(process.execPath, [`--max-old-space-size=${HEAP}`, RUN, JSON.stringify(runs)], {
+      timeout: 60_000,
+    });
     const { code, out, err } = await outcome(child);
     assert.equal(code, 0, `it crashed: ${err.slice(0, 5000)}`);
     assert.equal(err, '');

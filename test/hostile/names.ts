@@ -69,7 +69,7 @@ export const NAMES: readonly HostileCase[] = [
   {
     name: 'name-control-damaged',
     what: 'a damaged folder whose name moves the cursor and ends the line',
-    message: '/bad/\\\\x1b\\[2J\\\\nFatal: ok: a name is not valid',
+    message: '/bad/\\\\x1b\\[2J\\\\nFatal: ok"?: a name is not valid',
     fails: ['restore', 'ls', 'dump', 'zip', 'stats'],
     restored: ['bad/\x1b[2J\nFatal: ok'],
     folder: (forge) =>

@@ -159,6 +159,7 @@ export const PACKS: readonly HostileCase[] = [
     name: 'index-sum',
     what: 'an index in which a frame and its chunks differ in length: what it alone lists is not found',
     message: 'a frame and its blobs differ in length',
+    restored: null,
     folder: misindexed((pack) => patched(pack, 'lengths', { 0: 999 })),
   },
   {
