@@ -73,6 +73,14 @@ export async function runCampaign(campaign: Campaign): Promise<Results> {
   return results;
 }
 
+const roundFolder = (work: string, round: number): string => join(work, `round-${round}`);
+
+/** Where a program works in a round, from 1 on. */
+export function placeOf(program: Program, work: string, round: number, password: string): Place {
+  const folder = join(roundFolder(work, round), program.name);
+  return { home: join(folder, 'home'), repository: join(folder, 'repository'), password };
+}
+
 function freeBytes(folder: string): number {
   const { bavail, bsize } = statfsSync(folder);
   return bavail * bsize;
@@ -89,7 +97,7 @@ class Round {
     this.#campaign = campaign;
     this.#results = results;
     this.#number = number;
-    this.folder = join(campaign.work, `round-${number}`);
+    this.folder = roundFolder(campaign.work, number);
     mkdirSync(this.folder, { recursive: true });
     this.#ballast = new Ballast(this.folder);
   }
@@ -180,8 +188,7 @@ class Round {
   }
 
   #place(program: Program): Place {
-    const folder = join(this.folder, program.name);
-    return { home: join(folder, 'home'), repository: join(folder, 'repository'), password: this.#campaign.password };
+    return placeOf(program, this.#campaign.work, this.#number, this.#campaign.password);
   }
 
   #target(program: Program, name: string): string {

@@ -84,7 +84,7 @@ function changeFile(path: string, i: number, next: () => number): void {
 }
 
 /** Bytes that nothing compresses, the same for the same seed. */
-function keystream(length: number, seed: number): Buffer {
+export function keystream(length: number, seed: number): Buffer {
   const key = Buffer.alloc(32);
   key.writeUInt32LE(seed);
   return createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(length));

@@ -1,19 +1,25 @@
 // Times varve beside other backup programs and writes docs/benchmarks.md. Run by `npm run bench` after `npm run build`.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { compareBuilds } from './before-after.js';
 import { compareHuge } from './huge.js';
 import { compareMemory } from './memory.js';
+import { compareMillion } from './million.js';
 import { type Bench, type Experiment, type Options, parseOptions, USAGE } from './options.js';
 import { writePage } from './page.js';
 import { comparePhases } from './phases.js';
 import { findPrograms } from './programs/find.js';
 import { compareSnapshots } from './snapshots.js';
+import { compareSparse } from './sparse.js';
 
 const RUN: Record<Experiment, (bench: Bench) => Promise<string>> = {
   phases: comparePhases,
   memory: compareMemory,
   huge: compareHuge,
   snapshots: compareSnapshots,
+  million: compareMillion,
+  sparse: compareSparse,
+  'before-after': compareBuilds,
 };
 
 function say(text: string): void {

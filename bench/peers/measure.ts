@@ -37,7 +37,7 @@ export async function measure(program: Program, place: Place, step: Step): Promi
 }
 
 /** Nothing of the user's own settings, and no state outside the place. */
-function environment(program: Program, place: Place): NodeJS.ProcessEnv {
+export function environment(program: Program, place: Place): NodeJS.ProcessEnv {
   return {
     PATH: process.env.PATH,
     LANG: 'C.UTF-8',

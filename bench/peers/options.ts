@@ -6,13 +6,13 @@ import { PHASES, type Phase } from './campaign.js';
 import { PROGRAM_NAMES } from './programs/find.js';
 import type { Program } from './programs/program.js';
 
-export const EXPERIMENTS = ['phases', 'memory', 'huge', 'snapshots'] as const;
+export const EXPERIMENTS = ['phases', 'memory', 'huge', 'snapshots', 'million', 'sparse', 'before-after'] as const;
 export type Experiment = (typeof EXPERIMENTS)[number];
 
 const PAGE = fileURLToPath(new URL('../../../docs/benchmarks.md', import.meta.url));
 
 export const USAGE = `Usage: npm run bench -- [--experiment ${EXPERIMENTS.join(',')}|all] [--data PATH…] [--repeat N] [--only PROGRAM,…]
-    [--phases ${PHASES.join(',')}] [--sizes MIB,…] [--count N] [--work FOLDER] [--out FILE]
+    [--phases ${PHASES.join(',')}] [--sizes MIB,…] [--count N] [--before FOLDER] [--work FOLDER] [--out FILE]
 
   --experiment  what to measure; the default is phases: backups and restore, program beside program
   --data        what is backed up (a copy of it); default: /usr/lib /usr/share
@@ -21,7 +21,8 @@ export const USAGE = `Usage: npm run bench -- [--experiment ${EXPERIMENTS.join('
                 $BENCH_RESTIC_LATEST, $BENCH_RUSTIC, … say where a program is that is not on the PATH by its name
   --phases      leave out phases; the first backup and a restore that checks it are always run
   --sizes       MiB of input for memory, the largest also for huge; default: 1024,4096
-  --count       snapshots for snapshots; default: 1000
+  --count       snapshots for snapshots, default: 1000; files for million, default: 1000000
+  --before      for before-after: a checkout of varve that is built, with which this one is compared
   --work        where repositories and restored files go, in a new folder that is removed at the end; default: the temporary folder.
                 The default data take about 12 GiB a program and round
   --out         page whose sections are renewed; default: docs/benchmarks.md`;
@@ -34,7 +35,9 @@ export interface Options {
   readonly phases: readonly Phase[];
   /** MiB. */
   readonly sizes: readonly number[];
-  readonly count: number;
+  readonly count: number | undefined;
+  /** An absolute folder. */
+  readonly before: string | undefined;
   readonly workParent: string;
   readonly page: string;
 }
@@ -63,6 +66,7 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
       repeat: TEXT,
       sizes: TEXT,
       count: TEXT,
+      before: TEXT,
       work: TEXT,
       out: TEXT,
       help: { type: 'boolean', short: 'h' },
@@ -73,20 +77,26 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
   const experiments = chosen('experiment', values.experiment ?? ['phases'], [...EXPERIMENTS, 'all']);
   const only = chosen('only', values.only ?? [], PROGRAM_NAMES);
   return {
-    experiments: EXPERIMENTS.filter((name) => experiments.includes(name) || experiments.includes('all')),
+    experiments: EXPERIMENTS.filter(
+      (name) =>
+        experiments.includes(name) || (experiments.includes('all') && (name !== 'before-after' || values.before)),
+    ),
     data: (data.length === 0 ? ['/usr/lib', '/usr/share'] : data).map((path) => resolve(path)),
     repeat: whole('repeat', values.repeat ?? '1'),
     isWanted: (program, experiment) => (only.length === 0 ? isUsual(program, experiment) : only.includes(program)),
     phases: chosen('phases', values.phases ?? PHASES, PHASES),
     sizes: (values.sizes ?? '1024,4096').split(',').map((size) => whole('sizes', size)),
-    count: whole('count', values.count ?? '1000'),
+    count: values.count === undefined ? undefined : whole('count', values.count),
+    before: values.before === undefined ? undefined : resolve(values.before),
     workParent: resolve(values.work ?? tmpdir()),
     page: resolve(values.out ?? PAGE),
   };
 }
 
+const BESIDE_RESTIC: readonly Experiment[] = ['memory', 'huge', 'million'];
+
 function isUsual(program: string, experiment: Experiment): boolean {
-  return experiment === 'phases' || program === 'varve' || (program === 'restic' && experiment !== 'snapshots');
+  return experiment === 'phases' || program === 'varve' || (program === 'restic' && BESIDE_RESTIC.includes(experiment));
 }
 
 function chosen<T extends string>(option: string, given: readonly string[], known: readonly T[]): readonly T[] {

@@ -7,6 +7,9 @@ const TITLES: Record<Experiment, string> = {
   memory: 'Memory',
   huge: 'One huge file',
   snapshots: 'Listing many snapshots',
+  million: 'A folder of a million files',
+  sparse: 'A sparse file',
+  'before-after': 'Before and after',
 };
 
 const INTRODUCTION = `# Benchmarks
@@ -20,6 +23,9 @@ npm run bench -- --repeat 3                  # backup and restore of /usr/lib an
 npm run bench -- --experiment memory         # peak memory for 1 GiB and 4 GiB of input
 npm run bench -- --experiment huge           # one file of 4 GiB
 npm run bench -- --experiment snapshots      # listing 1,000 snapshots
+npm run bench -- --experiment million        # a folder of 1,000,000 small files
+npm run bench -- --experiment sparse         # a file of 100 GiB, 10 MiB of them data
+npm run bench -- --experiment before-after --before ../built-earlier --repeat 5
 npm run bench -- --help
 \`\`\`
 

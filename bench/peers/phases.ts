@@ -40,8 +40,14 @@ export async function comparePhases(bench: Bench): Promise<string> {
 
 export const rounds = (repeat: number): string => (repeat === 1 ? 'One round' : `Medians of ${repeat} rounds`);
 
-function costs(programs: readonly Program[], phases: readonly Phase[], results: Results): string {
-  const base = programs.find(({ name }) => name === BASE);
+/** @param baseName the program whose figures the others are divided by */
+export function costs(
+  programs: readonly Program[],
+  phases: readonly Phase[],
+  results: Results,
+  baseName = BASE,
+): string {
+  const base = programs.find(({ name }) => name === baseName);
   const rows = phases.flatMap((phase) => {
     const standard = base && medianCost(results.samples(base, phase));
     return programs.map((program) => {

@@ -12,6 +12,7 @@ import { VARVE_MAIN, varve } from './programs/varve.js';
 import { median, seconds, table } from './table.js';
 
 const LEAST_ROUNDS = 5;
+const SNAPSHOTS = 1000;
 const HOUR = 3600;
 
 /** `varve snapshots` with many against none: both repositories are opened by the same key, so the key derivation costs the same. */
@@ -21,7 +22,8 @@ export async function compareSnapshots(bench: Bench): Promise<string> {
   const full = placeIn(bench, 'full');
   for (const step of program.init(empty)) await measure(program, empty, step);
   cpSync(empty.repository, full.repository, { recursive: true });
-  await fill(program, full, bench);
+  const count = bench.count ?? SNAPSHOTS;
+  await fill(program, full, bench, count);
   const repeat = Math.max(LEAST_ROUNDS, bench.repeat);
   const rows: (string | number)[][] = [];
   for (const cache of ['cold', 'warm'] as const) {
@@ -33,9 +35,9 @@ export async function compareSnapshots(bench: Bench): Promise<string> {
     }
     rows.push([cache, seconds(median(none)), seconds(median(many)), seconds(median(many) - median(none))]);
   }
-  const text = `\`varve snapshots\` with ${bench.count} snapshots and with none, in the same repository otherwise. Medians of ${repeat} runs in turn, in
+  const text = `\`varve snapshots\` with ${count} snapshots and with none, in the same repository otherwise. Medians of ${repeat} runs in turn, in
 seconds; cold is with an empty cache folder. The password comes from a file, and deriving the key from it takes the same time in both.`;
-  const header = ['cache', 'no snapshot', `${bench.count} snapshots`, 'difference'];
+  const header = ['cache', 'no snapshot', `${count} snapshots`, 'difference'];
   return [setting([program]), text, table(header, rows)].join('\n\n');
 }
 
@@ -50,7 +52,7 @@ function list(program: Program, place: Place, cache: 'cold' | 'warm', i: number)
 }
 
 /** A real snapshot first; the others are as if made an hour apart before it. */
-async function fill(program: Program, place: Place, bench: Bench): Promise<void> {
+async function fill(program: Program, place: Place, bench: Bench, count: number): Promise<void> {
   const source = join(bench.work, 'snapshots', 'tiny');
   mkdirSync(source, { recursive: true });
   writeFileSync(join(source, 'file'), 'a few words\n');
@@ -59,10 +61,10 @@ async function fill(program: Program, place: Place, bench: Bench): Promise<void>
   const repository = await openRepository(new LocalStore(place.repository), { unlock: { password } });
   const [first] = (await listSnapshots(repository)).snapshots;
   if (first === undefined) throw new Error('there is no snapshot after a backup');
-  for (let i = 1; i < bench.count; i++) {
+  for (let i = 1; i < count; i++) {
     const { seconds: newest, nanoseconds } = first.snapshot.time;
     await writeSnapshot(repository, { ...first.snapshot, time: { seconds: newest - i * HOUR, nanoseconds } });
   }
   const found = (await listSnapshots(repository)).snapshots.length;
-  if (found !== bench.count) throw new Error(`${found} snapshots are listed, not ${bench.count}`);
+  if (found !== count) throw new Error(`${found} snapshots are listed, not ${count}`);
 }

@@ -1,15 +1,19 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Program } from './program.js';
 
 const PROJECT = new URL('../../../../', import.meta.url);
 export const VARVE_MAIN = fileURLToPath(new URL('build/src/cli/main.js', PROJECT));
 
-export function varve(): Program {
-  const { version } = JSON.parse(readFileSync(new URL('package.json', PROJECT), 'utf8')) as { version: string };
-  const argv = [process.execPath, VARVE_MAIN];
+export const varve = (): Program => varveOf('varve');
+
+/** A build of varve, by default this one. */
+export function varveOf(name: string, checkout = fileURLToPath(PROJECT)): Program {
+  const { version } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as { version: string };
+  const argv = [process.execPath, join(checkout, 'build/src/cli/main.js')];
   return {
-    name: 'varve',
+    name,
     version,
     environment: ({ repository, password, home }) => ({
       VARVE_REPOSITORY: repository,
