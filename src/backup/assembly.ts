@@ -3,6 +3,7 @@ import { asBuffer } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';
 import { joinPath } from '../filesystem/directory.js';
 import type { WorkerPool } from '../workers/pool.js';
+import { memoryOf } from './entry-run.js';
 import type {
   FileBatch,
   LargeFile,
@@ -16,6 +17,9 @@ import type {
 } from './messages.js';
 import { SEGMENT_BYTES } from './walker.js';
 
+/** Encoded entries, in order of name within each piece. */
+type Runs = readonly Uint8Array<ArrayBuffer>[];
+
 export type BackupPool = WorkerPool<WorkerInit, Task, Reply, Note>;
 
 /**
@@ -26,7 +30,7 @@ export class TreeAssembly {
   readonly #pool: BackupPool;
   readonly #onFailure: (path: Uint8Array, reason: string, bytes: number) => void;
   /** The entries of files that workers left to others, by the batch's number. */
-  readonly #batches = new Map<number, Promise<Uint8Array>>();
+  readonly #batches = new Map<number, Promise<Runs>>();
 
   /** @param onFailure is told of a file of which a part could not be read, and how many bytes of it were read in vain */
   constructor(pool: BackupPool, onFailure: (path: Uint8Array, reason: string, bytes: number) => void) {
@@ -68,20 +72,19 @@ export class TreeAssembly {
       ...(below.get(opened.local) ?? []).map((each) => named(each, this.#complete(each, below))),
       ...opened.large.map((each) => named(each, this.#largeFile(opened, each))),
     ]);
-    const runs = [entries, ...(await batches)];
-    const transfer = runs.map((run) => run.buffer as ArrayBuffer);
+    const runs = [...entries, ...(await batches).flat()];
     const task = { kind: 'directory', name, stat, previous, path, xattrs, entries: runs, late: late.flat() } as const;
-    return this.#entry(task, transfer);
+    return this.#entry(task, memoryOf(runs));
   }
 
-  #batch(number: number): Promise<Uint8Array> {
+  #batch(number: number): Promise<Runs> {
     const batch = this.#batches.get(number);
     if (batch === undefined) throw new VarveError('internal', `batch ${number} was never handed over`);
     this.#batches.delete(number);
     return batch;
   }
 
-  async #files(batch: FileBatch): Promise<Uint8Array> {
+  async #files(batch: FileBatch): Promise<Runs> {
     const reply = await this.#pool.run(batch);
     if (reply.kind !== 'entries') throw unexpected(reply);
     return reply.entries;

@@ -8,6 +8,11 @@ export interface LateRaw {
   raw: Uint8Array | undefined;
 }
 
+/** The memory that pieces lie in, each once: what is to be moved with them to another thread. */
+export function memoryOf(pieces: readonly Uint8Array<ArrayBuffer>[]): ArrayBuffer[] {
+  return [...new Set(pieces.map(({ buffer }) => buffer))];
+}
+
 /** Encoded entries of a directory in order of name, laid end to end, with places for those that are not known yet. */
 export class EntryRun {
   readonly #parts: (Buffer | LateRaw)[] = [];
@@ -34,22 +39,19 @@ export class EntryRun {
     }
   }
 
-  /** The same as one piece of memory of its own, which can be handed to another thread. */
-  joined(): Uint8Array<ArrayBuffer> {
-    const parts = [...this.bytes()];
-    const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-    let at = 0;
-    for (const part of parts) {
-      joined.set(part, at);
-      at += part.length;
-    }
-    return joined;
+  /** The same as pieces of memory that can be handed to another thread; each begins and ends with an entry. */
+  pieces(): Uint8Array<ArrayBuffer>[] {
+    this.#closeBlock();
+    return this.#parts.flatMap((part) => {
+      if (!('raw' in part)) return [part as Uint8Array<ArrayBuffer>];
+      return part.raw === undefined ? [] : [new Uint8Array(part.raw)];
+    });
   }
 
   #startBlock(least: number): void {
     const size = Math.min(LARGEST_BLOCK, Math.max(FIRST_BLOCK, this.#block.length * 2));
     this.#closeBlock();
-    this.#block = Buffer.allocUnsafe(Math.max(size, least));
+    this.#block = Buffer.allocUnsafeSlow(Math.max(size, least));
   }
 
   #closeBlock(): void {

@@ -108,8 +108,8 @@ export interface OpenedDirectory {
   readonly above: number;
   readonly previous: Uint8Array | undefined;
   readonly xattrs: Attachment | undefined;
-  /** The encoded entries that are known, in order of name. */
-  readonly entries: Uint8Array;
+  /** The encoded entries that are known, in order of name; each piece begins and ends with one. */
+  readonly entries: readonly Uint8Array<ArrayBuffer>[];
   readonly directories: readonly PendingDirectory[];
   /** Numbers of the batches of its files that were handed over. */
   readonly batches: readonly number[];
@@ -157,7 +157,7 @@ export type Task =
       readonly previous: Uint8Array | undefined;
       readonly xattrs: Attachment | undefined;
       /** Runs of encoded entries, each in order of name. */
-      readonly entries: readonly Uint8Array[];
+      readonly entries: readonly Uint8Array<ArrayBuffer>[];
       readonly late: readonly LateEntry[];
       readonly path: Uint8Array;
     }
@@ -168,7 +168,7 @@ export type Reply =
   /** `raw` is undefined when there is no entry: the file has vanished, or is excluded. */
   | { readonly kind: 'entry'; readonly raw: Uint8Array | undefined }
   /** Encoded, in order of name. */
-  | { readonly kind: 'entries'; readonly entries: Uint8Array }
+  | { readonly kind: 'entries'; readonly entries: readonly Uint8Array<ArrayBuffer>[] }
   | { readonly kind: 'opened'; readonly directories: readonly OpenedDirectory[] }
   | { readonly kind: 'content'; readonly content: ContentRef }
   | { readonly kind: 'none' }

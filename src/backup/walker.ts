@@ -443,8 +443,20 @@ function detach(pending: PendingDirectory): PendingDirectory {
 function openedDirectory(walk: Walk, parent: number): OpenedDirectory {
   const { local, directory, xattrs, entries, directories, batches, large } = walk;
   const { path, name, stat, above, previous } = detach(directory);
-  const joined = entries.joined();
-  return { local, parent, path, name, stat, above, previous, xattrs, entries: joined, directories, batches, large };
+  return {
+    local,
+    parent,
+    path,
+    name,
+    stat,
+    above,
+    previous,
+    xattrs,
+    entries: entries.pieces(),
+    directories,
+    batches,
+    large,
+  };
 }
 
 function take(child: Child, entry: TakenEntry | undefined): void {

@@ -9,6 +9,7 @@ import { type FileStat, fstat } from '../filesystem/stat.js';
 import { Layout } from '../format/layout.js';
 import { type Served, serveTasks } from '../workers/serve.js';
 import { count } from './counters.js';
+import { memoryOf } from './entry-run.js';
 import { EntryStorer } from './entry-storer.js';
 import { readFailure, storeSegment } from './file-storer.js';
 import { mergeEntries } from './merge.js';
@@ -59,13 +60,13 @@ function perform(task: Task, context: Context): Served<Reply> {
 function walk(task: TaskOf<'walk'>, { walker }: Context): Served<Reply> {
   const result = walker.walk(task.directory);
   if (!('opened' in result)) return { reply: { kind: 'entry', raw: result.raw } };
-  const transfer = result.opened.map(({ entries }) => entries.buffer as ArrayBuffer);
+  const transfer = memoryOf(result.opened.flatMap(({ entries }) => entries));
   return { reply: { kind: 'opened', directories: result.opened }, transfer };
 }
 
 function files(task: TaskOf<'files'>, { walker }: Context): Served<Reply> {
-  const entries = walker.files(task).joined();
-  return { reply: { kind: 'entries', entries }, transfer: [entries.buffer] };
+  const entries = walker.files(task).pieces();
+  return { reply: { kind: 'entries', entries }, transfer: memoryOf(entries) };
 }
 
 function file(task: TaskOf<'file'>, { entries }: Context): Served<Reply> {
