@@ -341,6 +341,11 @@ export class EntryStorer {
     return Buffer.from(this.#encoder.view());
   }
 
+  /** Tells which rule leaves a path out, for `--verbose`. */
+  tellExcluded(path: Buffer, rule: string): void {
+    if (this.#init.verbose) this.tell(path, false, 'excluded', 0, { rule });
+  }
+
   /** Tells what was done with a path, for `--verbose`. */
   tell(
     path: Buffer,

@@ -1,17 +1,16 @@
 import { Buffer } from 'node:buffer';
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { asBuffer, compareBytes } from '../bytes/views.js';
-import { errnoCode } from '../errors/errors.js';
 import { Directory, type FolderPlace, joinPath } from '../filesystem/directory.js';
-import type { BackupFilter, ContentsRule } from '../filesystem/filter.js';
-import { NameList } from '../filesystem/name-list.js';
-import { pseudoFileSystem } from '../filesystem/pseudo.js';
-import { type FileStat, fstat } from '../filesystem/stat.js';
+import type { BackupFilter } from '../filesystem/filter.js';
+import type { NameList } from '../filesystem/name-list.js';
+import type { FileStat } from '../filesystem/stat.js';
 import type { Attachment } from '../format/attachment.js';
 import type { EntryReader } from '../format/entry.js';
 import { EntryRun, type LateRaw } from './entry-run.js';
 import type { EntryStorer, TakenEntry } from './entry-storer.js';
 import { layoutOf } from './holes.js';
+import { Lister, nameIn, placeOf } from './lister.js';
 import type {
   FileBatch,
   LargeFile,
@@ -51,12 +50,6 @@ interface Subdirectory {
   readonly child: Child;
 }
 
-/** An open directory with the names in it. */
-interface Listed {
-  readonly folder: Directory;
-  readonly names: NameList;
-}
-
 interface Reading {
   readonly file: PendingFile;
   readonly child: Child;
@@ -87,7 +80,7 @@ interface Walk {
 export class Walker {
   readonly #init: WorkerInit;
   readonly #storer: Storer;
-  readonly #filter: BackupFilter;
+  readonly #lister: Lister;
   readonly #entries: EntryStorer;
   readonly #note: (note: Note) => void;
   #opened: OpenedDirectory[] = [];
@@ -106,7 +99,7 @@ export class Walker {
   ) {
     this.#init = init;
     this.#storer = storer;
-    this.#filter = filter;
+    this.#lister = new Lister(filter, entries);
     this.#entries = entries;
     this.#note = note;
   }
@@ -188,7 +181,7 @@ export class Walker {
       previous: undefined,
       same: true,
     };
-    const { folder, names } = this.#open(directory);
+    const { folder, names } = this.#lister.open(directory);
     try {
       const before = directory.previous && readEntry(directory.previous, 'parent snapshot');
       walk.xattrs = this.#entries.directoryXattrs(folder, directory.stat, before);
@@ -232,11 +225,7 @@ export class Walker {
     previous: PreviousDirectory,
     toRead: Reading[],
   ): Child | undefined {
-    const only = walk.directory.only?.[name.toString('latin1')];
-    const stat =
-      typeof only === 'object'
-        ? this.#statAbove(joinPath(folder.path, name))
-        : this.#select(folder, name, walk.directory);
+    const stat = this.#lister.stat(folder, name, walk.directory);
     if (stat === undefined) return undefined;
     const before = previous.find(name);
     const child: Child = { name, raw: undefined, same: false, later: stat.type === 'directory' };
@@ -257,7 +246,7 @@ export class Walker {
     stat: FileStat,
     before: EntryReader | undefined,
   ): Subdirectory['pending'] {
-    const only = directory.only?.[name.toString('latin1')];
+    const only = nameIn(directory.only, name);
     const isAbove = directory.only !== undefined;
     return {
       path,
@@ -269,40 +258,6 @@ export class Walker {
       mounted: !isAbove && stat.device !== directory.stat.device,
       only: typeof only === 'object' ? only : undefined,
     };
-  }
-
-  /** The names in a directory that may belong to the backup. */
-  #open(directory: Subdirectory['pending']): Listed {
-    const { path, only, stat, rootDevice } = directory;
-    if (only !== undefined)
-      return { folder: Directory.unopened(path), names: namesOf(Object.keys(only).map((name) => latin1(name))) };
-    const mount = this.#filter.rejectMount(stat.device, rootDevice);
-    if (mount !== undefined) return { folder: Directory.unopened(path), names: this.#kept(path, mount) };
-    try {
-      const folder = Directory.openPlace(placeOf(directory));
-      try {
-        const rule = this.#rejected(directory, folder);
-        return { folder, names: rule === undefined ? folder.names() : this.#kept(path, rule) };
-      } catch (cause) {
-        folder.close();
-        throw cause;
-      }
-    } catch (cause) {
-      this.#entries.reportError(path, cause, 'scan');
-      return { folder: Directory.unopened(path), names: namesOf([]) };
-    }
-  }
-
-  /** Why nothing is taken of what an open directory contains. */
-  #rejected({ path, mounted, above }: Subdirectory['pending'], folder: Directory): ContentsRule | undefined {
-    const rule = mounted ? pseudoFileSystem(path, folder.shortPath, above === 1) : undefined;
-    return rule === undefined ? this.#filter.rejectTagged(folder) : { rule };
-  }
-
-  /** What stays of a directory whose contents are left out. */
-  #kept(path: Buffer, { rule, kept }: ContentsRule): NameList {
-    this.#excluded(joinPath(path, ALL_IN_IT), rule);
-    return namesOf(kept === undefined ? [] : [kept]);
   }
 
   #previous(directory: PendingDirectory & { path: Buffer }): PreviousDirectory {
@@ -361,53 +316,6 @@ export class Walker {
     this.#note({ kind: 'batch', number, batch });
   }
 
-  /** The file's stat, unless the filter leaves it out or it cannot be had. */
-  #select(folder: Directory, name: Buffer, { only, rootDevice }: PendingDirectory): FileStat | undefined {
-    if (this.#filter.filtersPaths) {
-      const path = joinPath(folder.path, name);
-      if (this.#excluded(path, this.#filter.rejectPath(path))) return undefined;
-    }
-    const stat = this.#lstat(folder, name);
-    if (stat === undefined) return undefined;
-    const device = only === undefined ? rootDevice : stat.device;
-    const rule = this.#filter.rejectNode(stat.type, stat.size, stat.device, device);
-    return rule !== undefined && this.#excluded(joinPath(folder.path, name), rule) ? undefined : stat;
-  }
-
-  /** A directory on the way to a source: a link there is followed, as the path to the source does. */
-  #statAbove(path: Buffer): FileStat | undefined {
-    try {
-      const directory = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
-      try {
-        return fstat(directory);
-      } finally {
-        closeSync(directory);
-      }
-    } catch (cause) {
-      this.#entries.reportError(path, cause, 'scan');
-      return undefined;
-    }
-  }
-
-  #lstat(folder: Directory, name: Buffer): FileStat | undefined {
-    try {
-      return folder.lstat(name);
-    } catch (cause) {
-      this.#reportGone(joinPath(folder.path, name), cause);
-      return undefined;
-    }
-  }
-
-  #reportGone(path: Buffer, cause: unknown): void {
-    this.#entries.reportError(path, cause, errnoCode(cause) === 'ENOENT' ? 'archival' : 'scan');
-  }
-
-  #excluded(path: Buffer, rule: string | undefined): boolean {
-    if (rule === undefined) return false;
-    if (this.#init.verbose) this.#entries.tell(path, false, 'excluded', 0, { rule });
-    return true;
-  }
-
   /** True when another worker could use a part of this task. */
   #shouldSplit(): boolean {
     const { flags } = this.#init;
@@ -419,14 +327,6 @@ export class Walker {
 }
 
 const OPEN = Symbol('open');
-const ALL_IN_IT = Buffer.from('*');
-const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1');
-const namesOf = (names: Iterable<Uint8Array>): NameList => NameList.of(names);
-
-function placeOf({ path, above, stat }: Subdirectory['pending']): FolderPlace {
-  return { path: new Uint8Array(path), above, device: stat.device, inode: stat.inode };
-}
-
 const pathIn = ({ path }: FolderPlace, name: Uint8Array): Buffer => joinPath(asBuffer(path), asBuffer(name));
 
 /** With copies of its own of what are views of larger memory, which would cross to another thread with them. */
