@@ -21,6 +21,8 @@ const {
   O_NOATIME?: number;
 };
 
+const DIRECTORY_ITSELF = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+
 /** A name below a folder. */
 export function joinPath(folder: Buffer, name: Buffer): Buffer {
   return folder.length === 1 ? Buffer.concat([folder, name]) : Buffer.concat([folder, SLASH, name]);
@@ -87,17 +89,11 @@ export class Directory {
 
   /** Opens a file in it for reading: never through a link, and without touching its access time where that is allowed. */
   openFile(name: Buffer): number {
-    const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
-    const open = (with_: number): number =>
+    return openUnnoticed(O_RDONLY | O_NOFOLLOW | O_NONBLOCK, (flags) =>
       this.#descriptor === AT_FDCWD
-        ? openSync(joinPath(this.path, name), with_)
-        : openat(this.#descriptor, name, with_);
-    try {
-      return open(flags | O_NOATIME);
-    } catch (cause) {
-      if (O_NOATIME === 0 || errnoCode(cause) !== 'EPERM') throw cause;
-      return open(flags);
-    }
+        ? openSync(joinPath(this.path, name), flags)
+        : openat(this.#descriptor, name, flags),
+    );
   }
 
   /** Where its own attributes are, or those of a name in it. */
@@ -119,11 +115,21 @@ export class Directory {
   }
 }
 
+/** Opens without touching the access time where that is allowed: to the owner and to root. */
+function openUnnoticed(flags: number, open: (flags: number) => number): number {
+  try {
+    return open(flags | O_NOATIME);
+  } catch (cause) {
+    if (O_NOATIME === 0 || errnoCode(cause) !== 'EPERM') throw cause;
+    return open(flags);
+  }
+}
+
 /** Undefined when the path leads elsewhere, or is too long. */
 function openByPath(path: Buffer, place: FolderPlace): number | undefined {
   let descriptor: number;
   try {
-    descriptor = openDirectoryAt(AT_FDCWD, path);
+    descriptor = openUnnoticed(DIRECTORY_ITSELF, (flags) => openat(AT_FDCWD, path, flags));
   } catch (cause) {
     if (['ENAMETOOLONG', 'ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoCode(cause) ?? '')) return undefined;
     throw cause;
@@ -141,8 +147,9 @@ function openByStep(path: Buffer, above: number): number {
     const name = Buffer.from(each, 'latin1');
     const parent = descriptor;
     try {
-      descriptor =
-        depth < followed.length ? openat(parent, name, O_RDONLY | O_DIRECTORY) : openDirectoryAt(parent, name);
+      const followsLinks = depth < followed.length;
+      const wanted = followsLinks ? O_RDONLY | O_DIRECTORY : DIRECTORY_ITSELF;
+      descriptor = openUnnoticed(wanted, (flags) => openat(parent, name, flags));
     } finally {
       closeSync(parent);
     }

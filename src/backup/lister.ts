@@ -1,0 +1,120 @@
+import { Buffer } from 'node:buffer';
+import { closeSync, constants, openSync } from 'node:fs';
+import { errnoCode } from '../errors/errors.js';
+import { Directory, type FolderPlace, joinPath } from '../filesystem/directory.js';
+import type { BackupFilter, ContentsRule } from '../filesystem/filter.js';
+import { NameList } from '../filesystem/name-list.js';
+import { pseudoFileSystem } from '../filesystem/pseudo.js';
+import { type FileStat, fstat } from '../filesystem/stat.js';
+import type { EntryStorer } from './entry-storer.js';
+import type { OnlyNames, PendingDirectory } from './messages.js';
+
+/** An open directory with the names in it that may belong to the backup. */
+export interface Listed {
+  readonly folder: Directory;
+  readonly names: NameList;
+}
+
+const ALL_IN_IT = Buffer.from('*');
+
+/** Opens the folders of a walk, and decides which of the names in them belong to the backup. */
+export class Lister {
+  readonly #filter: BackupFilter;
+  readonly #entries: EntryStorer;
+
+  /** @param entries is told what is left out, and what cannot be looked at */
+  constructor(filter: BackupFilter, entries: EntryStorer) {
+    this.#filter = filter;
+    this.#entries = entries;
+  }
+
+  /** A directory that cannot be listed is told, and has no names. */
+  open(directory: PendingDirectory & { path: Buffer }): Listed {
+    const { path, only, stat, rootDevice } = directory;
+    const unopened = (names: Iterable<Uint8Array>): Listed => ({
+      folder: Directory.unopened(path),
+      names: NameList.of(names),
+    });
+    if (only !== undefined) return unopened(Object.keys(only).map((name) => Buffer.from(name, 'latin1')));
+    const mount = this.#filter.rejectMount(stat.device, rootDevice);
+    if (mount !== undefined) return unopened(this.#kept(path, mount));
+    try {
+      return this.#list(directory);
+    } catch (cause) {
+      this.#entries.reportError(path, cause, 'scan');
+      return unopened([]);
+    }
+  }
+
+  /** What a name stands for, unless it is left out or cannot be looked at. */
+  stat(folder: Directory, name: Buffer, { only, rootDevice }: PendingDirectory): FileStat | undefined {
+    if (typeof nameIn(only, name) === 'object') return this.#statAbove(joinPath(folder.path, name));
+    if (this.#filter.filtersPaths) {
+      const path = joinPath(folder.path, name);
+      if (this.#isExcluded(path, this.#filter.rejectPath(path))) return undefined;
+    }
+    const stat = this.#lstat(folder, name);
+    if (stat === undefined) return undefined;
+    const device = only === undefined ? rootDevice : stat.device;
+    const rule = this.#filter.rejectNode(stat.type, stat.size, stat.device, device);
+    return rule !== undefined && this.#isExcluded(joinPath(folder.path, name), rule) ? undefined : stat;
+  }
+
+  #list(directory: PendingDirectory & { path: Buffer }): Listed {
+    const { path, mounted, above } = directory;
+    const folder = Directory.openPlace(placeOf(directory));
+    try {
+      const pseudo = mounted ? pseudoFileSystem(path, folder.shortPath, above === 1) : undefined;
+      const rule = pseudo === undefined ? this.#filter.rejectTagged(folder) : { rule: pseudo };
+      return { folder, names: rule === undefined ? folder.names() : NameList.of(this.#kept(path, rule)) };
+    } catch (cause) {
+      folder.close();
+      throw cause;
+    }
+  }
+
+  /** What stays of a directory whose contents are left out. */
+  #kept(path: Buffer, { rule, kept }: ContentsRule): Buffer[] {
+    this.#isExcluded(joinPath(path, ALL_IN_IT), rule);
+    return kept === undefined ? [] : [kept];
+  }
+
+  /** A directory on the way to a source: a link there is followed, as the path to the source does. */
+  #statAbove(path: Buffer): FileStat | undefined {
+    try {
+      const directory = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+      try {
+        return fstat(directory);
+      } finally {
+        closeSync(directory);
+      }
+    } catch (cause) {
+      this.#entries.reportError(path, cause, 'scan');
+      return undefined;
+    }
+  }
+
+  #lstat(folder: Directory, name: Buffer): FileStat | undefined {
+    try {
+      return folder.lstat(name);
+    } catch (cause) {
+      const path = joinPath(folder.path, name);
+      this.#entries.reportError(path, cause, errnoCode(cause) === 'ENOENT' ? 'archival' : 'scan');
+      return undefined;
+    }
+  }
+
+  #isExcluded(path: Buffer, rule: string | undefined): boolean {
+    if (rule !== undefined) this.#entries.tellExcluded(path, rule);
+    return rule !== undefined;
+  }
+}
+
+/** What matters of a name in a directory above the sources; undefined elsewhere. */
+export function nameIn(only: OnlyNames | undefined, name: Buffer): OnlyNames | true | undefined {
+  return only?.[name.toString('latin1')];
+}
+
+export function placeOf({ path, above, stat }: PendingDirectory): FolderPlace {
+  return { path: new Uint8Array(path), above, device: stat.device, inode: stat.inode };
+}

@@ -1,0 +1,244 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  appendFileSync,
+  closeSync,
+  constants,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { BackupEvent } from '../../src/backup/options.js';
+import { Directory } from '../../src/filesystem/directory.js';
+import { NO_FILTER } from '../../src/filesystem/filter.js';
+import { cachedPages, dropFromPageCache } from '../../src/filesystem/posix.js';
+import { lstat } from '../../src/filesystem/stat.js';
+import type { Entry } from '../../src/format/entry.js';
+import { TreeReader } from '../../src/repository/tree-reader.js';
+import { components, Sandbox, scratchFolder } from './sandbox.js';
+
+const scratch = scratchFolder();
+const isRoot = process.getuid?.() === 0;
+
+/** An entry of the newest snapshot. */
+async function entryOf(sandbox: Sandbox, path: string): Promise<Entry> {
+  const root = (await sandbox.snapshots()).at(-1)?.snapshot.root;
+  assert.ok(root);
+  return new TreeReader(await sandbox.indexed()).find(root, components(path));
+}
+
+const excluded = (events: readonly BackupEvent[]): string[] =>
+  events.flatMap((event) =>
+    event.kind === 'item' && event.action === 'excluded' ? [`${event.path} ${event.rule}`] : [],
+  );
+
+test('a folder is reached by what it is: neither a link nor another folder in its way is taken for it', () => {
+  const base = join(scratch, 'places');
+  const place = (path: string, above: string) => {
+    const { device, inode } = lstat(Buffer.from(path));
+    return { path: Buffer.from(path), above: above.length, device, inode };
+  };
+  mkdirSync(join(base, 'source/a/b'), { recursive: true });
+  mkdirSync(join(base, 'secret/b'), { recursive: true });
+  writeFileSync(join(base, 'source/a/b/right'), '');
+  writeFileSync(join(base, 'secret/b/wrong'), '');
+  symlinkSync('source', join(base, 'to-source'));
+  const found = place(join(base, 'to-source/a/b'), join(base, 'to-source'));
+  const names = () => {
+    const folder = Directory.openPlace(found);
+    try {
+      return [...folder.names()].map(String);
+    } finally {
+      folder.close();
+    }
+  };
+  assert.deepEqual(names(), ['right'], 'links above a source are followed');
+  renameSync(join(base, 'source/a'), join(base, 'source/moved'));
+  symlinkSync(join(base, 'secret'), join(base, 'source/a'));
+  assert.throws(names, { code: 'ENOTDIR' });
+  rmSync(join(base, 'source/a'));
+  mkdirSync(join(base, 'source/a/b'), { recursive: true });
+  assert.throws(names, /was replaced by another folder/);
+  rmSync(join(base, 'source/a'), { recursive: true });
+  assert.throws(names, { code: 'ENOENT' });
+});
+
+test('a file that is written to while it is read is told, and read again the next time', async () => {
+  const sandbox = await Sandbox.create(join(scratch, 'torn'));
+  for (const [name, megabytes] of [
+    ['small', 24],
+    ['large', 160],
+  ] as const) {
+    const path = join(sandbox.source, name);
+    writeFileSync(path, randomBytes(megabytes << 20));
+    const growing = setInterval(() => appendFileSync(path, 'more'), 0);
+    const { events, errors } = await sandbox.backup({ parent: 'latest' }).finally(() => clearInterval(growing));
+    assert.equal(errors, 0);
+    const told = events.flatMap((event) => (event.kind === 'changed' ? [`${event.path}: ${event.message}`] : []));
+    assert.equal(told.length, 1, told.join());
+    assert.match(told[0] as string, new RegExp(`${name}: changed while it was read`));
+    const { summary, snapshot } = await sandbox.backup({ parent: 'latest' });
+    assert.equal(summary.files_changed, 1);
+    const { target } = await sandbox.restoreSource(snapshot.root);
+    assert.ok(readFileSync(join(target, name)).equals(readFileSync(path)));
+  }
+});
+
+test('a sparse file that shrinks or loses its end while it is looked at is stored as far as it goes', async () => {
+  const sandbox = await Sandbox.create(join(scratch, 'shrinking'));
+  const path = join(sandbox.source, 'sparse');
+  writeFileSync(path, randomBytes(100_000));
+  truncateSync(path, 300 << 20);
+  appendFileSync(path, randomBytes(80 << 20));
+  let size = 380 << 20;
+  const shrinking = setInterval(() => {
+    if (size <= 310 << 20) return;
+    size -= 1 << 20;
+    truncateSync(path, size);
+  }, 0);
+  const { errors, snapshot } = await sandbox.backup().finally(() => clearInterval(shrinking));
+  assert.equal(errors, 0);
+  const { target } = await sandbox.restoreSource(snapshot.root, { verify: true });
+  const restored = lstatSync(join(target, 'sparse'));
+  assert.ok(restored.size > 300 << 20 && restored.size <= 380 << 20, String(restored.size));
+  assert.equal((await entryOf(sandbox, path)).size, restored.size);
+});
+
+test('what a backup reads does not stay in memory, unless it was there before', async (t) => {
+  const sandbox = await Sandbox.create(join(scratch, 'cache'));
+  const files = ['away', 'there'].map((name) => {
+    const path = join(sandbox.source, name);
+    writeFileSync(path, randomBytes(3 << 20));
+    const file = openSync(path, 'r');
+    fsyncSync(file);
+    dropFromPageCache(file);
+    return file;
+  }) as [number, number];
+  t.after(() => files.forEach(closeSync));
+  if (cachedPages(files[0]) !== 0) return t.skip('this file system, or this kernel, does not tell what is in memory');
+  const whole = Buffer.alloc(3 << 20);
+  readSync(files[1], whole, 0, whole.length, 0);
+  const before = cachedPages(files[1]);
+  await sandbox.backup();
+  assert.equal(cachedPages(files[0]), 0);
+  assert.equal(cachedPages(files[1]), before);
+});
+
+test('reading changes no access times, and --with-atime records them', { skip: !isRoot && 'not root' }, async () => {
+  const sandbox = await Sandbox.create(join(scratch, 'atime'));
+  const path = join(sandbox.source, 'file');
+  mkdirSync(join(sandbox.source, 'folder'));
+  writeFileSync(path, 'read me');
+  for (const each of [path, join(sandbox.source, 'folder')]) utimesSync(each, 1_000_000_000, 1_600_000_000);
+  await sandbox.backup();
+  for (const each of [path, join(sandbox.source, 'folder')]) assert.equal(lstatSync(each).atimeMs, 1_000_000_000_000);
+  assert.equal((await entryOf(sandbox, path)).atime, undefined);
+  const with_ = await sandbox.backup({ parent: 'latest', withAtime: true });
+  assert.deepEqual((await entryOf(sandbox, path)).atime, [1_000_000_000, 0]);
+  utimesSync(path, 1_100_000_000, 1_600_000_000);
+  await sandbox.backup({ parent: 'latest', withAtime: true });
+  assert.deepEqual((await entryOf(sandbox, path)).atime, [1_100_000_000, 0]);
+  await sandbox.backup({ parent: 'latest' });
+  assert.equal((await entryOf(sandbox, path)).atime, undefined);
+  const { target } = await sandbox.restoreSource(with_.snapshot.root);
+  assert.equal(lstatSync(join(target, 'file')).atimeMs, 1_000_000_000_000);
+});
+
+test('the time at which a file was made is recorded where the file system tells it', async () => {
+  const sandbox = await Sandbox.create(join(scratch, 'birth'));
+  const path = join(sandbox.source, 'file');
+  writeFileSync(path, '');
+  await sandbox.backup();
+  const told = execFileSync('stat', ['--format=%W', path], { encoding: 'utf8' }).trim();
+  assert.equal((await entryOf(sandbox, path)).btime?.[0], told === '0' ? undefined : Number(told));
+});
+
+test('--exclude-regex leaves out what it is found in; bytes that are no text do not matter', async () => {
+  const sandbox = await Sandbox.create(join(scratch, 'regex'));
+  for (const name of ['a1.log', 'a12.log', 'keep', 'build-7']) writeFileSync(join(sandbox.source, name), name);
+  mkdirSync(join(sandbox.source, 'deep'));
+  writeFileSync(Buffer.concat([Buffer.from(`${sandbox.source}/deep/caf`), Buffer.from([0xe9])]), '');
+  const filter = { ...NO_FILTER, excludeRegexes: ['/a\\d\\.log$', 'build-[0-9]+', 'caf'] };
+  const { events } = await sandbox.backup({ filter, verbose: true });
+  assert.deepEqual(
+    excluded(events)
+      .map((line) => line.slice(sandbox.source.length))
+      .sort(),
+    [
+      '/a1.log --exclude-regex=/a\\d\\.log$',
+      '/build-7 --exclude-regex=build-[0-9]+',
+      '/deep/caf\ufffd --exclude-regex=caf',
+    ].map((line) => line.replace('=/a', '=\\/a')),
+  );
+});
+
+test('the whole system without what it makes up as it runs', { skip: !isRoot && 'not root' }, async () => {
+  const sandbox = await Sandbox.create(join(scratch, 'whole'));
+  const filter = { ...NO_FILTER, excludes: ['/*', '!/proc', '!/sys', '!/dev', '!/run', '!/srv'] };
+  const run = (oneFileSystem: boolean) =>
+    sandbox.backup({ sources: [Buffer.from('/')], filter: { ...filter, oneFileSystem }, verbose: true, dryRun: true });
+  const { events, errors } = await run(false);
+  assert.equal(errors, 0);
+  const told = excluded(events);
+  const mounted = (name: string) => spawnSync('mountpoint', ['-q', name]).status === 0;
+  for (const [name, why] of [
+    ['/proc', 'proc file system'],
+    ['/sys', 'sysfs file system'],
+    ['/dev', 'running system'],
+    ['/run', 'running system'],
+  ] as const)
+    if (mounted(name))
+      assert.ok(
+        told.some((line) => line.startsWith(`${name}/* `) && line.includes(why)),
+        `${name}: ${told.join('\n')}`,
+      );
+  const alone = await run(true);
+  assert.ok(
+    alone.events.some((event) => event.kind === 'item' && String(event.path) === '/srv' && event.action === 'new'),
+  );
+  if (mounted('/proc')) assert.ok(excluded(alone.events).includes('/proc/* --one-file-system'));
+});
+
+test('a file system of the kernel is left out wherever it is mounted, but taken when it is asked for', async (t) => {
+  const sandbox = await Sandbox.create(join(scratch, 'mounted'));
+  const place = join(sandbox.source, 'chroot/proc');
+  mkdirSync(place, { recursive: true });
+  if (spawnSync('mount', ['-t', 'proc', 'proc', place]).status !== 0) return t.skip('mounting is not allowed here');
+  try {
+    const { events, snapshot } = await sandbox.backup({ verbose: true });
+    assert.deepEqual(excluded(events), [`${place}/* it is a proc file system`]);
+    const { target } = await sandbox.restoreSource(snapshot.root);
+    assert.deepEqual(
+      execFileSync('find', [target, '-printf', '%P\n'], { encoding: 'utf8' }).split('\n').filter(Boolean).sort(),
+      ['chroot', 'chroot/proc'],
+    );
+    const asked = await sandbox.backup({ sources: [Buffer.from(`${place}/sys/kernel/ostype`)] });
+    assert.equal(asked.errors, 0);
+    assert.equal(asked.summary.files_new, 1);
+  } finally {
+    execFileSync('umount', [place]);
+  }
+});
+
+test('names are opened without their links', () => {
+  const base = join(scratch, 'links');
+  mkdirSync(base);
+  symlinkSync('/etc/passwd', join(base, 'link'));
+  const folder = Directory.open(Buffer.from(base));
+  assert.throws(() => folder.openFile(Buffer.from('link')), { code: 'ELOOP' });
+  folder.close();
+  assert.ok(constants.O_NOFOLLOW > 0);
+});
