@@ -340,7 +340,7 @@ function isInHole(content: FileContent, { stream, length }: Part, map: DataMap):
 }
 
 /** Undefined when they are damaged, too: setting them anew would not help. */
-function attributes(file: ComparedFile, content: FileContent): Xattr[] | undefined {
+function attributes(file: ComparedFile, content: FileContent): readonly Xattr[] | undefined {
   try {
     return xattrsOf(file, content.entry);
   } catch {

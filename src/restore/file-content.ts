@@ -14,6 +14,8 @@ import type { ComparedFile, FileTarget } from './messages.js';
 /** Bytes that are looked through for zeros at a time. */
 const READ_BYTES = 1024 * 1024;
 
+const NONE: readonly Xattr[] = [];
+
 /** One blob of a file. */
 export interface Part {
   readonly number: number;
@@ -30,9 +32,9 @@ export function entryOf(file: FileTarget): EntryReader {
 }
 
 /** @returns undefined when they are not known @throws VarveError `damaged` */
-export function xattrsOf(file: FileTarget, entry: EntryReader): Xattr[] | undefined {
+export function xattrsOf(file: FileTarget, entry: EntryReader): readonly Xattr[] | undefined {
   const { xattrs } = entry;
-  if (xattrs === undefined) return [];
+  if (xattrs === undefined) return NONE;
   if (!isReference(xattrs)) return decodeXattrs(xattrs, 'its attributes');
   return file.xattrs === undefined ? undefined : decodeXattrs(asBuffer(file.xattrs), 'its attributes');
 }

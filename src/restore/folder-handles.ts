@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { closeSync, constants, openSync } from 'node:fs';
 import { openDirectoryAt } from '../filesystem/posix.js';
+import { listXattrs } from '../filesystem/xattrs.js';
 
 const MAX_OPEN = 64;
 const SLASH = 0x2f;
@@ -17,21 +18,47 @@ export function beside(path: Buffer, name: Buffer): Buffer {
   return folder.length === 0 ? name : Buffer.concat([folder, Buffer.from('/'), name]);
 }
 
+interface OpenFolder {
+  readonly path: Buffer;
+  readonly handle: number;
+  /** Whether it has attributes, which what is made in it may inherit; undefined while nobody has asked. */
+  attributed: boolean | undefined;
+}
+
 /**
  * Opened folders below a restore's target. Each is opened by its name in its parent and never through a link, so whatever is put in the
  * way meanwhile, nothing outside the target is reached.
  */
 export class FolderHandles {
-  readonly #root: number;
-  readonly #open = new Map<string, number>();
+  readonly #root: OpenFolder;
+  readonly #open = new Map<string, OpenFolder>();
+  /** The one asked for last. */
+  #last: OpenFolder;
 
   constructor(target: string) {
-    this.#root = openSync(target, constants.O_RDONLY | constants.O_DIRECTORY);
+    const handle = openSync(target, constants.O_RDONLY | constants.O_DIRECTORY);
+    this.#root = { path: Buffer.alloc(0), handle, attributed: undefined };
+    this.#last = this.#root;
   }
 
   /** The descriptor of a folder below the target; valid until the next call. The empty path is the target. */
   folder(path: Buffer): number {
-    if (path.length === 0) return this.#root;
+    return this.#folder(path).handle;
+  }
+
+  /** Whether what is made in a folder may have attributes from the start. */
+  givesAttributes(path: Buffer): boolean {
+    const folder = this.#folder(path);
+    folder.attributed ??= hasAttributes(folder.handle);
+    return folder.attributed;
+  }
+
+  #folder(path: Buffer): OpenFolder {
+    if (!path.equals(this.#last.path)) this.#last = path.length === 0 ? this.#root : this.#find(path);
+    return this.#last;
+  }
+
+  #find(path: Buffer): OpenFolder {
     const key = path.toString('latin1');
     const known = this.#open.get(key);
     if (known !== undefined) {
@@ -41,15 +68,16 @@ export class FolderHandles {
     }
     const { folder, name } = splitPath(path);
     const handle = openDirectoryAt(this.folder(folder), name);
-    this.#open.set(key, handle);
+    const opened = { path: Buffer.from(path), handle, attributed: undefined };
+    this.#open.set(key, opened);
     this.#closeOldest();
-    return handle;
+    return opened;
   }
 
   close(): void {
-    for (const handle of this.#open.values()) closeSync(handle);
+    for (const { handle } of this.#open.values()) closeSync(handle);
     this.#open.clear();
-    closeSync(this.#root);
+    closeSync(this.#root.handle);
   }
 
   #closeOldest(): void {
@@ -57,6 +85,14 @@ export class FolderHandles {
     const [oldest] = this.#open;
     if (oldest === undefined) return;
     this.#open.delete(oldest[0]);
-    closeSync(oldest[1]);
+    closeSync(oldest[1].handle);
+  }
+}
+
+function hasAttributes(folder: number): boolean {
+  try {
+    return listXattrs(folder).length > 0;
+  } catch {
+    return true;
   }
 }

@@ -40,7 +40,7 @@ export interface BlobUse {
   /** Where it begins in the file's stream, bytes. */
   readonly stream: number;
   /** Where its bytes go in a file with holes. */
-  readonly pieces: readonly Piece[] | undefined;
+  readonly pieces?: readonly Piece[];
   /** Number of the file within the task. */
   readonly file: number;
 }

@@ -41,10 +41,11 @@ export class MetadataSetter {
    *
    * @param place an open file or folder, or a name in an open folder: a link itself, not what it points to
    * @param xattrs undefined when they are not known: then they stay as they are
+   * @param bare whether it is known to have no attributes yet
    */
-  set(place: XattrPlace, entry: EntryReader, xattrs: readonly Xattr[] | undefined, warn: Warn): void {
+  set(place: XattrPlace, entry: EntryReader, xattrs: readonly Xattr[] | undefined, bare: boolean, warn: Warn): void {
     const owned = this.#setOwner(place, entry, warn);
-    if (xattrs !== undefined && (xattrs.length > 0 || entry.type !== 'symlink')) setXattrs(place, xattrs, warn);
+    if (xattrs !== undefined) setXattrs(place, xattrs, bare, warn);
     if (entry.type !== 'symlink') this.#setMode(place, entry, owned, warn);
     attempt(warn, 'times', () => setTimes(place, entry));
   }
@@ -53,7 +54,7 @@ export class MetadataSetter {
   repair(file: number, stat: FileStat, entry: EntryReader, xattrs: readonly Xattr[] | undefined, warn: Warn): void {
     if ((stat.mode & WRITABLE_BY_OWNER) === 0 && xattrs !== undefined && !sameXattrs(file, xattrs))
       attempt(warn, 'mode', () => fchmodSync(file, stat.mode | WRITABLE_BY_OWNER));
-    this.set(file, entry, xattrs, warn);
+    this.set(file, entry, xattrs, false, warn);
   }
 
   /** Whether an open file has the entry's metadata. The time of the last access does not count. */
@@ -118,14 +119,21 @@ export class MetadataSetter {
 }
 
 /** The snapshot's, and no others: what a folder's default ACL gave, or what an existing folder has, goes. */
-function setXattrs(place: XattrPlace, xattrs: readonly Xattr[], warn: Warn): void {
-  attempt(warn, 'attribute', () => {
-    for (const name of listXattrs(place)) {
-      if (isKernels(name) || xattrs.some((each) => each.name.equals(name))) continue;
-      attempt(warn, 'attribute', () => removeXattr(place, name), ` ${name}`);
-    }
-  });
+function setXattrs(place: XattrPlace, xattrs: readonly Xattr[], bare: boolean, warn: Warn): void {
+  for (const name of bare ? [] : namesOf(place, warn)) {
+    if (isKernels(name) || xattrs.some((each) => each.name.equals(name))) continue;
+    attempt(warn, 'attribute', () => removeXattr(place, name), ` ${name}`);
+  }
   for (const each of xattrs) attempt(warn, 'attribute', () => setXattr(place, each), ` ${each.name}`);
+}
+
+function namesOf(place: XattrPlace, warn: Warn): readonly Buffer[] {
+  try {
+    return listXattrs(place);
+  } catch (cause) {
+    warn('attribute', `its attributes cannot be listed: ${systemReason(cause)}`);
+    return [];
+  }
 }
 
 function sameXattrs(file: number, wanted: readonly Xattr[]): boolean {

@@ -272,14 +272,15 @@ export class Restorer {
 
   #setMetadata(place: XattrPlace, target: FileTarget, entry: EntryReader): void {
     const warn = this.#warnerOf(target);
-    let xattrs: Xattr[] | undefined;
+    let xattrs: readonly Xattr[] | undefined;
     try {
       xattrs = xattrsOf(target, entry);
     } catch (cause) {
       const message = `its attributes cannot be read: ${VarveError.from(cause).message}`;
       this.#errors.push({ path: new Uint8Array(target.path), message, kind: 'unreadable' });
     }
-    this.#metadata.set(place, entry, xattrs, warn);
+    const bare = entry.type !== 'directory' && !this.#folders.givesAttributes(splitPath(asBuffer(target.path)).folder);
+    this.#metadata.set(place, entry, xattrs, bare, warn);
   }
 
   #abandon(file: GrowingFile): void {

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import pLimit from 'p-limit';
 import { type ErrorCode, VarveError } from '../errors/errors.js';
 import { DATA } from '../format/content.js';
-import type { Layout } from '../format/layout.js';
+import type { Layout, Piece } from '../format/layout.js';
 import { ID_BYTES } from '../format/limits.js';
 import { checkSize, locateBlob } from '../repository/blob-reader.js';
 import type { IndexedRepository } from '../repository/index-store.js';
@@ -26,6 +26,8 @@ const LOST: readonly ErrorCode[] = ['damaged', 'not-found', 'storage'];
 
 /** Bytes of files that a worker compares together. */
 const COMPARED_BYTES = 16 * 1024 * 1024;
+/** Bytes of ids that are not sent to a worker for the sake of a few of them. */
+const LONG_LIST = 8192;
 /** Bytes of attributes and holes that count as much as a blob in a window. */
 const BYTES_PER_BLOB = 256;
 
@@ -129,7 +131,7 @@ export class RestoreWindow {
    */
   addFile(wanted: WantedFile): void {
     const { ids, stored, xattrs, holes } = wanted;
-    const file = { ...wanted, ranges: 0, temporary: undefined, kept: undefined, told: 0, failed: false };
+    const file = plan(wanted);
     const { index } = this.#repository;
     const uses: Use[] = [];
     let stream = 0;
@@ -245,7 +247,8 @@ export class RestoreWindow {
   }
 
   #targetOf({ path, raw, temporary, xattrs, holes }: PlannedFile): FileTarget {
-    return { path, raw, temporary, xattrs, holes };
+    const target = { path, raw, temporary };
+    return xattrs === undefined && holes === undefined ? target : { ...target, xattrs, holes };
   }
 
   /** Blobs are numbered in the order in which they lie in the packs. */
@@ -296,9 +299,8 @@ export class RestoreWindow {
           number = files.push(file) - 1;
           numbers.set(file, number);
         }
-        // A copy: with a view all the memory around it would be sent.
-        const id = Buffer.from(file.ids.subarray(part * ID_BYTES, (part + 1) * ID_BYTES));
-        return { blob, id, stream, pieces: this.#pieces(file, stream, blob), file: number };
+        const use = { blob, id: idOf(file, part), stream, file: number };
+        return file.layout === undefined ? use : { ...use, pieces: this.#pieces(file.layout, stream, blob) };
       }),
     }));
     const targets = files.map((file) => this.#targetOf(file));
@@ -310,8 +312,8 @@ export class RestoreWindow {
   }
 
   /** Workers are told the places of a blob, not the layout: that may be long. */
-  #pieces({ layout }: PlannedFile, stream: number, blob: number): BlobUse['pieces'] {
-    return layout && [...layout.pieces(stream, this.#repository.index.lengthOf(blob))];
+  #pieces(layout: Layout, stream: number, blob: number): Piece[] {
+    return [...layout.pieces(stream, this.#repository.index.lengthOf(blob))];
   }
 
   /** The range's bytes; undefined when they cannot be had: then what can be restored of the range is, and the rest is told. */
@@ -433,6 +435,31 @@ export interface WindowOptions {
   readonly dryRun: boolean;
   /** Part of the names of temporary files. */
   readonly run: string;
+}
+
+/** Spelt out, as copying properties of ten thousands of objects takes its time. */
+const plan = ({ path, raw, size, stored, ids, layout, xattrs, holes, existing, part }: WantedFile): PlannedFile => ({
+  path,
+  raw,
+  size,
+  stored,
+  ids,
+  layout,
+  xattrs,
+  holes,
+  existing,
+  part,
+  ranges: 0,
+  temporary: undefined,
+  kept: undefined,
+  told: 0,
+  failed: false,
+});
+
+function idOf({ ids }: PlannedFile, part: number): Buffer {
+  const id = ids.subarray(part * ID_BYTES, (part + 1) * ID_BYTES);
+  // With a view all the memory around it is sent.
+  return ids.length > LONG_LIST ? Buffer.from(id) : id;
 }
 
 /** Nothing more is written to a file that cannot become whole. */
