@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import {
   existsSync,
   lstatSync,
@@ -13,16 +15,20 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { dumpEntries, writeTar } from '../../src/browse/dump.js';
 import type { ContentRef } from '../../src/format/content.js';
 import { MAX_DEPTH } from '../../src/format/limits.js';
+import { encodeXattrs } from '../../src/format/xattrs.js';
 import { TreeReader } from '../../src/repository/tree-reader.js';
 import type { RestoreOptions } from '../../src/restore/options.js';
 import { Sandbox, scratchFolder } from '../backup/sandbox.js';
 import { treeImage } from '../backup/tree-image.js';
+import { outcome } from '../cli/varve.js';
 import { fails } from '../crypto/rings.js';
 import { Forge } from './crafted.js';
 
+const SWAPPER = fileURLToPath(new URL('./swapper.js', import.meta.url));
 const scratch = scratchFolder();
 const sandbox = await Sandbox.create(join(scratch, 'box'));
 let number = 0;
@@ -155,6 +161,67 @@ test('a link that is planted while the restore runs is not followed', async () =
   assert.equal(progress.errors, 0);
   assert.deepEqual(readdirSync(join(around, 'outside')), []);
   assert.equal(paths(target).length, 120);
+});
+
+test('a link that is put in the place of a folder again and again is not followed', { timeout: 120_000 }, async (t) => {
+  const forge = new Forge(await sandbox.open());
+  const attribute = encodeXattrs([{ name: Buffer.from('user.evil'), value: Buffer.from('evil') }]);
+  const names = Array.from({ length: 30 }, (_, i) => `folder ${String(i).padStart(2, '0')}`);
+  const inside = (folder: string): ContentRef =>
+    forge.directory(
+      ...Array.from({ length: 20 }, (_, i) => ({
+        name: Buffer.from(`file ${String(i).padStart(2, '0')}`),
+        content: forge.content(Buffer.from(`${folder} ${i}`)),
+        xattrs: attribute,
+      })),
+    );
+  const root = forge.directory(
+    ...names.map((name) => ({
+      name: Buffer.from(name),
+      type: 'directory' as const,
+      mode: 0o777,
+      content: inside(name),
+      xattrs: attribute,
+    })),
+  );
+  await forge.finish();
+  const around = join(scratch, 'raced');
+  const [target, outside] = [join(around, 'target'), join(around, 'outside')];
+  mkdirSync(outside, { recursive: true });
+  mkdirSync(target);
+  for (const name of ['file 00', 'precious']) writeFileSync(join(outside, name), 'untouched');
+  const state = (): string[] => {
+    const { mode, uid, gid, mtimeNs, ctimeNs } = lstatSync(outside, { bigint: true });
+    return [...treeImage(outside), `${mode} ${uid} ${gid} ${mtimeNs} ${ctimeNs}`];
+  };
+  const before = state();
+  const child = spawn(process.execPath, [SWAPPER, target, '../outside', ...names], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const ended = outcome(child);
+  try {
+    await once(child.stdout, 'data');
+    // With --delete it looks, too, for what should not be there: what stands aside, and what the link leads to.
+    for (let round = 0; round < 6; round++)
+      await sandbox.restore(root, { target, overwrite: round % 2 === 0 ? 'always' : 'if-changed', delete: round > 2 });
+  } finally {
+    child.stdin.end('end');
+  }
+  t.diagnostic(`${(await ended).out.trim()} times`);
+  assert.deepEqual(state(), before);
+});
+
+test('attributes that are damaged are an error, and all else is restored', async () => {
+  const { target, messages } = await restoreCrafted((forge) =>
+    forge.directory(
+      { name: Buffer.from('first'), content: forge.content(Buffer.from('x')), mode: 0o604, xattrs: Buffer.of(0x91, 1) },
+      { name: Buffer.from('second'), content: forge.content(Buffer.from('y')) },
+    ),
+  );
+  assert.deepEqual(messages, ['/first: its attributes cannot be read: its attributes: an attribute has no value']);
+  assert.equal(readFileSync(join(target, 'second'), 'utf8'), 'y');
+  const { mode, mtimeMs } = lstatSync(join(target, 'first'));
+  assert.deepEqual([mode & 0o7777, mtimeMs], [0o604, 1_000_000_000_000]);
 });
 
 test('deleting what is not in the snapshot does not follow links', async () => {

@@ -185,12 +185,6 @@ test('attributes that the snapshot does not have go: inherited ones and those of
 test('an attribute that cannot be set is a warning, and all else is restored', async () => {
   const { target, warnings } = await restored((forge) => [
     {
-      name: Buffer.from('damaged'),
-      content: forge.content(Buffer.from('x')),
-      mode: 0o600,
-      xattrs: Buffer.from([0x91, 1]),
-    },
-    {
       name: Buffer.from('odd'),
       content: forge.content(Buffer.from('y')),
       mode: 0o604,
@@ -199,11 +193,11 @@ test('an attribute that cannot be set is a warning, and all else is restored', a
   ]);
   assert.deepEqual(
     warnings.map((line) => line.split(' ').slice(0, 2).join(' ')),
-    ['/damaged attribute', '/odd attribute'],
+    ['/odd attribute'],
   );
   assert.equal(readFileSync(join(target, 'odd'), 'utf8'), 'y');
   assert.equal(lstatSync(join(target, 'odd')).mode & 0o7777, 0o604);
-  assert.equal(lstatSync(join(target, 'damaged')).mtimeMs, 1_000_000_000_000);
+  assert.equal(lstatSync(join(target, 'odd')).mtimeMs, 1_000_000_000_000);
 });
 
 test('who cannot set owners is told, and gets no setuid bit that would be for another', async () => {
