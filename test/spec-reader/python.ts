@@ -1,4 +1,4 @@
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 /** The reader needs Debian's modules, so it is Debian's Python that runs it. */
@@ -10,6 +10,11 @@ export function whyNoReader(): string | undefined {
   const { status } = spawnSync(PYTHON, ['-c', 'import cryptography, msgpack, zstandard'], { stdio: 'ignore' });
   if (status === 0) return undefined;
   return `NOT TESTED: SPEC.md's reader needs ${PYTHON} with python3-cryptography, python3-msgpack and python3-zstandard (apt-get install them)`;
+}
+
+/** The output of a program in Python. */
+export function runPython(program: string, ...args: readonly string[]): string {
+  return execFileSync(PYTHON, ['-c', program, ...args], { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
 }
 
 export interface ReaderOutcome {

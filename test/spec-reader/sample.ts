@@ -3,16 +3,23 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
+  closeSync,
+  ftruncateSync,
   linkSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   rmSync,
   symlinkSync,
   unlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { AT_FDCWD } from '../../src/filesystem/posix.js';
+import { setXattr } from '../../src/filesystem/xattrs.js';
+import type { Abilities } from './listing.js';
 
 const WORDS = 'a backup is only as good as the restore that somebody has tried on another machine'.split(' ');
 
@@ -36,6 +43,21 @@ export function prose(seed: string, length: number): string {
   return parts.join('').slice(0, length);
 }
 
+/** An ACL in Linux' form: the owner may read and write, user 1234 and the group read. */
+export const ACL = '0200000001000600ffffffff02000400d204000004000400ffffffff10000400ffffffff20000000ffffffff';
+
+function setAttribute(path: string, name: string, value: Buffer | string): void {
+  setXattr({ directory: AT_FDCWD, name: Buffer.from(path) }, { name: Buffer.from(name), value: Buffer.from(value) });
+}
+
+/** A file of this length with bytes at some places, and holes between. */
+function writeSparse(path: string, size: number, data: Readonly<Record<number, Buffer>>): void {
+  const file = openSync(path, 'w');
+  for (const [at, bytes] of Object.entries(data)) writeSync(file, bytes, 0, bytes.length, Number(at));
+  ftruncateSync(file, size);
+  closeSync(file);
+}
+
 function touch(path: string, time: string): void {
   execFileSync('touch', ['--no-dereference', '--date', time, path]);
 }
@@ -53,6 +75,9 @@ function touchAll(folder: string, start: number): void {
   };
   visit(folder);
 }
+
+/** So many that the list of them does not fit into an entry. */
+const SCATTERED = Array.from({ length: 500 }, (_, i) => [i * 16_384 + 8192, Buffer.alloc(4096, `${i} `)] as const);
 
 /** What the first snapshot holds. */
 export function writeFirst(folder: string): void {
@@ -82,6 +107,17 @@ export function writeFirst(folder: string): void {
   linkSync(join(folder, 'books/poem.txt'), join(folder, 'the poem'));
   execFileSync('mkfifo', ['--mode=0620', join(folder, 'scripts/pipe')]);
   chmodSync(join(folder, 'empty folder'), 0o1777);
+  const image = { 131072: noise('image', 65_536), 524288: noise('more of the image', 100_000) };
+  writeSparse(join(folder, 'pictures/image of a disk'), 1_048_699, image);
+  writeSparse(join(folder, 'pictures/nothing but a hole'), 300_000, {});
+  writeSparse(join(folder, 'pictures/many holes'), 8_388_608, Object.fromEntries(SCATTERED));
+  setAttribute(join(folder, 'books/poem.txt'), 'user.author', 'unknown');
+  setAttribute(join(folder, 'books/poem.txt'), 'user.empty', '');
+  setAttribute(join(folder, 'pictures/noise.raw'), 'user.binary', Buffer.from([0, 1, 0xff, 0x0a, 0x3d]));
+  setAttribute(join(folder, 'pictures/noise.raw'), 'user.preview', noise('preview', 3000));
+  setAttribute(join(folder, 'books'), 'user.comment', 'a folder has attributes, too');
+  setAttribute(join(folder, 'scripts/run'), 'system.posix_acl_access', Buffer.from(ACL, 'hex'));
+  setAttribute(join(folder, 'pictures'), 'system.posix_acl_default', Buffer.from(ACL, 'hex'));
   touchAll(folder, 1_700_000_000);
   touch(join(folder, 'pictures/noise.raw'), '1969-07-20T20:17:40.000000001Z');
   touch(join(folder, 'pictures/dangling'), '1901-12-14T00:00:00.5Z');
@@ -113,7 +149,7 @@ export function change(folder: string): void {
 }
 
 /** A folder of random content: names, sizes and depths are anybody's guess, and one file is cut into very many chunks. */
-export function writeRandom(folder: string, seed: string): void {
+export function writeRandom(folder: string, seed: string, able: Abilities): void {
   const random = noise(seed, 4096);
   let at = 0;
   const next = (below: number) => {
@@ -137,6 +173,13 @@ export function writeRandom(folder: string, seed: string): void {
   writeFileSync(join(folder, 'many chunks'), noise(seed, 1_500_000));
   mkdirSync(join(folder, 'many files'));
   for (let i = 0; i < 3000; i++) writeFileSync(join(folder, 'many files', `${i}`), `${i}`);
+  for (let i = 0; i < 10; i++) {
+    const name = join(folder, 'many files', `${i}`);
+    const runs = Array.from({ length: next(5) }, () => [next(20) * 65_536, noise(`${seed} ${i}`, next(9000))] as const);
+    if (able.holes) writeSparse(name, 21 * 65_536 + next(5000), Object.fromEntries(runs));
+    for (let number = next(4); able.xattrs && number > 0; number--)
+      setAttribute(name, `user.${'n'.repeat(next(200))}${number}`, noise(name, next(700)));
+  }
   touchRandomly(folder);
 }
 

@@ -45,6 +45,8 @@ LIMIT_NESTING = 16
 LIMIT_INLINE = 1024
 LIMIT_ATTACHMENT = 16 * MIB
 LIMIT_RUNS = 1_000_000
+LIMIT_ENTRY = 16 * MIB
+LIMIT_VALUES = 2_000_000
 
 
 class Refused(Exception):
@@ -158,28 +160,34 @@ def unpacker(data):
 
 
 def check_value(value, nesting=0):
+    """How many values it is."""
     need(nesting <= LIMIT_NESTING, "MessagePack: nested too deeply")
+    count = 1
     if type(value) is list:
         for item in value:
-            check_value(item, nesting + 1)
+            count += check_value(item, nesting + 1)
     elif type(value) is dict:
         for key, item in value.items():
             need(type(key) is str, "MessagePack: a map key that is no string")
-            check_value(item, nesting + 1)
+            count += 1 + check_value(item, nesting + 1)
     else:
         need(value is None or type(value) in (bool, int, float, str, bytes), "MessagePack: a type that is not allowed")
+    return count
 
 
-def unpack_all(data, what):
-    """All MessagePack values in data, one after another."""
+def unpack_all(data, what, longest=LIMIT_SEALED):
+    """All MessagePack values in data, one after another, each of so many bytes at most."""
     try:
-        unpack = unpacker(data)
-        values = list(unpack)
-        need(unpack.tell() == len(data), f"{what}: cut off")
+        unpack, values, end = unpacker(data), [], 0
+        for value in unpack:
+            need(unpack.tell() - end <= longest, f"{what}: too long")
+            values.append(value)
+            end = unpack.tell()
+        need(end == len(data), f"{what}: cut off")
     except (ValueError, msgpack.UnpackException) as error:  # also invalid UTF-8
         raise Refused(f"{what}: not MessagePack ({error})") from None
     for value in values:
-        check_value(value)
+        need(check_value(value) <= LIMIT_VALUES, f"{what}: too many values")
     return values
 
 
@@ -708,7 +716,7 @@ def stream(reference, kind, blobs):
 
 def read_directory(reference, blobs):
     entries = []
-    for value in unpack_all(b"".join(stream(reference, TREE, blobs)), "directory"):
+    for value in unpack_all(b"".join(stream(reference, TREE, blobs)), "directory", LIMIT_ENTRY):
         kinds = (bytes, int, int, int, int, str, str, int, int, int, int, int, object, dict)
         entry = Entry(*fields(value, "entry", *kinds))
         need(1 <= len(entry.name) <= LIMIT_NAME and entry.name not in (b".", b".."), "entry: name")
@@ -721,6 +729,9 @@ def read_directory(reference, blobs):
             need(type(entry.extra.get(key, 0)) is int, f"entry: {key}")
         for key in ("atime", "btime"):
             check_time(entry.extra.get(key, [0, 0]), f"entry: {key}")
+        if entry.type in (CHARACTER_DEVICE, BLOCK_DEVICE):
+            major, minor = fields(entry.extra.get("rdev"), "entry: rdev", int, int)
+            need(major >= 0 and minor >= 0, "entry: rdev")
         if entry.type == FILE:
             need(type(entry.content) is list and type(entry.content[0]) is int, "entry: content of a file")
             sparse = "holes" in entry.extra

@@ -13,7 +13,7 @@ import { initRepository, openRepository } from '../../src/repository/open.js';
 import type { Repository } from '../../src/repository/repository.js';
 import { listSnapshots } from '../../src/repository/snapshots.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
-import { type Listed, listTree } from './listing.js';
+import { type Listed, listWithXattrs } from './listing.js';
 import { readerOutput } from './python.js';
 import { change, noise, writeFirst } from './sample.js';
 
@@ -56,7 +56,7 @@ async function makeSnapshot(repository: Repository, host: string, tag: string): 
   return id;
 }
 
-const listSource = () => listTree(SOURCE, SOURCE.slice(1));
+const listSource = () => listWithXattrs(SOURCE, SOURCE.slice(1));
 
 for (const folder of [REPOSITORY, SOURCE]) rmSync(folder, { recursive: true, force: true });
 mkdirSync(VECTORS, { recursive: true });
