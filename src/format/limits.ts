@@ -6,7 +6,7 @@ export const MAX_CHUNK = 64 * 1024 * 1024;
 export const MAX_FRAME = MAX_CHUNK + 4 * 1024 * 1024;
 export const MAX_PACK = 1024 * 1024 * 1024;
 export const MAX_DEPTH = 4096;
-/** Bytes of a directory's entry: with a list of this length a file of 64 TiB has chunks of 2 KiB. */
+/** Bytes of a directory's entry: room for half a million blobs of ids, which is more than any file needs. */
 export const MAX_ENTRY = 16 * 1024 * 1024;
 /** More chunks than this and a content reference goes through a list (depth 1). */
 export const MAX_DIRECT_CHUNKS = 2048;

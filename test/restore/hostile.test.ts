@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { dumpEntries, writeTar } from '../../src/browse/dump.js';
+import { stats } from '../../src/browse/stats.js';
 import type { ContentRef } from '../../src/format/content.js';
 import { MAX_DEPTH } from '../../src/format/limits.js';
 import { encodeXattrs } from '../../src/format/xattrs.js';
@@ -312,4 +313,12 @@ test('a tree that contains itself by depth beyond the limit ends with an error',
     content = forge.directory({ name: Buffer.from('d'), type: 'directory', content });
   await forge.finish();
   await assert.rejects(sandbox.restore(content, { dryRun: true }), /nested too deeply/);
+  const repository = await sandbox.indexed();
+  const tooDeep = fails('damaged', /^(\/d)+: folders are nested too deeply/);
+  for (const mode of ['restore-size', 'raw-data'] as const)
+    await assert.rejects(stats(repository, [content], mode), tooDeep);
+  const archive = writeTar(dumpEntries(new TreeReader(repository), content, Buffer.from('/')), () => assert.fail());
+  await assert.rejects(async () => {
+    for await (const part of archive) assert.ok(part.length > 0);
+  }, tooDeep);
 });
