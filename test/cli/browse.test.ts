@@ -8,10 +8,13 @@ import {
   mkdirSync,
   readFileSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { before, test } from 'node:test';
+import { AT_FDCWD } from '../../src/filesystem/posix.js';
+import { setXattr } from '../../src/filesystem/xattrs.js';
 import { outcome, Playground } from './varve.js';
 
 const place = new Playground();
@@ -240,6 +243,37 @@ test('what an archive cannot hold is told, and left out', async () => {
   assert.equal(names, 'file');
   const tar = await place.ok(['dump', `latest:${folder}`, '/', '--host', 'unfit']);
   assert.equal(tar.err, '', 'a tar archive can');
+});
+
+test('holes and attributes of what was backed up are dumped; an attribute that tar cannot name is told', async (t) => {
+  const folder = place.files('attributes', { named: 'x', odd: 'y' });
+  const set = (name: string, attribute: string) =>
+    setXattr(
+      { directory: AT_FDCWD, name: Buffer.from(`${folder}/${name}`) },
+      { name: Buffer.from(attribute), value: Buffer.from('value') },
+    );
+  try {
+    set('named', 'user.comment');
+    set('odd', 'user.a=\x1b[2J');
+  } catch (cause) {
+    return t.skip(`NOT TESTED: attributes cannot be set here: ${cause}`);
+  }
+  const hole = 3_000_000;
+  writeFileSync(`${folder}/sparse`, 'begin');
+  truncateSync(`${folder}/sparse`, hole);
+  await place.backup(folder, '--host', 'attributes');
+  const dumped = (path: string) => place.ok(['dump', `latest:${folder}`, path, '--host', 'attributes']);
+  const sparse = Buffer.concat([Buffer.from('begin'), Buffer.alloc(hole - 5)]);
+  assert.ok((await dumped('/sparse')).bytes.equals(sparse));
+  const { bytes, err } = await dumped('/');
+  assert.equal(
+    err,
+    'Warning: odd: attribute "user.a=\\x1b[2J": left out, as a tar archive cannot hold an attribute of that name\n',
+  );
+  assert.ok(bytes.includes('SCHILY.xattr.user.comment=value\n'));
+  assert.ok(execFileSync('tar', ['xOf', '-', 'sparse'], { input: bytes, maxBuffer: 1e8 }).equals(sparse));
+  const stats = await place.json<Record<string, number>>(['stats', `latest:${folder}`, '--host', 'attributes']);
+  assert.equal(stats.total_size, hole + 2);
 });
 
 test('stats count in four ways', async () => {
