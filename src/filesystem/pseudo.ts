@@ -35,9 +35,9 @@ const RUN_TIME = ['/proc', '/sys', '/dev', '/run'];
  */
 export function pseudoFileSystem(path: Buffer, reachable: Buffer, wholeSystem: boolean): string | undefined {
   const kind = kindOf(reachable);
-  if (kind !== undefined) return `it is a ${kind} file system`;
+  if (kind !== undefined) return `its kind: a ${kind} file system`;
   const name = path.toString('latin1');
-  return wholeSystem && RUN_TIME.includes(name) ? `${name} is of the running system` : undefined;
+  return wholeSystem && RUN_TIME.includes(name) ? `its place: ${name} is of the running system` : undefined;
 }
 
 function kindOf(path: Buffer): string | undefined {
