@@ -4,6 +4,8 @@ import { openDirectoryAt } from '../filesystem/posix.js';
 import { listXattrs } from '../filesystem/xattrs.js';
 
 const MAX_OPEN = 64;
+/** Of so many folders on a path one is kept apart, so that the way to a folder is short also when the path is long. */
+const MILESTONE = 64;
 const SLASH = 0x2f;
 
 /** A path below the target as its folder and its name. */
@@ -32,6 +34,7 @@ interface OpenFolder {
 export class FolderHandles {
   readonly #root: OpenFolder;
   readonly #open = new Map<string, OpenFolder>();
+  readonly #milestones = new Map<string, OpenFolder>();
   /** The one asked for last. */
   #last: OpenFolder;
 
@@ -59,34 +62,42 @@ export class FolderHandles {
   }
 
   #find(path: Buffer): OpenFolder {
+    const open = depthOf(path) % MILESTONE === 0 ? this.#milestones : this.#open;
     const key = path.toString('latin1');
-    const known = this.#open.get(key);
+    const known = open.get(key);
     if (known !== undefined) {
-      this.#open.delete(key);
-      this.#open.set(key, known);
+      open.delete(key);
+      open.set(key, known);
       return known;
     }
     const { folder, name } = splitPath(path);
     const handle = openDirectoryAt(this.folder(folder), name);
     const opened = { path: Buffer.from(path), handle, attributed: undefined };
-    this.#open.set(key, opened);
-    this.#closeOldest();
+    open.set(key, opened);
+    closeOldest(open);
     return opened;
   }
 
   close(): void {
-    for (const { handle } of this.#open.values()) closeSync(handle);
+    for (const { handle } of [...this.#open.values(), ...this.#milestones.values()]) closeSync(handle);
     this.#open.clear();
+    this.#milestones.clear();
     closeSync(this.#root.handle);
   }
+}
 
-  #closeOldest(): void {
-    if (this.#open.size <= MAX_OPEN) return;
-    const [oldest] = this.#open;
-    if (oldest === undefined) return;
-    this.#open.delete(oldest[0]);
-    closeSync(oldest[1].handle);
-  }
+function closeOldest(open: Map<string, OpenFolder>): void {
+  if (open.size <= MAX_OPEN) return;
+  const [oldest] = open;
+  if (oldest === undefined) return;
+  open.delete(oldest[0]);
+  closeSync(oldest[1].handle);
+}
+
+function depthOf(path: Buffer): number {
+  let depth = 1;
+  for (let at = path.indexOf(SLASH); at >= 0; at = path.indexOf(SLASH, at + 1)) depth++;
+  return depth;
 }
 
 function hasAttributes(folder: number): boolean {
