@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
+import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   lstatSync,
@@ -198,6 +199,28 @@ test('an attribute that cannot be set is a warning, and all else is restored', a
   assert.equal(readFileSync(join(target, 'odd'), 'utf8'), 'y');
   assert.equal(lstatSync(join(target, 'odd')).mode & 0o7777, 0o604);
   assert.equal(lstatSync(join(target, 'odd')).mtimeMs, 1_000_000_000_000);
+});
+
+test('where the file system has no attributes, each is a warning, and nothing fails', async (t) => {
+  const target = mkdtempSync(join(scratch, 'plain-'));
+  if (spawnSync('mount', ['-t', 'ramfs', 'none', target]).status !== 0)
+    return t.skip('no file system without attributes can be mounted here');
+  try {
+    const entries = (forge: Forge): Partial<Entry>[] => [
+      { name: Buffer.from('file'), content: forge.content(Buffer.from('x')), xattrs: encodeXattrs([ACL, COMMENT]) },
+      { name: Buffer.from('folder'), type: 'directory', content: forge.directory(), xattrs: encodeXattrs([COMMENT]) },
+      { name: Buffer.from('plain'), content: forge.content(Buffer.from('y')) },
+    ];
+    const { warnings } = await restored(entries, { target });
+    assert.deepEqual(warnings.map((line) => line.split(' ', 2).join(' ')).sort(), [
+      ...['/file attribute', '/file attribute', '/folder attribute'],
+    ]);
+    assert.match(warnings.join(), /cannot set its attribute user\.comment/);
+    assert.equal(readFileSync(join(target, 'plain'), 'utf8'), 'y');
+    assert.equal(lstatSync(join(target, 'file')).mode & 0o7777, 0o644);
+  } finally {
+    spawnSync('umount', ['-l', target]);
+  }
 });
 
 test('who cannot set owners is told, and gets no setuid bit that would be for another', async () => {
