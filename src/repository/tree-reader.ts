@@ -102,7 +102,7 @@ export class TreeReader {
     const parser = new DirectoryParser(path);
     try {
       for await (const blob of this.#treeBlobs(content)) yield* parser.push(blob);
-      parser.end();
+      yield* parser.end();
     } catch (cause) {
       throw aboutPath(path, cause);
     }

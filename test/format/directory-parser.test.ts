@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { MessagePackWriter } from '../../src/bytes/writer.js';
 import { DirectoryParser, entriesOf } from '../../src/format/directory-parser.js';
-import { writeEntry } from '../../src/format/entry.js';
+import { type Entry, writeEntry } from '../../src/format/entry.js';
 import { fails } from '../crypto/rings.js';
 import * as any from './arbitraries.js';
 
@@ -69,6 +69,27 @@ test('a name that comes twice is refused, also in the next part', () => {
   );
 });
 
+test('long entries read the same in many small parts, the last one too, and have a limit', () => {
+  const [entry] = fc.sample(
+    any.entry.filter(({ type }) => type === 'symlink'),
+    1,
+  ) as [Entry];
+  const targets = [300_000, 10, 70_000, 200_000].map((length) => Buffer.alloc(length, 'x'));
+  const out = new MessagePackWriter();
+  for (const [at, target] of targets.entries()) writeEntry(out, { ...entry, name: Buffer.from(`${at}`), target });
+  const parts: Buffer[] = [];
+  for (let at = 0; at < out.length; at += 100) parts.push(Buffer.from(out.view().subarray(at, at + 100)));
+  const lengths: (number | undefined)[] = [];
+  for (const reader of entriesOf(parts, 'tree')) lengths.push(reader.target?.length);
+  assert.deepEqual(lengths, [300_000, 10, 70_000, 200_000]);
+  const endless = function* (): Generator<Buffer> {
+    yield Buffer.from('9ec6ffffffff', 'hex');
+    for (let mebibytes = 0; mebibytes < 40; mebibytes++) yield Buffer.alloc(1024 * 1024);
+    assert.fail('it is read on and on');
+  };
+  assert.throws(() => [...entriesOf(endless(), 'tree')], fails('damaged', /^tree: an entry is too long/));
+});
+
 test('a stream that ends within an entry is damaged', () => {
   fc.assert(
     fc.property(any.directory, fc.nat(), (entries, place) => {
@@ -83,7 +104,7 @@ test('a stream that ends within an entry is damaged', () => {
       const parser = new DirectoryParser('/srv');
       const read = (): void => {
         for (const _ of parser.push(out.view().subarray(0, end)));
-        parser.end();
+        for (const _ of parser.end());
       };
       if (ends.has(end)) assert.doesNotThrow(read);
       else assert.throws(read, fails('damaged', /^\/srv: the last entry is cut off/));

@@ -77,7 +77,7 @@ describe('repositories of somebody who has a key and no good in mind', { concurr
   });
 
   for (const each of cases) {
-    it(`${each.name}: ${each.what}`, async () => {
+    it(`${each.name}: ${each.what}`, async (test) => {
       const place = join(scratch, `${number++}`, 'place');
       mkdirSync(join(place, 'target'), { recursive: true });
       mkdirSync(join(place, 'outside'));
@@ -86,6 +86,7 @@ describe('repositories of somebody who has a key and no good in mind', { concurr
       const untouched = around();
       const { ran, memory } = await runAll(each, place);
       assert.deepEqual(around(), untouched);
+      test.diagnostic(`${memory >> 10} MiB of memory`);
       assert.ok(memory < MEMORY * 1024, `${memory >> 10} MiB of memory`);
       const { message, fails, mayFail = [] } = each;
       for (const [command, { code, err, out }] of ran) {
