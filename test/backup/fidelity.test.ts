@@ -6,7 +6,6 @@ import {
   chmodSync,
   chownSync,
   closeSync,
-  existsSync,
   ftruncateSync,
   lchownSync,
   linkSync,
@@ -18,7 +17,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { AT_FDCWD, mkdirat, mknodat, openat, utimensat } from '../../src/filesystem/posix.js';
+import { AT_FDCWD, mknodat, utimensat } from '../../src/filesystem/posix.js';
 import { missingPrograms } from '../fidelity/commands.js';
 import { assertEqualTrees } from '../fidelity/compare.js';
 import { Sandbox, scratchFolder } from './sandbox.js';
@@ -205,28 +204,6 @@ test('a folder of 20,000 files returns, and costs little when one of them change
   assert.ok(second.summary.tree_blobs < 12, `${second.summary.tree_blobs} tree blobs`);
   const again = await sandbox.restoreSource(second.snapshot.root);
   assertSameTree(again.target, sandbox.source);
-});
-
-test('a path longer than the kernel takes in one go is told, and everything else is kept', async () => {
-  const sandbox = await Sandbox.create(join(scratch, 'too-deep'));
-  writeFileSync(join(sandbox.source, 'beside'), 'kept');
-  const name = Buffer.alloc(250, 'x');
-  let folder = openSync(sandbox.source, 'r');
-  for (let depth = 0; depth < 18; depth++) {
-    mkdirat(folder, name, 0o755);
-    const below = openat(folder, name, 0);
-    closeSync(folder);
-    folder = below;
-  }
-  closeSync(folder);
-  const { errors, events, snapshot } = await sandbox.backup();
-  assert.ok(errors > 0);
-  assert.ok(
-    events.some((event) => event.kind === 'error' && /name too long/.test(event.message)),
-    JSON.stringify(events),
-  );
-  const { target } = await sandbox.restoreSource(snapshot.root);
-  assert.ok(existsSync(join(target, 'beside')));
 });
 
 test('somebody who is not root backs up and restores what is theirs', {
