@@ -7,7 +7,6 @@ import { errnoCode, VarveError } from '../errors/errors.js';
 import { copyRange, openat, renameat, unlinkat } from '../filesystem/posix.js';
 import { type FileStat, fstat } from '../filesystem/stat.js';
 import { DATA } from '../format/content.js';
-import type { Xattr } from '../format/xattrs.js';
 import type { BlobIndex } from '../repository/blob-index.js';
 import { DataMap } from './data-map.js';
 import { FileContent, type Part, xattrsOf } from './file-content.js';
@@ -61,7 +60,7 @@ export class Comparer {
     const content = new FileContent(file, this.#index);
     const existing = this.#open(directory, name, content, ({ type }) => type === 'file');
     try {
-      const outcome = existing && this.#settle(existing, content, attributes(file, content), warn);
+      const outcome = existing && this.#settle(existing, content, file, warn);
       if (outcome === undefined) return this.#gather(directory, existing, content, file);
       if (!this.#dryRun && file.part !== undefined) unlinkat(directory, Buffer.from(file.part));
       return { outcome };
@@ -135,12 +134,15 @@ export class Comparer {
   #settle(
     { handle, stat, map, kept }: OpenFile,
     content: FileContent,
-    xattrs: readonly Xattr[] | undefined,
+    file: ComparedFile,
     warn: Warn,
   ): 'same' | 'updated' | undefined {
     const { entry } = content;
     const whole = stat.size === entry.size && !kept.includes(0) && content.holesAreRight(handle, map, false);
     if (!whole || (stat.links !== 1 && stat.links !== entry.links)) return undefined;
+    const xattrs = readable(() => xattrsOf(file, entry));
+    // What is wrong with them is told when the file is written anew.
+    if (xattrs === 'damaged') return undefined;
     const matches = this.#metadata.matches(handle, stat, entry, xattrs);
     if (matches && (entry.atime === undefined || stat.links > 1)) return 'same';
     if (stat.links > 1 || !this.#metadata.isTrusted(stat, entry)) return matches ? 'same' : undefined;
@@ -339,11 +341,10 @@ function isInHole(content: FileContent, { stream, length }: Part, map: DataMap):
   return length > 0;
 }
 
-/** Undefined when they are damaged, too: setting them anew would not help. */
-function attributes(file: ComparedFile, content: FileContent): readonly Xattr[] | undefined {
+function readable<T>(read: () => T): T | 'damaged' {
   try {
-    return xattrsOf(file, content.entry);
+    return read();
   } catch {
-    return undefined;
+    return 'damaged';
   }
 }

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { existsSync } from 'node:fs';
 import { exportKeys } from '../crypto/hierarchy.js';
-import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
+import { systemReason, VarveError } from '../errors/errors.js';
 import type { FileStat } from '../filesystem/stat.js';
 import { isReference } from '../format/attachment.js';
 import type { ContentRef } from '../format/content.js';
@@ -11,10 +11,12 @@ import type { IndexedRepository } from '../repository/index-store.js';
 import { TreeReader } from '../repository/tree-reader.js';
 import { makeFolders } from '../storage/make-folders.js';
 import { defaultThreads, WorkerPool } from '../workers/pool.js';
+import { Account, inSnapshot } from './account.js';
 import { layoutOf } from './file-content.js';
+import { below, type Folder, rootFolder, type Subfolder, subfolderOf } from './folder.js';
 import { type FurtherName, HardLinks } from './hard-links.js';
-import { type FileTarget, INTERRUPTED, type ItemError } from './messages.js';
-import type { RestoreAction, RestoreEvent, RestoreOptions, RestoreProgress } from './options.js';
+import { type FileTarget, INTERRUPTED } from './messages.js';
+import type { RestoreOptions, RestoreProgress } from './options.js';
 import { Selection } from './selection.js';
 import { shouldWrite, Target } from './target.js';
 import { beginRun, endRun, isTemporary, Leftovers } from './temporary-names.js';
@@ -25,7 +27,6 @@ const WINDOW = 150_000;
 const FOLDERS_PER_TASK = 512;
 const LINKS_PER_TASK = 512;
 const WORKER = new URL('./worker.js', import.meta.url);
-const SLASH = Buffer.from('/');
 
 /**
  * Restores a folder of a snapshot. Nothing outside the target is ever written, and no file stands under its name before it is whole.
@@ -64,31 +65,6 @@ function openTarget(path: string, dryRun: boolean): Target {
   }
 }
 
-/** A folder of the snapshot as it is walked. */
-interface Folder {
-  /** Below the target, without a slash in front; empty for the target itself. */
-  readonly path: Buffer;
-  readonly parent: Folder | undefined;
-  /** Its encoded entry; undefined for the target itself. */
-  readonly raw: Buffer | undefined;
-  readonly depth: number;
-  /** False when only something in it may be. */
-  readonly selected: boolean;
-  /** Of its encoded entry, when they are too long for that. */
-  readonly xattrs: ContentRef | undefined;
-  /** Undefined while it has not been made. */
-  fresh: boolean | undefined;
-  /** In a folder that was there. */
-  leftovers: Leftovers | undefined;
-  /** Names of its entries that look like leftovers. */
-  readonly alike: Set<string>;
-}
-
-interface Subfolder {
-  readonly folder: Folder;
-  readonly content: ContentRef;
-}
-
 const SPECIAL_TYPES: readonly string[] = ['fifo', 'socket', 'character', 'block'];
 const SET_ID_BITS = 0o6000;
 
@@ -103,30 +79,16 @@ class RestoreRun {
   readonly #window: RestoreWindow;
   readonly #run = beginRun();
   readonly #flags = new Int32Array(new SharedArrayBuffer(4));
-  readonly #progress: RestoreProgress = {
-    totalFiles: 0,
-    filesRestored: 0,
-    filesSkipped: 0,
-    filesDeleted: 0,
-    filesOmitted: 0,
-    totalBytes: 0,
-    bytesRestored: 0,
-    bytesSkipped: 0,
-    errors: 0,
-    warnings: 0,
-  };
   /** Folders whose metadata are to be set, parents before what is in them. */
   readonly #folders: Folder[] = [];
+  readonly #account: Account;
   readonly #links = new HardLinks();
-  /** In a dry run: first names that stay as they are. */
-  readonly #standing = new Set<string>();
-  /** Paths that failed, as latin1: nothing is linked to what stands there. */
-  readonly #failed = new Set<string>();
   readonly #onAbort = (): void => void Atomics.store(this.#flags, 0, 1);
 
   constructor(repository: IndexedRepository, options: RestoreOptions) {
     this.#repository = repository;
     this.#options = options;
+    this.#account = new Account(options);
     this.#trees = new TreeReader(repository);
     this.#selection = new Selection(options);
     const dryRun = options.dryRun === true;
@@ -136,22 +98,19 @@ class RestoreRun {
       this.#pool = this.#startPool(dryRun);
     }
     const { verify = false } = options;
-    this.#window = new RestoreWindow(repository, this.#pool, this, { verify, dryRun, run: this.#run });
+    this.#window = new RestoreWindow(repository, this.#pool, this.#account, { verify, dryRun, run: this.#run });
     options.signal?.addEventListener('abort', this.#onAbort);
     if (options.signal?.aborted === true) this.#onAbort();
-    options.onStart?.(() => this.#progress);
+    options.onStart?.(() => this.#account.progress);
   }
 
   async restore(): Promise<RestoreProgress> {
-    const root: Folder = {
-      ...{ path: Buffer.alloc(0), parent: undefined, raw: undefined, xattrs: undefined, depth: 0, selected: true },
-      ...{ fresh: this.#target === undefined, leftovers: undefined, alike: new Set<string>() },
-    };
+    const root = rootFolder(this.#target === undefined);
     this.#lookForLeftovers(root);
     await this.#walk(root, this.#options.root);
     await this.#runWindow();
     await this.#finishFolders();
-    return this.#progress;
+    return this.#account.progress;
   }
 
   /** @param full whether what was begun is to be removed, as there is no room for it */
@@ -161,29 +120,6 @@ class RestoreRun {
     if (full) for (const path of this.#window.leftovers) this.#target?.discard(path);
     this.#target?.close();
     endRun(this.#run);
-  }
-
-  done(path: Buffer, size: number): void {
-    this.#progress.filesRestored++;
-    if (this.#standing.size > 0) this.#standing.delete(path.toString('latin1'));
-    this.#tellItem('restored', path, size);
-  }
-
-  left(path: Buffer, size: number, updated: boolean): void {
-    this.#progress.filesSkipped++;
-    this.#tellItem(updated ? 'updated' : 'unchanged', path, size);
-  }
-
-  bytes(count: number): void {
-    this.#progress.bytesRestored += count;
-  }
-
-  skipped(bytes: number): void {
-    this.#progress.bytesSkipped += bytes;
-  }
-
-  errors(errors: readonly ItemError[]): void {
-    for (const error of errors) this.#report(error);
   }
 
   #startPool(dryRun: boolean): RestorePool {
@@ -218,7 +154,7 @@ class RestoreRun {
       }
       whole = folder.depth > 0 || only === undefined;
     } catch (cause) {
-      this.#fail(folder.path, cause);
+      this.#account.fail(folder.path, cause);
     }
     if (whole) this.#removeLeftovers(folder);
     if (removes && whole) this.#deleteOthers(folder, names);
@@ -240,23 +176,18 @@ class RestoreRun {
       if (selected) await this.#file(folder, path, entry);
       else folder.leftovers?.take(entry.name);
     } catch (cause) {
-      this.#fail(path, cause);
+      this.#account.fail(path, cause);
     }
     return undefined;
   }
 
   #subfolder(parent: Folder, path: Buffer, entry: EntryReader, selected: boolean): Subfolder {
-    const { content, xattrs } = entry.entry();
-    const folder: Folder = {
-      ...{ path, parent, raw: Buffer.from(entry.raw), depth: parent.depth + 1, selected },
-      ...{ xattrs: isReference(xattrs) ? xattrs : undefined, fresh: undefined, leftovers: undefined },
-      alike: new Set(),
-    };
+    const subfolder = subfolderOf(parent, path, entry, selected);
     if (selected) {
-      this.#make(folder);
+      this.#make(subfolder.folder);
       this.#noteSetId(path, entry);
     }
-    return { folder, content: content as ContentRef };
+    return subfolder;
   }
 
   /** Makes a folder, and those above it, unless they are made. @returns whether it is new, so that nothing is in it */
@@ -290,8 +221,8 @@ class RestoreRun {
   }
 
   async #file(folder: Folder, path: Buffer, entry: EntryReader): Promise<void> {
-    if (this.#options.noSpecial === true && SPECIAL_TYPES.includes(entry.type)) return this.#omit(path);
-    this.#progress.totalFiles++;
+    if (this.#options.noSpecial === true && SPECIAL_TYPES.includes(entry.type)) return this.#account.omitted(path);
+    this.#account.progress.totalFiles++;
     const fresh = this.#make(folder);
     const existing = fresh ? undefined : this.#target?.stat(path);
     if (existing !== undefined && !shouldWrite(existing, entry, this.#options.overwrite ?? 'always'))
@@ -300,7 +231,7 @@ class RestoreRun {
     if (entry.links > 1) {
       const first = this.#links.firstOf(path, entry);
       if (first !== undefined) return this.#addLink(path, first, entry);
-      if (existing !== undefined) this.#stands(path);
+      if (existing !== undefined) this.#account.stands(path);
     }
     this.#noteSetId(path, entry);
     await this.#plan(folder, path, entry, existing?.type === 'file');
@@ -312,7 +243,7 @@ class RestoreRun {
     const xattrs = isReference(entry.xattrs) ? await this.#attributes(path, entry.xattrs) : undefined;
     if (entry.type !== 'file' || content === undefined)
       return this.#window.addPlain({ path, raw, temporary: undefined, xattrs }, 0);
-    this.#progress.totalBytes += content.size;
+    this.#account.progress.totalBytes += content.size;
     const part = folder.leftovers?.take(name);
     const isNew = !existing && part === undefined;
     if (isNew && content.size === 0 && content.ids.length === 0)
@@ -330,22 +261,14 @@ class RestoreRun {
     } catch (cause) {
       const error = VarveError.from(cause);
       if (error.code === 'interrupted' || error.code === 'internal') throw cause;
-      this.#report({ path, message: `its attributes cannot be read: ${error.message}`, kind: 'unreadable' });
+      this.#account.report({ path, message: `its attributes cannot be read: ${error.message}`, kind: 'unreadable' });
       return undefined;
     }
   }
 
-  #omit(path: Buffer): void {
-    this.#progress.filesOmitted++;
-    this.#tellItem('omitted', path, 0);
-  }
-
   #noteSetId(path: Buffer, { type, mode }: EntryReader): void {
-    if (this.#options.noSpecial === true && type !== 'symlink' && (mode & SET_ID_BITS) !== 0) this.#omit(path);
-  }
-
-  #stands(path: Buffer): void {
-    if (this.#options.dryRun === true) this.#standing.add(path.toString('latin1'));
+    if (this.#options.noSpecial === true && type !== 'symlink' && (mode & SET_ID_BITS) !== 0)
+      this.#account.omitted(path);
   }
 
   /** A file that is as it should be, but for its other names: they are links to it, or it becomes a link to the first of them. */
@@ -355,12 +278,12 @@ class RestoreRun {
       const there = first && this.#target?.stat(first);
       const same = there?.inode === existing.inode && there.device === existing.device;
       if (first !== undefined && !same) return this.#addLink(path, first, entry);
-      this.#stands(path);
+      this.#account.stands(path);
     }
     const stored = entry.content?.size ?? 0;
-    this.#progress.totalBytes += stored;
-    this.skipped(stored);
-    this.left(path, entry.size, false);
+    this.#account.progress.totalBytes += stored;
+    this.#account.skipped(stored);
+    this.#account.left(path, entry.size, false);
   }
 
   #addLink(path: Buffer, to: Buffer, entry: EntryReader): void {
@@ -372,7 +295,7 @@ class RestoreRun {
     if (this.#options.delete !== true) {
       throw new VarveError('target', 'a folder is in its place; use --delete to have it removed');
     }
-    this.#progress.filesDeleted += this.#target?.remove(path) ?? 0;
+    this.#account.progress.filesDeleted += this.#target?.remove(path) ?? 0;
   }
 
   #deleteOthers(folder: Folder, names: ReadonlySet<string>): void {
@@ -382,11 +305,11 @@ class RestoreRun {
         if (names.has(name.toString('latin1')) || isTemporary(name)) continue;
         const path = below(folder, name);
         if (!this.#selection.choose(inSnapshot(path)).selected) continue;
-        this.#progress.filesDeleted += this.#target.remove(path);
-        this.#tellItem('deleted', path, 0);
+        this.#account.progress.filesDeleted += this.#target.remove(path);
+        this.#account.item('deleted', path, 0);
       }
     } catch (cause) {
-      this.#fail(folder.path, cause);
+      this.#account.fail(folder.path, cause);
     }
   }
 
@@ -399,10 +322,10 @@ class RestoreRun {
     for (let at = 0; at < names.length; at += LINKS_PER_TASK) {
       const links = names.slice(at, at + LINKS_PER_TASK).filter((link) => this.#firstIsThere(link));
       const { errors, failed, there } = await this.#pool.run({ kind: 'link', links });
-      this.errors(errors);
+      this.#account.errors(errors);
       for (const [number, { path, size }] of links.entries()) {
-        if (there.includes(number)) this.left(path, size, false);
-        else if (!failed.includes(number)) this.done(path, size);
+        if (there.includes(number)) this.#account.left(path, size, false);
+        else if (!failed.includes(number)) this.#account.done(path, size);
       }
     }
   }
@@ -410,14 +333,14 @@ class RestoreRun {
   #wouldLink({ path, to, size }: FurtherName): void {
     const [name, first] = [this.#target?.stat(path), this.#target?.stat(to)];
     const same = name !== undefined && name.inode === first?.inode && name.device === first.device;
-    if (same && this.#standing.has(to.toString('latin1'))) this.left(path, size, false);
-    else this.done(path, size);
+    if (same && this.#account.isStanding(to)) this.#account.left(path, size, false);
+    else this.#account.done(path, size);
   }
 
   #firstIsThere({ path, to }: FurtherName): boolean {
-    const there = !this.#failed.has(to.toString('latin1'));
+    const there = !this.#account.hasFailed(to);
     const message = `is a hard link to ${inSnapshot(to)}, which could not be restored`;
-    if (!there) this.#report({ path, message, kind: 'content' });
+    if (!there) this.#account.report({ path, message, kind: 'content' });
     return there;
   }
 
@@ -433,58 +356,11 @@ class RestoreRun {
         targets.push({ path, raw: raw as Buffer, temporary: undefined, xattrs: attached });
       }
       const { errors } = await this.#pool.runOn(0, { kind: 'folders', folders: targets });
-      this.errors(errors);
+      this.#account.errors(errors);
     }
-  }
-
-  /** One path failed: the others go on. */
-  #fail(path: Buffer, cause: unknown): void {
-    if (errnoCode(cause) === 'ENOSPC')
-      throw new VarveError('full', `the target is full: ${path}; free some space and run it again`);
-    if (
-      cause instanceof VarveError &&
-      (cause.code === 'interrupted' || cause.code === 'full' || cause.code === 'internal')
-    )
-      throw cause;
-    const message = cause instanceof VarveError ? cause.message : systemReason(cause);
-    this.#report({ path, message, kind: 'content' });
-  }
-
-  #report({ path: bytes, message, kind }: ItemError): void {
-    const path = Buffer.from(bytes);
-    if (kind !== 'content' && kind !== 'unreadable') {
-      this.#progress.warnings++;
-      return this.#tell({ kind: 'warning', about: kind, path: inSnapshot(path), message });
-    }
-    this.#progress.errors++;
-    if (kind === 'content') this.#failed.add(path.toString('latin1'));
-    this.#tell({ kind: 'error', path: inSnapshot(path), message: withoutPath(message, inSnapshot(path)) });
-  }
-
-  #tellItem(action: RestoreAction, path: Buffer, size: number): void {
-    if (this.#options.verbose === true) this.#tell({ kind: 'item', action, path: inSnapshot(path), size });
-  }
-
-  #tell(event: RestoreEvent): void {
-    this.#options.onEvent?.(event);
   }
 
   #stopIfAborted(): void {
     if (this.#options.signal?.aborted === true) throw new VarveError('interrupted', INTERRUPTED);
   }
-}
-
-/** What reads trees says where it was, and so does an event. */
-function withoutPath(message: string, path: Buffer): string {
-  const beginning = `${path}: `;
-  return message.startsWith(beginning) ? message.slice(beginning.length) : message;
-}
-
-function below(folder: Pick<Folder, 'path'>, name: Buffer): Buffer {
-  return folder.path.length === 0 ? Buffer.from(name) : Buffer.concat([folder.path, SLASH, name]);
-}
-
-/** The path as the snapshot has it, with a slash in front. */
-function inSnapshot(path: Buffer): Buffer {
-  return Buffer.concat([SLASH, path]);
 }

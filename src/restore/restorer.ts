@@ -6,8 +6,8 @@ import { asBuffer } from '../bytes/views.js';
 import { importKeys } from '../crypto/hierarchy.js';
 import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
 import { OwnerNames } from '../filesystem/owners.js';
-import { linkat, mknodat, openat, renameat, symlinkat, unlinkat } from '../filesystem/posix.js';
-import { lstat, makeDevice } from '../filesystem/stat.js';
+import { linkat, openat, renameat, unlinkat } from '../filesystem/posix.js';
+import { lstat } from '../filesystem/stat.js';
 import type { XattrPlace } from '../filesystem/xattrs.js';
 import { DATA } from '../format/content.js';
 import type { EntryReader } from '../format/entry.js';
@@ -31,28 +31,11 @@ import {
   type WorkerInit,
 } from './messages.js';
 import { MetadataSetter, type Warn } from './metadata.js';
+import { type Run, runsOf } from './runs.js';
+import { makeSpecial } from './special-files.js';
 import { temporaryPrefix } from './temporary-names.js';
 
 const { O_RDONLY, O_DIRECTORY } = constants;
-const PRIVATE = 0o600;
-const S_IFMT_OF: Partial<Record<string, number>> = {
-  fifo: 0o010000,
-  character: 0o020000,
-  block: 0o060000,
-  socket: 0o140000,
-};
-
-/** Blobs that lie side by side in a frame and in a file. */
-interface Run {
-  /** Number of the file within the task. */
-  readonly file: number;
-  readonly uses: BlobUse[];
-  /** Within the frame's plaintext. */
-  readonly start: number;
-  end: number;
-  /** Where it begins in the file's stream. */
-  readonly stream: number;
-}
 
 /** What a restore worker does: opens frames and writes files, links, metadata. */
 export class Restorer {
@@ -179,7 +162,7 @@ export class Restorer {
       this.#fail((files[file] as GrowingFile).target.path, cause);
     };
     const located = this.#index.frame(frame);
-    const runs = this.#runs(uses);
+    const runs = runsOf(uses, this.#index);
     let raw: Buffer;
     try {
       const at = located.offset - task.start;
@@ -198,21 +181,6 @@ export class Restorer {
         fail(run.file, cause);
       }
     }
-  }
-
-  /** Uses that follow each other in the frame and in one file are written in one go. */
-  #runs(uses: readonly BlobUse[]): Run[] {
-    const runs: Run[] = [];
-    for (const use of uses) {
-      const { offset, length } = this.#index.locate(use.blob);
-      const run = runs.at(-1);
-      const follows = run?.file === use.file && run.end === offset && run.stream + (run.end - run.start) === use.stream;
-      if (run !== undefined && follows) {
-        run.end += length;
-        run.uses.push(use);
-      } else runs.push({ file: use.file, uses: [use], start: offset, end: offset + length, stream: use.stream });
-    }
-    return runs;
   }
 
   /**
@@ -323,7 +291,7 @@ export class Restorer {
     if (entry.type === 'file') return this.#empty(file);
     const { directory, name } = this.#placeOf(file);
     const temporary = this.#temporaryName();
-    make(entry, directory, temporary);
+    makeSpecial(entry, directory, temporary);
     this.#setMetadata({ directory, name: temporary }, file, entry);
     this.#moveInto(directory, temporary, name);
   }
@@ -392,19 +360,7 @@ export class Restorer {
   }
 }
 
-/** The kernel's limits: of larger numbers it would take a part. */
-const [MAX_MAJOR, MAX_MINOR] = [0xfff, 0xfffff];
 const DOT = Buffer.from('.');
-
-function make(entry: EntryReader, directory: number, name: Buffer): void {
-  if (entry.type === 'symlink') return symlinkat(Buffer.from(entry.target as Buffer), directory, name);
-  const format = S_IFMT_OF[entry.type];
-  if (format === undefined) throw new VarveError('internal', `cannot make a ${entry.type}`);
-  const [major, minor] = entry.rdev ?? [0, 0];
-  if (major < 0 || major > MAX_MAJOR || minor > MAX_MINOR)
-    throw new VarveError('target', `is a device of numbers that no Linux has: ${major}:${minor}`);
-  mknodat(directory, name, format | PRIVATE, makeDevice(major, minor));
-}
 
 function isSameFile(source: number, from: Buffer, directory: number, name: Buffer): boolean {
   const first = lstat(from, source);

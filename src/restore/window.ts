@@ -9,16 +9,11 @@ import type { IndexedRepository } from '../repository/index-store.js';
 import type { WorkerPool } from '../workers/pool.js';
 import { beside, splitPath } from './folder-handles.js';
 import type { BlobUse, ComparedFile, Comparison, FileTarget, ItemError, Reply, Task, WorkerInit } from './messages.js';
+import { filesOf, type PlannedFile, plan, type Range, rangesOf, type Use, type WantedFile } from './plan.js';
 import { partName } from './temporary-names.js';
 
 export type RestorePool = WorkerPool<WorkerInit, Task, Reply>;
 
-/** Bytes of a pack that are fetched and handed to a worker together. */
-const RANGE_BYTES = 4 * 1024 * 1024;
-/** Bytes that the frames of a range may have when opened. */
-const RANGE_RAW_BYTES = 32 * 1024 * 1024;
-/** Bytes that are fetched in vain rather than starting another range. */
-const MAX_GAP = 256 * 1024;
 /** Files without content, or to be finished, that a worker gets together. */
 const BATCH = 256;
 /** What fetching a damaged or lost pack ends with: only the files that need it suffer. */
@@ -30,55 +25,6 @@ const COMPARED_BYTES = 16 * 1024 * 1024;
 const LONG_LIST = 8192;
 /** Bytes of attributes and holes that count as much as a blob in a window. */
 const BYTES_PER_BLOB = 256;
-
-/** A file that is to be restored. */
-export interface WantedFile {
-  readonly path: Buffer;
-  /** Its encoded entry. */
-  readonly raw: Buffer;
-  /** Of the file, and of its stream: bytes. */
-  readonly size: number;
-  readonly stored: number;
-  /** Its blobs. */
-  readonly ids: Buffer;
-  readonly layout: Layout | undefined;
-  /** Attributes and holes that are too long for the entry. */
-  readonly xattrs: Buffer | undefined;
-  readonly holes: Buffer | undefined;
-  /** Whether a file is there, and what an earlier run left of this one. */
-  readonly existing: boolean;
-  readonly part: Buffer | undefined;
-}
-
-interface PlannedFile extends WantedFile {
-  /** Ranges that still have something for it. */
-  ranges: number;
-  /** Its name while it grows, when more than one range has something for it, or some of it was there. */
-  temporary: Buffer | undefined;
-  /** For each blob 1 when it was there. */
-  kept: Uint8Array | undefined;
-  /** Bytes of it that were told as restored. */
-  told: number;
-  failed: boolean;
-}
-
-interface Use {
-  readonly blob: number;
-  readonly file: PlannedFile;
-  /** Where it begins in the file's stream. */
-  readonly stream: number;
-  /** Number of the blob in the file. */
-  readonly part: number;
-}
-
-/** A piece of a pack, and what it is needed for. */
-interface Range {
-  readonly pack: number;
-  readonly start: number;
-  end: number;
-  rawBytes: number;
-  readonly frames: { readonly frame: number; readonly uses: Use[] }[];
-}
 
 /** What a window tells about each file. */
 export interface WindowEvents {
@@ -167,7 +113,8 @@ export class RestoreWindow {
   }
 
   async #restoreAll(pool: RestorePool): Promise<void> {
-    const ranges = this.#ranges();
+    const ranges = rangesOf(this.#uses, this.#repository.index);
+    for (const range of ranges) this.#count(range);
     const limit = pLimit(pool.size * 2);
     await Promise.all([this.#runPlain(pool), ...ranges.map((range) => limit(() => this.#runRange(pool, range)))]);
     await this.#finishFiles(pool);
@@ -249,41 +196,6 @@ export class RestoreWindow {
   #targetOf({ path, raw, temporary, xattrs, holes }: PlannedFile): FileTarget {
     const target = { path, raw, temporary };
     return xattrs === undefined && holes === undefined ? target : { ...target, xattrs, holes };
-  }
-
-  /** Blobs are numbered in the order in which they lie in the packs. */
-  #ranges(): Range[] {
-    const { index } = this.#repository;
-    const ranges: Range[] = [];
-    let range: Range | undefined;
-    let frame = -1;
-    for (const use of this.#uses.sort((a, b) => a.blob - b.blob)) {
-      const location = index.locateFrame(use.blob);
-      if (location !== frame) {
-        frame = location;
-        range = this.#extend(range, ranges, frame);
-      }
-      (range as Range).frames.at(-1)?.uses.push(use);
-    }
-    for (const each of ranges) this.#count(each);
-    return ranges;
-  }
-
-  #extend(range: Range | undefined, ranges: Range[], frame: number): Range {
-    const { pack, offset, storedLength, rawLength } = this.#repository.index.frame(frame);
-    const end = offset + storedLength;
-    const joins =
-      range !== undefined &&
-      range.pack === pack &&
-      offset - range.end <= MAX_GAP &&
-      end - range.start <= RANGE_BYTES &&
-      range.rawBytes + rawLength <= RANGE_RAW_BYTES;
-    const next = joins ? range : { pack, start: offset, end, rawBytes: 0, frames: [] };
-    if (!joins) ranges.push(next);
-    next.end = end;
-    next.rawBytes += rawLength;
-    next.frames.push({ frame, uses: [] });
-    return next;
   }
 
   async #runRange(pool: RestorePool, range: Range): Promise<void> {
@@ -437,25 +349,6 @@ export interface WindowOptions {
   readonly run: string;
 }
 
-/** Spelt out, as copying properties of ten thousands of objects takes its time. */
-const plan = ({ path, raw, size, stored, ids, layout, xattrs, holes, existing, part }: WantedFile): PlannedFile => ({
-  path,
-  raw,
-  size,
-  stored,
-  ids,
-  layout,
-  xattrs,
-  holes,
-  existing,
-  part,
-  ranges: 0,
-  temporary: undefined,
-  kept: undefined,
-  told: 0,
-  failed: false,
-});
-
 function idOf({ ids }: PlannedFile, part: number): Buffer {
   const id = ids.subarray(part * ID_BYTES, (part + 1) * ID_BYTES);
   // With a view all the memory around it is sent.
@@ -464,12 +357,6 @@ function idOf({ ids }: PlannedFile, part: number): Buffer {
 
 /** Nothing more is written to a file that cannot become whole. */
 const isWanted = ({ file }: Use): boolean => !file.failed;
-
-function filesOf(frames: Range['frames']): Set<PlannedFile> {
-  const files = new Set<PlannedFile>();
-  for (const { uses } of frames) for (const { file } of uses) files.add(file);
-  return files;
-}
 
 function inBatches<Item extends { readonly size: number }>(items: readonly Item[], bytes = Infinity): Item[][] {
   const batches: Item[][] = [];

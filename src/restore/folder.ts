@@ -1,0 +1,58 @@
+import { Buffer } from 'node:buffer';
+import { isReference } from '../format/attachment.js';
+import type { ContentRef } from '../format/content.js';
+import type { EntryReader } from '../format/entry.js';
+import type { Leftovers } from './temporary-names.js';
+
+const SLASH = Buffer.from('/');
+
+/** A folder of the snapshot as it is walked. */
+export interface Folder {
+  /** Below the target, without a slash in front; empty for the target itself. */
+  readonly path: Buffer;
+  readonly parent: Folder | undefined;
+  /** Its encoded entry; undefined for the target itself. */
+  readonly raw: Buffer | undefined;
+  readonly depth: number;
+  /** False when only something in it may be. */
+  readonly selected: boolean;
+  /** Of its encoded entry, when they are too long for that. */
+  readonly xattrs: ContentRef | undefined;
+  /** Undefined while it has not been made. */
+  fresh: boolean | undefined;
+  /** In a folder that was there. */
+  leftovers: Leftovers | undefined;
+  /** Names of its entries that look like leftovers. */
+  readonly alike: Set<string>;
+}
+
+export interface Subfolder {
+  readonly folder: Folder;
+  readonly content: ContentRef;
+}
+
+/** The target itself. */
+export function rootFolder(fresh: boolean): Folder {
+  const path = Buffer.alloc(0);
+  const parent = undefined;
+  return { path, parent, raw: undefined, depth: 0, selected: true, xattrs: undefined, ...unseen(), fresh };
+}
+
+export function subfolderOf(parent: Folder, path: Buffer, entry: EntryReader, selected: boolean): Subfolder {
+  const { content, xattrs } = entry.entry();
+  const raw = Buffer.from(entry.raw);
+  const attached = isReference(xattrs) ? xattrs : undefined;
+  const folder = { path, parent, raw, depth: parent.depth + 1, selected, xattrs: attached, ...unseen() };
+  return { folder, content: content as ContentRef };
+}
+
+const unseen = (): Pick<Folder, 'fresh' | 'leftovers' | 'alike'> => ({
+  fresh: undefined,
+  leftovers: undefined,
+  alike: new Set(),
+});
+
+/** The path of a name in a folder. */
+export function below(folder: Pick<Folder, 'path'>, name: Buffer): Buffer {
+  return folder.path.length === 0 ? Buffer.from(name) : Buffer.concat([folder.path, SLASH, name]);
+}

@@ -1,0 +1,129 @@
+import type { Buffer } from 'node:buffer';
+import type { Layout } from '../format/layout.js';
+import type { BlobIndex } from '../repository/blob-index.js';
+
+/** Bytes of a pack that are fetched and handed to a worker together. */
+const RANGE_BYTES = 4 * 1024 * 1024;
+/** Bytes that the frames of a range may have when opened. */
+const RANGE_RAW_BYTES = 32 * 1024 * 1024;
+/** Bytes that are fetched in vain rather than starting another range. */
+const MAX_GAP = 256 * 1024;
+
+/** A file that is to be restored. */
+export interface WantedFile {
+  readonly path: Buffer;
+  /** Its encoded entry. */
+  readonly raw: Buffer;
+  /** Of the file, and of its stream: bytes. */
+  readonly size: number;
+  readonly stored: number;
+  /** Its blobs. */
+  readonly ids: Buffer;
+  readonly layout: Layout | undefined;
+  /** Attributes and holes that are too long for the entry. */
+  readonly xattrs: Buffer | undefined;
+  readonly holes: Buffer | undefined;
+  /** Whether a file is there, and what an earlier run left of this one. */
+  readonly existing: boolean;
+  readonly part: Buffer | undefined;
+}
+
+/** A file as it is restored. */
+export interface PlannedFile extends WantedFile {
+  /** Ranges that still have something for it. */
+  ranges: number;
+  /** Its name while it grows, when more than one range has something for it, or some of it was there. */
+  temporary: Buffer | undefined;
+  /** For each blob 1 when it was there. */
+  kept: Uint8Array | undefined;
+  /** Bytes of it that were told as restored. */
+  told: number;
+  failed: boolean;
+}
+
+export interface Use {
+  readonly blob: number;
+  readonly file: PlannedFile;
+  /** Where it begins in the file's stream. */
+  readonly stream: number;
+  /** Number of the blob in the file. */
+  readonly part: number;
+}
+
+/** A piece of a pack, and what it is needed for. */
+export interface Range {
+  readonly pack: number;
+  readonly start: number;
+  end: number;
+  rawBytes: number;
+  readonly frames: { readonly frame: number; readonly uses: Use[] }[];
+}
+
+/** Spelt out, as copying properties of ten thousands of objects takes its time. */
+export const plan = ({
+  path,
+  raw,
+  size,
+  stored,
+  ids,
+  layout,
+  xattrs,
+  holes,
+  existing,
+  part,
+}: WantedFile): PlannedFile => ({
+  path,
+  raw,
+  size,
+  stored,
+  ids,
+  layout,
+  xattrs,
+  holes,
+  existing,
+  part,
+  ranges: 0,
+  temporary: undefined,
+  kept: undefined,
+  told: 0,
+  failed: false,
+});
+
+/** What is to be fetched for the uses. Blobs are numbered in the order in which they lie in the packs. */
+export function rangesOf(uses: Use[], index: BlobIndex): Range[] {
+  const ranges: Range[] = [];
+  let range: Range | undefined;
+  let frame = -1;
+  for (const use of uses.sort((a, b) => a.blob - b.blob)) {
+    const location = index.locateFrame(use.blob);
+    if (location !== frame) {
+      frame = location;
+      range = extend(range, ranges, frame, index);
+    }
+    (range as Range).frames.at(-1)?.uses.push(use);
+  }
+  return ranges;
+}
+
+function extend(range: Range | undefined, ranges: Range[], frame: number, index: BlobIndex): Range {
+  const { pack, offset, storedLength, rawLength } = index.frame(frame);
+  const end = offset + storedLength;
+  const joins =
+    range !== undefined &&
+    range.pack === pack &&
+    offset - range.end <= MAX_GAP &&
+    end - range.start <= RANGE_BYTES &&
+    range.rawBytes + rawLength <= RANGE_RAW_BYTES;
+  const next = joins ? range : { pack, start: offset, end, rawBytes: 0, frames: [] };
+  if (!joins) ranges.push(next);
+  next.end = end;
+  next.rawBytes += rawLength;
+  next.frames.push({ frame, uses: [] });
+  return next;
+}
+
+export function filesOf(frames: Range['frames']): Set<PlannedFile> {
+  const files = new Set<PlannedFile>();
+  for (const { uses } of frames) for (const { file } of uses) files.add(file);
+  return files;
+}
