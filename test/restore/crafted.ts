@@ -148,7 +148,7 @@ function entry(given: Partial<Entry>): Entry {
     mtimeNanoseconds: 0,
     ctimeSeconds: 1_000_000_000,
     ctimeNanoseconds: 0,
-    size: type === 'directory' ? 0 : (given.content?.size ?? 0),
+    size: type === 'directory' ? 0 : (given.content?.size ?? given.target?.length ?? 0),
     inode: 0,
     device: 0,
     links: 1,

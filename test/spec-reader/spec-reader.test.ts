@@ -148,6 +148,20 @@ describe('a reader written from SPEC.md alone', { skip }, () => {
     assert.deepEqual(listWithXattrs(join(target, source)), listWithXattrs(source));
   });
 
+  it('refuses what a reader must refuse of the hostile repositories', async () => {
+    const hostile = fileURLToPath(new URL('../../../fixtures/hostile', import.meta.url));
+    const { password: secret, cases } = JSON.parse(readFileSync(join(hostile, 'cases.json'), 'utf8')) as {
+      password: string;
+      cases: readonly { name: string; fails: readonly string[] }[];
+    };
+    for (const { name, fails } of cases) {
+      // Nobody has as much room as this file would take where holes are not kept.
+      if (name === 'holes-of-petabytes') continue;
+      const { code } = await runReader(secret, join(hostile, name), 'restore', 'latest', fresh());
+      if (fails.includes('restore')) assert.equal(code, 1, name);
+    }
+  });
+
   describe('refuses what was altered', () => {
     const kinds = ['config', 'keys', 'index', 'snapshots', 'data'];
     const objects = (kind: string): string[] => {

@@ -147,16 +147,16 @@ def refuse_extension(_code, _data):
     raise Refused("MessagePack: an extension type")
 
 
-def unpacker(data):
-    unpack = msgpack.Unpacker(
+def unpacker(longest):
+    return msgpack.Unpacker(
         raw=False,
         strict_map_key=True,
         object_pairs_hook=unique_keys,
         ext_hook=refuse_extension,
-        max_buffer_size=max(len(data), 1),
+        max_buffer_size=longest + LIMIT_BLOB,
+        max_array_len=LIMIT_VALUES,
+        max_map_len=LIMIT_VALUES,
     )
-    unpack.feed(data)
-    return unpack
 
 
 def check_value(value, nesting=0):
@@ -175,15 +175,19 @@ def check_value(value, nesting=0):
     return count
 
 
-def unpack_all(data, what, longest=LIMIT_SEALED):
-    """All MessagePack values in data, one after another, each of so many bytes at most."""
+def unpack_all(parts, what, longest):
+    """All MessagePack values in the joined parts, one after another, each of so many bytes at most."""
     try:
-        unpack, values, end = unpacker(data), [], 0
-        for value in unpack:
-            need(unpack.tell() - end <= longest, f"{what}: too long")
-            values.append(value)
-            end = unpack.tell()
-        need(end == len(data), f"{what}: cut off")
+        unpack, values, end, length = unpacker(longest), [], 0, 0
+        for part in parts:
+            unpack.feed(part)
+            length += len(part)
+            for value in unpack:
+                need(unpack.tell() - end <= longest, f"{what}: too long")
+                values.append(value)
+                end = unpack.tell()
+            need(length - end <= longest, f"{what}: too long")
+        need(end == length, f"{what}: cut off")
     except (ValueError, msgpack.UnpackException) as error:  # also invalid UTF-8
         raise Refused(f"{what}: not MessagePack ({error})") from None
     for value in values:
@@ -192,7 +196,7 @@ def unpack_all(data, what, longest=LIMIT_SEALED):
 
 
 def unpack_one(data, what):
-    values = unpack_all(data, what)
+    values = unpack_all([data], what, len(data))
     need(len(values) == 1, f"{what}: not one MessagePack value")
     return values[0]
 
@@ -214,7 +218,8 @@ def unsigned(value, what, least=0, most=2**64 - 1):
 
 
 def check_time(value, what):
-    _seconds, nanoseconds = fields(value, what, int, int)
+    seconds, nanoseconds = fields(value, what, int, int)
+    need(abs(seconds) < 2**53, f"{what}: out of range")
     unsigned(nanoseconds, what, 0, 999_999_999)
     return value
 
@@ -704,7 +709,11 @@ def stream(reference, kind, blobs):
 
     ids = split(ids)
     if depth == 1:
-        ids = split(b"".join(blobs.read(blob, TREE) for blob in ids))
+        joined = bytearray()
+        for blob in ids:
+            joined += blobs.read(blob, TREE)
+            need(len(joined) <= 32 * size, "content reference: more blobs than bytes")
+        ids = split(bytes(joined))
     left = size
     for blob in ids:
         plain = blobs.read(blob, kind)
@@ -716,14 +725,15 @@ def stream(reference, kind, blobs):
 
 def read_directory(reference, blobs):
     entries = []
-    for value in unpack_all(b"".join(stream(reference, TREE, blobs)), "directory", LIMIT_ENTRY):
+    for value in unpack_all(stream(reference, TREE, blobs), "directory", LIMIT_ENTRY):
         kinds = (bytes, int, int, int, int, str, str, int, int, int, int, int, object, dict)
         entry = Entry(*fields(value, "entry", *kinds))
         need(1 <= len(entry.name) <= LIMIT_NAME and entry.name not in (b".", b".."), "entry: name")
         need(b"\0" not in entry.name and b"/" not in entry.name, "entry: name")
         need(not entries or entries[-1].name < entry.name, "directory: names not ascending, or twice")
         need(FILE <= entry.type <= BLOCK_DEVICE and 0 <= entry.mode <= 0o7777, "entry: type or mode")
-        need(0 <= entry.mtime_ns <= 999_999_999 and 0 <= entry.ctime_ns <= 999_999_999, "entry: time")
+        check_time([entry.mtime, entry.mtime_ns], "entry: mtime")
+        check_time([entry.ctime, entry.ctime_ns], "entry: ctime")
         need(entry.uid >= 0 and entry.gid >= 0 and entry.size >= 0, "entry: a negative number")
         for key in ("ino", "dev", "links"):
             need(type(entry.extra.get(key, 0)) is int, f"entry: {key}")
