@@ -22,6 +22,7 @@ import { test } from 'node:test';
 import { Sandbox, scratchFolder } from '../backup/sandbox.js';
 import { missingPrograms } from './commands.js';
 import { assertEqualTrees } from './compare.js';
+import { complaintsBelow } from './complaints.js';
 import { makeDeepFolder } from './deep-folder.js';
 
 const scratch = scratchFolder();
@@ -36,12 +37,9 @@ function run(program: string, ...args: readonly string[]): void {
 /** Backs up, restores to a new folder or to the target given, and compares everything. */
 async function checkReturn(sandbox: Sandbox, parent?: 'latest', target?: string) {
   const made = await sandbox.backup({ parent });
-  assert.deepEqual(
-    made.events.filter(({ kind }) => kind === 'error'),
-    [],
-  );
+  assert.deepEqual(complaintsBelow('', made.events), []);
   const back = await sandbox.restore(made.snapshot.root, target === undefined ? {} : { target });
-  assert.deepEqual(back.events, []);
+  assert.deepEqual(complaintsBelow(sandbox.source, back.events), []);
   assertEqualTrees(sandbox.source, back.target + sandbox.source);
   return { summary: made.summary, target: back.target };
 }
@@ -97,9 +95,11 @@ test('what changes only in attributes is seen, stored without content, and broug
   run('setfattr', '-n', 'user.comment', '-v', 'other words', at('text'));
   run('setfattr', '-x', 'user.bytes', at('binary'));
   run('setfattr', '-n', 'user.new', '-v', 'new', at('empty'));
+  chmodSync(at('folder'), 0o750);
   run('setfattr', '-x', 'user.of a folder', at('folder'));
   run('setfacl', '-b', at('list'));
   run('setfacl', '-k', at('folder'));
+  chmodSync(at('folder'), 0o550);
   run('setfacl', '-m', 'u:1:r', at('many'));
   chmodSync(at('long'), 0o400);
   if (isRoot) run('setcap', '-r', at('capable'));

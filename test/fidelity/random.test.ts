@@ -1,13 +1,10 @@
-import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { scratchFolder } from '../backup/sandbox.js';
 import { missingPrograms } from './commands.js';
+import { beside, runAsNobody } from './nobody.js';
 import { fidelityRounds } from './rounds.js';
 
-const NOBODY = 65_534;
 const USUAL_RUNS = 8;
 /** Of `npm run test:fidelity`. */
 const asked = process.env['VARVE_FIDELITY_RUNS'];
@@ -30,19 +27,5 @@ test('random trees of somebody who is not root return with all that the system t
   skip: missing || (!isRoot && 'runs as a normal user anyway'),
   timeout,
 }, (t) => {
-  const folder = join(scratch, 'of-nobody');
-  mkdirSync(folder);
-  chmodSync(scratch, 0o755);
-  chownSync(folder, NOBODY, NOBODY);
-  const script = new URL('./as-user.js', import.meta.url).pathname;
-  const { status, stdout, stderr } = spawnSync(process.execPath, [script, folder, String(runs), String(isLong)], {
-    uid: NOBODY,
-    gid: NOBODY,
-    cwd: '/',
-    env: { PATH: process.env['PATH'], HOME: folder, TMPDIR: folder },
-    encoding: 'utf8',
-  });
-  if (/EACCES.*(node_modules|build)|Cannot find module/.test(stderr))
-    return t.skip('this checkout is not readable for others');
-  assert.equal(status, 0, stdout + stderr);
+  runAsNobody(t, scratch, [beside('as-user.js'), 'FOLDER', String(runs), String(isLong)]);
 });

@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+
+const NOBODY = 65_534;
+
+/**
+ * Runs a module of this folder with the ids of a normal user, in a folder of its own, which is its temporary one too; it has to end with 0.
+ *
+ * @param args `FOLDER` stands for the folder
+ */
+export function runAsNobody(t: TestContext, scratch: string, args: readonly string[]): void {
+  const folder = join(scratch, 'of-nobody');
+  mkdirSync(folder);
+  chmodSync(scratch, 0o755);
+  chownSync(folder, NOBODY, NOBODY);
+  const words = args.map((word) => (word === 'FOLDER' ? folder : word));
+  const { status, stdout, stderr } = spawnSync(process.execPath, words, {
+    uid: NOBODY,
+    gid: NOBODY,
+    cwd: '/',
+    env: { PATH: process.env['PATH'], HOME: folder, TMPDIR: folder },
+    encoding: 'utf8',
+  });
+  if (/EACCES.*(node_modules|build)|Cannot find module/.test(stderr))
+    return t.skip('this checkout is not readable for others');
+  assert.equal(status, 0, stdout + stderr);
+}
+
+/** The path of a module beside this one. */
+export const beside = (name: string): string => new URL(`./${name}`, import.meta.url).pathname;
