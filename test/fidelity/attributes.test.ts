@@ -24,6 +24,7 @@ import { missingPrograms } from './commands.js';
 import { assertEqualTrees } from './compare.js';
 import { complaintsBelow } from './complaints.js';
 import { makeDeepFolder } from './deep-folder.js';
+import { beside, runAsNobody } from './nobody.js';
 
 const scratch = scratchFolder();
 const skip = missingPrograms() ?? false;
@@ -38,7 +39,7 @@ function run(program: string, ...args: readonly string[]): void {
 async function checkReturn(sandbox: Sandbox, parent?: 'latest', target?: string) {
   const made = await sandbox.backup({ parent });
   assert.deepEqual(complaintsBelow('', made.events), []);
-  const back = await sandbox.restore(made.snapshot.root, target === undefined ? {} : { target });
+  const back = await sandbox.restore(made.snapshot.root, { delete: true, ...(target !== undefined && { target }) });
   assert.deepEqual(complaintsBelow(sandbox.source, back.events), []);
   assertEqualTrees(sandbox.source, back.target + sandbox.source);
   return { summary: made.summary, target: back.target };
@@ -214,5 +215,26 @@ test('paths longer than the kernel takes in one go return', { skip }, async () =
   makeDeepFolder(sandbox.source, 20, 'deep down');
   writeFileSync(join(sandbox.source, 'beside'), 'kept');
   const { target } = await checkReturn(sandbox);
+  await checkReturn(sandbox, 'latest', target);
+});
+
+test('attributes of somebody who is not root return, also over what is there', {
+  skip: skip || (!isRoot && 'runs as a normal user anyway'),
+}, (t) => {
+  runAsNobody(t, scratch, ['--test-name-pattern', 'attributes', beside('attributes.test.js')]);
+});
+
+test('what is in a read-only folder is restored over by its owner, with attributes', { skip }, async () => {
+  const sandbox = await Sandbox.create(join(scratch, 'read only'));
+  const folder = join(sandbox.source, 'folder');
+  mkdirSync(folder);
+  for (const name of ['same', 'changed', 'removed']) writeFileSync(join(folder, name), name);
+  chmodSync(folder, 0o550);
+  const { target } = await checkReturn(sandbox);
+  chmodSync(folder, 0o750);
+  writeFileSync(join(folder, 'changed'), 'anew');
+  writeFileSync(join(folder, 'new'), 'new');
+  rmSync(join(folder, 'removed'));
+  chmodSync(folder, 0o550);
   await checkReturn(sandbox, 'latest', target);
 });
