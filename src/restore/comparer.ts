@@ -44,14 +44,23 @@ export class Comparer {
   readonly #metadata: MetadataSetter;
   readonly #dryRun: boolean;
   readonly #zeros: ZeroBlobs;
+  readonly #stopIfAborted: () => void;
   #room: Buffer = Buffer.alloc(0);
   #kernelCopies = true;
 
-  constructor(index: BlobIndex, idKey: Uint8Array, metadata: MetadataSetter, dryRun: boolean) {
+  /** @param stopIfAborted called for every blob, as a large file takes a while */
+  constructor(
+    index: BlobIndex,
+    idKey: Uint8Array,
+    metadata: MetadataSetter,
+    dryRun: boolean,
+    stopIfAborted: () => void,
+  ) {
     this.#index = index;
     this.#idKey = idKey;
     this.#metadata = metadata;
     this.#dryRun = dryRun;
+    this.#stopIfAborted = stopIfAborted;
     this.#zeros = new ZeroBlobs(idKey);
   }
 
@@ -72,9 +81,10 @@ export class Comparer {
   /** @throws VarveError `target` unless the file holds what it should */
   verify(directory: number, name: Buffer, file: ComparedFile): void {
     const content = new FileContent(file, this.#index);
-    const handle = openat(directory, name, O_RDONLY | O_NOFOLLOW);
+    const handle = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     try {
       for (const part of content.parts()) {
+        this.#stopIfAborted();
         const bytes = content.read(handle, part, this.#roomFor(part));
         if (bytes === undefined) throw new VarveError('target', 'is shorter than it should be');
         if (!this.#matches(part, bytes))
@@ -106,8 +116,12 @@ export class Comparer {
         const kept = this.#keptBlobs(handle, stat, map, content);
         return { handle, stat, map, kept };
       }
-    } catch {
+    } catch (cause) {
       // What cannot be read is written anew.
+      if (isInterruption(cause)) {
+        if (handle !== undefined) closeSync(handle);
+        throw cause;
+      }
     }
     if (handle !== undefined) closeSync(handle);
     return undefined;
@@ -117,6 +131,7 @@ export class Comparer {
     const kept = new Uint8Array(content.count);
     const sparse = stat.blocks * 512 < stat.size;
     for (const part of content.parts()) {
+      this.#stopIfAborted();
       if (sparse && isInHole(content, part, map)) {
         kept[part.number] = this.#zeros.has(part) ? 1 : 0;
         continue;
@@ -183,9 +198,17 @@ export class Comparer {
     const usable = part !== undefined && content.holesAreRight(part.handle, part.map, true);
     if (part !== undefined && !usable) closeSync(part.handle);
     if (this.#dryRun) return usable ? part : undefined;
-    if (usable) renameat(directory, name, directory, Buffer.from(file.temporary as Uint8Array));
-    else removeIfPossible(directory, name);
-    return usable ? part : undefined;
+    if (!usable) {
+      removeIfPossible(directory, name);
+      return undefined;
+    }
+    try {
+      renameat(directory, name, directory, Buffer.from(file.temporary as Uint8Array));
+      return part;
+    } catch (cause) {
+      closeSync(part.handle);
+      throw cause;
+    }
   }
 
   /** Copies blobs of an existing file to the temporary one. @returns whether it worked; if not, the temporary file is gone */
@@ -206,7 +229,8 @@ export class Comparer {
         taken = this.#copy(existing, to, wanted, content, part === undefined);
       else taken = this.#copyChecked(existing, to, wanted, content);
     } catch (cause) {
-      if (FULL.includes(errnoCode(cause) ?? '')) throw cause;
+      taken = isInterruption(cause);
+      if (taken || FULL.includes(errnoCode(cause) ?? '')) throw cause;
     } finally {
       closeSync(to);
       if (!taken) unlinkat(directory, temporary);
@@ -224,6 +248,7 @@ export class Comparer {
     };
     for (const part of content.parts()) {
       if (wanted[part.number] !== 1) continue;
+      this.#stopIfAborted();
       for (const { file, length } of content.pieces(part.stream, part.length)) {
         if (file !== end) {
           flush();
@@ -272,6 +297,7 @@ export class Comparer {
   #copyChecked(existing: OpenFile, to: number, wanted: Uint8Array, content: FileContent): boolean {
     for (const part of content.parts()) {
       if (wanted[part.number] !== 1) continue;
+      this.#stopIfAborted();
       const bytes = content.read(existing.handle, part, this.#roomFor(part));
       if (bytes === undefined || !this.#matches(part, bytes)) {
         wanted[part.number] = 0;
@@ -323,6 +349,9 @@ function removeIfPossible(directory: number, name: Buffer): void {
     // Whatever it is, it stays: names of temporary files are never used twice.
   }
 }
+
+/** Whether somebody wants the restore to end. */
+export const isInterruption = (cause: unknown): boolean => cause instanceof VarveError && cause.code === 'interrupted';
 
 /** For reading, without changing the time of the last access where that is allowed. */
 function openQuietly(directory: number, name: Buffer): number {

@@ -64,7 +64,6 @@ export class GrowingFile {
    * @param aligned whether their address is, like `offset`, at the same place within a block: only then they can be written so
    */
   write(folder: number, bytes: Buffer, offset: number, aligned: boolean): void {
-    this.#end = Math.max(this.#end, offset + bytes.length);
     if (!this.#sparse) return this.#put(folder, bytes, offset, aligned);
     for (const { start, end } of this.#withoutZeros(bytes, offset))
       this.#put(folder, bytes.subarray(start, end), offset + start, aligned);
@@ -90,6 +89,7 @@ export class GrowingFile {
   }
 
   #put(folder: number, bytes: Buffer, offset: number, aligned: boolean): void {
+    this.#end = Math.max(this.#end, offset + bytes.length);
     const head = (BLOCK - (offset % BLOCK)) % BLOCK;
     const middle = Math.floor((bytes.length - head) / BLOCK) * BLOCK;
     if (refused || !aligned || middle < DIRECT_BYTES) return writeAll(this.#handle as number, bytes, offset);

@@ -15,7 +15,7 @@ import type { Xattr } from '../format/xattrs.js';
 import { BlobIndex } from '../repository/blob-index.js';
 import { FrameOpener, PackKeyRing } from '../repository/blob-reader.js';
 import type { Served } from '../workers/serve.js';
-import { Comparer } from './comparer.js';
+import { Comparer, isInterruption } from './comparer.js';
 import { entryOf, xattrsOf } from './file-content.js';
 import { beside, FolderHandles, splitPath } from './folder-handles.js';
 import { GrowingFile, openPart } from './growing-file.js';
@@ -59,7 +59,7 @@ export class Restorer {
     this.#index = new BlobIndex(init.index);
     this.#opener = new FrameOpener(this.#index, keys, new PackKeyRing(keys));
     this.#metadata = new MetadataSetter(init.rules, new OwnerNames());
-    this.#comparer = new Comparer(this.#index, keys.id, this.#metadata, init.rules.dryRun);
+    this.#comparer = new Comparer(this.#index, keys.id, this.#metadata, init.rules.dryRun, () => this.#stopIfAborted());
     this.#sparse = init.rules.sparse;
     this.#temporary = temporaryPrefix(init.run, String(threadId));
     this.#flags = init.flags;
@@ -70,12 +70,16 @@ export class Restorer {
   }
 
   perform(task: Task): Served<Reply> {
-    if (Atomics.load(this.#flags, 0) !== 0) throw new VarveError('interrupted', INTERRUPTED);
+    this.#stopIfAborted();
     this.#errors = [];
     this.#there = [];
     this.#compared = [];
     const failed = this.#perform(task);
     return { reply: { errors: this.#errors, failed, there: this.#there, compared: this.#compared } };
+  }
+
+  #stopIfAborted(): void {
+    if (Atomics.load(this.#flags, 0) !== 0) throw new VarveError('interrupted', INTERRUPTED);
   }
 
   #perform(task: Task): number[] {
@@ -230,12 +234,7 @@ export class Restorer {
     } finally {
       closeSync(handle);
     }
-    try {
-      renameat(folder, temporary, folder, splitPath(asBuffer(target.path)).name);
-    } catch (cause) {
-      tryTo(() => unlinkat(folder, temporary));
-      throw cause;
-    }
+    this.#moveInto(folder, temporary, splitPath(asBuffer(target.path)).name);
   }
 
   #setMetadata(place: XattrPlace, target: FileTarget, entry: EntryReader): void {
@@ -277,7 +276,7 @@ export class Restorer {
     } finally {
       closeSync(handle);
     }
-    renameat(directory, temporary, directory, name);
+    this.#moveInto(directory, temporary, name);
   }
 
   #discard(path: Buffer): void {
@@ -325,6 +324,7 @@ export class Restorer {
     }
   }
 
+  /** Gives a temporary file its name, or removes it. */
   #moveInto(directory: number, temporary: Buffer, name: Buffer): void {
     try {
       renameat(directory, temporary, directory, name);
@@ -351,6 +351,7 @@ export class Restorer {
   #fail(path: Uint8Array, cause: unknown): void {
     if (errnoCode(cause) === 'ENOSPC')
       throw new VarveError('full', `the target is full: ${Buffer.from(path)}; free some space and run it again`);
+    if (isInterruption(cause)) throw cause;
     const message = cause instanceof VarveError ? cause.message : systemReason(cause);
     this.#errors.push({ path: new Uint8Array(path), message, kind: 'content' });
   }

@@ -78,8 +78,12 @@ export class Target {
 
   /** Removes what an ended run has left. */
   removeLeftover(path: Buffer): void {
-    const stat = this.stat(path);
-    if (stat !== undefined && isOurs(stat)) this.discard(path);
+    try {
+      const stat = this.stat(path);
+      if (stat !== undefined && isOurs(stat)) this.discard(path);
+    } catch {
+      // Then it stays.
+    }
   }
 
   close(): void {

@@ -191,6 +191,10 @@ test('with --sparse blocks of zeros become holes, in small files and in those th
     Buffer.alloc(20 * BLOCK),
   ]);
   const root = await craft((forge) => [
+    {
+      name: Buffer.from('ends'),
+      content: forge.content(Buffer.concat([Buffer.from('x'), Buffer.alloc(4 * BLOCK - 1)])),
+    },
     { name: Buffer.from('large'), content: forge.content(large) },
     { name: Buffer.from('small'), content: forge.content(small) },
   ]);
