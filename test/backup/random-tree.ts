@@ -46,9 +46,10 @@ export function apply(root: string, steps: readonly Step[]): void {
   }
 }
 
-function pathOf(root: string, place: Place): Buffer {
+/** @param orRoot whether a number may also stand for the root */
+function pathOf(root: string, place: Place, orRoot = false): Buffer {
   if (typeof place === 'string') return Buffer.concat([Buffer.from(`${root}/`), bytes(place)]);
-  const all = pathsBelow(Buffer.from(root));
+  const all = [...(orRoot ? [Buffer.from(root)] : []), ...pathsBelow(Buffer.from(root))];
   const any = all[place % all.length];
   if (any === undefined) throw new Error('there is nothing yet');
   return any;
@@ -63,8 +64,10 @@ function pathsBelow(folder: Buffer): Buffer[] {
 }
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 
+const DESCRIBING: readonly string[] = ['mode', 'owner', 'time', 'xattr', 'acl'];
+
 function perform(root: string, each: Step): void {
-  const at = pathOf(root, each.path);
+  const at = pathOf(root, each.path, DESCRIBING.includes(each.do));
   switch (each.do) {
     case 'file':
     case 'sparse':
@@ -164,5 +167,6 @@ function encodeAcl({ user, group, permissions }: Acl): Buffer {
 }
 
 export function empty(root: string): void {
-  execFileSync('find', [root, '-mindepth', '1', '-delete']);
+  execFileSync('rm', ['-rf', root]);
+  mkdirSync(root);
 }
