@@ -5,7 +5,7 @@ import { missingPrograms } from './commands.js';
 import { beside, runAsNobody } from './nobody.js';
 import { fidelityRounds } from './rounds.js';
 
-const USUAL_RUNS = 8;
+const USUAL_RUNS = 6;
 /** Of `npm run test:fidelity`. */
 const asked = process.env['VARVE_FIDELITY_RUNS'];
 const runs = Number(asked ?? USUAL_RUNS);

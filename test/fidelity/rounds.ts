@@ -47,6 +47,7 @@ async function round(sandbox: Sandbox, { initial, changes, isSplit }: Plan, targ
   const second = await backedUp(sandbox, isSplit, true);
   await restored(sandbox, second, `${target}-anew`);
   await restored(sandbox, second, target);
+  assert.equal(await restored(sandbox, second, target), 0, 'what is right is not written again');
   for (const each of [target, `${target}-anew`]) execFileSync('rm', ['-rf', each]);
 }
 
@@ -64,11 +65,12 @@ async function backedUp(sandbox: Sandbox, isSplit: boolean, hasParent: boolean):
   return snapshot.root;
 }
 
-/** Restores into a new folder, or over what is there; then it must be the source. */
-async function restored(sandbox: Sandbox, root: Root, target: string): Promise<void> {
+/** Restores into a new folder, or over what is there; then it must be the source. @returns bytes written */
+async function restored(sandbox: Sandbox, root: Root, target: string): Promise<number> {
   mkdirSync(target, { recursive: true });
   const { events, progress } = await sandbox.restore(root, { target, delete: true });
   assert.deepEqual(complaintsBelow(sandbox.source, events), []);
   assert.equal(progress.errors, 0);
   assertEqualTrees(sandbox.source, target + sandbox.source);
+  return progress.bytesRestored;
 }
