@@ -67,8 +67,8 @@ export class Layout {
     }
   }
 
-  /** The file that ends with this byte of the stream, when it turned out to be shorter. */
-  truncated(stored: number): Layout {
+  /** The file that ends with this byte of the stream, when it turned out to be shorter; undefined when it ends before its first hole. */
+  truncated(stored: number): Layout | undefined {
     const runs: number[] = [];
     let left = stored;
     for (const [number, length] of this.#runs.entries()) {
@@ -79,7 +79,7 @@ export class Layout {
         if (left <= 0) break;
       }
     }
-    return new Layout(runs);
+    return runs.length > 1 ? new Layout(runs) : undefined;
   }
 
   /** Where `length` bytes of the stream from `start` on lie in the file, in order. */

@@ -91,6 +91,24 @@ test('a layout that does not fit the file is damaged', () => {
   assert.throws(() => Layout.decode(zero, 8192, 8192, 'entry'), /no bytes/);
 });
 
+test('a file that became shorter has the layout of what is left, and none when no hole is', () => {
+  const property = fc.property(runs, fc.nat(), (lengths, count) => {
+    const layout = new Layout(lengths);
+    const stored = layout.stored === 0 ? 0 : count % layout.stored;
+    const shorter = layout.truncated(stored);
+    const before = everyRun(lengths).flatMap((piece) => clip(piece, 0, stored));
+    if (shorter === undefined) {
+      assert.ok(before.every(({ stream, file }) => stream === file));
+      return;
+    }
+    assert.ok(shorter.size > shorter.stored, 'SPEC.md: a file with holes is longer than its stream');
+    assert.equal(shorter.stored, stored);
+    const decoded = Layout.decode(shorter.encode(), shorter.size, stored, 'entry');
+    assert.deepEqual([...decoded.pieces(0, stored)], before);
+  });
+  fc.assert(property);
+});
+
 /** What lies where, worked out the slow way. */
 function everyRun(lengths: readonly number[]): Piece[] {
   const pieces: Piece[] = [];
