@@ -21,6 +21,7 @@ const WRITABLE_BY_GROUP = 0o020;
 const WRITABLE_BY_OTHERS = 0o022;
 const WRITABLE_BY_OWNER = 0o200;
 const KEEP = -1;
+const SYSTEM = Buffer.from('system.');
 const SECURITY = Buffer.from('security.');
 const CAPABILITY = Buffer.from('security.capability');
 
@@ -124,7 +125,10 @@ function setXattrs(place: XattrPlace, xattrs: readonly Xattr[], bare: boolean, w
     if (isKernels(name) || xattrs.some((each) => each.name.equals(name))) continue;
     attempt(warn, 'attribute', () => removeXattr(place, name), ` ${name}`);
   }
-  for (const each of xattrs) attempt(warn, 'attribute', () => setXattr(place, each), ` ${each.name}`);
+  // An ACL may take away the owner's right to set the others.
+  for (const areAcls of [false, true])
+    for (const each of xattrs)
+      if (isSystems(each.name) === areAcls) attempt(warn, 'attribute', () => setXattr(place, each), ` ${each.name}`);
 }
 
 function namesOf(place: XattrPlace, warn: Warn): readonly Buffer[] {
@@ -151,6 +155,8 @@ function sameXattrs(file: number, wanted: readonly Xattr[]): boolean {
     return false;
   }
 }
+
+const isSystems = (name: Buffer): boolean => name.subarray(0, SYSTEM.length).equals(SYSTEM);
 
 /** Labels of security modules are theirs to give. */
 const isKernels = (name: Buffer): boolean =>

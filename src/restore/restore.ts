@@ -197,7 +197,7 @@ class RestoreRun {
     folder.fresh =
       this.#target === undefined || (inFresh && this.#options.dryRun === true)
         ? true
-        : this.#target.makeFolder(folder.path, this.#options.overwrite !== 'never');
+        : this.#target.makeFolder(folder.path, this.#options.overwrite !== 'never', folder.selected);
     // A folder that was there and is only on the way stays as it is.
     if (folder.fresh || folder.selected) this.#folders.push(folder);
     this.#lookForLeftovers(folder);

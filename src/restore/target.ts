@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer';
 import { closeSync } from 'node:fs';
 import { errnoCode, VarveError } from '../errors/errors.js';
 import { namesAt } from '../filesystem/directory.js';
-import { mkdirat, openDirectoryAt, rmdirat, unlinkat } from '../filesystem/posix.js';
+import { fchmodat, mkdirat, openDirectoryAt, rmdirat, unlinkat } from '../filesystem/posix.js';
 import { type FileStat, lstat } from '../filesystem/stat.js';
 import type { EntryStat } from '../format/entry.js';
 import { FolderHandles, splitPath } from './folder-handles.js';
@@ -37,9 +37,10 @@ export class Target {
    * Makes a folder unless it is there.
    *
    * @param replace whether something else under that name may be removed for it
+   * @param isToChange whether its mode will be set when all in it is restored: then one that is read-only is opened up till then
    * @returns true when it is new, so that nothing can be in it
    */
-  makeFolder(path: Buffer, replace: boolean): boolean {
+  makeFolder(path: Buffer, replace: boolean, isToChange: boolean): boolean {
     const { folder, name } = splitPath(path);
     const parent = this.#folders.folder(folder);
     if (this.#dryRun) return this.stat(path)?.type !== 'directory';
@@ -49,7 +50,11 @@ export class Target {
         return true;
       } catch (cause) {
         if (errnoCode(cause) !== 'EEXIST') throw cause;
-        if (lstat(name, parent).type === 'directory') return false;
+        const stat = lstat(name, parent);
+        if (stat.type === 'directory') {
+          if (isToChange) openUp(parent, name, stat);
+          return false;
+        }
         if (!replace || attempt > 0) throw new VarveError('target', 'is there already and is not a folder');
         unlinkat(parent, name);
       }
@@ -88,6 +93,16 @@ export class Target {
 
   close(): void {
     this.#folders.close();
+  }
+}
+
+/** Root can write to any folder. */
+function openUp(parent: number, name: Buffer, { uid, mode }: FileStat): void {
+  if (uid === 0 || uid !== process.geteuid?.() || (mode & PRIVATE_FOLDER) === PRIVATE_FOLDER) return;
+  try {
+    fchmodat(parent, name, mode | PRIVATE_FOLDER);
+  } catch {
+    // What cannot be written in it is told.
   }
 }
 
