@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const COPIED = ['/etc', '/usr/bin', '/usr/sbin', '/usr/lib/x86_64-linux-gnu', '/usr/share/doc', '/var'];
+const COPIED = ['/etc', '/usr/bin', '/usr/sbin', '/usr/share/doc', '/var'];
 const UNPACKED = 150;
 
 /** Makes the root of a Linux distribution as well as this machine can, and says how. */
