@@ -27,7 +27,7 @@ export class NameList {
   static sort(bytes: Buffer, starts: readonly number[]): NameList {
     const order = Uint32Array.from(starts);
     if (order.length > 1) order.sort((a, b) => compareTerminated(bytes, a, b));
-    return new NameList(bytes, order);
+    return new NameList(bytes, withoutRepetitions(bytes, order));
   }
 
   get length(): number {
@@ -76,6 +76,15 @@ export class NameCollector {
     this.#bytes.copy(grown, 0, 0, this.#length);
     this.#bytes = grown;
   }
+}
+
+/** A name that is taken away and put back while the folder is listed may be told twice; a folder has each of them once. */
+function withoutRepetitions(bytes: Buffer, order: Uint32Array): Uint32Array {
+  let kept = 0;
+  for (const start of order) {
+    if (kept === 0 || compareTerminated(bytes, order[kept - 1] as number, start) !== 0) order[kept++] = start;
+  }
+  return order.subarray(0, kept);
 }
 
 /** Byte order of two names that end with NUL, which is in none of them. */

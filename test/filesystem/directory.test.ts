@@ -4,6 +4,7 @@ import { closeSync, constants, mkdirSync, openSync, readdirSync, rmSync, symlink
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Directory, joinPath, namesAt } from '../../src/filesystem/directory.js';
+import { NameList } from '../../src/filesystem/name-list.js';
 import { lstat } from '../../src/filesystem/stat.js';
 import { scratchDirectory } from './scratch.js';
 
@@ -31,6 +32,13 @@ test('the names of a folder, in byte order, also more than the kernel tells at o
   const descriptor = openSync(path, constants.O_RDONLY);
   for (let i = 0; i < 2; i++) assert.deepEqual(text(namesAt(descriptor)).sort(), expected, 'any number of times');
   closeSync(descriptor);
+});
+
+test('a name that the kernel tells twice, because it came back while the folder was listed, is one name', () => {
+  const told = ['b', 'a', 'b', 'bb', 'a', 'b', '', 'c'].map((name) => Buffer.from(name));
+  const names = NameList.of(told);
+  assert.deepEqual(text(names), ['', 'a', 'b', 'bb', 'c']);
+  assert.equal(names.length, 5);
 });
 
 test('what is in an open folder is reached by name, whatever becomes of the path', () => {
