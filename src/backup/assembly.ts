@@ -66,13 +66,16 @@ export class TreeAssembly {
       const bytes = await raw;
       return bytes === undefined ? [] : [{ name: of.name, raw: bytes }];
     };
-    const batches = Promise.all(opened.batches.map((number) => this.#batch(number)));
-    const late = await Promise.all([
-      ...opened.directories.map((each) => named(each, this.directory(each))),
-      ...(below.get(opened.local) ?? []).map((each) => named(each, this.#complete(each, below))),
-      ...opened.large.map((each) => named(each, this.#largeFile(opened, each))),
+    // Waited for together: what fails first is told, and no other failure goes without somebody to hear of it.
+    const [batches, late] = await Promise.all([
+      Promise.all(opened.batches.map((number) => this.#batch(number))),
+      Promise.all([
+        ...opened.directories.map((each) => named(each, this.directory(each))),
+        ...(below.get(opened.local) ?? []).map((each) => named(each, this.#complete(each, below))),
+        ...opened.large.map((each) => named(each, this.#largeFile(opened, each))),
+      ]),
     ]);
-    const runs = [...entries, ...(await batches).flat()];
+    const runs = [...entries, ...batches.flat()];
     const task = { kind: 'directory', name, stat, previous, path, xattrs, entries: runs, late: late.flat() } as const;
     return this.#entry(task, memoryOf(runs));
   }
