@@ -71,8 +71,8 @@ function storeOpened(storer: Storer, file: number, onRead: (bytes: number) => vo
   );
   const read = data.end();
   const expected = layout?.stored ?? stat.size;
-  // One call reads a file as it is at one moment.
-  const torn = stored !== expected || reads > 1 ? wasTouched(stat, fstat(file)) : false;
+  // One call reads a file as it is at one moment; where its holes are, others have told.
+  const torn = layout !== undefined || stored !== expected || reads > 1 ? wasTouched(stat, fstat(file)) : false;
   return {
     stat,
     content: storer.reference(read.size, read.ids),
