@@ -1,7 +1,8 @@
 import { Buffer } from 'node:buffer';
+import { MessagePackWriter } from '../bytes/writer.js';
 import { isReference } from '../format/attachment.js';
 import type { ContentRef } from '../format/content.js';
-import type { EntryReader } from '../format/entry.js';
+import { type Entry, type EntryReader, writeEntry } from '../format/entry.js';
 import type { Leftovers } from './temporary-names.js';
 
 const SLASH = Buffer.from('/');
@@ -36,6 +37,14 @@ export function rootFolder(fresh: boolean): Folder {
   const path = Buffer.alloc(0);
   const parent = undefined;
   return { path, parent, raw: undefined, depth: 0, selected: true, xattrs: undefined, ...unseen(), fresh };
+}
+
+/** The target when it is to be the folder of this entry, with its metadata. */
+export function targetAs(entry: Entry): Folder {
+  const out = new MessagePackWriter();
+  writeEntry(out, entry);
+  const xattrs = isReference(entry.xattrs) ? entry.xattrs : undefined;
+  return { ...rootFolder(false), raw: Buffer.from(out.view()), xattrs };
 }
 
 export function subfolderOf(parent: Folder, path: Buffer, entry: EntryReader, selected: boolean): Subfolder {

@@ -1,6 +1,7 @@
 import type { Buffer } from 'node:buffer';
 import type { PatternSpec } from '../filesystem/patterns.js';
 import type { ContentRef } from '../format/content.js';
+import type { Entry } from '../format/entry.js';
 import type { MetadataKind } from './messages.js';
 
 /** restic's names for what happens to files that are there already. */
@@ -38,6 +39,8 @@ export interface RestoreProgress {
 export interface RestoreOptions {
   /** The folder of the snapshot whose content is restored. */
   readonly root: ContentRef;
+  /** The entry of that folder: a target that is new or empty gets its metadata. */
+  readonly folder?: Entry;
   /** An absolute path; made when it is not there. */
   readonly target: string;
   /** The only name in the root folder that is restored; nothing is deleted beside it. */

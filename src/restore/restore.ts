@@ -13,17 +13,17 @@ import { makeFolders } from '../storage/make-folders.js';
 import { defaultThreads, WorkerPool } from '../workers/pool.js';
 import { Account, inSnapshot } from './account.js';
 import { layoutOf } from './file-content.js';
-import { below, type Folder, rootFolder, type Subfolder, subfolderOf } from './folder.js';
+import { below, type Folder, rootFolder, type Subfolder, subfolderOf, targetAs } from './folder.js';
 import { type FurtherName, HardLinks } from './hard-links.js';
 import { type FileTarget, INTERRUPTED } from './messages.js';
 import type { RestoreOptions, RestoreProgress } from './options.js';
 import { Selection } from './selection.js';
 import { shouldWrite, Target } from './target.js';
-import { beginRun, endRun, isTemporary, Leftovers } from './temporary-names.js';
+import { beginRun, endRun, isTemporary, Leftovers, markerName } from './temporary-names.js';
 import { type RestorePool, RestoreWindow } from './window.js';
 
 /** Blobs that are planned before they are restored: it bounds the memory for the plan. */
-const WINDOW = 150_000;
+const WINDOW = 100_000;
 const FOLDERS_PER_TASK = 512;
 const LINKS_PER_TASK = 512;
 const WORKER = new URL('./worker.js', import.meta.url);
@@ -107,10 +107,21 @@ class RestoreRun {
   async restore(): Promise<RestoreProgress> {
     const root = rootFolder(this.#target === undefined);
     this.#lookForLeftovers(root);
+    const marker = this.#becomesFolder(root) ? markerName(this.#run) : undefined;
+    if (marker !== undefined) this.#target?.makeEmpty(marker);
     await this.#walk(root, this.#options.root);
     await this.#runWindow();
+    if (marker !== undefined) this.#target?.discard(marker);
     await this.#finishFolders();
     return this.#account.progress;
+  }
+
+  /** Whether the target is to be the folder that is restored, and not only to hold what is in it. */
+  #becomesFolder({ leftovers }: Folder): boolean {
+    const { folder, dryRun } = this.#options;
+    if (folder === undefined || dryRun === true || leftovers?.alone !== true) return false;
+    this.#folders.push(targetAs(folder));
+    return true;
   }
 
   /** @param full whether what was begun is to be removed, as there is no room for it */

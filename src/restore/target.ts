@@ -1,14 +1,15 @@
 import type { Buffer } from 'node:buffer';
-import { closeSync } from 'node:fs';
+import { closeSync, constants } from 'node:fs';
 import { errnoCode, VarveError } from '../errors/errors.js';
 import { namesAt } from '../filesystem/directory.js';
-import { fchmodat, mkdirat, openDirectoryAt, rmdirat, unlinkat } from '../filesystem/posix.js';
+import { fchmodat, mkdirat, openat, openDirectoryAt, rmdirat, unlinkat } from '../filesystem/posix.js';
 import { type FileStat, lstat } from '../filesystem/stat.js';
 import type { EntryStat } from '../format/entry.js';
 import { FolderHandles, splitPath } from './folder-handles.js';
 import type { Overwrite } from './options.js';
 import { isOurs } from './temporary-names.js';
 
+const PRIVATE = 0o600;
 const PRIVATE_FOLDER = 0o700;
 
 /** The place that is restored to, as the main thread sees it: which names are there, folders, deletions. */
@@ -69,6 +70,13 @@ export class Target {
   remove(path: Buffer): number {
     const { folder, name } = splitPath(path);
     return removeAt(this.#folders.folder(folder), name, this.#dryRun);
+  }
+
+  /** Makes an empty file that nobody else may read. */
+  makeEmpty(path: Buffer): void {
+    const { folder, name } = splitPath(path);
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+    closeSync(openat(this.#folders.folder(folder), name, flags, PRIVATE));
   }
 
   /** Removes a temporary file, if it is there. */

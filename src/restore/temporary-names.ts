@@ -5,6 +5,7 @@ import type { FileStat } from '../filesystem/stat.js';
 
 const TEMPORARY = /^\.varve-(?:tmp-|part-([0-9a-f]+)-)((\d+)-[0-9a-f]+)(?:-|$)/;
 const BEGINNING = Buffer.from('.varve-');
+const MARKER = '-target';
 const FOR_OTHERS = 0o077;
 
 /** Restores of this process that go on. */
@@ -29,6 +30,9 @@ export function partName(name: Buffer, run: string): Buffer {
 /** The beginning of names of what is written in one go. */
 export const temporaryPrefix = (run: string, worker: string): string => `.varve-tmp-${run}-${worker}-`;
 
+/** The name that says in a target, while it is restored to, that it was empty and is to become the folder restored. */
+export const markerName = (run: string): Buffer => Buffer.from(`.varve-tmp-${run}${MARKER}`);
+
 /** Whether a name looks like one of a temporary file. */
 export const isTemporary = (name: Buffer): boolean =>
   name.length > BEGINNING.length &&
@@ -40,15 +44,24 @@ export const isTemporary = (name: Buffer): boolean =>
 export class Leftovers {
   readonly #parts = new Map<string, Buffer>();
   readonly #others: Buffer[] = [];
+  /** Whether there was nothing else, also when the first of these runs began. */
+  readonly alone: boolean;
 
   /** @param names in the folder */
   constructor(names: readonly Buffer[]) {
+    let others = 0;
+    let isMarked = false;
     for (const name of names) {
       const [, hash, run, process] = TEMPORARY.exec(name.toString('latin1')) ?? [];
-      if (run === undefined || isRunning(run, Number(process))) continue;
+      if (run === undefined || isRunning(run, Number(process))) {
+        others++;
+        continue;
+      }
+      isMarked ||= name.toString('latin1').endsWith(MARKER);
       if (hash === undefined || this.#parts.has(hash)) this.#others.push(name);
       else this.#parts.set(hash, name);
     }
+    this.alone = isMarked || others === 0;
   }
 
   /** Takes out the part of the file with this name. */

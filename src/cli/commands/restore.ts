@@ -2,8 +2,9 @@ import type { Command } from 'commander';
 import { run, type Shell } from '../shell.js';
 import { addSelectionOptions, collect } from '../snapshot-selection.js';
 
-const DESCRIPTION = `Get files back from a snapshot, from a folder in it, or one file. Nothing outside the target is ever written. It can be interrupted and
-run again: what is there and right is not written again. With --overwrite if-changed it goes by size and time then, else it compares.`;
+const DESCRIPTION = `Get files back from a snapshot, from a folder in it, or one file. Nothing outside the target is ever written. Of
+SNAPSHOT:FOLDER a target that is new or empty becomes that folder, with its owner, mode and times. It can be interrupted and run again: what is
+there and right is not written again. With --overwrite if-changed it goes by size and time then, else it compares.`;
 
 const EXAMPLES = `
 Examples:

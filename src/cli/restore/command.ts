@@ -95,14 +95,14 @@ export async function restoreCommand(context: Context, args: readonly string[], 
 async function startingPoint(
   find: (names: readonly Buffer[]) => Promise<Entry>,
   { stored, subfolder }: Chosen,
-): Promise<Pick<RestoreOptions, 'root' | 'only'>> {
+): Promise<Pick<RestoreOptions, 'root' | 'folder' | 'only'>> {
   const { root } = stored.snapshot;
   if (subfolder.length === 0) return { root };
-  const { type, content, name } = await find(subfolder);
-  if (type === 'directory' && content !== undefined) return { root: content };
+  const entry = await find(subfolder);
+  if (entry.type === 'directory' && entry.content !== undefined) return { root: entry.content, folder: entry };
   const above = subfolder.slice(0, -1);
   const folder = above.length === 0 ? root : (await find(above)).content;
-  return { root: folder as ContentRef, only: name };
+  return { root: folder as ContentRef, only: entry.name };
 }
 
 async function loadEngine() {
