@@ -102,6 +102,8 @@ function describe(
 class BackupRun {
   readonly #repository: IndexedRepository;
   readonly #options: BackupOptions;
+  /** Undefined when there is a stream to be stored. */
+  readonly #sources: Sources | undefined;
   readonly #threads: number;
   readonly #flags = new Int32Array(new SharedArrayBuffer(16));
   readonly #buffers: SharedBuffers;
@@ -116,6 +118,7 @@ class BackupRun {
   constructor(repository: IndexedRepository, options: BackupOptions) {
     this.#repository = repository;
     this.#options = options;
+    this.#sources = 'bytes' in options.sources ? undefined : findSources(options.sources, options.folder);
     this.#threads = options.threads ?? defaultThreads();
     const target = options.packTarget ?? PACK_TARGET;
     const largestChunk = Math.max(repository.config.data.max, repository.config.tree.max);
@@ -178,11 +181,11 @@ class BackupRun {
   }
 
   async #storeSources(): Promise<{ content: ContentRef; paths: readonly Buffer[] }> {
-    const { sources, folder } = this.#options;
+    const { sources } = this.#options;
     if ('bytes' in sources) {
       return { content: await storeStream(this.#pool, sources, this.#repository.clock()), paths: [sources.path] };
     }
-    const found = findSources(sources, folder);
+    const found = this.#sources as Sources;
     this.#reportMissing(found);
     const raw = await this.#assembly.directory(this.#root(found.only));
     const content = raw && readEntry(raw, '/')?.content;
@@ -273,6 +276,7 @@ class BackupRun {
           fetch,
           knownPackKeys,
           filter,
+          nestedSources: this.#sources?.nested ?? [],
           rules,
           verbose,
         };

@@ -8,11 +8,14 @@ import { pseudoFileSystem } from '../filesystem/pseudo.js';
 import { type FileStat, fstat } from '../filesystem/stat.js';
 import type { EntryStorer } from './entry-storer.js';
 import type { OnlyNames, PendingDirectory } from './messages.js';
+import { sourcesBelow } from './sources.js';
 
 /** An open directory with the names in it that may belong to the backup. */
 export interface Listed {
   readonly folder: Directory;
   readonly names: NameList;
+  /** Set when all of it is left out, but for sources below: what matters on the way to them. */
+  readonly only?: OnlyNames;
 }
 
 const ALL_IN_IT = Buffer.from('*');
@@ -21,28 +24,36 @@ const ALL_IN_IT = Buffer.from('*');
 export class Lister {
   readonly #filter: BackupFilter;
   readonly #entries: EntryStorer;
+  readonly #nested: readonly string[];
+  readonly #isNested: ReadonlySet<string>;
 
-  /** @param entries is told what is left out, and what cannot be looked at */
-  constructor(filter: BackupFilter, entries: EntryStorer) {
+  /**
+   * @param entries is told what is left out, and what cannot be looked at
+   * @param nested sources below other sources: bytes of their paths as latin1
+   */
+  constructor(filter: BackupFilter, entries: EntryStorer, nested: readonly string[]) {
     this.#filter = filter;
     this.#entries = entries;
+    this.#nested = nested;
+    this.#isNested = new Set(nested);
+  }
+
+  /** Whether a path that lies below a source is one itself. */
+  isSource(path: Buffer): boolean {
+    return this.#isNested.size > 0 && this.#isNested.has(path.toString('latin1'));
   }
 
   /** A directory that cannot be listed is told, and has no names. */
   open(directory: PendingDirectory & { path: Buffer }): Listed {
     const { path, only, stat, rootDevice } = directory;
-    const unopened = (names: Iterable<Uint8Array>): Listed => ({
-      folder: Directory.unopened(path),
-      names: NameList.of(names),
-    });
-    if (only !== undefined) return unopened(Object.keys(only).map((name) => Buffer.from(name, 'latin1')));
+    if (only !== undefined) return { folder: Directory.unopened(path), names: namesOf(only) };
     const mount = this.#filter.rejectMount(stat.device, rootDevice);
-    if (mount !== undefined) return unopened(this.#kept(path, mount));
+    if (mount !== undefined) return this.#leftOut(Directory.unopened(path), mount.rule);
     try {
       return this.#list(directory);
     } catch (cause) {
       this.#entries.reportError(path, cause, 'scan');
-      return unopened([]);
+      return { folder: Directory.unopened(path), names: NameList.of([]) };
     }
   }
 
@@ -65,12 +76,20 @@ export class Lister {
     const folder = Directory.openPlace(placeOf(directory));
     try {
       const pseudo = mounted ? pseudoFileSystem(path, folder.shortPath, above === 1) : undefined;
-      const rule = pseudo === undefined ? this.#filter.rejectTagged(folder) : { rule: pseudo };
+      if (pseudo !== undefined) return this.#leftOut(folder, pseudo);
+      const rule = this.#filter.rejectTagged(folder);
       return { folder, names: rule === undefined ? folder.names() : NameList.of(this.#kept(path, rule)) };
     } catch (cause) {
       folder.close();
       throw cause;
     }
+  }
+
+  /** A directory on another file system: of what is in it only sources matter. */
+  #leftOut(folder: Directory, rule: string): Listed {
+    this.#kept(folder.path, { rule });
+    const only = sourcesBelow(folder.path, this.#nested);
+    return only === undefined ? { folder, names: NameList.of([]) } : { folder, names: namesOf(only), only };
   }
 
   /** What stays of a directory whose contents are left out. */
@@ -108,6 +127,10 @@ export class Lister {
     if (rule !== undefined) this.#entries.tellExcluded(path, rule);
     return rule !== undefined;
   }
+}
+
+function namesOf(only: OnlyNames): NameList {
+  return NameList.of(Object.keys(only).map((name) => Buffer.from(name, 'latin1')));
 }
 
 /** What matters of a name in a directory above the sources; undefined elsewhere. */

@@ -40,6 +40,8 @@ export interface WorkerInit {
   /** Pack keys that this machine made and its role cannot unwrap, by the hex of their wrapped form. */
   readonly knownPackKeys: ReadonlyMap<string, Uint8Array>;
   readonly filter: FilterSpec;
+  /** Sources that lie below other sources: bytes of their paths as latin1. */
+  readonly nestedSources: readonly string[];
   readonly rules: ChangeRules;
   /** Whether every path is to be told, for `--verbose`. */
   readonly verbose: boolean;

@@ -99,7 +99,7 @@ export class Walker {
   ) {
     this.#init = init;
     this.#storer = storer;
-    this.#lister = new Lister(filter, entries);
+    this.#lister = new Lister(filter, entries, init.nestedSources);
     this.#entries = entries;
     this.#note = note;
   }
@@ -169,9 +169,10 @@ export class Walker {
 
   /** Goes over a directory's names: everything but subdirectories is dealt with, or left to others. */
   #scan(directory: Subdirectory['pending']): Walk {
+    const { folder, names, only } = this.#lister.open(directory);
     const walk: Walk = {
       local: this.#nextLocal++,
-      directory,
+      directory: only === undefined ? directory : { ...directory, only },
       entries: new EntryRun(),
       subdirectories: [],
       directories: [],
@@ -181,7 +182,6 @@ export class Walker {
       previous: undefined,
       same: true,
     };
-    const { folder, names } = this.#lister.open(directory);
     try {
       const before = directory.previous && readEntry(directory.previous, 'parent snapshot');
       walk.xattrs = this.#entries.directoryXattrs(folder, directory.stat, before);
@@ -248,14 +248,16 @@ export class Walker {
   ): Subdirectory['pending'] {
     const only = nameIn(directory.only, name);
     const isAbove = directory.only !== undefined;
+    // A source, or what leads to one, is on the right file system, whichever that is.
+    const isRight = isAbove || this.#lister.isSource(path);
     return {
       path,
       name,
       stat,
       previous: before?.type === 'directory' ? before.raw : undefined,
-      rootDevice: isAbove ? stat.device : directory.rootDevice,
+      rootDevice: isRight ? stat.device : directory.rootDevice,
       above: isAbove ? directory.path.length : directory.above,
-      mounted: !isAbove && stat.device !== directory.stat.device,
+      mounted: !isRight && stat.device !== directory.stat.device,
       only: typeof only === 'object' ? only : undefined,
     };
   }

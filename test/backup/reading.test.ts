@@ -233,6 +233,65 @@ test('a file system of the kernel is left out wherever it is mounted, but taken 
   }
 });
 
+test('a source on another file system, or in one of the kernel, is taken with a source above it', async (t) => {
+  const sandbox = await Sandbox.create(join(scratch, 'nested'));
+  const disk = join(sandbox.source, 'disk');
+  const proc = join(sandbox.source, 'proc');
+  mkdirSync(disk);
+  mkdirSync(proc);
+  const mounts = [
+    ['tmpfs', disk],
+    ['proc', proc],
+  ] as const;
+  const mounted = mounts.filter(([kind, place]) => spawnSync('mount', ['-t', kind, kind, place]).status === 0);
+  try {
+    if (mounted.length < mounts.length) return t.skip('mounting is not allowed here');
+    for (const name of ['home/anna', 'home/bert', 'var']) mkdirSync(join(disk, name), { recursive: true });
+    for (const name of ['home/anna/letter', 'home/bert/letter', 'var/log']) writeFileSync(join(disk, name), name);
+    const stored = async (oneFileSystem: boolean, ...inner: readonly string[]) => {
+      const sources = [sandbox.source, ...inner].map((path) => Buffer.from(path));
+      for (const order of [sources, [...sources].reverse()]) {
+        const { errors, snapshot } = await sandbox.backup({ sources: order, filter: { ...NO_FILTER, oneFileSystem } });
+        assert.equal(errors, 0);
+        assert.equal(snapshot.paths.length, sources.length);
+      }
+      const root = (await sandbox.snapshots()).at(-1)?.snapshot.root;
+      const { target } = await sandbox.restoreSource(root as NonNullable<typeof root>);
+      return execFileSync('find', [target, '-type', 'f', '-printf', '%P\n'], { encoding: 'utf8' })
+        .split('\n')
+        .filter(Boolean)
+        .sort();
+    };
+    const letter = ['disk/home/anna/letter'];
+    const all = [...letter, 'disk/home/bert/letter', 'disk/var/log'];
+    assert.deepEqual(await stored(true), []);
+    assert.deepEqual(await stored(true, disk), all);
+    assert.deepEqual(await stored(true, join(disk, 'home/anna')), letter);
+    assert.deepEqual(await stored(true, join(disk, 'home/anna'), disk), all);
+    assert.deepEqual(await stored(false, join(proc, 'sys/kernel/ostype')), [...all, 'proc/sys/kernel/ostype']);
+  } finally {
+    for (const [, place] of mounted) execFileSync('umount', [place]);
+  }
+});
+
+test('a source behind a link that is stored as such, with the source that it lies in, is told as missing', async () => {
+  const sandbox = await Sandbox.create(join(scratch, 'behind'));
+  const elsewhere = join(sandbox.folder, 'elsewhere');
+  mkdirSync(elsewhere);
+  writeFileSync(join(elsewhere, 'file'), 'behind a link');
+  symlinkSync('../elsewhere', join(sandbox.source, 'link'));
+  const behind = join(sandbox.source, 'link/file');
+  const both = [behind, sandbox.source].map((path) => Buffer.from(path));
+  const { errors, events, snapshot } = await sandbox.backup({ sources: both });
+  assert.equal(errors, 1);
+  assert.deepEqual(snapshot.paths, [Buffer.from(sandbox.source)]);
+  const [told] = events.flatMap((event) => (event.kind === 'error' ? [`${event.path} ${event.message}`] : []));
+  assert.match(String(told), /source\/link\/file leads through .*source\/link, a link/);
+  const alone = await sandbox.backup({ sources: both.slice(0, 1) });
+  assert.equal(alone.errors, 0);
+  assert.equal((await entryOf(sandbox, behind)).size, 13);
+});
+
 test('names are opened without their links', () => {
   const base = join(scratch, 'links');
   mkdirSync(base);
