@@ -7,14 +7,14 @@ import { Directory, type FolderPlace, joinPath } from '../filesystem/directory.j
 import type { OwnerNames } from '../filesystem/owners.js';
 import { type FileStat, fstat } from '../filesystem/stat.js';
 import { readXattrs, type XattrPlace } from '../filesystem/xattrs.js';
-import { type Attachment, isReference } from '../format/attachment.js';
+import { type Attachment, isReference, ownAttachment } from '../format/attachment.js';
 import type { ContentRef } from '../format/content.js';
 import { type Entry, type EntryReader, writeEntry } from '../format/entry.js';
 import { Layout } from '../format/layout.js';
 import { encodeXattrs } from '../format/xattrs.js';
 import { count } from './counters.js';
 import { readFailure, type StoredFile, storeFile, wasTouched } from './file-storer.js';
-import type { ItemAction, LargeFile, Note, PendingFile, WorkerInit } from './messages.js';
+import type { ItemAction, LargeFile, Note, PendingFile, ReadAttributes, WorkerInit } from './messages.js';
 import { sameContent, sameMetadata } from './previous.js';
 import type { Storer } from './storer.js';
 
@@ -25,11 +25,13 @@ const UNREADABLE: readonly ErrorCode[] = ['damaged', 'not-found', 'storage', 'ro
 const TORN = 'changed while it was read: it is stored as it was read, and will be read again next time';
 
 /** What an entry has beside the name and lstat's figures. */
-type Rest = Partial<Pick<Entry, 'content' | 'target' | 'rdev' | 'xattrs' | 'holes' | 'size'>>;
+type Rest = Partial<Pick<Entry, 'content' | 'target' | 'rdev' | 'holes' | 'size'>> & {
+  readonly xattrs?: ReadAttributes;
+};
 
 /** What is known of a file with several names once it was read. */
 interface Linked extends StoredFile {
-  readonly xattrs: Attachment | undefined;
+  readonly xattrs: ReadAttributes;
 }
 
 /** An encoded entry, and whether it is the parent snapshot's as it stood there. */
@@ -44,7 +46,7 @@ export interface WalkedDirectory {
   readonly path: Buffer;
   readonly stat: FileStat;
   readonly previous: Uint8Array | undefined;
-  readonly xattrs: Attachment | undefined;
+  readonly xattrs: ReadAttributes;
 }
 
 /** Makes the encoded entry of one file or folder, storing what it contains; counts and tells what it did. */
@@ -189,16 +191,15 @@ export class EntryStorer {
   }
 
   /** The attributes of a directory that is open. */
-  directoryXattrs(folder: Directory, stat: FileStat, before: EntryReader | undefined): Attachment | undefined {
+  directoryXattrs(folder: Directory, stat: FileStat, before: EntryReader | undefined): ReadAttributes {
     if (before !== undefined && this.#isSame(before, stat) && this.#isAttached(folder.path, undefined, before.xattrs)) {
-      const { xattrs } = before;
-      return xattrs === undefined || isReference(xattrs) ? xattrs : Buffer.from(xattrs);
+      return ownAttachment(before.xattrs);
     }
     return this.xattrs(folder.xattrPlace(), folder.path);
   }
 
-  /** The attributes of a path. When they cannot be read that is told, and the path goes without them. */
-  xattrs(place: XattrPlace, path: Buffer): Attachment | undefined {
+  /** The attributes of a path. When they cannot be read that is told, and the path goes without them until the next backup. */
+  xattrs(place: XattrPlace, path: Buffer): ReadAttributes {
     try {
       const xattrs = readXattrs(place);
       return xattrs.length === 0 ? undefined : this.#storer.attach(encodeXattrs(xattrs));
@@ -206,7 +207,7 @@ export class EntryStorer {
       count(this.#init.counters, 'errors');
       const message = `its attributes and ACLs are left out: ${readFailure(cause)}`;
       this.#note({ kind: 'error', path, message, during: 'archival' });
-      return undefined;
+      return 'unread';
     }
   }
 
@@ -276,6 +277,7 @@ export class EntryStorer {
     return (
       sameMetadata(before, stat) &&
       stat.ctimeSeconds < rules.racySince &&
+      sameTime(before.btime, stat.btime) &&
       sameTime(before.atime, rules.withAtime ? stat.atime : undefined) &&
       before.user === this.#owners.userName(stat.uid) &&
       before.group === this.#owners.groupName(stat.gid)
@@ -291,7 +293,7 @@ export class EntryStorer {
   }
 
   /** At the end of a large file: its attributes, and whether it is still as it was at the beginning. */
-  #lookAgain(place: FolderPlace, path: Buffer, file: LargeFile): Attachment | undefined {
+  #lookAgain(place: FolderPlace, path: Buffer, file: LargeFile): ReadAttributes {
     try {
       const folder = Directory.openPlace(place);
       try {
@@ -307,12 +309,16 @@ export class EntryStorer {
       }
     } catch (cause) {
       this.reportError(path, cause, 'archival');
-      return undefined;
+      return 'unread';
     }
   }
 
-  /** The entry as it stands in a directory, with the owners' names as this machine knows them. */
+  /**
+   * The entry as it stands in a directory, with the owners' names as this machine knows them. One that lacks its attributes gets no ctime:
+   * the next backup then does not take it for what it finds.
+   */
   #encode(name: Buffer, stat: FileStat, rest: Rest): Buffer {
+    const isWhole = rest.xattrs !== 'unread';
     this.#encoder.reset();
     writeEntry(this.#encoder, {
       name,
@@ -324,8 +330,8 @@ export class EntryStorer {
       group: this.#owners.groupName(stat.gid),
       mtimeSeconds: stat.mtimeSeconds,
       mtimeNanoseconds: stat.mtimeNanoseconds,
-      ctimeSeconds: stat.ctimeSeconds,
-      ctimeNanoseconds: stat.ctimeNanoseconds,
+      ctimeSeconds: isWhole ? stat.ctimeSeconds : 0,
+      ctimeNanoseconds: isWhole ? stat.ctimeNanoseconds : 0,
       size: sizeOf(stat, rest),
       inode: stat.inode,
       device: stat.device,
@@ -335,7 +341,7 @@ export class EntryStorer {
       rdev: rest.rdev,
       atime: this.#init.rules.withAtime ? stat.atime : undefined,
       btime: stat.btime,
-      xattrs: rest.xattrs,
+      xattrs: rest.xattrs === 'unread' ? undefined : rest.xattrs,
       holes: rest.holes,
     });
     return Buffer.from(this.#encoder.view());

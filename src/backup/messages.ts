@@ -12,6 +12,9 @@ import type { FreshSetHandle } from '../repository/fresh-set.js';
 import type { SharedBuffersHandle } from '../workers/shared-buffers.js';
 import type { SyncCallHandle } from '../workers/sync-call.js';
 
+/** The attributes of a path: none, or `unread` when they could not be read. */
+export type ReadAttributes = Attachment | 'unread' | undefined;
+
 /** How the walk decides that a file is unchanged. */
 export interface ChangeRules {
   readonly ignoreInode: boolean;
@@ -109,7 +112,7 @@ export interface OpenedDirectory {
   readonly stat: FileStat;
   readonly above: number;
   readonly previous: Uint8Array | undefined;
-  readonly xattrs: Attachment | undefined;
+  readonly xattrs: ReadAttributes;
   /** The encoded entries that are known, in order of name; each piece begins and ends with one. */
   readonly entries: readonly Uint8Array<ArrayBuffer>[];
   readonly directories: readonly PendingDirectory[];
@@ -157,7 +160,7 @@ export type Task =
       readonly name: Uint8Array;
       readonly stat: FileStat;
       readonly previous: Uint8Array | undefined;
-      readonly xattrs: Attachment | undefined;
+      readonly xattrs: ReadAttributes;
       /** Runs of encoded entries, each in order of name. */
       readonly entries: readonly Uint8Array<ArrayBuffer>[];
       readonly late: readonly LateEntry[];

@@ -5,7 +5,6 @@ import { Directory, type FolderPlace, joinPath } from '../filesystem/directory.j
 import type { BackupFilter } from '../filesystem/filter.js';
 import type { NameList } from '../filesystem/name-list.js';
 import type { FileStat } from '../filesystem/stat.js';
-import type { Attachment } from '../format/attachment.js';
 import type { EntryReader } from '../format/entry.js';
 import { EntryRun, type LateRaw } from './entry-run.js';
 import type { EntryStorer, TakenEntry } from './entry-storer.js';
@@ -18,6 +17,7 @@ import type {
   OpenedDirectory,
   PendingDirectory,
   PendingFile,
+  ReadAttributes,
   WorkerInit,
 } from './messages.js';
 import { SharedFlag } from './messages.js';
@@ -65,7 +65,7 @@ interface Walk {
   readonly directories: PendingDirectory[];
   readonly batches: number[];
   readonly large: LargeFile[];
-  xattrs: Attachment | undefined;
+  xattrs: ReadAttributes;
   /** The directory in the parent snapshot, when that has just the names that are here now. */
   previous: EntryReader | undefined;
   /** Whether all children so far are the parent snapshot's. */

@@ -1,4 +1,4 @@
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import type { ContentRef } from './content.js';
 
 /** What belongs to an entry and may be long: its bytes when they are few, else a stream of tree blobs (SPEC.md section 11). */
@@ -11,4 +11,10 @@ export const MAX_ATTACHMENT = 16 * 1024 * 1024;
 
 export function isReference(attachment: Attachment | undefined): attachment is ContentRef {
   return attachment !== undefined && 'depth' in attachment;
+}
+
+/** With copies of its own of what may be views of larger memory. */
+export function ownAttachment(attachment: Attachment | undefined): Attachment | undefined {
+  if (attachment === undefined) return undefined;
+  return isReference(attachment) ? { ...attachment, ids: Buffer.from(attachment.ids) } : Buffer.from(attachment);
 }

@@ -2,7 +2,7 @@ import { Buffer, isUtf8 } from 'node:buffer';
 import { ENDS_EARLY, MessagePackReader } from '../bytes/reader.js';
 import { compareRange } from '../bytes/views.js';
 import type { MessagePackWriter } from '../bytes/writer.js';
-import { type Attachment, isReference, MAX_ATTACHMENT, MAX_INLINE } from './attachment.js';
+import { type Attachment, isReference, MAX_ATTACHMENT, MAX_INLINE, ownAttachment } from './attachment.js';
 import type { ContentRef } from './content.js';
 import { ID_BYTES } from './limits.js';
 
@@ -417,11 +417,6 @@ const ATIME = Buffer.from('atime');
 const BTIME = Buffer.from('btime');
 const XATTRS = Buffer.from('xattrs');
 const HOLES = Buffer.from('holes');
-
-function ownAttachment(attachment: Attachment | undefined): Attachment | undefined {
-  if (attachment === undefined) return undefined;
-  return isReference(attachment) ? { ...attachment, ids: Buffer.from(attachment.ids) } : Buffer.from(attachment);
-}
 
 /** Whether the bytes can be the name of a file in a directory (SPEC.md section 1). */
 export function validName(name: Buffer): boolean {

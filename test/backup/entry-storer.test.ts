@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { createCounters, sumCounters } from '../../src/backup/counters.js';
+import { EntryStorer } from '../../src/backup/entry-storer.js';
+import type { Note, WorkerInit } from '../../src/backup/messages.js';
+import { readEntry } from '../../src/backup/previous.js';
+import type { Storer } from '../../src/backup/storer.js';
+import { Directory } from '../../src/filesystem/directory.js';
+import { OwnerNames } from '../../src/filesystem/owners.js';
+import type { XattrPlace } from '../../src/filesystem/xattrs.js';
+import type { EntryReader } from '../../src/format/entry.js';
+import { scratchFolder } from './sandbox.js';
+
+const scratch = scratchFolder();
+const NAME = Buffer.from('pipe');
+const NO_FILE = -1;
+
+test('attributes that could not be read are asked for, and missed, again the next time', () => {
+  execFileSync('mkfifo', [join(scratch, 'pipe')]);
+  const folder = Directory.unopened(Buffer.from(scratch));
+  const stat = folder.lstat(NAME);
+  const counters = createCounters(1);
+  const notes: Note[] = [];
+  const rules = { ignoreInode: false, ignoreCtime: false, racySince: stat.ctimeSeconds + 10, withAtime: false };
+  const init = { counters: counters[0], rules, verbose: false } as unknown as WorkerInit;
+  const storer = { attach: (bytes: Buffer) => bytes } as unknown as Storer;
+  const entries = new EntryStorer(init, storer, new OwnerNames(), (note) => notes.push(note));
+  const store = (before: EntryReader | undefined): EntryReader | undefined => {
+    const taken = entries.special(folder, NAME, stat, before);
+    return taken && readEntry(taken.raw, 'entry');
+  };
+  const errors = (): number => sumCounters(counters).errors;
+
+  folder.xattrPlace = (): XattrPlace => NO_FILE;
+  const first = store(undefined);
+  assert.ok(first, 'the file itself is stored');
+  assert.equal(errors(), 1);
+  const second = store(first);
+  assert.equal(errors(), 2);
+  folder.xattrPlace = Directory.prototype.xattrPlace;
+  const third = store(second);
+  assert.equal(third?.ctimeSeconds, stat.ctimeSeconds);
+  folder.xattrPlace = (): XattrPlace => NO_FILE;
+  assert.deepEqual(store(third)?.raw, third?.raw, 'what was read once is taken over');
+  assert.equal(errors(), 2);
+  assert.equal(notes.length, 2);
+});
