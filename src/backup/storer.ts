@@ -91,7 +91,12 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
       return tree;
     },
     previous,
-    has: (content) => hasAll(index, content.ids) && (content.depth === 0 || hasAll(index, previous.ids(content))),
+    has(content) {
+      if (!hasAll(index, content.ids)) return false;
+      if (content.depth === 0) return true;
+      for (const ids of previous.lists(content)) if (!hasAll(index, ids)) return false;
+      return true;
+    },
     reference(size, ids) {
       return ids.length <= MAX_DIRECT_CHUNKS * ID_BYTES ? { size, depth: 0, ids } : listed(this.tree, size, ids);
     },

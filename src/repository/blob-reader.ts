@@ -175,16 +175,60 @@ export class SyncTreeReader {
     return this.#blobs.take(id);
   }
 
-  /** The blobs of a tree stream. */
+  /** The blobs of a tree stream. @throws VarveError `damaged` unless they are together as long as the reference says */
   *stream(content: ContentRef): Generator<Buffer> {
-    for (const id of splitIds(this.ids(content))) yield this.blob(id);
+    let size = 0;
+    for (const ids of this.lists(content)) {
+      for (const id of splitIds(ids)) {
+        const blob = this.blob(id);
+        size += blob.length;
+        if (size > content.size) checkSize(size, content.size);
+        yield blob;
+      }
+    }
+    checkSize(size, content.size);
   }
 
-  /** The ids of the stream's own blobs, with a list resolved. */
-  ids(content: ContentRef): Buffer {
-    if (content.depth === 0) return content.ids;
-    const parts = [...splitIds(content.ids)].map((id) => this.blob(id));
-    return checkIdList(parts);
+  /** The ids of a stream's own blobs, with a list resolved: several at a time. @throws VarveError as IdList */
+  *lists({ size, depth, ids }: ContentRef): Generator<Buffer> {
+    if (depth === 0) {
+      yield ids;
+      return;
+    }
+    const list = new IdList(size);
+    for (const id of splitIds(ids)) yield list.push(this.blob(id));
+    list.end();
+  }
+}
+
+/** The ids in a list of blobs, which is cut into blobs anywhere: several at a time, so that no list need be held. */
+export class IdList {
+  readonly #size: number;
+  #rest: Buffer = Buffer.alloc(0);
+  #count = 0;
+
+  /** @param size bytes of the stream that the ids stand for */
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  /**
+   * The ids that are whole with the list's next blob.
+   *
+   * @throws VarveError `damaged` when they are more than the stream has bytes, however long the list goes on
+   */
+  push(blob: Buffer): Buffer {
+    const bytes = this.#rest.length === 0 ? blob : Buffer.concat([this.#rest, blob]);
+    const whole = bytes.length - (bytes.length % ID_BYTES);
+    this.#count += whole / ID_BYTES;
+    if (this.#count > this.#size) throw new VarveError('damaged', `it has more chunks than its ${this.#size} bytes`);
+    this.#rest = bytes.subarray(whole);
+    return bytes.subarray(0, whole);
+  }
+
+  /** @throws VarveError `damaged` when the list is not a whole number of ids */
+  end(): void {
+    if (this.#rest.length > 0) throw new VarveError('damaged', 'a list of blobs is cut off');
   }
 }
 
@@ -192,11 +236,4 @@ export class SyncTreeReader {
 export function checkSize(ofBlobs: number, stated: number): void {
   if (ofBlobs !== stated)
     throw new VarveError('damaged', `its chunks have ${ofBlobs} bytes together, not ${stated} as the snapshot says`);
-}
-
-/** @throws VarveError `damaged` when the list is not a whole number of ids */
-export function checkIdList(parts: readonly Buffer[]): Buffer {
-  const ids = Buffer.concat(parts);
-  if (ids.length % ID_BYTES !== 0) throw new VarveError('damaged', 'a list of blobs is cut off');
-  return ids;
 }

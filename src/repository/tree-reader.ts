@@ -5,9 +5,8 @@ import { type ContentRef, DATA } from '../format/content.js';
 import { DirectoryParser } from '../format/directory-parser.js';
 import type { Entry, EntryReader } from '../format/entry.js';
 import { Layout } from '../format/layout.js';
-import { ID_BYTES } from '../format/limits.js';
 import { decodeXattrs, type Xattr } from '../format/xattrs.js';
-import { checkSize, FrameOpener, locateBlob, PackKeyRing, splitIds, TreeBlobs } from './blob-reader.js';
+import { checkSize, FrameOpener, IdList, locateBlob, PackKeyRing, splitIds, TreeBlobs } from './blob-reader.js';
 import type { IndexedRepository } from './index-store.js';
 import { knownTreeKeys } from './tree-keys.js';
 
@@ -42,26 +41,18 @@ export class TreeReader {
   }
 
   /**
-   * The ids of a stream's own blobs, with a list resolved: several at a time, so that no list need be held.
+   * The ids of a stream's own blobs, with a list resolved: several at a time.
    *
-   * @throws VarveError `damaged` when they are more than the stream has bytes, however long a list goes on
+   * @throws VarveError as IdList
    */
   async *lists({ size, depth, ids }: ContentRef): AsyncGenerator<Buffer> {
     if (depth === 0) {
       yield ids;
       return;
     }
-    let rest: Buffer = Buffer.alloc(0);
-    let count = 0;
-    for (const id of splitIds(ids)) {
-      const bytes = Buffer.concat([rest, await this.blob(id)]);
-      const whole = bytes.length - (bytes.length % ID_BYTES);
-      count += whole / ID_BYTES;
-      if (count > size) throw new VarveError('damaged', `it has more chunks than its ${size} bytes`);
-      rest = bytes.subarray(whole);
-      yield bytes.subarray(0, whole);
-    }
-    if (rest.length > 0) throw new VarveError('damaged', 'a list of blobs is cut off');
+    const list = new IdList(size);
+    for (const id of splitIds(ids)) yield list.push(await this.blob(id));
+    list.end();
   }
 
   /** The same, all of them. */

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { ContentRef } from '../../src/format/content.js';
+import { ID_BYTES } from '../../src/format/limits.js';
+import { FrameOpener, IdList, PackKeyRing, SyncTreeReader } from '../../src/repository/blob-reader.js';
+import { MemoryStore } from '../../src/storage/memory/memory-store.js';
+import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { fails } from '../crypto/rings.js';
+
+const scratch = scratchFolder();
+
+/** What a worker reads parent snapshots with, and the root of one. */
+async function readerOfSnapshot(): Promise<{ reader: SyncTreeReader; root: ContentRef }> {
+  const store = new MemoryStore();
+  const sandbox = await Sandbox.create(scratch, { store });
+  writeFileSync(join(sandbox.source, 'file'), 'content');
+  const { snapshot } = await sandbox.backup();
+  const packs = new Map<string, Uint8Array>();
+  for await (const { name } of store.list('data')) packs.set(name, await store.get('data', name));
+  const { index, keys } = await sandbox.indexed();
+  const fetch = (name: string, offset: number, length: number): Buffer =>
+    Buffer.from(packs.get(name)?.subarray(offset, offset + length) ?? []);
+  return {
+    reader: new SyncTreeReader(new FrameOpener(index, keys, new PackKeyRing(keys)), fetch),
+    root: snapshot.root,
+  };
+}
+
+test('a folder of the parent snapshot that is not as long as stated is damaged, and so is an endless list', async () => {
+  const { reader, root } = await readerOfSnapshot();
+  assert.equal(Buffer.concat([...reader.stream(root)]).length, root.size);
+  for (const size of [root.size - 1, root.size + 1])
+    assert.throws(() => [...reader.stream({ ...root, size })], fails('damaged', /bytes together, not/));
+  const endless = { size: 5, depth: 1 as const, ids: Buffer.concat(new Array(1000).fill(root.ids)) };
+  let given = 0;
+  assert.throws(
+    () => {
+      for (const ids of reader.lists(endless)) given += ids.length / ID_BYTES;
+    },
+    fails('damaged', /more chunks than its 5 bytes/),
+  );
+  assert.ok(given <= endless.size);
+});
+
+test('the ids of a list are put together wherever it is cut, and have to be whole', () => {
+  const ids = Buffer.from(Array.from({ length: 5 * ID_BYTES }, (_, at) => at));
+  for (const cut of [1, 31, 32, 33, 100, 160]) {
+    const list = new IdList(5);
+    const parts: Buffer[] = [];
+    for (let at = 0; at < ids.length; at += cut) parts.push(list.push(ids.subarray(at, at + cut)));
+    list.end();
+    assert.deepEqual(Buffer.concat(parts), ids);
+  }
+  const list = new IdList(5);
+  list.push(ids.subarray(1));
+  assert.throws(() => list.end(), fails('damaged', /cut off/));
+});
