@@ -144,7 +144,7 @@ export class EntryStorer {
     if (this.#init.verbose) this.tell(joinPath(folder.path, name), false, 'unmodified', stat.size, {});
     if (this.#isSame(before, stat) && this.#isAttached(folder.path, name, before.xattrs))
       return { raw: before.raw, same: true };
-    const xattrs = this.xattrs(folder.xattrPlace(name), joinPath(folder.path, name));
+    const xattrs = this.xattrs(folder.xattrPlace(name), folder.path, name);
     return { raw: this.#encode(name, stat, { content, xattrs, holes: before.holes, size: before.size }), same: false };
   }
 
@@ -164,7 +164,7 @@ export class EntryStorer {
       const xattrs =
         before !== undefined && this.#isSame(before, stat) && this.#isAttached(folder.path, name, before.xattrs)
           ? before.xattrs
-          : this.xattrs(folder.xattrPlace(name), joinPath(folder.path, name));
+          : this.xattrs(folder.xattrPlace(name), folder.path, name);
       const raw = this.#encode(name, stat, { target, rdev, xattrs });
       const same = before !== undefined && equalBytes(before.raw, raw);
       const action = before === undefined ? 'new' : same ? 'unmodified' : 'changed';
@@ -199,12 +199,13 @@ export class EntryStorer {
   }
 
   /** The attributes of a path. When they cannot be read that is told, and the path goes without them until the next backup. */
-  xattrs(place: XattrPlace, path: Buffer): ReadAttributes {
+  xattrs(place: XattrPlace, folder: Buffer, name?: Buffer): ReadAttributes {
     try {
       const xattrs = readXattrs(place);
       return xattrs.length === 0 ? undefined : this.#storer.attach(encodeXattrs(xattrs));
     } catch (cause) {
       count(this.#init.counters, 'errors');
+      const path = name === undefined ? folder : joinPath(folder, name);
       const message = `its attributes and ACLs are left out: ${readFailure(cause)}`;
       this.#note({ kind: 'error', path, message, during: 'archival' });
       return 'unread';
@@ -257,7 +258,7 @@ export class EntryStorer {
       this.#storer,
       folder,
       name,
-      (opened) => this.xattrs(opened, joinPath(folder.path, name)),
+      (opened) => this.xattrs(opened, folder.path, name),
       onRead,
     );
     const linked = { ...stored, xattrs };

@@ -209,9 +209,9 @@ export class Walker {
       block = [];
       toRead = [];
     };
-    for (const name of names) {
+    for (let number = 0; number < names.length; number++) {
       this.#storer.stopIfCancelled();
-      const child = this.#child(walk, folder, name, previous, toRead);
+      const child = this.#child(walk, folder, names.at(number), previous, toRead);
       if (child !== undefined) block.push(child);
       if (block.length >= NAMES_PER_BLOCK) finish();
     }

@@ -34,9 +34,17 @@ export class NameList {
     return this.#starts.length;
   }
 
-  /** The names, each a view of the list's memory. */
+  /** A name, as a view of the list's memory. */
+  at(number: number): Buffer {
+    const bytes = this.#bytes;
+    const start = this.#starts[number] as number;
+    let end = start;
+    while (bytes[end] !== 0) end++;
+    return bytes.subarray(start, end);
+  }
+
   *[Symbol.iterator](): Generator<Buffer> {
-    for (const start of this.#starts) yield this.#bytes.subarray(start, this.#bytes.indexOf(0, start));
+    for (let number = 0; number < this.length; number++) yield this.at(number);
   }
 }
 
