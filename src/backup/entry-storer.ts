@@ -368,8 +368,8 @@ export class EntryStorer {
 
 /** What was read counts, not what lstat said before: a file may grow, and links of /proc state no length. */
 function sizeOf(stat: FileStat, { size, content, target }: Rest): number {
-  if (stat.type === 'directory') return 0;
-  return size ?? content?.size ?? target?.length ?? stat.size;
+  if (stat.type !== 'file') return target?.length ?? 0;
+  return size ?? content?.size ?? stat.size;
 }
 
 function layoutOfLarge({ layout, stat, stored }: LargeFile, size: number): Layout | undefined {

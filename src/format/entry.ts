@@ -138,6 +138,8 @@ export class EntryReader implements EntryStat {
   #before: Buffer | undefined;
   readonly #users = new RepeatedText();
   readonly #groups = new RepeatedText();
+  /** Keys of the current entry that this version does not know. */
+  readonly #laterKeys = new Set<string>();
   user = '';
   group = '';
   type: EntryType = 'file';
@@ -303,29 +305,72 @@ export class EntryReader implements EntryStat {
     this.btime = undefined;
     this.xattrs = undefined;
     this.holes = undefined;
+    if (this.#laterKeys.size > 0) this.#laterKeys.clear();
+    let seen = 0;
     for (let left = r.map(); left > 0; left--) {
-      if (r.takes(INO)) this.inode = r.int();
-      else if (r.takes(DEV)) this.device = r.int();
-      else if (r.takes(BTIME)) this.btime = this.#time();
-      else if (r.takes(LINKS)) this.links = r.uint();
-      else if (r.takes(RDEV)) this.rdev = this.#pair();
-      else if (r.takes(ATIME)) this.atime = this.#time();
-      else if (r.takes(XATTRS)) this.xattrs = this.#attachment();
-      else if (r.takes(HOLES)) this.holes = this.#attachment();
-      else {
-        r.str();
+      const key = this.#key();
+      if (key < 0) {
         r.skip();
+        continue;
       }
+      if (((seen >> key) & 1) === 1) throw r.damaged(`key ${KEYS[key]} comes twice`);
+      seen |= 1 << key;
+      this.#readValue(key);
     }
   }
 
-  /** What lies between the holes of a file is shorter than the file. */
+  /** Reads a key of the extra map. @returns its number; -1 for one of a later version */
+  #key(): number {
+    const r = this.#reader;
+    for (let key = 0; key < KEYS.length; key++) if (r.takes(KEYS[key] as Buffer)) return key;
+    const text = r.str();
+    if (!isUtf8(text)) throw r.damaged('a text is not UTF-8');
+    // Its length may also be written in more bytes than it takes.
+    const known = KEYS.findIndex((each) => each.equals(text));
+    if (known >= 0) return known;
+    const name = text.toString();
+    if (this.#laterKeys.has(name)) throw r.damaged('a key comes twice');
+    this.#laterKeys.add(name);
+    return -1;
+  }
+
+  #readValue(key: number): void {
+    switch (key) {
+      case INO:
+        this.inode = this.#reader.int();
+        break;
+      case DEV:
+        this.device = this.#reader.int();
+        break;
+      case BTIME:
+        this.btime = this.#time();
+        break;
+      case LINKS:
+        this.links = this.#reader.uint();
+        break;
+      case RDEV:
+        this.rdev = this.#pair();
+        break;
+      case ATIME:
+        this.atime = this.#time();
+        break;
+      case XATTRS:
+        this.xattrs = this.#attachment();
+        break;
+      case HOLES:
+        this.holes = this.#attachment();
+    }
+  }
+
+  /** What lies between the holes of a file is shorter than the file; a link has its target's length, and all else none. */
   #checkLength(): void {
     const r = this.#reader;
     if ((this.type === 'character' || this.type === 'block') && this.rdev === undefined)
       throw r.damaged('a device without its numbers');
     if (this.type !== 'file') {
       if (this.holes !== undefined) throw r.damaged('holes where none can be');
+      if (this.size !== (this.target === undefined ? 0 : this.target.length))
+        throw r.damaged('it states a wrong length');
     } else if (this.holes === undefined ? this.#contentSize !== this.size : this.#contentSize >= this.size)
       throw r.damaged('a file states two lengths');
   }
@@ -409,14 +454,11 @@ class RepeatedText {
 const EMPTY = Buffer.alloc(0);
 /** The length below which MessagePack has a text's length in its first byte. */
 const MAX_SHORT_TEXT = 32;
-const INO = Buffer.from('ino');
-const DEV = Buffer.from('dev');
-const LINKS = Buffer.from('links');
-const RDEV = Buffer.from('rdev');
-const ATIME = Buffer.from('atime');
-const BTIME = Buffer.from('btime');
-const XATTRS = Buffer.from('xattrs');
-const HOLES = Buffer.from('holes');
+/** Keys of the extra map, those first that most entries have. */
+const KEYS: readonly Buffer[] = ['ino', 'dev', 'btime', 'links', 'rdev', 'atime', 'xattrs', 'holes'].map((key) =>
+  Buffer.from(key),
+);
+const [INO, DEV, BTIME, LINKS, RDEV, ATIME, XATTRS, HOLES] = [0, 1, 2, 3, 4, 5, 6, 7] as const;
 
 /** Whether the bytes can be the name of a file in a directory (SPEC.md section 1). */
 export function validName(name: Buffer): boolean {

@@ -148,7 +148,14 @@ function withField(number: number, value: unknown, entry: Entry = FILE): Buffer 
   return encode(fields);
 }
 
-const LINK: Entry = { ...FILE, type: 'symlink', content: undefined, target: Buffer.from('there') };
+const LINK: Entry = { ...FILE, type: 'symlink', size: 5, content: undefined, target: Buffer.from('there') };
+/** With an extra map of these pairs, each as hex. */
+const withExtra = (...pairs: readonly string[]): Buffer =>
+  Buffer.concat([
+    withField(13, {}).subarray(0, -1),
+    Buffer.from([0x80 | pairs.length]),
+    ...pairs.map((each) => Buffer.from(each.replaceAll(' ', ''), 'hex')),
+  ]);
 const PIPE: Entry = { ...FILE, type: 'fifo', content: undefined };
 
 test('fields out of their range, of another type, or at odds with each other are damaged', () => {
@@ -187,6 +194,18 @@ test('fields out of their range, of another type, or at odds with each other are
     ['rdev of three', withField(13, { rdev: [1, 2, 3] })],
     ['links as text', withField(13, { links: '2' })],
     ['negative links', withField(13, { links: -1 })],
+    ['a link that is longer than its target', withField(11, 6, LINK)],
+    ['a link of no length', withField(11, 0, LINK)],
+    ['a folder with a length', withField(11, 1, { ...FILE, type: 'directory' })],
+    ['a FIFO with a length', withField(11, 1, PIPE)],
+    ['a key that is there twice', withExtra('a3696e6f 01', 'a3696e6f 01')],
+    [
+      'a key that is there twice, among others',
+      withExtra('a3696e6f 01', 'a3646576 01', 'a5627469 6d65 920102', 'a3646576 01'),
+    ],
+    ['a key that is there twice, once written longer', withExtra('a3696e6f 01', 'd903696e6f 02')],
+    ['a key of a later version that is there twice', withExtra('a16c 01', 'a16d 01', 'a16c 01')],
+    ['a key that is not UTF-8', withExtra('a1ff 01')],
   ];
   for (const [what, bytes] of bad) {
     const reader = new EntryReader(bytes, '/home');
