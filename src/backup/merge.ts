@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { compareBytes } from '../bytes/views.js';
-import { EntryReader } from '../format/entry.js';
+import { EntryReader } from '../format/entry-reader.js';
 import type { LateEntry } from './messages.js';
 
 /** A run of encoded entries as far as it has been merged: its next entry. */

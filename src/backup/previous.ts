@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { entriesOf } from '../format/directory-parser.js';
-import { EntryReader, type EntryStat } from '../format/entry.js';
+import type { EntryStat } from '../format/entry.js';
+import { EntryReader } from '../format/entry-reader.js';
 import type { SyncTreeReader } from '../repository/blob-reader.js';
 import type { ChangeRules } from './messages.js';
 

@@ -5,7 +5,7 @@ import { Directory, type FolderPlace, joinPath } from '../filesystem/directory.j
 import type { BackupFilter } from '../filesystem/filter.js';
 import type { NameList } from '../filesystem/name-list.js';
 import type { FileStat } from '../filesystem/stat.js';
-import type { EntryReader } from '../format/entry.js';
+import type { EntryReader } from '../format/entry-reader.js';
 import { EntryRun, type LateRaw } from './entry-run.js';
 import type { EntryStorer, TakenEntry } from './entry-storer.js';
 import { layoutOf } from './holes.js';

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { VarveError } from '../errors/errors.js';
 import type { ContentRef } from '../format/content.js';
-import type { EntryReader } from '../format/entry.js';
+import type { EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
 import type { TreeReader } from '../repository/tree-reader.js';
 

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { aboutPath, VarveError } from '../errors/errors.js';
 import { type Attachment, isReference } from '../format/attachment.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js';
-import type { EntryReader } from '../format/entry.js';
+import type { EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
 import { locateBlob, splitIds } from '../repository/blob-reader.js';
 import type { IndexedRepository } from '../repository/index-store.js';

@@ -1,5 +1,6 @@
 import type { Buffer } from 'node:buffer';
-import type { Entry, EntryReader, EntryType } from '../format/entry.js';
+import type { Entry, EntryType } from '../format/entry.js';
+import type { EntryReader } from '../format/entry-reader.js';
 import { isText, lossyText } from './text/escape.js';
 import { rfc3339 } from './text/time.js';
 

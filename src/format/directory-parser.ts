@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { VarveError } from '../errors/errors.js';
-import { EntryReader } from './entry.js';
+import { EntryReader } from './entry-reader.js';
 import { MAX_ENTRY } from './limits.js';
 
 /**

@@ -3,7 +3,7 @@ import { readSync } from 'node:fs';
 import { asBuffer } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';
 import { isReference } from '../format/attachment.js';
-import { EntryReader } from '../format/entry.js';
+import { EntryReader } from '../format/entry-reader.js';
 import { Layout, type Piece } from '../format/layout.js';
 import { ID_BYTES } from '../format/limits.js';
 import { decodeXattrs, type Xattr } from '../format/xattrs.js';

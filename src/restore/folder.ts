@@ -2,7 +2,8 @@ import { Buffer } from 'node:buffer';
 import { MessagePackWriter } from '../bytes/writer.js';
 import { isReference } from '../format/attachment.js';
 import type { ContentRef } from '../format/content.js';
-import { type Entry, type EntryReader, writeEntry } from '../format/entry.js';
+import { type Entry, writeEntry } from '../format/entry.js';
+import type { EntryReader } from '../format/entry-reader.js';
 import type { Leftovers } from './temporary-names.js';
 
 const SLASH = Buffer.from('/');

@@ -1,5 +1,5 @@
 import type { Buffer } from 'node:buffer';
-import type { EntryReader } from '../format/entry.js';
+import type { EntryReader } from '../format/entry-reader.js';
 
 /** A file's second name, or a further one. */
 export interface FurtherName {

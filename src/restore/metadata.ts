@@ -5,7 +5,7 @@ import type { OwnerNames } from '../filesystem/owners.js';
 import { fchmodat, fchownat, futimens, type Timestamp, utimensat } from '../filesystem/posix.js';
 import { type FileStat, fstat, lstat } from '../filesystem/stat.js';
 import { listXattrs, readXattrs, removeXattr, setXattr, type XattrPlace } from '../filesystem/xattrs.js';
-import type { EntryReader } from '../format/entry.js';
+import type { EntryReader } from '../format/entry-reader.js';
 import type { Xattr } from '../format/xattrs.js';
 import type { MetadataKind, MetadataRules } from './messages.js';
 

@@ -5,7 +5,7 @@ import { systemReason, VarveError } from '../errors/errors.js';
 import type { FileStat } from '../filesystem/stat.js';
 import { isReference } from '../format/attachment.js';
 import type { ContentRef } from '../format/content.js';
-import type { EntryReader } from '../format/entry.js';
+import type { EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
 import type { IndexedRepository } from '../repository/index-store.js';
 import { TreeReader } from '../repository/tree-reader.js';

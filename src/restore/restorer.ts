@@ -10,7 +10,7 @@ import { linkat, openat, renameat, unlinkat } from '../filesystem/posix.js';
 import { lstat } from '../filesystem/stat.js';
 import type { XattrPlace } from '../filesystem/xattrs.js';
 import { DATA } from '../format/content.js';
-import type { EntryReader } from '../format/entry.js';
+import type { EntryReader } from '../format/entry-reader.js';
 import type { Xattr } from '../format/xattrs.js';
 import { BlobIndex } from '../repository/blob-index.js';
 import { FrameOpener, PackKeyRing } from '../repository/blob-reader.js';

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { VarveError } from '../errors/errors.js';
 import { mknodat, symlinkat } from '../filesystem/posix.js';
 import { makeDevice } from '../filesystem/stat.js';
-import type { EntryReader } from '../format/entry.js';
+import type { EntryReader } from '../format/entry-reader.js';
 
 /** The kernel's limits: of larger numbers it would take a part. */
 const [MAX_MAJOR, MAX_MINOR] = [0xfff, 0xfffff];

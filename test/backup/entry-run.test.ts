@@ -6,7 +6,8 @@ import { EntryRun, memoryOf } from '../../src/backup/entry-run.js';
 import { mergeEntries } from '../../src/backup/merge.js';
 import { MessagePackWriter } from '../../src/bytes/writer.js';
 import { NameList } from '../../src/filesystem/name-list.js';
-import { type Entry, EntryReader, writeEntry } from '../../src/format/entry.js';
+import { type Entry, writeEntry } from '../../src/format/entry.js';
+import { EntryReader } from '../../src/format/entry-reader.js';
 import * as any from '../format/arbitraries.js';
 
 function encoded(entry: Entry): Buffer {

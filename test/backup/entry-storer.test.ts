@@ -11,7 +11,7 @@ import type { Storer } from '../../src/backup/storer.js';
 import { Directory } from '../../src/filesystem/directory.js';
 import { OwnerNames } from '../../src/filesystem/owners.js';
 import type { XattrPlace } from '../../src/filesystem/xattrs.js';
-import type { EntryReader } from '../../src/format/entry.js';
+import type { EntryReader } from '../../src/format/entry-reader.js';
 import { scratchFolder } from './sandbox.js';
 
 const scratch = scratchFolder();

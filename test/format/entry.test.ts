@@ -5,7 +5,8 @@ import fc from 'fast-check';
 import { decode, encode } from '../../src/bytes/msgpack.js';
 import { MessagePackWriter } from '../../src/bytes/writer.js';
 import { VarveError } from '../../src/errors/errors.js';
-import { type Entry, EntryReader, validName, writeEntry } from '../../src/format/entry.js';
+import { type Entry, writeEntry } from '../../src/format/entry.js';
+import { EntryReader, validName } from '../../src/format/entry-reader.js';
 import { fails } from '../crypto/rings.js';
 import * as any from './arbitraries.js';
 

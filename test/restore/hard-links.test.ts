@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { test } from 'node:test';
-import type { EntryReader } from '../../src/format/entry.js';
+import type { EntryReader } from '../../src/format/entry-reader.js';
 import { HardLinks } from '../../src/restore/hard-links.js';
 
 const entry = (inode: number, links: number): EntryReader => ({ device: 1, inode, links }) as EntryReader;
