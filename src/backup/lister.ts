@@ -1,11 +1,12 @@
 import { Buffer } from 'node:buffer';
 import { closeSync, constants, openSync } from 'node:fs';
-import { errnoCode } from '../errors/errors.js';
+import { errnoCode, VarveError } from '../errors/errors.js';
 import { Directory, type FolderPlace, joinPath } from '../filesystem/directory.js';
 import type { BackupFilter, ContentsRule } from '../filesystem/filter.js';
 import { NameList } from '../filesystem/name-list.js';
 import { pseudoFileSystem } from '../filesystem/pseudo.js';
 import { type FileStat, fstat } from '../filesystem/stat.js';
+import { MAX_DEPTH } from '../format/limits.js';
 import type { EntryStorer } from './entry-storer.js';
 import type { OnlyNames, PendingDirectory } from './messages.js';
 import { sourcesBelow } from './sources.js';
@@ -19,6 +20,8 @@ export interface Listed {
 }
 
 const ALL_IN_IT = Buffer.from('*');
+/** In one another below the root, which counts too. */
+const MAX_FOLDERS = MAX_DEPTH - 1;
 
 /** Opens the folders of a walk, and decides which of the names in them belong to the backup. */
 export class Lister {
@@ -65,7 +68,7 @@ export class Lister {
       if (this.#isExcluded(path, this.#filter.rejectPath(path))) return undefined;
     }
     const stat = this.#lstat(folder, name);
-    if (stat === undefined) return undefined;
+    if (stat === undefined || (stat.type === 'directory' && this.#isTooDeep(folder, name))) return undefined;
     const device = only === undefined ? rootDevice : stat.device;
     const rule = this.#filter.rejectNode(stat.type, stat.size, stat.device, device);
     return rule !== undefined && this.#isExcluded(joinPath(folder.path, name), rule) ? undefined : stat;
@@ -121,6 +124,17 @@ export class Lister {
       this.#entries.reportError(path, cause, errnoCode(cause) === 'ENOENT' ? 'archival' : 'scan');
       return undefined;
     }
+  }
+
+  /** A snapshot with such a folder could not be restored at all, since readers refuse it (SPEC.md section 1). */
+  #isTooDeep({ path }: Directory, name: Buffer): boolean {
+    if (path.length < 2 * MAX_FOLDERS || path.toString('latin1').split('/').length <= MAX_FOLDERS) return false;
+    const cause = new VarveError(
+      'source',
+      `left out with all in it: no more than ${MAX_FOLDERS} folders can be in one another`,
+    );
+    this.#entries.reportError(joinPath(path, name), cause, 'scan');
+    return true;
   }
 
   #isExcluded(path: Buffer, rule: string | undefined): boolean {

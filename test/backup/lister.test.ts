@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { test } from 'node:test';
+import type { EntryStorer } from '../../src/backup/entry-storer.js';
+import { Lister } from '../../src/backup/lister.js';
+import type { PendingDirectory } from '../../src/backup/messages.js';
+import { Directory } from '../../src/filesystem/directory.js';
+import { BackupFilter, NO_FILTER } from '../../src/filesystem/filter.js';
+import { lstat } from '../../src/filesystem/stat.js';
+import { MAX_DEPTH } from '../../src/format/limits.js';
+
+test('a folder so deep down that no reader would take it is told and left out; a file there is not', () => {
+  const told: string[] = [];
+  const entries = {
+    reportError: (path: Buffer, cause: Error) => told.push(`${path.length} ${cause.message}`),
+  } as unknown as EntryStorer;
+  const lister = new Lister(new BackupFilter(NO_FILTER), entries, []);
+  const folderStat = lstat(Buffer.from('/'));
+  const look = (depth: number, type: 'directory' | 'file'): boolean => {
+    const folder = Directory.unopened(Buffer.from('/d'.repeat(depth - 1)));
+    folder.lstat = () => ({ ...folderStat, type });
+    const pending = { rootDevice: folderStat.device, only: undefined } as unknown as PendingDirectory;
+    return lister.stat(folder, Buffer.from('d'), pending) !== undefined;
+  };
+  assert.ok(look(MAX_DEPTH - 1, 'directory'), 'what browsing a snapshot takes');
+  assert.ok(look(MAX_DEPTH, 'file'));
+  assert.deepEqual(told, []);
+  assert.ok(!look(MAX_DEPTH, 'directory'));
+  assert.equal(told.length, 1);
+  assert.match(String(told[0]), new RegExp(`^${2 * MAX_DEPTH} left out with all in it: no more than 4095 folders`));
+});
