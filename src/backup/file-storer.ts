@@ -64,11 +64,10 @@ function storeOpened(storer: Storer, file: number, onRead: (bytes: number) => vo
     reads++;
     onRead(bytes);
   };
-  const stored = withoutCaching(file, 0, stat.size, () =>
+  const stored =
     layout === undefined
-      ? readRange(storer, file, 0, Number.POSITIVE_INFINITY, stat.size, count)
-      : readPieces(storer, file, layout, 0, layout.stored, count),
-  );
+      ? withoutCaching(file, 0, stat.size, () => readRange(storer, file, 0, Number.POSITIVE_INFINITY, stat.size, count))
+      : readPieces(storer, file, layout, 0, layout.stored, count);
   const read = data.end();
   const expected = layout?.stored ?? stat.size;
   // One call reads a file as it is at one moment; where its holes are, others have told.
@@ -96,18 +95,20 @@ export function wasTouched(before: FileStat, after: FileStat): boolean {
  * Reads a part of an open file's data as a stream of its own.
  *
  * @param offset of the data, and `length` of it; without a layout both count in the file, which is read on if it is longer than `expected`
+ * @param stored bytes of the file's data, as far as is known
  * @param layout of a file with holes
  */
 export function storeSegment(
   storer: Storer,
   file: number,
-  { offset, length, layout }: { offset: number; length: number; layout: Layout | undefined },
+  { offset, length, stored, layout }: { offset: number; length: number; stored: number; layout: Layout | undefined },
   onRead: (bytes: number) => void,
 ): ContentRef {
+  const expected = Math.min(length, stored - offset);
   storer.data.begin();
   if (layout === undefined)
-    withoutCaching(file, offset, length, () => readRange(storer, file, offset, length, length, onRead));
-  else readPieces(storer, file, layout, offset, Math.min(length, layout.stored - offset), onRead);
+    withoutCaching(file, offset, expected, () => readRange(storer, file, offset, length, expected, onRead));
+  else readPieces(storer, file, layout, offset, expected, onRead);
   return storer.data.end();
 }
 
@@ -122,7 +123,8 @@ function readPieces(
 ): number {
   let done = 0;
   for (const piece of layout.pieces(offset, length)) {
-    const count = readRange(storer, file, piece.file, piece.length, piece.length, onRead);
+    const { file: start, length: bytes } = piece;
+    const count = withoutCaching(file, start, bytes, () => readRange(storer, file, start, bytes, bytes, onRead));
     done += count;
     if (count < piece.length) break;
   }
@@ -162,11 +164,10 @@ function readRange(
 /** Reads, and lets the kernel forget what was not in memory before: others need the room more than a file that a backup read once. */
 function withoutCaching<Result>(file: number, offset: number, length: number, read: () => Result): Result {
   if (length < NOT_CACHED_BYTES) return read();
-  const known = Number.isFinite(length) && length < Number.MAX_SAFE_INTEGER ? length : 0;
-  const cached = cachedPages(file, offset, known);
+  const cached = cachedPages(file, offset, length);
   const result = read();
   const wasAway = cached === undefined ? length >= UNKNOWN_CACHED_BYTES : cached * PAGE * 20 < length;
-  if (wasAway) dropFromPageCache(file, offset, known);
+  if (wasAway) dropFromPageCache(file, offset, length);
   return result;
 }
 

@@ -49,7 +49,7 @@ export class Lister {
   /** A directory that cannot be listed is told, and has no names. */
   open(directory: PendingDirectory & { path: Buffer }): Listed {
     const { path, only, stat, rootDevice } = directory;
-    if (only !== undefined) return { folder: Directory.unopened(path), names: namesOf(only) };
+    if (only !== undefined) return { folder: Directory.openAbove(path), names: namesOf(only) };
     const mount = this.#filter.rejectMount(stat.device, rootDevice);
     if (mount !== undefined) return this.#leftOut(Directory.unopened(path), mount.rule);
     try {
@@ -75,17 +75,24 @@ export class Lister {
   }
 
   #list(directory: PendingDirectory & { path: Buffer }): Listed {
-    const { path, mounted, above } = directory;
     const folder = Directory.openPlace(placeOf(directory));
     try {
-      const pseudo = mounted ? pseudoFileSystem(path, folder.shortPath, above === 1) : undefined;
-      if (pseudo !== undefined) return this.#leftOut(folder, pseudo);
+      const mount = this.#rejectedMount(directory, folder);
+      if (mount !== undefined) return this.#leftOut(folder, mount);
       const rule = this.#filter.rejectTagged(folder);
-      return { folder, names: rule === undefined ? folder.names() : NameList.of(this.#kept(path, rule)) };
+      return { folder, names: rule === undefined ? folder.names() : NameList.of(this.#kept(directory.path, rule)) };
     } catch (cause) {
       folder.close();
       throw cause;
     }
+  }
+
+  /** Why what is mounted at an open directory is left out. */
+  #rejectedMount(directory: PendingDirectory & { path: Buffer }, folder: Directory): string | undefined {
+    const { path, mounted, above, rootDevice } = directory;
+    if (!mounted && folder.mounted === undefined) return undefined;
+    const other = folder.mounted === undefined ? undefined : this.#filter.rejectMount(folder.mounted, rootDevice);
+    return other?.rule ?? pseudoFileSystem(path, folder.shortPath, above === 1);
   }
 
   /** A directory on another file system: of what is in it only sources matter. */

@@ -83,7 +83,7 @@ function segment(task: TaskOf<'segment'>, { init, storer }: Context): Served<Rep
   try {
     const opened = openAgain(task.folder, asBuffer(name), stat);
     try {
-      const content = storeSegment(storer, opened, { offset, length, layout }, (bytes) => {
+      const content = storeSegment(storer, opened, { offset, length, stored, layout }, (bytes) => {
         read += bytes;
         count(init.counters, 'bytes', bytes);
       });

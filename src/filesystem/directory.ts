@@ -40,11 +40,14 @@ export interface FolderPlace {
 /** A folder that is open, so that what is in it is reached by its name alone and not by a path that may change meanwhile. */
 export class Directory {
   readonly path: Buffer;
+  /** The device of a file system that has been mounted there since the place was looked at, as automounters do when it is opened. */
+  readonly mounted: number | undefined;
   readonly #descriptor: number;
 
-  private constructor(path: Buffer, descriptor: number) {
+  private constructor(path: Buffer, descriptor: number, mounted?: number) {
     this.path = path;
     this.#descriptor = descriptor;
+    this.mounted = mounted;
   }
 
   /** Opens a folder, but not through a link that stands for it. */
@@ -63,8 +66,19 @@ export class Directory {
     if (libc() === undefined) return Directory.unopened(path);
     const descriptor = openByPath(path, place) ?? openByStep(path, place.above);
     if (isPlace(descriptor, place)) return new Directory(path, descriptor);
+    const { device } = fstat(descriptor);
+    if (device !== place.device) return new Directory(path, descriptor, device);
     closeSync(descriptor);
     throw new VarveError('source', 'was replaced by another folder while the backup was on its way to it');
+  }
+
+  /** A folder on the way to a source: links are followed, and it need not be one that may be listed. */
+  static openAbove(path: Buffer): Directory {
+    try {
+      return new Directory(path, libc() === undefined ? AT_FDCWD : openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY));
+    } catch {
+      return Directory.unopened(path);
+    }
   }
 
   /** A folder whose names are known already, and which may be one that cannot be listed. */

@@ -292,6 +292,22 @@ test('a source behind a link that is stored as such, with the source that it lie
   assert.equal((await entryOf(sandbox, behind)).size, 13);
 });
 
+test('what is mounted while a folder is on its turn, as automounters do, is taken as such', async (t) => {
+  const path = join(scratch, 'automount');
+  mkdirSync(path);
+  const { device, inode } = lstat(Buffer.from(path));
+  if (spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', path]).status !== 0) return t.skip('mounting is not allowed here');
+  try {
+    writeFileSync(join(path, 'file'), '');
+    const folder = Directory.openPlace({ path: Buffer.from(path), above: scratch.length, device, inode });
+    assert.deepEqual([...folder.names()].map(String), ['file']);
+    assert.equal(folder.mounted, lstat(Buffer.from(path)).device);
+    folder.close();
+  } finally {
+    execFileSync('umount', [path]);
+  }
+});
+
 test('names are opened without their links', () => {
   const base = join(scratch, 'links');
   mkdirSync(base);
