@@ -104,6 +104,13 @@ test('errors say what is missing', async () => {
     (await place.run(['restore', 'latest', '-t', place.path('key', 'x')])).err,
     /^Fatal: cannot create the target /m,
   );
+  assert.match(
+    (await place.run(['restore', 'latest', '-t', place.path('key')])).err,
+    /^Fatal: .*\/key is not a folder: --target /m,
+  );
+  const none = ['restore', 'latest', '-t', place.path('none'), '--include'];
+  assert.match((await place.ok([...none, '/nowhere'])).err, /^Warning: no file in the snapshot matches /m);
+  assert.equal((await place.ok([...none, 'a.txt'])).err, '');
 });
 
 test('one file of a snapshot is restored without the folders above it, and nothing beside it is touched', async () => {
@@ -111,7 +118,7 @@ test('one file of a snapshot is restored without the folders above it, and nothi
   writeFileSync(place.path('single', 'other'), '');
   const args = ['restore', `${snapshot}:${source}/sub/c.txt`, '--target', place.path('single'), '--delete'];
   const { out } = await place.ok(args);
-  assert.match(out, /^Summary: Restored 1 files \(1 B\)/m);
+  assert.match(out, /^Summary: Restored 1 file \(1 B\)/m);
   assert.deepEqual(readdirSync(place.path('single')).sort(), ['c.txt', 'other']);
   assert.equal(statSync(place.path('single', 'c.txt')).mtimeMs, statSync(join(source, 'sub/c.txt')).mtimeMs);
 });
@@ -189,4 +196,14 @@ test('killed at any moment and run again, a restore comes to its end and leaves 
   const { files_restored, files_skipped } = await place.json<Record<string, number>>(args);
   assert.equal((files_restored ?? 0) + (files_skipped ?? 0), 1501);
   assertSameTree(target, folder);
+});
+
+test('as a normal user nothing is told of folders above what was backed up, which are only made on the way', {
+  skip: process.geteuid?.() === 0 && 'root sets the owner of /tmp, too',
+}, async () => {
+  const whole = await place.ok(['restore', snapshot, '--target', place.path('normal')]);
+  assert.equal(whole.err, '');
+  const included = ['--include', `${source}/sub`];
+  const folder = await place.ok(['restore', `${snapshot}:/`, '--target', place.path('normal folder'), ...included]);
+  assert.equal(folder.err, '');
 });

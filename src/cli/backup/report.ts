@@ -7,7 +7,7 @@ import { everySoOften, Speed, showProgress } from '../progress.js';
 import type { Context } from '../shell.js';
 import { lossyText, printable } from '../text/escape.js';
 import { rfc3339 } from '../text/time.js';
-import { formatBytes, formatPercent, formatSeconds } from '../text/units.js';
+import { counted, formatBytes, formatPercent, formatSeconds } from '../text/units.js';
 
 type Item = Extract<BackupEvent, { kind: 'item' }>;
 
@@ -99,6 +99,7 @@ export class BackupReport {
         message_type: 'verbose_status',
         action: ACTIONS[action],
         item: lossyText(path) + slashAfter(item),
+        ...(item.rule !== undefined && { rule: item.rule }),
         duration: seconds,
         data_size: directory ? 0 : size,
         data_size_in_repo: item.dataStored,
@@ -124,7 +125,7 @@ export class BackupReport {
       `[${formatSeconds(seconds)}]${percent === '' ? '' : ` ${percent}`}`,
       `${files} files ${formatBytes(counters.bytes)}${totalBytes > 0 ? ` of about ${formatBytes(totalBytes)}` : ''}`,
       `${formatBytes(speed)}/s`,
-      `${counters.errors} errors`,
+      ...(counters.errors > 0 ? [counted(counters.errors, 'error')] : []),
       ...(left === undefined ? [] : [`ETA ${formatSeconds(left)}`]),
     ];
     showProgress(this.#context, parts.join('  '));
@@ -198,8 +199,6 @@ function slashAfter({ path, directory, action }: Item): string {
 
 function itemLine(item: Item): string {
   const path = printable(item.path) + slashAfter(item);
-  const took = `${item.seconds.toFixed(3)}s`;
-  const metadata = `${formatBytes(item.metadataAdded)} metadata`;
   switch (item.action) {
     case 'unmodified':
       return `unchanged ${path}`;
@@ -207,8 +206,10 @@ function itemLine(item: Item): string {
       return `excluded  ${path}${item.rule === undefined ? '' : ` by ${item.rule}`}`;
     default: {
       const action = item.action === 'new' ? 'new      ' : 'modified ';
-      const added = item.directory ? metadata : `${formatBytes(item.dataAdded)} added`;
-      return `${action} ${path}, saved in ${took} (${added}, ${formatBytes(item.directory ? item.metadataStored : item.dataStored)} stored)`;
+      // Lists of folders are stored many at a time: what one of them took is not known.
+      if (item.directory) return `${action} ${path}`;
+      const sizes = `${formatBytes(item.dataAdded)} added, ${formatBytes(item.dataStored)} stored`;
+      return `${action} ${path}, saved in ${item.seconds.toFixed(3)}s (${sizes})`;
     }
   }
 }

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { run, type Shell } from '../shell.js';
 import { collect } from '../snapshot-selection.js';
 
@@ -11,12 +11,15 @@ Examples:
   varve backup / --one-file-system --exclude-file /etc/varve-excludes --tag daily
   varve backup --stdin-filename shop.sql --stdin-from-command -- pg_dump shop
 
-Patterns: *, ?, [a-z] match within a name, ** any number of folders; one that starts with / is matched from the root; ! takes back.
-With --dry-run -vv it is told of every path whether it would be taken, and which rule leaves it out.
-What the system makes up as it runs (/proc, /sys, /dev, /run, and such file systems elsewhere) is left out where it is mounted below a path given.
+Patterns: *, ?, [a-z] match within a name, ** any number of folders; one that starts with / is
+matched from the root; ! takes back what a pattern before it, of the same option, leaves out. With
+--dry-run -vv it is told of every path whether it would be taken, and which rule leaves it out.
 
-Exit codes: 0 all is stored; 1 failed, no snapshot; 3 a snapshot without what could not be read; 10 no repository; 12 wrong password;
-130 interrupted.`;
+What the system makes up as it runs (/proc, /sys, /dev, /run, and such file systems elsewhere) is
+left out where it is mounted below a path given.
+
+Exit codes: 0 all is stored; 1 failed, no snapshot; 3 a snapshot without what could not be read;
+10 no repository; 12 wrong password; 130 interrupted.`;
 
 export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).argument('[paths...]', 'files and folders').addHelpText('after', EXAMPLES);
@@ -31,7 +34,7 @@ export function define(command: Command, shell: Shell): void {
   defineComparison(command);
   command
     .option('--read-concurrency <n>', 'files read at a time: threads ($VARVE_READ_CONCURRENCY; default: one a core)')
-    .option('--no-scan', 'do not count the files first, which is done on a terminal only, for the time left');
+    .addOption(new Option('--no-scan', 'accepted for the sake of scripts: nothing is counted beforehand').hideHelp());
   run(command, shell, async (context, args, options) => {
     const { backupCommand } = await import('../backup/command.js');
     return backupCommand(context, args, options as Parameters<typeof backupCommand>[2]);

@@ -13,7 +13,12 @@ Examples:
   varve restore latest:/etc/fstab --target /tmp/restored
   varve restore 1a2b3c4d --target / --include /etc/nginx --verify
 
-Exit codes: 0 all is restored; 1 failed, or some files could not be restored; 10 no repository; 12 wrong password; 130 interrupted.`;
+Patterns are those of \`varve backup\`. They are compared with the path as \`varve ls\` lists it, and
+with SNAPSHOT:FOLDER with the path below that folder; what matches is taken with all that is in it.
+
+Exit codes: 0 all is restored; 1 failed, or some files could not be restored; 10 no repository; 12
+wrong password; 130 interrupted. What has its content, but not its owner, times or attributes, is a
+warning.`;
 
 export function define(command: Command, shell: Shell): void {
   command
@@ -33,9 +38,9 @@ export function define(command: Command, shell: Shell): void {
     .option('--overwrite <when>', 'what to do with files that are there: always, if-changed, if-newer, never', 'always')
     .option('--delete', 'remove from the restored folders what is not in the snapshot')
     .option('--verify', 'read every restored file back and compare')
-    .option('-n, --dry-run', 'write nothing; with -v tell what would be done')
+    .option('-n, --dry-run', 'write nothing; with -v tell what would be done, with -vv also what is right')
     .option('--numeric-owner', 'set owners by number, not by name')
-    .option('--sparse', 'make holes of long runs of zeros')
+    .option('--sparse', 'make holes of long runs of zeros, beside those that the source had')
     .option('--no-special', 'make no devices, FIFOs and sockets, and set no setuid and setgid bits');
   addSelectionOptions(command, 'taken for latest');
   run(command, shell, async (context, args, options) => {

@@ -1,3 +1,5 @@
+import { Buffer } from 'node:buffer';
+import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { VarveError } from '../../errors/errors.js';
 import { readPatternFile } from '../../filesystem/files-from.js';
@@ -43,6 +45,7 @@ export interface RestoreFlags extends SelectionOptions {
   readonly special?: boolean;
 }
 
+const SLASH = Buffer.from('/');
 const OVERWRITES: readonly Overwrite[] = ['always', 'if-changed', 'if-newer', 'never'];
 
 export async function restoreCommand(context: Context, args: readonly string[], flags: RestoreFlags): Promise<number> {
@@ -56,15 +59,22 @@ export async function restoreCommand(context: Context, args: readonly string[], 
     throw new VarveError('usage', `--overwrite: "${flags.overwrite}" is none of ${OVERWRITES.join(', ')}`);
   const opened = await openFromOptions(context, loadEngine);
   opened.keys.requireRole('full', 'restore files');
-  const { restore, TreeReader } = await loadEngine();
+  const { restore, Selection, TreeReader } = await loadEngine();
   const [repository, snapshots] = await Promise.all([readIndex(context, opened), readSnapshots(context, opened)]);
   const chosen = chooseOne(snapshots, name, selectionFilter(context, flags));
   const trees = new TreeReader(repository);
   const from = await startingPoint((names) => trees.find(chosen.stored.snapshot.root, names), chosen);
+  refuseFile(flags.target);
   announce(context, chosen, flags.target);
   const limits = posixLimits();
   if (limits !== undefined) context.output.warn(limits);
-  const report = new RestoreReport(context);
+  const selection = new Selection(wanted);
+  const report = new RestoreReport(context, {
+    dryRun: flags.dryRun ?? false,
+    verify: flags.verify ?? false,
+    including: wanted.includes?.some((each) => each.patterns.length > 0) ?? false,
+    isOnTheWay: (path) => isAboveSources(chosen, path) || !selection.choose(path).selected,
+  });
   const options: RestoreOptions = {
     ...from,
     target: resolve(flags.target),
@@ -84,11 +94,23 @@ export async function restoreCommand(context: Context, args: readonly string[], 
   };
   try {
     const result = await restore(repository, options);
-    report.finish(result, flags.dryRun === true, flags.verify === true);
+    report.finish(result);
     return result.errors > 0 ? 1 : 0;
   } finally {
     report.stop();
   }
+}
+
+function refuseFile(target: string): void {
+  if (existsSync(target) && !statSync(target).isDirectory())
+    throw new VarveError('target', `${target} is not a folder: --target says in which folder files are restored`);
+}
+
+/** Whether a path, as restored, is that of a folder above all that was backed up: of it only the way was taken. */
+function isAboveSources({ stored, subfolder }: Chosen, path: Buffer): boolean {
+  const folder = Buffer.concat([...subfolder.flatMap((name) => [SLASH, name]), path, SLASH]);
+  const { paths } = stored.snapshot;
+  return paths.some((each) => each.subarray(0, folder.length).equals(folder));
 }
 
 /** A folder of which all is restored, or one file and the folder that it is in. */
@@ -106,12 +128,13 @@ async function startingPoint(
 }
 
 async function loadEngine() {
-  const [engine, index, trees] = await Promise.all([
+  const [engine, selection, index, trees] = await Promise.all([
     import('../../restore/restore.js'),
+    import('../../restore/selection.js'),
     import('../../repository/index-store.js'),
     import('../../repository/tree-reader.js'),
   ]);
-  return { ...engine, ...index, ...trees };
+  return { ...engine, ...selection, ...index, ...trees };
 }
 
 function wantedFiles(context: Context, flags: RestoreFlags): Pick<RestoreOptions, 'includes' | 'excludes'> {

@@ -1,31 +1,43 @@
+import type { Buffer } from 'node:buffer';
 import type { MetadataKind } from '../../restore/messages.js';
 import type { RestoreEvent, RestoreProgress } from '../../restore/options.js';
 import { everySoOften, Speed, showProgress } from '../progress.js';
 import type { Context } from '../shell.js';
 import { lossyText, printable } from '../text/escape.js';
-import { formatBytes, formatPercent, formatSeconds } from '../text/units.js';
+import { counted, formatBytes, formatPercent, formatSeconds } from '../text/units.js';
 
 const WITHOUT_SIZE: readonly string[] = ['deleted', 'omitted'];
 /** Warnings of each kind that are told one by one; `-v` tells all. */
 const WARNINGS_TOLD = 3;
 
 const NOT_SET: Record<MetadataKind, (files: string) => string> = {
-  owner: (files) => `the owner of ${files} could not be set: only root can set any owner`,
+  owner: (files) => `the owner of ${files} could not be set`,
   mode: (files) => `the mode of ${files} could not be set as in the snapshot`,
   times: (files) => `the times of ${files} could not be set`,
   attribute: (files) => `extended attributes or ACLs of ${files} could not be set`,
 };
 
+export interface RestoreSetting {
+  readonly dryRun: boolean;
+  readonly verify: boolean;
+  /** Whether only some of the snapshot is asked for. */
+  readonly including: boolean;
+  /** Whether a path is a folder that is only made for what is in it: whose owner it has matters to nobody. */
+  readonly isOnTheWay: (path: Buffer) => boolean;
+}
+
 /** Tells how a restore goes and what came of it: in text as restic does, or in its JSON. */
 export class RestoreReport {
   readonly #context: Context;
+  readonly #setting: RestoreSetting;
   readonly #speed = new Speed();
   readonly #start = performance.now();
   readonly #warnings = new Map<MetadataKind, { count: number; files: number; last: string }>();
   #stop: () => void = () => undefined;
 
-  constructor(context: Context) {
+  constructor(context: Context, setting: RestoreSetting) {
     this.#context = context;
+    this.#setting = setting;
   }
 
   get wantsItems(): boolean {
@@ -42,25 +54,37 @@ export class RestoreReport {
   }
 
   event(event: RestoreEvent): void {
+    if (event.kind === 'warning' && this.#setting.isOnTheWay(event.path)) return;
+    if (this.#context.output.json) this.#eventJson(event);
+    else this.#eventText(event);
+  }
+
+  #eventText(event: RestoreEvent): void {
     const { output } = this.#context;
-    const item = output.json ? lossyText(event.path) : printable(event.path);
+    const item = printable(event.path);
     if (event.kind === 'item') {
       const { action, size } = event;
-      if (output.json) output.object({ message_type: 'verbose_status', action, item, size });
-      else
-        output.print(
-          `${action.padEnd(9)} ${item}${WITHOUT_SIZE.includes(action) ? '' : ` with size ${formatBytes(size)}`}`,
-        );
-    } else if (output.json) {
-      output.errorObject({
-        message_type: 'error',
-        error: { message: `${item}: ${event.message}` },
-        during: 'restore',
-        item,
-      });
+      // With `-v` what a restore changes, with `-vv` every file.
+      if (action === 'unchanged' && output.verbosity < 3) return;
+      const sized = WITHOUT_SIZE.includes(action) ? '' : ` with size ${formatBytes(size)}`;
+      output.print(`${action.padEnd(9)} ${item}${sized}`);
     } else if (event.kind === 'error') output.error(`error: ${item}: ${printable(event.message)}`);
     else if (this.#countWarning(event.about, item) <= WARNINGS_TOLD || output.verbosity >= 2)
       output.error(`warning: ${item}: ${printable(event.message)}`);
+  }
+
+  /** A warning has the form that one of a backup has: it is no error, and the exit code is not that of one. */
+  #eventJson(event: RestoreEvent): void {
+    const { output } = this.#context;
+    const item = lossyText(event.path);
+    if (event.kind === 'item') {
+      const { action, size } = event;
+      output.object({ message_type: 'verbose_status', action, item, size });
+    } else if (event.kind === 'warning') output.errorObject({ message_type: 'warning', message: event.message, item });
+    else {
+      const error = { message: `${item}: ${event.message}` };
+      output.errorObject({ message_type: 'error', error, during: 'restore', item });
+    }
   }
 
   /** A hundred thousand of them would hide all else. @returns how many of the kind there were */
@@ -74,35 +98,41 @@ export class RestoreReport {
     return told.count;
   }
 
-  finish(progress: RestoreProgress, dryRun: boolean, verified: boolean): void {
+  finish(progress: RestoreProgress): void {
     this.stop();
     const { output } = this.#context;
     const seconds = (performance.now() - this.#start) / 1000;
     if (output.json) output.object({ message_type: 'summary', ...figures(seconds, progress) });
-    else this.#finishText(seconds, progress, dryRun, verified);
-    for (const [about, { files }] of this.#warnings)
-      output.error(`warning: ${NOT_SET[about](files === 1 ? '1 file' : `${files.toLocaleString('en-US')} files`)}`);
-    if (progress.errors > 0 && !output.json) output.error(`Fatal: There were ${progress.errors} errors`);
+    else this.#finishText(seconds, progress);
+    for (const [about, { count, files }] of this.#warnings) {
+      const rest = count > WARNINGS_TOLD && output.verbosity < 2 ? ' (-v tells of each)' : '';
+      output.error(`warning: ${NOT_SET[about](counted(files, 'file'))}${rest}`);
+    }
+    if (this.#setting.including && progress.totalFiles === 0 && progress.errors === 0)
+      output.warn('no file in the snapshot matches what is to be included; `varve ls` lists what there is');
+    if (progress.errors > 0 && !output.json)
+      output.error(`Fatal: there ${progress.errors === 1 ? 'was' : 'were'} ${counted(progress.errors, 'error')}`);
   }
 
-  #finishText(seconds: number, progress: RestoreProgress, dryRun: boolean, verified: boolean): void {
+  #finishText(seconds: number, progress: RestoreProgress): void {
+    const { dryRun, verify } = this.#setting;
     const { filesRestored, totalFiles, bytesRestored, totalBytes, filesSkipped, bytesSkipped, filesDeleted } = progress;
     const whole = filesRestored === totalFiles && bytesRestored >= totalBytes;
-    const files = whole ? `${filesRestored}` : `${filesRestored} / ${totalFiles}`;
+    const files = whole ? counted(filesRestored, 'file') : `${filesRestored} / ${counted(totalFiles, 'file')}`;
     const bytes = whole ? formatBytes(totalBytes) : `${formatBytes(bytesRestored)} / ${formatBytes(totalBytes)}`;
-    const skipped = filesSkipped > 0 ? `, skipped ${filesSkipped} files ${formatBytes(bytesSkipped)}` : '';
+    const skipped = skippedText(filesSkipped, bytesSkipped);
     const deleted = filesDeleted > 0 ? `, deleted ${filesDeleted} files/dirs` : '';
     const verb = dryRun ? 'Would restore' : 'Restored';
     this.#context.output.message(
-      `Summary: ${verb} ${files} files (${bytes}) in ${formatSeconds(seconds)}${skipped}${deleted}`,
+      `Summary: ${verb} ${files} (${bytes}) in ${formatSeconds(seconds)}${skipped}${deleted}`,
     );
     const { filesOmitted } = progress;
     if (filesOmitted > 0)
       this.#context.output.message(
         `left out because of --no-special: ${filesOmitted} devices, FIFOs, sockets, or setuid and setgid bits`,
       );
-    if (verified && progress.errors === 0 && !dryRun)
-      this.#context.output.message(`verified ${filesRestored} files: all are as in the snapshot`);
+    if (verify && progress.errors === 0 && !dryRun)
+      this.#context.output.message(`verified ${counted(filesRestored, 'file')}: all is as in the snapshot`);
   }
 
   #tell(seconds: number, progress: Readonly<RestoreProgress>): void {
@@ -121,11 +151,17 @@ export class RestoreReport {
       `${filesRestored + filesSkipped} / ${totalFiles} files`,
       `${formatBytes(done)} / ${formatBytes(totalBytes)}`,
       `${formatBytes(speed)}/s`,
-      `${errors} errors`,
+      ...(errors > 0 ? [counted(errors, 'error')] : []),
       ...(speed > 0 ? [`ETA ${formatSeconds((totalBytes - done) / speed)}`] : []),
     ];
     showProgress(this.#context, parts.join('  '));
   }
+}
+
+/** Parts of a file that is restored may be there as well, from a run that was interrupted. */
+function skippedText(files: number, bytes: number): string {
+  if (files > 0) return `, skipped ${counted(files, 'file')} ${formatBytes(bytes)}`;
+  return bytes > 0 ? `, ${formatBytes(bytes)} were there already` : '';
 }
 
 function figures(seconds: number, progress: Readonly<RestoreProgress>): Record<string, number> {

@@ -25,3 +25,8 @@ export function formatPercent(part: number, whole: number): string {
   if (whole <= 0) return '';
   return `${Math.min(100, (100 * part) / whole).toFixed(2)}%`;
 }
+
+/** `1 file`, `1,234 files`. */
+export function counted(count: number, thing: string): string {
+  return `${count.toLocaleString('en-US')} ${thing}${count === 1 ? '' : 's'}`;
+}
