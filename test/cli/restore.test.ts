@@ -12,7 +12,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AT_FDCWD, mknodat } from '../../src/filesystem/posix.js';
@@ -203,6 +203,8 @@ test('as a normal user nothing is told of folders above what was backed up, whic
 }, async () => {
   const whole = await place.ok(['restore', snapshot, '--target', place.path('normal')]);
   assert.equal(whole.err, '');
+  const above = await place.ok(['restore', `${snapshot}:${dirname(dirname(source))}`, '--target', place.path('above')]);
+  assert.equal(above.err, '');
   const included = ['--include', `${source}/sub`];
   const folder = await place.ok(['restore', `${snapshot}:/`, '--target', place.path('normal folder'), ...included]);
   assert.equal(folder.err, '');

@@ -208,8 +208,11 @@ function itemLine(item: Item): string {
       const action = item.action === 'new' ? 'new      ' : 'modified ';
       // Lists of folders are stored many at a time: what one of them took is not known.
       if (item.directory) return `${action} ${path}`;
+      const sized = `${action} ${path} with size ${formatBytes(item.size)}`;
+      // Nor what a small file took.
+      if (item.dataAdded === 0) return sized;
       const sizes = `${formatBytes(item.dataAdded)} added, ${formatBytes(item.dataStored)} stored`;
-      return `${action} ${path}, saved in ${item.seconds.toFixed(3)}s (${sizes})`;
+      return `${sized}, saved in ${item.seconds.toFixed(3)}s (${sizes})`;
     }
   }
 }

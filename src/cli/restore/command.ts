@@ -108,7 +108,8 @@ function refuseFile(target: string): void {
 
 /** Whether a path, as restored, is that of a folder above all that was backed up: of it only the way was taken. */
 function isAboveSources({ stored, subfolder }: Chosen, path: Buffer): boolean {
-  const folder = Buffer.concat([...subfolder.flatMap((name) => [SLASH, name]), path, SLASH]);
+  const below = path.equals(SLASH) ? path : Buffer.concat([path, SLASH]);
+  const folder = Buffer.concat([...subfolder.flatMap((name) => [SLASH, name]), below]);
   const { paths } = stored.snapshot;
   return paths.some((each) => each.subarray(0, folder.length).equals(folder));
 }
