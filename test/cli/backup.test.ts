@@ -171,6 +171,23 @@ test('excludes: patterns, files of patterns, caches, marks, sizes', async () => 
   assert.match((await place.run(['backup', source, '-e', '[a'])).err, /^Fatal: pattern '\[a' is malformed/);
 });
 
+test('the rule that leaves a path out is told, as it was given and so that it does no harm', async () => {
+  const args = ['backup', source, '--dry-run', '-vv', '-e', '*.tmp', '--iexclude', 'A.t[x\x1b]t'];
+  const { out } = await place.ok(args);
+  assert.match(out, /^excluded {2}.*\/b\.tmp by --exclude=\*\.tmp$/m);
+  assert.match(out, /^excluded {2}.*\/a\.txt by "--iexclude=A\.t\[x\\x1b\]t"$/m);
+  const json = await place.ok(['backup', source, '--dry-run', '-v', '--json', '-e', '*.tmp']);
+  assert.match(json.out, /"action":"excluded","item":"[^"]*\/b\.tmp","rule":"--exclude=\*\.tmp"/);
+});
+
+test('a mark without the header asked for is a warning, and nothing is left out', async () => {
+  const args = ['backup', source, '--dry-run', '--exclude-if-present', '.nobackup:header'];
+  const text = await place.ok(args);
+  assert.match(text.err, /^warning: \/.*\/marked\/\.nobackup: not the header/);
+  const { message_type, item } = JSON.parse((await place.ok([...args, '--json'])).err);
+  assert.deepEqual({ message_type, item }, { message_type: 'warning', item: '' });
+});
+
 test('sources from files: globs, lines, bytes with zeros between', async () => {
   writeFileSync(place.path('globs'), `# comment\n${source}/*.txt\n`);
   assert.deepEqual(await listed(await place.backup('--files-from', place.path('globs'))), ['a.txt']);

@@ -59,9 +59,9 @@ export class BackupReport {
   }
 
   event(event: BackupEvent): void {
-    if (event.kind === 'error') this.#error(event);
-    else if (event.kind === 'changed') this.#changed(event);
-    else this.#item(event);
+    if (event.kind === 'item') this.#item(event);
+    else if (event.kind === 'changed' || event.path.length === 0) this.#warning(event);
+    else this.#error(event);
   }
 
   finish(result: BackupResult, dryRun: boolean): void {
@@ -83,11 +83,11 @@ export class BackupReport {
       });
   }
 
-  /** Not an error: what was read is stored, and the next backup reads the file again. */
-  #changed({ path, message }: Extract<BackupEvent, { kind: 'changed' }>): void {
+  /** Not an error: a file that changed is stored as it was read, and what is told without a path of its own, of a rule, makes nothing be missed. */
+  #warning({ path, message }: Exclude<BackupEvent, Item>): void {
     const { output } = this.#context;
-    if (!output.json) output.error(`warning: ${printable(path)}: ${message}`);
-    else output.errorObject({ message_type: 'warning', message, item: lossyText(path) });
+    if (output.json) output.errorObject({ message_type: 'warning', message, item: lossyText(path) });
+    else output.error(`warning: ${path.length === 0 ? '' : `${printable(path)}: `}${message}`);
   }
 
   #item(item: Item): void {
@@ -203,7 +203,7 @@ function itemLine(item: Item): string {
     case 'unmodified':
       return `unchanged ${path}`;
     case 'excluded':
-      return `excluded  ${path}${item.rule === undefined ? '' : ` by ${item.rule}`}`;
+      return `excluded  ${path}${item.rule === undefined ? '' : ` by ${printable(item.rule)}`}`;
     default: {
       const action = item.action === 'new' ? 'new      ' : 'modified ';
       // Lists of folders are stored many at a time: what one of them took is not known.
