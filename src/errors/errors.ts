@@ -92,6 +92,9 @@ const REASONS: Record<string, string> = {
   ENOTEMPTY: 'directory not empty',
   EBUSY: 'device or resource busy',
   EXDEV: 'is on another file system',
+  ENOTSUP: 'the file system does not support it',
+  EOPNOTSUPP: 'the file system does not support it',
+  E2BIG: 'too long for the file system',
 };
 
 /** The reason of a system error in words ("permission denied"), or the error's message. */

@@ -56,7 +56,7 @@ export class Account implements WindowEvents {
   /** One path failed: the others go on. */
   fail(path: Buffer, cause: unknown): void {
     if (errnoCode(cause) === 'ENOSPC')
-      throw new VarveError('full', `the target is full: ${path}; free some space and run it again`);
+      throw new VarveError('full', `the target is full: ${inSnapshot(path)}; free some space and run it again`);
     if (
       cause instanceof VarveError &&
       (cause.code === 'interrupted' || cause.code === 'full' || cause.code === 'internal')

@@ -4,7 +4,7 @@ import type { SharedBlobIndex } from '../repository/blob-index.js';
 
 /** What an abort ends with. */
 export const INTERRUPTED =
-  'interrupted; to go on, run it again with --overwrite if-changed (beginnings of large files are kept for that as .varve-part-…)';
+  'interrupted; run it again to go on (beginnings of large files are kept for that as .varve-part-…)';
 
 /** What a restore worker starts with. */
 export interface WorkerInit {
@@ -81,6 +81,8 @@ export type Task =
   | { readonly kind: 'plain'; readonly files: readonly FileTarget[] }
   | { readonly kind: 'link'; readonly links: readonly { readonly path: Uint8Array; readonly to: Uint8Array }[] }
   | { readonly kind: 'folders'; readonly folders: readonly FileTarget[] }
+  /** Looks which links, devices, FIFOs and sockets are there already. */
+  | { readonly kind: 'stands'; readonly files: readonly FileTarget[] }
   /** Looks which files are there already, whole or in part. */
   | { readonly kind: 'compare'; readonly files: readonly ComparedFile[] }
   | { readonly kind: 'verify'; readonly file: ComparedFile };
@@ -108,7 +110,7 @@ export interface Reply {
   readonly errors: readonly ItemError[];
   /** Numbers, within the task, of files whose content could not be written. */
   readonly failed: readonly number[];
-  /** Numbers, within the task, of links that were there already. */
+  /** Numbers, within the task, of what was there already. */
   readonly there: readonly number[];
   /** For each file of a `compare` task. */
   readonly compared: readonly Comparison[];

@@ -58,8 +58,8 @@ export class MetadataSetter {
     this.set(file, entry, xattrs, false, warn);
   }
 
-  /** Whether an open file has the entry's metadata. The time of the last access does not count. */
-  matches(file: number, stat: FileStat, entry: EntryReader, xattrs: readonly Xattr[] | undefined): boolean {
+  /** Whether an open file, or a name, has the entry's metadata. The time of the last access does not count. */
+  matches(file: XattrPlace, stat: FileStat, entry: EntryReader, xattrs: readonly Xattr[] | undefined): boolean {
     const { uid, gid } = this.#ownerOf(entry);
     return (
       stat.uid === uid &&
@@ -140,7 +140,7 @@ function namesOf(place: XattrPlace, warn: Warn): readonly Buffer[] {
   }
 }
 
-function sameXattrs(file: number, wanted: readonly Xattr[]): boolean {
+function sameXattrs(file: XattrPlace, wanted: readonly Xattr[]): boolean {
   try {
     const there = readXattrs(file).filter(
       ({ name }) => !isKernels(name) || wanted.some((each) => each.name.equals(name)),

@@ -232,7 +232,8 @@ class RestoreRun {
   }
 
   async #file(folder: Folder, path: Buffer, entry: EntryReader): Promise<void> {
-    if (this.#options.noSpecial === true && SPECIAL_TYPES.includes(entry.type)) return this.#account.omitted(path);
+    const { type } = entry;
+    if (this.#options.noSpecial === true && SPECIAL_TYPES.includes(type)) return this.#account.omitted(path);
     this.#account.progress.totalFiles++;
     const fresh = this.#make(folder);
     const existing = fresh ? undefined : this.#target?.stat(path);
@@ -245,7 +246,7 @@ class RestoreRun {
       if (existing !== undefined) this.#account.stands(path);
     }
     this.#noteSetId(path, entry);
-    await this.#plan(folder, path, entry, existing?.type === 'file');
+    await this.#plan(folder, path, entry, existing?.type === type);
   }
 
   async #plan(folder: Folder, path: Buffer, entry: EntryReader, existing: boolean): Promise<void> {
@@ -253,7 +254,7 @@ class RestoreRun {
     const { name, size, content } = entry.entry();
     const xattrs = isReference(entry.xattrs) ? await this.#attributes(path, entry.xattrs) : undefined;
     if (entry.type !== 'file' || content === undefined)
-      return this.#window.addPlain({ path, raw, temporary: undefined, xattrs }, 0);
+      return this.#window.addPlain({ path, raw, temporary: undefined, xattrs }, 0, existing);
     this.#account.progress.totalBytes += content.size;
     const part = folder.leftovers?.take(name);
     const isNew = !existing && part === undefined;

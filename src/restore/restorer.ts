@@ -6,7 +6,7 @@ import { asBuffer } from '../bytes/views.js';
 import { importKeys } from '../crypto/hierarchy.js';
 import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
 import { OwnerNames } from '../filesystem/owners.js';
-import { linkat, openat, renameat, unlinkat } from '../filesystem/posix.js';
+import { linkat, openat, readlinkat, renameat, unlinkat } from '../filesystem/posix.js';
 import { lstat } from '../filesystem/stat.js';
 import type { XattrPlace } from '../filesystem/xattrs.js';
 import { DATA } from '../format/content.js';
@@ -32,7 +32,7 @@ import {
 } from './messages.js';
 import { MetadataSetter, type Warn } from './metadata.js';
 import { type Run, runsOf } from './runs.js';
-import { makeSpecial } from './special-files.js';
+import { isSameSpecial, makeSpecial } from './special-files.js';
 import { temporaryPrefix } from './temporary-names.js';
 
 const { O_RDONLY, O_DIRECTORY } = constants;
@@ -93,6 +93,11 @@ export class Restorer {
         return [];
       case 'plain':
         return this.#each(task.files, (file) => this.#plain(file));
+      case 'stands':
+        this.#each(task.files, (file, number) => {
+          if (this.#stands(file)) this.#there.push(number);
+        });
+        return [];
       case 'link':
         return this.#each(task.links, ({ path, to }, number) => {
           if (!this.#link(Buffer.from(path), Buffer.from(to))) this.#there.push(number);
@@ -293,6 +298,17 @@ export class Restorer {
     makeSpecial(entry, directory, temporary);
     this.#setMetadata({ directory, name: temporary }, file, entry);
     this.#moveInto(directory, temporary, name);
+  }
+
+  /** Whether a link or a special file is there as it should be. One that is not is made anew: by its name alone it cannot be changed safely. */
+  #stands(file: FileTarget): boolean {
+    const entry = entryOf(file);
+    const { directory, name } = this.#placeOf(file);
+    const stat = lstat(name, directory);
+    const isSame = isSameSpecial(stat, entry) && stat.links === entry.links;
+    if (!isSame || (entry.type === 'symlink' && !readlinkat(directory, name).equals(entry.target as Buffer)))
+      return false;
+    return this.#metadata.matches({ directory, name }, stat, entry, xattrsOf(file, entry));
   }
 
   #empty(target: FileTarget): void {

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { VarveError } from '../errors/errors.js';
 import { mknodat, symlinkat } from '../filesystem/posix.js';
-import { makeDevice } from '../filesystem/stat.js';
+import { type FileStat, makeDevice } from '../filesystem/stat.js';
 import type { EntryReader } from '../format/entry-reader.js';
 
 /** The kernel's limits: of larger numbers it would take a part. */
@@ -13,6 +13,13 @@ const S_IFMT_OF: Partial<Record<string, number>> = {
   block: 0o060000,
   socket: 0o140000,
 };
+
+/** Whether what is there is of the entry's kind and, if that is a device, of its number. */
+export function isSameSpecial(stat: FileStat, entry: EntryReader): boolean {
+  if (stat.type !== entry.type) return false;
+  if (stat.type !== 'character' && stat.type !== 'block') return true;
+  return stat.rdevMajor === entry.rdev?.[0] && stat.rdevMinor === entry.rdev[1];
+}
 
 /** Makes a link, a device, a FIFO or a socket. */
 export function makeSpecial(entry: EntryReader, directory: number, name: Buffer): void {

@@ -44,7 +44,7 @@ export class Target {
   makeFolder(path: Buffer, replace: boolean, isToChange: boolean): boolean {
     const { folder, name } = splitPath(path);
     const parent = this.#folders.folder(folder);
-    if (this.#dryRun) return this.stat(path)?.type !== 'directory';
+    if (this.#dryRun) return wouldMakeFolder(this.stat(path), replace);
     for (let attempt = 0; ; attempt++) {
       try {
         mkdirat(parent, name, PRIVATE_FOLDER);
@@ -56,7 +56,7 @@ export class Target {
           if (isToChange) openUp(parent, name, stat);
           return false;
         }
-        if (!replace || attempt > 0) throw new VarveError('target', 'is there already and is not a folder');
+        if (!replace || attempt > 0) throw inTheWay();
         unlinkat(parent, name);
       }
     }
@@ -113,6 +113,14 @@ function openUp(parent: number, name: Buffer, { uid, mode }: FileStat): void {
     // What cannot be written in it is told.
   }
 }
+
+function wouldMakeFolder(stat: FileStat | undefined, replace: boolean): boolean {
+  if (stat !== undefined && stat.type !== 'directory' && !replace) throw inTheWay();
+  return stat?.type !== 'directory';
+}
+
+const inTheWay = (): VarveError =>
+  new VarveError('target', 'is there already and is not a folder; with another --overwrite than never it gives way');
 
 function removeAt(parent: number, name: Buffer, dryRun: boolean): number {
   if (lstat(name, parent).type !== 'directory') {

@@ -48,7 +48,7 @@ export class RestoreWindow {
   readonly #options: WindowOptions;
   #uses: Use[] = [];
   #files: PlannedFile[] = [];
-  #plain: { readonly target: FileTarget; readonly size: number }[] = [];
+  #plain: { readonly target: FileTarget; readonly size: number; readonly existing: boolean }[] = [];
   /** Bytes of attributes and holes. */
   #attached = 0;
 
@@ -94,14 +94,19 @@ export class RestoreWindow {
     this.#attached += (xattrs?.length ?? 0) + (holes?.length ?? 0);
   }
 
-  /** Plans what has no blobs and takes the place of what is there: new empty files, links, devices. */
-  addPlain(target: FileTarget, size: number): void {
-    this.#plain.push({ target, size });
+  /**
+   * Plans what has no blobs: new empty files, links, devices.
+   *
+   * @param existing whether something of its kind is there, which may be right
+   */
+  addPlain(target: FileTarget, size: number, existing = false): void {
+    this.#plain.push({ target, size, existing });
     this.#attached += target.xattrs?.length ?? 0;
   }
 
   /** Restores what was planned, and forgets it. */
   async run(): Promise<void> {
+    await this.#dropStanding();
     await this.#compareFiles();
     const pool = this.#pool;
     if (pool === undefined || this.#options.dryRun) this.#tellAll();
@@ -132,6 +137,26 @@ export class RestoreWindow {
   /** Temporary files that a window which was broken off may have left. */
   get leftovers(): Buffer[] {
     return this.#files.flatMap(({ path, temporary }) => (temporary === undefined ? [] : [beside(path, temporary)]));
+  }
+
+  /** Links and special files that are right are dropped from the plan. */
+  async #dropStanding(): Promise<void> {
+    const pool = this.#pool;
+    const wanted = this.#plain.filter(({ existing }) => existing);
+    if (pool === undefined || wanted.length === 0) return;
+    const gone = new Set<FileTarget>();
+    await Promise.all(
+      inBatches(wanted).map(async (items) => {
+        const files = items.map(({ target }) => target);
+        const { there } = await pool.run({ kind: 'stands', files });
+        for (const number of there) {
+          const { target, size } = items[number] as (typeof items)[number];
+          gone.add(target);
+          this.#events.left(Buffer.from(target.path), size, false);
+        }
+      }),
+    );
+    this.#plain = this.#plain.filter(({ target }) => !gone.has(target));
   }
 
   /** Files that are right are dropped from the plan, and of others the blobs that are there. */
