@@ -1,6 +1,8 @@
 import { Buffer } from 'node:buffer';
 
-const FIRST_BLOCK = 4 * 1024;
+const FIRST_BLOCK = 1024;
+/** Smaller blocks share memory with others: that of most directories. */
+const OWN_BLOCK = 4 * 1024;
 const LARGEST_BLOCK = 1024 * 1024;
 
 /** An entry that becomes known later than those around it; it has none when its path could not be read. */
@@ -43,15 +45,17 @@ export class EntryRun {
   pieces(): Uint8Array<ArrayBuffer>[] {
     this.#closeBlock();
     return this.#parts.flatMap((part) => {
-      if (!('raw' in part)) return [part as Uint8Array<ArrayBuffer>];
-      return part.raw === undefined ? [] : [new Uint8Array(part.raw)];
+      const raw = 'raw' in part ? part.raw : part;
+      if (raw === undefined) return [];
+      return raw === part && raw.length >= OWN_BLOCK ? [raw as Uint8Array<ArrayBuffer>] : [new Uint8Array(raw)];
     });
   }
 
   #startBlock(least: number): void {
     const size = Math.min(LARGEST_BLOCK, Math.max(FIRST_BLOCK, this.#block.length * 2));
     this.#closeBlock();
-    this.#block = Buffer.allocUnsafeSlow(Math.max(size, least));
+    const needed = Math.max(size, least);
+    this.#block = needed < OWN_BLOCK ? Buffer.allocUnsafe(needed) : Buffer.allocUnsafeSlow(needed);
   }
 
   #closeBlock(): void {

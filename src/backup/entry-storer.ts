@@ -26,13 +26,10 @@ const UNREADABLE: readonly ErrorCode[] = ['damaged', 'not-found', 'storage', 'ro
 const TORN = 'changed while it was read: it is stored as it was read, and will be read again next time';
 
 /** What an entry has beside the name and lstat's figures. */
-type Rest = Partial<Pick<Entry, 'content' | 'target' | 'rdev' | 'holes' | 'size'>> & {
-  readonly xattrs?: ReadAttributes;
-};
-
-/** What is known of a file with several names once it was read. */
-interface Linked extends StoredFile {
+interface Rest extends Pick<Entry, 'content' | 'target' | 'rdev' | 'holes'> {
   readonly xattrs: ReadAttributes;
+  /** Where it is not that of the content or the target. */
+  readonly size: number | undefined;
 }
 
 /** An encoded entry, and whether it is the parent snapshot's as it stood there. */
@@ -58,7 +55,7 @@ export class EntryStorer {
   readonly #note: (note: Note) => void;
   readonly #encoder = new MessagePackWriter();
   /** Content of files with several names, by device and inode. */
-  readonly #linked = new Map<string, Linked>();
+  readonly #linked = new Map<string, StoredFile>();
 
   constructor(init: WorkerInit, storer: Storer, owners: OwnerNames, note: (note: Note) => void) {
     this.#init = init;
@@ -76,7 +73,7 @@ export class EntryStorer {
     const reference = tree.end();
     const content = this.#storer.reference(reference.size, reference.ids);
     const { name, stat, xattrs, previous } = directory;
-    const raw = this.#encode(name, stat, { content, xattrs });
+    const raw = this.#encodeFile(name, stat, content, undefined, xattrs);
     const action = previous === undefined ? 'new' : equalBytes(previous, raw) ? 'unmodified' : 'changed';
     this.#countDirectory(directory.path, action);
     if (this.#init.verbose) {
@@ -102,7 +99,7 @@ export class EntryStorer {
     count(this.#init.counters, changed ? 'filesChanged' : 'filesNew');
     count(this.#init.counters, 'bytes', holeBytes(layout));
     if (this.#init.verbose) this.tell(path, false, changed ? 'changed' : 'new', layout?.size ?? size, {});
-    return this.#encode(asBuffer(name), stat, { content, xattrs, ...this.#holes(layout) });
+    return this.#encodeFile(asBuffer(name), stat, content, layout, xattrs);
   }
 
   /** Reads a file and stores it; undefined when that failed, which is then told. */
@@ -129,7 +126,7 @@ export class EntryStorer {
           seconds: (performance.now() - started) / 1000,
         });
       }
-      return this.#encode(name, stat, { content, xattrs, ...this.#holes(layout) });
+      return this.#encodeFile(name, stat, content, layout, xattrs);
     } catch (cause) {
       count(counters, 'bytes', -read);
       this.reportError(joinPath(folder.path, name), cause, 'archival');
@@ -146,7 +143,9 @@ export class EntryStorer {
     if (this.#isSame(before, stat) && this.#isAttached(folder.path, name, before.xattrs))
       return { raw: before.raw, same: true };
     const xattrs = this.xattrs(folder.xattrPlace(name), folder.path, name);
-    return { raw: this.#encode(name, stat, { content, xattrs, holes: before.holes, size: before.size }), same: false };
+    const { holes, size } = before;
+    const raw = this.#encode(name, stat, { content, xattrs, holes, size, target: undefined, rdev: undefined });
+    return { raw, same: false };
   }
 
   /** Whether the parent snapshot's content is still that of the file, and is still stored. */
@@ -166,7 +165,8 @@ export class EntryStorer {
         before !== undefined && this.#isSame(before, stat) && this.#isAttached(folder.path, name, before.xattrs)
           ? before.xattrs
           : this.xattrs(folder.xattrPlace(name), folder.path, name);
-      const raw = this.#encode(name, stat, { target, rdev, xattrs });
+      const [content, holes, size] = [undefined, undefined, undefined];
+      const raw = this.#encode(name, stat, { content, xattrs, holes, size, target, rdev });
       const same = before !== undefined && equalBytes(before.raw, raw);
       const action = before === undefined ? 'new' : same ? 'unmodified' : 'changed';
       count(
@@ -188,7 +188,7 @@ export class EntryStorer {
     this.#countDirectory(directory.path, same ? 'unmodified' : 'changed');
     if (this.#init.verbose) this.tell(directory.path, true, same ? 'unmodified' : 'changed', 0, {});
     if (same) return directory.previous as Buffer;
-    return this.#encode(name, stat, { content: previous.content, xattrs });
+    return this.#encodeFile(name, stat, previous.content, undefined, xattrs);
   }
 
   /** The attributes of a directory that is open. */
@@ -246,7 +246,7 @@ export class EntryStorer {
   }
 
   /** Of a file with several names in what this worker walks, the content is read once. */
-  #storeContent(folder: Directory, file: PendingFile, onRead: (bytes: number) => void): Linked {
+  #storeContent(folder: Directory, file: PendingFile, onRead: (bytes: number) => void): StoredFile {
     const { stat } = file;
     const name = asBuffer(file.name);
     const key = stat.links > 1 ? `${stat.device}:${stat.inode}` : undefined;
@@ -255,16 +255,9 @@ export class EntryStorer {
       onRead(known.content.size);
       return known;
     }
-    const { stored, extra: xattrs } = storeFile(
-      this.#storer,
-      folder,
-      name,
-      (opened) => this.xattrs(opened, folder.path, name),
-      onRead,
-    );
-    const linked = { ...stored, xattrs };
-    if (key !== undefined && this.#linked.size < MAX_LINKED) this.#linked.set(key, linked);
-    return linked;
+    const stored = storeFile(this.#storer, folder, name, (opened) => this.xattrs(opened, folder.path, name), onRead);
+    if (key !== undefined && this.#linked.size < MAX_LINKED) this.#linked.set(key, stored);
+    return stored;
   }
 
   /** The root directory has no entry of its own that could change. */
@@ -290,8 +283,16 @@ export class EntryStorer {
     return !isReference(attachment) || this.isStored(attachment, folder, name);
   }
 
-  #holes(layout: Layout | undefined): Rest {
-    return layout === undefined ? {} : { holes: this.#storer.attach(layout.encode()), size: layout.size };
+  /** Of a file or a directory. */
+  #encodeFile(
+    name: Buffer,
+    stat: FileStat,
+    content: ContentRef | undefined,
+    layout: Layout | undefined,
+    xattrs: ReadAttributes,
+  ): Buffer {
+    const holes = layout && this.#storer.attach(layout.encode());
+    return this.#encode(name, stat, { content, xattrs, holes, size: layout?.size, target: undefined, rdev: undefined });
   }
 
   /** At the end of a large file: its attributes, and whether it is still as it was at the beginning. */

@@ -7,6 +7,7 @@ import { type FileStat, fstat } from '../filesystem/stat.js';
 import type { ContentRef } from '../format/content.js';
 import type { Layout } from '../format/layout.js';
 import { layoutOf } from './holes.js';
+import type { ReadAttributes } from './messages.js';
 import type { Storer } from './storer.js';
 
 /** Bytes of a file, or a part of one, from which on it is taken care that reading it does not push other files out of memory. */
@@ -23,6 +24,7 @@ export interface StoredFile {
   readonly stat: FileStat;
   readonly content: ContentRef;
   readonly layout: Layout | undefined;
+  readonly xattrs: ReadAttributes;
   /** Whether it was not the same from beginning to end. */
   readonly torn: boolean;
 }
@@ -30,30 +32,33 @@ export interface StoredFile {
 /**
  * Reads a file from start to end into the repository; once more, if it changes while it is read.
  *
- * @param onOpened is called with the open file
+ * @param attributesOf reads those of an open file
  * @param onRead is told how many bytes were read, or (negative) are not to be counted
  */
-export function storeFile<Extra>(
+export function storeFile(
   storer: Storer,
   folder: Directory,
   name: Buffer,
-  onOpened: (file: number) => Extra,
+  attributesOf: (file: number) => ReadAttributes,
   onRead: (bytes: number) => void,
-): { stored: StoredFile; extra: Extra } {
+): StoredFile {
   const file = folder.openFile(name);
   try {
-    let stored = storeOpened(storer, file, onRead);
-    if (stored.torn && stored.content.size <= READ_AGAIN_BYTES) {
-      onRead(-stored.content.size);
-      stored = storeOpened(storer, file, onRead);
-    }
-    return { stored, extra: onOpened(file) };
+    const stored = storeOpened(storer, file, attributesOf, onRead);
+    if (!stored.torn || stored.content.size > READ_AGAIN_BYTES) return stored;
+    onRead(-stored.content.size);
+    return storeOpened(storer, file, attributesOf, onRead);
   } finally {
     closeSync(file);
   }
 }
 
-function storeOpened(storer: Storer, file: number, onRead: (bytes: number) => void): StoredFile {
+function storeOpened(
+  storer: Storer,
+  file: number,
+  attributesOf: (file: number) => ReadAttributes,
+  onRead: (bytes: number) => void,
+): StoredFile {
   const stat = fstat(file);
   if (stat.type !== 'file') throw new VarveError('source', 'is no longer a regular file');
   const layout = layoutOf(file, stat);
@@ -76,6 +81,7 @@ function storeOpened(storer: Storer, file: number, onRead: (bytes: number) => vo
     stat,
     content: storer.reference(read.size, read.ids),
     layout: stored < expected ? layout?.truncated(stored) : layout,
+    xattrs: attributesOf(file),
     torn,
   };
 }

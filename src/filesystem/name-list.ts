@@ -25,7 +25,7 @@ export class NameList {
 
   /** @internal for NameCollector */
   static sort(bytes: Buffer, starts: readonly number[]): NameList {
-    const order = Uint32Array.from(starts);
+    const order = new Uint32Array(starts);
     if (order.length > 1) order.sort((a, b) => compareTerminated(bytes, a, b));
     return new NameList(bytes, withoutRepetitions(bytes, order));
   }
