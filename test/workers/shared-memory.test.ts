@@ -48,12 +48,15 @@ test('a worker that finds none free waits until one is released', { timeout: 10_
     const reply = pool.run({ do: 'acquire', count: 3, mark: 9 }).finally(() => {
       done = true;
     });
-    await pause(150);
+    const taken = (): boolean => [0, 1].every((number) => Atomics.load(buffers.handle.states, number) !== 0);
+    while (!taken()) await pause(5);
+    await pause(50);
     assert.equal(done, false, 'two buffers do not do for three');
     buffers.release(0);
     assert.deepEqual(await reply, [0, 1, 0]);
     assert.equal(buffers.bytes(0)[0], 9);
   } finally {
+    buffers.abort(); // a thread that waits for ever would keep this process
     await pool.close();
   }
 });
