@@ -2,12 +2,11 @@ import { Buffer } from 'node:buffer';
 import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
 import type { ItemError } from './messages.js';
 import type { RestoreAction, RestoreEvent, RestoreOptions, RestoreProgress } from './options.js';
-import type { WindowEvents } from './window.js';
 
 const SLASH = Buffer.from('/');
 
 /** Counts what a restore does, and tells it. */
-export class Account implements WindowEvents {
+export class Account {
   readonly #options: RestoreOptions;
   readonly progress: RestoreProgress = {
     totalFiles: 0,
@@ -36,6 +35,7 @@ export class Account implements WindowEvents {
     this.item('restored', path, size);
   }
 
+  /** Of a file that was there, `updated` when its metadata were not right. */
   left(path: Buffer, size: number, updated: boolean): void {
     this.progress.filesSkipped++;
     this.item(updated ? 'updated' : 'unchanged', path, size);
@@ -45,6 +45,7 @@ export class Account implements WindowEvents {
     this.progress.bytesRestored += count;
   }
 
+  /** That were there already. */
   skipped(bytes: number): void {
     this.progress.bytesSkipped += bytes;
   }

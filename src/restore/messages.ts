@@ -1,10 +1,13 @@
 import type { ExportedKeys } from '../crypto/hierarchy.js';
 import type { Piece } from '../format/layout.js';
 import type { SharedBlobIndex } from '../repository/blob-index.js';
+import type { WorkerPool } from '../workers/pool.js';
 
 /** What an abort ends with. */
 export const INTERRUPTED =
   'interrupted; run it again to go on (beginnings of large files are kept for that as .varve-part-…)';
+
+export type RestorePool = WorkerPool<WorkerInit, Task, Reply>;
 
 /** What a restore worker starts with. */
 export interface WorkerInit {

@@ -15,12 +15,12 @@ import { Account, inSnapshot } from './account.js';
 import { layoutOf } from './file-content.js';
 import { below, type Folder, rootFolder, type Subfolder, subfolderOf, targetAs } from './folder.js';
 import { type FurtherName, HardLinks } from './hard-links.js';
-import { type FileTarget, INTERRUPTED } from './messages.js';
+import { type FileTarget, INTERRUPTED, type RestorePool } from './messages.js';
 import type { RestoreOptions, RestoreProgress } from './options.js';
 import { Selection } from './selection.js';
 import { shouldWrite, Target } from './target.js';
 import { beginRun, endRun, isTemporary, Leftovers, markerName } from './temporary-names.js';
-import { type RestorePool, RestoreWindow } from './window.js';
+import { RestoreWindow } from './window.js';
 
 /** Blobs that are planned before they are restored: it bounds the memory for the plan. */
 const WINDOW = 100_000;

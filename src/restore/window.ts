@@ -6,16 +6,14 @@ import type { Layout, Piece } from '../format/layout.js';
 import { ID_BYTES } from '../format/limits.js';
 import { checkSize, locateBlob } from '../repository/blob-reader.js';
 import type { IndexedRepository } from '../repository/index-store.js';
-import type { WorkerPool } from '../workers/pool.js';
+import type { Account } from './account.js';
+import { inBatches } from './batches.js';
 import { beside, splitPath } from './folder-handles.js';
-import type { BlobUse, ComparedFile, Comparison, FileTarget, ItemError, Reply, Task, WorkerInit } from './messages.js';
+import type { BlobUse, ComparedFile, Comparison, FileTarget, RestorePool, Task } from './messages.js';
+import { PlainItems } from './plain-items.js';
 import { filesOf, type PlannedFile, plan, type Range, rangesOf, type Use, type WantedFile } from './plan.js';
 import { partName } from './temporary-names.js';
 
-export type RestorePool = WorkerPool<WorkerInit, Task, Reply>;
-
-/** Files without content, or to be finished, that a worker gets together. */
-const BATCH = 256;
 /** What fetching a damaged or lost pack ends with: only the files that need it suffer. */
 const LOST: readonly ErrorCode[] = ['damaged', 'not-found', 'storage'];
 
@@ -26,17 +24,6 @@ const LONG_LIST = 8192;
 /** Bytes of attributes and holes that count as much as a blob in a window. */
 const BYTES_PER_BLOB = 256;
 
-/** What a window tells about each file. */
-export interface WindowEvents {
-  done(path: Buffer, size: number): void;
-  /** Of a file that was there, `updated` when its metadata were not right. */
-  left(path: Buffer, size: number, updated: boolean): void;
-  bytes(count: number): void;
-  /** That were there already. */
-  skipped(bytes: number): void;
-  errors(errors: readonly ItemError[]): void;
-}
-
 /**
  * Files that are restored together: each frame that any of them needs is fetched and opened once, in the order of the packs, and
  * frames that lie near each other are fetched in one go.
@@ -44,30 +31,26 @@ export interface WindowEvents {
 export class RestoreWindow {
   readonly #repository: IndexedRepository;
   readonly #pool: RestorePool | undefined;
-  readonly #events: WindowEvents;
+  readonly #account: Account;
   readonly #options: WindowOptions;
   #uses: Use[] = [];
   #files: PlannedFile[] = [];
-  #plain: { readonly target: FileTarget; readonly size: number; readonly existing: boolean }[] = [];
+  readonly #plain: PlainItems;
   /** Bytes of attributes and holes. */
   #attached = 0;
 
   /** @param pool undefined when there is nothing to compare with in a dry run */
-  constructor(
-    repository: IndexedRepository,
-    pool: RestorePool | undefined,
-    events: WindowEvents,
-    options: WindowOptions,
-  ) {
+  constructor(repository: IndexedRepository, pool: RestorePool | undefined, account: Account, options: WindowOptions) {
     this.#repository = repository;
     this.#pool = pool;
-    this.#events = events;
+    this.#account = account;
     this.#options = options;
+    this.#plain = new PlainItems(account);
   }
 
   /** Blobs to be written. */
   get size(): number {
-    return this.#uses.length + this.#files.length + this.#plain.length + Math.floor(this.#attached / BYTES_PER_BLOB);
+    return this.#uses.length + this.#files.length + this.#plain.count + Math.floor(this.#attached / BYTES_PER_BLOB);
   }
 
   /**
@@ -100,20 +83,20 @@ export class RestoreWindow {
    * @param existing whether something of its kind is there, which may be right
    */
   addPlain(target: FileTarget, size: number, existing = false): void {
-    this.#plain.push({ target, size, existing });
+    this.#plain.add({ target, size, existing });
     this.#attached += target.xattrs?.length ?? 0;
   }
 
   /** Restores what was planned, and forgets it. */
   async run(): Promise<void> {
-    await this.#dropStanding();
-    await this.#compareFiles();
     const pool = this.#pool;
+    if (pool !== undefined) await this.#plain.dropStanding(pool);
+    await this.#compareFiles();
     if (pool === undefined || this.#options.dryRun) this.#tellAll();
     else await this.#restoreAll(pool);
     this.#uses = [];
     this.#files = [];
-    this.#plain = [];
+    this.#plain.clear();
     this.#attached = 0;
   }
 
@@ -121,7 +104,7 @@ export class RestoreWindow {
     const ranges = rangesOf(this.#uses, this.#repository.index);
     for (const range of ranges) this.#count(range);
     const limit = pLimit(pool.size * 2);
-    await Promise.all([this.#runPlain(pool), ...ranges.map((range) => limit(() => this.#runRange(pool, range)))]);
+    await Promise.all([this.#plain.restore(pool), ...ranges.map((range) => limit(() => this.#runRange(pool, range)))]);
     await this.#finishFiles(pool);
     if (this.#options.verify) await this.#verifyFiles(pool);
   }
@@ -129,34 +112,14 @@ export class RestoreWindow {
   /** What would be restored. */
   #tellAll(): void {
     const { index } = this.#repository;
-    for (const { blob } of this.#uses) this.#events.bytes(index.lengthOf(blob));
-    for (const { path, size } of this.#files) this.#events.done(path, size);
-    for (const { target, size } of this.#plain) this.#events.done(Buffer.from(target.path), size);
+    for (const { blob } of this.#uses) this.#account.bytes(index.lengthOf(blob));
+    for (const { path, size } of this.#files) this.#account.done(path, size);
+    this.#plain.tellAll();
   }
 
   /** Temporary files that a window which was broken off may have left. */
   get leftovers(): Buffer[] {
     return this.#files.flatMap(({ path, temporary }) => (temporary === undefined ? [] : [beside(path, temporary)]));
-  }
-
-  /** Links and special files that are right are dropped from the plan. */
-  async #dropStanding(): Promise<void> {
-    const pool = this.#pool;
-    const wanted = this.#plain.filter(({ existing }) => existing);
-    if (pool === undefined || wanted.length === 0) return;
-    const gone = new Set<FileTarget>();
-    await Promise.all(
-      inBatches(wanted).map(async (items) => {
-        const files = items.map(({ target }) => target);
-        const { there } = await pool.run({ kind: 'stands', files });
-        for (const number of there) {
-          const { target, size } = items[number] as (typeof items)[number];
-          gone.add(target);
-          this.#events.left(Buffer.from(target.path), size, false);
-        }
-      }),
-    );
-    this.#plain = this.#plain.filter(({ target }) => !gone.has(target));
   }
 
   /** Files that are right are dropped from the plan, and of others the blobs that are there. */
@@ -176,7 +139,7 @@ export class RestoreWindow {
           }),
         );
         const { errors, failed, compared } = await pool.run({ kind: 'compare', files: targets });
-        this.#events.errors(errors);
+        this.#account.errors(errors);
         for (const [number, file] of files.entries()) {
           if (failed.includes(number)) gone.add(file);
           else if (this.#isDone(file, compared[number] as Comparison)) gone.add(file);
@@ -191,14 +154,14 @@ export class RestoreWindow {
   #isDone(file: PlannedFile, comparison: Comparison): boolean {
     const { outcome } = comparison;
     if (outcome === 'same' || outcome === 'updated') {
-      this.#events.skipped(file.stored);
-      this.#events.left(file.path, file.size, outcome === 'updated');
+      this.#account.skipped(file.stored);
+      this.#account.left(file.path, file.size, outcome === 'updated');
       return true;
     }
     if (outcome === 'partly') {
       file.kept = comparison.kept;
       file.temporary = this.#partName(file);
-      this.#events.skipped(this.#keptBytes(file));
+      this.#account.skipped(this.#keptBytes(file));
       return false;
     }
     if (file.ids.length > 0) return false;
@@ -243,9 +206,9 @@ export class RestoreWindow {
     const targets = files.map((file) => this.#targetOf(file));
     const task: Task = { kind: 'write', bytes, start: range.start, frames, files: targets };
     const reply = await pool.run(task, movable(bytes));
-    this.#events.errors(reply.errors);
+    this.#account.errors(reply.errors);
     for (const number of reply.failed) this.#fail(files[number] as PlannedFile);
-    this.#account(range);
+    this.#tell(range);
   }
 
   /** Workers are told the places of a blob, not the layout: that may be long. */
@@ -285,11 +248,11 @@ export class RestoreWindow {
       file.ranges--;
       if (file.failed) continue;
       this.#fail(file);
-      this.#events.errors([{ path: file.path, message: error.message, kind: 'content' }]);
+      this.#account.errors([{ path: file.path, message: error.message, kind: 'content' }]);
     }
   }
 
-  #account({ frames }: Range): void {
+  #tell({ frames }: Range): void {
     const { index } = this.#repository;
     let bytes = 0;
     for (const { uses } of frames) {
@@ -299,16 +262,16 @@ export class RestoreWindow {
         bytes += length;
       }
     }
-    this.#events.bytes(bytes);
+    this.#account.bytes(bytes);
     for (const file of filesOf(frames)) {
       file.ranges--;
-      if (file.ranges === 0 && file.temporary === undefined && !file.failed) this.#events.done(file.path, file.size);
+      if (file.ranges === 0 && file.temporary === undefined && !file.failed) this.#account.done(file.path, file.size);
     }
   }
 
   /** Nothing of it counts as restored. */
   #fail(file: PlannedFile): void {
-    if (!file.failed) this.#events.bytes(-file.told);
+    if (!file.failed) this.#account.bytes(-file.told);
     file.failed = true;
   }
 
@@ -318,19 +281,6 @@ export class RestoreWindow {
       file.ranges++;
       if (file.ranges > 1) file.temporary ??= this.#partName(file);
     }
-  }
-
-  async #runPlain(pool: RestorePool): Promise<void> {
-    await Promise.all(
-      inBatches(this.#plain).map(async (items) => {
-        const files = items.map(({ target }) => target);
-        const { errors, failed } = await pool.run({ kind: 'plain', files });
-        this.#events.errors(errors);
-        for (const [number, { target, size }] of items.entries()) {
-          if (!failed.includes(number)) this.#events.done(Buffer.from(target.path), size);
-        }
-      }),
-    );
   }
 
   /** Files that several workers wrote get their names now; of those that failed, the beginnings are removed. */
@@ -346,10 +296,10 @@ export class RestoreWindow {
         if (complete.length === 0) return;
         const targets = complete.map((file) => this.#targetOf(file));
         const { errors, failed } = await pool.run({ kind: 'finish', files: targets });
-        this.#events.errors(errors);
+        this.#account.errors(errors);
         for (const [number, file] of complete.entries()) {
           if (failed.includes(number)) this.#fail(file);
-          else this.#events.done(file.path, file.size);
+          else this.#account.done(file.path, file.size);
         }
       }),
     );
@@ -361,7 +311,7 @@ export class RestoreWindow {
         if (file.failed) return;
         const compared = { ...this.#targetOf(file), ids: file.ids, part: undefined };
         const { errors } = await pool.run({ kind: 'verify', file: compared });
-        this.#events.errors(errors);
+        this.#account.errors(errors);
       }),
     );
   }
@@ -382,23 +332,6 @@ function idOf({ ids }: PlannedFile, part: number): Buffer {
 
 /** Nothing more is written to a file that cannot become whole. */
 const isWanted = ({ file }: Use): boolean => !file.failed;
-
-function inBatches<Item extends { readonly size: number }>(items: readonly Item[], bytes = Infinity): Item[][] {
-  const batches: Item[][] = [];
-  let batch: Item[] = [];
-  let size = 0;
-  for (const item of items) {
-    if (batch.length === BATCH || (size > 0 && size + item.size > bytes)) {
-      batches.push(batch);
-      batch = [];
-      size = 0;
-    }
-    batch.push(item);
-    size += item.size;
-  }
-  if (batch.length > 0) batches.push(batch);
-  return batches;
-}
 
 /** A buffer's memory can be moved to a worker when nothing else lies in it. */
 function movable(bytes: Buffer): ArrayBuffer[] {
