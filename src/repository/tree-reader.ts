@@ -56,8 +56,9 @@ export class TreeReader {
     list.end();
   }
 
-  /** The same, all of them. */
+  /** The same, all of them, with memory of their own. */
   async ids(content: ContentRef): Promise<Buffer> {
+    if (content.depth === 0) return Buffer.from(content.ids);
     const parts: Buffer[] = [];
     for await (const ids of this.lists(content)) parts.push(ids);
     return Buffer.concat(parts);

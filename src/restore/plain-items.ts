@@ -27,10 +27,6 @@ export class PlainItems {
     this.#items.push(item);
   }
 
-  clear(): void {
-    this.#items = [];
-  }
-
   /** What would be restored. */
   tellAll(): void {
     for (const { target, size } of this.#items) this.#account.done(Buffer.from(target.path), size);

@@ -29,16 +29,30 @@ export interface WantedFile {
 }
 
 /** A file as it is restored. */
-export interface PlannedFile extends WantedFile {
+export class PlannedFile {
+  readonly wanted: WantedFile;
   /** Ranges that still have something for it. */
-  ranges: number;
+  ranges = 0;
   /** Its name while it grows, when more than one range has something for it, or some of it was there. */
   temporary: Buffer | undefined;
   /** For each blob 1 when it was there. */
   kept: Uint8Array | undefined;
   /** Bytes of it that were told as restored. */
-  told: number;
-  failed: boolean;
+  told = 0;
+  failed = false;
+
+  constructor(wanted: WantedFile) {
+    this.wanted = wanted;
+  }
+
+  get path(): Buffer {
+    return this.wanted.path;
+  }
+
+  /** Bytes. */
+  get size(): number {
+    return this.wanted.size;
+  }
 }
 
 export interface Use {
@@ -58,36 +72,6 @@ export interface Range {
   rawBytes: number;
   readonly frames: { readonly frame: number; readonly uses: Use[] }[];
 }
-
-/** Spelt out, as copying properties of ten thousands of objects takes its time. */
-export const plan = ({
-  path,
-  raw,
-  size,
-  stored,
-  ids,
-  layout,
-  xattrs,
-  holes,
-  existing,
-  part,
-}: WantedFile): PlannedFile => ({
-  path,
-  raw,
-  size,
-  stored,
-  ids,
-  layout,
-  xattrs,
-  holes,
-  existing,
-  part,
-  ranges: 0,
-  temporary: undefined,
-  kept: undefined,
-  told: 0,
-  failed: false,
-});
 
 /** What is to be fetched for the uses. Blobs are numbered in the order in which they lie in the packs. */
 export function rangesOf(uses: Use[], index: BlobIndex): Range[] {

@@ -22,8 +22,10 @@ import { shouldWrite, Target } from './target.js';
 import { beginRun, endRun, isTemporary, Leftovers, markerName } from './temporary-names.js';
 import { RestoreWindow } from './window.js';
 
-/** Blobs that are planned before they are restored: it bounds the memory for the plan. */
-const WINDOW = 100_000;
+/** Blobs that are planned while others are restored: it bounds the memory for the plans. */
+const WINDOW = 75_000;
+/** Blobs that are planned before the workers have something to do. */
+const FIRST_WINDOW = 5_000;
 const FOLDERS_PER_TASK = 512;
 const LINKS_PER_TASK = 512;
 const WORKER = new URL('./worker.js', import.meta.url);
@@ -76,7 +78,12 @@ class RestoreRun {
   readonly #target: Target | undefined;
   /** Undefined when a dry run finds nothing to compare with. */
   readonly #pool: RestorePool | undefined;
-  readonly #window: RestoreWindow;
+  /** What is being planned. */
+  #window: RestoreWindow;
+  /** What is being restored, and what ended that before its time. */
+  #running: { readonly window: RestoreWindow; readonly done: Promise<void> } | undefined;
+  #idle = true;
+  #failure: unknown;
   readonly #run = beginRun();
   readonly #flags = new Int32Array(new SharedArrayBuffer(4));
   /** Folders whose metadata are to be set, parents before what is in them. */
@@ -97,8 +104,7 @@ class RestoreRun {
       this.#target = openTarget(options.target, dryRun);
       this.#pool = this.#startPool(dryRun);
     }
-    const { verify = false } = options;
-    this.#window = new RestoreWindow(repository, this.#pool, this.#account, { verify, dryRun, run: this.#run });
+    this.#window = this.#newWindow();
     options.signal?.addEventListener('abort', this.#onAbort);
     if (options.signal?.aborted === true) this.#onAbort();
     options.onStart?.(() => this.#account.progress);
@@ -111,6 +117,7 @@ class RestoreRun {
     if (marker !== undefined) this.#target?.makeEmpty(marker);
     await this.#walk(root, this.#options.root);
     await this.#runWindow();
+    await this.#running?.done;
     if (marker !== undefined) this.#target?.discard(marker);
     await this.#finishFolders();
     return this.#account.progress;
@@ -128,7 +135,8 @@ class RestoreRun {
   async close(full: boolean): Promise<void> {
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     await this.#pool?.close();
-    if (full) for (const path of this.#window.leftovers) this.#target?.discard(path);
+    await this.#running?.done.catch(() => undefined);
+    if (full) for (const path of this.#running?.window.leftovers ?? []) this.#target?.discard(path);
     this.#target?.close();
     endRun(this.#run);
   }
@@ -161,10 +169,11 @@ class RestoreRun {
         if (isTemporary(entry.name)) folder.alike.add(entry.name.toString('latin1'));
         const subfolder = await this.#entry(folder, entry);
         if (subfolder !== undefined) subfolders.push(subfolder);
-        if (this.#window.size + this.#links.size >= WINDOW) await this.#runWindow();
+        if (this.#window.size + this.#links.size >= (this.#idle ? FIRST_WINDOW : WINDOW)) await this.#runWindow();
       }
       whole = folder.depth > 0 || only === undefined;
     } catch (cause) {
+      if (cause === this.#failure) throw cause;
       this.#account.fail(folder.path, cause);
     }
     if (whole) this.#removeLeftovers(folder);
@@ -172,9 +181,28 @@ class RestoreRun {
     for (const each of subfolders) await this.#walk(each.folder, each.content);
   }
 
+  #newWindow(): RestoreWindow {
+    const { verify = false, dryRun = false } = this.#options;
+    return new RestoreWindow(this.#repository, this.#pool, this.#account, { verify, dryRun, run: this.#run });
+  }
+
+  /** Begins to restore what was planned, once all that was planned before is restored. */
   async #runWindow(): Promise<void> {
-    await this.#window.run();
-    await this.#makeLinks();
+    await this.#running?.done;
+    const window = this.#window;
+    const links = this.#links.take();
+    const done = window.run().then(() => this.#makeLinks(links));
+    this.#idle = false;
+    done.then(
+      () => {
+        this.#idle = true;
+      },
+      (cause) => {
+        this.#failure = cause;
+      },
+    );
+    this.#running = { window, done };
+    this.#window = this.#newWindow();
   }
 
   /** Deals with an entry; a folder that is to be walked is returned. */
@@ -251,12 +279,12 @@ class RestoreRun {
 
   async #plan(folder: Folder, path: Buffer, entry: EntryReader, existing: boolean): Promise<void> {
     const raw = Buffer.from(entry.raw);
-    const { name, size, content } = entry.entry();
+    const { size, content } = entry;
     const xattrs = isReference(entry.xattrs) ? await this.#attributes(path, entry.xattrs) : undefined;
     if (entry.type !== 'file' || content === undefined)
       return this.#window.addPlain({ path, raw, temporary: undefined, xattrs }, 0, existing);
     this.#account.progress.totalBytes += content.size;
-    const part = folder.leftovers?.take(name);
+    const part = folder.leftovers?.take(entry.name);
     const isNew = !existing && part === undefined;
     if (isNew && content.size === 0 && content.ids.length === 0)
       return this.#window.addPlain({ path, raw, temporary: undefined, xattrs }, size);
@@ -325,8 +353,7 @@ class RestoreRun {
     }
   }
 
-  async #makeLinks(): Promise<void> {
-    const names = this.#links.take();
+  async #makeLinks(names: readonly FurtherName[]): Promise<void> {
     if (this.#pool === undefined || this.#options.dryRun === true) {
       for (const name of names) this.#wouldLink(name);
       return;

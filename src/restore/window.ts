@@ -11,7 +11,7 @@ import { inBatches } from './batches.js';
 import { beside, splitPath } from './folder-handles.js';
 import type { BlobUse, ComparedFile, Comparison, FileTarget, RestorePool, Task } from './messages.js';
 import { PlainItems } from './plain-items.js';
-import { filesOf, type PlannedFile, plan, type Range, rangesOf, type Use, type WantedFile } from './plan.js';
+import { filesOf, PlannedFile, type Range, rangesOf, type Use, type WantedFile } from './plan.js';
 import { partName } from './temporary-names.js';
 
 /** What fetching a damaged or lost pack ends with: only the files that need it suffer. */
@@ -60,7 +60,7 @@ export class RestoreWindow {
    */
   addFile(wanted: WantedFile): void {
     const { ids, stored, xattrs, holes } = wanted;
-    const file = plan(wanted);
+    const file = new PlannedFile(wanted);
     const { index } = this.#repository;
     const uses: Use[] = [];
     let stream = 0;
@@ -87,17 +87,13 @@ export class RestoreWindow {
     this.#attached += target.xattrs?.length ?? 0;
   }
 
-  /** Restores what was planned, and forgets it. */
+  /** Restores what was planned. */
   async run(): Promise<void> {
     const pool = this.#pool;
     if (pool !== undefined) await this.#plain.dropStanding(pool);
     await this.#compareFiles();
     if (pool === undefined || this.#options.dryRun) this.#tellAll();
     else await this.#restoreAll(pool);
-    this.#uses = [];
-    this.#files = [];
-    this.#plain.clear();
-    this.#attached = 0;
   }
 
   async #restoreAll(pool: RestorePool): Promise<void> {
@@ -125,7 +121,7 @@ export class RestoreWindow {
   /** Files that are right are dropped from the plan, and of others the blobs that are there. */
   async #compareFiles(): Promise<void> {
     const pool = this.#pool;
-    const wanted = this.#files.filter(({ existing, part }) => existing || part !== undefined);
+    const wanted = this.#files.filter(({ wanted: { existing, part } }) => existing || part !== undefined);
     if (pool === undefined || wanted.length === 0) return;
     const gone = new Set<PlannedFile>();
     await Promise.all(
@@ -134,8 +130,8 @@ export class RestoreWindow {
           (file): ComparedFile => ({
             ...this.#targetOf(file),
             temporary: this.#partName(file),
-            ids: file.ids,
-            part: file.part,
+            ids: file.wanted.ids,
+            part: file.wanted.part,
           }),
         );
         const { errors, failed, compared } = await pool.run({ kind: 'compare', files: targets });
@@ -154,7 +150,7 @@ export class RestoreWindow {
   #isDone(file: PlannedFile, comparison: Comparison): boolean {
     const { outcome } = comparison;
     if (outcome === 'same' || outcome === 'updated') {
-      this.#account.skipped(file.stored);
+      this.#account.skipped(file.wanted.stored);
       this.#account.left(file.path, file.size, outcome === 'updated');
       return true;
     }
@@ -164,12 +160,12 @@ export class RestoreWindow {
       this.#account.skipped(this.#keptBytes(file));
       return false;
     }
-    if (file.ids.length > 0) return false;
+    if (file.wanted.ids.length > 0) return false;
     this.addPlain(this.#targetOf(file), file.size);
     return true;
   }
 
-  #keptBytes({ ids, kept }: PlannedFile): number {
+  #keptBytes({ wanted: { ids }, kept }: PlannedFile): number {
     const { index } = this.#repository;
     let bytes = 0;
     for (const [number, there] of (kept ?? []).entries())
@@ -181,7 +177,8 @@ export class RestoreWindow {
     return partName(splitPath(path).name, this.#options.run);
   }
 
-  #targetOf({ path, raw, temporary, xattrs, holes }: PlannedFile): FileTarget {
+  #targetOf({ wanted, temporary }: PlannedFile): FileTarget {
+    const { path, raw, xattrs, holes } = wanted;
     const target = { path, raw, temporary };
     return xattrs === undefined && holes === undefined ? target : { ...target, xattrs, holes };
   }
@@ -200,7 +197,8 @@ export class RestoreWindow {
           numbers.set(file, number);
         }
         const use = { blob, id: idOf(file, part), stream, file: number };
-        return file.layout === undefined ? use : { ...use, pieces: this.#pieces(file.layout, stream, blob) };
+        const { layout } = file.wanted;
+        return layout === undefined ? use : { ...use, pieces: this.#pieces(layout, stream, blob) };
       }),
     }));
     const targets = files.map((file) => this.#targetOf(file));
@@ -309,7 +307,7 @@ export class RestoreWindow {
     await Promise.all(
       this.#files.map(async (file) => {
         if (file.failed) return;
-        const compared = { ...this.#targetOf(file), ids: file.ids, part: undefined };
+        const compared = { ...this.#targetOf(file), ids: file.wanted.ids, part: undefined };
         const { errors } = await pool.run({ kind: 'verify', file: compared });
         this.#account.errors(errors);
       }),
@@ -324,7 +322,7 @@ export interface WindowOptions {
   readonly run: string;
 }
 
-function idOf({ ids }: PlannedFile, part: number): Buffer {
+function idOf({ wanted: { ids } }: PlannedFile, part: number): Buffer {
   const id = ids.subarray(part * ID_BYTES, (part + 1) * ID_BYTES);
   // With a view all the memory around it is sent.
   return ids.length > LONG_LIST ? Buffer.from(id) : id;
