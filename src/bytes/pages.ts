@@ -1,17 +1,11 @@
-import { Buffer } from 'node:buffer';
-
 /** Bytes: a page of WebAssembly memory. It is a multiple of every page of memory and block of a disk. */
 const PAGE = 65_536;
-/** Bytes: what reading and writing past the page cache wants memory, offset and length to be multiples of. */
+/** Bytes: what writing past the page cache wants memory, offset and length to be multiples of. */
 export const BLOCK = 4096;
 
 /** The part of the global that is used here: its types come with TypeScript's DOM library only. */
 declare const WebAssembly: {
-  Memory: new (pages: {
-    initial: number;
-    maximum: number;
-    shared: boolean;
-  }) => { readonly buffer: ArrayBuffer | SharedArrayBuffer };
+  Memory: new (pages: { initial: number; maximum: number; shared: true }) => { readonly buffer: SharedArrayBuffer };
 };
 
 /** Bytes of `length` rounded up to whole pages. */
@@ -20,11 +14,5 @@ export const wholePages = (length: number): number => Math.ceil(length / PAGE) *
 /** Shared memory that begins at a whole page, as WebAssembly's memory does and other memory does not. */
 export function sharedPages(length: number): SharedArrayBuffer {
   const pages = Math.ceil(length / PAGE);
-  return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer as SharedArrayBuffer;
-}
-
-/** The same for one thread. */
-export function privatePages(length: number): Buffer {
-  const pages = Math.ceil(length / PAGE);
-  return Buffer.from(new WebAssembly.Memory({ initial: pages, maximum: pages, shared: false }).buffer as ArrayBuffer);
+  return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer;
 }

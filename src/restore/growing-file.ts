@@ -1,32 +1,16 @@
 import { Buffer } from 'node:buffer';
 import { closeSync, constants, ftruncateSync, writeSync } from 'node:fs';
 import { BLOCK } from '../bytes/pages.js';
-import { errnoCode, VarveError } from '../errors/errors.js';
+import { VarveError } from '../errors/errors.js';
 import { openat } from '../filesystem/posix.js';
 import { fstat } from '../filesystem/stat.js';
 import { DataMap } from './data-map.js';
 import type { FileTarget } from './messages.js';
 import { isOurPart } from './temporary-names.js';
 
-const {
-  O_WRONLY,
-  O_CREAT,
-  O_EXCL,
-  O_NOFOLLOW,
-  O_NONBLOCK,
-  O_DIRECT = 0,
-} = constants as typeof constants & { O_DIRECT?: number };
+const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
 const PRIVATE = 0o600;
-/**
- * Bytes from which on a piece of a file is written past the page cache: copying into it costs more than all else of a restore together,
- * and pushes out what else is cached.
- */
-export const DIRECT_BYTES = 256 * 1024;
-
 const ZEROS = Buffer.alloc(BLOCK);
-
-/** Set when the target's file system does not take direct writes. */
-let refused = O_DIRECT === 0;
 
 /** A file that a task writes, under a temporary name at first. */
 export class GrowingFile {
@@ -35,7 +19,6 @@ export class GrowingFile {
   /** Blobs of this task that it still waits for. */
   remaining = 0;
   #handle: number | undefined;
-  #direct: number | undefined;
   readonly #sparse: boolean;
   /** Where what was written ends. */
   #end = 0;
@@ -58,15 +41,10 @@ export class GrowingFile {
     else this.#handle = openPart(folder, temporary, O_CREAT);
   }
 
-  /**
-   * Writes bytes; a large piece past the page cache, but for what does not fill a block at its ends.
-   *
-   * @param aligned whether their address is, like `offset`, at the same place within a block: only then they can be written so
-   */
-  write(folder: number, bytes: Buffer, offset: number, aligned: boolean): void {
-    if (!this.#sparse) return this.#put(folder, bytes, offset, aligned);
+  write(bytes: Buffer, offset: number): void {
+    if (!this.#sparse) return this.#put(bytes, offset);
     for (const { start, end } of this.#withoutZeros(bytes, offset))
-      this.#put(folder, bytes.subarray(start, end), offset + start, aligned);
+      this.#put(bytes.subarray(start, end), offset + start);
   }
 
   /** Makes the file as long as it is to be, when what was written is not: at its end is a hole then. */
@@ -74,28 +52,21 @@ export class GrowingFile {
     if (this.#end !== size) ftruncateSync(this.#handle as number, size);
   }
 
-  /** Hands over the open file; the other descriptor is closed. */
+  /** Hands over the open file. */
   detach(): number {
     const handle = this.#handle as number;
     this.#handle = undefined;
-    this.#closeDirect();
     return handle;
   }
 
   close(): void {
     if (this.#handle !== undefined) closeSync(this.#handle);
     this.#handle = undefined;
-    this.#closeDirect();
   }
 
-  #put(folder: number, bytes: Buffer, offset: number, aligned: boolean): void {
+  #put(bytes: Buffer, offset: number): void {
     this.#end = Math.max(this.#end, offset + bytes.length);
-    const head = (BLOCK - (offset % BLOCK)) % BLOCK;
-    const middle = Math.floor((bytes.length - head) / BLOCK) * BLOCK;
-    if (refused || !aligned || middle < DIRECT_BYTES) return writeAll(this.#handle as number, bytes, offset);
-    writeAll(this.#handle as number, bytes.subarray(0, head), offset);
-    this.#writeDirectly(folder, bytes.subarray(head, head + middle), offset + head);
-    writeAll(this.#handle as number, bytes.subarray(head + middle), offset + head + middle);
+    writeAll(this.#handle as number, bytes, offset);
   }
 
   /** The stretches without whole blocks of zeros; in a file that an earlier run began, those that are not holes are written. */
@@ -109,22 +80,6 @@ export class GrowingFile {
       start = at + BLOCK;
     }
     if (start < bytes.length) yield { start, end: bytes.length };
-  }
-
-  #writeDirectly(folder: number, bytes: Buffer, offset: number): void {
-    try {
-      this.#direct ??= openat(folder, this.temporary, O_WRONLY | O_NOFOLLOW | O_DIRECT);
-      writeAll(this.#direct, bytes, offset);
-    } catch (cause) {
-      if (errnoCode(cause) !== 'EINVAL') throw cause;
-      refused = true;
-      writeAll(this.#handle as number, bytes, offset);
-    }
-  }
-
-  #closeDirect(): void {
-    if (this.#direct !== undefined) closeSync(this.#direct);
-    this.#direct = undefined;
   }
 }
 

@@ -1,7 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { closeSync, constants, fstatSync, ftruncateSync } from 'node:fs';
 import { threadId } from 'node:worker_threads';
-import { BLOCK, privatePages } from '../bytes/pages.js';
 import { asBuffer } from '../bytes/views.js';
 import { importKeys } from '../crypto/hierarchy.js';
 import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
@@ -48,7 +47,7 @@ export class Restorer {
   readonly #flags: Int32Array;
   readonly #temporary: string;
   #nextTemporary = 0;
-  #pages: Buffer = Buffer.alloc(0);
+  #memory: Buffer = Buffer.alloc(0);
   #errors: ItemError[] = [];
   #there: number[] = [];
   #compared: Comparison[] = [];
@@ -176,7 +175,7 @@ export class Restorer {
     try {
       const at = located.offset - task.start;
       const stored = asBuffer(task.bytes.subarray(at, at + located.storedLength));
-      raw = this.#opener.open(located, stored, this.#room(located.rawLength, runs));
+      raw = this.#opener.open(located, stored, this.#room(located.rawLength));
     } catch (cause) {
       for (const { file } of uses) fail(file, cause);
       return;
@@ -192,17 +191,10 @@ export class Restorer {
     }
   }
 
-  /**
-   * Where a frame is opened: the same memory for each, as its blobs are written before the next. It begins so that the longest run lies
-   * in memory as it does in its file, relative to blocks, and can be written directly.
-   */
-  #room(length: number, runs: readonly Run[]): Buffer {
-    if (this.#pages.length < length + BLOCK) this.#pages = privatePages(length + BLOCK);
-    const size = (run: Run): number => run.end - run.start;
-    const [first] = runs;
-    const longest = runs.reduce((a, b) => (size(b) > size(a) ? b : a), first as Run);
-    const shift = (((longest.stream - longest.start) % BLOCK) + BLOCK) % BLOCK;
-    return this.#pages.subarray(shift, shift + length);
+  /** Where a frame is opened: the same memory for each, as its blobs are written before the next. */
+  #room(length: number): Buffer {
+    if (this.#memory.length < length) this.#memory = Buffer.allocUnsafeSlow(length);
+    return this.#memory.subarray(0, length);
   }
 
   /** @throws VarveError `damaged` unless the frame holds the blob that is asked for */
@@ -216,13 +208,10 @@ export class Restorer {
     const folder = this.#folders.folder(splitPath(asBuffer(file.target.path)).folder);
     if (file.handle === undefined) file.open(folder, this.#temporaryOf(file.target));
     const [first] = run.uses;
-    const shift = bytes.byteOffset - run.stream;
-    if (first?.pieces === undefined) file.write(folder, bytes, run.stream, shift % BLOCK === 0);
+    if (first?.pieces === undefined) file.write(bytes, run.stream);
     else {
-      for (const { stream, file: place, length } of run.uses.flatMap((use) => use.pieces ?? [])) {
-        const at = stream - run.stream;
-        file.write(folder, bytes.subarray(at, at + length), place, (bytes.byteOffset + at - place) % BLOCK === 0);
-      }
+      for (const { stream, file: place, length } of run.uses.flatMap((use) => use.pieces ?? []))
+        file.write(bytes.subarray(stream - run.stream, stream - run.stream + length), place);
     }
     file.remaining -= run.uses.length;
     if (file.remaining === 0) this.#complete(file, folder);
