@@ -1,25 +1,6 @@
 import { VarveError } from '../errors/errors.js';
-import type { StoredSnapshot } from '../repository/snapshots.js';
-import { lossyText } from './text/escape.js';
-
-/** By what snapshots belong together. */
-export interface GroupBy {
-  readonly host: boolean;
-  readonly paths: boolean;
-  readonly tags: boolean;
-}
-
-/** As in restic's JSON; null (for the host: empty) for what is not grouped by. */
-export interface GroupKey {
-  readonly hostname: string;
-  readonly paths: readonly string[] | null;
-  readonly tags: readonly string[] | null;
-}
-
-export interface Group {
-  readonly key: GroupKey;
-  readonly snapshots: readonly StoredSnapshot[];
-}
+import type { GroupBy, GroupKey } from '../repository/snapshot-groups.js';
+import { lossyText, printable } from './text/escape.js';
 
 const NAMES = { host: 'host', hosts: 'host', path: 'paths', paths: 'paths', tag: 'tags', tags: 'tags' } as const;
 
@@ -35,25 +16,16 @@ export function parseGroupBy(text: string): GroupBy {
   return chosen;
 }
 
-/** Groups in order of their first snapshot; in each the snapshots keep their order. */
-export function groupSnapshots(snapshots: readonly StoredSnapshot[], by: GroupBy): Group[] {
-  const groups = new Map<string, { key: GroupKey; snapshots: StoredSnapshot[] }>();
-  for (const stored of snapshots) {
-    const { host, paths, tags } = stored.snapshot;
-    const exact = [
-      by.host ? host : '',
-      by.paths ? paths.map((path) => path.toString('hex')).sort() : null,
-      by.tags ? [...tags].sort() : null,
-    ];
-    const key = {
-      hostname: by.host ? host : '',
-      paths: by.paths ? paths.map(lossyText).sort() : null,
-      tags: by.tags ? [...tags].sort() : null,
-    };
-    const name = JSON.stringify(exact);
-    const group = groups.get(name) ?? { key, snapshots: [] };
-    group.snapshots.push(stored);
-    groups.set(name, group);
-  }
-  return [...groups.values()];
+/** Paths and tags as restic's JSON has them: null for what is not grouped by. */
+export function pathsAndTags({ paths, tags }: GroupKey): { paths: string[] | null; tags: readonly string[] | null } {
+  return { paths: paths?.map(lossyText) ?? null, tags: tags ?? null };
+}
+
+/** `snapshots for (host [web1], paths [/etc]):` */
+export function groupTitle({ host, paths, tags }: GroupKey): string {
+  const parts: string[] = [];
+  if (host !== undefined) parts.push(`host [${printable(host)}]`);
+  if (tags !== undefined) parts.push(`tags [${tags.map(printable).join(', ')}]`);
+  if (paths !== undefined) parts.push(`paths [${paths.map(printable).join(', ')}]`);
+  return parts.length === 0 ? 'snapshots:' : `snapshots for (${parts.join(', ')}):`;
 }

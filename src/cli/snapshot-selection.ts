@@ -25,10 +25,13 @@ export function collect(value: string, before: readonly string[] = []): readonly
   return [...before, value];
 }
 
-/** @param which completes "only snapshots …" */
-export function addSelectionOptions(command: Command, which = 'considered'): Command {
+/**
+ * @param which completes "only snapshots …"
+ * @param hostFlags for a command whose `-H` means something else
+ */
+export function addSelectionOptions(command: Command, which = 'considered', hostFlags = '-H, --host <host>'): Command {
   return command
-    .option('-H, --host <host>', `only snapshots of this host are ${which} (repeatable)`, collect)
+    .option(hostFlags, `only snapshots of this host are ${which} (repeatable)`, collect)
     .option(
       '--tag <tags>',
       `only snapshots with all of these tags, joined by commas (repeatable: any of them)`,

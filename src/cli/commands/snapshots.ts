@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { VarveError } from '../../errors/errors.js';
-import { type StoredSnapshot, shortId } from '../../repository/snapshots.js';
+import { groupSnapshots } from '../../repository/snapshot-groups.js';
+import type { StoredSnapshot } from '../../repository/snapshots.js';
 import { openFromOptions } from '../open.js';
-import type { Output } from '../output.js';
 import { type Run, run, type Shell } from '../shell.js';
-import { type GroupKey, groupSnapshots, parseGroupBy } from '../snapshot-groups.js';
+import { groupTitle, parseGroupBy, pathsAndTags } from '../snapshot-groups.js';
 import { snapshotJson } from '../snapshot-json.js';
 import {
   addSelectionOptions,
@@ -13,10 +13,7 @@ import {
   type SelectionOptions,
   selectionFilter,
 } from '../snapshot-selection.js';
-import { printable } from '../text/escape.js';
-import { Table } from '../text/table.js';
-import { localTime } from '../text/time.js';
-import { formatBytes } from '../text/units.js';
+import { printSnapshotTable } from '../snapshot-table.js';
 
 interface Options extends SelectionOptions {
   readonly groupBy?: string;
@@ -55,15 +52,21 @@ const list: Run<Options> = async (context, ids, options) => {
   const chosen = chooseSnapshots(all, ids, selectionFilter(context, options));
   const shown = latest === undefined ? chosen : latestOfEach(chosen, latest);
   const grouped = groupBy === undefined ? undefined : groupSnapshots(shown, groupBy);
+  const table = { compact: options.compact === true };
   if (output.json) {
     if (grouped === undefined) output.object(shown.map(snapshotJson));
     else
-      output.object(grouped.map(({ key, snapshots }) => ({ group_key: key, snapshots: snapshots.map(snapshotJson) })));
-  } else if (grouped === undefined) printTable(output, shown, options.compact === true);
+      output.object(
+        grouped.map(({ key, snapshots }) => ({
+          group_key: { hostname: key.host ?? '', ...pathsAndTags(key) },
+          snapshots: snapshots.map(snapshotJson),
+        })),
+      );
+  } else if (grouped === undefined) printSnapshotTable(output, shown, table);
   else {
     for (const { key, snapshots } of grouped) {
       output.print(groupTitle(key));
-      printTable(output, snapshots, options.compact === true);
+      printSnapshotTable(output, snapshots, table);
     }
   }
   return 0;
@@ -79,25 +82,4 @@ function latestOfEach(snapshots: readonly StoredSnapshot[], count: number): Stor
   const groups = groupSnapshots(snapshots, { host: true, paths: true, tags: false });
   const kept = new Set(groups.flatMap((group) => group.snapshots.slice(-count)));
   return snapshots.filter((snapshot) => kept.has(snapshot));
-}
-
-function groupTitle({ hostname, paths, tags }: GroupKey): string {
-  const parts: string[] = [];
-  if (hostname !== '') parts.push(`host [${printable(hostname)}]`);
-  if (tags !== null) parts.push(`tags [${tags.map(printable).join(', ')}]`);
-  if (paths !== null) parts.push(`paths [${paths.map(printable).join(', ')}]`);
-  return parts.length === 0 ? 'snapshots:' : `snapshots for (${parts.join(', ')}):`;
-}
-
-function printTable(output: Output, snapshots: readonly StoredSnapshot[], compact: boolean): void {
-  const heads = compact ? ['ID', 'Time', 'Host', 'Tags', 'Size'] : ['ID', 'Time', 'Host', 'Tags', 'Paths', 'Size'];
-  const table = new Table(heads, [heads.length - 1]);
-  for (const { id, snapshot } of snapshots) {
-    const { time, host, tags, paths, summary } = snapshot;
-    const size = summary === undefined ? '' : formatBytes(summary.total_bytes_processed);
-    const names = tags.map(printable);
-    const cells = [shortId(id), localTime(time), printable(host), compact ? names.join(',') : names];
-    table.add(...cells, ...(compact ? [] : [paths.map(printable)]), size);
-  }
-  for (const line of table.lines(`${snapshots.length} snapshots`)) output.print(line);
 }
