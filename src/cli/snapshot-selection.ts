@@ -9,6 +9,7 @@ import {
   matchesFilter,
   type SnapshotFilter,
   type StoredSnapshot,
+  splitTags,
 } from '../repository/snapshots.js';
 import { pathBytes, workingFolder } from './arguments.js';
 import type { Context } from './shell.js';
@@ -23,6 +24,11 @@ export interface SelectionOptions {
 /** Adds one to what an option was given before. */
 export function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
+}
+
+/** The tags of lists joined by commas, each once. */
+export function tagsFrom(lists: readonly string[] = []): string[] {
+  return [...new Set(lists.flatMap(splitTags).filter((tag) => tag !== ''))];
 }
 
 /**

@@ -104,6 +104,15 @@ export async function writeSnapshot(repository: Repository, snapshot: Snapshot):
   return id;
 }
 
+/**
+ * Removes a snapshot; what only it needs is for prune to find. Needs a manage key. It may be done at any time, whatever others do (SPEC.md section 13).
+ * Machines that remember it forget it when they list snapshots.
+ */
+export async function removeSnapshot(repository: Repository, id: string): Promise<void> {
+  repository.keys.requireRole('manage', 'remove snapshots');
+  await repository.store.remove('snapshots', id);
+}
+
 function recall(repository: Repository): Map<string, Remembered> {
   const value = repository.local.read(REMEMBERED);
   const known = new Map<string, Remembered>();
@@ -142,10 +151,14 @@ export function matchesFilter(snapshot: Snapshot, filter: SnapshotFilter): boole
   return tags.length === 0 || tags.some((list) => hasTags(snapshot, list));
 }
 
-function hasTags(snapshot: Snapshot, list: string): boolean {
-  if (list === '') return snapshot.tags.length === 0;
-  return list.split(',').every((tag) => snapshot.tags.includes(tag));
+/** Whether it has all tags of a list joined by commas; the empty list is for snapshots without tags. */
+export function hasTags({ tags }: Pick<Snapshot, 'tags'>, list: string): boolean {
+  if (list === '') return tags.length === 0;
+  return splitTags(list).every((tag) => tags.includes(tag));
 }
+
+/** The tags of a list joined by commas. */
+export const splitTags = (list: string): string[] => list.split(',').map((tag) => tag.trim());
 
 /**
  * The snapshot that `latest` (among those that the filter leaves) or a prefix of an id names.

@@ -8,7 +8,7 @@ import { packTarget } from '../global-options.js';
 import { thisHost, thisUser } from '../machine.js';
 import { openFromOptions } from '../open.js';
 import type { Context } from '../shell.js';
-import { readSnapshots } from '../snapshot-selection.js';
+import { readSnapshots, tagsFrom } from '../snapshot-selection.js';
 import { parseTimeOption } from '../text/time.js';
 import { PROGRAM } from '../version.js';
 import {
@@ -17,7 +17,6 @@ import {
   filterFrom,
   refuseContradictions,
   sourcesFrom,
-  tagsFrom,
   threadsFrom,
 } from './options.js';
 import { findParent } from './parent.js';
@@ -64,7 +63,7 @@ function prepare(context: Context, args: readonly string[], flags: BackupFlags):
     user: thisUser(),
     uid: process.getuid?.() ?? 0,
     gid: process.getgid?.() ?? 0,
-    tags: tagsFrom(flags),
+    tags: tagsFrom(flags.tag),
     filter: filterFrom(context, flags),
     program: PROGRAM,
     compression: compressionFrom(context),

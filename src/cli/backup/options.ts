@@ -79,11 +79,6 @@ export function sourcesFrom(context: Context, args: readonly string[], flags: Ba
   return sources;
 }
 
-export function tagsFrom(flags: BackupFlags): string[] {
-  const tags = (flags.tag ?? []).flatMap((list) => list.split(',')).filter((tag) => tag !== '');
-  return [...new Set(tags)];
-}
-
 export function compressionFrom({ globals, environment }: Context): ReturnType<typeof parseCompression> {
   return parseCompression(globals.compression ?? (environment.VARVE_COMPRESSION || 'auto'));
 }

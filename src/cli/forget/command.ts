@@ -1,0 +1,97 @@
+import { VarveError } from '../../errors/errors.js';
+import { timeFromMillis } from '../../format/time.js';
+import type { Repository } from '../../repository/repository.js';
+import type { StoredSnapshot } from '../../repository/snapshots.js';
+import { forgetSnapshots, type PlannedGroup, planForget } from '../../retention/forget.js';
+import { describePolicy, isEmptyPolicy } from '../../retention/policy.js';
+import { openFromOptions } from '../open.js';
+import type { Context } from '../shell.js';
+import { parseGroupBy } from '../snapshot-groups.js';
+import { chooseSnapshots, readSnapshots, type SelectionOptions, selectionFilter } from '../snapshot-selection.js';
+import { hasPolicy, type PolicyFlags, policyFrom } from './policy.js';
+import { groupsJson, printGroups, reportFailures, reportRemoval } from './report.js';
+
+export interface ForgetFlags extends SelectionOptions, PolicyFlags {
+  readonly groupBy: string;
+  readonly dryRun?: boolean;
+  readonly compact?: boolean;
+  readonly unsafeAllowRemoveAll?: boolean;
+}
+
+const INCOMPLETE = 3;
+
+export async function forgetCommand(context: Context, ids: readonly string[], flags: ForgetFlags): Promise<number> {
+  context.outliveReader();
+  refuseContradictions(ids, flags);
+  const plan = planner(context, flags);
+  const repository = await openFromOptions(context);
+  repository.keys.requireRole('manage', 'forget snapshots');
+  const snapshots = await readSnapshots(context, repository);
+  const chosen = chooseSnapshots(snapshots, ids, selectionFilter(context, flags));
+  const groups = ids.length > 0 ? [] : plan(repository, chosen);
+  const removed = new Set(ids.length > 0 ? chosen : groups.flatMap(({ remove }) => remove));
+  const { output } = context;
+  if (!output.json) printGroups(output, groups, flags.compact === true);
+  const oldestFirst = snapshots.filter((each) => removed.has(each));
+  const failures = await remove(context, repository, oldestFirst, flags);
+  if (output.json) output.object(groupsJson(groups));
+  // `forget --prune` goes here: prune, when anything was removed (with --dry-run: as if it were).
+  return failures > 0 ? INCOMPLETE : 0;
+}
+
+function refuseContradictions(ids: readonly string[], flags: ForgetFlags): void {
+  if (ids.length > 0 && hasPolicy(flags)) {
+    throw new VarveError(
+      'usage',
+      'snapshots given by id are removed whatever a policy says: give either ids or --keep options',
+    );
+  }
+  const filters = [...(flags.host ?? []), ...(flags.tag ?? []), ...(flags.path ?? [])];
+  if (flags.unsafeAllowRemoveAll === true && ids.length === 0 && filters.every((each) => each === '')) {
+    throw new VarveError(
+      'usage',
+      '--unsafe-allow-remove-all is not allowed unless --host, --tag or --path says of which snapshots all may go',
+    );
+  }
+}
+
+/** Reads the policy now, so that a mistake in it is told before a password is asked for. */
+function planner(
+  { output }: Context,
+  flags: ForgetFlags,
+): (repository: Repository, snapshots: readonly StoredSnapshot[]) => PlannedGroup[] {
+  const policy = policyFrom(flags);
+  const groupBy = parseGroupBy(flags.groupBy);
+  const allowRemoveAll = flags.unsafeAllowRemoveAll === true;
+  return (repository, snapshots) => {
+    const now = timeFromMillis(repository.clock());
+    const groups = planForget(snapshots, { policy, groupBy, allowRemoveAll, now });
+    if (!isEmptyPolicy(policy)) output.message(`Applying Policy: ${describePolicy(policy)}`);
+    return groups;
+  };
+}
+
+/** @returns how many could not be removed */
+async function remove(
+  context: Context,
+  repository: Repository,
+  snapshots: readonly StoredSnapshot[],
+  { dryRun = false }: ForgetFlags,
+): Promise<number> {
+  const { output, signal } = context;
+  if (dryRun) {
+    reportRemoval(output, snapshots, true);
+    return 0;
+  }
+  output.flush();
+  const onProgress = (done: number) => output.status(`removed ${done} of ${snapshots.length} snapshots`);
+  const failures = await forgetSnapshots(repository, snapshots, { signal, onProgress });
+  const failed = new Set(failures.map(({ stored }) => stored));
+  reportFailures(output, failures);
+  reportRemoval(
+    output,
+    snapshots.filter((each) => !failed.has(each)),
+    false,
+  );
+  return failures.length;
+}

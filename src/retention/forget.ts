@@ -1,0 +1,96 @@
+import pLimit from 'p-limit';
+import { VarveError } from '../errors/errors.js';
+import { type Time, timeFromMillis } from '../format/time.js';
+import type { Repository } from '../repository/repository.js';
+import { type GroupBy, type GroupKey, groupSnapshots } from '../repository/snapshot-groups.js';
+import { removeSnapshot, type StoredSnapshot, shortId } from '../repository/snapshots.js';
+import { applyPolicy, type Decision, isEmptyPolicy, type Policy } from './policy.js';
+
+/** Removed at a time. */
+const PARALLEL = 8;
+
+/** What a policy makes of the snapshots that have something in common. */
+export interface PlannedGroup extends Decision<StoredSnapshot> {
+  readonly key: GroupKey;
+}
+
+export interface PlanOptions {
+  readonly policy: Policy;
+  readonly groupBy: GroupBy;
+  /** Lets a policy remove all snapshots of a group, also one that keeps nothing at all. */
+  readonly allowRemoveAll?: boolean;
+  /** The time it is. */
+  readonly now?: Time;
+}
+
+/**
+ * What a policy keeps and removes of each group.
+ *
+ * @param snapshots oldest first
+ * @throws VarveError `usage` when the policy is empty, or would keep nothing of a group, and that is not allowed
+ */
+export function planForget(snapshots: readonly StoredSnapshot[], options: PlanOptions): PlannedGroup[] {
+  const { policy, groupBy, allowRemoveAll = false, now = timeFromMillis(Date.now()) } = options;
+  if (isEmptyPolicy(policy) && !allowRemoveAll) {
+    throw new VarveError(
+      'usage',
+      'no policy was specified, no snapshots will be removed: say what to keep, for example with --keep-daily 7 (0 keeps nothing)',
+    );
+  }
+  const groups = groupSnapshots(snapshots, groupBy);
+  const planned = groups.map((group) => ({ key: group.key, ...applyPolicy(group.snapshots, policy, now) }));
+  for (const { keep, remove } of planned) if (keep.length === 0 && !allowRemoveAll) throw removesAll(remove);
+  return planned;
+}
+
+function removesAll(remove: readonly StoredSnapshot[]): VarveError {
+  const [newest] = remove as [StoredSnapshot, ...StoredSnapshot[]];
+  const { host, paths } = newest.snapshot;
+  const which = `${shortId(newest.id)}, of ${host}: ${paths.map((path) => path.toString()).join(', ')}`;
+  return new VarveError(
+    'usage',
+    `refusing to remove the last snapshot of a group (${which}): the policy keeps none of its ${remove.length}, and nothing was removed; ` +
+      'keep something of each group, say with --keep-last 1, or give --unsafe-allow-remove-all together with --host, --tag or --path',
+  );
+}
+
+export interface ForgetFailure {
+  readonly stored: StoredSnapshot;
+  readonly error: VarveError;
+}
+
+export interface ForgetOptions {
+  readonly signal?: AbortSignal;
+  /** Told after each how many have been tried. */
+  readonly onProgress?: (done: number) => void;
+}
+
+/**
+ * Removes snapshots. Needs a manage key.
+ *
+ * @param oldestFirst in this order, so that after an interruption the newer ones are there
+ * @returns those that could not be removed; the others are
+ */
+export async function forgetSnapshots(
+  repository: Repository,
+  oldestFirst: readonly StoredSnapshot[],
+  { signal, onProgress }: ForgetOptions = {},
+): Promise<ForgetFailure[]> {
+  repository.keys.requireRole('manage', 'forget snapshots');
+  const failures: ForgetFailure[] = [];
+  const limit = pLimit(PARALLEL);
+  let done = 0;
+  const forget = async (stored: StoredSnapshot): Promise<void> => {
+    if (signal?.aborted) return;
+    await removeSnapshot(repository, stored.id).catch((cause) => {
+      failures.push({ stored, error: VarveError.from(cause) });
+    });
+    onProgress?.(++done);
+  };
+  await Promise.all(oldestFirst.map((stored) => limit(() => forget(stored))));
+  if (done < oldestFirst.length) {
+    const removed = done - failures.length;
+    throw new VarveError('interrupted', `interrupted: ${removed} of ${oldestFirst.length} snapshots are removed`);
+  }
+  return failures;
+}

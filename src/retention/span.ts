@@ -1,0 +1,96 @@
+import { VarveError } from '../errors/errors.js';
+import { compareTimes, type Time } from '../format/time.js';
+import { civilOf, instantOf } from './calendar.js';
+
+/** A length of time in units of the calendar, or all the time since the beginning of a day. */
+export type Span = Duration | { readonly since: Day };
+
+export interface Duration {
+  readonly years: number;
+  readonly months: number;
+  readonly days: number;
+  readonly hours: number;
+}
+
+interface Day {
+  readonly year: number;
+  /** From 1. */
+  readonly month: number;
+  readonly day: number;
+}
+
+const DURATION = /^(?:\d+[ymwdh])+$/i;
+const PART = /(\d+)([ymwdh])/gi;
+const DATE = /^(\d{4})-(\d\d)-(\d\d)$/;
+const DAYS_OF_WEEK = 7;
+
+/**
+ * `14d`, `1y2m`, `1y5m7d2h`, also `2w` and `3D`: in any order, `m` is a month. Or a day, `2026-01-31`, from its beginning in this machine's zone.
+ *
+ * @param option named in the error
+ */
+export function parseSpan(text: string, option: string): Span {
+  const trimmed = text.trim();
+  const span = DURATION.test(trimmed) ? parseDuration(trimmed) : parseDay(trimmed);
+  if (span !== undefined) return span;
+  throw new VarveError(
+    'usage',
+    `${option}: "${text}" is neither a duration, such as 14d, 6m or 1y5m7d2h (years, months, weeks, days, hours), nor a date such as 2026-01-31`,
+  );
+}
+
+function parseDuration(text: string): Duration {
+  const sums = { y: 0, m: 0, w: 0, d: 0, h: 0 };
+  for (const [, digits, unit = ''] of text.matchAll(PART))
+    sums[unit.toLowerCase() as keyof typeof sums] += Number(digits);
+  return { years: sums.y, months: sums.m, days: sums.d + DAYS_OF_WEEK * sums.w, hours: sums.h };
+}
+
+function parseDay(text: string): Span | undefined {
+  const [year = 0, month = 0, day = 0] = (DATE.exec(text) ?? []).slice(1).map(Number);
+  const date = new Date(Date.UTC(year, month - 1, day));
+  const exists = date.getUTCFullYear() === year && date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
+  return exists && month > 0 ? { since: { year, month, day } } : undefined;
+}
+
+/** Whether it has no length: restic takes such a one for none at all. */
+export function isEmptySpan(span: Span): boolean {
+  return !('since' in span) && span.years + span.months + span.days + span.hours === 0;
+}
+
+/** `within 1y5m7d2h` or `since 2026-01-31`. */
+export function describeSpan(span: Span): string {
+  if ('since' in span) {
+    const { year, month, day } = span.since;
+    return `since ${String(year).padStart(4, '0')}-${String(month).padStart(2, '0')}-${String(day).padStart(2, '0')}`;
+  }
+  const { years, months, days, hours } = span;
+  const parts = [`${years}y`, `${months}m`, `${days}d`, `${hours}h`];
+  return `within ${parts.filter((part) => !part.startsWith('0')).join('')}`;
+}
+
+/**
+ * Tells whether a time is in the span that ends at another: after its beginning, for a duration, or not before it, for a day. What is later than the end
+ * counts too.
+ *
+ * @param end undefined when there is none: then every time is in a duration
+ */
+export function spanEndingAt(span: Span, end: Time | undefined): (time: Time) => boolean {
+  if ('since' in span) {
+    const midnight = instantOf({ ...span.since, hour: 0, minute: 0, second: 0 });
+    return (time) => time.seconds >= midnight;
+  }
+  if (end === undefined) return () => true;
+  const beginning = goBack(end, span);
+  return (time) => compareTimes(time, beginning) > 0;
+}
+
+const SECONDS_OF_HOUR = 3600;
+
+/** Years, months and days are counted by the calendar (a day that a month does not have is one of the next month), hours by the clock. */
+function goBack(time: Time, { years, months, days, hours }: Duration): Time {
+  const civil = civilOf(time);
+  const { year, month, day } = civil;
+  const instant = instantOf({ ...civil, year: year - years, month: month - months, day: day - days });
+  return { seconds: instant - hours * SECONDS_OF_HOUR, nanoseconds: time.nanoseconds };
+}
