@@ -82,7 +82,8 @@ export function spanEndingAt(span: Span, end: Time | undefined): (time: Time) =>
   }
   if (end === undefined) return () => true;
   const beginning = goBack(end, span);
-  return (time) => compareTimes(time, beginning) > 0;
+  // Going back an hour from an hour that is there twice may lead nowhere; the end is in the span all the same (not so for restic).
+  return (time) => compareTimes(time, beginning) > 0 || compareTimes(time, end) >= 0;
 }
 
 const SECONDS_OF_HOUR = 3600;
