@@ -1,0 +1,42 @@
+import { VarveError } from '../../src/errors/errors.js';
+import type { Snapshot } from '../../src/format/snapshot.js';
+import { initRepository } from '../../src/repository/open.js';
+import type { Repository } from '../../src/repository/repository.js';
+import { listSnapshots, type StoredSnapshot, writeSnapshot } from '../../src/repository/snapshots.js';
+import { MemoryStore } from '../../src/storage/memory/memory-store.js';
+import type { ObjectType } from '../../src/storage/store.js';
+import { storedSnapshot } from './history.js';
+
+/** A store that does not let go of some objects, and notes what is put and removed. */
+export class StubbornStore extends MemoryStore {
+  readonly stubborn = new Set<string>();
+  readonly log: string[] = [];
+
+  override async put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
+    await super.put(type, name, parts);
+    this.log.push(`put ${type}/${name}`);
+  }
+
+  override async remove(type: ObjectType, name: string): Promise<void> {
+    if (this.stubborn.has(name)) throw new VarveError('storage', `cannot remove ${type}/${name}`);
+    await super.remove(type, name);
+    this.log.push(`remove ${type}/${name}`);
+  }
+}
+
+export async function newRepository(store: StubbornStore): Promise<Repository> {
+  return initRepository(store, { unlock: { password: 'x' }, user: 'anna', host: 'web1', logN: 10 });
+}
+
+/** Writes a snapshot at noon of each day. @returns them, oldest first */
+export async function writeDays(
+  repository: Repository,
+  days: readonly string[],
+  about: Partial<Snapshot> = {},
+): Promise<readonly StoredSnapshot[]> {
+  for (const day of days) {
+    const time = { seconds: Date.parse(`${day}T12:00:00Z`) / 1000, nanoseconds: 0 };
+    await writeSnapshot(repository, storedSnapshot('', { ...about, time }).snapshot);
+  }
+  return (await listSnapshots(repository)).snapshots;
+}
