@@ -58,6 +58,7 @@ export { listLeases, type StoredLease } from './repository/leases.js';
 export { type InitOptions, initRepository, type OpenOptions, openRepository } from './repository/open.js';
 export { adoptOrphans } from './repository/orphans.js';
 export type { Repository } from './repository/repository.js';
+export type { GroupBy, GroupKey } from './repository/snapshot-groups.js';
 export {
   findSnapshot,
   listSnapshots,
@@ -70,6 +71,17 @@ export {
 export { TreeReader } from './repository/tree-reader.js';
 export type { Overwrite, RestoreAction, RestoreEvent, RestoreOptions, RestoreProgress } from './restore/options.js';
 export { restore } from './restore/restore.js';
+export {
+  type ForgetFailure,
+  type ForgetOptions,
+  forgetSnapshots,
+  type PlannedGroup,
+  type PlanOptions,
+  planForget,
+} from './retention/forget.js';
+export type { Policy } from './retention/policy.js';
+export { parseSpan, type Span } from './retention/span.js';
+export { retag, type TagChange } from './retention/tags.js';
 export { LocalStore } from './storage/local/local-store.js';
 export { MemoryStore } from './storage/memory/memory-store.js';
 export type { Advice, ObjectInfo, ObjectType, Range, Store } from './storage/store.js';
