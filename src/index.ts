@@ -9,7 +9,7 @@
  * ```
  */
 
-export { backup, PACK_TARGET } from './backup/backup.js';
+export { backup } from './backup/backup.js';
 export type { Counters } from './backup/counters.js';
 export type { BackupEvent, BackupOptions, BackupResult, StreamSource } from './backup/options.js';
 export { type DumpedEntry, dumpEntries, dumpedEntry, dumpFile, type LeftOut, writeTar } from './browse/dump.js';

@@ -8,10 +8,10 @@ import { type Entry, writeEntry } from '../format/entry.js';
 import type { Snapshot, SnapshotSummary } from '../format/snapshot.js';
 import { type Time, timeFromMillis } from '../format/time.js';
 import { FreshSet } from '../repository/fresh-set.js';
-import type { IndexedRepository } from '../repository/index-store.js';
+import { condemnedSince, type IndexedRepository, loadIndex } from '../repository/index-store.js';
 import { HeldLease } from '../repository/leases.js';
 import { mergeParts } from '../repository/pack-merge.js';
-import { packCapacity } from '../repository/pack-writer.js';
+import { PACK_TARGET, packCapacity } from '../repository/pack-writer.js';
 import { writeSnapshot } from '../repository/snapshots.js';
 import { knownTreeKeys, rememberTreeKeys, type TreeKey } from '../repository/tree-keys.js';
 import { PackUploader } from '../repository/uploader.js';
@@ -27,8 +27,8 @@ import { readEntry } from './previous.js';
 import { findSources, type Sources } from './sources.js';
 import { storeStream } from './stream.js';
 
-/** Bytes at which a pack is closed: docs/benchmarks.md. */
-export const PACK_TARGET = 16 * 1024 * 1024;
+/** How often it is tried when prunes take away what it relies on. */
+const ATTEMPTS = 3;
 const WORKER = new URL('./worker.js', import.meta.url);
 /** Seconds before the parent's start from which on a file's times do not prove that it is unchanged (FAT counts in 2 s). */
 const RACY_SECONDS = 2;
@@ -42,6 +42,25 @@ const RACY_SECONDS = 2;
 export async function backup(repository: IndexedRepository, options: BackupOptions): Promise<BackupResult> {
   const start = timeFromMillis(repository.clock());
   const lease = options.dryRun === true ? undefined : await HeldLease.acquire(repository, 'backup');
+  try {
+    let indexed = repository;
+    for (let attempt = 1; ; attempt++) {
+      const result = await attemptBackup(indexed, options, start);
+      if (result !== undefined) return result;
+      if (attempt === ATTEMPTS || 'bytes' in options.sources) throw condemnedMeanwhile();
+      indexed = await loadIndex(indexed);
+    }
+  } finally {
+    await lease?.release();
+  }
+}
+
+/** @returns undefined when some of what it relies on was condemned meanwhile, by a prune: then there is no snapshot */
+async function attemptBackup(
+  repository: IndexedRepository,
+  options: BackupOptions,
+  start: Time,
+): Promise<BackupResult | undefined> {
   const run = new BackupRun(repository, options);
   try {
     const root = await run.store();
@@ -51,12 +70,16 @@ export async function backup(repository: IndexedRepository, options: BackupOptio
     if (options.dryRun === true || isUnchanged(options, root.content)) {
       return { id: undefined, snapshot, summary, errors: run.errors };
     }
+    if (await run.reliesOnCondemned()) return undefined;
     const id = await writeSnapshot(repository, snapshot);
     return { id, snapshot, summary, errors: run.errors };
   } finally {
     await run.close();
-    await lease?.release();
   }
+}
+
+function condemnedMeanwhile(): VarveError {
+  return new VarveError('incomplete', 'a prune is removing what this backup relies on: run it again');
 }
 
 function interrupted(): VarveError {
@@ -152,6 +175,16 @@ class BackupRun {
       await this.#salvage();
       throw this.#failure ?? (this.#options.signal?.aborted === true ? interrupted() : cause);
     }
+  }
+
+  /** Whether a pack that the snapshot needs was condemned since the index was loaded (SPEC.md section 13). */
+  async reliesOnCondemned(): Promise<boolean> {
+    const condemned = await condemnedSince(this.#repository);
+    if (condemned.size === 0) return false;
+    const { index } = this.#repository;
+    for (let pack = 0; pack < index.packCount; pack++)
+      if (condemned.has(index.packName(pack)) && index.reliesOn(pack)) return true;
+    return this.#uploader.stored.some((name) => condemned.has(name));
   }
 
   summary(start: Time, end: Time): SnapshotSummary {

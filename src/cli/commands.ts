@@ -16,6 +16,7 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   forget: { summary: 'remove snapshots, by a policy or by id', load: () => import('./commands/forget.js') },
   tag: { summary: 'change the tags of snapshots', load: () => import('./commands/tag.js') },
   stats: { summary: 'count files, bytes and blobs', load: () => import('./commands/stats.js') },
+  prune: { summary: 'remove what no snapshot needs', load: () => import('./commands/prune.js') },
   key: { summary: 'list, add, remove and change keys', load: () => import('./commands/key.js') },
   list: { summary: 'list objects of a kind', load: () => import('./commands/list.js') },
   cat: { summary: 'print one object of the repository', load: () => import('./commands/cat.js') },

@@ -14,6 +14,7 @@ export type ErrorCode =
   | 'storage'
   | 'full'
   | 'incomplete'
+  | 'locked'
   | 'interrupted'
   | 'internal';
 
@@ -21,6 +22,7 @@ const EXIT_CODES: Partial<Record<ErrorCode, number>> = {
   incomplete: 3,
   source: 3,
   'no-repository': 10,
+  locked: 11,
   'wrong-password': 12,
   interrupted: 130,
 };
@@ -47,7 +49,7 @@ export class VarveError extends Error {
     this.retryable = options.retryable ?? false;
   }
 
-  /** restic's exit codes: 0 ok, 1 failure, 3 incomplete, 10 no repository, 12 wrong password, 130 interrupted. */
+  /** restic's exit codes: 0 ok, 1 failure, 3 incomplete, 10 no repository, 11 locked, 12 wrong password, 130 interrupted. */
   get exitCode(): number {
     return EXIT_CODES[this.code] ?? 1;
   }

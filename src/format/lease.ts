@@ -8,6 +8,8 @@ const LEASE_ID_BYTES = 16;
 /** The payload of a lease (SPEC.md section 13). */
 export interface Lease {
   readonly time: Time;
+  /** When the operation began, by the store's clock: it may rely on what was there then. */
+  readonly since: Time;
   readonly id: Buffer;
   /** What it is for: `backup`, `prune`, … */
   readonly operation: string;
@@ -17,13 +19,22 @@ export interface Lease {
 }
 
 export function encodeLease(lease: Lease): Buffer {
-  return encode([timeFields(lease.time), lease.id, lease.operation, lease.host, lease.user, lease.pid]);
+  return encode([
+    timeFields(lease.time),
+    timeFields(lease.since),
+    lease.id,
+    lease.operation,
+    lease.host,
+    lease.user,
+    lease.pid,
+  ]);
 }
 
 export function decodeLease(bytes: Uint8Array, what: string): Lease {
-  const [time, id, operation, host, user, pid] = asArray(decode(bytes, what), 6, what);
+  const [time, since, id, operation, host, user, pid] = asArray(decode(bytes, what), 7, what);
   return {
     time: parseTime(time, what),
+    since: parseTime(since, what),
     id: asBuffer(asBytes(id, LEASE_ID_BYTES, what)),
     operation: asText(operation, what),
     host: asText(host, what),

@@ -19,6 +19,8 @@ export interface SharedBlobIndex {
   readonly usable: number;
   readonly prefixes: Uint32Array;
   readonly lengths: Uint32Array;
+  /** For each usable blob 1 once `has` has said yes: a new snapshot may rely on it. */
+  readonly relied: Uint8Array;
   /** Open addressing by the first word of the id; number of the blob + 1, or 0. */
   readonly slots: Uint32Array;
   readonly frames: Uint32Array;
@@ -46,7 +48,7 @@ export interface LocatedFrame extends Omit<Frame, 'key'> {
   readonly firstBlob: number;
 }
 
-/** All blobs of a repository: about 30 bytes of memory each (DESIGN: at most 40). */
+/** All blobs of a repository: about 31 bytes of memory each (DESIGN: at most 40). */
 export class BlobIndex {
   readonly shared: SharedBlobIndex;
 
@@ -64,13 +66,30 @@ export class BlobIndex {
 
   /** The blob's number, or -1. @param at where in `id` the 32 bytes begin */
   find(id: Buffer, at = 0): number {
+    return this.#findPrefix(
+      id.readUInt32LE(at),
+      id.readUInt32LE(at + 4),
+      id.readUInt32LE(at + 8),
+      id.readUInt32LE(at + 12),
+    );
+  }
+
+  /** The number here of a blob of another index, or -1. */
+  findSame(other: BlobIndex, blob: number): number {
+    const { prefixes } = other.shared;
+    const word = (number: number): number => prefixes[blob * PREFIX_WORDS + number] as number;
+    return this.#findPrefix(word(0), word(1), word(2), word(3));
+  }
+
+  /** Whether it is the copy that `find` finds of a blob. */
+  isFirst(blob: number): boolean {
+    return this.findSame(this, blob) === blob;
+  }
+
+  #findPrefix(a: number, b: number, c: number, d: number): number {
     const { slots, prefixes } = this.shared;
     const capacity = slots.length;
     if (capacity === 0) return -1;
-    const a = id.readUInt32LE(at);
-    const b = id.readUInt32LE(at + 4);
-    const c = id.readUInt32LE(at + 8);
-    const d = id.readUInt32LE(at + 12);
     let slot = Math.floor((a / TWO_32) * capacity);
     for (;;) {
       const blob = (slots[slot] as number) - 1;
@@ -83,10 +102,18 @@ export class BlobIndex {
     }
   }
 
-  /** Whether a new snapshot may rely on the stored copy. */
+  /** Whether a new snapshot may rely on the stored copy; that it may do so from now on is noted. */
   has(id: Buffer, at = 0): boolean {
     const blob = this.find(id, at);
-    return blob >= 0 && blob < this.shared.usable;
+    if (blob < 0 || blob >= this.shared.usable) return false;
+    this.shared.relied[blob] = 1;
+    return true;
+  }
+
+  /** Whether `has` has said yes to a blob of the pack, in any thread. */
+  reliesOn(pack: number): boolean {
+    const { first, end } = this.framesOf(pack);
+    return this.shared.relied.subarray(this.#firstBlob(first), this.#firstBlob(end)).includes(1);
   }
 
   lengthOf(blob: number): number {
@@ -219,6 +246,7 @@ export class BlobIndexBuilder {
     return new BlobIndex({
       blobs: this.#blobs,
       usable: this.#usable ?? this.#blobs,
+      relied: new Uint8Array(new SharedArrayBuffer(this.#usable ?? this.#blobs)),
       prefixes: this.#prefixes,
       lengths: this.#lengths,
       slots: this.#buildSlots(),

@@ -5,7 +5,7 @@ import { isRevoked } from '../crypto/signed.js';
 import { VarveError } from '../errors/errors.js';
 import { decodeIndexObject, encodeIndexObject, type IndexedPack, type IndexObject } from '../format/index-object.js';
 import { blobCount } from '../format/pack-record.js';
-import { timeFromMillis } from '../format/time.js';
+import { type Time, timeFromMillis } from '../format/time.js';
 import { type BlobIndex, BlobIndexBuilder } from './blob-index.js';
 import { getSigned, putSigned, type Repository } from './repository.js';
 
@@ -18,6 +18,19 @@ export interface IndexedRepository extends Repository {
   /** Names of all packs that are listed, condemned ones included. */
   readonly packs: ReadonlySet<string>;
   readonly condemned: ReadonlySet<string>;
+  /** The index objects, but for those that others replace. */
+  readonly objects: readonly IndexSummary[];
+  /** Index objects that others replace, and that are still there. */
+  readonly replaced: readonly string[];
+}
+
+/** An index object without what it says of each pack. */
+export interface IndexSummary {
+  readonly name: string;
+  readonly packs: readonly string[];
+  readonly blobs: number;
+  /** Those that it condemns, with the time. */
+  readonly condemned: ReadonlyMap<string, Time>;
 }
 
 interface Loaded {
@@ -38,27 +51,71 @@ export async function loadIndex(
   repository: Repository,
   onDamage?: (error: VarveError) => void,
 ): Promise<IndexedRepository> {
-  const names: string[] = [];
-  for await (const { name } of repository.store.list('index')) names.push(name);
-  const limit = pLimit(PARALLEL);
-  const loaded = await Promise.all(names.map((name) => limit(() => loadOne(repository, name, onDamage))));
-  const valid = withoutReplaced(loaded.filter((each) => each !== undefined));
-  const condemned = new Set(valid.flatMap(({ index }) => index.condemned.map(({ pack }) => pack.toString('hex'))));
+  const all = entitled(await loadAll(repository, onDamage));
+  const replaced = new Set(all.flatMap(({ index }) => index.replaces.map((name) => name.toString('hex'))));
+  const valid = all.filter(({ name }) => !replaced.has(name));
+  const condemned = condemnedBy(valid);
   const packs = valid.flatMap(({ index }) => index.packs);
   const builder = new BlobIndexBuilder(packs.reduce((sum, { record }) => sum + blobCount(record), 0));
   const trusted = valid.flatMap(({ index, revoked }) => (revoked ? [] : index.packs));
   for (const pack of trusted) if (!condemned.has(pack.name.toString('hex'))) builder.add(pack);
   builder.startCondemned();
   for (const pack of packs) builder.add(pack);
-  return { ...repository, index: builder.build(), packs: new Set(builder.packNames), condemned };
+  return {
+    ...repository,
+    index: builder.build(),
+    packs: new Set(builder.packNames),
+    condemned,
+    objects: valid.map(summaryOf),
+    replaced: all.flatMap(({ name }) => (replaced.has(name) ? [name] : [])),
+  };
 }
 
-/** Undefined when it was replaced and removed since it was listed, or is damaged and that is told. */
+/**
+ * Packs that were condemned since the index was loaded: what relies on them has to be stored again.
+ *
+ * @throws VarveError as `loadIndex` without onDamage
+ */
+export async function condemnedSince(repository: IndexedRepository): Promise<Set<string>> {
+  const known = new Set([...repository.objects.map(({ name }) => name), ...repository.replaced]);
+  const later = condemnedBy(entitled(await loadAll(repository, undefined, known)));
+  for (const name of repository.condemned) later.delete(name);
+  return later;
+}
+
+/**
+ * All index objects, but for those known. One that is gone when it is fetched was replaced by one that may not have been there when they were listed:
+ * then they are listed again.
+ */
+async function loadAll(
+  repository: Repository,
+  onDamage: ((error: VarveError) => void) | undefined,
+  known: ReadonlySet<string> = new Set(),
+): Promise<Loaded[]> {
+  const limit = pLimit(PARALLEL);
+  const loaded = new Map<string, Loaded | undefined>();
+  for (let again = true; again; ) {
+    const names: string[] = [];
+    for await (const { name } of repository.store.list('index')) {
+      if (!known.has(name) && !loaded.has(name)) names.push(name);
+    }
+    const found = await Promise.all(names.map((name) => limit(() => loadOne(repository, name, onDamage))));
+    again = false;
+    for (const [at, name] of names.entries()) {
+      const each = found[at];
+      loaded.set(name, each === 'gone' ? undefined : each);
+      if (each === 'gone') again = true;
+    }
+  }
+  return [...loaded.values()].filter((each) => each !== undefined);
+}
+
+/** `gone` when it was removed since it was listed, undefined when it is damaged and that is told. */
 async function loadOne(
   repository: Repository,
   name: string,
   onDamage: ((error: VarveError) => void) | undefined,
-): Promise<Loaded | undefined> {
+): Promise<Loaded | 'gone' | undefined> {
   try {
     const { payload, certificate } = await getSigned(repository, 'index', name);
     const index = decodeIndexObject(payload, `index/${name}`);
@@ -66,25 +123,47 @@ async function loadOne(
     return { name, index, role: certificate.role, revoked };
   } catch (cause) {
     if (!(cause instanceof VarveError)) throw cause;
-    if (cause.code === 'damaged' && onDamage !== undefined) onDamage(cause);
-    else if (cause.code !== 'not-found') throw cause;
+    if (cause.code === 'not-found') return 'gone';
+    if (cause.code !== 'damaged' || onDamage === undefined) throw cause;
+    onDamage(cause);
     return undefined;
   }
 }
 
 /** Only who may take something away can replace or condemn. */
-function withoutReplaced(loaded: readonly Loaded[]): Loaded[] {
-  const entitled = loaded.map((each) =>
+function entitled(loaded: readonly Loaded[]): Loaded[] {
+  return loaded.map((each) =>
     each.role === 'append' || each.revoked ? { ...each, index: { ...each.index, replaces: [], condemned: [] } } : each,
   );
-  const replaced = new Set(entitled.flatMap(({ index }) => index.replaces.map((name) => name.toString('hex'))));
-  return entitled.filter(({ name }) => !replaced.has(name));
+}
+
+function condemnedBy(loaded: readonly Loaded[]): Set<string> {
+  return new Set(loaded.flatMap(({ index }) => index.condemned.map(({ pack }) => pack.toString('hex'))));
+}
+
+function summaryOf({ name, index }: Loaded): IndexSummary {
+  return {
+    name,
+    packs: index.packs.map((pack) => pack.name.toString('hex')),
+    blobs: index.packs.reduce((sum, { record }) => sum + blobCount(record), 0),
+    condemned: new Map(index.condemned.map(({ pack, time }) => [pack.toString('hex'), time])),
+  };
+}
+
+/** The packs that an index object lists. */
+export async function packsOf(repository: Repository, name: string): Promise<readonly IndexedPack[]> {
+  const { payload } = await getSigned(repository, 'index', name);
+  return decodeIndexObject(payload, `index/${name}`).packs;
 }
 
 /** Lists new packs in an index object. @returns its name, once it is durable */
-export function writeIndex(repository: Repository, packs: readonly IndexedPack[]): Promise<string> {
+export function writeIndex(
+  repository: Repository,
+  packs: readonly IndexedPack[],
+  taking: Pick<IndexObject, 'replaces' | 'condemned'> = { replaces: [], condemned: [] },
+): Promise<string> {
   const time = timeFromMillis(repository.clock());
-  return putSigned(repository, 'index', encodeIndexObject({ time, replaces: [], condemned: [], packs }));
+  return putSigned(repository, 'index', encodeIndexObject({ time, ...taking, packs }));
 }
 
 /** A pack as an index object lists it. */

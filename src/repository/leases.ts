@@ -1,8 +1,9 @@
+import type { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import { hostname, userInfo } from 'node:os';
 import { systemReason, VarveError } from '../errors/errors.js';
 import { decodeLease, encodeLease, type Lease } from '../format/lease.js';
-import { timeFromMillis } from '../format/time.js';
+import { type Time, timeFromMillis } from '../format/time.js';
 import { getSigned, putSigned, type Repository } from './repository.js';
 
 const REFRESH_MS = 5 * 60 * 1000;
@@ -23,15 +24,16 @@ export class HeldLease {
   #name: string | undefined;
   #work: Promise<void> = Promise.resolve();
 
-  private constructor(repository: Repository, operation: string) {
+  private constructor(repository: Repository, operation: string, since: Time) {
     this.#repository = repository;
-    this.#lease = { id: randomBytes(16), operation, host: hostname(), user: userName(), pid: process.pid };
+    this.#lease = { since, id: randomBytes(16), operation, host: hostname(), user: userName(), pid: process.pid };
     this.#timer = setInterval(() => this.#enqueue(() => this.#refresh()), REFRESH_MS);
     this.#timer.unref();
   }
 
   static async acquire(repository: Repository, operation: string): Promise<HeldLease> {
-    const held = new HeldLease(repository, operation);
+    const since = timeFromMillis((await repository.store.now()) * 1000);
+    const held = new HeldLease(repository, operation, since);
     try {
       await held.#refresh();
     } catch (cause) {
@@ -39,6 +41,10 @@ export class HeldLease {
       throw cause;
     }
     return held;
+  }
+
+  get id(): Buffer {
+    return this.#lease.id;
   }
 
   async release(): Promise<void> {

@@ -19,6 +19,8 @@ import {
 } from '../format/pack-record.js';
 import { padmeLength } from '../format/padme.js';
 
+/** Bytes at which a pack is closed: docs/benchmarks.md. */
+export const PACK_TARGET = 16 * 1024 * 1024;
 /** A pack that has reached its target is closed as soon as its padding is at most this part of it. */
 const GOOD_PADDING = 0.004;
 /** Room for what a pack may grow beyond its target while it waits for good padding. */

@@ -17,6 +17,8 @@ export class PackUploader {
   readonly #buffers: SharedBuffers;
   readonly #onFailure: (cause: unknown) => void;
   readonly #uploads = new Set<Promise<void>>();
+  /** Names of the packs that were stored. */
+  readonly stored: string[] = [];
   #unlisted: IndexedPack[] = [];
   #blobs = 0;
   #lastIndex: number;
@@ -48,6 +50,7 @@ export class PackUploader {
     const kind: BlobKind = pack.record.kind;
     await store.put('data', pack.name, [bytes], { keep: kind === TREE });
     this.#buffers.release(pack.buffer);
+    this.stored.push(pack.name);
     this.#unlisted.push(indexedPack(pack.name, pack.size, pack.record));
     this.#blobs += blobCount(pack.record);
     const due = this.#repository.clock() - this.#lastIndex > INDEX_MS || this.#blobs >= INDEX_BLOBS;

@@ -28,8 +28,8 @@ const index: fc.Arbitrary<IndexObject> = fc
 
 const text = fc.string({ unit: 'grapheme', maxLength: 40 });
 const lease: fc.Arbitrary<Lease> = fc
-  .tuple(any.time, any.exactly(16), text, text, text, fc.nat(0xffff_ffff))
-  .map(([time, id, operation, host, user, pid]) => ({ time, id, operation, host, user, pid }));
+  .tuple(any.time, any.time, any.exactly(16), text, text, text, fc.nat(0xffff_ffff))
+  .map(([time, since, id, operation, host, user, pid]) => ({ time, since, id, operation, host, user, pid }));
 
 const sizes = fc
   .tuple(fc.integer({ min: 64, max: 1000 }), fc.integer({ min: 10, max: 26 }), fc.nat(64 * 1024 * 1024))

@@ -206,7 +206,8 @@ test('a lease is stale when it is old, or its process on this host is gone', asy
   let now = 1_000_000;
   const full = await initRepository(store, { unlock: { password: 'x' }, user: 'a', host: 'b', logN: 10 });
   const held = await HeldLease.acquire(full, 'backup');
-  const other = { time: { seconds: now, nanoseconds: 0 }, id: randomBytes(16), operation: 'backup', user: 'x' };
+  const time = { seconds: now, nanoseconds: 0 };
+  const other = { time, since: time, id: randomBytes(16), operation: 'backup', user: 'x' };
   const gone = await putSigned(full, 'lease', encodeLease({ ...other, host: hostname(), pid: 2 ** 22 + 5 }));
   const elsewhere = await putSigned(
     full,
@@ -238,6 +239,7 @@ test('packs that no index lists are adopted after an interrupted backup, and onl
   const repository = await sandbox.open();
   const lease = {
     time: { seconds: 1, nanoseconds: 0 },
+    since: { seconds: 1, nanoseconds: 0 },
     id: randomBytes(16),
     operation: 'backup',
     host: hostname(),

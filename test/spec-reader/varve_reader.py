@@ -834,8 +834,9 @@ def open_snapshots(store, keys):
 def check_leases(store, keys):
     for name in store.names("locks"):
         _certificate, payload = open_signed(store.read("locks", name, 2 * LIMIT_SEALED), LEASE, keys)
-        time, *_ = fields(unpack_one(payload, "lease"), "lease", list, 16, str, str, str, int)
+        time, since, *_ = fields(unpack_one(payload, "lease"), "lease", list, list, 16, str, str, str, int)
         check_time(time, "lease: time")
+        check_time(since, "lease: since")
 
 
 # ---------------------------------------------------------------------------------------------------------------------

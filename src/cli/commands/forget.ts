@@ -1,15 +1,17 @@
 import type { Command } from 'commander';
+import { addPruneOptions } from '../prune/options.js';
 import { run, type Shell } from '../shell.js';
 import { addSelectionOptions, collect } from '../snapshot-selection.js';
 
 const DESCRIPTION = `Remove snapshots: those given, or all that a policy does not keep. The snapshots are divided into groups (--group-by), and of each group
-is kept what any --keep option keeps; hours, days, weeks (from Monday), months and years are those of this machine's time zone. What is in the
-snapshots stays in the repository. Needs a manage or full key.`;
+is kept what any --keep option keeps; hours, days, weeks (from Monday), months and years are those of this machine's time zone. What only they
+need stays in the repository until it is pruned. Needs a manage or full key.`;
 
 const EXAMPLES = `
 Examples:
   varve forget --keep-daily 7 --keep-weekly 5 --keep-monthly 12 --keep-yearly unlimited --dry-run
   varve forget --keep-within 14d --keep-within-monthly 1y6m --keep-tag release
+  varve forget --keep-last 30 --prune
   varve forget --host web1 --tag test --unsafe-allow-remove-all
   varve forget 1a2b3c4d
 
@@ -49,9 +51,11 @@ export function define(command: Command, shell: Shell): void {
     );
   addSelectionOptions(command, 'considered', '--host <host>')
     .option('-g, --group-by <what>', "what a group has in common: host, paths, tags; '' for one group", 'host,paths')
+    .option('--prune', 'then run `varve prune`, with the options below')
     .option('-n, --dry-run', 'remove nothing, tell what would be removed')
     .option('-c, --compact', 'a line for each snapshot, without paths')
     .option('--unsafe-allow-remove-all', 'a policy may keep nothing of a group; only with --host, --tag or --path');
+  addPruneOptions(command);
   run(command, shell, async (context, args, options) => {
     const { forgetCommand } = await import('../forget/command.js');
     return forgetCommand(context, args, options as Parameters<typeof forgetCommand>[2]);

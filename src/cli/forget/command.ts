@@ -5,15 +5,17 @@ import type { StoredSnapshot } from '../../repository/snapshots.js';
 import { forgetSnapshots, type PlannedGroup, planForget } from '../../retention/forget.js';
 import { describePolicy, isEmptyPolicy } from '../../retention/policy.js';
 import { openFromOptions } from '../open.js';
+import { pruner } from '../prune/command.js';
+import type { PruneFlags } from '../prune/options.js';
 import type { Context } from '../shell.js';
 import { parseGroupBy } from '../snapshot-groups.js';
 import { chooseSnapshots, readSnapshots, type SelectionOptions, selectionFilter } from '../snapshot-selection.js';
 import { hasPolicy, type PolicyFlags, policyFrom } from './policy.js';
 import { groupsJson, printGroups, reportFailures, reportRemoval } from './report.js';
 
-export interface ForgetFlags extends SelectionOptions, PolicyFlags {
+export interface ForgetFlags extends SelectionOptions, PolicyFlags, PruneFlags {
+  readonly prune?: boolean;
   readonly groupBy: string;
-  readonly dryRun?: boolean;
   readonly compact?: boolean;
   readonly unsafeAllowRemoveAll?: boolean;
 }
@@ -24,6 +26,7 @@ export async function forgetCommand(context: Context, ids: readonly string[], fl
   context.outliveReader();
   refuseContradictions(ids, flags);
   const plan = planner(context, flags);
+  const prune = pruner(context, flags);
   const repository = await openFromOptions(context);
   repository.keys.requireRole('manage', 'forget snapshots');
   const snapshots = await readSnapshots(context, repository);
@@ -35,9 +38,11 @@ export async function forgetCommand(context: Context, ids: readonly string[], fl
   const oldestFirst = snapshots.filter((each) => removed.has(each));
   const failures = await remove(context, repository, oldestFirst, flags);
   if (output.json) output.object(groupsJson(groups));
-  // `forget --prune` goes here: prune, when anything was removed (with --dry-run: as if it were).
-  return failures > 0 ? INCOMPLETE : 0;
+  const pruned = flags.prune === true ? await prune(repository, idsOf(removed)) : 0;
+  return failures > 0 ? INCOMPLETE : pruned;
 }
+
+const idsOf = (snapshots: Iterable<StoredSnapshot>): Set<string> => new Set([...snapshots].map(({ id }) => id));
 
 function refuseContradictions(ids: readonly string[], flags: ForgetFlags): void {
   if (ids.length > 0 && hasPolicy(flags)) {

@@ -1,0 +1,31 @@
+import type { Command } from 'commander';
+import { openFromOptions } from '../open.js';
+import { pruner } from '../prune/command.js';
+import { addPruneOptions, type PruneFlags } from '../prune/options.js';
+import { type Run, run, type Shell } from '../shell.js';
+
+const DESCRIPTION = `Remove what no snapshot needs any more. Nothing else has to stop for it: what is not needed is condemned first, and deleted by a
+later prune, when the grace time has passed and nothing runs that began before. It takes a key of the role manage or full.`;
+
+const EXAMPLES = `
+Examples:
+  varve prune
+  varve prune --dry-run
+  varve prune --max-unused 10% --max-repack-size 2G
+  varve prune --grace 0              at once, for a disk that is full: what runs is still heeded
+
+Exit codes: 0 done; 1 failed, or something is damaged; 10 no repository; 11 another prune is at work; 12 wrong password.`;
+
+export function define(command: Command, shell: Shell): void {
+  command.description(DESCRIPTION);
+  addPruneOptions(command);
+  command.option('-n, --dry-run', 'only tell what would be done').addHelpText('after', EXAMPLES);
+  run(command, shell, pruneCommand);
+}
+
+const pruneCommand: Run<PruneFlags> = async (context, _, flags) => {
+  const prune = pruner(context, flags);
+  const repository = await openFromOptions(context, () => import('../../prune/prune.js'));
+  repository.keys.requireRole('manage', 'prune');
+  return prune(repository);
+};

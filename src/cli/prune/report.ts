@@ -1,0 +1,103 @@
+import type { PruneEvent, PruneResult, Totals } from '../../prune/options.js';
+import type { Context } from '../shell.js';
+import { counted, formatBytes, formatPercent } from '../text/units.js';
+
+/** Tells what a prune is going to do, does and has done. */
+export class PruneReport {
+  readonly #context: Context;
+  readonly #dryRun: boolean;
+
+  constructor(context: Context, dryRun: boolean) {
+    this.#context = context;
+    this.#dryRun = dryRun;
+  }
+
+  event(event: PruneEvent): void {
+    const { output } = this.#context;
+    switch (event.kind) {
+      case 'snapshot':
+        return output.status(`looking for what ${counted(event.total, 'snapshot')} need: ${event.done}`);
+      case 'planned':
+        return this.#plan(event.result);
+      case 'copied':
+        return output.status(`repacking ${event.done} of ${counted(event.total, 'pack')}, ${formatBytes(event.bytes)}`);
+      case 'removed':
+        return output.status(`deleting ${event.done} of ${counted(event.total, 'pack')}`);
+      case 'waiting':
+        return output.message(`${counted(event.packs, 'pack')} must stay for now: ${event.who} may rely on them`);
+      case 'damaged':
+        return output.warn(`not repacked: ${event.message}`);
+    }
+  }
+
+  finish(result: PruneResult): void {
+    const { output } = this.#context;
+    output.status('');
+    if (output.json) output.object(toJson(result, this.#dryRun));
+    else if (this.#dryRun) output.print('a dry run: nothing was changed');
+    else this.#done(result);
+  }
+
+  #plan({ blobs, bytes, keep, remove, repack, orphans, reinstated }: PruneResult): void {
+    const { output } = this.#context;
+    output.status('');
+    if (output.json) return;
+    output.message(`needed:    ${counted(blobs.used, 'blob')}, ${formatBytes(bytes.used)}`);
+    output.message(
+      `unneeded:  ${counted(blobs.unused + blobs.duplicate, 'blob')}, ${formatBytes(bytes.unused)}${share(bytes.unused, bytes.total)}`,
+    );
+    output.message(`to keep:   ${packs(keep)}, ${formatBytes(bytes.remainingUnused)} of them unneeded`);
+    output.message(`to repack: ${packs(repack)}`);
+    output.message(`to remove: ${packs(remove)}`);
+    if (orphans.packs > 0) output.message(`in no index: ${packs(orphans)}, left by interrupted backups; to remove`);
+    if (reinstated.packs > 0) output.message(`needed again: ${packs(reinstated)} that were condemned`);
+  }
+
+  #done({ copied, deleted, waiting }: PruneResult): void {
+    const { output } = this.#context;
+    if (copied.packs > 0) output.print(`repacked into ${packs(copied)}`);
+    output.print(`deleted ${packs(deleted)}`);
+    if (waiting.packs > 0)
+      output.print(`condemned: ${packs(waiting)}; a prune deletes them when the grace time has passed`);
+  }
+}
+
+const packs = ({ packs: count, bytes }: Totals): string => `${counted(count, 'pack')} of ${formatBytes(bytes)}`;
+
+function share(part: number, whole: number): string {
+  return whole === 0 ? '' : ` (${formatPercent(part, whole)})`;
+}
+
+/** restic's fields, and what has become of condemned packs. */
+function toJson(result: PruneResult, dryRun: boolean): Record<string, unknown> {
+  const { blobs, bytes, keep, remove, repack, copied, orphans, reinstated, deleted, waiting, errors } = result;
+  return {
+    message_type: 'summary',
+    dry_run: dryRun,
+    blobs: { used: blobs.used, duplicate: blobs.duplicate, unused: blobs.unused, total: blobs.total },
+    bytes: {
+      used: bytes.used,
+      unused: bytes.unused,
+      total: bytes.total,
+      unreferenced: orphans.bytes,
+      repack: repack.bytes,
+      remove: remove.bytes,
+      remove_total: remove.bytes + repack.bytes + orphans.bytes,
+      remaining_unused: bytes.remainingUnused,
+    },
+    packfiles: {
+      keep: keep.packs,
+      repack: repack.packs,
+      remove: remove.packs,
+      unreferenced: orphans.packs,
+      remove_total: remove.packs + repack.packs + orphans.packs,
+      written: copied.packs,
+      reinstated: reinstated.packs,
+      deleted: deleted.packs,
+      condemned: waiting.packs,
+    },
+    deleted_bytes: deleted.bytes,
+    condemned_bytes: waiting.bytes,
+    num_errors: errors,
+  };
+}

@@ -1,0 +1,86 @@
+import { Buffer } from 'node:buffer';
+import type { IndexedPack } from '../format/index-object.js';
+import { blobCount } from '../format/pack-record.js';
+import type { Time } from '../format/time.js';
+import { type IndexedRepository, type IndexSummary, packsOf, writeIndex } from '../repository/index-store.js';
+
+/** Blobs that an index object lists at most when several are put together. */
+const INDEX_BLOBS = 100_000;
+/** An index object with fewer is put together with others. */
+const FEW_BLOBS = 10_000;
+/** So many of them are read as quickly as one. */
+const MANY_OBJECTS = 32;
+
+/**
+ * Condemns packs, or takes it back, in one index object that replaces all which condemned packs before.
+ *
+ * @param condemned all that are condemned from now on, with the time since when
+ * @returns the objects' names: the new one is durable, the others may be removed
+ */
+export async function writeCondemned(
+  repository: IndexedRepository,
+  condemned: ReadonlyMap<string, Time>,
+): Promise<{ written: string; replaced: readonly string[] }> {
+  const old = repository.objects.filter((object) => object.condemned.size > 0);
+  const packs: IndexedPack[] = [];
+  for (const { name } of old) packs.push(...(await packsOf(repository, name)));
+  const written = await writeIndex(repository, packs, {
+    replaces: old.map(({ name }) => Buffer.from(name, 'hex')),
+    condemned: [...condemned].map(([pack, time]) => ({ pack: Buffer.from(pack, 'hex'), time })),
+  });
+  return { written, replaced: old.map(({ name }) => name).filter((name) => name !== written) };
+}
+
+/**
+ * Writes index objects anew without packs that are gone, and small ones together. Those that condemn are left.
+ *
+ * @returns names of the objects that may be removed
+ */
+export async function withoutPacks(repository: IndexedRepository, gone: ReadonlySet<string>): Promise<string[]> {
+  const plain = repository.objects.filter(({ condemned }) => condemned.size === 0);
+  const small = plain.filter(({ blobs }) => blobs < FEW_BLOBS);
+  const wanted = plain.filter(
+    (object) => object.packs.some((pack) => gone.has(pack)) || (small.length > MANY_OBJECTS && small.includes(object)),
+  );
+  const replaced: string[] = [];
+  for (const batch of inBatches(wanted)) {
+    const packs: IndexedPack[] = [];
+    for (const { name } of batch) {
+      const listed = await packsOf(repository, name);
+      packs.push(...listed.filter((pack) => !gone.has(pack.name.toString('hex'))));
+    }
+    const replaces = batch.map(({ name }) => Buffer.from(name, 'hex'));
+    const written = await writeIndex(repository, packs, { replaces, condemned: [] });
+    replaced.push(...batch.map(({ name }) => name).filter((name) => name !== written));
+  }
+  return replaced;
+}
+
+function inBatches(objects: readonly IndexSummary[]): IndexSummary[][] {
+  const batches: IndexSummary[][] = [];
+  let room = 0;
+  for (const object of objects) {
+    if (object.blobs > room || batches.length === 0) {
+      batches.push([]);
+      room = INDEX_BLOBS;
+    }
+    batches.at(-1)?.push(object);
+    room -= object.blobs;
+  }
+  return batches;
+}
+
+/** Lists new packs in as few index objects as are of a good size. */
+export async function listPacks(repository: IndexedRepository, packs: readonly IndexedPack[]): Promise<void> {
+  let batch: IndexedPack[] = [];
+  let blobs = 0;
+  for (const pack of packs) {
+    batch.push(pack);
+    blobs += blobCount(pack.record);
+    if (blobs < INDEX_BLOBS) continue;
+    await writeIndex(repository, batch);
+    batch = [];
+    blobs = 0;
+  }
+  if (batch.length > 0) await writeIndex(repository, batch);
+}

@@ -1,0 +1,47 @@
+import { VarveError } from '../errors/errors.js';
+import { type IndexedRepository, loadIndex } from '../repository/index-store.js';
+import { Reachable } from '../repository/reachable.js';
+import type { Repository } from '../repository/repository.js';
+import { listSnapshots } from '../repository/snapshots.js';
+import type { PruneOptions } from './options.js';
+
+/** What the snapshots of a repository need. */
+export class NeededBlobs {
+  readonly #options: Pick<PruneOptions, 'signal' | 'onEvent' | 'without'>;
+  readonly #snapshots = new Set<string>();
+  #reachable: Reachable | undefined;
+
+  constructor(options: Pick<PruneOptions, 'signal' | 'onEvent' | 'without'>) {
+    this.#options = options;
+  }
+
+  /** @param blob a number in the index that `renew` returned last */
+  has(blob: number): boolean {
+    return this.#reachable?.has(blob) === true;
+  }
+
+  /**
+   * Looks at the snapshots that it has not seen yet; those that were forgotten meanwhile still count. The index is loaded after they were
+   * listed: then it has all that they need.
+   *
+   * @throws VarveError `damaged` when a snapshot cannot be read, or something that it needs is not in the index
+   */
+  async renew(repository: Repository): Promise<IndexedRepository> {
+    const { snapshots, failures } = await listSnapshots(repository);
+    const [failure] = failures;
+    if (failure !== undefined) {
+      const message = `a snapshot cannot be read, so what it needs is not known: ${failure.error.message}; nothing is removed`;
+      throw new VarveError('damaged', message);
+    }
+    const indexed = await loadIndex(repository);
+    const reachable = new Reachable(indexed, this.#options.signal, this.#reachable);
+    const fresh = snapshots.filter(({ id }) => !this.#snapshots.has(id) && this.#options.without?.has(id) !== true);
+    for (const [done, { id, snapshot }] of fresh.entries()) {
+      await reachable.add(snapshot.root);
+      this.#snapshots.add(id);
+      this.#options.onEvent?.({ kind: 'snapshot', done: done + 1, total: fresh.length });
+    }
+    this.#reachable = reachable;
+    return indexed;
+  }
+}

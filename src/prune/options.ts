@@ -1,0 +1,53 @@
+import type { Unused } from './plan.js';
+
+export interface PruneOptions {
+  /** How much that nobody needs may stay. */
+  readonly maxUnused: Unused;
+  /** Bytes that are copied at most. */
+  readonly maxRepack: number;
+  /** Whether packs that are much smaller than they should be are put together. */
+  readonly repackSmall: boolean;
+  /** Seconds for which a pack stays that was found to be unneeded. */
+  readonly graceSeconds: number;
+  readonly dryRun: boolean;
+  /** Ids of snapshots that count as forgotten. */
+  readonly without?: ReadonlySet<string>;
+  readonly packTarget?: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: (event: PruneEvent) => void;
+}
+
+export type PruneEvent =
+  | { readonly kind: 'snapshot'; readonly done: number; readonly total: number }
+  | { readonly kind: 'planned'; readonly result: PruneResult }
+  | { readonly kind: 'copied'; readonly done: number; readonly total: number; readonly bytes: number }
+  | { readonly kind: 'removed'; readonly done: number; readonly total: number }
+  /** Packs that stay for now because an operation runs that may rely on them. */
+  | { readonly kind: 'waiting'; readonly packs: number; readonly who: string }
+  /** A pack that could not be copied, and stays. */
+  | { readonly kind: 'damaged'; readonly message: string };
+
+export interface Totals {
+  packs: number;
+  bytes: number;
+}
+
+/** What was found, and what is done about it. Bytes of packs are those of the objects, of blobs those of frames. */
+export interface PruneResult {
+  readonly blobs: { used: number; duplicate: number; unused: number; total: number };
+  readonly bytes: { used: number; unused: number; total: number; remainingUnused: number };
+  readonly keep: Totals;
+  /** Found to be unneeded now. */
+  readonly remove: Totals;
+  readonly repack: Totals;
+  /** What is copied of the packs that are repacked. */
+  readonly copied: Totals;
+  /** Packs that no index lists: of an interrupted backup, or of one that runs. */
+  readonly orphans: Totals;
+  readonly reinstated: Totals;
+  /** Condemned packs that were deleted. */
+  readonly deleted: Totals;
+  /** Condemned packs that are still there: the grace time has not passed, or something may rely on them. */
+  readonly waiting: Totals;
+  errors: number;
+}

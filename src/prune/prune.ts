@@ -1,0 +1,95 @@
+import type { Buffer } from 'node:buffer';
+import { VarveError } from '../errors/errors.js';
+import type { IndexedRepository } from '../repository/index-store.js';
+import { HeldLease } from '../repository/leases.js';
+import { PACK_TARGET } from '../repository/pack-writer.js';
+import type { Repository } from '../repository/repository.js';
+import type { ObjectInfo } from '../storage/store.js';
+import { condemn } from './condemn.js';
+import { NeededBlobs } from './needed.js';
+import type { PruneOptions, PruneResult } from './options.js';
+import { makePlan, type PackUse, usesOf } from './plan.js';
+import { removeCondemned } from './remove.js';
+import { resultOf } from './result.js';
+import { MARGIN_SECONDS, otherLeases, tellLease } from './runs.js';
+
+/** Seconds for which a pack that no index lists stays, at most: a backup may be about to list it. */
+const ORPHAN_SECONDS = 24 * 3600;
+/** Packs smaller than this part of what they should be are put together. */
+const SMALL = 0.8;
+
+/**
+ * Removes what no snapshot needs, in two phases (SPEC.md section 13), without keeping anybody from anything: packs are condemned first, after
+ * what is needed of them was copied; once the grace time has passed and nothing runs that began before, they are deleted.
+ *
+ * @throws VarveError `role` for an append key, `locked` while another prune runs, `damaged` when anything that snapshots need cannot be
+ * found: then nothing is removed
+ */
+export async function prune(repository: Repository, options: PruneOptions): Promise<PruneResult> {
+  repository.keys.requireRole('manage', 'prune');
+  if (options.dryRun) return pruneAs(repository, options, undefined);
+  const lease = await HeldLease.acquire(repository, 'prune');
+  try {
+    return await pruneAs(repository, options, lease.id);
+  } finally {
+    await lease.release();
+  }
+}
+
+/** @param own the id of the lease; undefined for a dry run */
+async function pruneAs(repository: Repository, options: PruneOptions, own: Buffer | undefined): Promise<PruneResult> {
+  if (own !== undefined) await refuseOther(repository, own);
+  const needed = new NeededBlobs(options);
+  const indexed = await needed.renew(repository);
+  const stored = await packsIn(repository);
+  const uses = usesOf(indexed, needed);
+  refuseMissing(uses, stored);
+  const packTarget = options.packTarget ?? PACK_TARGET;
+  const { maxUnused, maxRepack, repackSmall } = options;
+  const plan = makePlan(uses, indexed.condemned, { maxUnused, maxRepack, small: repackSmall ? packTarget * SMALL : 0 });
+  const orphans = await findOrphans(indexed, stored, own, options.graceSeconds);
+  const result = resultOf(uses, plan, indexed.condemned, orphans, stored);
+  options.onEvent?.({ kind: 'planned', result });
+  if (own === undefined) return result;
+  await condemn(indexed, needed, plan, orphans, stored, { ...options, packTarget }, result);
+  await removeCondemned(repository, needed, own, stored, options, result);
+  return result;
+}
+
+/** Two prunes at a time would undo each other's work. */
+async function refuseOther(repository: Repository, own: Buffer): Promise<void> {
+  const other = (await otherLeases(repository, own)).find(({ lease }) => lease.operation === 'prune');
+  if (other !== undefined)
+    throw new VarveError('locked', `another prune is at work: ${tellLease(other)}; wait for it, or run it again later`);
+}
+
+async function packsIn(repository: Repository): Promise<Map<string, ObjectInfo>> {
+  const packs = new Map<string, ObjectInfo>();
+  for await (const info of repository.store.list('data')) packs.set(info.name, info);
+  return packs;
+}
+
+function refuseMissing(uses: readonly PackUse[], stored: ReadonlyMap<string, unknown>): void {
+  const missing = uses.filter(({ name, neededBlobs }) => neededBlobs > 0 && !stored.has(name));
+  const [first] = missing;
+  if (first === undefined) return;
+  const more = missing.length > 1 ? ` and ${missing.length - 1} more` : '';
+  const message = `data/${first.name}${more}: missing, though snapshots need it; nothing is removed; run \`varve check\``;
+  throw new VarveError('damaged', message);
+}
+
+/** Packs that no index lists, and that nobody is about to list: an interrupted backup left them. */
+async function findOrphans(
+  { store, packs, condemned, ...repository }: IndexedRepository,
+  stored: ReadonlyMap<string, ObjectInfo>,
+  own: Buffer | undefined,
+  graceSeconds: number,
+): Promise<string[]> {
+  const unlisted = [...stored.values()].filter(({ name }) => !packs.has(name) && !condemned.has(name));
+  if (unlisted.length === 0) return [];
+  const now = await store.now();
+  const running = await otherLeases({ store, ...repository }, own);
+  const began = Math.min(...running.map(({ lease }) => lease.since.seconds - MARGIN_SECONDS));
+  const age = Math.min(graceSeconds, ORPHAN_SECONDS);
+  return unlisted.filter(({ modified = now }) => now - modified >= age && modified < began).map(({ name }) => name);
+}

@@ -1,0 +1,104 @@
+import type { Buffer } from 'node:buffer';
+import type { Time } from '../format/time.js';
+import type { IndexedRepository } from '../repository/index-store.js';
+import type { StoredLease } from '../repository/leases.js';
+import type { Repository } from '../repository/repository.js';
+import type { ObjectInfo } from '../storage/store.js';
+import { condemnedBy } from './condemn.js';
+import { interrupted } from './interrupted.js';
+import { withoutPacks } from './ledger.js';
+import type { NeededBlobs } from './needed.js';
+import type { PruneOptions, PruneResult } from './options.js';
+import { usesOf } from './plan.js';
+import { MARGIN_SECONDS, otherLeases, tellLease } from './runs.js';
+
+/** Milliseconds after which it is looked again whether what is being deleted is still needed by nobody. */
+const LOOK_AGAIN_MS = 5 * 60 * 1000;
+
+/**
+ * The second phase: deletes condemned packs whose grace time has passed, that no snapshot needs, and that nothing relies on that began before they
+ * were condemned. Leases are looked at before the snapshots: who has ended since has written its own.
+ *
+ * @param own the id of this prune's lease
+ */
+export async function removeCondemned(
+  repository: Repository,
+  needed: NeededBlobs,
+  own: Buffer,
+  stored: ReadonlyMap<string, ObjectInfo>,
+  options: PruneOptions,
+  result: PruneResult,
+): Promise<void> {
+  const left = new Set(stored.keys());
+  for (let again = true; again; ) {
+    const started = performance.now();
+    const leases = await otherLeases(repository, own);
+    const indexed = await needed.renew(repository);
+    const verdict = judge(indexed, needed, leases, left, await repository.store.now(), options.graceSeconds);
+    again = false;
+    for (const [done, name] of verdict.gone.entries()) {
+      if (options.signal?.aborted === true) throw interrupted();
+      again = performance.now() - started > LOOK_AGAIN_MS;
+      if (again) break;
+      await repository.store.remove('data', name);
+      left.delete(name);
+      result.deleted.packs++;
+      result.deleted.bytes += stored.get(name)?.size ?? 0;
+      options.onEvent?.({ kind: 'removed', done: done + 1, total: verdict.gone.length });
+    }
+    if (again) continue;
+    await tidyIndex(indexed, left);
+    tellWaiting(verdict, stored, options, result);
+  }
+}
+
+interface Verdict {
+  readonly gone: readonly string[];
+  readonly waiting: readonly string[];
+  /** Leases that keep packs from being deleted, and how many. */
+  readonly blocking: ReadonlyMap<StoredLease, number>;
+}
+
+function judge(
+  indexed: IndexedRepository,
+  needed: NeededBlobs,
+  leases: readonly StoredLease[],
+  stored: ReadonlySet<string>,
+  now: number,
+  graceSeconds: number,
+): Verdict {
+  const uses = usesOf(indexed, needed);
+  const inUse = new Set(uses.flatMap(({ name, neededBlobs }) => (neededBlobs > 0 ? [name] : [])));
+  const gone: string[] = [];
+  const waiting: string[] = [];
+  const blocking = new Map<StoredLease, number>();
+  for (const [name, since] of condemnedBy(indexed)) {
+    if (!stored.has(name)) continue;
+    const lease = leases.find((each) => mayRelyOn(each, since));
+    if (lease !== undefined) blocking.set(lease, (blocking.get(lease) ?? 0) + 1);
+    if (inUse.has(name) || now - since.seconds < graceSeconds || lease !== undefined) waiting.push(name);
+    else gone.push(name);
+  }
+  return { gone, waiting, blocking };
+}
+
+const mayRelyOn = ({ lease }: StoredLease, condemned: Time): boolean =>
+  lease.since.seconds <= condemned.seconds + MARGIN_SECONDS;
+
+/** Packs that are gone leave the index, and so do the objects that others replace. */
+async function tidyIndex(indexed: IndexedRepository, stored: ReadonlySet<string>): Promise<void> {
+  const gone = new Set([...condemnedBy(indexed).keys()].filter((name) => !stored.has(name)));
+  const replaced = await withoutPacks(indexed, gone);
+  for (const name of [...indexed.replaced, ...replaced]) await indexed.store.remove('index', name);
+}
+
+function tellWaiting(
+  { waiting, blocking }: Verdict,
+  stored: ReadonlyMap<string, ObjectInfo>,
+  { onEvent }: PruneOptions,
+  result: PruneResult,
+): void {
+  result.waiting.packs = waiting.length;
+  result.waiting.bytes = waiting.reduce((sum, name) => sum + (stored.get(name)?.size ?? 0), 0);
+  for (const [lease, packs] of blocking) onEvent?.({ kind: 'waiting', packs, who: tellLease(lease) });
+}

@@ -1,0 +1,54 @@
+import type { ObjectInfo } from '../storage/store.js';
+import type { PruneResult, Totals } from './options.js';
+import type { PackUse, Plan } from './plan.js';
+
+/** What the plan is, with nothing of it done yet. */
+export function resultOf(
+  uses: readonly PackUse[],
+  plan: Plan,
+  condemned: ReadonlySet<string>,
+  orphans: readonly string[],
+  stored: ReadonlyMap<string, ObjectInfo>,
+): PruneResult {
+  const result = emptyResult();
+  const sizeOf = (name: string): number => stored.get(name)?.size ?? 0;
+  const add = (totals: Totals, names: readonly string[]): void => {
+    totals.packs += names.length;
+    for (const name of names) totals.bytes += sizeOf(name);
+  };
+  for (const use of uses) {
+    if (condemned.has(use.name)) continue;
+    result.blobs.total += use.blobs;
+    result.blobs.used += use.neededBlobs;
+    result.blobs.duplicate += use.duplicates;
+    result.blobs.unused += use.blobs - use.neededBlobs - use.duplicates;
+    result.bytes.total += use.bytes;
+    result.bytes.used += use.neededBytes;
+    result.bytes.unused += use.bytes - use.neededBytes;
+  }
+  for (const { bytes, neededBytes } of plan.keep) result.bytes.remainingUnused += bytes - neededBytes;
+  const names = (packs: readonly PackUse[]): string[] => packs.map(({ name }) => name);
+  add(result.keep, names(plan.keep));
+  add(result.remove, names(plan.remove));
+  add(result.repack, names(plan.repack));
+  add(result.orphans, orphans);
+  add(result.reinstated, plan.reinstate);
+  return result;
+}
+
+function emptyResult(): PruneResult {
+  const none = (): Totals => ({ packs: 0, bytes: 0 });
+  return {
+    blobs: { used: 0, duplicate: 0, unused: 0, total: 0 },
+    bytes: { used: 0, unused: 0, total: 0, remainingUnused: 0 },
+    keep: none(),
+    remove: none(),
+    repack: none(),
+    copied: none(),
+    orphans: none(),
+    reinstated: none(),
+    deleted: none(),
+    waiting: none(),
+    errors: 0,
+  };
+}

@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { VarveError } from '../../src/errors/errors.js';
+import { prune } from '../../src/prune/prune.js';
+import { openRepository } from '../../src/repository/open.js';
+import type { Advice, ObjectInfo, ObjectType, Range, Store } from '../../src/storage/store.js';
+import { PASSWORD, scratchFolder } from '../backup/sandbox.js';
+import { DAY, Prunable } from './repository.js';
+
+const scratch = scratchFolder();
+const OBJECTS: readonly ObjectType[] = ['data', 'index', 'snapshots', 'locks'];
+
+/** Takes a number of writes and removals, then nothing at all, as after a crash. */
+class Dying implements Store {
+  readonly #store: Store;
+  left = Number.POSITIVE_INFINITY;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  get location(): string {
+    return this.#store.location;
+  }
+
+  #spend(): void {
+    if (this.left-- <= 0) throw new VarveError('storage', 'the store is gone');
+  }
+
+  async create(): Promise<void> {
+    await this.#store.create();
+  }
+
+  async put(type: ObjectType, name: string, parts: readonly Uint8Array[], advice?: Advice): Promise<void> {
+    this.#spend();
+    await this.#store.put(type, name, parts, advice);
+  }
+
+  async get(type: ObjectType, name: string, range?: Range, advice?: Advice): Promise<Buffer> {
+    return this.#store.get(type, name, range, advice);
+  }
+
+  stat(type: ObjectType, name: string): Promise<ObjectInfo | undefined> {
+    return this.#store.stat(type, name);
+  }
+
+  list(type: ObjectType): AsyncIterable<ObjectInfo> {
+    return this.#store.list(type);
+  }
+
+  async remove(type: ObjectType, name: string): Promise<void> {
+    this.#spend();
+    await this.#store.remove(type, name);
+  }
+
+  now(): Promise<number> {
+    return this.#store.now();
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+}
+
+type Image = readonly { readonly type: ObjectType; readonly name: string; readonly bytes: Buffer }[];
+
+async function imageOf(store: Store): Promise<Image> {
+  const image: { type: ObjectType; name: string; bytes: Buffer }[] = [];
+  for (const type of OBJECTS)
+    for await (const { name } of store.list(type)) image.push({ type, name, bytes: await store.get(type, name) });
+  return image;
+}
+
+async function reset(store: Store, image: Image): Promise<void> {
+  for (const type of OBJECTS) {
+    const names: string[] = [];
+    for await (const { name } of store.list(type)) names.push(name);
+    for (const name of names) await store.remove(type, name);
+  }
+  for (const { type, name, bytes } of image) await store.put(type, name, [bytes]);
+}
+
+test('a prune that ends at any of its steps loses nothing, and the next one goes on', {
+  timeout: 120_000,
+}, async () => {
+  let dying: Dying | undefined;
+  const prunable = await Prunable.create(join(scratch, 'crash'), (store) => {
+    dying = new Dying(store);
+    return dying;
+  });
+  const store = dying as unknown as Dying;
+  prunable.write(['a', 'b', 'c', 'd']);
+  const first = await prunable.backup();
+  prunable.remove('a');
+  prunable.remove('c');
+  prunable.write(['e']);
+  await prunable.backup();
+  await prunable.forget(first);
+  const image = await imageOf(store);
+  let ended = false;
+  let steps = 0;
+  for (; !ended; steps++) {
+    await reset(store, image);
+    store.left = steps;
+    try {
+      await prunable.prune({ graceSeconds: 0 });
+      ended = true;
+    } catch (cause) {
+      assert.equal(VarveError.from(cause).message, 'the store is gone');
+    }
+    store.left = Number.POSITIVE_INFINITY;
+    await prunable.verify();
+    // The lease of the dead one is stale by then.
+    prunable.now += 2 * DAY;
+    await prunable.prune({ graceSeconds: 0 });
+    await prunable.verify();
+    const { remove, repack, waiting, orphans } = await prunable.prune({ graceSeconds: 0 });
+    assert.deepEqual([remove.packs, repack.packs, waiting.packs, orphans.packs], [0, 0, 0, 0], `after step ${steps}`);
+  }
+  assert.ok(steps >= 8, `${steps} steps`);
+});
+
+test('whatever backups, forgets and prunes follow each other, every snapshot holds what it held', {
+  timeout: 300_000,
+}, async () => {
+  let runs = 0;
+  const step = fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.record({ do: fc.constant('backup' as const), files: fc.array(fc.nat(9), { maxLength: 4 }) }),
+    },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('forget' as const), which: fc.nat(20) }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constant('prune' as const),
+        grace: fc.constantFrom(0, DAY),
+        small: fc.boolean(),
+        waste: fc.constantFrom(0, 0.3),
+      }),
+    },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('wait' as const), days: fc.integer({ min: 1, max: 3 }) }) },
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 6, maxLength: 14 }), async (steps) => {
+      const prunable = await Prunable.create(join(scratch, `history-${runs++}`));
+      prunable.write(['0', '1'], 600_000);
+      for (const each of steps) {
+        if (each.do === 'backup') {
+          for (const file of each.files) {
+            if (file % 3 === 0) prunable.remove(String(file));
+            else prunable.write([String(file)], 600_000);
+          }
+          await prunable.backup();
+        } else if (each.do === 'forget') {
+          const ids = [...prunable.contents.keys()];
+          const id = ids[each.which % ids.length];
+          if (id !== undefined) await prunable.forget(id);
+        } else if (each.do === 'wait') prunable.now += each.days * DAY;
+        else {
+          const { grace: graceSeconds, small: repackSmall, waste } = each;
+          await prunable.prune({ graceSeconds, repackSmall, maxUnused: { part: waste } });
+        }
+        await prunable.verify();
+      }
+      assert.equal((await prunable.names('snapshots')).length, prunable.contents.size);
+    }),
+    { numRuns: Number(process.env['VARVE_PRUNE_RUNS'] ?? 6) },
+  );
+});
+
+test('an empty repository has nothing to prune', async () => {
+  const prunable = await Prunable.create(join(scratch, 'empty'));
+  const repository = await openRepository(prunable.store, { unlock: { password: PASSWORD }, cacheFolder: undefined });
+  const result = await prune(repository, {
+    maxUnused: { part: 0.05 },
+    maxRepack: Number.POSITIVE_INFINITY,
+    repackSmall: false,
+    graceSeconds: 0,
+    dryRun: false,
+  });
+  assert.equal(result.blobs.total, 0, 'an empty repository has nothing to prune');
+});

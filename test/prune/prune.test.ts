@@ -1,0 +1,276 @@
+import assert from 'node:assert/strict';
+import type { Buffer } from 'node:buffer';
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { encodeLease } from '../../src/format/lease.js';
+import { prune } from '../../src/prune/prune.js';
+import { loadIndex } from '../../src/repository/index-store.js';
+import { HeldLease, listLeases } from '../../src/repository/leases.js';
+import { openRepository } from '../../src/repository/open.js';
+import { putSigned } from '../../src/repository/repository.js';
+import { listSnapshots, writeSnapshot } from '../../src/repository/snapshots.js';
+import type { Store } from '../../src/storage/store.js';
+import { scratchFolder } from '../backup/sandbox.js';
+import { fails } from '../crypto/rings.js';
+import { DAY, digest, Prunable } from './repository.js';
+
+const scratch = scratchFolder();
+let folders = 0;
+const fresh = (wrap?: (store: Store) => Store): Promise<Prunable> =>
+  Prunable.create(join(scratch, String(folders++)), wrap);
+
+const OPTIONS = {
+  maxUnused: { bytes: 0 },
+  maxRepack: Number.POSITIVE_INFINITY,
+  repackSmall: false,
+  graceSeconds: DAY,
+  dryRun: false,
+} as const;
+
+/** Two snapshots that share half of their files; the first is forgotten. */
+async function halfForgotten(prunable: Prunable): Promise<string> {
+  prunable.write(['a', 'b', 'c', 'd', 'e', 'f']);
+  const first = await prunable.backup();
+  for (const name of ['a', 'c', 'e']) prunable.remove(name);
+  prunable.write(['g']);
+  const second = await prunable.backup();
+  await prunable.forget(first);
+  return second;
+}
+
+test('what no snapshot needs is condemned first, and deleted after the grace time', async () => {
+  const prunable = await fresh();
+  await halfForgotten(prunable);
+  const before = await prunable.bytes();
+  const first = await prunable.prune();
+  assert.ok(first.repack.packs + first.remove.packs > 0);
+  assert.equal(first.deleted.packs, 0);
+  assert.equal(first.waiting.packs, first.repack.packs + first.remove.packs);
+  assert.ok((await prunable.bytes()) > before, 'the copies are there, and the old packs still');
+  await prunable.verify();
+  prunable.now += DAY / 2;
+  assert.equal((await prunable.prune()).deleted.packs, 0, 'half of the grace time has passed');
+  prunable.now += DAY / 2;
+  const last = await prunable.prune();
+  assert.equal(last.deleted.packs, first.waiting.packs);
+  assert.equal(last.waiting.packs, 0);
+  assert.equal(last.repack.packs + last.remove.packs, 0, 'nothing more to do');
+  const after = await prunable.bytes();
+  assert.ok(after < before * 0.75, `${after} of ${before} bytes`);
+  await prunable.verify();
+  const indexed = await loadIndex(await prunable.sandbox.open());
+  const stored = await prunable.names('data');
+  assert.deepEqual([...indexed.packs].sort(), stored, 'the index lists what there is');
+  assert.equal((await prunable.prune()).deleted.packs, 0);
+});
+
+test('without a grace time it is all done at once', async () => {
+  const prunable = await fresh();
+  await halfForgotten(prunable);
+  const before = await prunable.bytes();
+  const result = await prunable.prune({ graceSeconds: 0 });
+  assert.ok(result.deleted.packs > 0);
+  assert.equal(result.waiting.packs, 0);
+  assert.ok((await prunable.bytes()) < before * 0.75);
+  await prunable.verify();
+  const { index } = await loadIndex(await prunable.sandbox.open());
+  assert.equal(index.shared.usable, index.size, 'no condemned pack is listed any more');
+});
+
+test('a dry run changes nothing, and says what a run does', async () => {
+  const prunable = await fresh();
+  await halfForgotten(prunable);
+  const before = [await prunable.names('data'), await prunable.names('index'), await prunable.names('locks')];
+  const dry = await prunable.prune({ dryRun: true });
+  assert.deepEqual(
+    [await prunable.names('data'), await prunable.names('index'), await prunable.names('locks')],
+    before,
+  );
+  const wet = await prunable.prune({ graceSeconds: 0 });
+  for (const key of ['blobs', 'bytes', 'keep', 'remove', 'repack', 'orphans'] as const)
+    assert.deepEqual(dry[key], wet[key], key);
+  assert.ok(dry.repack.packs + dry.remove.packs > 0);
+});
+
+test('a backup that runs through a prune stores again what was condemned under it', async () => {
+  const prunable = await fresh();
+  prunable.write(['a', 'b', 'c']);
+  const first = await prunable.backup();
+  // The index that the backup relies on is from before the prune.
+  const indexed = await loadIndex(await prunable.sandbox.open());
+  await prunable.forget(first);
+  assert.ok((await prunable.prune()).remove.packs > 0);
+  let attempts = 0;
+  const again = await prunable.sandbox.backup({ packTarget: 4 * 1024 * 1024, onStart: () => attempts++ }, indexed);
+  assert.equal(attempts, 2, 'it was done twice');
+  assert.equal(again.summary.files_new, 3);
+  const content = await digest(await prunable.sandbox.open(), again.snapshot.root);
+  prunable.now += 2 * DAY;
+  const result = await prunable.prune();
+  assert.ok(result.deleted.packs > 0);
+  assert.equal(result.reinstated.packs, 0);
+  assert.equal(await digest(await prunable.sandbox.open(), again.snapshot.root), content);
+});
+
+test('what began before a condemnation keeps the pack from being deleted while it runs', async () => {
+  const prunable = await fresh();
+  await halfForgotten(prunable);
+  const running = await HeldLease.acquire(await prunable.sandbox.open(), 'backup');
+  await prunable.prune();
+  prunable.now += 25 * 60;
+  const waiting = await prunable.prune({ graceSeconds: 0 });
+  assert.equal(waiting.deleted.packs, 0);
+  const told = waiting.events.find(({ kind }) => kind === 'waiting');
+  assert.ok(
+    told?.kind === 'waiting' && /^a backup by .+@.+, process \d+, since 2/.test(told.who),
+    JSON.stringify(told),
+  );
+  await running.release();
+  assert.ok((await prunable.prune({ graceSeconds: 0 })).deleted.packs > 0);
+  await prunable.verify();
+});
+
+test('a condemned pack that a newer snapshot needs is taken back', async () => {
+  const prunable = await fresh();
+  prunable.write(['a', 'b']);
+  const id = await prunable.backup();
+  const repository = await prunable.sandbox.open();
+  const [stored] = (await listSnapshots(repository)).snapshots;
+  assert.ok(stored);
+  const content = prunable.contents.get(id) as string;
+  await prunable.forget(id);
+  assert.ok((await prunable.prune()).remove.packs > 0);
+  const again = await writeSnapshot(await prunable.sandbox.open(), { ...stored.snapshot, host: 'slow' });
+  prunable.contents.set(again, content);
+  prunable.now += 2 * DAY;
+  const result = await prunable.prune();
+  assert.equal(result.deleted.packs, 0);
+  assert.ok(result.reinstated.packs > 0);
+  assert.equal((await loadIndex(repository)).condemned.size, 0);
+  await prunable.verify();
+  prunable.now += 2 * DAY;
+  await prunable.prune();
+  await prunable.verify();
+});
+
+test('two prunes do not run at a time; one that is dead is no hindrance', async () => {
+  const prunable = await fresh();
+  await halfForgotten(prunable);
+  const repository = await prunable.sandbox.open();
+  const time = { seconds: Math.floor(prunable.now), nanoseconds: 0 };
+  const lease = { time, since: time, id: randomBytes(16), operation: 'prune', host: 'other', user: 'x', pid: 7 };
+  const other = await putSigned(repository, 'lease', encodeLease(lease));
+  await assert.rejects(prunable.prune(), fails('locked', /another prune is at work: a prune by x@other, process 7/));
+  assert.equal((await listLeases(repository)).length, 1, 'its own lease is released');
+  await prunable.store.remove('locks', other);
+  await putSigned(repository, 'lease', encodeLease({ ...lease, host: hostname(), pid: 2 ** 22 + 7 }));
+  assert.ok((await prunable.prune()).waiting.packs > 0);
+});
+
+test('an append key can neither prune nor condemn', async () => {
+  const prunable = await fresh();
+  await halfForgotten(prunable);
+  await prunable.sandbox.addKey('append', 'robot');
+  await prunable.sandbox.addKey('manage', 'keeper');
+  const open = (password: string) => openRepository(prunable.store, { unlock: { password }, cacheFolder: undefined });
+  await assert.rejects(prune(await open('robot'), OPTIONS), fails('role'));
+  const result = await prune(await open('keeper'), { ...OPTIONS, packTarget: 4 * 1024 * 1024, graceSeconds: 0 });
+  assert.ok(result.deleted.packs > 0, 'a manage key copies frames that it cannot open');
+  await prunable.verify();
+});
+
+test('packs that no index lists go when nobody is about to list them', async () => {
+  const prunable = await fresh();
+  prunable.write(['a', 'b']);
+  await prunable.backup();
+  const orphan = 'ab'.repeat(32);
+  await prunable.store.put('data', orphan, [randomBytes(1000)]);
+  assert.equal((await prunable.prune({ graceSeconds: 7 * DAY })).orphans.packs, 0, 'it is new');
+  prunable.now += 2 * DAY;
+  const result = await prunable.prune({ graceSeconds: 7 * DAY });
+  assert.equal(result.orphans.packs, 1);
+  assert.ok((await prunable.names('data')).includes(orphan));
+  prunable.now += 8 * DAY;
+  assert.equal((await prunable.prune({ graceSeconds: 7 * DAY })).deleted.packs, 1);
+  assert.ok(!(await prunable.names('data')).includes(orphan));
+  await prunable.verify();
+});
+
+test('when something that snapshots need is missing or damaged, nothing is removed', async () => {
+  const prunable = await fresh();
+  const second = await halfForgotten(prunable);
+  const unchanged = async (): Promise<void> => {
+    const before = await prunable.names('data');
+    await assert.rejects(prunable.prune({ graceSeconds: 0 }), fails('damaged', /nothing is removed|run `varve check`/));
+    assert.deepEqual(await prunable.names('data'), before);
+  };
+  const other = 'cd'.repeat(32);
+  await prunable.store.put('snapshots', other, [randomBytes(300)]);
+  await unchanged();
+  await prunable.store.remove('snapshots', other);
+  const { index, ...repository } = await loadIndex(await prunable.sandbox.open());
+  const stored = (await listSnapshots(repository)).snapshots.find(({ id }) => id === second);
+  const name = index.packName(index.locate(index.find(stored?.snapshot.root.ids as Buffer)).pack);
+  const bytes = await prunable.store.get('data', name);
+  await prunable.store.remove('data', name);
+  await unchanged();
+  await prunable.store.put('data', name, [bytes]);
+  await prunable.prune({ graceSeconds: 0 });
+  await prunable.verify();
+});
+
+test('a damaged pack is not copied, and stays', async () => {
+  const prunable = await fresh();
+  await halfForgotten(prunable);
+  const dry = await prunable.prune({ dryRun: true });
+  assert.ok(dry.repack.packs > 0);
+  const flipped = new Set<string>();
+  const indexed = await loadIndex(await prunable.sandbox.open());
+  for (let pack = 0; pack < indexed.index.packCount; pack++) {
+    if (indexed.index.packKind(pack) !== 1) continue;
+    const name = indexed.index.packName(pack);
+    const bytes = await prunable.store.get('data', name);
+    bytes[10] = (bytes[10] as number) ^ 1;
+    await prunable.store.remove('data', name);
+    await prunable.store.put('data', name, [bytes]);
+    flipped.add(name);
+  }
+  const result = await prunable.prune({ graceSeconds: 0 });
+  assert.ok(result.errors > 0);
+  const told = result.events.filter(({ kind }) => kind === 'damaged');
+  assert.equal(told.length, result.errors);
+  const left = await prunable.names('data');
+  const needed = [...flipped].filter((name) => told.some((event) => JSON.stringify(event).includes(name)));
+  assert.equal(needed.length, result.errors);
+  for (const name of needed) assert.ok(left.includes(name), 'what is damaged may still be of use');
+});
+
+test('--max-repack-size bounds what is copied, and --max-unused leaves waste', async () => {
+  const prunable = await fresh();
+  await halfForgotten(prunable);
+  const all = await prunable.prune({ dryRun: true });
+  const none = await prunable.prune({ dryRun: true, maxRepack: 0 });
+  assert.equal(none.repack.packs, 0);
+  assert.equal(none.remove.packs, all.remove.packs);
+  assert.ok(none.bytes.remainingUnused > 0);
+  const lax = await prunable.prune({ dryRun: true, maxUnused: { part: 0.99 } });
+  assert.ok(lax.repack.packs < all.repack.packs);
+  assert.ok(lax.bytes.remainingUnused > all.bytes.remainingUnused);
+});
+
+test('small packs are put together, and small index objects too', async () => {
+  const prunable = await fresh();
+  for (let round = 0; round < 36; round++) {
+    prunable.write([`file ${round}`], 3000);
+    await prunable.backup();
+  }
+  const before = await prunable.names('data');
+  assert.ok((await prunable.names('index')).length >= 36);
+  const result = await prunable.prune({ repackSmall: true, graceSeconds: 0 });
+  const after = await prunable.names('data');
+  assert.ok(result.repack.packs >= 72 && after.length <= before.length / 8, `${before.length} → ${after.length} packs`);
+  assert.ok((await prunable.names('index')).length <= 4);
+  await prunable.verify();
+});
