@@ -5,7 +5,7 @@ import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, wri
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type BlobKind, DATA, TREE } from '../../src/format/content.js';
+import { type BlobKind, type ContentRef, DATA, TREE } from '../../src/format/content.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { ObjectType, Range } from '../../src/storage/store.js';
 import { Sandbox, scratchFolder } from '../backup/sandbox.js';
@@ -14,10 +14,15 @@ import { assertSameTree } from '../backup/tree-image.js';
 const scratch = scratchFolder();
 let number = 0;
 
-/** What is there takes a while to be read; that something is lost is known at once. */
+/** What is there takes a while to be read; that something is lost is known at once, or when `tellsLoss` says so. */
 class SlowStore extends MemoryStore {
+  tellsLoss = (): boolean => true;
+
   override async get(type: ObjectType, name: string, range?: Range): Promise<Buffer> {
-    const bytes = await super.get(type, name, range);
+    const bytes = await super.get(type, name, range).catch(async (cause) => {
+      while (!this.tellsLoss()) await delay(1);
+      throw cause;
+    });
     if (type === 'data') await delay(50);
     return bytes;
   }
@@ -69,18 +74,26 @@ test('what is in a folder that cannot be read is not deleted from the target', a
   assert.equal(readFileSync(join(target, 'file'), 'utf8'), 'newer');
 });
 
-test('a file of which a part is lost does not get its name, and is whole when the part is found again', async () => {
+const PART = 3_000_000;
+
+/** A snapshot with a file whose first part is lost, and another file. */
+async function partlyLost(): Promise<{ loss: Loss; sandbox: Sandbox; root: ContentRef }> {
   const loss = new Loss();
   const sandbox = await loss.sandbox();
-  const part = randomBytes(3_000_000);
+  const part = randomBytes(PART);
   writeFileSync(join(sandbox.source, 'one'), part);
   await sandbox.backup();
   rmSync(join(sandbox.source, 'one'));
-  writeFileSync(join(sandbox.source, 'two'), Buffer.concat([part, randomBytes(3_000_000)]));
+  writeFileSync(join(sandbox.source, 'two'), Buffer.concat([part, randomBytes(PART)]));
   writeFileSync(join(sandbox.source, 'three'), 'unharmed');
   await loss.lose(sandbox, DATA);
   const { snapshot } = await sandbox.backup();
-  const { target, progress, events } = await sandbox.restoreSource(snapshot.root);
+  return { loss, sandbox, root: snapshot.root };
+}
+
+test('a file of which a part is lost does not get its name, and is whole when the part is found again', async () => {
+  const { loss, sandbox, root } = await partlyLost();
+  const { target, progress, events } = await sandbox.restoreSource(root);
   assert.deepEqual(
     events.map((event) => [event.kind, event.path.toString()]),
     [['error', '/two']],
@@ -89,8 +102,29 @@ test('a file of which a part is lost does not get its name, and is whole when th
   assert.equal(progress.bytesRestored, 'unharmed'.length);
   assert.deepEqual(readdirSync(target), ['three'], 'nor is anything left of it');
   await loss.find();
-  await sandbox.restoreSource(snapshot.root, { target, overwrite: 'if-changed' });
+  await sandbox.restoreSource(root, { target, overwrite: 'if-changed' });
   assertSameTree(target, sandbox.source);
+});
+
+test('what was told as restored of a file is taken back when another part of it turns out to be lost', async () => {
+  const { loss, sandbox, root } = await partlyLost();
+  let told = 0;
+  const { target, progress, events } = await sandbox.restoreSource(root, {
+    onStart: (sofar) => {
+      loss.store.tellsLoss = () => {
+        told = Math.max(told, sofar().bytesRestored);
+        return told > PART / 2;
+      };
+    },
+  });
+  assert.ok(told > PART / 2, 'some of it was there before the loss was known');
+  assert.deepEqual(
+    events.map((event) => [event.kind, event.path.toString()]),
+    [['error', '/two']],
+  );
+  assert.equal(progress.filesRestored, 1);
+  assert.equal(progress.bytesRestored, 'unharmed'.length);
+  assert.deepEqual(readdirSync(target), ['three']);
 });
 
 test('no name is linked to what stands in the place of a file that was lost', async () => {
