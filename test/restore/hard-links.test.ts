@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { EntryReader } from '../../src/format/entry-reader.js';
 import { HardLinks } from '../../src/restore/hard-links.js';
 
-const entry = (inode: number, links: number): EntryReader => ({ device: 1, inode, links }) as EntryReader;
+const entry = (inode: number, links: number, device = 1): EntryReader => ({ device, inode, links }) as EntryReader;
 
 test('a file is forgotten when all of its names were seen', () => {
   const links = new HardLinks();
@@ -14,6 +14,13 @@ test('a file is forgotten when all of its names were seen', () => {
   assert.equal(links.firstOf(b, entry(7, 2)), a);
   assert.equal(links.firstOf(c, entry(7, 2)), undefined, 'a third name of two begins anew');
   assert.equal(links.firstOf(a, entry(8, 3)), c);
+});
+
+test('files of the same number on two devices are two files', () => {
+  const links = new HardLinks();
+  const [a, b] = [Buffer.from('a'), Buffer.from('b')];
+  assert.equal(links.firstOf(a, entry(7, 2, 1)), undefined);
+  assert.equal(links.firstOf(b, entry(7, 2, 2)), undefined);
 });
 
 test('links to be made are taken once', () => {

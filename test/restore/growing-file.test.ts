@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { chmodSync, closeSync, constants, linkSync, openSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { GrowingFile, openPart } from '../../src/restore/growing-file.js';
+import { scratchFolder } from '../backup/sandbox.js';
+import { fails } from '../crypto/rings.js';
+
+const scratch = scratchFolder();
+const folder = openSync(scratch, constants.O_RDONLY | constants.O_DIRECTORY);
+after(() => closeSync(folder));
+const outside = join(scratch, 'outside');
+writeFileSync(outside, 'precious', { mode: 0o600 });
+
+/** What somebody else might put in the place of a temporary file before it is opened. */
+const PLANTS: Record<string, (path: string) => void> = {
+  link: (path) => symlinkSync(outside, path),
+  name: (path) => linkSync(outside, path),
+  'file of others': (path) => {
+    writeFileSync(path, 'theirs');
+    chmodSync(path, 0o666);
+  },
+};
+
+test('what was put in the place of a temporary file is not written to', () => {
+  for (const [what, plant] of Object.entries(PLANTS)) {
+    for (const temporary of [undefined, Buffer.from(`part: ${what}`)]) {
+      const name = temporary ?? Buffer.from(`own: ${what}`);
+      plant(join(scratch, name.toString()));
+      const file = new GrowingFile({ path: Buffer.from('file'), raw: Buffer.alloc(0), temporary }, false);
+      assert.throws(() => file.open(folder, name), what);
+      assert.equal(file.handle, undefined);
+    }
+  }
+  assert.equal(readFileSync(outside, 'utf8'), 'precious');
+});
+
+test('something else in the place of a file that grew by and by is told', () => {
+  const name = Buffer.from('replaced');
+  writeFileSync(join(scratch, 'replaced'), 'theirs');
+  chmodSync(join(scratch, 'replaced'), 0o644);
+  assert.throws(
+    () => openPart(folder, name),
+    fails('target', /something else is in the place of its temporary file replaced/),
+  );
+  chmodSync(join(scratch, 'replaced'), 0o600);
+  closeSync(openPart(folder, name));
+});
