@@ -57,6 +57,8 @@ function fillWithAttributes(root: string): void {
   run('setfattr', '-n', 'user.long', '-v', `0x${randomBytes(3000).toString('hex')}`, at('long'));
   run('setfattr', '-n', 'user.comment', '-v', 'kept', at('read only'));
   run('setfacl', '-m', 'u:4711:rwx,g:4712:---,m::rx', at('list'));
+  // Its owner may set attributes no more once its list is there.
+  run('setfacl', '-m', 'u:4711:r', at('read only'));
   chmodSync(at('read only'), 0o444);
   mkdirSync(at('folder/plain'), { recursive: true });
   writeFileSync(at('folder/plain file'), 'made before the folder had a list for what is made in it');

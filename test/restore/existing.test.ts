@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import { createHash, randomBytes } from 'node:crypto';
 import {
   chmodSync,
+  chownSync,
   closeSync,
   existsSync,
   linkSync,
@@ -21,7 +22,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { AT_FDCWD, mknodat } from '../../src/filesystem/posix.js';
 import type { ContentRef } from '../../src/format/content.js';
-import type { RestoreAction } from '../../src/restore/options.js';
+import type { RestoreAction, RestoreOptions } from '../../src/restore/options.js';
 import { Sandbox, scratchFolder } from '../backup/sandbox.js';
 import { assertSameTree } from '../backup/tree-image.js';
 import { Forge } from './crafted.js';
@@ -57,8 +58,12 @@ const newTarget = (): string => {
 const inode = (path: string): number => lstatSync(path).ino;
 const hash = (name: string): string => createHash('sha256').update(name).digest('hex').slice(0, 32);
 
-async function actions(target: string, from = root): Promise<Record<string, RestoreAction>> {
-  const { events, progress } = await sandbox.restore(from, { target, verbose: true });
+async function actions(
+  target: string,
+  from = root,
+  changes: Partial<RestoreOptions> = {},
+): Promise<Record<string, RestoreAction>> {
+  const { events, progress } = await sandbox.restore(from, { target, verbose: true, ...changes });
   assert.equal(progress.errors + progress.warnings, 0, JSON.stringify(events));
   return Object.fromEntries(
     events.flatMap((event) => (event.kind === 'item' ? [[event.path.toString(), event.action]] : [])),
@@ -77,7 +82,9 @@ test('what is right is not written again; metadata that are not are repaired', a
   const before = [inode(join(target, 'large')), inode(join(target, 'small'))];
   assert.deepEqual(await actions(target), { '/large': 'unchanged', '/small': 'unchanged' });
   chmodSync(join(target, 'large'), 0o600);
-  utimesSync(join(target, 'small'), 5, 5);
+  utimesSync(join(target, 'small'), SECONDS, SECONDS + 0.5);
+  assert.deepEqual(await actions(target, root, { dryRun: true }), { '/large': 'updated', '/small': 'updated' });
+  assert.equal(lstatSync(join(target, 'large')).mode & 0o7777, 0o600, 'a dry run only tells');
   assert.deepEqual(await actions(target), { '/large': 'updated', '/small': 'updated' });
   assert.deepEqual([inode(join(target, 'large')), inode(join(target, 'small'))], before);
   assert.equal(lstatSync(join(target, 'large')).mode & 0o7777, 0o644);
@@ -145,6 +152,29 @@ test('a file that another may still have open for writing is not handed out with
   assert.equal(readFileSync(path, 'utf8'), 'small');
 });
 
+test('a file that belonged to others, or to a group that could write to it, is made anew', {
+  skip: process.getuid?.() !== 0 && 'only root can give files away',
+}, async () => {
+  const target = newTarget();
+  await actions(target);
+  const path = join(target, 'small');
+  const open: number[] = [];
+  for (const [uid, gid, mode, action] of [
+    [OWNER.uid + 1, OWNER.gid, 0o644, 'restored'],
+    [OWNER.uid, OWNER.gid + 1, 0o664, 'restored'],
+    [OWNER.uid, OWNER.gid + 1, 0o644, 'updated'],
+  ] as const) {
+    chownSync(path, uid, gid);
+    chmodSync(path, mode);
+    open.push(openSync(path, 'r'));
+    const before = inode(path);
+    assert.equal((await actions(target))['/small'], action);
+    assert.equal(inode(path) === before, action === 'updated');
+    assert.deepEqual([lstatSync(path).uid, lstatSync(path).gid], [OWNER.uid, OWNER.gid]);
+  }
+  for (const file of open) closeSync(file);
+});
+
 test('hard links that are there are left; those that are not are made', async () => {
   const box = await Sandbox.create(join(scratch, 'links'));
   for (const name of ['a', 'b', 'sub/c']) {
@@ -208,6 +238,44 @@ test('what ended runs have left goes; what a run that goes on has, and other nam
   assert.deepEqual(readdirSync(target).sort(), [...stays, 'large', 'small'].sort());
 });
 
+test('what an earlier run left of a file that is right goes, but not in a dry run', async () => {
+  const target = newTarget();
+  await actions(target);
+  const part = `.varve-part-${hash('large')}-${NOBODY}-0a`;
+  writeFileSync(join(target, part), large.subarray(0, 8 * MIB), { mode: 0o600 });
+  for (const dryRun of [true, false]) {
+    assert.equal((await actions(target, root, { dryRun }))['/large'], 'unchanged');
+    assert.equal(existsSync(join(target, part)), dryRun);
+  }
+});
+
+test('what an earlier run left of a file that is not chosen now stays for the next', async () => {
+  const target = newTarget();
+  const part = `.varve-part-${hash('large')}-${NOBODY}-0a`;
+  writeFileSync(join(target, part), large.subarray(0, 8 * MIB), { mode: 0o600 });
+  await actions(target, root, { excludes: [{ patterns: ['large'], insensitive: false }] });
+  assert.deepEqual(readdirSync(target).sort(), [part, 'small']);
+});
+
+test('temporary files of a restore that goes on are not deleted by --delete', async () => {
+  const target = newTarget();
+  const other = `.varve-part-${hash('large')}-${process.ppid}-0a`;
+  for (const name of [other, 'extra']) writeFileSync(join(target, name), 'x', { mode: 0o600 });
+  await sandbox.restore(root, { target, delete: true });
+  assert.deepEqual(readdirSync(target).sort(), [other, 'large', 'small']);
+});
+
+test('a file of the snapshot with a name as temporary files have is restored and stays', async () => {
+  const name = `.varve-tmp-${NOBODY}-0a-1-0`;
+  const own = new Forge(await sandbox.open());
+  const alike = own.directory({ name: Buffer.from(name), content: own.content(Buffer.from('small')), ...OWNER });
+  await own.finish();
+  const target = newTarget();
+  assert.deepEqual(await actions(target, alike), { [`/${name}`]: 'restored' });
+  assert.deepEqual(await actions(target, alike), { [`/${name}`]: 'unchanged' });
+  assert.equal(readFileSync(join(target, name), 'utf8'), 'small');
+});
+
 test('nothing but a file of its own is taken for what an earlier run left', async () => {
   const part = `.varve-part-${hash('large')}-${NOBODY}-0a`;
   const outside = join(scratch, 'secret');
@@ -218,6 +286,12 @@ test('nothing but a file of its own is taken for what an earlier run left', asyn
     'of others': (path) => writeFileSync(path, large.subarray(0, 8 * MIB), { mode: 0o666 }),
     fifo: (path) => mknodat(AT_FDCWD, Buffer.from(path), 0o010600),
   };
+  if (process.getuid?.() === 0) {
+    plants['given away'] = (path) => {
+      writeFileSync(path, large.subarray(0, 8 * MIB), { mode: 0o600 });
+      chownSync(path, OWNER.uid + 1, OWNER.gid);
+    };
+  }
   for (const [name, plant] of Object.entries(plants)) {
     const target = newTarget();
     plant(join(target, part));

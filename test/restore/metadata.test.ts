@@ -58,6 +58,7 @@ const COMMENT = xattr('user.comment', Buffer.from([0, 255, 10]));
 const ACL = xattr('system.posix_acl_access', acl(1234, 6));
 const DEFAULT_ACL = xattr('system.posix_acl_default', acl(1234, 7));
 const CAPABILITY = xattr('security.capability', Buffer.from('0100000200200000000000000000000000000000', 'hex'));
+const LABEL = xattr('security.varve', 'a label');
 const TRUSTED = xattr('trusted.varve', 'x');
 
 /** Why attributes cannot be tried here, if so. */
@@ -181,6 +182,47 @@ test('attributes that the snapshot does not have go: inherited ones and those of
   assert.deepEqual(attributes(target), told(DEFAULT_ACL), 'the target itself stays as it is');
   assert.deepEqual(updated, ['/same']);
   assert.deepEqual((await restored(entries, { target })).updated, [], 'all is right now');
+});
+
+test('the label that a security module gave to what was there stays', {
+  skip: withoutXattrs(LABEL),
+}, async () => {
+  const target = mkdtempSync(join(scratch, 'labelled-'));
+  const place = { directory: AT_FDCWD, name: Buffer.from(join(target, 'file')) };
+  writeFileSync(join(target, 'file'), 'x');
+  setXattr(place, LABEL);
+  setXattr(place, COMMENT);
+  const entries = (forge: Forge): Partial<Entry>[] => [
+    { name: Buffer.from('file'), content: forge.content(Buffer.from('x')) },
+  ];
+  assert.deepEqual((await restored(entries, { target })).updated, ['/file']);
+  assert.deepEqual(
+    readXattrs(place).filter((each) => each.name.equals(LABEL.name)),
+    [LABEL],
+  );
+  assert.deepEqual(attributes(join(target, 'file')), []);
+  assert.deepEqual((await restored(entries, { target })).updated, [], 'nor does it make a difference');
+});
+
+test('attributes that cannot be had are an error, and those of the file that is there stay', {
+  skip: noXattrs,
+}, async () => {
+  const target = mkdtempSync(join(scratch, 'unknown-'));
+  const path = join(target, 'file');
+  writeFileSync(path, 'x', { mode: 0o600 });
+  setXattr({ directory: AT_FDCWD, name: Buffer.from(path) }, COMMENT);
+  const forge = new Forge(await sandbox.open());
+  const lost = { size: 2000, depth: 0 as const, ids: Buffer.alloc(32, 7) };
+  const root = forge.directory({ name: Buffer.from('file'), content: forge.content(Buffer.from('x')), xattrs: lost });
+  await forge.finish();
+  const { progress, events } = await sandbox.restore(root, { target });
+  assert.deepEqual([progress.errors, progress.warnings], [1, 0]);
+  assert.match(
+    JSON.stringify(events.map((event) => event.kind !== 'item' && event.message)),
+    /its attributes cannot be read/,
+  );
+  assert.deepEqual(attributes(path), told(COMMENT));
+  assert.equal(lstatSync(path).mode & 0o7777, 0o644);
 });
 
 test('an attribute that cannot be set is a warning, and all else is restored', async () => {
