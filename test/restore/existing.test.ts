@@ -155,10 +155,17 @@ test('a file that another may still have open for writing is not handed out with
 test('a file that belonged to others, or to a group that could write to it, is made anew', {
   skip: process.getuid?.() !== 0 && 'only root can give files away',
 }, async () => {
+  const own = new Forge(await sandbox.open());
+  const shared = own.directory({
+    name: Buffer.from('small'),
+    content: own.content(Buffer.from('small')),
+    mode: 0o664,
+    ...OWNER,
+  });
+  await own.finish();
   const target = newTarget();
-  await actions(target);
+  await actions(target, shared);
   const path = join(target, 'small');
-  const open: number[] = [];
   for (const [uid, gid, mode, action] of [
     [OWNER.uid + 1, OWNER.gid, 0o644, 'restored'],
     [OWNER.uid, OWNER.gid + 1, 0o664, 'restored'],
@@ -166,13 +173,13 @@ test('a file that belonged to others, or to a group that could write to it, is m
   ] as const) {
     chownSync(path, uid, gid);
     chmodSync(path, mode);
-    open.push(openSync(path, 'r'));
+    const open = openSync(path, 'r');
     const before = inode(path);
-    assert.equal((await actions(target))['/small'], action);
+    assert.equal((await actions(target, shared))['/small'], action);
     assert.equal(inode(path) === before, action === 'updated');
     assert.deepEqual([lstatSync(path).uid, lstatSync(path).gid], [OWNER.uid, OWNER.gid]);
+    closeSync(open);
   }
-  for (const file of open) closeSync(file);
 });
 
 test('hard links that are there are left; those that are not are made', async () => {

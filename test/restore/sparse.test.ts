@@ -5,7 +5,9 @@ import {
   closeSync,
   ftruncateSync,
   lstatSync,
+  mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   readSync,
   truncateSync,
@@ -19,6 +21,7 @@ import { type ContentRef, TREE } from '../../src/format/content.js';
 import type { Entry } from '../../src/format/entry.js';
 import { Layout } from '../../src/format/layout.js';
 import type { RestoreOptions } from '../../src/restore/options.js';
+import { partName } from '../../src/restore/temporary-names.js';
 import { Sandbox, scratchFolder } from '../backup/sandbox.js';
 import { Forge } from './crafted.js';
 
@@ -149,6 +152,48 @@ test('whatever the holes, the file is what it was, also over another one and wit
     ),
     { numRuns: 30 },
   );
+});
+
+/** A number that no process has. */
+const NOBODY = 2 ** 22 + 1;
+
+/** What an earlier run left of `file`. */
+function leftBehind(name: string, content: Buffer): string {
+  const target = join(scratch, name);
+  mkdirSync(target);
+  const part = partName(Buffer.from('file'), `${NOBODY}-0a`).toString();
+  writeFileSync(join(target, part), content, { mode: 0o600 });
+  return target;
+}
+
+test('of what an earlier run left nothing is taken that has something in a hole', async () => {
+  const runs = [4 * MIB, MIB, 4 * MIB];
+  const stream = randomBytes(8 * MIB);
+  const content = expected(runs, stream);
+  const root = await craft((forge) => [sparse(forge, 'file', runs, stream)]);
+  for (const spoiled of [false, true]) {
+    const left = Buffer.from(content);
+    if (spoiled) left.write('something', 4 * MIB + 1000);
+    left.write('unlike', 8 * MIB);
+    const target = leftBehind(`left-in-hole-${spoiled}`, left);
+    const { progress } = await sandbox.restore(root, { target });
+    assert.equal(progress.bytesSkipped > 0, !spoiled);
+    assert.ok(readFileSync(join(target, 'file')).equals(content));
+    assert.deepEqual(readdirSync(target), ['file']);
+  }
+});
+
+test('with --sparse zeros are written over what an earlier run left in their place', async () => {
+  const content = randomBytes(12 * MIB);
+  content.fill(0, 4 * MIB, 8 * MIB);
+  const root = await craft((forge) => [{ name: Buffer.from('file'), content: forge.content(content) }]);
+  const left = Buffer.from(content);
+  left.fill('x', 4 * MIB, 8 * MIB);
+  const target = leftBehind('left-for-zeros', left);
+  const { progress, events } = await sandbox.restore(root, { target, sparse: true, verify: true });
+  assert.deepEqual(events, []);
+  assert.ok(progress.bytesSkipped > 0, 'the rest is taken');
+  assert.ok(readFileSync(join(target, 'file')).equals(content));
 });
 
 test('a layout that does not fit its file is an error of that file', async () => {

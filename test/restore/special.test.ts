@@ -17,6 +17,7 @@ import { AT_FDCWD, mknodat } from '../../src/filesystem/posix.js';
 import { makeDevice } from '../../src/filesystem/stat.js';
 import { Sandbox, scratchFolder } from '../backup/sandbox.js';
 import { assertSameTree } from '../backup/tree-image.js';
+import { Forge } from './crafted.js';
 
 const scratch = scratchFolder();
 const isRoot = process.getuid?.() === 0;
@@ -71,6 +72,26 @@ test('those that are not right are made anew, and what else they are a name of s
   assertSameTree(target, sandbox.source);
   assert.notEqual(lstatSync(join(target, 'socket')).ino, ino);
   assert.equal(lstatSync(join(scratch, 'elsewhere')).ino, ino);
+});
+
+test('a device that no Linux has is told, and not counted as restored', async () => {
+  const sandbox = await Sandbox.create(join(scratch, 'odd'));
+  const forge = new Forge(await sandbox.open());
+  const root = forge.directory(
+    { name: Buffer.from('major'), type: 'character', rdev: [0x1000, 1] },
+    { name: Buffer.from('minor'), type: 'block', rdev: [1, 0x100000] },
+  );
+  await forge.finish();
+  const { target, progress, events } = await sandbox.restore(root, { verbose: true });
+  assert.deepEqual(
+    events.map((event) => `${event.path} ${event.kind === 'item' ? event.action : event.message}`).sort(),
+    [
+      '/major is a device of numbers that no Linux has: 4096:1',
+      '/minor is a device of numbers that no Linux has: 1:1048576',
+    ],
+  );
+  assert.deepEqual([progress.filesRestored, progress.errors], [0, 2]);
+  assert.deepEqual(readdirSync(target), []);
 });
 
 test('a file in the place of a folder stays with --overwrite never, and a dry run says so too', async () => {
