@@ -33,6 +33,12 @@ describe('backup filter', () => {
     assert.equal(filterOf({}).rejectPath(Buffer.from('/x/a.o')), undefined);
   });
 
+  it('takes a character for one, whatever it is', () => {
+    const filter = filterOf({ excludeRegexes: ['^/.$'] });
+    assert.equal(filter.rejectPath(Buffer.from('/\u{1f600}')), '--exclude-regex=^\\/.$');
+    assert.equal(filter.rejectPath(Buffer.from('/ab')), undefined);
+  });
+
   it('rejects what is larger than allowed, but never directories', () => {
     const filter = filterOf({ excludeLargerThan: 100 });
     assert.equal(filter.rejectNode('file', 100, 1, 1), undefined);
