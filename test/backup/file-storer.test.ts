@@ -6,6 +6,8 @@ import { test } from 'node:test';
 import { type StoredFile, storeFile } from '../../src/backup/file-storer.js';
 import type { Storer } from '../../src/backup/storer.js';
 import { Directory } from '../../src/filesystem/directory.js';
+import { AT_FDCWD, mknodat } from '../../src/filesystem/posix.js';
+import { fails } from '../crypto/rings.js';
 import { scratchFolder } from './sandbox.js';
 
 const scratch = scratchFolder();
@@ -101,4 +103,10 @@ test('a file with holes may change between the look at these and its reading, al
   const stored = read(path, () => change(path, 1000));
   if (stored.layout === undefined) return t.skip('the file system has no holes');
   assert.equal(stored.torn, true);
+});
+
+test('what is no file any more when it is opened is an error', () => {
+  const path = join(scratch, 'fifo');
+  mknodat(AT_FDCWD, Buffer.from(path), 0o010600);
+  assert.throws(() => read(path, () => undefined), fails('source', /is no longer a regular file/));
 });

@@ -127,6 +127,28 @@ test('what was told as restored of a file is taken back when another part of it 
   assert.deepEqual(readdirSync(target), ['three']);
 });
 
+test('of a pack that is cut off, the files at its beginning are restored', async () => {
+  const loss = new Loss();
+  const sandbox = await loss.sandbox();
+  const names = Array.from({ length: 35 }, (_, at) => `file ${at}`).sort();
+  for (const name of names) writeFileSync(join(sandbox.source, name), randomBytes(100_000));
+  const { snapshot } = await sandbox.backup({ threads: 1 });
+  const { index } = await sandbox.indexed();
+  for (let pack = 0; pack < index.packCount; pack++) {
+    const name = index.packName(pack);
+    if (index.packKind(pack) !== DATA) continue;
+    const bytes = await loss.store.get('data', name);
+    await loss.store.remove('data', name);
+    await loss.store.put('data', name, [bytes.subarray(0, Math.floor(bytes.length * 0.9))]);
+  }
+  const { target, progress, events } = await sandbox.restoreSource(snapshot.root);
+  assert.ok(progress.filesRestored > 0 && progress.errors > 0, `${progress.filesRestored} of ${names.length}`);
+  const lost = events.map(({ path }) => path.toString().slice(1));
+  assert.deepEqual([...lost, ...readdirSync(target)].sort(), names);
+  for (const name of readdirSync(target))
+    assert.ok(readFileSync(join(target, name)).equals(readFileSync(join(sandbox.source, name))));
+});
+
 test('no name is linked to what stands in the place of a file that was lost', async () => {
   const loss = new Loss();
   const sandbox = await loss.sandbox();
