@@ -182,6 +182,22 @@ test('a file that belonged to others, or to a group that could write to it, is m
   }
 });
 
+test('a large file that cannot get its name is told, and nothing of it counts or stays', async () => {
+  const target = newTarget();
+  const { progress, events } = await sandbox.restore(root, {
+    target,
+    verbose: true,
+    // Large files get their names when all is written.
+    onEvent: ({ path }) => void (path.toString() === '/small' && mkdirSync(join(target, 'large'))),
+  });
+  assert.deepEqual(
+    events.map(({ kind, path }) => `${kind} ${path}`),
+    ['item /small', 'error /large'],
+  );
+  assert.deepEqual([progress.filesRestored, progress.bytesRestored], [1, 5]);
+  assert.deepEqual(readdirSync(target).sort(), ['large', 'small']);
+});
+
 test('hard links that are there are left; those that are not are made', async () => {
   const box = await Sandbox.create(join(scratch, 'links'));
   for (const name of ['a', 'b', 'sub/c']) {
