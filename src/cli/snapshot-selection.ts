@@ -13,12 +13,15 @@ import {
 } from '../repository/snapshots.js';
 import { pathBytes, workingFolder } from './arguments.js';
 import type { Context } from './shell.js';
+import { PAST_TIME, parsePastTime } from './text/past-time.js';
 
 /** Options that say which snapshots are meant. */
 export interface SelectionOptions {
   readonly host?: readonly string[];
   readonly tag?: readonly string[];
   readonly path?: readonly string[];
+  /** Of commands with `addTimeOption`. */
+  readonly time?: string;
 }
 
 /** Adds one to what an option was given before. */
@@ -46,14 +49,19 @@ export function addSelectionOptions(command: Command, which = 'considered', host
     .option('--path <path>', `only snapshots of this path (repeatable: all of them)`, collect);
 }
 
+export function addTimeOption(command: Command): Command {
+  return command.option('--time <time>', `only snapshots at least that old are taken for latest; ${PAST_TIME}`);
+}
+
 export function selectionFilter(context: Context, options: SelectionOptions): SnapshotFilter {
-  const { host, tag = [], path = [] } = options;
+  const { host, tag = [], path = [], time } = options;
   const hosts = host ?? (context.environment.VARVE_HOST ? [context.environment.VARVE_HOST] : []);
   const folder = workingFolder();
   return {
     hosts: hosts.filter((each) => each !== ''),
     tags: tag,
     paths: path.map((each) => normalize(pathBytes(each), folder)),
+    ...(time !== undefined && { until: parsePastTime(time, '--time') }),
   };
 }
 
@@ -94,6 +102,8 @@ export function chooseOne(snapshots: readonly StoredSnapshot[], text: string, fi
   const colon = text.indexOf(':');
   const id = colon < 0 ? text : text.slice(0, colon);
   const subfolder = colon < 0 ? [] : pathNames(text.slice(colon + 1));
+  if (filter.until !== undefined && id !== 'latest')
+    throw new VarveError('usage', `--time chooses what \`latest\` is: it does not go with the snapshot ${id}`);
   return { stored: findSnapshot(snapshots, id, filter), subfolder };
 }
 
@@ -106,10 +116,10 @@ export function pathNames(path: string): Buffer[] {
   return names;
 }
 
-/** The one operand that a command needs first. */
-export function required(args: readonly string[], what: string): string {
-  const [first] = args;
+/** The snapshot that a command needs first; with --time it goes without saying. */
+export function requiredSnapshot(args: readonly string[], { time }: SelectionOptions = {}): string {
+  const first = args[0] ?? (time === undefined ? undefined : 'latest');
   if (first === undefined)
-    throw new VarveError('usage', `${what} is missing: \`latest\`, or an id that \`varve snapshots\` lists`);
+    throw new VarveError('usage', 'the snapshot is missing: `latest`, or an id that `varve snapshots` lists');
   return first;
 }

@@ -6,7 +6,7 @@ import { asBuffer } from '../bytes/views.js';
 import { isRevoked } from '../crypto/signed.js';
 import { VarveError } from '../errors/errors.js';
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../format/snapshot.js';
-import { compareTimes } from '../format/time.js';
+import { compareTimes, type Time } from '../format/time.js';
 import { getSigned, putSigned, type Repository } from './repository.js';
 
 const PARALLEL = 8;
@@ -142,10 +142,13 @@ export interface SnapshotFilter {
   readonly tags?: readonly string[];
   /** Absolute; all must be among the snapshot's paths. */
   readonly paths?: readonly Buffer[];
+  /** None that is newer. */
+  readonly until?: Time;
 }
 
 export function matchesFilter(snapshot: Snapshot, filter: SnapshotFilter): boolean {
-  const { hosts = [], tags = [], paths = [] } = filter;
+  const { hosts = [], tags = [], paths = [], until } = filter;
+  if (until !== undefined && compareTimes(snapshot.time, until) > 0) return false;
   if (hosts.length > 0 && !hosts.includes(snapshot.host)) return false;
   if (!paths.every((path) => snapshot.paths.some((other) => other.equals(path)))) return false;
   return tags.length === 0 || tags.some((list) => hasTags(snapshot, list));
@@ -172,8 +175,9 @@ export function findSnapshot(
 ): StoredSnapshot {
   if (name === 'latest') {
     const found = snapshots.findLast(({ snapshot }) => matchesFilter(snapshot, filter));
+    const old = filter.until === undefined ? '' : ' that is at least that old';
     if (found === undefined)
-      throw new VarveError('not-found', 'no snapshot found; `varve snapshots` lists what there is');
+      throw new VarveError('not-found', `no snapshot found${old}; \`varve snapshots\` lists what there is`);
     return found;
   }
   const found = /^[0-9a-f]{1,64}$/.test(name) ? snapshots.filter(({ id }) => id.startsWith(name)) : [];

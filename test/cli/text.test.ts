@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { goMode, permissions } from '../../src/cli/node-json.js';
 import { printable } from '../../src/cli/text/escape.js';
+import { parsePastTime } from '../../src/cli/text/past-time.js';
 import { Table } from '../../src/cli/text/table.js';
 import { exactTime, localTime, parseTimeOption, rfc3339 } from '../../src/cli/text/time.js';
 import { formatBytes, formatPercent, formatSeconds } from '../../src/cli/text/units.js';
@@ -58,9 +59,22 @@ test('--time takes local time and RFC 3339', () => {
   assert.equal(seconds('2026-01-15T13:00:05-05:00'), Date.UTC(2026, 0, 15, 18, 0, 5) / 1000);
   assert.equal(seconds('2026-01-15'), Date.UTC(2026, 0, 14, 23) / 1000);
   assert.equal(parseTimeOption('2026-01-15T13:00:05.000000007Z', '--time').nanoseconds, 7);
-  for (const wrong of ['', 'yesterday', '2026-13-01', '2026-01-15 25:00:00', '15.1.2026']) {
+  assert.equal(seconds('2026-01-15 13:00'), Date.UTC(2026, 0, 15, 12) / 1000);
+  assert.equal(seconds('15.01.2026 13:00:05 -0500'), Date.UTC(2026, 0, 15, 18, 0, 5) / 1000);
+  assert.equal(seconds('2028-02-29'), Date.UTC(2028, 1, 28, 23) / 1000);
+  for (const wrong of ['', 'yesterday', '2026-13-01', '2026-02-29', '2026-01-15 25:00:00', '15.1.2026', '3d']) {
     assert.throws(() => parseTimeOption(wrong, '--time'), VarveError);
   }
+});
+
+test('a time in the past may be how long ago it was', () => {
+  const now = Date.UTC(2026, 0, 15, 12, 0, 5);
+  const seconds = (text: string) => parsePastTime(text, '--time', now).seconds;
+  assert.equal(seconds('3D'), now / 1000 - 3 * 86_400);
+  assert.equal(seconds('36h'), now / 1000 - 36 * 3600);
+  assert.equal(seconds('2026-01-15 13:00'), Date.UTC(2026, 0, 15, 12) / 1000);
+  assert.throws(() => seconds('3x'), /^VarveError: --time: "3x" is not a duration/);
+  assert.throws(() => seconds('soon'), /^VarveError: --time: "soon" is not a time: .* 2026-01-31 /);
 });
 
 test('modes are those of Go', () => {

@@ -8,11 +8,12 @@ import { openFromOptions } from '../open.js';
 import { type Context, type Run, run, type Shell } from '../shell.js';
 import {
   addSelectionOptions,
+  addTimeOption,
   chooseOne,
   pathNames,
   readIndex,
   readSnapshots,
-  required,
+  requiredSnapshot,
   type SelectionOptions,
   selectionFilter,
 } from '../snapshot-selection.js';
@@ -42,11 +43,12 @@ export function define(command: Command, shell: Shell): void {
     .option('-a, --archive <format>', 'tar or zip, for a folder', 'tar')
     .option('-t, --target <file>', 'write to this file instead of standard output');
   addSelectionOptions(command, 'taken for latest');
+  addTimeOption(command);
   run(command, shell, dump);
 }
 
 const dump: Run<Options> = async (context, args, options) => {
-  const name = required(args, 'the snapshot');
+  const name = requiredSnapshot(args, options);
   if (args[1] === undefined) throw new VarveError('usage', 'which file? For example: varve dump latest /etc/hosts');
   const path = pathNames(args[1]);
   if (options.archive !== 'tar' && options.archive !== 'zip') {

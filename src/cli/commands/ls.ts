@@ -12,11 +12,12 @@ import { type Context, type Run, run, type Shell } from '../shell.js';
 import { makerOf, snapshotJson } from '../snapshot-json.js';
 import {
   addSelectionOptions,
+  addTimeOption,
   chooseOne,
   pathNames,
   readIndex,
   readSnapshots,
-  required,
+  requiredSnapshot,
   type SelectionOptions,
   selectionFilter,
 } from '../snapshot-selection.js';
@@ -50,11 +51,12 @@ export function define(command: Command, shell: Shell): void {
     .option('--recursive', 'with what is in folders below those given')
     .option('--human-readable', 'sizes in KiB, MiB and so on');
   addSelectionOptions(command, 'taken for latest');
+  addTimeOption(command);
   run(command, shell, list);
 }
 
 const list: Run<Options> = async (context, args, options) => {
-  const name = required(args, 'the snapshot');
+  const name = requiredSnapshot(args, options);
   const folders = args.slice(1).map(pathNames);
   const opened = await openFromOptions(context);
   opened.keys.requireRole('manage', 'list files');

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { run, type Shell } from '../shell.js';
-import { addSelectionOptions, collect } from '../snapshot-selection.js';
+import { addSelectionOptions, addTimeOption, collect } from '../snapshot-selection.js';
 
 const DESCRIPTION = `Get files back from a snapshot, from a folder in it, or one file. Nothing outside the target is ever written. Of
 SNAPSHOT:FOLDER a target that is new or empty becomes that folder, with its owner, mode and times. It can be interrupted and run again: what is
@@ -11,6 +11,7 @@ Examples:
   varve restore latest --target /tmp/restored
   varve restore latest:/home/anna/letters --target ~/letters --overwrite if-changed
   varve restore latest:/etc/fstab --target /tmp/restored
+  varve restore --time 3d --target /tmp/restored
   varve restore 1a2b3c4d --target / --include /etc/nginx --verify
 
 Patterns are those of \`varve backup\`. They are compared with the path as \`varve ls\` lists it, and
@@ -43,6 +44,7 @@ export function define(command: Command, shell: Shell): void {
     .option('--sparse', 'make holes of long runs of zeros, beside those that the source had')
     .option('--no-special', 'make no devices, FIFOs and sockets, and set no setuid and setgid bits');
   addSelectionOptions(command, 'taken for latest');
+  addTimeOption(command);
   run(command, shell, async (context, args, options) => {
     const { restoreCommand } = await import('../restore/command.js');
     return restoreCommand(context, args, options as Parameters<typeof restoreCommand>[2]);

@@ -17,7 +17,7 @@ import {
   chooseOne,
   readIndex,
   readSnapshots,
-  required,
+  requiredSnapshot,
   type SelectionOptions,
   selectionFilter,
 } from '../snapshot-selection.js';
@@ -50,7 +50,7 @@ const OVERWRITES: readonly Overwrite[] = ['always', 'if-changed', 'if-newer', 'n
 
 export async function restoreCommand(context: Context, args: readonly string[], flags: RestoreFlags): Promise<number> {
   context.outliveReader();
-  const name = required(args, 'the snapshot');
+  const name = requiredSnapshot(args, flags);
   if (flags.target === undefined || flags.target === '')
     throw new VarveError('usage', 'where to? Say it with --target FOLDER');
   const wanted = wantedFiles(context, flags);

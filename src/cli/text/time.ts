@@ -52,18 +52,27 @@ export function exactTime(time: Time): string {
   return `${date} ${clock}${fraction(time.nanoseconds)} ${zone(offset, '')}${offset === 0 ? ' UTC' : ''}`;
 }
 
-const FORM = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:\d\d)?$/;
+const FORM =
+  /^(?:(\d{4})-(\d\d)-(\d\d)|(\d\d)\.(\d\d)\.(\d{4}))(?:[T ](\d\d:\d\d)(:\d\d)?(?:\.(\d{1,9}))?)?(?: ?(Z|[+-]\d\d:?\d\d))?$/;
 
 /**
- * `2006-01-02 15:04:05`, a date alone, or RFC 3339; without a zone it is this machine's time.
- *
- * @param option named in the error
+ * A time as people and programs write it: `2006-01-02`, `2006-01-02 15:04`, with seconds, or RFC 3339; also `02.01.2006` for the date.
+ * Without a zone it is this machine's time. Undefined when it is none of these.
  */
+export function readTime(text: string): Time | undefined {
+  const match = FORM.exec(text);
+  if (match === null) return undefined;
+  const [, y, m, d, day = d, month = m, year = y, clock = '00:00', seconds = ':00', digits = '', zone = ''] = match;
+  const date = `${year}-${month}-${day}`;
+  // Date.parse takes 31 February for 3 March.
+  if (new Date(`${date}T00:00Z`).getUTCDate() !== Number(day)) return undefined;
+  const millis = Date.parse(`${date}T${clock}${seconds}${zone.replace(/(\d\d)(\d\d)$/, '$1:$2')}`);
+  return Number.isNaN(millis) ? undefined : { seconds: millis / 1000, nanoseconds: Number(digits.padEnd(9, '0')) };
+}
+
+/** @param option named in the error */
 export function parseTimeOption(text: string, option: string): Time {
-  const [, date, clock = '00:00:00', digits = '', offset = ''] = FORM.exec(text) ?? [];
-  const millis = date === undefined ? Number.NaN : Date.parse(`${date}T${clock}${offset}`);
-  if (Number.isNaN(millis)) {
-    throw new VarveError('usage', `${option}: "${text}" is not a time: use "2006-01-02 15:04:05" or RFC 3339`);
-  }
-  return { seconds: millis / 1000, nanoseconds: Number(digits.padEnd(9, '0')) };
+  const time = readTime(text);
+  if (time !== undefined) return time;
+  throw new VarveError('usage', `${option}: "${text}" is not a time: use "2006-01-02 15:04:05" or RFC 3339`);
 }

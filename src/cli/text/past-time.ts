@@ -1,0 +1,20 @@
+import { VarveError } from '../../errors/errors.js';
+import { looksLikeDuration, parseDuration, subtractDuration } from '../../format/duration.js';
+import { type Time, timeFromMillis } from '../../format/time.js';
+import { readTime } from './time.js';
+
+/** For the help of options that `parsePastTime` reads. */
+export const PAST_TIME = `a time is "2026-01-31 14:00", 2026-01-31 (its first moment), or how long ago: 3d, 36h, 1y2m (m is months)`;
+
+/**
+ * A time, as `parseTimeOption` reads it, or a duration before now.
+ *
+ * @param option named in the error
+ * @param now milliseconds since 1970
+ */
+export function parsePastTime(text: string, option: string, now = Date.now()): Time {
+  if (looksLikeDuration(text)) return subtractDuration(timeFromMillis(now), parseDuration(text, option));
+  const time = readTime(text);
+  if (time === undefined) throw new VarveError('usage', `${option}: "${text}" is not a time: ${PAST_TIME}`);
+  return time;
+}

@@ -1,0 +1,58 @@
+import { VarveError } from '../errors/errors.js';
+import type { Time } from './time.js';
+
+/** A span of the calendar, of whole numbers: a month is as long as the month is. */
+export interface Duration {
+  readonly years: number;
+  readonly months: number;
+  readonly weeks: number;
+  readonly days: number;
+  readonly hours: number;
+}
+
+const UNITS: Record<string, keyof Duration> = { y: 'years', m: 'months', w: 'weeks', d: 'days', h: 'hours' };
+const FORM = /^(?:\d+[ymwdh])+$/i;
+/** Of each unit: more years than that Date cannot tell. */
+const MAX_COUNT = 100_000;
+
+/** Whether a text is meant as a duration, not as a date. */
+export function looksLikeDuration(text: string): boolean {
+  return /^\d+[a-z]/i.test(text);
+}
+
+/**
+ * `1y5m7d2h`, `3D`, `2w`: numbers with y, m (months), w, d or h after each, in either case, each unit once.
+ *
+ * @param option named in the error
+ */
+export function parseDuration(text: string, option: string): Duration {
+  const duration = { years: 0, months: 0, weeks: 0, days: 0, hours: 0 };
+  const seen = new Set<string>();
+  if (!FORM.test(text)) throw notDuration(text, option);
+  for (const [, digits, letter = ''] of text.toLowerCase().matchAll(/(\d+)([a-z])/g)) {
+    const unit = UNITS[letter];
+    const count = Number(digits);
+    if (unit === undefined || seen.has(letter) || count > MAX_COUNT) throw notDuration(text, option);
+    seen.add(letter);
+    duration[unit] = count;
+  }
+  return duration;
+}
+
+function notDuration(text: string, option: string): VarveError {
+  return new VarveError(
+    'usage',
+    `${option}: "${text}" is not a duration: use years, months, weeks, days and hours, such as 14d, 36h, 1y2m`,
+  );
+}
+
+/**
+ * The time so long before, by the calendar of this machine's zone: a day before noon is noon, though clocks were changed in between. The
+ * day of a month that has fewer days runs over into the next one, as in Go.
+ */
+export function subtractDuration(time: Time, { years, months, weeks, days, hours }: Duration): Time {
+  const from = new Date(time.seconds * 1000);
+  const date = new Date(from);
+  date.setFullYear(from.getFullYear() - years, from.getMonth() - months, from.getDate() - 7 * weeks - days);
+  return { seconds: Math.floor(date.getTime() / 1000) - hours * 3600, nanoseconds: time.nanoseconds };
+}
