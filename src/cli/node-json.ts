@@ -52,13 +52,42 @@ export function permissions(type: EntryType, mode: number): string {
  */
 export function nodeJson(path: Buffer, entry: Entry | EntryReader): string {
   const { name, type, uid, gid, size, mode, inode } = entry;
-  const mtime = rfc3339({ seconds: entry.mtimeSeconds, nanoseconds: entry.mtimeNanoseconds });
-  const atime = entry.atime === undefined ? mtime : rfc3339({ seconds: entry.atime[0], nanoseconds: entry.atime[1] });
-  const ctime = rfc3339({ seconds: entry.ctimeSeconds, nanoseconds: entry.ctimeNanoseconds });
-  const raw = isText(path) ? '' : `,"path_raw":"${path.toString('base64')}"`;
-  const names = `"name":${JSON.stringify(lossyText(name))},"type":"${TYPES[type]}","path":${JSON.stringify(lossyText(path))}${raw}`;
+  const { mtime, atime, ctime } = times(entry);
+  const names = `"name":${JSON.stringify(lossyText(name))},"type":"${TYPES[type]}",${pathJson(path)}`;
   const modes = `"mode":${goMode(type, mode)},"permissions":"${permissions(type, mode)}"`;
   const bytes = type === 'file' ? `"size":${size},` : '';
-  const times = `"atime":"${atime}","mtime":"${mtime}","ctime":"${ctime}"`;
-  return `{"message_type":"node",${names},"uid":${uid},"gid":${gid},${bytes}${modes},${times},"inode":${inode},"struct_type":"node"}`;
+  const stamps = `"atime":"${atime}","mtime":"${mtime}","ctime":"${ctime}"`;
+  return `{"message_type":"node",${names},"uid":${uid},"gid":${gid},${bytes}${modes},${stamps},"inode":${inode},"struct_type":"node"}`;
+}
+
+/** An entry as restic's `find --json` has it, as text like `nodeJson`. */
+export function matchJson(path: Buffer, entry: Entry | EntryReader): string {
+  const { name, type, uid, gid, user, group, size, mode, inode, device, links, target } = entry;
+  const { mtime, atime, ctime } = times(entry);
+  const fields = [
+    pathJson(path),
+    `"permissions":"${permissions(type, mode)}","name":${JSON.stringify(lossyText(name))},"type":"${TYPES[type]}"`,
+    `"mode":${goMode(type, mode)},"mtime":"${mtime}","atime":"${atime}","ctime":"${ctime}","uid":${uid},"gid":${gid}`,
+    `"user":${JSON.stringify(user)},"group":${JSON.stringify(group)},"inode":${inode},"device_id":${device}`,
+  ];
+  if (type === 'file') fields.push(`"size":${size}`);
+  if (type !== 'directory') fields.push(`"links":${links}`);
+  if (target !== undefined) fields.push(bytesJson('linktarget', target));
+  return `{${fields.join(',')}}`;
+}
+
+function times(entry: Entry | EntryReader): { mtime: string; atime: string; ctime: string } {
+  const mtime = rfc3339({ seconds: entry.mtimeSeconds, nanoseconds: entry.mtimeNanoseconds });
+  const atime = entry.atime === undefined ? mtime : rfc3339({ seconds: entry.atime[0], nanoseconds: entry.atime[1] });
+  return { mtime, atime, ctime: rfc3339({ seconds: entry.ctimeSeconds, nanoseconds: entry.ctimeNanoseconds }) };
+}
+
+/** A path as JSON, with `path_raw` (base64) when it is not UTF-8. */
+export function pathJson(path: Buffer): string {
+  return bytesJson('path', path);
+}
+
+function bytesJson(key: string, bytes: Buffer): string {
+  const raw = isText(bytes) ? '' : `,"${key}_raw":"${bytes.toString('base64')}"`;
+  return `"${key}":${JSON.stringify(lossyText(bytes))}${raw}`;
 }

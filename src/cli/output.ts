@@ -34,7 +34,12 @@ export class Output {
 
   /** A line of the result. */
   print(line = ''): void {
-    this.#gathered += `${line}\n`;
+    this.write(`${line}\n`);
+  }
+
+  /** A piece of the result: a line of a long JSON document is printed as it becomes known. */
+  write(text: string): void {
+    this.#gathered += text;
     if (this.#gathered.length >= GATHERED || this.isTerminal) this.flush();
   }
 

@@ -54,7 +54,7 @@ function useOf(index: BlobIndex, number: number, needed: Needed): PackUse {
     let used = 0;
     for (let blob = frame.firstBlob; blob < frame.firstBlob + frame.blobs; blob++) {
       if (needed.has(blob)) used++;
-      else if (!index.isFirst(blob)) sums.duplicates++;
+      else if (index.firstOf(blob) !== blob) sums.duplicates++;
     }
     sums.blobs += frame.blobs;
     sums.neededBlobs += used;

@@ -81,9 +81,9 @@ export class BlobIndex {
     return this.#findPrefix(word(0), word(1), word(2), word(3));
   }
 
-  /** Whether it is the copy that `find` finds of a blob. */
-  isFirst(blob: number): boolean {
-    return this.findSame(this, blob) === blob;
+  /** What `find` gives for a blob's id: another number where the blob is stored several times. */
+  firstOf(blob: number): number {
+    return this.findSame(this, blob);
   }
 
   #findPrefix(a: number, b: number, c: number, d: number): number {

@@ -6,7 +6,8 @@ import type { Entry } from '../../format/entry.js';
 import type { EntryReader } from '../../format/entry-reader.js';
 import { type StoredSnapshot, shortId } from '../../repository/snapshots.js';
 import { TreeReader } from '../../repository/tree-reader.js';
-import { nodeJson, permissions } from '../node-json.js';
+import { nodeJson } from '../node-json.js';
+import { type LineOptions, nodeLine } from '../node-line.js';
 import { openFromOptions } from '../open.js';
 import { type Context, type Run, run, type Shell } from '../shell.js';
 import { makerOf, snapshotJson } from '../snapshot-json.js';
@@ -23,12 +24,9 @@ import {
 } from '../snapshot-selection.js';
 import { printable } from '../text/escape.js';
 import { localTime } from '../text/time.js';
-import { formatBytes } from '../text/units.js';
 
-interface Options extends SelectionOptions {
-  readonly long?: boolean;
+interface Options extends SelectionOptions, LineOptions {
   readonly recursive?: boolean;
-  readonly humanReadable?: boolean;
 }
 
 const DESCRIPTION = `List the files in a snapshot: all of them, or what is directly in the folders given.`;
@@ -112,16 +110,6 @@ class Listing {
   #print(path: Buffer, entry: Entry | EntryReader): void {
     const { output } = this.#context;
     if (output.json) output.print(nodeJson(path, entry));
-    else output.print(this.#options.long === true ? this.#longLine(path, entry) : printable(path));
-  }
-
-  #longLine(path: Buffer, entry: Entry | EntryReader): string {
-    const { type, mode, uid, gid, target } = entry;
-    const bytes = type === 'file' ? entry.size : 0;
-    const size = this.#options.humanReadable === true ? formatBytes(bytes).padStart(11) : String(bytes).padStart(6);
-    const time = localTime({ seconds: entry.mtimeSeconds, nanoseconds: 0 });
-    const owner = `${String(uid).padStart(5)} ${String(gid).padStart(5)}`;
-    const arrow = target === undefined ? '' : ` -> ${printable(target)}`;
-    return `${permissions(type, mode)} ${owner} ${size} ${time} ${printable(path)}${arrow}`;
+    else output.print(nodeLine(path, entry, this.#options));
   }
 }

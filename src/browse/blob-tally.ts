@@ -1,0 +1,82 @@
+import type { Buffer } from 'node:buffer';
+import { isReference } from '../format/attachment.js';
+import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js';
+import type { EntryReader } from '../format/entry-reader.js';
+import { ID_BYTES } from '../format/limits.js';
+import type { BlobIndex } from '../repository/blob-index.js';
+import { locateBlob, splitIds } from '../repository/blob-reader.js';
+import type { TreeReader } from '../repository/tree-reader.js';
+import { BlobSet } from './blob-set.js';
+
+/** Where blobs are needed: in the first snapshot, in the second, or by what is the same in both. */
+export type Side = 'before' | 'after' | 'both';
+
+export interface BlobCounts {
+  dataBlobs: number;
+  treeBlobs: number;
+  /** Before compression. */
+  bytes: number;
+}
+
+/** Which blobs each of two snapshots needs. */
+export class BlobTally {
+  readonly #index: BlobIndex;
+  readonly #reader: TreeReader;
+  readonly #sets: Record<Side, BlobSet>;
+
+  constructor(index: BlobIndex, reader: TreeReader) {
+    this.#index = index;
+    this.#reader = reader;
+    this.#sets = { before: new BlobSet(index), after: new BlobSet(index), both: new BlobSet(index) };
+  }
+
+  /** Whether a folder's only blob was marked as needed by both: then what is in it was, too. */
+  knows({ depth, ids }: ContentRef): boolean {
+    return depth === 0 && ids.length === ID_BYTES && this.#sets.both.has(this.#index.find(ids));
+  }
+
+  /** A folder's own blobs. @throws VarveError `damaged` when one is missing */
+  async folder(side: Side, content: ContentRef): Promise<void> {
+    await this.#mark(side, content, TREE);
+  }
+
+  /** What an entry needs beside what is in it when it is a folder. Undefined when there is nothing to wait for. */
+  entry(side: Side, { type, content, xattrs, holes }: EntryReader): Promise<void> | undefined {
+    const references: [ContentRef, BlobKind][] = [];
+    if (type === 'file' && content !== undefined) references.push([content, DATA]);
+    for (const each of [xattrs, holes]) if (isReference(each)) references.push([each, TREE]);
+    const long = references.filter(([{ depth }]) => depth === 1);
+    for (const [{ depth, ids }, kind] of references) if (depth === 0) this.#markIds(side, ids, kind);
+    return long.length === 0 ? undefined : this.#markAll(side, long);
+  }
+
+  async #markAll(side: Side, references: readonly [ContentRef, BlobKind][]): Promise<void> {
+    for (const [content, kind] of references) await this.#mark(side, content, kind);
+  }
+
+  async #mark(side: Side, content: ContentRef, kind: BlobKind): Promise<void> {
+    if (content.depth === 1) this.#markIds(side, content.ids, TREE);
+    for await (const ids of this.#reader.lists(content)) this.#markIds(side, ids, kind);
+  }
+
+  #markIds(side: Side, ids: Buffer, kind: BlobKind): void {
+    for (const id of splitIds(ids)) {
+      locateBlob(this.#index, id, kind);
+      this.#sets[side].add(this.#index.find(id));
+    }
+  }
+
+  /** The blobs that only the first snapshot needs, or only the second. */
+  onlyIn(side: 'before' | 'after'): BlobCounts {
+    const index = this.#index;
+    const { before, after, both } = this.#sets;
+    const counts: BlobCounts = { dataBlobs: 0, treeBlobs: 0, bytes: 0 };
+    const only = side === 'before' ? before.without(after, both) : after.without(before, both);
+    for (const blob of only) {
+      if (index.packKind(index.packOf(index.locateFrame(blob))) === DATA) counts.dataBlobs++;
+      else counts.treeBlobs++;
+      counts.bytes += index.lengthOf(blob);
+    }
+    return counts;
+  }
+}

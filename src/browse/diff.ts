@@ -1,0 +1,188 @@
+import { Buffer } from 'node:buffer';
+import { aboutPath, VarveError } from '../errors/errors.js';
+import type { ContentRef } from '../format/content.js';
+import type { EntryReader } from '../format/entry-reader.js';
+import { MAX_DEPTH } from '../format/limits.js';
+import type { IndexedRepository } from '../repository/index-store.js';
+import { TreeReader } from '../repository/tree-reader.js';
+import { type BlobCounts, BlobTally, type Side } from './blob-tally.js';
+import { sameContent, sameMetadata, sameReference } from './entry-differences.js';
+import { type EntryPair, pairEntries } from './entry-pairs.js';
+import { joinPath } from './list.js';
+
+/** A difference between two snapshots. */
+export interface Change {
+  /** With a slash at its end when it is a folder in the second snapshot, or was one when it is gone. */
+  readonly path: Buffer;
+  /** As restic's: `+` new, `-` gone, `T` another type, `M` another content, `U` other metadata; `?` after M: nothing but the content. */
+  readonly modifier: string;
+}
+
+export interface DiffCounts extends BlobCounts {
+  files: number;
+  dirs: number;
+  others: number;
+}
+
+export interface Differences {
+  changedFiles: number;
+  readonly added: DiffCounts;
+  readonly removed: DiffCounts;
+}
+
+export interface DiffOptions {
+  /** Whether changes of metadata alone are told. */
+  readonly metadata: boolean;
+  readonly onChange: (change: Change) => void;
+  /** Is told what could not be read; the rest is compared all the same. */
+  readonly onError: (error: VarveError) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Compares two folders of snapshots. */
+export async function diff(
+  repository: IndexedRepository,
+  before: ContentRef,
+  after: ContentRef,
+  options: DiffOptions,
+): Promise<Differences> {
+  return new Comparison(repository, options).compare(before, after);
+}
+
+const ROOT = Buffer.from('/');
+
+function noCounts(): DiffCounts {
+  return { files: 0, dirs: 0, others: 0, dataBlobs: 0, treeBlobs: 0, bytes: 0 };
+}
+
+/** A folder on the way down. */
+interface Folder {
+  readonly path: Buffer;
+  readonly depth: number;
+}
+
+/** In one snapshot alone. */
+type OneSide = Exclude<Side, 'both'>;
+
+class Comparison {
+  readonly #reader: TreeReader;
+  readonly #tally: BlobTally;
+  readonly #options: DiffOptions;
+  readonly #result: Differences = { changedFiles: 0, added: noCounts(), removed: noCounts() };
+
+  constructor(repository: IndexedRepository, options: DiffOptions) {
+    this.#reader = new TreeReader(repository);
+    this.#tally = new BlobTally(repository.index, this.#reader);
+    this.#options = options;
+  }
+
+  async compare(before: ContentRef, after: ContentRef): Promise<Differences> {
+    if (!sameReference(before, after)) await this.#folders({ path: ROOT, depth: 0 }, before, after);
+    Object.assign(this.#result.removed, this.#tally.onlyIn('before'));
+    Object.assign(this.#result.added, this.#tally.onlyIn('after'));
+    return this.#result;
+  }
+
+  /** What is in a folder that is not the same in both. */
+  async #folders(folder: Folder, before: ContentRef, after: ContentRef): Promise<void> {
+    await this.#attempt(folder, async () => {
+      await this.#tally.folder('before', before);
+      await this.#tally.folder('after', after);
+      const path = folder.path.toString();
+      const pairs = pairEntries(this.#reader.entries(before, path), this.#reader.entries(after, path));
+      for await (const pair of pairs) await this.#pair(folder, pair);
+    });
+  }
+
+  async #pair(folder: Folder, { before, after }: EntryPair): Promise<void> {
+    const name = (before ?? after)?.name;
+    if (name === undefined) return;
+    const below = { path: joinPath(folder.path, name), depth: folder.depth + 1 };
+    if (before === undefined) await this.#oneSided('after', below, after as EntryReader);
+    else if (after === undefined) await this.#oneSided('before', below, before);
+    else if (before.raw.equals(after.raw)) await this.#unchanged(below, before);
+    else await this.#changed(below, before, after);
+  }
+
+  async #changed(at: Folder, before: EntryReader, after: EntryReader): Promise<void> {
+    const modifier = this.#modifier(before, after);
+    if (modifier !== '') this.#tell(at.path, after, modifier);
+    await this.#attempt(at, async () => {
+      await this.#tally.entry('before', before);
+      await this.#tally.entry('after', after);
+    });
+    const [from, to] = [folderOf(before), folderOf(after)];
+    if (from !== undefined && to !== undefined) {
+      if (sameReference(from, to)) await this.#common(at, from);
+      else await this.#folders(at, from, to);
+    } else if (from !== undefined) await this.#contents('before', at, from);
+    else if (to !== undefined) await this.#contents('after', at, to);
+  }
+
+  #modifier(before: EntryReader, after: EntryReader): string {
+    const { metadata } = this.#options;
+    if (before.type !== after.type) return metadata ? 'TU' : 'T';
+    const same = sameMetadata(before, after);
+    if (sameContent(before, after)) return same || !metadata ? '' : 'U';
+    if (after.type !== 'file') return 'M';
+    this.#result.changedFiles++;
+    return same ? 'M?' : 'M';
+  }
+
+  /** An entry that is in one snapshot alone, with all that is in it. */
+  async #oneSided(side: OneSide, at: Folder, entry: EntryReader): Promise<void> {
+    this.#tell(at.path, entry, side === 'before' ? '-' : '+');
+    const counts = side === 'before' ? this.#result.removed : this.#result.added;
+    if (entry.type === 'file') counts.files++;
+    else if (entry.type === 'directory') counts.dirs++;
+    else counts.others++;
+    await this.#attempt(at, async () => this.#tally.entry(side, entry));
+    const content = folderOf(entry);
+    if (content !== undefined) await this.#contents(side, at, content);
+  }
+
+  async #contents(side: OneSide, folder: Folder, content: ContentRef): Promise<void> {
+    await this.#attempt(folder, async () => {
+      await this.#tally.folder(side, content);
+      for await (const entry of this.#reader.entries(content, folder.path.toString()))
+        await this.#oneSided(side, { path: joinPath(folder.path, entry.name), depth: folder.depth + 1 }, entry);
+    });
+  }
+
+  /** Nothing is to be told of it, but what it needs is neither added nor removed. */
+  async #unchanged(at: Folder, entry: EntryReader): Promise<void> {
+    await this.#attempt(at, async () => this.#tally.entry('both', entry));
+    const content = folderOf(entry);
+    if (content !== undefined) await this.#common(at, content);
+  }
+
+  async #common(folder: Folder, content: ContentRef): Promise<void> {
+    if (this.#tally.knows(content)) return;
+    await this.#attempt(folder, async () => {
+      await this.#tally.folder('both', content);
+      for await (const entry of this.#reader.entries(content, folder.path.toString()))
+        await this.#unchanged({ path: joinPath(folder.path, entry.name), depth: folder.depth + 1 }, entry);
+    });
+  }
+
+  #tell(path: Buffer, { type }: EntryReader, modifier: string): void {
+    this.#options.onChange({ path: type === 'directory' ? Buffer.concat([path, ROOT]) : path, modifier });
+  }
+
+  /** Does what may find damage, of which it then tells. */
+  async #attempt({ path, depth }: Folder, action: () => Promise<void>): Promise<void> {
+    if (this.#options.signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+    try {
+      if (depth > MAX_DEPTH) throw new VarveError('damaged', 'folders are nested too deeply');
+      await action();
+    } catch (cause) {
+      const error = aboutPath(path.toString(), cause);
+      if (!(error instanceof VarveError) || error.code === 'interrupted' || error.code === 'internal') throw error;
+      this.#options.onError(error);
+    }
+  }
+}
+
+function folderOf({ type, content }: EntryReader): ContentRef | undefined {
+  return type === 'directory' ? content : undefined;
+}
