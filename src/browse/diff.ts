@@ -85,7 +85,7 @@ class Comparison {
 
   /** What is in a folder that is not the same in both. */
   async #folders(folder: Folder, before: ContentRef, after: ContentRef): Promise<void> {
-    await this.#attempt(folder, async () => {
+    await this.#inFolder(folder, async () => {
       await this.#tally.folder('before', before);
       await this.#tally.folder('after', after);
       const path = folder.path.toString();
@@ -136,13 +136,13 @@ class Comparison {
     if (entry.type === 'file') counts.files++;
     else if (entry.type === 'directory') counts.dirs++;
     else counts.others++;
-    await this.#attempt(at, async () => this.#tally.entry(side, entry));
+    await this.#attempt(at, () => this.#tally.entry(side, entry));
     const content = folderOf(entry);
     if (content !== undefined) await this.#contents(side, at, content);
   }
 
   async #contents(side: OneSide, folder: Folder, content: ContentRef): Promise<void> {
-    await this.#attempt(folder, async () => {
+    await this.#inFolder(folder, async () => {
       await this.#tally.folder(side, content);
       for await (const entry of this.#reader.entries(content, folder.path.toString()))
         await this.#oneSided(side, { path: joinPath(folder.path, entry.name), depth: folder.depth + 1 }, entry);
@@ -151,14 +151,14 @@ class Comparison {
 
   /** Nothing is to be told of it, but what it needs is neither added nor removed. */
   async #unchanged(at: Folder, entry: EntryReader): Promise<void> {
-    await this.#attempt(at, async () => this.#tally.entry('both', entry));
+    await this.#attempt(at, () => this.#tally.entry('both', entry));
     const content = folderOf(entry);
     if (content !== undefined) await this.#common(at, content);
   }
 
   async #common(folder: Folder, content: ContentRef): Promise<void> {
     if (this.#tally.knows(content)) return;
-    await this.#attempt(folder, async () => {
+    await this.#inFolder(folder, async () => {
       await this.#tally.folder('both', content);
       for await (const entry of this.#reader.entries(content, folder.path.toString()))
         await this.#unchanged({ path: joinPath(folder.path, entry.name), depth: folder.depth + 1 }, entry);
@@ -169,11 +169,17 @@ class Comparison {
     this.#options.onChange({ path: type === 'directory' ? Buffer.concat([path, ROOT]) : path, modifier });
   }
 
-  /** Does what may find damage, of which it then tells. */
-  async #attempt({ path, depth }: Folder, action: () => Promise<void>): Promise<void> {
+  async #inFolder(folder: Folder, action: () => Promise<void>): Promise<void> {
     if (this.#options.signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+    await this.#attempt(folder, async () => {
+      if (folder.depth > MAX_DEPTH) throw new VarveError('damaged', 'folders are nested too deeply');
+      await action();
+    });
+  }
+
+  /** Does what may find damage, of which it then tells. */
+  async #attempt({ path }: Folder, action: () => Promise<void> | undefined): Promise<void> {
     try {
-      if (depth > MAX_DEPTH) throw new VarveError('damaged', 'folders are nested too deeply');
       await action();
     } catch (cause) {
       const error = aboutPath(path.toString(), cause);

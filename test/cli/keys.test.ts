@@ -57,6 +57,8 @@ test('an append key backs up again and again without reading what has not change
   assert.deepEqual([second.files_new, second.files_unmodified], [0, 2]);
   for (const args of [
     ['ls', 'latest'],
+    ['find', '*'],
+    ['diff', 'latest', 'latest'],
     ['restore', 'latest', '-t', place.path('no')],
     ['dump', 'latest', '/'],
     ['stats'],

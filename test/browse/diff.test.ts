@@ -1,0 +1,277 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { type Differences, diff } from '../../src/browse/diff.js';
+import type { ContentRef } from '../../src/format/content.js';
+import type { Entry } from '../../src/format/entry.js';
+import { Layout } from '../../src/format/layout.js';
+import { encodeXattrs } from '../../src/format/xattrs.js';
+import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { fails } from '../crypto/rings.js';
+import { Forge } from '../restore/crafted.js';
+
+const scratch = scratchFolder();
+const sandbox = await Sandbox.create(join(scratch, 'box'));
+
+interface Compared {
+  /** Each as it would be printed: the modifier, a blank, the path. */
+  readonly changes: readonly string[];
+  readonly errors: readonly string[];
+  readonly result: Differences;
+}
+
+async function compare(
+  craft: (forge: Forge) => readonly [ContentRef, ContentRef],
+  { metadata = false, signal }: { metadata?: boolean; signal?: AbortSignal } = {},
+): Promise<Compared> {
+  const forge = new Forge(await sandbox.open());
+  const [before, after] = craft(forge);
+  await forge.finish();
+  const changes: string[] = [];
+  const errors: string[] = [];
+  const result = await diff(await sandbox.indexed(), before, after, {
+    metadata,
+    onChange: ({ path, modifier }) => changes.push(`${modifier} ${path.toString('latin1')}`),
+    onError: ({ message }) => errors.push(message),
+    ...(signal && { signal }),
+  });
+  return { changes, errors, result };
+}
+
+const named = (name: string | Buffer, entry: Partial<Entry>): Partial<Entry> => ({ name: Buffer.from(name), ...entry });
+const folder = (name: string, content: ContentRef): Partial<Entry> => named(name, { type: 'directory', content });
+const file = (forge: Forge, name: string, text: string): Partial<Entry> =>
+  named(name, { content: forge.content(Buffer.from(text)) });
+
+test('each kind of change has its modifier, and metadata alone are told when wanted', async () => {
+  const craft = (forge: Forge) => {
+    const content = forge.content(Buffer.from('content'));
+    const other = forge.content(Buffer.from('CONTENT'));
+    const attribute = (value: Buffer) => forge.attachment(encodeXattrs([{ name: Buffer.from('user.a'), value }]));
+    const before = forge.directory(
+      named('a changed', { content, mtimeSeconds: 1 }),
+      named('b fell ill', { content }),
+      named('c moved', { target: Buffer.from('old') }),
+      named('d owned', { content, uid: 1 }),
+      named('e attribute', { content, xattrs: attribute(Buffer.from('1')) }),
+      named('f attributes', { content, xattrs: attribute(Buffer.alloc(3000)) }),
+      named('g holes', { content, size: 100, holes: new Layout([7, 93]).encode() }),
+      named('h type', { content }),
+      named('i gone', { type: 'fifo' }),
+      named('j same', { content, mtimeSeconds: 5 }),
+      named('k device', { type: 'character', rdev: [1, 3] }),
+    );
+    const after = forge.directory(
+      named('a changed', { content: other, mtimeSeconds: 2 }),
+      named('b fell ill', { content: other }),
+      named('c moved', { target: Buffer.from('new') }),
+      named('d owned', { content, uid: 2 }),
+      named('e attribute', { content, xattrs: attribute(Buffer.from('2')) }),
+      named('f attributes', { content, xattrs: attribute(Buffer.alloc(3001)) }),
+      named('g holes', { content, size: 100, holes: new Layout([3, 93, 4]).encode() }),
+      named('h type', { type: 'socket' }),
+      named('j same', { content, mtimeSeconds: 5 }),
+      named('k device', { type: 'character', rdev: [1, 5] }),
+      named(Buffer.from('l\xffnew', 'latin1'), { content }),
+    );
+    return [before, after] as const;
+  };
+  const told = ['M /a changed', 'M? /b fell ill', 'M /c moved', 'M? /g holes', 'T /h type', '- /i gone', '+ /l\xffnew'];
+  const plain = await compare(craft);
+  assert.deepEqual(plain.changes, told);
+  assert.deepEqual(plain.errors, []);
+  assert.equal(plain.result.changedFiles, 3);
+  const counts = ({ files, dirs, others }: { files: number; dirs: number; others: number }) => [files, dirs, others];
+  assert.deepEqual(counts(plain.result.added), [1, 0, 0]);
+  assert.deepEqual(counts(plain.result.removed), [0, 0, 1]);
+  const { changes } = await compare(craft, { metadata: true });
+  assert.deepEqual(changes, [
+    ...told.slice(0, 3),
+    'U /d owned',
+    'U /e attribute',
+    'U /f attributes',
+    'M? /g holes',
+    'TU /h type',
+    '- /i gone',
+    'U /k device',
+    '+ /l\xffnew',
+  ]);
+});
+
+test('a folder that becomes a file is gone with all that is in it', async () => {
+  const craft = (forge: Forge) => {
+    const inner = forge.directory(file(forge, 'x', 'text'), folder('y', forge.directory(file(forge, 'z', 'more'))));
+    return [forge.directory(folder('a', inner)), forge.directory(file(forge, 'a', 'now a file'))] as const;
+  };
+  const there = await compare(craft);
+  assert.deepEqual(there.changes, ['T /a', '- /a/x', '- /a/y/', '- /a/y/z']);
+  assert.equal(there.result.removed.files, 2);
+  const back = await compare((forge) => craft(forge).toReversed() as [ContentRef, ContentRef]);
+  assert.deepEqual(back.changes, ['T /a/', '+ /a/x', '+ /a/y/', '+ /a/y/z']);
+  assert.deepEqual(back.result.added, there.result.removed);
+});
+
+test('blobs of attachments and of lists count, and those that are needed elsewhere do not', async () => {
+  const long = randomBytes(5000);
+  const { result } = await compare((forge) => {
+    const moved = file(forge, 'moved', 'the same bytes');
+    const xattrs = forge.attachment(encodeXattrs([{ name: Buffer.from('user.a'), value: long }]));
+    const shared = forge.directory({ ...moved, name: Buffer.from('elsewhere') });
+    return [
+      forge.directory(folder('kept', shared), moved, named('with', { content: forge.content(Buffer.of(1)), xattrs })),
+      forge.directory(folder('kept', shared), named('with', { content: forge.content(Buffer.of(1)) })),
+    ];
+  });
+  assert.equal(result.removed.files, 1);
+  assert.equal(result.removed.dataBlobs, 0);
+  // The root folder, and the attribute.
+  assert.equal(result.removed.treeBlobs, 2);
+  assert.equal(result.added.treeBlobs, 1);
+  assert.ok(result.removed.bytes > 5000 && result.removed.bytes < 6000);
+});
+
+test('one change among 20,000 entries', async () => {
+  const { changes, result } = await compare((forge) => {
+    const content = forge.content(Buffer.from('content'));
+    const entries = Array.from({ length: 20_000 }, (_, at) =>
+      named(`file ${String(at).padStart(5, '0')}`, { content }),
+    );
+    const changed = entries.with(12_345, file(forge, 'file 12345', 'another'));
+    return [forge.directory(...entries), forge.directory(...changed)];
+  });
+  assert.deepEqual(changes, ['M? /file 12345']);
+  assert.deepEqual([result.added.dataBlobs, result.removed.dataBlobs], [1, 0]);
+  assert.ok(result.added.treeBlobs <= 3, 'the folder is many blobs, and most of them are as before');
+});
+
+test('what is damaged is named, and the rest is compared', async () => {
+  const nowhere: ContentRef = { size: 100, depth: 0, ids: randomBytes(32) };
+  const { changes, errors } = await compare((forge) => {
+    const disordered = forge.directory(file(forge, 'b', '1'), file(forge, 'a', '1'));
+    const garbage = forge.content(Buffer.from('not a folder'), 2);
+    const other = forge.directory(file(forge, 'x', '1'));
+    const before = forge.directory(
+      folder('a', nowhere),
+      folder('b', disordered),
+      folder('c', garbage),
+      named('d', { content: nowhere, size: 100 }),
+      folder('e', other),
+      folder('f', { ...other, size: other.size + 1 }),
+      file(forge, 'g', '1'),
+      folder('h', nowhere),
+    );
+    const after = forge.directory(
+      ...['a', 'b', 'c'].map((name) => folder(name, other)),
+      file(forge, 'd', '2'),
+      folder('e', garbage),
+      folder('f', other),
+      file(forge, 'g', '2'),
+    );
+    return [before, after];
+  });
+  assert.deepEqual(
+    errors.map((message) => message.slice(0, message.indexOf(': '))),
+    ['/a', '/b', '/c', '/d', '/e', '/f', '/h'],
+  );
+  assert.match(errors[0] ?? '', /^\/a: tree blob [0-9a-f]{64} is in no pack that the index lists; run /);
+  assert.match(errors[1] ?? '', /^\/b: .*names are out of order/);
+  assert.deepEqual(
+    changes.filter((change) => /^\S+ \/[dgh]/.test(change)),
+    ['M /d', 'M? /g', '- /h/'],
+  );
+});
+
+test('folders in folders without an end are refused', async () => {
+  const deep = (forge: Forge, last: ContentRef): ContentRef => {
+    let content = last;
+    for (let depth = 0; depth < 4200; depth++) content = forge.directory(folder('d', content));
+    return content;
+  };
+  const { errors } = await compare((forge) => [
+    deep(forge, forge.directory(file(forge, 'x', '1'))),
+    deep(forge, forge.directory(file(forge, 'x', '2'))),
+  ]);
+  assert.equal(errors.length, 1);
+  assert.match(errors[0] ?? '', /^\/d\/d.*: folders are nested too deeply$/);
+});
+
+test('it can be interrupted', async () => {
+  await assert.rejects(
+    compare((forge) => [forge.directory(), forge.directory(file(forge, 'x', '1'))], { signal: AbortSignal.abort() }),
+    fails('interrupted'),
+  );
+});
+
+/** A small tree: a number is a file of that content, a text a link there. */
+type Model = { readonly [name: string]: number | string | Model };
+
+const { model } = fc.letrec<{ model: Model; node: number | string | Model }>((tie) => ({
+  model: fc.dictionary(fc.constantFrom('a', 'b', 'b.', 'é', 'z'), tie('node'), { noNullPrototype: true }),
+  node: fc.oneof({ maxDepth: 4 }, fc.nat(5), fc.constantFrom('x', 'y'), tie('model')),
+}));
+
+const isFolder = (node: number | string | Model): node is Model => typeof node === 'object';
+const kindOf = (node: number | string | Model): string => (isFolder(node) ? 'folder' : typeof node);
+const inOrder = (...models: readonly Model[]): string[] =>
+  [...new Set(models.flatMap((each) => Object.keys(each)))].sort((a, b) =>
+    Buffer.compare(Buffer.from(a), Buffer.from(b)),
+  );
+
+/** Writes a model, and gathers the blobs that it needs with their lengths. */
+function write(forge: Forge, tree: Model, blobs: Map<string, number>): ContentRef {
+  const note = (content: ContentRef): ContentRef => {
+    if (content.ids.length > 0) blobs.set(content.ids.toString('hex'), content.size);
+    return content;
+  };
+  const entries = inOrder(tree).map((name) => {
+    const node = tree[name] ?? 0;
+    if (isFolder(node)) return folder(name, write(forge, node, blobs));
+    if (typeof node === 'string') return named(name, { target: Buffer.from(node) });
+    return named(name, { content: note(forge.content(Buffer.alloc(node + 1, node))) });
+  });
+  return note(forge.directory(...entries));
+}
+
+/** What is to be told, the plain way. */
+function expected(path: string, before: Model, after: Model): string[] {
+  return inOrder(before, after).flatMap((name) => {
+    const [from, to] = [before[name], after[name]];
+    const at = `${path}/${name}`;
+    const slash = (node: number | string | Model): string => (isFolder(node) ? '/' : '');
+    const below = (a: typeof from, b: typeof to): string[] =>
+      expected(at, a !== undefined && isFolder(a) ? a : {}, b !== undefined && isFolder(b) ? b : {});
+    if (to === undefined) return [`- ${at}${slash(from ?? 0)}`, ...below(from, to)];
+    if (from === undefined) return [`+ ${at}${slash(to)}`, ...below(from, to)];
+    if (kindOf(from) !== kindOf(to)) return [`T ${at}${slash(to)}`, ...below(from, to)];
+    if (isFolder(from)) return below(from, to);
+    if (from === to) return [];
+    // Sizes differ, too: that is no bit that fell over.
+    return [`M ${at}`];
+  });
+}
+
+test('random trees: the changes and the blobs are those of a plain comparison', async () => {
+  await fc.assert(
+    fc.asyncProperty(model, model, async (one, two) => {
+      const [before, after] = [new Map<string, number>(), new Map<string, number>()];
+      const { changes, errors, result } = await compare((forge) => [
+        write(forge, one, before),
+        write(forge, two, after),
+      ]);
+      const decoded = changes.map((change) => Buffer.from(change, 'latin1').toString());
+      assert.deepEqual(decoded, expected('', one, two));
+      assert.deepEqual(errors, []);
+      const only = (these: Map<string, number>, those: Map<string, number>) => {
+        const sizes = [...these].filter(([id]) => !those.has(id)).map(([, size]) => size);
+        return [sizes.length, sizes.reduce((sum, size) => sum + size, 0)];
+      };
+      const { added, removed } = result;
+      assert.deepEqual([removed.dataBlobs + removed.treeBlobs, removed.bytes], only(before, after));
+      assert.deepEqual([added.dataBlobs + added.treeBlobs, added.bytes], only(after, before));
+    }),
+    { numRuns: 60 },
+  );
+});
