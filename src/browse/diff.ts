@@ -170,7 +170,6 @@ class Comparison {
   }
 
   async #inFolder(folder: Folder, action: () => Promise<void>): Promise<void> {
-    if (this.#options.signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
     await this.#attempt(folder, async () => {
       if (folder.depth > MAX_DEPTH) throw new VarveError('damaged', 'folders are nested too deeply');
       await action();
@@ -179,6 +178,7 @@ class Comparison {
 
   /** Does what may find damage, of which it then tells. */
   async #attempt({ path }: Folder, action: () => Promise<void> | undefined): Promise<void> {
+    if (this.#options.signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
     try {
       await action();
     } catch (cause) {

@@ -56,7 +56,6 @@ export class Search<Hit> {
 
   /** @returns all that was found; undefined when it is too much to be remembered, or a part could not be read */
   async #folder(folder: Folder, onHit: (hit: Hit) => void): Promise<readonly Hit[] | undefined> {
-    if (this.#options.signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
     const key = keyOf(folder);
     const known = this.#memory.get(key);
     if (known !== undefined) {
@@ -81,6 +80,7 @@ export class Search<Hit> {
     for (const hit of own) onHit(hit);
     gathered.add(own);
     for await (const entry of this.#reader.entries(content, path.toString())) {
+      if (this.#options.signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
       const child = joinPath(path, entry.name);
       const found = await this.#look(child, entry, content);
       for (const hit of found?.hits ?? []) onHit(hit);
