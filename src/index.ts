@@ -12,7 +12,10 @@
 export { backup } from './backup/backup.js';
 export type { Counters } from './backup/counters.js';
 export type { BackupEvent, BackupOptions, BackupResult, StreamSource } from './backup/options.js';
+export { type Change, type DiffCounts, type Differences, type DiffOptions, diff } from './browse/diff.js';
 export { type DumpedEntry, dumpEntries, dumpedEntry, dumpFile, type LeftOut, writeTar } from './browse/dump.js';
+export { type FileCriteria, FileFinder, type FoundFile } from './browse/find-files.js';
+export { type FoundObject, ObjectFinder, type ObjectNames } from './browse/find-objects.js';
 export { joinPath, type Listed, type ListOptions, listTree } from './browse/list.js';
 export {
   blobsOf,
@@ -24,6 +27,7 @@ export {
   readLeaseObject,
   readPack,
 } from './browse/objects.js';
+export { type Finder, type Found, Search, type SearchOptions } from './browse/search.js';
 export { STATS_MODES, type Stats, type StatsMode, stats } from './browse/stats.js';
 export { treeId } from './browse/tree-id.js';
 export { writeZip } from './browse/zip.js';
