@@ -116,6 +116,14 @@ export class BlobIndex {
     return this.shared.relied.subarray(this.#firstBlob(first), this.#firstBlob(end)).includes(1);
   }
 
+  /** Whether the blob with this number has this id. */
+  isNamed(blob: number, id: Buffer): boolean {
+    const { prefixes } = this.shared;
+    for (let word = 0; word < PREFIX_WORDS; word++)
+      if (prefixes[blob * PREFIX_WORDS + word] !== id.readUInt32LE(word * 4)) return false;
+    return true;
+  }
+
   lengthOf(blob: number): number {
     return this.shared.lengths[blob] as number;
   }

@@ -33,7 +33,8 @@ export interface IndexSummary {
   readonly condemned: ReadonlyMap<string, Time>;
 }
 
-interface Loaded {
+/** An index object that was opened. */
+export interface LoadedIndex {
   readonly name: string;
   readonly index: IndexObject;
   readonly role: Role;
@@ -46,14 +47,17 @@ interface Loaded {
  *
  * @param onDamage is told of those that are damaged, and they are left out: enough to read what the others list. Without it they are
  * thrown: whoever stores or removes something must know of everything that is condemned
+ * @param inspect is shown each object that counts
  */
 export async function loadIndex(
   repository: Repository,
-  onDamage?: (error: VarveError) => void,
+  onDamage?: (error: VarveError, name: string) => void,
+  inspect?: (object: LoadedIndex) => void,
 ): Promise<IndexedRepository> {
   const all = entitled(await loadAll(repository, onDamage));
   const replaced = new Set(all.flatMap(({ index }) => index.replaces.map((name) => name.toString('hex'))));
   const valid = all.filter(({ name }) => !replaced.has(name));
+  if (inspect !== undefined) valid.forEach(inspect);
   const condemned = condemnedBy(valid);
   const packs = valid.flatMap(({ index }) => index.packs);
   const builder = new BlobIndexBuilder(packs.reduce((sum, { record }) => sum + blobCount(record), 0));
@@ -89,11 +93,11 @@ export async function condemnedSince(repository: IndexedRepository): Promise<Set
  */
 async function loadAll(
   repository: Repository,
-  onDamage: ((error: VarveError) => void) | undefined,
+  onDamage: ((error: VarveError, name: string) => void) | undefined,
   known: ReadonlySet<string> = new Set(),
-): Promise<Loaded[]> {
+): Promise<LoadedIndex[]> {
   const limit = pLimit(PARALLEL);
-  const loaded = new Map<string, Loaded | undefined>();
+  const loaded = new Map<string, LoadedIndex | undefined>();
   for (let again = true; again; ) {
     const names: string[] = [];
     for await (const { name } of repository.store.list('index')) {
@@ -114,8 +118,8 @@ async function loadAll(
 async function loadOne(
   repository: Repository,
   name: string,
-  onDamage: ((error: VarveError) => void) | undefined,
-): Promise<Loaded | 'gone' | undefined> {
+  onDamage: ((error: VarveError, name: string) => void) | undefined,
+): Promise<LoadedIndex | 'gone' | undefined> {
   try {
     const { payload, certificate } = await getSigned(repository, 'index', name);
     const index = decodeIndexObject(payload, `index/${name}`);
@@ -125,23 +129,23 @@ async function loadOne(
     if (!(cause instanceof VarveError)) throw cause;
     if (cause.code === 'not-found') return 'gone';
     if (cause.code !== 'damaged' || onDamage === undefined) throw cause;
-    onDamage(cause);
+    onDamage(cause, name);
     return undefined;
   }
 }
 
 /** Only who may take something away can replace or condemn. */
-function entitled(loaded: readonly Loaded[]): Loaded[] {
+function entitled(loaded: readonly LoadedIndex[]): LoadedIndex[] {
   return loaded.map((each) =>
     each.role === 'append' || each.revoked ? { ...each, index: { ...each.index, replaces: [], condemned: [] } } : each,
   );
 }
 
-function condemnedBy(loaded: readonly Loaded[]): Set<string> {
+function condemnedBy(loaded: readonly LoadedIndex[]): Set<string> {
   return new Set(loaded.flatMap(({ index }) => index.condemned.map(({ pack }) => pack.toString('hex'))));
 }
 
-function summaryOf({ name, index }: Loaded): IndexSummary {
+function summaryOf({ name, index }: LoadedIndex): IndexSummary {
   return {
     name,
     packs: index.packs.map((pack) => pack.name.toString('hex')),

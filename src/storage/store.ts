@@ -45,6 +45,8 @@ export interface Store {
   stat(type: ObjectType, name: string): Promise<ObjectInfo | undefined>;
   list(type: ObjectType): AsyncIterable<ObjectInfo>;
   remove(type: ObjectType, name: string): Promise<void>;
+  /** The file that an object is, where the store is a folder of this machine: worker threads read it themselves. */
+  filePath?(type: ObjectType, name: string): string;
   /** Seconds since 1970 by the store's clock. */
   now(): Promise<number>;
   close(): Promise<void>;

@@ -28,6 +28,11 @@ export class CachedStore implements Store {
     this.#folder = folder;
   }
 
+  /** The store itself, for who must see what is really there. */
+  get origin(): Store {
+    return this.#store;
+  }
+
   create(): Promise<void> {
     return this.#store.create();
   }

@@ -40,7 +40,7 @@ export class LocalStore implements Store {
   }
 
   async put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
-    const path = this.#path(type, name);
+    const path = this.filePath(type, name);
     try {
       if (type !== 'config' && (await exists(path, totalLength(parts)))) return;
       const place = type === 'config' ? linkNew : rename;
@@ -56,7 +56,7 @@ export class LocalStore implements Store {
   }
 
   async get(type: ObjectType, name: string, range?: Range): Promise<Buffer> {
-    const path = this.#path(type, name);
+    const path = this.filePath(type, name);
     let file: FileHandle | undefined;
     try {
       if (range === undefined) return await this.#readWhole(type, path);
@@ -76,7 +76,7 @@ export class LocalStore implements Store {
 
   async stat(type: ObjectType, name: string): Promise<ObjectInfo | undefined> {
     try {
-      const info = await stat(this.#path(type, name));
+      const info = await stat(this.filePath(type, name));
       return { name, size: info.size, modified: info.mtimeMs / 1000 };
     } catch (cause) {
       if (errnoCode(cause) === 'ENOENT') return undefined;
@@ -99,7 +99,7 @@ export class LocalStore implements Store {
   }
 
   async remove(type: ObjectType, name: string): Promise<void> {
-    const path = this.#path(type, name);
+    const path = this.filePath(type, name);
     try {
       await unlink(path);
       await syncFolder(dirname(path));
@@ -114,7 +114,7 @@ export class LocalStore implements Store {
 
   async close(): Promise<void> {}
 
-  #path(type: ObjectType, name: string): string {
+  filePath(type: ObjectType, name: string): string {
     if (type === 'config') return `${this.location}/config`;
     if (type === 'data') return `${this.location}/data/${name.slice(0, 2)}/${name}`;
     return `${this.location}/${type}/${name}`;
@@ -131,7 +131,7 @@ export class LocalStore implements Store {
   /** Synchronous: a promise for each of 100,000s of files takes ten times as long. */
   #statNow(type: ObjectType, name: string): Stats | undefined {
     try {
-      return statSync(this.#path(type, name), { throwIfNoEntry: false });
+      return statSync(this.filePath(type, name), { throwIfNoEntry: false });
     } catch (cause) {
       throw this.#readError(cause, type, name);
     }
@@ -170,7 +170,7 @@ export class LocalStore implements Store {
     const path = objectPath(type, name);
     if (errnoCode(cause) === 'ENOENT')
       return new VarveError('not-found', `${path}: missing from ${this.location}`, { cause });
-    return storageError(cause, this.#path(type, name), `cannot read ${path}`);
+    return storageError(cause, this.filePath(type, name), `cannot read ${path}`);
   }
 }
 

@@ -1,0 +1,50 @@
+import type { BlobIndex } from '../repository/blob-index.js';
+import type { Finding } from './findings.js';
+
+interface BadPack {
+  /** Made when it matters. */
+  readonly finding: () => Finding;
+  whole: boolean;
+  readonly frames: Set<number>;
+  readonly blobs: Set<number>;
+}
+
+/** Blobs that are in the index and cannot be had, by their numbers there. */
+export class BadBlobs {
+  readonly #index: BlobIndex;
+  readonly #packs = new Map<number, BadPack>();
+
+  constructor(index: BlobIndex) {
+    this.#index = index;
+  }
+
+  /** @param finding what is told of the pack when a snapshot needs one of the blobs */
+  addPack(pack: number, finding: () => Finding): void {
+    this.#pack(pack, finding).whole = true;
+  }
+
+  addFrame(frame: number, finding: () => Finding): void {
+    this.#pack(this.#index.packOf(frame), finding).frames.add(frame);
+  }
+
+  addBlob(blob: number, finding: () => Finding): void {
+    this.#pack(this.#index.packOf(this.#index.locateFrame(blob)), finding).blobs.add(blob);
+  }
+
+  /** What is wrong with a blob's pack, if that is so for this blob. */
+  of(blob: number): Finding | undefined {
+    if (this.#packs.size === 0) return undefined;
+    const frame = this.#index.locateFrame(blob);
+    const bad = this.#packs.get(this.#index.packOf(frame));
+    if (bad === undefined || !(bad.whole || bad.frames.has(frame) || bad.blobs.has(blob))) return undefined;
+    return bad.finding();
+  }
+
+  #pack(pack: number, finding: () => Finding): BadPack {
+    const known = this.#packs.get(pack);
+    if (known !== undefined) return known;
+    const bad = { finding, whole: false, frames: new Set<number>(), blobs: new Set<number>() };
+    this.#packs.set(pack, bad);
+    return bad;
+  }
+}

@@ -1,0 +1,86 @@
+import { loadIndex } from '../repository/index-store.js';
+import { listLeases } from '../repository/leases.js';
+import type { Repository } from '../repository/repository.js';
+import { CachedStore } from '../storage/cached/cached-store.js';
+import { BadBlobs } from './bad-blobs.js';
+import { opensPack, readPacks } from './content.js';
+import { Findings } from './findings.js';
+import { ListedPacks } from './listed-packs.js';
+import { checkKeys, checkLeases, openSnapshots } from './objects.js';
+import type { Amount, CheckOptions, CheckProgress, CheckResult } from './options.js';
+import { PackCheck, type StoredPack } from './packs.js';
+import { choosePacks } from './subset.js';
+import { TreeCheck } from './trees.js';
+
+/** Files named with each finding. */
+const FILES_NAMED = 20;
+
+/**
+ * Looks whether every snapshot can be restored, and whether everything else in the repository is as it should be. Of what the
+ * cache holds nothing is taken.
+ *
+ * @throws VarveError `role` for an append key, `interrupted`; what is wrong with the repository is told as findings
+ */
+export async function check(cached: Repository, options: CheckOptions = {}): Promise<CheckResult> {
+  cached.keys.requireRole('manage', 'check the repository');
+  const repository = { ...cached, store: cached.store instanceof CachedStore ? cached.store.origin : cached.store };
+  const { signal, maxFiles = FILES_NAMED } = options;
+  const findings = new Findings(maxFiles, options.onFinding);
+  const progress: CheckProgress = { phase: 'objects', done: 0, total: 0, bytes: 0, totalBytes: 0, errors: 0 };
+  options.onStart?.(() => ({ ...progress, errors: findings.count }));
+  // Snapshots before the index: what those that are listed need is in the index by then.
+  const { snapshots, revoked } = await openSnapshots(repository, findings);
+  await checkKeys(repository, findings);
+  await checkLeases(repository, findings);
+  const listedPacks = new ListedPacks();
+  const indexed = await loadIndex(
+    repository,
+    (error, name) => void findings.addError('index', name, error),
+    listedPacks.add,
+  );
+  const listed = listedPacks.resolve(indexed.index);
+  const bad = new BadBlobs(indexed.index);
+  begin(progress, 'packs', 0);
+  const packs = new PackCheck({ repository, listed, condemned: indexed.condemned, findings, bad, signal, progress });
+  await packs.run();
+  const chosen = choosePacks(packs.stored, options.readData, options.random ?? Math.random);
+  const read = [...new Set([...packs.suspect, ...chosen])];
+  begin(progress, 'data', read.length, amount(read).bytes);
+  await readPacks(indexed, read, { findings, bad, progress }, options);
+  begin(progress, 'trees', snapshots.length);
+  const trees = new TreeCheck(indexed, { bad, findings, signal });
+  for (const snapshot of snapshots) {
+    await trees.check(snapshot);
+    progress.done++;
+  }
+  const orphans = amount(packs.stored.filter((pack) => pack.listed === undefined));
+  const brokenPacks = findings.all.filter(({ subject }) => subject === 'data').map(({ name }) => name);
+  const suggestRepairIndex = packs.someMissing || findings.has('index') || findings.has('blobs');
+  return {
+    findings: findings.all,
+    snapshots: snapshots.length,
+    revoked,
+    packs: amount(packs.stored),
+    read: amount(read),
+    unopened: chosen.filter((pack) => pack.listed !== undefined && !opensPack(indexed, pack)).length,
+    orphans,
+    backupRunning: orphans.count > 0 && (await isBackupRunning(repository)),
+    condemned: indexed.condemned.size,
+    brokenPacks,
+    suggestRepairIndex,
+    suggestPrune: orphans.count > 0 && !suggestRepairIndex,
+  };
+}
+
+function begin(progress: CheckProgress, phase: CheckProgress['phase'], total: number, totalBytes = 0): void {
+  Object.assign(progress, { phase, done: 0, total, bytes: 0, totalBytes });
+}
+
+function amount(packs: readonly StoredPack[]): Amount {
+  return { count: packs.length, bytes: packs.reduce((sum, { size }) => sum + size, 0) };
+}
+
+async function isBackupRunning(repository: Repository): Promise<boolean> {
+  const leases = await listLeases(repository);
+  return leases.some(({ stale, lease }) => !stale && lease.operation === 'backup');
+}

@@ -1,0 +1,78 @@
+import { exportKeys } from '../crypto/hierarchy.js';
+import { TREE } from '../format/content.js';
+import type { IndexedRepository } from '../repository/index-store.js';
+import type { BadBlobs } from './bad-blobs.js';
+import type { Finding, Findings } from './findings.js';
+import { eachAtMost } from './in-flight.js';
+import type { Reply } from './messages.js';
+import type { CheckProgress, RunOptions } from './options.js';
+import type { StoredPack } from './packs.js';
+import { Reading } from './reading.js';
+import { isGone, OTHER_CONTENT, stopIf } from './verdicts.js';
+
+/** What is wrong is put into these. */
+interface Setting {
+  readonly findings: Findings;
+  readonly bad: BadBlobs;
+  readonly progress: CheckProgress;
+}
+
+/** Reads packs whole: their names are to be the hashes of their bytes, their frames are to open, their blobs are to be what their ids say. */
+export async function readPacks(
+  repository: IndexedRepository,
+  packs: readonly StoredPack[],
+  setting: Setting,
+  { signal, threads }: RunOptions,
+): Promise<void> {
+  if (packs.length === 0) return;
+  const { keys, index, store } = repository;
+  const reading = new Reading(store, { opening: { keys: exportKeys(keys), index: index.shared } }, threads);
+  try {
+    await eachAtMost(reading.atMost, packs, async (pack) => {
+      stopIf(signal);
+      await readPack(repository, reading, pack, setting);
+      setting.progress.done++;
+      setting.progress.bytes += pack.size;
+    });
+  } finally {
+    await reading.close();
+  }
+}
+
+/** Whether the key opens the frames of a pack. */
+export function opensPack({ keys, index }: IndexedRepository, { listed }: StoredPack): boolean {
+  return listed !== undefined && keys.has(index.packKind(listed.number) === TREE ? 'manage' : 'full');
+}
+
+async function readPack(
+  repository: IndexedRepository,
+  reading: Reading,
+  pack: StoredPack,
+  { findings, bad }: Setting,
+): Promise<void> {
+  const { name, listed } = pack;
+  const opened = opensPack(repository, pack);
+  try {
+    judge(pack, opened, await reading.read('data', name, opened ? listed?.number : undefined), findings, bad);
+  } catch (cause) {
+    // Deleted by a prune since it was listed.
+    if (isGone(cause)) return;
+    const finding = findings.addError('data', name, cause);
+    if (listed !== undefined) bad.addPack(listed.number, () => finding);
+  }
+}
+
+function judge({ name, listed }: StoredPack, opened: boolean, reply: Reply, findings: Findings, bad: BadBlobs): void {
+  let finding: Finding | undefined;
+  if (reply.hash !== name) finding = findings.add('data', name, OTHER_CONTENT);
+  for (const { frame, blob, reason } of reply.damages) {
+    const damaged = findings.add('data', name, reason);
+    if (blob === undefined) bad.addFrame(frame, () => damaged);
+    else bad.addBlob(blob, () => damaged);
+  }
+  // Which of the blobs are damaged cannot be told without opening them.
+  if (finding !== undefined && listed !== undefined && !opened) {
+    const whole = finding;
+    bad.addPack(listed.number, () => whole);
+  }
+}

@@ -1,0 +1,140 @@
+import type { Buffer } from 'node:buffer';
+import { createHash } from 'node:crypto';
+import { VarveError } from '../errors/errors.js';
+import { type ObjectType, objectPath } from '../storage/store.js';
+
+/** Reasons that are told of one object. */
+const MAX_REASONS = 3;
+/** Bytes of a hash that keys a set: 128 bits tell all apart. */
+const KEY_BYTES = 16;
+
+const ADVICE = {
+  config: 'put it back from another copy of the repository',
+  keys: 'that key opens nothing any more: make a new one with `varve key add`, and remove the object',
+  index: '`varve repair index` makes the index anew from the packs',
+  snapshots: 'put it back from another copy of the repository; else it is lost, and `varve forget` removes it',
+  data: 'put it back from another copy of the repository; else `varve repair packs` saves what can be read of it, and the next backup stores anew what it still finds',
+  locks: 'it does no harm, a lease only informs: remove the object',
+  blobs:
+    'if there are packs that no index object lists, `varve repair index` lists them; else put back from another copy of the repository what is gone',
+  trees: 'these snapshots were written by a faulty program or a stolen key: see `varve snapshots` for whose they are',
+} as const;
+
+/** An object that is damaged; or, where no one object is, `blobs` that are nowhere and `trees` that contradict themselves. */
+export type Subject = keyof typeof ADVICE;
+
+/** Something that is wrong, and what it touches. */
+export class Finding {
+  readonly subject: Subject;
+  /** The object's name; empty when it is no one object. */
+  readonly name: string;
+  /** Ids of the snapshots that are touched. */
+  readonly snapshots = new Set<string>();
+  /** Files that are touched, as snapshots have them; a folder that cannot be read ends with a slash. No more than are asked for. */
+  readonly files: Buffer[] = [];
+  readonly #maxFiles: number;
+  readonly #reasons: string[] = [];
+  readonly #known = new Set<string>();
+  #uncounted = 0;
+
+  constructor(subject: Subject, name: string, maxFiles: number) {
+    this.subject = subject;
+    this.name = name;
+    this.#maxFiles = maxFiles;
+  }
+
+  /** As messages call it: `data/1a2b…`. */
+  get object(): string {
+    if (this.subject === 'blobs' || this.subject === 'trees') return this.subject;
+    return objectPath(this.subject, this.name);
+  }
+
+  get reason(): string {
+    return this.#reasons.join('; ');
+  }
+
+  get message(): string {
+    return this.name === '' && this.subject !== 'config' ? this.reason : `${this.object}: ${this.reason}`;
+  }
+
+  get advice(): string {
+    return ADVICE[this.subject];
+  }
+
+  get fileCount(): number {
+    return this.#known.size + this.#uncounted;
+  }
+
+  /** Whether no more files are named. */
+  get isFull(): boolean {
+    return this.files.length >= this.#maxFiles;
+  }
+
+  add(reason: string): void {
+    if (this.#reasons.length < MAX_REASONS && !this.#reasons.includes(reason)) this.#reasons.push(reason);
+  }
+
+  touch(path: Buffer): void {
+    const key = createHash('sha256').update(path).digest().toString('latin1', 0, KEY_BYTES);
+    if (this.#known.has(key)) return;
+    this.#known.add(key);
+    if (!this.isFull) this.files.push(path);
+  }
+
+  /** So many files more, whose paths are not told. */
+  count(files: number): void {
+    this.#uncounted += files;
+  }
+}
+
+/** All that is wrong: one finding for each object. */
+export class Findings {
+  readonly #all = new Map<string, Finding>();
+  readonly #maxFiles: number;
+  readonly #onFinding: (finding: Finding) => void;
+
+  constructor(maxFiles: number, onFinding: (finding: Finding) => void = () => undefined) {
+    this.#maxFiles = maxFiles;
+    this.#onFinding = onFinding;
+  }
+
+  get all(): Finding[] {
+    return [...this.#all.values()];
+  }
+
+  get count(): number {
+    return this.#all.size;
+  }
+
+  has(subject: Subject): boolean {
+    return this.all.some((finding) => finding.subject === subject);
+  }
+
+  add(subject: Subject, name: string, reason: string): Finding {
+    const key = `${subject}/${name}`;
+    const known = this.#all.get(key);
+    const finding = known ?? new Finding(subject, name, this.#maxFiles);
+    finding.add(reason);
+    this.#all.set(key, finding);
+    if (known === undefined) this.#onFinding(finding);
+    return finding;
+  }
+
+  /**
+   * What an object could not be read or opened for.
+   *
+   * @throws the cause, unless it is about the object
+   */
+  addError(type: ObjectType, name: string, cause: unknown): Finding {
+    return this.add(type, name, reasonOf(objectPath(type, name), cause));
+  }
+}
+
+const ABOUT_OBJECTS: readonly string[] = ['damaged', 'not-found', 'storage'];
+
+/** The reason without the object's path in front and without advice, which the finding gives. @throws the cause, unless it is about an object */
+export function reasonOf(path: string, cause: unknown): string {
+  if (!(cause instanceof VarveError) || !ABOUT_OBJECTS.includes(cause.code)) throw cause;
+  const text = cause.message.startsWith(`${path}: `) ? cause.message.slice(path.length + 2) : cause.message;
+  return text.replace(/; run `varve check[^`]*`$/, '');
+}

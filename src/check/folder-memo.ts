@@ -1,0 +1,45 @@
+import { createHash } from 'node:crypto';
+import type { ContentRef } from '../format/content.js';
+import { ID_BYTES } from '../format/limits.js';
+import type { BlobIndex } from '../repository/blob-index.js';
+
+const KEY_BYTES = 16;
+
+/** Tells folders apart. */
+export function folderKey({ size, depth, ids }: ContentRef): string {
+  return createHash('sha256').update(`${size} ${depth} `).update(ids).digest().toString('latin1', 0, KEY_BYTES);
+}
+
+/**
+ * Folders that have been visited: a bit for each blob of the index for those that are one blob, as most are, so that a million of them
+ * take no memory to speak of; a hash for the others.
+ */
+export class FolderMemo {
+  readonly #index: BlobIndex;
+  readonly #bits: Uint8Array;
+  readonly #others = new Set<string>();
+
+  constructor(index: BlobIndex) {
+    this.#index = index;
+    this.#bits = new Uint8Array(Math.ceil(index.size / 8));
+  }
+
+  has(folder: ContentRef): boolean {
+    const blob = this.#only(folder);
+    if (blob < 0) return this.#others.has(folderKey(folder));
+    return (((this.#bits[blob >>> 3] as number) >>> (blob & 7)) & 1) === 1;
+  }
+
+  add(folder: ContentRef): void {
+    const blob = this.#only(folder);
+    if (blob < 0) this.#others.add(folderKey(folder));
+    else this.#bits[blob >>> 3] = (this.#bits[blob >>> 3] as number) | (1 << (blob & 7));
+  }
+
+  /** The blob that is all of the folder, or -1. */
+  #only({ size, depth, ids }: ContentRef): number {
+    if (depth !== 0 || ids.length !== ID_BYTES) return -1;
+    const blob = this.#index.find(ids);
+    return blob >= 0 && this.#index.lengthOf(blob) === size ? blob : -1;
+  }
+}

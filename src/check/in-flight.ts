@@ -1,0 +1,22 @@
+/**
+ * Does something with each, so many at a time.
+ *
+ * @throws the first error, when what was begun has ended
+ */
+export async function eachAtMost<Item>(
+  atMost: number,
+  items: AsyncIterable<Item> | Iterable<Item>,
+  action: (item: Item) => Promise<void>,
+): Promise<void> {
+  // A lane that fails ends the source for all.
+  const source = oneByOne(items);
+  const lane = async (): Promise<void> => {
+    for await (const item of source) await action(item);
+  };
+  const ended = await Promise.allSettled(Array.from({ length: atMost }, lane));
+  for (const each of ended) if (each.status === 'rejected') throw each.reason;
+}
+
+async function* oneByOne<Item>(items: AsyncIterable<Item> | Iterable<Item>): AsyncGenerator<Item> {
+  yield* items;
+}

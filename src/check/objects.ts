@@ -1,0 +1,59 @@
+import { isRevoked } from '../crypto/signed.js';
+import { decodeLease } from '../format/lease.js';
+import { decodeSnapshot, type Snapshot } from '../format/snapshot.js';
+import { listKeySlots } from '../repository/key-slots.js';
+import { getSigned, type Repository } from '../repository/repository.js';
+import type { Findings } from './findings.js';
+import { eachAtMost } from './in-flight.js';
+import { isGone } from './verdicts.js';
+
+/** Objects fetched at a time. */
+const PARALLEL = 8;
+
+export interface OpenedSnapshot {
+  readonly id: string;
+  readonly root: Snapshot['root'];
+}
+
+/** Opens the cards of all key slots. */
+export async function checkKeys(repository: Repository, findings: Findings): Promise<void> {
+  const { failures } = await listKeySlots(repository);
+  for (const { name, error } of failures) findings.addError('keys', name, error);
+}
+
+/** Opens all leases. */
+export async function checkLeases(repository: Repository, findings: Findings): Promise<void> {
+  await eachAtMost(PARALLEL, repository.store.list('locks'), async ({ name }) => {
+    try {
+      const { payload } = await getSigned(repository, 'lease', name);
+      decodeLease(payload, `locks/${name}`);
+    } catch (cause) {
+      if (!isGone(cause)) findings.addError('locks', name, cause);
+    }
+  });
+}
+
+/** Opens all snapshots and verifies who signed them. Those of removed keys are counted, and passed over as everywhere. */
+export async function openSnapshots(
+  repository: Repository,
+  findings: Findings,
+): Promise<{ snapshots: OpenedSnapshot[]; revoked: number }> {
+  const snapshots: (OpenedSnapshot & { readonly seconds: number })[] = [];
+  let revoked = 0;
+  await eachAtMost(PARALLEL, repository.store.list('snapshots'), async ({ name }) => {
+    try {
+      const { payload, certificate } = await getSigned(repository, 'snapshot', name);
+      const { root, time } = decodeSnapshot(payload, `snapshots/${name}`);
+      if (isRevoked(repository.keys, certificate.slot, time.seconds)) revoked++;
+      else snapshots.push({ id: name, root, seconds: time.seconds });
+    } catch (cause) {
+      // Forgotten by somebody else since it was listed.
+      if (isGone(cause)) return;
+      const finding = findings.addError('snapshots', name, cause);
+      finding.snapshots.add(name);
+    }
+  });
+  // The newest first: of what is touched everywhere its files are named.
+  snapshots.sort((a, b) => b.seconds - a.seconds || (a.id < b.id ? -1 : 1));
+  return { snapshots, revoked };
+}

@@ -1,0 +1,99 @@
+import { readPackRecord } from '../repository/orphans.js';
+import type { Repository } from '../repository/repository.js';
+import type { ObjectInfo } from '../storage/store.js';
+import type { BadBlobs } from './bad-blobs.js';
+import type { Findings } from './findings.js';
+import { eachAtMost } from './in-flight.js';
+import { digestOf, type ListedPack } from './listed-packs.js';
+import type { CheckProgress } from './options.js';
+import { isGone, stopIf } from './verdicts.js';
+
+/** Packs whose directories are fetched at a time. */
+const PARALLEL = 8;
+
+/** A pack that the store has. */
+export interface StoredPack extends ObjectInfo {
+  /** Undefined for one that no index object lists. */
+  readonly listed: ListedPack | undefined;
+}
+
+export interface PackCheckSetting {
+  readonly repository: Repository;
+  readonly listed: ReadonlyMap<string, ListedPack>;
+  readonly condemned: ReadonlySet<string>;
+  readonly findings: Findings;
+  readonly bad: BadBlobs;
+  readonly signal: AbortSignal | undefined;
+  readonly progress: CheckProgress;
+}
+
+/** Compares the packs that the store has with those that the index lists, and each one's own directory with what the index says of it. */
+export class PackCheck {
+  /** All that the store has. */
+  readonly stored: StoredPack[] = [];
+  /** Packs of which something is wrong: what of them can be had is seen when they are read whole. */
+  readonly suspect: StoredPack[] = [];
+  /** Whether packs are missing that are not condemned. */
+  someMissing = false;
+  readonly #setting: PackCheckSetting;
+
+  constructor(setting: PackCheckSetting) {
+    this.#setting = setting;
+  }
+
+  async run(): Promise<void> {
+    const { repository, listed, progress, signal } = this.#setting;
+    const missing = new Set(listed.keys());
+    for await (const info of repository.store.list('data')) {
+      this.stored.push({ ...info, listed: listed.get(info.name) });
+      missing.delete(info.name);
+    }
+    progress.total = this.stored.length;
+    for (const name of missing) this.#missing(name);
+    await eachAtMost(PARALLEL, this.stored, async (pack) => {
+      stopIf(signal);
+      await this.#compare(pack);
+      progress.done++;
+    });
+  }
+
+  /** One that is condemned may be gone, unless a snapshot needs it. */
+  #missing(name: string): void {
+    const { listed, condemned, findings, bad } = this.#setting;
+    const finding = () => findings.add('data', name, 'is missing');
+    if (!condemned.has(name)) {
+      finding();
+      this.someMissing = true;
+    }
+    bad.addPack((listed.get(name) as ListedPack).number, finding);
+  }
+
+  async #compare(pack: StoredPack): Promise<void> {
+    const reasons = [this.#wrongSize(pack), await this.#wrongDirectory(pack)];
+    if (reasons.some((each) => each)) this.suspect.push(pack);
+  }
+
+  /** Tells it, if so. */
+  #wrongSize({ name, size, listed }: StoredPack): boolean {
+    const wrong = listed?.statements.find((each) => each.size !== size);
+    if (wrong !== undefined)
+      this.#setting.findings.add('data', name, `has ${size} bytes, not ${wrong.size} as the index says`);
+    return wrong !== undefined;
+  }
+
+  async #wrongDirectory({ name, size, listed }: StoredPack): Promise<boolean> {
+    const { findings, repository } = this.#setting;
+    try {
+      const digest = digestOf(await readPackRecord(repository, name, size));
+      const wrong = listed?.statements.filter((each) => each.digest !== digest) ?? [];
+      for (const { by } of wrong)
+        findings.add('index', by, `says otherwise of data/${name} than that pack's own directory`);
+      return wrong.length > 0;
+    } catch (cause) {
+      // Deleted by a prune since it was listed.
+      if (isGone(cause)) return false;
+      findings.addError('data', name, cause);
+      return true;
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import type { Buffer } from 'node:buffer';
+import { VarveError } from '../errors/errors.js';
+import { type ObjectType, objectPath, type Store } from '../storage/store.js';
+import { defaultThreads, WorkerPool } from '../workers/pool.js';
+import type { Reply, Task, WorkerInit } from './messages.js';
+
+const WORKER = new URL('./worker.js', import.meta.url);
+
+/** Reads objects whole, in worker threads: from their files where the store has such. */
+export class Reading {
+  /** Objects that it is worth to read at a time: each thread has one at work and one waiting. */
+  readonly atMost: number;
+  readonly #store: Store;
+  readonly #pool: WorkerPool<WorkerInit, Task, Reply>;
+
+  constructor(store: Store, init: WorkerInit, threads = defaultThreads()) {
+    this.#store = store;
+    this.atMost = threads * 2;
+    this.#pool = new WorkerPool(WORKER, threads, () => ({ data: init, transfer: [] }));
+  }
+
+  /**
+   * @param pack number of the pack whose frames are to be opened
+   * @throws VarveError `not-found`, `storage` or `damaged` when it cannot be read
+   */
+  async read(type: ObjectType, name: string, pack?: number): Promise<Reply> {
+    const path = this.#store.filePath?.(type, name);
+    const source = path ?? (await this.#store.get(type, name));
+    const task = { object: objectPath(type, name), source, pack };
+    const reply = await this.#pool.run(task, typeof source === 'string' ? [] : movable(source));
+    if (reply.error !== undefined) throw VarveError.fromJSON(reply.error);
+    return reply;
+  }
+
+  close(): Promise<void> {
+    return this.#pool.close();
+  }
+}
+
+/** Memory that belongs to the bytes alone goes to the other thread without a copy. */
+function movable({ buffer, length }: Buffer): ArrayBuffer[] {
+  return buffer instanceof ArrayBuffer && buffer.byteLength === length ? [buffer] : [];
+}

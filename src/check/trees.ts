@@ -1,0 +1,258 @@
+import { Buffer } from 'node:buffer';
+import { VarveError } from '../errors/errors.js';
+import { type Attachment, isReference } from '../format/attachment.js';
+import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js';
+import { DirectoryParser } from '../format/directory-parser.js';
+import type { EntryReader } from '../format/entry-reader.js';
+import { Layout } from '../format/layout.js';
+import { ID_BYTES, MAX_DEPTH } from '../format/limits.js';
+import { decodeXattrs } from '../format/xattrs.js';
+import type { BlobIndex } from '../repository/blob-index.js';
+import { checkSize, IdList, splitIds } from '../repository/blob-reader.js';
+import type { IndexedRepository } from '../repository/index-store.js';
+import { TreeReader } from '../repository/tree-reader.js';
+import type { BadBlobs } from './bad-blobs.js';
+import { type Finding, type Findings, reasonOf } from './findings.js';
+import { FolderMemo, folderKey } from './folder-memo.js';
+import type { OpenedSnapshot } from './objects.js';
+import { stopIf } from './verdicts.js';
+
+/** A folder on the way down. */
+interface Folder {
+  readonly content: ContentRef;
+  /** Undefined for the root. */
+  readonly place: { readonly parent: Folder; readonly name: Buffer } | undefined;
+  readonly depth: number;
+}
+
+/** How many files and folders of a folder each finding touches. */
+type Touched = Map<Finding, number>;
+
+const NONE: Touched = new Map();
+const SLASH = Buffer.from('/');
+
+/** Carries what is wrong with a blob up to the file or folder that needs it. */
+class Blame extends Error {
+  readonly finding: Finding;
+
+  constructor(finding: Finding) {
+    super(finding.message);
+    this.finding = finding;
+  }
+}
+
+/**
+ * Walks the trees of snapshots, and looks whether every blob that they need can be had. A folder is visited once, however many
+ * snapshots share it; only those with something wrong in them are visited again in other places, so that all files are named.
+ */
+export class TreeCheck {
+  readonly #index: BlobIndex;
+  readonly #reader: TreeReader;
+  readonly #bad: BadBlobs;
+  readonly #findings: Findings;
+  readonly #signal: AbortSignal | undefined;
+  readonly #sound: FolderMemo;
+  /** What was found in folders, by their key, and the places where they were visited. */
+  readonly #unsound = new Map<string, { readonly touched: Touched; readonly places: Set<string> }>();
+
+  constructor(
+    repository: IndexedRepository,
+    { bad, findings, signal }: { bad: BadBlobs; findings: Findings; signal: AbortSignal | undefined },
+  ) {
+    this.#index = repository.index;
+    this.#reader = new TreeReader(repository);
+    this.#bad = bad;
+    this.#findings = findings;
+    this.#signal = signal;
+    this.#sound = new FolderMemo(repository.index);
+  }
+
+  async check({ id, root }: OpenedSnapshot): Promise<void> {
+    const touched = await this.#visit({ content: root, place: undefined, depth: 0 });
+    for (const finding of touched.keys()) finding.snapshots.add(id);
+  }
+
+  async #visit(folder: Folder): Promise<Touched> {
+    const { content } = folder;
+    if (this.#sound.has(content)) return NONE;
+    const known = this.#unsound.size === 0 ? undefined : this.#unsound.get(folderKey(content));
+    if (known !== undefined) {
+      const place = pathOf(folder).toString('latin1');
+      if (known.places.has(place)) return known.touched;
+      known.places.add(place);
+      if (allFull(known.touched)) {
+        for (const [finding, count] of known.touched) finding.count(count);
+        return known.touched;
+      }
+    }
+    const touched = await this.#walk(folder);
+    if (touched.size === 0) this.#sound.add(content);
+    else if (known === undefined)
+      this.#unsound.set(folderKey(content), { touched, places: new Set([pathOf(folder).toString('latin1')]) });
+    return touched;
+  }
+
+  async #walk(folder: Folder): Promise<Touched> {
+    stopIf(this.#signal);
+    const touched: Touched = new Map();
+    const below: Folder[] = [];
+    try {
+      if (folder.depth > MAX_DEPTH) throw new VarveError('damaged', 'folders are nested too deeply');
+      const parser = new DirectoryParser('');
+      for await (const blob of this.#stream(folder.content))
+        for (const entry of parser.push(blob)) await this.#entry(entry, folder, touched, below);
+      for (const entry of parser.end()) await this.#entry(entry, folder, touched, below);
+    } catch (cause) {
+      this.#touch(touched, this.#blamed(cause), withSlash(pathOf(folder)));
+    }
+    for (const each of below) for (const [finding, count] of await this.#visit(each)) increase(touched, finding, count);
+    return touched;
+  }
+
+  async #entry(entry: EntryReader, folder: Folder, touched: Touched, below: Folder[]): Promise<void> {
+    const { type, content } = entry;
+    if (type === 'directory' && content !== undefined) {
+      const place = { parent: folder, name: Buffer.from(entry.name) };
+      below.push({ content: { ...content, ids: Buffer.from(content.ids) }, place, depth: folder.depth + 1 });
+    }
+    const blamed = new Set<Finding>();
+    if (type === 'file' && content !== undefined) {
+      if (content.depth === 0) this.#contentOf(content, blamed);
+      else await this.#longContentOf(content, blamed);
+    }
+    if (entry.xattrs !== undefined || entry.holes !== undefined) await this.#attachments(entry, blamed);
+    for (const finding of blamed) this.#touch(touched, finding, pathIn(folder, entry.name));
+  }
+
+  #touch(touched: Touched, finding: Finding, path: Buffer): void {
+    finding.touch(path);
+    increase(touched, finding, 1);
+  }
+
+  #contentOf(content: ContentRef, blamed: Set<Finding>): void {
+    const size = this.#sum(content.ids, blamed);
+    if (blamed.size === 0 && size !== content.size) blamed.add(this.#wrongSize(size, content.size));
+  }
+
+  async #longContentOf(content: ContentRef, blamed: Set<Finding>): Promise<void> {
+    let size = 0;
+    try {
+      for await (const ids of this.#lists(content)) size += this.#sum(ids, blamed);
+      if (blamed.size === 0) checkSize(size, content.size);
+    } catch (cause) {
+      blamed.add(this.#blamed(cause));
+    }
+  }
+
+  #wrongSize(size: number, stated: number): Finding {
+    return this.#contradiction(`its chunks have ${size} bytes together, not ${stated} as the snapshot says`);
+  }
+
+  /** Bytes of data blobs; what is wrong with some is added to `blamed`. */
+  #sum(ids: Buffer, blamed: Set<Finding>): number {
+    let size = 0;
+    for (let at = 0; at < ids.length; at += ID_BYTES) {
+      const blob = this.#locate(ids, at, DATA);
+      if (typeof blob === 'number') size += this.#index.lengthOf(blob);
+      else blamed.add(blob);
+    }
+    return size;
+  }
+
+  async #attachments({ xattrs, holes, size, content }: EntryReader, blamed: Set<Finding>): Promise<void> {
+    try {
+      if (xattrs !== undefined) decodeXattrs(await this.#attachment(xattrs), 'its extended attributes');
+      if (holes !== undefined)
+        Layout.decode(await this.#attachment(holes), size, content?.size ?? 0, 'the list of its holes');
+    } catch (cause) {
+      blamed.add(this.#blamed(cause));
+    }
+  }
+
+  async #attachment(attachment: Attachment): Promise<Buffer> {
+    if (!isReference(attachment)) return attachment;
+    const parts: Buffer[] = [];
+    for await (const blob of this.#stream(attachment)) parts.push(blob);
+    return Buffer.concat(parts);
+  }
+
+  /** The blobs of a stream of kind tree. @throws Blame or VarveError */
+  async *#stream(content: ContentRef): AsyncGenerator<Buffer> {
+    let size = 0;
+    for await (const ids of this.#lists(content)) {
+      for (const id of splitIds(ids)) {
+        const blob = await this.#blob(id);
+        size += blob.length;
+        if (size > content.size) checkSize(size, content.size);
+        yield blob;
+      }
+    }
+    checkSize(size, content.size);
+  }
+
+  async *#lists({ size, depth, ids }: ContentRef): AsyncGenerator<Buffer> {
+    if (depth === 0) {
+      yield ids;
+      return;
+    }
+    const list = new IdList(size);
+    for (const id of splitIds(ids)) yield list.push(await this.#blob(id));
+    list.end();
+  }
+
+  /** A tree blob. @throws Blame when it cannot be had */
+  async #blob(id: Buffer): Promise<Buffer> {
+    const blob = this.#locate(id, 0, TREE);
+    if (typeof blob !== 'number') throw new Blame(blob);
+    try {
+      return await this.#reader.blob(id);
+    } catch (cause) {
+      const frame = this.#index.locateFrame(blob);
+      const finding = this.#findings.addError('data', this.#index.packName(this.#index.packOf(frame)), cause);
+      this.#bad.addFrame(frame, () => finding);
+      throw new Blame(finding);
+    }
+  }
+
+  /** A blob's number, or why it cannot be had. */
+  #locate(ids: Buffer, at: number, kind: BlobKind): number | Finding {
+    const blob = this.#index.find(ids, at);
+    if (blob < 0 || this.#index.packKind(this.#index.packOf(this.#index.locateFrame(blob))) !== kind) {
+      const id = ids.toString('hex', at, at + ID_BYTES);
+      const what = `${kind === DATA ? 'data' : 'tree'} blob ${id}`;
+      return this.#findings.add('blobs', '', `${what} is in no pack that the index lists`);
+    }
+    return this.#bad.of(blob) ?? blob;
+  }
+
+  #blamed(cause: unknown): Finding {
+    return cause instanceof Blame ? cause.finding : this.#contradiction(reasonOf('', cause));
+  }
+
+  #contradiction(reason: string): Finding {
+    return this.#findings.add(
+      'trees',
+      '',
+      `what a snapshot says of a file or folder does not hold together: ${reason}`,
+    );
+  }
+}
+
+function increase(touched: Touched, finding: Finding, count: number): void {
+  touched.set(finding, (touched.get(finding) ?? 0) + count);
+}
+
+function allFull(touched: Touched): boolean {
+  for (const finding of touched.keys()) if (!finding.isFull) return false;
+  return true;
+}
+
+function pathOf(folder: Folder): Buffer {
+  const names: Buffer[] = [];
+  for (let at = folder.place; at !== undefined; at = at.parent.place) names.unshift(SLASH, at.name);
+  return names.length === 0 ? SLASH : Buffer.concat(names);
+}
+
+const withSlash = (path: Buffer): Buffer => (path.length === 1 ? path : Buffer.concat([path, SLASH]));
+
+const pathIn = (folder: Folder, name: Buffer): Buffer => Buffer.concat([withSlash(pathOf(folder)), name]);

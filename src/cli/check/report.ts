@@ -1,0 +1,170 @@
+import type { Finding } from '../../check/findings.js';
+import type { CheckOptions, CheckProgress, CheckResult } from '../../check/options.js';
+import type { ScrubResult } from '../../check/scrub.js';
+import { shortId } from '../../repository/snapshots.js';
+import { everySoOften, Speed, showProgress } from '../progress.js';
+import type { Context } from '../shell.js';
+import { lossyText, printable } from '../text/escape.js';
+import { counted, formatBytes, formatPercent, formatSeconds } from '../text/units.js';
+
+/** Snapshots named with each finding. */
+const SNAPSHOTS_NAMED = 10;
+
+const PHASES: Record<CheckProgress['phase'], string> = {
+  objects: 'snapshots, keys and index',
+  packs: 'directories of packs',
+  data: 'data',
+  trees: 'trees of snapshots',
+};
+
+/** Tells how a check goes and what it found: errors on standard error, in text or as restic's JSON. */
+export class CheckReport {
+  readonly #context: Context;
+  readonly #findings: Finding[] = [];
+  readonly #speed = new Speed();
+  #told = false;
+  #stop: () => void = () => undefined;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  /** What a check or a scrub is given so that it can be told of. */
+  get options(): CheckOptions {
+    const { signal, output } = this.#context;
+    return {
+      signal,
+      onStart: (progress) => this.#start(progress),
+      onFinding: (finding) => void this.#findings.push(finding),
+      ...(output.verbosity >= 2 && { maxFiles: Infinity }),
+    };
+  }
+
+  get errors(): number {
+    return this.#findings.length;
+  }
+
+  stop(): void {
+    this.#stop();
+    this.#context.output.status('');
+  }
+
+  finish(result: CheckResult): void {
+    this.stop();
+    this.tellFindings();
+    const { output } = this.#context;
+    if (output.json) {
+      const { brokenPacks, suggestRepairIndex, suggestPrune } = result;
+      this.#summary(brokenPacks, suggestRepairIndex, suggestPrune);
+      return;
+    }
+    this.#tellOrphans(result);
+    const { condemned, revoked, unopened, snapshots, packs, read } = result;
+    if (condemned > 0) output.message(`${counted(condemned, 'pack')} wait for a later \`varve prune\` to delete them`);
+    if (revoked > 0) output.message(`${counted(revoked, 'snapshot')} of removed keys were passed over`);
+    if (unopened > 0)
+      output.message(
+        `of ${counted(unopened, 'pack')} of file contents only the hashes were compared: this key cannot read contents, a full key can`,
+      );
+    const data = read.count > 0 ? `; read ${formatBytes(read.bytes)} of ${formatBytes(packs.bytes)}` : '';
+    this.#verdict(`${counted(snapshots, 'snapshot')}, ${counted(packs.count, 'pack')}${data}`);
+  }
+
+  finishScrub({ findings, objects }: ScrubResult): void {
+    this.stop();
+    this.tellFindings();
+    const broken = findings.filter(({ subject }) => subject === 'data').map(({ name }) => name);
+    if (this.#context.output.json) this.#summary(broken, false, false);
+    else this.#verdict(`${counted(objects.count, 'object')}, ${formatBytes(objects.bytes)}`);
+  }
+
+  /** What was found until now; once. */
+  tellFindings(): void {
+    if (this.#told) return;
+    this.#told = true;
+    for (const finding of this.#findings) {
+      if (this.#context.output.json) this.#findingJson(finding);
+      else this.#findingText(finding);
+    }
+  }
+
+  #findingText(finding: Finding): void {
+    const { output } = this.#context;
+    output.error(`error: ${finding.message}`);
+    const { snapshots, files, fileCount } = finding;
+    const short = [...snapshots].slice(0, SNAPSHOTS_NAMED).map(shortId);
+    if (snapshots.size > short.length) short.push('…');
+    if (snapshots.size > 0)
+      output.error(
+        `  touches ${counted(snapshots.size, 'snapshot')} (${short.join(', ')})${fileCount > 0 ? `; of files and folders ${fileCount}:` : ''}`,
+      );
+    for (const file of files) output.error(`    ${printable(file)}`);
+    if (fileCount > files.length) output.error(`    and ${fileCount - files.length} more (-v names all)`);
+    output.error(`  ${finding.advice}`);
+  }
+
+  #findingJson({ message, object, snapshots, files, fileCount, advice }: Finding): void {
+    this.#context.output.errorObject({
+      message_type: 'error',
+      message,
+      object,
+      snapshots: [...snapshots],
+      files: files.map(lossyText),
+      total_files: fileCount,
+      advice,
+    });
+  }
+
+  #tellOrphans({ orphans, backupRunning, suggestRepairIndex }: CheckResult): void {
+    if (orphans.count === 0) return;
+    this.#context.output.message(
+      `${counted(orphans.count, 'pack')} (${formatBytes(orphans.bytes)}) in no index object: ${whyOrphans(backupRunning, suggestRepairIndex)}`,
+    );
+  }
+
+  #verdict(what: string): void {
+    const { output } = this.#context;
+    if (this.errors === 0) output.message(`no errors were found (${what})`);
+    else output.error(`Fatal: the repository has ${counted(this.errors, 'error')} (${what})`);
+  }
+
+  #summary(broken_packs: readonly string[], suggest_repair_index: boolean, suggest_prune: boolean): void {
+    this.#context.output.object({
+      message_type: 'summary',
+      num_errors: this.errors,
+      broken_packs,
+      suggest_repair_index,
+      suggest_prune,
+    });
+  }
+
+  #start(progress: () => Readonly<CheckProgress>): void {
+    // restic's check has no JSON of its progress.
+    if (!this.#context.output.isTerminal || this.#context.output.json) return;
+    this.#stop = everySoOften(this.#context, (seconds) => this.#tell(seconds, progress()));
+  }
+
+  #tell(seconds: number, { phase, done, total, bytes, totalBytes, errors }: Readonly<CheckProgress>): void {
+    const speed = this.#speed.add(seconds, bytes);
+    const parts = [
+      `[${formatSeconds(seconds)}] ${PHASES[phase]}`,
+      ...(total > 0 ? [`${done} / ${total}`] : []),
+      ...(totalBytes > 0
+        ? [
+            formatPercent(bytes, totalBytes),
+            `${formatBytes(bytes)} / ${formatBytes(totalBytes)}`,
+            `${formatBytes(speed)}/s`,
+          ]
+        : []),
+      ...(speed > 0 && totalBytes > 0 ? [`ETA ${formatSeconds((totalBytes - bytes) / speed)}`] : []),
+      ...(errors > 0 ? [counted(errors, 'error')] : []),
+    ];
+    showProgress(this.#context, parts.join('  '));
+  }
+}
+
+function whyOrphans(backupRunning: boolean, isIndexLacking: boolean): string {
+  if (isIndexLacking) return 'a part of the index is lost; `varve repair index` lists them again';
+  if (backupRunning) return 'a backup is running, which may be about to list them';
+  return 'an interrupted backup left them; the next one takes them over, or `varve prune` removes them';
+}

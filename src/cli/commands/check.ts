@@ -1,0 +1,42 @@
+import type { Command } from 'commander';
+import { run, type Shell } from '../shell.js';
+
+const DESCRIPTION = `Look whether the repository is sound: whether every snapshot opens and everything that it needs is there, whether the index, the packs
+and the keys are as they should be. Of what is damaged it says which snapshots and files are touched, and what can be done. Nothing is changed, and nothing that the cache holds is believed.`;
+
+const EXAMPLES = `
+Without options the directories of packs are read, not what is in them. --read-data reads all: bytes that
+changed on the disk, and data that a stolen key planted. Each week another quarter, so that everything is read
+once a month (a crontab line; in a shell write % for \\%):
+  30 4 * * 0  varve check --quiet --read-data-subset "$(( $(date +\\%s) / 604800 \\% 4 + 1 ))/4"
+
+--scrub needs no password: on the machine that holds the repository it compares all objects with their names,
+which are hashes of them. It finds what changed, not what is missing, and cannot name files.
+
+Examples:
+  varve check
+  varve check --read-data
+  varve check --read-data-subset 500M        packs by chance, another choice each time
+  varve check --scrub -r /srv/backup
+
+Exit codes: 0 all is well; 1 something is wrong, or it failed; 10 no repository; 12 wrong password; 130
+interrupted. Packs that no index lists, as an interrupted backup leaves them, are told but no error.`;
+
+export function define(command: Command, shell: Shell): void {
+  command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
+  command
+    .option(
+      '--read-data',
+      'read all packs, and verify every blob (without a full key: file contents by their hashes only)',
+    )
+    .option(
+      '--read-data-subset <subset>',
+      'read some packs: the n-th of t parts (n/t), a share (2.5%) or so much (500M)',
+    )
+    .option('--scrub', 'only compare all objects with the hashes that they are named by; needs no password')
+    .option('--with-cache', 'accepted for the sake of scripts: nothing that the cache holds is believed');
+  run(command, shell, async (context, _args, options) => {
+    const { checkCommand } = await import('../check/command.js');
+    return checkCommand(context, options as Parameters<typeof checkCommand>[1]);
+  });
+}
