@@ -110,9 +110,13 @@ export class Findings {
     return this.all.some((finding) => finding.subject === subject);
   }
 
+  get(subject: Subject, name: string): Finding | undefined {
+    return this.#all.get(`${subject}/${name}`);
+  }
+
   add(subject: Subject, name: string, reason: string): Finding {
     const key = `${subject}/${name}`;
-    const known = this.#all.get(key);
+    const known = this.get(subject, name);
     const finding = known ?? new Finding(subject, name, this.#maxFiles);
     finding.add(reason);
     this.#all.set(key, finding);

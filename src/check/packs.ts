@@ -17,6 +17,15 @@ export interface StoredPack extends ObjectInfo {
   readonly listed: ListedPack | undefined;
 }
 
+/** A pack is not as an index object says: one of the two is wrong. */
+interface Contradiction {
+  readonly pack: string;
+  /** Name of the index object. */
+  readonly by: string;
+  /** What is said when it is the pack. */
+  readonly ofPack: string;
+}
+
 export interface PackCheckSetting {
   readonly repository: Repository;
   readonly listed: ReadonlyMap<string, ListedPack>;
@@ -36,6 +45,7 @@ export class PackCheck {
   /** Whether packs are missing that are not condemned. */
   someMissing = false;
   readonly #setting: PackCheckSetting;
+  readonly #contradictions: Contradiction[] = [];
 
   constructor(setting: PackCheckSetting) {
     this.#setting = setting;
@@ -69,31 +79,43 @@ export class PackCheck {
   }
 
   async #compare(pack: StoredPack): Promise<void> {
-    const reasons = [this.#wrongSize(pack), await this.#wrongDirectory(pack)];
-    if (reasons.some((each) => each)) this.suspect.push(pack);
-  }
-
-  /** Tells it, if so. */
-  #wrongSize({ name, size, listed }: StoredPack): boolean {
-    const wrong = listed?.statements.find((each) => each.size !== size);
-    if (wrong !== undefined)
-      this.#setting.findings.add('data', name, `has ${size} bytes, not ${wrong.size} as the index says`);
-    return wrong !== undefined;
-  }
-
-  async #wrongDirectory({ name, size, listed }: StoredPack): Promise<boolean> {
+    const { name, size } = pack;
     const { findings, repository } = this.#setting;
     try {
-      const digest = digestOf(await readPackRecord(repository, name, size));
-      const wrong = listed?.statements.filter((each) => each.digest !== digest) ?? [];
-      for (const { by } of wrong)
-        findings.add('index', by, `says otherwise of data/${name} than that pack's own directory`);
-      return wrong.length > 0;
+      const agrees = this.#compareWith(pack, digestOf(await readPackRecord(repository, name, size)));
+      if (!agrees) this.suspect.push(pack);
     } catch (cause) {
       // Deleted by a prune since it was listed.
-      if (isGone(cause)) return false;
+      if (isGone(cause)) return;
       findings.addError('data', name, cause);
-      return true;
+      this.#compareWith(pack);
+      this.suspect.push(pack);
+    }
+  }
+
+  /** @param digest of its directory, when that could be read */
+  #compareWith({ name, size, listed }: StoredPack, digest?: string): boolean {
+    const before = this.#contradictions.length;
+    for (const stated of listed?.statements ?? []) {
+      const { by } = stated;
+      if (stated.size !== size)
+        this.#contradictions.push({
+          pack: name,
+          by,
+          ofPack: `has ${size} bytes, not ${stated.size} as the index says`,
+        });
+      else if (digest !== undefined && stated.digest !== digest)
+        this.#contradictions.push({ pack: name, by, ofPack: 'is another pack than the index says' });
+    }
+    return this.#contradictions.length === before;
+  }
+
+  /** Call when the suspect packs have been read: where a pack is what its name says, the index is wrong. */
+  settle(): void {
+    const { findings } = this.#setting;
+    for (const { pack, by, ofPack } of this.#contradictions) {
+      if (findings.get('data', pack) !== undefined) findings.add('data', pack, ofPack);
+      else findings.add('index', by, `what it says of data/${pack} is not so`);
     }
   }
 }

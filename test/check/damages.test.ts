@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import type { Buffer } from 'node:buffer';
+import { join } from 'node:path';
+import { before, test } from 'node:test';
+import { ALL } from '../../src/check/subset.js';
+import type { CheckResult } from '../../src/check/options.js';
+import { scrub } from '../../src/check/scrub.js';
+import { VarveError } from '../../src/errors/errors.js';
+import { objectPath } from '../../src/storage/store.js';
+import { PASSWORD, scratchFolder } from '../backup/sandbox.js';
+import { type Damage, damage } from './damages.js';
+import { foreignObjects, type Kind, Patient, TYPES } from './patient.js';
+
+/** `npm run test:damage` sets it. */
+const CASES = Number(process.env.VARVE_DAMAGE_CASES || 60);
+const SEED = Number(process.env.VARVE_DAMAGE_SEED || 0);
+
+const scratch = scratchFolder();
+let patient: Patient;
+let foreign: Readonly<Record<Kind, Buffer>>;
+
+before(async () => {
+  patient = await Patient.create(join(scratch, 'patient'));
+  foreign = await foreignObjects(join(scratch, 'foreign'));
+});
+
+const objectsOf = ({ findings }: Pick<CheckResult, 'findings'>): string[] => findings.map(({ object }) => object).sort();
+
+const namesOf = ({ kind, names }: Damage): string[] => names.map((name) => objectPath(TYPES[kind], name)).sort();
+
+/** Nobody can know of these that they were there. */
+const LEAVES_NO_TRACE: readonly Kind[] = ['key', 'snapshot', 'lease'];
+
+/** What check must name. */
+function expected(done: Damage): string[] {
+  if (done.way !== 'deleted') return namesOf(done);
+  if (LEAVES_NO_TRACE.includes(done.kind)) return [];
+  return done.kind === 'index' ? ['blobs'] : namesOf(done);
+}
+
+async function assertFound(done: Damage, password: string): Promise<void> {
+  const result = await patient.check({ readData: ALL }, password);
+  const wanted = expected(done);
+  const found = objectsOf(result).filter((object) => object !== 'blobs' || wanted.includes('blobs'));
+  assert.deepEqual(found, wanted);
+  const touching = result.findings.filter(({ subject }) => subject !== 'snapshots');
+  const loss = await patient.loss(password);
+  assert.deepEqual([...new Set(touching.flatMap(({ files }) => files.map(String)))].sort(), loss.files);
+  assert.deepEqual([...new Set(touching.flatMap(({ snapshots }) => [...snapshots]))].sort(), loss.snapshots);
+  if (done.way !== 'deleted' || !LEAVES_NO_TRACE.includes(done.kind)) assert.ok(result.findings.length > 0);
+  if (done.way === 'flipped' && TYPES[done.kind] === 'data') return;
+  // Without reading the packs whole it is seen as well, unless their sizes and directories are as they were.
+  const quick = await patient.check({}, password);
+  assert.deepEqual(objectsOf(quick), objectsOf(result));
+}
+
+async function assertScrubbed(done: Damage): Promise<void> {
+  const { findings } = await scrub(patient.sandbox.store, { threads: 1 });
+  const changed = done.way === 'deleted' || done.kind === 'config' ? [] : namesOf(done);
+  assert.deepEqual(objectsOf({ findings }), changed);
+}
+
+/** A key whose slot is as it was. */
+async function soundPassword(): Promise<string> {
+  for (const password of [PASSWORD, 'spare']) {
+    const opened = await patient.open(password).catch((cause: unknown) => VarveError.from(cause));
+    if (!(opened instanceof VarveError)) return password;
+  }
+  throw new Error('no key opens');
+}
+
+test('a sound repository', async () => {
+  const result = await patient.check({ readData: ALL });
+  assert.deepEqual(result.findings, []);
+  assert.deepEqual([result.snapshots, result.orphans.count, result.unopened], [3, 0, 0]);
+  assert.deepEqual(result.read, result.packs);
+  assert.deepEqual((await patient.loss()).files, []);
+});
+
+for (let number = SEED; number < SEED + CASES; number++) {
+  test(`damage ${number}`, { timeout: 60_000 }, async (t) => {
+    const done = damage(patient, foreign, number);
+    t.diagnostic(`${done.kind} ${done.way}`);
+    try {
+      if (done.kind === 'config') {
+        await assert.rejects(patient.check(), (error: VarveError) => {
+          assert.equal(error.code, done.way === 'deleted' ? 'no-repository' : 'damaged');
+          assert.match(error.message, /config/);
+          return true;
+        });
+      } else await assertFound(done, await soundPassword());
+      if (done.kind !== 'config' || done.way !== 'deleted') await assertScrubbed(done);
+    } finally {
+      done.heal();
+    }
+  });
+}

@@ -1,0 +1,67 @@
+import { Buffer } from 'node:buffer';
+import { createHash } from 'node:crypto';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type Kind, KINDS, type Patient } from './patient.js';
+
+export const WAYS = ['flipped', 'truncated', 'emptied', 'deleted', 'foreign', 'swapped'] as const;
+export type Way = (typeof WAYS)[number];
+
+/** Numbers that follow from a seed. */
+export class Chance {
+  readonly #seed: string;
+  #drawn = 0;
+
+  constructor(seed: string) {
+    this.#seed = seed;
+  }
+
+  /** From 0 to below the limit. */
+  below(limit: number): number {
+    const word = createHash('sha256').update(`${this.#seed} ${this.#drawn++}`).digest().readUIntBE(0, 6);
+    return word % limit;
+  }
+
+  of<Item>(items: readonly Item[]): Item {
+    return items[this.below(items.length)] as Item;
+  }
+}
+
+/** Something that was done to objects. */
+export interface Damage {
+  readonly kind: Kind;
+  readonly way: Way;
+  /** Names of the objects that are not as they were. */
+  readonly names: readonly string[];
+  heal(): void;
+}
+
+/** Damages an object of the kind that the seed chooses, in the way that it chooses. */
+export function damage(patient: Patient, foreign: Readonly<Record<Kind, Buffer>>, seed: number): Damage {
+  const chance = new Chance(String(seed));
+  const kind = KINDS[seed % KINDS.length] as Kind;
+  const way = chance.of(WAYS.filter((each) => each !== 'swapped' || patient.objects[kind].length > 1));
+  const name = chance.of(patient.objects[kind]);
+  const other = chance.of(patient.objects[kind].filter((each) => each !== name)) ?? name;
+  const names = way === 'swapped' ? [name, other] : [name];
+  const paths = names.map((each) => patient.path(kind, each));
+  const before = paths.map((path) => readFileSync(path));
+  const bytes = before[0] as Buffer;
+  const put = (changed: Buffer): void => writeFileSync(paths[0] as string, changed);
+  if (way === 'flipped') put(flipped(bytes, chance));
+  else if (way === 'truncated') put(bytes.subarray(0, 1 + chance.below(bytes.length - 1)));
+  else if (way === 'emptied') put(Buffer.alloc(0));
+  else if (way === 'deleted') rmSync(paths[0] as string);
+  else if (way === 'foreign') put(foreign[kind]);
+  else for (const [at, path] of paths.entries()) writeFileSync(path, before[1 - at] as Buffer);
+  const heal = (): void => {
+    for (const [at, path] of paths.entries()) writeFileSync(path, before[at] as Buffer);
+  };
+  return { kind, way, names, heal };
+}
+
+function flipped(bytes: Buffer, chance: Chance): Buffer {
+  const out = Buffer.from(bytes);
+  const at = chance.below(out.length);
+  out[at] = (out[at] as number) ^ (1 << chance.below(8));
+  return out;
+}
