@@ -31,6 +31,11 @@ export { type Finder, type Found, Search, type SearchOptions } from './browse/se
 export { STATS_MODES, type Stats, type StatsMode, stats } from './browse/stats.js';
 export { treeId } from './browse/tree-id.js';
 export { writeZip } from './browse/zip.js';
+export { check } from './check/check.js';
+export type { Finding } from './check/findings.js';
+export type { CheckOptions, CheckProgress, CheckResult } from './check/options.js';
+export { type ScrubResult, scrub } from './check/scrub.js';
+export { parseSubset, type Subset } from './check/subset.js';
 export { COMPRESSIONS, type Compression } from './compression/policy.js';
 export type { RepositoryKeys, Role } from './crypto/hierarchy.js';
 export type { Unlock } from './crypto/slot-file.js';

@@ -1,10 +1,15 @@
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../errors/errors.js';
 import { type ObjectType, objectPath, type Store } from '../storage/store.js';
-import { defaultThreads, WorkerPool } from '../workers/pool.js';
+import { defaultThreads, startThreads, WorkerPool } from '../workers/pool.js';
 import type { Reply, Task, WorkerInit } from './messages.js';
 
 const WORKER = new URL('./worker.js', import.meta.url);
+
+/** Starts the threads of a reading that will come soon, while the repository is being opened. */
+export function warmUp(threads = defaultThreads()): void {
+  startThreads(WORKER, threads);
+}
 
 /** Reads objects whole, in worker threads: from their files where the store has such. */
 export class Reading {

@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict';
 import type { Buffer } from 'node:buffer';
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
-import { ALL } from '../../src/check/subset.js';
 import type { CheckResult } from '../../src/check/options.js';
 import { scrub } from '../../src/check/scrub.js';
+import { ALL } from '../../src/check/subset.js';
 import { VarveError } from '../../src/errors/errors.js';
+import { loadIndex } from '../../src/repository/index-store.js';
+import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots.js';
+import { restore } from '../../src/restore/restore.js';
 import { objectPath } from '../../src/storage/store.js';
 import { PASSWORD, scratchFolder } from '../backup/sandbox.js';
 import { type Damage, damage } from './damages.js';
-import { foreignObjects, type Kind, Patient, TYPES } from './patient.js';
+import { foreignObjects, type Kind, Patient, SPARE, TYPES } from './patient.js';
 
 /** `npm run test:damage` sets it. */
 const CASES = Number(process.env.VARVE_DAMAGE_CASES || 60);
@@ -24,7 +28,8 @@ before(async () => {
   foreign = await foreignObjects(join(scratch, 'foreign'));
 });
 
-const objectsOf = ({ findings }: Pick<CheckResult, 'findings'>): string[] => findings.map(({ object }) => object).sort();
+const objectsOf = ({ findings }: Pick<CheckResult, 'findings'>): string[] =>
+  findings.map(({ object }) => object).sort();
 
 const namesOf = ({ kind, names }: Damage): string[] => names.map((name) => objectPath(TYPES[kind], name)).sort();
 
@@ -47,11 +52,30 @@ async function assertFound(done: Damage, password: string): Promise<void> {
   const loss = await patient.loss(password);
   assert.deepEqual([...new Set(touching.flatMap(({ files }) => files.map(String)))].sort(), loss.files);
   assert.deepEqual([...new Set(touching.flatMap(({ snapshots }) => [...snapshots]))].sort(), loss.snapshots);
+  if (TYPES[done.kind] === 'data') await assertRestored(loss.files);
   if (done.way !== 'deleted' || !LEAVES_NO_TRACE.includes(done.kind)) assert.ok(result.findings.length > 0);
   if (done.way === 'flipped' && TYPES[done.kind] === 'data') return;
   // Without reading the packs whole it is seen as well, unless their sizes and directories are as they were.
   const quick = await patient.check({}, password);
   assert.deepEqual(objectsOf(quick), objectsOf(result));
+}
+
+/** A restore of the latest snapshot brings back all files but those that were named. */
+async function assertRestored(lost: readonly string[]): Promise<void> {
+  const { source, folder } = patient.sandbox;
+  const repository = await loadIndex(await patient.open());
+  const { snapshots } = await listSnapshots(repository);
+  const root = (snapshots.at(-1) as StoredSnapshot).snapshot.root;
+  const target = join(folder, 'restored');
+  await restore(repository, { root, target, threads: 1, setOwner: false });
+  const isLost = (path: string): boolean =>
+    lost.some((each) => path === each || (each.endsWith('/') && path.startsWith(each)));
+  for (const name of readdirSync(source, { recursive: true }).map(String)) {
+    const path = join(source, name);
+    if (!statSync(path).isFile() || isLost(path)) continue;
+    assert.ok(readFileSync(join(target, path)).equals(readFileSync(path)), path);
+  }
+  rmSync(target, { recursive: true });
 }
 
 async function assertScrubbed(done: Damage): Promise<void> {
@@ -62,7 +86,7 @@ async function assertScrubbed(done: Damage): Promise<void> {
 
 /** A key whose slot is as it was. */
 async function soundPassword(): Promise<string> {
-  for (const password of [PASSWORD, 'spare']) {
+  for (const password of [PASSWORD, ...SPARE]) {
     const opened = await patient.open(password).catch((cause: unknown) => VarveError.from(cause));
     if (!(opened instanceof VarveError)) return password;
   }

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { type Kind, KINDS, type Patient } from './patient.js';
+import { KINDS, type Kind, type Patient } from './patient.js';
 
 export const WAYS = ['flipped', 'truncated', 'emptied', 'deleted', 'foreign', 'swapped'] as const;
 export type Way = (typeof WAYS)[number];
@@ -17,7 +17,10 @@ export class Chance {
 
   /** From 0 to below the limit. */
   below(limit: number): number {
-    const word = createHash('sha256').update(`${this.#seed} ${this.#drawn++}`).digest().readUIntBE(0, 6);
+    const word = createHash('sha256')
+      .update(`${this.#seed} ${this.#drawn++}`)
+      .digest()
+      .readUIntBE(0, 6);
     return word % limit;
   }
 

@@ -29,6 +29,12 @@ export const TYPES: Record<Kind, ObjectType> = {
   lease: 'locks',
 };
 
+/** Passwords of further full keys. */
+export const SPARE = ['spare', 'second spare'];
+
+/** Makes names so long that a folder takes several chunks. */
+const LONG = 'x'.repeat(240);
+
 /** What cannot be read of the snapshots, as a reader finds out that tries to. */
 export interface Loss {
   readonly files: readonly string[];
@@ -56,14 +62,15 @@ export class Patient {
     const { source } = sandbox;
     const options = { packTarget: 100_000, threads: 1 };
     await sandbox.addKey('manage', 'manage');
-    await sandbox.addKey('full', 'spare');
+    // Two that are swapped leave one that opens.
+    for (const password of SPARE) await sandbox.addKey('full', password);
     fill(source, 'old', 10, 20_000);
-    fill(source, 'many', 500, 10);
+    fill(source, 'many', 120, 10, LONG);
     await sandbox.backup(options);
     fill(source, 'old/new', 10, 20_000);
     await sandbox.backup({ ...options, parent: 'latest' });
     await rotateKeySlots(await sandbox.open());
-    fill(source, 'many', 520, 11);
+    fill(source, 'many', 125, 11, LONG);
     fill(source, 'newest', 3, 60_000);
     await sandbox.backup({ ...options, parent: 'latest' });
     await HeldLease.acquire(await sandbox.open(), 'backup');
@@ -132,7 +139,8 @@ async function readFolder(
     for await (const each of reader.entries(content, path)) {
       const entry = each.entry();
       const child = `${path}/${entry.name}`;
-      if (entry.type === 'directory' && entry.content !== undefined) below.push({ content: entry.content, path: child });
+      if (entry.type === 'directory' && entry.content !== undefined)
+        below.push({ content: entry.content, path: child });
       else files.set(child, await hashOf(reader.file(entry, child)));
     }
   } catch (cause) {
@@ -153,13 +161,13 @@ async function hashOf(bytes: AsyncIterable<Buffer>): Promise<string | undefined>
   return hash.digest('hex');
 }
 
-function fill(root: string, folder: string, files: number, bytes: number): void {
+function fill(root: string, folder: string, files: number, bytes: number, suffix = ''): void {
   mkdirSync(join(root, folder), { recursive: true });
   for (let number = 0; number < files; number++) {
     const blocks = Array.from({ length: Math.ceil(bytes / 32) }, (_, block) =>
       createHash('sha256').update(`${folder} ${number} ${block}`).digest(),
     );
-    writeFileSync(join(root, folder, `file ${number}`), Buffer.concat(blocks).subarray(0, bytes));
+    writeFileSync(join(root, folder, `file ${number}${suffix}`), Buffer.concat(blocks).subarray(0, bytes));
   }
 }
 
@@ -199,4 +207,3 @@ export async function foreignObjects(folder: string): Promise<Readonly<Record<Ki
   }
   return all;
 }
-

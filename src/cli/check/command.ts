@@ -1,4 +1,5 @@
 import { check } from '../../check/check.js';
+import { warmUp } from '../../check/reading.js';
 import { scrub } from '../../check/scrub.js';
 import { ALL, parseSubset, type Subset } from '../../check/subset.js';
 import { VarveError } from '../../errors/errors.js';
@@ -18,7 +19,7 @@ export async function checkCommand(context: Context, flags: CheckFlags): Promise
   try {
     if (flags.scrub === true) report.finishScrub(await scrub(await placeOfRepository(context), report.options));
     else {
-      const repository = await openFromOptions(context);
+      const repository = await openFromOptions(context, readData && (async () => warmUp()));
       report.finish(await check(repository, { ...report.options, readData }));
     }
     return report.errors > 0 ? 1 : 0;

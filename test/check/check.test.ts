@@ -1,0 +1,325 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { randomBytes } from 'node:crypto';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { check } from '../../src/check/check.js';
+import type { CheckResult } from '../../src/check/options.js';
+import { scrub } from '../../src/check/scrub.js';
+import { ALL } from '../../src/check/subset.js';
+import { type ContentRef, DATA, TREE } from '../../src/format/content.js';
+import { encodeIndexObject } from '../../src/format/index-object.js';
+import { loadIndex } from '../../src/repository/index-store.js';
+import { rotateKeySlots } from '../../src/repository/key-slots.js';
+import { HeldLease } from '../../src/repository/leases.js';
+import { openRepository } from '../../src/repository/open.js';
+import { adoptOrphans, readPackRecord } from '../../src/repository/orphans.js';
+import { putSigned, type Repository } from '../../src/repository/repository.js';
+import { writeSnapshot } from '../../src/repository/snapshots.js';
+import { MemoryStore } from '../../src/storage/memory/memory-store.js';
+import type { ObjectType, Range } from '../../src/storage/store.js';
+import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { fails } from '../crypto/rings.js';
+import { Forge } from '../restore/crafted.js';
+
+const scratch = scratchFolder();
+let number = 0;
+const place = (): string => join(scratch, String(number++));
+
+async function sandboxWithFiles(store?: MemoryStore): Promise<Sandbox> {
+  const sandbox = await Sandbox.create(place(), store && { store });
+  for (const folder of ['a', 'b', 'a/c']) {
+    mkdirSync(join(sandbox.source, folder), { recursive: true });
+    for (const name of ['one', 'two']) writeFileSync(join(sandbox.source, folder, name), randomBytes(100_000));
+  }
+  return sandbox;
+}
+
+async function checked(sandbox: Sandbox, repository?: Repository): Promise<CheckResult> {
+  return check(repository ?? (await sandbox.open()), { readData: ALL, threads: 1 });
+}
+
+const messages = ({ findings }: CheckResult): string[] => findings.map(({ message }) => message);
+const files = ({ findings }: CheckResult): string[] => findings.flatMap((each) => each.files.map(String)).sort();
+
+function openWith(sandbox: Sandbox, password: string): Promise<Repository> {
+  return openRepository(sandbox.store, {
+    unlock: { password },
+    cacheFolder: join(sandbox.folder, `cache-${password}`),
+  });
+}
+
+/** The path of a pack of this kind. */
+async function packOf(sandbox: Sandbox, kind: number): Promise<string> {
+  const { index } = await sandbox.indexed();
+  for (let pack = 0; pack < index.packCount; pack++) {
+    const name = index.packName(pack);
+    if (index.packKind(pack) === kind) return join(sandbox.folder, 'repository/data', name.slice(0, 2), name);
+  }
+  throw new Error('there is none');
+}
+
+test('what append keys wrote is checked as all else; they cannot check themselves', async () => {
+  const sandbox = await sandboxWithFiles();
+  await sandbox.addKey('append', 'append');
+  await sandbox.backup({}, await loadIndex(await openWith(sandbox, 'append')));
+  await rotateKeySlots(await sandbox.open());
+  await sandbox.backup({}, await loadIndex(await openWith(sandbox, 'append')));
+  const result = await checked(sandbox);
+  assert.deepEqual(messages(result), []);
+  assert.equal(result.snapshots, 2);
+  await assert.rejects(
+    checked(sandbox, await openWith(sandbox, 'append')),
+    fails('role', /cannot check the repository/),
+  );
+});
+
+test('a manage key checks everything but what is in files; of a pack that changed it takes all files for touched', async () => {
+  const sandbox = await sandboxWithFiles();
+  // More than fit a frame.
+  for (let large = 0; large < 4; large++) writeFileSync(join(sandbox.source, `large ${large}`), randomBytes(3_000_000));
+  await sandbox.addKey('manage', 'manage');
+  await sandbox.backup({ threads: 1 });
+  const manage = await openWith(sandbox, 'manage');
+  const sound = await checked(sandbox, manage);
+  assert.deepEqual(messages(sound), []);
+  assert.equal(sound.unopened, 1);
+  const path = await packOf(sandbox, DATA);
+  const bytes = readFileSync(path);
+  bytes[10] = (bytes[10] as number) ^ 1;
+  writeFileSync(path, bytes);
+  const [finding] = (await checked(sandbox, manage)).findings;
+  assert.match(finding?.message ?? '', /^data\/.*does not match its name$/);
+  assert.equal(finding?.fileCount, 10);
+  const count = (await checked(sandbox)).findings[0]?.fileCount ?? 0;
+  assert.ok(count > 0 && count < 10, String(count));
+});
+
+test('what the cache holds does not hide what is lost', async () => {
+  const sandbox = await sandboxWithFiles();
+  await sandbox.backup();
+  assert.deepEqual(messages(await checked(sandbox)), []);
+  rmSync(await packOf(sandbox, TREE));
+  const result = await checked(sandbox);
+  assert.match(messages(result).join(), /^data\/[0-9a-f]{64}: is missing$/);
+  assert.deepEqual(files(result), ['/']);
+  assert.equal(result.suggestRepairIndex, true);
+});
+
+test('packs that an interrupted backup left are no error, until the next backup takes them over', async () => {
+  const sandbox = await sandboxWithFiles();
+  await sandbox.backup();
+  const repository = join(sandbox.folder, 'repository');
+  cpSync(repository, join(sandbox.folder, 'before'), { recursive: true });
+  writeFileSync(join(sandbox.source, 'new'), randomBytes(50_000));
+  await sandbox.backup();
+  for (const type of ['index', 'snapshots']) {
+    rmSync(join(repository, type), { recursive: true });
+    cpSync(join(sandbox.folder, 'before', type), join(repository, type), { recursive: true });
+  }
+  const result = await checked(sandbox);
+  assert.deepEqual(messages(result), []);
+  assert.deepEqual([result.orphans.count, result.suggestPrune, result.backupRunning], [2, true, false]);
+  const lease = await HeldLease.acquire(await sandbox.open(), 'backup');
+  assert.equal((await checked(sandbox)).backupRunning, true);
+  await lease.release();
+  // One that is damaged is told, though no snapshot needs it.
+  const known = (await sandbox.indexed()).packs;
+  const orphan = readdirSync(join(repository, 'data'), { recursive: true })
+    .map(String)
+    .find((path) => path.length > 64 && !known.has(path.slice(3))) as string;
+  truncateSync(join(repository, 'data', orphan), 50);
+  const damaged = await checked(sandbox);
+  assert.match(messages(damaged).join(), new RegExp(`^data/${orphan.slice(3)}: `));
+  assert.equal(damaged.findings[0]?.snapshots.size, 0);
+  assert.equal((await adoptOrphans(await sandbox.indexed())).adopted, 0);
+});
+
+class CountingStore extends MemoryStore {
+  reads = 0;
+
+  override get(type: ObjectType, name: string, range?: Range): Promise<Buffer> {
+    if (type === 'data') this.reads++;
+    return super.get(type, name, range);
+  }
+}
+
+test('folders that snapshots share are read once; where something is wrong its files are named in all of them', async () => {
+  const store = new CountingStore();
+  const sandbox = await sandboxWithFiles(store);
+  const { snapshot, id } = await sandbox.backup();
+  const repository = await sandbox.open();
+  const reads = async (): Promise<number> => {
+    store.reads = 0;
+    await check(repository);
+    return store.reads;
+  };
+  const once = await reads();
+  const ids = [id];
+  for (let more = 0; more < 20; more++)
+    ids.push(await writeSnapshot(repository, { ...snapshot, time: { ...snapshot.time, seconds: more } }));
+  assert.equal(await reads(), once);
+  const { index } = await sandbox.indexed();
+  for (let pack = 0; pack < index.packCount; pack++)
+    if (index.packKind(pack) === DATA) await store.remove('data', index.packName(pack));
+  const result = await checked(sandbox);
+  assert.equal(result.findings.length, 1);
+  assert.equal(result.findings[0]?.fileCount, 6);
+  assert.deepEqual([...(result.findings[0]?.snapshots ?? [])].sort(), ids.sort());
+});
+
+test('a store that has no files is read through it', async () => {
+  const store = new MemoryStore();
+  const sandbox = await sandboxWithFiles(store);
+  await sandbox.backup();
+  const result = await checked(sandbox);
+  assert.deepEqual(messages(result), []);
+  assert.equal(result.read.count, 2);
+  assert.deepEqual((await scrub(store, { threads: 1 })).findings, []);
+});
+
+test('packs that are condemned may be gone, unless a snapshot needs them', async () => {
+  const sandbox = await sandboxWithFiles();
+  const { id } = await sandbox.backup();
+  const path = await packOf(sandbox, DATA);
+  const pack = Buffer.from(path.slice(-64), 'hex');
+  const time = { seconds: 1, nanoseconds: 0 };
+  await putSigned(
+    await sandbox.open(),
+    'index',
+    encodeIndexObject({ time, replaces: [], condemned: [{ pack, time }], packs: [] }),
+  );
+  const sound = await checked(sandbox);
+  assert.deepEqual(messages(sound), []);
+  assert.equal(sound.condemned, 1);
+  rmSync(path);
+  assert.match(messages(await checked(sandbox)).join(), /^data\/.*: is missing$/);
+  rmSync(join(sandbox.folder, 'repository/snapshots', id as string));
+  assert.deepEqual(messages(await checked(sandbox)), []);
+});
+
+test('an index object that speaks otherwise of a pack than the pack itself', async () => {
+  const sandbox = await sandboxWithFiles();
+  await sandbox.backup();
+  const repository = await sandbox.open();
+  const [path, other] = [await packOf(sandbox, DATA), await packOf(sandbox, TREE)];
+  const size = readFileSync(path).length;
+  const record = await readPackRecord(repository, other.slice(-64), readFileSync(other).length);
+  const name = Buffer.from(path.slice(-64), 'hex');
+  const time = { seconds: 1, nanoseconds: 0 };
+  const written: string[] = [];
+  for (const pack of [
+    { name, size, record },
+    { name, size: size + 1, record },
+  ])
+    written.push(
+      await putSigned(repository, 'index', encodeIndexObject({ time, replaces: [], condemned: [], packs: [pack] })),
+    );
+  const found = (await checked(sandbox)).findings.filter(({ subject }) => subject === 'index');
+  assert.deepEqual(found.map((each) => each.name).sort(), written.sort());
+  for (const { message } of found) assert.match(message, /: what it says of data\/[0-9a-f]{64} is not so$/);
+});
+
+/** A snapshot of a root that somebody made by hand. */
+async function forged(make: (forge: Forge) => ContentRef): Promise<CheckResult> {
+  const sandbox = await sandboxWithFiles();
+  const { snapshot, id } = await sandbox.backup();
+  const repository = await sandbox.open();
+  const forge = new Forge(repository);
+  const root = make(forge);
+  await forge.finish();
+  await sandbox.store.remove('snapshots', id as string);
+  await writeSnapshot(repository, { ...snapshot, root });
+  return checked(sandbox);
+}
+
+const CONTRADICTIONS: Record<
+  string,
+  { readonly make: (forge: Forge) => ContentRef; readonly reason: RegExp; readonly path: string }
+> = {
+  'a file whose chunks are not as long as it is': {
+    make: (forge) => forge.directory({ content: { ...forge.content(randomBytes(1000)), size: 1001 } }),
+    reason: /its chunks have 1000 bytes together, not 1001/,
+    path: '/name',
+  },
+  'a folder that is longer than it says': {
+    make: (forge) => {
+      const folder = forge.directory({ content: forge.content(randomBytes(10)) });
+      return { ...folder, size: folder.size - 1 };
+    },
+    reason: /its chunks have \d+ bytes together/,
+    path: '/',
+  },
+  'names out of order': {
+    make: (forge) =>
+      forge.directory(
+        { name: Buffer.from('b'), target: Buffer.from('x') },
+        { name: Buffer.from('a'), target: Buffer.from('x') },
+      ),
+    reason: /names are out of order/,
+    path: '/',
+  },
+  'attributes that are none': {
+    make: (forge) => forge.directory({ target: Buffer.from('x'), xattrs: Buffer.from([0x91, 1]) }),
+    reason: /its extended attributes/,
+    path: '/name',
+  },
+  'a long attachment that is none': {
+    make: (forge) => forge.directory({ target: Buffer.from('x'), xattrs: forge.attachment(Buffer.alloc(5000, 0xc1)) }),
+    reason: /its extended attributes/,
+    path: '/name',
+  },
+  'holes that do not add up': {
+    make: (forge) =>
+      forge.directory({ content: forge.content(randomBytes(10)), size: 100, holes: Buffer.from([0x92, 10, 80]) }),
+    reason: /the list of its holes/,
+    path: '/name',
+  },
+  'a file made of a folder': {
+    make: (forge) => forge.directory({ content: forge.directory({ target: Buffer.from('x') }) }),
+    reason: /data blob [0-9a-f]{64} is in no pack/,
+    path: '/name',
+  },
+  'a list of chunks that is cut off': {
+    make: (forge) => {
+      const { ids } = forge.content(randomBytes(100), TREE);
+      return forge.directory({ content: { size: 5000, depth: 1, ids } });
+    },
+    reason: /a list of blobs is cut off|is in no pack/,
+    path: '/name',
+  },
+};
+
+for (const [what, { make, reason, path }] of Object.entries(CONTRADICTIONS)) {
+  test(`${what}: told, with its path`, async () => {
+    const result = await forged(make);
+    assert.match(messages(result).join('\n'), reason);
+    assert.deepEqual([...new Set(files(result))], [path]);
+    assert.equal(result.findings[0]?.snapshots.size, 1);
+  });
+}
+
+test('folders in folders that fan out without end, with a file that is lost, take no time', {
+  timeout: 60_000,
+}, async () => {
+  const result = await forged((forge) => {
+    let folder = forge.directory({ content: { size: 5, depth: 0, ids: randomBytes(32) } });
+    for (let depth = 0; depth < 200; depth++)
+      folder = forge.directory(
+        { name: Buffer.from('a'), type: 'directory', content: folder },
+        { name: Buffer.from('b'), type: 'directory', content: folder },
+      );
+    return folder;
+  });
+  assert.match(messages(result).join(), /is in no pack that the index lists/);
+  assert.equal(result.findings[0]?.files.length, 20);
+});
+
+test('it can be interrupted', async () => {
+  const sandbox = await sandboxWithFiles();
+  await sandbox.backup();
+  const signal = AbortSignal.abort();
+  await assert.rejects(check(await sandbox.open(), { signal, readData: ALL }), fails('interrupted'));
+  await assert.rejects(scrub(sandbox.store, { signal }), fails('interrupted'));
+});
