@@ -47,7 +47,6 @@ export async function check(cached: Repository, options: CheckOptions = {}): Pro
   const read = [...new Set([...packs.suspect, ...chosen])];
   begin(progress, 'data', read.length, amount(read).bytes);
   await readPacks(indexed, read, { findings, bad, progress }, options);
-  packs.settle();
   begin(progress, 'trees', snapshots.length);
   const trees = new TreeCheck(indexed, { bad, findings, signal });
   for (const snapshot of snapshots) {

@@ -4,7 +4,7 @@ import type { IndexedRepository } from '../repository/index-store.js';
 import type { BadBlobs } from './bad-blobs.js';
 import type { Finding, Findings } from './findings.js';
 import { eachAtMost } from './in-flight.js';
-import type { Reply } from './messages.js';
+import type { Damage, Reply } from './messages.js';
 import type { CheckProgress, RunOptions } from './options.js';
 import type { StoredPack } from './packs.js';
 import { Reading } from './reading.js';
@@ -53,7 +53,9 @@ async function readPack(
   const { name, listed } = pack;
   const opened = opensPack(repository, pack);
   try {
-    judge(pack, opened, await reading.read('data', name, opened ? listed?.number : undefined), findings, bad);
+    const reply = await reading.read('data', name, opened ? listed?.number : undefined);
+    if (reply.hash !== name) judgeChanged(pack, opened, reply, findings, bad);
+    else judgeUnchanged(pack, reply, findings, bad);
   } catch (cause) {
     // Deleted by a prune since it was listed.
     if (isGone(cause)) return;
@@ -62,17 +64,28 @@ async function readPack(
   }
 }
 
-function judge({ name, listed }: StoredPack, opened: boolean, reply: Reply, findings: Findings, bad: BadBlobs): void {
-  let finding: Finding | undefined;
-  if (reply.hash !== name) finding = findings.add('data', name, OTHER_CONTENT);
-  for (const { frame, blob, reason } of reply.damages) {
-    const damaged = findings.add('data', name, reason);
-    if (blob === undefined) bad.addFrame(frame, () => damaged);
-    else bad.addBlob(blob, () => damaged);
-  }
+/** The pack is not what was stored. */
+function judgeChanged(pack: StoredPack, opened: boolean, reply: Reply, findings: Findings, bad: BadBlobs): void {
+  const { name, listed, contradictions } = pack;
+  const finding = findings.add('data', name, OTHER_CONTENT);
+  for (const { ofPack } of contradictions) finding.add(ofPack);
   // Which of the blobs are damaged cannot be told without opening them.
-  if (finding !== undefined && listed !== undefined && !opened) {
-    const whole = finding;
-    bad.addPack(listed.number, () => whole);
+  if (listed !== undefined && !opened) bad.addPack(listed.number, () => finding);
+  for (const damage of reply.damages) addDamage(damage, finding, bad);
+}
+
+/** The pack is what was stored: when the index says otherwise of it, the index is wrong; else what is wrong was so from the beginning. */
+function judgeUnchanged({ name, contradictions }: StoredPack, reply: Reply, findings: Findings, bad: BadBlobs): void {
+  let finding: Finding | undefined;
+  for (const { by } of contradictions) finding = findings.add('index', by, `what it says of data/${name} is not so`);
+  for (const damage of reply.damages) {
+    finding ??= findings.add('data', name, damage.reason);
+    addDamage(damage, finding, bad);
   }
+}
+
+function addDamage({ frame, blob, reason }: Damage, finding: Finding, bad: BadBlobs): void {
+  if (finding.subject === 'data') finding.add(reason);
+  if (blob === undefined) bad.addFrame(frame, () => finding);
+  else bad.addBlob(blob, () => finding);
 }

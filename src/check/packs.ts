@@ -11,19 +11,19 @@ import { isGone, stopIf } from './verdicts.js';
 /** Packs whose directories are fetched at a time. */
 const PARALLEL = 8;
 
-/** A pack that the store has. */
-export interface StoredPack extends ObjectInfo {
-  /** Undefined for one that no index object lists. */
-  readonly listed: ListedPack | undefined;
-}
-
 /** A pack is not as an index object says: one of the two is wrong. */
-interface Contradiction {
-  readonly pack: string;
+export interface Contradiction {
   /** Name of the index object. */
   readonly by: string;
   /** What is said when it is the pack. */
   readonly ofPack: string;
+}
+
+/** A pack that the store has. */
+export interface StoredPack extends ObjectInfo {
+  /** Undefined for one that no index object lists. */
+  readonly listed: ListedPack | undefined;
+  readonly contradictions: Contradiction[];
 }
 
 export interface PackCheckSetting {
@@ -45,7 +45,6 @@ export class PackCheck {
   /** Whether packs are missing that are not condemned. */
   someMissing = false;
   readonly #setting: PackCheckSetting;
-  readonly #contradictions: Contradiction[] = [];
 
   constructor(setting: PackCheckSetting) {
     this.#setting = setting;
@@ -55,7 +54,7 @@ export class PackCheck {
     const { repository, listed, progress, signal } = this.#setting;
     const missing = new Set(listed.keys());
     for await (const info of repository.store.list('data')) {
-      this.stored.push({ ...info, listed: listed.get(info.name) });
+      this.stored.push({ ...info, listed: listed.get(info.name), contradictions: [] });
       missing.delete(info.name);
     }
     progress.total = this.stored.length;
@@ -81,41 +80,25 @@ export class PackCheck {
   async #compare(pack: StoredPack): Promise<void> {
     const { name, size } = pack;
     const { findings, repository } = this.#setting;
+    let opened = true;
     try {
-      const agrees = this.#compareWith(pack, digestOf(await readPackRecord(repository, name, size)));
-      if (!agrees) this.suspect.push(pack);
+      contradict(pack, digestOf(await readPackRecord(repository, name, size)));
     } catch (cause) {
       // Deleted by a prune since it was listed.
       if (isGone(cause)) return;
       findings.addError('data', name, cause);
-      this.#compareWith(pack);
-      this.suspect.push(pack);
+      contradict(pack);
+      opened = false;
     }
+    if (!opened || pack.contradictions.length > 0) this.suspect.push(pack);
   }
+}
 
-  /** @param digest of its directory, when that could be read */
-  #compareWith({ name, size, listed }: StoredPack, digest?: string): boolean {
-    const before = this.#contradictions.length;
-    for (const stated of listed?.statements ?? []) {
-      const { by } = stated;
-      if (stated.size !== size)
-        this.#contradictions.push({
-          pack: name,
-          by,
-          ofPack: `has ${size} bytes, not ${stated.size} as the index says`,
-        });
-      else if (digest !== undefined && stated.digest !== digest)
-        this.#contradictions.push({ pack: name, by, ofPack: 'is another pack than the index says' });
-    }
-    return this.#contradictions.length === before;
-  }
-
-  /** Call when the suspect packs have been read: where a pack is what its name says, the index is wrong. */
-  settle(): void {
-    const { findings } = this.#setting;
-    for (const { pack, by, ofPack } of this.#contradictions) {
-      if (findings.get('data', pack) !== undefined) findings.add('data', pack, ofPack);
-      else findings.add('index', by, `what it says of data/${pack} is not so`);
-    }
+/** @param digest of its directory, when that could be read */
+function contradict({ size, listed, contradictions }: StoredPack, digest?: string): void {
+  for (const { by, size: stated, digest: statedDigest } of listed?.statements ?? []) {
+    if (stated !== size) contradictions.push({ by, ofPack: `has ${size} bytes, not ${stated} as the index says` });
+    else if (digest !== undefined && statedDigest !== digest)
+      contradictions.push({ by, ofPack: 'is another pack than the index says' });
   }
 }
