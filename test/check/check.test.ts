@@ -300,6 +300,18 @@ for (const [what, { make, reason, path }] of Object.entries(CONTRADICTIONS)) {
   });
 }
 
+test('data that somebody planted under the id of other data: only reading it shows', async () => {
+  const plant = (forge: Forge): ContentRef => {
+    const body = randomBytes(1000);
+    const ids = [forge.id(randomBytes(1000), DATA)];
+    forge.pack(DATA, [{ body, codec: 0, rawLength: 1000, ids, lengths: [1000] }]);
+    return forge.directory({ content: { size: 1000, depth: 0, ids: ids[0] as Buffer } });
+  };
+  const result = await forged(plant);
+  assert.match(messages(result).join(), /^data\/[0-9a-f]{64}: a blob holds other data than its id says$/);
+  assert.deepEqual(files(result), ['/name']);
+});
+
 test('folders in folders that fan out without end, with a file that is lost, take no time', {
   timeout: 60_000,
 }, async () => {
