@@ -56,6 +56,21 @@ function build(usable: readonly IndexedPack[], condemned: readonly IndexedPack[]
   return builder.build();
 }
 
+test('of a blob that is stored several times the first number is known', () => {
+  fc.assert(
+    fc.property(any.packRecord, (record) => {
+      const twice = [1, 2].map((name): IndexedPack => ({ name: Buffer.alloc(32, name), size: 1000, record }));
+      const index = build(twice);
+      const count = blobCount(record);
+      for (let blob = 0; blob < count; blob++) {
+        const first = index.find(record.ids, blob * 32);
+        assert.equal(index.firstOf(blob), first);
+        assert.equal(index.firstOf(count + blob), first);
+      }
+    }),
+  );
+});
+
 test('blobs are found where the packs have them', () => {
   fc.assert(
     fc.property(packs, fc.nat(6), (all, split) => {

@@ -7,9 +7,9 @@ const DESCRIPTION = `Find files and folders by name or path in all snapshots, or
 tree, or what is in a pack.`;
 
 const EXAMPLES = `
-Patterns are those of \`varve backup\`: a folder that matches is found with all that is in it, and !PATTERN takes back what
-those before it found. Of several patterns one is enough; of times and sizes all must fit.
-A time: ${PAST_TIME}.
+Patterns are those of \`varve backup\`: a folder that matches is found with all that is in it, and
+!PATTERN takes back what those before it found. Of several patterns one is enough; of times and
+sizes all must fit. Here ${PAST_TIME}.
 
 Examples:
   varve find letter.odt
@@ -17,8 +17,8 @@ Examples:
   varve find -s latest --ignore-case '/home/anna/**/*.JPG'
   varve find --blob 420f620f --show-pack-id
 
-Exit codes: 0 searched, whether something was found or not; 1 failed, or something could not be read; 10 no
-repository; 12 wrong password.`;
+Exit codes: 0 searched, whether something was found or not; 1 failed, or something could not be read;
+10 no repository; 12 wrong password.`;
 
 export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).argument('[patterns...]', 'what to look for').addHelpText('after', EXAMPLES);
