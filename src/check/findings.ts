@@ -134,7 +134,8 @@ export class Findings {
   }
 }
 
-const ABOUT_OBJECTS: readonly string[] = ['damaged', 'not-found', 'storage'];
+/** `role` is also what a changed number of an epoch looks like. */
+const ABOUT_OBJECTS: readonly string[] = ['damaged', 'not-found', 'storage', 'role'];
 
 /** The reason without the object's path in front and without advice, which the finding gives. @throws the cause, unless it is about an object */
 export function reasonOf(path: string, cause: unknown): string {

@@ -334,6 +334,18 @@ test('folders in folders that fan out without end, with a file that is lost, tak
   assert.equal(result.findings[0]?.files.length, 20);
 });
 
+test('a pack whose footer has another epoch is one that is damaged', async () => {
+  const sandbox = await sandboxWithFiles();
+  await sandbox.backup();
+  const path = await packOf(sandbox, DATA);
+  const bytes = readFileSync(path);
+  bytes[bytes.length - 92 + 9] = 1;
+  writeFileSync(path, bytes);
+  const result = await check(await sandbox.open());
+  assert.match(messages(result).join(), /^data\/[0-9a-f]{64}: .*its content does not match its name/);
+  assert.equal(result.findings[0]?.fileCount, 0);
+});
+
 test('it can be interrupted', async () => {
   const sandbox = await sandboxWithFiles();
   await sandbox.backup();

@@ -108,7 +108,9 @@ for (let number = SEED; number < SEED + CASES; number++) {
     try {
       if (done.kind === 'config') {
         await assert.rejects(patient.check(), (error: VarveError) => {
-          assert.equal(error.code, done.way === 'deleted' ? 'no-repository' : 'damaged');
+          // A bit of its epoch makes it that of another key.
+          const codes = done.way === 'deleted' ? ['no-repository'] : ['damaged', 'role'];
+          assert.ok(codes.includes(error.code), error.code);
           assert.match(error.message, /config/);
           return true;
         });
