@@ -1,4 +1,5 @@
 import { VarveError } from '../errors/errors.js';
+import { civilOf, instantOf } from './civil.js';
 import type { Time } from './time.js';
 
 /** A span of the calendar, of whole numbers: a month is as long as the month is. */
@@ -12,8 +13,11 @@ export interface Duration {
 
 const UNITS: Record<string, keyof Duration> = { y: 'years', m: 'months', w: 'weeks', d: 'days', h: 'hours' };
 const FORM = /^(?:\d+[ymwdh])+$/i;
-/** Of each unit: more years than that Date cannot tell. */
-const MAX_COUNT = 100_000;
+/** Of each unit. */
+const MAX_COUNT = 999_999_999;
+
+const DAYS_OF_WEEK = 7;
+const SECONDS_OF_HOUR = 3600;
 
 /** Whether a text is meant as a duration, not as a date. */
 export function looksLikeDuration(text: string): boolean {
@@ -47,12 +51,12 @@ function notDuration(text: string, option: string): VarveError {
 }
 
 /**
- * The time so long before, by the calendar of this machine's zone: a day before noon is noon, though clocks were changed in between. The
- * day of a month that has fewer days runs over into the next one, as in Go.
+ * The time so long before, by the calendar of this machine's zone: a day before noon is noon, though clocks were changed in between; hours are
+ * counted by the clock. The day of a month that has fewer days runs over into the next one, as in Go.
  */
 export function subtractDuration(time: Time, { years, months, weeks, days, hours }: Duration): Time {
-  const from = new Date(time.seconds * 1000);
-  const date = new Date(from);
-  date.setFullYear(from.getFullYear() - years, from.getMonth() - months, from.getDate() - 7 * weeks - days);
-  return { seconds: Math.floor(date.getTime() / 1000) - hours * 3600, nanoseconds: time.nanoseconds };
+  const civil = civilOf(time);
+  const day = civil.day - DAYS_OF_WEEK * weeks - days;
+  const instant = instantOf({ ...civil, year: civil.year - years, month: civil.month - months, day });
+  return { seconds: instant - hours * SECONDS_OF_HOUR, nanoseconds: time.nanoseconds };
 }

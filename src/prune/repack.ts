@@ -8,13 +8,10 @@ import { ID_BYTES } from '../format/limits.js';
 import { type Frame, frameAt, frameCount, type PackRecord, PackRecordBuilder } from '../format/pack-record.js';
 import { type IndexedRepository, indexedPack } from '../repository/index-store.js';
 import { readPackRecord } from '../repository/orphans.js';
-import { packCapacity, sealPack } from '../repository/pack-writer.js';
+import { MAX_BLOBS, MAX_FRAMES, packCapacity, sealPack } from '../repository/pack-writer.js';
 import { fetchObject } from '../repository/repository.js';
 import type { Needed, PackUse } from './plan.js';
 
-/** Frames and blobs that a pack holds at most: more would make its directory too long. */
-const MAX_FRAMES = 0xffff;
-const MAX_BLOBS = 0xffff;
 /** Room that the directory, the footer and the padding may need beyond the frames, as a part of them. */
 const RESERVE = 1.04;
 

@@ -27,9 +27,9 @@ const GOOD_PADDING = 0.004;
 const GROWTH = 1.25;
 /** A frame that compression makes no smaller than this part of itself is kept raw. */
 const WORTH_COMPRESSING = 0.97;
-const MAX_FRAMES = 0xffff;
+export const MAX_FRAMES = 0xffff;
 /** Blobs in a pack: of very small files it takes many to fill one, and each takes memory in its directory until it is sealed. */
-const MAX_BLOBS = 0xffff;
+export const MAX_BLOBS = 0xffff;
 
 /** Where packs are assembled: buffers of `packCapacity(target)` bytes or more. */
 export interface PackSpace {

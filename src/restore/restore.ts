@@ -14,7 +14,8 @@ import { defaultThreads, WorkerPool } from '../workers/pool.js';
 import { Account, inSnapshot } from './account.js';
 import { layoutOf } from './file-content.js';
 import { below, type Folder, rootFolder, type Subfolder, subfolderOf, targetAs } from './folder.js';
-import { type FurtherName, HardLinks } from './hard-links.js';
+import { HardLinks } from './hard-links.js';
+import { LinkMaker } from './link-maker.js';
 import { type FileTarget, INTERRUPTED, type RestorePool } from './messages.js';
 import type { RestoreOptions, RestoreProgress } from './options.js';
 import { Selection } from './selection.js';
@@ -27,7 +28,6 @@ const WINDOW = 75_000;
 /** Blobs that are planned before the workers have something to do. */
 const FIRST_WINDOW = 5_000;
 const FOLDERS_PER_TASK = 512;
-const LINKS_PER_TASK = 512;
 const WORKER = new URL('./worker.js', import.meta.url);
 
 /**
@@ -90,6 +90,7 @@ class RestoreRun {
   readonly #folders: Folder[] = [];
   readonly #account: Account;
   readonly #links = new HardLinks();
+  readonly #linkMaker: LinkMaker;
   readonly #onAbort = (): void => void Atomics.store(this.#flags, 0, 1);
 
   constructor(repository: IndexedRepository, options: RestoreOptions) {
@@ -104,6 +105,7 @@ class RestoreRun {
       this.#target = openTarget(options.target, dryRun);
       this.#pool = this.#startPool(dryRun);
     }
+    this.#linkMaker = new LinkMaker(dryRun ? undefined : this.#pool, this.#target, this.#account);
     this.#window = this.#newWindow();
     options.signal?.addEventListener('abort', this.#onAbort);
     if (options.signal?.aborted === true) this.#onAbort();
@@ -191,7 +193,7 @@ class RestoreRun {
     await this.#running?.done;
     const window = this.#window;
     const links = this.#links.take();
-    const done = window.run().then(() => this.#makeLinks(links));
+    const done = window.run().then(() => this.#linkMaker.make(links));
     this.#idle = false;
     done.then(
       () => {
@@ -351,36 +353,6 @@ class RestoreRun {
     } catch (cause) {
       this.#account.fail(folder.path, cause);
     }
-  }
-
-  async #makeLinks(names: readonly FurtherName[]): Promise<void> {
-    if (this.#pool === undefined || this.#options.dryRun === true) {
-      for (const name of names) this.#wouldLink(name);
-      return;
-    }
-    for (let at = 0; at < names.length; at += LINKS_PER_TASK) {
-      const links = names.slice(at, at + LINKS_PER_TASK).filter((link) => this.#firstIsThere(link));
-      const { errors, failed, there } = await this.#pool.run({ kind: 'link', links });
-      this.#account.errors(errors);
-      for (const [number, { path, size }] of links.entries()) {
-        if (there.includes(number)) this.#account.left(path, size, false);
-        else if (!failed.includes(number)) this.#account.done(path, size);
-      }
-    }
-  }
-
-  #wouldLink({ path, to, size }: FurtherName): void {
-    const [name, first] = [this.#target?.stat(path), this.#target?.stat(to)];
-    const same = name !== undefined && name.inode === first?.inode && name.device === first.device;
-    if (same && this.#account.isStanding(to)) this.#account.left(path, size, false);
-    else this.#account.done(path, size);
-  }
-
-  #firstIsThere({ path, to }: FurtherName): boolean {
-    const there = !this.#account.hasFailed(to);
-    const message = `is a hard link to ${inSnapshot(to)}, which could not be restored`;
-    if (!there) this.#account.report({ path, message, kind: 'content' });
-    return there;
   }
 
   /** Times and modes of folders come last, from the deepest up: writing into a folder changes its times. */

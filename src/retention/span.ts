@@ -1,16 +1,10 @@
 import { VarveError } from '../errors/errors.js';
+import { instantOf } from '../format/civil.js';
+import { type Duration, looksLikeDuration, parseDuration, subtractDuration } from '../format/duration.js';
 import { compareTimes, type Time } from '../format/time.js';
-import { civilOf, instantOf } from './calendar.js';
 
 /** A length of time in units of the calendar, or all the time since the beginning of a day. */
 export type Span = Duration | { readonly since: Day };
-
-export interface Duration {
-  readonly years: number;
-  readonly months: number;
-  readonly days: number;
-  readonly hours: number;
-}
 
 interface Day {
   readonly year: number;
@@ -19,8 +13,6 @@ interface Day {
   readonly day: number;
 }
 
-const DURATION = /^(?:\d+[ymwdh])+$/i;
-const PART = /(\d+)([ymwdh])/gi;
 const DATE = /^(\d{4})-(\d\d)-(\d\d)$/;
 const DAYS_OF_WEEK = 7;
 
@@ -31,19 +23,13 @@ const DAYS_OF_WEEK = 7;
  */
 export function parseSpan(text: string, option: string): Span {
   const trimmed = text.trim();
-  const span = DURATION.test(trimmed) ? parseDuration(trimmed) : parseDay(trimmed);
-  if (span !== undefined) return span;
+  const day = parseDay(trimmed);
+  if (day !== undefined) return day;
+  if (looksLikeDuration(trimmed)) return parseDuration(trimmed, option);
   throw new VarveError(
     'usage',
     `${option}: "${text}" is neither a duration, such as 14d, 6m or 1y5m7d2h (years, months, weeks, days, hours), nor a date such as 2026-01-31`,
   );
-}
-
-function parseDuration(text: string): Duration {
-  const sums = { y: 0, m: 0, w: 0, d: 0, h: 0 };
-  for (const [, digits, unit = ''] of text.matchAll(PART))
-    sums[unit.toLowerCase() as keyof typeof sums] += Number(digits);
-  return { years: sums.y, months: sums.m, days: sums.d + DAYS_OF_WEEK * sums.w, hours: sums.h };
 }
 
 function parseDay(text: string): Span | undefined {
@@ -55,7 +41,7 @@ function parseDay(text: string): Span | undefined {
 
 /** Whether it has no length: restic takes such a one for none at all. */
 export function isEmptySpan(span: Span): boolean {
-  return !('since' in span) && span.years + span.months + span.days + span.hours === 0;
+  return !('since' in span) && span.years + span.months + span.weeks + span.days + span.hours === 0;
 }
 
 /** `within 1y5m7d2h` or `since 2026-01-31`. */
@@ -64,8 +50,8 @@ export function describeSpan(span: Span): string {
     const { year, month, day } = span.since;
     return `since ${String(year).padStart(4, '0')}-${String(month).padStart(2, '0')}-${String(day).padStart(2, '0')}`;
   }
-  const { years, months, days, hours } = span;
-  const parts = [`${years}y`, `${months}m`, `${days}d`, `${hours}h`];
+  const { years, months, weeks, days, hours } = span;
+  const parts = [`${years}y`, `${months}m`, `${DAYS_OF_WEEK * weeks + days}d`, `${hours}h`];
   return `within ${parts.filter((part) => !part.startsWith('0')).join('')}`;
 }
 
@@ -81,17 +67,7 @@ export function spanEndingAt(span: Span, end: Time | undefined): (time: Time) =>
     return (time) => time.seconds >= midnight;
   }
   if (end === undefined) return () => true;
-  const beginning = goBack(end, span);
+  const beginning = subtractDuration(end, span);
   // Going back an hour from an hour that is there twice may lead nowhere; the end is in the span all the same (not so for restic).
   return (time) => compareTimes(time, beginning) > 0 || compareTimes(time, end) >= 0;
-}
-
-const SECONDS_OF_HOUR = 3600;
-
-/** Years, months and days are counted by the calendar (a day that a month does not have is one of the next month), hours by the clock. */
-function goBack(time: Time, { years, months, days, hours }: Duration): Time {
-  const civil = civilOf(time);
-  const { year, month, day } = civil;
-  const instant = instantOf({ ...civil, year: year - years, month: month - months, day: day - days });
-  return { seconds: instant - hours * SECONDS_OF_HOUR, nanoseconds: time.nanoseconds };
 }

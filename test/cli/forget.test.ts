@@ -33,7 +33,7 @@ test('without a policy, with one of zeros or a wrong one, nothing is removed', a
     [['--keep-last', '0', '--keep-within', '0d'], /no policy was specified/],
     [['--keep-last', 'x'], /--keep-last: "x" is neither a number nor "unlimited"/],
     [['--keep-daily=-2'], /--keep-daily: "-2" is neither/],
-    [['--keep-within', '5x'], /--keep-within: "5x" is neither a duration/],
+    [['--keep-within', '5x'], /--keep-within: "5x" is not a duration/],
     [['--keep-within-weekly', '5'], /--keep-within-weekly: "5" is neither a duration/],
     [['--keep-last', '1', '--group-by', 'x'], /--group-by: "x" is none of host, paths, tags/],
     [['--keep-tag', 'b,c'], /refusing to remove the last snapshot of a group/],

@@ -189,9 +189,10 @@ test('killed at any moment and run again, a restore comes to its end and leaves 
   const args = ['restore', `${backup}:${folder}`, '--target', target];
   for (let round = 0; round < 8; round++) {
     const child = place.start(args);
+    const ended = outcome(child);
     await delay(250 + 60 * round);
     child.kill('SIGKILL');
-    await outcome(child);
+    await ended;
   }
   const { files_restored, files_skipped } = await place.json<Record<string, number>>(args);
   assert.equal((files_restored ?? 0) + (files_skipped ?? 0), 1501);

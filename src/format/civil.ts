@@ -1,0 +1,46 @@
+import type { Time } from './time.js';
+
+/** A date and the time of day, by the calendar and the clock of this machine's zone. */
+export interface Civil {
+  readonly year: number;
+  /** From 1. */
+  readonly month: number;
+  readonly day: number;
+  readonly hour: number;
+  readonly minute: number;
+  readonly second: number;
+}
+
+const MINUTE_MS = 60 * 1000;
+
+export function civilOf({ seconds }: Time): Civil {
+  const date = new Date(seconds * 1000);
+  return {
+    year: date.getFullYear(),
+    month: date.getMonth() + 1,
+    day: date.getDate(),
+    hour: date.getHours(),
+    minute: date.getMinutes(),
+    second: date.getSeconds(),
+  };
+}
+
+/**
+ * Seconds since 1970 of a date and time in this machine's zone. Months and days may be out of their range: the 31st of February is the 3rd, or
+ * 2nd, of March. A time that the clocks pass over or show twice is the one that Go takes, and so restic: by the offset in force some hours before or after.
+ *
+ * @returns -Infinity for what is before all dates
+ */
+export function instantOf({ year, month, day, hour, minute, second }: Civil): number {
+  const date = new Date(0);
+  date.setUTCFullYear(year, month - 1, day);
+  date.setUTCHours(hour, minute, second);
+  const asUtc = date.getTime();
+  const millis = asUtc - offsetAt(asUtc - offsetAt(asUtc));
+  return Number.isNaN(millis) ? Number.NEGATIVE_INFINITY : millis / 1000;
+}
+
+/** Milliseconds that this machine's zone is ahead of UTC. */
+function offsetAt(millis: number): number {
+  return -new Date(millis).getTimezoneOffset() * MINUTE_MS;
+}
