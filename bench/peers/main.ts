@@ -11,6 +11,7 @@ import { comparePhases } from './phases.js';
 import { findPrograms } from './programs/find.js';
 import { compareSnapshots } from './snapshots.js';
 import { compareSparse } from './sparse.js';
+import { compareUpkeep } from './upkeep.js';
 
 const RUN: Record<Experiment, (bench: Bench) => Promise<string>> = {
   phases: comparePhases,
@@ -19,6 +20,7 @@ const RUN: Record<Experiment, (bench: Bench) => Promise<string>> = {
   snapshots: compareSnapshots,
   million: compareMillion,
   sparse: compareSparse,
+  upkeep: compareUpkeep,
   'before-after': compareBuilds,
 };
 

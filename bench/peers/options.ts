@@ -6,7 +6,16 @@ import { PHASES, type Phase } from './campaign.js';
 import { PROGRAM_NAMES } from './programs/find.js';
 import type { Program } from './programs/program.js';
 
-export const EXPERIMENTS = ['phases', 'memory', 'huge', 'snapshots', 'million', 'sparse', 'before-after'] as const;
+export const EXPERIMENTS = [
+  'phases',
+  'memory',
+  'huge',
+  'snapshots',
+  'million',
+  'sparse',
+  'upkeep',
+  'before-after',
+] as const;
 export type Experiment = (typeof EXPERIMENTS)[number];
 
 const PAGE = fileURLToPath(new URL('../../../docs/benchmarks.md', import.meta.url));
@@ -21,7 +30,7 @@ export const USAGE = `Usage: npm run bench -- [--experiment ${EXPERIMENTS.join('
                 $BENCH_RESTIC_LATEST, $BENCH_RUSTIC, … say where a program is that is not on the PATH by its name
   --phases      leave out phases; the first backup and a restore that checks it are always run
   --sizes       MiB of input for memory, the largest also for huge; default: 1024,4096
-  --count       snapshots for snapshots, default: 1000; files for million, default: 1000000
+  --count       snapshots for snapshots, default: 1000, and for upkeep, default: 50; files for million, default: 1000000
   --before      for before-after: a checkout of varve that is built, with which this one is compared
   --work        where repositories and restored files go, in a new folder that is removed at the end; default: the temporary folder.
                 The default data take about 12 GiB a program and round
@@ -93,7 +102,7 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
   };
 }
 
-const BESIDE_RESTIC: readonly Experiment[] = ['memory', 'huge', 'million'];
+const BESIDE_RESTIC: readonly Experiment[] = ['memory', 'huge', 'million', 'upkeep'];
 
 function isUsual(program: string, experiment: Experiment): boolean {
   return experiment === 'phases' || program === 'varve' || (program === 'restic' && BESIDE_RESTIC.includes(experiment));

@@ -9,6 +9,7 @@ const TITLES: Record<Experiment, string> = {
   snapshots: 'Listing many snapshots',
   million: 'A folder of a million files',
   sparse: 'A sparse file',
+  upkeep: 'Prune and check',
   'before-after': 'Before and after',
 };
 
@@ -25,6 +26,7 @@ npm run bench -- --experiment huge           # one file of 4 GiB
 npm run bench -- --experiment snapshots      # listing 1,000 snapshots
 npm run bench -- --experiment million        # a folder of 1,000,000 small files
 npm run bench -- --experiment sparse         # a file of 100 GiB, 10 MiB of them data
+npm run bench -- --experiment upkeep         # prune after forgetting 45 of 50 snapshots; check
 npm run bench -- --experiment before-after --before ../built-earlier --repeat 5
 npm run bench -- --help
 \`\`\`

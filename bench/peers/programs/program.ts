@@ -29,4 +29,16 @@ export interface Program {
   restore(place: Place, source: string, label: string, target: string): Step;
   /** Where the source's content is after such a restore. */
   restored(source: string, target: string): string;
+  /** Missing where it is not compared. */
+  readonly upkeep?: Upkeep;
+}
+
+/** What is done to a repository now and then. */
+export interface Upkeep {
+  /** Removes all snapshots but the newest. */
+  forget(place: Place, keep: number): Step;
+  /** Removes what no snapshot needs, with no time of grace. */
+  prune(place: Place): Step;
+  /** Reads and verifies all that is stored. */
+  check(place: Place): Step;
 }

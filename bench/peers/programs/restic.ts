@@ -14,6 +14,11 @@ export function restic(name: string, command: string, version: string): Program 
     backup: (_, source) => ({ argv: [command, 'backup', '-q', source] }),
     restore: (_, _source, _label, target) => ({ argv: [command, 'restore', '-q', 'latest', '--target', target] }),
     restored: (source, target) => target + source,
+    upkeep: {
+      forget: (_, keep) => ({ argv: [command, 'forget', '-q', '--keep-last', String(keep)] }),
+      prune: () => ({ argv: [command, 'prune', '-q'] }),
+      check: () => ({ argv: [command, 'check', '-q', '--read-data'] }),
+    },
   };
 }
 
@@ -32,5 +37,10 @@ export function rustic(name: string, command: string, version: string): Program 
     backup: (_, source) => ({ argv: [command, 'backup', source] }),
     restore: (_, source, _label, target) => ({ argv: [command, 'restore', `latest:${source}`, target] }),
     restored: (_, target) => target,
+    upkeep: {
+      forget: (_, keep) => ({ argv: [command, 'forget', '--keep-last', String(keep)] }),
+      prune: () => ({ argv: [command, 'prune', '--instant-delete', '--keep-delete', '0s', '--keep-pack', '0s'] }),
+      check: () => ({ argv: [command, 'check', '--read-data'] }),
+    },
   };
 }

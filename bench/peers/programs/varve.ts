@@ -24,5 +24,10 @@ export function varveOf(name: string, checkout = fileURLToPath(PROJECT)): Progra
     backup: (_, source) => ({ argv: [...argv, 'backup', '-q', source] }),
     restore: (_, _source, _label, target) => ({ argv: [...argv, 'restore', '-q', 'latest', '--target', target] }),
     restored: (source, target) => target + source,
+    upkeep: {
+      forget: (_, keep) => ({ argv: [...argv, 'forget', '-q', '--keep-last', String(keep)] }),
+      prune: () => ({ argv: [...argv, 'prune', '-q', '--grace', '0'] }),
+      check: () => ({ argv: [...argv, 'check', '-q', '--read-data'] }),
+    },
   };
 }
