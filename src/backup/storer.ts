@@ -8,7 +8,7 @@ import { type ContentRef, DATA, TREE } from '../format/content.js';
 import { ID_BYTES, MAX_DIRECT_CHUNKS } from '../format/limits.js';
 import { BlobIndex } from '../repository/blob-index.js';
 import { FrameOpener, PackKeyRing, SyncTreeReader } from '../repository/blob-reader.js';
-import { BlobWriter, type Stored } from '../repository/blob-writer.js';
+import { BlobWriter, FRAME_TARGET, type Stored } from '../repository/blob-writer.js';
 import { FreshSet } from '../repository/fresh-set.js';
 import { PackWriter } from '../repository/pack-writer.js';
 import { SharedBuffers } from '../workers/shared-buffers.js';
@@ -16,9 +16,6 @@ import { SyncCaller } from '../workers/sync-call.js';
 import { setCount } from './counters.js';
 import { type FrameRequest, type Note, type RestPart, SharedFlag, type WorkerInit } from './messages.js';
 
-/** Bytes of blobs in a frame: docs/benchmarks.md has the measurements. */
-const DATA_FRAME = 2 * 1024 * 1024;
-const TREE_FRAME = 512 * 1024;
 const NOTHING_STORED: Stored = { blobs: 0, rawBytes: 0, storedBytes: 0 };
 
 /** A worker's way into the repository: writers for data and trees, and a reader for the parent snapshot's trees. */
@@ -67,7 +64,7 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
     });
   const writer = (kind: typeof DATA | typeof TREE, packs: PackWriter): BlobWriter => {
     const sizes = kind === DATA ? init.data : init.tree;
-    const frameTarget = kind === DATA ? DATA_FRAME : TREE_FRAME;
+    const frameTarget = FRAME_TARGET[kind];
     const chunker = Chunker.create(keys.gear, sizes, BlobWriter.capacity(sizes.max, frameTarget));
     return new BlobWriter({ kind, chunker, idKey: keys.id, deduplicator: { claim: claim(kind) }, packs, frameTarget });
   };

@@ -57,17 +57,34 @@ export function frameAt(record: PackRecord, number: number): Frame {
   };
 }
 
+/** A frame and the number of its first blob in the record. */
+export interface RecordFrame extends Frame {
+  readonly firstBlob: number;
+}
+
+export function* framesOf(record: PackRecord): Generator<RecordFrame> {
+  let firstBlob = 0;
+  for (let number = 0; number < frameCount(record); number++) {
+    const frame = frameAt(record, number);
+    yield { ...frame, firstBlob };
+    firstBlob += frame.blobs;
+  }
+}
+
+/** A frame with the key itself instead of its number in a record. */
+export type UnlistedFrame = Omit<Frame, 'blobs' | 'key'> & { readonly wrappedKey: Buffer };
+
 /** Collects frames and blobs into a record. */
 export class PackRecordBuilder {
   readonly #kind: BlobKind;
-  readonly #keys: Buffer[];
+  /** Numbers of the wrapped keys, by their bytes. */
+  readonly #keys = new Map<string, number>();
   readonly #frames: number[] = [];
   readonly #ids: Buffer[] = [];
   readonly #lengths: number[] = [];
 
-  constructor(kind: BlobKind, keys: readonly Buffer[]) {
+  constructor(kind: BlobKind) {
     this.#kind = kind;
-    this.#keys = [...keys];
   }
 
   get frames(): number {
@@ -79,17 +96,34 @@ export class PackRecordBuilder {
   }
 
   /** @param ids 32 bytes for each of `lengths` */
-  addFrame(frame: Omit<Frame, 'blobs'>, ids: Buffer, lengths: readonly number[]): void {
-    const { offset, storedLength, rawLength, key, codec, counter } = frame;
+  addFrame(frame: UnlistedFrame, ids: Buffer, lengths: readonly number[]): void {
+    const { offset, storedLength, rawLength, wrappedKey, codec, counter } = frame;
+    const key = this.#keyNumber(wrappedKey);
     this.#frames.push(offset, storedLength, rawLength, key | (codec << 16), counter, lengths.length);
     this.#ids.push(ids);
     for (const length of lengths) this.#lengths.push(length);
   }
 
+  /** Adds a frame of another record, with its blobs. @param offset where it is now */
+  addCopy(record: PackRecord, frame: RecordFrame, offset: number): void {
+    const { firstBlob, blobs } = frame;
+    const ids = asBuffer(record.ids.subarray(firstBlob * ID_BYTES, (firstBlob + blobs) * ID_BYTES));
+    const lengths = Array.from({ length: blobs }, (_, at) => record.lengths.readUInt32LE((firstBlob + at) * 4));
+    this.addFrame({ ...frame, offset, wrappedKey: record.keys[frame.key] as Buffer }, ids, lengths);
+  }
+
+  #keyNumber(wrapped: Buffer): number {
+    const name = wrapped.toString('latin1');
+    const known = this.#keys.get(name);
+    if (known !== undefined) return known;
+    this.#keys.set(name, this.#keys.size);
+    return this.#keys.size - 1;
+  }
+
   build(): PackRecord {
     return {
       kind: this.#kind,
-      keys: this.#keys,
+      keys: [...this.#keys.keys()].map((key) => Buffer.from(key, 'latin1')),
       frames: wordsToBytes(this.#frames),
       ids: Buffer.concat(this.#ids),
       lengths: wordsToBytes(this.#lengths),
@@ -99,7 +133,7 @@ export class PackRecordBuilder {
   /** An upper bound of the encoded record's length in bytes. */
   get encodedLength(): number {
     return (
-      64 + this.#keys.length * (WRAPPED_KEY_BYTES + 2) + this.#frames.length * 4 + this.#lengths.length * (ID_BYTES + 4)
+      64 + this.#keys.size * (WRAPPED_KEY_BYTES + 2) + this.#frames.length * 4 + this.#lengths.length * (ID_BYTES + 4)
     );
   }
 }

@@ -1,3 +1,4 @@
+import type { RepositoryKeys } from '../crypto/hierarchy.js';
 import { type BlobKind, TREE } from '../format/content.js';
 import type { BlobIndex } from '../repository/blob-index.js';
 import type { IndexedRepository } from '../repository/index-store.js';
@@ -14,7 +15,7 @@ export interface PackUse {
   readonly neededBlobs: number;
   readonly duplicates: number;
   readonly bytes: number;
-  /** Of frames that hold at least one blob that is needed: frames are copied whole. */
+  /** What is left of `bytes` when it is copied. */
   readonly neededBytes: number;
 }
 
@@ -42,24 +43,35 @@ export interface Plan {
 export type Needed = { has(blob: number): boolean };
 
 /** Counts what of each pack is needed. Of a blob in several packs the index finds one: the others are duplicates. */
-export function usesOf({ index }: IndexedRepository, needed: Needed): PackUse[] {
-  return Array.from({ length: index.packCount }, (_, number) => useOf(index, number, needed));
+export function usesOf({ index, keys }: IndexedRepository, needed: Needed): PackUse[] {
+  return Array.from({ length: index.packCount }, (_, number) =>
+    useOf(index, number, needed, opensFrames(keys, index.packKind(number))),
+  );
 }
 
-function useOf(index: BlobIndex, number: number, needed: Needed): PackUse {
+/** Whether the key opens frames of a kind: then what nobody needs of one is left out when it is copied. */
+export function opensFrames(keys: RepositoryKeys, kind: BlobKind): boolean {
+  return keys.has(kind === TREE ? 'manage' : 'full');
+}
+
+function useOf(index: BlobIndex, number: number, needed: Needed, opens: boolean): PackUse {
   const sums = { blobs: 0, neededBlobs: 0, duplicates: 0, bytes: 0, neededBytes: 0 };
   const { first, end } = index.framesOf(number);
   for (let each = first; each < end; each++) {
     const frame = index.frame(each);
     let used = 0;
+    let usedBytes = 0;
     for (let blob = frame.firstBlob; blob < frame.firstBlob + frame.blobs; blob++) {
-      if (needed.has(blob)) used++;
-      else if (index.firstOf(blob) !== blob) sums.duplicates++;
+      if (needed.has(blob)) {
+        used++;
+        usedBytes += index.lengthOf(blob);
+      } else if (index.firstOf(blob) !== blob) sums.duplicates++;
     }
     sums.blobs += frame.blobs;
     sums.neededBlobs += used;
     sums.bytes += frame.storedLength;
-    if (used > 0) sums.neededBytes += frame.storedLength;
+    const part = opens ? usedBytes / frame.rawLength : 1;
+    if (used > 0) sums.neededBytes += Math.ceil(frame.storedLength * part);
   }
   return { number, name: index.packName(number), kind: index.packKind(number), ...sums };
 }

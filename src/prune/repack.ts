@@ -1,134 +1,142 @@
-import { Buffer } from 'node:buffer';
-import { asBuffer } from '../bytes/views.js';
+import { compressionParameters } from '../compression/policy.js';
 import { VarveError } from '../errors/errors.js';
-import type { BlobKind } from '../format/content.js';
-import { TREE } from '../format/content.js';
+import { type BlobKind, DATA, TREE } from '../format/content.js';
 import type { IndexedPack } from '../format/index-object.js';
 import { ID_BYTES } from '../format/limits.js';
-import { type Frame, frameAt, frameCount, type PackRecord, PackRecordBuilder } from '../format/pack-record.js';
+import { framesOf, type PackRecord, type RecordFrame } from '../format/pack-record.js';
+import type { BlobIndex, LocatedFrame } from '../repository/blob-index.js';
+import { FrameOpener, PackKeyRing } from '../repository/blob-reader.js';
 import { type IndexedRepository, indexedPack } from '../repository/index-store.js';
 import { readPackRecord } from '../repository/orphans.js';
-import { MAX_BLOBS, MAX_FRAMES, packCapacity, sealPack } from '../repository/pack-writer.js';
+import { PackBuffers } from '../repository/pack-buffers.js';
+import { type FinishedPack, PackWriter, packCapacity } from '../repository/pack-writer.js';
 import { fetchObject } from '../repository/repository.js';
-import type { Needed, PackUse } from './plan.js';
-
-/** Room that the directory, the footer and the padding may need beyond the frames, as a part of them. */
-const RESERVE = 1.04;
+import { type Needed, opensFrames, type PackUse } from './plan.js';
+import { Refill } from './refill.js';
 
 /**
- * Copies the frames that are needed from old packs into new ones, as they are: sealed, with their wrapped keys (SPEC.md section 9). An old pack is read
- * whole, and its hash checked, so that damage is never copied.
+ * Copies what is needed of old packs into new ones. Frames of which all is needed are copied as they are: sealed, with their wrapped keys (SPEC.md
+ * section 9). Others are opened, where the key can, and what is needed of them fills new frames. An old pack is read whole, and its hash checked, so that
+ * damage is never copied.
  */
 export class Repacker {
   readonly #repository: IndexedRepository;
   readonly #needed: Needed;
-  readonly #target: number;
-  readonly #open = new Map<BlobKind, OpenPack>();
+  readonly #opener: FrameOpener;
+  readonly #buffers: PackBuffers;
+  readonly #writers: Readonly<Record<BlobKind, Writer>>;
+  readonly #stores = new Set<Promise<void>>();
+  #failure: { readonly cause: unknown } | undefined;
   /** The packs that were written, in the store but in no index object yet. */
   readonly written: IndexedPack[] = [];
 
   /** @param target bytes at which a pack is closed */
   constructor(repository: IndexedRepository, needed: Needed, target: number) {
+    const { keys, index, config } = repository;
     this.#repository = repository;
     this.#needed = needed;
-    this.#target = target;
+    this.#opener = new FrameOpener(index, keys, new PackKeyRing(keys));
+    this.#buffers = new PackBuffers(packCapacity(target, Math.max(config.data.max, config.tree.max)));
+    const writer = (kind: BlobKind): Writer => {
+      const packs = new PackWriter({
+        keys,
+        kind,
+        compression: compressionParameters('auto'),
+        target,
+        space: this.#buffers,
+        emit: (pack) => this.#store(pack),
+      });
+      return { packs, refill: new Refill(kind, packs), opens: opensFrames(keys, kind) };
+    };
+    this.#writers = { [DATA]: writer(DATA), [TREE]: writer(TREE) };
   }
 
-  /** @throws VarveError `damaged` when the pack is not what its name says, or not what the index says */
+  /** @throws VarveError `damaged` when the pack is not what its name says, or not what the index says; what of it was copied is then stored twice */
   async copy(use: PackUse): Promise<void> {
-    const { store, index } = this.#repository;
-    const bytes = await fetchObject(store, 'data', use.name);
+    const bytes = await fetchObject(this.#repository.store, 'data', use.name);
     const record = await readPackRecord(this.#repository, use.name, bytes.length);
-    const { first, end } = index.framesOf(use.number);
-    const differs = (): VarveError =>
-      new VarveError('damaged', `data/${use.name}: its directory is not what the index says; run \`varve check\``);
-    if (frameCount(record) !== end - first) throw differs();
-    let blob = 0;
-    for (let number = 0; number < frameCount(record); number++) {
-      const frame = frameAt(record, number);
-      const listed = index.frame(first + number);
-      if (listed.offset !== frame.offset || listed.storedLength !== frame.storedLength || listed.blobs !== frame.blobs)
-        throw differs();
-      if (this.#isNeeded(listed)) await this.#add(record, frame, blob, bytes);
-      blob += frame.blobs;
+    const frames = this.#listed(use, record);
+    const { packs, refill, opens } = this.#writers[use.kind];
+    for (const [number, frame] of [...framesOf(record)].entries()) {
+      const listed = frames[number] as LocatedFrame;
+      const needed = countNeeded(listed, this.#needed);
+      if (needed === 0) continue;
+      const stored = bytes.subarray(frame.offset, frame.offset + frame.storedLength);
+      if (needed === frame.blobs || !opens) packs.addSealed(record, frame, stored);
+      else
+        refill.add(record, frame, this.#opener.open(listed, stored), (blob) =>
+          this.#needed.has(listed.firstBlob + blob - frame.firstBlob),
+        );
     }
+    await this.#room();
   }
 
-  /** Stores what is not full yet. */
+  /** Stores what is not full yet, and waits until all is stored. */
   async finish(): Promise<void> {
-    for (const pack of this.#open.values()) await this.#store(pack);
-    this.#open.clear();
+    for (const { packs, refill } of Object.values(this.#writers)) {
+      refill.flush();
+      packs.finish();
+    }
+    await Promise.all(this.#stores);
+    if (this.#failure !== undefined) throw this.#failure.cause;
   }
 
-  #isNeeded({ firstBlob, blobs }: { readonly firstBlob: number; readonly blobs: number }): boolean {
-    for (let blob = firstBlob; blob < firstBlob + blobs; blob++) if (this.#needed.has(blob)) return true;
-    return false;
+  /** The frames as the index has them. */
+  #listed({ number, name }: PackUse, record: PackRecord): LocatedFrame[] {
+    const { index } = this.#repository;
+    const { first, end } = index.framesOf(number);
+    const listed = Array.from({ length: end - first }, (_, at) => index.frame(first + at));
+    const frames = [...framesOf(record)];
+    const same = (each: LocatedFrame, at: number): boolean => isSame(index, each, record, frames[at] as RecordFrame);
+    if (frames.length === listed.length && listed.every(same)) return listed;
+    throw new VarveError('damaged', `data/${name}: its directory is not what the index says; run \`varve check\``);
   }
 
-  async #add(record: PackRecord, frame: Frame, firstBlob: number, bytes: Buffer): Promise<void> {
-    let pack = this.#open.get(record.kind);
-    if (pack !== undefined && !pack.fits(frame)) {
-      await this.#store(pack);
-      pack = undefined;
-    }
-    if (pack === undefined) {
-      pack = new OpenPack(record.kind, packCapacity(this.#target, this.#repository.config.data.max));
-      this.#open.set(record.kind, pack);
-    }
-    pack.add(record, frame, firstBlob, bytes);
-    if (pack.length >= this.#target) {
-      await this.#store(pack);
-      this.#open.delete(record.kind);
-    }
+  #store(pack: FinishedPack): void {
+    const { store } = this.#repository;
+    const bytes = this.#buffers.bytes(pack.buffer).subarray(0, pack.size);
+    const stored = store
+      .put('data', pack.name, [bytes], { keep: pack.record.kind === TREE })
+      .then(() => void this.written.push(indexedPack(pack.name, pack.size, pack.record)))
+      .catch((cause) => {
+        this.#failure ??= { cause };
+      })
+      .finally(() => {
+        this.#buffers.release(pack.buffer);
+        this.#stores.delete(stored);
+      });
+    this.#stores.add(stored);
   }
 
-  async #store(pack: OpenPack): Promise<void> {
-    const { store, keys } = this.#repository;
-    const sealed = sealPack(keys, { buffer: 0, length: pack.length, record: pack.record() }, pack.bytes);
-    await store.put('data', sealed.name, [pack.bytes.subarray(0, sealed.size)], { keep: pack.kind === TREE });
-    this.written.push(indexedPack(sealed.name, sealed.size, sealed.record));
+  /** Waits while too much is on its way to the store. */
+  async #room(): Promise<void> {
+    while (this.#stores.size > MOST_ON_THE_WAY) await Promise.race(this.#stores);
+    if (this.#failure !== undefined) throw this.#failure.cause;
   }
 }
 
-/** A pack that is being put together. */
-class OpenPack {
-  readonly kind: BlobKind;
-  readonly bytes: Buffer;
-  length = 0;
-  readonly #keys: Buffer[] = [];
-  /** Numbers of the wrapped keys, by their bytes. */
-  readonly #keyNumbers = new Map<string, number>();
-  readonly #frames: PackRecordBuilder;
+/** Packs that are being stored while the next is put together. */
+const MOST_ON_THE_WAY = 1;
 
-  constructor(kind: BlobKind, capacity: number) {
-    this.kind = kind;
-    this.bytes = Buffer.allocUnsafeSlow(capacity);
-    this.#frames = new PackRecordBuilder(kind, []);
-  }
+interface Writer {
+  readonly packs: PackWriter;
+  readonly refill: Refill;
+  /** Whether the key opens frames of this kind. */
+  readonly opens: boolean;
+}
 
-  fits({ storedLength, blobs }: Frame): boolean {
-    const frames = this.#frames;
-    if (frames.frames >= MAX_FRAMES || (frames.blobs > 0 && frames.blobs + blobs > MAX_BLOBS)) return false;
-    const directory = frames.encodedLength + this.#keys.length * 86 + blobs * (ID_BYTES + 4) + 1024;
-    return (this.length + storedLength + directory) * RESERVE <= this.bytes.length;
+function isSame(index: BlobIndex, listed: LocatedFrame, record: PackRecord, frame: RecordFrame): boolean {
+  const { offset, storedLength, blobs, firstBlob } = listed;
+  if (offset !== frame.offset || storedLength !== frame.storedLength || blobs !== frame.blobs) return false;
+  for (let at = 0; at < blobs; at++) {
+    const id = record.ids.subarray((frame.firstBlob + at) * ID_BYTES, (frame.firstBlob + at + 1) * ID_BYTES);
+    if (!index.isNamed(firstBlob + at, id)) return false;
   }
+  return true;
+}
 
-  add(record: PackRecord, frame: Frame, firstBlob: number, from: Buffer): void {
-    const wrapped = record.keys[frame.key] as Buffer;
-    const name = wrapped.toString('latin1');
-    let key = this.#keyNumbers.get(name);
-    if (key === undefined) {
-      key = this.#keys.push(wrapped) - 1;
-      this.#keyNumbers.set(name, key);
-    }
-    from.copy(this.bytes, this.length, frame.offset, frame.offset + frame.storedLength);
-    const ids = asBuffer(record.ids.subarray(firstBlob * ID_BYTES, (firstBlob + frame.blobs) * ID_BYTES));
-    const lengths = Array.from({ length: frame.blobs }, (_, at) => record.lengths.readUInt32LE((firstBlob + at) * 4));
-    this.#frames.addFrame({ ...frame, offset: this.length, key }, ids, lengths);
-    this.length += frame.storedLength;
-  }
-
-  record(): PackRecord {
-    return { ...this.#frames.build(), keys: this.#keys };
-  }
+function countNeeded({ firstBlob, blobs }: LocatedFrame, needed: Needed): number {
+  let count = 0;
+  for (let blob = firstBlob; blob < firstBlob + blobs; blob++) if (needed.has(blob)) count++;
+  return count;
 }

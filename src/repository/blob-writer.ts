@@ -8,9 +8,12 @@ import type { PackWriter } from './pack-writer.js';
 /** From this size on a blob that looks random gets a frame without compression, together with its neighbours of that sort. */
 const TEST_COMPRESSIBLE = 64 * 1024;
 /** Blobs in a frame: of files of a few bytes there would be so many that their directory outgrew the pack. */
-const MAX_FRAME_BLOBS = 4096;
+export const MAX_FRAME_BLOBS = 4096;
 /** Bytes of a read when the length of a stream is not known. */
 const READ_BYTES = 1024 * 1024;
+
+/** Bytes of blobs at which a frame is closed: docs/benchmarks.md has the measurements. */
+export const FRAME_TARGET: Record<BlobKind, number> = { 1: 2 * 1024 * 1024, 2: 512 * 1024 };
 
 /** Decides whether a blob has to be stored, and remembers that it will be. */
 export interface Deduplicator {

@@ -1,7 +1,5 @@
-import { asBuffer } from '../bytes/views.js';
 import type { RepositoryKeys } from '../crypto/hierarchy.js';
-import { ID_BYTES } from '../format/limits.js';
-import { frameAt, frameCount, type PackRecord, PackRecordBuilder, WRAPPED_KEY_BYTES } from '../format/pack-record.js';
+import { framesOf, type PackRecord, PackRecordBuilder, WRAPPED_KEY_BYTES } from '../format/pack-record.js';
 import { type FinishedPack, type PackPart, sealPack } from './pack-writer.js';
 
 /** Room that the directory, the footer and the padding of a merged pack may need beyond its frames, as a part of them. */
@@ -48,19 +46,8 @@ function recordBytes(record: PackRecord): number {
 
 function append(into: PackPart, part: PackPart, bytes: (buffer: number) => Uint8Array): PackPart {
   bytes(into.buffer).set(bytes(part.buffer).subarray(0, part.length), into.length);
-  const builder = new PackRecordBuilder(into.record.kind, [...into.record.keys, ...part.record.keys]);
-  addFrames(builder, into.record, 0, 0);
-  addFrames(builder, part.record, into.length, into.record.keys.length);
+  const builder = new PackRecordBuilder(into.record.kind);
+  for (const frame of framesOf(into.record)) builder.addCopy(into.record, frame, frame.offset);
+  for (const frame of framesOf(part.record)) builder.addCopy(part.record, frame, into.length + frame.offset);
   return { buffer: into.buffer, length: into.length + part.length, record: builder.build() };
-}
-
-function addFrames(builder: PackRecordBuilder, record: PackRecord, offset: number, firstKey: number): void {
-  let blob = 0;
-  for (let number = 0; number < frameCount(record); number++) {
-    const frame = frameAt(record, number);
-    const ids = asBuffer(record.ids.subarray(blob * ID_BYTES, (blob + frame.blobs) * ID_BYTES));
-    const lengths = Array.from({ length: frame.blobs }, (_, i) => record.lengths.readUInt32LE((blob + i) * 4));
-    builder.addFrame({ ...frame, offset: frame.offset + offset, key: frame.key + firstKey }, ids, lengths);
-    blob += frame.blobs;
-  }
 }

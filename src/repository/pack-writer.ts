@@ -15,6 +15,7 @@ import {
   PackRecordBuilder,
   packRecordFields,
   RAW,
+  type RecordFrame,
   ZSTD,
 } from '../format/pack-record.js';
 import { padmeLength } from '../format/padme.js';
@@ -56,8 +57,9 @@ export interface PackPart {
 
 interface OpenPack {
   readonly buffer: number;
-  readonly key: Uint8Array;
   readonly builder: PackRecordBuilder;
+  /** Made for the first frame that is sealed here. */
+  key: { readonly key: Uint8Array; readonly wrapped: Buffer } | undefined;
   length: number;
 }
 
@@ -123,15 +125,30 @@ export class PackWriter {
     const storedLength = body.length + FRAME_TAG_BYTES;
     const pack = this.#packFor(storedLength, lengths.length);
     const counter = pack.builder.frames;
-    sealFrameInto(this.#space.bytes(pack.buffer), pack.length, pack.key, counter, codec, raw.length, body);
-    pack.builder.addFrame(
-      { offset: pack.length, storedLength, rawLength: raw.length, key: 0, codec, counter },
-      ids,
-      lengths,
-    );
-    pack.length += storedLength;
-    if ((pack.length >= this.#target && this.#wellPadded(pack)) || pack.builder.blobs >= MAX_BLOBS) this.finish();
+    pack.key ??= this.#newKey();
+    const { key, wrapped } = pack.key;
+    sealFrameInto(this.#space.bytes(pack.buffer), pack.length, key, counter, codec, raw.length, body);
+    const frame = { offset: pack.length, storedLength, rawLength: raw.length, wrappedKey: wrapped, codec, counter };
+    pack.builder.addFrame(frame, ids, lengths);
+    this.#grow(pack, storedLength);
     return storedLength;
+  }
+
+  /**
+   * Adds a frame of another pack as it is: sealed, with its wrapped key.
+   *
+   * @param stored the frame's bytes
+   */
+  addSealed(record: PackRecord, frame: RecordFrame, stored: Uint8Array): void {
+    const pack = this.#packFor(frame.storedLength, frame.blobs);
+    this.#space.bytes(pack.buffer).set(stored, pack.length);
+    pack.builder.addCopy(record, frame, pack.length);
+    this.#grow(pack, frame.storedLength);
+  }
+
+  #grow(pack: OpenPack, bytes: number): void {
+    pack.length += bytes;
+    if ((pack.length >= this.#target && this.#wellPadded(pack)) || pack.builder.blobs >= MAX_BLOBS) this.finish();
   }
 
   /** Seals what there is as a pack of its own. */
@@ -150,7 +167,7 @@ export class PackWriter {
   #packFor(storedLength: number, blobs: number): OpenPack {
     const pack = this.#current;
     if (pack !== undefined) {
-      const directory = pack.builder.encodedLength + blobs * 36 + SEALED_OVERHEAD + FOOTER_BYTES + 256;
+      const directory = pack.builder.encodedLength + blobs * 36 + SEALED_OVERHEAD + FOOTER_BYTES + 512;
       const needed = padmeLength(pack.length + storedLength + directory);
       if (needed <= this.#space.bytes(pack.buffer).length && pack.builder.frames < MAX_FRAMES) return pack;
       this.finish();
@@ -160,11 +177,14 @@ export class PackWriter {
 
   #startPack(): OpenPack {
     const buffer = this.#space.acquire();
-    const packKey = newPackKey(this.#keys, this.#kind);
-    this.#onKey?.(packKey);
-    const { key, wrapped } = packKey;
-    this.#current = { buffer, key, builder: new PackRecordBuilder(this.#kind, [asBuffer(wrapped)]), length: 0 };
+    this.#current = { buffer, builder: new PackRecordBuilder(this.#kind), key: undefined, length: 0 };
     return this.#current;
+  }
+
+  #newKey(): NonNullable<OpenPack['key']> {
+    const made = newPackKey(this.#keys, this.#kind);
+    this.#onKey?.(made);
+    return { key: made.key, wrapped: asBuffer(made.wrapped) };
   }
 
   #wellPadded(pack: OpenPack): boolean {

@@ -99,7 +99,7 @@ export const packRecord: fc.Arbitrary<PackRecord> = record({
   frames: fc.array(frame, { maxLength: 5 }),
   seed: fc.nat(),
 }).map(({ kind, keys, frames, seed }) => {
-  const builder = new PackRecordBuilder(kind, keys);
+  const builder = new PackRecordBuilder(kind);
   let offset = 0;
   let blob = seed;
   for (const { gap, overhead, codec, counter, key, lengths } of frames) {
@@ -108,7 +108,8 @@ export const packRecord: fc.Arbitrary<PackRecord> = record({
     const storedLength = 17 + overhead;
     const ids = Buffer.alloc(lengths.length * 32);
     for (let at = 0; at < ids.length; at += 4) ids.writeUInt32LE(Math.imul(++blob, 0x9e3779b1) >>> 0, at);
-    builder.addFrame({ offset, storedLength, rawLength, key, codec, counter }, ids, lengths);
+    const wrappedKey = keys[key] as Buffer;
+    builder.addFrame({ offset, storedLength, rawLength, wrappedKey, codec, counter }, ids, lengths);
     offset += storedLength;
   }
   return builder.build();

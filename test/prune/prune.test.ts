@@ -181,6 +181,32 @@ test('an append key can neither prune nor condemn', async () => {
   await prunable.verify();
 });
 
+test('of a frame only what is needed is copied, by a key that opens it', async () => {
+  const prunable = await fresh();
+  const names = Array.from({ length: 40 }, (_, number) => `small ${number}`);
+  prunable.write(names, 30_000);
+  const first = await prunable.backup();
+  for (const [number, name] of names.entries()) if (number % 4 > 0) prunable.remove(name);
+  await prunable.backup();
+  await prunable.forget(first);
+  await prunable.sandbox.addKey('manage', 'keeper');
+  const unlock = { password: 'keeper' };
+  const keeper = await openRepository(prunable.store, { unlock, cacheFolder: undefined });
+  const options = { ...OPTIONS, packTarget: 4 * 1024 * 1024, graceSeconds: 0 };
+  const byKeeper = await prune(keeper, options);
+  assert.ok(byKeeper.blobs.unused > 30);
+  await prunable.verify();
+  const before = await prunable.bytes();
+  const full = await prunable.prune({ graceSeconds: 0 });
+  assert.ok(full.blobs.unused > 30, 'the manage key copied the frames of data as they are');
+  assert.ok(full.bytes.unused > 0.7 * 40 * 30_000 * 0.9, `${full.bytes.unused} bytes`);
+  await prunable.verify();
+  const last = await prunable.prune({ dryRun: true });
+  assert.equal(last.blobs.unused, 0);
+  assert.equal(last.bytes.unused, 0);
+  assert.ok((await prunable.bytes()) < before * 0.4);
+});
+
 test('packs that no index lists go when nobody is about to list them', async () => {
   const prunable = await fresh();
   prunable.write(['a', 'b']);

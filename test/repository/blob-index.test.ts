@@ -156,10 +156,10 @@ test('ids whose first words are the highest and lowest wrap around the table', (
     id.writeUInt32LE(number, 4);
     return id;
   });
-  const builder = new PackRecordBuilder(1, [Buffer.alloc(84)]);
+  const builder = new PackRecordBuilder(1);
   const lengths = ids.map(() => 1);
   builder.addFrame(
-    { offset: 0, storedLength: 300, rawLength: 200, key: 0, codec: 0, counter: 0 },
+    { offset: 0, storedLength: 300, rawLength: 200, wrappedKey: Buffer.alloc(84), codec: 0, counter: 0 },
     Buffer.concat(ids),
     lengths,
   );
@@ -173,12 +173,12 @@ test('a blob takes at most 40 bytes of memory, with frames of a usual size', () 
   const count = 200;
   const builder = new BlobIndexBuilder(packBlobs * count);
   for (let number = 0; number < count; number++) {
-    const record = new PackRecordBuilder(1, [Buffer.alloc(84)]);
+    const record = new PackRecordBuilder(1);
     for (let frame = 0; frame < packBlobs / blobsInFrame; frame++) {
       const ids = randomFillSync(Buffer.alloc(32 * blobsInFrame));
       const lengths = Array.from({ length: blobsInFrame }, () => 100_000);
       const place = { offset: frame * 200_000, storedLength: 200_000, rawLength: 100_000 * blobsInFrame };
-      record.addFrame({ ...place, key: 0, codec: 1, counter: frame }, ids, lengths);
+      record.addFrame({ ...place, wrappedKey: Buffer.alloc(84), codec: 1, counter: frame }, ids, lengths);
     }
     builder.add({ name: randomFillSync(Buffer.alloc(32)), size: 2 ** 24, record: record.build() });
   }

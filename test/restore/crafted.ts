@@ -96,12 +96,12 @@ export class Forge {
     const { keys, store } = this.#repository;
     const { key, wrapped } = newPackKey(keys, kind);
     const space = new Uint8Array(packCapacity(TARGET, 1 << 20));
-    const builder = new PackRecordBuilder(kind, [asBuffer(wrapped)]);
+    const builder = new PackRecordBuilder(kind);
     let length = 0;
     for (const [counter, { body, codec, rawLength, ids, lengths }] of frames.entries()) {
       const storedLength = sealFrameInto(space, length, key, counter, codec, rawLength, body);
       builder.addFrame(
-        { offset: length, storedLength, rawLength, key: 0, codec, counter },
+        { offset: length, storedLength, rawLength, wrappedKey: asBuffer(wrapped), codec, counter },
         Buffer.concat(ids),
         lengths,
       );
