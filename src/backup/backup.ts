@@ -5,6 +5,7 @@ import { VarveError } from '../errors/errors.js';
 import { lstat } from '../filesystem/stat.js';
 import type { ContentRef } from '../format/content.js';
 import { type Entry, writeEntry } from '../format/entry.js';
+import { recordFromThread } from '../format/pack-record.js';
 import type { Snapshot, SnapshotSummary } from '../format/snapshot.js';
 import { type Time, timeFromMillis } from '../format/time.js';
 import { FreshSet } from '../repository/fresh-set.js';
@@ -258,7 +259,7 @@ class BackupRun {
     for (const reply of replies) if (reply.kind === 'rest') parts.push(...reply.parts);
     const merged = mergeParts(
       this.#repository.keys,
-      parts.map((part) => ({ ...part, record: asRecord(part.record) })),
+      parts.map((part) => ({ ...part, record: recordFromThread(part.record) })),
       (buffer) => this.#buffers.bytes(buffer),
       (buffer) => this.#buffers.release(buffer),
     );
@@ -322,7 +323,7 @@ class BackupRun {
 
   #receive(note: Note): void {
     if (note.kind === 'batch') return this.#assembly.accept(note.number, note.batch);
-    if (note.kind === 'pack') return this.#accept({ ...note, record: asRecord(note.record) });
+    if (note.kind === 'pack') return this.#accept({ ...note, record: recordFromThread(note.record) });
     if (note.kind === 'treeKey') return void this.#treeKeys.push(note);
     this.#options.onEvent?.({ ...note, path: Buffer.from(note.path) });
   }
@@ -365,16 +366,4 @@ function encodeRoot(content: ContentRef): Uint8Array {
   const out = new MessagePackWriter();
   writeEntry(out, entry);
   return new Uint8Array(out.view());
-}
-
-/** Structured clone makes Uint8Arrays of Buffers. */
-function asRecord(record: RestPart['record']): RestPart['record'] {
-  const buffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return {
-    kind: record.kind,
-    keys: record.keys.map(buffer),
-    frames: buffer(record.frames),
-    ids: buffer(record.ids),
-    lengths: buffer(record.lengths),
-  };
 }

@@ -1,9 +1,9 @@
 import { exportKeys } from '../crypto/hierarchy.js';
 import { TREE } from '../format/content.js';
 import type { IndexedRepository } from '../repository/index-store.js';
+import { eachAtMost } from '../workers/in-flight.js';
 import type { BadBlobs } from './bad-blobs.js';
 import type { Finding, Findings } from './findings.js';
-import { eachAtMost } from './in-flight.js';
 import type { Damage, Reply } from './messages.js';
 import type { CheckProgress, RunOptions } from './options.js';
 import type { StoredPack } from './packs.js';

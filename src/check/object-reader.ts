@@ -5,9 +5,9 @@ import { importKeys, type RepositoryKeys } from '../crypto/hierarchy.js';
 import { VarveError } from '../errors/errors.js';
 import { BlobIndex, type LocatedFrame } from '../repository/blob-index.js';
 import { FrameOpener, PackKeyRing } from '../repository/blob-reader.js';
+import { openSource, type Source } from '../repository/object-source.js';
 import { reasonOf } from './findings.js';
 import type { Damage, Reply, Task, WorkerInit } from './messages.js';
-import { openSource, type Source } from './source.js';
 
 /** Bytes read at a time of what is only hashed. */
 const PIECE = 1024 * 1024;

@@ -3,8 +3,8 @@ import { decodeLease } from '../format/lease.js';
 import { decodeSnapshot, type Snapshot } from '../format/snapshot.js';
 import { listKeySlots } from '../repository/key-slots.js';
 import { getSigned, type Repository } from '../repository/repository.js';
+import { eachAtMost } from '../workers/in-flight.js';
 import type { Findings } from './findings.js';
-import { eachAtMost } from './in-flight.js';
 import { isGone } from './verdicts.js';
 
 /** Objects fetched at a time. */

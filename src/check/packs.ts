@@ -1,9 +1,9 @@
 import { readPackRecord } from '../repository/orphans.js';
 import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
+import { eachAtMost } from '../workers/in-flight.js';
 import type { BadBlobs } from './bad-blobs.js';
 import type { Findings } from './findings.js';
-import { eachAtMost } from './in-flight.js';
 import { digestOf, type ListedPack } from './listed-packs.js';
 import type { CheckProgress } from './options.js';
 import { isGone, stopIf } from './verdicts.js';

@@ -1,7 +1,7 @@
 import { requireRepository } from '../repository/open.js';
 import type { ObjectInfo, ObjectType, Store } from '../storage/store.js';
+import { eachAtMost } from '../workers/in-flight.js';
 import { type Finding, Findings } from './findings.js';
-import { eachAtMost } from './in-flight.js';
 import type { Amount, CheckProgress, RunOptions } from './options.js';
 import { Reading } from './reading.js';
 import { isGone, OTHER_CONTENT, stopIf } from './verdicts.js';

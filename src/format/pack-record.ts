@@ -145,6 +145,23 @@ function wordsToBytes(words: readonly number[]): Buffer {
   return out;
 }
 
+/** The record in memory of its own: of a part of a buffer, structured clone would copy the whole. */
+export function recordForThread({ kind, keys, frames, ids, lengths }: PackRecord): PackRecord {
+  const own = (bytes: Buffer): Buffer => asBuffer(Uint8Array.from(bytes));
+  return { kind, keys: keys.map(own), frames: own(frames), ids: own(ids), lengths: own(lengths) };
+}
+
+/** A record that came from another thread: structured clone makes Uint8Arrays of Buffers. */
+export function recordFromThread({ kind, keys, frames, ids, lengths }: PackRecord): PackRecord {
+  return {
+    kind,
+    keys: keys.map(asBuffer),
+    frames: asBuffer(frames),
+    ids: asBuffer(ids),
+    lengths: asBuffer(lengths),
+  };
+}
+
 /** The record as the MessagePack array of SPEC.md section 9, ready to be encoded. */
 export function packRecordFields(record: PackRecord): unknown[] {
   return [record.kind, record.keys, record.frames, record.ids, record.lengths];

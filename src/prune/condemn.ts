@@ -1,14 +1,27 @@
 import { VarveError } from '../errors/errors.js';
 import { type Time, timeFromMillis } from '../format/time.js';
 import type { IndexedRepository } from '../repository/index-store.js';
+import { eachAtMost } from '../workers/in-flight.js';
+import { defaultThreads } from '../workers/pool.js';
 import { interrupted } from './interrupted.js';
-import { listPacks, writeCondemned } from './ledger.js';
+import { writeCondemned } from './ledger.js';
+import type { NeededBlobs } from './needed.js';
 import type { PruneOptions, PruneResult } from './options.js';
-import type { Needed, PackUse, Plan } from './plan.js';
+import { copiedBytes, type PackUse, type Plan } from './plan.js';
 import { Repacker } from './repack.js';
 
 /** Seconds for which the index says that a pack was condemned after it is gone: for a machine that slept all the while. */
 const REMEMBER_SECONDS = 400 * 24 * 3600;
+
+/** Bytes to be copied from which on threads are started for it. */
+const WORTH_THREADS = 64 * 1024 * 1024;
+
+export interface CopyOptions extends PruneOptions {
+  /** Bytes at which a pack is closed. */
+  readonly packTarget: number;
+  /** Frames of which less than this part is waste are copied as they are. */
+  readonly tolerated: number;
+}
 
 /** Which packs the index condemns, and since when. */
 export function condemnedBy(repository: IndexedRepository): Map<string, Time> {
@@ -30,11 +43,11 @@ export function condemnedBy(repository: IndexedRepository): Map<string, Time> {
  */
 export async function condemn(
   repository: IndexedRepository,
-  needed: Needed,
+  needed: NeededBlobs,
   plan: Plan,
   orphans: readonly string[],
   stored: ReadonlyMap<string, unknown>,
-  options: PruneOptions & { readonly packTarget: number },
+  options: CopyOptions,
   result: PruneResult,
 ): Promise<void> {
   const repacked = await repack(repository, needed, plan.repack, options, result);
@@ -52,15 +65,34 @@ export async function condemn(
 /** @returns names of the packs of which everything that is needed stands elsewhere now, and is listed */
 async function repack(
   repository: IndexedRepository,
-  needed: Needed,
+  needed: NeededBlobs,
   packs: readonly PackUse[],
-  { packTarget, signal, onEvent }: PruneOptions & { readonly packTarget: number },
+  options: CopyOptions,
   result: PruneResult,
 ): Promise<string[]> {
-  const repacker = new Repacker(repository, needed, packTarget);
+  if (packs.length === 0) return [];
+  const toCopy = packs.reduce((sum, pack) => sum + copiedBytes(pack), 0);
+  const threads = toCopy < WORTH_THREADS ? 0 : defaultThreads();
+  const repacker = new Repacker(repository, needed.bits, options, threads);
+  try {
+    const copied = await copyAll(repacker, packs, options, result);
+    await repacker.finish();
+    Object.assign(result.copied, repacker.written);
+    return copied;
+  } finally {
+    await repacker.close();
+  }
+}
+
+async function copyAll(
+  repacker: Repacker,
+  packs: readonly PackUse[],
+  { signal, onEvent }: PruneOptions,
+  result: PruneResult,
+): Promise<string[]> {
   const copied: string[] = [];
-  let bytes = 0;
-  for (const [done, pack] of packs.entries()) {
+  let [done, bytes] = [0, 0];
+  await eachAtMost(repacker.atMost, packs, async (pack) => {
     if (signal?.aborted === true) throw interrupted();
     try {
       await repacker.copy(pack);
@@ -72,11 +104,7 @@ async function repack(
       onEvent?.({ kind: 'damaged', message: error.message });
     }
     bytes += pack.bytes;
-    onEvent?.({ kind: 'copied', done: done + 1, total: packs.length, bytes });
-  }
-  await repacker.finish();
-  await listPacks(repository, repacker.written);
-  result.copied.packs = repacker.written.length;
-  result.copied.bytes = repacker.written.reduce((sum, { size }) => sum + size, 0);
+    onEvent?.({ kind: 'copied', done: ++done, total: packs.length, bytes });
+  });
   return copied;
 }

@@ -1,6 +1,5 @@
 import { Buffer } from 'node:buffer';
 import type { IndexedPack } from '../format/index-object.js';
-import { blobCount } from '../format/pack-record.js';
 import type { Time } from '../format/time.js';
 import { type IndexedRepository, type IndexSummary, packsOf, writeIndex } from '../repository/index-store.js';
 
@@ -68,19 +67,4 @@ function inBatches(objects: readonly IndexSummary[]): IndexSummary[][] {
     room -= object.blobs;
   }
   return batches;
-}
-
-/** Lists new packs in as few index objects as are of a good size. */
-export async function listPacks(repository: IndexedRepository, packs: readonly IndexedPack[]): Promise<void> {
-  let batch: IndexedPack[] = [];
-  let blobs = 0;
-  for (const pack of packs) {
-    batch.push(pack);
-    blobs += blobCount(pack.record);
-    if (blobs < INDEX_BLOBS) continue;
-    await writeIndex(repository, batch);
-    batch = [];
-    blobs = 0;
-  }
-  if (batch.length > 0) await writeIndex(repository, batch);
 }

@@ -20,6 +20,11 @@ export class NeededBlobs {
     return this.#reachable?.has(blob) === true;
   }
 
+  /** For each blob of the index that `renew` returned last 1 when it is needed, in shared memory. */
+  get bits(): Uint8Array {
+    return this.#reachable?.needed ?? new Uint8Array();
+  }
+
   /**
    * Looks at the snapshots that it has not seen yet; those that were forgotten meanwhile still count. The index is loaded after they were
    * listed: then it has all that they need.
@@ -36,11 +41,11 @@ export class NeededBlobs {
     const indexed = await loadIndex(repository);
     const reachable = new Reachable(indexed, this.#options.signal, this.#reachable);
     const fresh = snapshots.filter(({ id }) => !this.#snapshots.has(id) && this.#options.without?.has(id) !== true);
-    for (const [done, { id, snapshot }] of fresh.entries()) {
-      await reachable.add(snapshot.root);
-      this.#snapshots.add(id);
-      this.#options.onEvent?.({ kind: 'snapshot', done: done + 1, total: fresh.length });
-    }
+    const roots = fresh.map(({ snapshot }) => snapshot.root);
+    await reachable.add(roots, (folders) =>
+      this.#options.onEvent?.({ kind: 'walked', folders, snapshots: fresh.length }),
+    );
+    for (const { id } of fresh) this.#snapshots.add(id);
     this.#reachable = reachable;
     return indexed;
   }

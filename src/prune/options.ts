@@ -18,7 +18,8 @@ export interface PruneOptions {
 }
 
 export type PruneEvent =
-  | { readonly kind: 'snapshot'; readonly done: number; readonly total: number }
+  /** So many folders of the snapshots have been read. */
+  | { readonly kind: 'walked'; readonly folders: number; readonly snapshots: number }
   | { readonly kind: 'planned'; readonly result: PruneResult }
   | { readonly kind: 'copied'; readonly done: number; readonly total: number; readonly bytes: number }
   | { readonly kind: 'removed'; readonly done: number; readonly total: number }

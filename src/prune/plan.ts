@@ -15,8 +15,12 @@ export interface PackUse {
   readonly neededBlobs: number;
   readonly duplicates: number;
   readonly bytes: number;
-  /** What is left of `bytes` when it is copied. */
+  /** The part of `bytes` that is of blobs that are needed. */
   readonly neededBytes: number;
+  /** When it is copied: bytes of frames that are copied as they are, with what nobody needs of them. */
+  readonly sealedBytes: number;
+  /** When it is copied: what is needed of frames that are opened for that. */
+  readonly refilledBytes: number;
 }
 
 export interface PlanOptions {
@@ -35,27 +39,39 @@ export interface Plan {
   readonly keep: readonly PackUse[];
   readonly remove: readonly PackUse[];
   readonly repack: readonly PackUse[];
+  /** Whether no more than what may stay of what nobody needs stays. */
+  readonly enough: boolean;
   /** Condemned packs that snapshots need: they are taken back. */
   readonly reinstate: readonly string[];
 }
 
+/** To open and fill frames anew takes so much longer than to copy as many bytes of frames as they are. */
+const REFILL_WORK = 8;
+
+/** What is written when the pack is copied. */
+export const copiedBytes = ({ sealedBytes, refilledBytes }: PackUse): number => sealedBytes + refilledBytes;
+
 /** What snapshots need, by the blob's number in the index. */
 export type Needed = { has(blob: number): boolean };
 
-/** Counts what of each pack is needed. Of a blob in several packs the index finds one: the others are duplicates. */
-export function usesOf({ index, keys }: IndexedRepository, needed: Needed): PackUse[] {
+/**
+ * Counts what of each pack is needed. Of a blob in several packs the index finds one: the others are duplicates.
+ *
+ * @param tolerated frames of which less than this part is waste are copied as they are
+ */
+export function usesOf({ index, keys }: IndexedRepository, needed: Needed, tolerated = 0): PackUse[] {
   return Array.from({ length: index.packCount }, (_, number) =>
-    useOf(index, number, needed, opensFrames(keys, index.packKind(number))),
+    useOf(index, number, needed, opensFrames(keys, index.packKind(number)) ? tolerated : 1),
   );
 }
 
-/** Whether the key opens frames of a kind: then what nobody needs of one is left out when it is copied. */
+/** Whether the key opens frames of a kind: then what nobody needs of one can be left out when it is copied. */
 export function opensFrames(keys: RepositoryKeys, kind: BlobKind): boolean {
   return keys.has(kind === TREE ? 'manage' : 'full');
 }
 
-function useOf(index: BlobIndex, number: number, needed: Needed, opens: boolean): PackUse {
-  const sums = { blobs: 0, neededBlobs: 0, duplicates: 0, bytes: 0, neededBytes: 0 };
+function useOf(index: BlobIndex, number: number, needed: Needed, tolerated: number): PackUse {
+  const sums = { blobs: 0, neededBlobs: 0, duplicates: 0, bytes: 0, neededBytes: 0, sealedBytes: 0, refilledBytes: 0 };
   const { first, end } = index.framesOf(number);
   for (let each = first; each < end; each++) {
     const frame = index.frame(each);
@@ -70,19 +86,31 @@ function useOf(index: BlobIndex, number: number, needed: Needed, opens: boolean)
     sums.blobs += frame.blobs;
     sums.neededBlobs += used;
     sums.bytes += frame.storedLength;
-    const part = opens ? usedBytes / frame.rawLength : 1;
-    if (used > 0) sums.neededBytes += Math.ceil(frame.storedLength * part);
+    if (used === 0) continue;
+    const part = usedBytes / frame.rawLength;
+    const neededBytes = Math.ceil(frame.storedLength * part);
+    sums.neededBytes += neededBytes;
+    if (isTolerable(1 - part, tolerated)) sums.sealedBytes += frame.storedLength;
+    else sums.refilledBytes += neededBytes;
   }
   return { number, name: index.packName(number), kind: index.packKind(number), ...sums };
 }
 
-/** Decides as restic does: packs without anything needed go, then those with the most waste are copied until little enough stays. */
+/** @param waste the part of a frame's bytes that nobody needs */
+export const isTolerable = (waste: number, tolerated: number): boolean => waste === 0 || waste < tolerated;
+
+/**
+ * Decides as restic does: packs without anything needed go, then others are copied until little enough stays: those first where that frees the
+ * most for the least work.
+ */
 export function makePlan(uses: readonly PackUse[], condemned: ReadonlySet<string>, options: PlanOptions): Plan {
   const standing = uses.filter(({ name }) => !condemned.has(name));
   const remove = standing.filter(({ neededBlobs }) => neededBlobs === 0);
   const used = standing.filter(({ neededBlobs }) => neededBlobs > 0);
-  const repack = new Set(chooseRepack(used, options));
+  const { chosen, enough } = chooseRepack(used, options);
+  const repack = new Set(chosen);
   return {
+    enough,
     keep: used.filter((pack) => !repack.has(pack)),
     remove,
     repack: [...repack].sort((a, b) => a.number - b.number),
@@ -90,28 +118,32 @@ export function makePlan(uses: readonly PackUse[], condemned: ReadonlySet<string
   };
 }
 
-function chooseRepack(used: readonly PackUse[], { maxUnused, maxRepack, small }: PlanOptions): PackUse[] {
-  const waste = ({ bytes, neededBytes }: PackUse): number => bytes - neededBytes;
+function chooseRepack(
+  used: readonly PackUse[],
+  { maxUnused, maxRepack, small }: PlanOptions,
+): { readonly chosen: readonly PackUse[]; readonly enough: boolean } {
+  const gain = (pack: PackUse): number => pack.bytes - copiedBytes(pack);
+  const work = ({ sealedBytes, refilledBytes }: PackUse): number => 1 + sealedBytes + REFILL_WORK * refilledBytes;
   const isSmall = ({ bytes }: PackUse): boolean => bytes < small;
-  const wasted = used.filter((pack) => waste(pack) > 0);
-  const smallOnes = [...byKind(used.filter((pack) => waste(pack) === 0 && isSmall(pack)))].filter(
+  const wasted = used.filter((pack) => gain(pack) > 0);
+  const smallOnes = [...byKind(used.filter((pack) => gain(pack) === 0 && isSmall(pack)))].filter(
     (set) => set.length > 1,
   );
-  // Packs of trees come first, as every command reads them; then what gains most for what is copied.
-  wasted.sort((a, b) => Number(b.kind === TREE) - Number(a.kind === TREE) || waste(b) / b.bytes - waste(a) / a.bytes);
-  let unused = wasted.reduce((sum, pack) => sum + waste(pack), 0);
+  // Packs of trees come first, as every command reads them.
+  wasted.sort((a, b) => Number(b.kind === TREE) - Number(a.kind === TREE) || gain(b) / work(b) - gain(a) / work(a));
+  let unused = used.reduce((sum, { bytes, neededBytes }) => sum + bytes - neededBytes, 0);
   const remaining = used.reduce((sum, { neededBytes }) => sum + neededBytes, 0);
   const allowed = 'bytes' in maxUnused ? maxUnused.bytes : (maxUnused.part / (1 - maxUnused.part)) * remaining;
   const chosen: PackUse[] = [];
   let copied = 0;
   for (const pack of [...wasted, ...smallOnes.flat()]) {
-    const wanted = isSmall(pack) || (waste(pack) > 0 && (unused > allowed || pack.kind === TREE));
-    if (!wanted || copied + pack.neededBytes > maxRepack) continue;
+    const wanted = isSmall(pack) || (gain(pack) > 0 && (unused > allowed || pack.kind === TREE));
+    if (!wanted || copied + copiedBytes(pack) > maxRepack) continue;
     chosen.push(pack);
-    copied += pack.neededBytes;
-    unused -= waste(pack);
+    copied += copiedBytes(pack);
+    unused -= gain(pack);
   }
-  return chosen;
+  return { chosen, enough: unused <= allowed };
 }
 
 function byKind(packs: readonly PackUse[]): Iterable<PackUse[]> {

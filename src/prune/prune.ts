@@ -8,13 +8,15 @@ import type { ObjectInfo } from '../storage/store.js';
 import { condemn } from './condemn.js';
 import { NeededBlobs } from './needed.js';
 import type { PruneOptions, PruneResult } from './options.js';
-import { makePlan, type PackUse, usesOf } from './plan.js';
+import { makePlan, type Needed, type PackUse, type Plan, usesOf } from './plan.js';
 import { removeCondemned } from './remove.js';
 import { resultOf } from './result.js';
 import { MARGIN_SECONDS, otherLeases, tellLease } from './runs.js';
 
 /** Seconds for which a pack that no index lists stays, at most: a backup may be about to list it. */
 const ORPHAN_SECONDS = 24 * 3600;
+/** The part of a frame that is waste from which on it is opened and what is needed put to others, which takes longer than to copy it. */
+const TOLERATED = 0.2;
 /** Packs smaller than this part of what they should be are put together. */
 const SMALL = 0.8;
 
@@ -42,18 +44,31 @@ async function pruneAs(repository: Repository, options: PruneOptions, own: Buffe
   const needed = new NeededBlobs(options);
   const indexed = await needed.renew(repository);
   const stored = await packsIn(repository);
-  const uses = usesOf(indexed, needed);
-  refuseMissing(uses, stored);
   const packTarget = options.packTarget ?? PACK_TARGET;
-  const { maxUnused, maxRepack, repackSmall } = options;
-  const plan = makePlan(uses, indexed.condemned, { maxUnused, maxRepack, small: repackSmall ? packTarget * SMALL : 0 });
+  const { uses, plan, tolerated } = planFor(indexed, needed, { ...options, packTarget });
+  refuseMissing(uses, stored);
   const orphans = await findOrphans(indexed, stored, own, options.graceSeconds);
   const result = resultOf(uses, plan, indexed.condemned, orphans, stored);
   options.onEvent?.({ kind: 'planned', result });
   if (own === undefined) return result;
-  await condemn(indexed, needed, plan, orphans, stored, { ...options, packTarget }, result);
+  await condemn(indexed, needed, plan, orphans, stored, { ...options, packTarget, tolerated }, result);
   await removeCondemned(repository, needed, own, stored, options, result);
   return result;
+}
+
+/** Frames with little waste are copied as they are, unless too much stays then. */
+function planFor(
+  indexed: IndexedRepository,
+  needed: Needed,
+  { maxUnused, maxRepack, repackSmall, packTarget }: PruneOptions & { readonly packTarget: number },
+): { readonly uses: readonly PackUse[]; readonly plan: Plan; readonly tolerated: number } {
+  const limits = { maxUnused, maxRepack, small: repackSmall ? packTarget * SMALL : 0 };
+  const planWith = (tolerated: number): ReturnType<typeof planFor> => {
+    const uses = usesOf(indexed, needed, tolerated);
+    return { uses, plan: makePlan(uses, indexed.condemned, limits), tolerated };
+  };
+  const lazy = planWith(TOLERATED);
+  return lazy.plan.enough ? lazy : planWith(0);
 }
 
 /** Two prunes at a time would undo each other's work. */

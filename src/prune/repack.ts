@@ -1,142 +1,155 @@
 import { compressionParameters } from '../compression/policy.js';
-import { VarveError } from '../errors/errors.js';
-import { type BlobKind, DATA, TREE } from '../format/content.js';
-import type { IndexedPack } from '../format/index-object.js';
-import { ID_BYTES } from '../format/limits.js';
-import { framesOf, type PackRecord, type RecordFrame } from '../format/pack-record.js';
-import type { BlobIndex, LocatedFrame } from '../repository/blob-index.js';
-import { FrameOpener, PackKeyRing } from '../repository/blob-reader.js';
-import { type IndexedRepository, indexedPack } from '../repository/index-store.js';
+import { exportKeys } from '../crypto/hierarchy.js';
+import { recordForThread, recordFromThread } from '../format/pack-record.js';
+import type { IndexedRepository } from '../repository/index-store.js';
 import { readPackRecord } from '../repository/orphans.js';
 import { PackBuffers } from '../repository/pack-buffers.js';
-import { type FinishedPack, PackWriter, packCapacity } from '../repository/pack-writer.js';
-import { fetchObject } from '../repository/repository.js';
-import { type Needed, opensFrames, type PackUse } from './plan.js';
-import { Refill } from './refill.js';
+import { mergeParts } from '../repository/pack-merge.js';
+import { type PackPart, packCapacity } from '../repository/pack-writer.js';
+import { PackUploader } from '../repository/uploader.js';
+import { WorkerPool } from '../workers/pool.js';
+import { SharedBuffers } from '../workers/shared-buffers.js';
+import type { Note, PackToCopy, Reply, Task, WorkerInit } from './messages.js';
+import { PackCopier, type PackCopierOptions } from './pack-copier.js';
+import type { PackUse } from './plan.js';
 
-/**
- * Copies what is needed of old packs into new ones. Frames of which all is needed are copied as they are: sealed, with their wrapped keys (SPEC.md
- * section 9). Others are opened, where the key can, and what is needed of them fills new frames. An old pack is read whole, and its hash checked, so that
- * damage is never copied.
- */
+const WORKER = new URL('./worker.js', import.meta.url);
+/** Packs that are being stored while the next is put together, without threads. */
+const MOST_UNDER_WAY = 1;
+
+/** Copies what is needed of old packs into new ones, which are stored and listed. */
 export class Repacker {
+  /** Packs that it is worth to copy at a time: each thread has one at work and one waiting. */
+  readonly atMost: number;
   readonly #repository: IndexedRepository;
-  readonly #needed: Needed;
-  readonly #opener: FrameOpener;
-  readonly #buffers: PackBuffers;
-  readonly #writers: Readonly<Record<BlobKind, Writer>>;
-  readonly #stores = new Set<Promise<void>>();
-  #failure: { readonly cause: unknown } | undefined;
-  /** The packs that were written, in the store but in no index object yet. */
-  readonly written: IndexedPack[] = [];
+  readonly #copiers: Copiers;
 
-  /** @param target bytes at which a pack is closed */
-  constructor(repository: IndexedRepository, needed: Needed, target: number) {
-    const { keys, index, config } = repository;
+  /**
+   * @param needed for each blob of the index 1 when it is needed, in shared memory
+   * @param threads 0 to do it here: for little that is faster
+   */
+  constructor(repository: IndexedRepository, needed: Uint8Array, limits: CopyLimits, threads: number) {
     this.#repository = repository;
-    this.#needed = needed;
-    this.#opener = new FrameOpener(index, keys, new PackKeyRing(keys));
-    this.#buffers = new PackBuffers(packCapacity(target, Math.max(config.data.max, config.tree.max)));
-    const writer = (kind: BlobKind): Writer => {
-      const packs = new PackWriter({
-        keys,
-        kind,
-        compression: compressionParameters('auto'),
-        target,
-        space: this.#buffers,
-        emit: (pack) => this.#store(pack),
-      });
-      return { packs, refill: new Refill(kind, packs), opens: opensFrames(keys, kind) };
-    };
-    this.#writers = { [DATA]: writer(DATA), [TREE]: writer(TREE) };
+    this.atMost = Math.max(1, threads * 2);
+    const { data, tree } = repository.config;
+    const capacity = packCapacity(limits.packTarget, Math.max(data.max, tree.max));
+    const { packTarget, tolerated } = limits;
+    const work = { needed, compression: compressionParameters('auto'), packTarget, tolerated };
+    this.#copiers =
+      threads === 0 ? new OwnThread(repository, work, capacity) : new Threads(repository, work, capacity, threads);
   }
 
-  /** @throws VarveError `damaged` when the pack is not what its name says, or not what the index says; what of it was copied is then stored twice */
-  async copy(use: PackUse): Promise<void> {
-    const bytes = await fetchObject(this.#repository.store, 'data', use.name);
-    const record = await readPackRecord(this.#repository, use.name, bytes.length);
-    const frames = this.#listed(use, record);
-    const { packs, refill, opens } = this.#writers[use.kind];
-    for (const [number, frame] of [...framesOf(record)].entries()) {
-      const listed = frames[number] as LocatedFrame;
-      const needed = countNeeded(listed, this.#needed);
-      if (needed === 0) continue;
-      const stored = bytes.subarray(frame.offset, frame.offset + frame.storedLength);
-      if (needed === frame.blobs || !opens) packs.addSealed(record, frame, stored);
-      else
-        refill.add(record, frame, this.#opener.open(listed, stored), (blob) =>
-          this.#needed.has(listed.firstBlob + blob - frame.firstBlob),
-        );
-    }
-    await this.#room();
+  /** Packs that were stored. */
+  get written(): { readonly packs: number; readonly bytes: number } {
+    const { stored, storedBytes } = this.#copiers.uploader;
+    return { packs: stored.length, bytes: storedBytes };
   }
 
-  /** Stores what is not full yet, and waits until all is stored. */
-  async finish(): Promise<void> {
-    for (const { packs, refill } of Object.values(this.#writers)) {
-      refill.flush();
-      packs.finish();
-    }
-    await Promise.all(this.#stores);
-    if (this.#failure !== undefined) throw this.#failure.cause;
-  }
-
-  /** The frames as the index has them. */
-  #listed({ number, name }: PackUse, record: PackRecord): LocatedFrame[] {
-    const { index } = this.#repository;
-    const { first, end } = index.framesOf(number);
-    const listed = Array.from({ length: end - first }, (_, at) => index.frame(first + at));
-    const frames = [...framesOf(record)];
-    const same = (each: LocatedFrame, at: number): boolean => isSame(index, each, record, frames[at] as RecordFrame);
-    if (frames.length === listed.length && listed.every(same)) return listed;
-    throw new VarveError('damaged', `data/${name}: its directory is not what the index says; run \`varve check\``);
-  }
-
-  #store(pack: FinishedPack): void {
+  /** @throws VarveError `damaged` when something that is needed of the pack cannot be read, or the index says otherwise of it */
+  async copy({ name, number }: PackUse): Promise<void> {
     const { store } = this.#repository;
-    const bytes = this.#buffers.bytes(pack.buffer).subarray(0, pack.size);
-    const stored = store
-      .put('data', pack.name, [bytes], { keep: pack.record.kind === TREE })
-      .then(() => void this.written.push(indexedPack(pack.name, pack.size, pack.record)))
-      .catch((cause) => {
-        this.#failure ??= { cause };
-      })
-      .finally(() => {
-        this.#buffers.release(pack.buffer);
-        this.#stores.delete(stored);
-      });
-    this.#stores.add(stored);
+    const path = store.filePath?.('data', name);
+    const source = path ?? (await store.get('data', name));
+    const info = typeof source === 'string' ? await store.stat('data', name) : { size: source.length };
+    const record = await readPackRecord(this.#repository, name, info?.size ?? 0);
+    await this.#copiers.copy({ kind: 'copy', pack: number, record, source });
   }
 
-  /** Waits while too much is on its way to the store. */
-  async #room(): Promise<void> {
-    while (this.#stores.size > MOST_ON_THE_WAY) await Promise.race(this.#stores);
+  /** Stores what is not full yet, and lists all that was stored, once it is durable. */
+  async finish(): Promise<void> {
+    const parts = await this.#copiers.rest();
+    const { uploader, memory } = this.#copiers;
+    const bytes = (buffer: number): Uint8Array => memory.bytes(buffer);
+    const merged = mergeParts(this.#repository.keys, parts, bytes, (buffer) => memory.release(buffer));
+    for (const pack of merged) uploader.accept(pack);
+    await uploader.finish();
+  }
+
+  close(): Promise<void> {
+    return this.#copiers.close();
+  }
+}
+
+type CopyLimits = Pick<PackCopierOptions, 'packTarget' | 'tolerated'>;
+type Work = Pick<PackCopierOptions, 'needed' | 'compression' | keyof CopyLimits>;
+
+/** Who copies. */
+interface Copiers {
+  readonly uploader: PackUploader;
+  readonly memory: SharedBuffers | PackBuffers;
+  copy(pack: PackToCopy): Promise<void>;
+  rest(): Promise<readonly PackPart[]>;
+  close(): Promise<void>;
+}
+
+class OwnThread implements Copiers {
+  readonly uploader: PackUploader;
+  readonly memory: PackBuffers;
+  readonly #copier: PackCopier;
+  #failure: { readonly cause: unknown } | undefined;
+
+  constructor(repository: IndexedRepository, work: Work, capacity: number) {
+    const { keys, index } = repository;
+    this.memory = new PackBuffers(capacity);
+    this.uploader = new PackUploader(repository, this.memory, (cause) => {
+      this.#failure ??= { cause };
+    });
+    const emit: PackCopierOptions['emit'] = (pack) => this.uploader.accept(pack);
+    this.#copier = new PackCopier({ ...work, keys, index, space: this.memory, emit });
+  }
+
+  async copy(pack: PackToCopy): Promise<void> {
+    this.#copier.copy(pack);
+    while (this.uploader.underWay > MOST_UNDER_WAY) await this.uploader.next();
     if (this.#failure !== undefined) throw this.#failure.cause;
   }
-}
 
-/** Packs that are being stored while the next is put together. */
-const MOST_ON_THE_WAY = 1;
-
-interface Writer {
-  readonly packs: PackWriter;
-  readonly refill: Refill;
-  /** Whether the key opens frames of this kind. */
-  readonly opens: boolean;
-}
-
-function isSame(index: BlobIndex, listed: LocatedFrame, record: PackRecord, frame: RecordFrame): boolean {
-  const { offset, storedLength, blobs, firstBlob } = listed;
-  if (offset !== frame.offset || storedLength !== frame.storedLength || blobs !== frame.blobs) return false;
-  for (let at = 0; at < blobs; at++) {
-    const id = record.ids.subarray((frame.firstBlob + at) * ID_BYTES, (frame.firstBlob + at + 1) * ID_BYTES);
-    if (!index.isNamed(firstBlob + at, id)) return false;
+  async rest(): Promise<readonly PackPart[]> {
+    return this.#copier.rest();
   }
-  return true;
+
+  async close(): Promise<void> {}
 }
 
-function countNeeded({ firstBlob, blobs }: LocatedFrame, needed: Needed): number {
-  let count = 0;
-  for (let blob = firstBlob; blob < firstBlob + blobs; blob++) if (needed.has(blob)) count++;
-  return count;
+class Threads implements Copiers {
+  readonly uploader: PackUploader;
+  readonly memory: SharedBuffers;
+  readonly #pool: WorkerPool<WorkerInit, Task, Reply, Note>;
+  #failure: { readonly cause: unknown } | undefined;
+
+  constructor(repository: IndexedRepository, work: Work, capacity: number, threads: number) {
+    const { keys, index } = repository;
+    // Each thread holds a pack of data and one of trees; one more is on its way to the store.
+    this.memory = SharedBuffers.create(2 * threads + 1, capacity);
+    this.uploader = new PackUploader(repository, this.memory, (cause) => {
+      this.#failure ??= { cause };
+      this.memory.abort();
+    });
+    const init = { ...work, keys: exportKeys(keys), index: index.shared, buffers: this.memory.handle };
+    this.#pool = new WorkerPool(
+      WORKER,
+      threads,
+      () => ({ data: init, transfer: [] }),
+      (note) => this.uploader.accept({ ...note, record: recordFromThread(note.record) }),
+    );
+  }
+
+  async copy(pack: PackToCopy): Promise<void> {
+    try {
+      await this.#pool.run({ ...pack, record: recordForThread(pack.record) });
+    } catch (cause) {
+      throw this.#failure === undefined ? cause : this.#failure.cause;
+    }
+    if (this.#failure !== undefined) throw this.#failure.cause;
+  }
+
+  async rest(): Promise<readonly PackPart[]> {
+    const replies = await this.#pool.runOnEach({ kind: 'flush' });
+    return replies.flatMap(({ parts }) => parts.map((part) => ({ ...part, record: recordFromThread(part.record) })));
+  }
+
+  async close(): Promise<void> {
+    this.memory.abort();
+    await this.#pool.close();
+  }
 }

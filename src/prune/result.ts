@@ -1,6 +1,6 @@
 import type { ObjectInfo } from '../storage/store.js';
 import type { PruneResult, Totals } from './options.js';
-import type { PackUse, Plan } from './plan.js';
+import { copiedBytes, type PackUse, type Plan } from './plan.js';
 
 /** What the plan is, with nothing of it done yet. */
 export function resultOf(
@@ -27,6 +27,7 @@ export function resultOf(
     result.bytes.unused += use.bytes - use.neededBytes;
   }
   for (const { bytes, neededBytes } of plan.keep) result.bytes.remainingUnused += bytes - neededBytes;
+  for (const pack of plan.repack) result.bytes.remainingUnused += copiedBytes(pack) - pack.neededBytes;
   const names = (packs: readonly PackUse[]): string[] => packs.map(({ name }) => name);
   add(result.keep, names(plan.keep));
   add(result.remove, names(plan.remove));

@@ -69,6 +69,12 @@ export class FrameOpener {
     return raw;
   }
 
+  /** @param stored the frame's bytes in the pack; they are overwritten */
+  authenticate({ pack, wrappedKey, counter, codec, rawLength }: LocatedFrame, stored: Buffer): void {
+    const key = this.#ring.keyOf(this.index.packKind(pack), wrappedKey);
+    openFrame(key, counter, codec, rawLength, stored, `data/${this.index.packName(pack)}`);
+  }
+
   /** Whether the bytes are the blob that the id names. */
   matches(id: Buffer, kind: BlobKind, bytes: Buffer): boolean {
     return equalBytes(blobId(this.#keys.id, kind, bytes), id);

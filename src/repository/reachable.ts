@@ -13,7 +13,11 @@ interface PendingFolder {
   readonly path: string;
   readonly depth: number;
   readonly content: ContentRef;
+  readonly frame: number;
 }
+
+/** Folders that are read in the order in which they are stored. */
+const BATCH = 20_000;
 
 /** Finds out which blobs snapshots need: 2 bytes of memory for each blob of the repository. */
 export class Reachable {
@@ -29,7 +33,7 @@ export class Reachable {
   constructor(repository: IndexedRepository, signal?: AbortSignal, before?: Reachable) {
     this.#repository = repository;
     this.#trees = new TreeReader(repository);
-    this.#needed = new Uint8Array(repository.index.size);
+    this.#needed = new Uint8Array(new SharedArrayBuffer(repository.index.size));
     this.#seen = new Uint8Array(repository.index.size);
     this.#signal = signal;
     if (before !== undefined) this.#takeOver(before);
@@ -55,33 +59,62 @@ export class Reachable {
     return this.#needed[blob] === 1;
   }
 
+  /** For each blob of the index 1 when it is needed, in shared memory. */
+  get needed(): Uint8Array {
+    return this.#needed;
+  }
+
   /**
-   * Adds what a snapshot needs.
+   * Adds what snapshots need. Folders are read many at a time in the order in which they are stored, so that a frame is opened for all that
+   * is wanted of it.
    *
+   * @param onFolders told how many folders were read
    * @throws VarveError `damaged` when the index lacks some of it or a tree cannot be read, with the path; `interrupted`
    */
-  async add(root: ContentRef): Promise<void> {
-    const folders: PendingFolder[] = [{ path: '/', depth: 0, content: root }];
-    for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-      if (this.#signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
-      if (folder.depth > MAX_DEPTH) throw new VarveError('damaged', `${folder.path}: folders are nested too deeply`);
-      if (!this.#isNew(folder)) continue;
-      await this.#stream(folder.content, TREE, folder.path);
-      for await (const entry of this.#trees.entries(folder.content, folder.path)) {
-        const inside = await this.#entry(folder, entry);
-        if (inside !== undefined) folders.push(inside);
+  async add(roots: readonly ContentRef[], onFolders?: (folders: number) => void): Promise<void> {
+    const pending: PendingFolder[] = [];
+    const find = (path: string, depth: number, content: ContentRef): void => {
+      if (depth > MAX_DEPTH) throw new VarveError('damaged', `${path}: folders are nested too deeply`);
+      if (this.#isNew(content)) pending.push({ path, depth, content, frame: this.#frameOf(content) });
+    };
+    for (const root of roots) find('/', 0, root);
+    for (let read = 0; pending.length > 0; ) {
+      const batch = pending.splice(-BATCH).sort((a, b) => a.frame - b.frame);
+      for (const folder of batch) {
+        if (this.#signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+        await this.#folder(folder, find);
+        onFolders?.(++read);
       }
     }
   }
 
-  async #entry(folder: PendingFolder, entry: EntryReader): Promise<PendingFolder | undefined> {
+  async #folder(
+    folder: PendingFolder,
+    find: (path: string, depth: number, content: ContentRef) => void,
+  ): Promise<void> {
+    const { path, depth, content } = folder;
+    await this.#stream(content, TREE, path);
+    for await (const entry of this.#trees.entries(content, path)) {
+      const inside = await this.#entry(path, entry);
+      if (inside !== undefined) find(`${path === '/' ? '' : path}/${entry.name}`, depth + 1, inside);
+    }
+  }
+
+  /** Where the folder begins; 0 when that is nowhere. */
+  #frameOf({ ids }: ContentRef): number {
+    const { index } = this.#repository;
+    const blob = ids.length === 0 ? -1 : index.find(ids);
+    return blob < 0 ? 0 : index.locateFrame(blob);
+  }
+
+  /** @returns what is in it, for a folder that may be new */
+  async #entry(folder: string, entry: EntryReader): Promise<ContentRef | undefined> {
     const { type, content, xattrs, holes } = entry;
-    const path = (): string => `${folder.path === '/' ? '' : folder.path}/${entry.name}`;
+    const path = (): string => `${folder === '/' ? '' : folder}/${entry.name}`;
     if (isReference(xattrs)) await this.#stream(xattrs, TREE, path());
     if (isReference(holes)) await this.#stream(holes, TREE, path());
     if (content === undefined) return undefined;
-    if (type === 'directory')
-      return { path: path(), depth: folder.depth + 1, content: { ...content, ids: Buffer.from(content.ids) } };
+    if (type === 'directory') return { ...content, ids: Buffer.from(content.ids) };
     if (content.depth === 0) this.#mark(content.ids, DATA, path);
     else await this.#stream(content, DATA, path());
     return undefined;
@@ -106,8 +139,7 @@ export class Reachable {
     }
   }
 
-  #isNew({ content }: PendingFolder): boolean {
-    const { ids, depth, size } = content;
+  #isNew({ ids, depth, size }: ContentRef): boolean {
     const blob = depth === 0 && ids.length === ID_BYTES ? this.#repository.index.find(ids) : -1;
     if (blob >= 0) {
       if (this.#seen[blob] === 1) return false;

@@ -2,7 +2,6 @@ import { asBuffer } from '../bytes/views.js';
 import { type BlobKind, TREE } from '../format/content.js';
 import type { IndexedPack } from '../format/index-object.js';
 import { blobCount } from '../format/pack-record.js';
-import type { SharedBuffers } from '../workers/shared-buffers.js';
 import { indexedPack, writeIndex } from './index-store.js';
 import type { FinishedPack } from './pack-writer.js';
 import type { Repository } from './repository.js';
@@ -11,14 +10,22 @@ import type { Repository } from './repository.js';
 const INDEX_BLOBS = 100_000;
 const INDEX_MS = 3 * 60 * 1000;
 
+/** Where finished packs are. */
+export interface PackMemory {
+  bytes(number: number): Uint8Array;
+  release(number: number): void;
+}
+
 /** Stores finished packs, and lists them in index objects from time to time, so that an interrupted run loses little. */
 export class PackUploader {
   readonly #repository: Repository;
-  readonly #buffers: SharedBuffers;
+  readonly #buffers: PackMemory;
   readonly #onFailure: (cause: unknown) => void;
   readonly #uploads = new Set<Promise<void>>();
   /** Names of the packs that were stored. */
   readonly stored: string[] = [];
+  /** Bytes of the packs that were stored. */
+  storedBytes = 0;
   #unlisted: IndexedPack[] = [];
   #blobs = 0;
   #lastIndex: number;
@@ -27,11 +34,21 @@ export class PackUploader {
   #failure: { readonly cause: unknown } | undefined;
 
   /** @param onFailure is told each failure as it happens; `finish` throws the first */
-  constructor(repository: Repository, buffers: SharedBuffers, onFailure: (cause: unknown) => void) {
+  constructor(repository: Repository, buffers: PackMemory, onFailure: (cause: unknown) => void) {
     this.#repository = repository;
     this.#buffers = buffers;
     this.#onFailure = onFailure;
     this.#lastIndex = repository.clock();
+  }
+
+  /** Packs that are on their way to the store. */
+  get underWay(): number {
+    return this.#uploads.size;
+  }
+
+  /** Waits until a pack that is on its way is stored. */
+  async next(): Promise<void> {
+    await Promise.race(this.#uploads);
   }
 
   /** Stores a pack, then frees its buffer. */
@@ -51,6 +68,7 @@ export class PackUploader {
     await store.put('data', pack.name, [bytes], { keep: kind === TREE });
     this.#buffers.release(pack.buffer);
     this.stored.push(pack.name);
+    this.storedBytes += pack.size;
     this.#unlisted.push(indexedPack(pack.name, pack.size, pack.record));
     this.#blobs += blobCount(pack.record);
     const due = this.#repository.clock() - this.#lastIndex > INDEX_MS || this.#blobs >= INDEX_BLOBS;

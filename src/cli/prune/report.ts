@@ -15,8 +15,10 @@ export class PruneReport {
   event(event: PruneEvent): void {
     const { output } = this.#context;
     switch (event.kind) {
-      case 'snapshot':
-        return output.status(`looking for what ${counted(event.total, 'snapshot')} need: ${event.done}`);
+      case 'walked':
+        return output.status(
+          `looking for what ${counted(event.snapshots, 'snapshot')} need: ${counted(event.folders, 'folder')}`,
+        );
       case 'planned':
         return this.#plan(event.result);
       case 'copied':
