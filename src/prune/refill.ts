@@ -9,7 +9,7 @@ import type { PackWriter } from '../repository/pack-writer.js';
 export class Refill {
   readonly #packs: PackWriter;
   readonly #target: number;
-  readonly #open = new Map<Codec, OpenFrame>();
+  readonly #frames = new Map<Codec, OpenFrame>();
 
   constructor(kind: BlobKind, packs: PackWriter) {
     this.#packs = packs;
@@ -32,19 +32,15 @@ export class Refill {
 
   /** Closes the frames that are not full. */
   flush(): void {
-    for (const [codec, frame] of this.#open) this.#close(codec, frame);
+    for (const [codec, frame] of this.#frames) this.#close(codec, frame);
   }
 
   #addBlob(codec: Codec, id: Buffer, bytes: Buffer): void {
-    let frame = this.#open.get(codec);
-    if (frame !== undefined && frame.length + bytes.length > frame.raw.length) {
-      this.#close(codec, frame);
-      frame = undefined;
-    }
-    if (frame === undefined) {
-      frame = { raw: Buffer.allocUnsafeSlow(Math.max(this.#target, bytes.length)), length: 0, ids: [], lengths: [] };
-      this.#open.set(codec, frame);
-    }
+    const frame = this.#frames.get(codec) ?? { raw: Buffer.alloc(0), length: 0, ids: [], lengths: [] };
+    this.#frames.set(codec, frame);
+    if (frame.length + bytes.length > this.#target) this.#close(codec, frame);
+    const room = Math.max(this.#target, bytes.length);
+    if (frame.raw.length < room) frame.raw = Buffer.allocUnsafeSlow(room);
     bytes.copy(frame.raw, frame.length);
     frame.length += bytes.length;
     frame.ids.push(Buffer.from(id));
@@ -52,15 +48,20 @@ export class Refill {
     if (frame.lengths.length >= MAX_FRAME_BLOBS) this.#close(codec, frame);
   }
 
-  #close(codec: Codec, { raw, length, ids, lengths }: OpenFrame): void {
-    this.#open.delete(codec);
+  #close(codec: Codec, frame: OpenFrame): void {
+    const { raw, length, ids, lengths } = frame;
+    if (lengths.length === 0) return;
     this.#packs.addFrame(raw.subarray(0, length), Buffer.concat(ids), lengths, codec !== RAW);
+    frame.length = 0;
+    frame.ids = [];
+    frame.lengths = [];
   }
 }
 
 interface OpenFrame {
-  readonly raw: Buffer;
+  /** Room for the blobs. */
+  raw: Buffer;
   length: number;
-  readonly ids: Buffer[];
-  readonly lengths: number[];
+  ids: Buffer[];
+  lengths: number[];
 }

@@ -5,7 +5,7 @@ import { isRevoked } from '../crypto/signed.js';
 import { VarveError } from '../errors/errors.js';
 import { decodeIndexObject, encodeIndexObject, type IndexedPack, type IndexObject } from '../format/index-object.js';
 import { blobCount } from '../format/pack-record.js';
-import { type Time, timeFromMillis } from '../format/time.js';
+import { compareTimes, type Time, timeFromMillis } from '../format/time.js';
 import { type BlobIndex, BlobIndexBuilder } from './blob-index.js';
 import { getSigned, putSigned, type Repository } from './repository.js';
 
@@ -56,7 +56,7 @@ export async function loadIndex(
 ): Promise<IndexedRepository> {
   const all = entitled(await loadAll(repository, onDamage));
   const replaced = new Set(all.flatMap(({ index }) => index.replaces.map((name) => name.toString('hex'))));
-  const valid = all.filter(({ name }) => !replaced.has(name));
+  const valid = all.filter(({ name }) => !replaced.has(name)).sort(byTime);
   if (inspect !== undefined) valid.forEach(inspect);
   const condemned = condemnedBy(valid);
   const packs = valid.flatMap(({ index }) => index.packs);
@@ -132,6 +132,11 @@ async function loadOne(
     onDamage(cause, name);
     return undefined;
   }
+}
+
+/** What was listed first has the lower numbers in the index. */
+function byTime(a: LoadedIndex, b: LoadedIndex): number {
+  return compareTimes(a.index.time, b.index.time) || (a.name < b.name ? -1 : 1);
 }
 
 /** Only who may take something away can replace or condemn. */

@@ -13,11 +13,7 @@ interface PendingFolder {
   readonly path: string;
   readonly depth: number;
   readonly content: ContentRef;
-  readonly frame: number;
 }
-
-/** Folders that are read in the order in which they are stored. */
-const BATCH = 20_000;
 
 /** Finds out which blobs snapshots need: 2 bytes of memory for each blob of the repository. */
 export class Reachable {
@@ -65,25 +61,33 @@ export class Reachable {
   }
 
   /**
-   * Adds what snapshots need. Folders are read many at a time in the order in which they are stored, so that a frame is opened for all that
-   * is wanted of it.
+   * Adds what snapshots need. Folders are read from the last frame to the first: a folder is stored after what is in it, so that each frame
+   * is opened about once.
    *
    * @param onFolders told how many folders were read
    * @throws VarveError `damaged` when the index lacks some of it or a tree cannot be read, with the path; `interrupted`
    */
   async add(roots: readonly ContentRef[], onFolders?: (folders: number) => void): Promise<void> {
-    const pending: PendingFolder[] = [];
+    const pending = new Map<number, PendingFolder[]>();
     const find = (path: string, depth: number, content: ContentRef): void => {
       if (depth > MAX_DEPTH) throw new VarveError('damaged', `${path}: folders are nested too deeply`);
-      if (this.#isNew(content)) pending.push({ path, depth, content, frame: this.#frameOf(content) });
+      if (!this.#isNew(content)) return;
+      const frame = this.#frameOf(content);
+      const others = pending.get(frame);
+      if (others === undefined) pending.set(frame, [{ path, depth, content }]);
+      else others.push({ path, depth, content });
     };
     for (const root of roots) find('/', 0, root);
-    for (let read = 0; pending.length > 0; ) {
-      const batch = pending.splice(-BATCH).sort((a, b) => a.frame - b.frame);
-      for (const folder of batch) {
-        if (this.#signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
-        await this.#folder(folder, find);
-        onFolders?.(++read);
+    let read = 0;
+    while (pending.size > 0) {
+      for (let frame = this.#repository.index.shared.frameCount; frame >= 0; frame--) {
+        const folders = pending.get(frame) ?? [];
+        for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+          if (this.#signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+          await this.#folder(folder, find);
+          onFolders?.(++read);
+        }
+        pending.delete(frame);
       }
     }
   }
