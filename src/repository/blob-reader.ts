@@ -101,10 +101,17 @@ const CACHE_BYTES = 16 * 1024 * 1024;
 export class TreeBlobs {
   readonly #opener: FrameOpener;
   readonly #frames = new Map<number, Buffer>();
+  readonly #reuse: boolean;
+  readonly #spare: ArrayBufferLike[] = [];
   #cached = 0;
 
-  constructor(opener: FrameOpener) {
+  /**
+   * @param reuse the memory of frames: what `take` returns is then valid only until a few other frames were supplied. Without, each frame is new
+   * memory, for which V8 looks through all of its own
+   */
+  constructor(opener: FrameOpener, reuse = false) {
     this.#opener = opener;
+    this.#reuse = reuse;
   }
 
   /** The frame that has to be fetched before `take(id)` can be called, or undefined. */
@@ -117,14 +124,23 @@ export class TreeBlobs {
   supply(id: Buffer, stored: Buffer): void {
     const { frame } = this.#locate(id);
     if (this.#frames.has(frame)) return;
-    const raw = this.#opener.open(this.#opener.index.frame(frame), stored);
+    const located = this.#opener.index.frame(frame);
+    const raw = this.#opener.open(located, stored, this.#reuse ? this.#room(located.rawLength) : undefined);
     this.#frames.set(frame, raw);
     this.#cached += raw.length;
     for (const [oldest, bytes] of this.#frames) {
       if (this.#cached <= CACHE_BYTES || oldest === frame) break;
       this.#frames.delete(oldest);
       this.#cached -= bytes.length;
+      if (this.#reuse) this.#spare.push(bytes.buffer);
     }
+  }
+
+  #room(length: number): Buffer {
+    const spare = this.#spare.length > 1 ? this.#spare.shift() : undefined;
+    return spare !== undefined && spare.byteLength >= length
+      ? Buffer.from(spare, 0, length)
+      : Buffer.allocUnsafeSlow(length);
   }
 
   /** The verified blob; its frame must be at hand. */
@@ -132,6 +148,9 @@ export class TreeBlobs {
     const { frame, offset, length, pack } = this.#locate(id);
     const raw = this.#frames.get(frame);
     if (raw === undefined) throw new VarveError('internal', 'a frame was not fetched');
+    // Moved to the end: what was taken last is the last to go.
+    this.#frames.delete(frame);
+    this.#frames.set(frame, raw);
     const blob = raw.subarray(offset, offset + length);
     this.#opener.verify(id, TREE, blob, pack);
     return blob;

@@ -20,14 +20,15 @@ export class TreeReader {
   readonly #opener: FrameOpener;
   readonly #blobs: TreeBlobs;
 
-  constructor(repository: IndexedRepository) {
+  /** @param reuse as TreeBlobs takes it: for who reads one folder after another to its end, and keeps nothing of it */
+  constructor(repository: IndexedRepository, reuse = false) {
     this.#repository = repository;
     this.#opener = new FrameOpener(
       repository.index,
       repository.keys,
       new PackKeyRing(repository.keys, knownTreeKeys(repository)),
     );
-    this.#blobs = new TreeBlobs(this.#opener);
+    this.#blobs = new TreeBlobs(this.#opener, reuse);
   }
 
   /** One tree blob. */

@@ -1,0 +1,150 @@
+import { Buffer } from 'node:buffer';
+import { createHash } from 'node:crypto';
+import type { ZstdParameters } from '../compression/engine.js';
+import type { RepositoryKeys } from '../crypto/hierarchy.js';
+import { VarveError } from '../errors/errors.js';
+import { type BlobKind, DATA, TREE } from '../format/content.js';
+import { ID_BYTES } from '../format/limits.js';
+import { framesOf, type PackRecord, type RecordFrame } from '../format/pack-record.js';
+import type { BlobIndex, LocatedFrame } from '../repository/blob-index.js';
+import { FrameOpener, PackKeyRing } from '../repository/blob-reader.js';
+import { openSource, type Source } from '../repository/object-source.js';
+import { type FinishedPack, type PackPart, type PackSpace, PackWriter } from '../repository/pack-writer.js';
+import type { PackToCopy } from './messages.js';
+import { isTolerable, opensFrames } from './plan.js';
+import { Refill } from './refill.js';
+
+export interface PackCopierOptions {
+  readonly keys: RepositoryKeys;
+  readonly index: BlobIndex;
+  /** For each blob of the index 1 when it is needed. */
+  readonly needed: Uint8Array;
+  readonly compression: ZstdParameters | undefined;
+  /** Bytes at which a pack is closed. */
+  readonly packTarget: number;
+  /** Frames of which less than this part is waste are copied as they are. */
+  readonly tolerated: number;
+  readonly space: PackSpace;
+  readonly emit: (pack: FinishedPack) => void;
+}
+
+/**
+ * Copies what is needed of old packs into new ones, in whatever thread. Frames of which all is needed are copied as they are: sealed, with their wrapped
+ * keys (SPEC.md section 9). Others are opened, where the key can, and what is needed of them fills new frames. Damage is never copied: what the key
+ * opens is opened, of other packs the whole is hashed.
+ */
+export class PackCopier {
+  readonly #keys: RepositoryKeys;
+  readonly #index: BlobIndex;
+  readonly #needed: Uint8Array;
+  readonly #tolerated: number;
+  readonly #opener: FrameOpener;
+  readonly #writers: Readonly<Record<BlobKind, Writer>>;
+  #stored: Buffer = Buffer.alloc(0);
+  #opened: Buffer = Buffer.alloc(0);
+  #raw: Buffer = Buffer.alloc(0);
+
+  constructor({ keys, index, needed, compression, packTarget: target, tolerated, space, emit }: PackCopierOptions) {
+    this.#keys = keys;
+    this.#index = index;
+    this.#needed = needed;
+    this.#tolerated = tolerated;
+    this.#opener = new FrameOpener(index, keys, new PackKeyRing(keys));
+    const writer = (kind: BlobKind): Writer => {
+      const packs = new PackWriter({ keys, kind, compression, target, space, emit });
+      return { packs, refill: new Refill(kind, packs) };
+    };
+    this.#writers = { [DATA]: writer(DATA), [TREE]: writer(TREE) };
+  }
+
+  /** @throws VarveError `damaged` when something that is needed cannot be copied; what was copied before is then stored twice */
+  copy({ pack, record, source: place }: PackToCopy): void {
+    const name = `data/${this.#index.packName(pack)}`;
+    const source = openSource(place, name);
+    try {
+      const opens = opensFrames(this.#keys, this.#index.packKind(pack));
+      if (!opens) this.#verifyWhole(source, pack);
+      const frames = [...framesOf(record)];
+      for (const [at, listed] of this.#listed(pack, record, frames).entries())
+        this.#frame(source, record, frames[at] as RecordFrame, listed, opens);
+    } finally {
+      source.close();
+    }
+  }
+
+  /** Hands over what fills no pack. */
+  rest(): PackPart[] {
+    for (const { refill } of Object.values(this.#writers)) refill.flush();
+    return Object.values(this.#writers).flatMap(({ packs }) => packs.takeRest() ?? []);
+  }
+
+  #frame(source: Source, record: PackRecord, frame: RecordFrame, listed: LocatedFrame, opens: boolean): void {
+    const { firstBlob, blobs } = listed;
+    let neededBytes = 0;
+    for (let blob = firstBlob; blob < firstBlob + blobs; blob++)
+      if (this.#needed[blob] === 1) neededBytes += this.#index.lengthOf(blob);
+    if (neededBytes === 0) return;
+    const { packs, refill } = this.#writers[record.kind];
+    this.#stored = roomFor(this.#stored, frame.storedLength);
+    const stored = this.#stored.subarray(0, frame.storedLength);
+    source.read(stored, frame.offset);
+    if (!opens) return packs.addSealed(record, frame, stored);
+    this.#opened = roomFor(this.#opened, frame.storedLength);
+    const copy = this.#opened.subarray(0, frame.storedLength);
+    copy.set(stored);
+    if (isTolerable(1 - neededBytes / frame.rawLength, this.#tolerated)) {
+      this.#opener.authenticate(listed, copy);
+      return packs.addSealed(record, frame, stored);
+    }
+    this.#raw = roomFor(this.#raw, frame.rawLength);
+    const raw = this.#opener.open(listed, copy, this.#raw.subarray(0, frame.rawLength));
+    const before = firstBlob - frame.firstBlob;
+    refill.add(record, frame, raw, (blob) => this.#needed[before + blob] === 1);
+  }
+
+  #verifyWhole(source: Source, pack: number): void {
+    const hash = createHash('sha256');
+    this.#stored = roomFor(this.#stored, PIECE);
+    for (let at = 0; at < source.size; at += PIECE) {
+      const piece = this.#stored.subarray(0, Math.min(PIECE, source.size - at));
+      source.read(piece, at);
+      hash.update(piece);
+    }
+    const name = this.#index.packName(pack);
+    if (hash.digest('hex') !== name)
+      throw new VarveError('damaged', `data/${name}: its content does not match its name; run \`varve check\``);
+  }
+
+  /** The frames as the index has them. */
+  #listed(pack: number, record: PackRecord, frames: readonly RecordFrame[]): LocatedFrame[] {
+    const { first, end } = this.#index.framesOf(pack);
+    const listed = Array.from({ length: end - first }, (_, at) => this.#index.frame(first + at));
+    const same = (each: LocatedFrame, at: number): boolean =>
+      isSame(this.#index, each, record, frames[at] as RecordFrame);
+    if (frames.length === listed.length && listed.every(same)) return listed;
+    const name = this.#index.packName(pack);
+    throw new VarveError('damaged', `data/${name}: its directory is not what the index says; run \`varve check\``);
+  }
+}
+
+/** Bytes read at a time of what is only hashed. */
+const PIECE = 1024 * 1024;
+
+interface Writer {
+  readonly packs: PackWriter;
+  readonly refill: Refill;
+}
+
+function roomFor(buffer: Buffer, length: number): Buffer {
+  return buffer.length >= length ? buffer : Buffer.allocUnsafeSlow(length);
+}
+
+function isSame(index: BlobIndex, listed: LocatedFrame, record: PackRecord, frame: RecordFrame): boolean {
+  const { offset, storedLength, blobs, firstBlob } = listed;
+  if (offset !== frame.offset || storedLength !== frame.storedLength || blobs !== frame.blobs) return false;
+  for (let at = 0; at < blobs; at++) {
+    const id = record.ids.subarray((frame.firstBlob + at) * ID_BYTES, (frame.firstBlob + at + 1) * ID_BYTES);
+    if (!index.isNamed(firstBlob + at, id)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,25 @@
+import { importKeys } from '../crypto/hierarchy.js';
+import { recordFromThread } from '../format/pack-record.js';
+import { BlobIndex } from '../repository/blob-index.js';
+import { serveTasks } from '../workers/serve.js';
+import { SharedBuffers } from '../workers/shared-buffers.js';
+import type { Note, Reply, Task, WorkerInit } from './messages.js';
+import { PackCopier } from './pack-copier.js';
+
+serveTasks<WorkerInit, Task, Reply, Note>((init, note) => {
+  const copier = new PackCopier({
+    keys: importKeys(init.keys),
+    index: new BlobIndex(init.index),
+    needed: init.needed,
+    compression: init.compression,
+    packTarget: init.packTarget,
+    tolerated: init.tolerated,
+    space: new SharedBuffers(init.buffers),
+    emit: note,
+  });
+  return (task) => {
+    if (task.kind === 'flush') return { reply: { parts: copier.rest() } };
+    copier.copy({ ...task, record: recordFromThread(task.record) });
+    return { reply: { parts: [] } };
+  };
+});
