@@ -50,7 +50,7 @@ export interface BackupOptions {
   readonly verbose?: boolean;
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: BackupEvent) => void;
-  /** Is given a function that tells, at any moment, how far the backup is. */
+  /** Is given a function that tells, at any moment, how far the backup is; once more for each time that a prune makes it begin again. */
   readonly onStart?: (progress: () => Counters) => void;
 }
 

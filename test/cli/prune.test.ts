@@ -36,8 +36,8 @@ test('options that make no sense are refused', async () => {
     [['--max-unused', 'x'], /--max-unused: "x" is no size such as 5%, 2G or unlimited/],
     [['--max-unused', '100%'], /--max-unused: "100%" must be less than 100%/],
     [['--max-repack-size', '-'], /--max-repack-size: "-" is no size such as 500M or 2G/],
-    [['--grace', '1x'], /--grace: "1x" is no duration such as 12h, 1d or 2w/],
-    [['--grace', '5'], /--grace: "5" is no duration/],
+    [['--grace', '1x'], /--grace: "1x" is not a duration: use years, months, weeks, days and hours/],
+    [['--grace', '5'], /--grace: "5" is not a duration/],
   ];
   for (const [args, message] of refused) {
     for (const command of [['prune'], ['forget', '--keep-last', '5', '--prune']]) {

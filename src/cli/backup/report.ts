@@ -25,6 +25,7 @@ export class BackupReport {
   readonly #parent: StoredSnapshot | undefined;
   readonly #speed = new Speed();
   #stop: () => void = () => undefined;
+  #started = false;
 
   constructor(context: Context, parent: StoredSnapshot | undefined) {
     this.#context = context;
@@ -49,7 +50,15 @@ export class BackupReport {
     output.flush();
   }
 
+  /** Called once more when a prune condemns what the backup relied on. */
   start(progress: () => Counters): void {
+    this.stop();
+    const { output } = this.#context;
+    if (this.#started && !output.json)
+      output.message(
+        'a prune has condemned something that this backup relied on: it goes through everything once more',
+      );
+    this.#started = true;
     this.#stop = everySoOften(this.#context, (seconds) => this.#tell(seconds, progress()));
   }
 

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import { VarveError } from '../../errors/errors.js';
 import { parseSize } from '../../filesystem/filter.js';
+import { parseDuration, subtractDuration } from '../../format/duration.js';
+import { timeFromMillis } from '../../format/time.js';
 import type { Unused } from '../../prune/plan.js';
 
 export interface PruneFlags {
@@ -10,8 +12,6 @@ export interface PruneFlags {
   readonly grace: string;
   readonly dryRun?: boolean;
 }
-
-const SECONDS: Readonly<Record<string, number>> = { m: 60, h: 3600, d: 24 * 3600, w: 7 * 24 * 3600 };
 
 export function addPruneOptions(command: Command): void {
   command
@@ -38,10 +38,8 @@ export function parseRepackSize(text: string | undefined): number {
 /** Seconds of `12h`, `1d`, `2w`, `1d12h`; `0` for none. */
 export function parseGrace(text: string): number {
   if (text === '0') return 0;
-  const parts = [...text.matchAll(/(\d+)([mhdw])/g)];
-  if (parts.length === 0 || parts.map(([part]) => part).join('') !== text)
-    throw new VarveError('usage', `--grace: "${text}" is no duration such as 12h, 1d or 2w`);
-  return parts.reduce((sum, [, count, unit]) => sum + Number(count) * (SECONDS[unit as string] as number), 0);
+  const now = timeFromMillis(Date.now());
+  return now.seconds - subtractDuration(now, parseDuration(text, '--grace')).seconds;
 }
 
 function sizeOf(text: string, option: string, example: string): number {
