@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { userName } from '../repository/leases.js';
+import { userName } from '../repository/machine.js';
 
 /** The name of this machine. */
 export const thisHost = hostname;

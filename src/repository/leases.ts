@@ -1,9 +1,9 @@
 import type { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
-import { hostname, userInfo } from 'node:os';
-import { systemReason, VarveError } from '../errors/errors.js';
+import { VarveError } from '../errors/errors.js';
 import { decodeLease, encodeLease, type Lease } from '../format/lease.js';
 import { type Time, timeFromMillis } from '../format/time.js';
+import type { Machine } from './machine.js';
 import { getSigned, putSigned, type Repository } from './repository.js';
 
 const REFRESH_MS = 5 * 60 * 1000;
@@ -20,15 +20,16 @@ export interface StoredLease {
 export class HeldLease {
   readonly #repository: Repository;
   readonly #lease: Omit<Lease, 'time'>;
-  readonly #timer: NodeJS.Timeout;
+  readonly #stopRefreshing: () => void;
   #name: string | undefined;
   #work: Promise<void> = Promise.resolve();
 
   private constructor(repository: Repository, operation: string, since: Time) {
     this.#repository = repository;
-    this.#lease = { since, id: randomBytes(16), operation, host: hostname(), user: userName(), pid: process.pid };
-    this.#timer = setInterval(() => this.#enqueue(() => this.#refresh()), REFRESH_MS);
-    this.#timer.unref();
+    const { machine } = repository;
+    const { host, user, pid } = machine;
+    this.#lease = { since, id: randomBytes(16), operation, host, user, pid };
+    this.#stopRefreshing = machine.every(REFRESH_MS, () => this.#enqueue(() => this.#refresh()));
   }
 
   static async acquire(repository: Repository, operation: string): Promise<HeldLease> {
@@ -37,7 +38,7 @@ export class HeldLease {
     try {
       await held.#refresh();
     } catch (cause) {
-      clearInterval(held.#timer);
+      held.#stopRefreshing();
       throw cause;
     }
     return held;
@@ -48,7 +49,7 @@ export class HeldLease {
   }
 
   async release(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#stopRefreshing();
     this.#enqueue(async () => {
       if (this.#name !== undefined) await this.#repository.store.remove('locks', this.#name);
       this.#name = undefined;
@@ -77,7 +78,7 @@ export async function listLeases(repository: Repository): Promise<StoredLease[]>
     const lease = await readLease(repository, name);
     if (lease === undefined) continue;
     const age = now - (modified ?? lease.time.seconds);
-    leases.push({ name, lease, stale: age > STALE_SECONDS || isDead(lease) });
+    leases.push({ name, lease, stale: age > STALE_SECONDS || isDead(lease, repository.machine) });
   }
   return leases;
 }
@@ -94,21 +95,6 @@ async function readLease(repository: Repository, name: string): Promise<Lease | 
   }
 }
 
-function isDead(lease: Lease): boolean {
-  if (lease.host !== hostname()) return false;
-  try {
-    process.kill(lease.pid, 0);
-    return false;
-  } catch (cause) {
-    return systemReason(cause) !== 'operation not permitted';
-  }
-}
-
-/** The name of who runs this, or the number where there is no name. */
-export function userName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return String(process.getuid?.() ?? '');
-  }
+function isDead(lease: Lease, machine: Machine): boolean {
+  return lease.host === machine.host && !machine.isRunning(lease.pid);
 }

@@ -16,6 +16,7 @@ import { CachedStore } from '../storage/cached/cached-store.js';
 import { makeFolders } from '../storage/make-folders.js';
 import type { Store } from '../storage/store.js';
 import { LocalState } from './local-state.js';
+import { thisMachine } from './machine.js';
 import { fetchObject, objectName, type Repository } from './repository.js';
 
 /** Chunk sizes in bytes; docs/chunking.md has the measurements behind them. */
@@ -125,6 +126,7 @@ async function assemble(store: Store, opened: OpenedSlot, options: OpenOptions):
     config,
     local,
     clock: options.clock ?? Date.now,
+    machine: thisMachine,
   };
 }
 

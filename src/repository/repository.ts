@@ -10,6 +10,7 @@ import type { Config } from '../format/config.js';
 import { MAX_SEALED_PLAINTEXT } from '../format/limits.js';
 import { type ObjectType, objectPath, type Store } from '../storage/store.js';
 import type { LocalState } from './local-state.js';
+import type { Machine } from './machine.js';
 
 /** A repository that has been opened with a key: what every operation starts from. */
 export interface Repository {
@@ -22,6 +23,7 @@ export interface Repository {
   readonly local: LocalState;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
+  readonly machine: Machine;
 }
 
 const FOLDERS: Record<SignedKind, ObjectType> = { index: 'index', snapshot: 'snapshots', lease: 'locks' };
