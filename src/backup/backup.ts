@@ -8,12 +8,11 @@ import { type Entry, writeEntry } from '../format/entry.js';
 import { recordFromThread } from '../format/pack-record.js';
 import type { Snapshot, SnapshotSummary } from '../format/snapshot.js';
 import { type Time, timeFromMillis } from '../format/time.js';
+import { commitSnapshot, underLease } from '../repository/commit.js';
 import { FreshSet } from '../repository/fresh-set.js';
-import { condemnedSince, type IndexedRepository, loadIndex } from '../repository/index-store.js';
-import { HeldLease } from '../repository/leases.js';
+import type { IndexedRepository } from '../repository/index-store.js';
 import { mergeParts } from '../repository/pack-merge.js';
 import { PACK_TARGET, packCapacity } from '../repository/pack-writer.js';
-import { writeSnapshot } from '../repository/snapshots.js';
 import { knownTreeKeys, rememberTreeKeys, type TreeKey } from '../repository/tree-keys.js';
 import { PackUploader } from '../repository/uploader.js';
 import { defaultThreads, startThreads, WorkerPool } from '../workers/pool.js';
@@ -42,18 +41,9 @@ const RACY_SECONDS = 2;
  */
 export async function backup(repository: IndexedRepository, options: BackupOptions): Promise<BackupResult> {
   const start = timeFromMillis(repository.clock());
-  const lease = options.dryRun === true ? undefined : await HeldLease.acquire(repository, 'backup');
-  try {
-    let indexed = repository;
-    for (let attempt = 1; ; attempt++) {
-      const result = await attemptBackup(indexed, options, start);
-      if (result !== undefined) return result;
-      if (attempt === ATTEMPTS || 'bytes' in options.sources) throw condemnedMeanwhile();
-      indexed = await loadIndex(indexed);
-    }
-  } finally {
-    await lease?.release();
-  }
+  const attempt = (indexed: IndexedRepository) => attemptBackup(indexed, options, start);
+  if (options.dryRun === true) return (await attempt(repository)) as BackupResult;
+  return underLease(repository, 'backup', 'bytes' in options.sources ? 1 : ATTEMPTS, attempt);
 }
 
 /** @returns undefined when some of what it relies on was condemned meanwhile, by a prune: then there is no snapshot */
@@ -71,16 +61,11 @@ async function attemptBackup(
     if (options.dryRun === true || isUnchanged(options, root.content)) {
       return { id: undefined, snapshot, summary, errors: run.errors };
     }
-    if (await run.reliesOnCondemned()) return undefined;
-    const id = await writeSnapshot(repository, snapshot);
-    return { id, snapshot, summary, errors: run.errors };
+    const id = await commitSnapshot(repository, run.stored, snapshot);
+    return id === undefined ? undefined : { id, snapshot, summary, errors: run.errors };
   } finally {
     await run.close();
   }
-}
-
-function condemnedMeanwhile(): VarveError {
-  return new VarveError('incomplete', 'a prune is removing what this backup relies on: run it again');
 }
 
 function interrupted(): VarveError {
@@ -178,14 +163,9 @@ class BackupRun {
     }
   }
 
-  /** Whether a pack that the snapshot needs was condemned since the index was loaded (SPEC.md section 13). */
-  async reliesOnCondemned(): Promise<boolean> {
-    const condemned = await condemnedSince(this.#repository);
-    if (condemned.size === 0) return false;
-    const { index } = this.#repository;
-    for (let pack = 0; pack < index.packCount; pack++)
-      if (condemned.has(index.packName(pack)) && index.reliesOn(pack)) return true;
-    return this.#uploader.stored.some((name) => condemned.has(name));
+  /** Names of the packs that were stored. */
+  get stored(): readonly string[] {
+    return this.#uploader.stored;
   }
 
   summary(start: Time, end: Time): SnapshotSummary {

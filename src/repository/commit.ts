@@ -1,0 +1,57 @@
+import { VarveError } from '../errors/errors.js';
+import type { Snapshot } from '../format/snapshot.js';
+import { condemnedSince, type IndexedRepository, loadIndex } from './index-store.js';
+import { HeldLease } from './leases.js';
+import { writeSnapshot } from './snapshots.js';
+
+/**
+ * Makes attempts to store something and to write a snapshot of it, under a lease (SPEC.md section 13).
+ *
+ * @param attempt stores everything, lists it in the index, and ends with `commitSnapshot`; when it returns undefined it is tried again with a new index
+ * @throws VarveError `incomplete` when that happens each time
+ */
+export async function underLease<T>(
+  repository: IndexedRepository,
+  operation: string,
+  attempts: number,
+  attempt: (repository: IndexedRepository) => Promise<T | undefined>,
+): Promise<T> {
+  const lease = await HeldLease.acquire(repository, operation);
+  try {
+    let indexed = repository;
+    for (let made = 1; ; made++) {
+      const result = await attempt(indexed);
+      if (result !== undefined) return result;
+      if (made === attempts)
+        throw new VarveError('incomplete', `a prune is removing what this ${operation} relies on: run it again`);
+      indexed = await loadIndex(indexed);
+    }
+  } finally {
+    await lease.release();
+  }
+}
+
+/**
+ * Writes a snapshot. What it needs must be durable and listed already.
+ *
+ * @param repository with the index that was relied on: `BlobIndex.has` has noted for what
+ * @param stored names of the packs that were stored for it
+ * @returns the snapshot's id, or undefined, and no snapshot, when a prune has condemned some of what it needs since the index was loaded
+ */
+export async function commitSnapshot(
+  repository: IndexedRepository,
+  stored: readonly string[],
+  snapshot: Snapshot,
+): Promise<string | undefined> {
+  if (await reliesOnCondemned(repository, stored)) return undefined;
+  return writeSnapshot(repository, snapshot);
+}
+
+async function reliesOnCondemned(repository: IndexedRepository, stored: readonly string[]): Promise<boolean> {
+  const condemned = await condemnedSince(repository);
+  if (condemned.size === 0) return false;
+  const { index } = repository;
+  for (let pack = 0; pack < index.packCount; pack++)
+    if (condemned.has(index.packName(pack)) && index.reliesOn(pack)) return true;
+  return stored.some((name) => condemned.has(name));
+}
