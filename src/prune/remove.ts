@@ -31,14 +31,14 @@ export async function removeCondemned(
 ): Promise<void> {
   const left = new Set(stored.keys());
   for (let again = true; again; ) {
-    const started = performance.now();
+    const started = repository.clock();
     const leases = await otherLeases(repository, own);
     const indexed = await needed.renew(repository);
     const verdict = judge(indexed, needed, leases, left, await repository.store.now(), options.graceSeconds);
     again = false;
     for (const [done, name] of verdict.gone.entries()) {
       if (options.signal?.aborted === true) throw interrupted();
-      again = performance.now() - started > LOOK_AGAIN_MS;
+      again = Math.abs(repository.clock() - started) > LOOK_AGAIN_MS;
       if (again) break;
       await repository.store.remove('data', name);
       left.delete(name);

@@ -85,7 +85,8 @@ export async function forgetSnapshots(
     await removeSnapshot(repository, stored.id).catch((cause) => {
       failures.push({ stored, error: VarveError.from(cause) });
     });
-    onProgress?.(++done);
+    done++;
+    onProgress?.(done);
   };
   await Promise.all(oldestFirst.map((stored) => limit(() => forget(stored))));
   if (done < oldestFirst.length) {

@@ -1,0 +1,135 @@
+import { Buffer } from 'node:buffer';
+import { blobId } from '../../src/crypto/blob-id.js';
+import { type BlobKind, type ContentRef, DATA, TREE } from '../../src/format/content.js';
+import type { Snapshot } from '../../src/format/snapshot.js';
+import { timeFromMillis } from '../../src/format/time.js';
+import { commitSnapshot, underLease } from '../../src/repository/commit.js';
+import { type IndexedRepository, loadIndex } from '../../src/repository/index-store.js';
+import { adoptOrphans } from '../../src/repository/orphans.js';
+import { type PackSpace, PackWriter } from '../../src/repository/pack-writer.js';
+import type { Repository } from '../../src/repository/repository.js';
+import { PackUploader } from '../../src/repository/uploader.js';
+import type { SharedBuffers } from '../../src/workers/shared-buffers.js';
+import type { Process } from './process.js';
+import { contentOf, type Files } from './source.js';
+import { encodeFolder } from './tree.js';
+
+const ATTEMPTS = 3;
+
+/** What a backup needs beside the repository. */
+export interface Backing {
+  readonly buffers: SharedBuffers;
+  readonly files: Files;
+  /** Told what is in a snapshot that may be written from now on. */
+  readonly expect: (root: ContentRef, files: Files) => void;
+}
+
+/**
+ * A backup as `varve backup` makes it, of a few files in memory and without threads: index, orphans, lease, packs, index, the look at what was
+ * condemned meanwhile, snapshot.
+ */
+export async function simulateBackup(process: Process, repository: Repository, backing: Backing): Promise<string> {
+  const { repository: indexed } = await adoptOrphans(await loadIndex(repository));
+  return underLease(indexed, 'backup', ATTEMPTS, (current) => attempt(process, current, backing));
+}
+
+async function attempt(process: Process, repository: IndexedRepository, backing: Backing): Promise<string | undefined> {
+  const uploader = new PackUploader(repository, backing.buffers, () => undefined);
+  let root: ContentRef;
+  try {
+    root = await new Storing(process, repository, backing.buffers, uploader).store(backing.files);
+    await uploader.finish();
+  } catch (cause) {
+    await uploader.salvage().catch(() => undefined);
+    throw cause;
+  }
+  backing.expect(root, backing.files);
+  return commitSnapshot(repository, uploader.stored, snapshotOf(repository, root));
+}
+
+/** What is stored in one attempt. */
+class Storing {
+  readonly #process: Process;
+  readonly #repository: IndexedRepository;
+  readonly #writers: Record<BlobKind, PackWriter>;
+  readonly #fresh = new Set<string>();
+
+  constructor(process: Process, repository: IndexedRepository, buffers: SharedBuffers, uploader: PackUploader) {
+    this.#process = process;
+    this.#repository = repository;
+    const writer = (kind: BlobKind): PackWriter =>
+      new PackWriter({
+        keys: repository.keys,
+        kind,
+        compression: undefined,
+        target: Number.POSITIVE_INFINITY,
+        space: spaceOf(buffers),
+        emit: (pack) => uploader.accept(pack),
+      });
+    this.#writers = { [DATA]: writer(DATA), [TREE]: writer(TREE) };
+  }
+
+  async store(files: Files): Promise<ContentRef> {
+    const top = new Map<string, { folder: boolean; content: ContentRef }>();
+    const folders = new Map<string, Map<string, { folder: boolean; content: ContentRef }>>();
+    for (const [path, number] of files) {
+      await this.#read(path);
+      const [folder, name] = path.includes('/') ? (path.split('/') as [string, string]) : [undefined, path];
+      const content = this.#blob(DATA, Buffer.from(contentOf(number)));
+      if (folder === undefined) top.set(name, { folder: false, content });
+      else folders.set(folder, (folders.get(folder) ?? new Map()).set(name, { folder: false, content }));
+    }
+    for (const [name, entries] of folders)
+      top.set(name, { folder: true, content: this.#blob(TREE, encodeFolder(entries)) });
+    const root = this.#blob(TREE, encodeFolder(top));
+    for (const writer of Object.values(this.#writers)) writer.finish();
+    return root;
+  }
+
+  #read(path: string): Promise<void> {
+    const { world } = this.#process;
+    const after = world.dice.between(0, world.odds.reading);
+    return this.#process.step({ what: `read ${path}`, changes: false, after, act: () => undefined });
+  }
+
+  /** Stores what is new. Packs have three blobs at most. */
+  #blob(kind: BlobKind, bytes: Buffer): ContentRef {
+    const id = blobId(this.#repository.keys.id, kind, bytes);
+    const name = id.toString('latin1');
+    if (!this.#fresh.has(name) && !this.#repository.index.has(id)) {
+      this.#fresh.add(name);
+      this.#writers[kind].addFrame(bytes, id, [bytes.length], false);
+      if (this.#process.world.dice.chance(0.35)) this.#writers[kind].finish();
+    }
+    return { size: bytes.length, depth: 0, ids: id };
+  }
+}
+
+function spaceOf(buffers: SharedBuffers): PackSpace {
+  return {
+    acquire: () => {
+      const number = buffers.tryAcquire();
+      if (number === undefined) throw new Error('too few buffers for this simulation');
+      return number;
+    },
+    bytes: (number) => buffers.bytes(number),
+  };
+}
+
+function snapshotOf(repository: Repository, root: ContentRef): Snapshot {
+  return {
+    time: timeFromMillis(repository.clock()),
+    host: repository.machine.host,
+    user: 'anna',
+    uid: 0,
+    gid: 0,
+    paths: [Buffer.from('/')],
+    tags: [],
+    excludes: [],
+    parent: undefined,
+    original: undefined,
+    root,
+    program: 'simulation',
+    summary: undefined,
+  };
+}

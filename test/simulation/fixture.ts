@@ -1,0 +1,46 @@
+import { Buffer } from 'node:buffer';
+import { createRepositoryKeys } from '../../src/crypto/hierarchy.js';
+import { createSlot } from '../../src/crypto/slot.js';
+import { LocalState } from '../../src/repository/local-state.js';
+import { packCapacity } from '../../src/repository/pack-writer.js';
+import type { Repository } from '../../src/repository/repository.js';
+import type { Store } from '../../src/storage/store.js';
+import { SharedBuffers } from '../../src/workers/shared-buffers.js';
+import { toyEngine } from './engine.js';
+import type { Process } from './process.js';
+
+const SIZES = { min: 1024, average: 2048, max: 4096 };
+/** Packs that can be in the making at a time, in a whole run. */
+const BUFFERS = 48;
+
+/** What is made once, and is the same for all runs: the keys, and memory for packs. */
+export class Fixture {
+  readonly #repository: Omit<Repository, 'store' | 'clock' | 'machine'>;
+  readonly #buffers = SharedBuffers.create(BUFFERS, packCapacity(0, SIZES.max));
+
+  private constructor(repository: Omit<Repository, 'store' | 'clock' | 'machine'>) {
+    this.#repository = repository;
+  }
+
+  static async create(): Promise<Fixture> {
+    const engine = toyEngine();
+    const keys = createRepositoryKeys(engine);
+    const unlock = { password: 'pebble' };
+    const { identity } = await createSlot(keys, { role: 'full', unlock, user: 'anna', host: 'a', created: 0, logN: 10 });
+    const created = { seconds: 0, nanoseconds: 0 };
+    const config = { repository: Buffer.from(keys.repository), created, data: SIZES, tree: SIZES };
+    return new Fixture({ keys, identity, config, local: new LocalState(undefined, identity, engine) });
+  }
+
+  /** All of them free, whatever the run before did. */
+  freshBuffers(): SharedBuffers {
+    const { states, ...handle } = this.#buffers.handle;
+    return new SharedBuffers({ ...handle, states: new Int32Array(new SharedArrayBuffer(states.byteLength)) });
+  }
+
+  /** The repository as a process has opened it. */
+  open(process: Process, store: Store): Repository {
+    const { world, host, machine } = process;
+    return { ...this.#repository, store, clock: () => (world.now + host.clock) * 1000, machine };
+  }
+}

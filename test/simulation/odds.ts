@@ -1,0 +1,46 @@
+import type { Dice } from './dice.js';
+
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+export const DAY = 24 * HOUR;
+
+/** What a run is like. Runs differ: in some everything goes wrong, in some only one thing does. */
+export interface Odds {
+  /** Chances at each request. */
+  readonly kill: number;
+  readonly suspend: number;
+  readonly fail: number;
+  readonly loseAnswer: number;
+  /** Of an object that came or went during a listing: that it is listed. */
+  readonly seen: number;
+  /** Seconds that go by with each step, at most. */
+  readonly pace: number;
+  /** Operations, in all. */
+  readonly operations: number;
+  /** Seconds for which prunes leave condemned packs. */
+  readonly grace: number;
+  /** Seconds between two operations of a lane, at most. */
+  readonly pauses: readonly number[];
+  /** Seconds that a host is suspended, at most. */
+  readonly sleeps: readonly number[];
+  /** Seconds that reading a file takes, at most. */
+  readonly reading: number;
+}
+
+export function drawOdds(dice: Dice): Odds {
+  const wild = dice.pick([0, 0.3, 1, 3]);
+  const often = (chance: number): number => (dice.chance(0.5) ? chance * wild : 0);
+  return {
+    kill: often(0.004),
+    suspend: often(0.006),
+    fail: often(0.004),
+    loseAnswer: often(0.004),
+    seen: dice.pick([0, 0.5, 0.5, 1]),
+    pace: dice.pick([0.1, 4, 12]),
+    operations: 6 + dice.below(8),
+    grace: dice.pick([0, 0, HOUR, DAY]),
+    pauses: dice.pick([[MINUTE], [MINUTE, HOUR], [20 * MINUTE, HOUR, DAY], [MINUTE, 2 * DAY]]),
+    sleeps: dice.pick([[20 * MINUTE], [HOUR, 3 * HOUR], [2 * DAY], [HOUR, 5 * DAY]]),
+    reading: dice.pick([1, 1, 10 * MINUTE, 2 * HOUR]),
+  };
+}

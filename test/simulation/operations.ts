@@ -1,0 +1,93 @@
+import { prune } from '../../src/prune/prune.js';
+import type { Repository } from '../../src/repository/repository.js';
+import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots.js';
+import { forgetSnapshots, planForget } from '../../src/retention/forget.js';
+import { retag } from '../../src/retention/tags.js';
+import { type Backing, simulateBackup } from './backup.js';
+import type { Process } from './process.js';
+
+/** What an operation is given. */
+export interface Task {
+  readonly process: Process;
+  readonly repository: Repository;
+  readonly backing: Backing;
+  /** Snapshots that may be gone from now on. */
+  readonly giveUp: (ids: readonly string[]) => void;
+  /** A snapshot that has been promised to be there. */
+  readonly promise: (id: string) => void;
+}
+
+interface Operation {
+  /** How often, compared with the others. */
+  readonly weight: number;
+  readonly run: (task: Task) => Promise<unknown>;
+}
+
+/**
+ * What hosts do. What is written later (copying, rewriting, repairing) is added here: a weight, and a function that calls the code in src/ and says which
+ * snapshots it promises or gives up.
+ */
+export const OPERATIONS: Readonly<Record<string, Operation>> = {
+  backup: { weight: 5, run: backupNow },
+  prune: { weight: 5, run: pruneNow },
+  forget: { weight: 3, run: forgetOld },
+  remove: { weight: 1, run: removeOne },
+  tag: { weight: 1, run: tagOne },
+};
+
+async function backupNow({ process, repository, backing, promise }: Task): Promise<string> {
+  const id = await simulateBackup(process, repository, backing);
+  promise(id);
+  return `made ${process.world.shelf.label('snapshots', id)}`;
+}
+
+/** Packs of few bytes, as all are. */
+const PACK_TARGET = 400;
+
+async function pruneNow({ process, repository }: Task): Promise<string> {
+  const { dice, odds } = process.world;
+  const { copied, deleted, waiting, reinstated, orphans, remove } = await prune(repository, {
+    maxUnused: dice.pick([{ bytes: 0 }, { bytes: 0 }, { part: 0.1 }]),
+    maxRepack: dice.pick([Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 100]),
+    repackSmall: dice.chance(0.3),
+    graceSeconds: odds.grace,
+    dryRun: false,
+    packTarget: PACK_TARGET,
+  });
+  const counts = { remove, orphans, copied, reinstated, deleted, waiting };
+  return Object.entries(counts)
+    .flatMap(([name, { packs }]) => (packs > 0 ? [`${packs} ${name}`] : []))
+    .join(', ');
+}
+
+async function forgetOld(task: Task): Promise<string> {
+  const { process, repository } = task;
+  const { snapshots } = await listSnapshots(repository);
+  const policy = { counts: { last: 1 + process.world.dice.below(2) }, withinEach: {}, tags: [] };
+  const groups = planForget(snapshots, { policy, groupBy: { host: true, paths: true, tags: false } });
+  return forgetThem(
+    task,
+    groups.flatMap(({ remove }) => remove),
+  );
+}
+
+async function removeOne(task: Task): Promise<string> {
+  const { snapshots } = await listSnapshots(task.repository);
+  return forgetThem(task, snapshots.length > 1 ? [task.process.world.dice.pick(snapshots)] : []);
+}
+
+async function forgetThem({ repository, giveUp }: Task, snapshots: readonly StoredSnapshot[]): Promise<string> {
+  giveUp(snapshots.map(({ id }) => id));
+  const failures = await forgetSnapshots(repository, snapshots);
+  return `${snapshots.length - failures.length} forgotten`;
+}
+
+async function tagOne({ process, repository, giveUp, promise }: Task): Promise<string> {
+  const { snapshots } = await listSnapshots(repository);
+  if (snapshots.length === 0) return 'nothing to tag';
+  const stored = process.world.dice.pick(snapshots);
+  giveUp([stored.id]);
+  const id = await retag(repository, stored, { add: [`pid ${process.pid}`], remove: [] });
+  if (id !== undefined) promise(id);
+  return id === undefined ? 'tagged already' : `made ${process.world.shelf.label('snapshots', id)}`;
+}

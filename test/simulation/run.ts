@@ -1,0 +1,132 @@
+import type { ContentRef } from '../../src/format/content.js';
+import { Dice } from './dice.js';
+import type { Fault } from './faults.js';
+import { Fixture } from './fixture.js';
+import { drawOdds } from './odds.js';
+import { OPERATIONS } from './operations.js';
+import { type Host, type Lane, Process } from './process.js';
+import { Shelf } from './shelf.js';
+import { changeFiles, type Files, firstFiles } from './source.js';
+import { ShelfStore, SimulatedStore } from './store.js';
+import { type Expected, rootName, verify } from './verify.js';
+import { World } from './world.js';
+
+/** When runs begin, in seconds since 1970. */
+const BEGINNING = Date.UTC(2026, 0, 1) / 1000;
+const DAY = 24 * 3600;
+
+export interface Outcome {
+  readonly seed: number;
+  /** What did not hold. */
+  readonly failure: string | undefined;
+  readonly trace: readonly string[];
+}
+
+let fixture: Promise<Fixture> | undefined;
+
+/** One run. The same seed gives the same trace. @param fault what is broken on purpose */
+export async function simulate(seed: number, fault?: Fault): Promise<Outcome> {
+  fixture ??= Fixture.create();
+  const run = new Run(seed, await fixture, fault);
+  let failure: string | undefined;
+  try {
+    await run.toEnd();
+  } catch (cause) {
+    const text = run.world.readable(cause instanceof Error ? cause.message : String(cause));
+    const isBug = cause instanceof Error && !(cause instanceof Loss);
+    failure = isBug ? `${text}\n${cause.stack}` : text;
+  }
+  return { seed, failure, trace: run.world.trace };
+}
+
+/** What is found to be lost. */
+class Loss extends Error {}
+
+class Run {
+  readonly world: World;
+  readonly #fixture: Fixture;
+  readonly #fault: Fault | undefined;
+  readonly #buffers: ReturnType<Fixture['freshBuffers']>;
+  readonly #files = new Map<Host, Map<string, number>>();
+  readonly #contents = new Map<string, ReadonlyMap<string, number>>();
+  readonly #promised = new Set<string>();
+  readonly #givenUp = new Set<string>();
+
+  constructor(seed: number, made: Fixture, fault: Fault | undefined) {
+    const dice = new Dice(seed);
+    this.#fixture = made;
+    this.#fault = fault;
+    this.#buffers = made.freshBuffers();
+    const lanes = drawLanes(dice);
+    for (const { host } of lanes) this.#files.set(host, firstFiles(dice));
+    const weights = Object.entries(OPERATIONS).map(([name, { weight }]) => [weight, name] as const);
+    this.world = new World({
+      dice,
+      odds: drawOdds(dice),
+      shelf: new Shelf(),
+      lanes,
+      now: BEGINNING,
+      draw: () => dice.weighted(weights),
+      begin: (process) => this.#begin(process),
+    });
+  }
+
+  /** The run; then time passes, somebody prunes twice without any mishap, and all must still be there. */
+  async toEnd(): Promise<void> {
+    const { world } = this;
+    const [lane] = world.lanes as [Lane];
+    await world.alone(lane, 'backup');
+    await world.run();
+    await this.#verify();
+    for (let times = 0; times < 2; times++) {
+      world.now += 3 * DAY;
+      const end = await world.alone(lane, 'prune');
+      if (end.startsWith('fails')) throw new Loss(`a prune without any mishap ${end}`);
+    }
+    await this.#verify();
+  }
+
+  async #verify(): Promise<void> {
+    const promised = new Set([...this.#promised].filter((id) => !this.#givenUp.has(id)));
+    const expected: Expected = { contents: this.#contents, promised };
+    const reader = new Process(this.world, this.world.lanes[0] as Lane, 'verify', 0);
+    const repository = this.#fixture.open(reader, new ShelfStore(this.world.shelf));
+    await verify(repository, expected).catch((cause) => {
+      throw new Loss(cause.message);
+    });
+  }
+
+  #begin(process: Process): Promise<unknown> {
+    const { dice } = this.world;
+    const store = new SimulatedStore(process);
+    const repository = this.#fixture.open(process, this.#fault?.store(process, store) ?? store);
+    const files = this.#files.get(process.host) as Map<string, number>;
+    if (process.operation === 'backup') changeFiles(files, dice);
+    const backing = {
+      buffers: this.#buffers,
+      files: new Map(files),
+      expect: (root: ContentRef, what: Files) => void this.#contents.set(rootName(root), what),
+    };
+    return (OPERATIONS[process.operation] as (typeof OPERATIONS)[string]).run({
+      process,
+      repository,
+      backing,
+      giveUp: (ids) => ids.forEach((id) => this.#givenUp.add(id)),
+      promise: (id) => this.#promised.add(id),
+    });
+  }
+}
+
+/** Hosts with one or two lanes each; in some runs their clocks are wrong. */
+function drawLanes(dice: Dice): Lane[] {
+  const wrong = dice.pick([0, 60, DAY]);
+  const isFolder = dice.chance(0.4);
+  const hosts = ['a', 'b', 'c'].slice(0, 1 + dice.below(3)).map((name): Host => {
+    const clock = dice.between(-wrong, wrong);
+    // Nobody whose clock is wrong by more than this can share a folder: the program says so in its documentation.
+    const storeClock = isFolder ? Math.max(-120, Math.min(120, clock)) : 0;
+    return { name, clock: isFolder ? storeClock : clock, storeClock, asleepUntil: 0 };
+  });
+  const places = hosts.length === 1 ? [...hosts, ...hosts] : dice.chance(0.5) ? [...hosts, dice.pick(hosts)] : hosts;
+  return places.map((host) => ({ host, nextAt: 0, process: undefined }));
+}

@@ -1,0 +1,50 @@
+import type { ContentRef } from '../../src/format/content.js';
+import { loadIndex } from '../../src/repository/index-store.js';
+import type { Repository } from '../../src/repository/repository.js';
+import { listSnapshots } from '../../src/repository/snapshots.js';
+import { TreeReader } from '../../src/repository/tree-reader.js';
+import { contentOf, type Files } from './source.js';
+
+/** What there has to be. */
+export interface Expected {
+  /** By the hex of the root's ids. */
+  readonly contents: ReadonlyMap<string, Files>;
+  /** Snapshots that must be listed. */
+  readonly promised: ReadonlySet<string>;
+}
+
+export const rootName = ({ ids }: ContentRef): string => ids.toString('hex');
+
+/** @throws unless all that was promised is listed, and all that is listed can be restored and is what was backed up */
+export async function verify(repository: Repository, { contents, promised }: Expected): Promise<void> {
+  const { snapshots, failures } = await listSnapshots(repository);
+  if (failures[0] !== undefined) throw failures[0].error;
+  const listed = new Set(snapshots.map(({ id }) => id));
+  for (const id of promised) if (!listed.has(id)) throw new Error(`snapshots/${id} is gone`);
+  const trees = new TreeReader(await loadIndex(repository));
+  const read = new Set<string>();
+  for (const { id, snapshot } of snapshots) {
+    const root = rootName(snapshot.root);
+    if (read.has(root)) continue;
+    read.add(root);
+    const found = await readFolder(trees, snapshot.root, '').catch((cause) => {
+      throw new Error(`snapshots/${id} cannot be restored: ${cause.message}`, { cause });
+    });
+    const files = contents.get(root);
+    const wanted = [...(files ?? [])].map(([path, number]) => `${path}: ${contentOf(number)}`);
+    if (files === undefined || found.sort().join('\n') !== wanted.sort().join('\n'))
+      throw new Error(`snapshots/${id} holds something else than was backed up`);
+  }
+}
+
+async function readFolder(trees: TreeReader, content: ContentRef, above: string): Promise<string[]> {
+  const entries = [];
+  for await (const entry of trees.entries(content, above)) entries.push(entry.entry());
+  const found: string[] = [];
+  for (const entry of entries) {
+    const path = `${above}${entry.name}`;
+    if (entry.type === 'directory') found.push(...(await readFolder(trees, entry.content as ContentRef, `${path}/`)));
+    else for await (const bytes of trees.file(entry, path)) found.push(`${path}: ${bytes}`);
+  }
+  return found;
+}
