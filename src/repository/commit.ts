@@ -34,6 +34,9 @@ export async function underLease<T>(
 /**
  * Writes a snapshot. What it needs must be durable and listed already.
  *
+ * It is looked before and after whether a prune has condemned some of that: a machine that was suspended just before the snapshot was written may wake up
+ * when its lease is long stale. From the moment when the snapshot is there on, prunes heed it.
+ *
  * @param repository with the index that was relied on: `BlobIndex.has` has noted for what
  * @param stored names of the packs that were stored for it
  * @returns the snapshot's id, or undefined, and no snapshot, when a prune has condemned some of what it needs since the index was loaded
@@ -44,7 +47,10 @@ export async function commitSnapshot(
   snapshot: Snapshot,
 ): Promise<string | undefined> {
   if (await reliesOnCondemned(repository, stored)) return undefined;
-  return writeSnapshot(repository, snapshot);
+  const id = await writeSnapshot(repository, snapshot);
+  if (!(await reliesOnCondemned(repository, stored))) return id;
+  await repository.store.remove('snapshots', id);
+  return undefined;
 }
 
 async function reliesOnCondemned(repository: IndexedRepository, stored: readonly string[]): Promise<boolean> {
