@@ -1,6 +1,7 @@
 import { VarveError } from '../errors/errors.js';
 import { type Time, timeFromMillis } from '../format/time.js';
 import type { IndexedRepository } from '../repository/index-store.js';
+import type { HeldLease } from '../repository/leases.js';
 import { eachAtMost } from '../workers/in-flight.js';
 import { defaultThreads } from '../workers/pool.js';
 import { interrupted } from './interrupted.js';
@@ -47,7 +48,7 @@ export async function condemn(
   plan: Plan,
   orphans: readonly string[],
   stored: ReadonlyMap<string, unknown>,
-  options: CopyOptions,
+  options: CopyOptions & { readonly lease: HeldLease },
   result: PruneResult,
 ): Promise<void> {
   const repacked = await repack(repository, needed, plan.repack, options, result);
@@ -59,6 +60,7 @@ export async function condemn(
   for (const [name, { seconds }] of condemned)
     if (!stored.has(name) && now - seconds > REMEMBER_SECONDS) condemned.delete(name);
   for (const name of fresh) condemned.set(name, timeFromMillis(now * 1000));
+  await options.lease.confirm();
   await writeCondemned(repository, condemned);
 }
 

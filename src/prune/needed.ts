@@ -5,6 +5,8 @@ import type { Repository } from '../repository/repository.js';
 import { listSnapshots } from '../repository/snapshots.js';
 import type { PruneOptions } from './options.js';
 
+const LISTED_TWICE = 2;
+
 /** What the snapshots of a repository need. */
 export class NeededBlobs {
   readonly #options: Pick<PruneOptions, 'signal' | 'onEvent' | 'without'>;
@@ -32,7 +34,7 @@ export class NeededBlobs {
    * @throws VarveError `damaged` when a snapshot cannot be read, or something that it needs is not in the index
    */
   async renew(repository: Repository): Promise<IndexedRepository> {
-    const { snapshots, failures } = await listSnapshots(repository);
+    const { snapshots, failures } = await listSnapshots(repository, LISTED_TWICE);
     const [failure] = failures;
     if (failure !== undefined) {
       const message = `a snapshot cannot be read, so what it needs is not known: ${failure.error.message}; nothing is removed`;

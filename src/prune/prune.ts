@@ -32,14 +32,19 @@ export async function prune(repository: Repository, options: PruneOptions): Prom
   if (options.dryRun) return pruneAs(repository, options, undefined);
   const lease = await HeldLease.acquire(repository, 'prune');
   try {
-    return await pruneAs(repository, options, lease.id);
+    return await pruneAs(repository, options, lease);
   } finally {
     await lease.release();
   }
 }
 
-/** @param own the id of the lease; undefined for a dry run */
-async function pruneAs(repository: Repository, options: PruneOptions, own: Buffer | undefined): Promise<PruneResult> {
+/** @param lease undefined for a dry run */
+async function pruneAs(
+  repository: Repository,
+  options: PruneOptions,
+  lease: HeldLease | undefined,
+): Promise<PruneResult> {
+  const own = lease?.id;
   if (own !== undefined) await refuseOther(repository, own);
   const needed = new NeededBlobs(options);
   const indexed = await needed.renew(repository);
@@ -50,9 +55,9 @@ async function pruneAs(repository: Repository, options: PruneOptions, own: Buffe
   const orphans = await findOrphans(indexed, stored, own, options.graceSeconds);
   const result = resultOf(uses, plan, indexed.condemned, orphans, stored);
   options.onEvent?.({ kind: 'planned', result });
-  if (own === undefined) return result;
-  await condemn(indexed, needed, plan, orphans, stored, { ...options, packTarget, tolerated }, result);
-  await removeCondemned(repository, needed, own, stored, options, result);
+  if (lease === undefined) return result;
+  await condemn(indexed, needed, plan, orphans, stored, { ...options, packTarget, tolerated, lease }, result);
+  await removeCondemned(repository, needed, lease, stored, options, result);
   return result;
 }
 

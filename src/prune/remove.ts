@@ -1,7 +1,6 @@
-import type { Buffer } from 'node:buffer';
 import type { Time } from '../format/time.js';
 import type { IndexedRepository } from '../repository/index-store.js';
-import type { StoredLease } from '../repository/leases.js';
+import type { HeldLease, StoredLease } from '../repository/leases.js';
 import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
 import { condemnedBy } from './condemn.js';
@@ -19,12 +18,12 @@ const LOOK_AGAIN_MS = 5 * 60 * 1000;
  * The second phase: deletes condemned packs whose grace time has passed, that no snapshot needs, and that nothing relies on that began before they
  * were condemned. Leases are looked at before the snapshots: who has ended since has written its own.
  *
- * @param own the id of this prune's lease
+ * @param lease this prune's own; nothing is changed once another prune may have begun
  */
 export async function removeCondemned(
   repository: Repository,
   needed: NeededBlobs,
-  own: Buffer,
+  lease: HeldLease,
   stored: ReadonlyMap<string, ObjectInfo>,
   options: PruneOptions,
   result: PruneResult,
@@ -32,7 +31,7 @@ export async function removeCondemned(
   const left = new Set(stored.keys());
   for (let again = true; again; ) {
     const started = repository.clock();
-    const leases = await otherLeases(repository, own);
+    const leases = await otherLeases(repository, lease.id);
     const indexed = await needed.renew(repository);
     const verdict = judge(indexed, needed, leases, left, await repository.store.now(), options.graceSeconds);
     again = false;
@@ -40,6 +39,7 @@ export async function removeCondemned(
       if (options.signal?.aborted === true) throw interrupted();
       again = Math.abs(repository.clock() - started) > LOOK_AGAIN_MS;
       if (again) break;
+      await lease.confirm();
       await repository.store.remove('data', name);
       left.delete(name);
       result.deleted.packs++;
@@ -47,7 +47,7 @@ export async function removeCondemned(
       options.onEvent?.({ kind: 'removed', done: done + 1, total: verdict.gone.length });
     }
     if (again) continue;
-    await tidyIndex(indexed, left);
+    await tidyIndex(indexed, lease, left);
     tellWaiting(verdict, stored, options, result);
   }
 }
@@ -86,8 +86,9 @@ const mayRelyOn = ({ lease }: StoredLease, condemned: Time): boolean =>
   lease.since.seconds <= condemned.seconds + MARGIN_SECONDS;
 
 /** Packs that are gone leave the index, and so do the objects that others replace. */
-async function tidyIndex(indexed: IndexedRepository, stored: ReadonlySet<string>): Promise<void> {
+async function tidyIndex(indexed: IndexedRepository, lease: HeldLease, stored: ReadonlySet<string>): Promise<void> {
   const gone = new Set([...condemnedBy(indexed).keys()].filter((name) => !stored.has(name)));
+  await lease.confirm();
   const replaced = await withoutPacks(indexed, gone);
   for (const name of [...indexed.replaced, ...replaced]) await indexed.store.remove('index', name);
 }

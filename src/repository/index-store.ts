@@ -88,8 +88,8 @@ export async function condemnedSince(repository: IndexedRepository): Promise<Set
 }
 
 /**
- * All index objects, but for those known. One that is gone when it is fetched was replaced by one that may not have been there when they were listed:
- * then they are listed again.
+ * All index objects, but for those known. A listing may lack both one that is being replaced and the one that replaces it, or have one that is gone when it is
+ * fetched: so they are listed until nothing new comes.
  */
 async function loadAll(
   repository: Repository,
@@ -98,28 +98,24 @@ async function loadAll(
 ): Promise<LoadedIndex[]> {
   const limit = pLimit(PARALLEL);
   const loaded = new Map<string, LoadedIndex | undefined>();
-  for (let again = true; again; ) {
+  for (let rounds = 0, news = true; news || rounds < 2; rounds++) {
     const names: string[] = [];
     for await (const { name } of repository.store.list('index')) {
       if (!known.has(name) && !loaded.has(name)) names.push(name);
     }
     const found = await Promise.all(names.map((name) => limit(() => loadOne(repository, name, onDamage))));
-    again = false;
-    for (const [at, name] of names.entries()) {
-      const each = found[at];
-      loaded.set(name, each === 'gone' ? undefined : each);
-      if (each === 'gone') again = true;
-    }
+    for (const [at, name] of names.entries()) loaded.set(name, found[at]);
+    news = names.length > 0;
   }
   return [...loaded.values()].filter((each) => each !== undefined);
 }
 
-/** `gone` when it was removed since it was listed, undefined when it is damaged and that is told. */
+/** Undefined when it was removed since it was listed, or is damaged and that is told. */
 async function loadOne(
   repository: Repository,
   name: string,
   onDamage: ((error: VarveError, name: string) => void) | undefined,
-): Promise<LoadedIndex | 'gone' | undefined> {
+): Promise<LoadedIndex | undefined> {
   try {
     const { payload, certificate } = await getSigned(repository, 'index', name);
     const index = decodeIndexObject(payload, `index/${name}`);
@@ -127,7 +123,7 @@ async function loadOne(
     return { name, index, role: certificate.role, revoked };
   } catch (cause) {
     if (!(cause instanceof VarveError)) throw cause;
-    if (cause.code === 'not-found') return 'gone';
+    if (cause.code === 'not-found') return undefined;
     if (cause.code !== 'damaged' || onDamage === undefined) throw cause;
     onDamage(cause, name);
     return undefined;

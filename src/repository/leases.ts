@@ -8,6 +8,8 @@ import { getSigned, putSigned, type Repository } from './repository.js';
 
 const REFRESH_MS = 5 * 60 * 1000;
 const STALE_SECONDS = 30 * 60;
+/** A holder that has not refreshed its lease for so long must not count on it: what it does next takes time too. */
+const DOUBTFUL_SECONDS = 25 * 60;
 
 export interface StoredLease {
   readonly name: string;
@@ -22,12 +24,17 @@ export class HeldLease {
   readonly #lease: Omit<Lease, 'time'>;
   readonly #stopRefreshing: () => void;
   #name: string | undefined;
+  /** When the last refresh began, in seconds by the store's clock. */
+  #refreshed: number;
+  /** Others may have found it stale once. */
+  #lapsed = false;
   #work: Promise<void> = Promise.resolve();
 
   private constructor(repository: Repository, operation: string, since: Time) {
     this.#repository = repository;
     const { machine } = repository;
     const { host, user, pid } = machine;
+    this.#refreshed = since.seconds;
     this.#lease = { since, id: randomBytes(16), operation, host, user, pid };
     this.#stopRefreshing = machine.every(REFRESH_MS, () => this.#enqueue(() => this.#refresh()));
   }
@@ -48,6 +55,19 @@ export class HeldLease {
     return this.#lease.id;
   }
 
+  /**
+   * Makes sure that nobody can have taken it for stale since it was acquired.
+   *
+   * @throws VarveError `locked` when somebody can
+   */
+  async confirm(): Promise<void> {
+    const age = (await this.#repository.store.now()) - this.#refreshed;
+    if (!this.#lapsed && age <= DOUBTFUL_SECONDS) return;
+    const { operation } = this.#lease;
+    const message = `this ${operation} was suspended, or cut off from the repository, for so long that others may have taken its place: run it again`;
+    throw new VarveError('locked', message);
+  }
+
   async release(): Promise<void> {
     this.#stopRefreshing();
     this.#enqueue(async () => {
@@ -63,24 +83,36 @@ export class HeldLease {
   }
 
   async #refresh(): Promise<void> {
+    const { store, clock } = this.#repository;
     const old = this.#name;
-    const time = timeFromMillis(this.#repository.clock());
+    const began = await store.now();
+    const time = timeFromMillis(clock());
     this.#name = await putSigned(this.#repository, 'lease', encodeLease({ ...this.#lease, time }));
-    if (old !== undefined && old !== this.#name) await this.#repository.store.remove('locks', old);
+    if ((await store.now()) - this.#refreshed > STALE_SECONDS) this.#lapsed = true;
+    this.#refreshed = began;
+    if (old !== undefined && old !== this.#name) await store.remove('locks', old);
   }
 }
 
-/** All leases. One that cannot be opened is nobody's: it is reported as stale by its age alone. */
+/**
+ * All leases. One that cannot be opened is nobody's: it is reported as stale by its age alone. A lease that is being refreshed has two names, and a listing may have
+ * neither, or the one that is gone when it is read: so they are listed until nothing new comes.
+ */
 export async function listLeases(repository: Repository): Promise<StoredLease[]> {
   const now = await repository.store.now();
-  const leases: StoredLease[] = [];
-  for await (const { name, modified } of repository.store.list('locks')) {
-    const lease = await readLease(repository, name);
-    if (lease === undefined) continue;
-    const age = now - (modified ?? lease.time.seconds);
-    leases.push({ name, lease, stale: age > STALE_SECONDS || isDead(lease, repository.machine) });
+  const leases = new Map<string, StoredLease | undefined>();
+  for (let rounds = 0, news = true; news || rounds < 2; rounds++) {
+    news = false;
+    for await (const { name, modified } of repository.store.list('locks')) {
+      if (leases.has(name)) continue;
+      news = true;
+      const lease = await readLease(repository, name);
+      const age = now - (modified ?? lease?.time.seconds ?? now);
+      const stale = age > STALE_SECONDS || (lease !== undefined && isDead(lease, repository.machine));
+      leases.set(name, lease && { name, lease, stale });
+    }
   }
-  return leases;
+  return [...leases.values()].filter((each) => each !== undefined);
 }
 
 async function readLease(repository: Repository, name: string): Promise<Lease | undefined> {

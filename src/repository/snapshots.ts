@@ -44,24 +44,24 @@ export interface SnapshotList {
 /**
  * All snapshots, oldest first; those opened once before are taken from this machine's memory. An append key sees only those that it
  * wrote from here. Snapshots of a revoked slot are left out.
+ *
+ * @param rounds how often they are listed: one that is tagged anew is another object then, and a listing that goes on meanwhile may have neither. Who
+ * removes what no snapshot needs must list them twice
  */
-export async function listSnapshots(repository: Repository): Promise<SnapshotList> {
+export async function listSnapshots(repository: Repository, rounds = 1): Promise<SnapshotList> {
   const remembered = recall(repository);
   const known = new Map<string, Remembered>();
   const failures: { id: string; error: VarveError }[] = [];
   const limit = pLimit(PARALLEL);
   const fetches: Promise<void>[] = [];
-  let fetched = 0;
-  for await (const { name } of repository.store.list('snapshots')) {
+  for (const name of await listNames(repository, rounds)) {
     const hit = remembered.get(name);
     if (hit !== undefined) known.set(name, hit);
-    else if (repository.keys.role !== 'append') {
-      fetched++;
+    else if (repository.keys.role !== 'append')
       fetches.push(limit(() => fetchSnapshot(repository, name, known, failures)));
-    }
   }
   await Promise.all(fetches);
-  if (fetched > 0 || known.size !== remembered.size) remember(repository, known);
+  if (fetches.length > 0 || known.size !== remembered.size) remember(repository, known);
   const snapshots = [...known].map(([id, { payload, slot, label, snapshot }]) => ({
     id,
     slot,
@@ -73,6 +73,12 @@ export async function listSnapshots(repository: Repository): Promise<SnapshotLis
   );
   valid.sort((a, b) => compareTimes(a.snapshot.time, b.snapshot.time) || (a.id < b.id ? -1 : 1));
   return { snapshots: valid, failures };
+}
+
+async function listNames({ store }: Repository, rounds: number): Promise<ReadonlySet<string>> {
+  const names = new Set<string>();
+  for (let round = 0; round < rounds; round++) for await (const { name } of store.list('snapshots')) names.add(name);
+  return names;
 }
 
 async function fetchSnapshot(

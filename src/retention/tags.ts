@@ -24,7 +24,8 @@ function withAndWithout(tags: readonly string[], add: readonly string[], remove:
  * `original`. Needs a manage key.
  *
  * @returns the id of the new one, or undefined when there was nothing to change
- * @throws VarveError when the old one cannot be removed; the new one is there then
+ * @throws VarveError `not-found` when the old one was removed meanwhile, so that what it needed may be gone; or when it cannot be removed: the new one is
+ * there then
  */
 export async function retag(
   repository: Repository,
@@ -37,6 +38,10 @@ export async function retag(
   if (tags === undefined) return undefined;
   const original = snapshot.original ?? Buffer.from(id, 'hex');
   const newId = await writeSnapshot(repository, { ...snapshot, tags, original });
+  if ((await repository.store.stat('snapshots', id)) === undefined) {
+    await removeSnapshot(repository, newId);
+    throw new VarveError('not-found', `snapshot ${shortId(id)}: somebody else has removed it, or given it other tags`);
+  }
   try {
     await removeSnapshot(repository, id);
   } catch (cause) {
