@@ -16,7 +16,8 @@ export function toyEngine(): CryptoEngine {
     ed25519Public: (seed) => new Uint8Array(seed),
     ed25519Sign: sign,
     ed25519Verify: (key, message, signature) => equalBytes(sign(key, message), signature),
-    randomBytes: (length) => new Uint8Array(createHash('shake256', { outputLength: length }).update(`${drawn++}`).digest()),
+    randomBytes: (length) =>
+      new Uint8Array(createHash('shake256', { outputLength: length }).update(`${drawn++}`).digest()),
   };
 }
 

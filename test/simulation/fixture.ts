@@ -26,7 +26,14 @@ export class Fixture {
     const engine = toyEngine();
     const keys = createRepositoryKeys(engine);
     const unlock = { password: 'pebble' };
-    const { identity } = await createSlot(keys, { role: 'full', unlock, user: 'anna', host: 'a', created: 0, logN: 10 });
+    const { identity } = await createSlot(keys, {
+      role: 'full',
+      unlock,
+      user: 'anna',
+      host: 'a',
+      created: 0,
+      logN: 10,
+    });
     const created = { seconds: 0, nanoseconds: 0 };
     const config = { repository: Buffer.from(keys.repository), created, data: SIZES, tree: SIZES };
     return new Fixture({ keys, identity, config, local: new LocalState(undefined, identity, engine) });

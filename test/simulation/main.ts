@@ -1,13 +1,66 @@
-import { simulate } from './run.js';
-const first = Number(process.argv[2] ?? 0), n = Number(process.argv[3] ?? 10);
-const t = performance.now(); let steps = 0, bad = 0;
-const ends = new Map<string, number>();
-for (let s = first; s < first + n; s++) {
-  const o = await simulate(s);
-  steps += o.trace.length;
-  if (process.argv[4]) console.log(o.trace.join('\n'));
-  for (const l of o.trace) { const m = /(backup|prune|forget|remove|tag)\.\d+: (ends|fails: [a-z-]+|fails|is killed)/.exec(l); if (m && !/: fails: (put|get|list|stat|remove|read|listed)/.test(l)) { const k = `${m[1]} ${m[2]}`; ends.set(k, (ends.get(k) ?? 0) + 1);} }
-  if (o.failure) { bad++; console.log('seed', s, o.failure); }
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { FAULTS } from './faults.js';
+import { simulateMany } from './many.js';
+
+const HELP = `Simulates backups, forgets, prunes and tags by several hosts, and looks whether every snapshot can be restored.
+
+  npm run simulate -- --seeds 100000
+  npm run simulate -- --first 868 --seeds 1        one seed again
+  npm run simulate -- --seeds 1000 --fault NAME    with something broken on purpose: it must be found
+
+Faults:
+${Object.entries(FAULTS)
+  .map(([name, { about }]) => `  ${name.padEnd(16)} ${about}`)
+  .join('\n')}
+
+Exit codes: 0 all is as it should be; 1 a run failed, or a fault was not found.`;
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '1000' },
+    first: { type: 'string', default: '0' },
+    fault: { type: 'string' },
+    threads: { type: 'string', default: String(availableParallelism()) },
+    help: { type: 'boolean', default: false },
+  },
+});
+const { fault } = values;
+
+async function run(): Promise<number> {
+  const started = performance.now();
+  const [first, seeds, threads] = [Number(values.first), Number(values.seeds), Number(values.threads)];
+  let told = 0;
+  const { runs, steps, failures } = await simulateMany({
+    first,
+    seeds,
+    fault,
+    threads,
+    untilFailure: fault !== undefined,
+    onReport: (sofar) => {
+      if (sofar.runs < told + 1000) return;
+      told = sofar.runs;
+      console.log(`${sofar.runs} runs, ${sofar.failures.length} failed`);
+    },
+  });
+  for (const { seed, failure, trace } of failures.slice(0, 1)) {
+    const again = `npm run simulate -- --first ${seed} --seeds 1${fault === undefined ? '' : ` --fault ${fault}`}`;
+    console.log(`${trace.join('\n')}\n\nseed ${seed}: ${failure}\nto run it again: ${again}`);
+  }
+  if (failures.length > 1)
+    console.log(
+      `other seeds that failed: ${failures
+        .slice(1)
+        .map(({ seed }) => seed)
+        .join(', ')}`,
+    );
+  const each = (performance.now() - started) / runs;
+  console.log(
+    `${runs} runs of ${Math.round(steps / runs)} steps, ${each.toFixed(1)} ms each; ${failures.length} failed`,
+  );
+  return (failures.length === 0) === (fault === undefined) ? 0 : 1;
 }
-console.log({ msPerRun: (performance.now() - t) / n, steps: steps / n, bad });
-console.log([...ends].sort());
+
+if (values.help) console.log(HELP);
+else if (fault !== undefined && !(fault in FAULTS)) throw new Error(`no such fault: ${fault}\n${HELP}`);
+else process.exitCode = await run();

@@ -31,8 +31,8 @@ export function drawOdds(dice: Dice): Odds {
   const wild = dice.pick([0, 0.3, 1, 3]);
   const often = (chance: number): number => (dice.chance(0.5) ? chance * wild : 0);
   return {
-    kill: often(0.004),
-    suspend: often(0.006),
+    kill: often(0.003),
+    suspend: often(0.003),
     fail: often(0.004),
     loseAnswer: often(0.004),
     seen: dice.pick([0, 0.5, 0.5, 1]),

@@ -111,7 +111,9 @@ class Run {
       process,
       repository,
       backing,
-      giveUp: (ids) => ids.forEach((id) => this.#givenUp.add(id)),
+      giveUp: (ids) => {
+        for (const id of ids) this.#givenUp.add(id);
+      },
       promise: (id) => this.#promised.add(id),
     });
   }

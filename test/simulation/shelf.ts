@@ -28,8 +28,8 @@ export class Shelf {
   /** `data#12`, the same in every run with the same seed. */
   label(type: ObjectType, name: string): string {
     const path = objectPath(type, name);
-    let number = this.#numbers.get(path);
-    if (number === undefined) this.#numbers.set(path, (number = this.#numbers.size));
+    const number = this.#numbers.get(path) ?? this.#numbers.size;
+    this.#numbers.set(path, number);
     return `${type}#${number}`;
   }
 
@@ -50,7 +50,8 @@ export class Shelf {
     const bytes = this.#objects.get(path)?.bytes;
     if (bytes === undefined) throw new VarveError('not-found', `${path}: no such object`);
     if (range === undefined) return Buffer.from(bytes);
-    if (range.offset + range.length > bytes.length) throw new VarveError('damaged', `${path}: shorter than the index says`);
+    if (range.offset + range.length > bytes.length)
+      throw new VarveError('damaged', `${path}: shorter than the index says`);
     return Buffer.from(bytes.subarray(range.offset, range.offset + range.length));
   }
 

@@ -6,7 +6,9 @@ import { type Entry, writeEntry } from '../../src/format/entry.js';
 const writer = new MessagePackWriter();
 
 /** A folder as it is stored. */
-export function encodeFolder(contents: ReadonlyMap<string, { readonly folder: boolean; readonly content: ContentRef }>): Buffer {
+export function encodeFolder(
+  contents: ReadonlyMap<string, { readonly folder: boolean; readonly content: ContentRef }>,
+): Buffer {
   writer.reset();
   for (const name of [...contents.keys()].sort()) {
     const { folder, content } = contents.get(name) as { folder: boolean; content: ContentRef };

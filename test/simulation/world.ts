@@ -6,6 +6,8 @@ import type { Shelf } from './shelf.js';
 
 /** Seconds after which a request whose sender was killed can still take effect. */
 const LATE = 10 * 60;
+/** How much likelier it is that something happens to a process when the store is being changed: there it matters most. */
+const CHANGE_WEIGHT = 5;
 /** More than any run takes: what goes on for so long goes on for ever. */
 const MAX_STEPS = 20_000;
 
@@ -131,7 +133,10 @@ export class World {
       (result) => this.#end(process, `ends: ${result ?? 'done'}`),
       (error) => {
         if (!(error instanceof VarveError) || error.code === 'internal') this.failure ??= error;
-        this.#end(process, `fails: ${error instanceof VarveError ? `${error.code}: ${this.readable(error.message)}` : error}`);
+        this.#end(
+          process,
+          `fails: ${error instanceof VarveError ? `${error.code}: ${this.readable(error.message)}` : error}`,
+        );
       },
     );
   }
@@ -169,10 +174,12 @@ export class World {
     const { dice, odds } = this;
     if (pending.outcome !== undefined) return this.#settle(process, pending, pending.outcome, 'answer of ');
     if (!this.#calm) {
-      if (dice.chance(odds.kill)) return this.#kill(process, pending);
-      if (dice.chance(odds.suspend)) return this.#suspend(process, pending);
+      const { changes } = pending.action;
+      const weight = changes ? CHANGE_WEIGHT : 1;
+      if (dice.chance(odds.kill * weight)) return this.#kill(process, pending);
+      if (dice.chance(odds.suspend * weight)) return this.#suspend(process, pending);
       if (dice.chance(odds.fail)) return this.#settle(process, pending, LOST, 'fails: ');
-      if (pending.action.changes && dice.chance(odds.loseAnswer)) {
+      if (changes && dice.chance(odds.loseAnswer)) {
         pending.action.act();
         return this.#settle(process, pending, LOST, 'answer is lost: ');
       }
@@ -193,16 +200,24 @@ export class World {
     if (done) pending.outcome = outcomeOf(pending);
     const seconds = this.#upTo(this.odds.sleeps);
     host.asleepUntil = this.now + seconds;
-    this.log(host.name, `sleeps ${(seconds / 3600).toFixed(1)} h, ${done ? 'after' : 'before'} ${pending.action.what} of ${process}`);
+    this.log(
+      host.name,
+      `sleeps ${(seconds / 3600).toFixed(1)} h, ${done ? 'after' : 'before'} ${pending.action.what} of ${process}`,
+    );
   }
 
   /** One process, or all of its host. What they had asked for happens or not, some of it later. */
   #kill(process: Process, at: Pending): void {
     const all = this.dice.chance(0.3);
-    const doomed = this.lanes.flatMap((lane) => (lane.process && (all ? lane.host === process.host : lane.process === process) ? [lane.process] : []));
+    const doomed = this.lanes.flatMap((lane) =>
+      lane.process && (all ? lane.host === process.host : lane.process === process) ? [lane.process] : [],
+    );
     for (const each of doomed) {
       const fates = each.pending.map((pending) => this.#fateOf(each, pending));
-      this.log(each, `is killed${each === process ? ` at ${at.action.what}` : ''}${fates.some(Boolean) ? `; happens: ${fates.filter(Boolean).join(', ')}` : ''}`);
+      this.log(
+        each,
+        `is killed${each === process ? ` at ${at.action.what}` : ''}${fates.some(Boolean) ? `; happens: ${fates.filter(Boolean).join(', ')}` : ''}`,
+      );
       for (const undo of each.onKill) undo();
       this.#leave(each);
       each.lane.nextAt = this.now + this.#upTo(this.odds.pauses);

@@ -1,0 +1,32 @@
+import { parentPort } from 'node:worker_threads';
+import { FAULTS } from './faults.js';
+import { simulate } from './run.js';
+
+/** Seeds that a thread is to simulate. */
+export interface Order {
+  readonly first: number;
+  readonly seeds: number;
+  readonly fault: string | undefined;
+}
+
+/** Of runs that did not fail only how many there were. */
+export interface Report {
+  readonly runs: number;
+  readonly steps: number;
+  readonly failures: readonly { readonly seed: number; readonly failure: string; readonly trace: readonly string[] }[];
+}
+
+async function carryOut({ first, seeds, fault }: Order): Promise<Report> {
+  const failures = [];
+  let steps = 0;
+  for (let seed = first; seed < first + seeds; seed++) {
+    const { failure, trace } = await simulate(seed, fault === undefined ? undefined : FAULTS[fault]);
+    steps += trace.length;
+    if (failure !== undefined) failures.push({ seed, failure, trace });
+  }
+  return { runs: seeds, steps, failures };
+}
+
+parentPort?.on('message', (order: Order) => {
+  carryOut(order).then((report) => parentPort?.postMessage(report));
+});
