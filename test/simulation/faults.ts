@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { ObjectInfo, ObjectType, Range, Store } from '../../src/storage/store.js';
+import { PassingStore } from '../storage/passing-store.js';
 import type { Process } from './process.js';
 
 /** Something that is broken on purpose, from the outside: between the code and its store. */
@@ -13,8 +14,7 @@ export interface Fault {
 export const FAULTS: Readonly<Record<string, Fault>> = {
   'delete-first': {
     about: 'a prune deletes packs before the index objects that it wrote are durable',
-    store: (process, store) =>
-      process.operation === 'prune' ? new HoldingStore(store, 'index', ['index', 'locks']) : store,
+    store: (process, store) => (process.operation === 'prune' ? new HoldingStore(store, 'index', ['locks']) : store),
   },
   'blind-to-others': {
     about: 'prunes do not see leases, and backups do not see what is condemned while they run',
@@ -26,50 +26,8 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   },
 };
 
-/** Passes everything on. */
-class Passing implements Store {
-  readonly location = 'simulation:';
-  protected readonly inner: Store;
-
-  constructor(inner: Store) {
-    this.inner = inner;
-  }
-
-  create(): Promise<void> {
-    return this.inner.create();
-  }
-
-  put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
-    return this.inner.put(type, name, parts);
-  }
-
-  get(type: ObjectType, name: string, range?: Range): Promise<Buffer> {
-    return this.inner.get(type, name, range);
-  }
-
-  stat(type: ObjectType, name: string): Promise<ObjectInfo | undefined> {
-    return this.inner.stat(type, name);
-  }
-
-  list(type: ObjectType): AsyncIterable<ObjectInfo> {
-    return this.inner.list(type);
-  }
-
-  remove(type: ObjectType, name: string): Promise<void> {
-    return this.inner.remove(type, name);
-  }
-
-  now(): Promise<number> {
-    return this.inner.now();
-  }
-
-  close(): Promise<void> {
-    return this.inner.close();
-  }
-}
-
 /** Keeps objects of one type to itself until it removes something: only this process sees them, and they are lost when it is killed. */
-class HoldingStore extends Passing {
+class HoldingStore extends PassingStore {
   readonly #type: ObjectType;
   readonly #until: readonly ObjectType[];
   readonly #held = new Map<string, Buffer>();
@@ -106,14 +64,14 @@ class HoldingStore extends Passing {
   }
 }
 
-class WithoutLeases extends Passing {
+class WithoutLeases extends PassingStore {
   override async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
     if (type !== 'locks') yield* this.inner.list(type);
   }
 }
 
 /** Lists the index as it was when the lease was written, and what this process has added. */
-class FrozenIndex extends Passing {
+class FrozenIndex extends PassingStore {
   readonly #known = new Set<string>();
   #frozen = false;
 

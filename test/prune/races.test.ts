@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { HeldLease, listLeases } from '../../src/repository/leases.js';
+import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots.js';
+import { retag } from '../../src/retention/tags.js';
+import type { ObjectInfo, ObjectType } from '../../src/storage/store.js';
+import { scratchFolder } from '../backup/sandbox.js';
+import { PassingStore } from '../storage/passing-store.js';
+import { DAY, Prunable } from './repository.js';
+
+/** What the simulation has found: each case as small as it can be. */
+
+const scratch = scratchFolder();
+let folders = 0;
+
+/** Does something else just before a put or a listing of a type of objects, once. */
+class Interrupting extends PassingStore {
+  readonly #actions = new Map<string, () => Promise<void>>();
+
+  before(call: `put ${ObjectType}` | `list ${ObjectType}`, action: () => Promise<void>): void {
+    this.#actions.set(call, action);
+  }
+
+  async #happens(call: string): Promise<void> {
+    const action = this.#actions.get(call);
+    this.#actions.delete(call);
+    await action?.();
+  }
+
+  override async put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
+    await this.#happens(`put ${type}`);
+    await this.inner.put(type, name, parts);
+  }
+
+  /** What is there neither before nor after what happens in between is not listed: as when all of that went on during the listing. */
+  override async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
+    const before = new Set<string>();
+    for await (const { name } of this.inner.list(type)) before.add(name);
+    await this.#happens(`list ${type}`);
+    for await (const info of this.inner.list(type)) if (before.has(info.name)) yield info;
+  }
+}
+
+async function interrupted(): Promise<{ prunable: Prunable; store: Interrupting }> {
+  let store: Interrupting | undefined;
+  const prunable = await Prunable.create(join(scratch, String(folders++)), (inner) => {
+    store = new Interrupting(inner);
+    return store;
+  });
+  return { prunable, store: store as unknown as Interrupting };
+}
+
+async function only(prunable: Prunable): Promise<StoredSnapshot> {
+  const [stored, ...others] = await prunable.sandbox.snapshots();
+  assert.equal(others.length, 0);
+  return stored as StoredSnapshot;
+}
+
+test('a backup whose machine sleeps just before it writes the snapshot stores again what was deleted meanwhile', async () => {
+  const { prunable, store } = await interrupted();
+  prunable.write(['a', 'b'], 100_000);
+  const first = await prunable.backup();
+  store.before('put snapshots', async () => {
+    await prunable.forget(first);
+    prunable.now += DAY;
+    await prunable.prune();
+    prunable.now += 2 * DAY;
+    const { deleted } = await prunable.prune();
+    assert.ok(deleted.packs > 0, 'what the backup relied on is gone');
+  });
+  await prunable.backup();
+  assert.equal((await only(prunable)).snapshot.host, 'test');
+  await prunable.verify();
+});
+
+test('a prune whose machine sleeps changes nothing afterwards', async () => {
+  const { prunable, store } = await interrupted();
+  prunable.write(['a', 'b'], 100_000);
+  await prunable.forget(await prunable.backup());
+  prunable.write(['c'], 100_000);
+  await prunable.backup();
+  const before = await prunable.names('index');
+  store.before('list data', async () => {
+    prunable.now += 3600;
+  });
+  await assert.rejects(prunable.prune(), /^VarveError: this prune was suspended, .*run it again$/);
+  assert.deepEqual(await prunable.names('index'), before, 'nothing is condemned');
+  await prunable.prune();
+  assert.notDeepEqual(await prunable.names('index'), before);
+});
+
+test('a prune that sleeps before it deletes deletes nothing', async () => {
+  const { prunable, store } = await interrupted();
+  prunable.write(['a', 'b'], 100_000);
+  await prunable.forget(await prunable.backup());
+  await prunable.prune();
+  prunable.now += 2 * DAY;
+  const before = await prunable.names('data');
+  store.before('list locks', async () => {
+    store.before('list locks', async () => {
+      prunable.now += 3600;
+    });
+  });
+  await assert.rejects(prunable.prune(), { code: 'locked' });
+  assert.deepEqual(await prunable.names('data'), before);
+});
+
+test('a snapshot that is tagged anew while a prune lists snapshots is heeded', async () => {
+  const { prunable, store } = await interrupted();
+  prunable.write(['a', 'b'], 100_000);
+  await prunable.backup();
+  const stored = await only(prunable);
+  const repository = await prunable.sandbox.open();
+  store.before('list snapshots', async () => {
+    await retag(repository, stored, { add: ['x'], remove: [] });
+  });
+  const { remove } = await prunable.prune();
+  assert.equal(remove.packs, 0);
+  assert.deepEqual((await only(prunable)).snapshot.tags, ['x']);
+});
+
+test('a snapshot does not get other tags when it is removed meanwhile: what it needs may be gone', async () => {
+  const { prunable, store } = await interrupted();
+  prunable.write(['a'], 100_000);
+  const id = await prunable.backup();
+  const stored = await only(prunable);
+  const repository = await prunable.sandbox.open();
+  store.before('put snapshots', () => prunable.forget(id));
+  await assert.rejects(retag(repository, stored, { add: ['x'], remove: [] }), { code: 'not-found' });
+  assert.deepEqual((await listSnapshots(repository)).snapshots, []);
+});
+
+test('a lease that is refreshed while leases are listed is seen', async () => {
+  const { prunable, store } = await interrupted();
+  const repository = await prunable.sandbox.open();
+  let refresh: (() => void) | undefined;
+  const machine = {
+    ...repository.machine,
+    every: (_: number, action: () => void) => {
+      refresh = action;
+      return () => undefined;
+    },
+  };
+  const held = await HeldLease.acquire({ ...repository, machine }, 'backup');
+  const before = await prunable.names('locks');
+  store.before('list locks', async () => {
+    refresh?.();
+    while ((await prunable.names('locks')).join() === before.join() || (await prunable.names('locks')).length > 1);
+  });
+  const leases = await listLeases(repository);
+  assert.deepEqual(
+    leases.map(({ lease }) => lease.id),
+    [held.id],
+  );
+  await held.release();
+});
