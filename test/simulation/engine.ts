@@ -1,26 +1,57 @@
-import { createHash } from 'node:crypto';
 import { equalBytes } from '../../src/bytes/views.js';
-import type { CryptoEngine } from '../../src/crypto/engine.js';
+import { type CryptoEngine, TAG_LENGTH } from '../../src/crypto/engine.js';
 import { nativeEngine } from '../../src/crypto/native.js';
 
 /**
- * What takes long in cryptography, replaced by what only looks like it: simulations are about the order of things. A public key is its private key, and
- * a signature is a hash of the key and the message.
+ * What takes long in cryptography, replaced by what only looks like it: simulations are about the order of things. A public key is its private key, a
+ * signature is a hash of the key and the message, sealed bytes are the bytes, and hashes have 64 bits.
  */
 export function toyEngine(): CryptoEngine {
   let drawn = 0;
   return {
     ...nativeEngine,
-    x25519: (own, other) => nativeEngine.sha256(own.map((byte, at) => byte ^ (other[at] as number))),
+    sha256: (...parts) => mix(32, parts),
+    hmacSha256: (key, ...parts) => mix(32, [key, ...parts]),
+    gcmSealInto: (out, offset, key, _, aad, plaintext) => {
+      out.set(plaintext, offset);
+      out.set(mix(TAG_LENGTH, [key, aad, plaintext]), offset + plaintext.length);
+      return plaintext.length + TAG_LENGTH;
+    },
+    gcmOpen: (key, _, aad, sealed) => open(key, aad, sealed),
+    gcmOpenInPlace: (key, _, aad, sealed) => open(key, aad, sealed),
+    x25519: (own, other) => mix(32, [own.map((byte, at) => byte ^ (other[at] as number))]),
     x25519Public: (key) => new Uint8Array(key),
     ed25519Public: (seed) => new Uint8Array(seed),
     ed25519Sign: sign,
     ed25519Verify: (key, message, signature) => equalBytes(sign(key, message), signature),
-    randomBytes: (length) =>
-      new Uint8Array(createHash('shake256', { outputLength: length }).update(`${drawn++}`).digest()),
+    randomBytes: (length) => mix(length, [new Uint8Array(new Uint32Array([++drawn]).buffer)]),
   };
 }
 
-function sign(key: Uint8Array, message: Uint8Array): Uint8Array {
-  return new Uint8Array(createHash('sha512').update(key).update(message).digest());
+const sign = (key: Uint8Array, message: Uint8Array): Uint8Array => mix(64, [key, message]);
+
+function open(key: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined {
+  const plaintext = sealed.slice(0, sealed.length - TAG_LENGTH);
+  const tag = mix(TAG_LENGTH, [key, aad, plaintext]);
+  return equalBytes(tag, sealed.subarray(plaintext.length)) ? plaintext : undefined;
+}
+
+/** Bytes that follow from others, and tell them apart: two hashes of 32 bits, and what they grow into. */
+function mix(length: number, parts: readonly Uint8Array[]): Uint8Array {
+  let [a, b] = [0x811c9dc5, 0x9e3779b1];
+  for (const part of parts) {
+    for (let at = 0; at < part.length; at++) {
+      const byte = part[at] as number;
+      a = Math.imul(a ^ byte, 0x01000193);
+      b = Math.imul(b + byte, 0x85ebca6b) ^ (b >>> 13);
+    }
+    a = Math.imul(a ^ part.length, 0x01000193);
+  }
+  const out = new Uint8Array(length);
+  for (let at = 0; at < length; at++) {
+    a = Math.imul(a ^ (b >>> 15), 0x2c1b3c6d);
+    b = Math.imul(b ^ (a >>> 12), 0x297a2d39) + at;
+    out[at] = (a ^ b) >>> 11;
+  }
+  return out;
 }

@@ -256,4 +256,4 @@ function outcomeOf({ action }: Pending): Outcome {
 }
 
 /** All that follows from the last thing that happened, and needs no more from the scheduler, has happened too. */
-const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const settled = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve));
