@@ -16,7 +16,7 @@ export { type Change, type DiffCounts, type Differences, type DiffOptions, diff 
 export { type DumpedEntry, dumpEntries, dumpedEntry, dumpFile, type LeftOut, writeTar } from './browse/dump.js';
 export { type FileCriteria, FileFinder, type FoundFile } from './browse/find-files.js';
 export { type FoundObject, ObjectFinder, type ObjectNames } from './browse/find-objects.js';
-export { joinPath, type Listed, type ListOptions, listTree } from './browse/list.js';
+export { type Listed, type ListOptions, listTree } from './browse/list.js';
 export {
   blobsOf,
   findObject,
@@ -47,6 +47,7 @@ export type { BlobKind, ContentRef } from './format/content.js';
 export type { Entry, EntryStat, EntryType } from './format/entry.js';
 export type { EntryReader } from './format/entry-reader.js';
 export type { Lease } from './format/lease.js';
+export { joinPath } from './format/path.js';
 export type { Snapshot, SnapshotSummary } from './format/snapshot.js';
 export { type Time, timeFromMillis } from './format/time.js';
 export { type IndexedRepository, loadIndex } from './repository/index-store.js';

@@ -13,6 +13,7 @@ import { FreshSet } from '../repository/fresh-set.js';
 import type { IndexedRepository } from '../repository/index-store.js';
 import { mergeParts } from '../repository/pack-merge.js';
 import { PACK_TARGET, packCapacity } from '../repository/pack-writer.js';
+import { gearOf } from '../repository/repository.js';
 import { knownTreeKeys, rememberTreeKeys, type TreeKey } from '../repository/tree-keys.js';
 import { PackUploader } from '../repository/uploader.js';
 import { defaultThreads, startThreads, WorkerPool } from '../workers/pool.js';
@@ -278,6 +279,7 @@ class BackupRun {
         );
         const data = {
           keys: exportKeys(keys),
+          gear: gearOf(this.#repository),
           data: config.data,
           tree: config.tree,
           compression,

@@ -28,6 +28,8 @@ export interface ChangeRules {
 /** What a backup worker starts with. */
 export interface WorkerInit {
   readonly keys: ExportedKeys;
+  /** The chunkers' secret. */
+  readonly gear: Uint8Array;
   readonly data: Sizes;
   readonly tree: Sizes;
   readonly compression: Compression;

@@ -9,6 +9,7 @@ import { ID_BYTES, MAX_DIRECT_CHUNKS } from '../format/limits.js';
 import { BlobIndex } from '../repository/blob-index.js';
 import { FrameOpener, PackKeyRing, SyncTreeReader } from '../repository/blob-reader.js';
 import { BlobWriter, FRAME_TARGET, type Stored } from '../repository/blob-writer.js';
+import { claimsOf } from '../repository/claims.js';
 import { FreshSet } from '../repository/fresh-set.js';
 import { PackWriter } from '../repository/pack-writer.js';
 import { SharedBuffers } from '../workers/shared-buffers.js';
@@ -43,15 +44,6 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
   const space = new SharedBuffers(init.buffers);
   const compression = compressionParameters(init.compression);
   const ring = new PackKeyRing(keys, init.knownPackKeys);
-  // An append key relies only on trees that it can read again from here: those that this machine wrote.
-  const readable = (id: Buffer): boolean =>
-    index.has(id) && ring.has(index.frame(index.locateFrame(index.find(id))).wrappedKey);
-  const stored = (kind: typeof DATA | typeof TREE): ((id: Buffer) => boolean) =>
-    kind === TREE && keys.role === 'append' ? readable : (id) => index.has(id);
-  const claim = (kind: typeof DATA | typeof TREE): ((id: Buffer) => boolean) => {
-    const isStored = stored(kind);
-    return (id) => !isStored(id) && fresh.add(id);
-  };
   const pack = (kind: typeof DATA | typeof TREE): PackWriter =>
     new PackWriter({
       keys,
@@ -65,8 +57,9 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
   const writer = (kind: typeof DATA | typeof TREE, packs: PackWriter): BlobWriter => {
     const sizes = kind === DATA ? init.data : init.tree;
     const frameTarget = FRAME_TARGET[kind];
-    const chunker = Chunker.create(keys.gear, sizes, BlobWriter.capacity(sizes.max, frameTarget));
-    return new BlobWriter({ kind, chunker, idKey: keys.id, deduplicator: { claim: claim(kind) }, packs, frameTarget });
+    const chunker = Chunker.create(init.gear, sizes, BlobWriter.capacity(sizes.max, frameTarget));
+    const deduplicator = claimsOf(kind, { keys, index, ring, fresh });
+    return new BlobWriter({ kind, chunker, idKey: keys.id, deduplicator, packs, frameTarget });
   };
   const dataPacks = pack(DATA);
   const treePacks = pack(TREE);

@@ -1,14 +1,14 @@
 import { Buffer } from 'node:buffer';
 import { aboutPath, VarveError } from '../errors/errors.js';
-import type { ContentRef } from '../format/content.js';
+import { type ContentRef, sameReference } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
+import { joinPath } from '../format/path.js';
 import type { IndexedRepository } from '../repository/index-store.js';
 import { TreeReader } from '../repository/tree-reader.js';
 import { type BlobCounts, BlobTally, type Side } from './blob-tally.js';
-import { sameContent, sameMetadata, sameReference } from './entry-differences.js';
+import { sameContent, sameMetadata } from './entry-differences.js';
 import { type EntryPair, pairEntries } from './entry-pairs.js';
-import { joinPath } from './list.js';
 
 /** A difference between two snapshots. */
 export interface Change {

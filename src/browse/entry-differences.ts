@@ -1,13 +1,7 @@
 import type { Buffer } from 'node:buffer';
 import { type Attachment, isReference } from '../format/attachment.js';
-import type { ContentRef } from '../format/content.js';
+import { sameReference } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
-
-/** Whether two references are of the same stream, as far as that can be said without reading it. */
-export function sameReference(a: ContentRef | undefined, b: ContentRef | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  return a.size === b.size && a.depth === b.depth && a.ids.equals(b.ids);
-}
 
 function sameAttachment(a: Attachment | undefined, b: Attachment | undefined): boolean {
   if (isReference(a) || isReference(b)) return isReference(a) && isReference(b) && sameReference(a, b);

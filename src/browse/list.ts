@@ -1,8 +1,9 @@
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import { VarveError } from '../errors/errors.js';
 import type { ContentRef } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
+import { joinPath } from '../format/path.js';
 import type { TreeReader } from '../repository/tree-reader.js';
 
 /** An entry with its path. Valid until the next one is asked for. */
@@ -16,15 +17,6 @@ export interface ListOptions {
   /** Whether what is in folders is listed, too, after each folder. */
   readonly recursive: boolean;
   readonly signal?: AbortSignal;
-}
-
-const SLASH = Buffer.from('/');
-
-/** The path of a name in a folder. */
-export function joinPath(folder: Buffer, name: Buffer): Buffer {
-  return folder.length === 1 && folder[0] === 0x2f
-    ? Buffer.concat([SLASH, name])
-    : Buffer.concat([folder, SLASH, name]);
 }
 
 /** What is in a folder of a snapshot, in order of name. Memory is that of the folders on the way down, not of the tree. */

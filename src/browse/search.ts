@@ -4,8 +4,8 @@ import { aboutPath, VarveError } from '../errors/errors.js';
 import type { ContentRef } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
+import { joinPath } from '../format/path.js';
 import type { TreeReader } from '../repository/tree-reader.js';
-import { joinPath } from './list.js';
 
 /** What is found at an entry. */
 export interface Found<Hit> {

@@ -7,6 +7,7 @@ import { parseTime, type Time, timeFields } from './time.js';
 
 export const FORMAT_VERSION = 1;
 const MIN_CHUNK = 64;
+const GEAR_BYTES = 32;
 
 /** Chunk sizes in bytes. */
 export interface Sizes {
@@ -21,6 +22,8 @@ export interface Config {
   readonly created: Time;
   readonly data: Sizes;
   readonly tree: Sizes;
+  /** The chunkers' secret, where it is that of another repository. */
+  readonly gear: Buffer | undefined;
 }
 
 export function encodeConfig(config: Config): Buffer {
@@ -30,6 +33,7 @@ export function encodeConfig(config: Config): Buffer {
     created: timeFields(config.created),
     data: [config.data.min, config.data.average, config.data.max],
     tree: [config.tree.min, config.tree.average, config.tree.max],
+    ...(config.gear !== undefined && { gear: config.gear }),
   });
 }
 
@@ -48,6 +52,7 @@ export function decodeConfig(bytes: Uint8Array): Config {
     created: parseTime(map['created'], what),
     data: parseSizes(map['data'], what),
     tree: parseSizes(map['tree'], what),
+    gear: map['gear'] === undefined ? undefined : asBuffer(asBytes(map['gear'], GEAR_BYTES, what)),
   };
 }
 

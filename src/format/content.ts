@@ -14,3 +14,9 @@ export interface ContentRef {
   /** 32 bytes each. */
   readonly ids: Buffer;
 }
+
+/** Whether two references are of the same stream, as far as that can be said without reading it. */
+export function sameReference(a: ContentRef | undefined, b: ContentRef | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.size === b.size && a.depth === b.depth && a.ids.equals(b.ids);
+}

@@ -21,6 +21,11 @@ export interface Deduplicator {
   claim(id: Buffer): boolean;
 }
 
+/** Undefined when it is not worth to look: such a blob joins any frame. */
+export function isCompressible(blob: Uint8Array): boolean | undefined {
+  return blob.length < TEST_COMPRESSIBLE ? undefined : !looksIncompressible(blob);
+}
+
 /** What was stored, in blobs and bytes. */
 export interface Stored {
   blobs: number;
@@ -149,7 +154,7 @@ export class BlobWriter {
     if (!this.#deduplicator.claim(id)) return;
     const { length } = bytes;
     const large = length >= this.#frameTarget;
-    this.#joinFrame(large, length < TEST_COMPRESSIBLE ? undefined : !looksIncompressible(bytes));
+    this.#joinFrame(large, isCompressible(bytes));
     this.#append(start, end);
     this.#frameIds.push(id);
     this.#frameLengths.push(length);

@@ -10,14 +10,14 @@ import { openObject, sealObject } from '../crypto/sealed.js';
 import { createSlot, type OpenedSlot, openSlot, slotEpochIn, slotIdIn, slotProtection } from '../crypto/slot.js';
 import { calibrateLogN, type Unlock } from '../crypto/slot-file.js';
 import { VarveError } from '../errors/errors.js';
-import { decodeConfig, encodeConfig, type Sizes } from '../format/config.js';
+import { type Config, decodeConfig, encodeConfig, type Sizes } from '../format/config.js';
 import { timeFromMillis } from '../format/time.js';
 import { CachedStore } from '../storage/cached/cached-store.js';
 import { makeFolders } from '../storage/make-folders.js';
 import type { Store } from '../storage/store.js';
 import { LocalState } from './local-state.js';
 import { thisMachine } from './machine.js';
-import { fetchObject, objectName, type Repository } from './repository.js';
+import { fetchObject, gearOf, objectName, type Repository } from './repository.js';
 
 /** Chunk sizes in bytes; docs/chunking.md has the measurements behind them. */
 export const DATA_SIZES: Sizes = { min: 64 * 1024, average: 256 * 1024, max: 1024 * 1024 };
@@ -40,6 +40,8 @@ export interface InitOptions extends OpenOptions {
   readonly user: string;
   readonly host: string;
   readonly data?: Sizes;
+  /** The repository beside which this one shall cut, so that what is copied from it deduplicates. */
+  readonly cutLike?: Pick<Repository, 'config' | 'keys'> | undefined;
   /** log2 of scrypt's N; calibrated to this machine when it is not given. */
   readonly logN?: number;
 }
@@ -63,7 +65,7 @@ export async function initRepository(store: Store, options: InitOptions): Promis
     logN: options.logN ?? (await calibrateLogN(nativeEngine)),
   });
   const repository = asBuffer(keys.repository);
-  const config = encodeConfig({ repository, created, data: options.data ?? DATA_SIZES, tree: TREE_SIZES });
+  const config = encodeConfig({ repository, created, ...chunkingOf(options) });
   await store.create();
   // The slot first: a config without a key would be a repository that nobody can open.
   const slotName = objectName(slot.bytes);
@@ -75,6 +77,11 @@ export async function initRepository(store: Store, options: InitOptions): Promis
     throw cause instanceof VarveError && cause.code === 'exists' ? alreadyThere(store) : cause;
   }
   return assemble(store, { keys, identity: slot.identity }, options);
+}
+
+function chunkingOf({ data = DATA_SIZES, cutLike }: InitOptions): Pick<Config, 'data' | 'tree' | 'gear'> {
+  if (cutLike === undefined) return { data, tree: TREE_SIZES, gear: undefined };
+  return { data: cutLike.config.data, tree: cutLike.config.tree, gear: asBuffer(gearOf(cutLike)) };
 }
 
 /** @throws VarveError `repository-exists` */

@@ -6,6 +6,8 @@ export class PackBuffers implements PackSpace {
   readonly #size: number;
   readonly #buffers: Uint8Array[] = [];
   readonly #free: number[] = [];
+  #waiting: (() => void)[] = [];
+  #aborted = false;
 
   /** @param size bytes of each; see `packCapacity` */
   constructor(size: number) {
@@ -25,5 +27,25 @@ export class PackBuffers implements PackSpace {
   /** Its bytes may be overwritten from here on. */
   release(number: number): void {
     this.#free.push(number);
+    this.#wake();
+  }
+
+  /** Ends all waiting: what is under way will not be released. */
+  abort(): void {
+    this.#aborted = true;
+    this.#wake();
+  }
+
+  /** Resolves when at most so many are taken. */
+  async atMost(taken: number): Promise<void> {
+    while (!this.#aborted && this.#buffers.length - this.#free.length > taken) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const each of waiting) each();
   }
 }

@@ -26,6 +26,11 @@ export interface Repository {
   readonly machine: Machine;
 }
 
+/** The secret of the repository's chunkers: another's, when it was made to cut alike (SPEC.md section 7). */
+export function gearOf({ config, keys }: Pick<Repository, 'config' | 'keys'>): Uint8Array {
+  return config.gear ?? keys.gear;
+}
+
 const FOLDERS: Record<SignedKind, ObjectType> = { index: 'index', snapshot: 'snapshots', lease: 'locks' };
 
 /** Of index objects and snapshots: mostly ids, which do not compress. */

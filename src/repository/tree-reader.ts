@@ -73,7 +73,7 @@ export class TreeReader {
   async attachment(attachment: Attachment): Promise<Buffer> {
     if (!isReference(attachment)) return attachment;
     const parts: Buffer[] = [];
-    for await (const blob of this.#treeBlobs(attachment)) parts.push(blob);
+    for await (const blob of this.stream(attachment)) parts.push(blob);
     return Buffer.concat(parts);
   }
 
@@ -95,7 +95,7 @@ export class TreeReader {
   async *entries(content: ContentRef, path: string): AsyncGenerator<EntryReader> {
     const parser = new DirectoryParser(path);
     try {
-      for await (const blob of this.#treeBlobs(content)) yield* parser.push(blob);
+      for await (const blob of this.stream(content)) yield* parser.push(blob);
       yield* parser.end();
     } catch (cause) {
       throw aboutPath(path, cause);
@@ -103,7 +103,7 @@ export class TreeReader {
   }
 
   /** The blobs of a stream of kind tree. @throws VarveError `damaged` as soon as they have more bytes than the reference says, or fewer */
-  async *#treeBlobs(content: ContentRef): AsyncGenerator<Buffer> {
+  async *stream(content: ContentRef): AsyncGenerator<Buffer> {
     let size = 0;
     for await (const ids of this.lists(content)) {
       for (const id of splitIds(ids)) {

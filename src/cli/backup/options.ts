@@ -12,17 +12,21 @@ import { parsePatterns } from '../../filesystem/patterns.js';
 import { pathBytes } from '../arguments.js';
 import type { Context } from '../shell.js';
 
+/** The options that give patterns of what is left out. */
+export interface PatternFlags {
+  readonly exclude?: readonly string[];
+  readonly iexclude?: readonly string[];
+  readonly excludeFile?: readonly string[];
+  readonly iexcludeFile?: readonly string[];
+}
+
 /** The options of `backup` as they are given. */
-export interface BackupFlags {
+export interface BackupFlags extends PatternFlags {
   readonly tag?: readonly string[];
   readonly host?: string;
   readonly time?: string;
   readonly dryRun?: boolean;
   readonly skipIfUnchanged?: boolean;
-  readonly exclude?: readonly string[];
-  readonly iexclude?: readonly string[];
-  readonly excludeFile?: readonly string[];
-  readonly iexcludeFile?: readonly string[];
   readonly excludeRegex?: readonly string[];
   readonly excludeCaches?: boolean;
   readonly excludeIfPresent?: readonly string[];
@@ -44,7 +48,8 @@ export interface BackupFlags {
   readonly scan: boolean;
 }
 
-export function filterFrom(context: Context, flags: BackupFlags): FilterSpec {
+/** @throws VarveError `usage` for a malformed pattern, or a file that cannot be read */
+export function patternsFrom(context: Context, flags: PatternFlags): Pick<FilterSpec, 'excludes' | 'iexcludes'> {
   const fromFiles = (files: readonly string[] = [], option: string): string[] =>
     files.flatMap((file) => readPatternFile(file, context.environment, option));
   const excludes = [...(flags.exclude ?? []), ...fromFiles(flags.excludeFile, '--exclude-file')];
@@ -52,11 +57,15 @@ export function filterFrom(context: Context, flags: BackupFlags): FilterSpec {
   // A malformed pattern is an error now, not one in each of the threads.
   parsePatterns(excludes);
   parsePatterns(iexcludes, { insensitive: true });
+  return { excludes, iexcludes };
+}
+
+export function filterFrom(context: Context, flags: BackupFlags): FilterSpec {
+  const patterns = patternsFrom(context, flags);
   const excludeRegexes = flags.excludeRegex ?? [];
   for (const each of excludeRegexes) parseRegex(each);
   return {
-    excludes,
-    iexcludes,
+    ...patterns,
     excludeRegexes,
     excludeCaches: flags.excludeCaches ?? false,
     excludeIfPresent: flags.excludeIfPresent ?? [],

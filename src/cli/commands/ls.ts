@@ -1,9 +1,10 @@
 import { Buffer } from 'node:buffer';
 import type { Command } from 'commander';
-import { joinPath, listTree } from '../../browse/list.js';
+import { listTree } from '../../browse/list.js';
 import type { ContentRef } from '../../format/content.js';
 import type { Entry } from '../../format/entry.js';
 import type { EntryReader } from '../../format/entry-reader.js';
+import { joinPath } from '../../format/path.js';
 import { type StoredSnapshot, shortId } from '../../repository/snapshots.js';
 import { TreeReader } from '../../repository/tree-reader.js';
 import { nodeJson } from '../node-json.js';

@@ -1,0 +1,114 @@
+import type { Buffer } from 'node:buffer';
+import { BackupFilter, NO_FILTER } from '../filesystem/filter.js';
+import { type ContentRef, sameReference } from '../format/content.js';
+import type { EntryReader } from '../format/entry-reader.js';
+import type { Snapshot } from '../format/snapshot.js';
+import type { Time } from '../format/time.js';
+import { loadIndex } from '../repository/index-store.js';
+import { Reliance } from '../repository/reliance.js';
+import {
+  type RemakeEvent,
+  type RemakeOptions,
+  type RemakeResult,
+  remakeSnapshots,
+  summaryOf,
+} from '../repository/remake.js';
+import type { Repository } from '../repository/repository.js';
+import type { RepositoryWriter } from '../repository/repository-writer.js';
+import { RewriteMemo } from '../repository/rewrite-memo.js';
+import type { StoredSnapshot } from '../repository/snapshots.js';
+import { TreeReader } from '../repository/tree-reader.js';
+import { type RewrittenFolder, TreeRewriter, type TreeVisitor, type Verdict } from '../repository/tree-rewriter.js';
+
+export type RewriteEvent = RemakeEvent | { readonly kind: 'excluded'; readonly path: Buffer; readonly rule: string };
+
+export interface RewriteOptions
+  extends Omit<RemakeOptions, 'operation' | 'tag' | 'load' | 'begin' | 'onEvent' | 'largestBlob'> {
+  /** Patterns of what new snapshots leave out. */
+  readonly excludes: readonly string[];
+  readonly iexcludes: readonly string[];
+  readonly newHost?: string | undefined;
+  readonly newTime?: Time | undefined;
+  /** Also writes a snapshot anew because the figures of its summary are wrong, or lacking. */
+  readonly summary: boolean;
+  readonly onEvent?: (event: RewriteEvent) => void;
+}
+
+/** Writes snapshots anew without what is excluded now, or with another host or time. Needs a manage key. */
+export function rewriteSnapshots(
+  repository: Repository,
+  snapshots: readonly StoredSnapshot[],
+  options: RewriteOptions,
+): Promise<RemakeResult> {
+  return remakeSnapshots(repository, snapshots, {
+    ...options,
+    operation: 'rewrite',
+    tag: 'rewrite',
+    load: () => loadIndex(repository),
+    begin: (writer) => new Rewriting(writer, options),
+  });
+}
+
+class Rewriting implements TreeVisitor {
+  readonly #options: RewriteOptions;
+  readonly #filter: BackupFilter;
+  readonly #reliance: Reliance;
+  readonly #rewriter: TreeRewriter;
+  readonly #memo = new RewriteMemo();
+
+  constructor(writer: RepositoryWriter, options: RewriteOptions) {
+    const { excludes, iexcludes, signal } = options;
+    this.#options = options;
+    this.#filter = new BackupFilter({ ...NO_FILTER, excludes, iexcludes });
+    const reader = new TreeReader(writer.repository);
+    this.#reliance = new Reliance(writer.repository.index, reader);
+    this.#rewriter = new TreeRewriter(reader, writer, this, signal);
+  }
+
+  async make({ snapshot }: StoredSnapshot): Promise<Snapshot | undefined> {
+    const rewritten = await this.#rewriter.rewrite(snapshot.root);
+    const { newHost, newTime, summary } = this.#options;
+    const after = { ...snapshot, host: newHost ?? snapshot.host, time: newTime ?? snapshot.time };
+    const differs = summary && !hasCounts(snapshot, rewritten);
+    const changed = !sameReference(rewritten.content, snapshot.root) || newHost !== undefined || newTime !== undefined;
+    if (!changed && !differs) return undefined;
+    const counted = summary || snapshot.summary !== undefined;
+    return {
+      ...after,
+      root: rewritten.content,
+      summary: counted ? summaryOf(snapshot, rewritten) : undefined,
+    };
+  }
+
+  visit(entry: EntryReader, path: Buffer): Verdict | Promise<Verdict> {
+    const rule = this.#filter.rejectPath(path);
+    if (rule === undefined) return this.#keep(entry, path);
+    this.#options.onEvent?.({ kind: 'excluded', path, rule });
+    return 'drop';
+  }
+
+  async #keep(entry: EntryReader, path: Buffer): Promise<Verdict> {
+    await this.#reliance.onEntry(entry, path);
+    return 'keep';
+  }
+
+  mayKeep(content: ContentRef): boolean | Promise<boolean> {
+    return this.#reliance.on(content);
+  }
+
+  unreadable(cause: unknown): void {
+    throw cause;
+  }
+
+  recall(content: ContentRef, path: Buffer): RewrittenFolder | undefined {
+    return this.#memo.get(content, path);
+  }
+
+  remember(content: ContentRef, path: Buffer, rewritten: RewrittenFolder): void {
+    this.#memo.add(content, rewritten, path);
+  }
+}
+
+function hasCounts({ summary }: Snapshot, { files, bytes }: RewrittenFolder): boolean {
+  return summary?.total_files_processed === files && summary.total_bytes_processed === bytes;
+}
