@@ -48,20 +48,23 @@ export interface LoadedIndex {
  * @param onDamage is told of those that are damaged, and they are left out: enough to read what the others list. Without it they are
  * thrown: whoever stores or removes something must know of everything that is condemned
  * @param inspect is shown each object that counts
+ * @param lost names of packs that are left out, as they are not there any more
  */
 export async function loadIndex(
   repository: Repository,
   onDamage?: (error: VarveError, name: string) => void,
   inspect?: (object: LoadedIndex) => void,
+  lost?: ReadonlySet<string>,
 ): Promise<IndexedRepository> {
   const all = entitled(await loadAll(repository, onDamage));
   const replaced = new Set(all.flatMap(({ index }) => index.replaces.map((name) => name.toString('hex'))));
   const valid = all.filter(({ name }) => !replaced.has(name)).sort(byTime);
   if (inspect !== undefined) valid.forEach(inspect);
   const condemned = condemnedBy(valid);
-  const packs = valid.flatMap(({ index }) => index.packs);
+  const isThere = ({ name }: IndexedPack): boolean => lost?.has(name.toString('hex')) !== true;
+  const packs = valid.flatMap(({ index }) => index.packs).filter(isThere);
   const builder = new BlobIndexBuilder(packs.reduce((sum, { record }) => sum + blobCount(record), 0));
-  const trusted = valid.flatMap(({ index, revoked }) => (revoked ? [] : index.packs));
+  const trusted = valid.flatMap(({ index, revoked }) => (revoked ? [] : index.packs)).filter(isThere);
   for (const pack of trusted) if (!condemned.has(pack.name.toString('hex'))) builder.add(pack);
   builder.startCondemned();
   for (const pack of packs) builder.add(pack);

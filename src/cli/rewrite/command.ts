@@ -5,6 +5,7 @@ import { openFromOptions } from '../open.js';
 import { RemakeReport } from '../remake-report.js';
 import type { Context } from '../shell.js';
 import { chooseSnapshots, readSnapshots, type SelectionOptions, selectionFilter } from '../snapshot-selection.js';
+import { printable } from '../text/escape.js';
 import { parseTimeOption } from '../text/time.js';
 
 export interface RewriteFlags extends SelectionOptions, PatternFlags {
@@ -44,7 +45,7 @@ export async function rewriteCommand(context: Context, ids: readonly string[], f
     packTarget: target,
     signal,
     onEvent: (event) => {
-      if (event.kind === 'excluded') output.message(`excluding ${event.path}`, 2);
+      if (event.kind === 'excluded') output.message(`excluding ${printable(event.path)}`, 2);
       else report.tell(event);
     },
   });

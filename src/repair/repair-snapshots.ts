@@ -1,0 +1,154 @@
+import type { Buffer } from 'node:buffer';
+import { type ErrorCode, VarveError } from '../errors/errors.js';
+import { type ContentRef, DATA, sameReference } from '../format/content.js';
+import type { EntryReader } from '../format/entry-reader.js';
+import { Layout } from '../format/layout.js';
+import type { Snapshot } from '../format/snapshot.js';
+import { checkSize, locateBlob, splitIds } from '../repository/blob-reader.js';
+import { type IndexedRepository, loadIndex } from '../repository/index-store.js';
+import { Reliance } from '../repository/reliance.js';
+import {
+  type RemakeEvent,
+  type RemakeOptions,
+  type RemakeResult,
+  remakeSnapshots,
+  summaryOf,
+} from '../repository/remake.js';
+import type { Repository } from '../repository/repository.js';
+import type { RepositoryWriter } from '../repository/repository-writer.js';
+import { RewriteMemo } from '../repository/rewrite-memo.js';
+import type { StoredSnapshot } from '../repository/snapshots.js';
+import { TreeReader } from '../repository/tree-reader.js';
+import { type RewrittenFolder, TreeRewriter, type TreeVisitor, type Verdict } from '../repository/tree-rewriter.js';
+import { CachedStore } from '../storage/cached/cached-store.js';
+
+/** What the new snapshot has not got: a file, the rest of a folder from where its list breaks off, or the attributes of a path. */
+export interface Loss {
+  readonly kind: 'lost';
+  readonly what: 'file' | 'folder' | 'attributes';
+  readonly stored: StoredSnapshot;
+  readonly path: Buffer;
+  readonly reason: string;
+}
+
+export type RepairSnapshotsEvent = RemakeEvent | Loss;
+
+export interface RepairSnapshotsOptions
+  extends Omit<RemakeOptions, 'operation' | 'tag' | 'load' | 'begin' | 'onEvent' | 'largestBlob'> {
+  readonly onEvent?: (event: RepairSnapshotsEvent) => void;
+}
+
+/** What reading ends with when something is damaged or gone, and not just out of reach. */
+const LOST: readonly ErrorCode[] = ['damaged', 'not-found'];
+
+/**
+ * Writes each damaged snapshot anew without what is lost: files of which a part is in no pack, and what comes after the place where a
+ * folder's list breaks off. All else stays. Needs a manage key; what of packs is damaged inside is known only when the index does not
+ * list it any more.
+ */
+export async function repairSnapshots(
+  cached: Repository,
+  snapshots: readonly StoredSnapshot[],
+  options: RepairSnapshotsOptions,
+): Promise<RemakeResult> {
+  // What only a cache has is lost for everybody else.
+  const { store } = cached;
+  const repository = store instanceof CachedStore ? { ...cached, store: store.origin } : cached;
+  return remakeSnapshots(repository, snapshots, {
+    ...options,
+    operation: 'repair',
+    tag: 'repaired',
+    load: () => loadWithoutLost(repository),
+    begin: (writer) => new Repair(writer, options),
+  });
+}
+
+/** The index without packs that are gone: of their blobs some may have a copy elsewhere. */
+async function loadWithoutLost(repository: Repository): Promise<IndexedRepository> {
+  const indexed = await loadIndex(repository);
+  const gone = new Set(indexed.packs);
+  for await (const { name } of repository.store.list('data')) gone.delete(name);
+  return gone.size === 0 ? indexed : loadIndex(repository, undefined, undefined, gone);
+}
+
+class Repair implements TreeVisitor {
+  readonly #options: RepairSnapshotsOptions;
+  readonly #reader: TreeReader;
+  readonly #index: IndexedRepository['index'];
+  readonly #reliance: Reliance;
+  readonly #rewriter: TreeRewriter;
+  readonly #sound = new RewriteMemo();
+  #stored: StoredSnapshot | undefined;
+
+  constructor(writer: RepositoryWriter, options: RepairSnapshotsOptions) {
+    this.#options = options;
+    this.#index = writer.repository.index;
+    this.#reader = new TreeReader(writer.repository);
+    this.#reliance = new Reliance(this.#index, this.#reader);
+    this.#rewriter = new TreeRewriter(this.#reader, writer, this, options.signal);
+  }
+
+  async make(stored: StoredSnapshot): Promise<Snapshot | undefined> {
+    const { snapshot } = stored;
+    this.#stored = stored;
+    const rewritten = await this.#rewriter.rewrite(snapshot.root);
+    if (sameReference(rewritten.content, snapshot.root)) return undefined;
+    if (rewritten.content.size === 0)
+      throw new VarveError('damaged', 'nothing of it can be read: there is nothing to make another snapshot of');
+    return { ...snapshot, root: rewritten.content, summary: summaryOf(snapshot, rewritten) };
+  }
+
+  async visit(entry: EntryReader, path: Buffer): Promise<Verdict> {
+    if (entry.type === 'file' && (await this.#isLost('file', path, () => this.#file(entry, path)))) return 'drop';
+    const { xattrs } = entry;
+    const bare = xattrs !== undefined && (await this.#isLost('attributes', path, () => this.#reader.xattrs(entry, '')));
+    const kept = bare ? { ...entry.entry(), xattrs: undefined, ctimeSeconds: 0, ctimeNanoseconds: 0 } : entry;
+    await this.#reliance.onEntry(kept, path);
+    return kept === entry ? 'keep' : (kept as Verdict);
+  }
+
+  mayKeep(content: ContentRef): boolean | Promise<boolean> {
+    return this.#reliance.on(content);
+  }
+
+  unreadable(cause: unknown, path: Buffer): void {
+    this.#lose('folder', path, cause);
+  }
+
+  /** What is sound is so wherever it is; what is not is told for each path. */
+  recall(content: ContentRef): RewrittenFolder | undefined {
+    return this.#sound.get(content);
+  }
+
+  remember(content: ContentRef, _path: Buffer, rewritten: RewrittenFolder): void {
+    if (!rewritten.changed) this.#sound.add(content, rewritten);
+  }
+
+  /** @throws VarveError when not all of a file is there */
+  async #file({ content, holes, size }: EntryReader, path: Buffer): Promise<void> {
+    if (content === undefined) throw new VarveError('internal', `${path}: a file without content`);
+    let length = 0;
+    for await (const ids of this.#reader.lists(content))
+      for (const id of splitIds(ids)) length += locateBlob(this.#index, id, DATA).length;
+    checkSize(length, content.size);
+    if (holes !== undefined) Layout.decode(await this.#reader.attachment(holes), size, content.size, 'its holes');
+  }
+
+  async #isLost(what: Loss['what'], path: Buffer, read: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await read();
+      return false;
+    } catch (cause) {
+      this.#lose(what, path, cause);
+      return true;
+    }
+  }
+
+  /** @throws the cause, when it is not that something is damaged or gone */
+  #lose(what: Loss['what'], path: Buffer, cause: unknown): void {
+    const { code, message } = VarveError.from(cause);
+    if (!LOST.includes(code) || this.#stored === undefined) throw cause;
+    const reason = message.replace(/; run `varve check[^`]*`$/, '');
+    this.#options.onEvent?.({ kind: 'lost', what, stored: this.#stored, path, reason });
+  }
+}

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { readdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, test } from 'node:test';
+import { Playground } from './varve.js';
+
+const place = new Playground();
+const source = place.files('source', { small: 'small', large: Buffer.alloc(3_000_000, 'large') });
+let id = '';
+
+/** Paths of the packs. */
+function packs(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((each) =>
+    each.isDirectory() ? packs(join(folder, each.name)) : [join(folder, each.name)],
+  );
+}
+
+before(async () => {
+  await place.ok(['init']);
+  id = await place.backup(join(source, 'small'), '--compression', 'off');
+  const known = new Set(packs(place.path('repo/data')));
+  await place.ok(['forget', id]);
+  id = await place.backup(source, '--compression', 'off');
+  const [largest] = packs(place.path('repo/data'))
+    .filter((each) => !known.has(each))
+    .sort((a, b) => statSync(b).size - statSync(a).size);
+  rmSync(largest as string);
+});
+
+test('a dry run tells what is lost', async () => {
+  const { out } = await place.ok(['repair', 'snapshots', '--dry-run']);
+  assert.match(out, /^snapshot .{8}: .*\/source\/large: the file is left out: data blob .{64} is in no pack/);
+  assert.match(out, /would get another beside it\nwould modify 1 snapshot\n$/);
+});
+
+test('the copy restores without errors; the damaged one stays, or goes', async () => {
+  const lines = (await place.ok(['repair', 'snapshots', '--json'])).out.trimEnd().split('\n');
+  const [lost, changed, summary] = lines.map((line) => JSON.parse(line) as Record<string, string>);
+  assert.deepEqual([lost?.['message_type'], lost?.['snapshot'], lost?.['item']], ['lost', id, join(source, 'large')]);
+  assert.equal(changed?.['old_snapshot_id'], id);
+  assert.equal(summary?.['changed_snapshots'], 1);
+  await place.ok(['restore', changed?.['new_snapshot_id'] ?? '', '--target', place.path('restored')]);
+  const ids = async () => (await place.json<{ id: string }[]>(['snapshots'])).map((each) => each.id);
+  assert.equal((await ids()).length, 2);
+  await place.ok(['repair', 'snapshots', '--forget', id]);
+  assert.equal((await ids()).length, 2);
+  assert.equal((await ids()).includes(id), false);
+  assert.match((await place.ok(['repair', 'snapshots'])).out, /no snapshots were modified\n$/);
+});
