@@ -4,11 +4,11 @@ import { type ContentRef, sameReference } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
 import { joinPath } from '../format/path.js';
+import { type EntryPair, pairEntries } from '../repository/entry-pairs.js';
 import type { IndexedRepository } from '../repository/index-store.js';
 import { TreeReader } from '../repository/tree-reader.js';
 import { type BlobCounts, BlobTally, type Side } from './blob-tally.js';
 import { sameContent, sameMetadata } from './entry-differences.js';
-import { type EntryPair, pairEntries } from './entry-pairs.js';
 
 /** A difference between two snapshots. */
 export interface Change {

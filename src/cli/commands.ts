@@ -18,6 +18,7 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   forget: { summary: 'remove snapshots, by a policy or by id', load: () => import('./commands/forget.js') },
   tag: { summary: 'change the tags of snapshots', load: () => import('./commands/tag.js') },
   rewrite: { summary: 'leave paths out of snapshots that there are', load: () => import('./commands/rewrite.js') },
+  copy: { summary: 'copy snapshots from another repository', load: () => import('./commands/copy.js') },
   stats: { summary: 'count files, bytes and blobs', load: () => import('./commands/stats.js') },
   prune: { summary: 'remove what no snapshot needs', load: () => import('./commands/prune.js') },
   check: { summary: 'look whether the repository is sound', load: () => import('./commands/check.js') },

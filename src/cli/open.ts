@@ -60,8 +60,13 @@ export function placeOfRepository(context: Context): Promise<Store> {
  *
  * @param preload loads what the command needs next, while a thread derives the key from the password: that takes a quarter of a second,
  * in which this one has nothing to do
+ * @param called as the question for a password calls it
  */
-export async function openFromOptions(context: Context, preload?: () => Promise<unknown>): Promise<Repository> {
+export async function openFromOptions(
+  context: Context,
+  preload?: () => Promise<unknown>,
+  called = 'the repository',
+): Promise<Repository> {
   const store = await placeOfRepository(context);
   const { openRepository } = await import('../repository/open.js');
   const { globals, environment } = context;
@@ -75,12 +80,16 @@ export async function openFromOptions(context: Context, preload?: () => Promise<
     return openRepository(store, { ...options, unlock }).finally(() => clearTimeout(timer));
   }
   await refuseMissing(store);
-  return askAndOpen(context, (password) => openRepository(store, { ...options, unlock: password }));
+  return askAndOpen(context, called, (password) => openRepository(store, { ...options, unlock: password }));
 }
 
-async function askAndOpen(context: Context, open: (unlock: Unlock) => Promise<Repository>): Promise<Repository> {
+async function askAndOpen(
+  context: Context,
+  called: string,
+  open: (unlock: Unlock) => Promise<Repository>,
+): Promise<Repository> {
   for (let attempt = 1; ; attempt++) {
-    const password = await askPassword(context, 'password for the repository', false);
+    const password = await askPassword(context, `password for ${called}`, false);
     try {
       return await open({ password });
     } catch (cause) {

@@ -35,6 +35,9 @@ async function readRange(store: Store, name: string, offset: number, length: num
   return asBuffer(await store.get('data', name, { offset, length }));
 }
 
+/** What stores packs that are worth to be listed when it was interrupted. */
+const WRITERS: readonly string[] = ['backup', 'copy', 'rewrite', 'repair'];
+
 /**
  * After a backup was interrupted (its lease is stale): lists the packs that it had stored but not listed, so that nothing is stored
  * twice (SPEC.md section 13). Then removes the stale lease.
@@ -44,7 +47,7 @@ async function readRange(store: Store, name: string, offset: number, length: num
 export async function adoptOrphans(
   repository: IndexedRepository,
 ): Promise<{ repository: IndexedRepository; adopted: number }> {
-  const stale = (await listLeases(repository)).filter((each) => each.stale && each.lease.operation === 'backup');
+  const stale = (await listLeases(repository)).filter((each) => each.stale && WRITERS.includes(each.lease.operation));
   if (stale.length === 0) return { repository, adopted: 0 };
   const found: IndexedPack[] = [];
   for await (const { name, size } of repository.store.list('data')) {

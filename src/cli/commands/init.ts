@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
 import { toHex } from '../../bytes/hex.js';
+import { VarveError } from '../../errors/errors.js';
+import { addFromOptions, type FromFlags, openSource } from '../from-repository.js';
 import { thisHost, thisUser } from '../machine.js';
 import { cacheFolder, placeOfRepository } from '../open.js';
 import { askPassword, unlockFromOptions } from '../password.js';
@@ -14,21 +16,30 @@ const EXAMPLES = `
 Examples:
   varve init -r /mnt/backup/varve
   varve -r /mnt/backup/varve --password-file ~/.varve-password init
+  varve -r /mnt/second init --from-repo /mnt/backup/varve --copy-chunker-params
+
+With --copy-chunker-params files are cut as in the other repository: what \`varve copy\` brings from there and
+what is backed up here then share what they have in common. Keys of the new repository know that secret of
+the other, with which nothing can be read.
 
 Exit codes: 0 made; 1 failed, or there is a repository already.`;
 
 export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   command.option('--repository-version <version>', 'accepted for the sake of scripts; there is one version');
-  run(command, shell, async (context) => {
+  addFromOptions(command);
+  command.option('--copy-chunker-params', 'cut files as the other repository does');
+  run<InitFlags>(command, shell, async (context, _, flags) => {
     const { output } = context;
+    refuseContradictions(flags);
     const store = await placeOfRepository(context);
     const { initRepository, refuseExisting } = await import('../../repository/open.js');
     await refuseExisting(store);
+    const cutLike = flags.copyChunkerParams === true ? await openSource(context, flags) : undefined;
     const unlock = unlockFromOptions(context) ?? {
       password: await askPassword(context, 'password for the new repository', true),
     };
-    const options = { unlock, cacheFolder: cacheFolder(context), user: thisUser(), host: thisHost() };
+    const options = { unlock, cacheFolder: cacheFolder(context), user: thisUser(), host: thisHost(), cutLike };
     const repository = await initRepository(store, options);
     const id = toHex(repository.config.repository);
     if (output.json) output.object({ message_type: 'initialized', id, repository: store.location });
@@ -40,4 +51,14 @@ export function define(command: Command, shell: Shell): void {
     }
     return 0;
   });
+}
+
+interface InitFlags extends FromFlags {
+  readonly copyChunkerParams?: boolean;
+}
+
+function refuseContradictions({ fromRepo, fromRepository, fromRepositoryFile, ...flags }: InitFlags): void {
+  const given = fromRepo ?? fromRepository ?? fromRepositoryFile;
+  if (given !== undefined && flags.copyChunkerParams !== true)
+    throw new VarveError('usage', 'another repository is needed for --copy-chunker-params only: give that, too');
 }

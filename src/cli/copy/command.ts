@@ -1,0 +1,45 @@
+import { copySnapshots } from '../../copy/copy.js';
+import { compressionFrom } from '../backup/options.js';
+import { type FromFlags, openSource } from '../from-repository.js';
+import { packTarget } from '../global-options.js';
+import { openFromOptions } from '../open.js';
+import type { Context } from '../shell.js';
+import {
+  chooseSnapshots,
+  readIndex,
+  readSnapshots,
+  type SelectionOptions,
+  selectionFilter,
+} from '../snapshot-selection.js';
+import { CopyReport } from './report.js';
+
+export interface CopyFlags extends FromFlags, SelectionOptions {}
+
+export async function copyCommand(context: Context, ids: readonly string[], flags: CopyFlags): Promise<number> {
+  const target = packTarget(context.globals, context.environment);
+  const compression = compressionFrom(context);
+  const filter = selectionFilter(context, flags);
+  const source = await openSource(context, flags);
+  source.keys.requireRole('full', 'copy from this repository');
+  const repository = await openFromOptions(context);
+  const all = await readSnapshots(context, source);
+  const chosen = chooseSnapshots(all, ids, filter);
+  const report = new CopyReport(context);
+  try {
+    const result = await copySnapshots(
+      await readIndex(context, source),
+      repository,
+      { all, chosen },
+      {
+        compression,
+        packTarget: target,
+        signal: context.signal,
+        onEvent: (event) => report.tell(event),
+        onProgress: (progress) => report.progress(progress),
+      },
+    );
+    return report.finish(result);
+  } finally {
+    report.stop();
+  }
+}

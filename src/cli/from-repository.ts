@@ -1,0 +1,80 @@
+import type { Command } from 'commander';
+import { VarveError } from '../errors/errors.js';
+import type { Repository } from '../repository/repository.js';
+import { openFromOptions } from './open.js';
+import { unlockFromOptions } from './password.js';
+import { canPrompt } from './prompt.js';
+import type { Context } from './shell.js';
+
+/** Options that say which other repository is read, and how it is opened. */
+export interface FromFlags {
+  readonly fromRepo?: string;
+  readonly fromRepository?: string;
+  readonly fromRepositoryFile?: string;
+  readonly fromPasswordFile?: string;
+  readonly fromPasswordCommand?: string;
+  readonly fromKeyFile?: string;
+  readonly fromKeyHint?: string;
+}
+
+export function addFromOptions(command: Command): Command {
+  return command
+    .option('--from-repo <place>', 'the other repository, which is only read ($VARVE_FROM_REPOSITORY)')
+    .option('--from-repository <place>', 'the same as --from-repo')
+    .option('--from-repository-file <file>', 'file that says where it is ($VARVE_FROM_REPOSITORY_FILE)')
+    .option('--from-password-file <file>', 'file with its password ($VARVE_FROM_PASSWORD_FILE)')
+    .option('--from-password-command <command>', 'command that prints its password ($VARVE_FROM_PASSWORD_COMMAND)')
+    .option('--from-key-file <file>', '32 raw bytes that open it ($VARVE_FROM_KEY_FILE)')
+    .option('--from-key-hint <id>', 'key of it to try ($VARVE_FROM_KEY_HINT)');
+}
+
+/** Opens the other repository. */
+export async function openSource(context: Context, flags: FromFlags): Promise<Repository> {
+  const source = sourceContext(context, flags);
+  const { globals, environment } = source;
+  if (
+    [globals.repo, globals.repositoryFile, environment.VARVE_REPOSITORY, environment.VARVE_REPOSITORY_FILE].every(
+      (each) => !each,
+    )
+  )
+    throw new VarveError(
+      'usage',
+      'from which repository? Say it with --from-repo PLACE, --from-repository-file FILE, or the environment variable VARVE_FROM_REPOSITORY',
+    );
+  if (unlockFromOptions(source) === undefined && !canPrompt(source))
+    throw new VarveError(
+      'usage',
+      'no password given for the other repository, and no terminal to ask on: use --from-password-file FILE, --from-password-command COMMAND, or the environment variable VARVE_FROM_PASSWORD',
+    );
+  return openFromOptions(source, undefined, 'the other repository');
+}
+
+/** The context as if the other repository were the one. */
+function sourceContext(context: Context, flags: FromFlags): Context {
+  if (flags.fromRepo !== undefined && flags.fromRepository !== undefined)
+    throw new VarveError('usage', '--from-repo and --from-repository are the same: give one of them');
+  const given = {
+    repo: flags.fromRepo ?? flags.fromRepository,
+    repositoryFile: flags.fromRepositoryFile,
+    passwordFile: flags.fromPasswordFile,
+    passwordCommand: flags.fromPasswordCommand,
+    keyFile: flags.fromKeyFile,
+    keyHint: flags.fromKeyHint,
+  };
+  const globals = Object.fromEntries(
+    Object.entries({ ...context.globals, ...given }).filter(([, each]) => each !== undefined),
+  );
+  const environment = { ...context.environment };
+  for (const name of NAMES) environment[`VARVE_${name}`] = context.environment[`VARVE_FROM_${name}`];
+  return { ...context, globals, environment };
+}
+
+const NAMES = [
+  'REPOSITORY',
+  'REPOSITORY_FILE',
+  'PASSWORD',
+  'PASSWORD_FILE',
+  'PASSWORD_COMMAND',
+  'KEY_FILE',
+  'KEY_HINT',
+] as const;

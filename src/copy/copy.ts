@@ -1,0 +1,188 @@
+import { toHex } from '../bytes/hex.js';
+import { type ErrorCode, VarveError } from '../errors/errors.js';
+import { DATA, TREE } from '../format/content.js';
+import type { Snapshot } from '../format/snapshot.js';
+import { compareTimes } from '../format/time.js';
+import { type IndexedRepository, loadIndex } from '../repository/index-store.js';
+import { HeldLease } from '../repository/leases.js';
+import { adoptOrphans } from '../repository/orphans.js';
+import type { Repository } from '../repository/repository.js';
+import type { RepositoryWriter, WriterOptions } from '../repository/repository-writer.js';
+import { SnapshotSession } from '../repository/snapshot-session.js';
+import { listSnapshots, type StoredSnapshot } from '../repository/snapshots.js';
+import { Copying, type CopyOrder, type CopyProgress, type RelatedCopy } from './copying.js';
+
+/** What may be wrong with one snapshot alone. */
+const OF_ONE: readonly ErrorCode[] = ['damaged', 'not-found', 'incomplete'];
+
+export type CopyEvent =
+  /** The target has it already: `copy`. */
+  | { readonly kind: 'skipped'; readonly stored: StoredSnapshot; readonly copy: StoredSnapshot }
+  | { readonly kind: 'begun'; readonly stored: StoredSnapshot }
+  | { readonly kind: 'copied'; readonly stored: StoredSnapshot; readonly id: string }
+  | { readonly kind: 'failed'; readonly stored: StoredSnapshot; readonly error: VarveError };
+
+export interface CopyOptions extends Pick<WriterOptions, 'compression' | 'packTarget'> {
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: (event: CopyEvent) => void;
+  readonly onProgress?: (progress: CopyProgress) => void;
+}
+
+export interface CopyResult {
+  readonly copied: number;
+  readonly skipped: number;
+  readonly failed: number;
+  /** What the target had not got. */
+  readonly dataBlobs: number;
+  readonly treeBlobs: number;
+  readonly rawBytes: number;
+  readonly storedBytes: number;
+}
+
+/**
+ * Copies snapshots to another repository: what that has not got yet. Contents stay as they are cut; everything is encrypted anew, and named
+ * with the target's key. Needs a full key of the source; one that may append is enough for the target.
+ *
+ * @param chosen of all the source's snapshots, oldest first
+ * @throws VarveError `role`, `usage` when both are one repository, `interrupted`, and what keeps anything from being stored
+ */
+export async function copySnapshots(
+  source: IndexedRepository,
+  target: Repository,
+  { all, chosen }: { readonly all: readonly StoredSnapshot[]; readonly chosen: readonly StoredSnapshot[] },
+  options: CopyOptions,
+): Promise<CopyResult> {
+  source.keys.requireRole('full', 'copy from this repository');
+  if (source.config.repository.equals(target.config.repository))
+    throw new VarveError('usage', 'both are the same repository: there is nothing to copy');
+  const lease = await HeldLease.acquire(target, 'copy');
+  try {
+    const { snapshots } = await listSnapshots(target);
+    const { repository } = await adoptOrphans(await loadIndex(target));
+    return await new CopyRun(source, repository, all, snapshots, options).copy(chosen);
+  } finally {
+    await lease.release();
+  }
+}
+
+class CopyRun {
+  readonly #all: readonly StoredSnapshot[];
+  /** In the target. */
+  readonly #copies: readonly StoredSnapshot[];
+  readonly #ownSlot: string;
+  readonly #options: CopyOptions;
+  readonly #session: SnapshotSession<CopyOrder>;
+  readonly #writers: RepositoryWriter[] = [];
+
+  constructor(
+    source: IndexedRepository,
+    target: IndexedRepository,
+    all: readonly StoredSnapshot[],
+    copies: readonly StoredSnapshot[],
+    options: CopyOptions,
+  ) {
+    this.#all = all;
+    this.#copies = copies;
+    this.#ownSlot = toHex(target.identity.certificate.slot);
+    this.#options = options;
+    let loaded: IndexedRepository | undefined = target;
+    this.#session = new SnapshotSession<CopyOrder>({
+      compression: options.compression,
+      packTarget: options.packTarget,
+      largestBlob: source.config.data.max,
+      load: async () => {
+        const indexed = loaded ?? (await loadIndex(target));
+        loaded = undefined;
+        return indexed;
+      },
+      begin: (writer) => {
+        this.#writers.push(writer);
+        return new Copying(source, writer, options);
+      },
+    });
+  }
+
+  async copy(chosen: readonly StoredSnapshot[]): Promise<CopyResult> {
+    const { signal, onEvent } = this.#options;
+    const counts = { copied: 0, skipped: 0, failed: 0 };
+    try {
+      for (const stored of chosen) {
+        if (signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+        const copy = this.#copies.find(({ snapshot }) => isCopy(snapshot, stored));
+        if (copy === undefined) onEvent?.({ kind: 'begun', stored });
+        const event: CopyEvent = copy === undefined ? await this.#copyOne(stored) : { kind: 'skipped', stored, copy };
+        if (event.kind !== 'begun') counts[event.kind]++;
+        onEvent?.(event);
+      }
+    } finally {
+      await this.#session.close();
+    }
+    return { ...counts, ...this.#stored() };
+  }
+
+  async #copyOne(stored: StoredSnapshot): Promise<CopyEvent> {
+    try {
+      const made = await this.#session.write({ stored, related: this.#related(stored) });
+      return { kind: 'copied', stored, id: made?.id as string };
+    } catch (cause) {
+      const error = VarveError.from(cause);
+      if (!OF_ONE.includes(error.code)) throw cause;
+      return { kind: 'failed', stored, error };
+    }
+  }
+
+  /**
+   * The copy of a snapshot of the same host and paths, if there is one, that is nearest before this one; else the newest. Of copies that
+   * another key signed none: whoever has it could have given contents wrong names.
+   */
+  #related({ snapshot }: StoredSnapshot): RelatedCopy | undefined {
+    let best: { readonly pair: RelatedCopy; readonly alike: boolean } | undefined;
+    for (const copy of this.#copies) {
+      if (copy.slot !== this.#ownSlot || copy.snapshot.original === undefined) continue;
+      const original = copy.snapshot.original.toString('hex');
+      const source = this.#all.find((each) => originalOf(each) === original);
+      if (source === undefined) continue;
+      const isOlder = compareTimes(copy.snapshot.time, snapshot.time) <= 0;
+      const alike = isOlder && copy.snapshot.host === snapshot.host && samePaths(copy.snapshot, snapshot);
+      if (best === undefined || alike || !best.alike) best = { pair: { source, copy }, alike };
+    }
+    return best?.pair;
+  }
+
+  #stored(): Pick<CopyResult, 'dataBlobs' | 'treeBlobs' | 'rawBytes' | 'storedBytes'> {
+    const sum = { dataBlobs: 0, treeBlobs: 0, rawBytes: 0, storedBytes: 0 };
+    for (const { stored } of this.#writers) {
+      sum.dataBlobs += stored[DATA].blobs;
+      sum.treeBlobs += stored[TREE].blobs;
+      sum.rawBytes += stored[DATA].rawBytes + stored[TREE].rawBytes;
+      sum.storedBytes += stored[DATA].storedBytes + stored[TREE].storedBytes;
+    }
+    return sum;
+  }
+}
+
+const originalOf = ({ id, snapshot }: StoredSnapshot): string => snapshot.original?.toString('hex') ?? id;
+
+const samePaths = (a: Snapshot, b: Snapshot): boolean =>
+  a.paths.length === b.paths.length && a.paths.every((path, at) => path.equals(b.paths[at] as Buffer));
+
+const sameTexts = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((text, at) => text === b[at]);
+
+/** Whether one of the target's snapshots is a copy: it has the same first of all, and says the same of itself. Their trees cannot be compared by name. */
+function isCopy(copy: Snapshot, stored: StoredSnapshot): boolean {
+  const { snapshot } = stored;
+  return (
+    copy.original?.toString('hex') === originalOf(stored) &&
+    compareTimes(copy.time, snapshot.time) === 0 &&
+    copy.host === snapshot.host &&
+    copy.user === snapshot.user &&
+    copy.uid === snapshot.uid &&
+    copy.gid === snapshot.gid &&
+    samePaths(copy, snapshot) &&
+    sameTexts(copy.tags, snapshot.tags) &&
+    sameTexts(copy.excludes, snapshot.excludes) &&
+    copy.summary?.total_files_processed === snapshot.summary?.total_files_processed &&
+    copy.summary?.total_bytes_processed === snapshot.summary?.total_bytes_processed
+  );
+}

@@ -1,0 +1,123 @@
+import { Buffer } from 'node:buffer';
+import { type ErrorCode, VarveError } from '../errors/errors.js';
+import { type Attachment, isReference } from '../format/attachment.js';
+import type { ContentRef } from '../format/content.js';
+import type { EntryReader } from '../format/entry-reader.js';
+import { ID_BYTES, MAX_DEPTH } from '../format/limits.js';
+import { pairEntries } from '../repository/entry-pairs.js';
+import type { IndexedRepository } from '../repository/index-store.js';
+import { Reliance } from '../repository/reliance.js';
+import type { RewriteMemo } from '../repository/rewrite-memo.js';
+import { TreeReader } from '../repository/tree-reader.js';
+import type { CopiedIds } from './copied-ids.js';
+
+/** What keeps a tree from being compared: then what is in it is read and copied. */
+const UNREADABLE: readonly ErrorCode[] = ['damaged', 'not-found', 'role'];
+
+interface Side {
+  readonly repository: IndexedRepository;
+  readonly trees: TreeReader;
+}
+
+/**
+ * Learns what contents and folders are called in the target from a snapshot and its copy there: the two trees are laid side by side, so that
+ * the contents need not be read. What it takes over is relied on.
+ */
+export class EarlierCopies {
+  readonly #source: Side;
+  readonly #target: Side;
+  readonly #reliance: Reliance;
+  readonly #ids: CopiedIds;
+  readonly #folders: RewriteMemo;
+  readonly #signal: AbortSignal | undefined;
+
+  /** @param folders is given those of the source that are in the target as they are */
+  constructor(
+    source: IndexedRepository,
+    target: IndexedRepository,
+    { ids, folders }: { readonly ids: CopiedIds; readonly folders: RewriteMemo },
+    signal: AbortSignal | undefined,
+  ) {
+    this.#source = { repository: source, trees: new TreeReader(source) };
+    this.#target = { repository: target, trees: new TreeReader(target) };
+    this.#reliance = new Reliance(target.index, this.#target.trees);
+    this.#ids = ids;
+    this.#folders = folders;
+    this.#signal = signal;
+  }
+
+  async learn(source: ContentRef, copy: ContentRef): Promise<void> {
+    await this.#folder(source, copy, 0);
+  }
+
+  /** @returns whether the copy has all that is in the folder */
+  async #folder(source: ContentRef, copy: ContentRef, depth: number): Promise<boolean> {
+    if (this.#signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+    if (this.#folders.get(source) !== undefined) return true;
+    if (depth > MAX_DEPTH) return false;
+    try {
+      let whole = await this.#reliance.on(copy);
+      const [before, after] = [this.#source.trees.entries(source, ''), this.#target.trees.entries(copy, '')];
+      for await (const { before: from, after: to } of pairEntries(before, after))
+        whole = from !== undefined && to !== undefined && (await this.#entry(from, to, depth)) && whole;
+      if (whole) this.#folders.add(own(source), { content: own(copy), changed: true, files: 0, bytes: 0 });
+      return whole;
+    } catch (cause) {
+      if (!UNREADABLE.includes(VarveError.from(cause).code)) throw cause;
+      return false;
+    }
+  }
+
+  /** @returns whether the copy of an entry is one of all that it has */
+  async #entry(from: EntryReader, to: EntryReader, depth: number): Promise<boolean> {
+    if (from.type !== to.type) return false;
+    let whole = sameStat(from, to);
+    if (from.content !== undefined && to.content !== undefined) {
+      const inside =
+        from.type === 'directory' ? this.#folder(from.content, to.content, depth + 1) : this.#file(from, to);
+      whole = (await inside) && whole;
+    }
+    return whole && (await this.#attachment(from.xattrs, to.xattrs)) && (await this.#attachment(from.holes, to.holes));
+  }
+
+  async #file(from: EntryReader, to: EntryReader): Promise<boolean> {
+    const [source, copy] = [from.content as ContentRef, to.content as ContentRef];
+    if (source.size !== copy.size || !sameStat(from, to)) return false;
+    const [ids, copied] = [await this.#source.trees.ids(source), await this.#target.trees.ids(copy)];
+    if (ids.length !== copied.length) return false;
+    let whole = copy.depth === 0 || (await this.#reliance.on(copy));
+    for (let at = 0; at < ids.length; at += ID_BYTES) whole = this.#blob(ids, copied, at) && whole;
+    return whole;
+  }
+
+  /** One cut of a file is the same in both repositories: so are its place and length. */
+  #blob(ids: Buffer, copied: Buffer, at: number): boolean {
+    const [{ index: from }, { index: to }] = [this.#source.repository, this.#target.repository];
+    const [blob, copy] = [from.find(ids, at), to.find(copied, at)];
+    if (blob < 0 || copy < 0 || from.lengthOf(blob) !== to.lengthOf(copy) || !to.has(copied, at)) return false;
+    this.#ids.set(blob, copied.subarray(at, at + ID_BYTES));
+    return true;
+  }
+
+  async #attachment(from: Attachment | undefined, to: Attachment | undefined): Promise<boolean> {
+    if (from === undefined || to === undefined) return from === to;
+    if (!isReference(from) || !isReference(to)) return !isReference(from) && !isReference(to) && from.equals(to);
+    if (from.size !== to.size || !(await this.#reliance.on(to))) return false;
+    return (await this.#source.trees.attachment(from)).equals(await this.#target.trees.attachment(to));
+  }
+}
+
+const own = (content: ContentRef): ContentRef => ({ ...content, ids: Buffer.from(content.ids) });
+
+function sameStat(a: EntryReader, b: EntryReader): boolean {
+  const plain = (entry: EntryReader): string =>
+    JSON.stringify(
+      [
+        [entry.mode, entry.uid, entry.gid, entry.user, entry.group, entry.size, entry.inode, entry.device, entry.links],
+        [entry.mtimeSeconds, entry.mtimeNanoseconds, entry.ctimeSeconds, entry.ctimeNanoseconds],
+        [entry.atime, entry.btime, entry.rdev, entry.target?.toString('latin1')],
+      ],
+      (_, value: unknown) => (typeof value === 'bigint' ? `${value}` : value),
+    );
+  return plain(a) === plain(b);
+}
