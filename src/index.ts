@@ -37,6 +37,9 @@ export type { CheckOptions, CheckProgress, CheckResult } from './check/options.j
 export { type ScrubResult, scrub } from './check/scrub.js';
 export { parseSubset, type Subset } from './check/subset.js';
 export { COMPRESSIONS, type Compression } from './compression/policy.js';
+export { type CopyEvent, type CopyOptions, type CopyResult, copySnapshots } from './copy/copy.js';
+export type { CopyProgress } from './copy/copying.js';
+export { type RewriteEvent, type RewriteOptions, rewriteSnapshots } from './copy/rewrite.js';
 export type { RepositoryKeys, Role } from './crypto/hierarchy.js';
 export type { Unlock } from './crypto/slot-file.js';
 export { type ErrorCode, type ErrorJson, VarveError } from './errors/errors.js';
@@ -50,6 +53,12 @@ export type { Lease } from './format/lease.js';
 export { joinPath } from './format/path.js';
 export type { Snapshot, SnapshotSummary } from './format/snapshot.js';
 export { type Time, timeFromMillis } from './format/time.js';
+export {
+  type Loss,
+  type RepairSnapshotsEvent,
+  type RepairSnapshotsOptions,
+  repairSnapshots,
+} from './repair/repair-snapshots.js';
 export { type IndexedRepository, loadIndex } from './repository/index-store.js';
 export {
   addKeySlot,
@@ -67,6 +76,7 @@ export {
 export { listLeases, type StoredLease } from './repository/leases.js';
 export { type InitOptions, initRepository, type OpenOptions, openRepository } from './repository/open.js';
 export { adoptOrphans } from './repository/orphans.js';
+export type { RemakeEvent, RemakeResult } from './repository/remake.js';
 export type { Repository } from './repository/repository.js';
 export type { GroupBy, GroupKey } from './repository/snapshot-groups.js';
 export {

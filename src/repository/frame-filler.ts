@@ -1,49 +1,59 @@
 import { Buffer } from 'node:buffer';
-import { isCompressible, MAX_FRAME_BLOBS } from './blob-writer.js';
+import type { BlobKind } from '../format/content.js';
+import { FRAME_TARGET, isCompressible, MAX_FRAME_BLOBS, type Stored } from './blob-writer.js';
 import type { PackWriter } from './pack-writer.js';
 
-/** Puts blobs that come one by one together to frames. */
+/** Puts blobs that come one by one together to frames, those that do not compress apart from the others. */
 export class FrameFiller {
   readonly #packs: PackWriter;
   readonly #target: number;
-  #bytes: Buffer;
-  #filled = 0;
-  #compressible = true;
-  #ids: Buffer[] = [];
-  #lengths: number[] = [];
-  readonly stored = { blobs: 0, rawBytes: 0, storedBytes: 0 };
+  readonly #compressible: OpenFrame = { raw: Buffer.alloc(0), length: 0, ids: [], lengths: [] };
+  readonly #incompressible: OpenFrame = { raw: Buffer.alloc(0), length: 0, ids: [], lengths: [] };
+  /** Of frames that are closed. */
+  readonly stored: Stored = { blobs: 0, rawBytes: 0, storedBytes: 0 };
 
-  /** @param target bytes of blobs at which a frame is closed */
-  constructor(packs: PackWriter, target: number) {
+  constructor(kind: BlobKind, packs: PackWriter) {
     this.#packs = packs;
-    this.#target = target;
-    this.#bytes = Buffer.allocUnsafeSlow(target);
+    this.#target = FRAME_TARGET[kind];
   }
 
   /** The bytes are copied. */
-  add(id: Buffer, blob: Uint8Array): void {
-    const compressible = isCompressible(blob);
-    const differs = compressible !== undefined && compressible !== this.#compressible;
-    const full = this.#filled + blob.length > this.#target || this.#lengths.length >= MAX_FRAME_BLOBS;
-    if (full || differs) this.flush();
-    if (this.#lengths.length === 0) this.#compressible = compressible ?? true;
-    if (blob.length > this.#bytes.length) this.#bytes = Buffer.allocUnsafeSlow(blob.length);
-    this.#bytes.set(blob, this.#filled);
-    this.#filled += blob.length;
-    this.#ids.push(Buffer.from(id));
-    this.#lengths.push(blob.length);
+  add(id: Buffer, blob: Uint8Array, compressible = isCompressible(blob) !== false): void {
+    const frame = compressible ? this.#compressible : this.#incompressible;
+    if (frame.length + blob.length > this.#target) this.#close(frame);
+    const room = Math.max(this.#target, blob.length);
+    if (frame.raw.length < room) frame.raw = Buffer.allocUnsafeSlow(room);
+    frame.raw.set(blob, frame.length);
+    frame.length += blob.length;
+    frame.ids.push(Buffer.from(id));
+    frame.lengths.push(blob.length);
+    if (frame.lengths.length >= MAX_FRAME_BLOBS) this.#close(frame);
   }
 
-  /** Closes the frame in the making. */
+  /** Closes the frames that are not full. */
   flush(): void {
-    if (this.#lengths.length === 0) return;
-    const raw = this.#bytes.subarray(0, this.#filled);
-    const ids = Buffer.concat(this.#ids);
-    this.stored.storedBytes += this.#packs.addFrame(raw, ids, this.#lengths, this.#compressible);
-    this.stored.rawBytes += raw.length;
-    this.stored.blobs += this.#lengths.length;
-    this.#filled = 0;
-    this.#ids = [];
-    this.#lengths = [];
+    this.#close(this.#compressible);
+    this.#close(this.#incompressible);
   }
+
+  #close(frame: OpenFrame): void {
+    const { raw, length, ids, lengths } = frame;
+    if (lengths.length === 0) return;
+    const bytes = raw.subarray(0, length);
+    const compressible = frame === this.#compressible;
+    this.stored.storedBytes += this.#packs.addFrame(bytes, Buffer.concat(ids), lengths, compressible);
+    this.stored.rawBytes += length;
+    this.stored.blobs += lengths.length;
+    frame.length = 0;
+    frame.ids = [];
+    frame.lengths = [];
+  }
+}
+
+interface OpenFrame {
+  /** Room for the blobs. */
+  raw: Buffer;
+  length: number;
+  ids: Buffer[];
+  lengths: number[];
 }

@@ -8,7 +8,7 @@ import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js
 import { ID_BYTES, MAX_DIRECT_CHUNKS } from '../format/limits.js';
 import type { Snapshot } from '../format/snapshot.js';
 import { PackKeyRing } from './blob-reader.js';
-import { type Deduplicator, FRAME_TARGET } from './blob-writer.js';
+import type { Deduplicator } from './blob-writer.js';
 import { claimsOf } from './claims.js';
 import { commitSnapshot } from './commit.js';
 import { FrameFiller } from './frame-filler.js';
@@ -66,8 +66,8 @@ export class RepositoryWriter {
     this.#claims = { [DATA]: claims(DATA), [TREE]: claims(TREE) };
     this.#packs = { [DATA]: packs(DATA), [TREE]: packs(TREE) };
     this.#frames = {
-      [DATA]: new FrameFiller(this.#packs[DATA], FRAME_TARGET[DATA]),
-      [TREE]: new FrameFiller(this.#packs[TREE], FRAME_TARGET[TREE]),
+      [DATA]: new FrameFiller(DATA, this.#packs[DATA]),
+      [TREE]: new FrameFiller(TREE, this.#packs[TREE]),
     };
   }
 
