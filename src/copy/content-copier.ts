@@ -4,7 +4,7 @@ import { VarveError } from '../errors/errors.js';
 import { type ContentRef, DATA } from '../format/content.js';
 import { ID_BYTES } from '../format/limits.js';
 import type { LocatedFrame } from '../repository/blob-index.js';
-import { FrameOpener, locateBlob, PackKeyRing, splitIds } from '../repository/blob-reader.js';
+import { checkSize, FrameOpener, locateBlob, PackKeyRing, splitIds } from '../repository/blob-reader.js';
 import type { IndexedRepository } from '../repository/index-store.js';
 import type { RepositoryWriter } from '../repository/repository-writer.js';
 import type { CopiedIds } from './copied-ids.js';
@@ -74,11 +74,22 @@ export class ContentCopier {
     while (ahead.length > 0) await this.#copyFirst(ahead);
   }
 
-  /** The reference to a content that has been copied. @param ids all of the source's ids of it */
+  /**
+   * The reference to a content that has been copied.
+   *
+   * @param ids all of the source's ids of it
+   * @throws VarveError `damaged` when the blobs are not together as long as stated
+   */
   reference(size: number, ids: Buffer): ContentRef {
     const copied = Buffer.allocUnsafe(ids.length);
     let at = 0;
-    for (const id of splitIds(ids)) at += this.#ids.get(this.#number(id)).copy(copied, at);
+    let bytes = 0;
+    for (const id of splitIds(ids)) {
+      const blob = this.#number(id);
+      at += this.#ids.get(blob).copy(copied, at);
+      bytes += this.#source.index.lengthOf(blob);
+    }
+    checkSize(bytes, size);
     return this.#writer.reference({ size, ids: copied });
   }
 

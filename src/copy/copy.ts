@@ -66,10 +66,10 @@ export async function copySnapshots(
 }
 
 class CopyRun {
-  readonly #all: readonly StoredSnapshot[];
-  /** In the target. */
-  readonly #copies: readonly StoredSnapshot[];
-  readonly #ownSlot: string;
+  /** Copies that the target has, by the first of the snapshots that they were made of. */
+  readonly #copies: ReadonlyMap<string, readonly StoredSnapshot[]>;
+  /** Those whose contents can be learnt from. */
+  readonly #related: readonly RelatedCopy[];
   readonly #options: CopyOptions;
   readonly #session: SnapshotSession<CopyOrder>;
   readonly #writers: RepositoryWriter[] = [];
@@ -81,9 +81,8 @@ class CopyRun {
     copies: readonly StoredSnapshot[],
     options: CopyOptions,
   ) {
-    this.#all = all;
-    this.#copies = copies;
-    this.#ownSlot = toHex(target.identity.certificate.slot);
+    this.#copies = byOriginal(copies);
+    this.#related = relatedCopies(all, this.#copies, toHex(target.identity.certificate.slot));
     this.#options = options;
     let loaded: IndexedRepository | undefined = target;
     this.#session = new SnapshotSession<CopyOrder>({
@@ -108,7 +107,7 @@ class CopyRun {
     try {
       for (const stored of chosen) {
         if (signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
-        const copy = this.#copies.find(({ snapshot }) => isCopy(snapshot, stored));
+        const copy = this.#copies.get(originalOf(stored))?.find(({ snapshot }) => isCopy(snapshot, stored.snapshot));
         if (copy === undefined) onEvent?.({ kind: 'begun', stored });
         const event: CopyEvent = copy === undefined ? await this.#copyOne(stored) : { kind: 'skipped', stored, copy };
         if (event.kind !== 'begun') counts[event.kind]++;
@@ -122,31 +121,13 @@ class CopyRun {
 
   async #copyOne(stored: StoredSnapshot): Promise<CopyEvent> {
     try {
-      const made = await this.#session.write({ stored, related: this.#related(stored) });
+      const made = await this.#session.write({ stored, related: nearest(this.#related, stored.snapshot) });
       return { kind: 'copied', stored, id: made?.id as string };
     } catch (cause) {
       const error = VarveError.from(cause);
       if (!OF_ONE.includes(error.code)) throw cause;
       return { kind: 'failed', stored, error };
     }
-  }
-
-  /**
-   * The copy of a snapshot of the same host and paths, if there is one, that is nearest before this one; else the newest. Of copies that
-   * another key signed none: whoever has it could have given contents wrong names.
-   */
-  #related({ snapshot }: StoredSnapshot): RelatedCopy | undefined {
-    let best: { readonly pair: RelatedCopy; readonly alike: boolean } | undefined;
-    for (const copy of this.#copies) {
-      if (copy.slot !== this.#ownSlot || copy.snapshot.original === undefined) continue;
-      const original = copy.snapshot.original.toString('hex');
-      const source = this.#all.find((each) => originalOf(each) === original);
-      if (source === undefined) continue;
-      const isOlder = compareTimes(copy.snapshot.time, snapshot.time) <= 0;
-      const alike = isOlder && copy.snapshot.host === snapshot.host && samePaths(copy.snapshot, snapshot);
-      if (best === undefined || alike || !best.alike) best = { pair: { source, copy }, alike };
-    }
-    return best?.pair;
   }
 
   #stored(): Pick<CopyResult, 'dataBlobs' | 'treeBlobs' | 'rawBytes' | 'storedBytes'> {
@@ -163,17 +144,46 @@ class CopyRun {
 
 const originalOf = ({ id, snapshot }: StoredSnapshot): string => snapshot.original?.toString('hex') ?? id;
 
+function byOriginal(snapshots: readonly StoredSnapshot[]): Map<string, StoredSnapshot[]> {
+  const groups = new Map<string, StoredSnapshot[]>();
+  for (const each of snapshots) {
+    const original = originalOf(each);
+    const group = groups.get(original);
+    if (group === undefined) groups.set(original, [each]);
+    else group.push(each);
+  }
+  return groups;
+}
+
+/** Of copies that another key signed none: whoever has that could have given contents wrong names. */
+function relatedCopies(
+  all: readonly StoredSnapshot[],
+  copies: ReadonlyMap<string, readonly StoredSnapshot[]>,
+  ownSlot: string,
+): RelatedCopy[] {
+  return all.flatMap((source) =>
+    (copies.get(originalOf(source)) ?? []).filter(({ slot }) => slot === ownSlot).map((copy) => ({ source, copy })),
+  );
+}
+
+/** The last of the same host and paths that is not newer; else the newest of all. */
+function nearest(related: readonly RelatedCopy[], snapshot: Snapshot): RelatedCopy | undefined {
+  const alike = ({ source }: RelatedCopy): boolean =>
+    compareTimes(source.snapshot.time, snapshot.time) <= 0 &&
+    source.snapshot.host === snapshot.host &&
+    samePaths(source.snapshot, snapshot);
+  return related.findLast(alike) ?? related.at(-1);
+}
+
 const samePaths = (a: Snapshot, b: Snapshot): boolean =>
   a.paths.length === b.paths.length && a.paths.every((path, at) => path.equals(b.paths[at] as Buffer));
 
 const sameTexts = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((text, at) => text === b[at]);
 
-/** Whether one of the target's snapshots is a copy: it has the same first of all, and says the same of itself. Their trees cannot be compared by name. */
-function isCopy(copy: Snapshot, stored: StoredSnapshot): boolean {
-  const { snapshot } = stored;
+/** Whether a snapshot with the same original says the same of itself, as a copy does. Their trees cannot be compared by name. */
+function isCopy(copy: Snapshot, snapshot: Snapshot): boolean {
   return (
-    copy.original?.toString('hex') === originalOf(stored) &&
     compareTimes(copy.time, snapshot.time) === 0 &&
     copy.host === snapshot.host &&
     copy.user === snapshot.user &&

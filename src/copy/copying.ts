@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { VarveError } from '../errors/errors.js';
+import { aboutPath, VarveError } from '../errors/errors.js';
 import { type Attachment, isReference } from '../format/attachment.js';
 import type { ContentRef } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
@@ -105,7 +105,15 @@ export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
     else for await (const ids of this.#reader.lists(content)) this.#progress.totalBytes += this.#contents.want(ids);
   }
 
-  async visit(entry: EntryReader): Promise<Verdict> {
+  async visit(entry: EntryReader, path: Buffer): Promise<Verdict> {
+    try {
+      return await this.#copied(entry);
+    } catch (cause) {
+      throw aboutPath(path.toString(), cause);
+    }
+  }
+
+  async #copied(entry: EntryReader): Promise<Verdict> {
     const { type, xattrs, holes, content } = entry;
     if (type !== 'file' && !isReference(xattrs)) return 'keep';
     const own = entry.entry();
