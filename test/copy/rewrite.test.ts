@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { linkSync, mkdirSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type RewriteEvent, type RewriteOptions, rewriteSnapshots } from '../../src/copy/rewrite.js';
@@ -127,6 +127,20 @@ test('snapshots that share folders share what is written', async () => {
   assert.equal(events.filter(({ kind }) => kind === 'excluded').length, 1, 'the folder is visited once');
   assert.equal(events.filter(({ kind }) => kind === 'changed').length, 2);
   for (const { snapshot } of await sandbox.snapshots()) await sandbox.restoreSource(snapshot.root);
+});
+
+test('a folder that snapshots share at two paths is looked at in each', async () => {
+  const sandbox = await Sandbox.create(join(scratch, `${number++}`));
+  mkdirSync(join(sandbox.source, 'a/sub'), { recursive: true });
+  for (const name of ['x', 'y']) writeFileSync(join(sandbox.source, 'a/sub', name), name);
+  await sandbox.backup();
+  renameSync(join(sandbox.source, 'a'), join(sandbox.source, 'b'));
+  await sandbox.backup({ parent: 'latest' });
+  const { changed } = await rewrite(sandbox, { excludes: [join(sandbox.source, 'a/sub/x')], forget: true });
+  assert.equal(changed, 1);
+  const kept = (await sandbox.snapshots()).find(({ snapshot }) => snapshot.original === undefined);
+  const { target } = await sandbox.restoreSource(kept?.snapshot.root ?? assert.fail());
+  assert.deepEqual(readdirSync(join(target, 'b/sub')), ['x', 'y']);
 });
 
 test('a manage key may, an append key may not', async () => {
