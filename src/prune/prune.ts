@@ -1,17 +1,18 @@
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../errors/errors.js';
+import { exclusively, otherLeases } from '../repository/exclusive.js';
 import type { IndexedRepository } from '../repository/index-store.js';
-import { HeldLease } from '../repository/leases.js';
+import type { HeldLease } from '../repository/leases.js';
 import { PACK_TARGET } from '../repository/pack-writer.js';
 import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
 import { condemn } from './condemn.js';
+import { MARGIN_SECONDS } from './margin.js';
 import { NeededBlobs } from './needed.js';
 import type { PruneOptions, PruneResult } from './options.js';
 import { makePlan, type Needed, type PackUse, type Plan, usesOf } from './plan.js';
 import { removeCondemned } from './remove.js';
 import { resultOf } from './result.js';
-import { MARGIN_SECONDS, otherLeases, tellLease } from './runs.js';
 
 /** Seconds for which a pack that no index lists stays, at most: a backup may be about to list it. */
 const ORPHAN_SECONDS = 24 * 3600;
@@ -24,18 +25,13 @@ const SMALL = 0.8;
  * Removes what no snapshot needs, in two phases (SPEC.md section 13), without keeping anybody from anything: packs are condemned first, after
  * what is needed of them was copied; once the grace time has passed and nothing runs that began before, they are deleted.
  *
- * @throws VarveError `role` for an append key, `locked` while another prune runs, `damaged` when anything that snapshots need cannot be
+ * @throws VarveError `role` for an append key, `locked` while another prune or a repair runs, `damaged` when anything that snapshots need cannot be
  * found: then nothing is removed
  */
 export async function prune(repository: Repository, options: PruneOptions): Promise<PruneResult> {
   repository.keys.requireRole('manage', 'prune');
   if (options.dryRun) return pruneAs(repository, options, undefined);
-  const lease = await HeldLease.acquire(repository, 'prune');
-  try {
-    return await pruneAs(repository, options, lease);
-  } finally {
-    await lease.release();
-  }
+  return exclusively(repository, 'prune', (lease) => pruneAs(repository, options, lease));
 }
 
 /** @param lease undefined for a dry run */
@@ -44,15 +40,13 @@ async function pruneAs(
   options: PruneOptions,
   lease: HeldLease | undefined,
 ): Promise<PruneResult> {
-  const own = lease?.id;
-  if (own !== undefined) await refuseOther(repository, own);
   const needed = new NeededBlobs(options);
   const indexed = await needed.renew(repository);
   const stored = await packsIn(repository);
   const packTarget = options.packTarget ?? PACK_TARGET;
   const { uses, plan, tolerated } = planFor(indexed, needed, { ...options, packTarget });
   refuseMissing(uses, stored);
-  const orphans = await findOrphans(indexed, stored, own, options.graceSeconds);
+  const orphans = await findOrphans(indexed, stored, lease?.id, options.graceSeconds);
   const result = resultOf(uses, plan, indexed.condemned, orphans, stored);
   options.onEvent?.({ kind: 'planned', result });
   if (lease === undefined) return result;
@@ -74,13 +68,6 @@ function planFor(
   };
   const lazy = planWith(TOLERATED);
   return lazy.plan.enough ? lazy : planWith(0);
-}
-
-/** Two prunes at a time would undo each other's work. */
-async function refuseOther(repository: Repository, own: Buffer): Promise<void> {
-  const other = (await otherLeases(repository, own)).find(({ lease }) => lease.operation === 'prune');
-  if (other !== undefined)
-    throw new VarveError('locked', `another prune is at work: ${tellLease(other)}; wait for it, or run it again later`);
 }
 
 async function packsIn(repository: Repository): Promise<Map<string, ObjectInfo>> {

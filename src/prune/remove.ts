@@ -1,4 +1,5 @@
 import type { Time } from '../format/time.js';
+import { otherLeases, tellLease } from '../repository/exclusive.js';
 import type { IndexedRepository } from '../repository/index-store.js';
 import type { HeldLease, StoredLease } from '../repository/leases.js';
 import type { Repository } from '../repository/repository.js';
@@ -6,10 +7,10 @@ import type { ObjectInfo } from '../storage/store.js';
 import { condemnedBy } from './condemn.js';
 import { interrupted } from './interrupted.js';
 import { withoutPacks } from './ledger.js';
+import { MARGIN_SECONDS } from './margin.js';
 import type { NeededBlobs } from './needed.js';
 import type { PruneOptions, PruneResult } from './options.js';
 import { usesOf } from './plan.js';
-import { MARGIN_SECONDS, otherLeases, tellLease } from './runs.js';
 
 /** Milliseconds after which it is looked again whether what is being deleted is still needed by nobody. */
 const LOOK_AGAIN_MS = 5 * 60 * 1000;

@@ -1,0 +1,54 @@
+import type { Buffer } from 'node:buffer';
+import { VarveError } from '../errors/errors.js';
+import { HeldLease, listLeases, type StoredLease } from './leases.js';
+import type { Repository } from './repository.js';
+
+/**
+ * Operations of which only one runs at a time: they delete packs or index objects, or rely on packs that another of them may be about to delete.
+ * Nobody else waits for them, nor they for anybody else.
+ */
+export type ExclusiveOperation = 'prune' | 'repair index' | 'repair packs' | 'recover';
+
+const EXCLUSIVE: ReadonlySet<string> = new Set<ExclusiveOperation>([
+  'prune',
+  'repair index',
+  'repair packs',
+  'recover',
+]);
+
+/**
+ * Does something under a lease that tells others of it.
+ *
+ * @param action is given the lease, to be confirmed before anything is taken away
+ * @throws VarveError `locked` while another such operation runs
+ */
+export async function exclusively<Result>(
+  repository: Repository,
+  operation: ExclusiveOperation,
+  action: (lease: HeldLease) => Promise<Result>,
+): Promise<Result> {
+  const lease = await HeldLease.acquire(repository, operation);
+  try {
+    // The lease first: of two that begin at once, each sees the other.
+    await refuseOther(repository, operation, lease.id);
+    return await action(lease);
+  } finally {
+    await lease.release();
+  }
+}
+
+async function refuseOther(repository: Repository, operation: ExclusiveOperation, own: Buffer): Promise<void> {
+  const other = (await otherLeases(repository, own)).find(({ lease }) => EXCLUSIVE.has(lease.operation));
+  if (other === undefined) return;
+  const what = other.lease.operation === operation ? `another ${operation}` : other.lease.operation;
+  throw new VarveError('locked', `${what} is at work: ${tellLease(other)}; wait for it, or run it again later`);
+}
+
+/** What is being done to the repository, but for what has the lease with the id `own`. */
+export async function otherLeases(repository: Repository, own: Buffer | undefined): Promise<StoredLease[]> {
+  const leases = await listLeases(repository);
+  return leases.filter(({ stale, lease }) => !stale && (own === undefined || !lease.id.equals(own)));
+}
+
+export const tellLease = ({ lease }: StoredLease): string =>
+  `a ${lease.operation} by ${lease.user}@${lease.host}, process ${lease.pid}, since ${new Date(lease.since.seconds * 1000).toISOString()}`;
