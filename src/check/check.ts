@@ -1,11 +1,10 @@
 import { loadIndex } from '../repository/index-store.js';
 import { listLeases } from '../repository/leases.js';
-import type { Repository } from '../repository/repository.js';
-import { CachedStore } from '../storage/cached/cached-store.js';
+import { ListedPacks } from '../repository/listed-packs.js';
+import { type Repository, uncached } from '../repository/repository.js';
 import { BadBlobs } from './bad-blobs.js';
 import { opensPack, readPacks } from './content.js';
 import { Findings } from './findings.js';
-import { ListedPacks } from './listed-packs.js';
 import { checkKeys, checkLeases, openSnapshots } from './objects.js';
 import type { Amount, CheckOptions, CheckProgress, CheckResult } from './options.js';
 import { PackCheck, type StoredPack } from './packs.js';
@@ -23,7 +22,7 @@ const FILES_NAMED = 20;
  */
 export async function check(cached: Repository, options: CheckOptions = {}): Promise<CheckResult> {
   cached.keys.requireRole('manage', 'check the repository');
-  const repository = { ...cached, store: cached.store instanceof CachedStore ? cached.store.origin : cached.store };
+  const repository = uncached(cached);
   const { signal, maxFiles = FILES_NAMED } = options;
   const findings = new Findings(maxFiles, options.onFinding);
   const progress: CheckProgress = { phase: 'objects', done: 0, total: 0, bytes: 0, totalBytes: 0, errors: 0 };
@@ -65,7 +64,7 @@ export async function check(cached: Repository, options: CheckOptions = {}): Pro
     unopened: chosen.filter((pack) => pack.listed !== undefined && !opensPack(indexed, pack)).length,
     orphans,
     backupRunning: orphans.count > 0 && (await isBackupRunning(repository)),
-    condemned: indexed.condemned.size,
+    condemned: packs.stored.filter(({ name }) => indexed.condemned.has(name)).length,
     brokenPacks,
     suggestRepairIndex,
     suggestPrune: orphans.count > 0 && !suggestRepairIndex,

@@ -1,10 +1,10 @@
+import { digestOf, type ListedPack } from '../repository/listed-packs.js';
 import { readPackRecord } from '../repository/orphans.js';
 import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
 import { eachAtMost } from '../workers/in-flight.js';
 import type { BadBlobs } from './bad-blobs.js';
 import type { Findings } from './findings.js';
-import { digestOf, type ListedPack } from './listed-packs.js';
 import type { CheckProgress } from './options.js';
 import { isGone, stopIf } from './verdicts.js';
 
@@ -96,9 +96,11 @@ export class PackCheck {
 
 /** @param digest of its directory, when that could be read */
 function contradict({ size, listed, contradictions }: StoredPack, digest?: string): void {
-  for (const { by, size: stated, digest: statedDigest } of listed?.statements ?? []) {
-    if (stated !== size) contradictions.push({ by, ofPack: `has ${size} bytes, not ${stated} as the index says` });
-    else if (digest !== undefined && statedDigest !== digest)
-      contradictions.push({ by, ofPack: 'is another pack than the index says' });
+  for (const { by: objects, size: stated, digest: statedDigest } of listed?.statements ?? []) {
+    const isSame = stated === size && (digest === undefined || statedDigest === digest);
+    if (isSame) continue;
+    const ofPack =
+      stated === size ? 'is another pack than the index says' : `has ${size} bytes, not ${stated} as the index says`;
+    for (const by of objects) contradictions.push({ by, ofPack });
   }
 }

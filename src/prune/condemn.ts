@@ -1,6 +1,6 @@
 import { VarveError } from '../errors/errors.js';
-import { type Time, timeFromMillis } from '../format/time.js';
-import type { IndexedRepository } from '../repository/index-store.js';
+import { timeFromMillis } from '../format/time.js';
+import { condemnations, type IndexedRepository } from '../repository/index-store.js';
 import type { HeldLease } from '../repository/leases.js';
 import { eachAtMost } from '../workers/in-flight.js';
 import { defaultThreads } from '../workers/pool.js';
@@ -24,18 +24,6 @@ export interface CopyOptions extends PruneOptions {
   readonly tolerated: number;
 }
 
-/** Which packs the index condemns, and since when. */
-export function condemnedBy(repository: IndexedRepository): Map<string, Time> {
-  const condemned = new Map<string, Time>();
-  for (const object of repository.objects) {
-    for (const [name, time] of object.condemned) {
-      const other = condemned.get(name);
-      if (other === undefined || other.seconds < time.seconds) condemned.set(name, time);
-    }
-  }
-  return condemned;
-}
-
 /**
  * The first phase: copies what is needed of some packs, then condemns those and the ones of which nothing is needed. Each step is durable
  * before the next.
@@ -54,7 +42,7 @@ export async function condemn(
   const repacked = await repack(repository, needed, plan.repack, options, result);
   const fresh = [...plan.remove.map(({ name }) => name), ...repacked, ...orphans];
   if (fresh.length === 0 && plan.reinstate.length === 0) return;
-  const condemned = condemnedBy(repository);
+  const condemned = condemnations(repository);
   const now = await repository.store.now();
   for (const name of plan.reinstate) condemned.delete(name);
   for (const [name, { seconds }] of condemned)

@@ -2,9 +2,8 @@ import { Buffer } from 'node:buffer';
 import type { IndexedPack } from '../format/index-object.js';
 import type { Time } from '../format/time.js';
 import { type IndexedRepository, type IndexSummary, packsOf, writeIndex } from '../repository/index-store.js';
+import { INDEX_BLOBS } from '../repository/index-writer.js';
 
-/** Blobs that an index object lists at most when several are put together. */
-const INDEX_BLOBS = 100_000;
 /** An index object with fewer is put together with others. */
 const FEW_BLOBS = 10_000;
 /** So many of them are read as quickly as one. */

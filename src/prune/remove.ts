@@ -1,10 +1,9 @@
 import type { Time } from '../format/time.js';
 import { otherLeases, tellLease } from '../repository/exclusive.js';
-import type { IndexedRepository } from '../repository/index-store.js';
+import { condemnations, type IndexedRepository } from '../repository/index-store.js';
 import type { HeldLease, StoredLease } from '../repository/leases.js';
 import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
-import { condemnedBy } from './condemn.js';
 import { interrupted } from './interrupted.js';
 import { withoutPacks } from './ledger.js';
 import { MARGIN_SECONDS } from './margin.js';
@@ -73,7 +72,7 @@ function judge(
   const gone: string[] = [];
   const waiting: string[] = [];
   const blocking = new Map<StoredLease, number>();
-  for (const [name, since] of condemnedBy(indexed)) {
+  for (const [name, since] of condemnations(indexed)) {
     if (!stored.has(name)) continue;
     const lease = leases.find((each) => mayRelyOn(each, since));
     if (lease !== undefined) blocking.set(lease, (blocking.get(lease) ?? 0) + 1);
@@ -88,7 +87,7 @@ const mayRelyOn = ({ lease }: StoredLease, condemned: Time): boolean =>
 
 /** Packs that are gone leave the index, and so do the objects that others replace. */
 async function tidyIndex(indexed: IndexedRepository, lease: HeldLease, stored: ReadonlySet<string>): Promise<void> {
-  const gone = new Set([...condemnedBy(indexed).keys()].filter((name) => !stored.has(name)));
+  const gone = new Set([...condemnations(indexed).keys()].filter((name) => !stored.has(name)));
   await lease.confirm();
   const replaced = await withoutPacks(indexed, gone);
   for (const name of [...indexed.replaced, ...replaced]) await indexed.store.remove('index', name);

@@ -12,6 +12,12 @@ import { getSigned, putSigned, type Repository } from './repository.js';
 /** Objects fetched at a time. */
 const PARALLEL = 8;
 
+/**
+ * A name that no pack has. It is condemned when it is not known any more which packs were: who relies on packs then looks whether they are
+ * there (SPEC.md section 13).
+ */
+export const FORGOTTEN_PACKS = '0'.repeat(64);
+
 /** A repository whose index is in memory. */
 export interface IndexedRepository extends Repository {
   readonly index: BlobIndex;
@@ -79,15 +85,24 @@ export async function loadIndex(
 }
 
 /**
- * Packs that were condemned since the index was loaded: what relies on them has to be stored again.
+ * Packs that were condemned since the index was loaded, or are gone where it is not known which were: what relies on them has to be stored
+ * again.
  *
  * @throws VarveError as `loadIndex` without onDamage
  */
 export async function condemnedSince(repository: IndexedRepository): Promise<Set<string>> {
   const known = new Set([...repository.objects.map(({ name }) => name), ...repository.replaced]);
   const later = condemnedBy(entitled(await loadAll(repository, undefined, known)));
+  if (later.has(FORGOTTEN_PACKS)) for (const name of await gonePacks(repository)) later.add(name);
   for (const name of repository.condemned) later.delete(name);
   return later;
+}
+
+/** Packs that are listed, and that the store does not have. */
+async function gonePacks({ packs, store }: IndexedRepository): Promise<Set<string>> {
+  const gone = new Set(packs);
+  for await (const { name } of store.list('data')) gone.delete(name);
+  return gone;
 }
 
 /**
@@ -147,6 +162,18 @@ function entitled(loaded: readonly LoadedIndex[]): LoadedIndex[] {
 
 function condemnedBy(loaded: readonly LoadedIndex[]): Set<string> {
   return new Set(loaded.flatMap(({ index }) => index.condemned.map(({ pack }) => pack.toString('hex'))));
+}
+
+/** Which packs the index condemns, and since when. */
+export function condemnations(repository: Pick<IndexedRepository, 'objects'>): Map<string, Time> {
+  const condemned = new Map<string, Time>();
+  for (const object of repository.objects) {
+    for (const [name, time] of object.condemned) {
+      const other = condemned.get(name);
+      if (other === undefined || other.seconds < time.seconds) condemned.set(name, time);
+    }
+  }
+  return condemned;
 }
 
 function summaryOf({ name, index }: LoadedIndex): IndexSummary {

@@ -8,6 +8,7 @@ import { type Identity, type OpenedSigned, openSigned, type SignedKind, signPayl
 import { VarveError } from '../errors/errors.js';
 import type { Config } from '../format/config.js';
 import { MAX_SEALED_PLAINTEXT } from '../format/limits.js';
+import { CachedStore } from '../storage/cached/cached-store.js';
 import { type ObjectType, objectPath, type Store } from '../storage/store.js';
 import type { LocalState } from './local-state.js';
 import type { Machine } from './machine.js';
@@ -29,6 +30,12 @@ export interface Repository {
 /** The secret of the repository's chunkers: another's, when it was made to cut alike (SPEC.md section 7). */
 export function gearOf({ config, keys }: Pick<Repository, 'config' | 'keys'>): Uint8Array {
   return config.gear ?? keys.gear;
+}
+
+/** The repository as it is in its store, whatever a cache holds of it. */
+export function uncached(repository: Repository): Repository {
+  const { store } = repository;
+  return store instanceof CachedStore ? { ...repository, store: store.origin } : repository;
 }
 
 const FOLDERS: Record<SignedKind, ObjectType> = { index: 'index', snapshot: 'snapshots', lease: 'locks' };

@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 import { u32 } from '../bytes/views.js';
 import type { PackRecord } from '../format/pack-record.js';
-import type { BlobIndex } from '../repository/blob-index.js';
-import type { LoadedIndex } from '../repository/index-store.js';
+import type { BlobIndex } from './blob-index.js';
+import type { LoadedIndex } from './index-store.js';
 
 const DIGEST_BYTES = 16;
 
-/** What an index object says of a pack. */
+/** What index objects say of a pack. */
 export interface Statement {
-  /** The index object's name. */
-  readonly by: string;
+  /** Names of the index objects that say so. */
+  readonly by: string[];
   readonly size: number;
   readonly digest: string;
 }
@@ -31,18 +31,24 @@ export class ListedPacks {
       const pack = name.toString('hex');
       const statements = this.#statements.get(pack) ?? [];
       const digest = digestOf(record);
-      if (!statements.some((each) => each.size === size && each.digest === digest))
-        statements.push({ by, size, digest });
+      const same = statements.find((each) => each.size === size && each.digest === digest);
+      if (same === undefined) statements.push({ by: [by], size, digest });
+      else same.by.push(by);
       this.#statements.set(pack, statements);
     }
   };
+
+  /** All that differ of a pack. */
+  of(pack: string): readonly Statement[] {
+    return this.#statements.get(pack) ?? [];
+  }
 
   /** By name. */
   resolve(index: BlobIndex): Map<string, ListedPack> {
     const packs = new Map<string, ListedPack>();
     for (let number = 0; number < index.packCount; number++) {
       const name = index.packName(number);
-      packs.set(name, { number, statements: this.#statements.get(name) ?? [] });
+      packs.set(name, { number, statements: this.of(name) });
     }
     return packs;
   }
