@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Shell } from '../shell.js';
+import { defineIndex } from './repair/repair-index.js';
 import { defineSnapshots } from './repair/snapshots.js';
 
 const DESCRIPTION = `Mend a repository that is damaged. \`varve check\` says what is damaged, and which of these helps; docs/repair.md tells more. Before all else,
@@ -8,11 +9,13 @@ look for another copy of the repository: what is put back from it is whole again
 const EXAMPLES = `
 Examples:
   varve check --read-data
+  varve repair index
   varve repair snapshots --dry-run`;
 
 export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   for (const [name, summary, defineOne] of [
+    ['index', 'make the index anew from the packs', defineIndex],
     ['snapshots', 'make copies of damaged snapshots without what is lost', defineSnapshots],
   ] as const) {
     defineOne(command.command(name).summary(summary).copyInheritedSettings(command), shell);

@@ -1,0 +1,40 @@
+export interface RepairIndexOptions {
+  /** Writes the whole index anew, whatever it says. */
+  readonly readAllPacks?: boolean;
+  /** Changes nothing. */
+  readonly dryRun?: boolean;
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: (event: RepairIndexEvent) => void;
+}
+
+export type RepairIndexEvent =
+  /** Directories of packs that were read. */
+  | { readonly kind: 'pack'; readonly done: number; readonly total: number }
+  /** An index object that cannot be read. */
+  | { readonly kind: 'damaged-index'; readonly message: string }
+  /** A pack that the index lists and the store does not have. */
+  | { readonly kind: 'missing'; readonly name: string }
+  /** A pack that is not as the index says. */
+  | { readonly kind: 'corrected'; readonly name: string }
+  /** A pack that is damaged itself. */
+  | { readonly kind: 'damaged-pack'; readonly name: string; readonly message: string };
+
+/** What was found, and, unless it is a dry run, done. */
+export interface RepairIndexResult {
+  /** Packs in the store. */
+  readonly packs: number;
+  /** Packs that no index object listed. */
+  readonly added: number;
+  /** Packs that the index spoke otherwise of. */
+  readonly corrected: number;
+  /** Packs that are gone. */
+  readonly missing: number;
+  /** Names of packs that are damaged. */
+  readonly damagedPacks: readonly string[];
+  /** Index objects that cannot be read. */
+  readonly damagedObjects: number;
+  /** Names of the index objects that were, or would be, replaced. */
+  readonly replaced: readonly string[];
+  /** Names of the index objects that were written. */
+  readonly written: readonly string[];
+}

@@ -1,0 +1,60 @@
+import { exclusively } from '../repository/exclusive.js';
+import { loadIndex } from '../repository/index-store.js';
+import { ListedPacks } from '../repository/listed-packs.js';
+import { type Repository, uncached } from '../repository/repository.js';
+import type { RepairIndexOptions, RepairIndexResult } from './options.js';
+import { PackSurvey } from './pack-survey.js';
+import { rewriteIndex } from './rewrite-index.js';
+
+/**
+ * Makes the index say what the packs say (SPEC.md sections 10 and 13): lists packs that no index object lists, leaves out those that are gone, and
+ * replaces index objects that are damaged or that speak otherwise of a pack than the pack does. Interrupted anywhere it leaves the repository as good as before.
+ *
+ * @throws VarveError `role` for an append key, `locked` while a prune or another repair runs, `interrupted`
+ */
+export async function repairIndex(cached: Repository, options: RepairIndexOptions = {}): Promise<RepairIndexResult> {
+  cached.keys.requireRole('manage', 'repair the index');
+  const repository = uncached(cached);
+  if (options.dryRun === true) return repair(repository, options);
+  return exclusively(repository, 'repair index', () => repair(repository, options));
+}
+
+async function repair(repository: Repository, options: RepairIndexOptions): Promise<RepairIndexResult> {
+  const { onEvent, dryRun, readAllPacks } = options;
+  const damaged: string[] = [];
+  const listed = new ListedPacks();
+  const own = new Set<string>();
+  const indexed = await loadIndex(
+    repository,
+    ({ message }, name) => {
+      damaged.push(name);
+      onEvent?.({ kind: 'damaged-index', message });
+    },
+    (object) => {
+      listed.add(object);
+      if (!object.revoked) own.add(object.name);
+    },
+  );
+  const survey = new PackSurvey(indexed, listed, own, options);
+  await survey.run();
+  // Of whoever is revoked nothing is signed again that need not be: what only they list is read, but not relied on.
+  const replaced = new Set([...damaged, ...survey.wrong, ...(readAllPacks === true ? own : [])]);
+  const result = {
+    packs: survey.stored.size,
+    added: survey.added,
+    corrected: survey.corrected,
+    missing: survey.missing.length,
+    damagedPacks: survey.damaged,
+    damagedObjects: damaged.length,
+    replaced: [...replaced],
+  };
+  if (dryRun === true || (replaced.size === 0 && survey.packs.length === 0)) return { ...result, written: [] };
+  const written = await rewriteIndex(indexed, {
+    replaced: [...replaced],
+    unreadable: new Set(damaged),
+    add: survey.packs,
+    keep: (name) => survey.stored.has(name),
+    gone: survey.missing,
+  });
+  return { ...result, written };
+}

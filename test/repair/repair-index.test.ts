@@ -1,0 +1,289 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { check } from '../../src/check/check.js';
+import { ALL } from '../../src/check/subset.js';
+import { VarveError } from '../../src/errors/errors.js';
+import { DATA } from '../../src/format/content.js';
+import { encodeLease } from '../../src/format/lease.js';
+import type { RepairIndexOptions, RepairIndexResult } from '../../src/repair/options.js';
+import { repairIndex } from '../../src/repair/repair-index.js';
+import {
+  condemnations,
+  condemnedSince,
+  FORGOTTEN_PACKS,
+  type IndexedRepository,
+  loadIndex,
+  packsOf,
+  writeIndex,
+} from '../../src/repository/index-store.js';
+import { removeKeySlot } from '../../src/repository/key-slots.js';
+import { openRepository } from '../../src/repository/open.js';
+import { putSigned } from '../../src/repository/repository.js';
+import { scratchFolder } from '../backup/sandbox.js';
+import { fails } from '../crypto/rings.js';
+import { DAY, Prunable } from '../prune/repository.js';
+import { Dying, imageOf, reset } from '../storage/dying-store.js';
+
+const scratch = scratchFolder();
+let number = 0;
+type Wrap = Parameters<typeof Prunable.create>[1];
+
+async function repaired(prunable: Prunable, options?: RepairIndexOptions): Promise<RepairIndexResult> {
+  return repairIndex(await prunable.sandbox.open(), options);
+}
+
+async function indexed(prunable: Prunable): Promise<IndexedRepository> {
+  return loadIndex(await prunable.sandbox.open());
+}
+
+async function assertSound(prunable: Prunable): Promise<void> {
+  const { findings, orphans } = await check(await prunable.sandbox.open(), { readData: ALL, threads: 1 });
+  assert.deepEqual([findings.map(({ message }) => message), orphans.count], [[], 0]);
+  await prunable.verify();
+}
+
+/** Two backups: several packs, several index objects. */
+async function twoBackups(wrap?: Wrap): Promise<Prunable> {
+  const prunable = await Prunable.create(join(scratch, String(number++)), wrap);
+  prunable.write(['a', 'b'], 3_000_000);
+  await prunable.backup();
+  prunable.write(['c'], 3_000_000);
+  await prunable.backup();
+  return prunable;
+}
+
+/** Other bytes under the same name. */
+async function overwrite(prunable: Prunable, type: 'index' | 'data', name: string, bytes: Buffer): Promise<void> {
+  await prunable.store.remove(type, name);
+  await prunable.store.put(type, name, [bytes]);
+}
+
+const flipped = (bytes: Buffer, at: number): Buffer => {
+  const out = Buffer.from(bytes);
+  out[at] = (out[at] as number) ^ 1;
+  return out;
+};
+
+test('a sound index stays as it is', async () => {
+  const prunable = await twoBackups();
+  const before = await prunable.names('index');
+  const result = await repaired(prunable);
+  assert.deepEqual(
+    [result.added, result.corrected, result.missing, result.written, result.replaced],
+    [0, 0, 0, [], []],
+  );
+  assert.deepEqual(await prunable.names('index'), before);
+  assert.deepEqual(await prunable.names('locks'), []);
+});
+
+test('without any index object all is listed again', async () => {
+  const prunable = await twoBackups();
+  for (const name of await prunable.names('index')) await prunable.store.remove('index', name);
+  const packs = (await prunable.names('data')).length;
+  const dry = await repaired(prunable, { dryRun: true });
+  assert.deepEqual([dry.added, dry.written, await prunable.names('index')], [packs, [], []]);
+  assert.equal((await repaired(prunable)).added, packs);
+  await assertSound(prunable);
+});
+
+test('an index object that is damaged is replaced, and removed; put back it counts no more', async () => {
+  const prunable = await twoBackups();
+  const [name] = await prunable.names('index');
+  const bytes = await prunable.store.get('index', name as string);
+  await overwrite(prunable, 'index', name as string, flipped(bytes, 50));
+  const result = await repaired(prunable);
+  assert.deepEqual([result.damagedObjects, result.replaced], [1, [name]]);
+  assert.ok(!(await prunable.names('index')).includes(name as string));
+  await assertSound(prunable);
+  await prunable.store.put('index', name as string, [bytes]);
+  assert.deepEqual((await indexed(prunable)).replaced, [name]);
+});
+
+test('what an index object says of a pack and is not so: the pack says what is', async () => {
+  const prunable = await twoBackups();
+  const repository = await indexed(prunable);
+  const [first, second] = repository.objects;
+  const [pack] = await packsOf(repository, first?.name as string);
+  const [other] = await packsOf(repository, second?.name as string);
+  assert.ok(pack !== undefined && other !== undefined);
+  for (const { name } of repository.objects) await prunable.store.remove('index', name);
+  // Both packs are there, and what else the objects listed is to stay.
+  const lies = await writeIndex(repository, [{ ...pack, record: other.record }, other]);
+  const size = await writeIndex(repository, [{ ...other, size: other.size + 1 }]);
+  const result = await repaired(prunable);
+  assert.equal(result.corrected, 2);
+  assert.deepEqual([...result.replaced].sort(), [lies, size].sort());
+  await assertSound(prunable);
+});
+
+test('where the pack is damaged and says otherwise, the index is believed', async () => {
+  const prunable = await twoBackups();
+  const [name] = await prunable.names('data');
+  const bytes = await prunable.store.get('data', name as string);
+  const before = await prunable.names('index');
+  for (const damaged of [bytes.subarray(0, 1000), flipped(bytes, bytes.length - 150)]) {
+    await overwrite(prunable, 'data', name as string, damaged);
+    const result = await repaired(prunable);
+    assert.deepEqual([result.damagedPacks, result.written], [[name], []]);
+    assert.deepEqual(await prunable.names('index'), before);
+  }
+  // Another pack's bytes: a directory that opens.
+  const [, other] = await prunable.names('data');
+  await overwrite(prunable, 'data', name as string, await prunable.store.get('data', other as string));
+  assert.deepEqual((await repaired(prunable)).damagedPacks, [name]);
+  assert.deepEqual(await prunable.names('index'), before);
+});
+
+test('packs that are gone are left out, and a backup stores anew what it still finds', async () => {
+  const prunable = await twoBackups();
+  const before = await indexed(prunable);
+  const { index } = before;
+  const name = index.packName(
+    Array.from({ length: index.packCount }).findIndex((_, at) => index.packKind(at) === DATA),
+  );
+  await prunable.store.remove('data', name);
+  const result = await repaired(prunable);
+  assert.equal(result.missing, 1);
+  const after = await indexed(prunable);
+  assert.ok(!after.packs.has(name));
+  assert.ok(after.condemned.has(name), 'what runs must store it anew');
+  assert.ok((await condemnedSince(before)).has(name));
+  await prunable.sandbox.backup({ parent: undefined });
+  await assertSound(prunable);
+});
+
+test('packs stay condemned since when they were', async () => {
+  const prunable = await twoBackups();
+  const [first] = [...prunable.contents.keys()];
+  prunable.remove('a');
+  await prunable.backup();
+  await prunable.forget(first as string);
+  await prunable.forget([...prunable.contents.keys()][0] as string);
+  await prunable.prune();
+  const before = condemnations(await indexed(prunable));
+  assert.ok(before.size > 0);
+  prunable.now += DAY / 2;
+  for (const readAllPacks of [false, true]) {
+    const repository = await indexed(prunable);
+    const condemning = repository.objects.find(({ condemned }) => condemned.size > 0);
+    const [pack] = (await Promise.all(repository.objects.map(({ name }) => packsOf(repository, name)))).flat();
+    assert.ok(pack !== undefined);
+    // An object that condemns and says of a pack what is not so.
+    await writeIndex(repository, [{ ...pack, size: pack.size + 1 }], {
+      replaces: [Buffer.from(condemning?.name as string, 'hex')],
+      condemned: [...(condemning?.condemned ?? [])].map(([each, time]) => ({ pack: Buffer.from(each, 'hex'), time })),
+    });
+    assert.ok((await repaired(prunable, { readAllPacks })).written.length > 0);
+    const after = condemnations(await indexed(prunable));
+    after.delete(FORGOTTEN_PACKS);
+    assert.deepEqual(after, before);
+  }
+  prunable.now += DAY;
+  assert.ok((await prunable.prune()).deleted.packs > 0);
+  await assertSound(prunable);
+});
+
+test('a backup that began before a condemnation which was lost looks for its packs', async () => {
+  const prunable = await twoBackups();
+  const sleeping = await indexed(prunable);
+  const [gone] = await prunable.names('data');
+  const condemned = [{ pack: Buffer.from(gone as string, 'hex'), time: { seconds: 1, nanoseconds: 0 } }];
+  const object = await writeIndex(sleeping, [], { replaces: [], condemned });
+  await prunable.store.remove('data', gone as string);
+  // The pack is in no object that is still there, and the one that condemned it is damaged.
+  for (const { name } of sleeping.objects) await prunable.store.remove('index', name);
+  const bytes = await prunable.store.get('index', object);
+  await overwrite(prunable, 'index', object, flipped(bytes, 60));
+  await repaired(prunable);
+  const since = await condemnedSince(sleeping);
+  since.delete(FORGOTTEN_PACKS);
+  assert.deepEqual([...since], [gone]);
+});
+
+test('with --read-all-packs the whole index is written anew, but for what a revoked key listed', async () => {
+  const prunable = await twoBackups();
+  await prunable.sandbox.addKey('append', 'robot');
+  const robot = await openRepository(prunable.store, { unlock: { password: 'robot' }, cacheFolder: undefined });
+  prunable.write(['d'], 3_000_000);
+  await prunable.sandbox.backup({ packTarget: 4 * 1024 * 1024 }, await loadIndex(robot));
+  const own = (await indexed(prunable)).objects.length;
+  await removeKeySlot(await prunable.sandbox.open(), Buffer.from(robot.identity.slot).toString('hex'), {
+    ignoreSince: 0,
+    force: false,
+  });
+  const usable = (await indexed(prunable)).index.shared.usable;
+  const before = await prunable.names('index');
+  const result = await repaired(prunable, { readAllPacks: true });
+  assert.equal(result.replaced.length, own - 1);
+  assert.equal((await indexed(prunable)).index.shared.usable, usable, 'what it listed is not relied on');
+  assert.equal((await prunable.names('index')).filter((name) => before.includes(name)).length, 1);
+  await assertSound(prunable);
+});
+
+test('append keys cannot; nor while a prune is at work, which in turn waits for a repair', async () => {
+  const prunable = await twoBackups();
+  await prunable.sandbox.addKey('append', 'robot');
+  const robot = await openRepository(prunable.store, { unlock: { password: 'robot' }, cacheFolder: undefined });
+  await assert.rejects(repairIndex(robot), fails('role', /cannot repair the index/));
+  const repository = await prunable.sandbox.open();
+  const time = { seconds: Math.floor(prunable.now), nanoseconds: 0 };
+  const lease = { time, since: time, id: randomBytes(16), host: 'other', user: 'x', pid: 7 };
+  for (const [operation, action] of [
+    ['prune', () => repaired(prunable)],
+    ['repair index', () => prunable.prune()],
+  ] as const) {
+    const name = await putSigned(repository, 'lease', encodeLease({ ...lease, operation }));
+    await assert.rejects(action(), (cause: VarveError) => cause.exitCode === 11 && cause.message.includes(operation));
+    await prunable.store.remove('locks', name);
+  }
+  const backup = await putSigned(repository, 'lease', encodeLease({ ...lease, operation: 'backup' }));
+  await repaired(prunable);
+  await prunable.store.remove('locks', backup);
+});
+
+test('interrupted at any of its steps it leaves all that was there, and the next one goes on', async () => {
+  let dying: Dying | undefined;
+  const prunable = await twoBackups((store) => {
+    dying = new Dying(store);
+    return dying;
+  });
+  const store = dying as unknown as Dying;
+  const repository = await indexed(prunable);
+  const [first, second] = repository.objects;
+  const [pack] = await packsOf(repository, first?.name as string);
+  assert.ok(pack !== undefined);
+  // One that lies beside one that is lost.
+  await writeIndex(repository, [{ ...pack, size: pack.size + 1 }]);
+  await store.remove('index', second?.name as string);
+  const image = await imageOf(store);
+  const readable = (await indexed(prunable)).packs.size;
+  let ended = false;
+  let steps = 0;
+  for (; !ended; steps++) {
+    await reset(store, image);
+    store.left = steps;
+    try {
+      await repaired(prunable);
+      ended = true;
+    } catch (cause) {
+      assert.equal(VarveError.from(cause).message, 'the store is gone');
+    }
+    store.left = Number.POSITIVE_INFINITY;
+    assert.ok((await indexed(prunable)).packs.size >= readable, `after step ${steps}`);
+    prunable.now += DAY;
+    await repaired(prunable);
+    await assertSound(prunable);
+  }
+  assert.ok(steps >= 4, `${steps} steps`);
+});
+
+test('a pack that is in no index object and damaged is told, and not listed', async () => {
+  const prunable = await twoBackups();
+  const name = randomBytes(32).toString('hex');
+  await prunable.store.put('data', name, [randomBytes(500)]);
+  const result = await repaired(prunable);
+  assert.deepEqual([result.damagedPacks, result.added, result.written], [[name], 0, []]);
+});
