@@ -38,3 +38,24 @@ export interface RepairIndexResult {
   /** Names of the index objects that were written. */
   readonly written: readonly string[];
 }
+
+export interface RepairPacksOptions {
+  /** Keeps the bytes of a damaged pack before it is removed. */
+  readonly keepCopy: (name: string, bytes: Uint8Array) => Promise<void>;
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: (event: RepairPacksEvent) => void;
+}
+
+export type RepairPacksEvent =
+  /** A pack with which nothing is wrong; it stays. */
+  | { readonly kind: 'sound'; readonly name: string }
+  | { readonly kind: 'salvaged'; readonly name: string; readonly blobs: number; readonly lost: number };
+
+export interface RepairPacksResult {
+  /** Names of the packs that were removed. */
+  readonly removed: readonly string[];
+  /** Blobs that were stored anew. */
+  readonly salvaged: number;
+  /** Ids of blobs that are nowhere any more, in hex. */
+  readonly lost: readonly string[];
+}

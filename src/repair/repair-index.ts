@@ -1,5 +1,5 @@
 import { exclusively } from '../repository/exclusive.js';
-import { loadIndex } from '../repository/index-store.js';
+import { FORGOTTEN_PACKS, loadIndex } from '../repository/index-store.js';
 import { ListedPacks } from '../repository/listed-packs.js';
 import { type Repository, uncached } from '../repository/repository.js';
 import type { RepairIndexOptions, RepairIndexResult } from './options.js';
@@ -9,6 +9,14 @@ import { rewriteIndex } from './rewrite-index.js';
 /**
  * Makes the index say what the packs say (SPEC.md sections 10 and 13): lists packs that no index object lists, leaves out those that are gone, and
  * replaces index objects that are damaged or that speak otherwise of a pack than the pack does. Interrupted anywhere it leaves the repository as good as before.
+ *
+ * Condemnations that only an unreadable object knew of are lost, and that is safe:
+ * - Nothing is deleted because of it: a prune deletes what the index condemns, and finds anew what nobody needs.
+ * - A backup may rely on such a pack that is still there: it is listed, and as good as any. Should the old object come back from a copy of the
+ *   store, it is replaced by name, and counts no more.
+ * - A backup that began before the condemnation may rely on such a pack that is gone, and would have learned of it by the condemnation. It
+ *   learns of it by FORGOTTEN_PACKS instead, and looks which of its packs are there.
+ * Packs that are gone without having been condemned are condemned now, for the same reason.
  *
  * @throws VarveError `role` for an append key, `locked` while a prune or another repair runs, `interrupted`
  */
@@ -54,7 +62,7 @@ async function repair(repository: Repository, options: RepairIndexOptions): Prom
     unreadable: new Set(damaged),
     add: survey.packs,
     keep: (name) => survey.stored.has(name),
-    gone: survey.missing,
+    condemn: [...survey.missing, FORGOTTEN_PACKS],
   });
   return { ...result, written };
 }

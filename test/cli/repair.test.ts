@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { Playground } from './varve.js';
 
@@ -42,4 +44,31 @@ test('repair index: a damaged object, as JSON; a damaged pack is an error', asyn
   assert.match(text.err, /^error: data\/0{63}1: too short for a pack; `varve repair packs 0{63}1` saves what/);
   rmSync(damagedPack);
   assert.equal((await place.run(['repair', 'index'])).code, 0);
+});
+
+test('repair packs: keeps a copy, says what is lost and what to do', async () => {
+  const other = new Playground();
+  await other.ok(['init']);
+  await other.backup(other.files('source', { large: randomBytes(300_000) }));
+  const data = other.path('repo', 'data');
+  const packs = readdirSync(data, { recursive: true, encoding: 'utf8' }).filter((name) => name.length > 64);
+  const largest = packs.sort((a, b) => statSync(join(data, b)).size - statSync(join(data, a)).size)[0] as string;
+  const name = largest.slice(-64);
+  const bytes = readFileSync(join(data, largest));
+  bytes[100] = (bytes[100] as number) ^ 1;
+  writeFileSync(join(data, largest), bytes);
+  const none = await other.run(['repair', 'packs']);
+  assert.match(none.err, /^Fatal: which packs\? `varve check --read-data` names/);
+  assert.match((await other.run(['repair', 'packs', 'ffff', '-q'])).err, /^Fatal: no pack matches "ffff"$/m);
+  const { out } = await other.ok(['repair', 'packs', `data/${name.slice(0, 10)}`]);
+  assert.match(out, /^kept a copy of the damaged pack: .*\/pack-[0-9a-f]{64}$/m);
+  assert.match(
+    out,
+    /^removed 1 pack; stored anew 0 blobs of them\nlost: \d+ blobs?\. .*`varve repair snapshots --forget`/m,
+  );
+  assert.ok(readFileSync(other.path(`pack-${name}`)).equals(bytes));
+  const again = await other.run(['repair', 'packs', name]);
+  assert.match(again.err, /^Fatal: data\/[0-9a-f]{64}: is missing/);
+  await other.backup('--force', other.path('source'));
+  assert.match((await other.ok(['check', '--read-data'])).out, /^no errors were found/m);
 });

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Shell } from '../shell.js';
+import { definePacks } from './repair/packs.js';
 import { defineIndex } from './repair/repair-index.js';
 import { defineSnapshots } from './repair/snapshots.js';
 
@@ -10,12 +11,14 @@ const EXAMPLES = `
 Examples:
   varve check --read-data
   varve repair index
+  varve repair packs 1a2b3c4d
   varve repair snapshots --dry-run`;
 
 export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   for (const [name, summary, defineOne] of [
     ['index', 'make the index anew from the packs', defineIndex],
+    ['packs', 'save what can be read of damaged packs', definePacks],
     ['snapshots', 'make copies of damaged snapshots without what is lost', defineSnapshots],
   ] as const) {
     defineOne(command.command(name).summary(summary).copyInheritedSettings(command), shell);

@@ -1,0 +1,27 @@
+import type { Command } from 'commander';
+import { run, type Shell } from '../../shell.js';
+
+const DESCRIPTION = `Save what can be read of damaged packs: it is stored anew, and the damaged packs are removed, after a copy of each was put into the working folder.
+Needs a full key; for packs of folders a manage key is enough. Backups may run meanwhile.`;
+
+const AFTER = `
+\`varve check --read-data\` names the packs that are damaged. What is lost is lost for the snapshots that there are:
+\`varve repair snapshots --forget\` makes them anew without it, and the next backup stores anew what it still finds.
+
+Examples:
+  varve repair packs 1a2b3c4d
+  varve repair packs 1a2b3c4d 5e6f7a8b && varve repair snapshots --forget
+
+Exit codes: 0 done; 1 failed; 10 no repository; 11 a prune or another repair is at work; 12 wrong password; 130
+interrupted.`;
+
+export function definePacks(command: Command, shell: Shell): void {
+  command
+    .description(DESCRIPTION)
+    .argument('[ids...]', 'names of packs, or beginnings of them')
+    .addHelpText('after', AFTER);
+  run(command, shell, async (context, ids) => {
+    const { repairPacksCommand } = await import('../../repair/packs-command.js');
+    return repairPacksCommand(context, ids);
+  });
+}

@@ -1,0 +1,246 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { check } from '../../src/check/check.js';
+import { ALL } from '../../src/check/subset.js';
+import { VarveError } from '../../src/errors/errors.js';
+import { type BlobKind, DATA, TREE } from '../../src/format/content.js';
+import type { RepairPacksEvent, RepairPacksResult } from '../../src/repair/options.js';
+import { repairPacks } from '../../src/repair/repair-packs.js';
+import { condemnedSince, loadIndex } from '../../src/repository/index-store.js';
+import { openRepository } from '../../src/repository/open.js';
+import type { Repository } from '../../src/repository/repository.js';
+import type { ObjectType, Range } from '../../src/storage/store.js';
+import { scratchFolder } from '../backup/sandbox.js';
+import { fails } from '../crypto/rings.js';
+import { DAY, Prunable } from '../prune/repository.js';
+import { Forge } from '../restore/crafted.js';
+import { Dying, imageOf, reset } from '../storage/dying-store.js';
+
+const scratch = scratchFolder();
+let number = 0;
+
+type Wrap = Parameters<typeof Prunable.create>[1];
+
+interface Repaired extends RepairPacksResult {
+  readonly copies: Map<string, Buffer>;
+  readonly events: RepairPacksEvent[];
+}
+
+async function repaired(prunable: Prunable, names: readonly string[], repository?: Repository): Promise<Repaired> {
+  const copies = new Map<string, Buffer>();
+  const events: RepairPacksEvent[] = [];
+  const result = await repairPacks(repository ?? (await openUncached(prunable)), names, {
+    keepCopy: async (name, bytes) => void copies.set(name, Buffer.from(bytes)),
+    onEvent: (event) => void events.push(event),
+  });
+  return { ...result, copies, events };
+}
+
+/** What a cache holds would be saved too. */
+function openUncached(prunable: Prunable, password = 'pebble'): Promise<Repository> {
+  return openRepository(prunable.store, { unlock: { password }, cacheFolder: undefined });
+}
+
+async function backedUp(wrap?: Wrap): Promise<Prunable> {
+  const prunable = await Prunable.create(join(scratch, String(number++)), wrap);
+  prunable.write(['a', 'b'], 3_000_000);
+  await prunable.backup();
+  return prunable;
+}
+
+async function packsOf(prunable: Prunable, kind: BlobKind): Promise<string[]> {
+  const { index } = await loadIndex(await openUncached(prunable));
+  const packs = Array.from({ length: index.packCount }, (_, pack) => pack);
+  return packs.filter((pack) => index.packKind(pack) === kind).map((pack) => index.packName(pack));
+}
+
+async function overwrite({ store }: Prunable, name: string, change: (bytes: Buffer) => Buffer): Promise<Buffer> {
+  const changed = change(Buffer.from(await store.get('data', name)));
+  await store.remove('data', name);
+  await store.put('data', name, [changed]);
+  return changed;
+}
+
+const flip =
+  (at: number) =>
+  (bytes: Buffer): Buffer => {
+    bytes[at] = (bytes[at] as number) ^ 1;
+    return bytes;
+  };
+
+async function problems(prunable: Prunable): Promise<string[]> {
+  const { findings } = await check(await openUncached(prunable), { readData: ALL, threads: 1 });
+  return findings.map(({ message }) => message);
+}
+
+test('of a damaged pack all but the damaged frame is saved; the pack is removed, a copy kept', async () => {
+  const prunable = await backedUp();
+  const [name] = (await packsOf(prunable, DATA)) as [string];
+  const damaged = await overwrite(prunable, name, flip(100));
+  const blobs = (await loadIndex(await openUncached(prunable))).index.size;
+  const result = await repaired(prunable, [name]);
+  assert.deepEqual(result.removed, [name]);
+  assert.ok(result.salvaged > 0 && result.lost.length > 0);
+  assert.ok(result.copies.get(name)?.equals(damaged));
+  assert.ok(!(await prunable.names('data')).includes(name));
+  assert.equal((await loadIndex(await openUncached(prunable))).index.size, blobs - result.lost.length);
+  // What is lost is not in the index, so that a backup stores it anew: then nothing is.
+  for (const message of await problems(prunable)) assert.match(message, /^data blob .* is in no pack/);
+  await prunable.sandbox.backup();
+  assert.deepEqual(await problems(prunable), []);
+  await prunable.verify();
+});
+
+test('where only the directory or the end of a pack is damaged, nothing is lost', async () => {
+  const prunable = await backedUp();
+  for (const change of [
+    (bytes: Buffer) => flip(bytes.length - 100)(bytes),
+    (bytes: Buffer) => bytes.subarray(0, -50),
+  ]) {
+    const [name] = (await packsOf(prunable, TREE)) as [string];
+    await overwrite(prunable, name, change);
+    const result = await repaired(prunable, [name]);
+    assert.deepEqual([result.removed, result.lost], [[name], []]);
+    assert.deepEqual(await problems(prunable), []);
+  }
+  await prunable.verify();
+});
+
+test('packs that are swapped are told apart by what they say of themselves', async () => {
+  const prunable = await backedUp();
+  const [data] = (await packsOf(prunable, DATA)) as [string];
+  const [tree] = (await packsOf(prunable, TREE)) as [string];
+  const bytes = await prunable.store.get('data', data);
+  const other = await prunable.store.get('data', tree);
+  await overwrite(prunable, data, () => other);
+  await overwrite(prunable, tree, () => bytes);
+  const result = await repaired(prunable, [data, tree]);
+  assert.deepEqual(result.lost, []);
+  assert.deepEqual(await problems(prunable), []);
+  await prunable.verify();
+});
+
+test('a pack with which nothing is wrong stays; one that is gone is told', async () => {
+  const prunable = await backedUp();
+  const [name] = (await packsOf(prunable, DATA)) as [string];
+  const result = await repaired(prunable, [name]);
+  assert.deepEqual([result.removed, result.events], [[], [{ kind: 'sound', name }]]);
+  await prunable.store.remove('data', name);
+  await assert.rejects(repaired(prunable, [name]), fails('not-found', /is missing: .*varve repair index/));
+  assert.deepEqual(await prunable.names('locks'), []);
+});
+
+test('a pack that a cache holds as it was loses nothing', async () => {
+  const prunable = await backedUp();
+  const [name] = (await packsOf(prunable, TREE)) as [string];
+  const repository = await prunable.sandbox.open();
+  const { index } = await loadIndex(repository);
+  const frame = index.frame(
+    index.framesOf(Array.from({ length: index.packCount }).findIndex((_, at) => index.packName(at) === name)).first,
+  );
+  await repository.store.get('data', name, { offset: frame.offset, length: frame.storedLength }, { keep: true });
+  await overwrite(prunable, name, (bytes) => bytes.fill(0));
+  const result = await repaired(prunable, [name], repository);
+  assert.deepEqual(result.lost, []);
+  assert.deepEqual(await problems(prunable), []);
+});
+
+test('data that is not what its ids say is left behind', async () => {
+  const prunable = await backedUp();
+  const repository = await openUncached(prunable);
+  const forge = new Forge(repository);
+  const [good, bad] = [randomBytes(1000), randomBytes(1000)];
+  const ids = [forge.id(good, DATA), forge.id(randomBytes(1000), DATA)];
+  const body = Buffer.concat([good, bad]);
+  const before = await prunable.names('data');
+  forge.pack(DATA, [{ body, codec: 0, rawLength: 2000, ids, lengths: [1000, 1000] }]);
+  await forge.finish();
+  const name = (await prunable.names('data')).find((each) => !before.includes(each)) as string;
+  const result = await repaired(prunable, [name]);
+  assert.deepEqual([result.salvaged, result.lost], [1, [ids[1]?.toString('hex')]]);
+  const { index } = await loadIndex(await openUncached(prunable));
+  assert.ok(index.find(ids[0] as Buffer) >= 0);
+  assert.deepEqual(await problems(prunable), []);
+});
+
+test('a manage key saves folders, not file contents', async () => {
+  const prunable = await backedUp();
+  await prunable.sandbox.addKey('manage', 'keeper');
+  await prunable.sandbox.addKey('append', 'robot');
+  const keeper = await openUncached(prunable, 'keeper');
+  const [data] = (await packsOf(prunable, DATA)) as [string];
+  const [tree] = (await packsOf(prunable, TREE)) as [string];
+  for (const name of [data, tree]) await overwrite(prunable, name, (bytes) => flip(bytes.length - 120)(bytes));
+  await assert.rejects(repaired(prunable, [data], keeper), fails('role', /full/));
+  assert.deepEqual((await repaired(prunable, [tree], keeper)).lost, []);
+  await assert.rejects(
+    repaired(prunable, [tree], await openUncached(prunable, 'robot')),
+    fails('role', /repair packs/),
+  );
+});
+
+test('a backup that relies on the pack learns of it', async () => {
+  const prunable = await backedUp();
+  const running = await loadIndex(await openUncached(prunable));
+  const [name] = (await packsOf(prunable, DATA)) as [string];
+  await overwrite(prunable, name, flip(100));
+  await repaired(prunable, [name]);
+  assert.deepEqual([...(await condemnedSince(running))], [name]);
+});
+
+/** A store on a disk with a sector that cannot be read. */
+class Scratched extends Dying {
+  at: { readonly name: string; readonly offset: number } | undefined;
+
+  override async get(type: ObjectType, name: string, range?: Range): Promise<Buffer> {
+    const { offset, length } = range ?? { offset: 0, length: Number.POSITIVE_INFINITY };
+    const hit = this.at?.name === name && this.at.offset >= offset && this.at.offset < offset + length;
+    if (hit) throw new VarveError('storage', `${type}/${name}: cannot be read: input/output error`);
+    return super.get(type, name, range);
+  }
+}
+
+test('what a disk still gives of a pack is saved', async () => {
+  let disk: Scratched | undefined;
+  const prunable = await backedUp((store) => {
+    disk = new Scratched(store);
+    return disk;
+  });
+  const [name] = (await packsOf(prunable, DATA)) as [string];
+  (disk as unknown as Scratched).at = { name, offset: 200_000 };
+  const result = await repaired(prunable, [name]);
+  assert.ok(result.salvaged > 0 && result.lost.length > 0);
+});
+
+test('interrupted at any of its steps it loses nothing more, and the next one goes on', async () => {
+  let dying: Dying | undefined;
+  const prunable = await backedUp((store) => {
+    dying = new Dying(store);
+    return dying;
+  });
+  const store = dying as unknown as Dying;
+  const [name] = (await packsOf(prunable, DATA)) as [string];
+  await overwrite(prunable, name, (bytes) => flip(bytes.length - 100)(bytes));
+  const image = await imageOf(store);
+  let ended = false;
+  let steps = 0;
+  for (; !ended; steps++) {
+    await reset(store, image);
+    store.left = steps;
+    try {
+      await repaired(prunable, [name]);
+      ended = true;
+    } catch (cause) {
+      assert.equal(VarveError.from(cause).message, 'the store is gone');
+    }
+    store.left = Number.POSITIVE_INFINITY;
+    await prunable.verify();
+    prunable.now += DAY;
+    if ((await prunable.names('data')).includes(name)) await repaired(prunable, [name]);
+    assert.deepEqual(await problems(prunable), [], `after step ${steps}`);
+  }
+  assert.ok(steps >= 7, `${steps} steps`);
+});
