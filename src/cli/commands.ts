@@ -22,6 +22,10 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   stats: { summary: 'count files, bytes and blobs', load: () => import('./commands/stats.js') },
   prune: { summary: 'remove what no snapshot needs', load: () => import('./commands/prune.js') },
   check: { summary: 'look whether the repository is sound', load: () => import('./commands/check.js') },
+  recover: {
+    summary: 'make a snapshot of what nothing refers to',
+    load: () => import('./commands/recover.js'),
+  },
   repair: { summary: 'mend what is damaged', load: () => import('./commands/repair.js') },
   key: { summary: 'list, add, remove and change keys', load: () => import('./commands/key.js') },
   list: { summary: 'list objects of a kind', load: () => import('./commands/list.js') },

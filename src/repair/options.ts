@@ -59,3 +59,29 @@ export interface RepairPacksResult {
   /** Ids of blobs that are nowhere any more, in hex. */
   readonly lost: readonly string[];
 }
+
+export interface RecoverOptions {
+  /** Who makes the snapshot. */
+  readonly host: string;
+  readonly user: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly program: string;
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: (event: RecoverEvent) => void;
+}
+
+/** A snapshot that was looked through for what it refers to. */
+export interface RecoverEvent {
+  readonly kind: 'snapshot';
+  readonly done: number;
+  readonly total: number;
+}
+
+/** A snapshot of folders that nothing referred to. */
+export interface RecoveredSnapshot {
+  readonly id: string;
+  readonly folders: number;
+  /** Whether nothing of them is lost. */
+  readonly isWhole: boolean;
+}

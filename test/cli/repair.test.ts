@@ -72,3 +72,18 @@ test('repair packs: keeps a copy, says what is lost and what to do', async () =>
   await other.backup('--force', other.path('source'));
   assert.match((await other.ok(['check', '--read-data'])).out, /^no errors were found/m);
 });
+
+test('recover: a snapshot that was forgotten is a folder of a new one', async () => {
+  const other = new Playground();
+  await other.ok(['init']);
+  const source = other.files('source', { letter: 'Dear all' });
+  const id = await other.backup(source);
+  assert.match((await other.ok(['recover'])).out, /^there are no folders that nothing refers to/);
+  await other.ok(['forget', id]);
+  const { out } = await other.ok(['recover']);
+  assert.match(out, /^snapshot [0-9a-f]{8} saved, with 1 folder\n$/);
+  const listed = (await other.ok(['ls', 'latest', '--tag', 'recovered', '/recovered'])).out;
+  const folder = /\/recovered\/[0-9a-f]{64}/.exec(listed)?.[0] as string;
+  await other.ok(['restore', `latest:${folder}${source}`, '--tag', 'recovered', '--target', other.path('back')]);
+  assert.equal(readFileSync(other.path('back', 'letter'), 'utf8'), 'Dear all');
+});

@@ -1,0 +1,63 @@
+import type { Command } from 'commander';
+import type { RecoveredSnapshot } from '../../repair/options.js';
+import { shortId } from '../../repository/snapshots.js';
+import { thisHost, thisUser } from '../machine.js';
+import { openFromOptions } from '../open.js';
+import type { Output } from '../output.js';
+import { type Run, run, type Shell } from '../shell.js';
+import { counted } from '../text/units.js';
+import { PROGRAM } from '../version.js';
+
+const DESCRIPTION = `Make a snapshot of the folders that no snapshot and no other folder refers to: the roots of snapshots that were forgotten by mistake, or that are
+damaged themselves, as long as \`varve prune\` has not removed what they need. Needs a manage or full key.`;
+
+const EXAMPLES = `
+The snapshot is tagged recovered. In it, below /recovered, is a folder for each that was found, named by its id; its
+time is that of the latest change in it. Folders of which something is lost are in a snapshot of their own, tagged
+incomplete besides: \`varve repair snapshots\` makes it anew without what is lost.
+
+Examples:
+  varve recover
+  varve ls latest --tag recovered /recovered
+  varve restore latest:/recovered/1a2b3c4d… --tag recovered --target /tmp/recovered
+
+Exit codes: 0 done, also when there was nothing; 1 failed; 10 no repository; 11 a prune or a repair is at work;
+12 wrong password; 130 interrupted.`;
+
+export function define(command: Command, shell: Shell): void {
+  command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
+  run(command, shell, recoverCommand);
+}
+
+const recoverCommand: Run<unknown> = async (context) => {
+  const { output, signal } = context;
+  const load = () => import('../../repair/recover.js');
+  const repository = await openFromOptions(context, load);
+  const { recover } = await load();
+  const snapshots = await recover(repository, {
+    host: context.environment.VARVE_HOST || thisHost(),
+    user: thisUser(),
+    uid: process.getuid?.() ?? 0,
+    gid: process.getgid?.() ?? 0,
+    program: PROGRAM,
+    signal,
+    onEvent: ({ done, total }) => output.status(`looking at ${counted(total, 'snapshot')}: ${done}`),
+  });
+  output.status('');
+  report(output, snapshots);
+  return 0;
+};
+
+function report(output: Output, snapshots: readonly RecoveredSnapshot[]): void {
+  if (output.json) {
+    const made = snapshots.map(({ id, folders, isWhole }) => ({ id, folders, incomplete: !isWhole }));
+    output.object({ message_type: 'summary', snapshots: made });
+    return;
+  }
+  if (snapshots.length === 0)
+    output.message('there are no folders that nothing refers to: there is nothing to recover');
+  for (const { id, folders, isWhole } of snapshots) {
+    const lost = isWhole ? '' : ' of which something is lost: `varve repair snapshots` makes it anew without that';
+    output.print(`snapshot ${shortId(id)} saved, with ${counted(folders, 'folder')}${lost}`);
+  }
+}

@@ -1,0 +1,140 @@
+import { Buffer } from 'node:buffer';
+import { VarveError } from '../errors/errors.js';
+import { type ContentRef, TREE } from '../format/content.js';
+import { EntryReader } from '../format/entry-reader.js';
+import { splitIds } from '../repository/blob-reader.js';
+import type { IndexedRepository } from '../repository/index-store.js';
+import { TreeReader } from '../repository/tree-reader.js';
+import type { FolderFacts, FolderSurvey } from './folder-survey.js';
+import { interrupted } from './interrupted.js';
+
+/** A folder that nothing refers to. */
+export interface Root extends FolderFacts {
+  /** The id of its first blob, in hex. */
+  readonly id: string;
+  /** Undefined when its end is lost. */
+  readonly content: ContentRef | undefined;
+  /** Its entries as far as they are whole. */
+  readonly entries: Buffer;
+}
+
+/** The beginning of a folder, with what follows it as far as it is found. */
+interface Chain {
+  readonly ids: Buffer[];
+  bytes: Buffer;
+  /** Bytes of entries that are whole. */
+  whole: number;
+}
+
+/**
+ * Finds folders that nothing refers to: no snapshot that was visited, and no folder. A folder may be several blobs, of which only the first can
+ * be told by itself; the others are tried one after another, until the entries go on.
+ */
+export class RootSearch {
+  readonly #index: IndexedRepository['index'];
+  readonly #trees: TreeReader;
+  readonly #survey: FolderSurvey;
+  readonly #signal: AbortSignal | undefined;
+  readonly #found: Root[] = [];
+
+  constructor(repository: IndexedRepository, survey: FolderSurvey, signal?: AbortSignal) {
+    this.#index = repository.index;
+    this.#trees = new TreeReader(repository);
+    this.#survey = survey;
+    this.#signal = signal;
+  }
+
+  /** @param ids of all tree blobs, 32 bytes each */
+  async run(ids: Iterable<Buffer>): Promise<Root[]> {
+    const begun: Buffer[] = [];
+    const others: Buffer[] = [];
+    for (const id of this.#unreferenced(ids)) {
+      const bytes = await this.#read(id);
+      if (bytes === undefined) continue;
+      const chain = { ids: [id], bytes, whole: wholeEntries(bytes) };
+      if (chain.whole === bytes.length) await this.#add(chain);
+      else (chain.whole > 0 ? begun : others).push(id);
+    }
+    for (const id of begun) await this.#follow(id, others);
+    return this.#found.filter((root) => !this.#survey.isReferenced(this.#index.find(Buffer.from(root.id, 'hex'))));
+  }
+
+  *#unreferenced(columns: Iterable<Buffer>): Generator<Buffer> {
+    const seen = new Uint8Array(this.#index.size);
+    for (const column of columns) {
+      for (const id of splitIds(column)) {
+        const blob = this.#index.find(id);
+        if (blob < 0 || seen[blob] === 1 || this.#survey.isReferenced(blob)) continue;
+        seen[blob] = 1;
+        yield id;
+      }
+    }
+  }
+
+  async #follow(id: Buffer, others: readonly Buffer[]): Promise<void> {
+    if (this.#survey.isReferenced(this.#index.find(id))) return;
+    const bytes = (await this.#read(id)) as Buffer;
+    const chain: Chain = { ids: [id], bytes, whole: wholeEntries(bytes) };
+    while (chain.whole < chain.bytes.length && (await this.#extend(chain, others)));
+    await this.#add(chain);
+  }
+
+  /** Adds the first blob with which the entries go on. */
+  async #extend(chain: Chain, others: readonly Buffer[]): Promise<boolean> {
+    for (const id of others) {
+      if (chain.ids.includes(id) || this.#survey.isReferenced(this.#index.find(id))) continue;
+      const next = await this.#read(id);
+      if (next === undefined) continue;
+      const bytes = Buffer.concat([chain.bytes, next]);
+      const whole = wholeEntries(bytes);
+      if (whole <= chain.whole) continue;
+      chain.ids.push(id);
+      Object.assign(chain, { bytes, whole });
+      return true;
+    }
+    return false;
+  }
+
+  async #add({ ids, bytes, whole }: Chain): Promise<void> {
+    const isComplete = whole === bytes.length;
+    const content = isComplete ? { size: whole, depth: 0 as const, ids: Buffer.concat(ids) } : undefined;
+    const entries = bytes.subarray(0, whole);
+    const facts = content ? await this.#survey.visit(content) : await this.#survey.visitEntries(entriesOf(entries));
+    const root = { ...facts, whole: facts.whole && isComplete, content, entries };
+    this.#found.push({ ...root, id: (ids[0] as Buffer).toString('hex') });
+  }
+
+  /** Undefined when it cannot be read. */
+  async #read(id: Buffer): Promise<Buffer | undefined> {
+    if (this.#signal?.aborted === true) throw interrupted();
+    try {
+      return Buffer.from(await this.#trees.blob(id));
+    } catch (cause) {
+      const { code } = VarveError.from(cause);
+      if (code !== 'damaged' && code !== 'not-found' && code !== 'storage') throw cause;
+      return undefined;
+    }
+  }
+}
+
+/** Bytes of the entries that are whole, from the beginning on; 0 when it does not begin with one, or goes on with something else. */
+function wholeEntries(bytes: Buffer): number {
+  const reader = new EntryReader(bytes, '');
+  try {
+    while (reader.next());
+    return reader.position;
+  } catch (cause) {
+    if (VarveError.from(cause).code !== 'damaged') throw cause;
+    return 0;
+  }
+}
+
+function* entriesOf(bytes: Buffer): Generator<EntryReader> {
+  const reader = new EntryReader(bytes, '');
+  while (reader.next()) yield reader;
+}
+
+/** The ids of tree blobs that index objects list. */
+export const treeIds = (
+  packs: Iterable<{ readonly record: { readonly kind: number; readonly ids: Buffer } }>,
+): Buffer[] => [...packs].flatMap(({ record }) => (record.kind === TREE ? [record.ids] : []));

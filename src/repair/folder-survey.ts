@@ -1,0 +1,158 @@
+import { Buffer } from 'node:buffer';
+import { createHash } from 'node:crypto';
+import { VarveError } from '../errors/errors.js';
+import { type Attachment, isReference } from '../format/attachment.js';
+import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js';
+import type { EntryReader } from '../format/entry-reader.js';
+import { ID_BYTES, MAX_DEPTH } from '../format/limits.js';
+import type { BlobIndex } from '../repository/blob-index.js';
+import type { IndexedRepository } from '../repository/index-store.js';
+import { TreeReader } from '../repository/tree-reader.js';
+import { interrupted } from './interrupted.js';
+
+/** What is known of a folder and all below it. */
+export interface FolderFacts {
+  /** Whether nothing of it is lost. */
+  readonly whole: boolean;
+  /** When the latest change was made, in seconds since 1970, as the change times of its entries say. */
+  readonly newest: number;
+}
+
+const UNSEEN = 0;
+const WHOLE = 1;
+const LACKING = 2;
+const NOTHING: FolderFacts = { whole: true, newest: 0 };
+
+/** Walks folders, each once, whatever is lost of them, and notes which tree blobs they refer to. */
+export class FolderSurvey {
+  readonly #index: BlobIndex;
+  readonly #trees: TreeReader;
+  readonly #signal: AbortSignal | undefined;
+  /** 1 for each tree blob that something refers to. */
+  readonly #referenced: Uint8Array;
+  /** Of folders of one blob, by its number; of others by a hash of their reference. */
+  readonly #state: Uint8Array;
+  readonly #newest: Float64Array;
+  readonly #longer = new Map<string, FolderFacts>();
+
+  constructor(repository: IndexedRepository, signal?: AbortSignal) {
+    this.#index = repository.index;
+    this.#trees = new TreeReader(repository);
+    this.#signal = signal;
+    this.#referenced = new Uint8Array(repository.index.size);
+    this.#state = new Uint8Array(repository.index.size);
+    this.#newest = new Float64Array(repository.index.size);
+  }
+
+  isReferenced(blob: number): boolean {
+    return this.#referenced[blob] === 1;
+  }
+
+  /** Notes what a folder refers to, not the folder itself. */
+  async visit(folder: ContentRef, depth = 0): Promise<FolderFacts> {
+    const known = this.#recall(folder);
+    if (known !== undefined) return known;
+    const facts = await this.#walk(folder, depth);
+    this.#remember(folder, facts);
+    return facts;
+  }
+
+  /** The same for entries that are not a folder, or only a part of one. */
+  async visitEntries(entries: Iterable<EntryReader> | AsyncIterable<EntryReader>, depth = 0): Promise<FolderFacts> {
+    const below: ContentRef[] = [];
+    let facts = NOTHING;
+    for await (const entry of entries) {
+      const whole = await this.#entry(entry, below);
+      facts = { whole: facts.whole && whole, newest: Math.max(facts.newest, entry.ctimeSeconds) };
+    }
+    for (const each of below) facts = both(facts, await this.visit(each, depth + 1));
+    return facts;
+  }
+
+  /** Notes that something refers to the folder. @returns false when something of it is lost */
+  async refer(folder: ContentRef): Promise<boolean> {
+    return this.#stream(folder, TREE);
+  }
+
+  async #walk(folder: ContentRef, depth: number): Promise<FolderFacts> {
+    if (this.#signal?.aborted === true) throw interrupted();
+    if (depth > MAX_DEPTH) return { whole: false, newest: 0 };
+    const read = new Tolerant();
+    const facts = await this.visitEntries(read.all(this.#trees.entries(folder, '')), depth);
+    return { ...facts, whole: facts.whole && !read.failed };
+  }
+
+  async #entry({ type, content, xattrs, holes }: EntryReader, below: ContentRef[]): Promise<boolean> {
+    const folder = type === 'directory' && content && { ...content, ids: Buffer.from(content.ids) };
+    if (folder) below.push(folder);
+    const attached = (await this.#attachment(xattrs)) && (await this.#attachment(holes));
+    return (content === undefined || (await this.#stream(folder || content, folder ? TREE : DATA))) && attached;
+  }
+
+  async #attachment(attachment: Attachment | undefined): Promise<boolean> {
+    return !isReference(attachment) || this.#stream(attachment, TREE);
+  }
+
+  /** Notes the blobs of a stream and of the list of them. @returns false when some are lost */
+  async #stream(content: ContentRef, kind: BlobKind): Promise<boolean> {
+    let whole = content.depth === 0 || this.#mark(content.ids, TREE);
+    const read = new Tolerant();
+    for await (const ids of read.all(this.#trees.lists(content))) whole = this.#mark(ids, kind) && whole;
+    return whole && !read.failed;
+  }
+
+  #mark(ids: Buffer, kind: BlobKind): boolean {
+    let whole = true;
+    for (let at = 0; at < ids.length; at += ID_BYTES) {
+      const blob = this.#index.find(ids, at);
+      if (blob < 0 || this.#index.packKind(this.#index.packOf(this.#index.locateFrame(blob))) !== kind) whole = false;
+      else this.#referenced[blob] = 1;
+    }
+    return whole;
+  }
+
+  #recall(folder: ContentRef): FolderFacts | undefined {
+    const blob = this.#blobOf(folder);
+    if (blob < 0) return this.#longer.get(keyOf(folder));
+    if (this.#state[blob] === UNSEEN) return undefined;
+    return { whole: this.#state[blob] === WHOLE, newest: this.#newest[blob] as number };
+  }
+
+  #remember(folder: ContentRef, facts: FolderFacts): void {
+    const blob = this.#blobOf(folder);
+    if (blob < 0) {
+      this.#longer.set(keyOf(folder), facts);
+      return;
+    }
+    this.#state[blob] = facts.whole ? WHOLE : LACKING;
+    this.#newest[blob] = facts.newest;
+  }
+
+  /** The number of the only blob, or -1. */
+  #blobOf({ depth, ids }: ContentRef): number {
+    return depth === 0 && ids.length === ID_BYTES ? this.#index.find(ids) : -1;
+  }
+}
+
+const both = (a: FolderFacts, b: FolderFacts): FolderFacts => ({
+  whole: a.whole && b.whole,
+  newest: Math.max(a.newest, b.newest),
+});
+
+function keyOf({ depth, size, ids }: ContentRef): string {
+  return createHash('sha256').update(`${depth} ${size} `).update(ids).digest('base64');
+}
+
+/** Reads as far as it can be read. */
+class Tolerant {
+  failed = false;
+
+  async *all<Item>(items: AsyncIterable<Item>): AsyncGenerator<Item> {
+    try {
+      yield* items;
+    } catch (cause) {
+      if (!['damaged', 'not-found', 'storage', 'role'].includes(VarveError.from(cause).code)) throw cause;
+      this.failed = true;
+    }
+  }
+}

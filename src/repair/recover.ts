@@ -1,0 +1,140 @@
+import { Buffer } from 'node:buffer';
+import { MessagePackWriter } from '../bytes/writer.js';
+import { VarveError } from '../errors/errors.js';
+import type { ContentRef } from '../format/content.js';
+import { type Entry, writeEntry } from '../format/entry.js';
+import type { IndexedPack } from '../format/index-object.js';
+import type { Snapshot } from '../format/snapshot.js';
+import { type Time, timeFromMillis } from '../format/time.js';
+import { exclusively } from '../repository/exclusive.js';
+import { type IndexedRepository, loadIndex } from '../repository/index-store.js';
+import type { Repository } from '../repository/repository.js';
+import { listSnapshots, writeSnapshot } from '../repository/snapshots.js';
+import { type Root, RootSearch, treeIds } from './find-roots.js';
+import { FolderSurvey } from './folder-survey.js';
+import type { RecoveredSnapshot, RecoverOptions } from './options.js';
+import { TreeStorer } from './tree-storer.js';
+
+/** The folder that holds those which are found. */
+const PLACE = 'recovered';
+const INCOMPLETE = 'incomplete';
+
+/**
+ * Makes a snapshot of the folders that nothing refers to, such as the roots of snapshots that were forgotten by mistake, as long as prune has not removed what
+ * they need. Of what is not whole it makes another snapshot, so that the first one is sound.
+ *
+ * @returns no, one or two snapshots
+ * @throws VarveError `role` for an append key, `locked` while a prune or a repair runs, `damaged` when the index is, `interrupted`
+ */
+export async function recover(repository: Repository, options: RecoverOptions): Promise<readonly RecoveredSnapshot[]> {
+  repository.keys.requireRole('manage', 'recover snapshots');
+  return exclusively(repository, 'recover', async () => {
+    const before = await namesOfPacks(repository);
+    const { snapshots } = await listSnapshots(repository);
+    const packs: IndexedPack[] = [];
+    const indexed = await loadIndex(repository, undefined, ({ index, revoked }) => {
+      // What a revoked key wrote by itself is not to come back.
+      if (!revoked) packs.push(...index.packs);
+    });
+    const survey = new FolderSurvey(indexed, options.signal);
+    for (const [done, { snapshot }] of snapshots.entries()) {
+      await survey.refer(snapshot.root);
+      await survey.visit(snapshot.root);
+      options.onEvent?.({ kind: 'snapshot', done: done + 1, total: snapshots.length });
+    }
+    const roots = await new RootSearch(indexed, survey, options.signal).run(treeIds(packs));
+    return store(indexed, roots, before, options);
+  });
+}
+
+async function store(
+  repository: IndexedRepository,
+  roots: readonly Root[],
+  before: ReadonlySet<string>,
+  options: RecoverOptions,
+): Promise<readonly RecoveredSnapshot[]> {
+  const sorts = [true, false].map((isWhole) => ({ isWhole, found: roots.filter(({ whole }) => whole === isWhole) }));
+  const storer = new TreeStorer(repository);
+  const time = timeFromMillis(repository.clock());
+  const made = sorts
+    .filter(({ found }) => found.length > 0)
+    .map((sort) => ({ ...sort, root: storeFolders(storer, sort.found, time) }));
+  await storer.finish();
+  await refuseRemoved(repository, before);
+  const snapshots: RecoveredSnapshot[] = [];
+  for (const { isWhole, found, root } of made) {
+    const tags = isWhole ? [PLACE] : [PLACE, INCOMPLETE];
+    const id = await writeSnapshot(repository, describe(options, time, tags, root));
+    snapshots.push({ id, folders: found.length, isWhole });
+  }
+  return snapshots;
+}
+
+function describe(
+  { host, user, uid, gid, program }: RecoverOptions,
+  time: Time,
+  tags: readonly string[],
+  root: ContentRef,
+): Snapshot {
+  const paths = [Buffer.from(`/${PLACE}`)];
+  return {
+    ...{ time, host, user, uid, gid, paths, tags, root, program },
+    ...{ excludes: [], parent: undefined, original: undefined, summary: undefined },
+  };
+}
+
+/** A root directory with a folder of all that were found, each by its id. */
+function storeFolders(storer: TreeStorer, found: readonly Root[], { seconds }: Time): ContentRef {
+  const inOrder = [...found].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const folders = inOrder.map(({ id, content, entries, newest }) =>
+    directory(id, content ?? storer.folder(entries), newest),
+  );
+  const place = storer.folder(encoded(folders));
+  return storer.folder(encoded([directory(PLACE, place, seconds)]));
+}
+
+function directory(name: string, content: ContentRef, mtimeSeconds: number): Entry {
+  return {
+    name: Buffer.from(name),
+    type: 'directory',
+    mode: 0o700,
+    uid: process.getuid?.() ?? 0,
+    gid: process.getgid?.() ?? 0,
+    user: '',
+    group: '',
+    mtimeSeconds,
+    mtimeNanoseconds: 0,
+    ctimeSeconds: 0,
+    ctimeNanoseconds: 0,
+    size: 0,
+    inode: 0,
+    device: 0,
+    links: 1,
+    content,
+    target: undefined,
+    rdev: undefined,
+    atime: undefined,
+    btime: undefined,
+    xattrs: undefined,
+    holes: undefined,
+  };
+}
+
+function encoded(entries: readonly Entry[]): Buffer {
+  const out = new MessagePackWriter();
+  for (const entry of entries) writeEntry(out, entry);
+  return out.view();
+}
+
+async function namesOfPacks({ store: packs }: Repository): Promise<Set<string>> {
+  const names = new Set<string>();
+  for await (const { name } of packs.list('data')) names.add(name);
+  return names;
+}
+
+/** While a machine sleeps its lease is taken for a dead one's, and a prune may run. */
+async function refuseRemoved(repository: Repository, before: ReadonlySet<string>): Promise<void> {
+  const now = await namesOfPacks(repository);
+  for (const name of before)
+    if (!now.has(name)) throw new VarveError('incomplete', 'a prune has removed packs meanwhile: run it again');
+}
