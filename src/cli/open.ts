@@ -6,7 +6,7 @@ import { systemReason, VarveError } from '../errors/errors.js';
 import type { Repository } from '../repository/repository.js';
 import type { Store } from '../storage/store.js';
 import { openStore } from './open-store.js';
-import { askPassword, unlockFromOptions } from './password.js';
+import { askPassword, sourceOfUnlock, unlockFromOptions } from './password.js';
 import type { Context } from './shell.js';
 
 /** How often a password is asked for before it is given up. */
@@ -77,10 +77,22 @@ export async function openFromOptions(
   const unlock = unlockFromOptions(context);
   if (unlock !== undefined) {
     const timer = preload && setTimeout(() => void preload().catch(() => undefined), PRELOAD_AFTER);
-    return openRepository(store, { ...options, unlock }).finally(() => clearTimeout(timer));
+    try {
+      return await openRepository(store, { ...options, unlock });
+    } catch (cause) {
+      throw withSource(context, cause);
+    } finally {
+      clearTimeout(timer);
+    }
   }
   await refuseMissing(store);
   return askAndOpen(context, called, (password) => openRepository(store, { ...options, unlock: password }));
+}
+
+/** A wrong password with where it came from: who reads of it in a mail from cron has nothing else to go by. */
+function withSource(context: Context, cause: unknown): unknown {
+  if (!(cause instanceof VarveError) || cause.code !== 'wrong-password') return cause;
+  return new VarveError(cause.code, `${cause.message}; it was taken from ${sourceOfUnlock(context)}`, { cause });
 }
 
 async function askAndOpen(

@@ -39,6 +39,14 @@ export function unlockFromOptions(context: Context): Unlock | undefined {
   );
 }
 
+/** Where the password or the key file came from, for who has to look there; undefined when it was asked for. */
+export function sourceOfUnlock({ globals, environment }: Context): string | undefined {
+  const { VARVE_KEY_FILE, VARVE_PASSWORD_FILE, VARVE_PASSWORD_COMMAND, VARVE_PASSWORD } = environment;
+  const given = globals.keyFile ?? globals.passwordFile ?? globals.passwordCommand;
+  if (given !== undefined) return given;
+  return VARVE_KEY_FILE || VARVE_PASSWORD_FILE || VARVE_PASSWORD_COMMAND || (VARVE_PASSWORD && '$VARVE_PASSWORD');
+}
+
 /** Undefined when no source is given. */
 export function unlockFrom(context: Context, sources: PasswordSources): Unlock | undefined {
   const { keyFile, file, command, password } = sources;

@@ -71,6 +71,5 @@ test('forget --prune removes the snapshots, then what only they needed: now cond
 
 test('it is quiet when told so', async () => {
   const { code, out, err } = await place.run(['prune', '-q']);
-  assert.deepEqual([code, err], [0, '']);
-  assert.match(out, /^deleted 0 packs of 0 B\n$/);
+  assert.deepEqual([code, out, err], [0, '', '']);
 });

@@ -19,7 +19,7 @@ export function define(command: Command, shell: Shell): void {
     const live = leases.length - stale.length;
     if (output.json) output.object({ message_type: 'summary', removed: stale.length, live });
     else {
-      output.print(`removed ${stale.length} leases of processes that are gone`);
+      output.message(`removed ${stale.length} leases of processes that are gone`);
       output.message(`${live} leases of live processes stay; none of them blocks anything`);
     }
     return 0;

@@ -57,10 +57,10 @@ export class PruneReport {
 
   #done({ copied, deleted, waiting }: PruneResult): void {
     const { output } = this.#context;
-    if (copied.packs > 0) output.print(`repacked into ${packs(copied)}`);
-    output.print(`deleted ${packs(deleted)}`);
+    if (copied.packs > 0) output.message(`repacked into ${packs(copied)}`);
+    output.message(`deleted ${packs(deleted)}`);
     if (waiting.packs > 0)
-      output.print(`condemned: ${packs(waiting)}; a prune deletes them when the grace time has passed`);
+      output.message(`condemned: ${packs(waiting)}; a prune deletes them when the grace time has passed`);
   }
 }
 
