@@ -1,27 +1,37 @@
 import type { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { VarveError } from '../errors/errors.js';
+import { shortId } from '../repository/snapshots.js';
 import { type ObjectType, objectPath } from '../storage/store.js';
 
+/** What is said of a pack that the index lists and the store does not have. */
+export const IS_MISSING = 'is missing';
 /** Reasons that are told of one object. */
 const MAX_REASONS = 3;
 /** Bytes of a hash that keys a set: 128 bits tell all apart. */
 const KEY_BYTES = 16;
 
-const ADVICE = {
+/** What stays lost when all else is done. */
+const THEN =
+  'the next backup stores anew what it still finds, and `varve repair snapshots --forget` makes snapshots without what is lost';
+
+/** What can be done; `ID` stands for the object's name. */
+export const ADVICE = {
   config: 'put it back from another copy of the repository',
-  keys: 'that key opens nothing any more: make a new one with `varve key add`, and remove the object',
+  keys: 'that key opens nothing any more: make a new one with `varve key add`, and delete the object',
   index: '`varve repair index` makes the index anew from the packs',
-  snapshots: 'put it back from another copy of the repository; else it is lost, and `varve forget` removes it',
-  data: 'put it back from another copy of the repository; else `varve repair packs` saves what can be read of it, and the next backup stores anew what it still finds',
-  locks: 'it does no harm, a lease only informs: remove the object',
-  blobs:
-    'if there are packs that no index object lists, `varve repair index` lists them; else put back from another copy of the repository what is gone',
-  trees: 'these snapshots were written by a faulty program or a stolen key: see `varve snapshots` for whose they are',
+  snapshots:
+    'put it back from another copy of the repository; else `varve recover` makes another of what it held, and `varve forget ID` removes it',
+  data: `put it back from another copy of the repository; else \`varve repair packs ID\` saves what can be read of it, ${THEN}`,
+  missing: `put it back from another copy of the repository; else \`varve repair index\` takes it out of the index, ${THEN}`,
+  locks: 'it does no harm, a lease only informs: delete the object',
+  blobs: `if there are packs that no index object lists, \`varve repair index\` lists them; else put back from another copy of the repository what is gone; else ${THEN}`,
+  trees:
+    'these snapshots were written by a faulty program or a stolen key: see `varve snapshots` for whose they are; `varve forget` removes them',
 } as const;
 
 /** An object that is damaged; or, where no one object is, `blobs` that are nowhere and `trees` that contradict themselves. */
-export type Subject = keyof typeof ADVICE;
+export type Subject = Exclude<keyof typeof ADVICE, 'missing'>;
 
 /** Something that is wrong, and what it touches. */
 export class Finding {
@@ -58,7 +68,8 @@ export class Finding {
   }
 
   get advice(): string {
-    return ADVICE[this.subject];
+    const kind = this.reason === IS_MISSING ? 'missing' : this.subject;
+    return ADVICE[kind].replaceAll('ID', shortId(this.name));
   }
 
   get fileCount(): number {

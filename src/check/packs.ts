@@ -4,7 +4,7 @@ import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
 import { eachAtMost } from '../workers/in-flight.js';
 import type { BadBlobs } from './bad-blobs.js';
-import type { Findings } from './findings.js';
+import { type Findings, IS_MISSING } from './findings.js';
 import type { CheckProgress } from './options.js';
 import { isGone, stopIf } from './verdicts.js';
 
@@ -69,7 +69,7 @@ export class PackCheck {
   /** One that is condemned may be gone, unless a snapshot needs it. */
   #missing(name: string): void {
     const { listed, condemned, findings, bad } = this.#setting;
-    const finding = () => findings.add('data', name, 'is missing');
+    const finding = () => findings.add('data', name, IS_MISSING);
     if (!condemned.has(name)) {
       finding();
       this.someMissing = true;

@@ -12,6 +12,7 @@ import { parseGroupBy } from '../snapshot-groups.js';
 import { chooseSnapshots, readSnapshots, type SelectionOptions, selectionFilter } from '../snapshot-selection.js';
 import { hasPolicy, type PolicyFlags, policyFrom } from './policy.js';
 import { groupsJson, printGroups, reportFailures, reportRemoval } from './report.js';
+import { Unlisted } from './unlisted.js';
 
 export interface ForgetFlags extends SelectionOptions, PolicyFlags, PruneFlags {
   readonly prune?: boolean;
@@ -30,13 +31,18 @@ export async function forgetCommand(context: Context, ids: readonly string[], fl
   const repository = await openFromOptions(context);
   repository.keys.requireRole('manage', 'forget snapshots');
   const snapshots = await readSnapshots(context, repository);
-  const chosen = chooseSnapshots(snapshots, ids, selectionFilter(context, flags));
+  const unlisted = await Unlisted.find(repository, snapshots, ids);
+  const named = ids.filter((id) => !unlisted.has(id));
+  const onlyUnlisted = ids.length > 0 && named.length === 0;
+  const filter = selectionFilter(context, flags);
+  const chosen = onlyUnlisted ? [] : chooseSnapshots(snapshots, named, filter);
   const groups = ids.length > 0 ? [] : plan(repository, chosen);
   const removed = new Set(ids.length > 0 ? chosen : groups.flatMap(({ remove }) => remove));
   const { output } = context;
   if (!output.json) printGroups(output, groups, flags.compact === true);
   const oldestFirst = snapshots.filter((each) => removed.has(each));
-  const failures = await remove(context, repository, oldestFirst, flags);
+  await unlisted.remove(repository, output, flags.dryRun === true);
+  const failures = onlyUnlisted ? 0 : await remove(context, repository, oldestFirst, flags);
   if (output.json) output.object(groupsJson(groups));
   const pruned = flags.prune === true ? await prune(repository, idsOf(removed)) : 0;
   return failures > 0 ? INCOMPLETE : pruned;

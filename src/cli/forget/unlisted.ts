@@ -1,0 +1,43 @@
+import type { Repository } from '../../repository/repository.js';
+import { removeSnapshot, type StoredSnapshot, shortId } from '../../repository/snapshots.js';
+import type { Output } from '../output.js';
+
+/** Objects of snapshots that are damaged, or of removed keys: they are in no list, but may be named by id to be removed. */
+export class Unlisted {
+  /** The objects' names, by the id that was given. */
+  readonly #names: ReadonlyMap<string, string>;
+
+  private constructor(names: ReadonlyMap<string, string>) {
+    this.#names = names;
+  }
+
+  /** Those among the ids that name no snapshot of the list, and just one other object. */
+  static async find(
+    { store }: Repository,
+    snapshots: readonly StoredSnapshot[],
+    ids: readonly string[],
+  ): Promise<Unlisted> {
+    const listed = new Set(snapshots.map(({ id }) => id));
+    const unknown = ids.filter((id) => /^[0-9a-f]+$/.test(id) && ![...listed].some((each) => each.startsWith(id)));
+    const names = new Map<string, string>();
+    if (unknown.length === 0) return new Unlisted(names);
+    const others: string[] = [];
+    for await (const { name } of store.list('snapshots')) if (!listed.has(name)) others.push(name);
+    for (const id of unknown) {
+      const [found, ...more] = others.filter((name) => name.startsWith(id));
+      if (found !== undefined && more.length === 0) names.set(id, found);
+    }
+    return new Unlisted(names);
+  }
+
+  has(id: string): boolean {
+    return this.#names.has(id);
+  }
+
+  async remove(repository: Repository, output: Output, dryRun: boolean): Promise<void> {
+    for (const name of new Set(this.#names.values())) {
+      if (!dryRun) await removeSnapshot(repository, name);
+      output.message(`${dryRun ? 'would remove' : 'removed'} snapshot ${shortId(name)}, which cannot be read`);
+    }
+  }
+}

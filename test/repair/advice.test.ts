@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import type { Buffer } from 'node:buffer';
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, test } from 'node:test';
+import { ADVICE, type Finding } from '../../src/check/findings.js';
+import { ALL } from '../../src/check/subset.js';
+import { COMMANDS } from '../../src/cli/commands.js';
+import { VarveError } from '../../src/errors/errors.js';
+import { PASSWORD, scratchFolder } from '../backup/sandbox.js';
+import { type Damage, damage } from '../check/damages.js';
+import { foreignObjects, type Kind, Patient, SPARE } from '../check/patient.js';
+import { MAIN } from '../cli/varve.js';
+
+/** More of them: VARVE_ADVICE_CASES. */
+const CASES = Number(process.env.VARVE_ADVICE_CASES || 28);
+/** What is enough for any damage of two objects. */
+const ROUNDS = 6;
+
+const scratch = scratchFolder();
+let patient: Patient;
+let foreign: Readonly<Record<Kind, Buffer>>;
+let repository: string;
+
+before(async () => {
+  patient = await Patient.create(join(scratch, 'patient'));
+  foreign = await foreignObjects(join(scratch, 'foreign'));
+  repository = join(patient.sandbox.folder, 'repository');
+  cpSync(repository, join(scratch, 'sound'), { recursive: true });
+});
+
+function reset(): void {
+  rmSync(repository, { recursive: true });
+  cpSync(join(scratch, 'sound'), repository, { recursive: true });
+}
+
+/** Runs the command line, in a folder of its own. */
+function varve(args: readonly string[], password: string): { readonly code: number | null; readonly text: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, '--no-cache', '-r', repository, ...args], {
+    cwd: mkdtempSync(join(scratch, 'cwd-')),
+    env: { ...process.env, VARVE_PASSWORD: password },
+    encoding: 'utf8',
+  });
+  return { code: status, text: stdout + stderr };
+}
+
+/** The commands that an advice names, in its order. */
+const commandsIn = (advice: string): string[][] =>
+  [...advice.matchAll(/`varve ([^`]+)`/g)].map(([, command]) => (command as string).split(' '));
+
+/** Whether the help of a command lists it. */
+function exists([name, child]: readonly string[]): boolean {
+  if (name === undefined || !(name in COMMANDS)) return false;
+  if (name !== 'repair' && name !== 'key') return true;
+  const { stdout } = spawnSync(process.execPath, [MAIN, name, '--help'], { encoding: 'utf8' });
+  return new RegExp(`^  ${child}\\b`, 'm').test(stdout);
+}
+
+/** Tell people something, and mend nothing by themselves. */
+const TELLING = new Set(['snapshots', 'key']);
+
+/** Does what is advised: runs the commands, deletes the object. */
+async function follow(finding: Finding, password: string): Promise<void> {
+  const { advice, subject, name } = finding;
+  for (const command of commandsIn(advice)) {
+    if (TELLING.has(command[0] as string) || !exists(command)) continue;
+    const { code, text } = varve(command, password);
+    // A pack that is damaged beside the one that is being repaired is told by exit code 1.
+    assert.ok(code === 0 || code === 1, `${command.join(' ')}: ${text}`);
+    assert.doesNotMatch(text, /^Fatal: /m, command.join(' '));
+  }
+  if (/delete the object/.test(advice)) await patient.sandbox.store.remove(subject as 'keys' | 'locks', name);
+}
+
+async function soundPassword(): Promise<string> {
+  for (const password of [PASSWORD, ...SPARE]) {
+    const opened = await patient.open(password).catch((cause: unknown) => VarveError.from(cause));
+    if (!(opened instanceof VarveError)) return password;
+  }
+  throw new Error('no key opens');
+}
+
+/** What check still finds when its advice was followed. */
+async function mend(done: Damage): Promise<string[]> {
+  const password = await soundPassword();
+  const lossBefore = await patient.loss(password);
+  let left: readonly Finding[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    left = (await patient.check({ readData: ALL }, password)).findings;
+    const [worst] = left;
+    if (worst === undefined) return [];
+    await follow(worst, password);
+  }
+  const lossAfter = await patient.loss(password);
+  const known = new Set(lossBefore.files);
+  if (done.kind !== 'index')
+    assert.deepEqual(
+      lossAfter.files.filter((file) => !known.has(file)),
+      [],
+      'nothing more is lost than was',
+    );
+  return left.map(({ message }) => message);
+}
+
+test('every command that an advice names is there', (t) => {
+  const named = new Set<string>();
+  for (const advice of Object.values(ADVICE))
+    for (const [name, child] of commandsIn(advice)) named.add([name, child ?? ''].join(' '));
+  for (const command of named) {
+    const [name, child] = command.split(' ');
+    if (command === 'repair snapshots' && !exists(['repair', 'snapshots']))
+      t.diagnostic('repair snapshots is not there yet');
+    else assert.ok(exists([name as string, child as string]), command);
+  }
+});
+
+for (let number = 0; number < CASES; number++) {
+  test(`what check advises mends damage ${number}`, { timeout: 120_000 }, async (t) => {
+    const done = damage(patient, foreign, number);
+    t.diagnostic(`${done.kind} ${done.way}`);
+    try {
+      if (done.kind === 'config') return;
+      for (const message of await mend(done)) {
+        // What is lost is said; without `repair snapshots` the snapshots still need it.
+        assert.match(message, /is in no pack that the index lists$/);
+        assert.ok(!exists(['repair', 'snapshots']) && ['data', 'tree'].includes(done.kind), message);
+      }
+    } finally {
+      reset();
+    }
+  });
+}
