@@ -53,6 +53,17 @@ export type { Lease } from './format/lease.js';
 export { joinPath } from './format/path.js';
 export type { Snapshot, SnapshotSummary } from './format/snapshot.js';
 export { type Time, timeFromMillis } from './format/time.js';
+export type {
+  RecoveredSnapshot,
+  RecoverOptions,
+  RepairIndexOptions,
+  RepairIndexResult,
+  RepairPacksOptions,
+  RepairPacksResult,
+} from './repair/options.js';
+export { recover } from './repair/recover.js';
+export { repairIndex } from './repair/repair-index.js';
+export { repairPacks } from './repair/repair-packs.js';
 export {
   type Loss,
   type RepairSnapshotsEvent,

@@ -8,7 +8,8 @@ import type { Snapshot } from '../format/snapshot.js';
 import { type Time, timeFromMillis } from '../format/time.js';
 import { exclusively } from '../repository/exclusive.js';
 import { type IndexedRepository, loadIndex } from '../repository/index-store.js';
-import type { Repository } from '../repository/repository.js';
+import { LocalState } from '../repository/local-state.js';
+import { type Repository, uncached } from '../repository/repository.js';
 import { listSnapshots, writeSnapshot } from '../repository/snapshots.js';
 import { type Root, RootSearch, treeIds } from './find-roots.js';
 import { FolderSurvey } from './folder-survey.js';
@@ -26,11 +27,14 @@ const INCOMPLETE = 'incomplete';
  * @returns no, one or two snapshots
  * @throws VarveError `role` for an append key, `locked` while a prune or a repair runs, `damaged` when the index is, `interrupted`
  */
-export async function recover(repository: Repository, options: RecoverOptions): Promise<readonly RecoveredSnapshot[]> {
-  repository.keys.requireRole('manage', 'recover snapshots');
+export async function recover(cached: Repository, options: RecoverOptions): Promise<readonly RecoveredSnapshot[]> {
+  cached.keys.requireRole('manage', 'recover snapshots');
+  const repository = uncached(cached);
   return exclusively(repository, 'recover', async () => {
     const before = await namesOfPacks(repository);
-    const { snapshots } = await listSnapshots(repository);
+    // One that this machine remembers may be damaged in the store.
+    const local = new LocalState(undefined, repository.identity, repository.keys.engine);
+    const { snapshots } = await listSnapshots({ ...repository, local });
     const packs: IndexedPack[] = [];
     const indexed = await loadIndex(repository, undefined, ({ index, revoked }) => {
       // What a revoked key wrote by itself is not to come back.

@@ -87,3 +87,27 @@ test('recover: a snapshot that was forgotten is a folder of a new one', async ()
   await other.ok(['restore', `latest:${folder}${source}`, '--tag', 'recovered', '--target', other.path('back')]);
   assert.equal(readFileSync(other.path('back', 'letter'), 'utf8'), 'Dear all');
 });
+
+test('a damaged snapshot: check says what to do, recover brings back what it held, forget removes it', async () => {
+  const other = new Playground();
+  await other.ok(['init']);
+  const source = other.files('source', { letter: 'Dear all' });
+  const id = await other.backup(source);
+  writeFileSync(other.path('repo', 'snapshots', id), 'nothing');
+  const short = id.slice(0, 8);
+  const { err } = await other.run(['check']);
+  assert.match(
+    err,
+    new RegExp(`\`varve recover\` makes another of what it held, and \`varve forget ${short}\` removes it`),
+  );
+  assert.match((await other.ok(['recover'])).out, /^snapshot [0-9a-f]{8} saved, with 1 folder$/m);
+  // This machine remembers what was in it.
+  rmSync(other.path('cache'), { recursive: true });
+  const dry = await other.ok(['forget', short, '--dry-run']);
+  assert.equal(dry.out, `would remove snapshot ${short}, which cannot be read\n`);
+  assert.equal((await other.run(['forget', 'abcdef'])).code, 1);
+  const { out } = await other.ok(['forget', short, '--prune']);
+  assert.match(out, new RegExp(`^removed snapshot ${short}, which cannot be read\n`));
+  assert.match((await other.ok(['check', '--read-data'])).out, /^no errors were found/m);
+  assert.equal((await other.json<unknown[]>(['snapshots'])).length, 1);
+});

@@ -35,7 +35,7 @@ export class Fixture {
       logN: 10,
     });
     const created = { seconds: 0, nanoseconds: 0 };
-    const config = { repository: Buffer.from(keys.repository), created, data: SIZES, tree: SIZES };
+    const config = { repository: Buffer.from(keys.repository), created, data: SIZES, tree: SIZES, gear: undefined };
     return new Fixture({ keys, identity, config, local: new LocalState(undefined, identity, engine) });
   }
 
