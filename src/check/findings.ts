@@ -11,10 +11,6 @@ const MAX_REASONS = 3;
 /** Bytes of a hash that keys a set: 128 bits tell all apart. */
 const KEY_BYTES = 16;
 
-/** What stays lost when all else is done. */
-const THEN =
-  'the next backup stores anew what it still finds, and `varve repair snapshots --forget` makes snapshots without what is lost';
-
 /** What can be done; `ID` stands for the object's name. */
 export const ADVICE = {
   config: 'put it back from another copy of the repository',
@@ -22,10 +18,12 @@ export const ADVICE = {
   index: '`varve repair index` makes the index anew from the packs',
   snapshots:
     'put it back from another copy of the repository; else `varve recover` makes another of what it held, and `varve forget ID` removes it',
-  data: `put it back from another copy of the repository; else \`varve repair packs ID\` saves what can be read of it, ${THEN}`,
-  missing: `put it back from another copy of the repository; else \`varve repair index\` takes it out of the index, ${THEN}`,
+  data: 'put it back from another copy of the repository; else `varve repair packs ID` saves what can be read of it',
+  missing:
+    'put it back from another copy of the repository; else `varve repair index` takes it out of the index, so that the next backup stores anew what it still finds',
   locks: 'it does no harm, a lease only informs: delete the object',
-  blobs: `if there are packs that no index object lists, \`varve repair index\` lists them; else put back from another copy of the repository what is gone; else ${THEN}`,
+  blobs:
+    'if there are packs that no index object lists, `varve repair index` lists them; else put back from another copy of the repository what is gone; else, when nothing else is wrong any more, a backup stores anew what it still finds, then `varve repair snapshots --forget` makes snapshots without what is lost, and `varve forget` removes those of which nothing is left',
   trees:
     'these snapshots were written by a faulty program or a stolen key: see `varve snapshots` for whose they are; `varve forget` removes them',
 } as const;

@@ -80,7 +80,7 @@ function summarize(output: Output, { removed, salvaged, lost }: RepairPacksResul
   if (lost.length === 0) output.message('nothing is lost');
   else
     output.print(
-      `lost: ${counted(lost.length, 'blob')}. A backup stores anew what it still finds; then \`varve check\` says which files are lost, and \`varve repair snapshots --forget\` makes snapshots without them`,
+      `lost: ${counted(lost.length, 'blob')}. A backup stores anew what it still finds; then, when nothing else is damaged, \`varve repair snapshots --forget\` makes snapshots without what is lost`,
     );
 }
 
