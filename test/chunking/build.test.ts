@@ -9,23 +9,25 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const compiler = join(root, 'node_modules/assemblyscript/bin/asc.js');
 
-/** Compiles a copy of wasm/ in a folder as `npm run build:wasm` does, and returns the module's bytes. */
-function build(folder: string): Buffer {
+/** Compiles a copy of wasm/ in a folder as `npm run build:wasm` does, and returns a module's bytes. */
+function build(folder: string, module: string): Buffer {
   mkdirSync(folder, { recursive: true });
   cpSync(join(root, 'wasm'), join(folder, 'wasm'), { recursive: true });
-  const options = ['wasm/fastcdc.ts', '--config', 'wasm/asconfig.json', '--target', 'release'];
+  const files = [`wasm/${module}.ts`, '--outFile', `build/wasm/${module}.wasm`];
+  const options = [...files, '--config', 'wasm/asconfig.json', '--target', 'release'];
   execFileSync(process.execPath, [compiler, ...options], { cwd: folder, stdio: 'pipe' });
-  return readFileSync(join(folder, 'build/wasm/fastcdc.wasm'));
+  return readFileSync(join(folder, `build/wasm/${module}.wasm`));
 }
 
-test('the same source gives the same module, wherever it is compiled', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'varve-build-'));
-  try {
-    const one = build(join(folder, 'one'));
-    const other = build(join(folder, 'quite', 'another'));
-    assert.ok(one.equals(other));
-    assert.ok(one.equals(readFileSync(join(root, 'build/wasm/fastcdc.wasm'))), 'run npm run build:wasm');
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-});
+for (const module of ['fastcdc', 'reed-solomon'])
+  test(`${module}: the same source gives the same module, wherever it is compiled`, () => {
+    const folder = mkdtempSync(join(tmpdir(), 'varve-build-'));
+    try {
+      const one = build(join(folder, 'one'), module);
+      const other = build(join(folder, 'quite', 'another'), module);
+      assert.ok(one.equals(other));
+      assert.ok(one.equals(readFileSync(join(root, `build/wasm/${module}.wasm`))), 'run npm run build:wasm');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });

@@ -1,0 +1,17 @@
+import { product } from './field.js';
+import { at, type Matrix } from './matrix.js';
+
+/** What `multiplyShards` does, in plain TypeScript: slower, needs no WebAssembly, and is what the tests hold the module against. */
+export function multiplyShardsTwin(
+  matrix: Matrix,
+  inputs: readonly Uint8Array[],
+  outputs: readonly Uint8Array[],
+): void {
+  for (const [row, output] of outputs.entries()) {
+    for (let position = 0; position < output.length; position++) {
+      let sum = 0;
+      for (const [column, input] of inputs.entries()) sum ^= product(at(matrix, row, column), input[position] ?? 0);
+      output[position] = sum;
+    }
+  }
+}
