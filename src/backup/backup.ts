@@ -133,7 +133,10 @@ class BackupRun {
     const target = options.packTarget ?? PACK_TARGET;
     const largestChunk = Math.max(repository.config.data.max, repository.config.tree.max);
     // Each thread holds a pack of data and one of trees; one more is on its way to the store.
-    this.#buffers = SharedBuffers.create(2 * this.#threads + 1, packCapacity(target, largestChunk));
+    this.#buffers = SharedBuffers.create(
+      2 * this.#threads + 1,
+      packCapacity(target, largestChunk, repository.config.parity),
+    );
     this.#uploader = new PackUploader(repository, this.#buffers, (cause) => this.#fail(cause));
     // One row for each thread, and one for what is found here.
     this.#counters = createCounters(this.#threads + 1);
@@ -243,6 +246,7 @@ class BackupRun {
       parts.map((part) => ({ ...part, record: recordFromThread(part.record) })),
       (buffer) => this.#buffers.bytes(buffer),
       (buffer) => this.#buffers.release(buffer),
+      this.#repository.config.parity,
     );
     for (const pack of merged) this.#accept(pack);
   }
@@ -280,6 +284,7 @@ class BackupRun {
         const data = {
           keys: exportKeys(keys),
           gear: gearOf(this.#repository),
+          parity: config.parity,
           data: config.data,
           tree: config.tree,
           compression,

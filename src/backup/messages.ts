@@ -35,6 +35,8 @@ export interface WorkerInit {
   readonly compression: Compression;
   /** Bytes at which a pack is closed. */
   readonly packTarget: number;
+  /** Percent of parity in packs. */
+  readonly parity: number;
   readonly index: SharedBlobIndex;
   readonly fresh: FreshSetHandle;
   readonly buffers: SharedBuffersHandle;

@@ -50,6 +50,7 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
       kind,
       compression,
       target: init.packTarget,
+      parity: init.parity,
       space,
       emit: (each) => note({ kind: 'pack', ...each }),
       onKey: kind === TREE && keys.role === 'append' ? (each) => note({ kind: 'treeKey', ...each }) : undefined,

@@ -8,6 +8,7 @@ import { parseTime, type Time, timeFields } from './time.js';
 export const FORMAT_VERSION = 1;
 const MIN_CHUNK = 64;
 const GEAR_BYTES = 32;
+const MAX_PARITY = 100;
 
 /** Chunk sizes in bytes. */
 export interface Sizes {
@@ -24,6 +25,8 @@ export interface Config {
   readonly tree: Sizes;
   /** The chunkers' secret, where it is that of another repository. */
   readonly gear: Buffer | undefined;
+  /** Percent of each pack that its parity may heal; 0 for none. */
+  readonly parity: number;
 }
 
 export function encodeConfig(config: Config): Buffer {
@@ -34,6 +37,7 @@ export function encodeConfig(config: Config): Buffer {
     data: [config.data.min, config.data.average, config.data.max],
     tree: [config.tree.min, config.tree.average, config.tree.max],
     ...(config.gear !== undefined && { gear: config.gear }),
+    ...(config.parity > 0 && { parity: config.parity }),
   });
 }
 
@@ -53,7 +57,15 @@ export function decodeConfig(bytes: Uint8Array): Config {
     data: parseSizes(map['data'], what),
     tree: parseSizes(map['tree'], what),
     gear: map['gear'] === undefined ? undefined : asBuffer(asBytes(map['gear'], GEAR_BYTES, what)),
+    parity: parseParity(map['parity'], what),
   };
+}
+
+function parseParity(value: unknown, what: string): number {
+  if (value === undefined) return 0;
+  const percent = asUint(value, MAX_PARITY, what);
+  if (percent === 0) throw new VarveError('damaged', `${what}: a parity of 0 percent`);
+  return percent;
 }
 
 function parseSizes(value: unknown, what: string): Sizes {

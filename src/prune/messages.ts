@@ -14,6 +14,8 @@ export interface WorkerInit {
   readonly compression: ZstdParameters | undefined;
   /** Bytes at which a pack is closed. */
   readonly packTarget: number;
+  /** Percent, as the config has it. */
+  readonly parity: number;
   /** Frames of which less than this part is waste are copied as they are. */
   readonly tolerated: number;
   readonly buffers: SharedBuffersHandle;

@@ -22,6 +22,8 @@ export interface PackCopierOptions {
   readonly compression: ZstdParameters | undefined;
   /** Bytes at which a pack is closed. */
   readonly packTarget: number;
+  /** Percent, as the config has it. */
+  readonly parity: number;
   /** Frames of which less than this part is waste are copied as they are. */
   readonly tolerated: number;
   readonly space: PackSpace;
@@ -44,14 +46,15 @@ export class PackCopier {
   #opened: Buffer = Buffer.alloc(0);
   #raw: Buffer = Buffer.alloc(0);
 
-  constructor({ keys, index, needed, compression, packTarget: target, tolerated, space, emit }: PackCopierOptions) {
+  constructor(options: PackCopierOptions) {
+    const { keys, index, needed, compression, packTarget: target, parity, tolerated, space, emit } = options;
     this.#keys = keys;
     this.#index = index;
     this.#needed = needed;
     this.#tolerated = tolerated;
     this.#opener = new FrameOpener(index, keys, new PackKeyRing(keys));
     const writer = (kind: BlobKind): Writer => {
-      const packs = new PackWriter({ keys, kind, compression, target, space, emit });
+      const packs = new PackWriter({ keys, kind, compression, target, parity, space, emit });
       return { packs, refill: new Refill(kind, packs) };
     };
     this.#writers = { [DATA]: writer(DATA), [TREE]: writer(TREE) };

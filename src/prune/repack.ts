@@ -31,10 +31,10 @@ export class Repacker {
   constructor(repository: IndexedRepository, needed: Uint8Array, limits: CopyLimits, threads: number) {
     this.#repository = repository;
     this.atMost = Math.max(1, threads * 2);
-    const { data, tree } = repository.config;
-    const capacity = packCapacity(limits.packTarget, Math.max(data.max, tree.max));
+    const { data, tree, parity } = repository.config;
+    const capacity = packCapacity(limits.packTarget, Math.max(data.max, tree.max), parity);
     const { packTarget, tolerated } = limits;
-    const work = { needed, compression: compressionParameters('auto'), packTarget, tolerated };
+    const work = { needed, compression: compressionParameters('auto'), packTarget, parity, tolerated };
     this.#copiers =
       threads === 0 ? new OwnThread(repository, work, capacity) : new Threads(repository, work, capacity, threads);
   }
@@ -60,7 +60,8 @@ export class Repacker {
     const parts = await this.#copiers.rest();
     const { uploader, memory } = this.#copiers;
     const bytes = (buffer: number): Uint8Array => memory.bytes(buffer);
-    const merged = mergeParts(this.#repository.keys, parts, bytes, (buffer) => memory.release(buffer));
+    const { keys, config } = this.#repository;
+    const merged = mergeParts(keys, parts, bytes, (buffer) => memory.release(buffer), config.parity);
     for (const pack of merged) uploader.accept(pack);
     await uploader.finish();
   }
@@ -71,7 +72,7 @@ export class Repacker {
 }
 
 type CopyLimits = Pick<PackCopierOptions, 'packTarget' | 'tolerated'>;
-type Work = Pick<PackCopierOptions, 'needed' | 'compression' | keyof CopyLimits>;
+type Work = Pick<PackCopierOptions, 'needed' | 'compression' | 'parity' | keyof CopyLimits>;
 
 /** Who copies. */
 interface Copiers {

@@ -13,6 +13,7 @@ serveTasks<WorkerInit, Task, Reply, Note>((init, note) => {
     needed: init.needed,
     compression: init.compression,
     packTarget: init.packTarget,
+    parity: init.parity,
     tolerated: init.tolerated,
     space: new SharedBuffers(init.buffers),
     emit: note,

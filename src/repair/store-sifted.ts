@@ -14,7 +14,7 @@ export async function storeSifted(
 ): Promise<void> {
   const { keys, config } = repository;
   const largest = frames.reduce((most, { storedLength }) => Math.max(most, storedLength), config.data.max);
-  const space = new PackBuffers(packCapacity(PACK_TARGET, largest));
+  const space = new PackBuffers(packCapacity(PACK_TARGET, largest, config.parity));
   // What fails is thrown when all is waited for.
   const uploader = new PackUploader(repository, space, () => undefined);
   const packs = new PackWriter({
@@ -22,6 +22,7 @@ export async function storeSifted(
     kind: record.kind,
     compression: compressionParameters('auto'),
     target: PACK_TARGET,
+    parity: config.parity,
     space,
     emit: (finished) => uploader.accept(finished),
   });

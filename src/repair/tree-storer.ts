@@ -16,12 +16,20 @@ export class TreeStorer {
 
   constructor(repository: IndexedRepository) {
     const { keys, config, index } = repository;
-    const space = new PackBuffers(packCapacity(PACK_TARGET, config.tree.max));
+    const space = new PackBuffers(packCapacity(PACK_TARGET, config.tree.max, config.parity));
     // What fails is thrown when all is waited for.
     this.#uploader = new PackUploader(repository, space, () => undefined);
     const compression = compressionParameters('auto');
     const emit = this.#uploader.accept.bind(this.#uploader);
-    this.#packs = new PackWriter({ keys, kind: TREE, compression, target: PACK_TARGET, space, emit });
+    this.#packs = new PackWriter({
+      keys,
+      kind: TREE,
+      compression,
+      target: PACK_TARGET,
+      parity: config.parity,
+      space,
+      emit,
+    });
     this.#blobs = new BlobWriter({
       kind: TREE,
       chunker: Chunker.create(keys.gear, config.tree, BlobWriter.capacity(config.tree.max, FRAME_TARGET[TREE])),

@@ -42,6 +42,8 @@ export interface InitOptions extends OpenOptions {
   readonly data?: Sizes;
   /** The repository beside which this one shall cut, so that what is copied from it deduplicates. */
   readonly cutLike?: Pick<Repository, 'config' | 'keys'> | undefined;
+  /** Percent of each pack that its parity shall be able to heal, up to 100; none when it is not given. */
+  readonly parity?: number | undefined;
   /** log2 of scrypt's N; calibrated to this machine when it is not given. */
   readonly logN?: number;
 }
@@ -65,7 +67,7 @@ export async function initRepository(store: Store, options: InitOptions): Promis
     logN: options.logN ?? (await calibrateLogN(nativeEngine)),
   });
   const repository = asBuffer(keys.repository);
-  const config = encodeConfig({ repository, created, ...chunkingOf(options) });
+  const config = encodeConfig({ repository, created, ...chunkingOf(options), parity: options.parity ?? 0 });
   await store.create();
   // The slot first: a config without a key would be a repository that nobody can open.
   const slotName = objectName(slot.bytes);

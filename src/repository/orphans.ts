@@ -16,8 +16,9 @@ export async function readPackRecord(repository: Repository, name: string, size:
   const path = `data/${name}`;
   if (size < FOOTER_LENGTH) throw new VarveError('damaged', `${path}: too short for a pack`);
   const footer = openFooter(keys, await readRange(store, name, size - FOOTER_LENGTH, FOOTER_LENGTH), path);
-  const stated = footer.directoryOffset + footer.directoryLength + FOOTER_LENGTH;
-  if (stated > size || (footer.parityLength === 0 && stated < size))
+  const directoryEnd = footer.directoryOffset + footer.directoryLength;
+  const stated = directoryEnd + footer.parityLength + FOOTER_LENGTH;
+  if (stated !== size || (footer.parityLength > 0 && footer.parityOffset !== directoryEnd))
     throw new VarveError('damaged', `${path}: has ${size} bytes, and its footer speaks of ${stated}`);
   const sealed = await readRange(store, name, footer.directoryOffset, footer.directoryLength);
   const { plaintext, epoch } = openObject(keys, 'directory', sealed, path);

@@ -1,9 +1,6 @@
 import type { RepositoryKeys } from '../crypto/hierarchy.js';
 import { framesOf, type PackRecord, PackRecordBuilder, WRAPPED_KEY_BYTES } from '../format/pack-record.js';
-import { type FinishedPack, type PackPart, sealPack } from './pack-writer.js';
-
-/** Room that the directory, the footer and the padding of a merged pack may need beyond its frames, as a part of them. */
-const RESERVE = 1.04;
+import { type FinishedPack, type PackPart, packLength, sealPack } from './pack-writer.js';
 
 /**
  * Puts the parts that several writers could not fill together to as few packs as fit the buffers: frames are copied as they are, with
@@ -11,17 +8,19 @@ const RESERVE = 1.04;
  *
  * @param bytes the buffer with this number
  * @param release called for each buffer that is free again
+ * @param parity percent, as the config has it
  */
 export function mergeParts(
   keys: RepositoryKeys,
   parts: readonly PackPart[],
   bytes: (buffer: number) => Uint8Array,
   release: (buffer: number) => void,
+  parity: number,
 ): FinishedPack[] {
   const merged: PackPart[] = [];
   for (const part of parts) {
     const at = merged.findIndex(
-      (other) => other.record.kind === part.record.kind && fits(other, part, bytes(other.buffer)),
+      (other) => other.record.kind === part.record.kind && fits(other, part, bytes(other.buffer), parity),
     );
     if (at < 0) {
       merged.push(part);
@@ -30,12 +29,12 @@ export function mergeParts(
     merged[at] = append(merged[at] as PackPart, part, bytes);
     release(part.buffer);
   }
-  return merged.map((part) => sealPack(keys, part, bytes(part.buffer)));
+  return merged.map((part) => sealPack(keys, part, bytes(part.buffer), parity));
 }
 
-function fits(into: PackPart, part: PackPart, space: Uint8Array): boolean {
+function fits(into: PackPart, part: PackPart, space: Uint8Array, parity: number): boolean {
   const directory = [into, part].reduce((sum, { record }) => sum + recordBytes(record), 1024);
-  return (into.length + part.length + directory) * RESERVE <= space.length;
+  return packLength(into.length + part.length, directory, parity) <= space.length;
 }
 
 function recordBytes(record: PackRecord): number {

@@ -9,6 +9,7 @@ import type { RepositoryKeys } from '../crypto/hierarchy.js';
 import { newPackKey, type PackKey, sealFrameInto } from '../crypto/pack-key.js';
 import { SEALED_OVERHEAD, sealObject } from '../crypto/sealed.js';
 import type { BlobKind } from '../format/content.js';
+import { MAX_PACK } from '../format/limits.js';
 import {
   FRAME_TAG_BYTES,
   type PackRecord,
@@ -19,6 +20,8 @@ import {
   ZSTD,
 } from '../format/pack-record.js';
 import { padmeLength } from '../format/padme.js';
+import { type ParityLayout, parityLayout } from '../parity/layout.js';
+import { writeParity } from '../parity/section.js';
 
 /** Bytes at which a pack is closed: docs/benchmarks.md. */
 export const PACK_TARGET = 16 * 1024 * 1024;
@@ -70,9 +73,42 @@ const SMALLEST_CAPACITY = 4 * 1024 * 1024;
  * Bytes of a buffer in which a pack with this target size fits.
  *
  * @param maxChunk bytes of the largest chunk
+ * @param parity percent, as the config has it
  */
-export function packCapacity(target: number, maxChunk: number): number {
-  return Math.ceil(Math.max(target, SMALLEST_CAPACITY) * GROWTH) + Math.ceil(maxChunk * GROWTH);
+export function packCapacity(target: number, maxChunk: number, parity: number): number {
+  const content = Math.ceil(Math.max(target, SMALLEST_CAPACITY) * GROWTH) + Math.ceil(maxChunk * GROWTH);
+  return parity === 0 ? content : packLayout(content, parity).size;
+}
+
+/** Where the parts of a pack lie. */
+interface PackLayout {
+  /** Bytes of the pack, a Padmé length. */
+  readonly size: number;
+  /** Where the directory ends. */
+  readonly contentEnd: number;
+  readonly parity: ParityLayout | undefined;
+}
+
+/** @param content bytes of frames and directory */
+function packLayout(content: number, parity: number): PackLayout {
+  let size = padmeLength(content + FOOTER_BYTES);
+  if (parity === 0) return { size, contentEnd: size - FOOTER_BYTES, parity: undefined };
+  for (;;) {
+    const layout = parityLayout(size, parity);
+    if (layout !== undefined && layout.offset >= content) return { size, contentEnd: layout.offset, parity: layout };
+    if (size > MAX_PACK) throw new RangeError('a pack outgrew the limit of its size');
+    size = padmeLength(size + 1);
+  }
+}
+
+/**
+ * Bytes of the pack that so much makes.
+ *
+ * @param frames bytes of frames
+ * @param directory bytes of the directory's record, or an estimate that is not less
+ */
+export function packLength(frames: number, directory: number, parity: number): number {
+  return packLayout(frames + directory + SEALED_OVERHEAD, parity).size;
 }
 
 /** Compresses and seals frames, and assembles them into packs of one kind (SPEC.md section 9). */
@@ -81,6 +117,7 @@ export class PackWriter {
   readonly #kind: BlobKind;
   readonly #compression: ZstdParameters | undefined;
   readonly #target: number;
+  readonly #parity: number;
   readonly #space: PackSpace;
   readonly #emit: (pack: FinishedPack) => void;
   readonly #onKey: ((key: PackKey) => void) | undefined;
@@ -89,6 +126,7 @@ export class PackWriter {
   /**
    * @param compression undefined to keep everything raw
    * @param target bytes at which a pack is closed
+   * @param parity percent, as the config has it
    * @param onKey is given the key of each pack
    */
   constructor(options: {
@@ -96,6 +134,7 @@ export class PackWriter {
     kind: BlobKind;
     compression: ZstdParameters | undefined;
     target: number;
+    parity: number;
     space: PackSpace;
     emit: (pack: FinishedPack) => void;
     onKey?: ((key: PackKey) => void) | undefined;
@@ -104,6 +143,7 @@ export class PackWriter {
     this.#kind = options.kind;
     this.#compression = options.compression;
     this.#target = options.target;
+    this.#parity = options.parity;
     this.#space = options.space;
     this.#emit = options.emit;
     this.#onKey = options.onKey;
@@ -154,7 +194,7 @@ export class PackWriter {
   /** Seals what there is as a pack of its own. */
   finish(): void {
     const part = this.takeRest();
-    if (part !== undefined) this.#emit(sealPack(this.#keys, part, this.#space.bytes(part.buffer)));
+    if (part !== undefined) this.#emit(sealPack(this.#keys, part, this.#space.bytes(part.buffer), this.#parity));
   }
 
   /** Hands over the frames of the pack that is not full yet. */
@@ -167,8 +207,8 @@ export class PackWriter {
   #packFor(storedLength: number, blobs: number): OpenPack {
     const pack = this.#current;
     if (pack !== undefined) {
-      const directory = pack.builder.encodedLength + blobs * 36 + SEALED_OVERHEAD + FOOTER_BYTES + 512;
-      const needed = padmeLength(pack.length + storedLength + directory);
+      const directory = pack.builder.encodedLength + blobs * 36 + 512;
+      const needed = packLength(pack.length + storedLength, directory, this.#parity);
       if (needed <= this.#space.bytes(pack.buffer).length && pack.builder.frames < MAX_FRAMES) return pack;
       this.finish();
     }
@@ -188,36 +228,38 @@ export class PackWriter {
   }
 
   #wellPadded(pack: OpenPack): boolean {
-    const size = pack.length + pack.builder.encodedLength + SEALED_OVERHEAD + FOOTER_BYTES;
-    return padmeLength(size) - size <= size * GOOD_PADDING || pack.length >= this.#target * GROWTH;
+    const content = pack.length + pack.builder.encodedLength + SEALED_OVERHEAD;
+    const { contentEnd } = packLayout(content, this.#parity);
+    return contentEnd - content <= content * GOOD_PADDING || pack.length >= this.#target * GROWTH;
   }
 }
 
 /**
- * Completes frames to a pack: padding, directory, footer, name.
+ * Completes frames to a pack: padding, directory, parity, footer, name.
  *
  * @param space begins with the part's frames and has room for the rest
+ * @param parity percent, as the config has it
  */
-export function sealPack(keys: RepositoryKeys, part: PackPart, space: Uint8Array): FinishedPack {
+export function sealPack(keys: RepositoryKeys, part: PackPart, space: Uint8Array, parity: number): FinishedPack {
   const directory = sealObject(keys, 'directory', encode(packRecordFields(part.record)));
-  const size = padmeLength(part.length + directory.length + FOOTER_BYTES);
-  const directoryOffset = size - directory.length - FOOTER_BYTES;
+  const layout = packLayout(part.length + directory.length, parity);
+  const { size } = layout;
+  const directoryOffset = layout.contentEnd - directory.length;
   if (size > space.length) throw new RangeError('a pack outgrew its buffer');
-  const out = asBuffer(space);
+  const out = asBuffer(space).subarray(0, size);
   const padding = Buffer.alloc(directoryOffset - part.length);
   randomFillSync(padding);
   out.set(padding, part.length);
   out.set(directory, directoryOffset);
-  out.set(
-    sealFooter(keys, {
-      directoryOffset,
-      directoryLength: directory.length,
-      kind: part.record.kind,
-      parityOffset: 0,
-      parityLength: 0,
-    }),
-    size - FOOTER_BYTES,
-  );
-  const name = createHash('sha256').update(out.subarray(0, size)).digest('hex');
+  const footer = sealFooter(keys, {
+    directoryOffset,
+    directoryLength: directory.length,
+    kind: part.record.kind,
+    parityOffset: layout.parity?.offset ?? 0,
+    parityLength: layout.parity?.sectionLength ?? 0,
+  });
+  out.set(footer, size - FOOTER_BYTES);
+  if (layout.parity !== undefined) writeParity(out, layout.parity);
+  const name = createHash('sha256').update(out).digest('hex');
   return { buffer: part.buffer, name, size, record: part.record };
 }

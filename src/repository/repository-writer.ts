@@ -52,7 +52,7 @@ export class RepositoryWriter {
     this.#dryRun = options.dryRun === true;
     const target = options.packTarget ?? PACK_TARGET;
     const largest = Math.max(config.data.max, config.tree.max, options.largestBlob ?? 0);
-    this.#buffers = new PackBuffers(packCapacity(target, largest));
+    this.#buffers = new PackBuffers(packCapacity(target, largest, config.parity));
     this.#uploader = new PackUploader(repository, this.#buffers, (cause) => this.#fail(cause));
     this.#chunker = Chunker.create(gearOf(repository), config.tree, WINDOW * config.tree.max);
     const ring = new PackKeyRing(keys, knownTreeKeys(repository));
@@ -62,7 +62,16 @@ export class RepositoryWriter {
     const onKey = keys.role === 'append' ? (key: TreeKey) => this.#treeKeys.push(key) : undefined;
     const emit = (pack: FinishedPack): void => this.#accept(pack);
     const packs = (kind: BlobKind): PackWriter =>
-      new PackWriter({ keys, kind, compression, target, space, emit, onKey: kind === TREE ? onKey : undefined });
+      new PackWriter({
+        keys,
+        kind,
+        compression,
+        target,
+        parity: config.parity,
+        space,
+        emit,
+        onKey: kind === TREE ? onKey : undefined,
+      });
     this.#claims = { [DATA]: claims(DATA), [TREE]: claims(TREE) };
     this.#packs = { [DATA]: packs(DATA), [TREE]: packs(TREE) };
     this.#frames = {

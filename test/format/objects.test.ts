@@ -35,8 +35,8 @@ const sizes = fc
   .tuple(fc.integer({ min: 64, max: 1000 }), fc.integer({ min: 10, max: 26 }), fc.nat(64 * 1024 * 1024))
   .map(([min, log, more]) => ({ min, average: 2 ** log, max: Math.min(64 * 1024 * 1024, 2 ** log + more) }));
 const config: fc.Arbitrary<Config> = fc
-  .tuple(any.exactly(32), any.time, sizes, sizes, fc.option(any.exactly(32), { nil: undefined }))
-  .map(([repository, created, data, tree, gear]) => ({ repository, created, data, tree, gear }));
+  .tuple(any.exactly(32), any.time, sizes, sizes, fc.option(any.exactly(32), { nil: undefined }), fc.nat(100))
+  .map(([repository, created, data, tree, gear, parity]) => ({ repository, created, data, tree, gear, parity }));
 
 interface Codec<T> {
   readonly any: fc.Arbitrary<T>;
@@ -91,7 +91,8 @@ for (const [name, { any: value, encode: write, decode: read }] of Object.entries
           const without = Array.isArray(fields)
             ? fields.toSpliced(Number(key), 1)
             : Object.fromEntries(Object.entries(fields).filter(([k]) => k !== key));
-          if (name !== 'config' || key !== 'gear')
+          // A repository without parity, or with a chunker of its own, does not have them.
+          if (name !== 'config' || (key !== 'gear' && key !== 'parity'))
             assert.throws(() => read(encode(without)), VarveError, `${key} missing`);
           for (const wrong of [1.5, true, -1, { a: 1 }, [[]]]) {
             const changed = Array.isArray(fields)
@@ -118,7 +119,7 @@ test('map keys of a later version are passed over', () => {
   );
 });
 
-test('chunk sizes that no chunker can have are refused, and so is another version', () => {
+test('chunk sizes that no chunker can have are refused, and so are another version and a parity out of bounds', () => {
   const good = {
     version: 1,
     repository: Buffer.alloc(32),
@@ -142,6 +143,9 @@ test('chunk sizes that no chunker can have are refused, and so is another versio
   }
   assert.throws(read({ version: 2 }), fails('usage', /format version 2/));
   assert.throws(read({ repository: Buffer.alloc(31) }), fails('damaged'));
+  assert.equal(read({})().parity, 0);
+  for (const parity of [1, 100]) assert.equal(read({ parity })().parity, parity);
+  for (const parity of [0, 101]) assert.throws(read({ parity }), fails('damaged'));
 });
 
 test('names, sizes and times of an index object keep their bounds', () => {

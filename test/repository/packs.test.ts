@@ -13,6 +13,7 @@ import { VarveError } from '../../src/errors/errors.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../../src/format/content.js';
 import { blobCount, frameAt, frameCount } from '../../src/format/pack-record.js';
 import { isPadmeLength } from '../../src/format/padme.js';
+import { healPack } from '../../src/parity/heal.js';
 import { BlobIndexBuilder } from '../../src/repository/blob-index.js';
 import { FrameOpener, locateBlob, PackKeyRing, splitIds } from '../../src/repository/blob-reader.js';
 import { BlobWriter } from '../../src/repository/blob-writer.js';
@@ -39,9 +40,15 @@ interface Stored {
 class Space {
   readonly #buffers: Uint8Array[] = [];
   readonly stored: Stored[] = [];
+  readonly parity: number;
+
+  /** @param parity percent */
+  constructor(parity = 0) {
+    this.parity = parity;
+  }
 
   acquire(): number {
-    return this.#buffers.push(new Uint8Array(packCapacity(TARGET, SIZES.max))) - 1;
+    return this.#buffers.push(new Uint8Array(packCapacity(TARGET, SIZES.max, this.parity))) - 1;
   }
 
   bytes(number: number): Uint8Array {
@@ -70,6 +77,7 @@ function writers(
     kind,
     compression: compressionParameters(compression),
     target: TARGET,
+    parity: space.parity,
     space,
     emit: (pack) => space.take(pack),
   });
@@ -130,18 +138,27 @@ async function readBack(space: Space, kind: BlobKind, references: readonly Conte
   });
 }
 
+/** Whatever byte of a pack with parity is lost comes back. */
+function assertHeals(bytes: Buffer, name: string): void {
+  const lost = Buffer.from(bytes);
+  lost.fill(0, bytes.length >> 1, (bytes.length >> 1) + 1000);
+  const healing = healPack(lost, name);
+  assert.ok(healing.kind === 'healed' && healing.bytes.equals(bytes));
+}
+
 const setting = fc.record({
   streams: fc.array(stream, { maxLength: 12 }),
   kind: fc.constantFrom<BlobKind>(DATA, TREE),
   frameTarget: fc.constantFrom(2048, 16_384, 100_000),
   compression: fc.constantFrom<'auto' | 'off'>('auto', 'off'),
   piece: fc.constantFrom(1000, 7777, 1 << 20),
+  parity: fc.constantFrom(0, 0, 1, 5, 100),
 });
 
 test('streams return from packs as they went in', async () => {
   await fc.assert(
-    fc.asyncProperty(setting, async ({ streams, kind, frameTarget, compression, piece }) => {
-      const space = new Space();
+    fc.asyncProperty(setting, async ({ streams, kind, frameTarget, compression, piece, parity }) => {
+      const space = new Space(parity);
       const { blobs, packs } = writers(space, kind, new Set(), frameTarget, compression);
       const references = streams.map((bytes) => {
         blobs.begin();
@@ -155,7 +172,10 @@ test('streams return from packs as they went in', async () => {
       const ids = space.stored.flatMap(({ pack }) => [...splitIds(pack.record.ids)].map((id) => id.toString('hex')));
       assert.equal(new Set(ids).size, ids.length, 'no blob is stored twice');
       assert.equal(blobs.stored.blobs, ids.length);
-      for (const { pack } of space.stored) assert.equal(pack.record.kind, kind);
+      for (const { pack, name, bytes } of space.stored) {
+        assert.equal(pack.record.kind, kind);
+        if (parity > 0) assertHeals(bytes, name);
+      }
     }),
     { numRuns: 60 },
   );
@@ -268,8 +288,8 @@ test('noise is kept as it is and text is compressed', () => {
 test('parts of several writers make few packs, which read like any other', async () => {
   const part = fc.record({ streams: fc.array(stream, { maxLength: 4 }), kind: fc.constantFrom<BlobKind>(DATA, TREE) });
   await fc.assert(
-    fc.asyncProperty(fc.array(part, { maxLength: 6 }), async (all) => {
-      const space = new Space();
+    fc.asyncProperty(fc.array(part, { maxLength: 6 }), fc.constantFrom(0, 5, 100), async (all, parity) => {
+      const space = new Space(parity);
       const known = { [DATA]: new Set<string>(), [TREE]: new Set<string>() };
       const parts: PackPart[] = [];
       const references = all.map(({ streams, kind }) => {
@@ -292,6 +312,7 @@ test('parts of several writers make few packs, which read like any other', async
         parts,
         (number) => space.bytes(number),
         (number) => released.push(number),
+        parity,
       );
       for (const pack of merged) space.take(pack);
       assert.equal(merged.length + released.length, parts.length);
@@ -316,8 +337,8 @@ test('parts of several writers make few packs, which read like any other', async
 });
 
 /** A pack of some frames, and what is needed to change it. */
-function onePack(): { space: Space; stored: Stored; repository: Repository } {
-  const space = new Space();
+function onePack(parity = 0): { space: Space; stored: Stored; repository: Repository } {
+  const space = new Space(parity);
   const { blobs, packs } = writers(space, DATA, new Set(), 4096);
   blobs.begin();
   blobs.write(randomBytes(30_000));
@@ -327,34 +348,38 @@ function onePack(): { space: Space; stored: Stored; repository: Repository } {
   return { space, stored: space.stored[0] as Stored, repository: repositoryOf(space) };
 }
 
-test('a pack whose end is changed, cut or moved is refused by name', async () => {
-  const { stored } = onePack();
-  const { bytes } = stored;
-  const attempt = async (changed: Buffer, code: 'damaged' | 'role' = 'damaged'): Promise<void> => {
-    const store = new MemoryStore();
-    const name = createHash('sha256').update(changed).digest('hex');
-    await store.put('data', name, [changed]);
-    const reading = readPackRecord({ store, keys } as unknown as Repository, name, changed.length);
-    await assert.rejects(reading, fails(code, new RegExp(`^data/${name}: `)));
-  };
-  for (let back = 1; back <= 92; back += 3) {
-    const changed = Buffer.from(bytes);
-    changed[bytes.length - back] = (changed[bytes.length - back] as number) ^ 4;
-    // Another epoch is what a key that is out of date would see.
-    const inEpoch = back > 80 && back <= 84;
-    await attempt(changed, inEpoch ? 'role' : 'damaged');
-  }
-  for (const length of [0, 1, 91, 92, 1000, bytes.length - 1]) await attempt(bytes.subarray(0, length));
-  await attempt(Buffer.concat([bytes, Buffer.of(0)]));
-  const footer = { kind: DATA, directoryLength: 500, parityOffset: 0, parityLength: 0 } as const;
-  for (const directoryOffset of [bytes.length, bytes.length - 92, 0, 2 ** 29]) {
-    await attempt(Buffer.concat([bytes.subarray(0, -92), sealFooter(keys, { ...footer, directoryOffset })]));
-  }
-  const [body, own] = [bytes.subarray(0, -FOOTER_LENGTH), openFooter(keys, bytes.subarray(-FOOTER_LENGTH), 'x')];
-  await attempt(Buffer.concat([body, sealFooter(keys, { ...own, kind: TREE })]));
-  await attempt(Buffer.concat([body, Buffer.alloc(16), sealFooter(keys, own)]));
-  await attempt(Buffer.concat([body, sealFooter(rotateKeys(keys), own)]), 'role');
-});
+for (const parity of [0, 5])
+  test(`a pack with parity ${parity} whose end is changed, cut or moved is refused by name`, async () => {
+    const { stored } = onePack(parity);
+    const { bytes } = stored;
+    const attempt = async (changed: Buffer, code: 'damaged' | 'role' = 'damaged'): Promise<void> => {
+      const store = new MemoryStore();
+      const name = createHash('sha256').update(changed).digest('hex');
+      await store.put('data', name, [changed]);
+      const reading = readPackRecord({ store, keys } as unknown as Repository, name, changed.length);
+      await assert.rejects(reading, fails(code, new RegExp(`^data/${name}: `)));
+    };
+    for (let back = 1; back <= 92; back += 3) {
+      const changed = Buffer.from(bytes);
+      changed[bytes.length - back] = (changed[bytes.length - back] as number) ^ 4;
+      // Another epoch is what a key that is out of date would see.
+      const inEpoch = back > 80 && back <= 84;
+      await attempt(changed, inEpoch ? 'role' : 'damaged');
+    }
+    for (const length of [0, 1, 91, 92, 1000, bytes.length - 1]) await attempt(bytes.subarray(0, length));
+    await attempt(Buffer.concat([bytes, Buffer.of(0)]));
+    const footer = { kind: DATA, directoryLength: 500, parityOffset: 0, parityLength: 0 } as const;
+    for (const directoryOffset of [bytes.length, bytes.length - 92, 0, 2 ** 29]) {
+      await attempt(Buffer.concat([bytes.subarray(0, -92), sealFooter(keys, { ...footer, directoryOffset })]));
+    }
+    const [body, own] = [bytes.subarray(0, -FOOTER_LENGTH), openFooter(keys, bytes.subarray(-FOOTER_LENGTH), 'x')];
+    await attempt(Buffer.concat([body, sealFooter(keys, { ...own, kind: TREE })]));
+    await attempt(Buffer.concat([body, sealFooter(keys, { ...own, parityLength: own.parityLength + 1 })]));
+    if (parity > 0)
+      await attempt(Buffer.concat([body, sealFooter(keys, { ...own, parityOffset: own.parityOffset - 1 })]));
+    await attempt(Buffer.concat([body, Buffer.alloc(16), sealFooter(keys, own)]));
+    await attempt(Buffer.concat([body, sealFooter(rotateKeys(keys), own)]), 'role');
+  });
 
 test('a frame that is changed anywhere, or is another one, is refused; so is a blob under another id', () => {
   const { stored } = onePack();

@@ -48,7 +48,7 @@ export class Forge {
     const { keys, config, store } = this.#repository;
     const buffers: Uint8Array[] = [];
     const space = {
-      acquire: () => buffers.push(new Uint8Array(packCapacity(TARGET, 1 << 20))) - 1,
+      acquire: () => buffers.push(new Uint8Array(packCapacity(TARGET, 1 << 20, 0))) - 1,
       bytes: (number: number) => buffers[number] as Uint8Array,
     };
     const packs = new PackWriter({
@@ -56,6 +56,7 @@ export class Forge {
       kind,
       compression: compressionParameters('auto'),
       target: TARGET,
+      parity: 0,
       space,
       emit: ({ buffer, name, size, record }) => {
         this.#stored.push(store.put('data', name, [Buffer.from(space.bytes(buffer).subarray(0, size))]));
@@ -95,7 +96,7 @@ export class Forge {
   pack(kind: BlobKind, frames: readonly ForgedFrame[], listed = (pack: IndexedPack): IndexedPack => pack): void {
     const { keys, store } = this.#repository;
     const { key, wrapped } = newPackKey(keys, kind);
-    const space = new Uint8Array(packCapacity(TARGET, 1 << 20));
+    const space = new Uint8Array(packCapacity(TARGET, 1 << 20, 0));
     const builder = new PackRecordBuilder(kind);
     let length = 0;
     for (const [counter, { body, codec, rawLength, ids, lengths }] of frames.entries()) {
@@ -107,7 +108,7 @@ export class Forge {
       );
       length += storedLength;
     }
-    const { name, size, record } = sealPack(keys, { buffer: 0, length, record: builder.build() }, space);
+    const { name, size, record } = sealPack(keys, { buffer: 0, length, record: builder.build() }, space, 0);
     this.#stored.push(store.put('data', name, [Buffer.from(space.subarray(0, size))]));
     this.#packs.push(listed(indexedPack(name, size, record)));
   }

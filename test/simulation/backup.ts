@@ -63,6 +63,7 @@ class Storing {
         kind,
         compression: undefined,
         target: Number.POSITIVE_INFINITY,
+        parity: repository.config.parity,
         space: spaceOf(buffers),
         emit: (pack) => uploader.accept(pack),
       });

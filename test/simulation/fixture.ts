@@ -16,7 +16,7 @@ const BUFFERS = 48;
 /** What is made once, and is the same for all runs: the keys, and memory for packs. */
 export class Fixture {
   readonly #repository: Omit<Repository, 'store' | 'clock' | 'machine'>;
-  readonly #buffers = SharedBuffers.create(BUFFERS, packCapacity(0, SIZES.max));
+  readonly #buffers = SharedBuffers.create(BUFFERS, packCapacity(0, SIZES.max, 0));
 
   private constructor(repository: Omit<Repository, 'store' | 'clock' | 'machine'>) {
     this.#repository = repository;
@@ -35,7 +35,8 @@ export class Fixture {
       logN: 10,
     });
     const created = { seconds: 0, nanoseconds: 0 };
-    const config = { repository: Buffer.from(keys.repository), created, data: SIZES, tree: SIZES, gear: undefined };
+    const sizes = { data: SIZES, tree: SIZES };
+    const config = { repository: Buffer.from(keys.repository), created, ...sizes, gear: undefined, parity: 0 };
     return new Fixture({ keys, identity, config, local: new LocalState(undefined, identity, engine) });
   }
 

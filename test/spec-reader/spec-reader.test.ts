@@ -115,38 +115,40 @@ describe('a reader written from SPEC.md alone', { skip }, () => {
     assert.match((await runReader(password, '--seen-epoch', '3', fixture, 'check')).err, /older epoch/);
   });
 
-  it('restores a fresh repository of random content, cut into very many chunks', async () => {
-    const [source, folder, target] = [join(scratch, 'source'), fresh(), fresh()];
-    writeRandom(source, randomBytes(8).toString('hex'), able);
-    const secret = `${randomBytes(8).toString('hex')} A\u030a`;
-    const repository = await initRepository(new LocalStore(folder), {
-      unlock: { password: secret },
-      user: 'user',
-      host: 'host',
-      logN: 10,
-      data: { min: 64, average: 256, max: 4096 },
+  for (const parity of [0, 7])
+    it(`restores a fresh repository of random content, cut into very many chunks, with ${parity} % parity`, async () => {
+      const [source, folder, target] = [join(scratch, `source ${parity}`), fresh(), fresh()];
+      writeRandom(source, randomBytes(8).toString('hex'), able);
+      const secret = `${randomBytes(8).toString('hex')} A\u030a`;
+      const repository = await initRepository(new LocalStore(folder), {
+        unlock: { password: secret },
+        user: 'user',
+        host: 'host',
+        logN: 10,
+        data: { min: 64, average: 256, max: 4096 },
+        parity,
+      });
+      const { errors } = await backup(await loadIndex(repository), {
+        sources: [Buffer.from(source)],
+        folder: Buffer.from('/'),
+        host: 'host',
+        user: 'user',
+        uid: 0,
+        gid: 0,
+        tags: [],
+        filter: NO_FILTER,
+        parent: undefined,
+        program: 'test',
+        compression: 'auto',
+        threads: 2,
+      });
+      assert.equal(errors, 0);
+      const lease = await HeldLease.acquire(repository, 'test');
+      await readerOutput(secret.normalize('NFC'), folder, 'check');
+      await lease.release();
+      await readerOutput(secret, folder, 'restore', 'latest', target);
+      assert.deepEqual(listWithXattrs(join(target, source)), listWithXattrs(source));
     });
-    const { errors } = await backup(await loadIndex(repository), {
-      sources: [Buffer.from(source)],
-      folder: Buffer.from('/'),
-      host: 'host',
-      user: 'user',
-      uid: 0,
-      gid: 0,
-      tags: [],
-      filter: NO_FILTER,
-      parent: undefined,
-      program: 'test',
-      compression: 'auto',
-      threads: 2,
-    });
-    assert.equal(errors, 0);
-    const lease = await HeldLease.acquire(repository, 'test');
-    await readerOutput(secret.normalize('NFC'), folder, 'check');
-    await lease.release();
-    await readerOutput(secret, folder, 'restore', 'latest', target);
-    assert.deepEqual(listWithXattrs(join(target, source)), listWithXattrs(source));
-  });
 
   it('refuses what a reader must refuse of the hostile repositories', async () => {
     const hostile = fileURLToPath(new URL('../../../fixtures/hostile', import.meta.url));

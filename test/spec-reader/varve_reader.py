@@ -515,6 +515,8 @@ def open_config(store, keys, trace):
         least, average, most = fields(config.get(key), f"config: {key}", int, int, int)
         need(64 <= least <= average <= most <= LIMIT_BLOB, f"config: {key}")
         need(average & (average - 1) == 0, f"config: {key}: the average is no power of two")
+    if "parity" in config:
+        unsigned(config["parity"], "config: parity", 1, 100)
     trace["configPlaintext"] = plain
     return config
 
@@ -600,6 +602,54 @@ def is_padme(length):
     return length % (1 << (e - s)) == 0
 
 
+def field_tables():
+    """For each element of the field a table that multiplies bytes by it, and its inverse."""
+    double = [value << 1 ^ (0x11D if value & 0x80 else 0) for value in range(256)]
+    tables, inverses = [], [0] * 256
+    for factor in range(256):
+        products = [0] * 256
+        for other in range(256):
+            power, product = factor, 0
+            for bit in range(8):
+                product ^= power if other >> bit & 1 else 0
+                power = double[power]
+            products[other] = product
+            if product == 1:
+                inverses[factor] = other
+        tables.append(bytes(products))
+    return tables, inverses
+
+
+def check_parity(data, offset):
+    """The parity section, which begins at offset, to the last byte."""
+    tables, inverses = field_tables()
+    size, head = len(data), data[offset : offset + 16]
+    need(len(head) == 16 and head[:5] == b"VRVR\1" and head[6:8] == bytes(2), "parity: header")
+    percent = unsigned(head[5], "parity: percent", 1, 100)
+    need(struct.unpack("<Q", head[8:])[0] == size, "parity: it is of another length")
+    shard = 1024
+    while size > 255 * shard or 32 * size > shard * shard:
+        shard *= 2
+    shards = -(-size // shard)
+    parity_shards = max(2, -(-shards * percent // (100 + percent)))
+    data_shards = shards - parity_shards
+    length = 140 + 8 * shards
+    need(offset == size - 92 - parity_shards * (length + shard) - length, "parity: its place")
+    edges = [max(0, offset - (data_shards - j) * shard) for j in range(data_shards + 1)]
+    pieces = [data[start:end] for start, end in zip(edges, edges[1:])]
+    parity = []
+    for i in range(parity_shards):
+        total = 0
+        for j, piece in enumerate(pieces):
+            product = piece.translate(tables[inverses[255 - i ^ j]]).ljust(shard, b"\0")
+            total ^= int.from_bytes(product, "little")
+        parity.append(total.to_bytes(shard, "little"))
+    description = head + data[-92:] + b"".join(sha256(piece)[:8] for piece in pieces + parity)
+    description += sha256(description)
+    section = b"".join(description + piece for piece in parity) + description
+    need(section == data[offset:-92], "parity: not as the pack's other bytes make it")
+
+
 def check_pack(data, listed, keys):
     """Everything that can be checked in a pack. listed: sizes and records that the index has of it."""
     size = len(data)
@@ -612,8 +662,10 @@ def check_pack(data, listed, keys):
     plain = gcm_open(k, bytes(12), footer[:44], footer[44:], "footer")
     offset, length, kind, parity_offset, parity_length = struct.unpack("<QIIQQ", plain)
     need(length <= LIMIT_DIRECTORY, "directory: too large")
-    need((parity_offset, parity_length) == (0, 0), "parity, which is reserved")
-    need(offset + length == size - 92, "footer: the directory is not before it")
+    need(offset + length + parity_length == size - 92, "footer: the directory is not where it should be")
+    need(parity_offset == (offset + length if parity_length else 0), "footer: the parity is not behind the directory")
+    if parity_length:
+        check_parity(data, parity_offset)
     epoch, plain = open_sealed(data[offset : offset + length], DIRECTORY, keys)
     own = PackRecord(unpack_one(plain, "directory"))
     need(epoch == number and kind == own.kind and own.end <= offset, "footer: another epoch, kind or place")

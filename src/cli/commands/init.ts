@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { toHex } from '../../bytes/hex.js';
 import { VarveError } from '../../errors/errors.js';
+import { MAX_PARITY_PERCENT } from '../../parity/layout.js';
 import { addFromOptions, type FromFlags, openSource } from '../from-repository.js';
 import { thisHost, thisUser } from '../machine.js';
 import { cacheFolder, placeOfRepository } from '../open.js';
@@ -13,8 +14,13 @@ const DESCRIPTION = `Make a new repository. It is opened by the password that yo
 read what is in it. \`varve key add\` adds further passwords and keys that may do less.`;
 
 const EXAMPLES = `
+With --parity each pack gets so much redundancy that \`varve check --repair\` heals it when up to that part of it is lost
+on the disk. It is for good: it cannot be added or changed later. 5 is plenty for bits and sectors that go bad; a disk
+that dies takes its parity with it, so it does not replace a second copy.
+
 Examples:
   varve init -r /mnt/backup/varve
+  varve init -r /mnt/usb/varve --parity 5
   varve -r /mnt/backup/varve --password-file ~/.varve-password init
   varve -r /mnt/second init --from-repo /mnt/backup/varve --copy-chunker-params
 
@@ -26,12 +32,14 @@ Exit codes: 0 made; 1 failed, or there is a repository already.`;
 
 export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
+  command.option('--parity <percent>', 'add so much redundancy to every pack, from 1 to 100 percent (default: none)');
   command.option('--repository-version <version>', 'accepted for the sake of scripts; there is one version');
   addFromOptions(command);
   command.option('--copy-chunker-params', 'cut files as the other repository does');
   run<InitFlags>(command, shell, async (context, _, flags) => {
     const { output } = context;
     refuseContradictions(flags);
+    const parity = parsePercent(flags.parity);
     const store = await placeOfRepository(context);
     const { initRepository, refuseExisting } = await import('../../repository/open.js');
     await refuseExisting(store);
@@ -39,7 +47,7 @@ export function define(command: Command, shell: Shell): void {
     const unlock = unlockFromOptions(context) ?? {
       password: await askPassword(context, 'password for the new repository', true),
     };
-    const options = { unlock, cacheFolder: cacheFolder(context), user: thisUser(), host: thisHost(), cutLike };
+    const options = { unlock, cacheFolder: cacheFolder(context), user: thisUser(), host: thisHost(), cutLike, parity };
     const repository = await initRepository(store, options);
     const id = toHex(repository.config.repository);
     if (output.json) output.object({ message_type: 'initialized', id, repository: store.location });
@@ -55,10 +63,18 @@ export function define(command: Command, shell: Shell): void {
 
 interface InitFlags extends FromFlags {
   readonly copyChunkerParams?: boolean;
+  readonly parity?: string;
 }
 
 function refuseContradictions({ fromRepo, fromRepository, fromRepositoryFile, ...flags }: InitFlags): void {
   const given = fromRepo ?? fromRepository ?? fromRepositoryFile;
   if (given !== undefined && flags.copyChunkerParams !== true)
     throw new VarveError('usage', 'another repository is needed for --copy-chunker-params only: give that, too');
+}
+
+function parsePercent(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const percent = Number(text.replace(/%$/, ''));
+  if (Number.isInteger(percent) && percent >= 1 && percent <= MAX_PARITY_PERCENT) return percent;
+  throw new VarveError('usage', `--parity ${text}: want whole percent from 1 to ${MAX_PARITY_PERCENT}`);
 }
