@@ -5,9 +5,11 @@ import { type Repository, uncached } from '../repository/repository.js';
 import { BadBlobs } from './bad-blobs.js';
 import { opensPack, readPacks } from './content.js';
 import { Findings } from './findings.js';
+import { type HealedPack, judgeByParity } from './healer.js';
 import { checkKeys, checkLeases, openSnapshots } from './objects.js';
 import type { Amount, CheckOptions, CheckProgress, CheckResult } from './options.js';
 import { PackCheck, type StoredPack } from './packs.js';
+import { scrubObjects } from './scrub.js';
 import { choosePacks } from './subset.js';
 import { TreeCheck } from './trees.js';
 
@@ -27,6 +29,8 @@ export async function check(cached: Repository, options: CheckOptions = {}): Pro
   const findings = new Findings(maxFiles, options.onFinding);
   const progress: CheckProgress = { phase: 'objects', done: 0, total: 0, bytes: 0, totalBytes: 0, errors: 0 };
   options.onStart?.(() => ({ ...progress, errors: findings.count }));
+  const { healed, unhealed } = await heal(repository, progress, options);
+  begin(progress, 'objects', 0);
   // Snapshots before the index: what those that are listed need is in the index by then.
   const { snapshots, revoked } = await openSnapshots(repository, findings);
   await checkKeys(repository, findings);
@@ -43,7 +47,8 @@ export async function check(cached: Repository, options: CheckOptions = {}): Pro
   const packs = new PackCheck({ repository, listed, condemned: indexed.condemned, findings, bad, signal, progress });
   await packs.run();
   const chosen = choosePacks(packs.stored, options.readData, options.random ?? Math.random);
-  const read = [...new Set([...packs.suspect, ...chosen])];
+  const suspect = [...packs.suspect, ...packs.stored.filter(({ name }) => unhealed.has(name))];
+  const read = [...new Set([...suspect, ...chosen])];
   begin(progress, 'data', read.length, amount(read).bytes);
   await readPacks(indexed, read, { findings, bad, progress }, options);
   begin(progress, 'trees', snapshots.length);
@@ -52,11 +57,13 @@ export async function check(cached: Repository, options: CheckOptions = {}): Pro
     await trees.check(snapshot);
     progress.done++;
   }
+  if (repository.config.parity > 0) await judgeByParity(repository.store, findings);
   const orphans = amount(packs.stored.filter((pack) => pack.listed === undefined));
   const brokenPacks = findings.all.filter(({ subject }) => subject === 'data').map(({ name }) => name);
   const suggestRepairIndex = packs.someMissing || findings.has('index') || findings.has('blobs');
   return {
     findings: findings.all,
+    healed,
     snapshots: snapshots.length,
     revoked,
     packs: amount(packs.stored),
@@ -69,6 +76,19 @@ export async function check(cached: Repository, options: CheckOptions = {}): Pro
     suggestRepairIndex,
     suggestPrune: orphans.count > 0 && !suggestRepairIndex,
   };
+}
+
+/** The packs that remain damaged are told when the packs are looked at. */
+async function heal(
+  { store }: Repository,
+  progress: CheckProgress,
+  options: CheckOptions,
+): Promise<{ healed: readonly HealedPack[]; unhealed: ReadonlySet<string> }> {
+  if (options.repair !== true) return { healed: [], unhealed: new Set() };
+  begin(progress, 'healing', 0);
+  const findings = new Findings(0);
+  const healed = await scrubObjects(store, ['data'], { findings, progress }, options);
+  return { healed, unhealed: new Set(findings.all.map(({ name }) => name)) };
 }
 
 function begin(progress: CheckProgress, phase: CheckProgress['phase'], total: number, totalBytes = 0): void {

@@ -7,7 +7,7 @@ import { type ObjectType, objectPath } from '../storage/store.js';
 /** What is said of a pack that the index lists and the store does not have. */
 export const IS_MISSING = 'is missing';
 /** Reasons that are told of one object. */
-const MAX_REASONS = 3;
+const MAX_REASONS = 4;
 /** Bytes of a hash that keys a set: 128 bits tell all apart. */
 const KEY_BYTES = 16;
 
@@ -28,6 +28,8 @@ export const ADVICE = {
     'these snapshots were written by a faulty program or a stolen key: see `varve snapshots` for whose they are; `varve forget` removes them',
 } as const;
 
+const HEALABLE = 'its parity can heal it: run `varve check --repair`';
+
 /** An object that is damaged; or, where no one object is, `blobs` that are nowhere and `trees` that contradict themselves. */
 export type Subject = Exclude<keyof typeof ADVICE, 'missing'>;
 
@@ -40,6 +42,8 @@ export class Finding {
   readonly snapshots = new Set<string>();
   /** Files that are touched, as snapshots have them; a folder that cannot be read ends with a slash. No more than are asked for. */
   readonly files: Buffer[] = [];
+  /** Whether a pack's parity can make it whole. */
+  healable = false;
   readonly #maxFiles: number;
   readonly #reasons: string[] = [];
   readonly #known = new Set<string>();
@@ -66,6 +70,7 @@ export class Finding {
   }
 
   get advice(): string {
+    if (this.healable) return HEALABLE;
     const kind = this.reason === IS_MISSING ? 'missing' : this.subject;
     return ADVICE[kind].replaceAll('ID', shortId(this.name));
   }

@@ -1,9 +1,10 @@
 import type { Finding } from './findings.js';
+import type { HealedPack } from './healer.js';
 import type { Subset } from './subset.js';
 
 export interface CheckProgress {
-  /** What is looked at: index and keys, directories of packs, bytes of packs, folders; with scrub, all objects. */
-  phase: 'objects' | 'packs' | 'data' | 'trees';
+  /** What is looked at: packs to be healed, index and keys, directories of packs, bytes of packs, folders; with scrub, all objects. */
+  phase: 'healing' | 'objects' | 'packs' | 'data' | 'trees';
   /** Packs, snapshots or objects. */
   done: number;
   total: number;
@@ -16,10 +17,14 @@ export interface CheckProgress {
 export interface RunOptions {
   readonly threads?: number;
   readonly signal?: AbortSignal | undefined;
+  /** Compare all packs with their names, and heal by their parity those that are damaged. */
+  readonly repair?: boolean;
   /** Called once, with what tells how far it is. */
   readonly onStart?: (progress: () => Readonly<CheckProgress>) => void;
   /** Called for each thing that is wrong, as soon as it is found; which files it touches is known at the end. */
   readonly onFinding?: (finding: Finding) => void;
+  /** Called for each pack that was healed. */
+  readonly onHealed?: (pack: HealedPack) => void;
 }
 
 export interface CheckOptions extends RunOptions {
@@ -33,6 +38,8 @@ export interface CheckOptions extends RunOptions {
 
 export interface CheckResult {
   readonly findings: readonly Finding[];
+  /** Packs that were damaged, and are whole again. */
+  readonly healed: readonly HealedPack[];
   readonly snapshots: number;
   /** Snapshots of removed keys, which are passed over. */
   readonly revoked: number;

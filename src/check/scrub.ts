@@ -1,7 +1,8 @@
 import { requireRepository } from '../repository/open.js';
-import type { ObjectInfo, ObjectType, Store } from '../storage/store.js';
+import { type ObjectInfo, type ObjectType, objectPath, type Store } from '../storage/store.js';
 import { eachAtMost } from '../workers/in-flight.js';
-import { type Finding, Findings } from './findings.js';
+import { type Finding, Findings, reasonOf } from './findings.js';
+import { type HealedPack, judgeByParity, PackHealer } from './healer.js';
 import type { Amount, CheckProgress, RunOptions } from './options.js';
 import { Reading } from './reading.js';
 import { isGone, OTHER_CONTENT, stopIf } from './verdicts.js';
@@ -11,6 +12,7 @@ const NAMED: readonly ObjectType[] = ['keys', 'index', 'snapshots', 'locks', 'da
 
 export interface ScrubResult {
   readonly findings: readonly Finding[];
+  readonly healed: readonly HealedPack[];
   readonly objects: Amount;
 }
 
@@ -22,36 +24,72 @@ export interface ScrubResult {
 export async function scrub(store: Store, options: RunOptions = {}): Promise<ScrubResult> {
   await requireRepository(store);
   const findings = new Findings(0, options.onFinding);
-  const objects = await listAll(store);
-  const totalBytes = objects.reduce((sum, { size }) => sum + size, 0);
-  const progress: CheckProgress = { phase: 'data', done: 0, total: objects.length, bytes: 0, totalBytes, errors: 0 };
+  const progress: CheckProgress = { phase: 'data', done: 0, total: 0, bytes: 0, totalBytes: 0, errors: 0 };
   options.onStart?.(() => ({ ...progress, errors: findings.count }));
+  const healed = await scrubObjects(store, NAMED, { findings, progress }, options);
+  await judgeByParity(store, findings);
+  return { findings: findings.all, healed, objects: { count: progress.total, bytes: progress.totalBytes } };
+}
+
+/** Compares all objects of some types with their names, and heals packs when that is asked for. What is wrong and stays so is put into the findings. */
+export async function scrubObjects(
+  store: Store,
+  types: readonly ObjectType[],
+  { findings, progress }: { readonly findings: Findings; readonly progress: CheckProgress },
+  options: RunOptions,
+): Promise<readonly HealedPack[]> {
+  const objects = await listAll(store, types);
+  progress.total = objects.length;
+  progress.totalBytes = objects.reduce((sum, { size }) => sum + size, 0);
   const reading = new Reading(store, { opening: undefined }, options.threads);
+  const healer = options.repair === true ? new PackHealer(store, options.onHealed) : undefined;
   try {
     await eachAtMost(reading.atMost, objects, async ({ type, name, size }) => {
       stopIf(options.signal);
-      await scrubOne(reading, findings, type, name);
+      await scrubOne(reading, findings, healer, type, name);
       progress.done++;
       progress.bytes += size;
     });
   } finally {
     await reading.close();
   }
-  return { findings: findings.all, objects: { count: objects.length, bytes: totalBytes } };
+  return healer?.healed ?? [];
 }
 
-async function listAll(store: Store): Promise<(ObjectInfo & { readonly type: ObjectType })[]> {
+async function listAll(
+  store: Store,
+  types: readonly ObjectType[],
+): Promise<(ObjectInfo & { readonly type: ObjectType })[]> {
   const objects: (ObjectInfo & { readonly type: ObjectType })[] = [];
-  for (const type of NAMED) for await (const info of store.list(type)) objects.push({ ...info, type });
+  for (const type of types) for await (const info of store.list(type)) objects.push({ ...info, type });
   return objects;
 }
 
-async function scrubOne(reading: Reading, findings: Findings, type: ObjectType, name: string): Promise<void> {
+async function scrubOne(
+  reading: Reading,
+  findings: Findings,
+  healer: PackHealer | undefined,
+  type: ObjectType,
+  name: string,
+): Promise<void> {
+  const wrong = await whatIsWrong(reading, type, name);
+  if (wrong === undefined) return;
+  try {
+    if (type === 'data' && (await healer?.heal(name)) === true) return;
+    findings.add(type, name, wrong);
+  } catch (cause) {
+    if (isGone(cause)) return;
+    findings.add(type, name, wrong);
+    findings.addError(type, name, cause);
+  }
+}
+
+async function whatIsWrong(reading: Reading, type: ObjectType, name: string): Promise<string | undefined> {
   try {
     const { hash } = await reading.read(type, name);
-    if (hash !== name) findings.add(type, name, OTHER_CONTENT);
+    return hash === name ? undefined : OTHER_CONTENT;
   } catch (cause) {
     // Removed since it was listed.
-    if (!isGone(cause)) findings.addError(type, name, cause);
+    return isGone(cause) ? undefined : reasonOf(objectPath(type, name), cause);
   }
 }

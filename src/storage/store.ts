@@ -25,9 +25,11 @@ export interface Advice {
 /**
  * An object store. What every implementation promises, and all that the layers above rely on:
  *
- * - **put** creates an object whole or not at all: no reader ever sees a part of it, and an object that exists is never
+ * - **put** creates an object whole or not at all: no reader ever sees a part of it, and an object that exists is not
  *   changed. When put resolves, the object is durable. Putting a hash-named object that is there already succeeds and
  *   changes nothing; putting `config` twice fails with code `exists`. Callers keep `parts` unchanged until it resolves.
+ * - **replace** is for a hash-named object that is damaged, and bytes that its name proves: whoever reads, and a crash at any
+ *   moment, finds either what was there or the new bytes whole. When it resolves, they are durable.
  * - **get** returns exactly the object, or exactly the range; a range that goes past the end is an error (`damaged`).
  *   A missing object is an error with code `not-found`.
  * - **list** yields each object that was there before the call and not removed during it, in no order; objects that come
@@ -41,6 +43,7 @@ export interface Store {
   /** Prepares an empty place for a repository. */
   create(): Promise<void>;
   put(type: ObjectType, name: string, parts: readonly Uint8Array[], advice?: Advice): Promise<void>;
+  replace(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void>;
   get(type: ObjectType, name: string, range?: Range, advice?: Advice): Promise<Buffer>;
   stat(type: ObjectType, name: string): Promise<ObjectInfo | undefined>;
   list(type: ObjectType): AsyncIterable<ObjectInfo>;

@@ -24,6 +24,10 @@ export class SimulatedStore implements Store {
     });
   }
 
+  async replace(): Promise<void> {
+    throw new Error('nothing is damaged in a simulation');
+  }
+
   get(type: ObjectType, name: string, range?: Range): Promise<Buffer> {
     const { world } = this.#process;
     const what = `get ${world.shelf.label(type, name)}`;
@@ -76,6 +80,10 @@ export class ShelfStore implements Store {
 
   async put(): Promise<void> {
     throw new Error('nothing is written when a run is over');
+  }
+
+  async replace(): Promise<void> {
+    throw new Error('nothing is replaced when a run is over');
   }
 
   async get(type: ObjectType, name: string, range?: Range): Promise<Buffer> {

@@ -1,58 +1,31 @@
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../../src/errors/errors.js';
-import type { Advice, ObjectInfo, ObjectType, Range, Store } from '../../src/storage/store.js';
+import type { Advice, ObjectType, Store } from '../../src/storage/store.js';
+import { PassingStore } from './passing-store.js';
 
 const OBJECTS: readonly ObjectType[] = ['data', 'index', 'snapshots', 'locks'];
 
 /** Takes a number of writes and removals, then nothing at all, as after a crash. */
-export class Dying implements Store {
-  readonly #store: Store;
+export class Dying extends PassingStore {
   left = Number.POSITIVE_INFINITY;
-
-  constructor(store: Store) {
-    this.#store = store;
-  }
-
-  get location(): string {
-    return this.#store.location;
-  }
 
   #spend(): void {
     if (this.left-- <= 0) throw new VarveError('storage', 'the store is gone');
   }
 
-  async create(): Promise<void> {
-    await this.#store.create();
-  }
-
-  async put(type: ObjectType, name: string, parts: readonly Uint8Array[], advice?: Advice): Promise<void> {
+  override async put(type: ObjectType, name: string, parts: readonly Uint8Array[], advice?: Advice): Promise<void> {
     this.#spend();
-    await this.#store.put(type, name, parts, advice);
+    await super.put(type, name, parts, advice);
   }
 
-  async get(type: ObjectType, name: string, range?: Range, advice?: Advice): Promise<Buffer> {
-    return this.#store.get(type, name, range, advice);
-  }
-
-  stat(type: ObjectType, name: string): Promise<ObjectInfo | undefined> {
-    return this.#store.stat(type, name);
-  }
-
-  list(type: ObjectType): AsyncIterable<ObjectInfo> {
-    return this.#store.list(type);
-  }
-
-  async remove(type: ObjectType, name: string): Promise<void> {
+  override async replace(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
     this.#spend();
-    await this.#store.remove(type, name);
+    await super.replace(type, name, parts);
   }
 
-  now(): Promise<number> {
-    return this.#store.now();
-  }
-
-  close(): Promise<void> {
-    return this.#store.close();
+  override async remove(type: ObjectType, name: string): Promise<void> {
+    this.#spend();
+    await super.remove(type, name);
   }
 }
 

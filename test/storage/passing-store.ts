@@ -1,5 +1,5 @@
 import type { Buffer } from 'node:buffer';
-import type { ObjectInfo, ObjectType, Range, Store } from '../../src/storage/store.js';
+import type { Advice, ObjectInfo, ObjectType, Range, Store } from '../../src/storage/store.js';
 
 /** Passes everything on: what a test's store begins with that differs in something. */
 export class PassingStore implements Store {
@@ -17,12 +17,16 @@ export class PassingStore implements Store {
     return this.inner.create();
   }
 
-  put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
-    return this.inner.put(type, name, parts);
+  put(type: ObjectType, name: string, parts: readonly Uint8Array[], advice?: Advice): Promise<void> {
+    return this.inner.put(type, name, parts, advice);
   }
 
-  get(type: ObjectType, name: string, range?: Range): Promise<Buffer> {
-    return this.inner.get(type, name, range);
+  replace(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
+    return this.inner.replace(type, name, parts);
+  }
+
+  get(type: ObjectType, name: string, range?: Range, advice?: Advice): Promise<Buffer> {
+    return this.inner.get(type, name, range, advice);
   }
 
   stat(type: ObjectType, name: string): Promise<ObjectInfo | undefined> {

@@ -11,15 +11,18 @@ export interface CheckFlags {
   readonly readData?: boolean;
   readonly readDataSubset?: string;
   readonly scrub?: boolean;
+  readonly repair?: boolean;
 }
 
 export async function checkCommand(context: Context, flags: CheckFlags): Promise<number> {
   const readData = wantedSubset(flags);
-  const report = new CheckReport(context);
+  const { repair = false } = flags;
+  const report = new CheckReport(context, repair);
   try {
     if (flags.scrub === true) report.finishScrub(await scrub(await placeOfRepository(context), report.options));
     else {
-      const repository = await openFromOptions(context, readData && (async () => warmUp()));
+      const reads = readData !== undefined || repair;
+      const repository = await openFromOptions(context, reads ? async () => warmUp() : undefined);
       report.finish(await check(repository, { ...report.options, readData }));
     }
     return report.errors > 0 ? 1 : 0;

@@ -1,7 +1,9 @@
 import type { Finding } from '../../check/findings.js';
+import type { HealedPack } from '../../check/healer.js';
 import type { CheckOptions, CheckProgress, CheckResult } from '../../check/options.js';
 import type { ScrubResult } from '../../check/scrub.js';
 import { shortId } from '../../repository/snapshots.js';
+import { objectPath } from '../../storage/store.js';
 import { everySoOften, Speed, showProgress } from '../progress.js';
 import type { Context } from '../shell.js';
 import { lossyText, printable } from '../text/escape.js';
@@ -11,6 +13,7 @@ import { counted, formatBytes, formatPercent, formatSeconds } from '../text/unit
 const SNAPSHOTS_NAMED = 10;
 
 const PHASES: Record<CheckProgress['phase'], string> = {
+  healing: 'packs, to heal them',
   objects: 'snapshots, keys and index',
   packs: 'directories of packs',
   data: 'data',
@@ -20,13 +23,17 @@ const PHASES: Record<CheckProgress['phase'], string> = {
 /** Tells how a check goes and what it found: errors on standard error, in text or as restic's JSON. */
 export class CheckReport {
   readonly #context: Context;
+  readonly #repairs: boolean;
   readonly #findings: Finding[] = [];
+  readonly #healed: HealedPack[] = [];
   readonly #speed = new Speed();
   #told = false;
   #stop: () => void = () => undefined;
 
-  constructor(context: Context) {
+  /** @param repairs whether damaged packs are to be healed */
+  constructor(context: Context, repairs: boolean) {
     this.#context = context;
+    this.#repairs = repairs;
   }
 
   /** What a check or a scrub is given so that it can be told of. */
@@ -34,8 +41,10 @@ export class CheckReport {
     const { signal, output } = this.#context;
     return {
       signal,
+      repair: this.#repairs,
       onStart: (progress) => this.#start(progress),
       onFinding: (finding) => void this.#findings.push(finding),
+      onHealed: (pack) => void this.#healed.push(pack),
       ...(output.verbosity >= 2 && { maxFiles: Infinity }),
     };
   }
@@ -78,14 +87,24 @@ export class CheckReport {
     else this.#verdict(`${counted(objects.count, 'object')}, ${formatBytes(objects.bytes)}`);
   }
 
-  /** What was found until now; once. */
+  /** What was healed and found until now; once. */
   tellFindings(): void {
     if (this.#told) return;
     this.#told = true;
+    for (const pack of this.#healed) this.#tellHealed(pack);
     for (const finding of this.#findings) {
       if (this.#context.output.json) this.#findingJson(finding);
       else this.#findingText(finding);
     }
+  }
+
+  /** On standard error, also when it is quiet: a disk that changes what was written is worth a mail. */
+  #tellHealed({ name, damaged, shards }: HealedPack): void {
+    const { output } = this.#context;
+    const item = objectPath('data', name);
+    const message = `was damaged, and is healed (${damaged} of ${counted(shards, 'shard')} made anew)`;
+    if (output.json) output.errorObject({ message_type: 'warning', message, item });
+    else output.error(`warning: ${item}: ${message}`);
   }
 
   #findingText(finding: Finding): void {
@@ -103,7 +122,7 @@ export class CheckReport {
     output.error(`  ${finding.advice}`);
   }
 
-  #findingJson({ message, object, snapshots, files, fileCount, advice }: Finding): void {
+  #findingJson({ message, object, snapshots, files, fileCount, healable, advice }: Finding): void {
     this.#context.output.errorObject({
       message_type: 'error',
       message,
@@ -111,6 +130,7 @@ export class CheckReport {
       snapshots: [...snapshots],
       files: files.map(lossyText),
       total_files: fileCount,
+      healable,
       advice,
     });
   }
@@ -124,8 +144,10 @@ export class CheckReport {
 
   #verdict(what: string): void {
     const { output } = this.#context;
-    if (this.errors === 0) output.message(`no errors were found (${what})`);
-    else output.error(`Fatal: the repository has ${counted(this.errors, 'error')} (${what})`);
+    const healed = this.#healed.length > 0 ? `; ${counted(this.#healed.length, 'pack')} healed` : '';
+    const errors = this.errors > 0 ? counted(this.errors, 'error') : undefined;
+    if (errors === undefined) output.message(`no errors ${healed === '' ? 'were found' : 'remain'} (${what}${healed})`);
+    else output.error(`Fatal: the repository has ${errors} (${what}${healed})`);
   }
 
   #summary(broken_packs: readonly string[], suggest_repair_index: boolean, suggest_prune: boolean): void {
@@ -133,6 +155,7 @@ export class CheckReport {
       message_type: 'summary',
       num_errors: this.errors,
       broken_packs,
+      ...(this.#repairs && { healed_packs: this.#healed.map(({ name }) => name) }),
       suggest_repair_index,
       suggest_prune,
     });

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { run, type Shell } from '../shell.js';
 
 const DESCRIPTION = `Look whether the repository is sound: whether every snapshot opens and everything that it needs is there, whether the index, the packs
-and the keys are as they should be. Of what is damaged it says which snapshots and files are touched, and what can be done. Nothing is changed, and nothing that the cache holds is believed.`;
+and the keys are as they should be. Of what is damaged it says which snapshots and files are touched, and what can be done. Nothing that the cache holds is believed, and nothing is changed but by --repair.`;
 
 const EXAMPLES = `
 Without options the directories of packs are read, not what is in them. --read-data reads all: bytes that
@@ -13,13 +13,18 @@ once a month (a crontab line; in a shell write % for \\%):
 --scrub needs no password: on the machine that holds the repository it compares all objects with their names,
 which are hashes of them. It finds what changed, not what is missing, and cannot name files.
 
+--repair reads all packs, and those that are not what their names say it makes whole by their parity (varve init
+--parity), if no more is damaged than that covers. The name proves the result: it is what was stored, or nothing
+is changed. It says on standard error what it healed. With --scrub it needs no password.
+
 Examples:
   varve check
   varve check --read-data
   varve check --read-data-subset 500M        packs by chance, another choice each time
   varve check --scrub -r /srv/backup
+  varve check --repair
 
-Exit codes: 0 all is well; 1 something is wrong, or it failed; 10 no repository; 12 wrong password; 130
+Exit codes: 0 all is well, or well again; 1 something is wrong, or it failed; 10 no repository; 12 wrong password; 130
 interrupted. Packs that no index lists, as an interrupted backup leaves them, are told but no error.`;
 
 export function define(command: Command, shell: Shell): void {
@@ -34,6 +39,7 @@ export function define(command: Command, shell: Shell): void {
       'read some packs: the n-th of t parts (n/t), a share (2.5%) or so much (500M)',
     )
     .option('--scrub', 'only compare all objects with the hashes that they are named by; needs no password')
+    .option('--repair', 'heal damaged packs by their parity')
     .option('--with-cache', 'accepted for the sake of scripts: nothing that the cache holds is believed');
   run(command, shell, async (context, _args, options) => {
     const { checkCommand } = await import('../check/command.js');

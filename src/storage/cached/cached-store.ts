@@ -42,6 +42,11 @@ export class CachedStore implements Store {
     if (this.#keeps(type, advice)) await this.#save(type, name, parts);
   }
 
+  /** What is cached of it is as it was, or not believed. */
+  replace(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
+    return this.#store.replace(type, name, parts);
+  }
+
   async get(type: ObjectType, name: string, range?: Range, advice?: Advice): Promise<Buffer> {
     if (!this.#keeps(type, advice)) return this.#store.get(type, name, range);
     const cached = await this.#load(type, name, range);

@@ -55,6 +55,15 @@ export class LocalStore implements Store {
     }
   }
 
+  async replace(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
+    const path = this.filePath(type, name);
+    try {
+      await writeAs(path, parts, rename);
+    } catch (cause) {
+      throw storageError(cause, path, `cannot write ${objectPath(type, name)}`);
+    }
+  }
+
   async get(type: ObjectType, name: string, range?: Range): Promise<Buffer> {
     const path = this.filePath(type, name);
     let file: FileHandle | undefined;

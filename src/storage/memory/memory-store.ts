@@ -28,6 +28,10 @@ export class MemoryStore implements Store {
     this.#objects.set(path, { bytes: Buffer.concat(parts), modified: this.#clock() });
   }
 
+  async replace(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
+    this.#objects.set(objectPath(type, name), { bytes: Buffer.concat(parts), modified: this.#clock() });
+  }
+
   async get(type: ObjectType, name: string, range?: Range): Promise<Buffer> {
     const path = objectPath(type, name);
     const object = this.#objects.get(path);

@@ -1,0 +1,62 @@
+import { findHealing, putHealed } from '../repository/healing.js';
+import type { Store } from '../storage/store.js';
+import type { Findings } from './findings.js';
+import { isGone } from './verdicts.js';
+
+/** A pack that was damaged and is again what its name says. */
+export interface HealedPack {
+  readonly name: string;
+  /** Shards that were damaged. */
+  readonly damaged: number;
+  /** All of its shards. */
+  readonly shards: number;
+}
+
+/** Makes packs whole by their parity. */
+export class PackHealer {
+  readonly healed: HealedPack[] = [];
+  readonly #store: Store;
+  readonly #onHealed: (pack: HealedPack) => void;
+  /** One at a time: each takes the memory of two packs. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(store: Store, onHealed: (pack: HealedPack) => void = () => undefined) {
+    this.#store = store;
+    this.#onHealed = onHealed;
+  }
+
+  /**
+   * @returns whether it is whole now
+   * @throws VarveError `not-found`, or when it cannot be written
+   */
+  heal(name: string): Promise<boolean> {
+    const healing = this.#queue.then(() => this.#heal(name));
+    this.#queue = healing.catch(() => undefined);
+    return healing;
+  }
+
+  async #heal(name: string): Promise<boolean> {
+    const healing = await findHealing(this.#store, name);
+    if (healing.kind !== 'healed') return false;
+    const { bytes, damaged, shards } = healing;
+    await putHealed(this.#store, name, bytes);
+    const healed = { name, damaged, shards };
+    this.healed.push(healed);
+    this.#onHealed(healed);
+    return true;
+  }
+}
+
+/** Notes of each damaged pack whether its parity can heal it. */
+export async function judgeByParity(store: Store, findings: Findings): Promise<void> {
+  for (const finding of findings.all) {
+    if (finding.subject !== 'data') continue;
+    try {
+      const healing = await findHealing(store, finding.name);
+      if (healing.kind === 'healed') finding.healable = true;
+      if (healing.kind === 'beyond') finding.add(healing.reason);
+    } catch (cause) {
+      if (!isGone(cause)) throw cause;
+    }
+  }
+}
