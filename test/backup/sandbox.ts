@@ -74,12 +74,19 @@ export class Sandbox {
 
   static async create(
     folder: string,
-    options: { readonly store?: Store; readonly data?: Sizes } = {},
+    options: { readonly store?: Store; readonly data?: Sizes; readonly parity?: number } = {},
   ): Promise<Sandbox> {
     mkdirSync(folder, { recursive: true });
-    const { store = new LocalStore(join(folder, 'repository')), data } = options;
+    const { store = new LocalStore(join(folder, 'repository')), data, parity } = options;
     const sandbox = new Sandbox(folder, store);
-    await initRepository(store, { ...sandbox.#opening, user: 'anna', host: 'test', logN: 10, ...(data && { data }) });
+    await initRepository(store, {
+      ...sandbox.#opening,
+      user: 'anna',
+      host: 'test',
+      logN: 10,
+      parity,
+      ...(data && { data }),
+    });
     return sandbox;
   }
 

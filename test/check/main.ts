@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 const { values } = parseArgs({
   options: { cases: { type: 'string', default: '1000' }, seed: { type: 'string', default: '0' } },
 });
-const tests = fileURLToPath(new URL('./damages.test.js', import.meta.url));
+const tests = ['damages', 'healing'].map((name) => fileURLToPath(new URL(`./${name}.test.js`, import.meta.url)));
 const env = { ...process.env, VARVE_DAMAGE_CASES: values.cases, VARVE_DAMAGE_SEED: values.seed };
-const { status } = spawnSync(process.execPath, ['--test', '--test-reporter=dot', tests], { env, stdio: 'inherit' });
+const { status } = spawnSync(process.execPath, ['--test', '--test-reporter=dot', ...tests], { env, stdio: 'inherit' });
 process.exitCode = status ?? 1;

@@ -57,8 +57,9 @@ export class Patient {
     this.objects = objects;
   }
 
-  static async create(folder: string): Promise<Patient> {
-    const sandbox = await Sandbox.create(folder, { data: { min: 2048, average: 4096, max: 16_384 } });
+  /** @param parity percent */
+  static async create(folder: string, parity = 0): Promise<Patient> {
+    const sandbox = await Sandbox.create(folder, { data: { min: 2048, average: 4096, max: 16_384 }, parity });
     const { source } = sandbox;
     const options = { packTarget: 100_000, threads: 1 };
     await sandbox.addKey('manage', 'manage');

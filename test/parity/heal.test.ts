@@ -7,6 +7,7 @@ import { FOOTER_LENGTH } from '../../src/crypto/footer.js';
 import { healPack } from '../../src/parity/heal.js';
 import { descriptionAt, FOOTER_BYTES, type ParityLayout, parityLayout } from '../../src/parity/layout.js';
 import { writeParity } from '../../src/parity/section.js';
+import { piecesOf } from './pieces.js';
 
 const nameOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
@@ -28,20 +29,6 @@ function flip(bytes: Buffer, at: number): void {
   bytes[at] = (bytes[at] as number) ^ 0x10;
 }
 
-/** What SPEC.md section 9 counts damage by: data shards; parity shards, each with the description before it; the end. */
-function piecesOf({ bytes, layout }: Pack): { start: number; end: number }[] {
-  const { dataShards, parityShards, shard, offset } = layout;
-  const data = Array.from({ length: dataShards }, (_, j) => ({
-    start: Math.max(0, offset - (dataShards - j) * shard),
-    end: Math.max(0, offset - (dataShards - j - 1) * shard),
-  }));
-  const parity = Array.from({ length: parityShards }, (_, i) => ({
-    start: descriptionAt(layout, i),
-    end: descriptionAt(layout, i + 1),
-  }));
-  return [...data, ...parity, { start: descriptionAt(layout, parityShards), end: bytes.length }];
-}
-
 function assertHealed(pack: Pack, damaged: Buffer, what: string): void {
   const healing = healPack(damaged, pack.name);
   assert.equal(healing.kind, 'healed', `${what}: ${'reason' in healing ? healing.reason : healing.kind}`);
@@ -59,7 +46,7 @@ test('damage in as many pieces as there are parity shards heals, wherever it is'
     fc.property(lengths, percents, fc.infiniteStream(fc.nat(2 ** 30)), (length, percent, numbers) => {
       const pack = makePack(length, percent);
       const next = (limit: number): number => (numbers.next().value as number) % limit;
-      const pieces = piecesOf(pack).filter(({ start, end }) => end > start);
+      const pieces = piecesOf(pack.layout);
       const damaged = Buffer.from(pack.bytes);
       for (let count = 0; count < pack.layout.parityShards; count++) {
         const { start, end } = pieces.splice(next(pieces.length), 1)[0] as { start: number; end: number };

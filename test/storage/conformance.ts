@@ -172,6 +172,34 @@ export function conformance(kind: string, open: () => Promise<Subject>): void {
     assert.deepEqual(await names(other, 'data'), [name]);
   });
 
+  check('what is damaged is replaced whole, in every namespace', async ({ store, other }) => {
+    const { name, bytes } = object(70_000);
+    for (const type of HASHED) {
+      for (const damaged of [bytes.subarray(0, 100), Buffer.alloc(0), Buffer.alloc(bytes.length)]) {
+        await store.replace(type, name, [damaged]);
+        await store.replace(type, name, [bytes.subarray(0, 9), bytes.subarray(9)]);
+        assert.deepEqual(await other.get(type, name), bytes);
+        assert.deepEqual(await names(other, type), [name]);
+      }
+    }
+  });
+
+  check('who reads while an object is replaced gets the old bytes or the new', async ({ store, other }) => {
+    const [first, second] = [object(300_000), object(200_000)];
+    await store.put('data', first.name, [first.bytes]);
+    let replacing = true;
+    const writing = (async () => {
+      for (let round = 0; round < 20; round++)
+        await store.replace('data', first.name, [(round % 2 === 0 ? second : first).bytes]);
+      replacing = false;
+    })();
+    while (replacing) {
+      const read = await other.get('data', first.name);
+      assert.ok(read.equals(first.bytes) || read.equals(second.bytes));
+    }
+    await writing;
+  });
+
   check('a list has each object once, with its size, in its own namespace only', async ({ store, other }) => {
     const put = new Map<ObjectType, TestObject[]>();
     for (const type of HASHED) {

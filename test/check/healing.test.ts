@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, test } from 'node:test';
+import type { Finding } from '../../src/check/findings.js';
+import { scrub } from '../../src/check/scrub.js';
+import { ALL } from '../../src/check/subset.js';
+import { type ParityLayout, parityLayout } from '../../src/parity/layout.js';
+import { objectName } from '../../src/repository/repository.js';
+import { objectPath } from '../../src/storage/store.js';
+import { scratchFolder } from '../backup/sandbox.js';
+import { piecesOf } from '../parity/pieces.js';
+import { Chance, damage } from './damages.js';
+import { foreignObjects, KINDS, type Kind, Patient } from './patient.js';
+
+/** `npm run test:damage` sets it. */
+const CASES = Number(process.env.VARVE_DAMAGE_CASES || 14);
+const SEED = Number(process.env.VARVE_DAMAGE_SEED || 0);
+const PARITY = 5;
+
+const scratch = scratchFolder();
+let patient: Patient;
+let foreign: Readonly<Record<Kind, Buffer>>;
+
+before(async () => {
+  patient = await Patient.create(join(scratch, 'patient'), PARITY);
+  foreign = await foreignObjects(join(scratch, 'foreign'));
+});
+
+/** Damages bytes within what the parity covers, and says how. */
+type Way = (bytes: Buffer, layout: ParityLayout, chance: Chance) => Buffer;
+
+function inPieces(change: (bytes: Buffer, start: number, end: number, chance: Chance) => void): Way {
+  return (bytes, layout, chance) => {
+    const pieces = piecesOf(layout);
+    const count = 1 + chance.below(layout.parityShards);
+    for (let number = 0; number < count; number++) {
+      const [piece] = pieces.splice(chance.below(pieces.length), 1);
+      if (piece !== undefined) change(bytes, piece.start, piece.end, chance);
+    }
+    return bytes;
+  };
+}
+
+const WAYS: Readonly<Record<string, Way>> = {
+  'bits flipped': inPieces((bytes, start, end, chance) => {
+    for (let flips = 1 + chance.below(20); flips > 0; flips--) {
+      const at = start + chance.below(end - start);
+      bytes[at] = (bytes[at] as number) ^ (1 << chance.below(8));
+    }
+  }),
+  'shards zeroed': inPieces((bytes, start, end) => bytes.fill(0, start, end)),
+  'shards of other bytes': inPieces((bytes, start, end, chance) =>
+    bytes.fill(`other ${chance.below(1e6)}`, start, end),
+  ),
+  'a run zeroed': (bytes, layout, chance) => {
+    const length = 1 + chance.below((layout.parityShards - 1) * layout.shard);
+    const start = chance.below(bytes.length);
+    return bytes.fill(0, start, Math.min(start + length, bytes.length));
+  },
+  'footer lost': (bytes) => bytes.fill(0xff, bytes.length - 92),
+  'cut off': (bytes, layout, chance) => {
+    const most = (layout.parityShards - 1) * (layout.shard + layout.description) + layout.description + 92;
+    return bytes.subarray(0, bytes.length - 1 - chance.below(most));
+  },
+  grown: (bytes, _layout, chance) => Buffer.concat([bytes, Buffer.alloc(1 + chance.below(10_000), 'more')]),
+};
+
+for (let number = SEED; number < SEED + CASES; number++) {
+  test(`within the budget ${number}`, { timeout: 60_000 }, async (t) => {
+    const chance = new Chance(`healing ${number}`);
+    const kind = chance.of<Kind>(['data', 'tree']);
+    const how = Object.keys(WAYS)[number % Object.keys(WAYS).length] as string;
+    const names = [chance.of(patient.objects[kind])];
+    if (chance.below(4) === 0) names.push(...patient.objects[kind].filter((each) => each !== names[0]).slice(0, 1));
+    t.diagnostic(`${names.length} ${kind} ${how}`);
+    const originals = names.map((name) => readFileSync(patient.path(kind, name)));
+    for (const [at, name] of names.entries()) {
+      const original = originals[at] as Buffer;
+      const layout = parityLayout(original.length, PARITY) as ParityLayout;
+      writeFileSync(patient.path(kind, name), (WAYS[how] as Way)(Buffer.from(original), layout, chance));
+    }
+    const objects = names.map((name) => objectPath('data', name)).sort();
+    const told = await patient.check({ readData: ALL });
+    assert.deepEqual(told.findings.map(({ object }) => object).sort(), objects);
+    assert.ok(told.findings.every(({ healable, advice }) => healable && advice.includes('check --repair')));
+    // With and without keys.
+    const { store } = patient.sandbox;
+    const result =
+      number % 2 === 0 ? await patient.check({ repair: true }) : await scrub(store, { repair: true, threads: 1 });
+    assert.deepEqual(result.findings, []);
+    assert.deepEqual(result.healed.map(({ name }) => name).sort(), [...names].sort());
+    for (const [at, name] of names.entries())
+      assert.ok(readFileSync(patient.path(kind, name)).equals(originals[at] as Buffer), 'byte for byte');
+  });
+
+  test(`whatever damage ${number}`, { timeout: 60_000 }, async (t) => {
+    const kind = number % 2 === 0 ? 'data' : 'tree';
+    const done = damage(patient, foreign, number * KINDS.length + KINDS.indexOf(kind));
+    t.diagnostic(`${done.kind} ${done.way}`);
+    const paths = done.names.map((name) => patient.path(kind, name));
+    const damaged = paths.map(bytesOf);
+    try {
+      const found = await patient.check({ readData: ALL });
+      const { healed, findings } = await patient.check({ repair: true, readData: ALL });
+      const beyond = found.findings.filter(({ healable }) => !healable);
+      assert.deepEqual(findings.map(described), beyond.map(described));
+      assert.equal(healed.length, found.findings.length - beyond.length);
+      if (done.way === 'flipped') assert.equal(healed.length, 1);
+      // A pack that is healed has its name's hash; of the others nothing is changed.
+      for (const [at, path] of paths.entries()) {
+        const name = done.names[at] as string;
+        if (healed.some((each) => each.name === name)) assert.equal(objectName(readFileSync(path)), name);
+        else assert.deepEqual(bytesOf(path), damaged[at]);
+      }
+    } finally {
+      done.heal();
+    }
+  });
+}
+
+/** Undefined when there is no such file. */
+function bytesOf(path: string): Buffer | undefined {
+  return existsSync(path) ? readFileSync(path) : undefined;
+}
+
+/** All that is told of something that is wrong. */
+function described({ message, advice, snapshots, files }: Finding): unknown {
+  return { message, advice, snapshots: [...snapshots].sort(), files: files.map(String).sort() };
+}
