@@ -33,6 +33,7 @@ export { treeId } from './browse/tree-id.js';
 export { writeZip } from './browse/zip.js';
 export { check } from './check/check.js';
 export type { Finding } from './check/findings.js';
+export type { HealedPack } from './check/healer.js';
 export type { CheckOptions, CheckProgress, CheckResult } from './check/options.js';
 export { type ScrubResult, scrub } from './check/scrub.js';
 export { parseSubset, type Subset } from './check/subset.js';

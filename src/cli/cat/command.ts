@@ -60,6 +60,7 @@ async function catConfig(context: Context, { config }: Repository): Promise<void
     created: rfc3339(config.created),
     data_chunks: sizes(config.data),
     tree_chunks: sizes(config.tree),
+    parity_percent: config.parity,
   });
 }
 
