@@ -105,7 +105,7 @@ for (let number = SEED; number < SEED + CASES; number++) {
       const found = await patient.check({ readData: ALL });
       const { healed, findings } = await patient.check({ repair: true, readData: ALL });
       const beyond = found.findings.filter(({ healable }) => !healable);
-      assert.deepEqual(findings.map(described), beyond.map(described));
+      assert.deepEqual(described(findings), described(beyond));
       assert.equal(healed.length, found.findings.length - beyond.length);
       if (done.way === 'flipped') assert.equal(healed.length, 1);
       // A pack that is healed has its name's hash; of the others nothing is changed.
@@ -125,7 +125,14 @@ function bytesOf(path: string): Buffer | undefined {
   return existsSync(path) ? readFileSync(path) : undefined;
 }
 
-/** All that is told of something that is wrong. */
-function described({ message, advice, snapshots, files }: Finding): unknown {
-  return { message, advice, snapshots: [...snapshots].sort(), files: files.map(String).sort() };
+/** All that is told of what is wrong, in order of the objects. */
+function described(findings: readonly Finding[]): unknown {
+  return findings
+    .map(({ message, advice, snapshots, files }) => ({
+      message,
+      advice,
+      snapshots: [...snapshots].sort(),
+      files: files.map(String).sort(),
+    }))
+    .sort((a, b) => (a.message < b.message ? -1 : 1));
 }
