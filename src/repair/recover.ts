@@ -10,11 +10,11 @@ import { exclusively } from '../repository/exclusive.js';
 import { type IndexedRepository, loadIndex } from '../repository/index-store.js';
 import { LocalState } from '../repository/local-state.js';
 import { type Repository, uncached } from '../repository/repository.js';
-import { listSnapshots, writeSnapshot } from '../repository/snapshots.js';
+import { RepositoryWriter } from '../repository/repository-writer.js';
+import { listSnapshots } from '../repository/snapshots.js';
 import { type Root, RootSearch, treeIds } from './find-roots.js';
 import { FolderSurvey } from './folder-survey.js';
 import type { RecoveredSnapshot, RecoverOptions } from './options.js';
-import { TreeStorer } from './tree-storer.js';
 
 /** The folder that holds those which are found. */
 const PLACE = 'recovered';
@@ -58,17 +58,17 @@ async function store(
   options: RecoverOptions,
 ): Promise<readonly RecoveredSnapshot[]> {
   const sorts = [true, false].map((isWhole) => ({ isWhole, found: roots.filter(({ whole }) => whole === isWhole) }));
-  const storer = new TreeStorer(repository);
+  const writer = new RepositoryWriter(repository, { compression: 'auto' });
   const time = timeFromMillis(repository.clock());
   const made = sorts
     .filter(({ found }) => found.length > 0)
-    .map((sort) => ({ ...sort, root: storeFolders(storer, sort.found, time) }));
-  await storer.finish();
+    .map((sort) => ({ ...sort, root: storeFolders(writer, sort.found, time) }));
   await refuseRemoved(repository, before);
   const snapshots: RecoveredSnapshot[] = [];
   for (const { isWhole, found, root } of made) {
     const tags = isWhole ? [PLACE] : [PLACE, INCOMPLETE];
-    const id = await writeSnapshot(repository, describe(options, time, tags, root));
+    const id = await writer.commit(describe(options, time, tags, root));
+    if (id === undefined) throw removedMeanwhile();
     snapshots.push({ id, folders: found.length, isWhole });
   }
   return snapshots;
@@ -88,13 +88,20 @@ function describe(
 }
 
 /** A root directory with a folder of all that were found, each by its id. */
-function storeFolders(storer: TreeStorer, found: readonly Root[], { seconds }: Time): ContentRef {
+function storeFolders(writer: RepositoryWriter, found: readonly Root[], { seconds }: Time): ContentRef {
   const inOrder = [...found].sort((a, b) => (a.id < b.id ? -1 : 1));
   const folders = inOrder.map(({ id, content, entries, newest }) =>
-    directory(id, content ?? storer.folder(entries), newest),
+    directory(id, content ?? folder(writer, entries), newest),
   );
-  const place = storer.folder(encoded(folders));
-  return storer.folder(encoded([directory(PLACE, place, seconds)]));
+  const place = folder(writer, encoded(folders));
+  return folder(writer, encoded([directory(PLACE, place, seconds)]));
+}
+
+/** @param entries their encodings, one after another in order of name */
+function folder(writer: RepositoryWriter, entries: Buffer): ContentRef {
+  const stream = writer.stream();
+  stream.write(entries);
+  return writer.reference(stream.end());
 }
 
 function directory(name: string, content: ContentRef, mtimeSeconds: number): Entry {
@@ -139,6 +146,9 @@ async function namesOfPacks({ store: packs }: Repository): Promise<Set<string>> 
 /** While a machine sleeps its lease is taken for a dead one's, and a prune may run. */
 async function refuseRemoved(repository: Repository, before: ReadonlySet<string>): Promise<void> {
   const now = await namesOfPacks(repository);
-  for (const name of before)
-    if (!now.has(name)) throw new VarveError('incomplete', 'a prune has removed packs meanwhile: run it again');
+  for (const name of before) if (!now.has(name)) throw removedMeanwhile();
+}
+
+function removedMeanwhile(): VarveError {
+  return new VarveError('incomplete', 'a prune has removed packs meanwhile: run it again');
 }
