@@ -10,14 +10,12 @@ import type { ContentRef } from '../../src/format/content.js';
 import { loadIndex } from '../../src/repository/index-store.js';
 import { addKeySlot } from '../../src/repository/key-slots.js';
 import { listLeases } from '../../src/repository/leases.js';
-import { initRepository, openRepository } from '../../src/repository/open.js';
+import { openRepository } from '../../src/repository/open.js';
 import type { Repository } from '../../src/repository/repository.js';
-import { listSnapshots, removeSnapshot, type StoredSnapshot } from '../../src/repository/snapshots.js';
+import { removeSnapshot, type StoredSnapshot } from '../../src/repository/snapshots.js';
 import { restore } from '../../src/restore/restore.js';
-import { MemoryStore } from '../../src/storage/memory/memory-store.js';
-import type { Store } from '../../src/storage/store.js';
 import { LATER, Sandbox, scratchFolder } from '../backup/sandbox.js';
-import { SMALL_CHUNKS } from '../prune/repository.js';
+import { Target } from './target.js';
 
 const scratch = scratchFolder();
 let number = 0;
@@ -35,34 +33,6 @@ async function filled(): Promise<Sandbox> {
   symlinkSync('big', join(source, 'links/link'));
   await sandbox.backup({ tags: ['x'] });
   return sandbox;
-}
-
-/** Another repository in memory. */
-class Target {
-  readonly store: Store = new MemoryStore();
-  readonly opening = { unlock: { password: 'second' }, cacheFolder: join(scratch, `cache-${number++}`), clock: LATER };
-
-  static async create(cutLike?: Repository): Promise<Target> {
-    const target = new Target();
-    const data = SMALL_CHUNKS;
-    await initRepository(target.store, { ...target.opening, user: 'eva', host: 'b', logN: 10, data, cutLike });
-    return target;
-  }
-
-  open(): Promise<Repository> {
-    return openRepository(this.store, this.opening);
-  }
-
-  async snapshots(): Promise<readonly StoredSnapshot[]> {
-    return (await listSnapshots(await this.open())).snapshots;
-  }
-
-  async objects(): Promise<string[]> {
-    const names: string[] = [];
-    for (const type of ['data', 'index', 'snapshots'] as const)
-      for await (const { name } of this.store.list(type)) names.push(name);
-    return names;
-  }
 }
 
 interface Changes {
@@ -116,7 +86,7 @@ async function verify(sandbox: Sandbox, target: Target, root: ContentRef): Promi
 
 test('what is copied restores as the original does, and says the same of itself', async () => {
   const sandbox = await filled();
-  const target = await Target.create();
+  const target = await Target.create(scratch);
   const { copied, skipped, failed } = await copy(sandbox, target);
   assert.deepEqual([copied, skipped, failed], [1, 0, 0]);
   const [original] = await sandbox.snapshots();
@@ -132,7 +102,7 @@ test('what is copied restores as the original does, and says the same of itself'
 
 test('what was copied is skipped, and nothing is stored', async () => {
   const sandbox = await filled();
-  const target = await Target.create();
+  const target = await Target.create(scratch);
   await copy(sandbox, target);
   const before = await target.objects();
   const { copied, skipped, read } = await copy(sandbox, target);
@@ -142,7 +112,7 @@ test('what was copied is skipped, and nothing is stored', async () => {
 
 test('what is shared with a snapshot that was copied before is not read again', async () => {
   const sandbox = await filled();
-  const target = await Target.create();
+  const target = await Target.create(scratch);
   await copy(sandbox, target);
   writeFileSync(join(sandbox.source, 'folder/7'), 'changed');
   writeFileSync(join(sandbox.source, 'new'), 'new');
@@ -157,7 +127,7 @@ test('what is shared with a snapshot that was copied before is not read again', 
 
 test('several snapshots at once share what they share', async () => {
   const sandbox = await filled();
-  const target = await Target.create();
+  const target = await Target.create(scratch);
   writeFileSync(join(sandbox.source, 'new'), 'new');
   await sandbox.backup({ parent: 'latest' });
   const { copied, dataBlobs } = await copy(sandbox, target);
@@ -171,7 +141,7 @@ test('several snapshots at once share what they share', async () => {
 
 test('when the copy that is known was made by another key it is not believed: the contents are read', async () => {
   const sandbox = await filled();
-  const target = await Target.create();
+  const target = await Target.create(scratch);
   await copy(sandbox, target);
   const [first] = await target.snapshots();
   writeFileSync(join(sandbox.source, 'new'), 'new');
@@ -187,7 +157,7 @@ test('when the copy that is known was made by another key it is not believed: th
 
 test('a key that may only append to the target is enough; one that may not read the source is not', async () => {
   const sandbox = await filled();
-  const target = await Target.create();
+  const target = await Target.create(scratch);
   const unlock = { password: 'append' };
   await addKeySlot(await target.open(), { role: 'append', unlock, user: 'eva', host: 'c', logN: 10 });
   const cacheFolder = join(scratch, `cache-${number++}`);
@@ -212,13 +182,13 @@ test('a key that may only append to the target is enough; one that may not read 
 
 test('a backup into a repository that cuts alike adds no contents to what was copied', async () => {
   const sandbox = await filled();
-  const target = await Target.create(await sandbox.open());
+  const target = await Target.create(scratch, await sandbox.open());
   await copy(sandbox, target);
   const indexed = await loadIndex(await target.open());
   const { summary, snapshot } = await sandbox.backup({ parent: undefined }, indexed);
   assert.equal(summary.data_blobs, 0);
   await verify(sandbox, target, snapshot.root);
-  const other = await Target.create();
+  const other = await Target.create(scratch);
   await copy(sandbox, other);
   const apart = await sandbox.backup({ parent: undefined }, await loadIndex(await other.open()));
   assert.ok(apart.summary.data_blobs > 10, 'where it cuts otherwise it has to');
@@ -228,7 +198,7 @@ test('an interrupted copy is gone on with: what was stored is not stored again',
   const sandbox = await filled();
   for (let each = 0; each < 6; each++) writeFileSync(join(sandbox.source, `random ${each}`), randomBytes(4_000_000));
   await sandbox.backup({ parent: 'latest' });
-  const target = await Target.create();
+  const target = await Target.create(scratch);
   const abort = new AbortController();
   let frames = 0;
   const onProgress = () => {
@@ -260,7 +230,7 @@ test('a snapshot of which something is lost is told, and the others are copied',
     if (index.packKind(pack) === 1 && index.frame(first).rawLength > 1000)
       await store.remove('data', index.packName(pack));
   }
-  const target = await Target.create();
+  const target = await Target.create(scratch);
   const { copied, failed, events } = await copy(sandbox, target);
   assert.deepEqual([copied, failed], [1, 1]);
   assert.deepEqual(
@@ -272,7 +242,7 @@ test('a snapshot of which something is lost is told, and the others are copied',
 
 test('a snapshot that was rewritten is another one; where copies were forgotten they are made again', async () => {
   const sandbox = await filled();
-  const target = await Target.create();
+  const target = await Target.create(scratch);
   await copy(sandbox, target);
   const patterns = { excludes: ['linked'], iexcludes: [], summary: false, forget: true, compression: 'auto' } as const;
   await rewriteSnapshots(await sandbox.open(), await sandbox.snapshots(), patterns);
