@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { asBuffer } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';
-import { joinPath } from '../filesystem/directory.js';
+import { joinPath } from '../format/path.js';
 import type { WorkerPool } from '../workers/pool.js';
 import { memoryOf } from './entry-run.js';
 import type {

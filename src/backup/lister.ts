@@ -1,12 +1,13 @@
 import { Buffer } from 'node:buffer';
 import { closeSync, constants, openSync } from 'node:fs';
 import { errnoCode, VarveError } from '../errors/errors.js';
-import { Directory, type FolderPlace, joinPath } from '../filesystem/directory.js';
+import { Directory, type FolderPlace } from '../filesystem/directory.js';
 import type { BackupFilter, ContentsRule } from '../filesystem/filter.js';
 import { NameList } from '../filesystem/name-list.js';
 import { pseudoFileSystem } from '../filesystem/pseudo.js';
 import { type FileStat, fstat } from '../filesystem/stat.js';
 import { MAX_DEPTH } from '../format/limits.js';
+import { joinPath } from '../format/path.js';
 import type { EntryStorer } from './entry-storer.js';
 import type { OnlyNames, PendingDirectory } from './messages.js';
 import { sourcesBelow } from './sources.js';

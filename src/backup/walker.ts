@@ -1,11 +1,12 @@
 import { Buffer } from 'node:buffer';
 import { closeSync } from 'node:fs';
 import { asBuffer, compareBytes } from '../bytes/views.js';
-import { Directory, type FolderPlace, joinPath } from '../filesystem/directory.js';
+import { Directory, type FolderPlace } from '../filesystem/directory.js';
 import type { BackupFilter } from '../filesystem/filter.js';
 import type { NameList } from '../filesystem/name-list.js';
 import type { FileStat } from '../filesystem/stat.js';
 import type { EntryReader } from '../format/entry-reader.js';
+import { joinPath } from '../format/path.js';
 import { EntryRun, type LateRaw } from './entry-run.js';
 import type { EntryStorer, TakenEntry } from './entry-storer.js';
 import { layoutOf } from './holes.js';

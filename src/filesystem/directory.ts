@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { closeSync, constants, openSync, readdirSync } from 'node:fs';
 import { errnoCode, VarveError } from '../errors/errors.js';
+import { joinPath } from '../format/path.js';
 import { libc, systemError } from './libc.js';
 import { NameCollector, NameList } from './name-list.js';
 import { AT_FDCWD, openat, openDirectoryAt, pathAt, readlinkat } from './posix.js';
@@ -22,11 +23,6 @@ const {
 };
 
 const DIRECTORY_ITSELF = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
-
-/** A name below a folder. */
-export function joinPath(folder: Buffer, name: Buffer): Buffer {
-  return folder.length === 1 ? Buffer.concat([folder, name]) : Buffer.concat([folder, SLASH, name]);
-}
 
 /** Which folder a path led to when it was looked at. Whatever has been put in its way since is not taken for it. */
 export interface FolderPlace {

@@ -1,8 +1,9 @@
 import { Buffer } from 'node:buffer';
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
+import { joinPath } from '../format/path.js';
 import { bytesToText } from './byte-text.js';
-import { type Directory, joinPath } from './directory.js';
+import type { Directory } from './directory.js';
 import { type PatternList, parsePatterns } from './patterns.js';
 import type { FileType } from './stat.js';
 
