@@ -3,9 +3,10 @@ import { Buffer } from 'node:buffer';
 import { closeSync, constants, mkdirSync, openSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Directory, joinPath, namesAt } from '../../src/filesystem/directory.js';
+import { Directory, namesAt } from '../../src/filesystem/directory.js';
 import { NameList } from '../../src/filesystem/name-list.js';
 import { lstat } from '../../src/filesystem/stat.js';
+import { joinPath } from '../../src/format/path.js';
 import { scratchDirectory } from './scratch.js';
 
 const base = scratchDirectory();
