@@ -1,3 +1,4 @@
+import { VarveError } from '../errors/errors.js';
 import { loadIndex } from '../repository/index-store.js';
 import { listLeases } from '../repository/leases.js';
 import { ListedPacks } from '../repository/listed-packs.js';
@@ -20,7 +21,7 @@ const FILES_NAMED = 20;
  * Looks whether every snapshot can be restored, and whether everything else in the repository is as it should be. Of what the
  * cache holds nothing is taken.
  *
- * @throws VarveError `role` for an append key, `interrupted`; what is wrong with the repository is told as findings
+ * @throws VarveError `role` for an append key, `usage` when packs without parity are to be healed, `interrupted`; what is wrong with the repository is told as findings
  */
 export async function check(cached: Repository, options: CheckOptions = {}): Promise<CheckResult> {
   cached.keys.requireRole('manage', 'check the repository');
@@ -57,7 +58,7 @@ export async function check(cached: Repository, options: CheckOptions = {}): Pro
     await trees.check(snapshot);
     progress.done++;
   }
-  if (repository.config.parity > 0) await judgeByParity(repository.store, findings);
+  if (repository.config.parity > 0) await judgeByParity(repository.store, findings, signal);
   const orphans = amount(packs.stored.filter((pack) => pack.listed === undefined));
   const brokenPacks = findings.all.filter(({ subject }) => subject === 'data').map(({ name }) => name);
   const suggestRepairIndex = packs.someMissing || findings.has('index') || findings.has('blobs');
@@ -80,11 +81,15 @@ export async function check(cached: Repository, options: CheckOptions = {}): Pro
 
 /** The packs that remain damaged are told when the packs are looked at. */
 async function heal(
-  { store }: Repository,
+  { store, config }: Repository,
   progress: CheckProgress,
   options: CheckOptions,
 ): Promise<{ healed: readonly HealedPack[]; unhealed: ReadonlySet<string> }> {
   if (options.repair !== true) return { healed: [], unhealed: new Set() };
+  if (config.parity === 0) {
+    const advice = 'see `varve repair packs` for what can be saved of damaged packs';
+    throw new VarveError('usage', `the repository was made without --parity, so nothing can heal its packs; ${advice}`);
+  }
   begin(progress, 'healing', 0);
   const findings = new Findings(0);
   const healed = await scrubObjects(store, ['data'], { findings, progress }, options);

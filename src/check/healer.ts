@@ -1,7 +1,7 @@
 import { findHealing, putHealed } from '../repository/healing.js';
 import type { Store } from '../storage/store.js';
 import type { Findings } from './findings.js';
-import { isGone } from './verdicts.js';
+import { isGone, stopIf } from './verdicts.js';
 
 /** A pack that was damaged and is again what its name says. */
 export interface HealedPack {
@@ -48,8 +48,9 @@ export class PackHealer {
 }
 
 /** Notes of each damaged pack whether its parity can heal it. */
-export async function judgeByParity(store: Store, findings: Findings): Promise<void> {
+export async function judgeByParity(store: Store, findings: Findings, signal: AbortSignal | undefined): Promise<void> {
   for (const finding of findings.all) {
+    stopIf(signal);
     if (finding.subject !== 'data') continue;
     try {
       const healing = await findHealing(store, finding.name);

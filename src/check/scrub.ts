@@ -27,7 +27,7 @@ export async function scrub(store: Store, options: RunOptions = {}): Promise<Scr
   const progress: CheckProgress = { phase: 'data', done: 0, total: 0, bytes: 0, totalBytes: 0, errors: 0 };
   options.onStart?.(() => ({ ...progress, errors: findings.count }));
   const healed = await scrubObjects(store, NAMED, { findings, progress }, options);
-  await judgeByParity(store, findings);
+  await judgeByParity(store, findings, options.signal);
   return { findings: findings.all, healed, objects: { count: progress.total, bytes: progress.totalBytes } };
 }
 

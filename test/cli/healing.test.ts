@@ -85,6 +85,14 @@ test('what parity does not cover is told with the reason, and stays as it is', a
   }
 });
 
+test('a repository without parity says that nothing can be healed', async () => {
+  const env = { VARVE_REPOSITORY: place.path('plain') };
+  await place.ok(['init'], { env });
+  const { code, err } = await place.run(['check', '--repair'], { env });
+  assert.equal(code, 1);
+  assert.match(err, /^Fatal: the repository was made without --parity/);
+});
+
 test('a parity that makes no sense is refused before anything is made', async () => {
   for (const percent of ['0', '101', '2.5', 'much', '-1']) {
     const { code, err } = await place.run(['init', `--parity=${percent}`], {
