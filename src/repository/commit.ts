@@ -4,6 +4,9 @@ import { condemnedSince, type IndexedRepository, loadIndex } from './index-store
 import { HeldLease } from './leases.js';
 import { writeSnapshot } from './snapshots.js';
 
+/** What was looked at longer ago is looked at again: the machine was suspended. */
+const PROMPT_SECONDS = 10 * 60;
+
 /**
  * Makes attempts to store something and to write a snapshot of it, under a lease (SPEC.md section 13).
  *
@@ -46,10 +49,15 @@ export async function commitSnapshot(
   stored: readonly string[],
   snapshot: Snapshot,
 ): Promise<string | undefined> {
-  if (await reliesOnCondemned(repository, stored)) return undefined;
+  const { store } = repository;
+  let looked: number;
+  do {
+    looked = await store.now();
+    if (await reliesOnCondemned(repository, stored)) return undefined;
+  } while ((await store.now()) - looked > PROMPT_SECONDS);
   const id = await writeSnapshot(repository, snapshot);
   if (!(await reliesOnCondemned(repository, stored))) return id;
-  await repository.store.remove('snapshots', id);
+  await store.remove('snapshots', id);
   return undefined;
 }
 

@@ -31,7 +31,7 @@ async function run(): Promise<number> {
   const started = performance.now();
   const [first, seeds, threads] = [Number(values.first), Number(values.seeds), Number(values.threads)];
   let told = 0;
-  const { runs, steps, failures } = await simulateMany({
+  const { runs, steps, removed, failures } = await simulateMany({
     first,
     seeds,
     fault,
@@ -40,7 +40,9 @@ async function run(): Promise<number> {
     onReport: (sofar) => {
       if (sofar.runs < told + 1000) return;
       told = sofar.runs;
-      console.log(`${sofar.runs} runs, ${sofar.failures.length} failed`);
+      console.log(
+        `${sofar.runs} runs, ${sofar.failures.length} failed ${sofar.failures.map(({ seed }) => seed).join(' ')}`.trimEnd(),
+      );
     },
   });
   for (const { seed, failure, trace } of failures.slice(0, 1)) {
@@ -53,6 +55,10 @@ async function run(): Promise<number> {
         .slice(1)
         .map(({ seed }) => seed)
         .join(', ')}`,
+    );
+  if (removed > 0)
+    console.log(
+      `${removed} snapshots were not whole that nobody was promised: their writers slept, and were killed as they woke up`,
     );
   const each = (performance.now() - started) / runs;
   console.log(

@@ -16,7 +16,7 @@ export interface Many {
 
 /** Simulates many seeds in several threads. @returns with the failures in order of seed */
 export async function simulateMany({ first, seeds, fault, threads, untilFailure, onReport }: Many): Promise<Report> {
-  const total = { runs: 0, steps: 0, failures: [] as Report['failures'][number][] };
+  const total = { runs: 0, steps: 0, removed: 0, failures: [] as Report['failures'][number][] };
   let next = first;
   const order = (): Order | undefined => {
     if (next >= first + seeds || (untilFailure && total.failures.length > 0)) return undefined;
@@ -24,9 +24,10 @@ export async function simulateMany({ first, seeds, fault, threads, untilFailure,
     next = Math.min(at + AT_A_TIME, first + seeds);
     return { first: at, seeds: next - at, fault };
   };
-  const accept = ({ runs, steps, failures }: Report): void => {
+  const accept = ({ runs, steps, removed, failures }: Report): void => {
     total.runs += runs;
     total.steps += steps;
+    total.removed += removed;
     total.failures.push(...failures);
     onReport?.(total);
   };

@@ -55,8 +55,10 @@ export class Process {
   readonly machine: Machine;
   pending: Pending[] = [];
   timers: Timer[] = [];
-  /** What it does when it is killed, if anything of it was not durable. */
-  readonly onKill: (() => void)[] = [];
+  /** The snapshot that it began to write last. */
+  writing: string | undefined;
+  /** Whether its host has slept since it began. */
+  slept = false;
 
   constructor(world: World, lane: Lane, operation: string, pid: number) {
     this.world = world;

@@ -20,6 +20,8 @@ export interface Outcome {
   /** What did not hold. */
   readonly failure: string | undefined;
   readonly trace: readonly string[];
+  /** Snapshots that nobody was promised and of which something was missing: their writers slept, and were killed as they woke up. */
+  readonly removed: number;
 }
 
 let fixture: Promise<Fixture> | undefined;
@@ -36,7 +38,7 @@ export async function simulate(seed: number, fault?: Fault): Promise<Outcome> {
     const isBug = cause instanceof Error && !(cause instanceof Loss);
     failure = isBug ? `${text}\n${cause.stack}` : text;
   }
-  return { seed, failure, trace: run.world.trace };
+  return { seed, failure, trace: run.world.trace, removed: run.removed };
 }
 
 /** What is found to be lost. */
@@ -51,6 +53,8 @@ class Run {
   readonly #contents = new Map<string, ReadonlyMap<string, number>>();
   readonly #promised = new Set<string>();
   readonly #givenUp = new Set<string>();
+  /** Snapshots that nobody was promised and that had to be removed. */
+  removed = 0;
 
   constructor(seed: number, made: Fixture, fault: Fault | undefined) {
     const dice = new Dice(seed);
@@ -88,12 +92,14 @@ class Run {
 
   async #verify(): Promise<void> {
     const promised = new Set([...this.#promised].filter((id) => !this.#givenUp.has(id)));
-    const expected: Expected = { contents: this.#contents, promised };
+    const expected: Expected = { contents: this.#contents, promised, unsure: this.world.unsure };
     const reader = new Process(this.world, this.world.lanes[0] as Lane, 'verify', 0);
     const repository = this.#fixture.open(reader, new ShelfStore(this.world.shelf));
-    await verify(repository, expected).catch((cause) => {
+    const broken = await verify(repository, expected).catch((cause) => {
       throw new Loss(cause.message);
     });
+    for (const id of broken) this.world.shelf.remove('snapshots', id);
+    this.removed += broken.length;
   }
 
   #begin(process: Process): Promise<unknown> {

@@ -17,6 +17,7 @@ export class SimulatedStore implements Store {
   put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
     const { world, host } = this.#process;
     const bytes = Buffer.concat(parts);
+    if (type === 'snapshots') this.#process.writing = name;
     return this.#process.step({
       what: `put ${world.shelf.label(type, name)}`,
       changes: true,

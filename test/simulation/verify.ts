@@ -11,30 +11,44 @@ export interface Expected {
   readonly contents: ReadonlyMap<string, Files>;
   /** Snapshots that must be listed. */
   readonly promised: ReadonlySet<string>;
+  /** Snapshots that nobody was promised, and of which something may be missing. */
+  readonly unsure: ReadonlySet<string>;
 }
 
 export const rootName = ({ ids }: ContentRef): string => ids.toString('hex');
 
-/** @throws unless all that was promised is listed, and all that is listed can be restored and is what was backed up */
-export async function verify(repository: Repository, { contents, promised }: Expected): Promise<void> {
+/**
+ * @returns those of the unsure snapshots of which something is missing indeed
+ * @throws unless all that was promised is listed, and all that is listed can be restored and is what was backed up
+ */
+export async function verify(repository: Repository, expected: Expected): Promise<readonly string[]> {
+  const { contents, promised, unsure } = expected;
   const { snapshots, failures } = await listSnapshots(repository);
   if (failures[0] !== undefined) throw failures[0].error;
   const listed = new Set(snapshots.map(({ id }) => id));
   for (const id of promised) if (!listed.has(id)) throw new Error(`snapshots/${id} is gone`);
   const trees = new TreeReader(await loadIndex(repository));
   const read = new Set<string>();
+  const broken: string[] = [];
   for (const { id, snapshot } of snapshots) {
     const root = rootName(snapshot.root);
     if (read.has(root)) continue;
     read.add(root);
     const found = await readFolder(trees, snapshot.root, '').catch((cause) => {
+      if (unsure.has(id)) return undefined;
       throw new Error(`snapshots/${id} cannot be restored: ${cause.message}`, { cause });
     });
+    if (found === undefined) {
+      broken.push(id);
+      read.delete(root);
+      continue;
+    }
     const files = contents.get(root);
     const wanted = [...(files ?? [])].map(([path, number]) => `${path}: ${contentOf(number)}`);
     if (files === undefined || found.sort().join('\n') !== wanted.sort().join('\n'))
       throw new Error(`snapshots/${id} holds something else than was backed up`);
   }
+  return broken;
 }
 
 async function readFolder(trees: TreeReader, content: ContentRef, above: string): Promise<string[]> {

@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import { FAULTS } from './faults.js';
-import { simulate } from './run.js';
+import { type Outcome, simulate } from './run.js';
 
 /** Seeds that a thread is to simulate. */
 export interface Order {
@@ -13,18 +13,20 @@ export interface Order {
 export interface Report {
   readonly runs: number;
   readonly steps: number;
-  readonly failures: readonly { readonly seed: number; readonly failure: string; readonly trace: readonly string[] }[];
+  readonly removed: number;
+  readonly failures: readonly (Outcome & { readonly failure: string })[];
 }
 
 async function carryOut({ first, seeds, fault }: Order): Promise<Report> {
   const failures = [];
-  let steps = 0;
+  let [steps, removed] = [0, 0];
   for (let seed = first; seed < first + seeds; seed++) {
-    const { failure, trace } = await simulate(seed, fault === undefined ? undefined : FAULTS[fault]);
+    const { failure, trace, removed: gone } = await simulate(seed, fault === undefined ? undefined : FAULTS[fault]);
     steps += trace.length;
-    if (failure !== undefined) failures.push({ seed, failure, trace });
+    removed += gone;
+    if (failure !== undefined) failures.push({ seed, failure, trace, removed: gone });
   }
-  return { runs: seeds, steps, failures };
+  return { runs: seeds, steps, removed, failures };
 }
 
 parentPort?.on('message', (order: Order) => {

@@ -16,6 +16,8 @@ interface Choice {
   readonly at: number;
   readonly host: Host | undefined;
   readonly happen: () => void;
+  /** Whose request it is, when that was killed. */
+  readonly of?: Process;
 }
 
 /**
@@ -30,6 +32,8 @@ export class World {
   readonly trace: string[] = [];
   /** Seconds since 1970, by the store's clock. */
   now: number;
+  /** Snapshots whose writers slept, and were killed before they could look what had happened meanwhile. */
+  readonly unsure = new Set<string>();
   /** What no operation may ever throw. */
   failure: unknown;
   readonly #start: number;
@@ -64,8 +68,10 @@ export class World {
     this.#left = options.odds.operations;
   }
 
+  /** As the system sees it: a process is not gone before the last of its requests has ended, killed or not. */
   isRunning(host: Host, pid: number): boolean {
-    return this.lanes.some((lane) => lane.host === host && lane.process?.pid === pid);
+    const processes = [...this.lanes.map(({ process }) => process), ...this.#late.map(({ of }) => of)];
+    return processes.some((process) => process?.host === host && process.pid === pid);
   }
 
   log(who: unknown, what: string): void {
@@ -200,6 +206,7 @@ export class World {
     if (done) pending.outcome = outcomeOf(pending);
     const seconds = this.#upTo(this.odds.sleeps);
     host.asleepUntil = this.now + seconds;
+    for (const lane of this.lanes) if (lane.host === host && lane.process !== undefined) lane.process.slept = true;
     this.log(
       host.name,
       `sleeps ${(seconds / 3600).toFixed(1)} h, ${done ? 'after' : 'before'} ${pending.action.what} of ${process}`,
@@ -218,7 +225,7 @@ export class World {
         each,
         `is killed${each === process ? ` at ${at.action.what}` : ''}${fates.some(Boolean) ? `; happens: ${fates.filter(Boolean).join(', ')}` : ''}`,
       );
-      for (const undo of each.onKill) undo();
+      if (each.slept && each.writing !== undefined) this.unsure.add(each.writing);
       this.#leave(each);
       each.lane.nextAt = this.now + this.#upTo(this.odds.pauses);
     }
@@ -234,6 +241,7 @@ export class World {
     const late: Choice = {
       at: this.now + this.dice.between(0, LATE),
       host: undefined,
+      of: process,
       happen: () => {
         this.#late = this.#late.filter((other) => other !== late);
         this.log(process, `late: ${action.what}`);
