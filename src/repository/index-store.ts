@@ -9,6 +9,8 @@ import { compareTimes, type Time, timeFromMillis } from '../format/time.js';
 import { type BlobIndex, BlobIndexBuilder } from './blob-index.js';
 import { getSigned, putSigned, type Repository } from './repository.js';
 
+/** Later than all times of condemned packs. */
+const NEVER: Time = { seconds: Number.MAX_SAFE_INTEGER, nanoseconds: 0 };
 /** Objects fetched at a time. */
 const PARALLEL = 8;
 
@@ -73,12 +75,13 @@ export async function loadIndex(
   const trusted = valid.flatMap(({ index, revoked }) => (revoked ? [] : index.packs)).filter(isThere);
   for (const pack of trusted) if (!condemned.has(pack.name.toString('hex'))) builder.add(pack);
   builder.startCondemned();
-  for (const pack of packs) builder.add(pack);
+  const others = packs.filter(({ name }) => !builder.has(name.toString('hex')));
+  for (const pack of lastToGo(others, condemned)) builder.add(pack);
   return {
     ...repository,
     index: builder.build(),
     packs: new Set(builder.packNames),
-    condemned,
+    condemned: new Set(condemned.keys()),
     objects: valid.map(summaryOf),
     replaced: all.flatMap(({ name }) => (replaced.has(name) ? [name] : [])),
   };
@@ -95,7 +98,7 @@ export async function condemnedSince(repository: IndexedRepository): Promise<Set
   const later = condemnedBy(entitled(await loadAll(repository, undefined, known)));
   if (later.has(FORGOTTEN_PACKS)) for (const name of await gonePacks(repository)) later.add(name);
   for (const name of repository.condemned) later.delete(name);
-  return later;
+  return new Set(later.keys());
 }
 
 /** Packs that are listed, and that the store does not have. */
@@ -160,8 +163,24 @@ function entitled(loaded: readonly LoadedIndex[]): LoadedIndex[] {
   );
 }
 
-function condemnedBy(loaded: readonly LoadedIndex[]): Set<string> {
-  return new Set(loaded.flatMap(({ index }) => index.condemned.map(({ pack }) => pack.toString('hex'))));
+/** With the last time for each. */
+function condemnedBy(loaded: readonly LoadedIndex[]): Map<string, Time> {
+  const condemned = new Map<string, Time>();
+  for (const { pack, time } of loaded.flatMap(({ index }) => index.condemned)) {
+    const name = pack.toString('hex');
+    const other = condemned.get(name);
+    if (other === undefined || compareTimes(other, time) < 0) condemned.set(name, time);
+  }
+  return condemned;
+}
+
+/**
+ * Packs in the order in which a blob's copy is chosen: those condemned last first, as they are deleted last. One that a prune has deleted but not yet taken off the
+ * index was condemned earlier than one that is there.
+ */
+function lastToGo(packs: readonly IndexedPack[], condemned: ReadonlyMap<string, Time>): IndexedPack[] {
+  const since = ({ name }: IndexedPack): Time => condemned.get(name.toString('hex')) ?? NEVER;
+  return packs.toSorted((a, b) => compareTimes(since(b), since(a)) || a.name.compare(b.name));
 }
 
 /** Which packs the index condemns, and since when. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { writeCondemned } from '../../src/prune/ledger.js';
 import { HeldLease, listLeases } from '../../src/repository/leases.js';
 import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots.js';
 import { retag } from '../../src/retention/tags.js';
@@ -154,4 +155,26 @@ test('a lease that is refreshed while leases are listed is seen', async () => {
     [held.id],
   );
   await held.release();
+});
+
+test('a blob is read from the copy that was condemned last: one condemned before may be deleted already', async () => {
+  const { prunable } = await interrupted();
+  prunable.write(['a', 'b'], 100_000);
+  const first = await prunable.backup();
+  await prunable.forget(first);
+  await prunable.prune();
+  const old = await prunable.names('data');
+  await prunable.backup();
+  const repository = await prunable.sandbox.indexed();
+  const fresh = [...repository.packs].filter((name) => !old.includes(name));
+  const now = (await prunable.store.now()) + 60;
+  const times = new Map(repository.objects.flatMap(({ condemned }) => [...condemned]));
+  for (const name of fresh) times.set(name, { seconds: Math.floor(now), nanoseconds: 0 });
+  await writeCondemned(repository, times);
+  // As when a prune is killed before it has taken off the index what it has deleted.
+  for (const name of old) await prunable.store.remove('data', name);
+  await prunable.verify();
+  const { reinstated } = await prunable.prune();
+  assert.equal(reinstated.packs, fresh.length);
+  await prunable.verify();
 });
