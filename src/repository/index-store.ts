@@ -95,10 +95,10 @@ export async function loadIndex(
  */
 export async function condemnedSince(repository: IndexedRepository): Promise<Set<string>> {
   const known = new Set([...repository.objects.map(({ name }) => name), ...repository.replaced]);
-  const later = condemnedBy(entitled(await loadAll(repository, undefined, known)));
+  const later = new Set(condemnedBy(entitled(await loadAll(repository, undefined, known))).keys());
   if (later.has(FORGOTTEN_PACKS)) for (const name of await gonePacks(repository)) later.add(name);
   for (const name of repository.condemned) later.delete(name);
-  return new Set(later.keys());
+  return later;
 }
 
 /** Packs that are listed, and that the store does not have. */
