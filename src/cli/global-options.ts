@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { type Compression, parseCompression } from '../compression/policy.js';
 import { VarveError } from '../errors/errors.js';
 
 /** What every command takes, before or after its name. */
@@ -78,4 +79,15 @@ export function packTarget(globals: GlobalOptions, environment: NodeJS.ProcessEn
     'usage',
     `--pack-size: "${text}" is not a number of MiB from ${SMALLEST_PACK} to ${LARGEST_PACK}`,
   );
+}
+
+/** How hard to compress. */
+export function compressionFrom({
+  globals,
+  environment,
+}: {
+  readonly globals: GlobalOptions;
+  readonly environment: NodeJS.ProcessEnv;
+}): Compression {
+  return parseCompression(globals.compression ?? (environment.VARVE_COMPRESSION || 'auto'));
 }

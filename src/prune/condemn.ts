@@ -8,7 +8,7 @@ import { interrupted } from './interrupted.js';
 import { writeCondemned } from './ledger.js';
 import type { NeededBlobs } from './needed.js';
 import type { PruneOptions, PruneResult } from './options.js';
-import { copiedBytes, type PackUse, type Plan } from './plan.js';
+import { copiedBytes, type Plan } from './plan.js';
 import { Repacker } from './repack.js';
 
 /** Seconds for which the index says that a pack was condemned after it is gone: for a machine that slept all the while. */
@@ -39,7 +39,7 @@ export async function condemn(
   options: CopyOptions & { readonly lease: HeldLease },
   result: PruneResult,
 ): Promise<void> {
-  const repacked = await repack(repository, needed, plan.repack, options, result);
+  const repacked = await repack(repository, needed, plan, options, result);
   const fresh = [...plan.remove.map(({ name }) => name), ...repacked, ...orphans];
   if (fresh.length === 0 && plan.reinstate.length === 0) return;
   const condemned = condemnations(repository);
@@ -56,16 +56,16 @@ export async function condemn(
 async function repack(
   repository: IndexedRepository,
   needed: NeededBlobs,
-  packs: readonly PackUse[],
+  plan: Plan,
   options: CopyOptions,
   result: PruneResult,
 ): Promise<string[]> {
-  if (packs.length === 0) return [];
-  const toCopy = packs.reduce((sum, pack) => sum + copiedBytes(pack), 0);
+  if (plan.repack.length === 0) return [];
+  const toCopy = plan.repack.reduce((sum, pack) => sum + copiedBytes(pack), 0);
   const threads = toCopy < WORTH_THREADS ? 0 : defaultThreads();
   const repacker = new Repacker(repository, needed.bits, options, threads);
   try {
-    const copied = await copyAll(repacker, packs, options, result);
+    const copied = await copyAll(repacker, plan, options, result);
     await repacker.finish();
     Object.assign(result.copied, repacker.written);
     return copied;
@@ -76,7 +76,7 @@ async function repack(
 
 async function copyAll(
   repacker: Repacker,
-  packs: readonly PackUse[],
+  { repack: packs, recompress }: Plan,
   { signal, onEvent }: PruneOptions,
   result: PruneResult,
 ): Promise<string[]> {
@@ -85,8 +85,7 @@ async function copyAll(
   await eachAtMost(repacker.atMost, packs, async (pack) => {
     if (signal?.aborted === true) throw interrupted();
     try {
-      await repacker.copy(pack);
-      copied.push(pack.name);
+      if (await repacker.copy(pack, recompress.has(pack))) copied.push(pack.name);
     } catch (cause) {
       const error = VarveError.from(cause);
       if (error.code !== 'damaged') throw cause;

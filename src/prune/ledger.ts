@@ -38,7 +38,7 @@ export async function withoutPacks(repository: IndexedRepository, gone: Readonly
   const plain = repository.objects.filter(({ condemned }) => condemned.size === 0);
   const small = plain.filter(({ blobs }) => blobs < FEW_BLOBS);
   const wanted = plain.filter(
-    (object) => object.packs.some((pack) => gone.has(pack)) || (small.length > MANY_OBJECTS && small.includes(object)),
+    (object) => isOutdated(object, gone) || (small.length > MANY_OBJECTS && small.includes(object) && !object.revoked),
   );
   const replaced: string[] = [];
   for (const batch of inBatches(wanted)) {
@@ -52,6 +52,11 @@ export async function withoutPacks(repository: IndexedRepository, gone: Readonly
     replaced.push(...batch.map(({ name }) => name).filter((name) => name !== written));
   }
   return replaced;
+}
+
+/** What a revoked slot listed must not be listed by another: it would be relied on again. */
+function isOutdated({ packs, revoked }: IndexSummary, gone: ReadonlySet<string>): boolean {
+  return revoked ? packs.every((pack) => gone.has(pack)) : packs.some((pack) => gone.has(pack));
 }
 
 function inBatches(objects: readonly IndexSummary[]): IndexSummary[][] {

@@ -18,6 +18,8 @@ export interface WorkerInit {
   readonly parity: number;
   /** Frames of which less than this part is waste are copied as they are. */
   readonly tolerated: number;
+  /** Whether frames that are not compressed are tried again. */
+  readonly recompress: boolean;
   readonly buffers: SharedBuffersHandle;
 }
 
@@ -30,12 +32,18 @@ export interface PackToCopy {
   readonly record: PackRecord;
   /** Its file, or its bytes. */
   readonly source: string | Uint8Array;
+  /** Only when a frame gets smaller by being compressed. */
+  readonly onlyIfSmaller: boolean;
 }
 
 /** `flush` hands over what fills no pack. */
 export type Task = PackToCopy | { readonly kind: 'flush' };
 
-export type Reply = { readonly parts: readonly PackPart[] };
+export interface Reply {
+  /** Whether the pack was copied. */
+  readonly copied: boolean;
+  readonly parts: readonly PackPart[];
+}
 
 /** A pack that is full. */
 export type Note = FinishedPack;

@@ -1,3 +1,4 @@
+import type { Compression } from '../compression/policy.js';
 import type { Unused } from './plan.js';
 
 export interface PruneOptions {
@@ -7,6 +8,10 @@ export interface PruneOptions {
   readonly maxRepack: number;
   /** Whether packs that are much smaller than they should be are put together. */
   readonly repackSmall: boolean;
+  /** Whether packs are copied in which something is not compressed that can be. */
+  readonly repackUncompressed?: boolean;
+  /** How hard new frames are compressed; `auto` when it is not given. */
+  readonly compression?: Compression;
   /** Seconds for which a pack stays that was found to be unneeded. */
   readonly graceSeconds: number;
   readonly dryRun: boolean;

@@ -5,7 +5,7 @@ import type { RepositoryKeys } from '../crypto/hierarchy.js';
 import { VarveError } from '../errors/errors.js';
 import { type BlobKind, DATA, TREE } from '../format/content.js';
 import { ID_BYTES } from '../format/limits.js';
-import { framesOf, type PackRecord, type RecordFrame } from '../format/pack-record.js';
+import { framesOf, type PackRecord, RAW, type RecordFrame, ZSTD } from '../format/pack-record.js';
 import type { BlobIndex, LocatedFrame } from '../repository/blob-index.js';
 import { FrameOpener, PackKeyRing } from '../repository/blob-reader.js';
 import { openSource, type Source } from '../repository/object-source.js';
@@ -26,6 +26,8 @@ export interface PackCopierOptions {
   readonly parity: number;
   /** Frames of which less than this part is waste are copied as they are. */
   readonly tolerated: number;
+  /** Whether frames that are not compressed are tried again. */
+  readonly recompress: boolean;
   readonly space: PackSpace;
   readonly emit: (pack: FinishedPack) => void;
 }
@@ -40,6 +42,7 @@ export class PackCopier {
   readonly #index: BlobIndex;
   readonly #needed: Uint8Array;
   readonly #tolerated: number;
+  readonly #recompress: boolean;
   readonly #opener: FrameOpener;
   readonly #writers: Readonly<Record<BlobKind, Writer>>;
   #stored: Buffer = Buffer.alloc(0);
@@ -47,11 +50,23 @@ export class PackCopier {
   #raw: Buffer = Buffer.alloc(0);
 
   constructor(options: PackCopierOptions) {
-    const { keys, index, needed, compression, packTarget: target, parity, tolerated, space, emit } = options;
+    const {
+      keys,
+      index,
+      needed,
+      compression,
+      packTarget: target,
+      parity,
+      tolerated,
+      recompress,
+      space,
+      emit,
+    } = options;
     this.#keys = keys;
     this.#index = index;
     this.#needed = needed;
     this.#tolerated = tolerated;
+    this.#recompress = recompress;
     this.#opener = new FrameOpener(index, keys, new PackKeyRing(keys));
     const writer = (kind: BlobKind): Writer => {
       const packs = new PackWriter({ keys, kind, compression, target, parity, space, emit });
@@ -60,16 +75,22 @@ export class PackCopier {
     this.#writers = { [DATA]: writer(DATA), [TREE]: writer(TREE) };
   }
 
-  /** @throws VarveError `damaged` when something that is needed cannot be copied; what was copied before is then stored twice */
-  copy({ pack, record, source: place }: PackToCopy): void {
+  /**
+   * @returns whether it was copied
+   * @throws VarveError `damaged` when something that is needed cannot be copied; what was copied before is then stored twice
+   */
+  copy({ pack, record, source: place, onlyIfSmaller }: PackToCopy): boolean {
     const name = `data/${this.#index.packName(pack)}`;
     const source = openSource(place, name);
     try {
       const opens = opensFrames(this.#keys, this.#index.packKind(pack));
       if (!opens) this.#verifyWhole(source, pack);
       const frames = [...framesOf(record)];
-      for (const [at, listed] of this.#listed(pack, record, frames).entries())
+      const located = this.#listed(pack, record, frames);
+      if (onlyIfSmaller && !located.some((frame) => this.#compresses(source, frame))) return false;
+      for (const [at, listed] of located.entries())
         this.#frame(source, record, frames[at] as RecordFrame, listed, opens);
+      return true;
     } finally {
       source.close();
     }
@@ -88,21 +109,34 @@ export class PackCopier {
       if (this.#needed[blob] === 1) neededBytes += this.#index.lengthOf(blob);
     if (neededBytes === 0) return;
     const { packs, refill } = this.#writers[record.kind];
-    this.#stored = roomFor(this.#stored, frame.storedLength);
-    const stored = this.#stored.subarray(0, frame.storedLength);
-    source.read(stored, frame.offset);
+    const stored = this.#read(source, frame);
     if (!opens) return packs.addSealed(record, frame, stored);
     this.#opened = roomFor(this.#opened, frame.storedLength);
     const copy = this.#opened.subarray(0, frame.storedLength);
     copy.set(stored);
-    if (isTolerable(1 - neededBytes / frame.rawLength, this.#tolerated)) {
+    const again = this.#recompress && frame.codec === RAW;
+    if (!again && isTolerable(1 - neededBytes / frame.rawLength, this.#tolerated)) {
       this.#opener.authenticate(listed, copy);
       return packs.addSealed(record, frame, stored);
     }
     this.#raw = roomFor(this.#raw, frame.rawLength);
     const raw = this.#opener.open(listed, copy, this.#raw.subarray(0, frame.rawLength));
     const before = firstBlob - frame.firstBlob;
-    refill.add(record, frame, raw, (blob) => this.#needed[before + blob] === 1);
+    refill.add(record, again ? { ...frame, codec: ZSTD } : frame, raw, (blob) => this.#needed[before + blob] === 1);
+  }
+
+  #read(source: Source, { offset, storedLength }: Pick<RecordFrame, 'offset' | 'storedLength'>): Buffer {
+    this.#stored = roomFor(this.#stored, storedLength);
+    const stored = this.#stored.subarray(0, storedLength);
+    source.read(stored, offset);
+    return stored;
+  }
+
+  /** Whether a frame that is not compressed gets smaller by it. */
+  #compresses(source: Source, listed: LocatedFrame): boolean {
+    if (listed.codec !== RAW) return false;
+    const raw = this.#opener.open(listed, this.#read(source, listed));
+    return this.#writers[this.#index.packKind(listed.pack)].packs.compresses(raw);
   }
 
   #verifyWhole(source: Source, pack: number): void {

@@ -1,5 +1,6 @@
 import type { RepositoryKeys } from '../crypto/hierarchy.js';
 import { type BlobKind, TREE } from '../format/content.js';
+import { RAW } from '../format/pack-record.js';
 import type { BlobIndex } from '../repository/blob-index.js';
 import type { IndexedRepository } from '../repository/index-store.js';
 
@@ -21,6 +22,8 @@ export interface PackUse {
   readonly sealedBytes: number;
   /** When it is copied: what is needed of frames that are opened for that. */
   readonly refilledBytes: number;
+  /** Bytes of frames with something needed that are not compressed, and that the key opens. */
+  readonly uncompressedBytes: number;
 }
 
 export interface PlanOptions {
@@ -30,6 +33,8 @@ export interface PlanOptions {
   readonly maxRepack: number;
   /** Packs with fewer bytes are put together; 0 for none. */
   readonly small: number;
+  /** Whether packs with frames that are not compressed are copied too. */
+  readonly uncompressed: boolean;
 }
 
 /** Bytes, or a part of what remains. */
@@ -39,6 +44,8 @@ export interface Plan {
   readonly keep: readonly PackUse[];
   readonly remove: readonly PackUse[];
   readonly repack: readonly PackUse[];
+  /** Those of them that are copied only if that makes a frame smaller: nothing else is to be gained. */
+  readonly recompress: ReadonlySet<PackUse>;
   /** Whether no more than what may stay of what nobody needs stays. */
   readonly enough: boolean;
   /** Condemned packs that snapshots need: they are taken back. */
@@ -61,7 +68,7 @@ export type Needed = { has(blob: number): boolean };
  */
 export function usesOf({ index, keys }: IndexedRepository, needed: Needed, tolerated = 0): PackUse[] {
   return Array.from({ length: index.packCount }, (_, number) =>
-    useOf(index, number, needed, opensFrames(keys, index.packKind(number)) ? tolerated : 1),
+    useOf(index, number, needed, opensFrames(keys, index.packKind(number)), tolerated),
   );
 }
 
@@ -70,8 +77,17 @@ export function opensFrames(keys: RepositoryKeys, kind: BlobKind): boolean {
   return keys.has(kind === TREE ? 'manage' : 'full');
 }
 
-function useOf(index: BlobIndex, number: number, needed: Needed, tolerated: number): PackUse {
-  const sums = { blobs: 0, neededBlobs: 0, duplicates: 0, bytes: 0, neededBytes: 0, sealedBytes: 0, refilledBytes: 0 };
+function useOf(index: BlobIndex, number: number, needed: Needed, opens: boolean, tolerated: number): PackUse {
+  const sums = {
+    blobs: 0,
+    neededBlobs: 0,
+    duplicates: 0,
+    bytes: 0,
+    neededBytes: 0,
+    sealedBytes: 0,
+    refilledBytes: 0,
+    uncompressedBytes: 0,
+  };
   const { first, end } = index.framesOf(number);
   for (let each = first; each < end; each++) {
     const frame = index.frame(each);
@@ -90,7 +106,8 @@ function useOf(index: BlobIndex, number: number, needed: Needed, tolerated: numb
     const part = usedBytes / frame.rawLength;
     const neededBytes = Math.ceil(frame.storedLength * part);
     sums.neededBytes += neededBytes;
-    if (isTolerable(1 - part, tolerated)) sums.sealedBytes += frame.storedLength;
+    if (opens && frame.codec === RAW) sums.uncompressedBytes += frame.storedLength;
+    if (!opens || isTolerable(1 - part, tolerated)) sums.sealedBytes += frame.storedLength;
     else sums.refilledBytes += neededBytes;
   }
   return { number, name: index.packName(number), kind: index.packKind(number), ...sums };
@@ -108,9 +125,13 @@ export function makePlan(uses: readonly PackUse[], condemned: ReadonlySet<string
   const remove = standing.filter(({ neededBlobs }) => neededBlobs === 0);
   const used = standing.filter(({ neededBlobs }) => neededBlobs > 0);
   const { chosen, enough } = chooseRepack(used, options);
-  const repack = new Set(chosen);
+  const recompress = new Set(
+    used.filter((pack) => options.uncompressed && pack.uncompressedBytes > 0 && !chosen.includes(pack)),
+  );
+  const repack = new Set([...chosen, ...recompress]);
   return {
     enough,
+    recompress,
     keep: used.filter((pack) => !repack.has(pack)),
     remove,
     repack: [...repack].sort((a, b) => a.number - b.number),

@@ -29,7 +29,7 @@ const SMALL = 0.8;
  * found: then nothing is removed
  */
 export async function prune(repository: Repository, options: PruneOptions): Promise<PruneResult> {
-  repository.keys.requireRole('manage', 'prune');
+  repository.keys.requireRole(options.repackUncompressed === true ? 'full' : 'manage', 'prune');
   if (options.dryRun) return pruneAs(repository, options, undefined);
   return exclusively(repository, 'prune', (lease) => pruneAs(repository, options, lease));
 }
@@ -59,9 +59,16 @@ async function pruneAs(
 function planFor(
   indexed: IndexedRepository,
   needed: Needed,
-  { maxUnused, maxRepack, repackSmall, packTarget }: PruneOptions & { readonly packTarget: number },
+  {
+    maxUnused,
+    maxRepack,
+    repackSmall,
+    repackUncompressed = false,
+    packTarget,
+  }: PruneOptions & { readonly packTarget: number },
 ): { readonly uses: readonly PackUse[]; readonly plan: Plan; readonly tolerated: number } {
-  const limits = { maxUnused, maxRepack, small: repackSmall ? packTarget * SMALL : 0 };
+  const small = repackSmall ? packTarget * SMALL : 0;
+  const limits = { maxUnused, maxRepack, small, uncompressed: repackUncompressed };
   const planWith = (tolerated: number): ReturnType<typeof planFor> => {
     const uses = usesOf(indexed, needed, tolerated);
     return { uses, plan: makePlan(uses, indexed.condemned, limits), tolerated };

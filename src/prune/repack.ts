@@ -10,6 +10,7 @@ import { PackUploader } from '../repository/uploader.js';
 import { WorkerPool } from '../workers/pool.js';
 import { SharedBuffers } from '../workers/shared-buffers.js';
 import type { Note, PackToCopy, Reply, Task, WorkerInit } from './messages.js';
+import type { PruneOptions } from './options.js';
 import { PackCopier, type PackCopierOptions } from './pack-copier.js';
 import type { PackUse } from './plan.js';
 
@@ -33,8 +34,9 @@ export class Repacker {
     this.atMost = Math.max(1, threads * 2);
     const { data, tree, parity } = repository.config;
     const capacity = packCapacity(limits.packTarget, Math.max(data.max, tree.max), parity);
-    const { packTarget, tolerated } = limits;
-    const work = { needed, compression: compressionParameters('auto'), packTarget, parity, tolerated };
+    const { packTarget, tolerated, repackUncompressed: recompress = false, compression = 'auto' } = limits;
+    const parameters = compressionParameters(compression);
+    const work = { needed, compression: parameters, packTarget, parity, tolerated, recompress };
     this.#copiers =
       threads === 0 ? new OwnThread(repository, work, capacity) : new Threads(repository, work, capacity, threads);
   }
@@ -45,14 +47,18 @@ export class Repacker {
     return { packs: stored.length, bytes: storedBytes };
   }
 
-  /** @throws VarveError `damaged` when something that is needed of the pack cannot be read, or the index says otherwise of it */
-  async copy({ name, number }: PackUse): Promise<void> {
+  /**
+   * @param onlyIfSmaller only when a frame gets smaller by being compressed
+   * @returns whether the pack was copied
+   * @throws VarveError `damaged` when something that is needed of the pack cannot be read, or the index says otherwise of it
+   */
+  async copy({ name, number }: PackUse, onlyIfSmaller: boolean): Promise<boolean> {
     const { store } = this.#repository;
     const path = store.filePath?.('data', name);
     const source = path ?? (await store.get('data', name));
     const info = typeof source === 'string' ? await store.stat('data', name) : { size: source.length };
     const record = await readPackRecord(this.#repository, name, info?.size ?? 0);
-    await this.#copiers.copy({ kind: 'copy', pack: number, record, source });
+    return this.#copiers.copy({ kind: 'copy', pack: number, record, source, onlyIfSmaller });
   }
 
   /** Stores what is not full yet, and lists all that was stored, once it is durable. */
@@ -71,14 +77,15 @@ export class Repacker {
   }
 }
 
-type CopyLimits = Pick<PackCopierOptions, 'packTarget' | 'tolerated'>;
-type Work = Pick<PackCopierOptions, 'needed' | 'compression' | 'parity' | keyof CopyLimits>;
+type CopyLimits = Pick<PackCopierOptions, 'packTarget' | 'tolerated'> &
+  Pick<PruneOptions, 'repackUncompressed' | 'compression'>;
+type Work = Omit<PackCopierOptions, 'keys' | 'index' | 'space' | 'emit'>;
 
 /** Who copies. */
 interface Copiers {
   readonly uploader: PackUploader;
   readonly memory: SharedBuffers | PackBuffers;
-  copy(pack: PackToCopy): Promise<void>;
+  copy(pack: PackToCopy): Promise<boolean>;
   rest(): Promise<readonly PackPart[]>;
   close(): Promise<void>;
 }
@@ -99,10 +106,11 @@ class OwnThread implements Copiers {
     this.#copier = new PackCopier({ ...work, keys, index, space: this.memory, emit });
   }
 
-  async copy(pack: PackToCopy): Promise<void> {
-    this.#copier.copy(pack);
+  async copy(pack: PackToCopy): Promise<boolean> {
+    const copied = this.#copier.copy(pack);
     while (this.uploader.underWay > MOST_UNDER_WAY) await this.uploader.next();
     if (this.#failure !== undefined) throw this.#failure.cause;
+    return copied;
   }
 
   async rest(): Promise<readonly PackPart[]> {
@@ -135,13 +143,13 @@ class Threads implements Copiers {
     );
   }
 
-  async copy(pack: PackToCopy): Promise<void> {
-    try {
-      await this.#pool.run({ ...pack, record: recordForThread(pack.record) });
-    } catch (cause) {
+  async copy(pack: PackToCopy): Promise<boolean> {
+    const reply = this.#pool.run({ ...pack, record: recordForThread(pack.record) });
+    const { copied } = await reply.catch((cause) => {
       throw this.#failure === undefined ? cause : this.#failure.cause;
-    }
+    });
     if (this.#failure !== undefined) throw this.#failure.cause;
+    return copied;
   }
 
   async rest(): Promise<readonly PackPart[]> {

@@ -15,12 +15,13 @@ serveTasks<WorkerInit, Task, Reply, Note>((init, note) => {
     packTarget: init.packTarget,
     parity: init.parity,
     tolerated: init.tolerated,
+    recompress: init.recompress,
     space: new SharedBuffers(init.buffers),
     emit: note,
   });
   return (task) => {
-    if (task.kind === 'flush') return { reply: { parts: copier.rest() } };
-    copier.copy({ ...task, record: recordFromThread(task.record) });
-    return { reply: { parts: [] } };
+    if (task.kind === 'flush') return { reply: { copied: false, parts: copier.rest() } };
+    const copied = copier.copy({ ...task, record: recordFromThread(task.record) });
+    return { reply: { copied, parts: [] } };
   };
 });

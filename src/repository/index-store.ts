@@ -39,6 +39,8 @@ export interface IndexSummary {
   readonly blobs: number;
   /** Those that it condemns, with the time. */
   readonly condemned: ReadonlyMap<string, Time>;
+  /** As in LoadedIndex. */
+  readonly revoked: boolean;
 }
 
 /** An index object that was opened. */
@@ -195,9 +197,10 @@ export function condemnations(repository: Pick<IndexedRepository, 'objects'>): M
   return condemned;
 }
 
-function summaryOf({ name, index }: LoadedIndex): IndexSummary {
+function summaryOf({ name, index, revoked }: LoadedIndex): IndexSummary {
   return {
     name,
+    revoked,
     packs: index.packs.map((pack) => pack.name.toString('hex')),
     blobs: index.packs.reduce((sum, { record }) => sum + blobCount(record), 0),
     condemned: new Map(index.condemned.map(({ pack, time }) => [pack.toString('hex'), time])),

@@ -157,9 +157,7 @@ export class PackWriter {
    * @returns bytes that the frame takes in the pack
    */
   addFrame(raw: Uint8Array, ids: Buffer, lengths: readonly number[], compressible: boolean): number {
-    const limit = Math.floor(raw.length * WORTH_COMPRESSING);
-    const compressed =
-      compressible && this.#compression !== undefined ? compress(raw, this.#compression, limit) : undefined;
+    const compressed = compressible ? this.#compress(raw) : undefined;
     const body = compressed ?? raw;
     const codec = compressed === undefined ? RAW : ZSTD;
     const storedLength = body.length + FRAME_TAG_BYTES;
@@ -172,6 +170,16 @@ export class PackWriter {
     pack.builder.addFrame(frame, ids, lengths);
     this.#grow(pack, storedLength);
     return storedLength;
+  }
+
+  /** Whether a frame of these bytes would be compressed. */
+  compresses(raw: Uint8Array): boolean {
+    return this.#compress(raw) !== undefined;
+  }
+
+  #compress(raw: Uint8Array): Uint8Array | undefined {
+    const limit = Math.floor(raw.length * WORTH_COMPRESSING);
+    return this.#compression === undefined ? undefined : compress(raw, this.#compression, limit);
   }
 
   /**

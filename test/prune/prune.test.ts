@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { encodeLease } from '../../src/format/lease.js';
 import { prune } from '../../src/prune/prune.js';
 import { loadIndex } from '../../src/repository/index-store.js';
+import { removeKeySlot } from '../../src/repository/key-slots.js';
 import { HeldLease, listLeases } from '../../src/repository/leases.js';
 import { openRepository } from '../../src/repository/open.js';
 import { putSigned } from '../../src/repository/repository.js';
@@ -207,6 +209,29 @@ test('of a frame only what is needed is copied, by a key that opens it', async (
   assert.ok((await prunable.bytes()) < before * 0.4);
 });
 
+test('what is not compressed is, where that makes it smaller; what does not compress is left', async () => {
+  const prunable = await fresh();
+  const text = (seed: string): string => Array.from({ length: 300_000 }, (_, line) => `${seed} ${line}\n`).join('');
+  mkdirSync(prunable.sandbox.source, { recursive: true });
+  for (const name of ['x', 'y', 'z']) writeFileSync(join(prunable.sandbox.source, name), text(name));
+  const plain = await prunable.sandbox.backup({ packTarget: 4 * 1024 * 1024, compression: 'off' });
+  prunable.contents.set(plain.id as string, await digest(await prunable.sandbox.open(), plain.snapshot.root));
+  prunable.write(['noise']);
+  await prunable.backup();
+  const before = await prunable.bytes();
+  assert.equal((await prunable.prune({ graceSeconds: 0 })).copied.packs, 0);
+  const options = { graceSeconds: 0, repackUncompressed: true };
+  assert.ok((await prunable.prune(options)).copied.packs > 0);
+  await prunable.verify();
+  assert.ok((await prunable.bytes()) < before - 2_000_000);
+  const again = await prunable.prune(options);
+  assert.equal(again.copied.packs, 0, 'noise is not copied again and again');
+  assert.equal(again.deleted.packs, 0);
+  await prunable.sandbox.addKey('manage', 'keeper');
+  const keeper = await openRepository(prunable.store, { unlock: { password: 'keeper' }, cacheFolder: undefined });
+  await assert.rejects(prune(keeper, { ...OPTIONS, repackUncompressed: true }), fails('role'));
+});
+
 test('packs that no index lists go when nobody is about to list them', async () => {
   const prunable = await fresh();
   prunable.write(['a', 'b']);
@@ -222,6 +247,30 @@ test('packs that no index lists go when nobody is about to list them', async () 
   assert.equal((await prunable.prune({ graceSeconds: 7 * DAY })).deleted.packs, 1);
   assert.ok(!(await prunable.names('data')).includes(orphan));
   await prunable.verify();
+});
+
+test('what a revoked key listed is not listed by prune, which everybody relies on', async () => {
+  const prunable = await fresh();
+  for (let round = 0; round < 34; round++) {
+    prunable.write([`file ${round}`], 3000);
+    await prunable.backup();
+  }
+  await prunable.sandbox.addKey('append', 'robot');
+  const robot = await openRepository(prunable.store, { unlock: { password: 'robot' }, cacheFolder: undefined });
+  prunable.write(['planted'], 3000);
+  await prunable.sandbox.backup({}, await loadIndex(robot));
+  const slot = Buffer.from(robot.identity.slot).toString('hex');
+  await removeKeySlot(await prunable.sandbox.open(), slot, { ignoreSince: 0, force: false });
+  for await (const { name } of prunable.store.list('snapshots'))
+    if (!prunable.contents.has(name)) await prunable.store.remove('snapshots', name);
+  const { index, objects } = await loadIndex(await prunable.sandbox.open());
+  assert.ok(index.shared.usable < index.size && objects.length > 32);
+  const packTarget = 4 * 1024 * 1024;
+  await prune(await prunable.sandbox.open(), { ...OPTIONS, packTarget, maxUnused: { bytes: 10 ** 9 } });
+  const after = await loadIndex(await prunable.sandbox.open());
+  assert.ok(after.objects.length < 5, 'the others are put together');
+  assert.ok(after.index.shared.usable < index.size);
+  assert.equal(after.objects.filter(({ revoked }) => revoked).length, 1);
 });
 
 test('when something that snapshots need is missing or damaged, nothing is removed', async () => {

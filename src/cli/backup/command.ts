@@ -4,21 +4,14 @@ import { findSources } from '../../backup/sources.js';
 import type { IndexedRepository } from '../../repository/index-store.js';
 import type { StoredSnapshot } from '../../repository/snapshots.js';
 import { workingFolder } from '../arguments.js';
-import { packTarget } from '../global-options.js';
+import { compressionFrom, packTarget } from '../global-options.js';
 import { thisHost, thisUser } from '../machine.js';
 import { openFromOptions } from '../open.js';
 import type { Context } from '../shell.js';
 import { readSnapshots, tagsFrom } from '../snapshot-selection.js';
 import { parseTimeOption } from '../text/time.js';
 import { PROGRAM } from '../version.js';
-import {
-  type BackupFlags,
-  compressionFrom,
-  filterFrom,
-  refuseContradictions,
-  sourcesFrom,
-  threadsFrom,
-} from './options.js';
+import { type BackupFlags, filterFrom, refuseContradictions, sourcesFrom, threadsFrom } from './options.js';
 import { findParent } from './parent.js';
 import { BackupReport } from './report.js';
 import { streamFrom } from './stream-source.js';

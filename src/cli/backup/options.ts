@@ -1,5 +1,4 @@
 import type { Buffer } from 'node:buffer';
-import { parseCompression } from '../../compression/policy.js';
 import { VarveError } from '../../errors/errors.js';
 import {
   readFilesFrom,
@@ -86,10 +85,6 @@ export function sourcesFrom(context: Context, args: readonly string[], flags: Ba
   if (sources.length === 0)
     throw new VarveError('usage', 'nothing to back up: name files or folders, or use --files-from or --stdin');
   return sources;
-}
-
-export function compressionFrom({ globals, environment }: Context): ReturnType<typeof parseCompression> {
-  return parseCompression(globals.compression ?? (environment.VARVE_COMPRESSION || 'auto'));
 }
 
 export function threadsFrom({ environment }: Context, flags: BackupFlags): number | undefined {

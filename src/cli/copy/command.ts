@@ -1,7 +1,6 @@
 import { copySnapshots } from '../../copy/copy.js';
-import { compressionFrom } from '../backup/options.js';
 import { type FromFlags, openSource } from '../from-repository.js';
-import { packTarget } from '../global-options.js';
+import { compressionFrom, packTarget } from '../global-options.js';
 import { openFromOptions } from '../open.js';
 import type { Context } from '../shell.js';
 import {

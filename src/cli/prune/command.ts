@@ -1,5 +1,6 @@
+import { VarveError } from '../../errors/errors.js';
 import type { Repository } from '../../repository/repository.js';
-import { packTarget } from '../global-options.js';
+import { compressionFrom, packTarget } from '../global-options.js';
 import type { Context } from '../shell.js';
 import { type PruneFlags, parseGrace, parseRepackSize, parseUnused } from './options.js';
 import { PruneReport } from './report.js';
@@ -14,11 +15,15 @@ export function pruner(
   flags: PruneFlags,
 ): (repository: Repository, without?: ReadonlySet<string>) => Promise<number> {
   const dryRun = flags.dryRun === true;
+  if (flags.repackUncompressed === true && compressionFrom(context) === 'off')
+    throw new VarveError('usage', '--repack-uncompressed and --compression off contradict each other');
   const target = packTarget(context.globals, context.environment);
   const options = {
     maxUnused: parseUnused(flags.maxUnused),
     maxRepack: parseRepackSize(flags.maxRepackSize),
     repackSmall: flags.repackSmall === true,
+    repackUncompressed: flags.repackUncompressed === true,
+    compression: compressionFrom(context),
     graceSeconds: parseGrace(flags.grace),
     dryRun,
     signal: context.signal,

@@ -9,6 +9,7 @@ export interface PruneFlags {
   readonly maxUnused: string;
   readonly maxRepackSize?: string;
   readonly repackSmall?: boolean;
+  readonly repackUncompressed?: boolean;
   readonly grace: string;
   readonly dryRun?: boolean;
 }
@@ -18,6 +19,7 @@ export function addPruneOptions(command: Command): void {
     .option('--max-unused <limit>', 'how much that is not needed may stay: 5%, 2G, unlimited', '5%')
     .option('--max-repack-size <size>', 'copy no more than this, such as 500M; the next prune goes on')
     .option('--repack-small', 'put small packs together')
+    .option('--repack-uncompressed', 'compress what is not, where that makes it smaller; needs a full key')
     .option('--grace <duration>', 'how long condemned packs stay: 12h, 1d, 2w, 0', '1d');
 }
 

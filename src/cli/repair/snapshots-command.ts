@@ -1,7 +1,6 @@
 import { type Loss, repairSnapshots } from '../../repair/repair-snapshots.js';
 import { shortId } from '../../repository/snapshots.js';
-import { compressionFrom } from '../backup/options.js';
-import { packTarget } from '../global-options.js';
+import { compressionFrom, packTarget } from '../global-options.js';
 import { openFromOptions } from '../open.js';
 import type { Output } from '../output.js';
 import { RemakeReport } from '../remake-report.js';

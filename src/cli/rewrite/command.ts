@@ -1,6 +1,6 @@
 import { VarveError } from '../../errors/errors.js';
-import { compressionFrom, type PatternFlags, patternsFrom } from '../backup/options.js';
-import { packTarget } from '../global-options.js';
+import { type PatternFlags, patternsFrom } from '../backup/options.js';
+import { compressionFrom, packTarget } from '../global-options.js';
 import { openFromOptions } from '../open.js';
 import { RemakeReport } from '../remake-report.js';
 import type { Context } from '../shell.js';
