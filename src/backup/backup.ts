@@ -4,7 +4,7 @@ import { exportKeys } from '../crypto/hierarchy.js';
 import { VarveError } from '../errors/errors.js';
 import { lstat } from '../filesystem/stat.js';
 import type { ContentRef } from '../format/content.js';
-import { type Entry, writeEntry } from '../format/entry.js';
+import { bareDirectory, writeEntry } from '../format/entry.js';
 import { recordFromThread } from '../format/pack-record.js';
 import type { Snapshot, SnapshotSummary } from '../format/snapshot.js';
 import { type Time, timeFromMillis } from '../format/time.js';
@@ -331,26 +331,7 @@ const ROOT_NAME = Buffer.from('root');
 
 /** The entry that the root directory would have, if it had a parent. */
 function encodeRoot(content: ContentRef): Uint8Array {
-  const zero = { mode: 0, uid: 0, gid: 0, mtimeSeconds: 0, mtimeNanoseconds: 0, ctimeSeconds: 0, ctimeNanoseconds: 0 };
-  const entry: Entry = {
-    ...zero,
-    name: ROOT_NAME,
-    type: 'directory',
-    user: '',
-    group: '',
-    size: 0,
-    inode: 0,
-    device: 0,
-    links: 1,
-    content,
-    target: undefined,
-    rdev: undefined,
-    atime: undefined,
-    btime: undefined,
-    xattrs: undefined,
-    holes: undefined,
-  };
   const out = new MessagePackWriter();
-  writeEntry(out, entry);
+  writeEntry(out, bareDirectory(ROOT_NAME, content));
   return new Uint8Array(out.view());
 }

@@ -48,6 +48,34 @@ export interface Entry extends EntryStat {
   readonly holes: Attachment | undefined;
 }
 
+/** A directory of which nothing is known but its name and what is in it. */
+export function bareDirectory(name: Buffer, content: ContentRef): Entry {
+  return {
+    name,
+    type: 'directory',
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    user: '',
+    group: '',
+    mtimeSeconds: 0,
+    mtimeNanoseconds: 0,
+    ctimeSeconds: 0,
+    ctimeNanoseconds: 0,
+    size: 0,
+    inode: 0,
+    device: 0,
+    links: 1,
+    content,
+    target: undefined,
+    rdev: undefined,
+    atime: undefined,
+    btime: undefined,
+    xattrs: undefined,
+    holes: undefined,
+  };
+}
+
 /** Appends the entry's encoding. */
 export function writeEntry(out: MessagePackWriter, entry: Entry): void {
   out.array(FIELDS);

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { MessagePackWriter } from '../bytes/writer.js';
 import { VarveError } from '../errors/errors.js';
 import type { ContentRef } from '../format/content.js';
-import { type Entry, writeEntry } from '../format/entry.js';
+import { bareDirectory, type Entry, writeEntry } from '../format/entry.js';
 import type { IndexedPack } from '../format/index-object.js';
 import type { Snapshot } from '../format/snapshot.js';
 import { type Time, timeFromMillis } from '../format/time.js';
@@ -105,30 +105,8 @@ function folder(writer: RepositoryWriter, entries: Buffer): ContentRef {
 }
 
 function directory(name: string, content: ContentRef, mtimeSeconds: number): Entry {
-  return {
-    name: Buffer.from(name),
-    type: 'directory',
-    mode: 0o700,
-    uid: process.getuid?.() ?? 0,
-    gid: process.getgid?.() ?? 0,
-    user: '',
-    group: '',
-    mtimeSeconds,
-    mtimeNanoseconds: 0,
-    ctimeSeconds: 0,
-    ctimeNanoseconds: 0,
-    size: 0,
-    inode: 0,
-    device: 0,
-    links: 1,
-    content,
-    target: undefined,
-    rdev: undefined,
-    atime: undefined,
-    btime: undefined,
-    xattrs: undefined,
-    holes: undefined,
-  };
+  const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  return { ...bareDirectory(Buffer.from(name), content), ...owner, mode: 0o700, mtimeSeconds };
 }
 
 function encoded(entries: readonly Entry[]): Buffer {
