@@ -11,6 +11,8 @@ export interface Odds {
   readonly suspend: number;
   readonly fail: number;
   readonly loseAnswer: number;
+  /** That the disk damages or loses an index object before one repairs the index. */
+  readonly spoil: number;
   /** Of an object that came or went during a listing: that it is listed. */
   readonly seen: number;
   /** Seconds that go by with each step, at most. */
@@ -35,6 +37,7 @@ export function drawOdds(dice: Dice): Odds {
     suspend: often(0.003),
     fail: often(0.004),
     loseAnswer: often(0.004),
+    spoil: dice.chance(0.3) ? 0.7 : 0,
     seen: dice.pick([0, 0.5, 0.5, 1]),
     pace: dice.pick([0.1, 4, 12]),
     operations: 6 + dice.below(8),

@@ -1,15 +1,19 @@
 import { prune } from '../../src/prune/prune.js';
+import { repairIndex } from '../../src/repair/repair-index.js';
 import type { Repository } from '../../src/repository/repository.js';
 import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots.js';
 import { forgetSnapshots, planForget } from '../../src/retention/forget.js';
 import { retag } from '../../src/retention/tags.js';
 import { type Backing, simulateBackup } from './backup.js';
+import { spoilIndex } from './disk.js';
 import type { Process } from './process.js';
 
 /** What an operation is given. */
 export interface Task {
   readonly process: Process;
   readonly repository: Repository;
+  /** The same, with nobody between it and the disk; it cannot be written to. */
+  readonly bare: Repository;
   readonly backing: Backing;
   /** Snapshots that may be gone from now on. */
   readonly giveUp: (ids: readonly string[]) => void;
@@ -33,6 +37,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   forget: { weight: 3, run: forgetOld },
   remove: { weight: 1, run: removeOne },
   tag: { weight: 1, run: tagOne },
+  'repair index': { weight: 1, run: repairIndexNow },
 };
 
 async function backupNow({ process, repository, backing, promise }: Task): Promise<string> {
@@ -90,4 +95,21 @@ async function tagOne({ process, repository, giveUp, promise }: Task): Promise<s
   const id = await retag(repository, stored, { add: [`pid ${process.pid}`], remove: [] });
   if (id !== undefined) promise(id);
   return id === undefined ? 'tagged already' : `made ${process.world.shelf.label('snapshots', id)}`;
+}
+
+/** Seconds that pass until somebody sees that the index is damaged, at most. */
+const UNSEEN = 20 * 60;
+
+async function repairIndexNow({ process, repository, bare }: Task): Promise<string> {
+  const { dice, odds, calm } = process.world;
+  if (!calm && dice.chance(odds.spoil)) {
+    await spoilIndex(process, bare);
+    await process.step({ what: 'look', changes: false, after: dice.between(0, UNSEEN), act: () => undefined });
+  }
+  const result = await repairIndex(repository, { readAllPacks: dice.chance(0.2) });
+  const { added, missing, damagedObjects, replaced } = result;
+  const counts = { added, missing, damaged: damagedObjects, replaced: replaced.length };
+  return Object.entries(counts)
+    .flatMap(([name, count]) => (count > 0 ? [`${count} ${name}`] : []))
+    .join(', ');
 }

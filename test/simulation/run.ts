@@ -78,16 +78,23 @@ class Run {
   /** The run; then time passes, somebody prunes twice without any mishap, and all must still be there. */
   async toEnd(): Promise<void> {
     const { world } = this;
-    const [lane] = world.lanes as [Lane];
-    await world.alone(lane, 'backup');
+    await world.alone(world.lanes[0] as Lane, 'backup');
     await world.run();
+    if (world.spoiled) {
+      world.now += DAY;
+      await this.#alone('repair index');
+    }
     await this.#verify();
     for (let times = 0; times < 2; times++) {
       world.now += 3 * DAY;
-      const end = await world.alone(lane, 'prune');
-      if (end.startsWith('fails')) throw new Loss(`a prune without any mishap ${end}`);
+      await this.#alone('prune');
     }
     await this.#verify();
+  }
+
+  async #alone(operation: string): Promise<void> {
+    const end = await this.world.alone(this.world.lanes[0] as Lane, operation);
+    if (end.startsWith('fails')) throw new Loss(`a ${operation} without any mishap ${end}`);
   }
 
   async #verify(): Promise<void> {
@@ -116,6 +123,7 @@ class Run {
     return (OPERATIONS[process.operation] as (typeof OPERATIONS)[string]).run({
       process,
       repository,
+      bare: this.#fixture.open(process, new ShelfStore(this.world.shelf)),
       backing,
       giveUp: (ids) => {
         for (const id of ids) this.#givenUp.add(id);

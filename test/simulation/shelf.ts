@@ -64,6 +64,15 @@ export class Shelf {
     this.#objects.delete(objectPath(type, name));
   }
 
+  /** Other bytes from now on, under the same name. */
+  damage(type: ObjectType, name: string): void {
+    const object = this.#objects.get(objectPath(type, name));
+    if (object === undefined) return;
+    const bytes = Buffer.from(object.bytes);
+    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] as number) ^ 1;
+    this.#objects.set(objectPath(type, name), { ...object, bytes });
+  }
+
   list(type: ObjectType): ObjectInfo[] {
     return this.#of(type).map(infoOf);
   }

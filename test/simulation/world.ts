@@ -34,6 +34,8 @@ export class World {
   now: number;
   /** Snapshots whose writers slept, and were killed before they could look what had happened meanwhile. */
   readonly unsure = new Set<string>();
+  /** Whether the disk has damaged or lost something. */
+  spoiled = false;
   /** What no operation may ever throw. */
   failure: unknown;
   readonly #start: number;
@@ -107,6 +109,11 @@ export class World {
     this.#calm = false;
     this.#left = left;
     return this.#lastEnd;
+  }
+
+  /** Whether nothing goes wrong. */
+  get calm(): boolean {
+    return this.#calm;
   }
 
   #choices(): Choice[] {
