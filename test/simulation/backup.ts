@@ -1,5 +1,4 @@
 import { Buffer } from 'node:buffer';
-import { blobId } from '../../src/crypto/blob-id.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../../src/format/content.js';
 import type { Snapshot } from '../../src/format/snapshot.js';
 import { timeFromMillis } from '../../src/format/time.js';
@@ -11,8 +10,8 @@ import type { Repository } from '../../src/repository/repository.js';
 import { PackUploader } from '../../src/repository/uploader.js';
 import type { SharedBuffers } from '../../src/workers/shared-buffers.js';
 import type { Process } from './process.js';
-import { contentOf, type Files } from './source.js';
-import { encodeFolder } from './tree.js';
+import type { Files } from './source.js';
+import { encodeFile, refer, storeTree } from './tree.js';
 
 const ATTEMPTS = 3;
 
@@ -20,6 +19,8 @@ const ATTEMPTS = 3;
 export interface Backing {
   readonly buffers: SharedBuffers;
   readonly files: Files;
+  /** What is in snapshots, by their roots. */
+  readonly filesOf: (root: ContentRef) => Files | undefined;
   /** Told what is in a snapshot that may be written from now on. */
   readonly expect: (root: ContentRef, files: Files) => void;
 }
@@ -71,18 +72,12 @@ class Storing {
   }
 
   async store(files: Files): Promise<ContentRef> {
-    const top = new Map<string, { folder: boolean; content: ContentRef }>();
-    const folders = new Map<string, Map<string, { folder: boolean; content: ContentRef }>>();
+    const contents = new Map<string, ContentRef>();
     for (const [path, number] of files) {
       await this.#read(path);
-      const [folder, name] = path.includes('/') ? (path.split('/') as [string, string]) : [undefined, path];
-      const content = this.#blob(DATA, Buffer.from(contentOf(number)));
-      if (folder === undefined) top.set(name, { folder: false, content });
-      else folders.set(folder, (folders.get(folder) ?? new Map()).set(name, { folder: false, content }));
+      contents.set(path, this.#blob(DATA, encodeFile(number)));
     }
-    for (const [name, entries] of folders)
-      top.set(name, { folder: true, content: this.#blob(TREE, encodeFolder(entries)) });
-    const root = this.#blob(TREE, encodeFolder(top));
+    const root = storeTree(contents, (bytes) => this.#blob(TREE, bytes));
     for (const writer of Object.values(this.#writers)) writer.finish();
     return root;
   }
@@ -95,14 +90,14 @@ class Storing {
 
   /** Stores what is new. Packs have three blobs at most. */
   #blob(kind: BlobKind, bytes: Buffer): ContentRef {
-    const id = blobId(this.#repository.keys.id, kind, bytes);
-    const name = id.toString('latin1');
-    if (!this.#fresh.has(name) && !this.#repository.index.has(id)) {
+    const content = refer(this.#repository.keys, kind, bytes);
+    const name = content.ids.toString('latin1');
+    if (!this.#fresh.has(name) && !this.#repository.index.has(content.ids)) {
       this.#fresh.add(name);
-      this.#writers[kind].addFrame(bytes, id, [bytes.length], false);
+      this.#writers[kind].addFrame(bytes, content.ids, [bytes.length], false);
       if (this.#process.world.dice.chance(0.35)) this.#writers[kind].finish();
     }
-    return { size: bytes.length, depth: 0, ids: id };
+    return content;
   }
 }
 

@@ -1,25 +1,12 @@
 import { prune } from '../../src/prune/prune.js';
 import { repairIndex } from '../../src/repair/repair-index.js';
-import type { Repository } from '../../src/repository/repository.js';
 import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots.js';
 import { forgetSnapshots, planForget } from '../../src/retention/forget.js';
 import { retag } from '../../src/retention/tags.js';
-import { type Backing, simulateBackup } from './backup.js';
+import { simulateBackup } from './backup.js';
 import { spoilIndex } from './disk.js';
-import type { Process } from './process.js';
-
-/** What an operation is given. */
-export interface Task {
-  readonly process: Process;
-  readonly repository: Repository;
-  /** The same, with nobody between it and the disk; it cannot be written to. */
-  readonly bare: Repository;
-  readonly backing: Backing;
-  /** Snapshots that may be gone from now on. */
-  readonly giveUp: (ids: readonly string[]) => void;
-  /** A snapshot that has been promised to be there. */
-  readonly promise: (id: string) => void;
-}
+import { repairAll, rewriteOne } from './remaking.js';
+import { PACK_TARGET, type Task } from './task.js';
 
 interface Operation {
   /** How often, compared with the others. */
@@ -27,10 +14,7 @@ interface Operation {
   readonly run: (task: Task) => Promise<unknown>;
 }
 
-/**
- * What hosts do. What is written later (copying, rewriting, repairing) is added here: a weight, and a function that calls the code in src/ and says which
- * snapshots it promises or gives up.
- */
+/** What hosts do: a weight, and a function that calls the code in src/ and says which snapshots it promises or gives up. */
 export const OPERATIONS: Readonly<Record<string, Operation>> = {
   backup: { weight: 5, run: backupNow },
   prune: { weight: 5, run: pruneNow },
@@ -38,6 +22,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   remove: { weight: 1, run: removeOne },
   tag: { weight: 1, run: tagOne },
   'repair index': { weight: 1, run: repairIndexNow },
+  rewrite: { weight: 1, run: rewriteOne },
+  'repair snapshots': { weight: 0.5, run: repairAll },
 };
 
 async function backupNow({ process, repository, backing, promise }: Task): Promise<string> {
@@ -45,9 +31,6 @@ async function backupNow({ process, repository, backing, promise }: Task): Promi
   promise(id);
   return `made ${process.world.shelf.label('snapshots', id)}`;
 }
-
-/** Packs of few bytes, as all are. */
-const PACK_TARGET = 400;
 
 async function pruneNow({ process, repository }: Task): Promise<string> {
   const { dice, odds } = process.world;

@@ -118,6 +118,7 @@ class Run {
     const backing = {
       buffers: this.#buffers,
       files: new Map(files),
+      filesOf: (root: ContentRef) => this.#contents.get(rootName(root)),
       expect: (root: ContentRef, what: Files) => void this.#contents.set(rootName(root), what),
     };
     return (OPERATIONS[process.operation] as (typeof OPERATIONS)[string]).run({

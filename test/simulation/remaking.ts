@@ -1,0 +1,63 @@
+import { rewriteSnapshots } from '../../src/copy/rewrite.js';
+import { repairSnapshots } from '../../src/repair/repair-snapshots.js';
+import { listSnapshots } from '../../src/repository/snapshots.js';
+import type { Files } from './source.js';
+import { PACK_TARGET, type Task } from './task.js';
+import { rootOf } from './tree.js';
+
+const WRITING = { compression: 'off', packTarget: PACK_TARGET } as const;
+
+/** Writes a snapshot anew, without something, or as another host's. */
+export async function rewriteOne({ process, repository, backing, giveUp, promise }: Task): Promise<string> {
+  const { dice, shelf } = process.world;
+  const { snapshots } = await listSnapshots(repository);
+  if (snapshots.length === 0) return 'nothing to rewrite';
+  const stored = dice.pick(snapshots);
+  const files = backing.filesOf(stored.snapshot.root);
+  if (files === undefined) throw new Error(`nobody knows what is in snapshots/${stored.id}`);
+  const excluded = dice.pick(topNames(files));
+  const left = without(files, excluded);
+  const excludes = left.size > 0 && dice.chance(0.6) ? [`/${excluded}`] : [];
+  if (excludes.length > 0) backing.expect(rootOf(left, repository), left);
+  const forget = dice.chance(0.5);
+  if (forget) giveUp([stored.id]);
+  const told: string[] = [];
+  await rewriteSnapshots(repository, [stored], {
+    ...WRITING,
+    excludes,
+    iexcludes: [],
+    newHost: excludes.length === 0 || dice.chance(0.3) ? process.host.name : undefined,
+    summary: false,
+    forget,
+    onEvent: (event) => {
+      if (event.kind === 'failed') throw event.error;
+      if (event.kind === 'unchanged') throw new Error(`rewriting snapshots/${stored.id} changes nothing`);
+      if (event.kind !== 'changed') return;
+      promise(event.id as string);
+      told.push(`made ${shelf.label('snapshots', event.id as string)}`);
+    },
+  });
+  return told.join(', ');
+}
+
+/** Nothing is damaged, so nothing may change; in runs in which the index is damaged there would be something to find. */
+export async function repairAll({ process, repository }: Task): Promise<string> {
+  const { world } = process;
+  const { snapshots } = await listSnapshots(repository);
+  const sound = snapshots.filter(({ id }) => !world.unsure.has(id));
+  const { failed } = await repairSnapshots(repository, world.odds.spoil > 0 ? [] : sound, {
+    ...WRITING,
+    forget: world.dice.chance(0.5),
+    onEvent: (event) => {
+      if (event.kind === 'changed') throw new Error(`repair snapshots finds snapshots/${event.stored.id} damaged`);
+    },
+  });
+  return `${snapshots.length} looked at, ${failed} failed`;
+}
+
+const topNames = (files: Files): string[] => [
+  ...new Set([...files.keys()].map((path) => path.split('/')[0] as string)),
+];
+
+const without = (files: Files, name: string): Files =>
+  new Map([...files].filter(([path]) => path !== name && !path.startsWith(`${name}/`)));
