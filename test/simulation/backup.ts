@@ -112,7 +112,7 @@ function spaceOf(buffers: SharedBuffers): PackSpace {
   };
 }
 
-function snapshotOf(repository: Repository, root: ContentRef): Snapshot {
+export function snapshotOf(repository: Repository, root: ContentRef): Snapshot {
   return {
     time: timeFromMillis(repository.clock()),
     host: repository.machine.host,

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import type { CryptoEngine } from '../../src/crypto/engine.js';
 import { createRepositoryKeys } from '../../src/crypto/hierarchy.js';
 import { createSlot } from '../../src/crypto/slot.js';
 import { LocalState } from '../../src/repository/local-state.js';
@@ -6,7 +7,6 @@ import { packCapacity } from '../../src/repository/pack-writer.js';
 import type { Repository } from '../../src/repository/repository.js';
 import type { Store } from '../../src/storage/store.js';
 import { SharedBuffers } from '../../src/workers/shared-buffers.js';
-import { toyEngine } from './engine.js';
 import type { Process } from './process.js';
 
 const SIZES = { min: 1024, average: 2048, max: 4096 };
@@ -22,8 +22,8 @@ export class Fixture {
     this.#repository = repository;
   }
 
-  static async create(): Promise<Fixture> {
-    const engine = toyEngine();
+  /** Of two that are made with one engine, each has keys of its own. */
+  static async create(engine: CryptoEngine): Promise<Fixture> {
     const keys = createRepositoryKeys(engine);
     const unlock = { password: 'pebble' };
     const { identity } = await createSlot(keys, {
@@ -47,8 +47,11 @@ export class Fixture {
   }
 
   /** The repository as a process has opened it. */
-  open(process: Process, store: Store): Repository {
-    const { world, host, machine } = process;
-    return { ...this.#repository, store, clock: () => (world.now + host.clock) * 1000, machine };
+  open({ world, host, machine }: Process, store: Store): Repository {
+    return this.openAs({ clock: () => (world.now + host.clock) * 1000, machine }, store);
+  }
+
+  openAs(by: Pick<Repository, 'clock' | 'machine'>, store: Store): Repository {
+    return { ...this.#repository, ...by, store };
   }
 }

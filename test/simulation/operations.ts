@@ -4,6 +4,7 @@ import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapsho
 import { forgetSnapshots, planForget } from '../../src/retention/forget.js';
 import { retag } from '../../src/retention/tags.js';
 import { simulateBackup } from './backup.js';
+import { copySome } from './copying.js';
 import { spoilIndex } from './disk.js';
 import { repairAll, rewriteOne } from './remaking.js';
 import { PACK_TARGET, type Task } from './task.js';
@@ -22,6 +23,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   remove: { weight: 1, run: removeOne },
   tag: { weight: 1, run: tagOne },
   'repair index': { weight: 1, run: repairIndexNow },
+  copy: { weight: 1, run: copySome },
   rewrite: { weight: 1, run: rewriteOne },
   'repair snapshots': { weight: 0.5, run: repairAll },
 };

@@ -2,10 +2,8 @@ import { rewriteSnapshots } from '../../src/copy/rewrite.js';
 import { repairSnapshots } from '../../src/repair/repair-snapshots.js';
 import { listSnapshots } from '../../src/repository/snapshots.js';
 import type { Files } from './source.js';
-import { PACK_TARGET, type Task } from './task.js';
+import { type Task, WRITING } from './task.js';
 import { rootOf } from './tree.js';
-
-const WRITING = { compression: 'off', packTarget: PACK_TARGET } as const;
 
 /** Writes a snapshot anew, without something, or as another host's. */
 export async function rewriteOne({ process, repository, backing, giveUp, promise }: Task): Promise<string> {

@@ -1,5 +1,7 @@
 import type { ContentRef } from '../../src/format/content.js';
 import { Dice } from './dice.js';
+import { type Elsewhere, makeElsewhere } from './elsewhere.js';
+import { toyEngine } from './engine.js';
 import type { Fault } from './faults.js';
 import { Fixture } from './fixture.js';
 import { drawOdds } from './odds.js';
@@ -24,12 +26,19 @@ export interface Outcome {
   readonly removed: number;
 }
 
-let fixture: Promise<Fixture> | undefined;
+let made: ReturnType<typeof makeRepositories> | undefined;
+
+/** What is the same in all runs: the keys, and a repository from which snapshots are copied. */
+async function makeRepositories(): Promise<{ readonly fixture: Fixture; readonly elsewhere: Elsewhere }> {
+  const engine = toyEngine();
+  const elsewhere = await makeElsewhere(await Fixture.create(engine), BEGINNING);
+  return { fixture: await Fixture.create(engine), elsewhere };
+}
 
 /** One run. The same seed gives the same trace. @param fault what is broken on purpose */
 export async function simulate(seed: number, fault?: Fault): Promise<Outcome> {
-  fixture ??= Fixture.create();
-  const run = new Run(seed, await fixture, fault);
+  made ??= makeRepositories();
+  const run = new Run(seed, await made, fault);
   let failure: string | undefined;
   try {
     await run.toEnd();
@@ -47,6 +56,7 @@ class Loss extends Error {}
 class Run {
   readonly world: World;
   readonly #fixture: Fixture;
+  readonly #elsewhere: Elsewhere;
   readonly #fault: Fault | undefined;
   readonly #buffers: ReturnType<Fixture['freshBuffers']>;
   readonly #files = new Map<Host, Map<string, number>>();
@@ -56,11 +66,16 @@ class Run {
   /** Snapshots that nobody was promised and that had to be removed. */
   removed = 0;
 
-  constructor(seed: number, made: Fixture, fault: Fault | undefined) {
+  constructor(
+    seed: number,
+    { fixture, elsewhere }: Awaited<ReturnType<typeof makeRepositories>>,
+    fault: Fault | undefined,
+  ) {
     const dice = new Dice(seed);
-    this.#fixture = made;
+    this.#fixture = fixture;
+    this.#elsewhere = elsewhere;
     this.#fault = fault;
-    this.#buffers = made.freshBuffers();
+    this.#buffers = fixture.freshBuffers();
     const lanes = drawLanes(dice);
     for (const { host } of lanes) this.#files.set(host, firstFiles(dice));
     const weights = Object.entries(OPERATIONS).map(([name, { weight }]) => [weight, name] as const);
@@ -126,6 +141,7 @@ class Run {
       repository,
       bare: this.#fixture.open(process, new ShelfStore(this.world.shelf)),
       backing,
+      elsewhere: this.#elsewhere,
       giveUp: (ids) => {
         for (const id of ids) this.#givenUp.add(id);
       },

@@ -68,39 +68,39 @@ export class SimulatedStore implements Store {
   async close(): Promise<void> {}
 }
 
-/** The store as it is, with nobody in between: what reads it when a run is over. */
+/** The store as it is, with nobody in between. */
 export class ShelfStore implements Store {
   readonly location = 'simulation:';
-  readonly #shelf: Shelf;
+  protected readonly shelf: Shelf;
 
   constructor(shelf: Shelf) {
-    this.#shelf = shelf;
+    this.shelf = shelf;
   }
 
   async create(): Promise<void> {}
 
-  async put(): Promise<void> {
-    throw new Error('nothing is written when a run is over');
+  async put(_type: ObjectType, _name: string, _parts: readonly Uint8Array[]): Promise<void> {
+    throw new Error('nothing is written past the scheduler');
   }
 
   async replace(): Promise<void> {
-    throw new Error('nothing is replaced when a run is over');
+    throw new Error('nothing is replaced past the scheduler');
   }
 
   async get(type: ObjectType, name: string, range?: Range): Promise<Buffer> {
-    return this.#shelf.get(type, name, range);
+    return this.shelf.get(type, name, range);
   }
 
   async stat(type: ObjectType, name: string): Promise<ObjectInfo | undefined> {
-    return this.#shelf.stat(type, name);
+    return this.shelf.stat(type, name);
   }
 
   async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
-    yield* this.#shelf.list(type);
+    yield* this.shelf.list(type);
   }
 
   async remove(): Promise<void> {
-    throw new Error('nothing is removed when a run is over');
+    throw new Error('nothing is removed past the scheduler');
   }
 
   async now(): Promise<number> {
