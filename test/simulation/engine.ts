@@ -2,11 +2,16 @@ import { equalBytes } from '../../src/bytes/views.js';
 import { type CryptoEngine, TAG_LENGTH } from '../../src/crypto/engine.js';
 import { nativeEngine } from '../../src/crypto/native.js';
 
+/** Draws the same bytes again after `restart`. */
+export interface ToyEngine extends CryptoEngine {
+  restart(): void;
+}
+
 /**
  * What takes long in cryptography, replaced by what only looks like it: simulations are about the order of things. A public key is its private key, a
  * signature is a hash of the key and the message, sealed bytes are the bytes, and hashes have 64 bits.
  */
-export function toyEngine(): CryptoEngine {
+export function toyEngine(): ToyEngine {
   let drawn = 0;
   return {
     ...nativeEngine,
@@ -25,8 +30,14 @@ export function toyEngine(): CryptoEngine {
     ed25519Sign: sign,
     ed25519Verify: (key, message, signature) => equalBytes(sign(key, message), signature),
     randomBytes: (length) => mix(length, [new Uint8Array(new Uint32Array([++drawn]).buffer)]),
+    restart: () => {
+      drawn = RUN;
+    },
   };
 }
+
+/** As many are drawn before a run as keys take, and fewer than this. */
+const RUN = 1_000_000;
 
 const sign = (key: Uint8Array, message: Uint8Array): Uint8Array => mix(64, [key, message]);
 

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { FAULTS } from './faults.js';
 import { simulateMany } from './many.js';
 
-const HELP = `Simulates backups, forgets, prunes and tags by several hosts, and looks whether every snapshot can be restored.
+const HELP = `Simulates backups, copies, forgets, prunes, repairs and others by several hosts, and looks whether every snapshot can be restored.
 
   npm run simulate -- --seeds 100000
   npm run simulate -- --first 868 --seeds 1        one seed again

@@ -29,16 +29,18 @@ export interface Outcome {
 let made: ReturnType<typeof makeRepositories> | undefined;
 
 /** What is the same in all runs: the keys, and a repository from which snapshots are copied. */
-async function makeRepositories(): Promise<{ readonly fixture: Fixture; readonly elsewhere: Elsewhere }> {
+async function makeRepositories() {
   const engine = toyEngine();
   const elsewhere = await makeElsewhere(await Fixture.create(engine), BEGINNING);
-  return { fixture: await Fixture.create(engine), elsewhere };
+  return { engine, fixture: await Fixture.create(engine), elsewhere };
 }
 
 /** One run. The same seed gives the same trace. @param fault what is broken on purpose */
 export async function simulate(seed: number, fault?: Fault): Promise<Outcome> {
   made ??= makeRepositories();
-  const run = new Run(seed, await made, fault);
+  const repositories = await made;
+  repositories.engine.restart();
+  const run = new Run(seed, repositories, fault);
   let failure: string | undefined;
   try {
     await run.toEnd();
