@@ -56,7 +56,13 @@ export async function commitSnapshot(
     if (await reliesOnCondemned(repository, stored)) return undefined;
   } while ((await store.now()) - looked > PROMPT_SECONDS);
   const id = await writeSnapshot(repository, snapshot);
-  if (!(await reliesOnCondemned(repository, stored))) return id;
+  try {
+    if (!(await reliesOnCondemned(repository, stored))) return id;
+  } catch (cause) {
+    // Whether it is whole is not known, and nobody will be told that it was made.
+    await store.remove('snapshots', id).catch(() => undefined);
+    throw cause;
+  }
   await store.remove('snapshots', id);
   return undefined;
 }

@@ -45,23 +45,31 @@ export interface SnapshotList {
  * All snapshots, oldest first; those opened once before are taken from this machine's memory. An append key sees only those that it
  * wrote from here. Snapshots of a revoked slot are left out.
  *
- * @param rounds how often they are listed: one that is tagged anew is another object then, and a listing that goes on meanwhile may have neither. Who
- * removes what no snapshot needs must list them twice
+ * @param rounds how many listings on end must bring nothing new: one that is tagged anew is another object then, and a listing that goes on meanwhile may have
+ * neither. Who removes what no snapshot needs must see two. After a snapshot that is gone when it is fetched they are listed again in any case: another
+ * may have taken its place
  */
 export async function listSnapshots(repository: Repository, rounds = 1): Promise<SnapshotList> {
   const remembered = recall(repository);
   const known = new Map<string, Remembered>();
   const failures: { id: string; error: VarveError }[] = [];
   const limit = pLimit(PARALLEL);
-  const fetches: Promise<void>[] = [];
-  for (const name of await listNames(repository, rounds)) {
-    const hit = remembered.get(name);
-    if (hit !== undefined) known.set(name, hit);
-    else if (repository.keys.role !== 'append')
-      fetches.push(limit(() => fetchSnapshot(repository, name, known, failures)));
+  const seen = new Set<string>();
+  let fetched = 0;
+  for (let calm = 0, first = true; calm < rounds; first = false) {
+    const fresh = await listUnseen(repository, seen);
+    const fetches: Promise<boolean>[] = [];
+    for (const name of fresh) {
+      const hit = remembered.get(name);
+      if (hit !== undefined) known.set(name, hit);
+      else if (repository.keys.role !== 'append')
+        fetches.push(limit(() => fetchSnapshot(repository, name, known, failures)));
+    }
+    const found = await Promise.all(fetches);
+    fetched += fetches.length;
+    calm = found.includes(false) || (fresh.length > 0 && !first) ? 0 : calm + 1;
   }
-  await Promise.all(fetches);
-  if (fetches.length > 0 || known.size !== remembered.size) remember(repository, known);
+  if (fetched > 0 || known.size !== remembered.size) remember(repository, known);
   const snapshots = [...known].map(([id, { payload, slot, label, snapshot }]) => ({
     id,
     slot,
@@ -75,18 +83,22 @@ export async function listSnapshots(repository: Repository, rounds = 1): Promise
   return { snapshots: valid, failures };
 }
 
-async function listNames({ store }: Repository, rounds: number): Promise<ReadonlySet<string>> {
-  const names = new Set<string>();
-  for (let round = 0; round < rounds; round++) for await (const { name } of store.list('snapshots')) names.add(name);
-  return names;
+async function listUnseen({ store }: Repository, seen: Set<string>): Promise<readonly string[]> {
+  const fresh: string[] = [];
+  for await (const { name } of store.list('snapshots')) {
+    if (!seen.has(name)) fresh.push(name);
+    seen.add(name);
+  }
+  return fresh;
 }
 
+/** @returns false when it was forgotten by somebody else since it was listed */
 async function fetchSnapshot(
   repository: Repository,
   name: string,
   known: Map<string, Remembered>,
   failures: { id: string; error: VarveError }[],
-): Promise<void> {
+): Promise<boolean> {
   try {
     const { payload, certificate } = await getSigned(repository, 'snapshot', name);
     const snapshot = decodeSnapshot(payload, `snapshots/${name}`);
@@ -94,9 +106,10 @@ async function fetchSnapshot(
     known.set(name, { payload: Buffer.from(payload), slot: toHex(slot), label, snapshot });
   } catch (cause) {
     const error = VarveError.from(cause);
-    // Forgotten by somebody else since it was listed.
-    if (error.code !== 'not-found') failures.push({ id: name, error });
+    if (error.code === 'not-found') return false;
+    failures.push({ id: name, error });
   }
+  return true;
 }
 
 /** Signs, seals and stores a snapshot. Everything it needs must be durable already. @returns its id */

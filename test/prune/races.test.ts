@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
+import type { Buffer } from 'node:buffer';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { VarveError } from '../../src/errors/errors.js';
 import { writeCondemned } from '../../src/prune/ledger.js';
 import { HeldLease, listLeases } from '../../src/repository/leases.js';
+import { openRepository } from '../../src/repository/open.js';
 import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots.js';
 import { retag } from '../../src/retention/tags.js';
-import type { ObjectInfo, ObjectType } from '../../src/storage/store.js';
-import { scratchFolder } from '../backup/sandbox.js';
+import type { ObjectInfo, ObjectType, Range } from '../../src/storage/store.js';
+import { PASSWORD, scratchFolder } from '../backup/sandbox.js';
 import { PassingStore } from '../storage/passing-store.js';
 import { DAY, Prunable } from './repository.js';
 
@@ -15,11 +18,11 @@ import { DAY, Prunable } from './repository.js';
 const scratch = scratchFolder();
 let folders = 0;
 
-/** Does something else just before a put or a listing of a type of objects, once. */
+/** Does something else just before a put, a get or a listing of a type of objects, once. */
 class Interrupting extends PassingStore {
   readonly #actions = new Map<string, () => Promise<void>>();
 
-  before(call: `put ${ObjectType}` | `list ${ObjectType}`, action: () => Promise<void>): void {
+  before(call: `${'put' | 'get' | 'list'} ${ObjectType}`, action: () => Promise<void>): void {
     this.#actions.set(call, action);
   }
 
@@ -32,6 +35,11 @@ class Interrupting extends PassingStore {
   override async put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
     await this.#happens(`put ${type}`);
     await this.inner.put(type, name, parts);
+  }
+
+  override async get(type: ObjectType, name: string, range?: Range): Promise<Buffer> {
+    await this.#happens(`get ${type}`);
+    return this.inner.get(type, name, range);
   }
 
   /** What is there neither before nor after what happens in between is not listed: as when all of that went on during the listing. */
@@ -73,6 +81,18 @@ test('a backup whose machine sleeps just before it writes the snapshot stores ag
   await prunable.backup();
   assert.equal((await only(prunable)).snapshot.host, 'test');
   await prunable.verify();
+});
+
+test('a snapshot of which it cannot be seen any more whether it is whole is removed', async () => {
+  const { prunable, store } = await interrupted();
+  prunable.write(['a'], 100_000);
+  store.before('put snapshots', async () =>
+    store.before('list index', async () => {
+      throw new VarveError('storage', 'the network is gone');
+    }),
+  );
+  await assert.rejects(prunable.backup(), { code: 'storage' });
+  assert.deepEqual(await prunable.sandbox.snapshots(), []);
 });
 
 test('a prune whose machine sleeps changes nothing afterwards', async () => {
@@ -119,6 +139,25 @@ test('a snapshot that is tagged anew while a prune lists snapshots is heeded', a
   const { remove } = await prunable.prune();
   assert.equal(remove.packs, 0);
   assert.deepEqual((await only(prunable)).snapshot.tags, ['x']);
+});
+
+test('a snapshot that is tagged anew after it was listed, and before it is read, is found under its new name', async () => {
+  const { prunable, store } = await interrupted();
+  prunable.write(['a'], 100_000);
+  await prunable.backup();
+  const stored = await only(prunable);
+  const tagger = await prunable.sandbox.open();
+  const unlock = { password: PASSWORD };
+  const reader = await openRepository(prunable.store, { unlock, cacheFolder: undefined });
+  store.before('get snapshots', async () => {
+    await retag(tagger, stored, { add: ['x'], remove: [] });
+  });
+  const { snapshots, failures } = await listSnapshots(reader);
+  assert.deepEqual(
+    snapshots.map(({ snapshot }) => snapshot.tags),
+    [['x']],
+  );
+  assert.deepEqual(failures, []);
 });
 
 test('a snapshot does not get other tags when it is removed meanwhile: what it needs may be gone', async () => {

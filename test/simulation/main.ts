@@ -58,7 +58,7 @@ async function run(): Promise<number> {
     );
   if (removed > 0)
     console.log(
-      `${removed} snapshots were not whole that nobody was promised: their writers slept, and were killed as they woke up`,
+      `${removed} snapshots were not whole that nobody was promised: their writers slept, and were killed or cut off as they woke up`,
     );
   const each = (performance.now() - started) / runs;
   console.log(

@@ -22,7 +22,7 @@ export interface Outcome {
   /** What did not hold. */
   readonly failure: string | undefined;
   readonly trace: readonly string[];
-  /** Snapshots that nobody was promised and of which something was missing: their writers slept, and were killed as they woke up. */
+  /** Snapshots that nobody was promised and of which something was missing: their writers slept, and were killed or cut off as they woke up. */
   readonly removed: number;
 }
 

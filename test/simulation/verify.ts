@@ -35,7 +35,7 @@ export async function verify(repository: Repository, expected: Expected): Promis
     if (read.has(root)) continue;
     read.add(root);
     const found = await readFolder(trees, snapshot.root, '').catch((cause) => {
-      if (unsure.has(id)) return undefined;
+      if (unsure.has(id) && !promised.has(id)) return undefined;
       throw new Error(`snapshots/${id} cannot be restored: ${cause.message}`, { cause });
     });
     if (found === undefined) {

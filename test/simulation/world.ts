@@ -146,6 +146,7 @@ export class World {
       (result) => this.#end(process, `ends: ${result ?? 'done'}`),
       (error) => {
         if (!(error instanceof VarveError) || error.code === 'internal') this.failure ??= error;
+        this.#doubt(process);
         this.#end(
           process,
           `fails: ${error instanceof VarveError ? `${error.code}: ${this.readable(error.message)}` : error}`,
@@ -166,6 +167,11 @@ export class World {
     this.#lastEnd = what;
     this.#leave(process);
     process.lane.nextAt = this.now + this.#upTo(this.odds.pauses);
+  }
+
+  /** What it wrote last may not be whole: it slept, and cannot look any more. */
+  #doubt({ slept, writing }: Process): void {
+    if (slept && writing !== undefined) this.unsure.add(writing);
   }
 
   #leave(process: Process): void {
@@ -232,7 +238,7 @@ export class World {
         each,
         `is killed${each === process ? ` at ${at.action.what}` : ''}${fates.some(Boolean) ? `; happens: ${fates.filter(Boolean).join(', ')}` : ''}`,
       );
-      if (each.slept && each.writing !== undefined) this.unsure.add(each.writing);
+      this.#doubt(each);
       this.#leave(each);
       each.lane.nextAt = this.now + this.#upTo(this.odds.pauses);
     }
