@@ -4,6 +4,8 @@ import { printableMessage } from './text/escape.js';
 const CLEAR_LINE = '\r\x1b[K';
 /** Characters gathered before they are written: a call for every line of a long listing takes longer than the listing. */
 const GATHERED = 64 * 1024;
+/** Milliseconds for which a line of status that is made anew all the time stays. */
+const STATUS_MS = 100;
 
 /** How much is told: 0 results only (`--quiet`), 1 as usual, 2 and 3 for `-v` and `-vv`. */
 export type Verbosity = 0 | 1 | 2 | 3;
@@ -16,6 +18,8 @@ export class Output {
   readonly #err: NodeJS.WriteStream;
   #gathered = '';
   #status = '';
+  /** When it was drawn, by performance.now(). */
+  #drawn = Number.NEGATIVE_INFINITY;
 
   constructor(json: boolean, verbosity: Verbosity, out: NodeJS.WriteStream, err: NodeJS.WriteStream) {
     this.json = json;
@@ -67,12 +71,20 @@ export class Output {
     this.error(`Warning: ${text}`);
   }
 
-  /** Draws the line that stays below all others, anew; '' takes it away. Only on a terminal. */
-  status(line: string): void {
-    if (!this.isTerminal || line === this.#status) return;
+  /**
+   * Draws the line that stays below all others, anew; '' takes it away. Only on a terminal. One that is given as a function may be left out: others
+   * will follow soon.
+   */
+  status(line: string | (() => string)): void {
+    if (!this.isTerminal) return;
+    const now = performance.now();
+    if (typeof line !== 'string' && now - this.#drawn < STATUS_MS) return;
+    const text = typeof line === 'string' ? line : line();
+    if (text === this.#status) return;
     this.flush();
-    this.#out.write(CLEAR_LINE + line);
-    this.#status = line;
+    this.#out.write(CLEAR_LINE + text);
+    this.#status = text;
+    this.#drawn = now;
   }
 
   /** Bytes of a result. Resolves when more can be taken. */

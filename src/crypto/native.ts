@@ -95,7 +95,8 @@ function gcmSealInto(
   return plaintext.length + TAG_LENGTH;
 }
 
-function gcmOpenInPlace(
+function gcmOpenInto(
+  room: Uint8Array,
   key: Uint8Array,
   nonce: Uint8Array,
   aad: Uint8Array,
@@ -104,8 +105,8 @@ function gcmOpenInPlace(
   const length = sealed.length - TAG_LENGTH;
   const direct = directFor(length);
   if (direct === undefined) return gcmOpen(key, nonce, aad, sealed);
-  const bytes = sealed.subarray(0, length);
-  return direct.openInPlace(key, nonce, aad, bytes, sealed.subarray(length)) ? bytes : undefined;
+  const out = room.subarray(0, length);
+  return direct.open(key, nonce, aad, sealed, out) ? out : undefined;
 }
 
 function gcmOpen(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined {
@@ -156,7 +157,7 @@ export const nativeEngine: CryptoEngine = {
   hmacSha256: (key, ...parts) => hash(crypto.createHmac('sha256', key), parts),
   gcmSealInto,
   gcmOpen,
-  gcmOpenInPlace,
+  gcmOpenInto,
   xchachaSeal,
   xchachaOpen,
   x25519,

@@ -8,8 +8,8 @@ import { TAG_LENGTH } from './engine.js';
 export interface DirectGcm {
   /** Writes ciphertext and then tag to `out`, which has just that length. */
   seal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, out: Uint8Array): void;
-  /** Puts the plaintext in the place of the ciphertext; false, and nothing to be used, when the tag does not fit. */
-  openInPlace(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array): boolean;
+  /** Puts the plaintext of ciphertext and tag in `out`, where the ciphertext may be; false, and nothing to be used, when the tag does not fit. */
+  open(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array, out: Uint8Array): boolean;
 }
 
 /** HMAC-SHA-256 of a byte and the bytes that follow it. */
@@ -102,13 +102,14 @@ function bindGcm(call: (declaration: string) => Call): DirectGcm {
       if (!done) throw new Error('OpenSSL failed to encrypt');
       out.set(scratch, plaintext.length);
     },
-    openInPlace(key, nonce, aad, ciphertext, tag) {
-      scratch.set(tag);
+    open(key, nonce, aad, sealed, out) {
+      const length = sealed.length - TAG_LENGTH;
+      scratch.set(sealed.subarray(length));
       return (
         initOpen(context, cipher, null, key, nonce) === 1 &&
         control(context, SET_TAG, TAG_LENGTH, scratch) === 1 &&
         updateOpen(context, null, written, aad, aad.length) === 1 &&
-        updateOpen(context, ciphertext, written, ciphertext, ciphertext.length) === 1 &&
+        updateOpen(context, out, written, sealed, length) === 1 &&
         finalOpen(context, scratch, written) === 1
       );
     },
@@ -127,8 +128,13 @@ function agreesWithNode(gcm: DirectGcm): boolean {
   const out = Buffer.alloc(expected.length);
   gcm.seal(key, nonce, aad, plaintext, out);
   if (!out.equals(expected)) return false;
-  const [ciphertext, tag] = [out.subarray(0, plaintext.length), out.subarray(plaintext.length)];
-  const forged = Buffer.from(tag).fill(0);
-  const opened = gcm.openInPlace(key, nonce, aad, ciphertext, tag) && ciphertext.equals(plaintext);
-  return opened && !gcm.openInPlace(key, nonce, aad, Buffer.from(expected.subarray(0, plaintext.length)), forged);
+  const room = Buffer.alloc(plaintext.length);
+  const forged = Buffer.from(out).fill(0, plaintext.length);
+  return (
+    gcm.open(key, nonce, aad, out, room) &&
+    room.equals(plaintext) &&
+    gcm.open(key, nonce, aad, out, out) &&
+    out.subarray(0, plaintext.length).equals(plaintext) &&
+    !gcm.open(key, nonce, aad, forged, room)
+  );
 }

@@ -95,7 +95,12 @@ export function sealFrameInto(
   return engine.gcmSealInto(out, offset, key, frameNonce(counter), frameAad(codec, rawLength), body);
 }
 
-/** The body of a frame: still compressed where the codec says so. `name` is the pack's; `stored` may be overwritten. */
+/**
+ * The body of a frame: still compressed where the codec says so.
+ *
+ * @param name the pack's
+ * @param room memory that the body may be put into, `stored` itself unless another is given
+ */
 export function openFrame(
   key: Uint8Array,
   counter: number,
@@ -103,9 +108,10 @@ export function openFrame(
   rawLength: number,
   stored: Uint8Array,
   name: string,
+  room: Uint8Array = stored,
   engine: CryptoEngine = nativeEngine,
 ): Uint8Array {
-  const body = engine.gcmOpenInPlace(key, frameNonce(counter), frameAad(codec, rawLength), stored);
+  const body = engine.gcmOpenInto(room, key, frameNonce(counter), frameAad(codec, rawLength), stored);
   if (body === undefined) throw forged(name, `authentication of frame ${counter} failed`);
   return body;
 }

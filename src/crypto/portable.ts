@@ -35,7 +35,7 @@ export const portableEngine: CryptoEngine = {
     return sealed.length;
   },
   gcmOpen: (key, nonce, aad, sealed) => openOrUndefined(sealed, (bytes) => gcm(key, nonce, aad).decrypt(bytes)),
-  gcmOpenInPlace: (key, nonce, aad, sealed) => openOrUndefined(sealed, (bytes) => gcm(key, nonce, aad).decrypt(bytes)),
+  gcmOpenInto: (_, key, nonce, aad, sealed) => openOrUndefined(sealed, (bytes) => gcm(key, nonce, aad).decrypt(bytes)),
   xchachaSeal,
   xchachaOpen,
   x25519: (privateKey, publicKey) => attempt(() => x25519.getSharedSecret(privateKey, publicKey), undefined),

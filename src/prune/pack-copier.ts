@@ -112,15 +112,13 @@ export class PackCopier {
     const stored = this.#read(source, frame);
     if (!opens) return packs.addSealed(record, frame, stored);
     this.#opened = roomFor(this.#opened, frame.storedLength);
-    const copy = this.#opened.subarray(0, frame.storedLength);
-    copy.set(stored);
     const again = this.#recompress && frame.codec === RAW;
     if (!again && isTolerable(1 - neededBytes / frame.rawLength, this.#tolerated)) {
-      this.#opener.authenticate(listed, copy);
+      this.#opener.authenticate(listed, stored, this.#opened);
       return packs.addSealed(record, frame, stored);
     }
     this.#raw = roomFor(this.#raw, frame.rawLength);
-    const raw = this.#opener.open(listed, copy, this.#raw.subarray(0, frame.rawLength));
+    const raw = this.#opener.open(listed, stored, this.#raw.subarray(0, frame.rawLength), this.#opened);
     const before = firstBlob - frame.firstBlob;
     refill.add(record, again ? { ...frame, codec: ZSTD } : frame, raw, (blob) => this.#needed[before + blob] === 1);
   }

@@ -16,8 +16,11 @@ import { resultOf } from './result.js';
 
 /** Seconds for which a pack that no index lists stays, at most: a backup may be about to list it. */
 const ORPHAN_SECONDS = 24 * 3600;
-/** The part of a frame that is waste from which on it is opened and what is needed put to others, which takes longer than to copy it. */
-const TOLERATED = 0.2;
+/**
+ * The part of a frame that is waste from which on it is opened and what is needed put to others, which takes longer than to copy it: the first with
+ * which little enough stays.
+ */
+const TOLERATED = [0.25, 0.125];
 /** Packs smaller than this part of what they should be are put together. */
 const SMALL = 0.8;
 
@@ -73,8 +76,11 @@ function planFor(
     const uses = usesOf(indexed, needed, tolerated);
     return { uses, plan: makePlan(uses, indexed.condemned, limits), tolerated };
   };
-  const lazy = planWith(TOLERATED);
-  return lazy.plan.enough ? lazy : planWith(0);
+  for (const tolerated of TOLERATED) {
+    const lazy = planWith(tolerated);
+    if (lazy.plan.enough) return lazy;
+  }
+  return planWith(0);
 }
 
 async function packsIn(repository: Repository): Promise<Map<string, ObjectInfo>> {

@@ -6,6 +6,7 @@ import { readPackRecord } from '../repository/orphans.js';
 import { PackBuffers } from '../repository/pack-buffers.js';
 import { mergeParts } from '../repository/pack-merge.js';
 import { type PackPart, packCapacity } from '../repository/pack-writer.js';
+import { uncached } from '../repository/repository.js';
 import { PackUploader } from '../repository/uploader.js';
 import { WorkerPool } from '../workers/pool.js';
 import { SharedBuffers } from '../workers/shared-buffers.js';
@@ -53,11 +54,12 @@ export class Repacker {
    * @throws VarveError `damaged` when something that is needed of the pack cannot be read, or the index says otherwise of it
    */
   async copy({ name, number }: PackUse, onlyIfSmaller: boolean): Promise<boolean> {
-    const { store } = this.#repository;
+    const repository = uncached(this.#repository);
+    const { store } = repository;
     const path = store.filePath?.('data', name);
     const source = path ?? (await store.get('data', name));
     const info = typeof source === 'string' ? await store.stat('data', name) : { size: source.length };
-    const record = await readPackRecord(this.#repository, name, info?.size ?? 0);
+    const record = await readPackRecord(repository, name, info?.size ?? 0);
     return this.#copiers.copy({ kind: 'copy', pack: number, record, source, onlyIfSmaller });
   }
 

@@ -55,11 +55,12 @@ export class FrameOpener {
    *
    * @param stored the frame's bytes in the pack
    * @param room memory that the plaintext may be put into; rawLength bytes
+   * @param scratch memory that is used meanwhile, as long as `stored`; without, `stored` is overwritten
    */
-  open(frame: LocatedFrame, stored: Buffer, room?: Buffer): Buffer {
+  open(frame: LocatedFrame, stored: Buffer, room?: Buffer, scratch = stored): Buffer {
     const name = `data/${this.index.packName(frame.pack)}`;
     const key = this.#ring.keyOf(this.index.packKind(frame.pack), frame.wrappedKey);
-    const body = openFrame(key, frame.counter, frame.codec, frame.rawLength, stored, name);
+    const body = openFrame(key, frame.counter, frame.codec, frame.rawLength, stored, name, scratch);
     const raw = frame.codec === ZSTD ? decompress(body, frame.rawLength, name, room) : asBuffer(body);
     if (raw.length === frame.rawLength && room !== undefined && frame.codec !== ZSTD) {
       room.set(raw);
@@ -69,10 +70,13 @@ export class FrameOpener {
     return raw;
   }
 
-  /** @param stored the frame's bytes in the pack; they are overwritten */
-  authenticate({ pack, wrappedKey, counter, codec, rawLength }: LocatedFrame, stored: Buffer): void {
+  /**
+   * @param stored the frame's bytes in the pack
+   * @param scratch memory that is used meanwhile, as long as they
+   */
+  authenticate({ pack, wrappedKey, counter, codec, rawLength }: LocatedFrame, stored: Buffer, scratch: Buffer): void {
     const key = this.#ring.keyOf(this.index.packKind(pack), wrappedKey);
-    openFrame(key, counter, codec, rawLength, stored, `data/${this.index.packName(pack)}`);
+    openFrame(key, counter, codec, rawLength, stored, `data/${this.index.packName(pack)}`, scratch);
   }
 
   /** Whether the bytes are the blob that the id names. */

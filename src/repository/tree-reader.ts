@@ -19,6 +19,8 @@ export class TreeReader {
   readonly #repository: IndexedRepository;
   readonly #opener: FrameOpener;
   readonly #blobs: TreeBlobs;
+  /** For frames as they are stored, each only until it is opened; undefined when each is to have memory of its own. */
+  #room: Buffer | undefined;
 
   /** @param reuse as TreeBlobs takes it: for who reads one folder after another to its end, and keeps nothing of it */
   constructor(repository: IndexedRepository, reuse = false) {
@@ -29,6 +31,7 @@ export class TreeReader {
       new PackKeyRing(repository.keys, knownTreeKeys(repository)),
     );
     this.#blobs = new TreeBlobs(this.#opener, reuse);
+    if (reuse) this.#room = Buffer.alloc(0);
   }
 
   /** One tree blob. */
@@ -37,9 +40,16 @@ export class TreeReader {
     if (frame !== undefined) {
       const { index, store } = this.#repository;
       const range = { offset: frame.offset, length: frame.storedLength };
-      this.#blobs.supply(id, await store.get('data', index.packName(frame.pack), range, { keep: true }));
+      const room = this.#roomFor(frame.storedLength);
+      const advice = { keep: true, ...(room !== undefined && { room }) };
+      this.#blobs.supply(id, await store.get('data', index.packName(frame.pack), range, advice));
     }
     return this.#blobs.take(id);
+  }
+
+  #roomFor(length: number): Buffer | undefined {
+    if (this.#room !== undefined && this.#room.length < length) this.#room = Buffer.allocUnsafeSlow(2 * length);
+    return this.#room;
   }
 
   /**

@@ -20,6 +20,8 @@ export interface Range {
 export interface Advice {
   /** The object will be read again on this machine: a pack of trees. */
   readonly keep?: boolean;
+  /** Memory that what is got may be put into: what is returned is then a part of it. Without, it is memory of its own. */
+  readonly room?: Buffer;
 }
 
 /**

@@ -168,14 +168,14 @@ test('frames are bound to key, counter, codec and raw length', () => {
     assert.equal(length, plaintext.length + 16);
     assert.ok(out.subarray(7 + length).every((byte) => byte === 0));
     for (const reader of [nativeEngine, portableEngine])
-      assert.deepEqual(Buffer.from(openFrame(key, 5, 1, 1000, stored, 'data/ab', reader)), plaintext);
+      assert.deepEqual(Buffer.from(openFrame(key, 5, 1, 1000, stored, 'data/ab', undefined, reader)), plaintext);
     const wrong = fails('damaged', /^data\/ab: damaged or forged: authentication of frame/);
-    assert.throws(() => openFrame(engine.randomBytes(32), 5, 1, 1000, stored, 'data/ab', engine), wrong);
-    assert.throws(() => openFrame(key, 6, 1, 1000, stored, 'data/ab', engine), wrong);
-    assert.throws(() => openFrame(key, 5, 0, 1000, stored, 'data/ab', engine), wrong);
-    assert.throws(() => openFrame(key, 5, 1, 1001, stored, 'data/ab', engine), wrong);
+    assert.throws(() => openFrame(engine.randomBytes(32), 5, 1, 1000, stored, 'data/ab', undefined, engine), wrong);
+    assert.throws(() => openFrame(key, 6, 1, 1000, stored, 'data/ab', undefined, engine), wrong);
+    assert.throws(() => openFrame(key, 5, 0, 1000, stored, 'data/ab', undefined, engine), wrong);
+    assert.throws(() => openFrame(key, 5, 1, 1001, stored, 'data/ab', undefined, engine), wrong);
     eachTampering(stored, (tampered, what) =>
-      assert.throws(() => openFrame(key, 5, 1, 1000, tampered, 'data/ab', engine), wrong, what),
+      assert.throws(() => openFrame(key, 5, 1, 1000, tampered, 'data/ab', undefined, engine), wrong, what),
     );
     assert.throws(() => sealFrameInto(out, 190, key, 6, 1, 1000, plaintext, engine), fails('internal'));
   }

@@ -45,7 +45,16 @@ for (const engine of [nativeEngine, portableEngine]) {
     for (const frame of vectors.frames)
       assert.equal(
         toHex(
-          openFrame(bytes(frame.key), frame.counter, frame.codec, frame.rawLength, bytes(frame.stored), 'x', engine),
+          openFrame(
+            bytes(frame.key),
+            frame.counter,
+            frame.codec,
+            frame.rawLength,
+            bytes(frame.stored),
+            'x',
+            undefined,
+            engine,
+          ),
         ),
         frame.body,
       );

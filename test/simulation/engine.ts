@@ -23,7 +23,7 @@ export function toyEngine(): ToyEngine {
       return plaintext.length + TAG_LENGTH;
     },
     gcmOpen: (key, _, aad, sealed) => open(key, aad, sealed),
-    gcmOpenInPlace: (key, _, aad, sealed) => open(key, aad, sealed),
+    gcmOpenInto: (_room, key, _nonce, aad, sealed) => open(key, aad, sealed),
     x25519: (own, other) => mix(32, [own.map((byte, at) => byte ^ (other[at] as number))]),
     x25519Public: (key) => new Uint8Array(key),
     ed25519Public: (seed) => new Uint8Array(seed),

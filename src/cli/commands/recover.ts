@@ -41,7 +41,7 @@ const recoverCommand: Run<unknown> = async (context) => {
     gid: process.getgid?.() ?? 0,
     program: PROGRAM,
     signal,
-    onEvent: ({ done, total }) => output.status(`looking at ${counted(total, 'snapshot')}: ${done}`),
+    onEvent: ({ done, total }) => output.status(() => `looking at ${counted(total, 'snapshot')}: ${done}`),
   });
   output.status('');
   report(output, snapshots);

@@ -95,7 +95,7 @@ async function remove(
     return 0;
   }
   output.flush();
-  const onProgress = (done: number) => output.status(`removed ${done} of ${snapshots.length} snapshots`);
+  const onProgress = (done: number) => output.status(() => `removed ${done} of ${snapshots.length} snapshots`);
   const failures = await forgetSnapshots(repository, snapshots, { signal, onProgress });
   const failed = new Set(failures.map(({ stored }) => stored));
   reportFailures(output, failures);

@@ -17,14 +17,16 @@ export class PruneReport {
     switch (event.kind) {
       case 'walked':
         return output.status(
-          `looking for what ${counted(event.snapshots, 'snapshot')} need: ${counted(event.folders, 'folder')}`,
+          () => `looking for what ${counted(event.snapshots, 'snapshot')} need: ${counted(event.folders, 'folder')}`,
         );
       case 'planned':
         return this.#plan(event.result);
       case 'copied':
-        return output.status(`repacking ${event.done} of ${counted(event.total, 'pack')}, ${formatBytes(event.bytes)}`);
+        return output.status(
+          () => `repacking ${event.done} of ${counted(event.total, 'pack')}, ${formatBytes(event.bytes)}`,
+        );
       case 'removed':
-        return output.status(`deleting ${event.done} of ${counted(event.total, 'pack')}`);
+        return output.status(() => `deleting ${event.done} of ${counted(event.total, 'pack')}`);
       case 'waiting':
         return output.message(`${counted(event.packs, 'pack')} must stay for now: ${event.who} may rely on them`);
       case 'damaged':

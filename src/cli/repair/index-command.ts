@@ -27,7 +27,7 @@ export async function repairIndexCommand(
 function tell(output: Output, event: RepairIndexEvent): void {
   switch (event.kind) {
     case 'pack':
-      return output.status(`directories of packs: ${event.done} / ${event.total}`);
+      return output.status(() => `directories of packs: ${event.done} / ${event.total}`);
     case 'damaged-index':
       return output.message(event.message.replace(/; run `varve check[^`]*`$/, ''));
     case 'missing':

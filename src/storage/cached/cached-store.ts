@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { open, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+import { readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { VarveError } from '../../errors/errors.js';
 import { makeFolders } from '../make-folders.js';
@@ -10,6 +10,8 @@ import { type Advice, type ObjectInfo, type ObjectType, objectPath, type Range, 
 const CACHED: ReadonlySet<ObjectType> = new Set(['index']);
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
+/** Bytes of a file that are hashed at a time. */
+const PIECE = 256 * 1024;
 
 /**
  * Keeps index objects and packs of trees, sealed as they are, in a folder of this machine (snapshots are remembered opened, by LocalState). Whatever is in the folder may be
@@ -49,7 +51,7 @@ export class CachedStore implements Store {
 
   async get(type: ObjectType, name: string, range?: Range, advice?: Advice): Promise<Buffer> {
     if (!this.#keeps(type, advice)) return this.#store.get(type, name, range);
-    const cached = await this.#load(type, name, range);
+    const cached = await this.#load(type, name, range, advice?.room);
     if (cached !== undefined) return cached;
     const bytes = await this.#store.get(type, name);
     await this.#save(type, name, [bytes]);
@@ -98,18 +100,17 @@ export class CachedStore implements Store {
     return join(this.#folder, type, name);
   }
 
-  async #load(type: ObjectType, name: string, range: Range | undefined): Promise<Buffer | undefined> {
+  async #load(type: ObjectType, name: string, range?: Range, room?: Buffer): Promise<Buffer | undefined> {
     const path = this.#path(type, name);
     if (!existsSync(path)) return undefined;
     try {
-      if (range !== undefined && this.#verified.has(name)) return await readRange(path, range);
-      const bytes = await readFile(path);
-      if (createHash('sha256').update(bytes).digest('hex') !== name) {
+      const whole = range === undefined ? await readFile(path) : undefined;
+      if ((whole !== undefined || !this.#verified.has(name)) && hashOf(whole ?? path) !== name) {
         await unlink(path);
         return undefined;
       }
       this.#verified.add(name);
-      return cut(bytes, range, path);
+      return range === undefined ? whole : readRange(path, range, room);
     } catch {
       return undefined;
     }
@@ -120,7 +121,7 @@ export class CachedStore implements Store {
     const temporary = `${path}.${randomBytes(4).toString('hex')}`;
     try {
       makeFolders(dirname(path), FOLDER_MODE);
-      await writeFile(temporary, Buffer.concat(parts), { mode: FILE_MODE, flag: 'wx' });
+      await writeFile(temporary, parts, { mode: FILE_MODE, flag: 'wx' });
       await rename(temporary, path);
     } catch {
       await unlink(temporary).catch(() => undefined);
@@ -136,13 +137,29 @@ function cut(bytes: Buffer, range: Range | undefined, path: string): Buffer {
   return bytes.subarray(range.offset, end);
 }
 
-async function readRange(path: string, range: Range): Promise<Buffer | undefined> {
-  const file = await open(path);
+/** Lower-case hex SHA-256 of bytes or of a file's, which are read piece by piece into the same memory. */
+function hashOf(content: Buffer | string): string {
+  const hash = createHash('sha256');
+  if (typeof content !== 'string') return hash.update(content).digest('hex');
+  const file = openSync(content, 'r');
   try {
-    const bytes = Buffer.from(new ArrayBuffer(range.length));
-    const { bytesRead } = await file.read(bytes, 0, range.length, range.offset);
-    return bytesRead === range.length ? bytes : undefined;
+    const piece = Buffer.allocUnsafe(PIECE);
+    for (let count = readSync(file, piece); count > 0; count = readSync(file, piece))
+      hash.update(piece.subarray(0, count));
   } finally {
-    await file.close();
+    closeSync(file);
+  }
+  return hash.digest('hex');
+}
+
+/** Synchronous: what is in the page cache takes 40 µs this way, and 300 by way of another thread. */
+function readRange(path: string, range: Range, room?: Buffer): Buffer | undefined {
+  const file = openSync(path, 'r');
+  try {
+    const fits = room !== undefined && room.length >= range.length;
+    const bytes = fits ? room.subarray(0, range.length) : Buffer.from(new ArrayBuffer(range.length));
+    return readSync(file, bytes, 0, range.length, range.offset) === range.length ? bytes : undefined;
+  } finally {
+    closeSync(file);
   }
 }
