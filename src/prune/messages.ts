@@ -1,25 +1,14 @@
-import type { ZstdParameters } from '../compression/engine.js';
 import type { ExportedKeys } from '../crypto/hierarchy.js';
 import type { PackRecord } from '../format/pack-record.js';
 import type { SharedBlobIndex } from '../repository/blob-index.js';
 import type { FinishedPack, PackPart } from '../repository/pack-writer.js';
 import type { SharedBuffersHandle } from '../workers/shared-buffers.js';
+import type { PackCopierOptions } from './pack-copier.js';
 
 /** What a worker starts with. */
-export interface WorkerInit {
+export interface WorkerInit extends Omit<PackCopierOptions, 'keys' | 'index' | 'space' | 'emit'> {
   readonly keys: ExportedKeys;
   readonly index: SharedBlobIndex;
-  /** For each blob of the index 1 when it is needed. */
-  readonly needed: Uint8Array;
-  readonly compression: ZstdParameters | undefined;
-  /** Bytes at which a pack is closed. */
-  readonly packTarget: number;
-  /** Percent, as the config has it. */
-  readonly parity: number;
-  /** Frames of which less than this part is waste are copied as they are. */
-  readonly tolerated: number;
-  /** Whether frames that are not compressed are tried again. */
-  readonly recompress: boolean;
   readonly buffers: SharedBuffersHandle;
 }
 

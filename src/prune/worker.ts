@@ -6,17 +6,12 @@ import { SharedBuffers } from '../workers/shared-buffers.js';
 import type { Note, Reply, Task, WorkerInit } from './messages.js';
 import { PackCopier } from './pack-copier.js';
 
-serveTasks<WorkerInit, Task, Reply, Note>((init, note) => {
+serveTasks<WorkerInit, Task, Reply, Note>(({ keys, index, buffers, ...work }, note) => {
   const copier = new PackCopier({
-    keys: importKeys(init.keys),
-    index: new BlobIndex(init.index),
-    needed: init.needed,
-    compression: init.compression,
-    packTarget: init.packTarget,
-    parity: init.parity,
-    tolerated: init.tolerated,
-    recompress: init.recompress,
-    space: new SharedBuffers(init.buffers),
+    ...work,
+    keys: importKeys(keys),
+    index: new BlobIndex(index),
+    space: new SharedBuffers(buffers),
     emit: note,
   });
   return (task) => {

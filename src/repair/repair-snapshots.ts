@@ -14,13 +14,12 @@ import {
   remakeSnapshots,
   summaryOf,
 } from '../repository/remake.js';
-import type { Repository } from '../repository/repository.js';
+import { type Repository, uncached } from '../repository/repository.js';
 import type { RepositoryWriter } from '../repository/repository-writer.js';
 import { RewriteMemo } from '../repository/rewrite-memo.js';
 import type { StoredSnapshot } from '../repository/snapshots.js';
 import { TreeReader } from '../repository/tree-reader.js';
 import { type RewrittenFolder, TreeRewriter, type TreeVisitor, type Verdict } from '../repository/tree-rewriter.js';
-import { CachedStore } from '../storage/cached/cached-store.js';
 
 /** What the new snapshot has not got: a file, the rest of a folder from where its list breaks off, or the attributes of a path. */
 export interface Loss {
@@ -47,18 +46,17 @@ const LOST: readonly ErrorCode[] = ['damaged', 'not-found'];
  * list it any more.
  */
 export async function repairSnapshots(
-  cached: Repository,
+  repository: Repository,
   snapshots: readonly StoredSnapshot[],
   options: RepairSnapshotsOptions,
 ): Promise<RemakeResult> {
   // What only a cache has is lost for everybody else.
-  const { store } = cached;
-  const repository = store instanceof CachedStore ? { ...cached, store: store.origin } : cached;
-  return remakeSnapshots(repository, snapshots, {
+  const stored = uncached(repository);
+  return remakeSnapshots(stored, snapshots, {
     ...options,
     operation: 'repair',
     tag: 'repaired',
-    load: () => loadWithoutLost(repository),
+    load: () => loadWithoutLost(stored),
     begin: (writer) => new Repair(writer, options),
   });
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
+import { addRemakeOptions } from '../remake/command.js';
 import { run, type Shell } from '../shell.js';
-import { addSelectionOptions, collect } from '../snapshot-selection.js';
+import { collect } from '../snapshot-selection.js';
 
 const DESCRIPTION = `Leave files and folders out of snapshots that there are. A snapshot is never changed: a new one is written, with the tag rewrite;
 with --forget the old one is then removed. What only the old one needs stays in the repository until it is pruned. Needs a manage or full key.`;
@@ -18,21 +19,16 @@ Exit codes: 0 done; 1 failed; 3 some snapshots could not be rewritten; 10 no rep
 password; 130 interrupted.`;
 
 export function define(command: Command, shell: Shell): void {
-  command
-    .description(DESCRIPTION)
-    .argument('[ids...]', 'only these: ids, beginnings of ids, or latest')
-    .addHelpText('after', EXAMPLES);
+  command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   command
     .option('-e, --exclude <pattern>', 'leave out what matches (repeatable)', collect)
     .option('--iexclude <pattern>', 'the same without regard to upper and lower case (repeatable)', collect)
     .option('--exclude-file <file>', 'leave out what the patterns in this file match (repeatable)', collect)
     .option('--iexclude-file <file>', 'the same without regard to upper and lower case (repeatable)', collect)
-    .option('--forget', 'remove the old snapshots, when the new ones are there')
-    .option('-n, --dry-run', 'change nothing, tell what would be done')
     .option('--new-host <host>', 'give the new snapshots this host')
     .option('--new-time <time>', 'give the new snapshots this time: "2006-01-02 15:04:05" or RFC 3339')
     .option('-s, --snapshot-summary', 'write the number and size of its files into each snapshot that lacks them');
-  addSelectionOptions(command, 'rewritten');
+  addRemakeOptions(command, 'rewritten', 'remove the old snapshots, when the new ones are there');
   run(command, shell, async (context, args, options) => {
     const { rewriteCommand } = await import('../rewrite/command.js');
     return rewriteCommand(context, args, options as Parameters<typeof rewriteCommand>[2]);

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import { addRemakeOptions } from '../../remake/command.js';
 import { run, type Shell } from '../../shell.js';
-import { addSelectionOptions } from '../../snapshot-selection.js';
 
 const DESCRIPTION = `Make a copy of each damaged snapshot without what is lost, so that the rest can be restored without errors. The damaged one stays, unless --forget is given;
 the copy gets the tag repaired. Needs a manage or full key.`;
@@ -23,14 +23,8 @@ Exit codes: 0 done; 1 failed; 3 some snapshots could not be repaired; 10 no repo
 130 interrupted.`;
 
 export function defineSnapshots(command: Command, shell: Shell): void {
-  command
-    .description(DESCRIPTION)
-    .argument('[ids...]', 'only these: ids, beginnings of ids, or latest')
-    .addHelpText('after', AFTER);
-  command
-    .option('--forget', 'remove the damaged snapshots, when the copies are there')
-    .option('-n, --dry-run', 'change nothing, tell what would be done');
-  addSelectionOptions(command, 'repaired');
+  command.description(DESCRIPTION).addHelpText('after', AFTER);
+  addRemakeOptions(command, 'repaired', 'remove the damaged snapshots, when the copies are there');
   run(command, shell, async (context, args, options) => {
     const { repairSnapshotsCommand } = await import('../../repair/snapshots-command.js');
     return repairSnapshotsCommand(context, args, options as Parameters<typeof repairSnapshotsCommand>[2]);

@@ -1,7 +1,7 @@
-import type { RemakeEvent, RemakeResult } from '../repository/remake.js';
-import { shortId } from '../repository/snapshots.js';
-import type { Output } from './output.js';
-import { counted } from './text/units.js';
+import type { RemakeEvent, RemakeResult } from '../../repository/remake.js';
+import { shortId } from '../../repository/snapshots.js';
+import type { Output } from '../output.js';
+import { counted } from '../text/units.js';
 
 const INCOMPLETE = 3;
 

@@ -1,0 +1,71 @@
+import type { Command } from 'commander';
+import type { RemakeEvent, RemakeOptions, RemakeResult } from '../../repository/remake.js';
+import type { Repository } from '../../repository/repository.js';
+import type { StoredSnapshot } from '../../repository/snapshots.js';
+import { compressionFrom, packTarget } from '../global-options.js';
+import { openFromOptions } from '../open.js';
+import type { Context } from '../shell.js';
+import {
+  addSelectionOptions,
+  chooseSnapshots,
+  readSnapshots,
+  type SelectionOptions,
+  selectionFilter,
+} from '../snapshot-selection.js';
+import { RemakeReport } from './report.js';
+
+export interface RemakeFlags extends SelectionOptions {
+  readonly forget?: boolean;
+  readonly dryRun?: boolean;
+}
+
+/**
+ * What commands take that make new snapshots of old ones.
+ *
+ * @param which completes "only snapshots … are …"
+ * @param forget says what --forget does
+ */
+export function addRemakeOptions(command: Command, which: string, forget: string): Command {
+  command
+    .argument('[ids...]', 'only these: ids, beginnings of ids, or latest')
+    .option('--forget', forget)
+    .option('-n, --dry-run', 'change nothing, tell what would be done');
+  return addSelectionOptions(command, which);
+}
+
+type Settings = Pick<RemakeOptions, 'forget' | 'dryRun' | 'compression' | 'packTarget' | 'signal'>;
+
+/**
+ * Makes new snapshots of those that are chosen, and tells what became of each.
+ *
+ * @param operation as errors call it
+ * @param remake does it; what it tells is to be told by `tell`
+ * @returns the exit code
+ */
+export async function remakeChosen(
+  context: Context,
+  ids: readonly string[],
+  flags: RemakeFlags,
+  operation: string,
+  remake: (
+    repository: Repository,
+    chosen: readonly StoredSnapshot[],
+    settings: Settings,
+    tell: (event: RemakeEvent) => void,
+  ) => Promise<RemakeResult>,
+): Promise<number> {
+  const { output, signal, globals, environment } = context;
+  const { forget = false, dryRun = false } = flags;
+  const settings = {
+    forget,
+    dryRun,
+    compression: compressionFrom(context),
+    packTarget: packTarget(globals, environment),
+    signal,
+  };
+  const repository = await openFromOptions(context);
+  repository.keys.requireRole('manage', operation);
+  const chosen = chooseSnapshots(await readSnapshots(context, repository), ids, selectionFilter(context, flags));
+  const report = new RemakeReport(output, operation, { dryRun, forget });
+  return report.finish(await remake(repository, chosen, settings, (event) => report.tell(event)));
+}
