@@ -22,7 +22,7 @@ export async function rewriteCommand(context: Context, ids: readonly string[], f
       'nothing to do: say what to leave out with --exclude, or give --new-host, --new-time or --snapshot-summary',
     );
   const { rewriteSnapshots } = await import('../../copy/rewrite.js');
-  return remakeChosen(context, ids, flags, 'rewrite', (repository, chosen, settings, tell) =>
+  return remakeChosen(context, ids, flags, 'rewrite snapshots', (repository, chosen, settings, tell) =>
     rewriteSnapshots(repository, chosen, {
       ...settings,
       ...patterns,
