@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { VarveError } from '../errors/errors.js';
 import type { Repository } from '../repository/repository.js';
 import { openFromOptions } from './open.js';
-import { unlockFromOptions } from './password.js';
+import { sourceOfUnlock } from './password.js';
 import { canPrompt } from './prompt.js';
 import type { Context } from './shell.js';
 
@@ -41,7 +41,7 @@ export async function openSource(context: Context, flags: FromFlags): Promise<Re
       'usage',
       'from which repository? Say it with --from-repo PLACE, --from-repository-file FILE, or the environment variable VARVE_FROM_REPOSITORY',
     );
-  if (unlockFromOptions(source) === undefined && !canPrompt(source))
+  if (sourceOfUnlock(source) === undefined && !canPrompt(source))
     throw new VarveError(
       'usage',
       'no password given for the other repository, and no terminal to ask on: use --from-password-file FILE, --from-password-command COMMAND, or the environment variable VARVE_FROM_PASSWORD',

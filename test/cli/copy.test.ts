@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { before, test } from 'node:test';
 import { Playground } from './varve.js';
 
@@ -48,6 +48,14 @@ test('from which repository, and with which password, has to be said', async () 
   assert.match((await place.run(args, { env: second })).err, /no password given for the other repository/);
   const wrong = [...args, '--from-key-file', otherKey];
   assert.equal((await place.run(wrong, { env: second })).code, 12);
+});
+
+test('the command that prints the other password is run once: it may ask somebody', async () => {
+  const runs = place.path('runs');
+  const command = `sh -c "echo run >> ${runs}; echo wrong"`;
+  const args = ['copy', '--from-repo', place.path('repo'), '--from-password-command', command];
+  assert.equal((await place.run(args, { env: second })).code, 12);
+  assert.equal(readFileSync(runs, 'utf8'), 'run\n');
 });
 
 test('ids and filters say what; time, host and tags stay', async () => {

@@ -92,6 +92,8 @@ test('patterns, case, times and sizes', async () => {
   assert.deepEqual(await latest('-O', '1d', 'sub'), ['sub', 'sub/Letter.TXT', 'sub/big']);
   assert.deepEqual(await latest('--min-size', '2K', '*'), ['sub/big']);
   assert.deepEqual(await latest('nothing'), []);
+  assert.equal((await place.ok(['find', 'nothing'])).out, 'nothing was found in 2 snapshots\n');
+  assert.equal((await place.ok(['find', '--blob', '123456789abcdef'])).out, 'nothing was found in 2 snapshots\n');
 });
 
 test('find -l lists as ls -l does', async () => {

@@ -17,6 +17,7 @@ import {
   selectionFilter,
 } from '../snapshot-selection.js';
 import { parsePastTime } from '../text/past-time.js';
+import { counted } from '../text/units.js';
 import { FileReport } from './file-report.js';
 import { ObjectReport } from './object-report.js';
 
@@ -54,8 +55,15 @@ export async function findCommand(context: Context, patterns: readonly string[],
   const errors = new ReadErrors(output, 'find');
   const search = async <Hit>(finder: Finder<Hit>, report: HitReport<Hit>): Promise<void> => {
     const searching = new Search(reader, finder, { onError: (error) => errors.tell(error), signal });
-    for (const stored of snapshots) await searching.run(stored.snapshot.root, (hit) => report.found(stored, hit));
+    let found = 0;
+    for (const stored of snapshots) {
+      await searching.run(stored.snapshot.root, (hit) => {
+        report.found(stored, hit);
+        found++;
+      });
+    }
     report.finish();
+    if (found === 0) output.message(`nothing was found in ${counted(snapshots.length, 'snapshot')}`);
   };
   if (objects === undefined) await search(files, new FileReport(output, flags));
   else {
