@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import type { Unlock } from '../crypto/slot-file.js';
 import { systemReason, VarveError } from '../errors/errors.js';
 import type { Repository } from '../repository/repository.js';
+import { openStore } from '../storage/open-store.js';
 import type { Store } from '../storage/store.js';
-import { openStore } from './open-store.js';
 import { askPassword, sourceOfUnlock, unlockFromOptions } from './password.js';
 import type { Context } from './shell.js';
+import { storeSettings } from './store-settings.js';
 
 /** How often a password is asked for before it is given up. */
 const ATTEMPTS = 3;
@@ -52,7 +53,7 @@ export function cacheFolder(context: Context): string | undefined {
 }
 
 export function placeOfRepository(context: Context): Promise<Store> {
-  return openStore(repositoryPlace(context));
+  return openStore(repositoryPlace(context), storeSettings(context));
 }
 
 /**

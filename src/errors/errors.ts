@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'source'
   | 'target'
   | 'storage'
+  | 'denied'
   | 'full'
   | 'incomplete'
   | 'locked'

@@ -1,0 +1,29 @@
+import { VarveError } from '../errors/errors.js';
+import type { StoreSettings } from './settings.js';
+import type { Store } from './store.js';
+
+/** Opens a provider's store. @param rest what follows the scheme and its colon */
+type OpenProvider = (rest: string, settings: StoreSettings) => Promise<Store>;
+
+/** Loaded when one is used: nobody pays for the others. */
+const PROVIDERS: Readonly<Record<string, () => Promise<OpenProvider>>> = {};
+
+/** Other programs' schemes, which rclone reaches. */
+const BY_RCLONE = new Set(['b2', 'azure', 'gs', 'swift', 'ftp', 'webdav']);
+
+/**
+ * The store that a repository's place names: a folder, `local:FOLDER`, or another provider's.
+ *
+ * @throws VarveError `usage` when no such place can be
+ */
+export async function openStore(place: string, settings: StoreSettings): Promise<Store> {
+  const [, scheme, rest = ''] = /^([a-z0-9]+):(.*)$/s.exec(place) ?? [];
+  const load = scheme === undefined ? undefined : PROVIDERS[scheme];
+  if (load !== undefined) return (await load())(rest, settings);
+  if (scheme !== undefined && BY_RCLONE.has(scheme))
+    throw new VarveError('usage', `${scheme}: is reached by rclone: set up a remote, and use rclone:REMOTE:PATH`);
+  const path = scheme === 'local' ? rest : place;
+  if (path === '') throw new VarveError('usage', `repository "${place}": no folder is given`);
+  const { LocalStore } = await import('./local/local-store.js');
+  return new LocalStore(path);
+}
