@@ -1,0 +1,71 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { Duplex } from 'node:stream';
+import { VarveError } from '../../errors/errors.js';
+import type { StoreSettings } from '../settings.js';
+import { throttled, throttlesOf } from './throttle.js';
+
+/** Characters kept of what a program says on standard error: the last ones are the ones that tell. */
+const KEPT = 4096;
+
+/** A program that is spoken with over its standard input and output. */
+export interface Child {
+  readonly stream: Duplex;
+  /** What it said on standard error, the end of it. */
+  said(): string;
+  /** Resolves with its exit code, or the signal that ended it. */
+  readonly ended: Promise<number | NodeJS.Signals>;
+  /** Ends it. */
+  close(): void;
+}
+
+/** Has a program ignore Ctrl-C, and stay in the terminal's session, where it may ask for passwords. */
+const IGNORING = ['/bin/sh', '-c', 'trap "" INT; exec "$@"', 'sh'] as const;
+
+/**
+ * Starts a program. Ctrl-C does not reach it: varve ends it when it has done what remains to be done.
+ *
+ * @param asks whether it may ask something on the terminal; then it must be one that leaves an ignored SIGINT ignored, as ssh does
+ * @throws VarveError `usage` when there is no such program
+ */
+export async function startChild(
+  command: readonly [string, ...string[]],
+  settings: StoreSettings,
+  { asks, onLine }: { readonly asks: boolean; readonly onLine?: (line: string) => void },
+): Promise<Child> {
+  const [program, ...args] = asks ? ([...IGNORING, ...command] as const) : command;
+  const process = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: !asks });
+  let said = '';
+  let line = '';
+  process.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said = (said + text).slice(-KEPT);
+    const lines = (line + text).split('\n');
+    line = lines.pop() ?? '';
+    if (onLine !== undefined) lines.forEach(onLine);
+  });
+  const ended = new Promise<number | NodeJS.Signals>((resolve) => {
+    process.once('close', (code, signal) => resolve(code ?? signal ?? 0));
+  });
+  await started(process, program);
+  const pipes = Duplex.from({ readable: process.stdout, writable: process.stdin });
+  pipes.on('error', () => undefined);
+  return {
+    stream: throttled(pipes, throttlesOf(settings)),
+    said: () => said.trim(),
+    ended,
+    close() {
+      pipes.destroy();
+      process.kill('SIGTERM');
+    },
+  };
+}
+
+function started(process: ChildProcess, program: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.once('spawn', resolve);
+    process.once('error', (cause: NodeJS.ErrnoException) => {
+      const missing = cause.code === 'ENOENT';
+      const what = missing ? 'is not installed, or not on the PATH' : cause.message;
+      reject(new VarveError('usage', `cannot start ${program}: ${what}`, { cause }));
+    });
+  });
+}
