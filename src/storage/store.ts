@@ -42,6 +42,8 @@ export interface Advice {
 export interface Store {
   /** Where it is, as the user wrote it, without secrets. */
   readonly location: string;
+  /** Requests that it pays to have under way at a time; where it is not said, what this machine can do itself limits. */
+  readonly connections?: number;
   /** Prepares an empty place for a repository. */
   create(): Promise<void>;
   put(type: ObjectType, name: string, parts: readonly Uint8Array[], advice?: Advice): Promise<void>;

@@ -19,6 +19,7 @@ const PIECE = 256 * 1024;
  */
 export class CachedStore implements Store {
   readonly location: string;
+  readonly connections?: number;
   readonly #store: Store;
   readonly #folder: string;
   /** Packs whose name was compared with their content in this run. */
@@ -26,6 +27,7 @@ export class CachedStore implements Store {
 
   constructor(store: Store, folder: string) {
     this.location = store.location;
+    if (store.connections !== undefined) this.connections = store.connections;
     this.#store = store;
     this.#folder = folder;
   }
