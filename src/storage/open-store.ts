@@ -12,14 +12,17 @@ const PROVIDERS: Readonly<Record<string, () => Promise<OpenProvider>>> = {};
 const BY_RCLONE = new Set(['b2', 'azure', 'gs', 'swift', 'ftp', 'webdav']);
 
 /**
- * The store that a repository's place names: a folder, `local:FOLDER`, or another provider's.
+ * The store that a repository's place names: a folder, `local:FOLDER`, or another provider's, with its guards.
  *
  * @throws VarveError `usage` when no such place can be
  */
 export async function openStore(place: string, settings: StoreSettings): Promise<Store> {
   const [, scheme, rest = ''] = /^([a-z0-9]+):(.*)$/s.exec(place) ?? [];
   const load = scheme === undefined ? undefined : PROVIDERS[scheme];
-  if (load !== undefined) return (await load())(rest, settings);
+  if (load !== undefined) {
+    const [open, { openGuarded }] = await Promise.all([load(), import('./guards/guard.js')]);
+    return openGuarded(`${scheme}:`, () => open(rest, settings), settings);
+  }
   if (scheme !== undefined && BY_RCLONE.has(scheme))
     throw new VarveError('usage', `${scheme}: is reached by rclone: set up a remote, and use rclone:REMOTE:PATH`);
   const path = scheme === 'local' ? rest : place;

@@ -31,7 +31,8 @@ export interface Advice {
  *   changed. When put resolves, the object is durable. Putting a hash-named object that is there already succeeds and
  *   changes nothing; putting `config` twice fails with code `exists`. Callers keep `parts` unchanged until it resolves.
  * - **replace** is for a hash-named object that is damaged, and bytes that its name proves: whoever reads, and a crash at any
- *   moment, finds either what was there or the new bytes whole. When it resolves, they are durable.
+ *   moment, finds either what was there or the new bytes whole. When it resolves, they are durable. A store that cannot
+ *   overwrite (REST) removes first: there, and only there, for a moment nothing is found, and a crash may leave nothing.
  * - **get** returns exactly the object, or exactly the range; a range that goes past the end is an error (`damaged`).
  *   A missing object is an error with code `not-found`.
  * - **list** yields each object that was there before the call and not removed during it, in no order; objects that come
@@ -42,8 +43,11 @@ export interface Advice {
 export interface Store {
   /** Where it is, as the user wrote it, without secrets. */
   readonly location: string;
-  /** Requests that it pays to have under way at a time; where it is not said, what this machine can do itself limits. */
-  readonly connections?: number;
+  /**
+   * Requests that it pays to have under way at a time; where it is not said, what this machine can do itself limits. A listing is none while who
+   * listens to it is at work.
+   */
+  readonly connections?: number | undefined;
   /** Prepares an empty place for a repository. */
   create(): Promise<void>;
   put(type: ObjectType, name: string, parts: readonly Uint8Array[], advice?: Advice): Promise<void>;
@@ -53,9 +57,12 @@ export interface Store {
   list(type: ObjectType): AsyncIterable<ObjectInfo>;
   remove(type: ObjectType, name: string): Promise<void>;
   /** The file that an object is, where the store is a folder of this machine: worker threads read it themselves. */
-  filePath?(type: ObjectType, name: string): string;
+  readonly filePath?: ((type: ObjectType, name: string) => string) | undefined;
   /** Seconds since 1970 by the store's clock. */
   now(): Promise<number>;
+  /** Removes what `create` prepared, where that is more than a name: the folders, when nothing else is in them. */
+  readonly discard?: (() => Promise<void>) | undefined;
+  /** Ends connections and programs. What is under way then fails. */
   close(): Promise<void>;
 }
 

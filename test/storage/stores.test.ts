@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after } from 'node:test';
 import { CachedStore } from '../../src/storage/cached/cached-store.js';
+import { openGuarded } from '../../src/storage/guards/guard.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { ObjectType } from '../../src/storage/store.js';
@@ -42,4 +43,16 @@ conformance('cached', async () => {
 conformance('cached, in a place where nothing can be cached', async () => {
   const { store, other } = await local();
   return { store: new CachedStore(store, '/dev/null/cache'), other };
+});
+
+conformance('guarded', async () => {
+  const { store, other, plant } = await local();
+  const settings = {
+    environment: {},
+    extended: new Map(),
+    stuckSeconds: 300,
+    retrySeconds: 0,
+    onDebug: () => undefined,
+  };
+  return { store: await openGuarded('local:', async () => store, settings), other, ...(plant && { plant }) };
 });

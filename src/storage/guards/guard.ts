@@ -1,0 +1,29 @@
+import type { StoreSettings } from '../settings.js';
+import type { Store } from '../store.js';
+import { type Clock, systemClock } from './clock.js';
+import { LimitedStore } from './limited.js';
+import { LoggedStore } from './logged.js';
+import { Retrier } from './retrier.js';
+import { RetryingStore } from './retrying.js';
+
+/** Requests at a time to a store that says nothing of it. */
+const CONNECTIONS = 5;
+
+/**
+ * A remote store as varve uses it. From the outside in: what fails is tried again, so many requests at a time, a line for each. A request that
+ * waits to be tried again keeps no other from its turn.
+ *
+ * @param place what is told of while it is not open yet, without secrets
+ */
+export async function openGuarded(
+  place: string,
+  open: () => Promise<Store>,
+  settings: StoreSettings,
+  clock: Clock = systemClock,
+): Promise<Store> {
+  const retrier = new Retrier(settings, clock);
+  const store = await retrier.run(place, open);
+  const logged = settings.onDebug === undefined ? store : new LoggedStore(store, settings.onDebug);
+  const limited = new LimitedStore(logged, settings.connections ?? store.connections ?? CONNECTIONS);
+  return new RetryingStore(limited, retrier);
+}

@@ -1,0 +1,117 @@
+import { VarveError } from '../../errors/errors.js';
+import type { StoreSettings } from '../settings.js';
+import { type Clock, systemClock } from './clock.js';
+
+/** Milliseconds that the first wait takes at most; each further one up to twice as long. */
+const FIRST_WAIT = 500;
+const LONGEST_WAIT = 30_000;
+/** Milliseconds of waiting that the user need not know of. */
+const UNTOLD = 2000;
+/** Milliseconds between notices. */
+const BETWEEN_NOTICES = 30_000;
+
+type Settings = Pick<StoreSettings, 'retrySeconds' | 'onNotice' | 'signal'>;
+
+/** The tries of one operation. */
+export interface Tries {
+  /** Waits until it may be tried again, or throws when it may not. */
+  failed(cause: unknown): Promise<void>;
+  /** It came further than ever before: the next failure is a first one. */
+  progressed(): void;
+}
+
+/**
+ * Tries again what a second try can help, for a limited time from the first failure on. All operations on a store share one: notices of it come one
+ * at a time, and when one operation has been given up, others are not tried again before something succeeds.
+ */
+export class Retrier {
+  readonly #settings: Settings;
+  readonly #clock: Clock;
+  readonly #closed = new AbortController();
+  readonly #stop: AbortSignal;
+  #nextNotice = Number.NEGATIVE_INFINITY;
+  #gaveUp = false;
+
+  constructor(settings: Settings, clock: Clock = systemClock) {
+    this.#settings = settings;
+    this.#clock = clock;
+    const signals = [this.#closed.signal, ...(settings.signal === undefined ? [] : [settings.signal])];
+    this.#stop = AbortSignal.any(signals);
+  }
+
+  /** @param where the store's place, for what is told of it */
+  async run<T>(where: string, attempt: (retry: number) => Promise<T>): Promise<T> {
+    const tries = this.begin(where);
+    for (let retry = 0; ; retry++) {
+      try {
+        const result = await attempt(retry);
+        this.#gaveUp = false;
+        return result;
+      } catch (cause) {
+        await tries.failed(cause);
+      }
+    }
+  }
+
+  begin(where: string): Tries {
+    let count = 0;
+    let firstFailure = 0;
+    return {
+      failed: async (cause) => {
+        if (count++ === 0) firstFailure = this.#clock.now();
+        await this.#wait(where, cause, count, firstFailure);
+      },
+      progressed: () => {
+        count = 0;
+        this.#gaveUp = false;
+      },
+    };
+  }
+
+  /** Ends all waiting. */
+  close(): void {
+    this.#closed.abort();
+  }
+
+  async #wait(where: string, cause: unknown, tries: number, firstFailure: number): Promise<void> {
+    if (!(cause instanceof VarveError) || !cause.retryable || this.#stop.aborted) throw cause;
+    const { retrySeconds } = this.#settings;
+    const elapsed = this.#clock.now() - firstFailure;
+    const left = retrySeconds * 1000 - elapsed;
+    if (left <= 0 || this.#gaveUp) throw this.#giveUp(cause, tries, elapsed);
+    const most = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (tries - 1));
+    const wait = Math.min(left, this.#clock.random() * most);
+    if (elapsed + wait > UNTOLD) this.#tell(where, cause, wait, left);
+    try {
+      await this.#clock.sleep(wait, this.#stop);
+    } catch (stopped) {
+      if (this.#settings.signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+      throw this.#stop.aborted ? cause : stopped;
+    }
+  }
+
+  #giveUp(cause: VarveError, tries: number, elapsed: number): VarveError {
+    this.#gaveUp = true;
+    if (tries === 1) return cause;
+    const message = `${cause.message}; given up after ${tries} tries in ${inWords(elapsed)}`;
+    return new VarveError(cause.code, message, { cause, retryable: true });
+  }
+
+  #tell(where: string, cause: VarveError, wait: number, left: number): void {
+    const now = this.#clock.now();
+    if (now < this.#nextNotice) return;
+    this.#nextNotice = now + BETWEEN_NOTICES;
+    const place = cause.message.includes(where) ? '' : `${where}: `;
+    const until = new Date(this.#clock.date().getTime() + left).toTimeString().slice(0, 8);
+    this.#settings.onNotice?.(
+      `${place}${cause.message}; trying again in ${inWords(wait)}, and then until ${until} at most`,
+    );
+  }
+}
+
+/** `0.4 s`, `12 s`, `15 min`. */
+function inWords(milliseconds: number): string {
+  const seconds = milliseconds / 1000;
+  if (seconds < 1) return `${seconds.toFixed(1)} s`;
+  return seconds < 100 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
+}

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { test } from 'node:test';
+import { LimitedStore } from '../../src/storage/guards/limited.js';
+import { MemoryStore } from '../../src/storage/memory/memory-store.js';
+import type { ObjectInfo, ObjectType } from '../../src/storage/store.js';
+import { object } from './conformance.js';
+
+/** Answers when the test says so. */
+class SlowStore extends MemoryStore {
+  readonly #answers: (() => void)[] = [];
+  readonly began: string[] = [];
+  underWay = 0;
+  most = 0;
+
+  override async get(_: ObjectType, name: string): Promise<Buffer> {
+    await this.#request(name);
+    return Buffer.from(name);
+  }
+
+  override async *list(): AsyncIterable<ObjectInfo> {
+    for (let page = 0; page < 3; page++) {
+      await this.#request(`page ${page}`);
+      for (let i = 0; i < 1000; i++) yield { name: `${page}-${i}`, size: i };
+    }
+  }
+
+  answer(): void {
+    this.#answers.shift()?.();
+  }
+
+  async #request(what: string): Promise<void> {
+    this.began.push(what);
+    this.underWay++;
+    this.most = Math.max(this.most, this.underWay);
+    await new Promise<void>((resolve) => this.#answers.push(resolve));
+    this.underWay--;
+  }
+}
+
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test('so many requests at a time, first come first served', async () => {
+  const slow = new SlowStore();
+  const store = new LimitedStore(slow, 3);
+  assert.equal(store.connections, 3);
+  const wanted = Array.from({ length: 10 }, (_, i) => `object ${i}`);
+  const got = Promise.all(wanted.map((name) => store.get('data', name)));
+  for (let i = 0; i < 10; i++) {
+    await settled();
+    assert.deepEqual(slow.began, wanted.slice(0, 3 + i));
+    slow.answer();
+  }
+  assert.deepEqual((await got).map(String), wanted);
+  assert.equal(slow.most, 3);
+});
+
+test('a request that fails makes room for the next', async () => {
+  const store = new LimitedStore(new MemoryStore(), 1);
+  const { name, bytes } = object(10);
+  await assert.rejects(store.get('data', name));
+  await store.put('data', name, [bytes]);
+  assert.deepEqual(await store.get('data', name), bytes);
+});
+
+test('a listing keeps its turn while it waits, and none while who listens makes requests', async () => {
+  const slow = new SlowStore();
+  const store = new LimitedStore(slow, 1);
+  const answering = setInterval(() => slow.answer(), 1);
+  let names = 0;
+  try {
+    for await (const { name } of store.list('data')) {
+      if (names++ % 500 === 0) assert.equal((await store.get('data', name)).toString(), name);
+    }
+  } finally {
+    clearInterval(answering);
+  }
+  assert.equal(names, 3000);
+  assert.equal(slow.most, 1);
+  assert.deepEqual(
+    slow.began.filter((each) => each.startsWith('page')),
+    ['page 0', 'page 1', 'page 2'],
+  );
+});
