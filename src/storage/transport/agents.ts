@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
@@ -28,11 +29,7 @@ export function agentsFor(settings: StoreSettings, connections: number): Agents 
     maxFreeSockets: connections,
     scheduling: 'lifo' as const,
   };
-  const certificates = {
-    ...(settings.caCertificate !== undefined && { ca: readPem(settings.caCertificate, '--cacert') }),
-    ...clientOf(settings),
-    ...(settings.insecureTls === true && { rejectUnauthorized: false }),
-  };
+  const certificates = certificatesOf(settings);
   const plain = new http.Agent(options);
   const secure = new https.Agent({ ...options, ...certificates });
   const throttles = throttlesOf(settings);
@@ -56,16 +53,41 @@ function setConnect(agent: http.Agent, connect: Connect): void {
   (agent as unknown as { createConnection: Connect }).createConnection = connect;
 }
 
-function clientOf({ clientCertificate }: StoreSettings): { cert?: Buffer; key?: Buffer } {
-  if (clientCertificate === undefined) return {};
-  const pem = readPem(clientCertificate, '--tls-client-cert');
-  return { cert: pem, key: pem };
+type Certificates = Pick<tls.ConnectionOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized'>;
+
+function certificatesOf({ caCertificate, clientCertificate, insecureTls }: StoreSettings): Certificates {
+  const trusted = (ca: Buffer): Certificates => {
+    // OpenSSL takes a file without any for one that trusts nobody.
+    new X509Certificate(ca);
+    return { ca };
+  };
+  const own = (pem: Buffer): Certificates => ({ cert: pem, key: pem });
+  return {
+    ...(caCertificate !== undefined && readPem('--cacert', caCertificate, 'certificates', trusted)),
+    ...(clientCertificate !== undefined &&
+      readPem(
+        '--tls-client-cert',
+        clientCertificate,
+        'a certificate and its private key, which no password protects',
+        own,
+      )),
+    ...(insecureTls === true && { rejectUnauthorized: false }),
+  };
 }
 
-function readPem(path: string, option: string): Buffer {
+/** What is in a file is looked at here, where it can be said which file is wrong. */
+function readPem(option: string, path: string, wanted: string, use: (pem: Buffer) => Certificates): Certificates {
+  let pem: Buffer;
   try {
-    return readFileSync(path);
+    pem = readFileSync(path);
   } catch (cause) {
     throw new VarveError('usage', `${option}: cannot read ${path}: ${systemReason(cause)}`, { cause });
+  }
+  try {
+    const certificates = use(pem);
+    tls.createSecureContext(certificates);
+    return certificates;
+  } catch (cause) {
+    throw new VarveError('usage', `${option}: ${path} must have ${wanted}, as PEM: ${systemReason(cause)}`, { cause });
   }
 }

@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { Duplex } from 'node:stream';
-import { VarveError } from '../../errors/errors.js';
+import { systemReason, VarveError } from '../../errors/errors.js';
 import type { StoreSettings } from '../settings.js';
 import { throttled, throttlesOf } from './throttle.js';
 
@@ -32,8 +34,11 @@ export async function startChild(
   settings: StoreSettings,
   { asks, onLine }: { readonly asks: boolean; readonly onLine?: (line: string) => void },
 ): Promise<Child> {
-  const [program, ...args] = asks ? ([...IGNORING, ...command] as const) : command;
-  const process = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: !asks });
+  const { environment } = settings;
+  const [program, ...args] = command;
+  const path = findProgram(program, environment.PATH);
+  const [first, ...rest] = asks ? ([...IGNORING, path, ...args] as const) : ([path, ...args] as const);
+  const process = spawn(first, rest, { stdio: ['pipe', 'pipe', 'pipe'], detached: !asks, env: { ...environment } });
   let said = '';
   let line = '';
   process.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -43,29 +48,50 @@ export async function startChild(
     if (onLine !== undefined) lines.forEach(onLine);
   });
   const ended = new Promise<number | NodeJS.Signals>((resolve) => {
-    process.once('close', (code, signal) => resolve(code ?? signal ?? 0));
+    process.once('close', (code, signal) => {
+      if (line !== '') onLine?.(line);
+      resolve(code ?? signal ?? 0);
+    });
   });
   await started(process, program);
   const pipes = Duplex.from({ readable: process.stdout, writable: process.stdin });
-  pipes.on('error', () => undefined);
+  const stream = throttled(pipes, throttlesOf(settings));
+  // Who uses the stream learns of its end by `ended`, with what the program said.
+  for (const each of new Set([pipes, stream])) each.on('error', () => undefined);
   return {
-    stream: throttled(pipes, throttlesOf(settings)),
+    stream,
     said: () => said.trim(),
     ended,
     close() {
+      stream.destroy();
       pipes.destroy();
       process.kill('SIGTERM');
     },
   };
 }
 
+/** Looks for it as a shell does: the shell that ignores Ctrl-C for it could only say so on standard error. */
+function findProgram(program: string, path = ''): string {
+  const places = program.includes('/') ? [program] : path.split(delimiter).map((folder) => join(folder, program));
+  const found = places.find(isProgram);
+  if (found !== undefined) return found;
+  throw new VarveError('usage', `cannot start ${program}: it is not installed, or not on the PATH`);
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
 function started(process: ChildProcess, program: string): Promise<void> {
   return new Promise((resolve, reject) => {
     process.once('spawn', resolve);
-    process.once('error', (cause: NodeJS.ErrnoException) => {
-      const missing = cause.code === 'ENOENT';
-      const what = missing ? 'is not installed, or not on the PATH' : cause.message;
-      reject(new VarveError('usage', `cannot start ${program}: ${what}`, { cause }));
+    process.once('error', (cause) => {
+      reject(new VarveError('usage', `cannot start ${program}: ${systemReason(cause)}`, { cause }));
     });
   });
 }

@@ -1,19 +1,25 @@
 import type { Buffer } from 'node:buffer';
 import { Duplex } from 'node:stream';
 
-/** Bytes that pass at a time: small enough for an even flow at a few KiB a second. */
-const PIECE = 16 * 1024;
+/** Bytes that pass at a time at most: large enough to cost nothing. */
+const LARGEST_PIECE = 16 * 1024;
+const SMALLEST_PIECE = 512;
+/** Seconds that a piece takes, so that the flow is even, and each of many connections gets its share. */
+const PIECE_SECONDS = 0.05;
 /** Seconds of sending nothing that may be made up for at once. */
 const CREDIT_SECONDS = 0.1;
 
 /** Lets so many bytes a second pass, of whatever number of streams. */
 export class Throttle {
+  /** Bytes that should be asked for at a time. */
+  readonly piece: number;
   readonly #bytesPerSecond: number;
   /** When what has passed until now has had its time, by performance.now(). */
   #due = 0;
 
   constructor(bytesPerSecond: number) {
     this.#bytesPerSecond = bytesPerSecond;
+    this.piece = Math.ceil(Math.min(LARGEST_PIECE, Math.max(SMALLEST_PIECE, bytesPerSecond * PIECE_SECONDS)));
   }
 
   /** Milliseconds to wait before so many bytes more pass. */
@@ -28,57 +34,77 @@ export class Throttle {
 
 /** What a socket can that a Duplex cannot, where there is one. */
 interface SocketCalls {
+  readonly connecting?: boolean;
   setKeepAlive?(on?: boolean, delay?: number): unknown;
   setNoDelay?(on?: boolean): unknown;
-  setTimeout?(milliseconds: number, callback?: () => void): unknown;
   ref?(): unknown;
   unref?(): unknown;
 }
+
+type Done = (error?: Error | null) => void;
 
 /** A connection whose bytes pass no faster than the throttles let them. */
 export class ThrottledDuplex extends Duplex implements SocketCalls {
   readonly #inner: Duplex & SocketCalls;
   readonly #upload: Throttle | undefined;
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #download: Throttle | undefined;
+  /** What came and has not passed yet; more is not asked for meanwhile. */
+  #arriving = false;
+  #wanted = false;
+  #innerEnded = false;
+  #writing: Done | undefined;
+  readonly #delays = new Set<NodeJS.Timeout>();
+  #idle: NodeJS.Timeout | undefined;
+  /** Milliseconds, as of a socket. */
+  timeout = 0;
 
   constructor(inner: Duplex, upload: Throttle | undefined, download: Throttle | undefined) {
     super({ allowHalfOpen: true });
     this.#inner = inner;
     this.#upload = upload;
+    this.#download = download;
     inner.on('data', (bytes: Buffer) => {
       inner.pause();
-      this.#after(download?.take(bytes.length) ?? 0, () => {
-        if (this.push(bytes)) inner.resume();
-      });
+      this.#arriving = true;
+      this.#pass(bytes, 0);
     });
-    inner.on('end', () => this.push(null));
+    inner.pause();
+    inner.on('end', () => {
+      this.#innerEnded = true;
+      if (!this.#arriving) this.push(null);
+    });
     inner.on('error', (error) => this.destroy(error));
-    inner.on('close', () => this.destroy());
-    for (const event of ['connect', 'secureConnect', 'timeout']) inner.on(event, () => this.emit(event));
+    inner.on('close', () => {
+      // What has come before the end is still to be read.
+      if (!this.#innerEnded) this.destroy();
+    });
+    for (const event of ['connect', 'ready']) inner.on(event, () => this.emit(event));
+  }
+
+  get connecting(): boolean {
+    return this.#inner.connecting === true;
   }
 
   override _read(): void {
-    this.#inner.resume();
+    this.#wanted = true;
+    if (!this.#arriving) this.#inner.resume();
   }
 
-  override _write(bytes: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
-    const send = (at: number): void => {
-      if (at >= bytes.length) return done();
-      const piece = bytes.subarray(at, at + PIECE);
-      this.#after(this.#upload?.take(piece.length) ?? 0, () => {
-        this.#inner.write(piece, (error) => (error ? done(error) : send(at + piece.length)));
-      });
-    };
-    send(0);
+  override _write(bytes: Buffer, _: BufferEncoding, done: Done): void {
+    this.#writing = done;
+    this.#send(bytes, 0);
   }
 
-  override _final(done: (error?: Error | null) => void): void {
+  override _final(done: Done): void {
+    if (this.#inner.destroyed) return done();
     this.#inner.end(() => done());
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    for (const timer of this.#timers) clearTimeout(timer);
+    for (const delay of this.#delays) clearTimeout(delay);
+    clearTimeout(this.#idle);
     this.#inner.destroy();
+    this.#written(error ?? new Error('the connection was closed'));
     done(error);
   }
 
@@ -92,8 +118,14 @@ export class ThrottledDuplex extends Duplex implements SocketCalls {
     return this;
   }
 
+  /** As of a socket. Bytes that wait for their time to pass are no sign that nothing moves. */
   setTimeout(milliseconds: number, callback?: () => void): this {
-    this.#inner.setTimeout?.(milliseconds, callback);
+    this.timeout = milliseconds;
+    if (callback !== undefined) {
+      if (milliseconds === 0) this.off('timeout', callback);
+      else this.once('timeout', callback);
+    }
+    this.#moved();
     return this;
   }
 
@@ -107,13 +139,57 @@ export class ThrottledDuplex extends Duplex implements SocketCalls {
     return this;
   }
 
+  #pass(bytes: Buffer, at: number): void {
+    if (at >= bytes.length) return this.#passed();
+    const piece = bytes.subarray(at, at + (this.#download?.piece ?? bytes.length));
+    this.#after(this.#download?.take(piece.length) ?? 0, () => {
+      this.#wanted = this.push(piece);
+      this.#moved();
+      this.#pass(bytes, at + piece.length);
+    });
+  }
+
+  #passed(): void {
+    this.#arriving = false;
+    if (this.#innerEnded) this.push(null);
+    else if (this.#wanted) this.#inner.resume();
+  }
+
+  #send(bytes: Buffer, at: number): void {
+    if (at >= bytes.length) return this.#written();
+    const piece = bytes.subarray(at, at + (this.#upload?.piece ?? bytes.length));
+    this.#after(this.#upload?.take(piece.length) ?? 0, () => {
+      this.#inner.write(piece, (error) => {
+        this.#moved();
+        if (error) this.#written(error);
+        else this.#send(bytes, at + piece.length);
+      });
+    });
+  }
+
+  #written(error?: Error): void {
+    const done = this.#writing;
+    this.#writing = undefined;
+    done?.(error);
+  }
+
+  #moved(): void {
+    clearTimeout(this.#idle);
+    if (this.timeout === 0 || this.destroyed) return;
+    this.#idle = setTimeout(() => {
+      if (this.#delays.size > 0) this.#moved();
+      else this.emit('timeout');
+    }, this.timeout);
+    this.#idle.unref();
+  }
+
   #after(milliseconds: number, action: () => void): void {
     if (milliseconds < 1) return action();
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
+    const delay = setTimeout(() => {
+      this.#delays.delete(delay);
       action();
     }, milliseconds);
-    this.#timers.add(timer);
+    this.#delays.add(delay);
   }
 }
 
