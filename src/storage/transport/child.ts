@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { Duplex } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { systemReason, VarveError } from '../../errors/errors.js';
 import type { StoreSettings } from '../settings.js';
+import { Pipes } from './pipes.js';
 import { throttled, throttlesOf } from './throttle.js';
 
 /** Characters kept of what a program says on standard error: the last ones are the ones that tell. */
@@ -54,7 +55,7 @@ export async function startChild(
     });
   });
   await started(process, program);
-  const pipes = Duplex.from({ readable: process.stdout, writable: process.stdin });
+  const pipes = new Pipes(process.stdout, process.stdin);
   const stream = throttled(pipes, throttlesOf(settings));
   // Who uses the stream learns of its end by `ended`, with what the program said.
   for (const each of new Set([pipes, stream])) each.on('error', () => undefined);
