@@ -93,8 +93,8 @@ test('Ctrl-C does not reach it', async () => {
       import { startChild } from '${url}';
       process.on('SIGINT', () => undefined);
       const settings = { environment: process.env, extended: new Map(), stuckSeconds: 1, retrySeconds: 1 };
-      const child = await startChild(['sleep', '0.5'], settings, { asks: ${asks} });
-      console.log('started');
+      const program = ['sh', '-c', 'echo started >&2; sleep 0.5'];
+      const child = await startChild(program, settings, { asks: ${asks}, onLine: (line) => console.log(line) });
       console.log(await child.ended);`;
     const group = spawn(process.execPath, ['--input-type=module', '-e', script], { detached: true });
     let out = '';
