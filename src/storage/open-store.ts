@@ -6,7 +6,10 @@ import type { Store } from './store.js';
 type OpenProvider = (rest: string, settings: StoreSettings) => Promise<Store>;
 
 /** Loaded when one is used: nobody pays for the others. */
-const PROVIDERS: Readonly<Record<string, () => Promise<OpenProvider>>> = {};
+const PROVIDERS: Readonly<Record<string, () => Promise<OpenProvider>>> = {
+  rclone: async () => (await import('./rclone/open.js')).openRclone,
+  rest: async () => (await import('./rest/open.js')).openRest,
+};
 
 /** Other programs' schemes, which rclone reaches. */
 const BY_RCLONE = new Set(['b2', 'azure', 'gs', 'swift', 'ftp', 'webdav']);

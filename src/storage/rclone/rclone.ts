@@ -1,0 +1,145 @@
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { systemReason, VarveError } from '../../errors/errors.js';
+import { lengthOf, receiveBody, sendBody } from '../rest/body.js';
+import type { RestAnswer, RestRequest } from '../rest/transport.js';
+import type { StoreSettings } from '../settings.js';
+import { type Child, startChild } from '../transport/child.js';
+import { stuckError } from '../transport/stuck-error.js';
+
+/** Bytes that may be on the way of one answer, and of all: else rclone waits for leave after each 64 KiB. */
+const STREAM_WINDOW = 4 * 1024 * 1024;
+const SESSION_WINDOW = 32 * 1024 * 1024;
+/** Milliseconds in which what rclone says on standard error is here too. */
+const SOON = 50;
+/** Milliseconds for it to end by itself. */
+const ENDING = 2000;
+/** rclone would ask for its configuration's password on the pipe that the requests go through. */
+const ASKING = { RCLONE_ASK_PASSWORD: 'false' };
+/** What it says that is no reason for anything. */
+const CHATTER = /^(?:NOTICE|INFO|DEBUG) *:/;
+
+interface Said {
+  readonly line: string;
+  /** By performance.now(). */
+  readonly at: number;
+}
+
+/** A running `rclone serve restic --stdio`, spoken with in HTTP/2 over its standard input and output. */
+export class Rclone {
+  readonly #child: Child;
+  readonly #session: ClientHttp2Session;
+  readonly #settings: StoreSettings;
+  readonly #said: () => Said | undefined;
+  /** What made the session end. */
+  #failure: unknown;
+
+  /** @param onEnd called when it takes no more requests */
+  static async start(
+    command: readonly [string, ...string[]],
+    settings: StoreSettings,
+    onEnd: () => void,
+  ): Promise<Rclone> {
+    let said: Said | undefined;
+    const onLine = (text: string): void => {
+      const line = text.replace(/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /, '').trim();
+      settings.onDebug?.(`rclone: ${line}`);
+      if (line !== '' && !CHATTER.test(line)) said = { line, at: performance.now() };
+    };
+    const asked = { ...settings, environment: { ...ASKING, ...settings.environment } };
+    const child = await startChild(command, asked, { asks: false, onLine });
+    return new Rclone(child, settings, () => said, onEnd);
+  }
+
+  private constructor(child: Child, settings: StoreSettings, said: () => Said | undefined, onEnd: () => void) {
+    this.#child = child;
+    this.#settings = settings;
+    this.#said = said;
+    this.#session = connect('http://localhost', {
+      createConnection: () => child.stream,
+      settings: { initialWindowSize: STREAM_WINDOW, enablePush: false },
+    });
+    this.#session.once('connect', () => this.#session.setLocalWindowSize(SESSION_WINDOW));
+    this.#session.on('error', (error) => {
+      this.#failure ??= error;
+    });
+    this.#session.once('close', () => {
+      onEnd();
+      child.close();
+    });
+    void child.ended.then(() => this.#session.destroy());
+  }
+
+  get alive(): boolean {
+    return !this.#session.closed && !this.#session.destroyed;
+  }
+
+  /** How it ended, in words, once it is no more alive. */
+  async howItEnded(): Promise<string> {
+    const code = await Promise.race([this.#child.ended, sleep(ENDING, undefined, { ref: false })]);
+    const line = this.#said()?.line;
+    if (line !== undefined) return `rclone ended: ${line}`;
+    if (typeof code === 'number') return `rclone ended with exit code ${code}`;
+    if (this.#failure === undefined) return `rclone was ended${code === undefined ? '' : ` by ${code}`}`;
+    return `rclone is not understood, as it should be with \`serve restic --stdio\`: ${systemReason(this.#failure)}`;
+  }
+
+  /** The last that it complained of, when it was since then. */
+  async complaint(since: number): Promise<string | undefined> {
+    await sleep(SOON);
+    const said = this.#said();
+    return said !== undefined && said.at >= since ? `rclone: ${said.line}` : undefined;
+  }
+
+  request(request: RestRequest): Promise<RestAnswer> {
+    return new Promise((resolve, reject) => {
+      const stream = this.#open(request);
+      let answered = false;
+      let stuck: VarveError | undefined;
+      stream.setTimeout(this.#settings.stuckSeconds * 1000, () => {
+        stuck = stuckError('rclone', this.#settings.stuckSeconds);
+        stream.close(constants.NGHTTP2_CANCEL);
+      });
+      const fail = (error: unknown): void => reject(stuck ?? streamError(error));
+      // Once there is an answer, it counts, though what is still being sent may fail.
+      stream.on('error', (error) => {
+        if (!answered) fail(error);
+      });
+      stream.once('close', () => {
+        if (!answered) fail(new Error('the request was cut off'));
+      });
+      stream.once('response', (headers) => {
+        answered = true;
+        const head = { status: headers[':status'] ?? 0, headers };
+        receiveBody(stream, head, request)
+          .then((body) => resolve({ ...head, body }), fail)
+          .finally(() => stream.writableFinished || stream.close(constants.NGHTTP2_NO_ERROR));
+      });
+      if (request.body !== undefined) sendBody(stream, request.body).catch(fail);
+    });
+  }
+
+  #open({ method, path, headers, body }: RestRequest): ClientHttp2Stream {
+    const { signal } = this.#settings;
+    return this.#session.request(
+      {
+        ...headers,
+        ':method': method,
+        ':path': `/${path}`,
+        ...(body !== undefined && { 'content-length': lengthOf(body) }),
+      },
+      { endStream: body === undefined, ...(signal !== undefined && { signal }) },
+    );
+  }
+
+  async close(): Promise<void> {
+    this.#session.destroy();
+    this.#child.close();
+    await Promise.race([this.#child.ended, sleep(ENDING, undefined, { ref: false })]);
+  }
+}
+
+function streamError(cause: unknown): VarveError {
+  if (cause instanceof VarveError) return cause;
+  return new VarveError('storage', `rclone: ${systemReason(cause)}`, { cause, retryable: true });
+}
