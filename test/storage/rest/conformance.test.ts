@@ -1,0 +1,66 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe } from 'node:test';
+import { openRest } from '../../../src/storage/rest/open.js';
+import type { ObjectType } from '../../../src/storage/store.js';
+import { RCLONE_MISSING, type RestServer, startRclone } from '../../servers/rclone.js';
+import { REST_SERVER_MISSING, startRestServer } from '../../servers/rest-server.js';
+import { conformance, type Subject } from '../conformance.js';
+import { settings } from '../transport/settings.js';
+
+const NO_OVERWRITING = {
+  'who reads while an object is replaced gets the old bytes or the new': 'REST cannot overwrite',
+};
+/** Of rclone in Debian 12 and 13, where the remote is a folder. */
+const NOT_OF_RCLONE = {
+  ...NO_OVERWRITING,
+  'of many that create config at once, one succeeds': 'rclone overwrites',
+  'no reader ever sees a part of an object': 'rclone writes under the final name',
+};
+
+function conforms(
+  kind: string,
+  missing: false | string,
+  start: (folder: string) => Promise<RestServer>,
+  except: Readonly<Record<string, string>>,
+): void {
+  describe(kind, { skip: missing }, () => {
+    const scratch = mkdtempSync(join(tmpdir(), 'varve-rest-'));
+    let server: RestServer;
+    let number = 0;
+    before(async () => {
+      server = await start(scratch);
+    });
+    after(async () => {
+      await server?.stop();
+      rmSync(scratch, { recursive: true, force: true });
+    });
+    const open = async (): Promise<Subject> => {
+      const name = `repository-${number++}`;
+      const place = `http://ann:secret@${server.host}/${name}`;
+      const store = await openRest(place, settings());
+      await store.create();
+      const plant = async (type: ObjectType, name_: string, bytes: Uint8Array): Promise<void> => {
+        const folder = type === 'data' ? join(scratch, name, type, name_.slice(0, 2)) : join(scratch, name, type);
+        mkdirSync(folder, { recursive: true });
+        writeFileSync(join(folder, name_), bytes);
+      };
+      return { store, other: await openRest(place, settings()), plant };
+    };
+    conformance(kind, open, except);
+  });
+}
+
+conforms(
+  'rest-server',
+  REST_SERVER_MISSING,
+  (folder) => startRestServer(folder, { ann: 'secret' }, '--no-verify-upload'),
+  NO_OVERWRITING,
+);
+conforms(
+  'rclone serve restic',
+  RCLONE_MISSING,
+  (folder) => startRclone(folder, '--user', 'ann', '--pass', 'secret'),
+  NOT_OF_RCLONE,
+);
