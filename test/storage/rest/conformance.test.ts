@@ -8,16 +8,7 @@ import { RCLONE_MISSING, type RestServer, startRclone } from '../../servers/rclo
 import { REST_SERVER_MISSING, startRestServer } from '../../servers/rest-server.js';
 import { conformance, type Subject } from '../conformance.js';
 import { settings } from '../transport/settings.js';
-
-const NO_OVERWRITING = {
-  'who reads while an object is replaced gets the old bytes or the new': 'REST cannot overwrite',
-};
-/** Of rclone in Debian 12 and 13, where the remote is a folder. */
-const NOT_OF_RCLONE = {
-  ...NO_OVERWRITING,
-  'of many that create config at once, one succeeds': 'rclone overwrites',
-  'no reader ever sees a part of an object': 'rclone writes under the final name',
-};
+import { NO_OVERWRITING, NOT_OF_RCLONE } from './exceptions.js';
 
 function conforms(
   kind: string,
