@@ -98,5 +98,5 @@ function masked(text: string): string {
 
 /** Also where it is no address: whoever mistypes one should not find the password in a log. */
 function maskedAnyway(text: string): string {
-  return text.replace(/(\/\/[^:@/]*):.*@/s, '$1:***@');
+  return text.replace(/^((?:[^:]*:)?\/*[^:@/]*):.*@/s, '$1:***@');
 }

@@ -39,7 +39,7 @@ export class RestStore implements Store {
     } catch (error) {
       // Others answer as if it were forbidden.
       if (!isDenied(error)) throw error;
-      const there = await this.stat(type, name);
+      const there = await this.stat(type, name).catch(() => undefined);
       if (there === undefined) throw error;
       if (type === 'config') throw this.#exists();
       if (there.size !== lengthOf(parts)) throw this.#truncated(type, name, there.size);
