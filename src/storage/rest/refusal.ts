@@ -53,13 +53,13 @@ function unknownUser({ credentials }: Attempt): string {
   if (credentials === undefined)
     return 'the server wants a user and a password: write rest:https://USER:PASSWORD@…, or set VARVE_REST_USERNAME and VARVE_REST_PASSWORD';
   const { user, source } = credentials;
-  return `the server does not know the user "${user}", or not with this password (from ${source})`;
+  return `the server does not know the user "${user}", or not with this password (from ${source}), or the repository is another user’s`;
 }
 
 function forbidden({ method, credentials }: Attempt): string {
   const who = credentials === undefined ? 'without a user and a password' : `to the user "${credentials.user}"`;
   if (method === 'DELETE') return `the server forbids it ${who}: it is append-only, or so for this user`;
-  return `the server forbids it ${who}: is the repository of another user?`;
+  return `the server forbids it ${who}: is the repository another user’s?`;
 }
 
 /** Not gone after: whoever is there would get the password. */

@@ -79,7 +79,7 @@ test('403 says what may be the reason: of a removal, that nothing may be removed
   const { bytes, name } = object(10);
   assert.match((await failure(at.remove('data', name))).message, /forbids it to the user "ann": it is append-only/);
   const put = await failure(at.put('data', name, [bytes]));
-  assert.match(put.message, /cannot write .* forbids it to the user "ann": is the repository of another user/);
+  assert.match(put.message, /cannot write .* forbids it to the user "ann": is the repository another user’s/);
   assert.equal(put.code, 'denied');
   assert.equal((await failure(at.put('config', 'config', [bytes]))).code, 'denied');
 });
