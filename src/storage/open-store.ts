@@ -9,6 +9,7 @@ type OpenProvider = (rest: string, settings: StoreSettings) => Promise<Store>;
 const PROVIDERS: Readonly<Record<string, () => Promise<OpenProvider>>> = {
   rclone: async () => (await import('./rclone/open.js')).openRclone,
   rest: async () => (await import('./rest/open.js')).openRest,
+  sftp: async () => (await import('./sftp/open.js')).openSftp,
 };
 
 /** Other programs' schemes, which rclone reaches. */
