@@ -10,8 +10,9 @@ import {
   type Range,
   type Store,
 } from '../store.js';
+import { ServerClock } from '../transport/server-clock.js';
 import type { SftpClient } from './client.js';
-import { RemoteClock } from './clock.js';
+import { timeOfNewFile } from './clock.js';
 import { download } from './download.js';
 import { makeFolder, makeFolders } from './folders.js';
 import { ahead, namesIn } from './listing.js';
@@ -22,8 +23,8 @@ import { folderOf, type Place, SyncedFolder, upload } from './upload.js';
 
 /** Folders of data/ that are listed at a time. Servers keep some hundred open. */
 const LISTED_AT_A_TIME = 64;
-/** Requests at a time: they share one connection, and what is under way of files is limited there. */
-const CONNECTIONS = 16;
+/** Requests at a time. They share one connection. */
+const CONNECTIONS = 5;
 
 /**
  * A repository in a folder of an SFTP server, laid out as restic has it. An object is written under a temporary name, synced where the server can,
@@ -34,7 +35,7 @@ export class SftpStore implements Store {
   readonly connections = CONNECTIONS;
   readonly #root: string;
   readonly #connect: () => Promise<SftpClient>;
-  readonly #clock = new RemoteClock();
+  readonly #clock = new ServerClock();
   #connection: Promise<SftpClient> | undefined;
   #closed = false;
 
@@ -108,8 +109,14 @@ export class SftpStore implements Store {
     });
   }
 
-  now(): Promise<number> {
-    return this.#attempt('cannot tell the time', (client) => this.#clock.now(client, this.#below('locks')));
+  /** By this machine's clock where no file can be made: who may only read has nothing to protect by the time. */
+  async now(): Promise<number> {
+    const known = this.#clock.seconds;
+    if (known !== undefined) return known;
+    const seconds = await this.#attempt('cannot tell the time', (client) => timeOfNewFile(client, this.#below('locks')));
+    if (seconds === undefined) return Date.now() / 1000;
+    this.#clock.noteSeconds(seconds);
+    return seconds;
   }
 
   async close(): Promise<void> {

@@ -19,7 +19,12 @@ export class ServerClock {
   /** @param date the answer's Date header */
   note(date: string | undefined): void {
     const milliseconds = date === undefined ? Number.NaN : Date.parse(date);
-    if (!Number.isNaN(milliseconds)) this.#answer = { seconds: milliseconds / 1000, at: this.#uptime() };
+    if (!Number.isNaN(milliseconds)) this.noteSeconds(milliseconds / 1000);
+  }
+
+  /** @param seconds since 1970 */
+  noteSeconds(seconds: number): void {
+    this.#answer = { seconds, at: this.#uptime() };
   }
 
   /** Seconds since 1970; undefined when the last answer is too long ago: then ask for one. */
