@@ -165,9 +165,11 @@ export class SftpClient {
     okOf(await this.#request(TYPE.write, [handle, BigInt(offset), length], { views, length }));
   }
 
-  /** Has what was written to a file, or the names in a folder, on the server's disk. */
+  /** Has what was written to a file, or the names in a folder, on the server's disk, where this account may. */
   async fsync(handle: Buffer): Promise<void> {
-    okOf(await this.#extended('fsync', [handle]));
+    const reply = await this.#extended('fsync', [handle]);
+    const forbidden: readonly number[] = [STATUS.permissionDenied, STATUS.unsupported];
+    if (reply.kind !== 'status' || !forbidden.includes(reply.code)) okOf(reply);
   }
 
   async stat(path: string): Promise<Attributes> {
@@ -309,6 +311,7 @@ export class SftpClient {
     const pending = this.#pending.get(id);
     if (pending === undefined) throw malformed('an answer to nothing that was asked');
     this.#pending.delete(id);
+    if (this.#pending.size === 0) this.#timer?.unref();
     pending.resolve(reply);
   }
 
@@ -345,15 +348,15 @@ export class SftpClient {
   /** Gives the connection up when nothing moves although something is waited for. */
   #watch(): void {
     if (this.#pending.size <= 1) this.#moved = performance.now();
-    if (this.#timer !== undefined) return;
+    if (this.#timer !== undefined) return void this.#timer.ref();
     const look = (): void => {
       this.#timer = undefined;
       if (this.#pending.size === 0 && this.#onHello === undefined) return;
       const left = this.#moved + this.#options.stuckSeconds * 1000 - performance.now();
-      if (left > 0) this.#timer = setTimeout(look, Math.ceil(left)).unref();
+      if (left > 0) this.#timer = setTimeout(look, Math.ceil(left));
       else this.#fail(stuck(this.#options.stuckSeconds));
     };
-    this.#timer = setTimeout(look, this.#options.stuckSeconds * 1000).unref();
+    this.#timer = setTimeout(look, this.#options.stuckSeconds * 1000);
   }
 }
 

@@ -1,11 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before } from 'node:test';
-import type { StoreSettings } from '../../src/storage/settings.js';
-import { openSftp } from '../../src/storage/sftp/open.js';
-import type { ObjectType } from '../../src/storage/store.js';
-import { type Sshd, startSshd, whyNoSshd } from '../servers/sshd.js';
-import { conformance } from './conformance.js';
+import type { StoreSettings } from '../../../src/storage/settings.js';
+import { openSftp } from '../../../src/storage/sftp/open.js';
+import type { ObjectType } from '../../../src/storage/store.js';
+import { type Sshd, startSshd, whyNoSshd } from '../../servers/sshd.js';
+import { conformance } from '../conformance.js';
 
 let sshd: Sshd;
 let number = 0;
