@@ -54,8 +54,6 @@ const SHOWN = 300;
 /** Why a connection ended, in words. */
 export function explainEnd(end: ProgramEnd): VarveError {
   const { begun, server, program, code } = end;
-  if (code === 127 && !begun)
-    return new VarveError('usage', `cannot start ${program}: it is not installed, or not on the PATH`);
   if (end.malformed !== undefined) return strangeAnswer(end, end.malformed);
   const known = FAILURES.find(({ said }) => said.test(end.said));
   if (begun) {

@@ -113,7 +113,9 @@ export class SftpStore implements Store {
   async now(): Promise<number> {
     const known = this.#clock.seconds;
     if (known !== undefined) return known;
-    const seconds = await this.#attempt('cannot tell the time', (client) => timeOfNewFile(client, this.#below('locks')));
+    const seconds = await this.#attempt('cannot tell the time', (client) =>
+      timeOfNewFile(client, this.#below('locks')),
+    );
     if (seconds === undefined) return Date.now() / 1000;
     this.#clock.noteSeconds(seconds);
     return seconds;
@@ -273,7 +275,12 @@ function placeNew(client: SftpClient, path: string, location: string): Place {
       if (!(cause instanceof StatusError)) throw cause;
     }
     await refuseTaken(client, path, location);
-    await Promise.all([client.rename(temporary, path), sync()]);
+    try {
+      await Promise.all([client.rename(temporary, path), sync()]);
+    } catch (cause) {
+      await refuseTaken(client, path, location);
+      throw cause;
+    }
   };
 }
 

@@ -1,4 +1,4 @@
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import { type Duplex, duplexPair } from 'node:stream';
 import { VarveError } from '../../../src/errors/errors.js';
 import { type End, SftpClient } from '../../../src/storage/sftp/client.js';
@@ -43,7 +43,8 @@ export class FakeServer {
   /** A client of it; its end is told as it is. */
   connect({ stuckSeconds = 60, signal }: { stuckSeconds?: number; signal?: AbortSignal } = {}): Promise<SftpClient> {
     const explain = async ({ begun, text, malformed }: End): Promise<VarveError> =>
-      malformed ?? new VarveError('storage', `ended ${begun ? 'after' : 'before'} it began: ${text}`, { retryable: begun });
+      malformed ??
+      new VarveError('storage', `ended ${begun ? 'after' : 'before'} it began: ${text}`, { retryable: begun });
     return SftpClient.connect(this.#client, { stuckSeconds, signal, explain });
   }
 
