@@ -10,6 +10,7 @@ const PROVIDERS: Readonly<Record<string, () => Promise<OpenProvider>>> = {
   rclone: async () => (await import('./rclone/open.js')).openRclone,
   rest: async () => (await import('./rest/open.js')).openRest,
   sftp: async () => (await import('./sftp/open.js')).openSftp,
+  s3: async () => (await import('./s3/open.js')).openS3,
 };
 
 /** Other programs' schemes, which rclone reaches. */

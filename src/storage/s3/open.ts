@@ -1,0 +1,29 @@
+import type { StoreSettings } from '../settings.js';
+import type { Store } from '../store.js';
+import { connect } from './client.js';
+import { Keys } from './keys.js';
+import { readOptions } from './options.js';
+import { PastStore } from './past-store.js';
+import { maskPlace, parsePlace } from './place.js';
+import { S3Requests } from './requests.js';
+import { S3Store } from './s3-store.js';
+
+/** Requests at a time. */
+const CONNECTIONS = 5;
+
+/**
+ * A repository in S3, or in what speaks like it.
+ *
+ * @param rest what follows `s3:`
+ * @throws VarveError `usage`
+ */
+export async function openS3(rest: string, settings: StoreSettings): Promise<Store> {
+  const place = parsePlace(rest);
+  const options = readOptions(settings.extended);
+  const connections = settings.connections ?? CONNECTIONS;
+  const requests = new S3Requests(place.bucket, connect(place, options, settings, connections), settings);
+  const parts = { location: maskPlace(rest), requests, keys: new Keys(place.prefix), options, connections };
+  const { versionsAt } = options;
+  if (versionsAt !== undefined) return new PastStore({ ...parts, at: versionsAt });
+  return new S3Store({ ...parts, onNotice: settings.onNotice });
+}

@@ -1,0 +1,125 @@
+import {
+  GetObjectCommand,
+  type GetObjectCommandOutput,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  type HeadObjectCommandOutput,
+  type S3Client,
+} from '@aws-sdk/client-s3';
+import type { StoreSettings } from '../settings.js';
+import type { Connection } from './client.js';
+import { type About, regionTold, s3Error, statusOf, type Where } from './errors.js';
+
+/** Requests to one bucket. Their errors are VarveErrors. */
+export class S3Requests {
+  readonly bucket: string;
+  readonly amazon: boolean;
+  readonly where: Where;
+  readonly #connection: Connection;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(bucket: string, connection: Connection, settings: StoreSettings) {
+    this.bucket = bucket;
+    this.amazon = connection.amazon;
+    this.#connection = connection;
+    this.#signal = settings.signal;
+    this.where = { bucket, server: connection.server, stuckSeconds: settings.stuckSeconds, signal: settings.signal };
+  }
+
+  /**
+   * One try; a second one only when the first tells that the bucket is in another region than was thought.
+   *
+   * @throws the SDK's error
+   */
+  async attempt<T>(request: (client: S3Client, options: { abortSignal?: AbortSignal }) => Promise<T>): Promise<T> {
+    const { client } = this.#connection;
+    const options = this.#signal === undefined ? {} : { abortSignal: this.#signal };
+    try {
+      return await request(client, options);
+    } catch (cause) {
+      const region = regionTold(cause);
+      if (region === undefined || !this.#connection.switchRegion(region)) throw cause;
+      return request(client, options);
+    }
+  }
+
+  /** @throws VarveError */
+  async send<T>(
+    about: About,
+    request: (client: S3Client, options: { abortSignal?: AbortSignal }) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await this.attempt(request);
+    } catch (cause) {
+      throw s3Error(cause, about, this.where);
+    }
+  }
+
+  /** What is known of an object without reading it; undefined when there is none. */
+  async head(key: string, about: About): Promise<HeadObjectCommandOutput | undefined> {
+    try {
+      const command = new HeadObjectCommand({ Bucket: this.bucket, Key: key });
+      return await this.attempt((client, options) => client.send(command, options));
+    } catch (cause) {
+      const status = statusOf(cause);
+      if (status === 404) return undefined;
+      throw s3Error(status >= 400 && status < 500 ? await this.#reason(key, cause) : cause, about, this.where);
+    }
+  }
+
+  /** A HEAD's answer cannot say why; the same question by GET can. */
+  async #reason(key: string, cause: unknown): Promise<unknown> {
+    try {
+      const output = await this.attempt((client, options) =>
+        client.send(new GetObjectCommand({ Bucket: this.bucket, Key: key, Range: 'bytes=0-0' }), options),
+      );
+      discard(output);
+      return cause;
+    } catch (reason) {
+      return statusOf(reason) === 0 ? cause : reason;
+    }
+  }
+
+  /** Whether the bucket is there; undefined when the key may not know. */
+  async hasBucket(about: About): Promise<boolean | undefined> {
+    try {
+      const command = new HeadBucketCommand({ Bucket: this.bucket });
+      await this.attempt((client, options) => client.send(command, options));
+      return true;
+    } catch (cause) {
+      const status = statusOf(cause);
+      if (status === 404) return false;
+      if (status === 403) return undefined;
+      throw s3Error(cause, about, this.where);
+    }
+  }
+
+  /** Seconds since 1970 by the server's clock, and those by which it is ahead of what this machine's clock says. */
+  async now(key: string, about: About): Promise<number> {
+    const command = new HeadObjectCommand({ Bucket: this.bucket, Key: key });
+    let date: string | undefined;
+    command.middlewareStack.add(
+      (next) => async (args) => {
+        const result = await next(args);
+        date = (result.response as { headers?: Record<string, string> }).headers?.['date'];
+        return result;
+      },
+      { step: 'deserialize', priority: 'low', name: 'varveDate' },
+    );
+    try {
+      await this.attempt((client, options) => client.send(command, options));
+    } catch (cause) {
+      if (statusOf(cause) !== 404) throw s3Error(cause, about, this.where);
+    }
+    const seconds = Date.parse(date ?? '') / 1000;
+    return Number.isNaN(seconds) ? Date.now() / 1000 : seconds;
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+}
+
+function discard({ Body }: GetObjectCommandOutput): void {
+  (Body as { destroy?(): void } | undefined)?.destroy?.();
+}

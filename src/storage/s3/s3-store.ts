@@ -1,0 +1,257 @@
+import { Buffer } from 'node:buffer';
+import {
+  CreateBucketCommand,
+  DeleteObjectCommand,
+  PutObjectCommand,
+  type PutObjectCommandInput,
+  PutObjectRetentionCommand,
+} from '@aws-sdk/client-s3';
+import { VarveError } from '../../errors/errors.js';
+import { type Advice, type ObjectInfo, type ObjectType, objectPath, type Range, type Store } from '../store.js';
+import { type About, s3Error, statusOf } from './errors.js';
+import type { Keys } from './keys.js';
+import { listObjects } from './listing.js';
+import { isLockable, isLongEnough, lockedUntil, lockInput, type ObjectLock, objectLockOf } from './object-lock.js';
+import type { S3Options } from './options.js';
+import { readObject } from './reading.js';
+import type { S3Requests } from './requests.js';
+
+/** Classes whose objects cannot be read at once: only contents may be in them. */
+const ARCHIVES = new Set(['GLACIER', 'DEEP_ARCHIVE']);
+
+export interface S3StoreParts {
+  readonly location: string;
+  readonly requests: S3Requests;
+  readonly keys: Keys;
+  readonly options: S3Options;
+  readonly connections: number;
+  readonly onNotice?: ((text: string) => void) | undefined;
+}
+
+/** How an object is put. */
+interface Putting {
+  /** Only where nothing is. */
+  readonly fresh: boolean;
+  /** Lower-case hex SHA-256 of the body where it is known. */
+  readonly sha256?: string;
+  readonly advice?: Advice | undefined;
+}
+
+/**
+ * A repository in a bucket of S3, laid out as in a folder. Objects are put whole, by one request each: packs are far smaller than the 5 GiB that
+ * S3 takes, so nothing is ever uploaded in parts.
+ */
+export class S3Store implements Store {
+  readonly location: string;
+  readonly connections: number;
+  readonly #requests: S3Requests;
+  readonly #keys: Keys;
+  readonly #options: S3Options;
+  readonly #lock: ObjectLock | undefined;
+  readonly #onNotice: ((text: string) => void) | undefined;
+  /** Whether the server takes `If-None-Match`, as far as is known. */
+  #conditional = true;
+  #hasBucket: boolean | undefined;
+
+  constructor({ location, requests, keys, options, connections, onNotice }: S3StoreParts) {
+    this.location = location;
+    this.connections = connections;
+    this.#requests = requests;
+    this.#keys = keys;
+    this.#options = options;
+    this.#lock = objectLockOf(options);
+    this.#onNotice = onNotice;
+  }
+
+  /** Makes the bucket unless it is there, or unless nobody lets us know. */
+  async create(): Promise<void> {
+    const about: About = { what: `cannot make the bucket ${this.#requests.bucket}`, permission: 's3:CreateBucket' };
+    this.#hasBucket ??= await this.#requests.hasBucket(about);
+    if (this.#hasBucket !== false) return;
+    const command = new CreateBucketCommand({
+      Bucket: this.#requests.bucket,
+      ...(this.#lock !== undefined && { ObjectLockEnabledForBucket: true }),
+    });
+    try {
+      await this.#requests.attempt((client, options) => client.send(command, options));
+    } catch (cause) {
+      if ((cause as Error).name !== 'BucketAlreadyOwnedByYou') throw s3Error(cause, about, this.#requests.where);
+    }
+    this.#hasBucket = true;
+  }
+
+  async put(type: ObjectType, name: string, parts: readonly Uint8Array[], advice?: Advice): Promise<void> {
+    const body = bodyOf(parts);
+    if (type === 'config') return this.#putConfig(body);
+    try {
+      await this.#put(type, name, body, { fresh: true, sha256: name, advice });
+    } catch (cause) {
+      if (!(cause instanceof VarveError) || cause.code !== 'exists') throw cause;
+      const there = await this.stat(type, name);
+      if (there?.size !== body.length) await this.#put(type, name, body, { fresh: false, sha256: name, advice });
+      else if (this.#lock !== undefined) await this.extend(type, name);
+    }
+  }
+
+  /** With its own hash: whoever replaces says that the bytes are right, and need not be believed here. */
+  async replace(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
+    await this.#put(type, name, bodyOf(parts), { fresh: false });
+  }
+
+  get(type: ObjectType, name: string, range?: Range, advice?: Advice): Promise<Buffer> {
+    const key = this.#keys.of(type, name);
+    return readObject(this.#requests, { key, path: objectPath(type, name), range, room: advice?.room });
+  }
+
+  async stat(type: ObjectType, name: string): Promise<ObjectInfo | undefined> {
+    const about = lookAt(type, name);
+    const head = await this.#requests.head(this.#keys.of(type, name), about);
+    if (head !== undefined) return { name, size: head.ContentLength ?? 0, ...modified(head.LastModified) };
+    if (type === 'config' && this.#hasBucket === undefined) {
+      this.#hasBucket = await this.#requests.hasBucket(about);
+      if (this.#hasBucket === false) this.#onNotice?.(`${this.location}: there is no such bucket yet`);
+    }
+    return undefined;
+  }
+
+  async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
+    const { listObjectsV1 } = this.#options;
+    for await (const { Key, Size = 0, LastModified } of listObjects(
+      this.#requests,
+      type,
+      this.#keys.under(type),
+      listObjectsV1,
+    )) {
+      const name = this.#keys.nameOf(type, Key);
+      if (name !== undefined) yield { name, size: Size, ...modified(LastModified) };
+    }
+  }
+
+  async remove(type: ObjectType, name: string): Promise<void> {
+    const about: About = { what: `cannot remove ${objectPath(type, name)}`, permission: 's3:DeleteObject' };
+    const command = new DeleteObjectCommand({ Bucket: this.#requests.bucket, Key: this.#keys.of(type, name) });
+    await this.#requests.send(about, (client, options) => client.send(command, options));
+  }
+
+  now(): Promise<number> {
+    return this.#requests.now(this.#keys.of('config', 'config'), lookAt('config', 'config'));
+  }
+
+  async close(): Promise<void> {
+    this.#requests.close();
+  }
+
+  /**
+   * Locks an object anew that is still in use, for as long as one that is put now; nothing when it stays locked for long enough yet.
+   *
+   * @returns whether it was locked anew
+   */
+  async extend(type: ObjectType, name: string): Promise<boolean> {
+    if (this.#lock === undefined || !isLockable(type)) return false;
+    const path = objectPath(type, name);
+    const head = await this.#requests.head(this.#keys.of(type, name), lookAt(type, name));
+    if (head === undefined) throw new VarveError('not-found', `${path}: missing from ${this.location}`);
+    const now = new Date();
+    const until = head.ObjectLockRetainUntilDate;
+    if (until !== undefined && isLongEnough(this.#lock, until, now)) return false;
+    const command = new PutObjectRetentionCommand({
+      Bucket: this.#requests.bucket,
+      Key: this.#keys.of(type, name),
+      Retention: { Mode: this.#lock.mode, RetainUntilDate: lockedUntil(this.#lock, now) },
+    });
+    const about: About = { what: `cannot lock ${path}`, permission: 's3:PutObjectRetention' };
+    await this.#requests.send(about, (client, options) => client.send(command, options));
+    return true;
+  }
+
+  /** Some servers ignore the condition that nothing be there: so it is looked before. Where the answer to a put was lost, what is there is ours. */
+  async #putConfig(body: Buffer): Promise<void> {
+    if ((await this.stat('config', 'config')) === undefined) {
+      try {
+        return await this.#put('config', 'config', body, { fresh: true });
+      } catch (cause) {
+        if (!(cause instanceof VarveError) || cause.code !== 'exists') throw cause;
+      }
+    }
+    const there = await this.get('config', 'config');
+    if (!there.equals(body)) throw new VarveError('exists', `config: is there already in ${this.location}`);
+  }
+
+  async #put(type: ObjectType, name: string, body: Buffer, how: Putting): Promise<void> {
+    const about: About = { what: `cannot write ${objectPath(type, name)}`, permission: 's3:PutObject' };
+    const conditional = how.fresh && this.#conditional;
+    try {
+      await this.#attemptPut(type, name, body, how, conditional);
+    } catch (cause) {
+      if (!conditional || !isUnknownCondition(cause)) throw this.#putError(cause, about);
+      await this.#attemptPut(type, name, body, how, false).catch((second) => {
+        throw this.#putError(second, about);
+      });
+      this.#conditional = false;
+    }
+  }
+
+  async #attemptPut(type: ObjectType, name: string, body: Buffer, how: Putting, conditional: boolean): Promise<void> {
+    const { sha256 } = how;
+    const command = new PutObjectCommand({
+      Bucket: this.#requests.bucket,
+      Key: this.#keys.of(type, name),
+      Body: body,
+      ...(conditional && { IfNoneMatch: '*' }),
+      ...this.#storageClass(type, how),
+      ...(this.#lock !== undefined &&
+        isLockable(type) &&
+        lockInput(this.#lock, new Date(), body, { sha256, amazon: this.#requests.amazon })),
+    });
+    if (sha256 !== undefined) signWith(command, sha256);
+    await this.#requests.attempt((client, options) => client.send(command, options));
+  }
+
+  #putError(cause: unknown, about: About): VarveError {
+    if (statusOf(cause) === 412) return new VarveError('exists', `${about.what}: it is there already`, { cause });
+    return s3Error(cause, about, this.#requests.where);
+  }
+
+  #storageClass(type: ObjectType, { fresh, advice }: Putting): Pick<PutObjectCommandInput, 'StorageClass'> {
+    const { storageClass } = this.#options;
+    if (storageClass === undefined || type !== 'data') return {};
+    const isTree = advice?.keep === true || !fresh;
+    if (isTree && ARCHIVES.has(storageClass)) return {};
+    return { StorageClass: storageClass as NonNullable<PutObjectCommandInput['StorageClass']> };
+  }
+}
+
+function lookAt(type: ObjectType, name: string): About {
+  return { what: `cannot look at ${objectPath(type, name)}`, permission: 's3:GetObject and s3:ListBucket' };
+}
+
+/** Signs with a hash that is known: the SDK computes none then, and the server refuses a body that has another. */
+function signWith(command: PutObjectCommand, sha256: string): void {
+  command.middlewareStack.add(
+    (next) => (args) => {
+      (args.request as { headers: Record<string, string> }).headers['x-amz-content-sha256'] = sha256;
+      return next(args);
+    },
+    { step: 'build', name: 'varveSha256' },
+  );
+}
+
+/** One part, as nearly all objects are, is sent from where it is, shared memory too. */
+function bodyOf(parts: readonly Uint8Array[]): Buffer {
+  const [first] = parts;
+  if (parts.length !== 1 || first === undefined) return Buffer.concat(parts);
+  return Buffer.from(first.buffer, first.byteOffset, first.byteLength);
+}
+
+/** Whether a server may have refused the condition itself. */
+function isUnknownCondition(cause: unknown): boolean {
+  const status = statusOf(cause);
+  return status === 501 || (status === 400 && UNKNOWN_CONDITION.has((cause as Error).name));
+}
+
+const UNKNOWN_CONDITION = new Set(['NotImplemented', 'InvalidArgument', 'InvalidRequest', 'UnsupportedHeader']);
+
+/** To the second, as HEAD tells it: listings are finer with some servers. */
+function modified(time: Date | undefined): Pick<ObjectInfo, 'modified'> {
+  return time === undefined ? {} : { modified: Math.floor(time.getTime() / 1000) };
+}
