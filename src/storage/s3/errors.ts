@@ -7,10 +7,14 @@ export interface About {
   readonly what: string;
   /** What a policy must allow: "s3:GetObject". */
   readonly permission: string;
+  /** What the server may not have of what was asked for. */
+  readonly doubt?: string | undefined;
 }
 
 /** Where it happened. */
 export interface Where {
+  /** The repository's place. */
+  readonly location: string;
   readonly bucket: string;
   /** "host:port" */
   readonly server: string;
@@ -23,6 +27,7 @@ interface Failure {
   /** The server's code, or the SDK's. */
   readonly name: string;
   readonly status: number;
+  /** What the server says, for those who know S3. */
   readonly message: string;
   readonly headers: Readonly<Record<string, string | undefined>>;
   /** What the body of the answer says besides. */
@@ -41,7 +46,7 @@ export function s3Error(cause: unknown, about: About, where: Where): VarveError 
   const error = explain(failure, where, about);
   if (error !== undefined) return withContext(error, about, cause);
   if (failure.status === 0) return withContext(networkError(rootOf(cause), where.server), about, cause);
-  return withContext(unexpected(failure, where), about, cause);
+  return withContext(unexpected(failure, where, about), about, cause);
 }
 
 function withContext({ code, message, retryable }: VarveError, { what }: About, cause: unknown): VarveError {
@@ -76,14 +81,14 @@ function explain(failure: Failure, where: Where, about: About): VarveError | und
   return undefined;
 }
 
-const again: Explain = ({ name, message }, { server }) =>
-  new VarveError('storage', `${server} answered ${name}: ${message}`, { retryable: true });
+const again: Explain = ({ message }, { server }) =>
+  new VarveError('storage', `${server} answered ${message}`, { retryable: true });
 
 const busy: Explain = ({ name, status, message }, { server }) => {
   if (status === 501) return new VarveError('storage', `${server} cannot do that: ${message}`);
   const slow = status === 503 || status === 429 || name === 'SlowDown';
   const text = slow ? 'asks for fewer requests' : 'has an error of its own';
-  return new VarveError('storage', `${server} ${text} (${status} ${name}: ${message})`, { retryable: true });
+  return new VarveError('storage', `${server} ${text} (${message})`, { retryable: true });
 };
 
 const refused: Explain = ({ message }, { bucket }, { permission }) =>
@@ -145,6 +150,8 @@ const BY_NAME: Readonly<Record<string, Explain>> = {
     new VarveError('usage', `${server} does not have the storage class of -o s3.storage-class (${message})`),
   InvalidObjectState: () =>
     new VarveError('storage', 'it is in an archive: restore it there first (S3 Glacier), and wait until that is done'),
+  InvalidLocationConstraint: ({ message }, { server }) =>
+    new VarveError('usage', `${server} has no such region (${message}): say -o s3.region=us-east-1, or its own`),
   BucketAlreadyExists: (_, { bucket, server }) =>
     new VarveError('denied', `the bucket ${bucket} of ${server} belongs to somebody else: choose another name`),
   // Statuses of 400 and 409 that a second try can help.
@@ -173,9 +180,12 @@ function timedOut({ server, stuckSeconds }: Where): VarveError {
   return new VarveError('storage', `no answer from ${server} for ${span}`, { retryable: true });
 }
 
-function unexpected({ name, status, message }: Failure, { server }: Where): VarveError {
-  return new VarveError('storage', `${server} answered ${status} ${name}: ${message}`);
-}
+const unexpected: Explain = ({ status, message }, { server }, { doubt }) => {
+  if (status < 300)
+    return new VarveError('storage', `what answers at ${server} does not speak S3: is the place right?`);
+  const advice = doubt === undefined ? '' : `; does it have ${doubt}?`;
+  return new VarveError('storage', `${server} answered ${message}${advice}`);
+};
 
 /** Seconds. */
 function clockAhead({ headers, told }: Failure): number | undefined {
@@ -197,10 +207,12 @@ function failureOf(cause: unknown): Failure {
     readonly $response?: { readonly statusCode?: number; readonly headers?: Record<string, string> };
   };
   const status = error.$response?.statusCode ?? error.$metadata?.httpStatusCode ?? 0;
+  const name = plain(String(error.name ?? 'Unknown'));
+  const text = plain(String(error.message ?? ''));
   return {
-    name: plain(String(error.name ?? 'Unknown')),
+    name,
     status,
-    message: plain(String(error.message ?? '')),
+    message: status === 0 ? text : `${status} ${name}${text.startsWith('Unknown') ? '' : `: ${text}`}`,
     headers: error.$response?.headers ?? {},
     told: error as Readonly<Record<string, unknown>>,
   };

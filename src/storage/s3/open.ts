@@ -21,8 +21,9 @@ export async function openS3(rest: string, settings: StoreSettings): Promise<Sto
   const place = parsePlace(rest);
   const options = readOptions(settings.extended);
   const connections = settings.connections ?? CONNECTIONS;
-  const requests = new S3Requests(place.bucket, connect(place, options, settings, connections), settings);
-  const parts = { location: maskPlace(rest), requests, keys: new Keys(place.prefix), options, connections };
+  const location = maskPlace(rest);
+  const requests = new S3Requests(location, place.bucket, connect(place, options, settings, connections), settings);
+  const parts = { location, requests, keys: new Keys(place.prefix), options, connections };
   const { versionsAt } = options;
   if (versionsAt !== undefined) return new PastStore({ ...parts, at: versionsAt });
   return new S3Store({ ...parts, onNotice: settings.onNotice });

@@ -16,7 +16,7 @@ export interface Wanted {
   readonly room?: Buffer | undefined;
 }
 
-/** @throws VarveError `not-found` with nothing but the path, `damaged` when it is shorter than the range wants it */
+/** @throws VarveError `not-found`, `damaged` when it is shorter than the range wants it */
 export async function readObject(requests: S3Requests, wanted: Wanted): Promise<Buffer> {
   const { path, range, room } = wanted;
   const about: About = { what: `cannot read ${path}`, permission: 's3:GetObject' };
@@ -26,7 +26,7 @@ export async function readObject(requests: S3Requests, wanted: Wanted): Promise<
     return await readBody(output.Body as Readable, expected(output, range, path), room);
   } catch (cause) {
     if (cause instanceof VarveError) throw cause;
-    if (isMissing(cause)) throw new VarveError('not-found', `${path}: missing`, { cause });
+    if (isMissing(cause)) throw missing(requests, path);
     if (statusOf(cause) === 416) throw truncated(path);
     throw s3Error(cause, about, requests.where);
   }
@@ -60,12 +60,15 @@ function expected(output: GetObjectCommandOutput, range: Range | undefined, path
   throw truncated(path);
 }
 
+const missing = ({ where }: S3Requests, path: string): VarveError =>
+  new VarveError('not-found', `${path}: missing from ${where.location}`);
+
 const truncated = (path: string): VarveError => new VarveError('damaged', `${path}: truncated; run \`varve check\``);
 
 /** There is no range of no bytes in HTTP. */
 async function readNothing(requests: S3Requests, { key, path }: Wanted, range: Range, about: About): Promise<Buffer> {
   const head = await requests.head(key, about);
-  if (head === undefined) throw new VarveError('not-found', `${path}: missing`);
+  if (head === undefined) throw missing(requests, path);
   if ((head.ContentLength ?? 0) < range.offset) throw truncated(path);
   return Buffer.alloc(0);
 }

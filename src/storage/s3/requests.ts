@@ -18,12 +18,13 @@ export class S3Requests {
   readonly #connection: Connection;
   readonly #signal: AbortSignal | undefined;
 
-  constructor(bucket: string, connection: Connection, settings: StoreSettings) {
+  constructor(location: string, bucket: string, connection: Connection, settings: StoreSettings) {
     this.bucket = bucket;
     this.amazon = connection.amazon;
     this.#connection = connection;
     this.#signal = settings.signal;
-    this.where = { bucket, server: connection.server, stuckSeconds: settings.stuckSeconds, signal: settings.signal };
+    const { server } = connection;
+    this.where = { location, bucket, server, stuckSeconds: settings.stuckSeconds, signal: settings.signal };
   }
 
   /**
@@ -61,14 +62,15 @@ export class S3Requests {
       const command = new HeadObjectCommand({ Bucket: this.bucket, Key: key });
       return await this.attempt((client, options) => client.send(command, options));
     } catch (cause) {
-      const status = statusOf(cause);
-      if (status === 404) return undefined;
-      throw s3Error(status >= 400 && status < 500 ? await this.#reason(key, cause) : cause, about, this.where);
+      if (statusOf(cause) === 404) return undefined;
+      throw s3Error(await this.#reason(key, cause), about, this.where);
     }
   }
 
   /** A HEAD's answer cannot say why; the same question by GET can. */
   async #reason(key: string, cause: unknown): Promise<unknown> {
+    const status = statusOf(cause);
+    if (status < 400 || status >= 500) return cause;
     try {
       const output = await this.attempt((client, options) =>
         client.send(new GetObjectCommand({ Bucket: this.bucket, Key: key, Range: 'bytes=0-0' }), options),
@@ -94,7 +96,7 @@ export class S3Requests {
     }
   }
 
-  /** Seconds since 1970 by the server's clock, and those by which it is ahead of what this machine's clock says. */
+  /** Seconds since 1970 by the server's clock. @param key of any object, that need not be there */
   async now(key: string, about: About): Promise<number> {
     const command = new HeadObjectCommand({ Bucket: this.bucket, Key: key });
     let date: string | undefined;
@@ -109,7 +111,7 @@ export class S3Requests {
     try {
       await this.attempt((client, options) => client.send(command, options));
     } catch (cause) {
-      if (statusOf(cause) !== 404) throw s3Error(cause, about, this.where);
+      if (statusOf(cause) !== 404) throw s3Error(await this.#reason(key, cause), about, this.where);
     }
     const seconds = Date.parse(date ?? '') / 1000;
     return Number.isNaN(seconds) ? Date.now() / 1000 : seconds;

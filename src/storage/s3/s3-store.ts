@@ -178,7 +178,7 @@ export class S3Store implements Store {
   }
 
   async #put(type: ObjectType, name: string, body: Buffer, how: Putting): Promise<void> {
-    const about: About = { what: `cannot write ${objectPath(type, name)}`, permission: 's3:PutObject' };
+    const about = this.#aboutPut(type, name);
     const conditional = how.fresh && this.#conditional;
     try {
       await this.#attemptPut(type, name, body, how, conditional);
@@ -205,6 +205,14 @@ export class S3Store implements Store {
     });
     if (sha256 !== undefined) signWith(command, sha256);
     await this.#requests.attempt((client, options) => client.send(command, options));
+  }
+
+  #aboutPut(type: ObjectType, name: string): About {
+    const { storageClass } = this.#options;
+    const lock = this.#lock && `Object Lock switched on for the bucket ${this.#requests.bucket}`;
+    const doubt = [storageClass && `the storage class ${storageClass}`, lock].filter(Boolean).join(', and ');
+    const permission = lock === undefined ? 's3:PutObject' : 's3:PutObject and s3:PutObjectRetention';
+    return { what: `cannot write ${objectPath(type, name)}`, permission, doubt: doubt || undefined };
   }
 
   #putError(cause: unknown, about: About): VarveError {

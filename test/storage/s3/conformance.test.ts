@@ -15,7 +15,7 @@ describe('S3, by a real server', { skip: CEPH_MISSING }, () => {
   after(() => ceph?.stop());
 
   const variants: Readonly<Record<string, Record<string, string>>> = {
-    's3': {},
+    s3: {},
     's3, listed in the old way': { 'list-objects-v1': 'true' },
   };
   for (const [kind, options] of Object.entries(variants)) {
