@@ -1,18 +1,15 @@
 import { Buffer } from 'node:buffer';
-import { randomBytes } from 'node:crypto';
 import { constants, readFileSync, type Stats, statSync } from 'node:fs';
-import { type FileHandle, link, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { BLOCK } from '../../bytes/pages.js';
 import { errnoCode, systemReason, VarveError } from '../../errors/errors.js';
 import { makeFolders } from '../make-folders.js';
 import { HASH_NAME, type ObjectInfo, type ObjectType, objectPath, type Range, type Store } from '../store.js';
+import { FILE_MODE, linkNew, syncFolder, TEMPORARY, temporaryBeside, writeFully } from './durable.js';
 
 const FOLDERS: readonly ObjectType[] = ['keys', 'data', 'index', 'snapshots', 'locks'];
-const FILE_MODE = 0o600;
 const FOLDER_MODE = 0o700;
-/** Temporary files begin with this; a crash may leave one, and the next writer removes those older than a day. */
-const TEMPORARY = '.tmp-';
 const TEMPORARY_AGE_SECONDS = 24 * 3600;
 /** How long reading whole objects may block in all: what is in the page cache takes 20 µs to be read at once, 170 in another thread. */
 const BLOCKING_MILLISECONDS = 250;
@@ -46,7 +43,7 @@ export class LocalStore implements Store {
       const place = type === 'config' ? linkNew : rename;
       await writeAs(path, parts, place).catch(async (cause) => {
         if (errnoCode(cause) !== 'ENOENT' || type === 'config') throw cause;
-        await this.#makeFolders(type, path);
+        await this.makeFoldersOf(type, name);
         await writeAs(path, parts, place);
       });
     } catch (cause) {
@@ -129,6 +126,17 @@ export class LocalStore implements Store {
     return `${this.location}/${type}/${name}`;
   }
 
+  /** Folders that whoever copied the repository left out as they were empty. That all of it is gone is told, not mended. */
+  async makeFoldersOf(type: ObjectType, name: string): Promise<void> {
+    const folder = join(this.location, type);
+    for (const each of type === 'data' ? [folder, dirname(this.filePath(type, name))] : [folder]) {
+      await mkdir(each, { mode: FOLDER_MODE }).catch((cause) => {
+        if (errnoCode(cause) !== 'EEXIST') throw cause;
+      });
+      await syncFolder(dirname(each));
+    }
+  }
+
   async #readWhole(type: ObjectType, path: string): Promise<Buffer> {
     if (type === 'data' || this.#blocked > BLOCKING_MILLISECONDS) return await readFile(path);
     const start = performance.now();
@@ -152,17 +160,6 @@ export class LocalStore implements Store {
     } catch (cause) {
       if (errnoCode(cause) === 'ENOENT') return [];
       throw storageError(cause, folder, 'cannot list');
-    }
-  }
-
-  /** Folders that whoever copied the repository left out as they were empty. That all of it is gone is told, not mended. */
-  async #makeFolders(type: ObjectType, path: string): Promise<void> {
-    const folder = join(this.location, type);
-    for (const each of type === 'data' ? [folder, dirname(path)] : [folder]) {
-      await mkdir(each, { mode: FOLDER_MODE }).catch((cause) => {
-        if (errnoCode(cause) !== 'EEXIST') throw cause;
-      });
-      await syncFolder(dirname(each));
     }
   }
 
@@ -193,7 +190,7 @@ async function writeAs(
   parts: readonly Uint8Array[],
   place: (from: string, to: string) => Promise<void>,
 ): Promise<void> {
-  const temporary = join(dirname(path), `${TEMPORARY}${randomBytes(8).toString('hex')}`);
+  const temporary = temporaryBeside(path);
   try {
     await writeDurably(temporary, parts);
     await place(temporary, path);
@@ -249,36 +246,6 @@ async function writeDirectly(path: string, bytes: Uint8Array): Promise<boolean> 
     return false;
   } finally {
     await file.close();
-  }
-}
-
-async function writeFully(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let written = 0; written < bytes.length; ) written += (await file.write(bytes, written)).bytesWritten;
-}
-
-/** Gives the temporary file its name only when that name is free; a file system without hard links gets a check first. */
-async function linkNew(temporary: string, path: string): Promise<void> {
-  try {
-    await link(temporary, path);
-    await unlink(temporary);
-  } catch (cause) {
-    if (errnoCode(cause) === 'EEXIST') throw new VarveError('exists', `${path} already exists`);
-    if ((await stat(path).catch(() => undefined)) !== undefined)
-      throw new VarveError('exists', `${path} already exists`);
-    await rename(temporary, path);
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, constants.O_RDONLY);
-  try {
-    await folder.sync();
-  } catch (cause) {
-    // Some file systems (vfat, some network ones) cannot sync a folder; the file itself is synced.
-    const code = errnoCode(cause);
-    if (code !== 'EINVAL' && code !== 'ENOTSUP' && code !== 'EPERM') throw cause;
-  } finally {
-    await folder.close();
   }
 }
 
