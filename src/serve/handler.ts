@@ -1,0 +1,89 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type AccessRules, requireAccess } from './access.js';
+import { act, notAllowed, type Room } from './actions.js';
+import { Exchange } from './exchange.js';
+import type { Logins } from './logins.js';
+import { notFound, Refusal } from './refusal.js';
+import type { Told } from './request-log.js';
+import { parseTarget, type Target } from './target.js';
+
+/** Who may see the metrics: nobody, the user of that name, or all. */
+export type MetricsFor = 'nobody' | 'its-user' | 'all';
+
+/** The user who may see the metrics, and rest-server's name for them. */
+const METRICS_USER = 'metrics';
+
+export interface Rules {
+  /** Undefined when nobody logs in. */
+  readonly logins: Logins | undefined;
+  readonly access: AccessRules;
+  readonly metricsFor: MetricsFor;
+  /** Milliseconds that the server waits for a client that hardly moves. */
+  readonly patience: number;
+  readonly onRequest: ((told: Told) => void) | undefined;
+  /** How many connections there are. */
+  readonly connections: () => number;
+}
+
+/** Answers requests: who is it, what is it about, may they, and then does it. */
+export class Handler {
+  /** Then each connection ends with its answer. */
+  stopping = false;
+  readonly #room: Room;
+  readonly #rules: Rules;
+
+  constructor(room: Room, rules: Rules) {
+    this.#room = room;
+    this.#rules = rules;
+  }
+
+  /** Never throws. @param waits whether the client waits to be told that it may send the body */
+  async handle(request: IncomingMessage, response: ServerResponse, waits: boolean): Promise<void> {
+    const exchange = new Exchange(request, response, this.#rules.patience, waits);
+    response.once('close', () => this.#over(exchange));
+    response.setHeader('Server', 'varve');
+    if (this.stopping) response.setHeader('Connection', 'close');
+    try {
+      await this.#answer(exchange);
+    } catch (cause) {
+      exchange.refuse(cause);
+    }
+  }
+
+  async #answer(exchange: Exchange): Promise<void> {
+    if (exchange.path === undefined) throw new Refusal(400, 'this is no proxy');
+    // Another site's page in a browser of this network: it has no business here, and could do harm where nobody logs in.
+    if (exchange.header('origin') !== undefined) throw new Refusal(403, 'not for web pages');
+    const target = parseTarget(exchange.path);
+    exchange.target = target;
+    exchange.user = await this.#userOf(exchange, target);
+    if (target === undefined) throw notFound();
+    if (target.kind === 'metrics') return this.#metrics(exchange);
+    requireAccess(this.#rules.access, exchange.user, exchange.method, target);
+    await act(this.#room, exchange, target);
+  }
+
+  async #userOf(exchange: Exchange, target: Target | undefined): Promise<string> {
+    const { logins, metricsFor } = this.#rules;
+    if (logins === undefined || (target?.kind === 'metrics' && metricsFor === 'all')) return '';
+    return logins.userOf(exchange.header('authorization'));
+  }
+
+  #metrics(exchange: Exchange): void {
+    const { metricsFor, logins, connections } = this.#rules;
+    if (metricsFor === 'nobody') throw notFound();
+    if (metricsFor === 'its-user' && logins !== undefined && exchange.user !== METRICS_USER)
+      throw new Refusal(403, `metrics are for the user "${METRICS_USER}"`);
+    if (exchange.method !== 'GET') throw notAllowed('GET');
+    exchange.whole(
+      this.#room.metrics.text(this.#room.quota, connections()),
+      'text/plain; version=0.0.4; charset=utf-8',
+    );
+  }
+
+  #over(exchange: Exchange): void {
+    const told = exchange.told();
+    this.#room.metrics.answer(told.cut ? 499 : told.status);
+    this.#rules.onRequest?.(told);
+  }
+}
