@@ -49,7 +49,10 @@ export async function openSource(context: Context, flags: FromFlags): Promise<Re
   return openFromOptions(source, undefined, 'the other repository');
 }
 
-/** The context as if the other repository were the one. */
+/**
+ * The context as if the other repository were the one. How its store is reached is as for this one, unless the environment says otherwise:
+ * VARVE_FROM_REST_PASSWORD, VARVE_FROM_CACERT, VARVE_FROM_AWS_ACCESS_KEY_ID and so on.
+ */
 function sourceContext(context: Context, flags: FromFlags): Context {
   if (flags.fromRepo !== undefined && flags.fromRepository !== undefined)
     throw new VarveError('usage', '--from-repo and --from-repository are the same: give one of them');
@@ -66,6 +69,11 @@ function sourceContext(context: Context, flags: FromFlags): Context {
   );
   const environment = { ...context.environment };
   for (const name of NAMES) environment[`VARVE_${name}`] = context.environment[`VARVE_FROM_${name}`];
+  for (const [name, value] of Object.entries(context.environment)) {
+    const [, own, amazon] = /^VARVE_FROM_(?:(REST_\w+|CACERT|TLS_CLIENT_CERT)|(AWS_\w+))$/.exec(name) ?? [];
+    if (own !== undefined) environment[`VARVE_${own}`] = value;
+    if (amazon !== undefined) environment[amazon] = value;
+  }
   return { ...context, globals, environment };
 }
 

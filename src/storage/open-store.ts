@@ -33,5 +33,8 @@ export async function openStore(place: string, settings: StoreSettings): Promise
   const path = scheme === 'local' ? rest : place;
   if (path === '') throw new VarveError('usage', `repository "${place}": no folder is given`);
   const { LocalStore } = await import('./local/local-store.js');
-  return new LocalStore(path);
+  const local = new LocalStore(path);
+  if (settings.onDebug === undefined) return local;
+  const { LoggedStore } = await import('./guards/logged.js');
+  return new LoggedStore(local, settings.onDebug);
 }

@@ -152,11 +152,11 @@ test('a key hint chooses the key', async () => {
   assert.equal((await place.run(['snapshots', '--key-hint', '0000'])).code, 12);
 });
 
-test('places that are not folders are refused for now', async () => {
-  for (const url of ['s3:host/bucket', 'sftp:host:/repo', 'rest:http://host/', 'rclone:x:y']) {
-    assert.match((await place.run(['-r', url, 'snapshots'])).err, /repositories are not supported yet/);
-  }
+test('a place may be called local; one that rclone reaches is told so', async () => {
   await place.ok(['-r', `local:${place.path('repo')}`, 'snapshots']);
+  const { code, err } = await place.run(['-r', 'b2:bucket:folder', 'snapshots']);
+  assert.equal(code, 1);
+  assert.match(err, /^Fatal: b2: is reached by rclone: set up a remote, and use rclone:REMOTE:PATH/);
 });
 
 test('who has read enough ends it quietly', async () => {
