@@ -1,6 +1,6 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemReason, VarveError } from '../../errors/errors.js';
+import { errnoCode, systemReason, VarveError } from '../../errors/errors.js';
 import { lengthOf, receiveBody, sendBody } from '../rest/body.js';
 import type { RestAnswer, RestRequest } from '../rest/transport.js';
 import type { StoreSettings } from '../settings.js';
@@ -76,11 +76,11 @@ export class Rclone {
 
   /** How it ended, in words, once it is no more alive. */
   async howItEnded(): Promise<string> {
-    const code = await Promise.race([this.#child.ended, sleep(ENDING, undefined, { ref: false })]);
-    const line = this.#said()?.line;
-    if (line !== undefined) return `rclone ended: ${line}`;
+    const code = await Promise.race([this.#child.ended, sleep(ENDING, 'SIGTERM' as const, { ref: false })]);
+    const said = this.#said();
+    if (said !== undefined && performance.now() - said.at < ENDING) return `rclone ended: ${said.line}`;
     if (typeof code === 'number') return `rclone ended with exit code ${code}`;
-    if (this.#failure === undefined) return `rclone was ended${code === undefined ? '' : ` by ${code}`}`;
+    if (!isProtocolError(this.#failure)) return `rclone was ended by ${code}`;
     return `rclone is not understood, as it should be with \`serve restic --stdio\`: ${systemReason(this.#failure)}`;
   }
 
@@ -138,6 +138,8 @@ export class Rclone {
     await Promise.race([this.#child.ended, sleep(ENDING, undefined, { ref: false })]);
   }
 }
+
+const isProtocolError = (cause: unknown): boolean => errnoCode(cause)?.startsWith('ERR_HTTP2') === true;
 
 function streamError(cause: unknown): VarveError {
   if (cause instanceof VarveError) return cause;
