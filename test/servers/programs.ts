@@ -10,11 +10,15 @@ const FOLDERS = [...(process.env.PATH ?? '').split(':').filter(Boolean), '/usr/s
  * @param from Debian's packages that have them
  */
 export function missingPrograms(programs: readonly string[], from: string): false | string {
-  const missing = programs.filter((program) => !FOLDERS.some((folder) => isProgram(join(folder, program))));
+  const missing = programs.filter((program) => programPath(program) === undefined);
   if (missing.length === 0) return false;
   const reason = `${missing.join(', ')} not installed: apt-get install ${from}`;
   if (process.env.CI_SERVERS === 'required') throw new Error(reason);
   return reason;
+}
+
+export function programPath(program: string): string | undefined {
+  return FOLDERS.map((folder) => join(folder, program)).find(isProgram);
 }
 
 function isProgram(path: string): boolean {

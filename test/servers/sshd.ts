@@ -1,8 +1,10 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { missingPrograms, programPath } from './programs.js';
+import { startProgram } from './started-program.js';
 
 /** An sshd of the test's own, which lets the test's user in by a key. */
 export interface Sshd {
@@ -12,7 +14,6 @@ export interface Sshd {
   readonly folder: string;
   /** For `ssh -F`: with it, `ssh HOST` reaches the server, whatever HOST is. */
   readonly clientConfig: string;
-  readonly hostKey: string;
   /** Processes of it that serve connections at the moment. */
   connections(): number[];
   stop(): Promise<void>;
@@ -25,21 +26,13 @@ export interface SshdOptions {
   readonly config?: readonly string[];
 }
 
-const PATHS = ['/usr/sbin/sshd', '/usr/local/sbin/sshd', '/sbin/sshd'];
 const SFTP_SERVERS = ['/usr/lib/openssh/sftp-server', '/usr/libexec/openssh/sftp-server', '/usr/libexec/sftp-server'];
 
-export const sshdPath: string | undefined = PATHS.find((path) => existsSync(path));
-export const sftpServerPath: string | undefined = SFTP_SERVERS.find((path) => existsSync(path));
-
-/** Why there is no sshd to test with; undefined where there is one. In CI it must be there. */
-export function whyNoSshd(): string | undefined {
-  const missing = sshdPath === undefined ? 'openssh-server is not installed' : undefined;
-  if (missing !== undefined && process.env.CI_SERVERS === 'required') throw new Error(missing);
-  return missing;
-}
+/** The program that speaks SFTP on its own, without sshd; undefined where it is not installed. */
+export const sftpServer: string | undefined = SFTP_SERVERS.find((path) => existsSync(path));
+export const SSHD_MISSING = missingPrograms(['sshd', 'ssh', 'ssh-keygen'], 'openssh-server openssh-client');
 
 export async function startSshd({ subsystem = 'internal-sftp', config = [] }: SshdOptions = {}): Promise<Sshd> {
-  if (sshdPath === undefined) throw new Error('openssh-server is not installed');
   const folder = mkdtempSync(join(tmpdir(), 'varve-sshd-'));
   const port = await freePort();
   const user = userInfo().username;
@@ -75,23 +68,19 @@ export async function startSshd({ subsystem = 'internal-sftp', config = [] }: Ss
     'BatchMode yes',
   ]);
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
-  const server = spawn(sshdPath, ['-D', '-e', '-f', serverConfig], { stdio: ['ignore', 'ignore', 'pipe'] });
-  await listening(server);
+  const path = programPath('sshd');
+  if (path === undefined) throw new Error('sshd is not installed');
+  const server = await startProgram(path, ['-D', '-e', '-f', serverConfig], /Server listening/);
   return {
     port,
     user,
     folder,
     clientConfig,
-    hostKey,
-    connections: () => childrenOf(server.pid as number),
+    connections: () => childrenOf(server.pid),
     async stop() {
-      const ended = new Promise((resolve) => server.once('exit', resolve));
-      const serving = childrenOf(server.pid as number);
-      if (server.exitCode === null && server.signalCode === null) {
-        server.kill('SIGTERM');
-        await ended;
-      }
-      for (const pid of serving) kill(pid);
+      const serving = childrenOf(server.pid);
+      await server.stop();
+      for (const pid of serving) end(pid);
       rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -122,18 +111,6 @@ function write(folder: string, name: string, lines: readonly string[]): string {
   return path;
 }
 
-function listening(server: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let said = '';
-    server.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-      if (said.includes('Server listening')) resolve();
-    });
-    server.once('error', reject);
-    server.once('exit', (code) => reject(new Error(`sshd ended with ${code}: ${said}`)));
-  });
-}
-
 function childrenOf(pid: number): number[] {
   const { stdout } = spawnSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' });
   return (stdout ?? '')
@@ -142,7 +119,7 @@ function childrenOf(pid: number): number[] {
     .filter((child) => child > 0);
 }
 
-function kill(pid: number): void {
+function end(pid: number): void {
   try {
     process.kill(pid);
   } catch {

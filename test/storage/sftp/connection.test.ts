@@ -6,11 +6,11 @@ import { after, before, test } from 'node:test';
 import { VarveError } from '../../../src/errors/errors.js';
 import type { Store } from '../../../src/storage/store.js';
 import { fails } from '../../crypto/rings.js';
-import { freePort, makeKey, type Sshd, sftpServerPath, startSshd, whyNoSshd } from '../../servers/sshd.js';
+import { freePort, makeKey, SSHD_MISSING, type Sshd, sftpServer, startSshd } from '../../servers/sshd.js';
 import { names, object } from '../conformance.js';
 import { type Given, openBy, openOn, sshProcesses } from './places.js';
 
-const skip = whyNoSshd() ?? false;
+const skip = SSHD_MISSING;
 const scratch = mkdtempSync(join(tmpdir(), 'varve-sftp-'));
 let sshd: Sshd;
 let number = 0;
@@ -67,13 +67,12 @@ test('a connection that is cut in the middle of a get, also by the server, is ma
   const { store } = await fresh({ downloadLimit: 4 * 2 ** 20 });
   const { name, bytes } = object(3_000_000);
   await store.put('data', name, [bytes]);
-  const kills = [() => process.kill(ssh(), 'SIGKILL'), () => sshd.connections().forEach((pid) => process.kill(pid))];
-  for (const cut of kills) {
+  for (const pids of [() => [ssh()], () => sshd.connections()]) {
     await store.stat('data', name);
     const gets = [store.get('data', name), store.get('data', name, { offset: 0, length: 2_000_000 })];
     const failed = gets.map((get) => assert.rejects(get, fails('storage', /cannot read data\/.*broke off/)));
     await new Promise((resolve) => setTimeout(resolve, 100));
-    cut();
+    for (const pid of pids()) process.kill(pid, 'SIGKILL');
     await Promise.all(failed);
     for (const get of gets) assert.ok(await get.catch(retryable));
     assert.ok((await store.get('data', name)).equals(bytes));
@@ -162,7 +161,7 @@ test('a program that is missing, or that is no SFTP server, is told', async () =
 });
 
 test('a login shell’s text before a real server is told', {
-  skip: sftpServerPath === undefined && 'no sftp-server',
+  skip: sftpServer === undefined && 'no sftp-server',
 }, async () => {
-  await assert.rejects(openBy(`sh -c 'echo hi; exec ${sftpServerPath}'`, '/x'), fails('storage', /prints text.*"hi/));
+  await assert.rejects(openBy(`sh -c 'echo hi; exec ${sftpServer}'`, '/x'), fails('storage', /prints text.*"hi/));
 });

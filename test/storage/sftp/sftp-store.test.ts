@@ -12,16 +12,16 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Store } from '../../../src/storage/store.js';
 import { fails } from '../../crypto/rings.js';
-import { type Sshd, sftpServerPath, startSshd, whyNoSshd } from '../../servers/sshd.js';
+import { SSHD_MISSING, type Sshd, sftpServer, startSshd } from '../../servers/sshd.js';
 import { conformance, names, object } from '../conformance.js';
 import { planting } from '../plant.js';
 import { openBy, openOn } from './places.js';
 
-const skip = whyNoSshd() ?? false;
+const skip = SSHD_MISSING;
 const PLAIN = fileURLToPath(new URL('../../servers/plain-sftp.js', import.meta.url));
 let sshd: Sshd;
 let number = 0;
@@ -31,29 +31,31 @@ before(async () => {
 });
 after(() => sshd?.stop());
 
-if (skip === false)
+describe('sftp', { skip }, () => {
   conformance('sftp', async () => {
     const path = join(sshd.folder, `repository-${number++}`);
     const store = await openOn(sshd, path);
     await store.create();
     return { store, other: await openOn(sshd, path), plant: planting(path) };
   });
-else test('the contract of stores on sshd', { skip }, () => undefined);
+});
 
-if (sftpServerPath !== undefined && skip === false)
-  conformance('sftp without extensions', async () => {
-    const path = join(sshd.folder, `repository-${number++}`);
-    const open = (): Promise<Store> => openBy(`${process.execPath} ${PLAIN} ${sftpServerPath}`, path);
-    const store = await open();
-    await store.create();
-    return { store, other: await open(), plant: planting(path) };
-  });
-else
-  test(
-    'the contract of stores on a server without extensions',
-    { skip: 'no sftp-server is installed' },
-    () => undefined,
+describe('sftp without extensions', { skip: skip || (sftpServer === undefined && 'no sftp-server') }, () => {
+  const exceptions = {
+    'who reads while an object is replaced gets the old bytes or the new': 'version 3 has no such rename',
+  };
+  conformance(
+    'sftp without extensions',
+    async () => {
+      const path = join(sshd.folder, `repository-${number++}`);
+      const open = (): Promise<Store> => openBy(`${process.execPath} ${PLAIN} ${sftpServer}`, path);
+      const store = await open();
+      await store.create();
+      return { store, other: await open(), plant: planting(path) };
+    },
+    exceptions,
   );
+});
 
 /** A repository's folder of its own. */
 async function fresh(): Promise<{ store: Store; path: string }> {
@@ -113,7 +115,7 @@ test('folders that a copy of the repository lacks are made again, the repository
 test('a path that does not begin with / is below where the server begins; what is above is made', {
   skip,
 }, async () => {
-  const store = await openBy(`${sftpServerPath} -d ${sshd.folder}`, `some/where/${number++}`);
+  const store = await openBy(`${sftpServer} -d ${sshd.folder}`, `some/where/${number++}`);
   await store.create();
   const { name, bytes } = object(10);
   await store.put('keys', name, [bytes]);
