@@ -1,6 +1,7 @@
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import type { StoreSettings } from '../settings.js';
 import { type Agents, agentsFor } from '../transport/agents.js';
+import { ServerClock } from '../transport/server-clock.js';
 import type { S3Options } from './options.js';
 import { isAmazon, type S3Place } from './place.js';
 
@@ -14,6 +15,8 @@ export interface Connection {
   /** "host:port", or Amazon's name. */
   readonly server: string;
   readonly amazon: boolean;
+  /** The server's, by its last answer. */
+  readonly clock: ServerClock;
   /** Signs for another region from now on; false when the user has said which one it is. */
   switchRegion(region: string): boolean;
   close(): void;
@@ -48,6 +51,7 @@ export function connect(place: S3Place, options: S3Options, settings: StoreSetti
   });
   return {
     client,
+    clock: clockOf(client),
     server: endpoint === undefined ? 'Amazon S3' : new URL(endpoint).host,
     amazon,
     switchRegion(to) {
@@ -60,6 +64,19 @@ export function connect(place: S3Place, options: S3Options, settings: StoreSetti
       agents.close();
     },
   };
+}
+
+function clockOf(client: S3Client): ServerClock {
+  const clock = new ServerClock();
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      clock.note((result.response as { headers?: Record<string, string> }).headers?.['date']);
+      return result;
+    },
+    { step: 'deserialize', priority: 'low', name: 'varveClock' },
+  );
+  return clock;
 }
 
 function handlerOptions(agents: Agents, settings: StoreSettings): NonNullable<S3ClientConfig['requestHandler']> {

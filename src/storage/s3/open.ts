@@ -26,5 +26,5 @@ export async function openS3(rest: string, settings: StoreSettings): Promise<Sto
   const parts = { location, requests, keys: new Keys(place.prefix), options, connections };
   const { versionsAt } = options;
   if (versionsAt !== undefined) return new PastStore({ ...parts, at: versionsAt });
-  return new S3Store({ ...parts, onNotice: settings.onNotice });
+  return new S3Store(parts);
 }

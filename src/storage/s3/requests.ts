@@ -96,25 +96,11 @@ export class S3Requests {
     }
   }
 
-  /** Seconds since 1970 by the server's clock. @param key of any object, that need not be there */
+  /** Seconds since 1970 by the server's clock. @param key of any object, which need not be there */
   async now(key: string, about: About): Promise<number> {
-    const command = new HeadObjectCommand({ Bucket: this.bucket, Key: key });
-    let date: string | undefined;
-    command.middlewareStack.add(
-      (next) => async (args) => {
-        const result = await next(args);
-        date = (result.response as { headers?: Record<string, string> }).headers?.['date'];
-        return result;
-      },
-      { step: 'deserialize', priority: 'low', name: 'varveDate' },
-    );
-    try {
-      await this.attempt((client, options) => client.send(command, options));
-    } catch (cause) {
-      if (statusOf(cause) !== 404) throw s3Error(await this.#reason(key, cause), about, this.where);
-    }
-    const seconds = Date.parse(date ?? '') / 1000;
-    return Number.isNaN(seconds) ? Date.now() / 1000 : seconds;
+    const { clock } = this.#connection;
+    if (clock.seconds === undefined) await this.head(key, about);
+    return clock.seconds ?? Date.now() / 1000;
   }
 
   close(): void {

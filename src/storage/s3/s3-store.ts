@@ -25,7 +25,6 @@ export interface S3StoreParts {
   readonly keys: Keys;
   readonly options: S3Options;
   readonly connections: number;
-  readonly onNotice?: ((text: string) => void) | undefined;
 }
 
 /** How an object is put. */
@@ -48,26 +47,22 @@ export class S3Store implements Store {
   readonly #keys: Keys;
   readonly #options: S3Options;
   readonly #lock: ObjectLock | undefined;
-  readonly #onNotice: ((text: string) => void) | undefined;
   /** Whether the server takes `If-None-Match`, as far as is known. */
   #conditional = true;
-  #hasBucket: boolean | undefined;
 
-  constructor({ location, requests, keys, options, connections, onNotice }: S3StoreParts) {
+  constructor({ location, requests, keys, options, connections }: S3StoreParts) {
     this.location = location;
     this.connections = connections;
     this.#requests = requests;
     this.#keys = keys;
     this.#options = options;
     this.#lock = objectLockOf(options);
-    this.#onNotice = onNotice;
   }
 
   /** Makes the bucket unless it is there, or unless nobody lets us know. */
   async create(): Promise<void> {
     const about: About = { what: `cannot make the bucket ${this.#requests.bucket}`, permission: 's3:CreateBucket' };
-    this.#hasBucket ??= await this.#requests.hasBucket(about);
-    if (this.#hasBucket !== false) return;
+    if ((await this.#requests.hasBucket(about)) !== false) return;
     const command = new CreateBucketCommand({
       Bucket: this.#requests.bucket,
       ...(this.#lock !== undefined && { ObjectLockEnabledForBucket: true }),
@@ -77,7 +72,6 @@ export class S3Store implements Store {
     } catch (cause) {
       if ((cause as Error).name !== 'BucketAlreadyOwnedByYou') throw s3Error(cause, about, this.#requests.where);
     }
-    this.#hasBucket = true;
   }
 
   async put(type: ObjectType, name: string, parts: readonly Uint8Array[], advice?: Advice): Promise<void> {
@@ -106,12 +100,7 @@ export class S3Store implements Store {
   async stat(type: ObjectType, name: string): Promise<ObjectInfo | undefined> {
     const about = lookAt(type, name);
     const head = await this.#requests.head(this.#keys.of(type, name), about);
-    if (head !== undefined) return { name, size: head.ContentLength ?? 0, ...modified(head.LastModified) };
-    if (type === 'config' && this.#hasBucket === undefined) {
-      this.#hasBucket = await this.#requests.hasBucket(about);
-      if (this.#hasBucket === false) this.#onNotice?.(`${this.location}: there is no such bucket yet`);
-    }
-    return undefined;
+    return head && { name, size: head.ContentLength ?? 0, ...modified(head.LastModified) };
   }
 
   async *list(type: ObjectType): AsyncIterable<ObjectInfo> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { after, afterEach, before, describe, test } from 'node:test';
 import type { VarveError } from '../../../src/errors/errors.js';
-import { openStore } from '../../../src/storage/open-store.js';
+import { openS3 } from '../../../src/storage/s3/open.js';
 import type { Store } from '../../../src/storage/store.js';
 import { fails } from '../../crypto/rings.js';
 import { CEPH_MISSING, type CephServer, startCeph } from '../../servers/ceph.js';
@@ -31,8 +31,7 @@ describe('S3 through a network that fails', { skip: CEPH_MISSING }, () => {
   /** A place of its own, seen through the proxy and past it. */
   async function fresh(extended: Record<string, string> = {}): Promise<{ store: Store; direct: Store }> {
     const path = `bucket/${number++}`;
-    const open = (endpoint: string): Promise<Store> =>
-      openStore(`s3:${endpoint}/${path}`, s3Settings(ceph.user, extended));
+    const open = (endpoint: string): Promise<Store> => openS3(`${endpoint}/${path}`, s3Settings(ceph.user, extended));
     const [store, direct] = await Promise.all([open(proxy.endpoint), open(ceph.endpoint)]);
     stores.push(store, direct);
     await direct.create();
@@ -171,11 +170,11 @@ describe('S3 through a network that fails', { skip: CEPH_MISSING }, () => {
     assert.deepEqual(await names(store, 'index'), all);
     assert.equal(proxy.seen.length, 2);
     const place = store.location.slice(3);
-    const old = await openStore(`s3:${place}`, s3Settings(ceph.user, { 'list-objects-v1': 'true' }));
+    const old = await openS3(place, s3Settings(ceph.user, { 'list-objects-v1': 'true' }));
     stores.push(old);
     assert.deepEqual(await names(old, 'index'), all);
     assert.equal(proxy.seen.length, 4);
-    const past = await openStore(`s3:${place}`, s3Settings(ceph.user, { 'versions-at': '2999-01-01' }));
+    const past = await openS3(place, s3Settings(ceph.user, { 'versions-at': '2999-01-01' }));
     stores.push(past);
     assert.deepEqual((await names(past, 'index')).sort(), all);
   });

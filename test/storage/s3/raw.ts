@@ -1,6 +1,9 @@
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import type { CephServer } from '../../servers/ceph.js';
 
+// It warns that later versions do not run on Node 20.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
+
 /** A client of the server that knows nothing of varve. */
 export function rawClient({ endpoint, user }: Pick<CephServer, 'endpoint' | 'user'>): S3Client {
   return new S3Client({

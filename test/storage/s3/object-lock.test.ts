@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  DeleteObjectCommand,
+  HeadObjectCommand,
+  type HeadObjectCommandOutput,
+  ListObjectVersionsCommand,
+  PutObjectCommand,
+  type S3Client,
+} from '@aws-sdk/client-s3';
+import { check } from '../../../src/check/check.js';
+import { openRepository } from '../../../src/repository/open.js';
+import { openS3 } from '../../../src/storage/s3/open.js';
+import { S3Store } from '../../../src/storage/s3/s3-store.js';
+import type { ObjectType, Store } from '../../../src/storage/store.js';
+import { PASSWORD, Sandbox } from '../../backup/sandbox.js';
+import { fails } from '../../crypto/rings.js';
+import { CEPH_MISSING, type CephServer, startCeph } from '../../servers/ceph.js';
+import { s3Settings } from '../../servers/s3-settings.js';
+import { names, object } from '../conformance.js';
+import { rawClient } from './raw.js';
+
+const BUCKET = 'locked';
+const DAY = 24 * 3600_000;
+const LOCKED: readonly ObjectType[] = ['keys', 'data', 'index', 'snapshots'];
+
+describe('objects that are locked', { skip: CEPH_MISSING }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'varve-lock-'));
+  const stores: Store[] = [];
+  let ceph: CephServer;
+  let thief: S3Client;
+  let number = 0;
+  before(async () => {
+    ceph = await startCeph();
+    thief = rawClient(ceph);
+  });
+  after(async () => {
+    await Promise.all(stores.map((store) => store.close()));
+    thief?.destroy();
+    await ceph?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  async function open(path: string, extended: Record<string, string>): Promise<Store> {
+    const store = await openS3(`${ceph.endpoint}/${BUCKET}/${path}`, s3Settings(ceph.user, extended));
+    stores.push(store);
+    return store;
+  }
+
+  async function locking(path: string, span = '1d', more: Record<string, string> = {}): Promise<S3Store> {
+    const store = await open(path, { 'object-lock': span, ...more });
+    assert.ok(store instanceof S3Store);
+    await store.create();
+    return store;
+  }
+
+  const head = (Key: string): Promise<HeadObjectCommandOutput> =>
+    thief.send(new HeadObjectCommand({ Bucket: BUCKET, Key }));
+
+  /** In days, about. */
+  const lockedFor = ({ ObjectLockRetainUntilDate: until }: HeadObjectCommandOutput): number | undefined =>
+    until && Math.round((until.getTime() - Date.now()) / DAY);
+
+  /** A time between what was before and what comes. */
+  async function moment(): Promise<string> {
+    await sleep(50);
+    const time = new Date().toISOString();
+    await sleep(50);
+    return time;
+  }
+
+  test('all but leases is locked for the time that is said, and nobody can remove it', async () => {
+    const path = `each/${number++}`;
+    const store = await locking(path, '30d');
+    const { name, bytes } = object(1000);
+    for (const type of [...LOCKED, 'locks'] as const) await store.put(type, name, [bytes]);
+    await store.put('config', 'config', [bytes]);
+    const keys = ['config', ...LOCKED.map((type) => `${type}/${type === 'data' ? `${name.slice(0, 2)}/` : ''}${name}`)];
+    for (const key of keys) {
+      const info = await head(`${path}/${key}`);
+      assert.equal(info.ObjectLockMode, 'COMPLIANCE', key);
+      assert.equal(lockedFor(info), 30, key);
+      const version = { Bucket: BUCKET, Key: `${path}/${key}`, VersionId: info.VersionId };
+      const unlocking = new DeleteObjectCommand({ ...version, BypassGovernanceRetention: true });
+      await assert.rejects(thief.send(unlocking), { name: 'AccessDenied' });
+    }
+    assert.equal((await head(`${path}/locks/${name}`)).ObjectLockMode, undefined);
+  });
+
+  test('in governance mode whoever may can remove it', async () => {
+    const path = `each/${number++}`;
+    const store = await locking(path, '1y', { 'object-lock-mode': 'governance' });
+    const { name, bytes } = object(1000);
+    await store.put('index', name, [bytes]);
+    const info = await head(`${path}/index/${name}`);
+    assert.equal(info.ObjectLockMode, 'GOVERNANCE');
+    assert.equal(lockedFor(info), 365);
+  });
+
+  test('what is still in use is locked anew, when its lock has become short', async () => {
+    const path = `each/${number++}`;
+    const [short, long] = [await locking(path, '1d'), await locking(path, '30d')];
+    const { name, bytes } = object(1000);
+    await short.put('index', name, [bytes]);
+    assert.equal(await short.extend('index', name), false);
+    assert.equal(await long.extend('index', name), true);
+    assert.equal(lockedFor(await head(`${path}/index/${name}`)), 30);
+    assert.equal(await long.extend('index', name), false);
+    assert.equal(await short.extend('index', name), false);
+    assert.equal(lockedFor(await head(`${path}/index/${name}`)), 30);
+    assert.equal(await long.extend('locks', name), false);
+    await assert.rejects(long.extend('index', object(1).name), fails('not-found'));
+    assert.deepEqual(await long.get('index', name), bytes);
+  });
+
+  test('config is created once, though the server heeds no condition in such buckets', async () => {
+    const store = await locking(`each/${number++}`);
+    await store.put('config', 'config', [Buffer.from('first')]);
+    await assert.rejects(store.put('config', 'config', [Buffer.from('second')]), fails('exists'));
+    assert.equal((await store.get('config', 'config')).toString(), 'first');
+  });
+
+  test('the bucket as it was has what was removed and written over since, and cannot be changed', async () => {
+    const path = `each/${number++}`;
+    const store = await locking(path);
+    const [kept, gone, changed, later] = [object(100), object(200), object(300), object(400)];
+    for (const { name, bytes } of [kept, gone, changed]) await store.put('data', name, [bytes]);
+    const { name, bytes } = kept;
+    const empty = await moment();
+    await store.remove('data', gone.name);
+    await store.replace('data', changed.name, [Buffer.from('rubbish')]);
+    await store.put('data', later.name, [later.bytes]);
+    assert.deepEqual(await names(store, 'data'), [kept, changed, later].map((each) => each.name).sort());
+    await assert.rejects(store.get('data', gone.name), fails('not-found'));
+
+    const past = await open(path, { 'versions-at': empty });
+    assert.deepEqual(await names(past, 'data'), [kept, gone, changed].map((each) => each.name).sort());
+    for (const each of [kept, gone, changed]) {
+      assert.deepEqual(await past.get('data', each.name), each.bytes);
+      const range = { offset: 10, length: 50 };
+      assert.deepEqual(await past.get('data', each.name, range), each.bytes.subarray(10, 60));
+      assert.equal((await past.stat('data', each.name))?.size, each.bytes.length);
+    }
+    await assert.rejects(past.get('data', later.name), fails('not-found', /as it was at/));
+    assert.match(past.location, /as it was at/);
+    for (const change of [
+      past.create(),
+      past.put('data', name, [bytes]),
+      past.replace('data', name, [bytes]),
+      past.remove('data', name),
+    ])
+      await assert.rejects(change, fails('denied', /nothing can change/));
+    await store.remove('data', kept.name);
+    await store.put('data', kept.name, [bytes]);
+    assert.deepEqual(await store.get('data', kept.name), bytes);
+    const before = await open(path, { 'versions-at': '2020-01-01' });
+    assert.deepEqual(await names(before, 'data'), []);
+  });
+
+  test('a repository that a thief with all keys has emptied and written over is read as it was', async () => {
+    const path = `thief/${number++}`;
+    const sandbox = await Sandbox.create(join(folder, 'sandbox'), { store: await locking(path) });
+    await sandbox.backup({ sources: [Buffer.from(import.meta.dirname)] });
+    const before = await moment();
+    const versions = await thief.send(new ListObjectVersionsCommand({ Bucket: BUCKET, Prefix: `${path}/` }));
+    for (const { Key, VersionId } of versions.Versions ?? []) {
+      const locked = !Key?.startsWith(`${path}/locks/`);
+      const destroy = new DeleteObjectCommand({ Bucket: BUCKET, Key, VersionId });
+      if (locked) await assert.rejects(thief.send(destroy), { name: 'AccessDenied' });
+      await thief.send(new PutObjectCommand({ Bucket: BUCKET, Key, Body: 'rubbish' }));
+      await thief.send(new DeleteObjectCommand({ Bucket: BUCKET, Key }));
+    }
+    await assert.rejects(sandbox.open(), fails('no-repository'));
+    const past = await open(path, { 'versions-at': before });
+    const repository = await openRepository(past, { unlock: { password: PASSWORD } });
+    const { findings, snapshots } = await check(repository, { readData: { kind: 'all' } });
+    assert.deepEqual([findings, snapshots], [[], 1]);
+  });
+});
