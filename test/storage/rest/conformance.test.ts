@@ -6,6 +6,7 @@ import { openRest } from '../../../src/storage/rest/open.js';
 import type { ObjectType } from '../../../src/storage/store.js';
 import { RCLONE_MISSING, type RestServer, startRclone } from '../../servers/rclone.js';
 import { REST_SERVER_MISSING, startRestServer } from '../../servers/rest-server.js';
+import { startVarveServe } from '../../servers/varve-serve.js';
 import { conformance, type Subject } from '../conformance.js';
 import { settings } from '../transport/settings.js';
 import { NO_OVERWRITING, NOT_OF_RCLONE } from './exceptions.js';
@@ -55,3 +56,4 @@ conforms(
   (folder) => startRclone(folder, '--user', 'ann', '--pass', 'secret'),
   NOT_OF_RCLONE,
 );
+conforms('varve serve', false, (folder) => startVarveServe(folder, { ann: 'secret' }), NO_OVERWRITING);
