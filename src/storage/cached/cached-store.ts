@@ -42,7 +42,7 @@ export class CachedStore implements Store {
   }
 
   async put(type: ObjectType, name: string, parts: readonly Uint8Array[], advice?: Advice): Promise<void> {
-    await this.#store.put(type, name, parts);
+    await this.#store.put(type, name, parts, advice);
     if (this.#keeps(type, advice)) await this.#save(type, name, parts);
   }
 

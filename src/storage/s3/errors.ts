@@ -207,7 +207,7 @@ function failureOf(cause: unknown): Failure {
     readonly $response?: { readonly statusCode?: number; readonly headers?: Record<string, string> };
   };
   const status = error.$response?.statusCode ?? error.$metadata?.httpStatusCode ?? 0;
-  const name = plain(String(error.name ?? 'Unknown'));
+  const name = plain(String(error.name || 'Unknown'));
   const text = plain(String(error.message ?? ''));
   return {
     name,

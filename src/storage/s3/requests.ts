@@ -96,6 +96,11 @@ export class S3Requests {
     }
   }
 
+  /** The time by the server's clock, or by this machine's while nothing was answered lately. */
+  get date(): Date {
+    return new Date((this.#connection.clock.seconds ?? Date.now() / 1000) * 1000);
+  }
+
   /** Seconds since 1970 by the server's clock. @param key of any object, which need not be there */
   async now(key: string, about: About): Promise<number> {
     const { clock } = this.#connection;

@@ -140,7 +140,7 @@ export class S3Store implements Store {
     const path = objectPath(type, name);
     const head = await this.#requests.head(this.#keys.of(type, name), lookAt(type, name));
     if (head === undefined) throw new VarveError('not-found', `${path}: missing from ${this.location}`);
-    const now = new Date();
+    const now = this.#requests.date;
     const until = head.ObjectLockRetainUntilDate;
     if (until !== undefined && isLongEnough(this.#lock, until, now)) return false;
     const command = new PutObjectRetentionCommand({
@@ -190,7 +190,7 @@ export class S3Store implements Store {
       ...this.#storageClass(type, how),
       ...(this.#lock !== undefined &&
         isLockable(type) &&
-        lockInput(this.#lock, new Date(), body, { sha256, amazon: this.#requests.amazon })),
+        lockInput(this.#lock, this.#requests.date, body, { sha256, amazon: this.#requests.amazon })),
     });
     if (sha256 !== undefined) signWith(command, sha256);
     await this.#requests.attempt((client, options) => client.send(command, options));

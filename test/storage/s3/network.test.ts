@@ -10,6 +10,23 @@ import { s3Settings } from '../../servers/s3-settings.js';
 import { names, object } from '../conformance.js';
 import { type Fate, S3Proxy, type Seen } from './proxy.js';
 
+test('a bucket is in the path unless it shall be in the host’s name', async () => {
+  const user = { accessKeyId: 'a', secretAccessKey: 'b' };
+  for (const [lookup, host] of [
+    ['auto', 'nowhere.invalid'],
+    ['path', 'nowhere.invalid'],
+    ['dns', 'bucket.nowhere.invalid'],
+  ] as const) {
+    const store = await openS3('http://nowhere.invalid/bucket', s3Settings(user, { 'bucket-lookup': lookup }));
+    await assert.rejects(names(store, 'data'), (error: VarveError) => {
+      assert.equal(error.retryable, true);
+      assert.equal((error.cause as { hostname?: string }).hostname, host);
+      return true;
+    });
+    await store.close();
+  }
+});
+
 describe('S3 through a network that fails', { skip: CEPH_MISSING }, () => {
   let ceph: CephServer;
   let proxy: S3Proxy;
@@ -136,6 +153,22 @@ describe('S3 through a network that fails', { skip: CEPH_MISSING }, () => {
       told.put('data', name, [bytes]),
       /bucket bucket is in the region eu-west-7: say -o s3\.region=eu-west-7/,
     );
+  });
+
+  test('only packs have a storage class, and packs of trees none that is an archive', async () => {
+    const put = async (storageClass: string): Promise<readonly (string | undefined)[]> => {
+      const { store } = await fresh({ 'storage-class': storageClass });
+      proxy.fate = () => ({ answer: { status: 200, code: '' } });
+      const { name, bytes } = object(10);
+      for (const type of ['keys', 'index', 'snapshots', 'locks'] as const) await store.put(type, name, [bytes]);
+      await store.put('data', name, [bytes]);
+      await store.put('data', name, [bytes], { keep: true });
+      await store.replace('data', name, [bytes]);
+      return proxy.seen.map(({ headers }) => headers['x-amz-storage-class'] as string | undefined);
+    };
+    const none = [undefined, undefined, undefined, undefined];
+    assert.deepEqual(await put('STANDARD_IA'), [...none, 'STANDARD_IA', 'STANDARD_IA', 'STANDARD_IA']);
+    assert.deepEqual(await put('DEEP_ARCHIVE'), [...none, 'DEEP_ARCHIVE', undefined, undefined]);
   });
 
   test('what asks to be tried again, and what does not', async () => {

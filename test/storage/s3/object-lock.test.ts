@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +16,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { check } from '../../../src/check/check.js';
 import { openRepository } from '../../../src/repository/open.js';
+import { lockInput } from '../../../src/storage/s3/object-lock.js';
 import { openS3 } from '../../../src/storage/s3/open.js';
 import { S3Store } from '../../../src/storage/s3/s3-store.js';
 import type { ObjectType, Store } from '../../../src/storage/store.js';
@@ -28,6 +30,18 @@ import { rawClient } from './raw.js';
 const BUCKET = 'locked';
 const DAY = 24 * 3600_000;
 const LOCKED: readonly ObjectType[] = ['keys', 'data', 'index', 'snapshots'];
+
+test('what is locked has a checksum that S3 demands: for Amazon the name, which costs nothing', () => {
+  const lock = { mode: 'COMPLIANCE', seconds: 3600 } as const;
+  const { name, bytes } = object(10);
+  const now = new Date('2026-01-31T12:00:00Z');
+  const locked = { ObjectLockMode: 'COMPLIANCE', ObjectLockRetainUntilDate: new Date('2026-01-31T13:00:00Z') };
+  const ChecksumSHA256 = createHash('sha256').update(bytes).digest('base64');
+  const ContentMD5 = createHash('md5').update(bytes).digest('base64');
+  assert.deepEqual(lockInput(lock, now, bytes, { sha256: name, amazon: true }), { ...locked, ChecksumSHA256 });
+  assert.deepEqual(lockInput(lock, now, bytes, { sha256: undefined, amazon: true }), { ...locked, ContentMD5 });
+  assert.deepEqual(lockInput(lock, now, bytes, { sha256: name, amazon: false }), { ...locked, ContentMD5 });
+});
 
 describe('objects that are locked', { skip: CEPH_MISSING }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'varve-lock-'));
