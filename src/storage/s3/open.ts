@@ -20,7 +20,7 @@ const CONNECTIONS = 5;
 export async function openS3(rest: string, settings: StoreSettings): Promise<Store> {
   const place = parsePlace(rest);
   const options = readOptions(settings.extended);
-  const connections = settings.connections ?? CONNECTIONS;
+  const connections = options.connections ?? settings.connections ?? CONNECTIONS;
   const location = maskPlace(rest);
   const requests = new S3Requests(location, place.bucket, connect(place, options, settings, connections), settings);
   const parts = { location, requests, keys: new Keys(place.prefix), options, connections };

@@ -5,6 +5,8 @@ export interface S3Options {
   /** How a bucket is addressed: by the host's name, or in the path. */
   readonly bucketLookup: 'auto' | 'dns' | 'path';
   readonly region: string | undefined;
+  /** Requests at a time. */
+  readonly connections: number | undefined;
   /** Of packs. */
   readonly storageClass: string | undefined;
   readonly listObjectsV1: boolean;
@@ -30,6 +32,7 @@ export function readOptions(extended: ReadonlyMap<string, string>): S3Options {
   return {
     bucketLookup: read('bucket-lookup', READERS['bucket-lookup']) ?? 'auto',
     region: read('region', READERS.region),
+    connections: read('connections', READERS.connections),
     storageClass: read('storage-class', READERS['storage-class']),
     listObjectsV1: read('list-objects-v1', READERS['list-objects-v1']) ?? false,
     lockSeconds: read('object-lock', READERS['object-lock']),
@@ -43,6 +46,7 @@ type Reader<T> = (value: string, option: string) => T;
 const READERS = {
   'bucket-lookup': oneOf('auto', 'dns', 'path'),
   region: nonEmpty,
+  connections: readNumber,
   'storage-class': (value: string, option: string) => nonEmpty(value, option).toUpperCase(),
   'list-objects-v1': (value: string, option: string) => oneOf('true', 'false')(value, option) === 'true',
   'object-lock': readSpan,
@@ -68,6 +72,12 @@ function oneOf<const T extends string>(...values: readonly T[]): Reader<T> {
 function nonEmpty(value: string, option: string): string {
   if (value === '') throw new VarveError('usage', `${option}: a value is missing`);
   return value;
+}
+
+function readNumber(value: string, option: string): number {
+  if (!/^[1-9]\d{0,2}$/.test(value))
+    throw new VarveError('usage', `${option}=${value}: must be a number from 1 to 999`);
+  return Number(value);
 }
 
 function readSpan(value: string, option: string): number {

@@ -77,6 +77,7 @@ test('options of S3', () => {
   assert.equal(read.lockMode, 'COMPLIANCE');
   assert.equal(read.storageClass, 'STANDARD_IA');
   assert.equal(read.bucketLookup, 'dns');
+  assert.equal(options({ 's3.connections': '20' }).connections, 20);
   assert.equal(options({ 's3.object-lock': '2y' }).lockSeconds, 2 * 365 * 24 * 3600);
   assert.equal(options({ 's3.versions-at': '2026-01-31T12:00:00Z' }).versionsAt?.getTime(), Date.UTC(2026, 0, 31, 12));
   assert.equal(options({ 's3.versions-at': '2026-01-31' }).versionsAt?.getTime(), new Date(2026, 0, 31).getTime());
@@ -90,6 +91,7 @@ test('options that are not as they must be are refused by name', () => {
     'list-objects-v1': 'yes',
     'versions-at': 'yesterday',
     'storage-class': '',
+    connections: '0',
     colour: 'red',
   };
   for (const [name, value] of Object.entries(wrong))

@@ -108,6 +108,10 @@ function answer(
 ): void {
   request.resume().on('end', () => {
     response.writeHead(status, { 'content-type': 'application/xml' });
-    response.end(request.method === 'HEAD' || status < 300 ? '' : `<?xml version="1.0"?><Error><Code>${code}</Code>${more}</Error>`);
+    response.end(
+      request.method === 'HEAD' || status < 300
+        ? ''
+        : `<?xml version="1.0"?><Error><Code>${code}</Code>${more}</Error>`,
+    );
   });
 }
