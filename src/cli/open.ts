@@ -52,8 +52,11 @@ export function cacheFolder(context: Context): string | undefined {
   return join(base ?? join(home, '.cache'), 'varve');
 }
 
-export function placeOfRepository(context: Context): Promise<Store> {
-  return openStore(repositoryPlace(context), storeSettings(context));
+/** Closed when the command is at its end: connections and programs would keep the process. */
+export async function placeOfRepository(context: Context): Promise<Store> {
+  const store = await openStore(repositoryPlace(context), storeSettings(context));
+  context.atEnd(() => store.close());
+  return store;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
 import { type Advice, type ObjectInfo, type ObjectType, objectPath, type Range, type Store } from '../store.js';
+import { ServerClock } from '../transport/server-clock.js';
 import { lengthOf } from './body.js';
 import { LISTING_TYPE, type Listed, parseListing } from './listing.js';
 import { checkPart, rangeHeader } from './part.js';
@@ -20,6 +21,7 @@ export class RestStore implements Store {
   readonly connections = CONNECTIONS;
   readonly #transport: RestTransport;
   readonly #credentials: Credentials | undefined;
+  readonly #clock = new ServerClock();
 
   constructor(location: string, transport: RestTransport, credentials?: Credentials) {
     this.location = location;
@@ -93,11 +95,11 @@ export class RestStore implements Store {
     await this.#ask(`cannot remove ${path} from ${this.location}`, { method: 'DELETE', path }, MISSING);
   }
 
-  /** By the answer to a question that every server answers. */
+  /** This machine's clock, where the server does not tell its own. */
   async now(): Promise<number> {
-    const answer = await this.#ask(`cannot reach ${this.location}`, { method: 'HEAD', path: 'config' }, MISSING);
-    const date = Date.parse(header(answer, 'date') ?? '');
-    return (Number.isNaN(date) ? Date.now() : date) / 1000;
+    if (this.#clock.seconds === undefined)
+      await this.#ask(`cannot reach ${this.location}`, { method: 'HEAD', path: 'config' }, MISSING);
+    return this.#clock.seconds ?? Date.now() / 1000;
   }
 
   async close(): Promise<void> {
@@ -142,6 +144,7 @@ export class RestStore implements Store {
     const since = performance.now();
     try {
       const answer = await this.#transport.request(request);
+      this.#clock.note(header(answer, 'date'));
       if (isSuccess(answer) || answer.status === alsoFine) return answer;
       const complaint = answer.status >= 500 ? await this.#transport.complaint?.(since) : undefined;
       throw refusal(answer, { method: request.method, credentials: this.#credentials, complaint });
