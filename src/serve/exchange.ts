@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { systemReason } from '../errors/errors.js';
 import { Pace } from './pace.js';
 import { Refusal, refusalOf } from './refusal.js';
@@ -22,16 +22,27 @@ export class Exchange {
   /** Of the body, sent or received. */
   bytes = 0;
   readonly #response: ServerResponse;
+  readonly #isLast: () => boolean;
   #waits: boolean;
   readonly #began = performance.now();
   readonly #time = new Date();
   readonly #address: string;
   #reason = '';
 
-  /** @param waits whether the client waits to be told that it may send the body */
-  constructor(request: IncomingMessage, response: ServerResponse, patience: number, waits: boolean) {
+  /**
+   * @param waits whether the client waits to be told that it may send the body
+   * @param isLast whether the connection is to end with the answer
+   */
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    patience: number,
+    waits: boolean,
+    isLast: () => boolean,
+  ) {
     this.request = request;
     this.#waits = waits;
+    this.#isLast = isLast;
     this.#response = response;
     this.#address = request.socket.remoteAddress ?? 'local';
     this.pace = new Pace(patience);
@@ -63,20 +74,21 @@ export class Exchange {
     return text === undefined ? undefined : Number(text);
   }
 
-  head(status: number, headers: Readonly<Record<string, string | number>>): void {
-    this.#response.writeHead(status, headers);
+  head(status: number, headers: Readonly<Record<string, string | number>>, reason = STATUS_CODES[status] ?? ''): void {
+    const last = this.#isLast() && { Connection: 'close' };
+    this.#response.writeHead(status, reason, { Server: 'varve', ...headers, ...last });
   }
 
   /** The whole of an answer without a body. */
   done(headers: Readonly<Record<string, string | number>> = {}): void {
-    this.#response.writeHead(200, { 'Content-Length': 0, ...headers });
+    this.head(200, { 'Content-Length': 0, ...headers });
     this.#response.end();
   }
 
   /** The whole of an answer with a short text. */
   whole(text: string, contentType: string): void {
     this.bytes = Buffer.byteLength(text);
-    this.#response.writeHead(200, { 'Content-Type': contentType, 'Content-Length': this.bytes });
+    this.head(200, { 'Content-Type': contentType, 'Content-Length': this.bytes });
     this.#response.end(text);
   }
 
@@ -94,12 +106,9 @@ export class Exchange {
       return;
     }
     const text = `${refusal.message || refusal.reason}\n`;
-    this.#response.writeHead(refusal.status, latin(refusal.reason), {
-      'Content-Type': 'text/plain; charset=utf-8',
-      'Content-Length': Buffer.byteLength(text),
-      ...(refusal.status === 408 && { Connection: 'close' }),
-      ...refusal.headers,
-    });
+    const headers = { 'Content-Type': 'text/plain; charset=utf-8', 'Content-Length': Buffer.byteLength(text) };
+    const last = refusal.status === 408 && { Connection: 'close' };
+    this.head(refusal.status, { ...headers, ...last, ...refusal.headers }, latin(refusal.reason));
     this.#response.end(text);
     if (refusal.status === 408) this.#response.once('finish', () => this.request.destroy());
     else if (!this.request.complete && !this.#waits) this.#discardBody();

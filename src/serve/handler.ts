@@ -39,10 +39,8 @@ export class Handler {
 
   /** Never throws. @param waits whether the client waits to be told that it may send the body */
   async handle(request: IncomingMessage, response: ServerResponse, waits: boolean): Promise<void> {
-    const exchange = new Exchange(request, response, this.#rules.patience, waits);
+    const exchange = new Exchange(request, response, this.#rules.patience, waits, () => this.stopping);
     response.once('close', () => this.#over(exchange));
-    response.setHeader('Server', 'varve');
-    if (this.stopping) response.setHeader('Connection', 'close');
     try {
       await this.#answer(exchange);
     } catch (cause) {

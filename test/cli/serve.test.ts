@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
-import { describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { ask, create, htpasswd, type Running, until } from '../serve/running.js';
 import { missingPrograms } from '../servers/programs.js';
 import { object } from '../storage/conformance.js';
@@ -21,8 +21,14 @@ interface Served {
   output(): string;
 }
 
+const children: ChildProcess[] = [];
+after(() => {
+  for (const child of children) child.kill('SIGKILL');
+});
+
 async function start(...args: string[]): Promise<Served> {
   const child = playground.start(['serve', '--path', folder, '--listen', '127.0.0.1:0', ...args]);
+  children.push(child);
   const ended = outcome(child);
   let out = '';
   child.stdout?.on('data', (text) => {
@@ -137,14 +143,20 @@ test('a socket in the file system, also where a server that was killed has left 
   const args = ['--no-auth', '--listen', `unix:${socketPath}`];
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
     const child = playground.start(['serve', '--path', folder, ...args]);
+    children.push(child);
     const ended = outcome(child);
-    await until(() => existsSync(socketPath) && (statSync(socketPath).mode & 0o777) === 0o660, 'it listens');
+    let out = '';
+    child.stdout?.on('data', (text) => {
+      out += text;
+    });
+    await until(() => out.includes(`at unix:${socketPath}`), 'it listens');
+    assert.equal(statSync(socketPath).mode & 0o777, 0o660);
     const status = await new Promise<number | undefined>((resolve, reject) => {
       const request = http.request({ socketPath, path: '/nothing/config', method: 'HEAD' }, (response) =>
         resolve(response.resume().statusCode),
       );
       request.on('error', reject).end();
-    }).catch(() => undefined);
+    });
     assert.equal(status, 404);
     const second = await playground.run(['serve', '--path', folder, ...args]);
     assert.match(second.err, /another program listens there/);
