@@ -98,16 +98,19 @@ export class Exchange {
     this.#waits = false;
   }
 
-  refuse(cause: unknown): void {
+  /** @returns what the client is told */
+  refuse(cause: unknown): Refusal {
     const refusal = refusalOf(cause);
     this.#reason = refusal.status < 500 || cause instanceof Refusal ? refusal.message : systemReason(cause);
-    if (this.#response.destroyed || this.#response.headersSent) {
-      this.#response.destroy();
-      return;
-    }
+    if (this.#response.destroyed || this.#response.headersSent) this.#response.destroy();
+    else this.#sendRefusal(refusal);
+    return refusal;
+  }
+
+  #sendRefusal(refusal: Refusal): void {
     const text = `${refusal.message || refusal.reason}\n`;
     const headers = { 'Content-Type': 'text/plain; charset=utf-8', 'Content-Length': Buffer.byteLength(text) };
-    const last = refusal.status === 408 && { Connection: 'close' };
+    const last = (refusal.status === 408 || this.#isStranger(refusal)) && { Connection: 'close' };
     this.head(refusal.status, { ...headers, ...last, ...refusal.headers }, latin(refusal.reason));
     this.#response.end(text);
     if (refusal.status === 408) this.#response.once('finish', () => this.request.destroy());
@@ -129,6 +132,11 @@ export class Exchange {
       cut: !this.#response.writableFinished,
       userAgent: this.header('user-agent') ?? '',
     };
+  }
+
+  /** Strangers hold no connections, of which there are only so many. */
+  #isStranger({ status }: Refusal): boolean {
+    return status === 401 && this.request.complete;
   }
 
   #discardBody(): void {

@@ -1,11 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { systemReason } from '../errors/errors.js';
 import { type AccessRules, requireAccess } from './access.js';
 import { act, notAllowed, type Room } from './actions.js';
 import { Exchange } from './exchange.js';
 import type { Logins } from './logins.js';
-import { notFound, Refusal } from './refusal.js';
+import { notFound, Refusal, refusalOf } from './refusal.js';
 import type { Told } from './request-log.js';
-import { parseTarget, type Target } from './target.js';
+import { seldom } from './seldom.js';
+import { parseTarget, type Target, targetPath } from './target.js';
 
 /** Who may see the metrics: nobody, the user of that name, or all. */
 export type MetricsFor = 'nobody' | 'its-user' | 'all';
@@ -21,8 +23,18 @@ export interface Rules {
   /** Milliseconds that the server waits for a client that hardly moves. */
   readonly patience: number;
   readonly onRequest: ((told: Told) => void) | undefined;
+  /** Told what went wrong on this side. */
+  readonly onNotice: (text: string) => void;
   /** How many connections there are. */
   readonly connections: () => number;
+}
+
+/** Whether the disk is full, which is not a quota. */
+const isNoRoom = (cause: unknown): boolean => !(cause instanceof Refusal) && refusalOf(cause).status === 507;
+
+function noticeOf({ method, target }: Exchange, cause: unknown): string {
+  const path = target === undefined ? '' : ` ${targetPath(target)}`;
+  return `${method}${path}: ${systemReason(cause)}`;
 }
 
 /** Answers requests: who is it, what is it about, may they, and then does it. */
@@ -31,10 +43,12 @@ export class Handler {
   stopping = false;
   readonly #room: Room;
   readonly #rules: Rules;
+  readonly #notice: (text: string) => void;
 
   constructor(room: Room, rules: Rules) {
     this.#room = room;
     this.#rules = rules;
+    this.#notice = seldom(rules.onNotice);
   }
 
   /** Never throws. @param waits whether the client waits to be told that it may send the body */
@@ -44,7 +58,8 @@ export class Handler {
     try {
       await this.#answer(exchange);
     } catch (cause) {
-      exchange.refuse(cause);
+      const { status } = exchange.refuse(cause);
+      if (status === 500 || isNoRoom(cause)) this.#notice(noticeOf(exchange, cause));
     }
   }
 

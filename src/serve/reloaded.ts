@@ -43,11 +43,16 @@ export class Reloaded<T> {
   }
 
   #stampNow(): string {
-    return this.#paths
-      .map((path) => {
-        const info = statSync(path, { throwIfNoEntry: false, bigint: true });
-        return info === undefined ? '' : `${info.ino} ${info.size} ${info.mtimeNs} ${info.ctimeNs}`;
-      })
-      .join('\n');
+    return this.#paths.map(stampOf).join('\n');
+  }
+}
+
+/** Changes when the file does; reading it says why it cannot be looked at. */
+function stampOf(path: string): string {
+  try {
+    const { ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+    return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
+  } catch {
+    return '';
   }
 }

@@ -13,6 +13,7 @@ import { Metrics } from './metrics.js';
 import { Quota, type QuotaLimits } from './quota.js';
 import { Reloaded } from './reloaded.js';
 import type { Told } from './request-log.js';
+import { seldom } from './seldom.js';
 
 export interface ServeOptions {
   /** The folder that is served. */
@@ -50,7 +51,6 @@ const HEADERS_TIMEOUT = 20_000;
 const LOOK_AT_CONNECTIONS = 5000;
 /** Longer than Go's clients keep idle ones: so it is never the server that ends one as a request comes. */
 const IDLE_TIMEOUT = 120_000;
-const LOOK_AT_CERTIFICATE = 60_000;
 
 /** @throws VarveError `usage` when the options do not allow it, `storage` when the address cannot be had */
 export async function serve(options: ServeOptions): Promise<Server> {
@@ -66,9 +66,10 @@ export async function serve(options: ServeOptions): Promise<Server> {
     metricsFor: options.metricsFor,
     patience: options.patience ?? PATIENCE,
     onRequest: options.onRequest,
+    onNotice,
     connections: () => sockets.size,
   });
-  const { server, close } = makeServer(options);
+  const server = makeServer(options);
   server.on('request', (request, response) => void handler.handle(request, response, false));
   server.on('checkContinue', (request, response) => void handler.handle(request, response, true));
   server.on('connection', (socket: net.Socket) => {
@@ -82,7 +83,6 @@ export async function serve(options: ServeOptions): Promise<Server> {
     users: users?.value.size,
     async stop(milliseconds) {
       handler.stopping = true;
-      close();
       await closeServer(server, sockets, milliseconds);
     },
   };
@@ -112,14 +112,8 @@ function usersOf(path: string, onNotice: (text: string) => void): Reloaded<Users
   }
 }
 
-interface Made {
-  readonly server: http.Server;
-  /** Ends what it does beside serving. */
-  readonly close: () => void;
-}
-
 /** HTTP/2 is not offered: all streams of a client would share one window, and bodies of many MiB come slower through it. */
-function makeServer({ tls, onNotice }: ServeOptions): Made {
+function makeServer({ tls, onNotice }: ServeOptions): http.Server | https.Server {
   const settings: http.ServerOptions & https.ServerOptions = {
     maxHeaderSize: LONGEST_HEADERS,
     headersTimeout: HEADERS_TIMEOUT,
@@ -130,48 +124,31 @@ function makeServer({ tls, onNotice }: ServeOptions): Made {
     connectionsCheckingInterval: LOOK_AT_CONNECTIONS,
     noDelay: true,
   };
-  if (tls === undefined) {
-    const server = limited(http.createServer(settings));
-    return { server, close: () => undefined };
-  }
-  const server = https.createServer(settings);
-  const { certificate, key } = tls;
-  const context = certified(server, certificate, key, onNotice);
-  const timer = setInterval(() => context.value, LOOK_AT_CERTIFICATE).unref();
-  return { server: limited(server), close: () => clearInterval(timer) };
-}
-
-function limited<T extends http.Server | https.Server>(server: T): T {
+  const server = tls === undefined ? http.createServer(settings) : https.createServer(settings);
+  if (tls !== undefined) certify(server as https.Server, tls.certificate, tls.key, onNotice);
   server.maxConnections = MOST_CONNECTIONS;
-  server.maxRequestsPerSocket = 0;
   return server;
 }
 
 /** Gives the server its certificate, and each time that it is renewed. */
-function certified(
-  server: https.Server,
-  certificate: string,
-  key: string,
-  onNotice: (text: string) => void,
-): Reloaded<void> {
+function certify(server: https.Server, certificate: string, key: string, onNotice: (text: string) => void): void {
   const read = (): void => server.setSecureContext({ cert: readFileSync(certificate), key: readFileSync(key) });
   const failed = (cause: unknown): string =>
     `cannot use the certificate ${certificate} with the key ${key}: ${systemReason(cause)}`;
   try {
-    return new Reloaded([certificate, key], read, (cause) => onNotice(`${failed(cause)}; the one before stays`));
+    const context = new Reloaded([certificate, key], read, (cause) =>
+      onNotice(`${failed(cause)}; the one before stays`),
+    );
+    // Before the handshake.
+    server.prependListener('connection', () => context.value);
   } catch (cause) {
     throw new VarveError('usage', failed(cause), { cause });
   }
 }
 
 function tellOfDrops(server: net.Server, onNotice: (text: string) => void): void {
-  let told = Number.NEGATIVE_INFINITY;
-  server.on('drop', () => {
-    const now = performance.now();
-    if (now - told < 60_000) return;
-    told = now;
-    onNotice(`more than ${MOST_CONNECTIONS} connections: some are refused`);
-  });
+  const tell = seldom(onNotice);
+  server.on('drop', () => tell(`more than ${MOST_CONNECTIONS} connections: some are refused`));
 }
 
 async function listen(server: net.Server, address: Address): Promise<void> {

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { after, describe, test } from 'node:test';
+import tls from 'node:tls';
 import { ask, create, htpasswd, type Running, until } from '../serve/running.js';
 import { missingPrograms } from '../servers/programs.js';
 import { object } from '../storage/conformance.js';
@@ -19,6 +20,7 @@ interface Served {
   readonly running: Running;
   readonly ended: Promise<Outcome>;
   output(): string;
+  errors(): string;
 }
 
 const children: ChildProcess[] = [];
@@ -34,9 +36,13 @@ async function start(...args: string[]): Promise<Served> {
   child.stdout?.on('data', (text) => {
     out += text;
   });
+  let err = '';
+  child.stderr?.on('data', (text) => {
+    err += text;
+  });
   await until(() => /listening|serving/.test(out) && out.endsWith('\n'), 'it listens');
   const port = Number(/:(\d+)\//.exec(out)?.[1]);
-  return { child, running: { port } as Running, ended, output: () => out };
+  return { child, running: { port } as Running, ended, output: () => out, errors: () => err };
 }
 
 test('options that cannot be are refused, with what to do', async () => {
@@ -167,15 +173,29 @@ test('a socket in the file system, also where a server that was killed has left 
 });
 
 describe('with a certificate', { skip: missingPrograms(['openssl'], 'openssl') }, () => {
-  test('https, with the files that rest-server looks for', async () => {
+  test('https, with the files that rest-server looks for; a renewed certificate is served', async () => {
     const place = playground.path('certificates');
     mkdirSync(place);
-    const { server } = makeCertificates(place);
+    const { server, client } = makeCertificates(place);
     writeFileSync(`${folder}/.htpasswd`, htpasswd({ anna: 'a' }));
     writeFileSync(`${folder}/public_key`, readFileSync(server.cert));
     writeFileSync(`${folder}/private_key`, readFileSync(server.key));
-    const { child, ended, output } = await start('--tls');
-    assert.match(output(), / at https:\/\/127\.0\.0\.1:\d+\/ \(1 user\)/);
+    const { child, ended, output, errors } = await start('--tls');
+    const [, port] = / at https:\/\/127\.0\.0\.1:(\d+)\/ \(1 user\)/.exec(output()) ?? [];
+    const served = (): Promise<string> =>
+      new Promise((resolve, reject) => {
+        const socket = tls.connect({ host: '127.0.0.1', port: Number(port), rejectUnauthorized: false }, () => {
+          resolve(String(socket.getPeerCertificate().subject.CN));
+          socket.destroy();
+        });
+        socket.on('error', reject);
+      });
+    assert.equal(await served(), 'server');
+    // A certificate without its key, for a moment.
+    writeFileSync(`${folder}/public_key`, readFileSync(client));
+    await until(async () => (await served()) === 'server' && errors().includes('the one before stays'), 'it is told');
+    writeFileSync(`${folder}/private_key`, readFileSync(client));
+    await until(async () => (await served()) === 'client', 'the new certificate is served');
     child.kill('SIGTERM');
     assert.equal((await ended).code, 0);
   });

@@ -56,4 +56,9 @@ conforms(
   (folder) => startRclone(folder, '--user', 'ann', '--pass', 'secret'),
   NOT_OF_RCLONE,
 );
-conforms('varve serve', false, (folder) => startVarveServe(folder, { ann: 'secret' }, '--no-verify-upload'), NO_OVERWRITING);
+conforms(
+  'varve serve',
+  false,
+  (folder) => startVarveServe(folder, { ann: 'secret' }, '--no-verify-upload'),
+  NO_OVERWRITING,
+);
