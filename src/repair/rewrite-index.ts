@@ -18,7 +18,8 @@ export interface IndexChanges {
 }
 
 /**
- * Puts new index objects in the place of old ones. What is listed anew is durable before anything is replaced, and the old objects go last. A pack stays condemned since when it was.
+ * Puts new index objects in the place of old ones. What is listed anew is durable before anything is replaced, and the old objects go last: first those
+ * that others had replaced, which would count again without them. A pack stays condemned since when it was.
  *
  * @returns names of the new objects
  */
@@ -37,13 +38,14 @@ export async function rewriteIndex(repository: IndexedRepository, changes: Index
     if (unreadable.has(object)) continue;
     for (const pack of await packsOf(repository, object)) if (keep(pack.name.toString('hex'))) await list(pack);
   }
+  const outdated = [...repository.replaced, ...replaced];
   const now = timeFromMillis((await store.now()) * 1000);
   const condemned = condemnations(repository);
   for (const name of condemn) condemned.set(name, now);
   await writer.finish({
-    replaces: replaced.map((name) => Buffer.from(name, 'hex')),
+    replaces: outdated.map((name) => Buffer.from(name, 'hex')),
     condemned: [...condemned].map(([pack, time]) => ({ pack: Buffer.from(pack, 'hex'), time })),
   });
-  for (const name of replaced) if (!writer.written.includes(name)) await store.remove('index', name);
+  for (const name of outdated) if (!writer.written.includes(name)) await store.remove('index', name);
   return writer.written;
 }

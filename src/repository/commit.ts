@@ -68,7 +68,7 @@ export async function commitSnapshot(
 }
 
 async function reliesOnCondemned(repository: IndexedRepository, stored: readonly string[]): Promise<boolean> {
-  const condemned = await condemnedSince(repository);
+  const condemned = await condemnedSince(repository, stored);
   if (condemned.size === 0) return false;
   const { index } = repository;
   for (let pack = 0; pack < index.packCount; pack++)

@@ -6,6 +6,7 @@ import { VarveError } from '../errors/errors.js';
 import { decodeIndexObject, encodeIndexObject, type IndexedPack, type IndexObject } from '../format/index-object.js';
 import { blobCount } from '../format/pack-record.js';
 import { compareTimes, type Time, timeFromMillis } from '../format/time.js';
+import type { Store } from '../storage/store.js';
 import { type BlobIndex, BlobIndexBuilder } from './blob-index.js';
 import { getSigned, putSigned, type Repository } from './repository.js';
 
@@ -93,18 +94,25 @@ export async function loadIndex(
  * Packs that were condemned since the index was loaded, or are gone where it is not known which were: what relies on them has to be stored
  * again.
  *
+ * @param stored names of packs that were stored since the index was loaded
  * @throws VarveError as `loadIndex` without onDamage
  */
-export async function condemnedSince(repository: IndexedRepository): Promise<Set<string>> {
+export async function condemnedSince(
+  repository: IndexedRepository,
+  stored: readonly string[] = [],
+): Promise<Set<string>> {
   const known = new Set([...repository.objects.map(({ name }) => name), ...repository.replaced]);
   const later = new Set(condemnedBy(entitled(await loadAll(repository, undefined, known))).keys());
-  if (later.has(FORGOTTEN_PACKS)) for (const name of await gonePacks(repository)) later.add(name);
+  if (later.has(FORGOTTEN_PACKS)) {
+    const gone = await gonePacks(repository.store, [...repository.packs, ...stored]);
+    for (const name of gone) later.add(name);
+  }
   for (const name of repository.condemned) later.delete(name);
   return later;
 }
 
-/** Packs that are listed, and that the store does not have. */
-async function gonePacks({ packs, store }: IndexedRepository): Promise<Set<string>> {
+/** Which of the packs the store does not have. */
+async function gonePacks(store: Store, packs: readonly string[]): Promise<Set<string>> {
   const gone = new Set(packs);
   for await (const { name } of store.list('data')) gone.delete(name);
   return gone;

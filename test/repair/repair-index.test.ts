@@ -203,6 +203,33 @@ test('a backup that began before a condemnation which was lost looks for its pac
   assert.deepEqual([...since], [gone]);
 });
 
+test('and for those that it stored since', async () => {
+  const prunable = await twoBackups();
+  const sleeping = await indexed(prunable);
+  const own = 'ab'.repeat(32);
+  const condemned = [{ pack: Buffer.from(FORGOTTEN_PACKS, 'hex'), time: { seconds: 1, nanoseconds: 0 } }];
+  await writeIndex(sleeping, [], { replaces: [], condemned });
+  assert.ok(!(await condemnedSince(sleeping)).has(own));
+  assert.ok((await condemnedSince(sleeping, [own])).has(own));
+});
+
+test('an index object that another had replaced does not count again when that other is replaced', async () => {
+  const prunable = await twoBackups();
+  const before = await indexed(prunable);
+  const [outdated] = before.objects;
+  const packs = await packsOf(before, outdated?.name as string);
+  // A prune has taken a pack off the index, and was stopped before it removed the old object.
+  const [gone, ...others] = packs.map(({ name }) => name.toString('hex'));
+  const replaces = [Buffer.from(outdated?.name as string, 'hex')];
+  const kept = packs.filter((pack) => others.includes(pack.name.toString('hex')));
+  const newer = await writeIndex(before, kept, { replaces, condemned: [] });
+  await prunable.store.remove('data', gone as string);
+  await repaired(prunable, { readAllPacks: true });
+  const names = await prunable.names('index');
+  assert.ok(!names.includes(outdated?.name as string) && !names.includes(newer));
+  assert.ok(!(await indexed(prunable)).packs.has(gone as string));
+});
+
 test('with --read-all-packs the whole index is written anew, but for what a revoked key listed', async () => {
   const prunable = await twoBackups();
   await prunable.sandbox.addKey('append', 'robot');
