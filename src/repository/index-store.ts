@@ -95,14 +95,16 @@ export async function loadIndex(
  * again.
  *
  * @param stored names of packs that were stored since the index was loaded
+ * @param once whether it is enough to list the index once: for who looks again later
  * @throws VarveError as `loadIndex` without onDamage
  */
 export async function condemnedSince(
   repository: IndexedRepository,
   stored: readonly string[] = [],
+  once = false,
 ): Promise<Set<string>> {
   const known = new Set([...repository.objects.map(({ name }) => name), ...repository.replaced]);
-  const later = new Set(condemnedBy(entitled(await loadAll(repository, undefined, known))).keys());
+  const later = new Set(condemnedBy(entitled(await loadAll(repository, undefined, known, once))).keys());
   if (later.has(FORGOTTEN_PACKS)) {
     const gone = await gonePacks(repository.store, [...repository.packs, ...stored]);
     for (const name of gone) later.add(name);
@@ -126,10 +128,11 @@ async function loadAll(
   repository: Repository,
   onDamage: ((error: VarveError, name: string) => void) | undefined,
   known: ReadonlySet<string> = new Set(),
+  once = false,
 ): Promise<LoadedIndex[]> {
   const limit = pLimit(PARALLEL);
   const loaded = new Map<string, LoadedIndex | undefined>();
-  for (let rounds = 0, news = true; news || rounds < 2; rounds++) {
+  for (let rounds = 0, news = true; once ? rounds < 1 : news || rounds < 2; rounds++) {
     const names: string[] = [];
     for await (const { name } of repository.store.list('index')) {
       if (!known.has(name) && !loaded.has(name)) names.push(name);

@@ -16,7 +16,9 @@ const WRITERS: readonly string[] = ['backup', 'copy', 'rewrite', 'repair'];
 export async function adoptOrphans(
   repository: IndexedRepository,
 ): Promise<{ repository: IndexedRepository; adopted: number }> {
-  const stale = (await listLeases(repository)).filter((each) => each.stale && WRITERS.includes(each.lease.operation));
+  const stale = (await listLeases(repository, true)).filter(
+    (each) => each.stale && WRITERS.includes(each.lease.operation),
+  );
   if (stale.length === 0) return { repository, adopted: 0 };
   const found: IndexedPack[] = [];
   for await (const { name, size } of repository.store.list('data')) {
