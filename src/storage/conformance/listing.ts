@@ -73,6 +73,7 @@ export const LISTING: readonly Check[] = [
   },
   {
     what: 'names that varve did not write are left out',
+    plants: true,
     run: async ({ store, plant }) => {
       if (plant === undefined) return;
       const { name, bytes } = object(10);

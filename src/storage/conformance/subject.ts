@@ -18,6 +18,8 @@ export interface Subject {
 /** A promise of the contract that is written above the Store interface. */
 export interface Check {
   readonly what: string;
+  /** Whether it can be looked at only where names can be planted. */
+  readonly plants?: true;
   /** Throws when the promise is not kept. */
   readonly run: (subject: Subject) => Promise<void>;
 }

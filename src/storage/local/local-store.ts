@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { constants, readFileSync, type Stats, statSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { BLOCK } from '../../bytes/pages.js';
 import { errnoCode, systemReason, VarveError } from '../../errors/errors.js';
@@ -111,6 +111,16 @@ export class LocalStore implements Store {
       await syncFolder(dirname(path));
     } catch (cause) {
       if (errnoCode(cause) !== 'ENOENT') throw storageError(cause, path, `cannot remove ${objectPath(type, name)}`);
+    }
+  }
+
+  async discard(): Promise<void> {
+    const data = join(this.location, 'data');
+    const shards = (await this.#names(data)).filter(isShard).map((shard) => join(data, shard));
+    for (const folder of [...shards, ...FOLDERS.map((each) => join(this.location, each)), this.location]) {
+      await rmdir(folder).catch((cause) => {
+        if (errnoCode(cause) !== 'ENOENT') throw storageError(cause, folder, 'cannot remove');
+      });
     }
   }
 

@@ -195,6 +195,10 @@ export class SftpClient {
     return atEnd(reply) ? undefined : refused(reply);
   }
 
+  async rmdir(path: string): Promise<void> {
+    okOf(await this.#request(TYPE.rmdir, [path]));
+  }
+
   async remove(path: string): Promise<void> {
     okOf(await this.#request(TYPE.remove, [path]));
   }

@@ -60,6 +60,14 @@ export class SftpStore implements Store {
     });
   }
 
+  discard(): Promise<void> {
+    return this.#attempt('cannot remove the repository folder', async (client) => {
+      await Promise.all(SHARDS.map((shard) => client.rmdir(this.#below(`data/${shard}`))));
+      await Promise.all(FOLDERS.map((folder) => client.rmdir(this.#below(folder))));
+      await client.rmdir(this.#root);
+    });
+  }
+
   put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
     return this.#write(type, name, parts, (client, path, length) =>
       type === 'config' ? placeNew(client, path, this.location) : placeHashed(client, path, length),
