@@ -1,17 +1,19 @@
 import { Buffer } from 'node:buffer';
 import { createHmac, randomBytes } from 'node:crypto';
-import pLimit from 'p-limit';
-import { isPassword, type Users } from './htpasswd.js';
+import type { Users } from './htpasswd.js';
 import { Refusal } from './refusal.js';
 
 /** Milliseconds for which a password that was right is known to be so. */
 const REMEMBERED = 15 * 60 * 1000;
 const MOST_REMEMBERED = 10_000;
-/** Hashing a password takes tens of milliseconds, in which nothing else is done: so many may wait for it, the rest come again. */
+/** Comparing a password takes tens of milliseconds: so many may wait for it, the rest come again. */
 const MOST_WAITING = 50;
 const LONGEST_HEADER = 1024;
 
 const UNAUTHORIZED = { 'WWW-Authenticate': 'Basic realm="varve", charset="UTF-8"' };
+
+/** @param stored undefined when there is no such user */
+export type ComparePassword = (password: string, stored: string | undefined) => Promise<boolean>;
 
 /**
  * Tells who a request is from. Passwords that were right are remembered for a while, by a hash with a key that is made at random and never
@@ -23,10 +25,11 @@ export class Logins {
   /** When they are forgotten, by performance.now(). */
   readonly #right = new Map<string, number>();
   readonly #underWay = new Map<string, Promise<boolean>>();
-  readonly #oneAtATime = pLimit(1);
+  readonly #isPassword: ComparePassword;
 
-  constructor(users: () => Users) {
+  constructor(users: () => Users, isPassword: ComparePassword) {
     this.#users = users;
+    this.#isPassword = isPassword;
   }
 
   /**
@@ -54,7 +57,7 @@ export class Logins {
     if (known !== undefined) return known;
     if (this.#underWay.size >= MOST_WAITING)
       throw new Refusal(503, 'too many logins at a time', { 'Retry-After': '5' });
-    const comparing = this.#oneAtATime(() => isPassword(password, stored));
+    const comparing = this.#isPassword(password, stored);
     this.#underWay.set(seal, comparing);
     try {
       const right = await comparing;

@@ -6,6 +6,7 @@ import net, { type AddressInfo } from 'node:net';
 import { systemReason, VarveError } from '../errors/errors.js';
 import type { AccessRules } from './access.js';
 import type { Address } from './address.js';
+import { Comparer } from './comparer.js';
 import { Handler, type MetricsFor } from './handler.js';
 import { parseHtpasswd, type Users } from './htpasswd.js';
 import { Logins } from './logins.js';
@@ -59,9 +60,10 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const users = passwordFile === undefined ? undefined : usersOf(passwordFile, onNotice);
   const quota = await Quota.of(root, options.quota);
   const room = { root, quota, metrics: new Metrics(), verifyUploads: options.verifyUploads };
+  const comparer = new Comparer();
   const sockets = new Set<net.Socket>();
   const handler = new Handler(room, {
-    logins: users === undefined ? undefined : new Logins(() => users.value),
+    logins: users === undefined ? undefined : new Logins(() => users.value, comparer.isPassword),
     access: options.access,
     metricsFor: options.metricsFor,
     patience: options.patience ?? PATIENCE,
@@ -84,6 +86,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     async stop(milliseconds) {
       handler.stopping = true;
       await closeServer(server, sockets, milliseconds);
+      await comparer.close();
     },
   };
 }
