@@ -47,7 +47,7 @@ before(async () => {
 async function withOddName(...args: string[]): Promise<Buffer> {
   const command = [...args.map((arg) => `'${arg}'`), `"$(printf '${source}/sub/odd\\377')"`].join(' ');
   const { spawn } = await import('node:child_process');
-  const { MAIN } = await import('./varve.js');
+  const { MAIN } = await import('./main-program.js');
   const { bytes, code, err } = await outcome(
     spawn('sh', ['-c', `'${process.execPath}' '${MAIN}' ${command}`], { env: place.env }),
   );

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { linkSync, lstatSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { before, test } from 'node:test';
-import { MAIN, outcome, Playground } from './varve.js';
+import { MAIN } from './main-program.js';
+import { outcome, Playground } from './varve.js';
 
 const place = new Playground();
 const source = place.files('source', {

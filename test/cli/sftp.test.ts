@@ -21,7 +21,9 @@ async function onSftp(): Promise<{ play: Playground; env: Record<string, string>
   return { play, place, env: { PATH: `${play.path('programs')}:${process.env.PATH}`, VARVE_REPOSITORY: place } };
 }
 
-test('a repository on an SFTP server: made, written, checked, pruned and restored', { skip: SSHD_MISSING }, async () => {
+test('a repository on an SFTP server: made, written, checked, pruned and restored', {
+  skip: SSHD_MISSING,
+}, async () => {
   const { play, env, place } = await onSftp();
   const source = play.files('source', { 'a file': 'one', 'below/another': Buffer.alloc(3_000_000, 'two') });
   const run = (...args: string[]) => play.ok(args, { env });

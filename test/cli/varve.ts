@@ -4,9 +4,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { fileURLToPath } from 'node:url';
-
-export const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+import { testArguments, testEnvironment, testPlace } from '../servers/test-place.js';
+import { MAIN } from './main-program.js';
 
 export interface Outcome {
   readonly code: number | null;
@@ -36,8 +35,9 @@ export class Playground {
       PATH: process.env.PATH ?? '',
       TZ: 'UTC',
       XDG_CACHE_HOME: this.path('cache'),
-      VARVE_REPOSITORY: this.path('repo'),
+      VARVE_REPOSITORY: testPlace(this.path('repo')),
       VARVE_KEY_FILE: keyFile,
+      ...testEnvironment,
     };
     after(() => rmSync(this.folder, { recursive: true, force: true }));
   }
@@ -58,7 +58,7 @@ export class Playground {
 
   start(args: readonly string[], { env = {}, cwd, stdout }: Options = {}): ChildProcess {
     const stdio = ['pipe', stdout ?? 'pipe', 'pipe'] as const;
-    return spawn(process.execPath, [MAIN, ...args], {
+    return spawn(process.execPath, [MAIN, ...testArguments, ...args], {
       env: { ...this.env, ...env },
       cwd: cwd ?? this.folder,
       stdio: [...stdio],

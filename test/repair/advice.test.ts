@@ -11,7 +11,7 @@ import { VarveError } from '../../src/errors/errors.js';
 import { PASSWORD, scratchFolder } from '../backup/sandbox.js';
 import { damage } from '../check/damages.js';
 import { foreignObjects, type Kind, Patient, SPARE } from '../check/patient.js';
-import { MAIN } from '../cli/varve.js';
+import { MAIN } from '../cli/main-program.js';
 
 /** More of them: VARVE_ADVICE_CASES. */
 const CASES = Number(process.env.VARVE_ADVICE_CASES || 28);

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { MAIN } from '../cli/varve.js';
+import { MAIN } from '../cli/main-program.js';
 import { htpasswd } from '../serve/running.js';
 import type { RestServer } from './rclone.js';
 import { startProgram } from './started-program.js';
