@@ -41,7 +41,11 @@ export class RestStore implements Store {
     } catch (error) {
       // Others answer as if it were forbidden.
       if (!isDenied(error)) throw error;
-      const there = await this.stat(type, name).catch(() => undefined);
+      const there = await this.stat(type, name).catch((cause) => {
+        // It may be there after all, put by a try whose answer was lost: the next try will tell.
+        if (cause instanceof VarveError && cause.retryable) throw cause;
+        return undefined;
+      });
       if (there === undefined) throw error;
       if (type === 'config') throw this.#exists();
       if (there.size !== lengthOf(parts)) throw this.#truncated(type, name, there.size);
