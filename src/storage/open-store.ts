@@ -26,7 +26,7 @@ export async function openStore(place: string, settings: StoreSettings): Promise
   const load = scheme === undefined ? undefined : PROVIDERS[scheme];
   if (load !== undefined) {
     const [open, { openGuarded }] = await Promise.all([load(), import('./guards/guard.js')]);
-    return openGuarded(`${scheme}:`, () => open(rest, settings), settings);
+    return openGuarded(`${scheme}:`, (interruptible) => open(rest, interruptible), settings);
   }
   if (scheme !== undefined && BY_RCLONE.has(scheme))
     throw new VarveError('usage', `${scheme}: is reached by rclone: set up a remote, and use rclone:REMOTE:PATH`);

@@ -40,7 +40,7 @@ async function through(badness: Badness, given: Partial<StoreSettings> = {}): Pr
   const network = await startBadNetwork(`127.0.0.1:${port}`, badness);
   networks.push(network);
   const open = (host: string, how: StoreSettings): Promise<Store> =>
-    openGuarded('rest:', () => openRest(`http://${host}/repository/`, how), how, IMPATIENT);
+    openGuarded('rest:', (each) => openRest(`http://${host}/repository/`, each), how, IMPATIENT);
   const direct = await open(`127.0.0.1:${port}`, settings());
   await direct.create();
   const store = await open(network.host, settings(given));
@@ -141,3 +141,24 @@ for (const how of ['refusing', 'silent'] as const) {
     await sleep(1);
   });
 }
+
+test('an interruption ends what is under way at once; what is asked for after it is done, and not tried again', async () => {
+  const abort = new AbortController();
+  const given = { signal: abort.signal, stuckSeconds: 60 };
+  const { network, store, direct } = await through({ seed: 3, rate: 0, faults: ['late'], lateness: 30_000 }, given);
+  const { name, bytes } = object(1000);
+  await store.put('locks', name, [bytes]);
+  network.rate = 1;
+  const began = performance.now();
+  const underWay = [store.put('data', name, [bytes]), store.get('locks', name), names(store, 'locks')];
+  setTimeout(() => abort.abort(), 50);
+  for (const each of underWay) await assert.rejects(each, fails('interrupted'));
+  assert.ok(performance.now() - began < 10_000);
+  network.rate = 0;
+  await store.remove('locks', name);
+  assert.equal(await direct.stat('locks', name), undefined);
+  network.vanish('refusing');
+  const { requests } = network;
+  await assert.rejects(store.stat('locks', name), fails('storage', /refused|cut/));
+  assert.equal(network.requests, requests);
+});

@@ -17,13 +17,22 @@ const CONNECTIONS = 5;
  */
 export async function openGuarded(
   place: string,
-  open: () => Promise<Store>,
+  open: (settings: StoreSettings) => Promise<Store>,
   settings: StoreSettings,
   clock: Clock = systemClock,
 ): Promise<Store> {
   const retrier = new Retrier(settings, clock);
-  const store = await retrier.run(place, open);
+  const store = await retrier.run(place, () => open(interruptible(settings)));
   const logged = settings.onDebug === undefined ? store : new LoggedStore(store, settings.onDebug);
   const limited = new LimitedStore(logged, settings.connections ?? store.connections ?? CONNECTIONS);
   return new RetryingStore(limited, retrier);
+}
+
+/** An interruption ends what is under way; what is asked for after it is done: a backup then lists what it has stored, and removes its lease. */
+function interruptible(settings: StoreSettings): StoreSettings {
+  const { signal } = settings;
+  return Object.defineProperty({ ...settings }, 'signal', {
+    get: () => (signal?.aborted === true ? undefined : signal),
+    enumerable: true,
+  });
 }

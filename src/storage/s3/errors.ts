@@ -40,7 +40,8 @@ const MAX_MESSAGE = 300;
 
 /** An error of the SDK or of the connection, in words that say what to do. */
 export function s3Error(cause: unknown, about: About, where: Where): VarveError {
-  if (where.signal?.aborted) return new VarveError('interrupted', `${about.what}: interrupted`, { cause });
+  if (where.signal?.aborted && isAbort(cause))
+    return new VarveError('interrupted', `${about.what}: interrupted`, { cause });
   if (cause instanceof VarveError) return cause;
   const failure = failureOf(cause);
   const error = explain(failure, where, about);
@@ -48,6 +49,8 @@ export function s3Error(cause: unknown, about: About, where: Where): VarveError 
   if (failure.status === 0) return withContext(networkError(rootOf(cause), where.server), about, cause);
   return withContext(unexpected(failure, where, about), about, cause);
 }
+
+const isAbort = (cause: unknown): boolean => cause instanceof Error && cause.name === 'AbortError';
 
 function withContext({ code, message, retryable }: VarveError, { what }: About, cause: unknown): VarveError {
   return new VarveError(code, `${what}: ${message}`, { cause, retryable });

@@ -34,7 +34,8 @@ export class S3Requests {
    */
   async attempt<T>(request: (client: S3Client, options: { abortSignal?: AbortSignal }) => Promise<T>): Promise<T> {
     const { client } = this.#connection;
-    const options = this.#signal === undefined ? {} : { abortSignal: this.#signal };
+    // What is asked for after an interruption is done.
+    const options = this.#signal === undefined || this.#signal.aborted ? {} : { abortSignal: this.#signal };
     try {
       return await request(client, options);
     } catch (cause) {
