@@ -1,5 +1,5 @@
 import { VarveError } from '../../errors/errors.js';
-import type { RestAnswer, RestRequest, RestTransport } from '../rest/transport.js';
+import { type RestAnswer, type RestRequest, type RestTransport, stillOpen } from '../rest/transport.js';
 import type { StoreSettings } from '../settings.js';
 import { Rclone } from './rclone.js';
 
@@ -19,12 +19,11 @@ export class RcloneTransport implements RestTransport {
 
   async request(request: RestRequest): Promise<RestAnswer> {
     if (this.#closed) throw new VarveError('storage', 'the store is closed');
-    const { signal } = this.#settings;
+    const signal = stillOpen(this.#settings.signal);
     this.#rclone ??= this.#start();
     const rclone = await this.#rclone;
     try {
-      if (signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
-      const answer = await rclone.request(request);
+      const answer = await rclone.request(request, signal);
       this.#works = true;
       return answer;
     } catch (cause) {

@@ -2,6 +2,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } f
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoCode, systemReason, VarveError } from '../../errors/errors.js';
 import { lengthOf, receiveBody, sendBody } from '../rest/body.js';
+import { plain } from '../rest/refusal.js';
 import type { RestAnswer, RestRequest } from '../rest/transport.js';
 import type { StoreSettings } from '../settings.js';
 import { type Child, startChild } from '../transport/child.js';
@@ -16,6 +17,7 @@ const SOON = 50;
 const ENDING = 2000;
 /** rclone would ask for its configuration's password on the pipe that the requests go through. */
 const ASKING = { RCLONE_ASK_PASSWORD: 'false' };
+const DATE = /^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /;
 /** What it says that is no reason for anything. */
 const CHATTER = /^(?:NOTICE|INFO|DEBUG) *:/;
 
@@ -42,7 +44,7 @@ export class Rclone {
   ): Promise<Rclone> {
     let said: Said | undefined;
     const onLine = (text: string): void => {
-      const line = text.replace(/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /, '').trim();
+      const line = plain(text.replace(DATE, ''));
       settings.onDebug?.(`rclone: ${line}`);
       if (line !== '' && !CHATTER.test(line)) said = { line, at: performance.now() };
     };
@@ -91,9 +93,9 @@ export class Rclone {
     return said !== undefined && said.at >= since ? `rclone: ${said.line}` : undefined;
   }
 
-  request(request: RestRequest): Promise<RestAnswer> {
+  request(request: RestRequest, signal: AbortSignal | undefined): Promise<RestAnswer> {
     return new Promise((resolve, reject) => {
-      const stream = this.#open(request);
+      const stream = this.#open(request, signal);
       let answered = false;
       let stuck: VarveError | undefined;
       stream.setTimeout(this.#settings.stuckSeconds * 1000, () => {
@@ -119,8 +121,7 @@ export class Rclone {
     });
   }
 
-  #open({ method, path, headers, body }: RestRequest): ClientHttp2Stream {
-    const { signal } = this.#settings;
+  #open({ method, path, headers, body }: RestRequest, signal: AbortSignal | undefined): ClientHttp2Stream {
     return this.#session.request(
       {
         ...headers,

@@ -9,7 +9,7 @@ import { networkError } from '../transport/network-error.js';
 import { stuckError } from '../transport/stuck-error.js';
 import { lengthOf, receiveBody, sendBody } from './body.js';
 import type { RestPlace } from './place.js';
-import type { RestAnswer, RestHead, RestRequest, RestTransport } from './transport.js';
+import { type RestAnswer, type RestHead, type RestRequest, type RestTransport, stillOpen } from './transport.js';
 
 /** Requests over HTTP/1.1, with and without TLS. */
 export class HttpTransport implements RestTransport {
@@ -26,10 +26,9 @@ export class HttpTransport implements RestTransport {
   }
 
   async request(request: RestRequest): Promise<RestAnswer> {
-    const { signal } = this.#settings;
+    const signal = stillOpen(this.#settings.signal);
     try {
-      if (signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
-      return await this.#exchange(request);
+      return await this.#exchange(request, signal);
     } catch (cause) {
       if (signal?.aborted === true) throw new VarveError('interrupted', 'interrupted', { cause });
       throw networkError(cause, this.#place.server);
@@ -40,9 +39,9 @@ export class HttpTransport implements RestTransport {
     this.#agents.close();
   }
 
-  #exchange(request: RestRequest): Promise<RestAnswer> {
+  #exchange(request: RestRequest, signal: AbortSignal | undefined): Promise<RestAnswer> {
     return new Promise((resolve, reject) => {
-      const sent = this.#start(request);
+      const sent = this.#start(request, signal);
       let answered = false;
       let stuck: VarveError | undefined;
       sent.on('timeout', () => {
@@ -68,9 +67,9 @@ export class HttpTransport implements RestTransport {
     });
   }
 
-  #start({ method, path, headers, body }: RestRequest): http.ClientRequest {
+  #start({ method, path, headers, body }: RestRequest, signal: AbortSignal | undefined): http.ClientRequest {
     const { address, base, secure } = this.#place;
-    const { signal, stuckSeconds } = this.#settings;
+    const { stuckSeconds } = this.#settings;
     const options = {
       ...address,
       method,

@@ -42,3 +42,8 @@ export function header({ headers }: RestHead, name: string): string | undefined 
   const value = headers[name];
   return typeof value === 'string' ? value : undefined;
 }
+
+/** What is under way when a run is interrupted ends. What is asked for after that is what remains to be done, and goes on. */
+export function stillOpen(signal: AbortSignal | undefined): AbortSignal | undefined {
+  return signal?.aborted === true ? undefined : signal;
+}

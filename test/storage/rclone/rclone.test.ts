@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { Buffer } from 'node:buffer';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -116,7 +115,19 @@ describe('rclone', { skip: RCLONE_MISSING }, () => {
     assert.ok(isRunning(pid));
     await store.close();
     assert.ok(!isRunning(pid));
-    await assert.rejects(store.now(), /closed/);
+    await assert.rejects(store.stat('config', 'config'), /closed/);
+  });
+
+  test('what is under way ends when it is interrupted; what remains to be done is done', async (context) => {
+    const stop = new AbortController();
+    const store = await opened(context, folder(), { signal: stop.signal });
+    await store.create();
+    const { name, bytes } = object(256_000_000);
+    const writing = store.put('data', name, [bytes]);
+    setTimeout(() => stop.abort(), 10);
+    await failsWith(writing, /^interrupted$/, 'interrupted', false);
+    await store.put('locks', name, [bytes.subarray(0, 10)]);
+    await store.remove('locks', name);
   });
 
   test('with limits for its bytes', async (context) => {
@@ -160,14 +171,6 @@ test('a program that says nothing is given up, and ended when the store is close
   assert.ok(!isRunning(Number(readFileSync(file, 'utf8'))));
 });
 
-test('what is under way ends when it is interrupted', async (context) => {
-  const stop = new AbortController();
-  const store = await opened(context, 'x:y', { program: script('exec sleep 600'), signal: stop.signal });
-  setTimeout(() => stop.abort(), 100);
-  await failsWith(store.put('data', 'a'.repeat(64), [Buffer.alloc(32e6)]), /^interrupted$/, 'interrupted', false);
-  await failsWith(store.now(), /^interrupted$/, 'interrupted', false);
-});
-
 test('passwords in a remote’s description are not told', async (context) => {
   const place = ':sftp,host=h,user=u,pass="hid:den,too",key_pem=hidden:folder';
   const store = await opened(context, place, { program: script('exit 1') });
@@ -177,6 +180,11 @@ test('passwords in a remote’s description are not told', async (context) => {
     assert.doesNotMatch(error.message, /hid/);
     return true;
   });
+});
+
+test('an option that there is not', async () => {
+  const extended = new Map([['rclone.arguments', '']]);
+  await assert.rejects(openRclone('x:y', settings({ extended })), fails('usage', /rclone.arguments: there are rclone/));
 });
 
 test('no remote', async () => {
