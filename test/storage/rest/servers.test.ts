@@ -73,13 +73,13 @@ describe('rest-server', { skip: REST_SERVER_MISSING }, () => {
     const store = await opened(context, `http://ann:wrong@${host}/`);
     const { name, bytes } = object(32_000_000);
     const asked = [
+      () => store.now(),
       () => store.create(),
       () => store.put('data', name, [bytes]),
       () => store.get('config', 'config'),
       () => store.stat('data', name),
       () => store.list('data')[Symbol.asyncIterator]().next(),
       () => store.remove('data', name),
-      () => store.now(),
     ];
     for (const doing of asked)
       await denied(doing(), /the server does not know the user "ann", or not with this password/);
@@ -127,8 +127,8 @@ describe('rclone serve restic', { skip: RCLONE_MISSING }, () => {
     const { host } = await running(context, startRclone(folder(), '--user', 'ann', '--pass', 'secret'));
     const store = await opened(context, `http://ann:wrong@${host}/`);
     const { name, bytes } = object(32_000_000);
-    await denied(store.put('data', name, [bytes]), /does not know the user "ann"/);
     await denied(store.now(), /does not know the user "ann"/);
+    await denied(store.put('data', name, [bytes]), /does not know the user "ann"/);
   });
 
   test('append-only', async (context) => {
