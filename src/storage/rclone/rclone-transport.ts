@@ -1,5 +1,11 @@
 import { VarveError } from '../../errors/errors.js';
-import { type RestAnswer, type RestRequest, type RestTransport, stillOpen } from '../rest/transport.js';
+import {
+  anyNumberOfRequests,
+  type RestAnswer,
+  type RestRequest,
+  type RestTransport,
+  stillOpen,
+} from '../rest/transport.js';
 import type { StoreSettings } from '../settings.js';
 import { Rclone } from './rclone.js';
 
@@ -15,6 +21,7 @@ export class RcloneTransport implements RestTransport {
   constructor(command: readonly [string, ...string[]], settings: StoreSettings) {
     this.#command = command;
     this.#settings = settings;
+    anyNumberOfRequests(settings.signal);
   }
 
   async request(request: RestRequest): Promise<RestAnswer> {

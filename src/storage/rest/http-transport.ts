@@ -9,7 +9,14 @@ import { networkError } from '../transport/network-error.js';
 import { stuckError } from '../transport/stuck-error.js';
 import { lengthOf, receiveBody, sendBody } from './body.js';
 import type { RestPlace } from './place.js';
-import { type RestAnswer, type RestHead, type RestRequest, type RestTransport, stillOpen } from './transport.js';
+import {
+  anyNumberOfRequests,
+  type RestAnswer,
+  type RestHead,
+  type RestRequest,
+  type RestTransport,
+  stillOpen,
+} from './transport.js';
 
 /** Requests over HTTP/1.1, with and without TLS. */
 export class HttpTransport implements RestTransport {
@@ -22,6 +29,7 @@ export class HttpTransport implements RestTransport {
     this.#place = place;
     this.#settings = settings;
     this.#agents = agentsFor(settings, connections);
+    anyNumberOfRequests(settings.signal);
     this.#headers = { 'user-agent': 'varve', ...authorization(place) };
   }
 

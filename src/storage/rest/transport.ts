@@ -1,4 +1,5 @@
 import type { Buffer } from 'node:buffer';
+import { setMaxListeners } from 'node:events';
 
 export interface RestRequest {
   readonly method: 'HEAD' | 'GET' | 'POST' | 'DELETE';
@@ -46,4 +47,9 @@ export function header({ headers }: RestHead, name: string): string | undefined 
 /** What is under way when a run is interrupted ends. What is asked for after that is what remains to be done, and goes on. */
 export function stillOpen(signal: AbortSignal | undefined): AbortSignal | undefined {
   return signal?.aborted === true ? undefined : signal;
+}
+
+/** Node would take each one above ten that listens for a leak, and warn. */
+export function anyNumberOfRequests(signal: AbortSignal | undefined): void {
+  if (signal !== undefined) setMaxListeners(0, signal);
 }

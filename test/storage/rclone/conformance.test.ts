@@ -6,8 +6,8 @@ import { openRclone } from '../../../src/storage/rclone/open.js';
 import type { ObjectType } from '../../../src/storage/store.js';
 import { RCLONE_MISSING } from '../../servers/rclone.js';
 import { conformance } from '../conformance.js';
-import { NOT_OF_RCLONE } from '../rest/exceptions.js';
 import { settings } from '../transport/settings.js';
+import { NOT_OF_RCLONE } from './exceptions.js';
 
 describe('rclone', { skip: RCLONE_MISSING }, () => {
   const scratch = mkdtempSync(join(tmpdir(), 'varve-rclone-'));

@@ -8,14 +8,14 @@ import { RCLONE_MISSING, type RestServer, startRclone } from '../../servers/rclo
 import { REST_SERVER_MISSING, startRestServer } from '../../servers/rest-server.js';
 import { startVarveServe } from '../../servers/varve-serve.js';
 import { conformance, type Subject } from '../conformance.js';
+import { NOT_OF_RCLONE } from '../rclone/exceptions.js';
 import { settings } from '../transport/settings.js';
-import { NO_OVERWRITING, NOT_OF_RCLONE } from './exceptions.js';
 
 function conforms(
   kind: string,
   missing: false | string,
   start: (folder: string) => Promise<RestServer>,
-  except: Readonly<Record<string, string>>,
+  except: Readonly<Record<string, string>> = {},
 ): void {
   describe(kind, { skip: missing }, () => {
     const scratch = mkdtempSync(join(tmpdir(), 'varve-rest-'));
@@ -38,17 +38,14 @@ function conforms(
         mkdirSync(folder, { recursive: true });
         writeFileSync(join(folder, name_), bytes);
       };
-      return { store, other: await openRest(place, settings()), plant };
+      return { store, other: await openRest(place, settings()), plant, replacesInTwoSteps: true };
     };
     conformance(kind, open, except);
   });
 }
 
-conforms(
-  'rest-server',
-  REST_SERVER_MISSING,
-  (folder) => startRestServer(folder, { ann: 'secret' }, '--no-verify-upload'),
-  NO_OVERWRITING,
+conforms('rest-server', REST_SERVER_MISSING, (folder) =>
+  startRestServer(folder, { ann: 'secret' }, '--no-verify-upload'),
 );
 conforms(
   'rclone serve restic',
@@ -56,9 +53,4 @@ conforms(
   (folder) => startRclone(folder, '--user', 'ann', '--pass', 'secret'),
   NOT_OF_RCLONE,
 );
-conforms(
-  'varve serve',
-  false,
-  (folder) => startVarveServe(folder, { ann: 'secret' }, '--no-verify-upload'),
-  NO_OVERWRITING,
-);
+conforms('varve serve', false, (folder) => startVarveServe(folder, { ann: 'secret' }, '--no-verify-upload'));
