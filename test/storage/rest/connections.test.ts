@@ -101,11 +101,12 @@ test('a connection that is cut before the answer, and in the middle of what is s
   });
 });
 
-test('an answer that comes before all is sent counts, and the next request is not mixed up with it', async (context) => {
-  const store = await served(context, (request, response) => {
+test('an answer that comes before all is sent counts, and the connection is not used again', async (context) => {
+  const answer: RequestListener = (request, response) => {
     if (request.method === 'POST') response.writeHead(507).end('full');
     else response.writeHead(200, { 'content-length': '3' }).end('abc');
-  });
+  };
+  const store = await served(context, answer, { given: { connections: 1 } });
   for (let i = 0; i < 3; i++) {
     await failsWith(store.put('data', NAME, [LARGE]), /no room is left/, { code: 'full', retryable: false });
     assert.equal((await store.get('data', NAME)).toString(), 'abc');
