@@ -1,10 +1,10 @@
 import { VarveError } from '../../errors/errors.js';
 import {
   anyNumberOfRequests,
+  interruption,
   type RestAnswer,
   type RestRequest,
   type RestTransport,
-  stillOpen,
 } from '../rest/transport.js';
 import type { StoreSettings } from '../settings.js';
 import { Rclone } from './rclone.js';
@@ -26,7 +26,7 @@ export class RcloneTransport implements RestTransport {
 
   async request(request: RestRequest): Promise<RestAnswer> {
     if (this.#closed) throw new VarveError('storage', 'the store is closed');
-    const signal = stillOpen(this.#settings.signal);
+    const signal = interruption(request, this.#settings.signal);
     this.#rclone ??= this.#start();
     const rclone = await this.#rclone;
     try {

@@ -11,11 +11,11 @@ import { lengthOf, receiveBody, sendBody } from './body.js';
 import type { RestPlace } from './place.js';
 import {
   anyNumberOfRequests,
+  interruption,
   type RestAnswer,
   type RestHead,
   type RestRequest,
   type RestTransport,
-  stillOpen,
 } from './transport.js';
 
 /** Requests over HTTP/1.1, with and without TLS. */
@@ -34,7 +34,7 @@ export class HttpTransport implements RestTransport {
   }
 
   async request(request: RestRequest): Promise<RestAnswer> {
-    const signal = stillOpen(this.#settings.signal);
+    const signal = interruption(request, this.#settings.signal);
     try {
       return await this.#exchange(request, signal);
     } catch (cause) {

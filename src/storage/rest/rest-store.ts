@@ -55,7 +55,7 @@ export class RestStore implements Store {
   /** The protocol has no way of doing it at once: meanwhile the object is missing. */
   async replace(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
     await this.remove(type, name);
-    await this.#write(type, name, parts);
+    await this.#write(type, name, parts, true);
   }
 
   async get(type: ObjectType, name: string, range?: Range, advice?: Advice): Promise<Buffer> {
@@ -110,9 +110,9 @@ export class RestStore implements Store {
     await this.#transport.close();
   }
 
-  async #write(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
+  async #write(type: ObjectType, name: string, parts: readonly Uint8Array[], goesOn = false): Promise<void> {
     const path = objectPath(type, name);
-    const request: RestRequest = { method: 'POST', path, headers: BYTES, body: parts };
+    const request: RestRequest = { method: 'POST', path, headers: BYTES, body: parts, goesOn };
     await this.#ask(`cannot write ${path} to ${this.location}`, request);
   }
 

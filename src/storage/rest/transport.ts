@@ -10,6 +10,8 @@ export interface RestRequest {
   readonly body?: readonly Uint8Array[];
   /** Memory that the answer's body may be put into. */
   readonly room?: Buffer | undefined;
+  /** Whether it goes on when the run is interrupted: what it puts back would be lost. */
+  readonly goesOn?: boolean;
   /** Looks at an answer before its body is read, and throws what speaks against that. */
   readonly check?: (head: RestHead) => void;
 }
@@ -44,9 +46,9 @@ export function header({ headers }: RestHead, name: string): string | undefined 
   return typeof value === 'string' ? value : undefined;
 }
 
-/** What is under way when a run is interrupted ends. What is asked for after that is what remains to be done, and goes on. */
-export function stillOpen(signal: AbortSignal | undefined): AbortSignal | undefined {
-  return signal?.aborted === true ? undefined : signal;
+/** What a request is given up by. What is asked for after an interruption is what remains to be done, and goes on. */
+export function interruption(request: RestRequest, signal: AbortSignal | undefined): AbortSignal | undefined {
+  return request.goesOn === true || signal?.aborted === true ? undefined : signal;
 }
 
 /** Node would take each one above ten that listens for a leak, and warn. */

@@ -155,6 +155,19 @@ test('what is under way ends when it is interrupted; what remains to be done is 
   await store.remove('locks', NAME);
 });
 
+test('what was removed to be replaced is put back, though the run is interrupted', async (context) => {
+  const stop = new AbortController();
+  const answer: RequestListener = (request, response) => {
+    if (request.method === 'DELETE') response.end();
+    else {
+      stop.abort();
+      request.resume().on('end', () => response.end());
+    }
+  };
+  const store = await served(context, answer, { given: { signal: stop.signal } });
+  await store.replace('data', NAME, [LARGE]);
+});
+
 test('many requests that may be interrupted are no leak', async (context) => {
   const warnings: Error[] = [];
   const note = (warning: Error): void => void warnings.push(warning);
