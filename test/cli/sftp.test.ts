@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { SSHD_MISSING, type Sshd, startSshd } from '../servers/sshd.js';
@@ -10,23 +10,16 @@ after(async () => {
   for (const each of servers) await each.stop();
 });
 
-/** A playground whose ssh has the configuration that reaches a server of the test. */
-async function onSftp(): Promise<{ play: Playground; env: Record<string, string>; place: string }> {
-  const sshd = await startSshd();
-  servers.push(sshd);
-  const play = new Playground();
-  play.files('programs', { ssh: `#!/bin/sh\nPATH=${process.env.PATH} exec ssh -F ${sshd.clientConfig} "$@"\n` });
-  chmodSync(play.path('programs', 'ssh'), 0o755);
-  const place = `sftp:server:${join(sshd.folder, 'repository')}`;
-  return { play, place, env: { PATH: `${play.path('programs')}:${process.env.PATH}`, VARVE_REPOSITORY: place } };
-}
-
 test('a repository on an SFTP server: made, written, checked, pruned and restored', {
   skip: SSHD_MISSING,
 }, async () => {
-  const { play, env, place } = await onSftp();
+  const sshd = await startSshd();
+  servers.push(sshd);
+  const play = new Playground();
+  const place = `sftp:server:${join(sshd.folder, 'repository')}`;
+  const options = ['-r', place, '-o', `sftp.args=-F ${sshd.clientConfig}`];
+  const run = (...args: string[]) => play.ok([...args, ...options]);
   const source = play.files('source', { 'a file': 'one', 'below/another': Buffer.alloc(3_000_000, 'two') });
-  const run = (...args: string[]) => play.ok(args, { env });
   assert.match((await run('init')).out, new RegExp(place));
   await run('backup', source);
   writeFileSync(join(source, 'a file'), 'changed');
@@ -37,9 +30,9 @@ test('a repository on an SFTP server: made, written, checked, pruned and restore
   await run('restore', 'latest', '--target', target);
   assert.equal(readFileSync(join(target, source, 'a file'), 'utf8'), 'changed');
   assert.equal(readFileSync(join(target, source, 'below/another')).length, 3_000_000);
-  const again = await play.run(['init'], { env });
+  const again = await play.run(['init', ...options]);
   assert.equal(again.code, 1);
   assert.match(again.err, /already/);
-  const missing = await play.run(['snapshots', '-r', `${place}-elsewhere`], { env });
+  const missing = await play.run(['snapshots', ...options, '-r', `${place}-elsewhere`]);
   assert.equal(missing.code, 10);
 });
