@@ -58,6 +58,8 @@ interface Pending {
   readonly reject: (cause: unknown) => void;
   /** Where file contents are put. */
   readonly target?: Uint8Array | undefined;
+  /** When it was sent, by performance.now(). */
+  readonly sent: number;
 }
 
 /** A part of a file that is written. */
@@ -94,6 +96,7 @@ export class SftpClient {
   #text = Buffer.alloc(0);
   #hello: Hello | undefined;
   #onHello: Pick<Pending, 'resolve' | 'reject'> | undefined;
+  #roundTrip = Number.POSITIVE_INFINITY;
   #failure: VarveError | undefined;
   #ending = false;
   #onEnded: () => void = () => undefined;
@@ -129,6 +132,11 @@ export class SftpClient {
     });
     void client.#askLimits();
     return client;
+  }
+
+  /** Milliseconds that the quickest answer took. */
+  get roundTrip(): number {
+    return this.#roundTrip;
   }
 
   /** Bytes that may be asked for at a time. */
@@ -259,7 +267,7 @@ export class SftpClient {
       if (this.#failure !== undefined) return reject(this.#failure);
       const id = this.#nextId;
       this.#nextId = (id + 1) >>> 0;
-      this.#pending.set(id, { resolve, reject, target });
+      this.#pending.set(id, { resolve, reject, target, sent: performance.now() });
       this.#watch();
       this.#send(encodePacket(type, [id, ...fields], length), views);
     });
@@ -316,6 +324,7 @@ export class SftpClient {
     if (pending === undefined) throw malformed('an answer to nothing that was asked');
     this.#pending.delete(id);
     if (this.#pending.size === 0) this.#timer?.unref();
+    this.#roundTrip = Math.min(this.#roundTrip, performance.now() - pending.sent);
     pending.resolve(reply);
   }
 

@@ -10,16 +10,34 @@ const LAST_WORDS = 2000;
 /** What ssh says when it waits for a finger. */
 const TOUCH = /confirm user presence/i;
 
+export interface ConnectionOptions {
+  /** Nobody is asked for anything: what would have to ask fails. */
+  readonly unasked: boolean;
+  /** Told when somebody was asked to touch a key: nobody wants to do that again and again. */
+  readonly onTouch: () => void;
+  readonly signal: AbortSignal;
+}
+
 /**
  * Starts the program that carries SFTP, which ends with the connection.
  *
  * @throws VarveError that says why there is no connection
  */
-export async function connect(place: SftpPlace, settings: StoreSettings): Promise<SftpClient> {
-  const { stuckSeconds, signal } = settings;
-  if (signal?.aborted) throw new VarveError('interrupted', 'interrupted');
-  const command = commandFor(place, settings);
-  const child = await startChild(command, settings, { asks: true, onLine: (line) => tell(line, settings) });
+export async function connect(
+  place: SftpPlace,
+  settings: StoreSettings,
+  { unasked, onTouch, signal }: ConnectionOptions,
+): Promise<SftpClient> {
+  const { stuckSeconds, onNotice, onDebug } = settings;
+  if (signal.aborted) throw new VarveError('interrupted', 'interrupted');
+  const command = commandFor(place, settings, unasked);
+  const onLine = (line: string): void => {
+    onDebug?.(`ssh: ${line.trimEnd()}`);
+    if (!TOUCH.test(line)) return;
+    onTouch();
+    onNotice?.(line.trim());
+  };
+  const child = await startChild(command, settings, { asks: true, onLine });
   const explain = async (end: End): Promise<VarveError> => {
     const code = end.malformed === undefined ? await within(LAST_WORDS, child.ended) : undefined;
     return explainEnd({ ...end, server: serverName(place), program: command[0], said: child.said(), code });
@@ -37,11 +55,6 @@ export async function connect(place: SftpPlace, settings: StoreSettings): Promis
 /** As messages call the server. */
 export function serverName({ user, host }: SftpPlace): string {
   return user === undefined ? host : `${user}@${host}`;
-}
-
-function tell(line: string, { onNotice, onDebug }: StoreSettings): void {
-  if (TOUCH.test(line)) onNotice?.(line.trim());
-  else onDebug?.(`ssh: ${line.trimEnd()}`);
 }
 
 async function within<T>(milliseconds: number, result: Promise<T>): Promise<T | undefined> {

@@ -1,13 +1,42 @@
+import { VarveError } from '../../errors/errors.js';
 import type { StoreSettings } from '../settings.js';
 import type { Store } from '../store.js';
 import { connect } from './connection.js';
+import { Connections } from './connections.js';
 import { parsePlace } from './place.js';
 import { SftpStore } from './sftp-store.js';
+
+/** Requests at a time. */
+const REQUESTS = 5;
 
 /** The repository at a place that `sftp:` is followed by. Connects, so that ssh asks what it has to ask before anything else does. */
 export async function openSftp(rest: string, settings: StoreSettings): Promise<Store> {
   const place = parsePlace(rest);
-  const store = new SftpStore(`sftp:${rest}`, place.path, () => connect(place, settings));
-  await store.open();
-  return store;
+  const requests = requestsOf(settings);
+  const location = `sftp:${rest}`;
+  let asked = settings.extended.has('sftp.command');
+  const limited = settings.uploadLimit !== undefined || settings.downloadLimit !== undefined;
+  const connections = new Connections(
+    location,
+    async (further, closed) => {
+      if (further && asked) throw new VarveError('denied', `${location}: a further connection might ask for something`);
+      const signal = settings.signal === undefined ? closed : AbortSignal.any([settings.signal, closed]);
+      const onTouch = (): void => {
+        asked = true;
+      };
+      return connect(place, settings, { unasked: further, onTouch, signal });
+    },
+    // A limit counts for each connection, and where there is one, one is enough.
+    limited ? 1 : requests,
+  );
+  await connections.use(async () => undefined);
+  return new SftpStore(location, place.path, connections, requests);
+}
+
+function requestsOf({ extended, connections = REQUESTS }: StoreSettings): number {
+  const given = extended.get('sftp.connections');
+  if (given === undefined) return connections;
+  if (!/^[1-9]\d{0,3}$/.test(given))
+    throw new VarveError('usage', `-o sftp.connections=${given}: want a number from 1 on`);
+  return Number(given);
 }

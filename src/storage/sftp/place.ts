@@ -62,9 +62,14 @@ function decoded(text: string): string {
 /**
  * The command that reaches it: `-o sftp.command=`, or ssh with `-o sftp.args=`.
  *
+ * @param unasked nobody is asked for anything; a command of the user's own is not told so
  * @throws VarveError `usage`
  */
-export function commandFor({ user, host, port }: SftpPlace, { extended }: StoreSettings): [string, ...string[]] {
+export function commandFor(
+  { user, host, port }: SftpPlace,
+  { extended }: StoreSettings,
+  unasked = false,
+): [string, ...string[]] {
   const command = extended.get('sftp.command');
   const args = extended.get('sftp.args');
   if (command !== undefined) {
@@ -77,6 +82,7 @@ export function commandFor({ user, host, port }: SftpPlace, { extended }: StoreS
     'ssh',
     // What sftp has ssh leave out.
     ...['ForwardX11=no', 'ForwardAgent=no', 'PermitLocalCommand=no', 'ClearAllForwardings=yes'].map((o) => `-o${o}`),
+    ...(unasked ? ['-oBatchMode=yes'] : []),
     ...splitWords(args ?? '', '-o sftp.args'),
     ...(port === undefined ? [] : ['-p', port]),
     ...(user === undefined ? [] : ['-l', user]),

@@ -13,6 +13,7 @@ import {
 import { ServerClock } from '../transport/server-clock.js';
 import type { SftpClient } from './client.js';
 import { timeOfNewFile } from './clock.js';
+import type { Connections } from './connections.js';
 import { download } from './download.js';
 import { makeFolder, makeFolders } from './folders.js';
 import { ahead, namesIn } from './listing.js';
@@ -23,32 +24,26 @@ import { folderOf, type Place, SyncedFolder, upload } from './upload.js';
 
 /** Folders of data/ that are listed at a time. Servers keep some hundred open. */
 const LISTED_AT_A_TIME = 64;
-/** Requests at a time. They share one connection. */
-const CONNECTIONS = 5;
-
 /**
  * A repository in a folder of an SFTP server, laid out as restic has it. An object is written under a temporary name, synced where the server can,
  * and renamed. When the connection has ended, the next request opens another.
  */
 export class SftpStore implements Store {
   readonly location: string;
-  readonly connections = CONNECTIONS;
+  readonly connections: number;
   readonly #root: string;
-  readonly #connect: () => Promise<SftpClient>;
+  readonly #connections: Connections;
   readonly #clock = new ServerClock();
-  #connection: Promise<SftpClient> | undefined;
-  #closed = false;
 
-  /** @param root the repository's folder there, without a slash at its end unless it is the root */
-  constructor(location: string, root: string, connect: () => Promise<SftpClient>) {
+  /**
+   * @param root the repository's folder there, without a slash at its end unless it is the root
+   * @param requests that it pays to have under way at a time
+   */
+  constructor(location: string, root: string, connections: Connections, requests: number) {
     this.location = location;
+    this.connections = requests;
     this.#root = root;
-    this.#connect = connect;
-  }
-
-  /** Connects, unless it is connected. */
-  async open(): Promise<void> {
-    await this.#client();
+    this.#connections = connections;
   }
 
   create(): Promise<void> {
@@ -130,9 +125,7 @@ export class SftpStore implements Store {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    const connection = await this.#connection?.catch(() => undefined);
-    connection?.disconnect();
+    this.#connections.close();
   }
 
   async #write(
@@ -208,30 +201,20 @@ export class SftpStore implements Store {
     action: (client: SftpClient, refused: (cause: unknown) => Promise<unknown>) => Promise<T>,
     length = 0,
   ): Promise<T> {
-    const client = await this.#client().catch((cause) => {
+    const connected = this.#connections.use(async (client) => {
+      const refused = async (cause: unknown): Promise<unknown> =>
+        cause instanceof StatusError
+          ? explainRefusal(cause, { client, doing, folder: this.#root, location: this.location, length })
+          : cause;
+      try {
+        return await action(client, refused);
+      } catch (cause) {
+        throw await refused(cause);
+      }
+    });
+    return connected.catch((cause) => {
       throw prefixed(doing, cause);
     });
-    const refused = async (cause: unknown): Promise<unknown> =>
-      cause instanceof StatusError
-        ? explainRefusal(cause, { client, doing, folder: this.#root, location: this.location, length })
-        : prefixed(doing, cause);
-    try {
-      return await action(client, refused);
-    } catch (cause) {
-      throw await refused(cause);
-    }
-  }
-
-  #client(): Promise<SftpClient> {
-    if (this.#closed) return Promise.reject(new VarveError('storage', `${this.location}: the store is closed`));
-    if (this.#connection !== undefined) return this.#connection;
-    const connection = this.#connect();
-    const forget = (): void => {
-      if (this.#connection === connection) this.#connection = undefined;
-    };
-    connection.then((client) => client.ended.then(forget), forget);
-    this.#connection = connection;
-    return connection;
   }
 }
 

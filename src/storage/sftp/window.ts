@@ -41,6 +41,11 @@ export class Window {
     if (failures.length > 0) throw failures[0];
   }
 
+  /** Whether something waits for its turn. */
+  get full(): boolean {
+    return this.#waiting.length > 0;
+  }
+
   /** Fails all that wait for their turn. */
   refuse(cause: unknown): void {
     for (const { refuse } of this.#waiting.splice(0)) refuse(cause);
