@@ -37,7 +37,10 @@ export function agentsFor(settings: StoreSettings, connections: number): Agents 
     const connect = (to: Parameters<Connect>[0]): net.Socket =>
       throttled(net.connect({ ...to, noDelay: true } as net.NetConnectOpts), throttles) as net.Socket;
     setConnect(plain, connect);
-    setConnect(secure, (to) => tls.connect({ ...to, ...certificates, socket: connect(to) }));
+    setConnect(secure, (to) => {
+      const connection = connect(to);
+      return timedBy(connection, tls.connect({ ...to, ...certificates, socket: connection }));
+    });
   }
   return {
     http: plain,
@@ -47,6 +50,19 @@ export function agentsFor(settings: StoreSettings, connections: number): Agents 
       secure.destroy();
     },
   };
+}
+
+/** TLS sees nothing of how what it has sent passes the limit: whether anything moves is asked of the connection below. */
+function timedBy(connection: net.Socket, secure: tls.TLSSocket): tls.TLSSocket {
+  connection.on('timeout', () => secure.emit('timeout'));
+  return Object.assign(secure, {
+    setTimeout(milliseconds: number, callback?: () => void) {
+      connection.setTimeout(milliseconds);
+      Object.assign(secure, { timeout: milliseconds });
+      if (callback !== undefined) secure[milliseconds === 0 ? 'off' : 'once']('timeout', callback);
+      return secure;
+    },
+  });
 }
 
 function setConnect(agent: http.Agent, connect: Connect): void {

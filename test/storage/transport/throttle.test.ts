@@ -28,6 +28,9 @@ after(() => {
 const LIMIT = 512 * 1024;
 const BODY = Buffer.alloc(LIMIT, 'body');
 
+/** Milliseconds without progress after which a request is given up: less than it takes in all. */
+const STUCK = 400;
+
 /** A machine that is busy makes it slower; nothing may make it faster. */
 async function takesItsTime(bytes: number, action: () => Promise<unknown>): Promise<void> {
   const began = performance.now();
@@ -60,11 +63,13 @@ async function serve(kind: 'http' | 'https'): Promise<string> {
 function request(url: string, agent: http.Agent, body?: Buffer): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const module = url.startsWith('https:') ? https : http;
-    const sent = module.request(url, { agent, method: body === undefined ? 'GET' : 'PUT' }, (response) => {
+    const method = body === undefined ? 'GET' : 'PUT';
+    const sent = module.request(url, { agent, method, timeout: STUCK }, (response) => {
       const parts: Buffer[] = [];
       response.on('data', (part: Buffer) => parts.push(part));
       response.on('end', () => resolve(Buffer.concat(parts)));
     });
+    sent.on('timeout', () => sent.destroy(new Error('stuck')));
     sent.on('error', reject).end(body);
   });
 }
@@ -82,6 +87,7 @@ for (const kind of ['http', 'https'] as const) {
       await takesItsTime(BODY.length, async () => {
         for (const answer of await puts()) assert.equal(answer.toString(), String(part.length));
       });
+      await takesItsTime(BODY.length, () => request(url, up[kind], BODY));
       await takesItsTime(BODY.length, async () => {
         assert.ok((await request(url, down[kind])).equals(BODY));
       });
@@ -96,6 +102,19 @@ for (const kind of ['http', 'https'] as const) {
     }
   });
 }
+
+test('a server that is silent is noticed, through TLS and a limit too', async () => {
+  const silent = https.createServer({
+    cert: readFileSync(certificates.server.cert),
+    key: readFileSync(certificates.server.key),
+  });
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  servers.push(silent);
+  const agents = agentsFor(settings({ uploadLimit: LIMIT, insecureTls: true }), 1);
+  const url = `https://127.0.0.1:${(silent.address() as AddressInfo).port}/`;
+  await assert.rejects(request(url, agents.https), /stuck/);
+  agents.close();
+});
 
 test('pipes of a program: no faster than the limits, in each direction', async () => {
   const sum = await startChild(['wc', '-c'], settings({ uploadLimit: LIMIT }), { asks: false });
