@@ -116,4 +116,6 @@ export { parseSpan, type Span } from './retention/span.js';
 export { retag, type TagChange } from './retention/tags.js';
 export { LocalStore } from './storage/local/local-store.js';
 export { MemoryStore } from './storage/memory/memory-store.js';
+export { openStore } from './storage/open-store.js';
+export { RETRY_SECONDS, STUCK_SECONDS, type StoreSettings } from './storage/settings.js';
 export type { Advice, ObjectInfo, ObjectType, Range, Store } from './storage/store.js';

@@ -10,6 +10,7 @@ import { storeSettings } from '../../src/cli/store-settings.js';
 import { parseSpan } from '../../src/cli/text/span.js';
 import type { StoreSettings } from '../../src/storage/settings.js';
 import { fails } from '../crypto/rings.js';
+import { startServer } from '../serve/running.js';
 import { Playground } from './varve.js';
 
 const place = new Playground();
@@ -132,4 +133,28 @@ test('--debug tells of each request on standard error, or in a file that only it
   const refused = await place.run(['snapshots'], { env: { VARVE_DEBUG_LOG: '/nowhere/log' } });
   assert.equal(refused.code, 1);
   assert.match(refused.err, /VARVE_DEBUG_LOG: cannot write \/nowhere\/log: no such file or directory/);
+});
+
+test('the other repository may need other credentials, which the environment says', async () => {
+  const { port } = await startServer({
+    users: { anna: 'of anna', bob: 'of bob' },
+    access: { privateRepositories: true },
+  });
+  const at = (user: string): string => `rest:http://127.0.0.1:${port}/${user}/repository`;
+  const env = {
+    VARVE_REPOSITORY: at('anna'),
+    VARVE_REST_USERNAME: 'anna',
+    VARVE_REST_PASSWORD: 'of anna',
+    VARVE_FROM_REPOSITORY: at('bob'),
+    VARVE_FROM_KEY_FILE: place.env.VARVE_KEY_FILE,
+  };
+  const bob = { VARVE_REPOSITORY: at('bob'), VARVE_REST_USERNAME: 'bob', VARVE_REST_PASSWORD: 'of bob' };
+  await place.ok(['init'], { env });
+  await place.ok(['init'], { env: bob });
+  await place.ok(['backup', place.files('letters', { letter: 'dear' })], { env: bob });
+  const denied = await place.run(['copy'], { env });
+  assert.equal(denied.code, 1);
+  assert.doesNotMatch(denied.err, /of anna|of bob/);
+  await place.ok(['copy'], { env: { ...env, VARVE_FROM_REST_USERNAME: 'bob', VARVE_FROM_REST_PASSWORD: 'of bob' } });
+  assert.equal((await place.json<unknown[]>(['snapshots'], { env })).length, 1);
 });
