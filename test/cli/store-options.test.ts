@@ -92,6 +92,18 @@ test('values that cannot be are refused, and what can be is said', () => {
     assert.throws(() => settingsOf(['snapshots', ...args]), fails('usage', message), args.join(' '));
 });
 
+test('mistyped names of -o are refused by whom they are for', async () => {
+  for (const [where, option] of [
+    ['s3:http://127.0.0.1:1/bucket', 's3.storage-clas'],
+    ['sftp:host:/path', 'sftp.comand'],
+    ['rclone:x:y', 'rclone.programs'],
+  ] as const) {
+    const { code, err } = await place.run(['-r', where, '-o', `${option}=x`, 'snapshots']);
+    assert.equal(code, 1);
+    assert.match(err, new RegExp(`^Fatal: -o ${option}: no such option; there are `));
+  }
+});
+
 test('spans of time', () => {
   for (const [text, seconds] of [
     ['0', 0],

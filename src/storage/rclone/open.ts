@@ -1,4 +1,5 @@
 import { VarveError } from '../../errors/errors.js';
+import { refuseUnknown } from '../extended-options.js';
 import { RestStore } from '../rest/rest-store.js';
 import type { StoreSettings } from '../settings.js';
 import type { Store } from '../store.js';
@@ -7,7 +8,6 @@ import { RcloneTransport } from './rclone-transport.js';
 
 const PROGRAM = 'rclone';
 const ARGUMENTS = 'serve restic --stdio --b2-hard-delete';
-const OPTIONS = ['rclone.program', 'rclone.args'];
 /** Values in rclone's connection strings (`:sftp,host=…,pass=…:folder`) that nobody else should see. */
 const SECRETS = /((?:pass|secret|key|token)\w*=)("[^"]*"|'[^']*'|[^,:]*)/gi;
 
@@ -16,10 +16,7 @@ export async function openRclone(rest: string, settings: StoreSettings): Promise
   const location = `rclone:${rest.replace(SECRETS, '$1***')}`;
   if (rest === '')
     throw new VarveError('usage', `repository "${location}": no remote is given, such as rclone:REMOTE:PATH`);
-  for (const option of settings.extended.keys()) {
-    if (option.startsWith('rclone.') && !OPTIONS.includes(option))
-      throw new VarveError('usage', `-o ${option}: there are ${OPTIONS.join(' and ')}`);
-  }
+  refuseUnknown(settings.extended, 'rclone', ['program', 'args']);
   const words = (option: string, standard: string): string[] =>
     splitWords(settings.extended.get(option) ?? standard, `-o ${option}`);
   const [program = PROGRAM, ...more] = words('rclone.program', PROGRAM);

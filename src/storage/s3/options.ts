@@ -1,4 +1,5 @@
 import { VarveError } from '../../errors/errors.js';
+import { refuseUnknown } from '../extended-options.js';
 
 /** What `-o s3.NAME=VALUE` says. */
 export interface S3Options {
@@ -22,9 +23,7 @@ const YEAR = 365 * DAY;
 
 /** @throws VarveError `usage` */
 export function readOptions(extended: ReadonlyMap<string, string>): S3Options {
-  for (const name of extended.keys())
-    if (name.startsWith('s3.') && !(name.slice(3) in READERS))
-      throw new VarveError('usage', `-o ${name}: no such option; there are ${known()}`);
+  refuseUnknown(extended, 's3', Object.keys(READERS));
   const read = <T>(name: string, reader: (value: string, option: string) => T): T | undefined => {
     const value = extended.get(`s3.${name}`);
     return value === undefined ? undefined : reader(value, `-o s3.${name}`);
@@ -54,12 +53,6 @@ const READERS = {
     oneOf('compliance', 'governance')(value, option) === 'compliance' ? 'COMPLIANCE' : 'GOVERNANCE',
   'versions-at': readTime,
 } as const satisfies Record<string, Reader<unknown>>;
-
-function known(): string {
-  return Object.keys(READERS)
-    .map((name) => `s3.${name}`)
-    .join(', ');
-}
 
 function oneOf<const T extends string>(...values: readonly T[]): Reader<T> {
   return (value, option) => {

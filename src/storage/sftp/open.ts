@@ -1,4 +1,5 @@
 import { VarveError } from '../../errors/errors.js';
+import { refuseUnknown } from '../extended-options.js';
 import type { StoreSettings } from '../settings.js';
 import type { Store } from '../store.js';
 import { connect } from './connection.js';
@@ -12,6 +13,7 @@ const REQUESTS = 5;
 /** The repository at a place that `sftp:` is followed by. Connects, so that ssh asks what it has to ask before anything else does. */
 export async function openSftp(rest: string, settings: StoreSettings): Promise<Store> {
   const place = parsePlace(rest);
+  refuseUnknown(settings.extended, 'sftp', ['command', 'args', 'connections']);
   const requests = requestsOf(settings);
   const location = `sftp:${rest}`;
   let asked = settings.extended.has('sftp.command');
