@@ -184,7 +184,10 @@ test('passwords in a remote’s description are not told', async (context) => {
 
 test('an option that there is not', async () => {
   const extended = new Map([['rclone.arguments', '']]);
-  await assert.rejects(openRclone('x:y', settings({ extended })), fails('usage', /rclone.arguments: no such option; there are rclone/));
+  await assert.rejects(
+    openRclone('x:y', settings({ extended })),
+    fails('usage', /rclone.arguments: no such option; there are rclone/),
+  );
 });
 
 test('no remote', async () => {
