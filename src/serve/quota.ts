@@ -2,7 +2,7 @@ import type { Dirent } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoCode } from '../errors/errors.js';
-import { TEMPORARY } from '../storage/local/durable.js';
+import { TEMPORARY } from '../storage/layout.js';
 import { Refusal } from './refusal.js';
 import { DEEPEST_REPOSITORY, isFolderName } from './target.js';
 

@@ -3,10 +3,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, link, open, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoCode, VarveError } from '../../errors/errors.js';
-
-export const FILE_MODE = 0o600;
-/** Temporary files begin with this; a crash may leave one, and a later listing removes those older than a day. */
-export const TEMPORARY = '.tmp-';
+import { FILE_MODE, TEMPORARY } from '../layout.js';
 
 /** A name of its own, in the folder of what it will become. */
 export function temporaryBeside(path: string): string {

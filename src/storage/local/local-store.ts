@@ -4,13 +4,11 @@ import { type FileHandle, mkdir, open, readdir, readFile, rename, rmdir, stat, u
 import { dirname, join } from 'node:path';
 import { BLOCK } from '../../bytes/pages.js';
 import { errnoCode, systemReason, VarveError } from '../../errors/errors.js';
+import { FILE_MODE, FOLDER_MODE, FOLDERS, objectFile, SHARDS, TEMPORARY, TEMPORARY_AGE_SECONDS } from '../layout.js';
 import { makeFolders } from '../make-folders.js';
 import { HASH_NAME, type ObjectInfo, type ObjectType, objectPath, type Range, type Store } from '../store.js';
-import { FILE_MODE, linkNew, syncFolder, TEMPORARY, temporaryBeside, writeFully } from './durable.js';
+import { linkNew, syncFolder, temporaryBeside, writeFully } from './durable.js';
 
-const FOLDERS: readonly ObjectType[] = ['keys', 'data', 'index', 'snapshots', 'locks'];
-const FOLDER_MODE = 0o700;
-const TEMPORARY_AGE_SECONDS = 24 * 3600;
 /** How long reading whole objects may block in all: what is in the page cache takes 20 µs to be read at once, 170 in another thread. */
 const BLOCKING_MILLISECONDS = 250;
 
@@ -131,9 +129,7 @@ export class LocalStore implements Store {
   async close(): Promise<void> {}
 
   filePath(type: ObjectType, name: string): string {
-    if (type === 'config') return `${this.location}/config`;
-    if (type === 'data') return `${this.location}/data/${name.slice(0, 2)}/${name}`;
-    return `${this.location}/${type}/${name}`;
+    return `${this.location}/${objectFile(type, name)}`;
   }
 
   /** Folders that whoever copied the repository left out as they were empty. That all of it is gone is told, not mended. */
@@ -175,9 +171,7 @@ export class LocalStore implements Store {
 
   async #createShards(): Promise<void> {
     const data = join(this.location, 'data');
-    for (let shard = 0; shard < 256; shard++) {
-      makeFolders(join(data, shard.toString(16).padStart(2, '0')), FOLDER_MODE);
-    }
+    for (const shard of SHARDS) makeFolders(join(data, shard), FOLDER_MODE);
     await syncFolder(data);
   }
 

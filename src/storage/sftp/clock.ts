@@ -1,4 +1,4 @@
-import { FILE_MODE } from '../folders.js';
+import { FILE_MODE } from '../layout.js';
 import type { SftpClient } from './client.js';
 import { OPEN } from './protocol.js';
 import { StatusError } from './status.js';

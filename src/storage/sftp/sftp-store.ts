@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
-import { FOLDER_MODE, FOLDERS, objectFile, SHARDS, TEMPORARY, TEMPORARY_AGE_SECONDS } from '../folders.js';
+import { FOLDER_MODE, FOLDERS, objectFile, SHARDS, TEMPORARY, TEMPORARY_AGE_SECONDS } from '../layout.js';
 import {
   type Advice,
   HASH_NAME,

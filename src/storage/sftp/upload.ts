@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
-import { FILE_MODE, TEMPORARY } from '../folders.js';
+import { FILE_MODE, TEMPORARY } from '../layout.js';
 import type { Piece, SftpClient } from './client.js';
 import { OPEN } from './protocol.js';
 import type { Step } from './window.js';
