@@ -248,7 +248,6 @@ function isUnknownCondition(cause: unknown): boolean {
 
 const UNKNOWN_CONDITION = new Set(['NotImplemented', 'InvalidArgument', 'InvalidRequest', 'UnsupportedHeader']);
 
-/** To the second, as HEAD tells it: listings are finer with some servers. */
 function modified(time: Date | undefined): Pick<ObjectInfo, 'modified'> {
-  return time === undefined ? {} : { modified: Math.floor(time.getTime() / 1000) };
+  return time === undefined ? {} : { modified: time.getTime() / 1000 };
 }

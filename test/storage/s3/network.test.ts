@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
+import { once } from 'node:events';
+import http from 'node:http';
 import { after, afterEach, before, describe, test } from 'node:test';
 import type { VarveError } from '../../../src/errors/errors.js';
 import { openS3 } from '../../../src/storage/s3/open.js';
@@ -9,6 +11,7 @@ import { CEPH_MISSING, type CephServer, startCeph } from '../../servers/ceph.js'
 import { s3Settings } from '../../servers/s3-settings.js';
 import { names, object } from '../conformance.js';
 import { type Fate, S3Proxy, type Seen } from './proxy.js';
+import { putRaw } from './raw.js';
 
 test('a bucket is in the path unless it shall be in the host’s name', async () => {
   const user = { accessKeyId: 'a', secretAccessKey: 'b' };
@@ -24,6 +27,37 @@ test('a bucket is in the path unless it shall be in the host’s name', async ()
       return true;
     });
     await store.close();
+  }
+});
+
+test('an answer that is not the range that was asked for is not believed', async () => {
+  let answer: { status: number; headers: http.OutgoingHttpHeaders; body: string } = {
+    status: 200,
+    headers: {},
+    body: '',
+  };
+  const server = http.createServer((_, response) => {
+    const { status, headers, body } = answer;
+    response.writeHead(status, { ...headers, 'content-length': body.length }).end(body);
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as { port: number };
+  const store = await openS3(`http://127.0.0.1:${port}/bucket`, s3Settings({ accessKeyId: 'a', secretAccessKey: 'b' }));
+  const get = (): Promise<Buffer> => store.get('data', object(1).name, { offset: 5, length: 10 });
+  const headers = { 'content-range': 'bytes 5-14/100' };
+  try {
+    answer = { status: 206, headers, body: '0123456789' };
+    assert.equal((await get()).toString(), '0123456789');
+    answer = { status: 206, headers, body: '01234567890123456789' };
+    await assert.rejects(get(), { code: 'storage' });
+    answer = { status: 206, headers, body: '0123' };
+    await assert.rejects(get(), { code: 'damaged' });
+    answer = { status: 200, headers: {}, body: '0123456789' };
+    await assert.rejects(get(), /does not answer ranges/);
+  } finally {
+    await store.close();
+    server.closeAllConnections();
+    server.close();
   }
 });
 
@@ -169,6 +203,35 @@ describe('S3 through a network that fails', { skip: CEPH_MISSING }, () => {
     const none = [undefined, undefined, undefined, undefined];
     assert.deepEqual(await put('STANDARD_IA'), [...none, 'STANDARD_IA', 'STANDARD_IA', 'STANDARD_IA']);
     assert.deepEqual(await put('DEEP_ARCHIVE'), [...none, 'DEEP_ARCHIVE', undefined, undefined]);
+  });
+
+  test('nothing is sent that only Amazon’s servers know', async () => {
+    const { store } = await fresh();
+    const { name, bytes } = object(3_000_000);
+    await store.put('data', name, [bytes]);
+    await store.get('data', name);
+    await store.replace('data', name, [bytes]);
+    for (const { method, headers } of proxy.seen) {
+      const odd = Object.keys(headers).filter((each) =>
+        /^x-amz-(checksum|sdk-checksum|trailer|decoded)|^expect$/.test(each),
+      );
+      assert.deepEqual(odd, [], method);
+      assert.equal(headers['content-encoding'], undefined);
+    }
+  });
+
+  test('keys that XML cannot have disturb no listing', async () => {
+    const { store } = await fresh();
+    const { name, bytes } = object(10);
+    await store.put('index', name, [bytes]);
+    const path = store.location.split('/').slice(4).join('/');
+    for (const strange of ['a\u0001b', 'a b+c%20', '<&>', 'ä\uffff'])
+      await putRaw(ceph, 'bucket', `${path}/index/${strange}`, bytes);
+    assert.deepEqual(await names(store, 'index'), [name]);
+    await store.remove('index', name);
+    const past = await openS3(store.location.slice(3), s3Settings(ceph.user, { 'versions-at': '2999-01-01' }));
+    stores.push(past);
+    assert.deepEqual(await names(past, 'index'), []);
   });
 
   test('what asks to be tried again, and what does not', async () => {

@@ -142,17 +142,19 @@ describe('objects that are locked', { skip: CEPH_MISSING }, () => {
   test('the bucket as it was has what was removed and written over since, and cannot be changed', async () => {
     const path = `each/${number++}`;
     const store = await locking(path);
-    const [kept, gone, changed, later] = [object(100), object(200), object(300), object(400)];
+    const [kept, gone, changed, later, earlier] = [object(100), object(200), object(300), object(400), object(500)];
     for (const { name, bytes } of [kept, gone, changed]) await store.put('data', name, [bytes]);
     const { name, bytes } = kept;
-    const empty = await moment();
+    await store.put('data', earlier.name, [earlier.bytes]);
+    await store.remove('data', earlier.name);
+    const full = await moment();
     await store.remove('data', gone.name);
     await store.replace('data', changed.name, [Buffer.from('rubbish')]);
     await store.put('data', later.name, [later.bytes]);
     assert.deepEqual(await names(store, 'data'), [kept, changed, later].map((each) => each.name).sort());
     await assert.rejects(store.get('data', gone.name), fails('not-found'));
 
-    const past = await open(path, { 'versions-at': empty });
+    const past = await open(path, { 'versions-at': full });
     assert.deepEqual(await names(past, 'data'), [kept, gone, changed].map((each) => each.name).sort());
     for (const each of [kept, gone, changed]) {
       assert.deepEqual(await past.get('data', each.name), each.bytes);
@@ -160,7 +162,8 @@ describe('objects that are locked', { skip: CEPH_MISSING }, () => {
       assert.deepEqual(await past.get('data', each.name, range), each.bytes.subarray(10, 60));
       assert.equal((await past.stat('data', each.name))?.size, each.bytes.length);
     }
-    await assert.rejects(past.get('data', later.name), fails('not-found', /as it was at/));
+    for (const each of [later, earlier])
+      await assert.rejects(past.get('data', each.name), fails('not-found', /as it was at/));
     assert.match(past.location, /as it was at/);
     for (const change of [
       past.create(),
