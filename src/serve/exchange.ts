@@ -149,8 +149,6 @@ export class Exchange {
     });
     request.once('close', () => clearTimeout(timer));
     request.on('error', () => undefined);
-    // Whoever read it before lets go of it within this turn.
-    setImmediate(() => request.resume());
   }
 }
 

@@ -82,7 +82,11 @@ test('an upload that breaks off leaves nothing', async () => {
 
   await raw(server, head + bytes.subarray(0, 99_999).toString('latin1'), true);
   await until(() => server.told.length === 3, 'the second upload is over');
-  assert.deepEqual(filesBelow(server.root), []);
+  await until(() => filesBelow(server.root).length === 0, 'nothing is left of it');
+  assert.deepEqual(
+    server.told.map(({ cut }) => cut),
+    [false, true, true],
+  );
   assert.equal((await ask(server, 'POST', `/data/${name}`, { body: bytes })).status, 200);
 });
 
@@ -188,4 +192,37 @@ test('neither a proxy nor a server of web pages', async () => {
     'HTTP/1.1 404',
   );
   assert.equal(await raw(server, 'CONNECT elsewhere:443 HTTP/1.1\r\nHost: x\r\n\r\n'), '');
+});
+
+test('a body that is refused in the middle is read to its end, and the connection goes on', async () => {
+  const server = await startServer({ quota: { all: 100_000, byUser: new Map() } });
+  await create(server);
+  const socket = net.connect(server.port, '127.0.0.1');
+  let answers = '';
+  socket.setEncoding('latin1').on('data', (part) => {
+    answers += part;
+  });
+  const chunk = `${(200_000).toString(16)}\r\n${'x'.repeat(200_000)}\r\n`;
+  socket.write(`POST /data/${NAME} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${chunk}`);
+  await until(() => answers.includes('507 Insufficient Storage'), 'it is refused');
+  socket.write(`${chunk}${chunk}0\r\n\r\n`);
+  socket.write('GET /keys/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+  await new Promise((resolve) => socket.once('close', resolve));
+  assert.match(answers, / 507 .* 200 OK/s);
+  assert.deepEqual(filesBelow(server.root), []);
+});
+
+test('who hangs keeps no server from ending', async () => {
+  const server = await startServer();
+  await create(server);
+  const sockets = [`POST /data/${NAME} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n`, 'GET', ''].map((begun) => {
+    const socket = net.connect(server.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    if (begun !== '') socket.write(begun);
+    return new Promise((resolve) => socket.once('close', resolve));
+  });
+  await until(() => filesBelow(server.root).length === 1, 'the upload has begun');
+  await server.server.stop(100);
+  await Promise.all(sockets);
+  await until(() => filesBelow(server.root).length === 0, 'nothing is left of it');
 });

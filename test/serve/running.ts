@@ -121,7 +121,7 @@ export function raw({ port }: { readonly port: number }, text: string, end = fal
     });
     socket.on('error', () => undefined);
     socket.on('close', () => resolve(answer.split('\r\n')[0] ?? ''));
-    socket.write(text);
+    socket.write(text, 'latin1');
     if (end) socket.end();
   });
 }
