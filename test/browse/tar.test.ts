@@ -2,35 +2,18 @@ import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { test } from 'node:test';
 import { tarHeader } from '../../src/browse/tar.js';
-import type { Entry } from '../../src/format/entry.js';
+import { bareDirectory, type Entry } from '../../src/format/entry.js';
 import type { Xattr } from '../../src/format/xattrs.js';
 
 const BLOCK = 512;
 const PATH = Buffer.from('file');
 
 const entry = (given: Partial<Entry>): Entry => ({
-  name: PATH,
+  ...bareDirectory(PATH, { size: 5, depth: 0, ids: Buffer.alloc(32) }),
   type: 'file',
   mode: 0o644,
-  uid: 0,
-  gid: 0,
-  user: '',
-  group: '',
   mtimeSeconds: 1_000_000_000,
-  mtimeNanoseconds: 0,
-  ctimeSeconds: 0,
-  ctimeNanoseconds: 0,
   size: 5,
-  inode: 1,
-  device: 1,
-  links: 1,
-  content: { size: 5, depth: 0, ids: Buffer.alloc(32) },
-  target: undefined,
-  rdev: undefined,
-  atime: undefined,
-  btime: undefined,
-  xattrs: undefined,
-  holes: undefined,
   ...given,
 });
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { encode } from '../../src/bytes/msgpack.js';
 import { blobId } from '../../src/crypto/blob-id.js';
@@ -157,6 +158,22 @@ test('a wrapped pack key with any byte changed is refused', () => {
       what,
     ),
   );
+});
+
+test('a frame is opened in its own place, or in other memory and then left as it is', () => {
+  for (const length of [100, 50_000]) {
+    const body = randomBytes(length);
+    for (const engine of [nativeEngine, portableEngine]) {
+      const key = engine.randomBytes(32);
+      const stored = new Uint8Array(length + 16);
+      sealFrameInto(stored, 0, key, 5, 1, 1000, body, engine);
+      const before = Buffer.from(stored);
+      const room = new Uint8Array(stored.length);
+      assert.deepEqual(Buffer.from(openFrame(key, 5, 1, 1000, stored, 'data/ab', room, engine)), body);
+      assert.deepEqual(Buffer.from(stored), before);
+      assert.deepEqual(Buffer.from(openFrame(key, 5, 1, 1000, stored, 'data/ab', undefined, engine)), body);
+    }
+  }
 });
 
 test('frames are bound to key, counter, codec and raw length', () => {

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { decode, encode } from '../../src/bytes/msgpack.js';
 import { MessagePackWriter } from '../../src/bytes/writer.js';
 import { VarveError } from '../../src/errors/errors.js';
-import { type Entry, writeEntry } from '../../src/format/entry.js';
+import { bareDirectory, type Entry, writeEntry } from '../../src/format/entry.js';
 import { EntryReader, validName } from '../../src/format/entry-reader.js';
 import { fails } from '../crypto/rings.js';
 import * as any from './arbitraries.js';
@@ -118,28 +118,11 @@ test('hostile bytes give entries, a rest, or are damaged', () => {
 });
 
 const FILE = {
-  name: Buffer.from('a'),
+  ...bareDirectory(Buffer.from('a'), { size: 0, depth: 0, ids: Buffer.alloc(0) }),
   type: 'file',
   mode: 0o644,
-  uid: 0,
-  gid: 0,
-  user: '',
-  group: '',
-  mtimeSeconds: 0,
-  mtimeNanoseconds: 0,
-  ctimeSeconds: 0,
-  ctimeNanoseconds: 0,
-  size: 0,
   inode: 1,
   device: 1,
-  links: 1,
-  content: { size: 0, depth: 0, ids: Buffer.alloc(0) },
-  target: undefined,
-  rdev: undefined,
-  atime: undefined,
-  btime: undefined,
-  xattrs: undefined,
-  holes: undefined,
 } as const satisfies Entry;
 
 /** The entry with one field, by number, replaced. */

@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { DATA } from '../../src/format/content.js';
 import { encodeLease } from '../../src/format/lease.js';
 import { prune } from '../../src/prune/prune.js';
 import { loadIndex } from '../../src/repository/index-store.js';
@@ -13,7 +14,8 @@ import { HeldLease, listLeases } from '../../src/repository/leases.js';
 import { openRepository } from '../../src/repository/open.js';
 import { putSigned } from '../../src/repository/repository.js';
 import { listSnapshots, writeSnapshot } from '../../src/repository/snapshots.js';
-import type { Store } from '../../src/storage/store.js';
+import { LocalStore } from '../../src/storage/local/local-store.js';
+import type { ObjectType, Range, Store } from '../../src/storage/store.js';
 import { scratchFolder } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
 import { DAY, digest, Prunable } from './repository.js';
@@ -207,6 +209,45 @@ test('of a frame only what is needed is copied, by a key that opens it', async (
   assert.equal(last.blobs.unused, 0);
   assert.equal(last.bytes.unused, 0);
   assert.ok((await prunable.bytes()) < before * 0.4);
+});
+
+test('frames with little waste are opened too where none may stay', async () => {
+  const prunable = await fresh();
+  const names = Array.from({ length: 400 }, (_, number) => `small ${number}`);
+  prunable.write(names, 5000);
+  const first = await prunable.backup();
+  prunable.remove('small 200');
+  await prunable.backup();
+  await prunable.forget(first);
+  assert.ok((await prunable.prune({ graceSeconds: 0 })).blobs.unused > 0);
+  assert.equal((await prunable.prune({ dryRun: true })).blobs.unused, 0);
+  await prunable.verify();
+});
+
+/** Tells which packs were asked for whole. */
+class WatchedFolder extends LocalStore {
+  readonly whole: string[] = [];
+
+  override get(type: ObjectType, name: string, range?: Range): Promise<Buffer> {
+    if (type === 'data' && range === undefined) this.whole.push(name);
+    return super.get(type, name, range);
+  }
+}
+
+test('packs in a folder are copied out of their files, also behind a cache', async () => {
+  const folder = join(scratch, 'watched');
+  const store = new WatchedFolder(folder);
+  const prunable = await fresh(() => store);
+  await halfForgotten(prunable);
+  store.whole.length = 0;
+  assert.ok((await prunable.prune()).copied.packs > 0);
+  const repository = await prunable.sandbox.open();
+  const { packs, index } = await loadIndex(repository);
+  const contents = [...packs].filter((_, pack) => index.packKind(pack) === DATA);
+  assert.deepEqual(
+    store.whole.filter((name) => contents.includes(name)),
+    [],
+  );
 });
 
 test('what is not compressed is, where that makes it smaller; what does not compress is left', async () => {

@@ -7,7 +7,7 @@ import { blobId } from '../../src/crypto/blob-id.js';
 import { newPackKey, sealFrameInto } from '../../src/crypto/pack-key.js';
 import { type Attachment, MAX_INLINE } from '../../src/format/attachment.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../../src/format/content.js';
-import { type Entry, writeEntry } from '../../src/format/entry.js';
+import { bareDirectory, type Entry, writeEntry } from '../../src/format/entry.js';
 import type { IndexedPack } from '../../src/format/index-object.js';
 import { type Codec, PackRecordBuilder } from '../../src/format/pack-record.js';
 import { BlobWriter } from '../../src/repository/blob-writer.js';
@@ -135,31 +135,20 @@ export class Forge {
   }
 }
 
+const NOTHING = { size: 0, depth: 0, ids: Buffer.alloc(0) } as const;
+
 function entry(given: Partial<Entry>): Entry {
   const type = given.type ?? (given.target === undefined ? 'file' : 'symlink');
   return {
-    name: Buffer.from('name'),
+    ...bareDirectory(Buffer.from('name'), NOTHING),
     type,
     mode: type === 'directory' ? 0o755 : 0o644,
     uid: process.getuid?.() ?? 0,
     gid: process.getgid?.() ?? 0,
-    user: '',
-    group: '',
     mtimeSeconds: 1_000_000_000,
-    mtimeNanoseconds: 0,
     ctimeSeconds: 1_000_000_000,
-    ctimeNanoseconds: 0,
     size: type === 'directory' ? 0 : (given.content?.size ?? given.target?.length ?? 0),
-    inode: 0,
-    device: 0,
-    links: 1,
     content: undefined,
-    target: undefined,
-    rdev: undefined,
-    atime: undefined,
-    btime: undefined,
-    xattrs: undefined,
-    holes: undefined,
     ...given,
   };
 }

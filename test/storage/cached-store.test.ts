@@ -87,6 +87,33 @@ test('a cached file that was changed, cut or emptied is not believed, and is mad
   }
 });
 
+test('a cached pack is believed only when all of it is right, however large', async () => {
+  const { behind, store, again, folder } = fresh();
+  const { name, bytes } = object(600_000);
+  await store.put('data', name, [bytes.subarray(0, 1), bytes.subarray(1)], KEEP);
+  assert.deepEqual(await again().get('data', name, { offset: 0, length: 9 }, KEEP), bytes.subarray(0, 9));
+  assert.equal(behind.asked.length, 0);
+  const flipped = Buffer.from(bytes);
+  flipped[599_999] = (flipped[599_999] as number) ^ 1;
+  writeFileSync(join(folder, 'data', name), flipped);
+  assert.deepEqual(await again().get('data', name, { offset: 0, length: 9 }, KEEP), bytes.subarray(0, 9));
+  assert.equal(behind.asked.length, 1);
+});
+
+test('what is cached may be put into memory that the caller has', async () => {
+  const { behind, store } = fresh();
+  const { name, bytes } = object(1000);
+  await store.put('data', name, [bytes], KEEP);
+  const range = { offset: 100, length: 50 };
+  const room = Buffer.alloc(60);
+  const into = await store.get('data', name, range, { keep: true, room });
+  assert.deepEqual(into, bytes.subarray(100, 150));
+  assert.deepEqual([into.buffer, room.subarray(0, 50)], [room.buffer, into]);
+  const tooSmall = await store.get('data', name, range, { keep: true, room: Buffer.alloc(49) });
+  assert.deepEqual(tooSmall, bytes.subarray(100, 150));
+  assert.equal(behind.asked.length, 0);
+});
+
 test('a cache that is deleted, at any moment, is made anew', async () => {
   const { store, folder } = fresh();
   const { name, bytes } = object(1000);

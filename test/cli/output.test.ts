@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Output } from '../../src/cli/output.js';
+
+/** What a stream was given. */
+function stream(isTTY: boolean): { readonly written: string[]; readonly stream: NodeJS.WriteStream } {
+  const written: string[] = [];
+  const write = (text: string): boolean => written.push(text) > 0;
+  return { written, stream: { isTTY, columns: 80, write } as unknown as NodeJS.WriteStream };
+}
+
+test('a status that changes all the time is made and drawn now and then', () => {
+  const { written, stream: terminal } = stream(true);
+  const output = new Output(false, 1, terminal, terminal);
+  let made = 0;
+  for (let number = 0; number < 1000; number++) output.status(() => `at ${made++}`);
+  assert.equal(written[0], '\r\x1b[Kat 0');
+  assert.ok(written.length < 100, `${written.length} times`);
+  output.status('the last');
+  assert.equal(written.at(-1), '\r\x1b[Kthe last');
+  output.status('');
+  assert.equal(written.at(-1), '\r\x1b[K');
+  assert.ok(made < 1000);
+});
+
+test('without a terminal no status is made', () => {
+  const { written, stream: pipe } = stream(false);
+  new Output(false, 1, pipe, pipe).status(() => assert.fail('made'));
+  assert.deepEqual(written, []);
+});
