@@ -344,8 +344,10 @@ class RestoreRun {
     if (this.#target === undefined || folder.fresh !== false) return;
     try {
       for (const name of this.#target.names(folder.path)) {
-        if (names.has(name.toString('latin1')) || isTemporary(name)) continue;
+        if (names.has(name.toString('latin1'))) continue;
         const path = below(folder, name);
+        // A running restore's file; a folder with such a name is of somebody else.
+        if (isTemporary(name) && this.#target.stat(path)?.type !== 'directory') continue;
         if (!this.#selection.choose(inSnapshot(path)).selected) continue;
         this.#account.progress.filesDeleted += this.#target.remove(path);
         this.#account.item('deleted', path, 0);

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { missingPrograms } from './programs.js';
+import { missingPrograms, programPath } from './programs.js';
 import type { RestServer } from './rclone.js';
 import { startProgram } from './started-program.js';
 
@@ -11,14 +11,17 @@ const MODULE = 'github.com/restic/rest-server/cmd/rest-server';
 const VERSION = 'v0.14.0';
 const BUILD_MINUTES = 5;
 
-/** restic's own server: the one that the environment variable VARVE_REST_SERVER names, or built once with Go. */
+/** restic's own server: the one that the environment variable VARVE_REST_SERVER names, "build" for one that is built once with Go; or from the PATH. */
 export const REST_SERVER = findOrBuild();
 /** Why tests of it are left out, or false. */
 export const REST_SERVER_MISSING = 'missing' in REST_SERVER && REST_SERVER.missing;
 
 function findOrBuild(): { readonly program: string } | { readonly missing: string } {
   const given = process.env.VARVE_REST_SERVER;
-  if (given) return { program: given };
+  if (given && given !== 'build') return { program: given };
+  const installed = programPath('rest-server');
+  if (installed !== undefined) return { program: installed };
+  if (!given) return { missing: 'no rest-server: VARVE_REST_SERVER can name one, or be "build" when there is Go' };
   const folder = join(tmpdir(), `varve-rest-server-${VERSION}`);
   const program = join(folder, 'rest-server');
   if (existsSync(program)) return { program };
@@ -28,7 +31,7 @@ function findOrBuild(): { readonly program: string } | { readonly missing: strin
     return { program };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    return { missing: `no rest-server (VARVE_REST_SERVER can name one): ${why}` };
+    return { missing: `no rest-server: ${why}` };
   }
 }
 

@@ -7,11 +7,6 @@ import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import { openStore } from '../../src/storage/open-store.js';
 import { RETRY_SECONDS, STUCK_SECONDS } from '../../src/storage/settings.js';
 import type { Store } from '../../src/storage/store.js';
-import { startCeph } from './ceph.js';
-import { startRclone } from './rclone.js';
-import { startRestServer } from './rest-server.js';
-import { startSshd } from './sshd.js';
-import { startVarveServe } from './varve-serve.js';
 
 /** How the repositories of tests are reached. */
 interface Way {
@@ -30,13 +25,13 @@ async function rest(start: () => Promise<{ readonly host: string; stop(): Promis
   return { ...NOTHING, place: (folder) => `rest:http://${host}${folder}/`, stop };
 }
 
-/** Servers of the whole file system: so tests that damage files do so behind the server's back. S3 and memory have no files. */
+/** Loaded when used: some are built first. Servers of the whole file system: so tests that damage files do so behind the server's back. S3 and memory have no files. */
 const WAYS: Readonly<Record<string, () => Promise<Way>>> = {
   local: async () => ({ ...NOTHING, place: (folder) => folder, stop: async () => undefined }),
   memory: async () => ({ ...NOTHING, place: (folder) => folder, stop: async () => undefined }),
-  serve: () => rest(() => startVarveServe('/', undefined)),
-  'rest-server': () => rest(() => startRestServer('/', undefined)),
-  'rclone-serve': () => rest(() => startRclone('/')),
+  serve: () => rest(async () => (await import('./varve-serve.js')).startVarveServe('/', undefined)),
+  'rest-server': () => rest(async () => (await import('./rest-server.js')).startRestServer('/', undefined)),
+  'rclone-serve': () => rest(async () => (await import('./rclone.js')).startRclone('/')),
   rclone: async () => {
     const folder = mkdtempSync(join(tmpdir(), 'varve-rclone-'));
     writeFileSync(join(folder, 'rclone.conf'), '[disk]\ntype = local\n');
@@ -48,6 +43,7 @@ const WAYS: Readonly<Record<string, () => Promise<Way>>> = {
     };
   },
   sftp: async () => {
+    const { startSshd } = await import('./sshd.js');
     const { clientConfig, stop } = await startSshd();
     return {
       ...NOTHING,
@@ -57,6 +53,7 @@ const WAYS: Readonly<Record<string, () => Promise<Way>>> = {
     };
   },
   s3: async () => {
+    const { startCeph } = await import('./ceph.js');
     const { endpoint, user, stop } = await startCeph();
     const environment = { AWS_ACCESS_KEY_ID: user.accessKeyId, AWS_SECRET_ACCESS_KEY: user.secretAccessKey };
     return { ...NOTHING, place: (path) => `s3:${endpoint}/varve${path}`, environment, stop };
