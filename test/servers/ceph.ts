@@ -34,6 +34,8 @@ export interface CephServer {
   addUser(id: string): Promise<Credentials>;
   /** Runs `radosgw-admin`. */
   admin(...args: string[]): Promise<string>;
+  /** Of all requests until now, by its own log: how many of each kind (GET, LIST, PUT…). */
+  requests(): ReadonlyMap<string, number>;
   /** Stops the OSD as it is, or lets it go on: meanwhile the gateway answers nothing. */
   freeze(frozen: boolean): void;
   stop(): Promise<void>;
@@ -99,10 +101,21 @@ async function start(folder: string, daemons: Daemon[]): Promise<Omit<CephServer
     user,
     addUser,
     admin,
+    requests: () => requestsIn(readFileSync(join(folder, 'client.rgw.log'), 'latin1')),
     freeze(frozen) {
       daemons[1]?.signal(frozen ? 'SIGSTOP' : 'SIGCONT');
     },
   };
+}
+
+/** A listing is a GET of a bucket. */
+function requestsIn(log: string): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const [, method = '', target = ''] of log.matchAll(/ beast: .*? "(\w+) (\S+) HTTP/g)) {
+    const kind = method === 'GET' && target.includes('list-type=2') ? 'LIST' : method;
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  return counts;
 }
 
 async function answers(endpoint: string): Promise<void> {
