@@ -87,7 +87,7 @@ export {
 } from './repository/key-slots.js';
 export { listLeases, type StoredLease } from './repository/leases.js';
 export { type InitOptions, initRepository, type OpenOptions, openRepository } from './repository/open.js';
-export { adoptOrphans } from './repository/orphans.js';
+export { loadAndAdopt } from './repository/orphans.js';
 export type { RemakeEvent, RemakeResult } from './repository/remake.js';
 export type { Repository } from './repository/repository.js';
 export type { GroupBy, GroupKey } from './repository/snapshot-groups.js';

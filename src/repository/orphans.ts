@@ -3,22 +3,20 @@ import type { IndexedPack } from '../format/index-object.js';
 import { type IndexedRepository, indexedPack, loadIndex, writeIndex } from './index-store.js';
 import { listLeases } from './leases.js';
 import { readPackRecord } from './pack-directory.js';
+import type { Repository } from './repository.js';
 
 /** What stores packs that are worth to be listed when it was interrupted. */
 const WRITERS: readonly string[] = ['backup', 'copy', 'rewrite', 'repair'];
 
 /**
- * After a backup was interrupted (its lease is stale): lists the packs that it had stored but not listed, so that nothing is stored
- * twice (SPEC.md section 13). Then removes the stale lease.
+ * The index for who is about to store something. After a backup was interrupted (its lease is stale) the packs that it had stored but not listed are
+ * listed now, so that nothing is stored twice (SPEC.md section 13), and the stale lease is removed.
  *
- * @returns the repository with its index read again if anything was found
+ * @throws VarveError as `loadIndex`
  */
-export async function adoptOrphans(
-  repository: IndexedRepository,
-): Promise<{ repository: IndexedRepository; adopted: number }> {
-  const stale = (await listLeases(repository, true)).filter(
-    (each) => each.stale && WRITERS.includes(each.lease.operation),
-  );
+export async function loadAndAdopt(bare: Repository): Promise<{ repository: IndexedRepository; adopted: number }> {
+  const [repository, leases] = await Promise.all([loadIndex(bare, { once: true }), listLeases(bare, true)]);
+  const stale = leases.filter((each) => each.stale && WRITERS.includes(each.lease.operation));
   if (stale.length === 0) return { repository, adopted: 0 };
   const found: IndexedPack[] = [];
   for await (const { name, size } of repository.store.list('data')) {

@@ -14,7 +14,7 @@ import { loadIndex } from '../../src/repository/index-store.js';
 import { rotateKeySlots } from '../../src/repository/key-slots.js';
 import { HeldLease } from '../../src/repository/leases.js';
 import { openRepository } from '../../src/repository/open.js';
-import { adoptOrphans } from '../../src/repository/orphans.js';
+import { loadAndAdopt } from '../../src/repository/orphans.js';
 import { readPackRecord } from '../../src/repository/pack-directory.js';
 import { putSigned, type Repository } from '../../src/repository/repository.js';
 import { writeSnapshot } from '../../src/repository/snapshots.js';
@@ -139,7 +139,7 @@ test('packs that an interrupted backup left are no error, until the next backup 
   const damaged = await checked(sandbox);
   assert.match(messages(damaged).join(), new RegExp(`^data/${orphan.slice(3)}: `));
   assert.equal(damaged.findings[0]?.snapshots.size, 0);
-  assert.equal((await adoptOrphans(await sandbox.indexed())).adopted, 0);
+  assert.equal((await loadAndAdopt(await sandbox.open())).adopted, 0);
 });
 
 /** Counts how often it is asked whether to stop: for every folder that is walked. */

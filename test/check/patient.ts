@@ -114,7 +114,7 @@ export class Patient {
 
   /** The hash of each file by its path, undefined for what cannot be read; a folder that cannot be read ends with a slash. */
   async #read(password: string): Promise<Map<string, Map<string, string | undefined>>> {
-    const repository = await loadIndex(await this.open(password), () => undefined);
+    const repository = await loadIndex(await this.open(password), { onDamage: () => undefined });
     const { snapshots } = await listSnapshots(repository);
     const all = new Map<string, Map<string, string | undefined>>();
     const reader = new TreeReader(repository);
