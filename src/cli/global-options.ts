@@ -28,6 +28,7 @@ export interface GlobalOptions {
   readonly insecureTls?: boolean;
   readonly stuckRequestTimeout?: string;
   readonly retryFor?: string;
+  readonly objectLock?: string;
   readonly debug?: boolean;
 }
 
@@ -83,6 +84,10 @@ function addStoreOptions(add: (flags: string, description: string) => Option): v
   add(
     '--retry-for <duration>',
     'how long to try again what the network or the server fails (default: 15m; 0: not at all)',
+  );
+  add(
+    '--object-lock <term>',
+    'S3: lock what is written for days or years, such as 30d; prune extends what is in use ($VARVE_OBJECT_LOCK)',
   );
   add('--debug', 'tell of each request to the store, on standard error, or in the file $VARVE_DEBUG_LOG');
 }

@@ -2,6 +2,7 @@ import { VarveError } from '../errors/errors.js';
 import { RETRY_SECONDS, STUCK_SECONDS, type StoreSettings } from '../storage/settings.js';
 import { debugLog } from './debug-log.js';
 import type { Context } from './shell.js';
+import { parseLockTerm } from './text/lock-term.js';
 import { parseSpan } from './text/span.js';
 
 const KIBIBYTE = 1024;
@@ -23,6 +24,10 @@ export function storeSettings(context: Context): StoreSettings {
       'usage',
       '--stuck-request-timeout: must be a second or more: without it nothing would ever end',
     );
+  const warn = (text: string): void => {
+    if (output.json) output.errorObject({ message_type: 'warning', message: text });
+    else output.warn(text);
+  };
   return {
     environment,
     extended: extendedOptions(globals.option ?? []),
@@ -32,16 +37,22 @@ export function storeSettings(context: Context): StoreSettings {
     connections: parseConnections(globals.connections),
     uploadLimit: parseLimit(globals.limitUpload, '--limit-upload'),
     downloadLimit: parseLimit(globals.limitDownload, '--limit-download'),
+    lockSeconds: lockTerm(context),
     stuckSeconds,
     retrySeconds: globals.retryFor === undefined ? RETRY_SECONDS : parseSpan(globals.retryFor, '--retry-for'),
     onNotice: (text) => {
-      if (output.json) output.errorObject({ message_type: 'warning', message: text });
       // What is tried again may go well: then there is nothing to be told by a quiet run.
-      else if (output.verbosity > 0) output.warn(text);
+      if (output.json || output.verbosity > 0) warn(text);
     },
+    onWarning: warn,
     onDebug: debugLog(context),
     signal,
   };
+}
+
+function lockTerm({ globals, environment }: Context): number | undefined {
+  const text = globals.objectLock ?? (environment.VARVE_OBJECT_LOCK || undefined);
+  return text === undefined ? undefined : parseLockTerm(text, '--object-lock');
 }
 
 /** `s3.storage-class=STANDARD_IA`, each by its name. */

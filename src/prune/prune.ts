@@ -7,6 +7,7 @@ import { PACK_TARGET } from '../repository/pack-writer.js';
 import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
 import { condemn } from './condemn.js';
+import { extendLocks } from './locks.js';
 import { MARGIN_SECONDS } from './margin.js';
 import { NeededBlobs } from './needed.js';
 import type { PruneOptions, PruneResult } from './options.js';
@@ -54,7 +55,8 @@ async function pruneAs(
   options.onEvent?.({ kind: 'planned', result });
   if (lease === undefined) return result;
   await condemn(indexed, needed, plan, orphans, stored, { ...options, packTarget, tolerated, lease }, result);
-  await removeCondemned(repository, needed, lease, stored, options, result);
+  const left = await removeCondemned(repository, needed, lease, stored, options, result);
+  await extendLocks(left, stored, options, result);
   return result;
 }
 

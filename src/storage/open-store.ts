@@ -23,6 +23,7 @@ const BY_RCLONE = new Set(['b2', 'azure', 'gs', 'swift', 'ftp', 'webdav']);
  */
 export async function openStore(place: string, settings: StoreSettings): Promise<Store> {
   const [, scheme, rest = ''] = /^([a-z0-9]+):(.*)$/s.exec(place) ?? [];
+  if (settings.lockSeconds !== undefined && scheme !== 's3') throw withoutLock(scheme);
   const load = scheme === undefined ? undefined : PROVIDERS[scheme];
   if (load !== undefined) {
     const [open, { openGuarded }] = await Promise.all([load(), import('./guards/guard.js')]);
@@ -37,4 +38,12 @@ export async function openStore(place: string, settings: StoreSettings): Promise
   if (settings.onDebug === undefined) return local;
   const { LoggedStore } = await import('./guards/logged.js');
   return new LoggedStore(local, settings.onDebug);
+}
+
+function withoutLock(scheme: string | undefined): VarveError {
+  const kind = scheme === undefined || scheme === 'local' ? 'a folder' : `${scheme}:`;
+  return new VarveError(
+    'usage',
+    `--object-lock: ${kind} has no Object Lock, only S3 has: leave it out, and unset VARVE_OBJECT_LOCK`,
+  );
 }

@@ -16,12 +16,16 @@ export interface StoreSettings {
   readonly uploadLimit?: number | undefined;
   /** Bytes a second. */
   readonly downloadLimit?: number | undefined;
+  /** Seconds for which what is written can be neither removed nor changed by anybody: Object Lock. */
+  readonly lockSeconds?: number | undefined;
   /** Seconds without any progress after which a request is given up, and tried again. */
   readonly stuckSeconds: number;
   /** Seconds for which what failed is tried again, from its first failure on. */
   readonly retrySeconds: number;
   /** Told what the user should know: that it waits, and for what. */
   readonly onNotice?: ((text: string) => void) | undefined;
+  /** Told what the user must know also of a run that goes well. */
+  readonly onWarning?: ((text: string) => void) | undefined;
   /** Told of each request. Never given secrets. */
   readonly onDebug?: ((line: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;

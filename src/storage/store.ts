@@ -3,6 +3,9 @@ import type { Buffer } from 'node:buffer';
 /** The namespaces of a repository (SPEC.md section 2). `config` is a single object, its name is always `config`. */
 export type ObjectType = 'config' | 'keys' | 'data' | 'index' | 'snapshots' | 'locks';
 
+/** Leases come and go; all else is locked, where a store locks. */
+export type LockedType = Exclude<ObjectType, 'locks'>;
+
 export interface ObjectInfo {
   readonly name: string;
   /** Bytes. */
@@ -38,6 +41,8 @@ export interface Advice {
  * - **list** yields each object that was there before the call and not removed during it, in no order; objects that come
  *   and go during the call may or may not be seen. Names that varve did not write (not 64 hex digits) are left out.
  * - **remove** succeeds when the object is gone, also when it was not there.
+ * - **extend**, in a store that locks what is put for a term (Object Lock): nobody can remove or change an object before its lock ends, so what is still
+ *   in use is locked anew in time. A lock only ever grows. A missing object is an error with code `not-found`.
  * - Errors are VarveErrors that name the object; `retryable` says whether a second try can help.
  */
 export interface Store {
@@ -60,6 +65,14 @@ export interface Store {
   readonly filePath?: ((type: ObjectType, name: string) => string) | undefined;
   /** Seconds since 1970 by the store's clock. */
   now(): Promise<number>;
+  /** Seconds for which what is put is locked; undefined where nothing is. */
+  readonly lockSeconds?: number | undefined;
+  /**
+   * Locks an object for as long as one that is put now, unless it stays locked for long enough (`isLongEnough`). There where `lockSeconds` is.
+   *
+   * @returns until when it is locked now, seconds since 1970
+   */
+  readonly extend?: ((type: LockedType, name: string) => Promise<number>) | undefined;
   /** Removes what `create` prepared, where that is more than a name: the folders, when nothing else is in them. */
   readonly discard?: (() => Promise<void>) | undefined;
   /** Ends connections and programs. What is under way then fails. */

@@ -1,9 +1,10 @@
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../../src/errors/errors.js';
-import type { ObjectInfo, ObjectType, Range, Store } from '../../src/storage/store.js';
+import type { Extend } from '../../src/storage/guards/passing.js';
+import type { LockedType, ObjectInfo, ObjectType, Range, Store } from '../../src/storage/store.js';
 import { PassingStore } from './passing-store.js';
 
-export type Method = 'create' | 'put' | 'replace' | 'get' | 'stat' | 'list' | 'remove' | 'now';
+export type Method = 'create' | 'put' | 'replace' | 'get' | 'stat' | 'list' | 'remove' | 'now' | 'extend';
 
 /** `before`: the request never came there. `after`: it was done, and the answer was lost. */
 export type Fault = { readonly when: 'before' | 'after'; readonly error: Error } | undefined;
@@ -70,6 +71,10 @@ export class FaultyStore extends PassingStore {
 
   override now(): Promise<number> {
     return this.#try('now', () => super.now());
+  }
+
+  protected override extending(inner: Extend, type: LockedType, name: string): Promise<number> {
+    return this.#try('extend', () => super.extending(inner, type, name));
   }
 
   async #try<T>(method: Method, action: () => Promise<T>): Promise<T> {

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { toHex } from '../../bytes/hex.js';
 import { VarveError } from '../../errors/errors.js';
 import { MAX_PARITY_PERCENT } from '../../parity/layout.js';
-import { addFromOptions, type FromFlags, openSource } from '../from-repository.js';
+import { addFromOptions, type FromFlags, openSource, targetContext } from '../from-repository.js';
 import { thisHost, thisUser } from '../machine.js';
 import { cacheFolder, placeOfRepository } from '../open.js';
 import { askPassword, unlockFromOptions } from '../password.js';
@@ -40,7 +40,7 @@ export function define(command: Command, shell: Shell): void {
     const { output } = context;
     refuseContradictions(flags);
     const parity = parsePercent(flags.parity);
-    const store = await placeOfRepository(context);
+    const store = await placeOfRepository(flags.copyChunkerParams === true ? targetContext(context) : context);
     const { initRepository, refuseExisting } = await import('../../repository/open.js');
     await refuseExisting(store);
     const cutLike = flags.copyChunkerParams === true ? await openSource(context, flags) : undefined;

@@ -4,6 +4,7 @@ import { belowPlace } from '../../storage/below-place.js';
 import { empty, runChecks } from '../../storage/conformance/run.js';
 import { measureSpeed } from '../../storage/conformance/speed.js';
 import { openStore } from '../../storage/open-store.js';
+import type { StoreSettings } from '../../storage/settings.js';
 import type { Store } from '../../storage/store.js';
 import type { Context } from '../shell.js';
 import { storeSettings } from '../store-settings.js';
@@ -16,7 +17,7 @@ const BY_REST = /^(rest|rclone):/;
 export async function storeTestCommand(context: Context, place: string): Promise<number> {
   await refuseRepository(context, place);
   const scratch = belowPlace(place, `varve-store-test-${randomBytes(4).toString('hex')}`);
-  const settings = storeSettings(context);
+  const settings = settingsOf(context);
   const [store, other] = await Promise.all([openStore(scratch, settings), openStore(scratch, settings)]);
   const report = new StoreTestReport(context, store.location);
   try {
@@ -34,6 +35,9 @@ export async function storeTestCommand(context: Context, place: string): Promise
   return report.finish();
 }
 
+/** What it puts there it has to remove. */
+const settingsOf = (context: Context): StoreSettings => ({ ...storeSettings(context), lockSeconds: undefined });
+
 async function tellSpeed(store: Store, report: StoreTestReport): Promise<void> {
   const began = performance.now();
   try {
@@ -47,7 +51,7 @@ async function tellSpeed(store: Store, report: StoreTestReport): Promise<void> {
 }
 
 async function refuseRepository(context: Context, place: string): Promise<void> {
-  const store = await openStore(place, storeSettings(context));
+  const store = await openStore(place, settingsOf(context));
   try {
     if ((await store.stat('config', 'config')) === undefined) return;
     const advice = 'name the folder that it is in, or another place there';
@@ -61,7 +65,7 @@ async function refuseRepository(context: Context, place: string): Promise<void> 
 async function cleanUp(context: Context, scratch: string): Promise<void> {
   let store: Store | undefined;
   try {
-    store = await openStore(scratch, { ...storeSettings(context), signal: undefined });
+    store = await openStore(scratch, { ...settingsOf(context), signal: undefined });
     await empty(store);
     await store.discard?.();
     if (BY_REST.test(scratch)) context.output.message(`empty folders may be left at ${store.location}`, 2);

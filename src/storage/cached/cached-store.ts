@@ -20,6 +20,8 @@ const PIECE = 256 * 1024;
 export class CachedStore implements Store {
   readonly location: string;
   readonly connections?: number;
+  readonly lockSeconds: Store['lockSeconds'];
+  readonly extend: Store['extend'];
   readonly #store: Store;
   readonly #folder: string;
   /** Packs whose name was compared with their content in this run. */
@@ -28,6 +30,8 @@ export class CachedStore implements Store {
   constructor(store: Store, folder: string) {
     this.location = store.location;
     if (store.connections !== undefined) this.connections = store.connections;
+    this.lockSeconds = store.lockSeconds;
+    this.extend = store.extend?.bind(store);
     this.#store = store;
     this.#folder = folder;
   }

@@ -1,7 +1,7 @@
 import type { Buffer } from 'node:buffer';
 import pLimit, { type LimitFunction } from 'p-limit';
-import type { Advice, ObjectInfo, ObjectType, Range, Store } from '../store.js';
-import { PassingStore } from './passing.js';
+import type { Advice, LockedType, ObjectInfo, ObjectType, Range, Store } from '../store.js';
+import { type Extend, PassingStore } from './passing.js';
 
 /** Names of a listing that are taken in one turn: who listens to them may make requests of its own, so the turn ends before it does. */
 const NAMES = 1000;
@@ -58,6 +58,10 @@ export class LimitedStore extends PassingStore {
 
   override now(): Promise<number> {
     return this.#turn(() => super.now());
+  }
+
+  protected override extending(inner: Extend, type: LockedType, name: string): Promise<number> {
+    return this.#turn(() => super.extending(inner, type, name));
   }
 }
 

@@ -1,7 +1,15 @@
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
-import { type Advice, type ObjectInfo, type ObjectType, objectPath, type Range, type Store } from '../store.js';
-import { PassingStore } from './passing.js';
+import {
+  type Advice,
+  type LockedType,
+  type ObjectInfo,
+  type ObjectType,
+  objectPath,
+  type Range,
+  type Store,
+} from '../store.js';
+import { type Extend, PassingStore } from './passing.js';
 
 /** Tells of each request: when, which, of what object, how many bytes, how many milliseconds, and what came of it. */
 export class LoggedStore extends PassingStore {
@@ -65,6 +73,11 @@ export class LoggedStore extends PassingStore {
 
   override now(): Promise<number> {
     return this.#log('now', this.location, super.now());
+  }
+
+  protected override extending(inner: Extend, type: LockedType, name: string): Promise<number> {
+    const told = (until: number): string => `until ${new Date(until * 1000).toISOString()}`;
+    return this.#log('extend', objectPath(type, name), super.extending(inner, type, name), told);
   }
 
   async #log<T>(method: string, of: string, request: Promise<T>, told: (result: T) => string = () => ''): Promise<T> {

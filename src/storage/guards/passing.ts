@@ -1,16 +1,20 @@
 import type { Buffer } from 'node:buffer';
-import type { Advice, ObjectInfo, ObjectType, Range, Store } from '../store.js';
+import type { Advice, LockedType, ObjectInfo, ObjectType, Range, Store } from '../store.js';
+
+export type Extend = NonNullable<Store['extend']>;
 
 /** Passes everything on to the store that it holds: what a guard begins with. */
 export class PassingStore implements Store {
   protected readonly inner: Store;
   readonly filePath: Store['filePath'];
   readonly discard: Store['discard'];
+  readonly extend: Store['extend'];
 
   constructor(inner: Store) {
     this.inner = inner;
     this.filePath = inner.filePath?.bind(inner);
     this.discard = inner.discard?.bind(inner);
+    this.extend = inner.extend && this.extending.bind(this, inner.extend.bind(inner));
   }
 
   get location(): string {
@@ -19,6 +23,10 @@ export class PassingStore implements Store {
 
   get connections(): number | undefined {
     return this.inner.connections;
+  }
+
+  get lockSeconds(): number | undefined {
+    return this.inner.lockSeconds;
   }
 
   create(): Promise<void> {
@@ -55,5 +63,10 @@ export class PassingStore implements Store {
 
   close(): Promise<void> {
     return this.inner.close();
+  }
+
+  /** What `extend` does, where the inner store has it. */
+  protected extending(inner: Extend, type: LockedType, name: string): Promise<number> {
+    return inner(type, name);
   }
 }

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
-import type { Advice, ObjectInfo, ObjectType, Range, Store } from '../store.js';
-import { PassingStore } from './passing.js';
+import type { Advice, LockedType, ObjectInfo, ObjectType, Range, Store } from '../store.js';
+import { type Extend, PassingStore } from './passing.js';
 import type { Retrier } from './retrier.js';
 
 /** Tries again what a second try can help, so that what failed on the way is neither lost nor done twice. */
@@ -66,6 +66,10 @@ export class RetryingStore extends PassingStore {
   override close(): Promise<void> {
     this.#retrier.close();
     return super.close();
+  }
+
+  protected override extending(inner: Extend, type: LockedType, name: string): Promise<number> {
+    return this.#run(() => super.extending(inner, type, name));
   }
 
   #run<T>(attempt: (retry: number) => Promise<T>): Promise<T> {

@@ -11,6 +11,12 @@ export interface About {
   readonly doubt?: string | undefined;
 }
 
+/** @param path "data/abcd…" */
+export const lookAt = (path: string): About => ({
+  what: `cannot look at ${path}`,
+  permission: 's3:GetObject and s3:ListBucket',
+});
+
 /** Where it happened. */
 export interface Where {
   /** The repository's place. */

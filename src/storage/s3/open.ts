@@ -2,6 +2,7 @@ import type { StoreSettings } from '../settings.js';
 import type { Store } from '../store.js';
 import { connect } from './client.js';
 import { Keys } from './keys.js';
+import { ObjectLock } from './object-lock.js';
 import { readOptions } from './options.js';
 import { PastStore } from './past-store.js';
 import { maskPlace, parsePlace } from './place.js';
@@ -23,8 +24,12 @@ export async function openS3(rest: string, settings: StoreSettings): Promise<Sto
   const connections = options.connections ?? settings.connections ?? CONNECTIONS;
   const location = maskPlace(rest);
   const requests = new S3Requests(location, place.bucket, connect(place, options, settings, connections), settings);
-  const parts = { location, requests, keys: new Keys(place.prefix), options, connections };
-  const { versionsAt } = options;
+  const keys = new Keys(place.prefix);
+  const parts = { location, requests, keys, options, connections };
+  const { versionsAt, lockMode: mode } = options;
   if (versionsAt !== undefined) return new PastStore({ ...parts, at: versionsAt });
-  return new S3Store(parts);
+  const { lockSeconds: seconds, onWarning } = settings;
+  const lock =
+    seconds === undefined ? undefined : new ObjectLock({ terms: { mode, seconds }, requests, keys, onWarning });
+  return new S3Store({ ...parts, lock });
 }

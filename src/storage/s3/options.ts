@@ -11,15 +11,10 @@ export interface S3Options {
   /** Of packs. */
   readonly storageClass: string | undefined;
   readonly listObjectsV1: boolean;
-  /** Seconds for which what is written can be neither removed nor changed by anybody. */
-  readonly lockSeconds: number | undefined;
   readonly lockMode: 'COMPLIANCE' | 'GOVERNANCE';
   /** The bucket is read as it was then. */
   readonly versionsAt: Date | undefined;
 }
-
-const DAY = 24 * 3600;
-const YEAR = 365 * DAY;
 
 /** @throws VarveError `usage` */
 export function readOptions(extended: ReadonlyMap<string, string>): S3Options {
@@ -34,7 +29,6 @@ export function readOptions(extended: ReadonlyMap<string, string>): S3Options {
     connections: read('connections', READERS.connections),
     storageClass: read('storage-class', READERS['storage-class']),
     listObjectsV1: read('list-objects-v1', READERS['list-objects-v1']) ?? false,
-    lockSeconds: read('object-lock', READERS['object-lock']),
     lockMode: read('object-lock-mode', READERS['object-lock-mode']) ?? 'COMPLIANCE',
     versionsAt: read('versions-at', READERS['versions-at']),
   };
@@ -48,7 +42,6 @@ const READERS = {
   connections: readNumber,
   'storage-class': (value: string, option: string) => nonEmpty(value, option).toUpperCase(),
   'list-objects-v1': (value: string, option: string) => oneOf('true', 'false')(value, option) === 'true',
-  'object-lock': readSpan,
   'object-lock-mode': (value: string, option: string) =>
     oneOf('compliance', 'governance')(value, option) === 'compliance' ? 'COMPLIANCE' : 'GOVERNANCE',
   'versions-at': readTime,
@@ -71,12 +64,6 @@ function readNumber(value: string, option: string): number {
   if (!/^[1-9]\d{0,2}$/.test(value))
     throw new VarveError('usage', `${option}=${value}: must be a number from 1 to 999`);
   return Number(value);
-}
-
-function readSpan(value: string, option: string): number {
-  const [, number, unit] = /^([1-9]\d{0,4})([dy])$/.exec(value) ?? [];
-  if (number === undefined) throw new VarveError('usage', `${option}=${value}: must be days or years, as 30d or 1y`);
-  return Number(number) * (unit === 'd' ? DAY : YEAR);
 }
 
 function readTime(value: string, option: string): Date {

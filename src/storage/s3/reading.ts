@@ -14,6 +14,8 @@ export interface Wanted {
   readonly version?: string | undefined;
   readonly range?: Range | undefined;
   readonly room?: Buffer | undefined;
+  /** Told until when it is locked, where the server says. */
+  readonly onLock?: ((until: Date | undefined) => void) | undefined;
 }
 
 /** @throws VarveError `not-found`, `damaged` when it is shorter than the range wants it */
@@ -23,6 +25,7 @@ export async function readObject(requests: S3Requests, wanted: Wanted): Promise<
   if (range?.length === 0) return readNothing(requests, wanted, range, about);
   try {
     const output = await ask(requests, wanted);
+    wanted.onLock?.(output.ObjectLockRetainUntilDate);
     return await readBody(output.Body as Readable, expected(output, range, path), room);
   } catch (cause) {
     if (cause instanceof VarveError) throw cause;

@@ -4,14 +4,21 @@ import {
   DeleteObjectCommand,
   PutObjectCommand,
   type PutObjectCommandInput,
-  PutObjectRetentionCommand,
 } from '@aws-sdk/client-s3';
 import { VarveError } from '../../errors/errors.js';
-import { type Advice, type ObjectInfo, type ObjectType, objectPath, type Range, type Store } from '../store.js';
-import { type About, s3Error, statusOf } from './errors.js';
+import {
+  type Advice,
+  type LockedType,
+  type ObjectInfo,
+  type ObjectType,
+  objectPath,
+  type Range,
+  type Store,
+} from '../store.js';
+import { type About, lookAt, s3Error, statusOf } from './errors.js';
 import type { Keys } from './keys.js';
 import { listObjects } from './listing.js';
-import { isLockable, isLongEnough, lockedUntil, lockInput, type ObjectLock, objectLockOf } from './object-lock.js';
+import type { ObjectLock } from './object-lock.js';
 import type { S3Options } from './options.js';
 import { readObject } from './reading.js';
 import type { S3Requests } from './requests.js';
@@ -25,6 +32,8 @@ export interface S3StoreParts {
   readonly keys: Keys;
   readonly options: S3Options;
   readonly connections: number;
+  /** Locks what is put, where that was asked for. */
+  readonly lock: ObjectLock | undefined;
 }
 
 /** How an object is put. */
@@ -43,6 +52,8 @@ interface Putting {
 export class S3Store implements Store {
   readonly location: string;
   readonly connections: number;
+  readonly lockSeconds: number | undefined;
+  readonly extend: Store['extend'];
   readonly #requests: S3Requests;
   readonly #keys: Keys;
   readonly #options: S3Options;
@@ -50,19 +61,21 @@ export class S3Store implements Store {
   /** Whether the server takes `If-None-Match`, as far as is known. */
   #conditional = true;
 
-  constructor({ location, requests, keys, options, connections }: S3StoreParts) {
+  constructor({ location, requests, keys, options, connections, lock }: S3StoreParts) {
     this.location = location;
     this.connections = connections;
     this.#requests = requests;
     this.#keys = keys;
     this.#options = options;
-    this.#lock = objectLockOf(options);
+    this.#lock = lock;
+    this.lockSeconds = lock?.terms.seconds;
+    this.extend = lock && ((type: LockedType, name: string) => lock.extend(type, name));
   }
 
   /** Makes the bucket unless it is there, or unless nobody lets us know. */
   async create(): Promise<void> {
     const about: About = { what: `cannot make the bucket ${this.#requests.bucket}`, permission: 's3:CreateBucket' };
-    if ((await this.#requests.hasBucket(about)) !== false) return;
+    if ((await this.#requests.hasBucket(about)) !== false) return this.#lock?.requireBucket();
     const command = new CreateBucketCommand({
       Bucket: this.#requests.bucket,
       ...(this.#lock !== undefined && { ObjectLockEnabledForBucket: true }),
@@ -83,7 +96,7 @@ export class S3Store implements Store {
       if (!(cause instanceof VarveError) || cause.code !== 'exists') throw cause;
       const there = await this.stat(type, name);
       if (there?.size !== body.length) await this.#put(type, name, body, { fresh: false, sha256: name, advice });
-      else if (this.#lock !== undefined) await this.extend(type, name);
+      else if (type !== 'locks') await this.extend?.(type, name);
     }
   }
 
@@ -94,11 +107,12 @@ export class S3Store implements Store {
 
   get(type: ObjectType, name: string, range?: Range, advice?: Advice): Promise<Buffer> {
     const key = this.#keys.of(type, name);
-    return readObject(this.#requests, { key, path: objectPath(type, name), range, room: advice?.room });
+    const onLock = type === 'config' ? (until: Date | undefined) => this.#lock?.noteConfig(until) : undefined;
+    return readObject(this.#requests, { key, path: objectPath(type, name), range, room: advice?.room, onLock });
   }
 
   async stat(type: ObjectType, name: string): Promise<ObjectInfo | undefined> {
-    const about = lookAt(type, name);
+    const about = lookAt(objectPath(type, name));
     const head = await this.#requests.head(this.#keys.of(type, name), about);
     return head && { name, size: head.ContentLength ?? 0, ...modified(head.LastModified) };
   }
@@ -123,34 +137,11 @@ export class S3Store implements Store {
   }
 
   now(): Promise<number> {
-    return this.#requests.now(this.#keys.of('config', 'config'), lookAt('config', 'config'));
+    return this.#requests.now(this.#keys.of('config', 'config'), lookAt('config'));
   }
 
   async close(): Promise<void> {
     this.#requests.close();
-  }
-
-  /**
-   * Locks an object anew that is still in use, for as long as one that is put now; nothing when it stays locked for long enough yet.
-   *
-   * @returns whether it was locked anew
-   */
-  async extend(type: ObjectType, name: string): Promise<boolean> {
-    if (this.#lock === undefined || !isLockable(type)) return false;
-    const path = objectPath(type, name);
-    const head = await this.#requests.head(this.#keys.of(type, name), lookAt(type, name));
-    if (head === undefined) throw new VarveError('not-found', `${path}: missing from ${this.location}`);
-    const now = this.#requests.date;
-    const until = head.ObjectLockRetainUntilDate;
-    if (until !== undefined && isLongEnough(this.#lock, until, now)) return false;
-    const command = new PutObjectRetentionCommand({
-      Bucket: this.#requests.bucket,
-      Key: this.#keys.of(type, name),
-      Retention: { Mode: this.#lock.mode, RetainUntilDate: lockedUntil(this.#lock, now) },
-    });
-    const about: About = { what: `cannot lock ${path}`, permission: 's3:PutObjectRetention' };
-    await this.#requests.send(about, (client, options) => client.send(command, options));
-    return true;
   }
 
   /** Some servers ignore the condition that nothing be there: so it is looked before. Where the answer to a put was lost, what is there is ours. */
@@ -188,9 +179,7 @@ export class S3Store implements Store {
       Body: body,
       ...(conditional && { IfNoneMatch: '*' }),
       ...this.#storageClass(type, how),
-      ...(this.#lock !== undefined &&
-        isLockable(type) &&
-        lockInput(this.#lock, this.#requests.date, body, { sha256, amazon: this.#requests.amazon })),
+      ...(await this.#lock?.input(type, body, sha256)),
     });
     if (sha256 !== undefined) signWith(command, sha256);
     await this.#requests.attempt((client, options) => client.send(command, options));
@@ -216,10 +205,6 @@ export class S3Store implements Store {
     if (isTree && ARCHIVES.has(storageClass)) return {};
     return { StorageClass: storageClass as NonNullable<PutObjectCommandInput['StorageClass']> };
   }
-}
-
-function lookAt(type: ObjectType, name: string): About {
-  return { what: `cannot look at ${objectPath(type, name)}`, permission: 's3:GetObject and s3:ListBucket' };
 }
 
 /** Signs with a hash that is known: the SDK computes none then, and the server refuses a body that has another. */

@@ -18,17 +18,20 @@ import { check } from '../../../src/check/check.js';
 import { openRepository } from '../../../src/repository/open.js';
 import { lockInput } from '../../../src/storage/s3/object-lock.js';
 import { openS3 } from '../../../src/storage/s3/open.js';
-import { S3Store } from '../../../src/storage/s3/s3-store.js';
+import type { StoreSettings } from '../../../src/storage/settings.js';
 import type { ObjectType, Store } from '../../../src/storage/store.js';
 import { PASSWORD, Sandbox } from '../../backup/sandbox.js';
 import { fails } from '../../crypto/rings.js';
 import { CEPH_MISSING, type CephServer, startCeph } from '../../servers/ceph.js';
 import { s3Settings } from '../../servers/s3-settings.js';
 import { names, object } from '../conformance.js';
+import { S3Proxy } from './proxy.js';
 import { rawClient } from './raw.js';
 
 const BUCKET = 'locked';
-const DAY = 24 * 3600_000;
+const DAY_SECONDS = 24 * 3600;
+const DAY = DAY_SECONDS * 1000;
+type Locking = Store & { readonly extend: NonNullable<Store['extend']> };
 const LOCKED: readonly ObjectType[] = ['keys', 'data', 'index', 'snapshots'];
 
 test('what is locked has a checksum that S3 demands: for Amazon the name, which costs nothing', () => {
@@ -60,17 +63,23 @@ describe('objects that are locked', { skip: CEPH_MISSING }, () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  async function open(path: string, extended: Record<string, string>): Promise<Store> {
-    const store = await openS3(`${ceph.endpoint}/${BUCKET}/${path}`, s3Settings(ceph.user, extended));
+  async function open(
+    path: string,
+    extended: Record<string, string>,
+    more: Partial<StoreSettings> = {},
+    bucket = BUCKET,
+  ): Promise<Store> {
+    const store = await openS3(`${ceph.endpoint}/${bucket}/${path}`, s3Settings(ceph.user, extended, more));
     stores.push(store);
     return store;
   }
 
-  async function locking(path: string, span = '1d', more: Record<string, string> = {}): Promise<S3Store> {
-    const store = await open(path, { 'object-lock': span, ...more });
-    assert.ok(store instanceof S3Store);
+  /** @param days of the lock */
+  async function locking(path: string, days = 1, more: Record<string, string> = {}): Promise<Locking> {
+    const store = await open(path, more, { lockSeconds: days * DAY_SECONDS });
     await store.create();
-    return store;
+    assert.ok(store.extend);
+    return store as Locking;
   }
 
   const head = (Key: string): Promise<HeadObjectCommandOutput> =>
@@ -90,7 +99,7 @@ describe('objects that are locked', { skip: CEPH_MISSING }, () => {
 
   test('all but leases is locked for the time that is said, and nobody can remove it', async () => {
     const path = `each/${number++}`;
-    const store = await locking(path, '30d');
+    const store = await locking(path, 30);
     const { name, bytes } = object(1000);
     for (const type of [...LOCKED, 'locks'] as const) await store.put(type, name, [bytes]);
     await store.put('config', 'config', [bytes]);
@@ -108,7 +117,7 @@ describe('objects that are locked', { skip: CEPH_MISSING }, () => {
 
   test('in governance mode whoever may can remove it', async () => {
     const path = `each/${number++}`;
-    const store = await locking(path, '1y', { 'object-lock-mode': 'governance' });
+    const store = await locking(path, 365, { 'object-lock-mode': 'governance' });
     const { name, bytes } = object(1000);
     await store.put('index', name, [bytes]);
     const info = await head(`${path}/index/${name}`);
@@ -118,18 +127,96 @@ describe('objects that are locked', { skip: CEPH_MISSING }, () => {
 
   test('what is still in use is locked anew, when its lock has become short', async () => {
     const path = `each/${number++}`;
-    const [short, long] = [await locking(path, '1d'), await locking(path, '30d')];
+    const [short, long] = [await locking(path, 1), await locking(path, 30)];
     const { name, bytes } = object(1000);
     await short.put('index', name, [bytes]);
-    assert.equal(await short.extend('index', name), false);
-    assert.equal(await long.extend('index', name), true);
-    assert.equal(lockedFor(await head(`${path}/index/${name}`)), 30);
-    assert.equal(await long.extend('index', name), false);
-    assert.equal(await short.extend('index', name), false);
-    assert.equal(lockedFor(await head(`${path}/index/${name}`)), 30);
-    assert.equal(await long.extend('locks', name), false);
+    const until = async (): Promise<number> =>
+      ((await head(`${path}/index/${name}`)).ObjectLockRetainUntilDate?.getTime() ?? 0) / 1000;
+    const first = await until();
+    assert.equal(await short.extend('index', name), first);
+    assert.equal(await until(), first);
+    const extended = await long.extend('index', name);
+    assert.ok(Math.abs(extended - first - 29 * DAY_SECONDS) < 60, `${extended - first} s`);
+    assert.equal(await until(), extended);
+    assert.equal(await long.extend('index', name), extended);
+    assert.equal(await short.extend('index', name), extended);
+    assert.equal(await until(), extended);
     await assert.rejects(long.extend('index', object(1).name), fails('not-found'));
     assert.deepEqual(await long.get('index', name), bytes);
+  });
+
+  test('what is locked keeps its mode, and what was not locked gets one', async () => {
+    const path = `each/${number++}`;
+    const governance = await locking(path, 1, { 'object-lock-mode': 'governance' });
+    const [kept, bare] = [object(100), object(200)];
+    await governance.put('data', kept.name, [kept.bytes]);
+    await (await open(path, {})).put('data', bare.name, [bare.bytes]);
+    const store = await locking(path, 30);
+    for (const [{ name }, mode] of [
+      [kept, 'GOVERNANCE'],
+      [bare, 'COMPLIANCE'],
+    ] as const) {
+      await store.extend('data', name);
+      const info = await head(`${path}/data/${name.slice(0, 2)}/${name}`);
+      assert.deepEqual([info.ObjectLockMode, lockedFor(info)], [mode, 30]);
+    }
+  });
+
+  test('a bucket without Object Lock is refused before anything is written, whatever is done first', async () => {
+    const bucket = 'plain';
+    await (await open('', {}, {}, bucket)).create();
+    const { name, bytes } = object(100);
+    const message = /--object-lock: the bucket plain has no Object Lock: use one that has; `varve init --object-lock`/;
+    const opened = (): Promise<Store> => open('', {}, { lockSeconds: DAY_SECONDS }, bucket);
+    for (const action of [
+      (store: Store) => store.create(),
+      (store: Store) => store.put('data', name, [bytes]),
+      (store: Store) => store.put('config', 'config', [bytes]),
+    ])
+      await assert.rejects(action(await opened()), fails('usage', message));
+    assert.deepEqual(await names(await open('', {}, {}, bucket), 'data'), []);
+    await (await open('', {}, {}, bucket)).put('data', name, [bytes]);
+    await assert.rejects(async () => (await opened()).extend?.('data', name), fails('usage', message));
+    await (await opened()).put('locks', name, [bytes]);
+  });
+
+  test('who may not ask for the bucket’s configuration may put all the same', async () => {
+    const proxy = await S3Proxy.start(ceph);
+    try {
+      proxy.fate = ({ query }) => (query.has('object-lock') ? { answer: { status: 403, code: 'AccessDenied' } } : {});
+      const place = `${proxy.endpoint}/${BUCKET}/each/${number++}`;
+      const store = await openS3(place, s3Settings(ceph.user, {}, { lockSeconds: DAY_SECONDS }));
+      stores.push(store);
+      const { name, bytes } = object(100);
+      await Promise.all([store.put('index', name, [bytes]), store.put('config', 'config', [bytes])]);
+      assert.equal(proxy.seen.filter(({ query }) => query.has('object-lock')).length, 1);
+      proxy.fate = ({ query }) => (query.has('object-lock') ? { answer: { status: 501, code: 'NotImplemented' } } : {});
+      const other = await openS3(place, s3Settings(ceph.user, {}, { lockSeconds: DAY_SECONDS }));
+      stores.push(other);
+      await assert.rejects(other.put('index', name, [bytes]), fails('usage', /has no Object Lock/));
+    } finally {
+      proxy.stop();
+    }
+  });
+
+  test('who reads config is told when nobody has locked anew what is in use', async () => {
+    const path = `each/${number++}`;
+    await (await locking(path, 10.5)).put('config', 'config', [Buffer.from('config')]);
+    const told: string[] = [];
+    const onWarning = (text: string): void => void told.push(text);
+    for (const days of [21.1, 25, 30]) {
+      const store = await open(path, {}, { lockSeconds: days * DAY_SECONDS, onWarning });
+      for (let times = 0; times < 2; times++) await store.get('config', 'config');
+    }
+    assert.equal(told.length, 3);
+    assert.equal(
+      told.at(-1),
+      'the locks of what is stored end in 10 days: `varve prune` with --object-lock extends them; have it run every 7 days, or more often',
+    );
+    told.length = 0;
+    for (const lockSeconds of [20 * DAY_SECONDS, undefined])
+      await (await open(path, {}, { lockSeconds, onWarning })).get('config', 'config');
+    assert.deepEqual(told, []);
   });
 
   test('config is created once, though the server heeds no condition in such buckets', async () => {

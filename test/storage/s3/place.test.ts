@@ -68,24 +68,21 @@ const options = (all: Record<string, string>) => readOptions(new Map(Object.entr
 
 test('options of S3', () => {
   const read = options({
-    's3.object-lock': '30d',
     's3.storage-class': 'standard_ia',
     's3.bucket-lookup': 'dns',
     'sftp.x': 'y',
   });
-  assert.equal(read.lockSeconds, 30 * 24 * 3600);
   assert.equal(read.lockMode, 'COMPLIANCE');
   assert.equal(read.storageClass, 'STANDARD_IA');
   assert.equal(read.bucketLookup, 'dns');
   assert.equal(options({ 's3.connections': '20' }).connections, 20);
-  assert.equal(options({ 's3.object-lock': '2y' }).lockSeconds, 2 * 365 * 24 * 3600);
+  assert.equal(options({ 's3.object-lock-mode': 'governance' }).lockMode, 'GOVERNANCE');
   assert.equal(options({ 's3.versions-at': '2026-01-31T12:00:00Z' }).versionsAt?.getTime(), Date.UTC(2026, 0, 31, 12));
   assert.equal(options({ 's3.versions-at': '2026-01-31' }).versionsAt?.getTime(), new Date(2026, 0, 31).getTime());
 });
 
 test('options that are not as they must be are refused by name', () => {
   const wrong: Readonly<Record<string, string>> = {
-    'object-lock': '30',
     'object-lock-mode': 'strict',
     'bucket-lookup': 'name',
     'list-objects-v1': 'yes',
