@@ -21,19 +21,16 @@ interface LockedObject {
 /**
  * Where the store locks: all that stays is locked anew in time. What is locked for long enough, as far as this machine remembers, costs no request; what it
  * does not know is looked at.
- *
- * @param stored names of the packs that were there before this prune: it has just locked its own
  */
 export async function extendLocks(
   repository: IndexedRepository,
-  stored: ReadonlyMap<string, unknown>,
   { signal, onEvent }: PruneOptions,
   result: PruneResult,
 ): Promise<void> {
   const { store } = repository;
   const { lockSeconds, extend } = store;
   if (lockSeconds === undefined || extend === undefined) return;
-  const objects = await whatStays(repository, stored);
+  const objects = await whatStays(repository);
   const known = recall(repository);
   const now = await store.now();
   const due = objects.filter(({ name }) => !isLongEnough(known.get(name) ?? 0, now, lockSeconds));
@@ -53,14 +50,11 @@ export async function extendLocks(
 }
 
 /** Everything but leases, packs that are condemned, and packs that no index lists: they are of backups that have just stored them, or have failed. */
-async function whatStays(
-  { store, packs, condemned }: IndexedRepository,
-  stored: ReadonlyMap<string, unknown>,
-): Promise<LockedObject[]> {
+async function whatStays({ store, packs, condemned }: IndexedRepository): Promise<LockedObject[]> {
   const objects: LockedObject[] = [{ type: 'config', name: 'config' }];
   for (const type of ['keys', 'snapshots', 'index'] as const)
     for await (const { name } of store.list(type)) objects.push({ type, name });
-  for (const name of packs) if (stored.has(name) && !condemned.has(name)) objects.push({ type: 'data', name });
+  for (const name of packs) if (!condemned.has(name)) objects.push({ type: 'data', name });
   return objects;
 }
 

@@ -56,7 +56,7 @@ async function pruneAs(
   if (lease === undefined) return result;
   await condemn(indexed, needed, plan, orphans, stored, { ...options, packTarget, tolerated, lease }, result);
   const left = await removeCondemned(repository, needed, lease, stored, options, result);
-  await extendLocks(left, stored, options, result);
+  await extendLocks(left, options, result);
   return result;
 }
 

@@ -46,6 +46,7 @@ test('what is not said has its default', () => {
     'caCertificate',
     'insecureTls',
     'onDebug',
+    'lockSeconds',
   ] as const)
     assert.equal(settings[name], undefined);
 });
@@ -75,6 +76,31 @@ test('certificates come from options or the environment', () => {
   const settings = settingsOf(['snapshots'], environment);
   assert.deepEqual([settings.caCertificate, settings.clientCertificate], ['/ca', '/client']);
   assert.equal(settingsOf(['snapshots', '--cacert', '/other'], environment).caCertificate, '/other');
+});
+
+test('the term of Object Lock is days or years, from the option or the environment', () => {
+  const environment = { VARVE_OBJECT_LOCK: '30d' };
+  assert.equal(settingsOf(['snapshots']).lockSeconds, undefined);
+  assert.equal(settingsOf(['snapshots'], environment).lockSeconds, 30 * 86_400);
+  assert.equal(settingsOf(['snapshots', '--object-lock', '1y'], environment).lockSeconds, 365 * 86_400);
+  assert.equal(settingsOf(['snapshots', '--object-lock', '10y']).lockSeconds, 3650 * 86_400);
+  for (const text of ['', '0d', '30', '30m', '2w', '1y6d', '-1d', '11y', '3651d'])
+    assert.throws(
+      () => settingsOf(['snapshots', `--object-lock=${text}`]),
+      fails('usage', /^--object-lock: ".*" must be days or years, such as 30d or 1y, and 10 years at most$/),
+      text,
+    );
+});
+
+test('where nothing can be locked, a term is refused', async () => {
+  for (const [args, env] of [
+    [['--object-lock', '30d'], {}],
+    [[], { VARVE_OBJECT_LOCK: '30d' }],
+  ] as const) {
+    const { code, err } = await place.run(['snapshots', ...args], { env });
+    assert.equal(code, 1);
+    assert.match(err, /^Fatal: --object-lock: a folder has no Object Lock, only S3 has: leave it out, and unset/);
+  }
 });
 
 test('values that cannot be are refused, and what can be is said', () => {
