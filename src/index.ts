@@ -118,4 +118,4 @@ export { LocalStore } from './storage/local/local-store.js';
 export { MemoryStore } from './storage/memory/memory-store.js';
 export { openStore } from './storage/open-store.js';
 export { RETRY_SECONDS, STUCK_SECONDS, type StoreSettings } from './storage/settings.js';
-export type { Advice, ObjectInfo, ObjectType, Range, Store } from './storage/store.js';
+export type { Advice, LockedType, ObjectInfo, ObjectType, Range, Store } from './storage/store.js';

@@ -15,9 +15,9 @@ import type { S3Requests } from './requests.js';
 
 const HOUR = 3600;
 const DAY = 24 * HOUR;
-/** The error when a bucket has no Object Lock; other servers answer that they do not know the question. */
+/** The error when a bucket has no Object Lock; servers without it answer that they do not know the question. */
 const NO_LOCK = 'ObjectLockConfigurationNotFoundError';
-const UNKNOWN = new Set([400, 405, 501]);
+const UNKNOWN = new Set([405, 501]);
 
 /** What is locked, how, and for how long from when it is put. */
 export interface LockTerms {

@@ -109,6 +109,17 @@ describe('a repository with Object Lock', { skip: CEPH_MISSING }, () => {
     assert.deepEqual(await locks(), now);
   });
 
+  test('a run that is given a longer term than anything is locked for warns, also a quiet one', async () => {
+    const warning = /the locks of what is stored end in (29|30) days: `varve prune` with --object-lock extends them/;
+    const { out, err } = await place.ok(['check', '--quiet', '--object-lock', '1y']);
+    assert.equal(out, '');
+    assert.match(err, new RegExp(`^Warning: ${warning.source}.*\n$`));
+    const json = await place.ok(['snapshots', '--json', '--object-lock', '1y']);
+    assert.equal(JSON.parse(json.err).message_type, 'warning');
+    assert.match(JSON.parse(json.err).message, warning);
+    assert.equal((await place.ok(['snapshots'])).err, '');
+  });
+
   test('what a prune deletes is hidden, and comes back for who reads the past', async () => {
     const then = new Date().toISOString();
     await sleep(1100);
@@ -154,5 +165,12 @@ describe('a repository with Object Lock', { skip: CEPH_MISSING }, () => {
     rmSync(place.path('restored'), { recursive: true });
     await place.ok(['restore', 'latest', '--target', place.path('restored')], options);
     assert.deepEqual(large(place.path('restored')), contents[1]);
+
+    const local = ['--repo', place.path('local')];
+    const unlocked = { env: { VARVE_OBJECT_LOCK: undefined } };
+    await place.ok([...local, 'init'], unlocked);
+    await place.ok([...local, 'backup', source], unlocked);
+    const { out } = await place.ok(['copy', '--from-repo', place.path('local')], options);
+    assert.match(out, /copied 1 snapshot/);
   });
 });
