@@ -79,11 +79,11 @@ function addStoreOptions(add: (flags: string, description: string) => Option): v
   );
   add(
     '--stuck-request-timeout <duration>',
-    'give up a request after so long without progress, and try again (default: 5m)',
+    'give up a request after so long without progress, or when --retry-for is over, and try again (default: 5m)',
   );
   add(
     '--retry-for <duration>',
-    'how long to try again what the network or the server fails (default: 15m; 0: not at all)',
+    'how long to try again what the network or the server fails, counted from when it began to fail or fell silent (default: 15m; 0: not at all)',
   );
   add(
     '--object-lock <term>',

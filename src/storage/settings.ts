@@ -18,9 +18,9 @@ export interface StoreSettings {
   readonly downloadLimit?: number | undefined;
   /** Seconds for which what is written can be neither removed nor changed by anybody: Object Lock. */
   readonly lockSeconds?: number | undefined;
-  /** Seconds without any progress after which a request is given up, and tried again. */
+  /** Seconds without any progress after which a request is given up, and tried again. May change: what counts is what it is when a request is made. */
   readonly stuckSeconds: number;
-  /** Seconds for which what failed is tried again, from its first failure on. */
+  /** Seconds for which what failed is tried again, from its first failure on, or from when nothing moved any more. */
   readonly retrySeconds: number;
   /** Told what the user should know: that it waits, and for what. */
   readonly onNotice?: ((text: string) => void) | undefined;

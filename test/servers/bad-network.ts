@@ -143,7 +143,7 @@ class Network implements BadNetwork {
     const { hostname: host, port } = this.#behind;
     const onward = http.request({ agent: this.#agent, host, port, method, path, headers });
     onward.on('error', () => cut(socket));
-    socket.once('close', () => onward.destroy());
+    response.once('close', () => onward.destroy());
     onward.on('response', (answer) => this.#answer(answer, response, fault));
     if (fault === 'half-sent') this.#sendHalf(request, onward);
     else request.pipe(onward);

@@ -125,8 +125,9 @@ for (const how of ['refusing', 'silent'] as const) {
     const objects = Array.from({ length: 20 }, () => object(100_000));
     network.after(8, () => network.vanish(how));
     const began = performance.now();
+    const puts = objects.map(({ name, bytes }) => store.put('data', name, [bytes]));
     await assert.rejects(
-      Promise.all(objects.map(({ name, bytes }) => store.put('data', name, [bytes]))),
+      Promise.all(puts),
       fails(
         'storage',
         /cannot write data\/[0-9a-f]{64} to rest:http:\/\/127\.0\.0\.1:\d+\/repository\/.*; given up after \d+ tries in \d/,
@@ -134,6 +135,7 @@ for (const how of ['refusing', 'silent'] as const) {
     );
     // The time for retries, and that of a request that is stuck before and after it.
     assert.ok(performance.now() - began < 4500, `${performance.now() - began} ms`);
+    await Promise.allSettled(puts);
     // What is cleaned up then does not wait as long again.
     const cleaning = performance.now();
     await assert.rejects(store.remove('locks', object(1).name));

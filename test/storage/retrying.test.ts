@@ -8,6 +8,7 @@ import { RetryingStore } from '../../src/storage/guards/retrying.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { StoreSettings } from '../../src/storage/settings.js';
 import type { Store } from '../../src/storage/store.js';
+import { StuckError } from '../../src/storage/transport/stuck-error.js';
 import { fails } from '../crypto/rings.js';
 import { names, object } from './conformance.js';
 import { FaultyStore, type Method, refused } from './faulty-store.js';
@@ -100,6 +101,40 @@ test('the time counts from the first failure, and is each operation’s own', as
   clock.onSleep = () => undefined;
   await assert.rejects(store.now(), fails('storage', /in 60 s$/));
   assert.equal(clock.now() - began, 60_000);
+});
+
+test('a store that is silent is given up when the time that is set has passed since it fell silent, also in the middle of a try', async () => {
+  for (const [retrySeconds, stuckSeconds, seconds] of [
+    [900, 300, 900],
+    [900, 7, 900],
+    [300, 300, 305],
+    [60, 300, 305],
+    [60, 2, 60],
+    [0, 300, 300],
+  ] as const) {
+    const clock = new TestClock();
+    const behind = new MemoryStore();
+    let silent = true;
+    const given = { environment: {}, extended: new Map(), stuckSeconds, retrySeconds };
+    const open = async (how: StoreSettings): Promise<Store> =>
+      new FaultyStore(behind, () => {
+        if (!silent) return undefined;
+        clock.pass(how.stuckSeconds * 1000);
+        const cause = new StuckError('store.example', how.stuckSeconds);
+        return { when: 'before', error: new VarveError('storage', cause.message, { cause, retryable: true }) };
+      });
+    const store = await openGuarded('test:', open, given, clock);
+    await assert.rejects(store.now(), fails('storage', /no answer from store\.example for /));
+    const took = clock.now() / 1000;
+    assert.ok(took >= seconds && took <= seconds + 5, `${retrySeconds}, ${stuckSeconds}: ${took} s`);
+    await assert.rejects(store.remove('locks', object(1).name));
+    assert.ok(clock.now() / 1000 - took <= 2, 'what is cleaned up then is not waited for');
+    silent = false;
+    await store.now();
+    silent = true;
+    await assert.rejects(names(store, 'data'));
+    assert.ok(clock.now() / 1000 >= took + seconds, 'what succeeded begins anew');
+  }
 });
 
 test('after one operation was given up, others are tried once, until something succeeds', async () => {

@@ -22,17 +22,23 @@ export async function openGuarded(
   clock: Clock = systemClock,
 ): Promise<Store> {
   const retrier = new Retrier(settings, clock);
-  const store = await retrier.run(place, () => open(interruptible(settings)));
+  const store = await retrier.run(place, () => open(settingsForTries(settings, retrier)));
   const logged = settings.onDebug === undefined ? store : new LoggedStore(store, settings.onDebug);
   const limited = new LimitedStore(logged, settings.connections ?? store.connections ?? CONNECTIONS);
   return new RetryingStore(limited, retrier);
 }
 
-/** An interruption ends what is under way; what is asked for after it is done: a backup then lists what it has stored, and removes its lease. */
-function interruptible(settings: StoreSettings): StoreSettings {
-  const { signal } = settings;
-  return Object.defineProperty({ ...settings }, 'signal', {
-    get: () => (signal?.aborted === true ? undefined : signal),
-    enumerable: true,
-  });
+/**
+ * What changes meanwhile is looked at when a request is made. An interruption ends what is under way; what is asked for after it is done: a backup
+ * then lists what it has stored, and removes its lease. And no request may stand still for longer than it would be tried again.
+ */
+function settingsForTries(settings: StoreSettings, retrier: Retrier): StoreSettings {
+  const { signal, stuckSeconds } = settings;
+  return Object.defineProperties(
+    { ...settings },
+    {
+      signal: { get: () => (signal?.aborted === true ? undefined : signal), enumerable: true },
+      stuckSeconds: { get: () => retrier.patience(stuckSeconds), enumerable: true },
+    },
+  );
 }

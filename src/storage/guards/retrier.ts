@@ -1,10 +1,15 @@
 import { VarveError } from '../../errors/errors.js';
 import type { StoreSettings } from '../settings.js';
+import { secondsStuck } from '../transport/stuck-error.js';
 import { type Clock, systemClock } from './clock.js';
 
 /** Milliseconds that the first wait takes at most; each further one up to twice as long. */
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 30_000;
+/** Seconds that every try may stand still: a server that is back at the last moment has time to answer. */
+const LEAST_PATIENCE = 5;
+/** Seconds that one may stand still when another was given up: what is cleaned up then is worth a try, and no wait. */
+const LAST_PATIENCE = 2;
 /** Milliseconds of waiting that the user need not know of. */
 const UNTOLD = 2000;
 /** Milliseconds between notices. */
@@ -18,17 +23,22 @@ export interface Tries {
   failed(cause: unknown): Promise<void>;
   /** It came further than ever before: the next failure is a first one. */
   progressed(): void;
+  /** There are no more of them. */
+  done(): void;
 }
 
 /**
- * Tries again what a second try can help, for a limited time from the first failure on. All operations on a store share one: notices of it come one
- * at a time, and when one operation has been given up, others are not tried again before something succeeds.
+ * Tries again what a second try can help, for a limited time: from the first failure on, or from when nothing moved any more where that is why it
+ * failed. All operations on a store share one: notices of it come one at a time, and when one operation has been given up, others are not tried again
+ * before something succeeds.
  */
 export class Retrier {
   readonly #settings: Settings;
   readonly #clock: Clock;
   readonly #closed = new AbortController();
   readonly #stop: AbortSignal;
+  /** Milliseconds by the clock until which what has failed is tried. */
+  readonly #deadlines = new Map<Tries, number>();
   #nextNotice = Number.NEGATIVE_INFINITY;
   #gaveUp = false;
 
@@ -42,30 +52,45 @@ export class Retrier {
   /** @param where the store's place, for what is told of it */
   async run<T>(where: string, attempt: (retry: number) => Promise<T>): Promise<T> {
     const tries = this.begin(where);
-    for (let retry = 0; ; retry++) {
-      try {
-        const result = await attempt(retry);
-        this.#gaveUp = false;
-        return result;
-      } catch (cause) {
-        await tries.failed(cause);
+    try {
+      for (let retry = 0; ; retry++) {
+        try {
+          const result = await attempt(retry);
+          tries.progressed();
+          return result;
+        } catch (cause) {
+          await tries.failed(cause);
+        }
       }
+    } finally {
+      tries.done();
     }
   }
 
   begin(where: string): Tries {
     let count = 0;
-    let firstFailure = 0;
-    return {
+    let failing = 0;
+    const tries: Tries = {
       failed: async (cause) => {
-        if (count++ === 0) firstFailure = this.#clock.now();
-        await this.#wait(where, cause, count, firstFailure);
+        if (count++ === 0) failing = this.#clock.now() - secondsStuck(cause) * 1000;
+        this.#deadlines.set(tries, failing + this.#settings.retrySeconds * 1000);
+        await this.#wait(where, cause, count, failing);
       },
       progressed: () => {
         count = 0;
         this.#gaveUp = false;
+        this.#deadlines.delete(tries);
       },
+      done: () => void this.#deadlines.delete(tries),
     };
+    return tries;
+  }
+
+  /** Seconds for which a request that is made now may stand still: no longer than what has failed is tried. @param most when all goes well */
+  patience(most: number): number {
+    if (this.#gaveUp) return Math.min(most, LAST_PATIENCE);
+    const left = Math.ceil((Math.min(...this.#deadlines.values()) - this.#clock.now()) / 1000);
+    return Math.min(most, Math.max(left, LEAST_PATIENCE));
   }
 
   /** Ends all waiting. */
@@ -73,12 +98,15 @@ export class Retrier {
     this.#closed.abort();
   }
 
-  async #wait(where: string, cause: unknown, tries: number, firstFailure: number): Promise<void> {
+  /** @param failing when it began to fail */
+  async #wait(where: string, cause: unknown, tries: number, failing: number): Promise<void> {
     if (!(cause instanceof VarveError) || !cause.retryable || this.#stop.aborted) throw cause;
     const { retrySeconds } = this.#settings;
-    const elapsed = this.#clock.now() - firstFailure;
-    const left = retrySeconds * 1000 - elapsed;
-    if (left <= 0 || this.#gaveUp) throw this.#giveUp(cause, tries, elapsed);
+    const elapsed = this.#clock.now() - failing;
+    const left = Math.max(0, retrySeconds * 1000 - elapsed);
+    // A connection that was forgotten on the way stands still, and a new one would not: one more try, however long it stood.
+    const atLeastOnce = tries === 1 && retrySeconds > 0;
+    if ((left === 0 && !atLeastOnce) || this.#gaveUp) throw this.#giveUp(cause, tries, elapsed);
     const most = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (tries - 1));
     const wait = Math.min(left, this.#clock.random() * most);
     if (elapsed + wait > UNTOLD) this.#tell(where, cause, wait, left);

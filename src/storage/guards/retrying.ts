@@ -40,18 +40,22 @@ export class RetryingStore extends PassingStore {
   override async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
     const told = new Set<string>();
     const tries = this.#retrier.begin(this.location);
-    for (;;) {
-      try {
-        for await (const info of super.list(type)) {
-          if (told.has(info.name)) continue;
-          told.add(info.name);
-          tries.progressed();
-          yield info;
+    try {
+      for (;;) {
+        try {
+          for await (const info of super.list(type)) {
+            if (told.has(info.name)) continue;
+            told.add(info.name);
+            tries.progressed();
+            yield info;
+          }
+          return;
+        } catch (cause) {
+          await tries.failed(cause);
         }
-        return;
-      } catch (cause) {
-        await tries.failed(cause);
       }
+    } finally {
+      tries.done();
     }
   }
 

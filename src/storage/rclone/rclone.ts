@@ -6,7 +6,7 @@ import { plain } from '../rest/refusal.js';
 import type { RestAnswer, RestRequest } from '../rest/transport.js';
 import type { StoreSettings } from '../settings.js';
 import { type Child, startChild } from '../transport/child.js';
-import { stuckError } from '../transport/stuck-error.js';
+import { StuckError } from '../transport/stuck-error.js';
 
 /** Bytes that may be on the way of one answer, and of all: else rclone waits for leave after each 64 KiB. */
 const STREAM_WINDOW = 4 * 1024 * 1024;
@@ -98,8 +98,9 @@ export class Rclone {
       const stream = this.#open(request, signal);
       let answered = false;
       let stuck: VarveError | undefined;
-      stream.setTimeout(this.#settings.stuckSeconds * 1000, () => {
-        stuck = stuckError('rclone', this.#settings.stuckSeconds);
+      const { stuckSeconds } = this.#settings;
+      stream.setTimeout(stuckSeconds * 1000, () => {
+        stuck = new StuckError('rclone', stuckSeconds);
         stream.close(constants.NGHTTP2_CANCEL);
       });
       const fail = (error: unknown): void => reject(stuck ?? streamError(error));

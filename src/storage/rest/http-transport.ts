@@ -6,7 +6,7 @@ import { VarveError } from '../../errors/errors.js';
 import type { StoreSettings } from '../settings.js';
 import { type Agents, agentsFor } from '../transport/agents.js';
 import { networkError } from '../transport/network-error.js';
-import { stuckError } from '../transport/stuck-error.js';
+import { StuckError } from '../transport/stuck-error.js';
 import { lengthOf, receiveBody, sendBody } from './body.js';
 import type { RestPlace } from './place.js';
 import {
@@ -49,11 +49,12 @@ export class HttpTransport implements RestTransport {
 
   #exchange(request: RestRequest, signal: AbortSignal | undefined): Promise<RestAnswer> {
     return new Promise((resolve, reject) => {
-      const sent = this.#start(request, signal);
+      const { stuckSeconds } = this.#settings;
+      const sent = this.#start(request, signal, stuckSeconds);
       let answered = false;
       let stuck: VarveError | undefined;
       sent.on('timeout', () => {
-        stuck = stuckError(this.#place.server, this.#settings.stuckSeconds);
+        stuck = new StuckError(this.#place.server, stuckSeconds);
         sent.destroy(stuck);
       });
       // Once there is an answer, it counts, though what is still being sent may fail.
@@ -75,9 +76,12 @@ export class HttpTransport implements RestTransport {
     });
   }
 
-  #start({ method, path, headers, body }: RestRequest, signal: AbortSignal | undefined): http.ClientRequest {
+  #start(
+    { method, path, headers, body }: RestRequest,
+    signal: AbortSignal | undefined,
+    stuckSeconds: number,
+  ): http.ClientRequest {
     const { address, base, secure } = this.#place;
-    const { stuckSeconds } = this.#settings;
     const options = {
       ...address,
       method,

@@ -19,6 +19,8 @@ export interface Connection {
   readonly clock: ServerClock;
   /** Signs for another region from now on; false when the user has said which one it is. */
   switchRegion(region: string): boolean;
+  /** Requests from now on are given up when nothing of them moves for so many seconds. */
+  setPatience(seconds: number): void;
   close(): void;
 }
 
@@ -30,6 +32,7 @@ export function connect(place: S3Place, options: S3Options, settings: StoreSetti
   const told = options.region ?? (environment.AWS_REGION || environment.AWS_DEFAULT_REGION || undefined);
   const agents = agentsFor(settings, connections);
   quietNodeVersion();
+  let patience = settings.stuckSeconds;
   let region = told ?? place.region ?? (amazon ? undefined : DEFAULT_REGION);
   const client = new S3Client({
     region: async () => {
@@ -39,7 +42,7 @@ export function connect(place: S3Place, options: S3Options, settings: StoreSetti
     ...(endpoint !== undefined && { endpoint }),
     ...credentialsOf(environment),
     forcePathStyle: options.bucketLookup === 'auto' ? !amazon : options.bucketLookup === 'path',
-    requestHandler: handlerOptions(agents, settings),
+    requestHandler: handlerOptions(agents, patience),
     // Those above try again, and say so.
     maxAttempts: 1,
     // Many servers refuse the SDK's own checksums, or store them as data; what is sent is signed with its SHA-256.
@@ -58,6 +61,13 @@ export function connect(place: S3Place, options: S3Options, settings: StoreSetti
       if (told !== undefined || to === region) return false;
       region = to;
       return true;
+    },
+    setPatience(seconds) {
+      if (seconds === patience) return;
+      patience = seconds;
+      const requestHandler = client.config.requestHandler as unknown as Configurable;
+      requestHandler.updateHttpClientConfig('socketTimeout', seconds * 1000);
+      requestHandler.updateHttpClientConfig('connectionTimeout', connectionTimeout(seconds));
     },
     close() {
       client.destroy();
@@ -79,13 +89,19 @@ function clockOf(client: S3Client): ServerClock {
   return clock;
 }
 
-function handlerOptions(agents: Agents, settings: StoreSettings): NonNullable<S3ClientConfig['requestHandler']> {
-  const stuck = settings.stuckSeconds * 1000;
+/** The SDK's own handler for Node is so; its types do not say it. */
+interface Configurable {
+  updateHttpClientConfig(key: 'socketTimeout' | 'connectionTimeout', milliseconds: number): void;
+}
+
+const connectionTimeout = (patience: number): number => Math.min(patience, CONNECT_SECONDS) * 1000;
+
+function handlerOptions(agents: Agents, patience: number): NonNullable<S3ClientConfig['requestHandler']> {
   return {
     httpAgent: agents.http,
     httpsAgent: agents.https,
-    connectionTimeout: Math.min(stuck, CONNECT_SECONDS * 1000),
-    socketTimeout: stuck,
+    connectionTimeout: connectionTimeout(patience),
+    socketTimeout: patience * 1000,
     logger: SILENT,
   };
 }

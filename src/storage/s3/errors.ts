@@ -1,5 +1,6 @@
 import { VarveError } from '../../errors/errors.js';
 import { networkError } from '../transport/network-error.js';
+import { StuckError } from '../transport/stuck-error.js';
 
 /** What an error is about. */
 export interface About {
@@ -24,7 +25,6 @@ export interface Where {
   readonly bucket: string;
   /** "host:port" */
   readonly server: string;
-  readonly stuckSeconds: number;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -49,6 +49,8 @@ export function s3Error(cause: unknown, about: About, where: Where): VarveError 
   if (where.signal?.aborted && isAbort(cause))
     return new VarveError('interrupted', `${about.what}: interrupted`, { cause });
   if (cause instanceof VarveError) return cause;
+  const stuck = stuckError(cause, where);
+  if (stuck !== undefined) return withContext(stuck, about, stuck);
   const failure = failureOf(cause);
   const error = explain(failure, where, about);
   if (error !== undefined) return withContext(error, about, cause);
@@ -80,7 +82,6 @@ const ELSEWHERE = new Set(['PermanentRedirect', 'AuthorizationHeaderMalformed', 
 function explain(failure: Failure, where: Where, about: About): VarveError | undefined {
   const { name, status } = failure;
   if (name.endsWith('ProviderError')) return noCredentials(failure);
-  if (name === 'TimeoutError') return timedOut(where);
   const known = BY_NAME[name];
   if (known !== undefined) return known(failure, where, about);
   if (isFull(failure)) return full(failure, where, about);
@@ -184,9 +185,11 @@ function noCredentials({ message }: Failure): VarveError {
   );
 }
 
-function timedOut({ server, stuckSeconds }: Where): VarveError {
-  const span = stuckSeconds % 60 === 0 ? `${stuckSeconds / 60} min` : `${stuckSeconds} s`;
-  return new VarveError('storage', `no answer from ${server} for ${span}`, { retryable: true });
+/** The SDK calls connections that are cut time-outs too; those have a system's code. */
+function stuckError(cause: unknown, { server }: Where): StuckError | undefined {
+  if (!(cause instanceof Error) || cause.name !== 'TimeoutError' || 'code' in cause) return undefined;
+  const milliseconds = / (\d+) ms/.exec(cause.message)?.[1];
+  return milliseconds === undefined ? undefined : new StuckError(server, Number(milliseconds) / 1000);
 }
 
 const unexpected: Explain = ({ status, message }, { server }, { doubt }) => {

@@ -16,15 +16,17 @@ export class S3Requests {
   readonly amazon: boolean;
   readonly where: Where;
   readonly #connection: Connection;
+  readonly #settings: StoreSettings;
   readonly #signal: AbortSignal | undefined;
 
   constructor(location: string, bucket: string, connection: Connection, settings: StoreSettings) {
     this.bucket = bucket;
     this.amazon = connection.amazon;
     this.#connection = connection;
+    this.#settings = settings;
     this.#signal = settings.signal;
     const { server } = connection;
-    this.where = { location, bucket, server, stuckSeconds: settings.stuckSeconds, signal: settings.signal };
+    this.where = { location, bucket, server, signal: settings.signal };
   }
 
   /**
@@ -34,6 +36,7 @@ export class S3Requests {
    */
   async attempt<T>(request: (client: S3Client, options: { abortSignal?: AbortSignal }) => Promise<T>): Promise<T> {
     const { client } = this.#connection;
+    this.#connection.setPatience(this.#settings.stuckSeconds);
     // What is asked for after an interruption is done.
     const options = this.#signal === undefined || this.#signal.aborted ? {} : { abortSignal: this.#signal };
     try {

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
 import { VarveError } from '../../errors/errors.js';
+import { StuckError } from '../transport/stuck-error.js';
 import { PacketStream } from './packet-stream.js';
 import {
   type Attributes,
@@ -47,6 +48,7 @@ export interface End {
 }
 
 export interface ClientOptions {
+  /** May change: what counts is what it is when something is asked for. */
   readonly stuckSeconds: number;
   readonly signal?: AbortSignal | undefined;
   /** Puts an end in words. */
@@ -103,6 +105,8 @@ export class SftpClient {
   /** By performance.now(). */
   #moved = 0;
   #timer: NodeJS.Timeout | undefined;
+  /** Seconds without any movement that the timer allows. */
+  #patience = 0;
   #readLength = LENGTH;
   #writeLength = LENGTH;
 
@@ -361,21 +365,19 @@ export class SftpClient {
   /** Gives the connection up when nothing moves although something is waited for. */
   #watch(): void {
     if (this.#pending.size <= 1) this.#moved = performance.now();
-    if (this.#timer !== undefined) return void this.#timer.ref();
+    const { stuckSeconds } = this.#options;
+    if (this.#timer !== undefined && stuckSeconds >= this.#patience) return void this.#timer.ref();
+    clearTimeout(this.#timer);
+    this.#patience = stuckSeconds;
     const look = (): void => {
       this.#timer = undefined;
       if (this.#pending.size === 0 && this.#onHello === undefined) return;
-      const left = this.#moved + this.#options.stuckSeconds * 1000 - performance.now();
+      const left = this.#moved + stuckSeconds * 1000 - performance.now();
       if (left > 0) this.#timer = setTimeout(look, Math.ceil(left));
-      else this.#fail(stuck(this.#options.stuckSeconds));
+      else this.#fail(new StuckError('the SFTP server', stuckSeconds));
     };
-    this.#timer = setTimeout(look, this.#options.stuckSeconds * 1000);
+    this.#timer = setTimeout(look, stuckSeconds * 1000);
   }
-}
-
-function stuck(seconds: number): VarveError {
-  const time = seconds < 60 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
-  return new VarveError('storage', `no answer from the SFTP server for ${time}`, { retryable: true });
 }
 
 const atEnd = (reply: Reply): boolean => reply.kind === 'status' && reply.code === STATUS.endOfFile;

@@ -28,7 +28,7 @@ export async function connect(
   settings: StoreSettings,
   { unasked, onTouch, signal }: ConnectionOptions,
 ): Promise<SftpClient> {
-  const { stuckSeconds, onNotice, onDebug } = settings;
+  const { onNotice, onDebug } = settings;
   if (signal.aborted) throw new VarveError('interrupted', 'interrupted');
   const command = commandFor(place, settings, unasked);
   const onLine = (line: string): void => {
@@ -42,8 +42,15 @@ export async function connect(
     const code = end.malformed === undefined ? await within(LAST_WORDS, child.ended) : undefined;
     return explainEnd({ ...end, server: serverName(place), program: command[0], said: child.said(), code });
   };
+  const options = {
+    signal,
+    explain,
+    get stuckSeconds() {
+      return settings.stuckSeconds;
+    },
+  };
   try {
-    const client = await SftpClient.connect(child.stream, { stuckSeconds, signal, explain });
+    const client = await SftpClient.connect(child.stream, options);
     void client.ended.then(() => child.close());
     return client;
   } catch (cause) {
