@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { Dice } from '../simulation/dice.js';
 
 /**
  * What a network, or what stands in front of a server, does to a request:
@@ -66,7 +67,7 @@ class Network implements BadNetwork {
   rate: number;
   readonly #behind: URL;
   readonly #badness: Badness;
-  readonly #random: () => number;
+  readonly #dice: Dice;
   readonly #server: http.Server;
   readonly #agent = new http.Agent({ keepAlive: true });
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -77,7 +78,7 @@ class Network implements BadNetwork {
     this.#behind = new URL(`http://${behind}/`);
     this.#badness = badness;
     this.rate = badness.rate;
-    this.#random = randomOf(badness.seed);
+    this.#dice = new Dice(badness.seed);
     this.#server = http.createServer((request, response) => this.#take(request, response));
     this.#server.on('clientError', (_, socket) => socket.destroy());
   }
@@ -128,8 +129,8 @@ class Network implements BadNetwork {
 
   #draw(request: http.IncomingMessage): Fault | undefined {
     const { faults = FAULTS } = this.#badness;
-    if (this.#random() >= this.rate) return undefined;
-    let fault = faults[Math.floor(this.#random() * faults.length)] as Fault;
+    if (!this.#dice.chance(this.rate)) return undefined;
+    let fault = this.#dice.pick(faults);
     if (fault === 'half-sent' && Number(request.headers['content-length'] ?? 0) < 2) fault = 'unsent';
     this.faults.set(fault, (this.faults.get(fault) ?? 0) + 1);
     return fault;
@@ -150,7 +151,7 @@ class Network implements BadNetwork {
   }
 
   #sendHalf(request: http.IncomingMessage, onward: http.ClientRequest): void {
-    let left = Math.floor(this.#random() * Number(request.headers['content-length']));
+    let left = this.#dice.below(Number(request.headers['content-length']));
     request.on('data', (bytes: Buffer) => {
       const part = bytes.subarray(0, left);
       left -= part.length;
@@ -164,9 +165,9 @@ class Network implements BadNetwork {
 
   /** Either when all of the request has come, or at once, as a server does that is in a hurry. */
   #refuse(request: http.IncomingMessage, response: http.ServerResponse): void {
-    const status = REFUSALS[Math.floor(this.#random() * REFUSALS.length)] as number;
+    const status = this.#dice.pick(REFUSALS);
     const answer = (): void => void response.writeHead(status, { connection: 'close' }).end('not now');
-    if (this.#random() < 0.5) answer();
+    if (this.#dice.chance(0.5)) answer();
     else request.resume().on('end', answer);
   }
 
@@ -184,7 +185,7 @@ class Network implements BadNetwork {
 
   #answerHalf(answer: http.IncomingMessage, response: http.ServerResponse, fault: Fault): void {
     const { socket } = response;
-    let left = Math.floor(this.#random() * Number(answer.headers['content-length'] ?? 0));
+    let left = this.#dice.below(Math.max(1, Number(answer.headers['content-length'] ?? 0)));
     response.flushHeaders();
     const end = (): void => {
       if (fault === 'truncated') socket?.end();
@@ -212,14 +213,3 @@ class Network implements BadNetwork {
 }
 
 const cut = (socket: Socket): void => void socket.resetAndDestroy();
-
-/** Numbers from 0 to less than 1 that follow from the seed (mulberry32). */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
