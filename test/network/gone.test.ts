@@ -72,12 +72,12 @@ for (const [kind, start] of Object.entries(WAYS)) {
         await direct(restore, 'backup', source, '--pack-size', '4');
         endsClearly(
           await whileItGoes(backup, how, 'put', ['backup', source]),
-          /cannot write data\/[0-9a-f]{64}.*; given up after \d+ tries in \d/,
+          /^Fatal: cannot write data\/[0-9a-f]{64}.*; given up after \d+ tries in \d/m,
         );
         const target = play.path(`${kind} ${how}`);
         endsClearly(
           await whileItGoes(restore, how, 'get', ['restore', 'latest', '--target', target]),
-          /cannot read data\/[0-9a-f]{64}.*; given up after \d+ tries in \d/,
+          /^Fatal: cannot read data\/[0-9a-f]{64}.*; (?:given up after \d+ tries in|nothing has succeeded for) \d/m,
         );
         for (const way of [backup, restore]) await nothingRemains(way);
         rmSync(target, { recursive: true, force: true });

@@ -55,7 +55,11 @@ export const WAYS: Readonly<Record<string, (seed: number) => Promise<Way>>> = {
     const folder = scratch();
     const server = await startVarveServe(folder, undefined);
     const network = await overHttp(server.host, seed);
-    const reach = (host: string): Reach => ({ place: `rest:http://${host}/repository/`, environment: {}, extended: {} });
+    const reach = (host: string): Reach => ({
+      place: `rest:http://${host}/repository/`,
+      environment: {},
+      extended: {},
+    });
     return {
       ...byHttp(network),
       through: reach(network.host),
@@ -73,7 +77,11 @@ export const WAYS: Readonly<Record<string, (seed: number) => Promise<Way>>> = {
     const { port, user, stop } = await startCeph();
     const network = await overHttp(`127.0.0.1:${port}`, seed);
     const environment = { AWS_ACCESS_KEY_ID: user.accessKeyId, AWS_SECRET_ACCESS_KEY: user.secretAccessKey };
-    const reach = (host: string): Reach => ({ place: `s3:http://${host}/bucket/repository`, environment, extended: {} });
+    const reach = (host: string): Reach => ({
+      place: `s3:http://${host}/bucket/repository`,
+      environment,
+      extended: {},
+    });
     return {
       ...byHttp(network),
       through: reach(network.host),

@@ -95,7 +95,9 @@ export class BadRclone {
   }
 
   #started(): number[] {
-    return existsSync(this.#folder) ? readFileSync(this.#path('pids'), 'utf8').split('\n').filter(Boolean).map(Number) : [];
+    return existsSync(this.#folder)
+      ? readFileSync(this.#path('pids'), 'utf8').split('\n').filter(Boolean).map(Number)
+      : [];
   }
 
   #path(name: string): string {

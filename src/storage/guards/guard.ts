@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { StoreSettings } from '../settings.js';
 import type { Store } from '../store.js';
 import { type Clock, systemClock } from './clock.js';
@@ -21,6 +22,8 @@ export async function openGuarded(
   settings: StoreSettings,
   clock: Clock = systemClock,
 ): Promise<Store> {
+  // Node would take each request above ten that listens for a leak, and warn.
+  if (settings.signal !== undefined) setMaxListeners(0, settings.signal);
   const retrier = new Retrier(settings, clock);
   const store = await retrier.run(place, () => open(settingsForTries(settings, retrier)));
   const logged = settings.onDebug === undefined ? store : new LoggedStore(store, settings.onDebug);

@@ -40,7 +40,8 @@ export class Retrier {
   /** Milliseconds by the clock until which what has failed is tried. */
   readonly #deadlines = new Map<Tries, number>();
   #nextNotice = Number.NEGATIVE_INFINITY;
-  #gaveUp = false;
+  /** Since when by the clock nothing has succeeded, once that was given up. */
+  #gaveUp: number | undefined;
 
   constructor(settings: Settings, clock: Clock = systemClock) {
     this.#settings = settings;
@@ -78,7 +79,7 @@ export class Retrier {
       },
       progressed: () => {
         count = 0;
-        this.#gaveUp = false;
+        this.#gaveUp = undefined;
         this.#deadlines.delete(tries);
       },
       done: () => void this.#deadlines.delete(tries),
@@ -88,7 +89,7 @@ export class Retrier {
 
   /** Seconds for which a request that is made now may stand still: no longer than what has failed is tried. @param most when all goes well */
   patience(most: number): number {
-    if (this.#gaveUp) return Math.min(most, LAST_PATIENCE);
+    if (this.#gaveUp !== undefined) return Math.min(most, LAST_PATIENCE);
     const left = Math.ceil((Math.min(...this.#deadlines.values()) - this.#clock.now()) / 1000);
     return Math.min(most, Math.max(left, LEAST_PATIENCE));
   }
@@ -106,7 +107,7 @@ export class Retrier {
     const left = Math.max(0, retrySeconds * 1000 - elapsed);
     // A connection that was forgotten on the way stands still, and a new one would not: one more try, however long it stood.
     const atLeastOnce = tries === 1 && retrySeconds > 0;
-    if ((left === 0 && !atLeastOnce) || this.#gaveUp) throw this.#giveUp(cause, tries, elapsed);
+    if ((left === 0 && !atLeastOnce) || this.#gaveUp !== undefined) throw this.#giveUp(cause, tries, failing);
     const most = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (tries - 1));
     const wait = Math.min(left, this.#clock.random() * most);
     if (elapsed + wait > UNTOLD) this.#tell(where, cause, wait, left);
@@ -118,11 +119,17 @@ export class Retrier {
     }
   }
 
-  #giveUp(cause: VarveError, tries: number, elapsed: number): VarveError {
-    this.#gaveUp = true;
-    if (tries === 1) return cause;
-    const message = `${cause.message}; given up after ${tries} tries in ${inWords(elapsed)}`;
-    return new VarveError(cause.code, message, { cause, retryable: true });
+  /** The first time it may be about one object; when nothing has succeeded since, it is the store that is gone. */
+  #giveUp(cause: VarveError, tries: number, failing: number): VarveError {
+    const code = this.#gaveUp === undefined ? cause.code : 'unreachable';
+    this.#gaveUp ??= failing;
+    const now = this.#clock.now();
+    const why = tries === 1 ? '' : `; given up after ${tries} tries in ${inWords(now - failing)}`;
+    if (code === 'unreachable') {
+      const since = `; nothing has succeeded for ${inWords(now - this.#gaveUp)}`;
+      return new VarveError(code, `${cause.message}${why || since}`, { cause, retryable: true });
+    }
+    return tries === 1 ? cause : new VarveError(code, `${cause.message}${why}`, { cause, retryable: true });
   }
 
   #tell(where: string, cause: VarveError, wait: number, left: number): void {

@@ -1,11 +1,5 @@
 import { VarveError } from '../../errors/errors.js';
-import {
-  anyNumberOfRequests,
-  interruption,
-  type RestAnswer,
-  type RestRequest,
-  type RestTransport,
-} from '../rest/transport.js';
+import { interruption, type RestAnswer, type RestRequest, type RestTransport } from '../rest/transport.js';
 import type { StoreSettings } from '../settings.js';
 import { Rclone } from './rclone.js';
 
@@ -21,7 +15,6 @@ export class RcloneTransport implements RestTransport {
   constructor(command: readonly [string, ...string[]], settings: StoreSettings) {
     this.#command = command;
     this.#settings = settings;
-    anyNumberOfRequests(settings.signal);
   }
 
   async request(request: RestRequest): Promise<RestAnswer> {

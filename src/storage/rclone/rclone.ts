@@ -79,6 +79,7 @@ export class Rclone {
   /** How it ended, in words, once it is no more alive. */
   async howItEnded(): Promise<string> {
     const code = await Promise.race([this.#child.ended, sleep(ENDING, 'SIGTERM' as const, { ref: false })]);
+    if (this.#failure instanceof StuckError) return this.#failure.message;
     const said = this.#said();
     if (said !== undefined && performance.now() - said.at < ENDING) return `rclone ended: ${said.line}`;
     if (typeof code === 'number') return `rclone ended with exit code ${code}`;
@@ -97,13 +98,15 @@ export class Rclone {
     return new Promise((resolve, reject) => {
       const stream = this.#open(request, signal);
       let answered = false;
-      let stuck: VarveError | undefined;
       const { stuckSeconds } = this.#settings;
+      const fail = (error: unknown): void => reject(streamError(error));
       stream.setTimeout(stuckSeconds * 1000, () => {
-        stuck = new StuckError('rclone', stuckSeconds);
+        const stuck = new StuckError('rclone', stuckSeconds);
+        // That the stream is closed must reach rclone before it is told here.
+        fail(stuck);
         stream.close(constants.NGHTTP2_CANCEL);
+        this.#endUnlessAwake(stuck);
       });
-      const fail = (error: unknown): void => reject(stuck ?? streamError(error));
       // Once there is an answer, it counts, though what is still being sent may fail.
       stream.on('error', (error) => {
         if (!answered) fail(error);
@@ -122,6 +125,18 @@ export class Rclone {
     });
   }
 
+  /** One that does not even answer that it is there is ended: the next try starts another. */
+  #endUnlessAwake(stuck: StuckError): void {
+    if (!this.alive) return;
+    const giveUp = setTimeout(() => {
+      this.#failure = stuck;
+      this.#session.destroy();
+      this.#child.close('SIGKILL');
+    }, ENDING);
+    this.#session.ping(() => clearTimeout(giveUp));
+    this.#session.once('close', () => clearTimeout(giveUp));
+  }
+
   #open({ method, path, headers, body }: RestRequest, signal: AbortSignal | undefined): ClientHttp2Stream {
     return this.#session.request(
       {
@@ -137,7 +152,10 @@ export class Rclone {
   async close(): Promise<void> {
     this.#session.destroy();
     this.#child.close();
-    await Promise.race([this.#child.ended, sleep(ENDING, undefined, { ref: false })]);
+    const ended = this.#child.ended.then(() => true);
+    if (await Promise.race([ended, sleep(ENDING, false, { ref: false })])) return;
+    this.#child.close('SIGKILL');
+    await ended;
   }
 }
 

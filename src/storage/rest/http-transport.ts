@@ -9,14 +9,7 @@ import { networkError } from '../transport/network-error.js';
 import { StuckError } from '../transport/stuck-error.js';
 import { lengthOf, receiveBody, sendBody } from './body.js';
 import type { RestPlace } from './place.js';
-import {
-  anyNumberOfRequests,
-  interruption,
-  type RestAnswer,
-  type RestHead,
-  type RestRequest,
-  type RestTransport,
-} from './transport.js';
+import { interruption, type RestAnswer, type RestHead, type RestRequest, type RestTransport } from './transport.js';
 
 /** Requests over HTTP/1.1, with and without TLS. */
 export class HttpTransport implements RestTransport {
@@ -29,7 +22,6 @@ export class HttpTransport implements RestTransport {
     this.#place = place;
     this.#settings = settings;
     this.#agents = agentsFor(settings, connections);
-    anyNumberOfRequests(settings.signal);
     this.#headers = { 'user-agent': 'varve', ...authorization(place) };
   }
 

@@ -1,5 +1,4 @@
 import type { Buffer } from 'node:buffer';
-import { setMaxListeners } from 'node:events';
 
 export interface RestRequest {
   readonly method: 'HEAD' | 'GET' | 'POST' | 'DELETE';
@@ -49,9 +48,4 @@ export function header({ headers }: RestHead, name: string): string | undefined 
 /** What a request is given up by. What is asked for after an interruption is what remains to be done, and goes on. */
 export function interruption(request: RestRequest, signal: AbortSignal | undefined): AbortSignal | undefined {
   return request.goesOn === true || signal?.aborted === true ? undefined : signal;
-}
-
-/** Node would take each one above ten that listens for a leak, and warn. */
-export function anyNumberOfRequests(signal: AbortSignal | undefined): void {
-  if (signal !== undefined) setMaxListeners(0, signal);
 }

@@ -17,8 +17,8 @@ export interface Child {
   said(): string;
   /** Resolves with its exit code, or the signal that ended it. */
   readonly ended: Promise<number | NodeJS.Signals>;
-  /** Ends it. */
-  close(): void;
+  /** Ends it; by SIGKILL also one that does not listen. */
+  close(by?: 'SIGTERM' | 'SIGKILL'): void;
 }
 
 /** Has a program ignore Ctrl-C, and stay in the terminal's session, where it may ask for passwords. */
@@ -63,10 +63,10 @@ export async function startChild(
     stream,
     said: () => said.trim(),
     ended,
-    close() {
+    close(by = 'SIGTERM') {
       stream.destroy();
       pipes.destroy();
-      process.kill('SIGTERM');
+      process.kill(by);
     },
   };
 }
