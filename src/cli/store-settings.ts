@@ -60,8 +60,12 @@ function extendedOptions(given: readonly string[]): ReadonlyMap<string, string> 
   const options = new Map<string, string>();
   for (const text of given) {
     const [, name = '', value = ''] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+    // Without the value, which may be secret.
     if (!PROVIDERS.some((provider) => name.startsWith(`${provider}.`)))
-      throw new VarveError('usage', `-o ${text}: must be NAME=VALUE, with a name that begins with ${dotted()}`);
+      throw new VarveError(
+        'usage',
+        `-o ${/^[^=\s]*/.exec(text)}: must be NAME=VALUE, with a name that begins with ${dotted()}`,
+      );
     options.set(name, value);
   }
   return options;

@@ -56,6 +56,11 @@ export interface InitOptions extends OpenOptions {
  */
 export async function initRepository(store: Store, options: InitOptions): Promise<Repository> {
   await refuseExisting(store);
+  return initAbsent(store, options);
+}
+
+/** The same where `refuseExisting` has been asked: so that nobody is asked for a password in vain. */
+export async function initAbsent(store: Store, options: InitOptions): Promise<Repository> {
   const clock = options.clock ?? Date.now;
   const keys = createRepositoryKeys();
   const created = timeFromMillis(clock());
@@ -107,10 +112,14 @@ function alreadyThere(store: Store): VarveError {
  */
 export async function openRepository(store: Store, options: OpenOptions): Promise<Repository> {
   const config = readConfig(store);
-  // The key slots come meanwhile; that there is no repository is told first.
+  // The key slots come meanwhile.
   const candidates = readCandidates(store, options);
-  await Promise.allSettled([config, candidates]);
-  const sealed = await config;
+  const [, keys] = await Promise.allSettled([config, candidates]);
+  // That there is no repository is told first, unless nothing can be seen there at all: rclone calls everything missing that it fails to get.
+  const blind = keys.status === 'rejected' && ['storage', 'denied'].includes(VarveError.from(keys.reason).code);
+  const sealed = await config.catch((cause) => {
+    throw blind && cause.code === 'no-repository' ? keys.reason : cause;
+  });
   const opened = await openAnySlot(store, await candidates, options);
   return assemble(store, opened, sealed, options);
 }

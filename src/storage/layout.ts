@@ -11,6 +11,8 @@ export const SHARDS: readonly string[] = Array.from({ length: 256 }, (_, i) => i
 /** Temporary files begin with this; a crash may leave one, and a later listing removes those older than a day. */
 export const TEMPORARY = '.tmp-';
 export const TEMPORARY_AGE_SECONDS = 24 * 3600;
+/** The repository's own folder, where `config` is written, is never listed itself: it is cleared with these, which all that write list. */
+export const LISTED_WITH_ROOT: ObjectType = 'locks';
 
 /** The path of an object below the repository's folder. */
 export function objectFile(type: ObjectType, name: string): string {

@@ -1,6 +1,8 @@
 import { VarveError } from '../errors/errors.js';
+import { maskedPlace } from './masked.js';
 import type { StoreSettings } from './settings.js';
 import type { Store } from './store.js';
+import { refuseStrange } from './strange-place.js';
 
 /** Opens a provider's store. @param rest what follows the scheme and its colon */
 type OpenProvider = (rest: string, settings: StoreSettings) => Promise<Store>;
@@ -13,9 +15,6 @@ const PROVIDERS: Readonly<Record<string, () => Promise<OpenProvider>>> = {
   s3: async () => (await import('./s3/open.js')).openS3,
 };
 
-/** Other programs' schemes, which rclone reaches. */
-const BY_RCLONE = new Set(['b2', 'azure', 'gs', 'swift', 'ftp', 'webdav']);
-
 /**
  * The store that a repository's place names: a folder, `local:FOLDER`, or another provider's, with its guards.
  *
@@ -27,12 +26,11 @@ export async function openStore(place: string, settings: StoreSettings): Promise
   const load = scheme === undefined ? undefined : PROVIDERS[scheme];
   if (load !== undefined) {
     const [open, { openGuarded }] = await Promise.all([load(), import('./guards/guard.js')]);
-    return openGuarded(`${scheme}:`, (interruptible) => open(rest, interruptible), settings);
+    return openGuarded(maskedPlace(place), (interruptible) => open(rest, interruptible), settings);
   }
-  if (scheme !== undefined && BY_RCLONE.has(scheme))
-    throw new VarveError('usage', `${scheme}: is reached by rclone: set up a remote, and use rclone:REMOTE:PATH`);
   const path = scheme === 'local' ? rest : place;
   if (path === '') throw new VarveError('usage', `repository "${place}": no folder is given`);
+  if (path === place) refuseStrange(place);
   const { LocalStore } = await import('./local/local-store.js');
   const local = new LocalStore(path);
   if (settings.onDebug === undefined) return local;

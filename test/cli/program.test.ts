@@ -152,11 +152,37 @@ test('a key hint chooses the key', async () => {
   assert.equal((await place.run(['snapshots', '--key-hint', '0000'])).code, 12);
 });
 
-test('a place may be called local; one that rclone reaches is told so', async () => {
+test('a place may be called local', async () => {
   await place.ok(['-r', `local:${place.path('repo')}`, 'snapshots']);
-  const { code, err } = await place.run(['-r', 'b2:bucket:folder', 'snapshots']);
-  assert.equal(code, 1);
-  assert.match(err, /^Fatal: b2: is reached by rclone: set up a remote, and use rclone:REMOTE:PATH/);
+});
+
+test('what is meant for another kind of place makes no folder: what to write instead is told', async () => {
+  const folder = place.path('nothing');
+  mkdirSync(folder);
+  const places: [string, RegExp][] = [
+    ['http://host/', /for a REST server write rest:http:\/\/host\/, for S3 s3:http:/],
+    ['https://ann:hidden@host/x', /rest:https:\/\/ann:\*\*\*@host\/x/],
+    ['ann@host:x', /for a machine that ssh reaches write sftp:ann@host:x, for a folder local:ann@host:x/],
+    ['ann:hidden@host:x', /sftp:ann:\*\*\*@host:x/],
+    ['ssh://ann@host/x', /write sftp:USER@HOST:\/PATH/],
+    ['b2:bucket:folder', /reached by rclone: set up a remote with `rclone config`, and write rclone:REMOTE:PATH/],
+    ['azure:x:/', /reached by rclone/],
+    ['gs:x:/', /reached by rclone/],
+    ['swift:x:/', /reached by rclone/],
+    ['S3:bucket', /write s3:bucket/],
+    ['file:///x', /write the path of the folder alone/],
+    ['drive:x', /write rclone:drive:x, .* sftp:drive:x, for a folder local:drive:x/],
+  ];
+  for (const [where, advice] of places) {
+    const { code, err } = await place.run(['-r', where, 'init'], { cwd: folder });
+    assert.equal(code, 1, where);
+    assert.match(err, /^Fatal: repository "/);
+    assert.match(err, advice);
+    assert.doesNotMatch(err, /hidden/);
+  }
+  assert.deepEqual(readdirSync(folder), []);
+  for (const where of ['./a:b', 'below/a:b', place.path('a:b')])
+    assert.equal((await place.run(['-r', where, 'snapshots'], { cwd: folder })).code, 10, where);
 });
 
 test('who has read enough ends it quietly', async () => {

@@ -143,7 +143,8 @@ test('after one operation was given up, others are tried once, until something s
   const { store, clock } = retrying(faulty);
   await assert.rejects(store.now());
   const waited = clock.waits.length;
-  for (const [, request] of EACH) await assert.rejects(
+  for (const [, request] of EACH)
+    await assert.rejects(
       request(store, object(1).name, Buffer.alloc(1)),
       fails('unreachable', /^data: connection refused by store\.example; nothing has succeeded for 15 min$/),
     );

@@ -41,14 +41,14 @@ export function define(command: Command, shell: Shell): void {
     refuseContradictions(flags);
     const parity = parsePercent(flags.parity);
     const store = await placeOfRepository(flags.copyChunkerParams === true ? targetContext(context) : context);
-    const { initRepository, refuseExisting } = await import('../../repository/open.js');
+    const { initAbsent, refuseExisting } = await import('../../repository/open.js');
     await refuseExisting(store);
     const cutLike = flags.copyChunkerParams === true ? await openSource(context, flags) : undefined;
     const unlock = unlockFromOptions(context) ?? {
       password: await askPassword(context, 'password for the new repository', true),
     };
     const options = { unlock, cacheFolder: cacheFolder(context), user: thisUser(), host: thisHost(), cutLike, parity };
-    const repository = await initRepository(store, options);
+    const repository = await initAbsent(store, options);
     const id = toHex(repository.config.repository);
     if (output.json) output.object({ message_type: 'initialized', id, repository: store.location });
     else {

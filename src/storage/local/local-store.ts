@@ -4,7 +4,16 @@ import { type FileHandle, mkdir, open, readdir, readFile, rename, rmdir, stat, u
 import { dirname, join } from 'node:path';
 import { BLOCK } from '../../bytes/pages.js';
 import { errnoCode, systemReason, VarveError } from '../../errors/errors.js';
-import { FILE_MODE, FOLDER_MODE, FOLDERS, objectFile, SHARDS, TEMPORARY, TEMPORARY_AGE_SECONDS } from '../layout.js';
+import {
+  FILE_MODE,
+  FOLDER_MODE,
+  FOLDERS,
+  LISTED_WITH_ROOT,
+  objectFile,
+  SHARDS,
+  TEMPORARY,
+  TEMPORARY_AGE_SECONDS,
+} from '../layout.js';
 import { makeFolders } from '../make-folders.js';
 import { HASH_NAME, type ObjectInfo, type ObjectType, objectPath, type Range, type Store } from '../store.js';
 import { linkNew, syncFolder, temporaryBeside, writeFully } from './durable.js';
@@ -89,6 +98,7 @@ export class LocalStore implements Store {
   }
 
   async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
+    if (type === LISTED_WITH_ROOT) await this.#removeStaleIn(this.location);
     const folder = join(this.location, type);
     const folders =
       type === 'data' ? (await this.#names(folder)).filter(isShard).map((shard) => join(folder, shard)) : [folder];
@@ -141,6 +151,10 @@ export class LocalStore implements Store {
       });
       await syncFolder(dirname(each));
     }
+  }
+
+  async #removeStaleIn(folder: string): Promise<void> {
+    for (const name of await this.#names(folder)) if (name.startsWith(TEMPORARY)) await removeStale(join(folder, name));
   }
 
   async #readWhole(type: ObjectType, path: string): Promise<Buffer> {

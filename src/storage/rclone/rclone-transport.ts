@@ -1,20 +1,26 @@
 import { VarveError } from '../../errors/errors.js';
 import { interruption, type RestAnswer, type RestRequest, type RestTransport } from '../rest/transport.js';
 import type { StoreSettings } from '../settings.js';
+import { type Throttles, throttlesOf } from '../transport/throttle.js';
 import { Rclone } from './rclone.js';
+import type { Remote } from './remote.js';
 
 /** Requests to an rclone of one's own. It is started for the first of them, and again for one that comes after it ended. */
 export class RcloneTransport implements RestTransport {
   readonly #command: readonly [string, ...string[]];
+  readonly #remote: Omit<Remote, 'place'>;
   readonly #settings: StoreSettings;
+  readonly #throttles: Throttles;
   #rclone: Promise<Rclone> | undefined;
   /** Whether it ever answered: one that ends before that was called wrongly, and would end again. */
   #works = false;
   #closed = false;
 
-  constructor(command: readonly [string, ...string[]], settings: StoreSettings) {
+  constructor(command: readonly [string, ...string[]], remote: Omit<Remote, 'place'>, settings: StoreSettings) {
     this.#command = command;
+    this.#remote = remote;
     this.#settings = settings;
+    this.#throttles = throttlesOf(settings);
   }
 
   async request(request: RestRequest): Promise<RestAnswer> {
@@ -48,8 +54,10 @@ export class RcloneTransport implements RestTransport {
     const forget = (): void => {
       this.#rclone = undefined;
     };
+    const { mask, environment } = this.#remote;
+    const parts = { mask, environment, throttles: this.#throttles, onEnd: forget };
     try {
-      return await Rclone.start(this.#command, this.#settings, forget);
+      return await Rclone.start(this.#command, this.#settings, parts);
     } catch (error) {
       forget();
       throw error;

@@ -2,11 +2,13 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } f
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoCode, systemReason, VarveError } from '../../errors/errors.js';
 import { lengthOf, receiveBody, sendBody } from '../rest/body.js';
-import { plain } from '../rest/refusal.js';
 import type { RestAnswer, RestRequest } from '../rest/transport.js';
 import type { StoreSettings } from '../settings.js';
 import { type Child, startChild } from '../transport/child.js';
 import { StuckError } from '../transport/stuck-error.js';
+import type { Throttles } from '../transport/throttle.js';
+import { Complaints } from './complaints.js';
+import type { Remote } from './remote.js';
 
 /** Bytes that may be on the way of one answer, and of all: else rclone waits for leave after each 64 KiB. */
 const STREAM_WINDOW = 4 * 1024 * 1024;
@@ -17,14 +19,11 @@ const SOON = 50;
 const ENDING = 2000;
 /** rclone would ask for its configuration's password on the pipe that the requests go through. */
 const ASKING = { RCLONE_ASK_PASSWORD: 'false' };
-const DATE = /^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /;
-/** What it says that is no reason for anything. */
-const CHATTER = /^(?:NOTICE|INFO|DEBUG) *:/;
 
-interface Said {
-  readonly line: string;
-  /** By performance.now(). */
-  readonly at: number;
+export interface RcloneParts extends Omit<Remote, 'place'> {
+  readonly throttles: Throttles;
+  /** Called when it takes no more requests. */
+  readonly onEnd: () => void;
 }
 
 /** A running `rclone serve restic --stdio`, spoken with in HTTP/2 over its standard input and output. */
@@ -32,31 +31,29 @@ export class Rclone {
   readonly #child: Child;
   readonly #session: ClientHttp2Session;
   readonly #settings: StoreSettings;
-  readonly #said: () => Said | undefined;
+  readonly #complaints: Complaints;
   /** What made the session end. */
   #failure: unknown;
 
-  /** @param onEnd called when it takes no more requests */
   static async start(
     command: readonly [string, ...string[]],
     settings: StoreSettings,
-    onEnd: () => void,
+    { mask, environment, throttles, onEnd }: RcloneParts,
   ): Promise<Rclone> {
-    let said: Said | undefined;
-    const onLine = (text: string): void => {
-      const line = plain(text.replace(DATE, ''));
-      settings.onDebug?.(`rclone: ${line}`);
-      if (line !== '' && !CHATTER.test(line)) said = { line, at: performance.now() };
+    const complaints = new Complaints();
+    const onLine = (line: string): void => {
+      const shown = complaints.add(mask(line));
+      settings.onDebug?.(`rclone: ${shown}`);
     };
-    const asked = { ...settings, environment: { ...ASKING, ...settings.environment } };
-    const child = await startChild(command, asked, { asks: false, onLine });
-    return new Rclone(child, settings, () => said, onEnd);
+    const all = { environment: { ...ASKING, ...settings.environment, ...environment } };
+    const child = await startChild(command, all, { asks: false, throttles, onLine });
+    return new Rclone(child, settings, complaints, onEnd);
   }
 
-  private constructor(child: Child, settings: StoreSettings, said: () => Said | undefined, onEnd: () => void) {
+  private constructor(child: Child, settings: StoreSettings, complaints: Complaints, onEnd: () => void) {
     this.#child = child;
     this.#settings = settings;
-    this.#said = said;
+    this.#complaints = complaints;
     this.#session = connect('http://localhost', {
       createConnection: () => child.stream,
       settings: { initialWindowSize: STREAM_WINDOW, enablePush: false },
@@ -80,8 +77,8 @@ export class Rclone {
   async howItEnded(): Promise<string> {
     const code = await Promise.race([this.#child.ended, sleep(ENDING, 'SIGTERM' as const, { ref: false })]);
     if (this.#failure instanceof StuckError) return this.#failure.message;
-    const said = this.#said();
-    if (said !== undefined && performance.now() - said.at < ENDING) return `rclone ended: ${said.line}`;
+    const said = this.#complaints.last;
+    if (said !== undefined && performance.now() - said.at < ENDING) return `rclone ended: ${said.text}`;
     if (typeof code === 'number') return `rclone ended with exit code ${code}`;
     if (!isProtocolError(this.#failure)) return `rclone was ended by ${code}`;
     return `rclone is not understood, as it should be with \`serve restic --stdio\`: ${systemReason(this.#failure)}`;
@@ -90,8 +87,8 @@ export class Rclone {
   /** The last that it complained of, when it was since then. */
   async complaint(since: number): Promise<string | undefined> {
     await sleep(SOON);
-    const said = this.#said();
-    return said !== undefined && said.at >= since ? `rclone: ${said.line}` : undefined;
+    const said = this.#complaints.last;
+    return said !== undefined && said.at >= since ? `rclone: ${said.text}` : undefined;
   }
 
   request(request: RestRequest, signal: AbortSignal | undefined): Promise<RestAnswer> {

@@ -1,4 +1,5 @@
 import { VarveError } from '../../errors/errors.js';
+import { maskedPlace } from '../masked.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -32,7 +33,7 @@ const VARIABLES = ['VARVE_REST_USERNAME', 'VARVE_REST_PASSWORD'] as const;
  * @throws VarveError `usage`
  */
 export function parsePlace(text: string, environment: Environment): RestPlace {
-  const location = `rest:${masked(text)}`;
+  const location = maskedPlace(`rest:${text}`);
   const unix = /^http\+unix:\/\/(?:([^@/]*)@)?(\/[^:]+)(?::(\/.*)?)?$/.exec(text);
   if (unix !== null) {
     const [, userInfo = '', socketPath = '', path = '/'] = unix;
@@ -47,7 +48,7 @@ export function parsePlace(text: string, environment: Environment): RestPlace {
 
 function webAddress(text: string): URL {
   const refuse = (why: string): VarveError =>
-    new VarveError('usage', `repository "rest:${maskedAnyway(text)}": ${why}`);
+    new VarveError('usage', `repository "${maskedPlace(`rest:${text}`)}": ${why}`);
   if (!/^https?:\/\/[^/]/.test(text) || !URL.canParse(text))
     throw refuse(
       `that is no address of a REST server, ${EXAMPLE}; in a user or password write / as %2F, ? as %3F, # as %23`,
@@ -89,14 +90,4 @@ function decoded(text: string, location: string): string {
   } catch {
     throw new VarveError('usage', `repository "${location}": write % as %25 in the user and the password`);
   }
-}
-
-/** The password masked, where there is one. */
-function masked(text: string): string {
-  return URL.canParse(text) && new URL(text).password === '' ? text : maskedAnyway(text);
-}
-
-/** Also where it is no address: whoever mistypes one should not find the password in a log. */
-function maskedAnyway(text: string): string {
-  return text.replace(/^((?:[^:]*:)?\/*[^:@/]*):.*@/s, '$1:***@');
 }

@@ -22,6 +22,9 @@ const TEXT = 300;
 const ROOM =
   'nothing that was stored is lost: make room there (`varve forget --prune`, or a larger quota) and run it again';
 
+const NO_SUCH_PATH =
+  'the server takes nothing at that path: is it right, not deeper than the server allows, and is this a REST server for restic?';
+
 /** What an answer that is no success means, in words that say what to do. */
 export function refusal(answer: RestAnswer, attempt: Attempt): VarveError {
   const { code = 'storage', text } = meaningOf(answer, attempt);
@@ -34,12 +37,15 @@ function meaningOf(answer: RestAnswer, attempt: Attempt): Meaning {
   const said = attempt.complaint ?? plain(answer.body);
   if (status === 401) return { code: 'denied', text: unknownUser(attempt) };
   if (status === 403) return { code: 'denied', text: forbidden(attempt) };
-  if (status === 404) return { code: 'not-found', text: 'it is not there' };
+  if (status === 404)
+    return attempt.method === 'POST' ? { text: NO_SUCH_PATH } : { code: 'not-found', text: 'it is not there' };
   if (status === 413)
     return { text: 'the server, or a proxy before it, takes no object of this size: have its limit raised' };
   if (status === 416) return { code: 'damaged', text: 'it is shorter than it should be; run `varve check`' };
   if (status === 507 || (status >= 500 && OUT_OF_ROOM.test(said)))
     return { code: 'full', text: `no room is left there; ${ROOM}` };
+  if (attempt.complaint !== undefined && NOT_LET_IN.test(attempt.complaint))
+    return { code: 'denied', text: `${attempt.complaint}: has the remote the right keys? Try \`rclone lsd REMOTE:\`` };
   if (status >= 300 && status < 400) return { text: moved(answer) };
   if (status === 405 || status === 501)
     return { text: `the server does not know ${attempt.method}: is it a REST server for restic?` };
@@ -48,15 +54,19 @@ function meaningOf(answer: RestAnswer, attempt: Attempt): Meaning {
 }
 
 const OUT_OF_ROOM = /no space left|quota/i;
+/** What stores that another program reaches say of wrong keys. */
+const NOT_LET_IN = /\b40[13]\b|AccessDenied|SignatureDoesNotMatch|InvalidAccessKeyId|unauthorized|forbidden/i;
 
 function unknownUser({ credentials }: Attempt): string {
   if (credentials === undefined)
     return 'the server wants a user and a password: write rest:https://USER:PASSWORD@…, or set VARVE_REST_USERNAME and VARVE_REST_PASSWORD';
-  const { user, source } = credentials;
+  const { user, password, source } = credentials;
+  if (password === '') return `the server wants a password of the user "${user}": set VARVE_REST_PASSWORD`;
   return `the server does not know the user "${user}", or not with this password (from ${source}), or the repository is another user’s`;
 }
 
 function forbidden({ method, credentials }: Attempt): string {
+  if (credentials === undefined && method === 'DELETE') return 'the server forbids it: it is append-only';
   const who = credentials === undefined ? 'without a user and a password' : `to the user "${credentials.user}"`;
   if (method === 'DELETE') return `the server forbids it ${who}: it is append-only, or so for this user`;
   return `the server forbids it ${who}: is the repository another user’s?`;

@@ -118,12 +118,15 @@ export class RestStore implements Store {
 
   async #listing(type: ObjectType): Promise<Listed[]> {
     const doing = `cannot list ${type} of ${this.location}`;
+    const since = performance.now();
     const request: RestRequest = { method: 'GET', path: `${type}/`, headers: { accept: LISTING_TYPE } };
     const answer = await this.#ask(doing, request, MISSING);
     if (answer.status !== MISSING) return about(doing, () => parseListing(answer.body));
     // rclone lists what is not there as empty; this is how it says that it failed.
-    if (header(answer, 'server')?.startsWith('rclone/') === true)
-      throw new VarveError('storage', `${doing}: rclone failed`, { retryable: true });
+    if (header(answer, 'server')?.startsWith('rclone/') === true) {
+      const complaint = (await this.#transport.complaint?.(since)) ?? 'rclone failed';
+      throw new VarveError('storage', `${doing}: ${complaint}`, { retryable: true });
+    }
     return [];
   }
 

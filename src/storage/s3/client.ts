@@ -115,6 +115,15 @@ function credentialsOf(environment: StoreSettings['environment']): Pick<S3Client
   return { credentials: { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }) } };
 }
 
+/** What to tell of a place for which neither the environment nor the SDK has any keys. */
+export function missingKeys(environment: StoreSettings['environment']): string {
+  const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_PROFILE: profile } = environment;
+  if (profile) return `AWS_PROFILE=${profile}: there are no keys for S3 in that profile, or no such profile in ~/.aws`;
+  if (id && !secret) return 'AWS_ACCESS_KEY_ID is set, AWS_SECRET_ACCESS_KEY is not: S3 needs both';
+  if (secret && !id) return 'AWS_SECRET_ACCESS_KEY is set, AWS_ACCESS_KEY_ID is not: S3 needs both';
+  return 'no keys for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE';
+}
+
 /** The region of the shared files. */
 async function configuredRegion(profile: string | undefined): Promise<string> {
   const client = new S3Client(profile ? { profile } : {});

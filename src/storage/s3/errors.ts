@@ -1,4 +1,4 @@
-import { VarveError } from '../../errors/errors.js';
+import { systemReason, VarveError } from '../../errors/errors.js';
 import { networkError } from '../transport/network-error.js';
 import { StuckError } from '../transport/stuck-error.js';
 
@@ -25,6 +25,8 @@ export interface Where {
   readonly bucket: string;
   /** "host:port" */
   readonly server: string;
+  /** What is missing of the keys, where none are found, and how they are given. */
+  readonly keys: string;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -54,8 +56,16 @@ export function s3Error(cause: unknown, about: About, where: Where): VarveError 
   const failure = failureOf(cause);
   const error = explain(failure, where, about);
   if (error !== undefined) return withContext(error, about, cause);
-  if (failure.status === 0) return withContext(networkError(rootOf(cause), where.server), about, cause);
+  if (failure.status === 0) return withContext(unanswered(rootOf(cause), where), about, cause);
   return withContext(unexpected(failure, where, about), about, cause);
+}
+
+/** What no server has answered. The SDK reads keys from files and from other servers before it asks this one. */
+function unanswered(root: unknown, { server, keys }: Where): VarveError {
+  const { path, syscall } = root as { readonly path?: unknown; readonly syscall?: unknown };
+  if (syscall === 'open' || syscall === 'read')
+    return new VarveError('denied', `${keys}; cannot read ${plain(String(path))}: ${systemReason(root)}`);
+  return networkError(root, server);
 }
 
 const isAbort = (cause: unknown): boolean => cause instanceof Error && cause.name === 'AbortError';
@@ -81,7 +91,8 @@ const ELSEWHERE = new Set(['PermanentRedirect', 'AuthorizationHeaderMalformed', 
 
 function explain(failure: Failure, where: Where, about: About): VarveError | undefined {
   const { name, status } = failure;
-  if (name.endsWith('ProviderError')) return noCredentials(failure);
+  if (name.endsWith('ProviderError')) return noCredentials(failure, where, about);
+  if (failure.status !== 0 && NOT_XML.test(failure.message)) return notS3(failure, where, about);
   const known = BY_NAME[name];
   if (known !== undefined) return known(failure, where, about);
   if (isFull(failure)) return full(failure, where, about);
@@ -101,10 +112,10 @@ const busy: Explain = ({ name, status, message }, { server }) => {
   return new VarveError('storage', `${server} ${text} (${message})`, { retryable: true });
 };
 
-const refused: Explain = ({ message }, { bucket }, { permission }) =>
+const refused: Explain = ({ message }, { bucket, server }, { permission }) =>
   new VarveError(
     'denied',
-    `the key may not do that in the bucket ${bucket} (${message}): is it your bucket? Its policy must allow ${permission}`,
+    `the key may not do that in the bucket ${bucket} of ${server} (${message}): is it your bucket? Its policy, or the key's, must allow ${permission}`,
   );
 
 const full: Explain = ({ message }, { server }) =>
@@ -162,6 +173,11 @@ const BY_NAME: Readonly<Record<string, Explain>> = {
     new VarveError('storage', 'it is in an archive: restore it there first (S3 Glacier), and wait until that is done'),
   InvalidLocationConstraint: ({ message }, { server }) =>
     new VarveError('usage', `${server} has no such region (${message}): say -o s3.region=us-east-1, or its own`),
+  InvalidBucketName: (_, { bucket, server }) =>
+    new VarveError(
+      'usage',
+      `${server} takes no bucket of the name ${bucket}: write 3 to 63 small letters, digits, dots and hyphens`,
+    ),
   BucketAlreadyExists: (_, { bucket, server }) =>
     new VarveError('denied', `the bucket ${bucket} of ${server} belongs to somebody else: choose another name`),
   // Statuses of 400 and 409 that a second try can help.
@@ -178,12 +194,21 @@ function isFull({ name, message, status }: Failure): boolean {
   return status === 507 || /quota|storagefull/i.test(name) || (status === 403 && /\bcap exceeded|quota/i.test(message));
 }
 
-function noCredentials({ message }: Failure): VarveError {
-  return new VarveError(
-    'denied',
-    `no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE (${message})`,
-  );
-}
+const noCredentials: Explain = ({ message }, { keys }) => {
+  const why = NO_PROVIDER.test(message) ? '' : ` (${message})`;
+  return new VarveError('denied', `${keys}${why}`);
+};
+
+/** The SDK's way of saying that it has found none, which says nothing more. */
+const NO_PROVIDER = /could not load credentials from any providers/i;
+/** The SDK's way of saying that an answer is something else. */
+const NOT_XML = /@aws-sdk XML parse error|deserialization error/i;
+
+/** A server of something else, or a proxy. It may go well when that is only in front, and busy. */
+const notS3: Explain = ({ status }, { server }) =>
+  new VarveError('storage', `what answers at ${server} (${status}) does not speak S3: is the place right?`, {
+    retryable: status >= 500 && status !== 501,
+  });
 
 /** The SDK calls connections that are cut time-outs too; those have a system's code. */
 function stuckError(cause: unknown, { server }: Where): StuckError | undefined {

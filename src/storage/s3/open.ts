@@ -1,3 +1,4 @@
+import { maskedPlace } from '../masked.js';
 import type { StoreSettings } from '../settings.js';
 import type { Store } from '../store.js';
 import { connect } from './client.js';
@@ -5,7 +6,7 @@ import { Keys } from './keys.js';
 import { ObjectLock } from './object-lock.js';
 import { readOptions } from './options.js';
 import { PastStore } from './past-store.js';
-import { maskPlace, parsePlace } from './place.js';
+import { parsePlace } from './place.js';
 import { S3Requests } from './requests.js';
 import { S3Store } from './s3-store.js';
 
@@ -22,7 +23,7 @@ export async function openS3(rest: string, settings: StoreSettings): Promise<Sto
   const place = parsePlace(rest);
   const options = readOptions(settings.extended);
   const connections = options.connections ?? settings.connections ?? CONNECTIONS;
-  const location = maskPlace(rest);
+  const location = maskedPlace(`s3:${rest}`);
   const requests = new S3Requests(location, place.bucket, connect(place, options, settings, connections), settings);
   const keys = new Keys(place.prefix);
   const parts = { location, requests, keys, options, connections };

@@ -1,4 +1,5 @@
 import { VarveError } from '../../errors/errors.js';
+import { maskedPlace } from '../masked.js';
 
 /** Where a repository is in S3. */
 export interface S3Place {
@@ -29,7 +30,7 @@ export function parsePlace(rest: string): S3Place {
   if (parsed.username !== '' || parsed.password !== '')
     throw new VarveError(
       'usage',
-      `${maskPlace(rest)}: keys do not belong into the place: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY`,
+      `${maskedPlace(`s3:${rest}`)}: keys do not belong into the place: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY`,
     );
   const [bucket, ...path] = decodePath(parsed.pathname, rest).split('/').filter(Boolean);
   if (bucket === undefined) throw unusable(rest);
@@ -60,12 +61,7 @@ function decodePath(path: string, rest: string): string {
 }
 
 function unusable(rest: string): VarveError {
-  return new VarveError('usage', `${maskPlace(rest)}: no place in S3: write it as ${FORMS}`);
-}
-
-/** The place as it may be shown: without what should not be in it. */
-export function maskPlace(rest: string): string {
-  return `s3:${rest.replace(/^((?:https?:)?(?:\/\/)?)[^/@]*@/, '$1***@')}`;
+  return new VarveError('usage', `${maskedPlace(`s3:${rest}`)}: no place in S3: write it as ${FORMS}`);
 }
 
 export function isAmazon(endpoint: string | undefined): boolean {

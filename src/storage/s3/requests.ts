@@ -7,7 +7,7 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import type { StoreSettings } from '../settings.js';
-import type { Connection } from './client.js';
+import { type Connection, missingKeys } from './client.js';
 import { type About, regionTold, s3Error, statusOf, type Where } from './errors.js';
 
 /** Requests to one bucket. Their errors are VarveErrors. */
@@ -26,7 +26,7 @@ export class S3Requests {
     this.#settings = settings;
     this.#signal = settings.signal;
     const { server } = connection;
-    this.where = { location, bucket, server, signal: settings.signal };
+    this.where = { location, bucket, server, keys: missingKeys(settings.environment), signal: settings.signal };
   }
 
   /**

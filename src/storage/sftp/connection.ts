@@ -1,6 +1,7 @@
 import { VarveError } from '../../errors/errors.js';
 import type { StoreSettings } from '../settings.js';
 import { startChild } from '../transport/child.js';
+import type { Throttles } from '../transport/throttle.js';
 import { type End, SftpClient } from './client.js';
 import { explainEnd } from './failures.js';
 import { commandFor, type SftpPlace } from './place.js';
@@ -16,6 +17,8 @@ export interface ConnectionOptions {
   /** Told when somebody was asked to touch a key: nobody wants to do that again and again. */
   readonly onTouch: () => void;
   readonly signal: AbortSignal;
+  /** Those of all connections of the store together. */
+  readonly throttles: Throttles;
 }
 
 /**
@@ -26,7 +29,7 @@ export interface ConnectionOptions {
 export async function connect(
   place: SftpPlace,
   settings: StoreSettings,
-  { unasked, onTouch, signal }: ConnectionOptions,
+  { unasked, onTouch, signal, throttles }: ConnectionOptions,
 ): Promise<SftpClient> {
   const { onNotice, onDebug } = settings;
   if (signal.aborted) throw new VarveError('interrupted', 'interrupted');
@@ -37,7 +40,7 @@ export async function connect(
     onTouch();
     onNotice?.(line.trim());
   };
-  const child = await startChild(command, settings, { asks: true, onLine });
+  const child = await startChild(command, settings, { asks: true, throttles, onLine });
   const explain = async (end: End): Promise<VarveError> => {
     const code = end.malformed === undefined ? await within(LAST_WORDS, child.ended) : undefined;
     return explainEnd({ ...end, server: serverName(place), program: command[0], said: child.said(), code });

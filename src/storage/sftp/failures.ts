@@ -15,7 +15,8 @@ export interface ProgramEnd extends End {
 
 interface Failure {
   readonly said: RegExp;
-  readonly text: string;
+  /** @param server for a command that is to be typed */
+  readonly text: (server: string) => string;
   readonly code?: 'denied';
   readonly retryable?: boolean;
 }
@@ -23,27 +24,38 @@ interface Failure {
 /** What ssh says, and what it means. The first that fits. */
 const FAILURES: readonly Failure[] = [
   {
-    said: /remote host identification has changed|host key verification failed|host key is known|revoked/i,
-    text: 'its host key is not the one that is known. If the server was set up anew, remove the old key with `ssh-keygen -R HOST` and log in once with ssh; if not, somebody may be in between. If it was never known, log in once with ssh, and compare the key',
+    said: /remote host identification has changed|host key .*has changed|revoked/i,
+    text: () =>
+      'its host key is not the one that is known: somebody may be in between. If it was set up anew, remove the old key, as ssh says here, and log in once with ssh',
+  },
+  {
+    said: /host key verification failed|host key is known/i,
+    text: (server) =>
+      `its host key is not known here: log in once with \`ssh ${server}\`, as the user that varve runs as, and compare the key`,
   },
   {
     said: /permission denied \(|too many authentication failures|authentication failed/i,
-    text: 'it does not let you in. Try it with `ssh`: is it the right user, and is the key in ~/.ssh/authorized_keys there?',
+    text: (server) =>
+      `it does not let you in. Try \`ssh ${server}\`: is it the right user, is your key in ~/.ssh/authorized_keys there, and is it without a passphrase, or in an agent?`,
     code: 'denied',
   },
-  { said: /could not resolve hostname/i, text: 'there is no such host, or no name server answers', retryable: true },
+  {
+    said: /could not resolve hostname/i,
+    text: () => 'there is no such host, or no name server answers',
+    retryable: true,
+  },
   {
     said: /connection refused|no route to host|network is unreachable|timed out|timeout, server/i,
-    text: 'it cannot be reached. Is it up, and is the port right?',
+    text: () => 'it cannot be reached. Is it up, and is the port right?',
     retryable: true,
   },
   {
     said: /subsystem request failed/i,
-    text: 'it offers no SFTP to this account. Have it in its sshd_config: `Subsystem sftp internal-sftp`',
+    text: () => 'it offers no SFTP to this account. Have it in its sshd_config: `Subsystem sftp internal-sftp`',
   },
   {
     said: /connection (reset|closed)|broken pipe|closed by remote host|kex_exchange_identification/i,
-    text: 'it closed the connection',
+    text: () => 'it closed the connection',
     retryable: true,
   },
 ];
@@ -62,7 +74,7 @@ export function explainEnd(end: ProgramEnd): VarveError {
   }
   if (known !== undefined) {
     const { text, retryable = false } = known;
-    return new VarveError(known.code ?? 'storage', `${server}: ${text} (${quoted(end.said)})`, { retryable });
+    return new VarveError(known.code ?? 'storage', `${server}: ${text(server)} (${quoted(end.said)})`, { retryable });
   }
   if (printable(end.text) !== '') return talkative(server, end.text);
   const how =

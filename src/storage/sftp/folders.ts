@@ -1,3 +1,4 @@
+import { VarveError } from '../../errors/errors.js';
 import type { SftpClient } from './client.js';
 import { STATUS } from './protocol.js';
 import { hasStatus } from './status.js';
@@ -12,7 +13,9 @@ export async function makeFolder(client: SftpClient, path: string, mode: number)
     await client.mkdir(path, mode);
   } catch (cause) {
     const found = await client.stat(path).catch(() => undefined);
-    if (found === undefined || ((found.mode ?? FOLDER) & FILE_TYPE) !== FOLDER) throw cause;
+    if (found === undefined) throw cause;
+    if (((found.mode ?? FOLDER) & FILE_TYPE) !== FOLDER)
+      throw new VarveError('storage', `${path} is there, but is no folder`, { cause });
   }
 }
 

@@ -2,6 +2,8 @@ import { VarveError } from '../../errors/errors.js';
 import { refuseUnknown } from '../extended-options.js';
 import type { StoreSettings } from '../settings.js';
 import type { Store } from '../store.js';
+import { throttlesOf } from '../transport/throttle.js';
+import type { SftpClient } from './client.js';
 import { connect } from './connection.js';
 import { Connections } from './connections.js';
 import { parsePlace } from './place.js';
@@ -17,20 +19,16 @@ export async function openSftp(rest: string, settings: StoreSettings): Promise<S
   const requests = requestsOf(settings);
   const location = `sftp:${rest}`;
   let asked = settings.extended.has('sftp.command');
-  const limited = settings.uploadLimit !== undefined || settings.downloadLimit !== undefined;
-  const connections = new Connections(
-    location,
-    async (further, closed) => {
-      if (further && asked) throw new VarveError('denied', `${location}: a further connection might ask for something`);
-      const signal = settings.signal === undefined ? closed : AbortSignal.any([settings.signal, closed]);
-      const onTouch = (): void => {
-        asked = true;
-      };
-      return connect(place, settings, { unasked: further, onTouch, signal });
-    },
-    // A limit counts for each connection, and where there is one, one is enough.
-    limited ? 1 : requests,
-  );
+  const throttles = throttlesOf(settings);
+  const open = async (further: boolean, closed: AbortSignal): Promise<SftpClient> => {
+    if (further && asked) throw new VarveError('denied', `${location}: a further connection might ask for something`);
+    const signal = settings.signal === undefined ? closed : AbortSignal.any([settings.signal, closed]);
+    const onTouch = (): void => {
+      asked = true;
+    };
+    return connect(place, settings, { unasked: further, onTouch, signal, throttles });
+  };
+  const connections = new Connections(location, open, requests);
   await connections.use(async () => undefined);
   return new SftpStore(location, place.path, connections, requests);
 }

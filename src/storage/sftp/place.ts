@@ -18,6 +18,7 @@ export interface SftpPlace {
  */
 export function parsePlace(rest: string): SftpPlace {
   const { path, ...server } = rest.startsWith('//') ? parseUrl(rest) : parseShort(rest);
+  if (server.user?.includes(':')) throw wrong('a password has no place in it: ssh asks for it, or better, uses a key');
   for (const [what, value] of [
     ['host', server.host],
     ['user', server.user],
@@ -41,7 +42,6 @@ function parseShort(rest: string): SftpPlace {
 function parseUrl(rest: string): SftpPlace {
   const [, account, bracketed, plain, port, path = ''] =
     /^\/\/(?:([^/]*)@)?(?:\[([^\]/]*)\]|([^:@/]*))(?::([^/]*))?(?:\/(.*))?$/s.exec(rest) ?? [];
-  if (account?.includes(':')) throw wrong('a password has no place in it: ssh asks for it, or better, uses a key');
   if (port !== undefined && !/^[1-9]\d{0,4}$/.test(port)) throw wrong(`"${port}" is no port`);
   return {
     user: account === undefined ? undefined : decoded(account),

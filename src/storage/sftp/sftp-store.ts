@@ -1,6 +1,14 @@
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
-import { FOLDER_MODE, FOLDERS, objectFile, SHARDS, TEMPORARY, TEMPORARY_AGE_SECONDS } from '../layout.js';
+import {
+  FOLDER_MODE,
+  FOLDERS,
+  LISTED_WITH_ROOT,
+  objectFile,
+  SHARDS,
+  TEMPORARY,
+  TEMPORARY_AGE_SECONDS,
+} from '../layout.js';
 import {
   type Advice,
   HASH_NAME,
@@ -88,11 +96,13 @@ export class SftpStore implements Store {
   }
 
   async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
+    const cleared = type === LISTED_WITH_ROOT ? this.#clearRoot() : undefined;
     const folders = type === 'data' ? SHARDS.map((shard) => this.#below(`data/${shard}`)) : [this.#below(type)];
     const listed = ahead(folders, LISTED_AT_A_TIME, (folder) =>
       this.#attempt(`cannot list ${folder}`, (client) => this.#objectsIn(client, type, folder)),
     );
     for await (const objects of listed) yield* objects;
+    await cleared;
   }
 
   remove(type: ObjectType, name: string): Promise<void> {
@@ -159,10 +169,16 @@ export class SftpStore implements Store {
     }
   }
 
+  /** What cannot be done there is left to others. */
+  async #clearRoot(): Promise<void> {
+    await this.#attempt('cannot list the repository folder', async (client) =>
+      this.#removeStale(client, this.#root, await namesIn(client, this.#root)),
+    ).catch(() => undefined);
+  }
+
   async #objectsIn(client: SftpClient, type: ObjectType, folder: string): Promise<ObjectInfo[]> {
     const files = await namesIn(client, folder);
-    const stale = files.filter(({ name }) => name.startsWith(TEMPORARY));
-    if (stale.length > 0) await this.#removeStale(client, folder, stale);
+    await this.#removeStale(client, folder, files);
     const infos = files
       .filter(({ name }) => HASH_NAME.test(name))
       .map(({ name, attributes }) =>
@@ -182,8 +198,10 @@ export class SftpStore implements Store {
 
   /** What cannot be removed is left to others. */
   async #removeStale(client: SftpClient, folder: string, files: readonly NamedFile[]): Promise<void> {
+    const temporary = files.filter(({ name }) => name.startsWith(TEMPORARY));
+    if (temporary.length === 0) return;
     const before = (await this.now()) - TEMPORARY_AGE_SECONDS;
-    const old = files.filter(({ attributes }) => (attributes.modified ?? before) < before);
+    const old = temporary.filter(({ attributes }) => (attributes.modified ?? before) < before);
     await Promise.all(old.map(({ name }) => client.remove(`${folder}/${name}`).catch(() => undefined)));
   }
 

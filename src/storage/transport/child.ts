@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import { systemReason, VarveError } from '../../errors/errors.js';
 import type { StoreSettings } from '../settings.js';
 import { Pipes } from './pipes.js';
-import { throttled, throttlesOf } from './throttle.js';
+import { type Throttles, throttled } from './throttle.js';
 
 /** Characters kept of what a program says on standard error: the last ones are the ones that tell. */
 const KEPT = 4096;
@@ -24,18 +24,25 @@ export interface Child {
 /** Has a program ignore Ctrl-C, and stay in the terminal's session, where it may ask for passwords. */
 const IGNORING = ['/bin/sh', '-c', 'trap "" INT; exec "$@"', 'sh'] as const;
 
+export interface ChildOptions {
+  /** Whether it may ask something on the terminal; then it must be one that leaves an ignored SIGINT ignored, as ssh does. */
+  readonly asks: boolean;
+  /** Those of all connections of the store, where anything is limited. */
+  readonly throttles?: Throttles;
+  /** Told what it says on standard error. */
+  readonly onLine?: (line: string) => void;
+}
+
 /**
  * Starts a program. Ctrl-C does not reach it: varve ends it when it has done what remains to be done.
  *
- * @param asks whether it may ask something on the terminal; then it must be one that leaves an ignored SIGINT ignored, as ssh does
  * @throws VarveError `usage` when there is no such program
  */
 export async function startChild(
   command: readonly [string, ...string[]],
-  settings: StoreSettings,
-  { asks, onLine }: { readonly asks: boolean; readonly onLine?: (line: string) => void },
+  { environment }: Pick<StoreSettings, 'environment'>,
+  { asks, throttles, onLine }: ChildOptions,
 ): Promise<Child> {
-  const { environment } = settings;
   const [program, ...args] = command;
   const path = findProgram(program, environment.PATH);
   const [first, ...rest] = asks ? ([...IGNORING, path, ...args] as const) : ([path, ...args] as const);
@@ -56,7 +63,7 @@ export async function startChild(
   });
   await started(process, program);
   const pipes = new Pipes(process.stdout, process.stdin);
-  const stream = throttled(pipes, throttlesOf(settings));
+  const stream = throttles === undefined ? pipes : throttled(pipes, throttles);
   // Who uses the stream learns of its end by `ended`, with what the program said.
   for (const each of new Set([pipes, stream])) each.on('error', () => undefined);
   return {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readOptions } from '../../../src/storage/s3/options.js';
-import { maskPlace, parsePlace } from '../../../src/storage/s3/place.js';
+import { parsePlace } from '../../../src/storage/s3/place.js';
 import { fails } from '../../crypto/rings.js';
 
 test('places are written as for restic, or as a bucket alone', () => {
@@ -60,7 +60,6 @@ test('what is no place is refused, and keys in it are not shown', () => {
         return true;
       },
     );
-    assert.equal(maskPlace(place).includes('secret'), false);
   }
 });
 

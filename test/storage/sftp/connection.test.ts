@@ -92,6 +92,38 @@ test('Ctrl-C does not reach the connection; the end of the store ends it', { ski
   await assert.rejects(store.get('locks', name), fails('storage', /closed/));
 });
 
+test('a far server gets further connections under a limit too, which is that of all of them together', {
+  skip,
+}, async () => {
+  const delay = join(scratch, 'delay.mjs');
+  writeFileSync(
+    delay,
+    `import { connect } from 'node:net';
+const socket = connect(${sshd.port}, '127.0.0.1');
+const late = (from, to) => from.on('data', (bytes) => setTimeout(() => to.write(bytes), 20)).on('end', () => setTimeout(() => to.end(), 20));
+late(process.stdin, socket);
+late(socket, process.stdout);
+`,
+  );
+  const { store } = await fresh({
+    args: `'-oProxyCommand=${process.execPath} ${delay}'`,
+    uploadLimit: 4 * 2 ** 20,
+    connections: 5,
+  });
+  const began = performance.now();
+  const objects = Array.from({ length: 4 }, () => object(5 * 2 ** 20));
+  let most = 0;
+  const timer = setInterval(() => {
+    most = Math.max(most, sshProcesses().length);
+  }, 100);
+  await Promise.all(objects.map(({ name, bytes }) => store.put('data', name, [bytes])));
+  clearInterval(timer);
+  assert.ok(most > 1, `${most} connections`);
+  const seconds = (performance.now() - began) / 1000;
+  assert.ok(seconds > 0.8 * 5, `${seconds} s`);
+  await store.close();
+});
+
 test('an interruption ends what is under way, and what is left of it; a lease can still be removed', {
   skip,
 }, async () => {
@@ -122,9 +154,13 @@ test('what keeps ssh from connecting is told, with what to do', { skip }, async 
     {
       args: `-oUserKnownHostsFile=${known}`,
       code: 'storage',
-      message: /server: its host key is not the one.*ssh-keygen -R/,
+      message: /server: its host key is not the one.*ssh-keygen .*-R/,
     },
-    { args: `-oUserKnownHostsFile=${nobody}`, code: 'storage', message: /never known.*verification failed/ },
+    {
+      args: `-oUserKnownHostsFile=${nobody}`,
+      code: 'storage',
+      message: /server: its host key is not known here.*`ssh server`.*verification failed/,
+    },
     {
       args: '-oPubkeyAuthentication=no',
       code: 'denied',

@@ -23,8 +23,14 @@ Host key verification failed.`;
 test('what ssh says is put in words, with what to do, and whether a second try can help', () => {
   const cases: [string, string, RegExp, boolean][] = [
     [CHANGED, 'storage', /^user@host: its host key is not the one.*known_hosts:3/, false],
-    ['No ED25519 host key is known for host and you have requested strict checking.', 'storage', /log in once/, false],
-    ['user@host: Permission denied (publickey,password).', 'denied', /does not let you in/, false],
+    [
+      'No ED25519 host key is known for host and you have requested strict checking.',
+      'storage',
+      /is not known here: log in once with `ssh user@host`/,
+      false,
+    ],
+    ['Host key verification failed.', 'storage', /is not known here/, false],
+    ['user@host: Permission denied (publickey,password).', 'denied', /does not let you in. Try `ssh user@host`/, false],
     ['Received disconnect from ::1 port 22:2: Too many authentication failures', 'denied', /does not let/, false],
     ['ssh: Could not resolve hostname host: Name or service not known', 'storage', /no such host/, true],
     ['ssh: connect to host host port 22: Connection refused', 'storage', /cannot be reached/, true],

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { startChild } from '../../../src/storage/transport/child.js';
+import { throttlesOf } from '../../../src/storage/transport/throttle.js';
 import { fails } from '../../crypto/rings.js';
 import { settings } from './settings.js';
 
@@ -56,7 +57,7 @@ for (const asks of [false, true]) {
 
   test(`${what}: writing to it after its end is an error of the stream, no crash`, async () => {
     for (const limits of [{}, { uploadLimit: 1e6 }]) {
-      const child = await startChild(['true'], settings(limits), { asks });
+      const child = await startChild(['true'], settings(), { asks, throttles: throttlesOf(limits) });
       await child.ended;
       child.stream.write(Buffer.alloc(100));
       if (!child.stream.destroyed) await new Promise((resolve) => child.stream.on('close', resolve).resume());

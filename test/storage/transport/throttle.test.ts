@@ -13,7 +13,7 @@ import { after, test } from 'node:test';
 import { agentsFor } from '../../../src/storage/transport/agents.js';
 import { startChild } from '../../../src/storage/transport/child.js';
 import { Pipes } from '../../../src/storage/transport/pipes.js';
-import { Throttle, ThrottledDuplex } from '../../../src/storage/transport/throttle.js';
+import { Throttle, ThrottledDuplex, throttlesOf } from '../../../src/storage/transport/throttle.js';
 import { makeCertificates } from './certificates.js';
 import { settings } from './settings.js';
 
@@ -117,15 +117,15 @@ test('a server that is silent is noticed, through TLS and a limit too', async ()
 });
 
 test('pipes of a program: no faster than the limits, in each direction', async () => {
-  const sum = await startChild(['wc', '-c'], settings({ uploadLimit: LIMIT }), { asks: false });
+  const limited = (limits: Parameters<typeof throttlesOf>[0]) => ({ asks: false, throttles: throttlesOf(limits) });
+  const sum = await startChild(['wc', '-c'], settings(), limited({ uploadLimit: LIMIT }));
   await takesItsTime(BODY.length, async () => {
     sum.stream.end(BODY);
     const [answer] = (await once(sum.stream, 'data')) as [Buffer];
     assert.equal(answer.toString().trim(), String(BODY.length));
   });
-  const zeros = await startChild(['head', '-c', String(LIMIT), '/dev/zero'], settings({ downloadLimit: LIMIT }), {
-    asks: false,
-  });
+  const head = ['head', '-c', String(LIMIT), '/dev/zero'] as const;
+  const zeros = await startChild(head, settings(), limited({ downloadLimit: LIMIT }));
   let received = 0;
   await takesItsTime(LIMIT, async () => {
     zeros.stream.on('data', (bytes: Buffer) => {
@@ -135,6 +135,20 @@ test('pipes of a program: no faster than the limits, in each direction', async (
   });
   assert.equal(received, LIMIT);
   for (const child of [sum, zeros]) child.close();
+});
+
+test('programs of one store share its limit', async () => {
+  const throttles = throttlesOf({ uploadLimit: LIMIT });
+  const sums = await Promise.all([1, 2].map(() => startChild(['wc', '-c'], settings(), { asks: false, throttles })));
+  await takesItsTime(2 * BODY.length, () =>
+    Promise.all(
+      sums.map(async ({ stream }) => {
+        stream.end(BODY);
+        await once(stream, 'data');
+      }),
+    ),
+  );
+  for (const child of sums) child.close();
 });
 
 test('pieces are small where little passes, so that many connections each have their share', () => {
