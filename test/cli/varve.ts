@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
+import { Beneath } from '../servers/beneath.js';
 import { testArguments, testEnvironment, testPlace } from '../servers/test-place.js';
 import { MAIN } from './main-program.js';
 
@@ -35,7 +36,7 @@ export class Playground {
       PATH: process.env.PATH ?? '',
       TZ: 'UTC',
       XDG_CACHE_HOME: this.path('cache'),
-      VARVE_REPOSITORY: testPlace(this.path('repo')),
+      VARVE_REPOSITORY: this.repository(),
       VARVE_KEY_FILE: keyFile,
       ...testEnvironment,
     };
@@ -44,6 +45,15 @@ export class Playground {
 
   path(...names: string[]): string {
     return join(this.folder, ...names);
+  }
+
+  /** The place of a repository. */
+  repository(name = 'repo'): string {
+    return testPlace(this.path(name));
+  }
+
+  beneath(name = 'repo'): Promise<Beneath> {
+    return Beneath.open(this.path(name));
   }
 
   /** Writes files, each with its content, below a folder. */

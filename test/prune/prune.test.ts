@@ -278,7 +278,7 @@ test('packs that no index lists go when nobody is about to list them', async () 
   prunable.write(['a', 'b']);
   await prunable.backup();
   const orphan = 'ab'.repeat(32);
-  await prunable.store.put('data', orphan, [randomBytes(1000)]);
+  await prunable.beneath.plant('data', orphan, randomBytes(1000));
   assert.equal((await prunable.prune({ graceSeconds: 7 * DAY })).orphans.packs, 0, 'it is new');
   prunable.now += 2 * DAY;
   const result = await prunable.prune({ graceSeconds: 7 * DAY });
@@ -323,7 +323,7 @@ test('when something that snapshots need is missing or damaged, nothing is remov
     assert.deepEqual(await prunable.names('data'), before);
   };
   const other = 'cd'.repeat(32);
-  await prunable.store.put('snapshots', other, [randomBytes(300)]);
+  await prunable.beneath.plant('snapshots', other, randomBytes(300));
   await unchanged();
   await prunable.store.remove('snapshots', other);
   const { index, ...repository } = await loadIndex(await prunable.sandbox.open());
@@ -347,10 +347,7 @@ test('a damaged pack is not copied, and stays', async () => {
   for (let pack = 0; pack < indexed.index.packCount; pack++) {
     if (indexed.index.packKind(pack) !== 1) continue;
     const name = indexed.index.packName(pack);
-    const bytes = await prunable.store.get('data', name);
-    bytes[10] = (bytes[10] as number) ^ 1;
-    await prunable.store.remove('data', name);
-    await prunable.store.put('data', name, [bytes]);
+    await prunable.beneath.change('data', name, (bytes) => bytes.fill((bytes[10] as number) ^ 1, 10, 11));
     flipped.add(name);
   }
   const result = await prunable.prune({ graceSeconds: 0 });

@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { LocalStore } from '../../src/storage/local/local-store.js';
@@ -7,92 +5,61 @@ import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import { openStore } from '../../src/storage/open-store.js';
 import { RETRY_SECONDS, STUCK_SECONDS } from '../../src/storage/settings.js';
 import type { Store } from '../../src/storage/store.js';
+import { STORE_KINDS, type Way } from './store-kinds.js';
 
-/** How the repositories of tests are reached. */
-interface Way {
-  /** The place of what is, seen from the server, in a folder of this machine. */
-  place(folder: string): string;
-  readonly environment: Readonly<Record<string, string>>;
-  /** Of `-o`. */
-  readonly extended: Readonly<Record<string, string>>;
-  stop(): Promise<void>;
-}
+/** The kind of store that $VARVE_TEST_STORE names: the same tests run over any. */
+const asked = process.env.VARVE_TEST_STORE || undefined;
+const kind = STORE_KINDS[asked ?? 'local'];
+if (kind === undefined) throw new Error(`VARVE_TEST_STORE: ${asked} is none of ${Object.keys(STORE_KINDS).join(', ')}`);
 
-const NOTHING = { environment: {}, extended: {} };
-
-async function rest(start: () => Promise<{ readonly host: string; stop(): Promise<void> }>): Promise<Way> {
-  const { host, stop } = await start();
-  return { ...NOTHING, place: (folder) => `rest:http://${host}${folder}/`, stop };
-}
-
-/** Loaded when used: some are built first. Servers of the whole file system: so tests that damage files do so behind the server's back. S3 and memory have no files. */
-const WAYS: Readonly<Record<string, () => Promise<Way>>> = {
-  local: async () => ({ ...NOTHING, place: (folder) => folder, stop: async () => undefined }),
-  memory: async () => ({ ...NOTHING, place: (folder) => folder, stop: async () => undefined }),
-  serve: () => rest(async () => (await import('./varve-serve.js')).startVarveServe('/', undefined)),
-  'rest-server': () => rest(async () => (await import('./rest-server.js')).startRestServer('/', undefined)),
-  'rclone-serve': () => rest(async () => (await import('./rclone.js')).startRclone('/')),
-  rclone: async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'varve-rclone-'));
-    writeFileSync(join(folder, 'rclone.conf'), '[disk]\ntype = local\n');
-    return {
-      ...NOTHING,
-      place: (path) => `rclone:disk:${path}`,
-      environment: { RCLONE_CONFIG: join(folder, 'rclone.conf') },
-      stop: async () => rmSync(folder, { recursive: true }),
-    };
-  },
-  sftp: async () => {
-    const { startSshd } = await import('./sshd.js');
-    const { clientConfig, stop } = await startSshd();
-    return {
-      ...NOTHING,
-      place: (path) => `sftp:server:${path}`,
-      extended: { 'sftp.args': `-F ${clientConfig}` },
-      stop,
-    };
-  },
-  s3: async () => {
-    const { startCeph } = await import('./ceph.js');
-    const { endpoint, user, stop } = await startCeph();
-    const environment = { AWS_ACCESS_KEY_ID: user.accessKeyId, AWS_SECRET_ACCESS_KEY: user.secretAccessKey };
-    return { ...NOTHING, place: (path) => `s3:${endpoint}/varve${path}`, environment, stop };
-  },
-};
-
-/** What $VARVE_TEST_STORE says: the same tests run over any store. */
-export const STORE_KIND = process.env.VARVE_TEST_STORE || 'local';
-const start = WAYS[STORE_KIND];
-if (start === undefined) throw new Error(`VARVE_TEST_STORE: ${STORE_KIND} is none of ${Object.keys(WAYS).join(', ')}`);
-const way = await start();
 const opened: Store[] = [];
 const inMemory = new Map<string, MemoryStore>();
-if (STORE_KIND !== 'local')
-  after(async () => {
-    await Promise.all(opened.map((store) => store.close()));
-    await way.stop();
-  });
+const way = await reach();
 
-/** For tests of what only a folder has. */
-export const NEEDS_FILES = ['s3', 'memory'].includes(STORE_KIND) && `${STORE_KIND} has no files`;
+/** A server that somebody else has started, in the words of $VARVE_TEST_WAY, or one for this process alone. */
+async function reach(): Promise<Way> {
+  const given = process.env.VARVE_TEST_WAY;
+  const served = given ? undefined : await kind?.start();
+  if (asked !== undefined && asked !== 'local')
+    after(async () => {
+      await Promise.all(opened.map((store) => store.close()));
+      await served?.stop();
+    });
+  return served ?? (JSON.parse(given as string) as Way);
+}
+
+/** For tests of what only a folder has: why they are left out. */
+export const NEEDS_FILES = !kind.hasFiles && `${asked} has no files`;
+/** For tests of what only a folder that nobody serves has. */
+export const NEEDS_LOCAL = (asked ?? 'local') !== 'local' && `${asked} is no folder of this machine`;
+
+/** For tests that start the command line. */
+export const NEEDS_PROCESSES = asked === 'memory' && 'memory is of one process';
 
 /** A repository's place, for the command line. @param folder where it is when it is in files */
-export const testPlace = (folder: string): string => way.place(folder);
+export const testPlace = (folder: string): string =>
+  `${way.before}${way.root === undefined ? folder : oneName(folder)}${way.after}`;
+const oneName = (folder: string): string => folder.slice(1).replaceAll('/', '-');
+
 export const testEnvironment: Readonly<Record<string, string>> = way.environment;
 export const testArguments: readonly string[] = Object.entries(way.extended).flatMap(([name, value]) => [
   '-o',
   `${name}=${value}`,
 ]);
 
-/** @param folder where the repository is when it is in files */
-export async function openTestStore(folder: string): Promise<Store> {
-  if (STORE_KIND === 'local') return new LocalStore(folder);
-  if (STORE_KIND === 'memory') {
+/**
+ * @param folder where the repository is when it is in files
+ * @param unasked what it is where $VARVE_TEST_STORE does not say
+ */
+export async function openTestStore(folder: string, unasked: 'local' | 'memory' = 'local'): Promise<Store> {
+  const name = asked ?? unasked;
+  if (name === 'local') return new LocalStore(folder);
+  if (name === 'memory') {
     const store = inMemory.get(folder) ?? new MemoryStore();
     inMemory.set(folder, store);
     return store;
   }
-  const store = await openStore(way.place(folder), {
+  const store = await openStore(testPlace(folder), {
     environment: { ...process.env, ...way.environment },
     extended: new Map(Object.entries(way.extended)),
     stuckSeconds: STUCK_SECONDS,
@@ -100,4 +67,10 @@ export async function openTestStore(folder: string): Promise<Store> {
   });
   opened.push(store);
   return store;
+}
+
+/** What the objects of a repository are kept in, past whoever serves them. @param folder as for openTestStore */
+export async function openBeneath(folder: string): Promise<Store> {
+  const files = way.root === undefined ? folder : join(way.root, oneName(folder));
+  return inMemory.get(folder) ?? (kind?.hasFiles ? new LocalStore(files) : openTestStore(folder));
 }
