@@ -5,7 +5,8 @@ import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'no
 import http from 'node:http';
 import { after, describe, test } from 'node:test';
 import tls from 'node:tls';
-import { ask, create, htpasswd, type Running, until } from '../serve/running.js';
+import { htpasswd } from '../serve/htpasswd.js';
+import { ask, create, type Running, until } from '../serve/running.js';
 import { missingPrograms } from '../servers/programs.js';
 import { object } from '../storage/conformance.js';
 import { makeCertificates } from '../storage/transport/certificates.js';

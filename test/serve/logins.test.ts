@@ -6,7 +6,8 @@ import { hashPassword, isPassword, parseHtpasswd, withUser } from '../../src/ser
 import { Logins } from '../../src/serve/logins.js';
 import { setPassword } from '../../src/serve/password-file.js';
 import { fails } from '../crypto/rings.js';
-import { ask, create, htpasswd, scratchFolder, startServer, until } from './running.js';
+import { htpasswd } from './htpasswd.js';
+import { ask, create, scratchFolder, startServer, until } from './running.js';
 
 /** Of the password "secret", as `htpasswd -nbB -C 5` and `htpasswd -nbs` print them. */
 const BY_APACHE = {

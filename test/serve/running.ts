@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
@@ -8,6 +7,7 @@ import { after } from 'node:test';
 import type { Told } from '../../src/serve/request-log.js';
 import { type ServeOptions, type Server, serve } from '../../src/serve/server.js';
 import { object, type TestObject } from '../storage/conformance.js';
+import { htpasswd } from './htpasswd.js';
 
 export interface Running {
   readonly root: string;
@@ -45,14 +45,6 @@ export function scratchFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'varve-serve-'));
   folders.push(folder);
   return folder;
-}
-
-/** A password file whose passwords cost no time to compare. */
-export function htpasswd(users: Readonly<Record<string, string>>): string {
-  const hash = (password: string): string => createHash('sha1').update(password).digest('base64');
-  return Object.entries(users)
-    .map(([user, password]) => `${user}:{SHA}${hash(password)}\n`)
-    .join('');
 }
 
 /** A server in this process; without users nobody logs in. */

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { htpasswd } from '../serve/htpasswd.js';
 import { missingPrograms, programPath } from './programs.js';
 import type { RestServer } from './rclone.js';
 import { startProgram } from './started-program.js';
@@ -58,14 +58,9 @@ export async function startRestServer(
   ...options: string[]
 ): Promise<RestServer> {
   if ('missing' in REST_SERVER) throw new Error(REST_SERVER.missing);
-  if (users !== undefined) {
-    const lines = Object.entries(users).map(([user, password]) => `${user}:{SHA}${sha1(password)}\n`);
-    writeFileSync(join(folder, '.htpasswd'), lines.join(''));
-  }
+  if (users !== undefined) writeFileSync(join(folder, '.htpasswd'), htpasswd(users));
   const login = users === undefined ? ['--no-auth'] : [];
   const args = ['--path', folder, '--listen', '127.0.0.1:0', ...login, ...options];
   const { ready, output, kill, stop } = await startProgram(REST_SERVER.program, args, /start server on (\S+)/);
   return { host: ready[1] ?? '', output, kill, stop };
 }
-
-const sha1 = (text: string): string => createHash('sha1').update(text).digest('base64');

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MAIN } from '../cli/main-program.js';
-import { htpasswd } from '../serve/running.js';
+import { htpasswd } from '../serve/htpasswd.js';
 import type { RestServer } from './rclone.js';
 import { startProgram } from './started-program.js';
 
