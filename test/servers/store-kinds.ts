@@ -1,11 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CEPH_MISSING, startCeph } from './ceph.js';
-import { RCLONE_MISSING, type RestServer, startRclone } from './rclone.js';
-import { REST_SERVER_MISSING, startRestServer } from './rest-server.js';
-import { SSHD_MISSING, startSshd } from './sshd.js';
-import { startVarveServe } from './varve-serve.js';
+import type { RestServer } from './rclone.js';
 
 /** How repositories are reached, in words that can be handed to another process. */
 export interface Way {
@@ -34,49 +30,74 @@ export interface StoreKind {
 
 const PLAIN: Served = { before: '', after: '', environment: {}, extended: {}, stop: async () => undefined };
 
-/** A server of the whole file system. */
-async function overRest(starting: Promise<RestServer>): Promise<Served> {
-  const { host, stop } = await starting;
-  return { ...PLAIN, before: `rest:http://${host}`, after: '/', stop };
+/** What a kind needs is looked for, or built, when it is asked for. */
+export const STORE_KINDS: Readonly<Record<string, () => Promise<StoreKind>>> = {
+  local: async () => ({ missing: false, hasFiles: true, start: async () => PLAIN }),
+  /** In the tests' own process: what starts another cannot use it. */
+  memory: async () => ({ missing: false, hasFiles: false, start: async () => PLAIN }),
+  s3,
+  sftp,
+  'rest-server': restServer,
+  'rclone-serve': rcloneServe,
+  serve,
+  rclone,
+};
+
+async function s3(): Promise<StoreKind> {
+  const { CEPH_MISSING, startCeph } = await import('./ceph.js');
+  const start = async (): Promise<Served> => {
+    const { endpoint, user, stop } = await startCeph();
+    const environment = { AWS_ACCESS_KEY_ID: user.accessKeyId, AWS_SECRET_ACCESS_KEY: user.secretAccessKey };
+    return { ...PLAIN, before: `s3:${endpoint}/varve`, environment, stop };
+  };
+  return { missing: CEPH_MISSING, hasFiles: false, start };
 }
 
-async function rclone(): Promise<Served> {
-  const folder = mkdtempSync(join(tmpdir(), 'varve-rclone-'));
-  const environment = { RCLONE_CONFIG: join(folder, 'rclone.conf') };
-  writeFileSync(environment.RCLONE_CONFIG, '[disk]\ntype = local\n');
-  return { ...PLAIN, before: 'rclone:disk:', environment, stop: async () => rmSync(folder, { recursive: true }) };
-}
-
-async function sftp(): Promise<Served> {
-  const { clientConfig, stop } = await startSshd();
-  return { ...PLAIN, before: 'sftp:server:', extended: { 'sftp.args': `-F ${clientConfig}` }, stop };
-}
-
-async function s3(): Promise<Served> {
-  const { endpoint, user, stop } = await startCeph();
-  const environment = { AWS_ACCESS_KEY_ID: user.accessKeyId, AWS_SECRET_ACCESS_KEY: user.secretAccessKey };
-  return { ...PLAIN, before: `s3:${endpoint}/varve`, environment, stop };
+async function sftp(): Promise<StoreKind> {
+  const { SSHD_MISSING, startSshd } = await import('./sshd.js');
+  const start = async (): Promise<Served> => {
+    const { clientConfig, stop } = await startSshd();
+    return { ...PLAIN, before: 'sftp:server:', extended: { 'sftp.args': `-F ${clientConfig}` }, stop };
+  };
+  return { missing: SSHD_MISSING, hasFiles: true, start };
 }
 
 /** restic's own server knows only folders in a folder. */
-async function restServer(): Promise<Served> {
-  const root = mkdtempSync(join(tmpdir(), 'varve-rest-'));
-  const { host, stop } = await startRestServer(root, undefined);
-  const end = async (): Promise<void> => {
-    await stop();
-    rmSync(root, { recursive: true });
+async function restServer(): Promise<StoreKind> {
+  const { REST_SERVER_MISSING, startRestServer } = await import('./rest-server.js');
+  const start = async (): Promise<Served> => {
+    const root = mkdtempSync(join(tmpdir(), 'varve-rest-'));
+    const { host, stop } = await startRestServer(root, undefined);
+    const end = async (): Promise<void> => {
+      await stop();
+      rmSync(root, { recursive: true });
+    };
+    return { ...PLAIN, before: `rest:http://${host}/`, after: '/', root, stop: end };
   };
-  return { ...PLAIN, before: `rest:http://${host}/`, after: '/', root, stop: end };
+  return { missing: REST_SERVER_MISSING, hasFiles: true, start };
 }
 
-export const STORE_KINDS: Readonly<Record<string, StoreKind>> = {
-  local: { missing: false, hasFiles: true, start: async () => PLAIN },
-  /** In the tests' own process: what starts another cannot use it. */
-  memory: { missing: false, hasFiles: false, start: async () => PLAIN },
-  s3: { missing: CEPH_MISSING, hasFiles: false, start: s3 },
-  sftp: { missing: SSHD_MISSING, hasFiles: true, start: sftp },
-  'rest-server': { missing: REST_SERVER_MISSING, hasFiles: true, start: restServer },
-  'rclone-serve': { missing: RCLONE_MISSING, hasFiles: true, start: () => overRest(startRclone('/')) },
-  serve: { missing: false, hasFiles: true, start: () => overRest(startVarveServe('/', undefined)) },
-  rclone: { missing: RCLONE_MISSING, hasFiles: true, start: rclone },
-};
+async function rcloneServe(): Promise<StoreKind> {
+  const { RCLONE_MISSING, startRclone } = await import('./rclone.js');
+  return { missing: RCLONE_MISSING, hasFiles: true, start: async () => wholeDisk(await startRclone('/')) };
+}
+
+async function serve(): Promise<StoreKind> {
+  const { startVarveServe } = await import('./varve-serve.js');
+  return { missing: false, hasFiles: true, start: async () => wholeDisk(await startVarveServe('/', undefined)) };
+}
+
+function wholeDisk({ host, stop }: RestServer): Served {
+  return { ...PLAIN, before: `rest:http://${host}`, after: '/', stop };
+}
+
+async function rclone(): Promise<StoreKind> {
+  const { RCLONE_MISSING } = await import('./rclone.js');
+  const start = async (): Promise<Served> => {
+    const folder = mkdtempSync(join(tmpdir(), 'varve-rclone-'));
+    const environment = { RCLONE_CONFIG: join(folder, 'rclone.conf') };
+    writeFileSync(environment.RCLONE_CONFIG, '[disk]\ntype = local\n');
+    return { ...PLAIN, before: 'rclone:disk:', environment, stop: async () => rmSync(folder, { recursive: true }) };
+  };
+  return { missing: RCLONE_MISSING, hasFiles: true, start };
+}

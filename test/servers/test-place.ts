@@ -9,9 +9,11 @@ import { STORE_KINDS, type Way } from './store-kinds.js';
 
 /** The kind of store that $VARVE_TEST_STORE names: the same tests run over any. */
 const asked = process.env.VARVE_TEST_STORE || undefined;
-const kind = STORE_KINDS[asked ?? 'local'];
-if (kind === undefined) throw new Error(`VARVE_TEST_STORE: ${asked} is none of ${Object.keys(STORE_KINDS).join(', ')}`);
+const known = STORE_KINDS[asked ?? 'local'];
+if (known === undefined)
+  throw new Error(`VARVE_TEST_STORE: ${asked} is none of ${Object.keys(STORE_KINDS).join(', ')}`);
 
+const kind = await known();
 const opened: Store[] = [];
 const inMemory = new Map<string, MemoryStore>();
 const way = await reach();
@@ -19,7 +21,7 @@ const way = await reach();
 /** A server that somebody else has started, in the words of $VARVE_TEST_WAY, or one for this process alone. */
 async function reach(): Promise<Way> {
   const given = process.env.VARVE_TEST_WAY;
-  const served = given ? undefined : await kind?.start();
+  const served = given ? undefined : await kind.start();
   if (asked !== undefined && asked !== 'local')
     after(async () => {
       await Promise.all(opened.map((store) => store.close()));
@@ -72,5 +74,5 @@ export async function openTestStore(folder: string, unasked: 'local' | 'memory' 
 /** What the objects of a repository are kept in, past whoever serves them. @param folder as for openTestStore */
 export async function openBeneath(folder: string): Promise<Store> {
   const files = way.root === undefined ? folder : join(way.root, oneName(folder));
-  return inMemory.get(folder) ?? (kind?.hasFiles ? new LocalStore(files) : openTestStore(folder));
+  return inMemory.get(folder) ?? (kind.hasFiles ? new LocalStore(files) : openTestStore(folder));
 }

@@ -21,7 +21,7 @@ const { values } = parseArgs({ options: { stores: { type: 'string', default: Obj
 const folder = mkdtempSync(join(tmpdir(), 'varve-stores-'));
 const results: (readonly [string, Counts | string])[] = [];
 for (const name of values.stores.split(',')) {
-  const kind = STORE_KINDS[name];
+  const kind = await STORE_KINDS[name]?.();
   if (kind === undefined) throw new Error(`${name} is none of ${Object.keys(STORE_KINDS).join(', ')}`);
   console.log(`== ${name}${kind.missing ? `: left out: ${kind.missing}` : ''}`);
   results.push([name, kind.missing || (await runOver(name, kind))]);
