@@ -110,7 +110,7 @@ test('a list of chunks that is lost from the parent does not keep a backup from 
   assert.ok(id);
   const messages = events.flatMap((event) => (event.kind === 'error' ? [`${event.path}: ${event.message}`] : []));
   assert.equal(messages.length, errors);
-  assert.match(messages.join('\n'), /many chunks: cannot be compared with the parent snapshot: data\/[0-9a-f]{64}: /);
+  assert.match(messages.join('\n'), /many chunks: cannot be compared with the parent snapshot: .*data\/[0-9a-f]{64}/);
   // Without the index objects that list what is lost, all is stored anew.
   for await (const { name } of store.list('index')) await store.remove('index', name);
   const { snapshot } = await sandbox.backup();

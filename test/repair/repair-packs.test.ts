@@ -51,10 +51,12 @@ async function backedUp(wrap?: Wrap): Promise<Prunable> {
   return prunable;
 }
 
+/** Names of the packs of a kind, the largest first: it has several frames. */
 async function packsOf(prunable: Prunable, kind: BlobKind): Promise<string[]> {
   const { index } = await loadIndex(await openUncached(prunable));
   const packs = Array.from({ length: index.packCount }, (_, pack) => pack);
-  return packs.filter((pack) => index.packKind(pack) === kind).map((pack) => index.packName(pack));
+  const ofKind = new Set(packs.filter((pack) => index.packKind(pack) === kind).map((pack) => index.packName(pack)));
+  return (await prunable.beneath.packs()).filter((name) => ofKind.has(name));
 }
 
 const flip =
