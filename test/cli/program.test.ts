@@ -72,7 +72,7 @@ test('init tells the id, and refuses a place that has a repository', async () =>
 test('exit code 10 without a repository, 12 with a wrong password', async () => {
   const missing = await place.run(['-r', place.repository('nowhere'), 'snapshots']);
   assert.equal(missing.code, 10);
-  assert.match(missing.err, /nowhere: there is no repository here/);
+  assert.match(missing.err, /nowhere\/?: there is no repository here/);
   assert.equal((await place.run(['cat', 'config', '-r', place.repository('nowhere'), '--json'])).code, 10);
   const wrong = await place.run(['snapshots'], { env: { ...password, VARVE_PASSWORD: 'wrong' } });
   assert.equal(wrong.code, 12);

@@ -30,11 +30,8 @@ async function reach(): Promise<Way> {
   return served ?? (JSON.parse(given as string) as Way);
 }
 
-/** For tests of what only a folder has: why they are left out. */
-export const NEEDS_FILES = !kind.hasFiles && `${asked} has no files`;
-/** For tests of what only a folder that nobody serves has. */
+/** For tests of what only a folder that nobody serves has: why they are left out. */
 export const NEEDS_LOCAL = (asked ?? 'local') !== 'local' && `${asked} is no folder of this machine`;
-
 /** For tests that start the command line. */
 export const NEEDS_PROCESSES = asked === 'memory' && 'memory is of one process';
 
