@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, openSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, openSync, readdirSync, writeFileSync } from 'node:fs';
 import { before, test } from 'node:test';
 import { NEEDS_LOCAL } from '../servers/test-place.js';
 import { outcome, Playground } from './varve.js';
