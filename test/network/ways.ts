@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,8 +36,11 @@ export interface Way {
   /** From now on there are faults; before, and after `calm`, there are none. */
   begin(): void;
   calm(): void;
-  /** Goes away for good: refuses, or says nothing. */
+  /** Goes away: refuses, or says nothing. */
   vanish(how: 'refusing' | 'silent'): void;
+  comeBack(): Promise<void>;
+  /** Whether parts of objects may be left behind under their names. */
+  readonly leavesParts: boolean;
   /** What still runs or is connected though nobody should use it any more. */
   remains(): readonly unknown[];
   stop(): Promise<void>;
@@ -108,7 +112,9 @@ export const WAYS: Readonly<Record<string, (seed: number) => Promise<Way>>> = {
       begin: () => wire.begin(),
       calm: () => wire.calm(),
       vanish: (how) => wire.vanish(how),
-      remains: () => sshd.connections(),
+      comeBack: () => wire.comeBack(),
+      leavesParts: false,
+      remains: () => [...sshd.connections(), ...programsWith(`-p ${wire.port} `)],
       async stop() {
         await wire.stop();
         await sshd.stop();
@@ -131,6 +137,8 @@ export const WAYS: Readonly<Record<string, (seed: number) => Promise<Way>>> = {
       begin: () => bad.begin(),
       calm: () => bad.calm(),
       vanish: (how) => bad.vanish(how),
+      comeBack: () => bad.comeBack(),
+      leavesParts: true,
       remains: () => bad.running(),
       async stop() {
         await bad.stop();
@@ -168,6 +176,12 @@ export function openReach({ place, environment, extended }: Reach, onDebug?: (li
   return openGuarded(place, (how) => open(rest, how), settings, IMPATIENT);
 }
 
+/** Processes of any parent that were started with this among their arguments. */
+function programsWith(argument: string): string[] {
+  const { stdout } = spawnSync('ps', ['-eo', 'args'], { encoding: 'utf8' });
+  return stdout.split('\n').filter((line) => line.includes(argument));
+}
+
 const scratch = (): string => mkdtempSync(join(tmpdir(), 'varve-network-'));
 
 const RATE = 0.4;
@@ -175,7 +189,9 @@ const RATE = 0.4;
 const overHttp = (behind: string, seed: number): Promise<BadNetwork> =>
   startBadNetwork(behind, { seed, rate: 0, latency: 2, lateness: 30 });
 
-function byHttp(network: BadNetwork): Pick<Way, 'faults' | 'begin' | 'calm' | 'vanish' | 'remains'> {
+function byHttp(
+  network: BadNetwork,
+): Pick<Way, 'faults' | 'begin' | 'calm' | 'vanish' | 'comeBack' | 'leavesParts' | 'remains'> {
   return {
     faults: network.faults,
     begin() {
@@ -185,6 +201,8 @@ function byHttp(network: BadNetwork): Pick<Way, 'faults' | 'begin' | 'calm' | 'v
       network.rate = 0;
     },
     vanish: (how) => network.vanish(how),
+    comeBack: () => network.comeBack(),
+    leavesParts: false,
     remains: () => [],
   };
 }

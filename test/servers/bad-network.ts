@@ -46,8 +46,9 @@ export interface BadNetwork {
   rate: number;
   /** Calls it after so many requests more. */
   after(requests: number, action: () => void): void;
-  /** Goes away for good: connections are refused, or nothing is ever answered. */
+  /** Goes away: connections are refused, or nothing is ever answered. */
   vanish(how: 'refusing' | 'silent'): void;
+  comeBack(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -84,15 +85,14 @@ class Network implements BadNetwork {
   }
 
   get host(): string {
-    return `127.0.0.1:${(this.#address as AddressInfo).port}`;
+    return `127.0.0.1:${this.#port}`;
   }
 
-  #address: AddressInfo | undefined;
+  #port = 0;
 
   async listen(): Promise<void> {
-    this.#server.listen(0, '127.0.0.1');
-    await once(this.#server, 'listening');
-    this.#address = this.#server.address() as AddressInfo;
+    await once(this.#server.listen(this.#port, '127.0.0.1'), 'listening');
+    this.#port = (this.#server.address() as AddressInfo).port;
   }
 
   after(requests: number, action: () => void): void {
@@ -105,6 +105,12 @@ class Network implements BadNetwork {
       this.#server.close();
       this.#server.closeAllConnections();
     }
+  }
+
+  async comeBack(): Promise<void> {
+    this.#silent = false;
+    this.#server.closeAllConnections();
+    if (!this.#server.listening) await this.listen();
   }
 
   async stop(): Promise<void> {

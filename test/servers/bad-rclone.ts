@@ -60,11 +60,15 @@ export class BadRclone {
     for (const pid of this.running()) process.kill(pid, 'SIGCONT');
   }
 
-  /** Goes away for good: it ends as often as it is started, or says nothing. */
+  /** Goes away: it ends as often as it is started, or says nothing. */
   vanish(how: 'refusing' | 'silent'): void {
     this.calm();
     writeFileSync(this.#path(how === 'refusing' ? 'gone' : 'silent'), '');
     for (const pid of this.running()) process.kill(pid, how === 'refusing' ? 'SIGKILL' : 'SIGSTOP');
+  }
+
+  async comeBack(): Promise<void> {
+    for (const name of ['gone', 'silent']) rmSync(this.#path(name), { force: true });
   }
 
   async stop(): Promise<void> {

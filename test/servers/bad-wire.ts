@@ -29,8 +29,9 @@ export interface BadWire {
   /** From now on there are faults; before, and after `calm`, there are none. */
   begin(): void;
   calm(): void;
-  /** Goes away for good: connections are refused, or nothing is ever said. */
+  /** Goes away: connections are refused, or nothing is ever said. */
   vanish(how: 'refusing' | 'silent'): void;
+  comeBack(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -67,6 +68,7 @@ class Wire implements BadWire {
   readonly #dice: Dice;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  #port = 0;
   #left = Number.POSITIVE_INFINITY;
   #refusing = false;
   #silent = false;
@@ -79,11 +81,12 @@ class Wire implements BadWire {
   }
 
   get port(): number {
-    return (this.#server.address() as AddressInfo).port;
+    return this.#port;
   }
 
   async listen(): Promise<void> {
-    await once(this.#server.listen(0, '127.0.0.1'), 'listening');
+    await once(this.#server.listen(this.#port, '127.0.0.1'), 'listening');
+    this.#port = (this.#server.address() as AddressInfo).port;
   }
 
   begin(): void {
@@ -96,8 +99,16 @@ class Wire implements BadWire {
   }
 
   vanish(how: 'refusing' | 'silent'): void {
-    if (how === 'silent') this.#silent = true;
-    else void this.stop();
+    this.#silent = true;
+    if (how === 'refusing') void this.stop();
+    // Nobody tells the server either that all is over; but it is not to wait for that.
+    else for (const each of this.#sockets) if (each.remotePort === this.#behind) each.destroy();
+  }
+
+  async comeBack(): Promise<void> {
+    this.#silent = false;
+    for (const each of this.#sockets) each.resetAndDestroy();
+    if (!this.#server.listening) await this.listen();
   }
 
   async stop(): Promise<void> {
@@ -132,8 +143,12 @@ class Wire implements BadWire {
       from.pause();
       void this.#pass(link, bytes, to).then(() => from.resume());
     });
-    from.on('end', () => to.end());
-    from.on('close', () => to.destroy());
+    from.on('end', () => {
+      if (!this.#silent) to.end();
+    });
+    from.on('close', () => {
+      if (!this.#silent) to.destroy();
+    });
   }
 
   async #pass(link: Link, bytes: Buffer, to: Socket): Promise<void> {

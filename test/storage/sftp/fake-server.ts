@@ -41,11 +41,18 @@ export class FakeServer {
   }
 
   /** A client of it; its end is told as it is. */
-  connect({ stuckSeconds = 60, signal }: { stuckSeconds?: number; signal?: AbortSignal } = {}): Promise<SftpClient> {
+  connect(given: { stuckSeconds?: number; signal?: AbortSignal } = {}): Promise<SftpClient> {
     const explain = async ({ begun, text, malformed }: End): Promise<VarveError> =>
       malformed ??
       new VarveError('storage', `ended ${begun ? 'after' : 'before'} it began: ${text}`, { retryable: begun });
-    return SftpClient.connect(this.#client, { stuckSeconds, signal, explain });
+    const options = {
+      signal: given.signal,
+      explain,
+      get stuckSeconds() {
+        return given.stuckSeconds ?? 60;
+      },
+    };
+    return SftpClient.connect(this.#client, options);
   }
 
   /** Waits until that many requests have come. */
