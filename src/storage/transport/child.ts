@@ -10,6 +10,9 @@ import { type Throttles, throttled } from './throttle.js';
 /** Characters kept of what a program says on standard error: the last ones are the ones that tell. */
 const KEPT = 4096;
 
+/** Milliseconds that its standard error may stay open after its end. */
+const LINGERING = 500;
+
 /** A program that is spoken with over its standard input and output. */
 export interface Child {
   readonly stream: Duplex;
@@ -60,6 +63,11 @@ export async function startChild(
       if (line !== '') onLine?.(line);
       resolve(code ?? signal ?? 0);
     });
+  });
+  process.once('exit', () => {
+    // Programs that it has left behind may keep it open for long.
+    const lingering = setTimeout(() => process.stderr.destroy(), LINGERING);
+    process.once('close', () => clearTimeout(lingering));
   });
   await started(process, program);
   const pipes = new Pipes(process.stdout, process.stdin);

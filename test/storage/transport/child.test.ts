@@ -66,6 +66,16 @@ for (const asks of [false, true]) {
   });
 }
 
+test('what it leaves behind keeps nothing open', async () => {
+  const child = await startChild(['sh', '-c', 'sleep 600 <&- >&- & echo $! >&2; exec sleep 600'], settings(), {
+    asks: false,
+  });
+  while (child.said() === '') await new Promise((resolve) => setTimeout(resolve, 10));
+  child.close();
+  assert.equal(await child.ended, 'SIGTERM');
+  process.kill(Number(child.said()));
+});
+
 test('the end of what it says is kept, lines are told as they come, the last one too', async () => {
   const lines: string[] = [];
   const script = 'i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done >&2; printf last >&2';
