@@ -26,9 +26,10 @@ export function repositoryPlace(context: Context): string {
   if (place !== undefined) return place;
   const file = globals.repositoryFile ?? environment.VARVE_REPOSITORY_FILE;
   if (file) return readPlace(file);
+  const restic = environment.RESTIC_REPOSITORY ? ' (RESTIC_REPOSITORY is restic’s, whose repositories are others)' : '';
   throw new VarveError(
     'usage',
-    'which repository? Say it with -r PLACE, --repository-file FILE, or the environment variable VARVE_REPOSITORY',
+    `which repository? Say it with -r PLACE, --repository-file FILE, or the environment variable VARVE_REPOSITORY${restic}`,
   );
 }
 

@@ -152,6 +152,15 @@ test('a key hint chooses the key', async () => {
   assert.equal((await place.run(['snapshots', '--key-hint', '0000'])).code, 12);
 });
 
+test('without a place it is said how to give one; restic’s variable is none', async () => {
+  const none = { VARVE_REPOSITORY: undefined };
+  const { code, err } = await place.run(['snapshots'], { env: none });
+  assert.equal(code, 1);
+  assert.match(err, /^Fatal: which repository\? Say it with -r PLACE, .* VARVE_REPOSITORY\n$/);
+  const restic = await place.run(['snapshots'], { env: { ...none, RESTIC_REPOSITORY: place.path('repo') } });
+  assert.match(restic.err, /RESTIC_REPOSITORY is restic’s/);
+});
+
 test('a place may be called local', { skip: NEEDS_LOCAL }, async () => {
   await place.ok(['-r', `local:${place.path('repo')}`, 'snapshots']);
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import type { RestServer } from '../../servers/rclone.js';
 import { REST_SERVER_MISSING, startRestServer } from '../../servers/rest-server.js';
@@ -35,8 +35,9 @@ const STARTS: Readonly<Record<string, { readonly start: Start; readonly skip: st
 for (const [name, { start, skip }] of Object.entries(STARTS)) {
   test(`what goes wrong with ${name} is told with what to do, and no password`, { skip }, async () => {
     const watched = new Watched(...SECRETS);
+    const { place } = watched;
     const folder = (called: string): string => {
-      const path = watched.place.path(called);
+      const path = place.path(called);
       mkdirSync(path);
       return path;
     };
@@ -46,7 +47,7 @@ for (const [name, { start, skip }] of Object.entries(STARTS)) {
     const at = (login: string, path: string, host = server.host): string =>
       `rest:http://${login === '' ? '' : `${login}@`}${host}/${path}`;
     const ours = at(LOGIN, 'ann/laptop');
-    const source = watched.place.files('source', { big: Buffer.alloc(100_000, 'x') });
+    const source = place.files('source', { big: Buffer.alloc(100_000, 'x') });
     await watched.ok(['init', '-r', ours]);
     await watched.ok(['backup', source, '-r', ours]);
     await watched.ok(['snapshots', '-r', at('', 'ann/laptop')], {
@@ -105,7 +106,14 @@ for (const [name, { start, skip }] of Object.entries(STARTS)) {
     const removal = await watched.run(['forget', 'latest', '-r', kept]);
     assert.equal(removal.code, 3);
     assert.match(removal.err, /could not be removed: .*forbids it to the user "ann": it is append-only/);
-    const large = watched.place.files('large', { noise: randomBytes(4_000_000) });
+    const another = place.path('another-key');
+    writeFileSync(another, randomBytes(32), { mode: 0o600 });
+    await watched.fails({
+      repository: kept,
+      args: ['key', 'passwd', '--new-key-file', another],
+      message: /cannot remove keys\/.*append-only.*; the old password still opens the repository/,
+    });
+    const large = place.files('large', { noise: randomBytes(4_000_000) });
     await watched.fails({
       repository: kept,
       args: ['backup', large],

@@ -190,7 +190,10 @@ test('what lies in the way of an object says so', { skip }, async () => {
   const file = join(path, 'file');
   writeFileSync(file, '');
   const below = await openOn(sshd, join(file, 'below'));
-  await assert.rejects(below.create(), fails('storage', /cannot create the repository folder: .*file is there, but is no folder/));
+  await assert.rejects(
+    below.create(),
+    fails('storage', /cannot create the repository folder: .*file is there, but is no folder/),
+  );
   await store.close();
   await below.close();
 });
