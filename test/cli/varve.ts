@@ -68,11 +68,18 @@ export class Playground {
 
   start(args: readonly string[], { env = {}, cwd, stdout }: Options = {}): ChildProcess {
     const stdio = ['pipe', stdout ?? 'pipe', 'pipe'] as const;
-    return spawn(process.execPath, [MAIN, ...testArguments, ...args], {
+    const isHelp = args.length === 0 || args[0] === 'help';
+    return spawn(process.execPath, [MAIN, ...(isHelp ? [] : testArguments), ...args], {
       env: { ...this.env, ...env },
       cwd: cwd ?? this.folder,
       stdio: [...stdio],
     });
+  }
+
+  /** Runs varve through a shell, which can pass arguments that are not UTF-8: as the shell reads them. */
+  shell(args: string): Promise<Outcome> {
+    const quoted = [process.execPath, MAIN, ...testArguments].map((word) => `'${word}'`).join(' ');
+    return outcome(spawn('sh', ['-c', `${quoted} ${args}`], { env: this.env }));
   }
 
   async run(args: readonly string[], options: Options = {}): Promise<Outcome> {

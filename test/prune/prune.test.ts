@@ -15,9 +15,10 @@ import { openRepository } from '../../src/repository/open.js';
 import { putSigned } from '../../src/repository/repository.js';
 import { listSnapshots, writeSnapshot } from '../../src/repository/snapshots.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
-import type { ObjectType, Range, Store } from '../../src/storage/store.js';
+import type { ObjectInfo, ObjectType, Range, Store } from '../../src/storage/store.js';
 import { scratchFolder } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
+import { PassingStore } from '../storage/passing-store.js';
 import { DAY, digest, Prunable } from './repository.js';
 
 const scratch = scratchFolder();
@@ -279,7 +280,8 @@ test('packs that no index lists go when nobody is about to list them', async () 
   await prunable.backup();
   const orphan = 'ab'.repeat(32);
   await prunable.beneath.plant('data', orphan, randomBytes(1000));
-  assert.equal((await prunable.prune({ graceSeconds: 7 * DAY })).orphans.packs, 0, 'it is new');
+  const isDated = (await prunable.store.stat('data', orphan))?.modified !== undefined;
+  if (isDated) assert.equal((await prunable.prune({ graceSeconds: 7 * DAY })).orphans.packs, 0, 'it is new');
   prunable.now += 2 * DAY;
   const result = await prunable.prune({ graceSeconds: 7 * DAY });
   assert.equal(result.orphans.packs, 1);
@@ -287,6 +289,30 @@ test('packs that no index lists go when nobody is about to list them', async () 
   prunable.now += 8 * DAY;
   assert.equal((await prunable.prune({ graceSeconds: 7 * DAY })).deleted.packs, 1);
   assert.ok(!(await prunable.names('data')).includes(orphan));
+  await prunable.verify();
+});
+
+/** Tells no times, as REST does not. */
+class Undated extends PassingStore {
+  override async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
+    for await (const { name, size } of super.list(type)) yield { name, size };
+  }
+}
+
+test('where the store tells no times, they go when there is no lease, not even one that a dead backup has left', async () => {
+  const prunable = await fresh((store) => new Undated(store));
+  prunable.write(['a'], 100_000);
+  await prunable.backup();
+  await prunable.beneath.plant('data', 'ab'.repeat(32), randomBytes(1000));
+  const repository = await prunable.sandbox.open();
+  const time = { seconds: Math.floor(prunable.now), nanoseconds: 0 };
+  const lease = { time, since: time, id: randomBytes(16), operation: 'backup', host: 'other', user: 'x', pid: 7 };
+  const name = await putSigned(repository, 'lease', encodeLease(lease));
+  assert.equal((await prunable.prune()).orphans.packs, 0);
+  prunable.now += 2 * DAY;
+  assert.equal((await prunable.prune()).orphans.packs, 0, 'the next backup looks for what that one has stored');
+  await prunable.store.remove('locks', name);
+  assert.equal((await prunable.prune()).orphans.packs, 1);
   await prunable.verify();
 });
 
