@@ -6,7 +6,7 @@ import { type Outcome, outcome, Playground } from '../cli/varve.js';
 import { nothingRemains } from './run.js';
 import { MISSING, type Reach, WAYS, type Way } from './ways.js';
 
-const FILES = 10;
+const FILES = 16;
 const FILE_BYTES = 2_000_000;
 const SEED = 1;
 /** Of packs: what is under way then is not the last. */
@@ -83,16 +83,15 @@ for (const [kind, start] of Object.entries(WAYS)) {
       await direct(way, 'backup', source, ...PACKS);
       if (way.leavesParts) await direct(way, 'prune', '--grace', '0');
       await direct(way, 'check', '--read-data');
-      const target = play.path(kind);
-      const restore = ['restore', 'latest', '--target', target];
+      const restore = (to: string): string[] => ['restore', 'latest', '--target', play.path(to)];
       for (const how of ['refusing', 'silent'] as const)
         await endsClearly(
           way,
-          await whileItGoes(way, how, 'get', restore),
+          await whileItGoes(way, how, 'get', restore(`${kind} ${how}`)),
           /^Fatal: cannot read data\/[0-9a-f]{64}.*; (?:given up after \d+ tries in|nothing has succeeded for) \d/m,
         );
-      await direct(way, ...restore);
-      assertSameTree(`${target}${source}`, treeImage(source));
+      await direct(way, ...restore(kind));
+      assertSameTree(`${play.path(kind)}${source}`, treeImage(source));
     } finally {
       await way.stop();
     }

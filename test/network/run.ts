@@ -60,6 +60,7 @@ export async function networkRun(way: Way, { folder, faults }: RunOptions): Prom
     if (!/^\d{4}-/.test(line)) return;
     requests++;
     if (line.includes(', may be tried again: ')) failed++;
+    else way.progressed();
   });
   const direct = await openReach(way.direct);
   try {

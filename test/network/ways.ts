@@ -36,6 +36,8 @@ export interface Way {
   /** From now on there are faults; before, and after `calm`, there are none. */
   begin(): void;
   calm(): void;
+  /** To be told of each request that went well. */
+  progressed(): void;
   /** Goes away: refuses, or says nothing. */
   vanish(how: 'refusing' | 'silent'): void;
   comeBack(): Promise<void>;
@@ -111,6 +113,7 @@ export const WAYS: Readonly<Record<string, (seed: number) => Promise<Way>>> = {
       faults: wire.faults,
       begin: () => wire.begin(),
       calm: () => wire.calm(),
+      progressed: () => undefined,
       vanish: (how) => wire.vanish(how),
       comeBack: () => wire.comeBack(),
       leavesParts: false,
@@ -124,7 +127,7 @@ export const WAYS: Readonly<Record<string, (seed: number) => Promise<Way>>> = {
 
   async rclone(seed) {
     const folder = scratch();
-    const bad = new BadRclone({ seed, every: 120 });
+    const bad = new BadRclone({ seed, every: 2 });
     const reach = (extended: Reach['extended']): Reach => ({
       place: `rclone:${join(folder, 'repository')}`,
       environment: { RCLONE_CONFIG: join(folder, 'none.conf') },
@@ -136,6 +139,7 @@ export const WAYS: Readonly<Record<string, (seed: number) => Promise<Way>>> = {
       faults: bad.faults,
       begin: () => bad.begin(),
       calm: () => bad.calm(),
+      progressed: () => bad.progressed(),
       vanish: (how) => bad.vanish(how),
       comeBack: () => bad.comeBack(),
       leavesParts: true,
@@ -189,9 +193,7 @@ const RATE = 0.4;
 const overHttp = (behind: string, seed: number): Promise<BadNetwork> =>
   startBadNetwork(behind, { seed, rate: 0, latency: 2, lateness: 30 });
 
-function byHttp(
-  network: BadNetwork,
-): Pick<Way, 'faults' | 'begin' | 'calm' | 'vanish' | 'comeBack' | 'leavesParts' | 'remains'> {
+function byHttp(network: BadNetwork): Omit<Way, 'through' | 'direct' | 'stop'> {
   return {
     faults: network.faults,
     begin() {
@@ -200,6 +202,7 @@ function byHttp(
     calm() {
       network.rate = 0;
     },
+    progressed: () => undefined,
     vanish: (how) => network.vanish(how),
     comeBack: () => network.comeBack(),
     leavesParts: false,

@@ -15,12 +15,14 @@ export type RcloneFault = (typeof RCLONE_FAULTS)[number];
 
 export interface RcloneBadness {
   readonly seed: number;
-  /** Milliseconds between two faults, on average. */
+  /** Requests that go well between two faults, on average. */
   readonly every: number;
 }
 
 /** Milliseconds that one stands still. */
 const STOP = 150;
+/** Milliseconds at most from a request that went well: the fault comes in the midst of another. */
+const SOON = 60;
 
 /** Programs of rclone that do not live long. */
 export class BadRclone {
@@ -29,6 +31,8 @@ export class BadRclone {
   readonly #badness: RcloneBadness;
   readonly #dice: Dice;
   #timer: NodeJS.Timeout | undefined;
+  #left = Number.POSITIVE_INFINITY;
+  #held: NodeJS.Timeout | undefined;
   #last = 0;
 
   constructor(badness: RcloneBadness) {
@@ -51,10 +55,19 @@ export class BadRclone {
 
   /** From now on there are faults; before, and after `calm`, there are none. */
   begin(): void {
-    this.#timer = setTimeout(() => this.#act(), this.#dice.between(0, 2 * this.#badness.every));
+    this.#left = this.#dice.between(0, 2 * this.#badness.every);
+  }
+
+  /** To be told of each request that went well. */
+  progressed(): void {
+    if (--this.#left > 0) return;
+    this.begin();
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#act(), this.#dice.between(0, SOON));
   }
 
   calm(): void {
+    this.#left = Number.POSITIVE_INFINITY;
     clearTimeout(this.#timer);
     rmSync(this.#path('refuse'), { force: true });
     for (const pid of this.running()) process.kill(pid, 'SIGCONT');
@@ -78,7 +91,6 @@ export class BadRclone {
   }
 
   #act(): void {
-    this.begin();
     const pid = this.#started().at(-1);
     if (pid === undefined || pid === this.#last || !isRunning(pid)) return;
     const fault = this.#dice.pick(RCLONE_FAULTS);
@@ -91,11 +103,8 @@ export class BadRclone {
 
   #hold(pid: number): void {
     process.kill(pid, 'SIGSTOP');
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      if (isRunning(pid)) process.kill(pid, 'SIGCONT');
-      this.begin();
-    }, STOP);
+    clearTimeout(this.#held);
+    this.#held = setTimeout(() => isRunning(pid) && process.kill(pid, 'SIGCONT'), STOP);
   }
 
   #started(): number[] {

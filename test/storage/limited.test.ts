@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { test } from 'node:test';
+import { VarveError } from '../../src/errors/errors.js';
 import { LimitedStore } from '../../src/storage/guards/limited.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { ObjectInfo, ObjectType } from '../../src/storage/store.js';
+import { StuckError } from '../../src/storage/transport/stuck-error.js';
 import { object } from './conformance.js';
 
 /** Answers when the test says so. */
@@ -53,6 +55,54 @@ test('so many requests at a time, first come first served', async () => {
   }
   assert.deepEqual((await got).map(String), wanted);
   assert.equal(slow.most, 3);
+});
+
+test('while tries fail there are fewer at a time, down to one, and more again with each that goes well', async () => {
+  let underWay = 0;
+  let most = 0;
+  let broken = true;
+  /** A connection that breaks unless it is used by one at a time. */
+  class Shared extends MemoryStore {
+    override async get(): Promise<Buffer> {
+      most = Math.max(most, ++underWay);
+      await settled();
+      const shared = underWay > 1;
+      await settled();
+      underWay--;
+      if (broken && shared) throw new VarveError('storage', 'cut', { retryable: true });
+      return Buffer.alloc(0);
+    }
+  }
+  const store = new LimitedStore(new Shared(), 5);
+  const first = await Promise.allSettled(Array.from({ length: 5 }, () => store.get('data', 'a')));
+  assert.ok(first.every(({ status }) => status === 'rejected'));
+  const second = await Promise.allSettled([store.get('data', 'a'), store.get('data', 'b')]);
+  assert.equal(second[0]?.status, 'fulfilled');
+  assert.equal(store.connections, 5);
+  broken = false;
+  for (let i = 0; i < 5; i++) await store.get('data', 'a');
+  most = 0;
+  await Promise.all(Array.from({ length: 20 }, () => store.get('data', 'a')));
+  assert.equal(most, 5);
+});
+
+test('what is silent is not asked by fewer', async () => {
+  let most = 0;
+  let underWay = 0;
+  class Silent extends MemoryStore {
+    override async get(): Promise<Buffer> {
+      most = Math.max(most, ++underWay);
+      await settled();
+      underWay--;
+      throw new StuckError('store.example', 1);
+    }
+  }
+  const store = new LimitedStore(new Silent(), 5);
+  for (let i = 0; i < 3; i++) {
+    most = 0;
+    await Promise.allSettled(Array.from({ length: 10 }, () => store.get('data', 'a')));
+    assert.equal(most, 5);
+  }
 });
 
 test('a request that fails makes room for the next', async () => {

@@ -11,7 +11,7 @@ import { RetryingStore } from './retrying.js';
 const CONNECTIONS = 5;
 
 /**
- * A remote store as varve uses it. From the outside in: what fails is tried again, so many requests at a time, a line for each. A request that
+ * A remote store as varve uses it. From the outside in: what fails is tried again, so many requests at a time (fewer while they fail), a line for each. A request that
  * waits to be tried again keeps no other from its turn.
  *
  * @param place what is told of while it is not open yet, without secrets
