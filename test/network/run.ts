@@ -70,10 +70,13 @@ export async function networkRun(way: Way, { folder, faults }: RunOptions): Prom
     let rounds = 0;
     for (; total(way.faults) < faults; rounds++) snapshots += await round(sandbox, rounds);
     way.calm();
+    // What is left over is cleared away by the way.
+    snapshots += await round(sandbox, rounds++);
     assert.equal((await names(direct, 'snapshots')).length, snapshots);
     const packs = await checkAll(direct);
     await Promise.all([store.close(), direct.close()]);
     await nothingRemains(way);
+    assert.deepEqual(way.leftovers(), []);
     const seconds = (performance.now() - began) / 1000;
     return { faults: way.faults, rounds, requests, failed, seconds, packs, snapshots };
   } finally {

@@ -10,6 +10,7 @@ import { openS3 } from '../../src/storage/s3/open.js';
 import type { StoreSettings } from '../../src/storage/settings.js';
 import { openSftp } from '../../src/storage/sftp/open.js';
 import type { Store } from '../../src/storage/store.js';
+import { filesBelow } from '../serve/running.js';
 import { type BadNetwork, startBadNetwork } from '../servers/bad-network.js';
 import { BadRclone } from '../servers/bad-rclone.js';
 import { startBadWire } from '../servers/bad-wire.js';
@@ -45,6 +46,8 @@ export interface Way {
   readonly leavesParts: boolean;
   /** What still runs or is connected though nobody should use it any more. */
   remains(): readonly unknown[];
+  /** Files that are no objects. */
+  leftovers(): readonly string[];
   stop(): Promise<void>;
 }
 
@@ -118,6 +121,7 @@ export const WAYS: Readonly<Record<string, (seed: number) => Promise<Way>>> = {
       comeBack: () => wire.comeBack(),
       leavesParts: false,
       remains: () => [...sshd.connections(), ...programsWith(`-p ${wire.port} `)],
+      leftovers: () => filesBelow(sshd.folder).filter((path) => path.includes('/.tmp-')),
       async stop() {
         await wire.stop();
         await sshd.stop();
@@ -144,6 +148,7 @@ export const WAYS: Readonly<Record<string, (seed: number) => Promise<Way>>> = {
       comeBack: () => bad.comeBack(),
       leavesParts: true,
       remains: () => bad.running(),
+      leftovers: () => [],
       async stop() {
         await bad.stop();
         rmSync(folder, { recursive: true });
@@ -207,5 +212,6 @@ function byHttp(network: BadNetwork): Omit<Way, 'through' | 'direct' | 'stop'> {
     comeBack: () => network.comeBack(),
     leavesParts: false,
     remains: () => [],
+    leftovers: () => [],
   };
 }

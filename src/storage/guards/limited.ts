@@ -65,8 +65,7 @@ export class LimitedStore extends PassingStore {
       if (this.#turn.concurrency < this.#most) this.#turn.concurrency++;
       return result;
     } catch (cause) {
-      if (isOverload(cause))
-        this.#turn.concurrency = Math.max(1, Math.floor(this.#turn.concurrency / 2));
+      if (isOverload(cause)) this.#turn.concurrency = Math.max(1, Math.floor(this.#turn.concurrency / 2));
       throw cause;
     }
   }

@@ -19,6 +19,7 @@ import {
   type Store,
 } from '../store.js';
 import { ServerClock } from '../transport/server-clock.js';
+import { Abandoned } from './abandoned.js';
 import type { SftpClient } from './client.js';
 import { timeOfNewFile } from './clock.js';
 import type { Connections } from './connections.js';
@@ -42,6 +43,7 @@ export class SftpStore implements Store {
   readonly #root: string;
   readonly #connections: Connections;
   readonly #clock = new ServerClock();
+  readonly #abandoned = new Abandoned();
 
   /**
    * @param root the repository's folder there, without a slash at its end unless it is the root
@@ -149,11 +151,11 @@ export class SftpStore implements Store {
     await this.#attempt(
       `cannot write ${objectPath(type, name)}`,
       async (client, refused) => {
-        const place = placing(client, path, length);
-        await upload(client, path, parts, place, refused).catch(async (cause) => {
+        const uploading = { place: placing(client, path, length), refused, abandoned: this.#abandoned };
+        await upload(client, path, parts, uploading).catch(async (cause) => {
           if (!hasStatus(cause, STATUS.noSuchFile) || type === 'config') throw cause;
           await this.#makeMissing(client, type, path);
-          await upload(client, path, parts, place, refused);
+          await upload(client, path, parts, uploading);
         });
       },
       length,

@@ -1,8 +1,10 @@
 import type { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import { FILE_MODE, TEMPORARY } from '../layout.js';
+import type { Abandoned } from './abandoned.js';
 import type { Piece, SftpClient } from './client.js';
 import { OPEN } from './protocol.js';
+import { StatusError } from './status.js';
 import type { Step } from './window.js';
 
 /** A name of its own in a folder. */
@@ -19,29 +21,37 @@ export function folderOf(path: string): string {
 /** Gives a temporary file its name, and has the folder synced: at once after the request, as servers do one after the other. */
 export type Place = (temporary: string, sync: () => Promise<void>) => Promise<unknown>;
 
-/**
- * Writes a file under a temporary name, has it on the server's disk where that is offered, and gives it its own name by `place`.
- *
- * @param refused told what the server refused before the temporary file is removed: then its disk is still as full as it was
- */
+export interface Uploading {
+  readonly place: Place;
+  /** Told what the server refused before the temporary file is removed: then its disk is still as full as it was. */
+  readonly refused: (cause: unknown) => Promise<unknown>;
+  readonly abandoned: Abandoned;
+}
+
+/** Writes a file under a temporary name, has it on the server's disk where that is offered, and gives it its own name by `place`. */
 export async function upload(
   client: SftpClient,
   path: string,
   parts: readonly Uint8Array[],
-  place: Place,
-  refused: (cause: unknown) => Promise<unknown>,
+  { place, refused, abandoned }: Uploading,
 ): Promise<void> {
   const folder = folderOf(path);
   const temporary = temporaryIn(folder);
   const synced = new SyncedFolder(client, folder);
+  abandoned.sweep(client);
   try {
-    const handle = await client.open(temporary, OPEN.write | OPEN.create | OPEN.exclusive, { mode: FILE_MODE });
+    const flags = OPEN.write | OPEN.create | OPEN.exclusive;
+    const handle = await client.open(temporary, flags, { mode: FILE_MODE }).catch(async (cause) => {
+      // It may be there, and the answer lost.
+      if (!(cause instanceof StatusError)) await abandoned.remove(client, temporary);
+      throw cause;
+    });
     try {
       await client.window.run(writing(client, handle, parts));
       await place(temporary, () => synced.sync());
     } catch (cause) {
       const error = await refused(cause);
-      await client.remove(temporary).catch(() => undefined);
+      await abandoned.remove(client, temporary);
       throw error;
     }
   } finally {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { test } from 'node:test';
 import { VarveError } from '../../../src/errors/errors.js';
+import { Abandoned } from '../../../src/storage/sftp/abandoned.js';
 import { download } from '../../../src/storage/sftp/download.js';
 import { encodePacket, OPEN, STATUS, TYPE } from '../../../src/storage/sftp/protocol.js';
 import { hasStatus } from '../../../src/storage/sftp/status.js';
@@ -181,7 +182,10 @@ test('a write that is refused ends the upload, closes the file and removes it', 
   };
   const place = async (): Promise<never> => assert.fail('it has no contents');
   const parts = [Buffer.alloc(20_000_000)];
-  await assert.rejects(upload(client, 'folder/name', parts, place, refused), fails('full', /as it is/));
+  await assert.rejects(
+    upload(client, 'folder/name', parts, { place, refused, abandoned: new Abandoned() }),
+    fails('full', /as it is/),
+  );
   assert.equal(told.length, 1);
   assert.equal(open.size, 0);
   assert.equal(server.asked.at(-1)?.type, TYPE.remove);
