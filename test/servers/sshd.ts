@@ -96,8 +96,18 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-export function makeKey(path: string): void {
-  const { status, stderr } = spawnSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'test', '-f', path]);
+export function makeKey(path: string, passphrase = ''): void {
+  const { status, stderr } = spawnSync('ssh-keygen', [
+    '-q',
+    '-t',
+    'ed25519',
+    '-N',
+    passphrase,
+    '-C',
+    'test',
+    '-f',
+    path,
+  ]);
   if (status !== 0) throw new Error(`ssh-keygen: ${stderr}`);
 }
 

@@ -1,7 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { missingPrograms } from '../../servers/programs.js';
 import { freePort, makeKey, SSHD_MISSING, type Sshd, startSshd } from '../../servers/sshd.js';
+import { MAIN } from '../main-program.js';
 import { Watched } from './cases.js';
 
 const SECRET = 'pass-phrase-of-ann';
@@ -83,4 +87,46 @@ test('passwords have no place in places and options of SFTP, and are not repeate
     [`sftp.command='sshpass -p ${SECRET}`, /-o sftp\.command: a quote ' is not closed/],
   ] as const)
     await watched.fails({ repository: 'sftp:host:/x', args: ['snapshots', '-o', option], message });
+});
+
+test('what ssh asks is asked on the terminal, and nothing is written over it', {
+  skip: SSHD_MISSING || missingPrograms(['script'], 'bsdutils'),
+}, async () => {
+  const watched = new Watched(SECRET);
+  const { place } = watched;
+  const sshd = await started();
+  const key = place.path('key-with-passphrase');
+  makeKey(key, SECRET);
+  appendFileSync(join(sshd.folder, 'key.pub'), readFileSync(`${key}.pub`));
+  const repository = `sftp:${sshd.user}@localhost:${join(sshd.folder, 'repository')}`;
+  const options = [
+    `-F /dev/null -p ${sshd.port} -oHostName=127.0.0.1 -oGlobalKnownHostsFile=none`,
+    `-oUserKnownHostsFile=${place.path('known')} -oIdentityFile=${key} -oIdentitiesOnly=yes -oIdentityAgent=none`,
+  ].join(' ');
+  await watched.ok(['init', '-r', repository, '-o', `sftp.args=-F ${sshd.clientConfig}`]);
+  const source = place.files('source', { file: 'text' });
+  const command = [process.execPath, MAIN, 'backup', source, '-r', repository, '-o', `sftp.args=${options}`];
+  const quoted = command.map((word) => `'${word}'`).join(' ');
+  const terminal = spawn('script', ['-qec', quoted, '/dev/null'], {
+    env: place.env,
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const answers: [string, string][] = [
+    ['(yes/no/[fingerprint])? ', 'yes\n'],
+    [`Enter passphrase for key '${key}': `, `${SECRET}\n`],
+  ];
+  let shown = '';
+  terminal.stdout.setEncoding('utf8').on('data', (text: string) => {
+    shown += text;
+    const [asked, answer] = answers[0] ?? [];
+    if (asked === undefined || !shown.includes(asked)) return;
+    assert.ok(shown.endsWith(asked), shown);
+    answers.shift();
+    terminal.stdin.write(answer as string);
+  });
+  const code = await new Promise((resolve) => terminal.once('close', resolve));
+  assert.equal(code, 0, shown);
+  assert.deepEqual(answers, []);
+  assert.match(shown, /snapshot [0-9a-f]{8} saved/);
+  watched.noSecretIn(shown, 'terminal');
 });
