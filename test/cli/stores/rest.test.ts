@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import type { RestServer } from '../../servers/rclone.js';
 import { REST_SERVER_MISSING, startRestServer } from '../../servers/rest-server.js';
+import { startScripted } from '../../servers/scripted.js';
 import { startVarveServe } from '../../servers/varve-serve.js';
 import { Watched } from './cases.js';
 
@@ -122,3 +123,14 @@ for (const [name, { start, skip }] of Object.entries(STARTS)) {
     for (const each of [server, strict]) watched.noSecretIn(each.output(), `log of ${name}`);
   });
 }
+
+test('rclone, which calls everything missing that it fails to get, is not believed where it fails to list as well', async () => {
+  const watched = new Watched(WRONG);
+  const server = await startScripted((_, response) => response.writeHead(404, { server: 'rclone/v1.60.1' }).end());
+  try {
+    const repository = `rest:http://ann:${WRONG}@${server.host}/`;
+    await watched.fails({ repository, args: ['snapshots'], message: /cannot list keys of .*rclone failed/ });
+  } finally {
+    await server.stop();
+  }
+});

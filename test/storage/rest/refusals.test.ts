@@ -4,6 +4,7 @@ import type { RequestListener } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import { type ErrorCode, VarveError } from '../../../src/errors/errors.js';
 import { openRest } from '../../../src/storage/rest/open.js';
+import { RestStore } from '../../../src/storage/rest/rest-store.js';
 import type { Store } from '../../../src/storage/store.js';
 import { fails } from '../../crypto/rings.js';
 import { startScripted } from '../../servers/scripted.js';
@@ -161,4 +162,24 @@ test('a length that no memory has is refused', async (context) => {
     response.writeHead(200, { 'content-length': '99999999999999' }).write('x');
   });
   assert.match((await failure(at.get('data', NAME))).message, /states a length of 99999999999999 bytes/);
+});
+
+test('what another program’s complaint tells of wrong keys is not tried again', async () => {
+  const transport = {
+    request: async () => ({ status: 500, headers: {}, body: Buffer.from('Internal Server Error') }),
+    complaint: async () => 'rclone: ERROR : : Create repo failed to Mkdir: SignatureDoesNotMatch: status code: 403',
+    close: async () => undefined,
+  };
+  const failed = await failure(new RestStore('rclone:there:x', transport).create());
+  assert.equal(failed.code, 'denied');
+  assert.equal(failed.retryable, false);
+  assert.match(
+    failed.message,
+    /cannot create rclone:there:x: .*SignatureDoesNotMatch.*has the remote the right keys\?/,
+  );
+});
+
+test('a path that the server does not take', async (context) => {
+  const failed = await failure((await store(context, status(404))).create());
+  assert.match(failed.message, /cannot create .*takes nothing at that path: is it right/);
 });
