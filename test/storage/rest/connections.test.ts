@@ -168,18 +168,6 @@ test('what was removed to be replaced is put back, though the run is interrupted
   await store.replace('data', NAME, [LARGE]);
 });
 
-test('many requests that may be interrupted are no leak', async (context) => {
-  const warnings: Error[] = [];
-  const note = (warning: Error): void => void warnings.push(warning);
-  process.on('warning', note);
-  context.after(() => process.off('warning', note));
-  const { signal } = new AbortController();
-  const store = await served(context, ok, { given: { signal, connections: 30 } });
-  await Promise.all(Array.from({ length: 30 }, () => store.stat('data', NAME).catch(() => undefined)));
-  await new Promise((resolve) => setImmediate(resolve));
-  assert.deepEqual(warnings, []);
-});
-
 test('closing ends what is under way', async (context) => {
   const store = await served(context, () => setTimeout(() => void store.close(), 20));
   await failsWith(store.get('data', NAME), /cut/, { retryable: true });
