@@ -46,6 +46,7 @@ export function storeSettings(context: Context): StoreSettings {
     },
     onWarning: warn,
     onDebug: debugLog(context),
+    onAsking: (asking) => output.holdStatus(asking),
     signal,
   };
 }

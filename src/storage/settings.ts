@@ -28,6 +28,8 @@ export interface StoreSettings {
   readonly onWarning?: ((text: string) => void) | undefined;
   /** Told of each request. Never given secrets. */
   readonly onDebug?: ((line: string) => void) | undefined;
+  /** Told when a program may ask the user something on the terminal, which nothing should be written over, and when it does no more. */
+  readonly onAsking?: ((asking: boolean) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -26,7 +26,12 @@ export async function openSftp(rest: string, settings: StoreSettings): Promise<S
     const onTouch = (): void => {
       asked = true;
     };
-    return connect(place, settings, { unasked: further, onTouch, signal, throttles });
+    if (!further) settings.onAsking?.(true);
+    try {
+      return await connect(place, settings, { unasked: further, onTouch, signal, throttles });
+    } finally {
+      if (!further) settings.onAsking?.(false);
+    }
   };
   const connections = new Connections(location, open, requests);
   await connections.use(async () => undefined);

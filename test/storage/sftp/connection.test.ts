@@ -149,6 +149,19 @@ test('an interruption ends what is under way, and what is left of it; a lease ca
   await store.close();
 });
 
+test('whoever draws on the terminal is told when ssh may ask something, also in the middle', { skip }, async () => {
+  const asking: boolean[] = [];
+  const { store } = await fresh({ onAsking: (now) => asking.push(now) });
+  assert.deepEqual(asking, [true, false]);
+  process.kill(ssh(), 'SIGKILL');
+  await until(() => sshProcesses().length === 0);
+  await store.stat('config', 'config').catch(() => store.stat('config', 'config'));
+  assert.deepEqual(asking, [true, false, true, false]);
+  await store.close();
+  await assert.rejects(openOn(sshd, '/x', { args: '-oNonsense=yes', onAsking: (now) => asking.push(now) }));
+  assert.deepEqual(asking.slice(4), [true, false]);
+});
+
 test('what keeps ssh from connecting is told, with what to do', { skip }, async () => {
   const stranger = join(scratch, 'stranger');
   makeKey(stranger);
