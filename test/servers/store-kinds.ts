@@ -77,9 +77,12 @@ async function restServer(): Promise<StoreKind> {
   return { missing: REST_SERVER_MISSING, hasFiles: true, start };
 }
 
+/** Otherwise rclone goes by the sizes that it has listed once, whatever is done to the files meanwhile. */
+const NO_CACHE = '--cache-objects=false';
+
 async function rcloneServe(): Promise<StoreKind> {
   const { RCLONE_MISSING, startRclone } = await import('./rclone.js');
-  return { missing: RCLONE_MISSING, hasFiles: true, start: async () => wholeDisk(await startRclone('/')) };
+  return { missing: RCLONE_MISSING, hasFiles: true, start: async () => wholeDisk(await startRclone('/', NO_CACHE)) };
 }
 
 async function serve(): Promise<StoreKind> {
@@ -97,7 +100,9 @@ async function rclone(): Promise<StoreKind> {
     const folder = mkdtempSync(join(tmpdir(), 'varve-rclone-'));
     const environment = { RCLONE_CONFIG: join(folder, 'rclone.conf') };
     writeFileSync(environment.RCLONE_CONFIG, '[disk]\ntype = local\n');
-    return { ...PLAIN, before: 'rclone:disk:', environment, stop: async () => rmSync(folder, { recursive: true }) };
+    const extended = { 'rclone.args': `serve restic --stdio ${NO_CACHE}` };
+    const stop = async (): Promise<void> => rmSync(folder, { recursive: true });
+    return { before: 'rclone:disk:', after: '', environment, extended, stop };
   };
   return { missing: RCLONE_MISSING, hasFiles: true, start };
 }
