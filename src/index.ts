@@ -87,7 +87,7 @@ export {
 } from './repository/key-slots.js';
 export { listLeases, type StoredLease } from './repository/leases.js';
 export { type InitOptions, initRepository, type OpenOptions, openRepository } from './repository/open.js';
-export { adoptOrphans } from './repository/orphans.js';
+export { loadAndAdopt } from './repository/orphans.js';
 export type { RemakeEvent, RemakeResult } from './repository/remake.js';
 export type { Repository } from './repository/repository.js';
 export type { GroupBy, GroupKey } from './repository/snapshot-groups.js';
@@ -116,4 +116,6 @@ export { parseSpan, type Span } from './retention/span.js';
 export { retag, type TagChange } from './retention/tags.js';
 export { LocalStore } from './storage/local/local-store.js';
 export { MemoryStore } from './storage/memory/memory-store.js';
-export type { Advice, ObjectInfo, ObjectType, Range, Store } from './storage/store.js';
+export { openStore } from './storage/open-store.js';
+export { RETRY_SECONDS, STUCK_SECONDS, type StoreSettings } from './storage/settings.js';
+export type { Advice, LockedType, ObjectInfo, ObjectType, Range, Store } from './storage/store.js';

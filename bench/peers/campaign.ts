@@ -76,8 +76,8 @@ export async function runCampaign(campaign: Campaign): Promise<Results> {
 const roundFolder = (work: string, round: number): string => join(work, `round-${round}`);
 
 /** Where a program works in a round, from 1 on. */
-export function placeOf(program: Program, work: string, round: number, password: string): Place {
-  const folder = join(roundFolder(work, round), program.name);
+export function placeOf({ name }: Pick<Program, 'name'>, work: string, round: number, password: string): Place {
+  const folder = join(roundFolder(work, round), name);
   return { home: join(folder, 'home'), repository: join(folder, 'repository'), password };
 }
 

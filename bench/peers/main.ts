@@ -9,6 +9,7 @@ import { type Bench, type Experiment, type Options, parseOptions, USAGE } from '
 import { writePage } from './page.js';
 import { comparePhases } from './phases.js';
 import { findPrograms } from './programs/find.js';
+import { compareS3 } from './s3/compare.js';
 import { compareSnapshots } from './snapshots.js';
 import { compareSparse } from './sparse.js';
 import { compareUpkeep } from './upkeep.js';
@@ -21,6 +22,7 @@ const RUN: Record<Experiment, (bench: Bench) => Promise<string>> = {
   million: compareMillion,
   sparse: compareSparse,
   upkeep: compareUpkeep,
+  s3: compareS3,
   'before-after': compareBuilds,
 };
 

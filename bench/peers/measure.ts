@@ -8,6 +8,9 @@ const TIME = '/usr/bin/time';
 const SAMPLE_MILLISECONDS = 50;
 const SHOWN_OF_STDERR = 600;
 
+/** Whose command is measured. */
+export type Measured = Pick<Program, 'environment'>;
+
 /** What a command cost, with all processes that it started. */
 export interface Cost {
   /** Seconds. */
@@ -23,7 +26,7 @@ export interface Cost {
  *
  * @throws Error when it exits with anything but 0
  */
-export async function measure(program: Program, place: Place, step: Step): Promise<Cost> {
+export async function measure(program: Measured, place: Place, step: Step): Promise<Cost> {
   mkdirSync(place.home, { recursive: true });
   const report = join(place.home, 'time');
   const began = process.hrtime.bigint();
@@ -37,13 +40,14 @@ export async function measure(program: Program, place: Place, step: Step): Promi
 }
 
 /** Nothing of the user's own settings, and no state outside the place. */
-export function environment(program: Program, place: Place): NodeJS.ProcessEnv {
+export function environment(program: Measured, place: Place): NodeJS.ProcessEnv {
   return {
     PATH: process.env.PATH,
     LANG: 'C.UTF-8',
     HOME: place.home,
     XDG_CACHE_HOME: join(place.home, 'cache'),
     XDG_CONFIG_HOME: join(place.home, 'config'),
+    ...place.credentials,
     ...program.environment(place),
   };
 }

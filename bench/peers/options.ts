@@ -14,6 +14,7 @@ export const EXPERIMENTS = [
   'million',
   'sparse',
   'upkeep',
+  's3',
   'before-after',
 ] as const;
 export type Experiment = (typeof EXPERIMENTS)[number];
@@ -102,7 +103,7 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
   };
 }
 
-const BESIDE_RESTIC: readonly Experiment[] = ['memory', 'huge', 'million', 'upkeep'];
+const BESIDE_RESTIC: readonly Experiment[] = ['memory', 'huge', 'million', 'upkeep', 's3'];
 
 function isUsual(program: string, experiment: Experiment): boolean {
   return experiment === 'phases' || program === 'varve' || (program === 'restic' && BESIDE_RESTIC.includes(experiment));

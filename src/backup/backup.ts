@@ -132,9 +132,9 @@ class BackupRun {
     this.#threads = options.threads ?? defaultThreads();
     const target = options.packTarget ?? PACK_TARGET;
     const largestChunk = Math.max(repository.config.data.max, repository.config.tree.max);
-    // Each thread holds a pack of data and one of trees; one more is on its way to the store.
+    // Each thread holds a pack of data and one of trees; others are on their way to the store.
     this.#buffers = SharedBuffers.create(
-      2 * this.#threads + 1,
+      2 * this.#threads + (repository.store.connections ?? 1),
       packCapacity(target, largestChunk, repository.config.parity),
     );
     this.#uploader = new PackUploader(repository, this.#buffers, (cause) => this.#fail(cause));

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { aboutPath, VarveError } from '../errors/errors.js';
+import { aboutPath, endsAll, VarveError } from '../errors/errors.js';
 import { type ContentRef, sameReference } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
@@ -183,7 +183,7 @@ class Comparison {
       await action();
     } catch (cause) {
       const error = aboutPath(path.toString(), cause);
-      if (!(error instanceof VarveError) || error.code === 'interrupted' || error.code === 'internal') throw error;
+      if (!(error instanceof VarveError) || endsAll(error)) throw error;
       this.#options.onError(error);
     }
   }

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { aboutPath, VarveError } from '../errors/errors.js';
+import { aboutPath, endsAll, VarveError } from '../errors/errors.js';
 import type { ContentRef } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
@@ -103,7 +103,7 @@ export class Search<Hit> {
 
   #tell(path: Buffer, cause: unknown): void {
     const error = aboutPath(path.toString(), cause);
-    if (!(error instanceof VarveError) || error.code === 'interrupted' || error.code === 'internal') throw error;
+    if (!(error instanceof VarveError) || endsAll(error)) throw error;
     this.#options.onError(error);
   }
 }

@@ -37,11 +37,10 @@ export async function check(cached: Repository, options: CheckOptions = {}): Pro
   await checkKeys(repository, findings);
   await checkLeases(repository, findings);
   const listedPacks = new ListedPacks();
-  const indexed = await loadIndex(
-    repository,
-    (error, name) => void findings.addError('index', name, error),
-    listedPacks.add,
-  );
+  const indexed = await loadIndex(repository, {
+    onDamage: (error, name) => void findings.addError('index', name, error),
+    inspect: listedPacks.add,
+  });
   const listed = listedPacks.resolve(indexed.index);
   const bad = new BadBlobs(indexed.index);
   begin(progress, 'packs', 0);

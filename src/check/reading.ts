@@ -13,14 +13,14 @@ export function warmUp(threads = defaultThreads()): void {
 
 /** Reads objects whole, in worker threads: from their files where the store has such. */
 export class Reading {
-  /** Objects that it is worth to read at a time: each thread has one at work and one waiting. */
+  /** Objects that it is worth to read at a time: each thread has one at work and one waiting, others are on their way from the store. */
   readonly atMost: number;
   readonly #store: Store;
   readonly #pool: WorkerPool<WorkerInit, Task, Reply>;
 
   constructor(store: Store, init: WorkerInit, threads = defaultThreads()) {
     this.#store = store;
-    this.atMost = threads * 2;
+    this.atMost = threads * 2 + (store.connections ?? 0);
     this.#pool = new WorkerPool(WORKER, threads, () => ({ data: init, transfer: [] }));
   }
 

@@ -31,6 +31,11 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   list: { summary: 'list objects of a kind', load: () => import('./commands/list.js') },
   cat: { summary: 'print one object of the repository', load: () => import('./commands/cat.js') },
   unlock: { summary: 'remove the leases of processes that are gone', load: () => import('./commands/unlock.js') },
+  serve: { summary: 'serve repositories to restic and varve by HTTP', load: () => import('./commands/serve.js') },
+  store: {
+    summary: 'store test: try whether a place can hold a repository',
+    load: () => import('./commands/store.js'),
+  },
   repo: { summary: 'repo init: the same as init', load: () => import('./commands/repo.js') },
   version: { summary: 'print the version', load: () => import('./commands/version.js') },
 };

@@ -49,10 +49,14 @@ export async function openSource(context: Context, flags: FromFlags): Promise<Re
   return openFromOptions(source, undefined, 'the other repository');
 }
 
-/** The context as if the other repository were the one. */
+/**
+ * The context as if the other repository were the one. How its store is reached is as for this one, unless the environment says otherwise:
+ * VARVE_FROM_REST_PASSWORD, VARVE_FROM_CACERT, VARVE_FROM_AWS_ACCESS_KEY_ID and so on. Nothing is written there, so nothing is locked.
+ */
 function sourceContext(context: Context, flags: FromFlags): Context {
   if (flags.fromRepo !== undefined && flags.fromRepository !== undefined)
     throw new VarveError('usage', '--from-repo and --from-repository are the same: give one of them');
+  const { objectLock: _, ...inherited } = context.globals;
   const given = {
     repo: flags.fromRepo ?? flags.fromRepository,
     repositoryFile: flags.fromRepositoryFile,
@@ -62,11 +66,22 @@ function sourceContext(context: Context, flags: FromFlags): Context {
     keyHint: flags.fromKeyHint,
   };
   const globals = Object.fromEntries(
-    Object.entries({ ...context.globals, ...given }).filter(([, each]) => each !== undefined),
+    Object.entries({ ...inherited, ...given }).filter(([, each]) => each !== undefined),
   );
-  const environment = { ...context.environment };
+  const environment: NodeJS.ProcessEnv = { ...context.environment, VARVE_OBJECT_LOCK: undefined };
   for (const name of NAMES) environment[`VARVE_${name}`] = context.environment[`VARVE_FROM_${name}`];
+  for (const [name, value] of Object.entries(context.environment)) {
+    const [, own, amazon] = /^VARVE_FROM_(?:(REST_\w+|CACERT|TLS_CLIENT_CERT)|(AWS_\w+))$/.exec(name) ?? [];
+    if (own !== undefined) environment[`VARVE_${own}`] = value;
+    if (amazon !== undefined) environment[amazon] = value;
+  }
   return { ...context, globals, environment };
+}
+
+/** The context of the repository that is written to, where another is read: it is that one which is read as it was in the past. */
+export function targetContext(context: Context): Context {
+  const option = context.globals.option?.filter((each) => !each.startsWith('s3.versions-at='));
+  return { ...context, globals: { ...context.globals, ...(option && { option }) } };
 }
 
 const NAMES = [

@@ -18,6 +18,18 @@ export interface GlobalOptions {
   readonly cache?: boolean;
   readonly compression?: string;
   readonly packSize?: string;
+  /** `NAME=VALUE` each. */
+  readonly option?: readonly string[];
+  readonly limitUpload?: string;
+  readonly limitDownload?: string;
+  readonly connections?: string;
+  readonly cacert?: string;
+  readonly tlsClientCert?: string;
+  readonly insecureTls?: boolean;
+  readonly stuckRequestTimeout?: string;
+  readonly retryFor?: string;
+  readonly objectLock?: string;
+  readonly debug?: boolean;
 }
 
 const GROUP = 'Global options:';
@@ -28,7 +40,7 @@ export function addGlobalOptions(command: Command): Command {
     command.addOption(option);
     return option;
   };
-  add('-r, --repo <place>', 'the repository: a folder, or local:FOLDER ($VARVE_REPOSITORY)');
+  add('-r, --repo <place>', 'the repository: a folder, s3:, sftp:, rest: or rclone:… ($VARVE_REPOSITORY)');
   add('--repository-file <file>', 'file that says where the repository is ($VARVE_REPOSITORY_FILE)');
   add('-p, --password-file <file>', 'file with the password ($VARVE_PASSWORD_FILE)');
   add('--password-command <command>', 'command that prints the password ($VARVE_PASSWORD_COMMAND)');
@@ -46,7 +58,38 @@ export function addGlobalOptions(command: Command): Command {
   add('--cleanup-cache', 'accepted for the sake of scripts: the cache cleans up after itself').hideHelp();
   add('--compression <mode>', 'auto, off, fastest, better or max ($VARVE_COMPRESSION; default: auto)');
   add('--pack-size <MiB>', 'size of pack files, 4 to 128 ($VARVE_PACK_SIZE; default: 16)');
+  addStoreOptions(add);
   return command;
+}
+
+/** How a repository that is not on this machine is reached. */
+function addStoreOptions(add: (flags: string, description: string) => Option): void {
+  add(
+    '-o, --option <name=value>',
+    'option of a kind of store, such as s3.storage-class=GLACIER_IR; repeatable',
+  ).argParser((value: string, before: readonly string[] = []) => [...before, value]);
+  add('--limit-upload <KiB>', 'send no more than so many KiB a second (default: no limit)');
+  add('--limit-download <KiB>', 'receive no more than so many KiB a second (default: no limit)');
+  add('--connections <number>', 'requests at a time (default: what suits the kind of store)');
+  add('--cacert <file>', 'PEM file of certificates to trust in the place of the usual ones ($VARVE_CACERT)');
+  add('--tls-client-cert <file>', "PEM file with this client's certificate and private key ($VARVE_TLS_CLIENT_CERT)");
+  add(
+    '--insecure-tls',
+    "take any certificate for the server's: whoever is in between can read and change what is sent",
+  );
+  add(
+    '--stuck-request-timeout <duration>',
+    'give up a request after so long without progress, or when --retry-for is over, and try again (default: 5m)',
+  );
+  add(
+    '--retry-for <duration>',
+    'how long to try again what the network or the server fails, counted from when it began to fail or fell silent (default: 15m; 0: not at all)',
+  );
+  add(
+    '--object-lock <term>',
+    'S3: lock what is written for days or years, such as 30d; prune extends what is in use ($VARVE_OBJECT_LOCK)',
+  );
+  add('--debug', 'tell of each request to the store, on standard error, or in the file $VARVE_DEBUG_LOG');
 }
 
 /** The options of a command and of those above it; where several give one, the one nearest to the command counts. */
@@ -55,6 +98,7 @@ export function globalOptions(command: Command): GlobalOptions {
   for (let each: Command | null = command; each !== null; each = each.parent) chain.unshift(each);
   const merged: Record<string, unknown> = {};
   let verbose = 0;
+  const option = chain.flatMap((each) => (each.opts() as GlobalOptions).option ?? []);
   for (const each of chain) {
     for (const [name, value] of Object.entries(each.opts())) {
       if (value === undefined || each.getOptionValueSource(name) === 'default') continue;
@@ -62,7 +106,7 @@ export function globalOptions(command: Command): GlobalOptions {
     }
     verbose += Number(each.opts().verbose ?? 0);
   }
-  return { ...merged, verbose } as GlobalOptions;
+  return { ...merged, verbose, option } as GlobalOptions;
 }
 
 const MEBIBYTE = 1024 * 1024;

@@ -3,6 +3,8 @@ import { writeSync } from 'node:fs';
 import * as module from 'node:module';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { exactArguments } from './arguments.js';
+import { hideSecrets } from './process-title.js';
 
 const abort = new AbortController();
 /** What a shell shows for a program whose reader is gone. */
@@ -45,13 +47,15 @@ function keepCompiledCode(): void {
   );
 }
 
+const args = exactArguments(process.argv.slice(2));
+hideSecrets(args);
 process.on('SIGINT', interrupt);
 process.on('SIGTERM', interrupt);
 for (const stream of [process.stdout, process.stderr]) stream.on('error', endOrGoOn);
 keepCompiledCode();
 
 const { runProgram } = await import('./program.js');
-process.exitCode = await runProgram(process.argv.slice(2), {
+process.exitCode = await runProgram(args, {
   environment: process.env,
   out: process.stdout,
   err: process.stderr,

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import type { Unlock } from '../crypto/slot-file.js';
 import { systemReason, VarveError } from '../errors/errors.js';
 import type { Repository } from '../repository/repository.js';
+import { openStore } from '../storage/open-store.js';
 import type { Store } from '../storage/store.js';
-import { openStore } from './open-store.js';
 import { askPassword, sourceOfUnlock, unlockFromOptions } from './password.js';
 import type { Context } from './shell.js';
+import { storeSettings } from './store-settings.js';
 
 /** How often a password is asked for before it is given up. */
 const ATTEMPTS = 3;
@@ -25,9 +26,10 @@ export function repositoryPlace(context: Context): string {
   if (place !== undefined) return place;
   const file = globals.repositoryFile ?? environment.VARVE_REPOSITORY_FILE;
   if (file) return readPlace(file);
+  const restic = environment.RESTIC_REPOSITORY ? ' (RESTIC_REPOSITORY is restic’s, whose repositories are others)' : '';
   throw new VarveError(
     'usage',
-    'which repository? Say it with -r PLACE, --repository-file FILE, or the environment variable VARVE_REPOSITORY',
+    `which repository? Say it with -r PLACE, --repository-file FILE, or the environment variable VARVE_REPOSITORY${restic}`,
   );
 }
 
@@ -51,8 +53,11 @@ export function cacheFolder(context: Context): string | undefined {
   return join(base ?? join(home, '.cache'), 'varve');
 }
 
-export function placeOfRepository(context: Context): Promise<Store> {
-  return openStore(repositoryPlace(context));
+/** Closed when the command is at its end: connections and programs would keep the process. */
+export async function placeOfRepository(context: Context): Promise<Store> {
+  const store = await openStore(repositoryPlace(context), storeSettings(context));
+  context.atEnd(() => store.close());
+  return store;
 }
 
 /**

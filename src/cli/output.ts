@@ -18,6 +18,8 @@ export class Output {
   readonly #err: NodeJS.WriteStream;
   #gathered = '';
   #status = '';
+  /** How many want none to be drawn. */
+  #holds = 0;
   /** When it was drawn, by performance.now(). */
   #drawn = Number.NEGATIVE_INFINITY;
 
@@ -76,7 +78,7 @@ export class Output {
    * will follow soon.
    */
   status(line: string | (() => string)): void {
-    if (!this.isTerminal) return;
+    if (!this.isTerminal || this.#holds > 0) return;
     const now = performance.now();
     if (typeof line !== 'string' && now - this.#drawn < STATUS_MS) return;
     const text = typeof line === 'string' ? line : line();
@@ -85,6 +87,12 @@ export class Output {
     this.#out.write(CLEAR_LINE + text);
     this.#status = text;
     this.#drawn = now;
+  }
+
+  /** Takes the line of status away, and draws none until it is let go again: somebody is asked something. */
+  holdStatus(hold: boolean): void {
+    if (hold) this.#hideStatus();
+    this.#holds += hold ? 1 : -1;
   }
 
   /** Bytes of a result. Resolves when more can be taken. */

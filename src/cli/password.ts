@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import type { Unlock } from '../crypto/slot-file.js';
 import { systemReason, VarveError } from '../errors/errors.js';
+import { splitWords } from '../storage/transport/words.js';
 import { canPrompt, promptPassword } from './prompt.js';
 import type { Context } from './shell.js';
-import { splitWords } from './words.js';
 
 const KEY_FILE_BYTES = 32;
 const OTHERS_CAN_READ = 0o044;

@@ -1,6 +1,5 @@
 import { Command, CommanderError, Help } from 'commander';
 import { VarveError } from '../errors/errors.js';
-import { exactArguments } from './arguments.js';
 import { COMMANDS } from './commands.js';
 import { addGlobalOptions } from './global-options.js';
 import { reportError } from './report-error.js';
@@ -20,9 +19,9 @@ const EXIT_CODES = `
 Exit codes: 0 all went well; 1 it failed; 3 some files could not be read; 10 there is no repository;
 12 the password is wrong; 130 it was interrupted. \`varve help COMMAND\` tells of a command.`;
 
-/** Runs the command that the arguments ask for. @returns the exit code */
+/** Runs the command that the arguments ask for. @param args as `exactArguments` has them @returns the exit code */
 export async function runProgram(args: readonly string[], shell: Shell): Promise<number> {
-  const exact = helpAsOption(exactArguments(args).flatMap(spellOut));
+  const exact = helpAsOption(args.flatMap(spellOut));
   const json = exact.includes('--json');
   try {
     const program = await buildProgram(exact, shell, json);

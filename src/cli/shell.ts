@@ -18,6 +18,8 @@ export interface Shell {
 export interface Context extends Shell {
   readonly globals: GlobalOptions;
   readonly output: Output;
+  /** Has this done when the command is at its end, however it ends. */
+  readonly atEnd: (action: () => Promise<void>) => void;
 }
 
 /** Does a command's work. @returns its exit code, 0 when it does not say */
@@ -46,10 +48,13 @@ export function run<Options>(command: Command, shell: Shell, action: Run<Options
   command.action(async () => {
     const globals = globalOptions(command);
     const output = new Output(globals.json === true, verbosityOf(globals), shell.out, shell.err);
+    const endings: (() => Promise<void>)[] = [];
+    const atEnd = (ending: () => Promise<void>): void => void endings.push(ending);
     try {
       resultOf(shell).exitCode =
-        (await action({ ...shell, globals, output }, command.args, command.opts() as Options)) ?? 0;
+        (await action({ ...shell, globals, output, atEnd }, command.args, command.opts() as Options)) ?? 0;
     } finally {
+      await Promise.allSettled(endings.map((ending) => ending()));
       output.status('');
       output.flush();
     }

@@ -75,9 +75,9 @@ export async function readSnapshots(context: Context, repository: Repository): P
 /** The index for reading; what of it is damaged is told on standard error, as the rest may do. */
 export async function readIndex(context: Context, repository: Repository): Promise<IndexedRepository> {
   const { loadIndex } = await import('../repository/index-store.js');
-  return loadIndex(repository, (error) =>
-    context.output.warn(`a part of the index is left out, and what only it lists is not found: ${error.message}`),
-  );
+  const onDamage = ({ message }: VarveError): void =>
+    context.output.warn(`a part of the index is left out, and what only it lists is not found: ${message}`);
+  return loadIndex(repository, { onDamage });
 }
 
 /** Those that the ids name, or without ids all that the filter leaves. */

@@ -5,7 +5,7 @@ import type { Snapshot } from '../format/snapshot.js';
 import { compareTimes } from '../format/time.js';
 import { type IndexedRepository, loadIndex } from '../repository/index-store.js';
 import { HeldLease } from '../repository/leases.js';
-import { adoptOrphans } from '../repository/orphans.js';
+import { loadAndAdopt } from '../repository/orphans.js';
 import type { Repository } from '../repository/repository.js';
 import type { RepositoryWriter, WriterOptions } from '../repository/repository-writer.js';
 import { SnapshotSession } from '../repository/snapshot-session.js';
@@ -58,7 +58,7 @@ export async function copySnapshots(
   const lease = await HeldLease.acquire(target, 'copy');
   try {
     const { snapshots } = await listSnapshots(target);
-    const { repository } = await adoptOrphans(await loadIndex(target));
+    const { repository } = await loadAndAdopt(target);
     return await new CopyRun(source, repository, all, snapshots, options).copy(chosen);
   } finally {
     await lease.release();

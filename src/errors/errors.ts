@@ -12,6 +12,8 @@ export type ErrorCode =
   | 'source'
   | 'target'
   | 'storage'
+  | 'unreachable'
+  | 'denied'
   | 'full'
   | 'incomplete'
   | 'locked'
@@ -68,6 +70,13 @@ export class VarveError extends Error {
     const text = systemReason(cause);
     return new VarveError(code, context === '' ? text : `${context}: ${text}`, { cause });
   }
+}
+
+/** Whether it ends an operation of many parts, whatever part it came from: the others would fail too, or should not be done. */
+export function endsAll(cause: unknown): boolean {
+  return (
+    cause instanceof VarveError && (['interrupted', 'unreachable', 'internal'] as ErrorCode[]).includes(cause.code)
+  );
 }
 
 /** An error with the path that it is about in front, unless it is there. */

@@ -28,6 +28,8 @@ export type PruneEvent =
   | { readonly kind: 'planned'; readonly result: PruneResult }
   | { readonly kind: 'copied'; readonly done: number; readonly total: number; readonly bytes: number }
   | { readonly kind: 'removed'; readonly done: number; readonly total: number }
+  /** Objects that stay, and were locked anew or looked at. */
+  | { readonly kind: 'locked'; readonly done: number; readonly total: number }
   /** Packs that stay for now because an operation runs that may rely on them. */
   | { readonly kind: 'waiting'; readonly packs: number; readonly who: string }
   /** A pack that could not be copied, and stays. */
@@ -55,5 +57,7 @@ export interface PruneResult {
   readonly deleted: Totals;
   /** Condemned packs that are still there: the grace time has not passed, or something may rely on them. */
   readonly waiting: Totals;
+  /** Of what stays, where the store locks: how many objects, and until when all of them are locked (seconds since 1970). */
+  locked?: { readonly objects: number; readonly until: number };
   errors: number;
 }

@@ -1,12 +1,13 @@
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../errors/errors.js';
-import { exclusively, otherLeases } from '../repository/exclusive.js';
+import { exclusively } from '../repository/exclusive.js';
 import type { IndexedRepository } from '../repository/index-store.js';
-import type { HeldLease } from '../repository/leases.js';
+import { type HeldLease, listLeases } from '../repository/leases.js';
 import { PACK_TARGET } from '../repository/pack-writer.js';
 import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
 import { condemn } from './condemn.js';
+import { extendLocks } from './locks.js';
 import { MARGIN_SECONDS } from './margin.js';
 import { NeededBlobs } from './needed.js';
 import type { PruneOptions, PruneResult } from './options.js';
@@ -54,7 +55,8 @@ async function pruneAs(
   options.onEvent?.({ kind: 'planned', result });
   if (lease === undefined) return result;
   await condemn(indexed, needed, plan, orphans, stored, { ...options, packTarget, tolerated, lease }, result);
-  await removeCondemned(repository, needed, lease, stored, options, result);
+  const left = await removeCondemned(repository, needed, lease, stored, options, result);
+  await extendLocks(left, options, result);
   return result;
 }
 
@@ -98,7 +100,10 @@ function refuseMissing(uses: readonly PackUse[], stored: ReadonlyMap<string, unk
   throw new VarveError('damaged', message);
 }
 
-/** Packs that no index lists, and that nobody is about to list: an interrupted backup left them. */
+/**
+ * Packs that no index lists, and that nobody is about to list: an interrupted backup left them. Where the store does not tell how old they are (REST
+ * does not), nobody is when there is no lease; a stale one, too, means that the next backup looks for them.
+ */
 async function findOrphans(
   { store, packs, condemned, ...repository }: IndexedRepository,
   stored: ReadonlyMap<string, ObjectInfo>,
@@ -108,8 +113,11 @@ async function findOrphans(
   const unlisted = [...stored.values()].filter(({ name }) => !packs.has(name) && !condemned.has(name));
   if (unlisted.length === 0) return [];
   const now = await store.now();
-  const running = await otherLeases({ store, ...repository }, own);
+  const others = (await listLeases({ store, ...repository })).filter(({ lease }) => own?.equals(lease.id) !== true);
+  const running = others.filter(({ stale }) => !stale);
   const began = Math.min(...running.map(({ lease }) => lease.since.seconds - MARGIN_SECONDS));
   const age = Math.min(graceSeconds, ORPHAN_SECONDS);
-  return unlisted.filter(({ modified = now }) => now - modified >= age && modified < began).map(({ name }) => name);
+  const isOrphan = ({ modified }: ObjectInfo): boolean =>
+    modified === undefined ? others.length === 0 : now - modified >= age && modified < began;
+  return unlisted.filter(isOrphan).map(({ name }) => name);
 }

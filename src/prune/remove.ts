@@ -19,6 +19,7 @@ const LOOK_AGAIN_MS = 5 * 60 * 1000;
  * were condemned. Leases are looked at before the snapshots: who has ended since has written its own.
  *
  * @param lease this prune's own; nothing is changed once another prune may have begun
+ * @returns the repository with its index as it was last seen
  */
 export async function removeCondemned(
   repository: Repository,
@@ -27,14 +28,14 @@ export async function removeCondemned(
   stored: ReadonlyMap<string, ObjectInfo>,
   options: PruneOptions,
   result: PruneResult,
-): Promise<void> {
+): Promise<IndexedRepository> {
   const left = new Set(stored.keys());
-  for (let again = true; again; ) {
+  for (;;) {
     const started = repository.clock();
     const leases = await otherLeases(repository, lease.id);
     const indexed = await needed.renew(repository);
     const verdict = judge(indexed, needed, leases, left, await repository.store.now(), options.graceSeconds);
-    again = false;
+    let again = false;
     for (const [done, name] of verdict.gone.entries()) {
       if (options.signal?.aborted === true) throw interrupted();
       again = Math.abs(repository.clock() - started) > LOOK_AGAIN_MS;
@@ -49,6 +50,7 @@ export async function removeCondemned(
     if (again) continue;
     await tidyIndex(indexed, lease, left);
     tellWaiting(verdict, stored, options, result);
+    return indexed;
   }
 }
 

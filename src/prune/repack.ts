@@ -2,8 +2,8 @@ import { compressionParameters } from '../compression/policy.js';
 import { exportKeys } from '../crypto/hierarchy.js';
 import { recordForThread, recordFromThread } from '../format/pack-record.js';
 import type { IndexedRepository } from '../repository/index-store.js';
-import { readPackRecord } from '../repository/orphans.js';
 import { PackBuffers } from '../repository/pack-buffers.js';
+import { readPackRecord } from '../repository/pack-directory.js';
 import { mergeParts } from '../repository/pack-merge.js';
 import { type PackPart, packCapacity } from '../repository/pack-writer.js';
 import { uncached } from '../repository/repository.js';
@@ -32,7 +32,7 @@ export class Repacker {
    */
   constructor(repository: IndexedRepository, needed: Uint8Array, limits: CopyLimits, threads: number) {
     this.#repository = repository;
-    this.atMost = Math.max(1, threads * 2);
+    this.atMost = Math.max(1, threads * 2) + (repository.store.connections ?? 0);
     const { data, tree, parity } = repository.config;
     const capacity = packCapacity(limits.packTarget, Math.max(data.max, tree.max), parity);
     const { packTarget, tolerated, repackUncompressed: recompress = false, compression = 'auto' } = limits;
@@ -58,8 +58,10 @@ export class Repacker {
     const { store } = repository;
     const path = store.filePath?.('data', name);
     const source = path ?? (await store.get('data', name));
-    const info = typeof source === 'string' ? await store.stat('data', name) : { size: source.length };
-    const record = await readPackRecord(repository, name, info?.size ?? 0);
+    const record =
+      typeof source === 'string'
+        ? await readPackRecord(repository, name, (await store.stat('data', name))?.size ?? 0)
+        : await readPackRecord(repository, name, source.length, source);
     return this.#copiers.copy({ kind: 'copy', pack: number, record, source, onlyIfSmaller });
   }
 
@@ -130,8 +132,8 @@ class Threads implements Copiers {
 
   constructor(repository: IndexedRepository, work: Work, capacity: number, threads: number) {
     const { keys, index } = repository;
-    // Each thread holds a pack of data and one of trees; one more is on its way to the store.
-    this.memory = SharedBuffers.create(2 * threads + 1, capacity);
+    // Each thread holds a pack of data and one of trees; others are on their way to the store.
+    this.memory = SharedBuffers.create(2 * threads + (repository.store.connections ?? 1), capacity);
     this.uploader = new PackUploader(repository, this.memory, (cause) => {
       this.#failure ??= { cause };
       this.memory.abort();

@@ -3,7 +3,7 @@ import type { IndexedPack } from '../format/index-object.js';
 import type { PackRecord } from '../format/pack-record.js';
 import { type IndexedRepository, indexedPack } from '../repository/index-store.js';
 import { digestOf, type ListedPacks } from '../repository/listed-packs.js';
-import { readPackRecord } from '../repository/orphans.js';
+import { readPackRecord } from '../repository/pack-directory.js';
 import { fetchObject } from '../repository/repository.js';
 import { eachAtMost } from '../workers/in-flight.js';
 import { interrupted } from './interrupted.js';

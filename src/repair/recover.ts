@@ -36,9 +36,11 @@ export async function recover(cached: Repository, options: RecoverOptions): Prom
     const local = new LocalState(undefined, repository.identity, repository.keys.engine);
     const { snapshots } = await listSnapshots({ ...repository, local });
     const packs: IndexedPack[] = [];
-    const indexed = await loadIndex(repository, undefined, ({ index, revoked }) => {
-      // What a revoked key wrote by itself is not to come back.
-      if (!revoked) packs.push(...index.packs);
+    const indexed = await loadIndex(repository, {
+      inspect: ({ index, revoked }) => {
+        // What a revoked key wrote by itself is not to come back.
+        if (!revoked) packs.push(...index.packs);
+      },
     });
     const survey = new FolderSurvey(indexed, options.signal);
     for (const [done, { snapshot }] of snapshots.entries()) {

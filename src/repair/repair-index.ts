@@ -32,17 +32,16 @@ async function repair(repository: Repository, options: RepairIndexOptions): Prom
   const damaged: string[] = [];
   const listed = new ListedPacks();
   const own = new Set<string>();
-  const indexed = await loadIndex(
-    repository,
-    ({ message }, name) => {
+  const indexed = await loadIndex(repository, {
+    onDamage: ({ message }, name) => {
       damaged.push(name);
       onEvent?.({ kind: 'damaged-index', message });
     },
-    (object) => {
+    inspect: (object) => {
       listed.add(object);
       if (!object.revoked) own.add(object.name);
     },
-  );
+  });
   const survey = new PackSurvey(indexed, listed, own, options);
   await survey.run();
   // Of whoever is revoked nothing is signed again that need not be: what only they list is read, but not relied on.

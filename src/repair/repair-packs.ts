@@ -5,7 +5,7 @@ import type { IndexedPack } from '../format/index-object.js';
 import { exclusively } from '../repository/exclusive.js';
 import { type IndexedRepository, indexedPack, loadIndex, packsOf } from '../repository/index-store.js';
 import { digestOf } from '../repository/listed-packs.js';
-import { readPackRecord } from '../repository/orphans.js';
+import { readPackRecord } from '../repository/pack-directory.js';
 import { objectName, type Repository, uncached } from '../repository/repository.js';
 import { interrupted } from './interrupted.js';
 import type { RepairPacksOptions, RepairPacksResult } from './options.js';

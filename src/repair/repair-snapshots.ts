@@ -66,7 +66,7 @@ async function loadWithoutLost(repository: Repository): Promise<IndexedRepositor
   const indexed = await loadIndex(repository);
   const gone = new Set(indexed.packs);
   for await (const { name } of repository.store.list('data')) gone.delete(name);
-  return gone.size === 0 ? indexed : loadIndex(repository, undefined, undefined, gone);
+  return gone.size === 0 ? indexed : loadIndex(repository, { lost: gone });
 }
 
 class Repair implements TreeVisitor {

@@ -53,7 +53,7 @@ export async function commitSnapshot(
   let looked: number;
   do {
     looked = await store.now();
-    if (await reliesOnCondemned(repository, stored)) return undefined;
+    if (await reliesOnCondemned(repository, stored, true)) return undefined;
   } while ((await store.now()) - looked > PROMPT_SECONDS);
   const id = await writeSnapshot(repository, snapshot);
   try {
@@ -67,8 +67,12 @@ export async function commitSnapshot(
   return undefined;
 }
 
-async function reliesOnCondemned(repository: IndexedRepository, stored: readonly string[]): Promise<boolean> {
-  const condemned = await condemnedSince(repository, stored);
+async function reliesOnCondemned(
+  repository: IndexedRepository,
+  stored: readonly string[],
+  once = false,
+): Promise<boolean> {
+  const condemned = await condemnedSince(repository, stored, once);
   if (condemned.size === 0) return false;
   const { index } = repository;
   for (let pack = 0; pack < index.packCount; pack++)

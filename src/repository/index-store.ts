@@ -53,21 +53,29 @@ export interface LoadedIndex {
   readonly revoked: boolean;
 }
 
+/** How the index is read. */
+export interface IndexOptions {
+  /**
+   * Is told of objects that are damaged, and they are left out: enough to read what the others list. Without it they are thrown: whoever
+   * stores or removes something must know of everything that is condemned.
+   */
+  readonly onDamage?: (error: VarveError, name: string) => void;
+  /** Is shown each object that counts. */
+  readonly inspect?: (object: LoadedIndex) => void;
+  /** Names of packs that are left out, as they are not there any more. */
+  readonly lost?: ReadonlySet<string>;
+  /** One listing will do: for who loses nothing by an object that is missed, and looks again (`condemnedSince`) before it relies on the rest. */
+  readonly once?: boolean;
+}
+
 /**
  * Reads all index objects (SPEC.md section 10).
  *
- * @param onDamage is told of those that are damaged, and they are left out: enough to read what the others list. Without it they are
- * thrown: whoever stores or removes something must know of everything that is condemned
- * @param inspect is shown each object that counts
- * @param lost names of packs that are left out, as they are not there any more
+ * @throws VarveError `damaged`, see `IndexOptions.onDamage`
  */
-export async function loadIndex(
-  repository: Repository,
-  onDamage?: (error: VarveError, name: string) => void,
-  inspect?: (object: LoadedIndex) => void,
-  lost?: ReadonlySet<string>,
-): Promise<IndexedRepository> {
-  const all = entitled(await loadAll(repository, onDamage));
+export async function loadIndex(repository: Repository, options: IndexOptions = {}): Promise<IndexedRepository> {
+  const { inspect, lost } = options;
+  const all = entitled(await loadAll(repository, options));
   const replaced = new Set(all.flatMap(({ index }) => index.replaces.map((name) => name.toString('hex'))));
   const valid = all.filter(({ name }) => !replaced.has(name)).sort(byTime);
   if (inspect !== undefined) valid.forEach(inspect);
@@ -95,14 +103,16 @@ export async function loadIndex(
  * again.
  *
  * @param stored names of packs that were stored since the index was loaded
- * @throws VarveError as `loadIndex` without onDamage
+ * @param once whether it is enough to list the index once: for who looks again later
+ * @throws VarveError as `loadIndex` without `onDamage`
  */
 export async function condemnedSince(
   repository: IndexedRepository,
   stored: readonly string[] = [],
+  once = false,
 ): Promise<Set<string>> {
   const known = new Set([...repository.objects.map(({ name }) => name), ...repository.replaced]);
-  const later = new Set(condemnedBy(entitled(await loadAll(repository, undefined, known))).keys());
+  const later = new Set(condemnedBy(entitled(await loadAll(repository, { once }, known))).keys());
   if (later.has(FORGOTTEN_PACKS)) {
     const gone = await gonePacks(repository.store, [...repository.packs, ...stored]);
     for (const name of gone) later.add(name);
@@ -124,12 +134,12 @@ async function gonePacks(store: Store, packs: readonly string[]): Promise<Set<st
  */
 async function loadAll(
   repository: Repository,
-  onDamage: ((error: VarveError, name: string) => void) | undefined,
+  { onDamage, once = false }: IndexOptions,
   known: ReadonlySet<string> = new Set(),
 ): Promise<LoadedIndex[]> {
   const limit = pLimit(PARALLEL);
   const loaded = new Map<string, LoadedIndex | undefined>();
-  for (let rounds = 0, news = true; news || rounds < 2; rounds++) {
+  for (let rounds = 0, news = true; once ? rounds < 1 : news || rounds < 2; rounds++) {
     const names: string[] = [];
     for await (const { name } of repository.store.list('index')) {
       if (!known.has(name) && !loaded.has(name)) names.push(name);

@@ -116,7 +116,12 @@ export async function changePassword(repository: Repository, unlock: Unlock, log
   const bytes = await rewrapSlot(repository, own.bytes, unlock, `keys/${name}`, logN);
   // All of the slot's objects: one that an interrupted change left would still open with an old password.
   const old = read.filter(({ slot }) => slot.id === id).map(({ slot }) => slot.name);
-  await replace(repository, old, bytes);
+  await replace(repository, old, bytes).catch((cause) => {
+    const { code, message } = VarveError.from(cause, 'storage');
+    throw code === 'denied'
+      ? new VarveError(code, `${message}; the old password still opens the repository`, { cause })
+      : cause;
+  });
   return describe(repository, objectName(bytes), bytes).slot;
 }
 

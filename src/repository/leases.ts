@@ -97,11 +97,13 @@ export class HeldLease {
 /**
  * All leases. One that cannot be opened is nobody's: it is reported as stale by its age alone. A lease that is being refreshed has two names, and a listing may have
  * neither, or the one that is gone when it is read: so they are listed until nothing new comes.
+ *
+ * @param once for who can do without one that is missed
  */
-export async function listLeases(repository: Repository): Promise<StoredLease[]> {
+export async function listLeases(repository: Repository, once = false): Promise<StoredLease[]> {
   const now = await repository.store.now();
   const leases = new Map<string, StoredLease | undefined>();
-  for (let rounds = 0, news = true; news || rounds < 2; rounds++) {
+  for (let rounds = 0, news = true; once ? rounds < 1 : news || rounds < 2; rounds++) {
     news = false;
     for await (const { name, modified } of repository.store.list('locks')) {
       if (leases.has(name)) continue;

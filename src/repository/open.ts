@@ -1,3 +1,4 @@
+import type { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -55,6 +56,11 @@ export interface InitOptions extends OpenOptions {
  */
 export async function initRepository(store: Store, options: InitOptions): Promise<Repository> {
   await refuseExisting(store);
+  return initAbsent(store, options);
+}
+
+/** The same where `refuseExisting` has been asked: so that nobody is asked for a password in vain. */
+export async function initAbsent(store: Store, options: InitOptions): Promise<Repository> {
   const clock = options.clock ?? Date.now;
   const keys = createRepositoryKeys();
   const created = timeFromMillis(clock());
@@ -68,17 +74,18 @@ export async function initRepository(store: Store, options: InitOptions): Promis
   });
   const repository = asBuffer(keys.repository);
   const config = encodeConfig({ repository, created, ...chunkingOf(options), parity: options.parity ?? 0 });
+  const sealed = sealObject(keys, 'config', config, { epoch: 1 });
   await store.create();
   // The slot first: a config without a key would be a repository that nobody can open.
   const slotName = objectName(slot.bytes);
   await store.put('keys', slotName, [slot.bytes]);
   try {
-    await store.put('config', 'config', [sealObject(keys, 'config', config, { epoch: 1 })]);
+    await store.put('config', 'config', [sealed]);
   } catch (cause) {
     await store.remove('keys', slotName);
     throw cause instanceof VarveError && cause.code === 'exists' ? alreadyThere(store) : cause;
   }
-  return assemble(store, { keys, identity: slot.identity }, options);
+  return assemble(store, { keys, identity: slot.identity }, asBuffer(sealed), options);
 }
 
 function chunkingOf({ data = DATA_SIZES, cutLike }: InitOptions): Pick<Config, 'data' | 'tree' | 'gear'> {
@@ -104,23 +111,41 @@ function alreadyThere(store: Store): VarveError {
  * @throws VarveError `no-repository`, `wrong-password`, or `damaged`
  */
 export async function openRepository(store: Store, options: OpenOptions): Promise<Repository> {
-  await requireRepository(store);
-  const opened = await openAnySlot(store, options);
-  return assemble(store, opened, options);
+  const config = readConfig(store);
+  // The key slots come meanwhile.
+  const candidates = readCandidates(store, options);
+  const [, keys] = await Promise.allSettled([config, candidates]);
+  // That there is no repository is told first, unless nothing can be seen there at all: rclone calls everything missing that it fails to get.
+  const blind = keys.status === 'rejected' && ['storage', 'denied'].includes(VarveError.from(keys.reason).code);
+  const sealed = await config.catch((cause) => {
+    throw blind && cause.code === 'no-repository' ? keys.reason : cause;
+  });
+  const opened = await openAnySlot(store, await candidates, options);
+  return assemble(store, opened, sealed, options);
 }
 
 /** @throws VarveError `no-repository` */
 export async function requireRepository(store: Store): Promise<void> {
-  if ((await store.stat('config', 'config')) !== undefined) return;
-  throw new VarveError(
-    'no-repository',
-    `${store.location}: there is no repository here (config is missing); \`varve init\` makes one`,
-  );
+  await readConfig(store);
 }
 
-async function assemble(store: Store, opened: OpenedSlot, options: OpenOptions): Promise<Repository> {
+/** @throws VarveError `no-repository` */
+async function readConfig(store: Store): Promise<Buffer> {
+  try {
+    return await store.get('config', 'config');
+  } catch (cause) {
+    if (!(cause instanceof VarveError) || cause.code !== 'not-found') throw cause;
+    throw new VarveError(
+      'no-repository',
+      `${store.location}: there is no repository here (config is missing); \`varve init\` makes one`,
+      { cause },
+    );
+  }
+}
+
+function assemble(store: Store, opened: OpenedSlot, sealed: Buffer, options: OpenOptions): Repository {
   const { keys, identity } = opened;
-  const { plaintext } = openObject(keys, 'config', await store.get('config', 'config'), 'config');
+  const { plaintext } = openObject(keys, 'config', sealed, 'config');
   const config = decodeConfig(plaintext);
   if (!equalBytes(config.repository, keys.repository)) {
     throw new VarveError('damaged', 'config: belongs to another repository than the key');
@@ -152,9 +177,11 @@ function refuseRollback(local: LocalState, epoch: number, store: Store): void {
 }
 
 /** Tries the slot that worked here last, then the others; of several objects of one slot the newest epoch first. */
-async function openAnySlot(store: Store, options: OpenOptions): Promise<OpenedSlot> {
-  const failures: VarveError[] = [];
-  const candidates = await readCandidates(store, options, failures);
+async function openAnySlot(
+  store: Store,
+  { candidates, failures }: { readonly candidates: Candidate[]; readonly failures: VarveError[] },
+  options: OpenOptions,
+): Promise<OpenedSlot> {
   const last = lastSlotFile(store, options.cacheFolder);
   const preferred = last && readText(last);
   const order = (a: Candidate, b: Candidate): number =>
@@ -182,14 +209,18 @@ interface Candidate {
   readonly epoch: number;
 }
 
-async function readCandidates(store: Store, options: OpenOptions, failures: VarveError[]): Promise<Candidate[]> {
+async function readCandidates(
+  store: Store,
+  options: OpenOptions,
+): Promise<{ candidates: Candidate[]; failures: VarveError[] }> {
+  const failures: VarveError[] = [];
   const names: string[] = [];
   for await (const { name } of store.list('keys')) names.push(name);
   if (names.length === 0)
     throw new VarveError('damaged', `${store.location}: no key slots: keys/ is empty or cannot be listed`);
   const limit = pLimit(PARALLEL);
   const read = await Promise.all(names.map((name) => limit(() => readCandidate(store, name, options, failures))));
-  return read.filter((candidate) => candidate !== undefined);
+  return { candidates: read.filter((candidate) => candidate !== undefined), failures };
 }
 
 async function readCandidate(

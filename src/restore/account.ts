@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
+import { endsAll, errnoCode, systemReason, VarveError } from '../errors/errors.js';
 import type { ItemError } from './messages.js';
 import type { RestoreAction, RestoreEvent, RestoreOptions, RestoreProgress } from './options.js';
 
@@ -58,11 +58,7 @@ export class Account {
   fail(path: Buffer, cause: unknown): void {
     if (errnoCode(cause) === 'ENOSPC')
       throw new VarveError('full', `the target is full: ${inSnapshot(path)}; free some space and run it again`);
-    if (
-      cause instanceof VarveError &&
-      (cause.code === 'interrupted' || cause.code === 'full' || cause.code === 'internal')
-    )
-      throw cause;
+    if (endsAll(cause) || (cause instanceof VarveError && cause.code === 'full')) throw cause;
     const message = cause instanceof VarveError ? cause.message : systemReason(cause);
     this.report({ path, message, kind: 'content' });
   }

@@ -2,12 +2,21 @@ import type { Buffer } from 'node:buffer';
 import type { Layout } from '../format/layout.js';
 import type { BlobIndex } from '../repository/blob-index.js';
 
-/** Bytes of a pack that are fetched and handed to a worker together. */
-const RANGE_BYTES = 4 * 1024 * 1024;
-/** Bytes that the frames of a range may have when opened. */
-const RANGE_RAW_BYTES = 32 * 1024 * 1024;
-/** Bytes that are fetched in vain rather than starting another range. */
-const MAX_GAP = 256 * 1024;
+const MEBIBYTE = 1024 * 1024;
+
+/** What makes up a range. */
+export interface RangeLimits {
+  /** Bytes of a pack that are fetched and handed to a worker together. */
+  readonly bytes: number;
+  /** Bytes that the frames of a range may have when opened. */
+  readonly rawBytes: number;
+  /** Bytes that are fetched in vain rather than starting another range. */
+  readonly gap: number;
+}
+
+export const NEARBY: RangeLimits = { bytes: 4 * MEBIBYTE, rawBytes: 32 * MEBIBYTE, gap: MEBIBYTE / 4 };
+/** Where each request takes long, and may cost money. */
+export const FAR_AWAY: RangeLimits = { bytes: 24 * MEBIBYTE, rawBytes: 64 * MEBIBYTE, gap: MEBIBYTE };
 
 /** A file that is to be restored. */
 export interface WantedFile {
@@ -74,7 +83,7 @@ export interface Range {
 }
 
 /** What is to be fetched for the uses. Blobs are numbered in the order in which they lie in the packs. */
-export function rangesOf(uses: Use[], index: BlobIndex): Range[] {
+export function rangesOf(uses: Use[], index: BlobIndex, limits: RangeLimits): Range[] {
   const ranges: Range[] = [];
   let range: Range | undefined;
   let frame = -1;
@@ -82,22 +91,28 @@ export function rangesOf(uses: Use[], index: BlobIndex): Range[] {
     const location = index.locateFrame(use.blob);
     if (location !== frame) {
       frame = location;
-      range = extend(range, ranges, frame, index);
+      range = extend(range, ranges, frame, index, limits);
     }
     (range as Range).frames.at(-1)?.uses.push(use);
   }
   return ranges;
 }
 
-function extend(range: Range | undefined, ranges: Range[], frame: number, index: BlobIndex): Range {
+function extend(
+  range: Range | undefined,
+  ranges: Range[],
+  frame: number,
+  index: BlobIndex,
+  limits: RangeLimits,
+): Range {
   const { pack, offset, storedLength, rawLength } = index.frame(frame);
   const end = offset + storedLength;
   const joins =
     range !== undefined &&
     range.pack === pack &&
-    offset - range.end <= MAX_GAP &&
-    end - range.start <= RANGE_BYTES &&
-    range.rawBytes + rawLength <= RANGE_RAW_BYTES;
+    offset - range.end <= limits.gap &&
+    end - range.start <= limits.bytes &&
+    range.rawBytes + rawLength <= limits.rawBytes;
   const next = joins ? range : { pack, start: offset, end, rawBytes: 0, frames: [] };
   if (!joins) ranges.push(next);
   next.end = end;

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { existsSync } from 'node:fs';
 import { exportKeys } from '../crypto/hierarchy.js';
-import { systemReason, VarveError } from '../errors/errors.js';
+import { endsAll, systemReason, VarveError } from '../errors/errors.js';
 import type { FileStat } from '../filesystem/stat.js';
 import { isReference } from '../format/attachment.js';
 import type { ContentRef } from '../format/content.js';
@@ -302,7 +302,7 @@ class RestoreRun {
       return await this.#trees.attachment(reference);
     } catch (cause) {
       const error = VarveError.from(cause);
-      if (error.code === 'interrupted' || error.code === 'internal') throw cause;
+      if (endsAll(error)) throw cause;
       this.#account.report({ path, message: `its attributes cannot be read: ${error.message}`, kind: 'unreadable' });
       return undefined;
     }
@@ -344,8 +344,10 @@ class RestoreRun {
     if (this.#target === undefined || folder.fresh !== false) return;
     try {
       for (const name of this.#target.names(folder.path)) {
-        if (names.has(name.toString('latin1')) || isTemporary(name)) continue;
+        if (names.has(name.toString('latin1'))) continue;
         const path = below(folder, name);
+        // A running restore's file; a folder with such a name is of somebody else.
+        if (isTemporary(name) && this.#target.stat(path)?.type !== 'directory') continue;
         if (!this.#selection.choose(inSnapshot(path)).selected) continue;
         this.#account.progress.filesDeleted += this.#target.remove(path);
         this.#account.item('deleted', path, 0);

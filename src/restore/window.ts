@@ -11,7 +11,7 @@ import { inBatches } from './batches.js';
 import { beside, splitPath } from './folder-handles.js';
 import type { BlobUse, ComparedFile, Comparison, FileTarget, RestorePool, Task } from './messages.js';
 import { PlainItems } from './plain-items.js';
-import { filesOf, PlannedFile, type Range, rangesOf, type Use, type WantedFile } from './plan.js';
+import { FAR_AWAY, filesOf, NEARBY, PlannedFile, type Range, rangesOf, type Use, type WantedFile } from './plan.js';
 import { partName } from './temporary-names.js';
 
 /** What fetching a damaged or lost pack ends with: only the files that need it suffer. */
@@ -97,9 +97,10 @@ export class RestoreWindow {
   }
 
   async #restoreAll(pool: RestorePool): Promise<void> {
-    const ranges = rangesOf(this.#uses, this.#repository.index);
+    const { index, store } = this.#repository;
+    const ranges = rangesOf(this.#uses, index, store.connections === undefined ? NEARBY : FAR_AWAY);
     for (const range of ranges) this.#count(range);
-    const limit = pLimit(pool.size * 2);
+    const limit = pLimit(pool.size * 2 + (store.connections ?? 0));
     await Promise.all([this.#plain.restore(pool), ...ranges.map((range) => limit(() => this.#runRange(pool, range)))]);
     await this.#finishFiles(pool);
     if (this.#options.verify) await this.#verifyFiles(pool);

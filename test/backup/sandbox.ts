@@ -18,8 +18,8 @@ import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapsho
 import { TreeReader } from '../../src/repository/tree-reader.js';
 import type { RestoreEvent, RestoreOptions, RestoreProgress } from '../../src/restore/options.js';
 import { restore } from '../../src/restore/restore.js';
-import { LocalStore } from '../../src/storage/local/local-store.js';
 import type { Store } from '../../src/storage/store.js';
+import { openTestStore } from '../servers/test-place.js';
 
 export const PASSWORD = 'pebble';
 /** Later than any file's times by more than the grain in which they are told apart, so that unchanged files are seen as such. */
@@ -77,7 +77,7 @@ export class Sandbox {
     options: { readonly store?: Store; readonly data?: Sizes; readonly parity?: number } = {},
   ): Promise<Sandbox> {
     mkdirSync(folder, { recursive: true });
-    const { store = new LocalStore(join(folder, 'repository')), data, parity } = options;
+    const { store = await openTestStore(join(folder, 'repository')), data, parity } = options;
     const sandbox = new Sandbox(folder, store);
     await initRepository(store, {
       ...sandbox.#opening,

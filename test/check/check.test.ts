@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { check } from '../../src/check/check.js';
@@ -14,13 +14,15 @@ import { loadIndex } from '../../src/repository/index-store.js';
 import { rotateKeySlots } from '../../src/repository/key-slots.js';
 import { HeldLease } from '../../src/repository/leases.js';
 import { openRepository } from '../../src/repository/open.js';
-import { adoptOrphans, readPackRecord } from '../../src/repository/orphans.js';
+import { loadAndAdopt } from '../../src/repository/orphans.js';
+import { readPackRecord } from '../../src/repository/pack-directory.js';
 import { putSigned, type Repository } from '../../src/repository/repository.js';
 import { writeSnapshot } from '../../src/repository/snapshots.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import { Sandbox, scratchFolder } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
 import { Forge } from '../restore/crafted.js';
+import { Beneath } from '../servers/beneath.js';
 
 const scratch = scratchFolder();
 let number = 0;
@@ -49,12 +51,13 @@ function openWith(sandbox: Sandbox, password: string): Promise<Repository> {
   });
 }
 
-/** The path of a pack of this kind. */
+const beneathOf = ({ folder }: Sandbox): Promise<Beneath> => Beneath.open(join(folder, 'repository'));
+
+/** The name of a pack of this kind. */
 async function packOf(sandbox: Sandbox, kind: number): Promise<string> {
   const { index } = await sandbox.indexed();
   for (let pack = 0; pack < index.packCount; pack++) {
-    const name = index.packName(pack);
-    if (index.packKind(pack) === kind) return join(sandbox.folder, 'repository/data', name.slice(0, 2), name);
+    if (index.packKind(pack) === kind) return index.packName(pack);
   }
   throw new Error('there is none');
 }
@@ -84,10 +87,8 @@ test('a manage key checks everything but what is in files; of a pack that change
   const sound = await checked(sandbox, manage);
   assert.deepEqual(messages(sound), []);
   assert.equal(sound.unopened, 1);
-  const path = await packOf(sandbox, DATA);
-  const bytes = readFileSync(path);
-  bytes[10] = (bytes[10] as number) ^ 1;
-  writeFileSync(path, bytes);
+  const beneath = await beneathOf(sandbox);
+  await beneath.change('data', await packOf(sandbox, DATA), (bytes) => bytes.fill((bytes[10] as number) ^ 1, 10, 11));
   const [finding] = (await checked(sandbox, manage)).findings;
   assert.match(finding?.message ?? '', /^data\/.*does not match its name$/);
   assert.equal(finding?.fileCount, 10);
@@ -99,13 +100,13 @@ test('what the cache holds does not hide what is lost', async () => {
   const sandbox = await sandboxWithFiles();
   await sandbox.backup();
   assert.deepEqual(messages(await checked(sandbox)), []);
-  const [index] = readdirSync(join(sandbox.folder, 'repository/index'));
-  const path = join(sandbox.folder, 'repository/index', index as string);
-  const bytes = readFileSync(path);
-  writeFileSync(path, bytes.subarray(1));
+  const beneath = await beneathOf(sandbox);
+  const [index] = (await beneath.names('index')) as [string];
+  const bytes = await beneath.get('index', index);
+  await beneath.plant('index', index, bytes.subarray(1));
   assert.match(messages(await checked(sandbox)).join(), new RegExp(`^index/${index}: `));
-  writeFileSync(path, bytes);
-  rmSync(await packOf(sandbox, TREE));
+  await beneath.plant('index', index, bytes);
+  await beneath.remove('data', await packOf(sandbox, TREE));
   const result = await checked(sandbox);
   assert.match(messages(result).join(), /^data\/[0-9a-f]{64}: is missing$/);
   assert.deepEqual(files(result), ['/']);
@@ -115,14 +116,12 @@ test('what the cache holds does not hide what is lost', async () => {
 test('packs that an interrupted backup left are no error, until the next backup takes them over', async () => {
   const sandbox = await sandboxWithFiles();
   await sandbox.backup();
-  const repository = join(sandbox.folder, 'repository');
-  cpSync(repository, join(sandbox.folder, 'before'), { recursive: true });
+  const beneath = await beneathOf(sandbox);
+  const before = new Set([...(await beneath.names('index')), ...(await beneath.names('snapshots'))]);
   writeFileSync(join(sandbox.source, 'new'), randomBytes(50_000));
   await sandbox.backup();
-  for (const type of ['index', 'snapshots']) {
-    rmSync(join(repository, type), { recursive: true });
-    cpSync(join(sandbox.folder, 'before', type), join(repository, type), { recursive: true });
-  }
+  for (const type of ['index', 'snapshots'] as const)
+    for (const name of await beneath.names(type)) if (!before.has(name)) await beneath.remove(type, name);
   const result = await checked(sandbox);
   assert.deepEqual(messages(result), []);
   assert.deepEqual([result.orphans.count, result.suggestPrune, result.backupRunning], [2, true, false]);
@@ -131,14 +130,12 @@ test('packs that an interrupted backup left are no error, until the next backup 
   await lease.release();
   // One that is damaged is told, though no snapshot needs it.
   const known = (await sandbox.indexed()).packs;
-  const orphan = readdirSync(join(repository, 'data'), { recursive: true })
-    .map(String)
-    .find((path) => path.length > 64 && !known.has(path.slice(3))) as string;
-  truncateSync(join(repository, 'data', orphan), 50);
+  const orphan = (await beneath.names('data')).find((name) => !known.has(name)) as string;
+  await beneath.change('data', orphan, (bytes) => bytes.subarray(0, 50));
   const damaged = await checked(sandbox);
-  assert.match(messages(damaged).join(), new RegExp(`^data/${orphan.slice(3)}: `));
+  assert.match(messages(damaged).join(), new RegExp(`^data/${orphan}: `));
   assert.equal(damaged.findings[0]?.snapshots.size, 0);
-  assert.equal((await adoptOrphans(await sandbox.indexed())).adopted, 0);
+  assert.equal((await loadAndAdopt(await sandbox.open())).adopted, 0);
 });
 
 /** Counts how often it is asked whether to stop: for every folder that is walked. */
@@ -152,8 +149,8 @@ class CountingSignal {
 }
 
 test('folders that snapshots share are read once; where something is wrong its files are named in all of them', async () => {
-  const store = new MemoryStore();
-  const sandbox = await sandboxWithFiles(store);
+  const sandbox = await sandboxWithFiles();
+  const { store } = sandbox;
   const { snapshot, id } = await sandbox.backup();
   const repository = await sandbox.open();
   const walked = async (): Promise<number> => {
@@ -188,8 +185,8 @@ test('a store that has no files is read through it', async () => {
 test('packs that are condemned may be gone, unless a snapshot needs them', async () => {
   const sandbox = await sandboxWithFiles();
   const { id } = await sandbox.backup();
-  const path = await packOf(sandbox, DATA);
-  const pack = Buffer.from(path.slice(-64), 'hex');
+  const name = await packOf(sandbox, DATA);
+  const pack = Buffer.from(name, 'hex');
   const time = { seconds: 1, nanoseconds: 0 };
   await putSigned(
     await sandbox.open(),
@@ -199,9 +196,9 @@ test('packs that are condemned may be gone, unless a snapshot needs them', async
   const sound = await checked(sandbox);
   assert.deepEqual(messages(sound), []);
   assert.equal(sound.condemned, 1);
-  rmSync(path);
+  await sandbox.store.remove('data', name);
   assert.match(messages(await checked(sandbox)).join(), /^data\/.*: is missing$/);
-  rmSync(join(sandbox.folder, 'repository/snapshots', id as string));
+  await sandbox.store.remove('snapshots', id as string);
   assert.deepEqual(messages(await checked(sandbox)), []);
 });
 
@@ -209,18 +206,19 @@ test('an index object that speaks otherwise of a pack than the pack itself', asy
   const sandbox = await sandboxWithFiles();
   await sandbox.backup();
   const repository = await sandbox.open();
-  const [path, other] = [await packOf(sandbox, DATA), await packOf(sandbox, TREE)];
-  const size = readFileSync(path).length;
-  const record = await readPackRecord(repository, other.slice(-64), readFileSync(other).length);
-  const name = Buffer.from(path.slice(-64), 'hex');
+  const [pack, other] = [await packOf(sandbox, DATA), await packOf(sandbox, TREE)];
+  const sizeOf = async (each: string): Promise<number> => (await sandbox.store.stat('data', each))?.size ?? 0;
+  const size = await sizeOf(pack);
+  const record = await readPackRecord(repository, other, await sizeOf(other));
+  const name = Buffer.from(pack, 'hex');
   const time = { seconds: 1, nanoseconds: 0 };
   const written: string[] = [];
-  for (const pack of [
+  for (const told of [
     { name, size, record },
     { name, size: size + 1, record },
   ])
     written.push(
-      await putSigned(repository, 'index', encodeIndexObject({ time, replaces: [], condemned: [], packs: [pack] })),
+      await putSigned(repository, 'index', encodeIndexObject({ time, replaces: [], condemned: [], packs: [told] })),
     );
   const found = (await checked(sandbox)).findings.filter(({ subject }) => subject === 'index');
   assert.deepEqual(found.map((each) => each.name).sort(), written.sort());
@@ -337,10 +335,11 @@ test('folders in folders that fan out without end, with a file that is lost, tak
 test('a pack whose footer has another epoch is one that is damaged', async () => {
   const sandbox = await sandboxWithFiles();
   await sandbox.backup();
-  const path = await packOf(sandbox, DATA);
-  const bytes = readFileSync(path);
-  bytes[bytes.length - 92 + 9] = 1;
-  writeFileSync(path, bytes);
+  const epoch = -92 + 9;
+  const beneath = await beneathOf(sandbox);
+  await beneath.change('data', await packOf(sandbox, DATA), (bytes) =>
+    bytes.fill(1, bytes.length + epoch, bytes.length + epoch + 1),
+  );
   const result = await check(await sandbox.open());
   assert.match(messages(result).join(), /^data\/[0-9a-f]{64}: .*its content does not match its name/);
   assert.equal(result.findings[0]?.fileCount, 0);

@@ -103,7 +103,7 @@ test('a sound repository', async () => {
 
 for (let number = SEED; number < SEED + CASES; number++) {
   test(`damage ${number}`, { timeout: 60_000 }, async (t) => {
-    const done = damage(patient, foreign, number);
+    const done = await damage(patient, foreign, number);
     t.diagnostic(`${done.kind} ${done.way}`);
     try {
       if (done.kind === 'config') {
@@ -117,7 +117,7 @@ for (let number = SEED; number < SEED + CASES; number++) {
       } else await assertFound(done, await soundPassword());
       if (done.kind !== 'config' || done.way !== 'deleted') await assertScrubbed(done);
     } finally {
-      done.heal();
+      await done.heal();
     }
   });
 }

@@ -1,7 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { KINDS, type Kind, type Patient } from './patient.js';
+import { KINDS, type Kind, type Patient, TYPES } from './patient.js';
 
 export const WAYS = ['flipped', 'truncated', 'emptied', 'deleted', 'foreign', 'swapped'] as const;
 export type Way = (typeof WAYS)[number];
@@ -35,29 +34,30 @@ export interface Damage {
   readonly way: Way;
   /** Names of the objects that are not as they were. */
   readonly names: readonly string[];
-  heal(): void;
+  heal(): Promise<void>;
 }
 
 /** Damages an object of the kind that the seed chooses, in the way that it chooses. */
-export function damage(patient: Patient, foreign: Readonly<Record<Kind, Buffer>>, seed: number): Damage {
+export async function damage(patient: Patient, foreign: Readonly<Record<Kind, Buffer>>, seed: number): Promise<Damage> {
   const chance = new Chance(String(seed));
   const kind = KINDS[seed % KINDS.length] as Kind;
   const way = chance.of(WAYS.filter((each) => each !== 'swapped' || patient.objects[kind].length > 1));
   const name = chance.of(patient.objects[kind]);
   const other = chance.of(patient.objects[kind].filter((each) => each !== name)) ?? name;
   const names = way === 'swapped' ? [name, other] : [name];
-  const paths = names.map((each) => patient.path(kind, each));
-  const before = paths.map((path) => readFileSync(path));
+  const { beneath } = patient;
+  const type = TYPES[kind];
+  const before = await Promise.all(names.map((each) => beneath.get(type, each)));
   const bytes = before[0] as Buffer;
-  const put = (changed: Buffer): void => writeFileSync(paths[0] as string, changed);
-  if (way === 'flipped') put(flipped(bytes, chance));
-  else if (way === 'truncated') put(bytes.subarray(0, 1 + chance.below(bytes.length - 1)));
-  else if (way === 'emptied') put(Buffer.alloc(0));
-  else if (way === 'deleted') rmSync(paths[0] as string);
-  else if (way === 'foreign') put(foreign[kind]);
-  else for (const [at, path] of paths.entries()) writeFileSync(path, before[1 - at] as Buffer);
-  const heal = (): void => {
-    for (const [at, path] of paths.entries()) writeFileSync(path, before[at] as Buffer);
+  const put = (changed: Buffer): Promise<void> => beneath.plant(type, name, changed);
+  if (way === 'flipped') await put(flipped(bytes, chance));
+  else if (way === 'truncated') await put(bytes.subarray(0, 1 + chance.below(bytes.length - 1)));
+  else if (way === 'emptied') await put(Buffer.alloc(0));
+  else if (way === 'deleted') await beneath.remove(type, name);
+  else if (way === 'foreign') await put(foreign[kind]);
+  else for (const [at, each] of names.entries()) await beneath.plant(type, each, before[1 - at] as Buffer);
+  const heal = async (): Promise<void> => {
+    for (const [at, each] of names.entries()) await beneath.plant(type, each, before[at] as Buffer);
   };
   return { kind, way, names, heal };
 }

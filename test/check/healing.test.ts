@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import type { Finding } from '../../src/check/findings.js';
@@ -75,11 +74,12 @@ for (let number = SEED; number < SEED + CASES; number++) {
     const names = [chance.of(patient.objects[kind])];
     if (chance.below(4) === 0) names.push(...patient.objects[kind].filter((each) => each !== names[0]).slice(0, 1));
     t.diagnostic(`${names.length} ${kind} ${how}`);
-    const originals = names.map((name) => readFileSync(patient.path(kind, name)));
+    const { beneath } = patient;
+    const originals = await Promise.all(names.map((name) => beneath.get('data', name)));
     for (const [at, name] of names.entries()) {
       const original = originals[at] as Buffer;
       const layout = parityLayout(original.length, PARITY) as ParityLayout;
-      writeFileSync(patient.path(kind, name), (WAYS[how] as Way)(Buffer.from(original), layout, chance));
+      await beneath.plant('data', name, (WAYS[how] as Way)(Buffer.from(original), layout, chance));
     }
     const objects = names.map((name) => objectPath('data', name)).sort();
     const told = await patient.check({ readData: ALL });
@@ -92,15 +92,16 @@ for (let number = SEED; number < SEED + CASES; number++) {
     assert.deepEqual(result.findings, []);
     assert.deepEqual(result.healed.map(({ name }) => name).sort(), [...names].sort());
     for (const [at, name] of names.entries())
-      assert.ok(readFileSync(patient.path(kind, name)).equals(originals[at] as Buffer), 'byte for byte');
+      assert.ok((await beneath.get('data', name)).equals(originals[at] as Buffer), 'byte for byte');
   });
 
   test(`whatever damage ${number}`, { timeout: 60_000 }, async (t) => {
     const kind = number % 2 === 0 ? 'data' : 'tree';
-    const done = damage(patient, foreign, number * KINDS.length + KINDS.indexOf(kind));
+    const done = await damage(patient, foreign, number * KINDS.length + KINDS.indexOf(kind));
     t.diagnostic(`${done.kind} ${done.way}`);
-    const paths = done.names.map((name) => patient.path(kind, name));
-    const damaged = paths.map(bytesOf);
+    const stored = (): Promise<(Buffer | undefined)[]> =>
+      Promise.all(done.names.map((name) => patient.beneath.find('data', name)));
+    const damaged = await stored();
     try {
       const found = await patient.check({ readData: ALL });
       const { healed, findings } = await patient.check({ repair: true, readData: ALL });
@@ -109,20 +110,15 @@ for (let number = SEED; number < SEED + CASES; number++) {
       assert.equal(healed.length, found.findings.length - beyond.length);
       if (done.way === 'flipped') assert.equal(healed.length, 1);
       // A pack that is healed has its name's hash; of the others nothing is changed.
-      for (const [at, path] of paths.entries()) {
+      for (const [at, bytes] of (await stored()).entries()) {
         const name = done.names[at] as string;
-        if (healed.some((each) => each.name === name)) assert.equal(objectName(readFileSync(path)), name);
-        else assert.deepEqual(bytesOf(path), damaged[at]);
+        if (healed.some((each) => each.name === name)) assert.equal(objectName(bytes as Buffer), name);
+        else assert.deepEqual(bytes, damaged[at]);
       }
     } finally {
-      done.heal();
+      await done.heal();
     }
   });
-}
-
-/** Undefined when there is no such file. */
-function bytesOf(path: string): Buffer | undefined {
-  return existsSync(path) ? readFileSync(path) : undefined;
 }
 
 /** All that is told of what is wrong, in order of the objects. */

@@ -13,8 +13,9 @@ import { openRepository } from '../../src/repository/open.js';
 import type { Repository } from '../../src/repository/repository.js';
 import { listSnapshots } from '../../src/repository/snapshots.js';
 import { TreeReader } from '../../src/repository/tree-reader.js';
-import { type ObjectType, objectPath } from '../../src/storage/store.js';
+import type { ObjectType } from '../../src/storage/store.js';
 import { PASSWORD, Sandbox } from '../backup/sandbox.js';
+import { Beneath } from '../servers/beneath.js';
 
 export const KINDS = ['config', 'key', 'index', 'snapshot', 'data', 'tree', 'lease'] as const;
 export type Kind = (typeof KINDS)[number];
@@ -47,13 +48,15 @@ export interface Loss {
  */
 export class Patient {
   readonly sandbox: Sandbox;
+  readonly beneath: Beneath;
   /** Names of the objects of each kind. */
   readonly objects: Readonly<Record<Kind, readonly string[]>>;
   /** SHA-256 of each file, by its path and the snapshot's id. */
   readonly #contents = new Map<string, string>();
 
-  private constructor(sandbox: Sandbox, objects: Record<Kind, readonly string[]>) {
+  private constructor(sandbox: Sandbox, beneath: Beneath, objects: Record<Kind, readonly string[]>) {
     this.sandbox = sandbox;
+    this.beneath = beneath;
     this.objects = objects;
   }
 
@@ -75,14 +78,9 @@ export class Patient {
     fill(source, 'newest', 3, 60_000);
     await sandbox.backup({ ...options, parent: 'latest' });
     await leaveLease(sandbox);
-    const patient = new Patient(sandbox, await objectsOf(sandbox));
+    const patient = new Patient(sandbox, await Beneath.open(join(folder, 'repository')), await objectsOf(sandbox));
     await patient.#remember();
     return patient;
-  }
-
-  path(kind: Kind, name: string): string {
-    const shard = TYPES[kind] === 'data' ? `data/${name.slice(0, 2)}/${name}` : objectPath(TYPES[kind], name);
-    return join(this.sandbox.folder, 'repository', shard);
   }
 
   open(password = PASSWORD): Promise<Repository> {
@@ -114,7 +112,7 @@ export class Patient {
 
   /** The hash of each file by its path, undefined for what cannot be read; a folder that cannot be read ends with a slash. */
   async #read(password: string): Promise<Map<string, Map<string, string | undefined>>> {
-    const repository = await loadIndex(await this.open(password), () => undefined);
+    const repository = await loadIndex(await this.open(password), { onDamage: () => undefined });
     const { snapshots } = await listSnapshots(repository);
     const all = new Map<string, Map<string, string | undefined>>();
     const reader = new TreeReader(repository);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -301,14 +301,15 @@ test('Ctrl-C ends a backup with exit code 130, and what was stored is not stored
   const child = place.start(['backup', '--stdin', '--stdin-filename', 'interrupted']);
   const ended = outcome(child);
   child.stdin?.write(bytes);
-  while (readdirSync(place.path('repo', 'locks')).length === 0) await delay(20);
+  const beneath = await place.beneath();
+  while ((await beneath.names('locks')).length === 0) await delay(20);
   await delay(1500);
   child.kill('SIGINT');
   const { code, err, out } = await ended;
   assert.equal(code, 130);
   assert.match(err, /^interrupted; what was stored is kept and will be found by the next backup$/m);
   assert.doesNotMatch(out, /saved/);
-  assert.deepEqual(readdirSync(place.path('repo', 'locks')), []);
+  assert.deepEqual(await beneath.names('locks'), []);
   const again = await place.json<Summary>(['backup', '--stdin', '--stdin-filename', 'interrupted'], { input: bytes });
   assert.ok(again.data_added < bytes.length / 2, `${again.data_added} bytes were stored again`);
 });

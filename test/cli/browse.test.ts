@@ -15,7 +15,7 @@ import {
 import { before, test } from 'node:test';
 import { AT_FDCWD } from '../../src/filesystem/posix.js';
 import { setXattr } from '../../src/filesystem/xattrs.js';
-import { outcome, Playground } from './varve.js';
+import { Playground } from './varve.js';
 
 const place = new Playground();
 const LONG = 'n'.repeat(180);
@@ -43,14 +43,9 @@ before(async () => {
   second = await place.backup(source, '--tag', 'two,three', '--host', 'web2');
 });
 
-/** Runs varve through a shell, which can pass arguments that are not UTF-8. */
 async function withOddName(...args: string[]): Promise<Buffer> {
   const command = [...args.map((arg) => `'${arg}'`), `"$(printf '${source}/sub/odd\\377')"`].join(' ');
-  const { spawn } = await import('node:child_process');
-  const { MAIN } = await import('./varve.js');
-  const { bytes, code, err } = await outcome(
-    spawn('sh', ['-c', `'${process.execPath}' '${MAIN}' ${command}`], { env: place.env }),
-  );
+  const { bytes, code, err } = await place.shell(command);
   assert.equal(code, 0, err);
   return bytes;
 }

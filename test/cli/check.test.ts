@@ -1,47 +1,39 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { before, beforeEach, test } from 'node:test';
+import type { ObjectType } from '../../src/storage/store.js';
+import type { Beneath } from '../servers/beneath.js';
 import { Playground } from './varve.js';
 
 const place = new Playground();
 let snapshot: string;
 let source: string;
-const undo: (() => void)[] = [];
+let beneath: Beneath;
+/** The pack with the file's content. */
+let pack: string;
+const undo: (() => Promise<void>)[] = [];
 
 before(async () => {
   await place.ok(['init']);
   source = place.files('source', { 'letter\n': randomBytes(300_000), empty: '' });
   snapshot = await place.backup(source);
+  beneath = await place.beneath();
+  pack = (await beneath.packs())[0] as string;
 });
 
-beforeEach(() => {
-  for (const each of undo.splice(0)) each();
+beforeEach(async () => {
+  for (const each of undo.splice(0)) await each();
 });
 
-/** Paths of the packs, the largest first. */
-function packsOf(of: Playground): string[] {
-  const data = of.path('repo', 'data');
-  const paths = readdirSync(data, { recursive: true }).map((name) => join(data, String(name)));
-  return paths.filter((path) => statSync(path).isFile()).sort((a, b) => statSync(b).size - statSync(a).size);
+async function kept(type: ObjectType, name: string): Promise<void> {
+  const bytes = await beneath.get(type, name);
+  undo.push(() => beneath.plant(type, name, bytes));
 }
 
-/** The pack with the file's content. */
-const pack = (): string => packsOf(place)[0] as string;
-
-function damage(path: string, action: (path: string, bytes: Buffer) => void): void {
-  const bytes = readFileSync(path);
-  undo.push(() => writeFileSync(path, bytes));
-  action(path, Buffer.from(bytes));
+async function damagePack(): Promise<void> {
+  await kept('data', pack);
+  await beneath.change('data', pack, (bytes) => bytes.fill((bytes[100] as number) ^ 1, 100, 101));
 }
-
-const flip = (path: string, bytes: Buffer): void => {
-  bytes[100] = (bytes[100] as number) ^ 1;
-  writeFileSync(path, bytes);
-};
-
-const nameOf = (path: string): string => path.slice(-64);
 
 test('a sound repository: one line, none with --quiet, restic’s summary with --json', async () => {
   for (const args of [[], ['--read-data'], ['--read-data-subset', '1/1'], ['--scrub']]) {
@@ -57,16 +49,13 @@ test('a sound repository: one line, none with --quiet, restic’s summary with -
 });
 
 test('a damaged pack: the object, the snapshot, the file, what to do; exit code 1', async () => {
-  damage(pack(), flip);
+  await damagePack();
   assert.equal((await place.run(['check'])).code, 0);
   const { code, out, err } = await place.run(['check', '--read-data', '--quiet']);
   assert.equal(code, 1);
   assert.equal(out, '');
   const [first, touched, file, advice, last] = err.split('\n');
-  assert.match(
-    first ?? '',
-    new RegExp(`^error: data/${nameOf(pack())}: its content does not match its name; .*frame 0`),
-  );
+  assert.match(first ?? '', new RegExp(`^error: data/${pack}: its content does not match its name; .*frame 0`));
   assert.equal(touched, `  touches 1 snapshot (${snapshot.slice(0, 8)}); of files and folders 1:`);
   assert.equal(file, `    "${source}/letter\\n"`);
   assert.match(advice ?? '', /^ {2}put it back from another copy/);
@@ -74,7 +63,7 @@ test('a damaged pack: the object, the snapshot, the file, what to do; exit code 
 });
 
 test('the same as JSON', async () => {
-  damage(pack(), flip);
+  await damagePack();
   const { code, out, err } = await place.run(['check', '--read-data', '--json']);
   assert.equal(code, 1);
   const error = JSON.parse(err) as Record<string, unknown>;
@@ -85,7 +74,7 @@ test('the same as JSON', async () => {
   assert.deepEqual(JSON.parse(out), {
     message_type: 'summary',
     num_errors: 1,
-    broken_packs: [nameOf(pack())],
+    broken_packs: [pack],
     suggest_repair_index: false,
     suggest_prune: false,
   });
@@ -94,17 +83,19 @@ test('the same as JSON', async () => {
 test('a scrub needs no password, and sees it too', async () => {
   const env = { VARVE_KEY_FILE: undefined };
   assert.equal((await place.run(['check', '--scrub'], { env })).code, 0);
-  damage(pack(), flip);
+  await damagePack();
   const { code, err } = await place.run(['check', '--scrub'], { env });
   assert.equal(code, 1);
-  assert.match(err, new RegExp(`^error: data/${nameOf(pack())}: its content does not match its name\n`));
-  const missing = await place.run(['check', '--scrub', '-r', place.path('nowhere')], { env });
+  assert.match(err, new RegExp(`^error: data/${pack}: its content does not match its name\n`));
+  const missing = await place.run(['check', '--scrub', '-r', place.repository('nowhere')], { env });
   assert.equal(missing.code, 10);
 });
 
 test('without its index the packs are to be listed again, not pruned', async () => {
-  for (const name of readdirSync(place.path('repo', 'index')))
-    damage(place.path('repo', 'index', name), (path) => rmSync(path));
+  for (const name of await beneath.names('index')) {
+    await kept('index', name);
+    await beneath.remove('index', name);
+  }
   const { code, out, err } = await place.run(['check']);
   assert.equal(code, 1);
   assert.match(
@@ -124,9 +115,10 @@ test('-v names all files, otherwise 20 of each object', async () => {
   );
   await other.backup(other.files('many', contents));
   // Which of the two packs has the contents is not seen from outside.
-  for (const path of packsOf(other)) {
-    const bytes = readFileSync(path);
-    rmSync(path);
+  const packs = await other.beneath();
+  for (const name of await packs.packs()) {
+    const bytes = await packs.get('data', name);
+    await packs.remove('data', name);
     const { err } = await other.run(['check']);
     if (err.includes('many/file 1\n')) {
       assert.match(err, /of files and folders 30:/);
@@ -135,7 +127,7 @@ test('-v names all files, otherwise 20 of each object', async () => {
       assert.equal((await other.run(['check', '-v'])).err.match(/^ {4}\//gm)?.length, 30);
       return;
     }
-    writeFileSync(path, bytes);
+    await packs.plant('data', name, bytes);
   }
   assert.fail('no pack has the contents');
 });

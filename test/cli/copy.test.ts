@@ -18,8 +18,8 @@ const source = place.files('source', { a: 'a', big: randomBytes(2_000_000) });
 const keyFile = place.path('key');
 /** The second repository has a key of its own. */
 const otherKey = place.path('other-key');
-const second = { VARVE_REPOSITORY: place.path('second'), VARVE_KEY_FILE: otherKey };
-const from = ['--from-repo', place.path('repo'), '--from-key-file', keyFile];
+const second = { VARVE_REPOSITORY: place.repository('second'), VARVE_KEY_FILE: otherKey };
+const from = ['--from-repo', place.repository(), '--from-key-file', keyFile];
 let web1 = '';
 let web2 = '';
 
@@ -44,7 +44,7 @@ test('init cuts alike when it is told so', async () => {
 
 test('from which repository, and with which password, has to be said', async () => {
   assert.match((await place.run(['copy'], { env: second })).err, /from which repository\?/);
-  const args = ['copy', '--from-repo', place.path('repo')];
+  const args = ['copy', '--from-repo', place.repository()];
   assert.match((await place.run(args, { env: second })).err, /no password given for the other repository/);
   const wrong = [...args, '--from-key-file', otherKey];
   assert.equal((await place.run(wrong, { env: second })).code, 12);
@@ -53,7 +53,7 @@ test('from which repository, and with which password, has to be said', async () 
 test('the command that prints the other password is run once: it may ask somebody', async () => {
   const runs = place.path('runs');
   const command = `sh -c "echo run >> ${runs}; echo wrong"`;
-  const args = ['copy', '--from-repo', place.path('repo'), '--from-password-command', command];
+  const args = ['copy', '--from-repo', place.repository(), '--from-password-command', command];
   assert.equal((await place.run(args, { env: second })).code, 12);
   assert.equal(readFileSync(runs, 'utf8'), 'run\n');
 });
@@ -70,7 +70,7 @@ test('ids and filters say what; time, host and tags stay', async () => {
 });
 
 test('the environment says from where, too; what was copied is skipped', async () => {
-  const env = { ...second, VARVE_FROM_REPOSITORY: place.path('repo'), VARVE_FROM_KEY_FILE: keyFile };
+  const env = { ...second, VARVE_FROM_REPOSITORY: place.repository(), VARVE_FROM_KEY_FILE: keyFile };
   const lines = (await place.ok(['copy', '--json'], { env })).out.trimEnd().split('\n');
   const [skipped, copied, summary] = lines
     .map((line) => JSON.parse(line) as Record<string, unknown>)
@@ -91,7 +91,7 @@ test('what is backed up here shares with what was copied', async () => {
 
 test('a key of the other repository that may not read is refused', async () => {
   await place.ok(['key', 'add', '--role', 'manage', '--new-key-file', place.path('manage')]);
-  const args = ['copy', '--from-repo', place.path('repo'), '--from-key-file', place.path('manage')];
+  const args = ['copy', '--from-repo', place.repository(), '--from-key-file', place.path('manage')];
   const { code, err } = await place.run(args, { env: second });
   assert.equal(code, 1);
   assert.match(err, /cannot copy from this repository; use a full key/);

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { linkSync, lstatSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { before, test } from 'node:test';
-import { MAIN, outcome, Playground } from './varve.js';
+import { Playground } from './varve.js';
 
 const place = new Playground();
 const source = place.files('source', {
@@ -136,10 +135,7 @@ test('find --json is one array, with what restic has of each match', async () =>
 });
 
 test('a name that is not UTF-8 can be looked for', async () => {
-  const child = spawn('sh', ['-c', `'${process.execPath}' '${MAIN}' find -q -s latest "$(printf 'odd\\377*')"`], {
-    env: place.env,
-  });
-  const { out, code } = await outcome(child);
+  const { out, code } = await place.shell(`find -q -s latest "$(printf 'odd\\377*')"`);
   assert.deepEqual([code, out], [0, `"${source}/odd\\xff.txt"\n`]);
 });
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Playground } from './varve.js';
@@ -85,7 +84,7 @@ test('a manage key lists, and reads no contents', async () => {
 });
 
 test('passwd: the new password opens, the old one does not', async () => {
-  const other = { VARVE_KEY_FILE: undefined, VARVE_PASSWORD: 'first', VARVE_REPOSITORY: place.path('passwords') };
+  const other = { VARVE_KEY_FILE: undefined, VARVE_PASSWORD: 'first', VARVE_REPOSITORY: place.repository('passwords') };
   await place.ok(['init'], { env: other });
   const [before] = await place.json<Key[]>(['key', 'list'], { env: other });
   writeFileSync(place.path('second'), 'second\n', { mode: 0o600 });
@@ -93,16 +92,16 @@ test('passwd: the new password opens, the old one does not', async () => {
   assert.equal((await place.run(['snapshots'], { env: other })).code, 12);
   const [changed] = await place.json<Key[]>(['key', 'list'], { env: { ...other, VARVE_PASSWORD: 'second' } });
   assert.equal(changed?.id, before?.id);
-  assert.equal(readdirSync(place.path('passwords', 'keys')).length, 1);
-  const objects = place.path('passwords', 'keys');
-  const [between] = readdirSync(objects);
-  const kept = readFileSync(join(objects, between as string));
+  const beneath = await place.beneath('passwords');
+  const [between, ...others] = (await beneath.names('keys')) as [string];
+  assert.deepEqual(others, []);
+  const kept = await beneath.get('keys', between);
   writeFileSync(place.path('third'), 'third\n', { mode: 0o600 });
   const change = ['key', 'passwd', '--new-password-file', place.path('third')];
   await place.ok(change, { env: { ...other, VARVE_PASSWORD: 'second' } });
-  writeFileSync(join(objects, between as string), kept);
+  await beneath.plant('keys', between, kept);
   await place.ok(change, { env: { ...other, VARVE_PASSWORD: 'third' } });
-  assert.equal(readdirSync(objects).length, 1, 'nor is one left that an interrupted change had left');
+  assert.equal((await beneath.names('keys')).length, 1, 'nor is one left that an interrupted change had left');
   const noTerminal = await place.run(['key', 'passwd'], { env: { ...other, VARVE_PASSWORD: 'third' } });
   assert.match(noTerminal.err, /--new-password-file FILE/);
 });
@@ -140,9 +139,10 @@ test('a removed slot that the storage puts back gets no new secrets', async () =
   const { name } = (await place.json<(Key & { name: string })[]>(['key', 'list'])).find((key) => key.id === id) ?? {
     name: '',
   };
-  const object = readFileSync(place.path('repo', 'keys', name));
+  const beneath = await place.beneath();
+  const object = await beneath.get('keys', name);
   await place.ok(['key', 'remove', id]);
-  writeFileSync(place.path('repo', 'keys', name), object);
+  await beneath.plant('keys', name, object);
   const rotated = await place.run(['key', 'rotate']);
   assert.equal(rotated.code, 1);
   assert.match(rotated.err, /is revoked/);

@@ -28,3 +28,20 @@ test('without a terminal no status is made', () => {
   new Output(false, 1, pipe, pipe).status(() => assert.fail('made'));
   assert.deepEqual(written, []);
 });
+
+test('while somebody is asked something no status is drawn', () => {
+  const { written, stream: terminal } = stream(true);
+  const output = new Output(false, 1, terminal, terminal);
+  output.status('at 1');
+  output.holdStatus(true);
+  output.holdStatus(true);
+  assert.equal(written.at(-1), '\r\x1b[K');
+  const count = written.length;
+  output.status('at 2');
+  output.holdStatus(false);
+  output.status('at 3');
+  assert.equal(written.length, count);
+  output.holdStatus(false);
+  output.status('at 4');
+  assert.equal(written.at(-1), '\r\x1b[Kat 4');
+});

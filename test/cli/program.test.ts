@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, openSync, readdirSync, writeFileSync } from 'node:fs';
 import { before, test } from 'node:test';
+import { NEEDS_LOCAL } from '../servers/test-place.js';
 import { outcome, Playground } from './varve.js';
 
 const place = new Playground();
 /** Opens with a password, which costs a third of a second each time. */
 const password: Record<string, string | undefined> = {
   VARVE_KEY_FILE: undefined,
-  VARVE_REPOSITORY: place.path('with-password'),
+  VARVE_REPOSITORY: place.repository('with-password'),
 };
 
 before(async () => {
@@ -60,26 +61,26 @@ test('version, in text and in JSON', async () => {
 });
 
 test('init tells the id, and refuses a place that has a repository', async () => {
-  const env = { VARVE_REPOSITORY: place.path('another') };
+  const env = { VARVE_REPOSITORY: place.repository('another') };
   const { out } = await place.ok(['init', '--json'], { env });
-  assert.match(out, /^\{"message_type":"initialized","id":"[0-9a-f]{64}","repository":"[^"]+another"\}\n$/);
+  assert.match(out, /^\{"message_type":"initialized","id":"[0-9a-f]{64}","repository":"[^"]+another\/?"\}\n$/);
   const again = await place.run(['repo', 'init'], { env });
   assert.equal(again.code, 1);
   assert.match(again.err, /^Fatal: .*config file already exists/);
 });
 
 test('exit code 10 without a repository, 12 with a wrong password', async () => {
-  const missing = await place.run(['-r', place.path('nowhere'), 'snapshots']);
+  const missing = await place.run(['-r', place.repository('nowhere'), 'snapshots']);
   assert.equal(missing.code, 10);
-  assert.match(missing.err, /nowhere: there is no repository here/);
-  assert.equal((await place.run(['cat', 'config', '-r', place.path('nowhere'), '--json'])).code, 10);
+  assert.match(missing.err, /nowhere\/?: there is no repository here/);
+  assert.equal((await place.run(['cat', 'config', '-r', place.repository('nowhere'), '--json'])).code, 10);
   const wrong = await place.run(['snapshots'], { env: { ...password, VARVE_PASSWORD: 'wrong' } });
   assert.equal(wrong.code, 12);
   assert.match(wrong.err, /wrong password/);
 });
 
 test('an error with --json is an exit_error on standard error', async () => {
-  const { out, err, code } = await place.run(['--json', '-r', place.path('nowhere'), 'ls', 'latest']);
+  const { out, err, code } = await place.run(['--json', '-r', place.repository('nowhere'), 'ls', 'latest']);
   assert.equal(code, 10);
   assert.equal(out, '');
   assert.match(err, /^\{"message_type":"exit_error","code":10,"message":"/);
@@ -89,10 +90,9 @@ test('an error with --json is an exit_error on standard error', async () => {
 });
 
 test('no error shows a stack, unless it is asked for', async () => {
-  mkdirSync(place.path('broken', 'keys'), { recursive: true });
-  writeFileSync(place.path('broken', 'config'), 'nonsense');
+  await (await place.beneath('broken')).plant('config', 'config', Buffer.from('nonsense'));
   for (const args of [
-    ['-r', place.path('broken'), 'snapshots'],
+    ['-r', place.repository('broken'), 'snapshots'],
     ['-r', place.path('key'), 'snapshots'],
     ['-r', '/dev/null/y', 'init'],
   ]) {
@@ -152,11 +152,46 @@ test('a key hint chooses the key', async () => {
   assert.equal((await place.run(['snapshots', '--key-hint', '0000'])).code, 12);
 });
 
-test('places that are not folders are refused for now', async () => {
-  for (const url of ['s3:host/bucket', 'sftp:host:/repo', 'rest:http://host/', 'rclone:x:y']) {
-    assert.match((await place.run(['-r', url, 'snapshots'])).err, /repositories are not supported yet/);
-  }
+test('without a place it is said how to give one; restic’s variable is none', async () => {
+  const none = { VARVE_REPOSITORY: undefined };
+  const { code, err } = await place.run(['snapshots'], { env: none });
+  assert.equal(code, 1);
+  assert.match(err, /^Fatal: which repository\? Say it with -r PLACE, .* VARVE_REPOSITORY\n$/);
+  const restic = await place.run(['snapshots'], { env: { ...none, RESTIC_REPOSITORY: place.path('repo') } });
+  assert.match(restic.err, /RESTIC_REPOSITORY is restic’s/);
+});
+
+test('a place may be called local', { skip: NEEDS_LOCAL }, async () => {
   await place.ok(['-r', `local:${place.path('repo')}`, 'snapshots']);
+});
+
+test('what is meant for another kind of place makes no folder: what to write instead is told', async () => {
+  const folder = place.path('nothing');
+  mkdirSync(folder);
+  const places: [string, RegExp][] = [
+    ['http://host/', /for a REST server write rest:http:\/\/host\/, for S3 s3:http:/],
+    ['https://ann:hidden@host/x', /rest:https:\/\/ann:\*\*\*@host\/x/],
+    ['ann@host:x', /for a machine that ssh reaches write sftp:ann@host:x, for a folder local:ann@host:x/],
+    ['ann:hidden@host:x', /sftp:ann:\*\*\*@host:x/],
+    ['ssh://ann@host/x', /write sftp:USER@HOST:\/PATH/],
+    ['b2:bucket:folder', /reached by rclone: set up a remote with `rclone config`, and write rclone:REMOTE:PATH/],
+    ['azure:x:/', /reached by rclone/],
+    ['gs:x:/', /reached by rclone/],
+    ['swift:x:/', /reached by rclone/],
+    ['S3:bucket', /write s3:bucket/],
+    ['file:///x', /write the path of the folder alone/],
+    ['drive:x', /write rclone:drive:x, .* sftp:drive:x, for a folder local:drive:x/],
+  ];
+  for (const [where, advice] of places) {
+    const { code, err } = await place.run(['-r', where, 'init'], { cwd: folder });
+    assert.equal(code, 1, where);
+    assert.match(err, /^Fatal: repository "/);
+    assert.match(err, advice);
+    assert.doesNotMatch(err, /hidden/);
+  }
+  assert.deepEqual(readdirSync(folder), []);
+  for (const where of ['./a:b', 'below/a:b', place.path('a:b')])
+    assert.equal((await place.run(['-r', where, 'snapshots'], { cwd: folder })).code, 10, where);
 });
 
 test('who has read enough ends it quietly', async () => {

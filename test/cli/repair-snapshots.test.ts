@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { Playground } from './varve.js';
@@ -8,23 +7,15 @@ const place = new Playground();
 const source = place.files('source', { small: 'small', large: Buffer.alloc(3_000_000, 'large') });
 let id = '';
 
-/** Paths of the packs. */
-function packs(folder: string): string[] {
-  return readdirSync(folder, { withFileTypes: true }).flatMap((each) =>
-    each.isDirectory() ? packs(join(folder, each.name)) : [join(folder, each.name)],
-  );
-}
-
 before(async () => {
   await place.ok(['init']);
   id = await place.backup(join(source, 'small'), '--compression', 'off');
-  const known = new Set(packs(place.path('repo/data')));
+  const beneath = await place.beneath();
+  const known = new Set(await beneath.names('data'));
   await place.ok(['forget', id]);
   id = await place.backup(source, '--compression', 'off');
-  const [largest] = packs(place.path('repo/data'))
-    .filter((each) => !known.has(each))
-    .sort((a, b) => statSync(b).size - statSync(a).size);
-  rmSync(largest as string);
+  const largest = (await beneath.packs()).find((each) => !known.has(each));
+  await beneath.remove('data', largest as string);
 });
 
 test('a dry run tells what is lost', async () => {

@@ -1,36 +1,37 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, rmSync } from 'node:fs';
 import { before, test } from 'node:test';
+import type { Beneath } from '../servers/beneath.js';
 import { Playground } from './varve.js';
 
 const place = new Playground();
 const BAD = `${'0'.repeat(63)}1`;
-const index = (): string[] => readdirSync(place.path('repo', 'index'));
+let beneath: Beneath;
+const index = (): Promise<string[]> => beneath.names('index');
 
 before(async () => {
   await place.ok(['init']);
   await place.backup(place.files('source', { letter: 'Dear all' }));
+  beneath = await place.beneath();
 });
 
 test('repair index: says what was wrong, does nothing in a dry run, and mends it', async () => {
   assert.match((await place.ok(['repair', 'index'])).out, /^the index is as it should be$/m);
   assert.equal((await place.ok(['repair', 'index', '-q'])).out, '');
-  for (const name of index()) rmSync(place.path('repo', 'index', name));
+  for (const name of await index()) await beneath.remove('index', name);
   const dry = await place.ok(['repair', 'index', '--dry-run']);
   assert.match(dry.out, /^2 packs: 2 packs in no index object\na dry run: nothing was changed/);
-  assert.deepEqual(index(), []);
+  assert.deepEqual(await index(), []);
   const { out } = await place.ok(['repair', 'index']);
   assert.match(out, /^2 packs: 2 packs in no index object\nthe index is made anew: 1 object in the place of 0\n$/);
   assert.match((await place.ok(['check', '--read-data'])).out, /^no errors were found/);
 });
 
 test('repair index: a damaged object, as JSON; a damaged pack is an error', async () => {
-  const [name] = index();
-  writeFileSync(place.path('repo', 'index', name as string), 'nothing');
-  const damagedPack = place.path('repo', 'data', '00', BAD);
-  place.files('repo', { [`data/00/${BAD}`]: 'no pack' });
+  const [name] = await index();
+  await beneath.plant('index', name as string, Buffer.from('nothing'));
+  await beneath.plant('data', BAD, Buffer.from('no pack'));
   const { code, out, err } = await place.run(['repair', 'index', '--json']);
   const summary = JSON.parse(out) as Record<string, unknown>;
   assert.equal(code, 1);
@@ -42,7 +43,7 @@ test('repair index: a damaged object, as JSON; a damaged pack is an error', asyn
   assert.deepEqual([error.message_type, error.item], ['error', BAD]);
   const text = await place.run(['repair', 'index']);
   assert.match(text.err, /^error: data\/0{63}1: too short for a pack; `varve repair packs 0{63}1` saves what/);
-  rmSync(damagedPack);
+  await beneath.remove('data', BAD);
   assert.equal((await place.run(['repair', 'index'])).code, 0);
 });
 
@@ -50,13 +51,10 @@ test('repair packs: keeps a copy, says what is lost and what to do', async () =>
   const other = new Playground();
   await other.ok(['init']);
   await other.backup(other.files('source', { large: randomBytes(300_000) }));
-  const data = other.path('repo', 'data');
-  const packs = readdirSync(data, { recursive: true, encoding: 'utf8' }).filter((name) => name.length > 64);
-  const largest = packs.sort((a, b) => statSync(join(data, b)).size - statSync(join(data, a)).size)[0] as string;
-  const name = largest.slice(-64);
-  const bytes = readFileSync(join(data, largest));
-  bytes[100] = (bytes[100] as number) ^ 1;
-  writeFileSync(join(data, largest), bytes);
+  const packs = await other.beneath();
+  const [name] = (await packs.packs()) as [string];
+  await packs.change('data', name, (bytes) => bytes.fill((bytes[100] as number) ^ 1, 100, 101));
+  const bytes = await packs.get('data', name);
   const none = await other.run(['repair', 'packs']);
   assert.match(none.err, /^Fatal: which packs\? `varve check --read-data` names/);
   assert.match((await other.run(['repair', 'packs', 'ffff', '-q'])).err, /^Fatal: no pack matches "ffff"$/m);
@@ -93,7 +91,7 @@ test('a damaged snapshot: check says what to do, recover brings back what it hel
   await other.ok(['init']);
   const source = other.files('source', { letter: 'Dear all' });
   const id = await other.backup(source);
-  writeFileSync(other.path('repo', 'snapshots', id), 'nothing');
+  await (await other.beneath()).plant('snapshots', id, Buffer.from('nothing'));
   const short = id.slice(0, 8);
   const { err } = await other.run(['check']);
   assert.match(

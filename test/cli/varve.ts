@@ -4,9 +4,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { fileURLToPath } from 'node:url';
-
-export const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+import { Beneath } from '../servers/beneath.js';
+import { testArguments, testEnvironment, testPlace } from '../servers/test-place.js';
+import { MAIN } from './main-program.js';
 
 export interface Outcome {
   readonly code: number | null;
@@ -36,14 +36,24 @@ export class Playground {
       PATH: process.env.PATH ?? '',
       TZ: 'UTC',
       XDG_CACHE_HOME: this.path('cache'),
-      VARVE_REPOSITORY: this.path('repo'),
+      VARVE_REPOSITORY: this.repository(),
       VARVE_KEY_FILE: keyFile,
+      ...testEnvironment,
     };
     after(() => rmSync(this.folder, { recursive: true, force: true }));
   }
 
   path(...names: string[]): string {
     return join(this.folder, ...names);
+  }
+
+  /** The place of a repository. */
+  repository(name = 'repo'): string {
+    return testPlace(this.path(name));
+  }
+
+  beneath(name = 'repo'): Promise<Beneath> {
+    return Beneath.open(this.path(name));
   }
 
   /** Writes files, each with its content, below a folder. */
@@ -58,11 +68,18 @@ export class Playground {
 
   start(args: readonly string[], { env = {}, cwd, stdout }: Options = {}): ChildProcess {
     const stdio = ['pipe', stdout ?? 'pipe', 'pipe'] as const;
-    return spawn(process.execPath, [MAIN, ...args], {
+    const isHelp = args.length === 0 || args[0] === 'help';
+    return spawn(process.execPath, [MAIN, ...(isHelp ? [] : testArguments), ...args], {
       env: { ...this.env, ...env },
       cwd: cwd ?? this.folder,
       stdio: [...stdio],
     });
+  }
+
+  /** Runs varve through a shell, which can pass arguments that are not UTF-8: as the shell reads them. */
+  shell(args: string): Promise<Outcome> {
+    const quoted = [process.execPath, MAIN, ...testArguments].map((word) => `'${word}'`).join(' ');
+    return outcome(spawn('sh', ['-c', `${quoted} ${args}`], { env: this.env }));
   }
 
   async run(args: readonly string[], options: Options = {}): Promise<Outcome> {

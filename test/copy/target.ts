@@ -2,26 +2,28 @@ import { join } from 'node:path';
 import { initRepository, openRepository } from '../../src/repository/open.js';
 import type { Repository } from '../../src/repository/repository.js';
 import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots.js';
-import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { Store } from '../../src/storage/store.js';
 import { LATER } from '../backup/sandbox.js';
 import { SMALL_CHUNKS } from '../prune/repository.js';
+import { openTestStore } from '../servers/test-place.js';
 
 let number = 0;
 
-/** Another repository in memory. */
+/** Another repository, in memory unless the tests run over another store. */
 export class Target {
-  readonly store: Store = new MemoryStore();
+  readonly store: Store;
   readonly opening: { unlock: { password: string }; cacheFolder: string; clock: () => number };
 
-  private constructor(scratch: string) {
-    const cacheFolder = join(scratch, `cache-of-target-${number++}`);
+  private constructor(store: Store, cacheFolder: string) {
+    this.store = store;
     this.opening = { unlock: { password: 'second' }, cacheFolder, clock: LATER };
   }
 
-  /** @param scratch a folder, for its cache */
+  /** @param scratch a folder */
   static async create(scratch: string, cutLike?: Repository): Promise<Target> {
-    const target = new Target(scratch);
+    const folder = join(scratch, `target-${number++}`);
+    const store = await openTestStore(join(folder, 'repository'), 'memory');
+    const target = new Target(store, join(folder, 'cache'));
     const data = SMALL_CHUNKS;
     await initRepository(target.store, { ...target.opening, user: 'eva', host: 'b', logN: 10, data, cutLike });
     return target;

@@ -17,7 +17,8 @@ import { fileURLToPath } from 'node:url';
 import { HeldLease } from '../../src/repository/leases.js';
 import { openRepository } from '../../src/repository/open.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
-import { MAIN, Playground } from '../cli/varve.js';
+import { MAIN } from '../cli/main-program.js';
+import { Playground } from '../cli/varve.js';
 import { type Crontab, isSchedule, type Job, parseCrontab } from './crontab.js';
 import { type Mail, runJob } from './run-job.js';
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { splitIds } from '../../src/repository/blob-reader.js';
 import { loadIndex } from '../../src/repository/index-store.js';
 import { initRepository, openRepository } from '../../src/repository/open.js';
-import { readPackRecord } from '../../src/repository/orphans.js';
+import { readPackRecord } from '../../src/repository/pack-directory.js';
 import type { Repository } from '../../src/repository/repository.js';
 import { listSnapshots } from '../../src/repository/snapshots.js';
 import { TreeReader } from '../../src/repository/tree-reader.js';

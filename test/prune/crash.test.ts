@@ -30,7 +30,7 @@ test('a prune that ends at any of its steps loses nothing, and the next one goes
   let ended = false;
   let steps = 0;
   for (; !ended; steps++) {
-    await reset(store, image);
+    await reset(store, prunable.beneath, image);
     store.left = steps;
     try {
       await prunable.prune({ graceSeconds: 0 });

@@ -15,9 +15,10 @@ import { openRepository } from '../../src/repository/open.js';
 import { putSigned } from '../../src/repository/repository.js';
 import { listSnapshots, writeSnapshot } from '../../src/repository/snapshots.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
-import type { ObjectType, Range, Store } from '../../src/storage/store.js';
+import type { ObjectInfo, ObjectType, Range, Store } from '../../src/storage/store.js';
 import { scratchFolder } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
+import { PassingStore } from '../storage/passing-store.js';
 import { DAY, digest, Prunable } from './repository.js';
 
 const scratch = scratchFolder();
@@ -278,8 +279,9 @@ test('packs that no index lists go when nobody is about to list them', async () 
   prunable.write(['a', 'b']);
   await prunable.backup();
   const orphan = 'ab'.repeat(32);
-  await prunable.store.put('data', orphan, [randomBytes(1000)]);
-  assert.equal((await prunable.prune({ graceSeconds: 7 * DAY })).orphans.packs, 0, 'it is new');
+  await prunable.beneath.plant('data', orphan, randomBytes(1000));
+  const isDated = (await prunable.store.stat('data', orphan))?.modified !== undefined;
+  if (isDated) assert.equal((await prunable.prune({ graceSeconds: 7 * DAY })).orphans.packs, 0, 'it is new');
   prunable.now += 2 * DAY;
   const result = await prunable.prune({ graceSeconds: 7 * DAY });
   assert.equal(result.orphans.packs, 1);
@@ -287,6 +289,30 @@ test('packs that no index lists go when nobody is about to list them', async () 
   prunable.now += 8 * DAY;
   assert.equal((await prunable.prune({ graceSeconds: 7 * DAY })).deleted.packs, 1);
   assert.ok(!(await prunable.names('data')).includes(orphan));
+  await prunable.verify();
+});
+
+/** Tells no times, as REST does not. */
+class Undated extends PassingStore {
+  override async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
+    for await (const { name, size } of super.list(type)) yield { name, size };
+  }
+}
+
+test('where the store tells no times, they go when there is no lease, not even one that a dead backup has left', async () => {
+  const prunable = await fresh((store) => new Undated(store));
+  prunable.write(['a'], 100_000);
+  await prunable.backup();
+  await prunable.beneath.plant('data', 'ab'.repeat(32), randomBytes(1000));
+  const repository = await prunable.sandbox.open();
+  const time = { seconds: Math.floor(prunable.now), nanoseconds: 0 };
+  const lease = { time, since: time, id: randomBytes(16), operation: 'backup', host: 'other', user: 'x', pid: 7 };
+  const name = await putSigned(repository, 'lease', encodeLease(lease));
+  assert.equal((await prunable.prune()).orphans.packs, 0);
+  prunable.now += 2 * DAY;
+  assert.equal((await prunable.prune()).orphans.packs, 0, 'the next backup looks for what that one has stored');
+  await prunable.store.remove('locks', name);
+  assert.equal((await prunable.prune()).orphans.packs, 1);
   await prunable.verify();
 });
 
@@ -323,7 +349,7 @@ test('when something that snapshots need is missing or damaged, nothing is remov
     assert.deepEqual(await prunable.names('data'), before);
   };
   const other = 'cd'.repeat(32);
-  await prunable.store.put('snapshots', other, [randomBytes(300)]);
+  await prunable.beneath.plant('snapshots', other, randomBytes(300));
   await unchanged();
   await prunable.store.remove('snapshots', other);
   const { index, ...repository } = await loadIndex(await prunable.sandbox.open());
@@ -347,10 +373,7 @@ test('a damaged pack is not copied, and stays', async () => {
   for (let pack = 0; pack < indexed.index.packCount; pack++) {
     if (indexed.index.packKind(pack) !== 1) continue;
     const name = indexed.index.packName(pack);
-    const bytes = await prunable.store.get('data', name);
-    bytes[10] = (bytes[10] as number) ^ 1;
-    await prunable.store.remove('data', name);
-    await prunable.store.put('data', name, [bytes]);
+    await prunable.beneath.change('data', name, (bytes) => bytes.fill((bytes[10] as number) ^ 1, 10, 11));
     flipped.add(name);
   }
   const result = await prunable.prune({ graceSeconds: 0 });

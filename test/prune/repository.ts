@@ -7,33 +7,39 @@ import { loadIndex } from '../../src/repository/index-store.js';
 import type { Repository } from '../../src/repository/repository.js';
 import { listSnapshots } from '../../src/repository/snapshots.js';
 import { TreeReader } from '../../src/repository/tree-reader.js';
-import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { ObjectType, Store } from '../../src/storage/store.js';
 import { Sandbox } from '../backup/sandbox.js';
+import { Beneath } from '../servers/beneath.js';
+import { openTestStore } from '../servers/test-place.js';
+import { ClockedStore } from '../storage/clocked-store.js';
 
 export const DAY = 24 * 3600;
 const PACK = 4 * 1024 * 1024;
 
 export const SMALL_CHUNKS = { min: 4096, average: 16 * 1024, max: 64 * 1024 };
 
-/** A repository in memory with a clock that the test moves, and what each snapshot held. */
+/** A repository, in memory unless the tests run over another store, with a clock that the test moves, and what each snapshot held. */
 export class Prunable {
   readonly sandbox: Sandbox;
   readonly store: Store;
+  readonly beneath: Beneath;
   /** By snapshot: a hash of all that is in it. */
   readonly contents = new Map<string, string>();
   now: number;
 
-  private constructor(sandbox: Sandbox, store: Store, now: number) {
+  private constructor(sandbox: Sandbox, beneath: Beneath, now: number) {
     this.sandbox = sandbox;
-    this.store = store;
+    this.store = sandbox.store;
+    this.beneath = beneath;
     this.now = now;
   }
 
   static async create(folder: string, wrap: (store: Store) => Store = (store) => store): Promise<Prunable> {
     const clock = { now: Date.now() / 1000 };
-    const store = wrap(new MemoryStore(() => clock.now));
-    const prunable = new Prunable(await Sandbox.create(folder, { store, data: SMALL_CHUNKS }), store, clock.now);
+    const place = join(folder, 'repository');
+    const store = wrap(new ClockedStore(await openTestStore(place, 'memory'), () => clock.now));
+    const sandbox = await Sandbox.create(folder, { store, data: SMALL_CHUNKS });
+    const prunable = new Prunable(sandbox, await Beneath.open(place), clock.now);
     Object.defineProperty(prunable, 'now', {
       get: () => clock.now,
       set: (value: number) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Buffer } from 'node:buffer';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { ADVICE, type Finding } from '../../src/check/findings.js';
@@ -11,7 +11,9 @@ import { VarveError } from '../../src/errors/errors.js';
 import { PASSWORD, scratchFolder } from '../backup/sandbox.js';
 import { damage } from '../check/damages.js';
 import { foreignObjects, type Kind, Patient, SPARE } from '../check/patient.js';
-import { MAIN } from '../cli/varve.js';
+import { MAIN } from '../cli/main-program.js';
+import { NEEDS_PROCESSES, testArguments, testEnvironment, testPlace } from '../servers/test-place.js';
+import { type Image, imageOf, reset } from '../storage/dying-store.js';
 
 /** More of them: VARVE_ADVICE_CASES. */
 const CASES = Number(process.env.VARVE_ADVICE_CASES || 28);
@@ -21,25 +23,20 @@ const ROUNDS = 6;
 const scratch = scratchFolder();
 let patient: Patient;
 let foreign: Readonly<Record<Kind, Buffer>>;
-let repository: string;
+let sound: Image;
 
 before(async () => {
   patient = await Patient.create(join(scratch, 'patient'));
   foreign = await foreignObjects(join(scratch, 'foreign'));
-  repository = join(patient.sandbox.folder, 'repository');
-  cpSync(repository, join(scratch, 'sound'), { recursive: true });
+  sound = await imageOf(patient.sandbox.store);
 });
-
-function reset(): void {
-  rmSync(repository, { recursive: true });
-  cpSync(join(scratch, 'sound'), repository, { recursive: true });
-}
 
 /** Runs the command line, in a folder of its own. */
 function varve(args: readonly string[], password: string): { readonly code: number | null; readonly text: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, '--no-cache', '-r', repository, ...args], {
+  const repository = ['-r', testPlace(join(patient.sandbox.folder, 'repository')), ...testArguments];
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, '--no-cache', ...repository, ...args], {
     cwd: mkdtempSync(join(scratch, 'cwd-')),
-    env: { ...process.env, VARVE_PASSWORD: password },
+    env: { ...process.env, ...testEnvironment, VARVE_PASSWORD: password },
     encoding: 'utf8',
   });
   return { code: status, text: stdout + stderr };
@@ -121,14 +118,15 @@ test('every command that an advice names is there', () => {
 });
 
 for (let number = 0; number < CASES; number++) {
-  test(`what check advises mends damage ${number}`, { timeout: 120_000 }, async (t) => {
-    const done = damage(patient, foreign, number);
+  test(`what check advises mends damage ${number}`, { skip: NEEDS_PROCESSES, timeout: 120_000 }, async (t) => {
+    const done = await damage(patient, foreign, number);
     t.diagnostic(`${done.kind} ${done.way}`);
     try {
       if (done.kind === 'config') return;
       assert.deepEqual(await mend(), []);
     } finally {
-      reset();
+      await done.heal();
+      await reset(patient.sandbox.store, patient.beneath, sound);
     }
   });
 }

@@ -83,8 +83,7 @@ test('snapshots that were forgotten by mistake come back, each as a folder', asy
 test('a snapshot whose object is damaged leaves its folders to be recovered', async () => {
   const prunable = await fresh();
   const id = await prunable.backup();
-  await prunable.store.remove('snapshots', id);
-  await prunable.store.put('snapshots', id, [randomBytes(500)]);
+  await prunable.beneath.plant('snapshots', id, randomBytes(500));
   const [made] = await recovered(prunable);
   assert.deepEqual([...(await foldersIn(prunable, made?.id as string)).values()], [prunable.contents.get(id)]);
 });

@@ -55,12 +55,6 @@ async function twoBackups(wrap?: Wrap): Promise<Prunable> {
   return prunable;
 }
 
-/** Other bytes under the same name. */
-async function overwrite(prunable: Prunable, type: 'index' | 'data', name: string, bytes: Buffer): Promise<void> {
-  await prunable.store.remove(type, name);
-  await prunable.store.put(type, name, [bytes]);
-}
-
 const flipped = (bytes: Buffer, at: number): Buffer => {
   const out = Buffer.from(bytes);
   out[at] = (out[at] as number) ^ 1;
@@ -93,7 +87,7 @@ test('an index object that is damaged is replaced, and removed; put back it coun
   const prunable = await twoBackups();
   const [name] = await prunable.names('index');
   const bytes = await prunable.store.get('index', name as string);
-  await overwrite(prunable, 'index', name as string, flipped(bytes, 50));
+  await prunable.beneath.plant('index', name as string, flipped(bytes, 50));
   const result = await repaired(prunable);
   assert.deepEqual([result.damagedObjects, result.replaced], [1, [name]]);
   assert.ok(!(await prunable.names('index')).includes(name as string));
@@ -125,14 +119,14 @@ test('where the pack is damaged and says otherwise, the index is believed', asyn
   const bytes = await prunable.store.get('data', name as string);
   const before = await prunable.names('index');
   for (const damaged of [bytes.subarray(0, 1000), flipped(bytes, bytes.length - 150)]) {
-    await overwrite(prunable, 'data', name as string, damaged);
+    await prunable.beneath.plant('data', name as string, damaged);
     const result = await repaired(prunable);
     assert.deepEqual([result.damagedPacks, result.written], [[name], []]);
     assert.deepEqual(await prunable.names('index'), before);
   }
   // Another pack's bytes: a directory that opens.
   const [, other] = await prunable.names('data');
-  await overwrite(prunable, 'data', name as string, await prunable.store.get('data', other as string));
+  await prunable.beneath.plant('data', name as string, await prunable.store.get('data', other as string));
   assert.deepEqual((await repaired(prunable)).damagedPacks, [name]);
   assert.deepEqual(await prunable.names('index'), before);
 });
@@ -196,7 +190,7 @@ test('a backup that began before a condemnation which was lost looks for its pac
   // The pack is in no object that is still there, and the one that condemned it is damaged.
   for (const { name } of sleeping.objects) await prunable.store.remove('index', name);
   const bytes = await prunable.store.get('index', object);
-  await overwrite(prunable, 'index', object, flipped(bytes, 60));
+  await prunable.beneath.plant('index', object, flipped(bytes, 60));
   await repaired(prunable);
   const since = await condemnedSince(sleeping);
   since.delete(FORGOTTEN_PACKS);
@@ -290,7 +284,7 @@ test('interrupted at any of its steps it leaves all that was there, and the next
   let ended = false;
   let steps = 0;
   for (; !ended; steps++) {
-    await reset(store, image);
+    await reset(store, prunable.beneath, image);
     store.left = steps;
     try {
       await repaired(prunable);
@@ -310,7 +304,7 @@ test('interrupted at any of its steps it leaves all that was there, and the next
 test('a pack that is in no index object and damaged is told, and not listed', async () => {
   const prunable = await twoBackups();
   const name = randomBytes(32).toString('hex');
-  await prunable.store.put('data', name, [randomBytes(500)]);
+  await prunable.beneath.plant('data', name, randomBytes(500));
   const result = await repaired(prunable);
   assert.deepEqual([result.damagedPacks, result.added, result.written], [[name], 0, []]);
 });

@@ -51,17 +51,12 @@ async function backedUp(wrap?: Wrap): Promise<Prunable> {
   return prunable;
 }
 
+/** Names of the packs of a kind, the largest first: it has several frames. */
 async function packsOf(prunable: Prunable, kind: BlobKind): Promise<string[]> {
   const { index } = await loadIndex(await openUncached(prunable));
   const packs = Array.from({ length: index.packCount }, (_, pack) => pack);
-  return packs.filter((pack) => index.packKind(pack) === kind).map((pack) => index.packName(pack));
-}
-
-async function overwrite({ store }: Prunable, name: string, change: (bytes: Buffer) => Buffer): Promise<Buffer> {
-  const changed = change(Buffer.from(await store.get('data', name)));
-  await store.remove('data', name);
-  await store.put('data', name, [changed]);
-  return changed;
+  const ofKind = new Set(packs.filter((pack) => index.packKind(pack) === kind).map((pack) => index.packName(pack)));
+  return (await prunable.beneath.packs()).filter((name) => ofKind.has(name));
 }
 
 const flip =
@@ -79,7 +74,8 @@ async function problems(prunable: Prunable): Promise<string[]> {
 test('of a damaged pack all but the damaged frame is saved; the pack is removed, a copy kept', async () => {
   const prunable = await backedUp();
   const [name] = (await packsOf(prunable, DATA)) as [string];
-  const damaged = await overwrite(prunable, name, flip(100));
+  await prunable.beneath.change('data', name, flip(100));
+  const damaged = await prunable.beneath.get('data', name);
   const blobs = (await loadIndex(await openUncached(prunable))).index.size;
   const result = await repaired(prunable, [name]);
   assert.deepEqual(result.removed, [name]);
@@ -101,7 +97,7 @@ test('where only the directory or the end of a pack is damaged, nothing is lost'
     (bytes: Buffer) => bytes.subarray(0, -50),
   ]) {
     const [name] = (await packsOf(prunable, TREE)) as [string];
-    await overwrite(prunable, name, change);
+    await prunable.beneath.change('data', name, change);
     const result = await repaired(prunable, [name]);
     assert.deepEqual([result.removed, result.lost], [[name], []]);
     assert.deepEqual(await problems(prunable), []);
@@ -115,8 +111,8 @@ test('packs that are swapped are told apart by what they say of themselves', asy
   const [tree] = (await packsOf(prunable, TREE)) as [string];
   const bytes = await prunable.store.get('data', data);
   const other = await prunable.store.get('data', tree);
-  await overwrite(prunable, data, () => other);
-  await overwrite(prunable, tree, () => bytes);
+  await prunable.beneath.change('data', data, () => other);
+  await prunable.beneath.change('data', tree, () => bytes);
   const result = await repaired(prunable, [data, tree]);
   assert.deepEqual(result.lost, []);
   assert.deepEqual(await problems(prunable), []);
@@ -142,7 +138,7 @@ test('a pack that a cache holds as it was loses nothing', async () => {
     index.framesOf(Array.from({ length: index.packCount }).findIndex((_, at) => index.packName(at) === name)).first,
   );
   await repository.store.get('data', name, { offset: frame.offset, length: frame.storedLength }, { keep: true });
-  await overwrite(prunable, name, (bytes) => bytes.fill(0));
+  await prunable.beneath.change('data', name, (bytes) => bytes.fill(0));
   const result = await repaired(prunable, [name], repository);
   assert.deepEqual(result.lost, []);
   assert.deepEqual(await problems(prunable), []);
@@ -173,7 +169,8 @@ test('a manage key saves folders, not file contents', async () => {
   const keeper = await openUncached(prunable, 'keeper');
   const [data] = (await packsOf(prunable, DATA)) as [string];
   const [tree] = (await packsOf(prunable, TREE)) as [string];
-  for (const name of [data, tree]) await overwrite(prunable, name, (bytes) => flip(bytes.length - 120)(bytes));
+  for (const name of [data, tree])
+    await prunable.beneath.change('data', name, (bytes) => flip(bytes.length - 120)(bytes));
   await assert.rejects(repaired(prunable, [data], keeper), fails('role', /full/));
   assert.deepEqual((await repaired(prunable, [tree], keeper)).lost, []);
   await assert.rejects(
@@ -186,7 +183,7 @@ test('a backup that relies on the pack learns of it', async () => {
   const prunable = await backedUp();
   const running = await loadIndex(await openUncached(prunable));
   const [name] = (await packsOf(prunable, DATA)) as [string];
-  await overwrite(prunable, name, flip(100));
+  await prunable.beneath.change('data', name, flip(100));
   await repaired(prunable, [name]);
   assert.deepEqual([...(await condemnedSince(running))], [name]);
 });
@@ -223,12 +220,12 @@ test('interrupted at any of its steps it loses nothing more, and the next one go
   });
   const store = dying as unknown as Dying;
   const [name] = (await packsOf(prunable, DATA)) as [string];
-  await overwrite(prunable, name, (bytes) => flip(bytes.length - 100)(bytes));
+  await prunable.beneath.change('data', name, (bytes) => flip(bytes.length - 100)(bytes));
   const image = await imageOf(store);
   let ended = false;
   let steps = 0;
   for (; !ended; steps++) {
-    await reset(store, image);
+    await reset(store, prunable.beneath, image);
     store.left = steps;
     try {
       await repaired(prunable, [name]);

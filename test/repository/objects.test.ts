@@ -12,7 +12,7 @@ import { loadIndex } from '../../src/repository/index-store.js';
 import { addKeySlot } from '../../src/repository/key-slots.js';
 import { HeldLease, listLeases } from '../../src/repository/leases.js';
 import { initRepository, openRepository } from '../../src/repository/open.js';
-import { adoptOrphans } from '../../src/repository/orphans.js';
+import { loadAndAdopt } from '../../src/repository/orphans.js';
 import { putSigned, type Repository } from '../../src/repository/repository.js';
 import { findSnapshot, listSnapshots, matchesFilter, writeSnapshot } from '../../src/repository/snapshots.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
@@ -234,7 +234,7 @@ test('packs that no index lists are adopted after an interrupted backup, and onl
   for (let i = 0; i < 10; i++) writeFileSync(join(sandbox.source, 'folder', `file ${i}`), randomBytes(100_000));
   const { snapshot } = await sandbox.backup();
   for await (const { name } of sandbox.store.list('index')) await sandbox.store.remove('index', name);
-  const untouched = await adoptOrphans(await sandbox.indexed());
+  const untouched = await loadAndAdopt(await sandbox.open());
   assert.equal(untouched.adopted, 0, 'without a stale lease nothing is looked for');
   const repository = await sandbox.open();
   const lease = {
@@ -248,11 +248,11 @@ test('packs that no index lists are adopted after an interrupted backup, and onl
   };
   await putSigned(repository, 'lease', encodeLease(lease));
   await sandbox.store.put('data', 'cd'.repeat(32), [randomBytes(5000)]);
-  const { adopted, repository: indexed } = await adoptOrphans(await sandbox.indexed());
+  const { adopted, repository: indexed } = await loadAndAdopt(await sandbox.open());
   assert.equal(adopted, 2, 'a pack of data and one of trees; what is no pack is left');
   assert.equal(indexed.packs.size, 2);
   assert.equal((await listLeases(repository)).length, 0, 'the stale lease is removed');
-  assert.equal((await adoptOrphans(await sandbox.indexed())).adopted, 0);
+  assert.equal((await loadAndAdopt(await sandbox.open())).adopted, 0);
   assert.deepEqual((await sandbox.restoreSource(snapshot.root)).events, []);
   const again = await sandbox.backup();
   assert.equal(again.summary.data_blobs, 0);

@@ -18,7 +18,7 @@ import { BlobIndexBuilder } from '../../src/repository/blob-index.js';
 import { FrameOpener, locateBlob, PackKeyRing, splitIds } from '../../src/repository/blob-reader.js';
 import { BlobWriter } from '../../src/repository/blob-writer.js';
 import { indexedPack } from '../../src/repository/index-store.js';
-import { readPackRecord } from '../../src/repository/orphans.js';
+import { readPackRecord } from '../../src/repository/pack-directory.js';
 import { mergeParts } from '../../src/repository/pack-merge.js';
 import { type FinishedPack, type PackPart, PackWriter, packCapacity } from '../../src/repository/pack-writer.js';
 import { objectName, type Repository } from '../../src/repository/repository.js';

@@ -288,6 +288,17 @@ test('temporary files of a restore that goes on are not deleted by --delete', as
   assert.deepEqual(readdirSync(target).sort(), [other, 'large', 'small']);
 });
 
+test('a folder that has the name of a temporary file is removed by --delete as any other', async () => {
+  const target = newTarget();
+  const alike = `.varve-part-${hash('large')}-${NOBODY}-0a`;
+  mkdirSync(join(target, alike));
+  writeFileSync(join(target, alike, 'file'), 'x');
+  await sandbox.restore(root, { target });
+  assert.deepEqual(readdirSync(target).sort(), [alike, 'large', 'small']);
+  await sandbox.restore(root, { target, delete: true });
+  assert.deepEqual(readdirSync(target).sort(), ['large', 'small']);
+});
+
 test('a file of the snapshot with a name as temporary files have is restored and stays', async () => {
   const name = `.varve-tmp-${NOBODY}-0a-1-0`;
   const own = new Forge(await sandbox.open());

@@ -6,16 +6,18 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../../src/format/content.js';
-import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { ObjectType, Range } from '../../src/storage/store.js';
 import { Sandbox, scratchFolder } from '../backup/sandbox.js';
 import { assertSameTree } from '../backup/tree-image.js';
+import { Beneath } from '../servers/beneath.js';
+import { openTestStore } from '../servers/test-place.js';
+import { PassingStore } from '../storage/passing-store.js';
 
 const scratch = scratchFolder();
 let number = 0;
 
 /** What is there takes a while to be read; that something is lost is known at once, or when `tellsLoss` says so. */
-class SlowStore extends MemoryStore {
+class SlowStore extends PassingStore {
   tellsLoss = (): boolean => true;
 
   override async get(type: ObjectType, name: string, range?: Range): Promise<Buffer> {
@@ -29,11 +31,25 @@ class SlowStore extends MemoryStore {
 }
 
 class Loss {
-  readonly store = new SlowStore();
+  readonly store: SlowStore;
+  readonly beneath: Beneath;
+  readonly #folder: string;
   readonly #lost: { readonly name: string; readonly bytes: Buffer }[] = [];
 
+  private constructor(folder: string, store: SlowStore, beneath: Beneath) {
+    this.#folder = folder;
+    this.store = store;
+    this.beneath = beneath;
+  }
+
+  static async create(): Promise<Loss> {
+    const folder = join(scratch, String(number++));
+    const place = join(folder, 'repository');
+    return new Loss(folder, new SlowStore(await openTestStore(place, 'memory')), await Beneath.open(place));
+  }
+
   async sandbox(): Promise<Sandbox> {
-    return Sandbox.create(join(scratch, String(number++)), { store: this.store });
+    return Sandbox.create(this.#folder, { store: this.store });
   }
 
   /** Takes away all packs of a kind that are there now. */
@@ -54,7 +70,7 @@ class Loss {
 }
 
 test('what is in a folder that cannot be read is not deleted from the target', async () => {
-  const loss = new Loss();
+  const loss = await Loss.create();
   const sandbox = await loss.sandbox();
   mkdirSync(join(sandbox.source, 'sub'));
   writeFileSync(join(sandbox.source, 'sub/file'), 'precious');
@@ -78,7 +94,7 @@ const PART = 3_000_000;
 
 /** A snapshot with a file whose first part is lost, and another file. */
 async function partlyLost(): Promise<{ loss: Loss; sandbox: Sandbox; root: ContentRef }> {
-  const loss = new Loss();
+  const loss = await Loss.create();
   const sandbox = await loss.sandbox();
   const part = randomBytes(PART);
   writeFileSync(join(sandbox.source, 'one'), part);
@@ -128,7 +144,7 @@ test('what was told as restored of a file is taken back when another part of it 
 });
 
 test('of a pack that is cut off, the files at its beginning are restored', async () => {
-  const loss = new Loss();
+  const loss = await Loss.create();
   const sandbox = await loss.sandbox();
   const names = Array.from({ length: 35 }, (_, at) => `file ${at}`).sort();
   for (const name of names) writeFileSync(join(sandbox.source, name), randomBytes(100_000));
@@ -137,9 +153,7 @@ test('of a pack that is cut off, the files at its beginning are restored', async
   for (let pack = 0; pack < index.packCount; pack++) {
     const name = index.packName(pack);
     if (index.packKind(pack) !== DATA) continue;
-    const bytes = await loss.store.get('data', name);
-    await loss.store.remove('data', name);
-    await loss.store.put('data', name, [bytes.subarray(0, Math.floor(bytes.length * 0.9))]);
+    await loss.beneath.change('data', name, (bytes) => bytes.subarray(0, Math.floor(bytes.length * 0.9)));
   }
   const { target, progress, events } = await sandbox.restoreSource(snapshot.root);
   assert.ok(progress.filesRestored > 0 && progress.errors > 0, `${progress.filesRestored} of ${names.length}`);
@@ -150,7 +164,7 @@ test('of a pack that is cut off, the files at its beginning are restored', async
 });
 
 test('no name is linked to what stands in the place of a file that was lost', async () => {
-  const loss = new Loss();
+  const loss = await Loss.create();
   const sandbox = await loss.sandbox();
   writeFileSync(join(sandbox.source, 'first'), randomBytes(100_000));
   linkSync(join(sandbox.source, 'first'), join(sandbox.source, 'second'));

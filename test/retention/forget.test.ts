@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { addKeySlot } from '../../src/repository/key-slots.js';
 import { openRepository } from '../../src/repository/open.js';
 import { listSnapshots } from '../../src/repository/snapshots.js';
 import { forgetSnapshots, type PlanOptions, planForget } from '../../src/retention/forget.js';
+import { scratchFolder } from '../backup/sandbox.js';
 import { policyOf, type Rules, storedSnapshot } from './history.js';
 import { newRepository, StubbornStore, writeDays } from './repository.js';
+
+const scratch = scratchFolder();
+let number = 0;
 
 process.env.TZ = 'UTC';
 
@@ -59,7 +64,7 @@ test('both are allowed to whoever says so', () => {
 });
 
 test('snapshots are removed oldest first; what cannot be removed is told, and the others go on', async () => {
-  const store = new StubbornStore();
+  const store = await StubbornStore.open(join(scratch, String(number++)));
   const repository = await newRepository(store);
   const snapshots = await writeDays(repository, ['2024-05-01', '2024-05-02', '2024-05-03', '2024-05-04']);
   const [first, second, third, last] = snapshots.map(({ id }) => id);
@@ -83,7 +88,7 @@ test('snapshots are removed oldest first; what cannot be removed is told, and th
 });
 
 test('an interruption says how far it got', async () => {
-  const store = new StubbornStore();
+  const store = await StubbornStore.open(join(scratch, String(number++)));
   const repository = await newRepository(store);
   const snapshots = await writeDays(repository, ['2024-05-01', '2024-05-02']);
   const forgotten = forgetSnapshots(repository, snapshots, { signal: AbortSignal.abort() });
@@ -92,7 +97,7 @@ test('an interruption says how far it got', async () => {
 });
 
 test('an append key forgets nothing', async () => {
-  const store = new StubbornStore();
+  const store = await StubbornStore.open(join(scratch, String(number++)));
   const full = await newRepository(store);
   const snapshots = await writeDays(full, ['2024-05-01']);
   const unlock = { password: 'append' };

@@ -3,12 +3,18 @@ import type { Snapshot } from '../../src/format/snapshot.js';
 import { initRepository } from '../../src/repository/open.js';
 import type { Repository } from '../../src/repository/repository.js';
 import { listSnapshots, type StoredSnapshot, writeSnapshot } from '../../src/repository/snapshots.js';
-import { MemoryStore } from '../../src/storage/memory/memory-store.js';
+import { PassingStore } from '../../src/storage/guards/passing.js';
 import type { ObjectType } from '../../src/storage/store.js';
+import { openTestStore } from '../servers/test-place.js';
 import { storedSnapshot } from './history.js';
 
 /** A store that does not let go of some objects, and notes what is put and removed. */
-export class StubbornStore extends MemoryStore {
+export class StubbornStore extends PassingStore {
+  /** @param folder where it is when it is in files */
+  static async open(folder: string): Promise<StubbornStore> {
+    return new StubbornStore(await openTestStore(folder, 'memory'));
+  }
+
   readonly stubborn = new Set<string>();
   readonly log: string[] = [];
 

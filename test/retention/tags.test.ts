@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { addKeySlot } from '../../src/repository/key-slots.js';
 import { openRepository } from '../../src/repository/open.js';
 import type { Repository } from '../../src/repository/repository.js';
 import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots.js';
 import { changedTags, retag } from '../../src/retention/tags.js';
+import { scratchFolder } from '../backup/sandbox.js';
 import { newRepository, StubbornStore, writeDays } from './repository.js';
+
+const scratch = scratchFolder();
+let number = 0;
 
 test('tags are added at the end, each once, removed, or set', () => {
   assert.deepEqual(changedTags(['a', 'b'], { add: ['c', 'a'], remove: ['b'] }), ['a', 'c']);
@@ -21,7 +26,7 @@ test('what changes nothing is no change', () => {
 
 /** A repository with one snapshot. */
 async function oneSnapshot(): Promise<{ store: StubbornStore; repository: Repository; stored: StoredSnapshot }> {
-  const store = new StubbornStore();
+  const store = await StubbornStore.open(join(scratch, String(number++)));
   const repository = await newRepository(store);
   const [stored] = await writeDays(repository, ['2024-05-01'], { tags: ['a'] });
   assert.ok(stored);

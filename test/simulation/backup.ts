@@ -3,8 +3,8 @@ import { type BlobKind, type ContentRef, DATA, TREE } from '../../src/format/con
 import type { Snapshot } from '../../src/format/snapshot.js';
 import { timeFromMillis } from '../../src/format/time.js';
 import { commitSnapshot, underLease } from '../../src/repository/commit.js';
-import { type IndexedRepository, loadIndex } from '../../src/repository/index-store.js';
-import { adoptOrphans } from '../../src/repository/orphans.js';
+import type { IndexedRepository } from '../../src/repository/index-store.js';
+import { loadAndAdopt } from '../../src/repository/orphans.js';
 import { type PackSpace, PackWriter } from '../../src/repository/pack-writer.js';
 import type { Repository } from '../../src/repository/repository.js';
 import { PackUploader } from '../../src/repository/uploader.js';
@@ -30,7 +30,7 @@ export interface Backing {
  * condemned meanwhile, snapshot.
  */
 export async function simulateBackup(process: Process, repository: Repository, backing: Backing): Promise<string> {
-  const { repository: indexed } = await adoptOrphans(await loadIndex(repository));
+  const { repository: indexed } = await loadAndAdopt(repository);
   return underLease(indexed, 'backup', ATTEMPTS, (current) => attempt(process, current, backing));
 }
 

@@ -1,9 +1,10 @@
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../../src/errors/errors.js';
 import type { Advice, ObjectType, Store } from '../../src/storage/store.js';
+import type { Beneath } from '../servers/beneath.js';
 import { PassingStore } from './passing-store.js';
 
-const OBJECTS: readonly ObjectType[] = ['data', 'index', 'snapshots', 'locks'];
+const OBJECTS: readonly ObjectType[] = ['keys', 'data', 'index', 'snapshots', 'locks'];
 
 /** Takes a number of writes and removals, then nothing at all, as after a crash. */
 export class Dying extends PassingStore {
@@ -38,11 +39,12 @@ export async function imageOf(store: Store): Promise<Image> {
   return image;
 }
 
-export async function reset(store: Store, image: Image): Promise<void> {
+/** @param beneath takes what is damaged, too */
+export async function reset(store: Store, beneath: Beneath, image: Image): Promise<void> {
   for (const type of OBJECTS) {
     const names: string[] = [];
     for await (const { name } of store.list(type)) names.push(name);
     for (const name of names) await store.remove(type, name);
   }
-  for (const { type, name, bytes } of image) await store.put(type, name, [bytes]);
+  for (const { type, name, bytes } of image) await beneath.plant(type, name, bytes);
 }

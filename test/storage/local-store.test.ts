@@ -81,6 +81,21 @@ test('a temporary file is no object; a day later it is removed', async () => {
   assert.ok(!existsSync(old));
 });
 
+test('a temporary file beside config, which a crash of `init` leaves, is removed a day later', async () => {
+  const { store, path } = await fresh();
+  const [recent, old, other] = ['.tmp-0011223344556677', '.tmp-8899aabbccddeeff', 'notes'].map((name) =>
+    join(path, name),
+  );
+  const yesterday = new Date(Date.now() - 25 * 3600_000);
+  for (const each of [recent, old, other]) writeFileSync(each as string, 'half a config');
+  for (const each of [old, other]) utimesSync(each as string, yesterday, yesterday);
+  assert.deepEqual(await names(store, 'locks'), []);
+  assert.deepEqual(
+    [recent, old, other].map((each) => existsSync(each as string)),
+    [true, false, true],
+  );
+});
+
 test('an object that was truncated is replaced when it is stored again', async () => {
   const { store, path } = await fresh();
   const { name, bytes } = object(1000);

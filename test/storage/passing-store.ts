@@ -1,51 +1,6 @@
-import type { Buffer } from 'node:buffer';
-import type { Advice, ObjectInfo, ObjectType, Range, Store } from '../../src/storage/store.js';
+import { PassingStore as Passing } from '../../src/storage/guards/passing.js';
 
-/** Passes everything on: what a test's store begins with that differs in something. */
-export class PassingStore implements Store {
-  protected readonly inner: Store;
-
-  constructor(inner: Store) {
-    this.inner = inner;
-  }
-
-  get location(): string {
-    return this.inner.location;
-  }
-
-  create(): Promise<void> {
-    return this.inner.create();
-  }
-
-  put(type: ObjectType, name: string, parts: readonly Uint8Array[], advice?: Advice): Promise<void> {
-    return this.inner.put(type, name, parts, advice);
-  }
-
-  replace(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
-    return this.inner.replace(type, name, parts);
-  }
-
-  get(type: ObjectType, name: string, range?: Range, advice?: Advice): Promise<Buffer> {
-    return this.inner.get(type, name, range, advice);
-  }
-
-  stat(type: ObjectType, name: string): Promise<ObjectInfo | undefined> {
-    return this.inner.stat(type, name);
-  }
-
-  list(type: ObjectType): AsyncIterable<ObjectInfo> {
-    return this.inner.list(type);
-  }
-
-  remove(type: ObjectType, name: string): Promise<void> {
-    return this.inner.remove(type, name);
-  }
-
-  now(): Promise<number> {
-    return this.inner.now();
-  }
-
-  close(): Promise<void> {
-    return this.inner.close();
-  }
+/** Passes everything on but the files' paths: what a test does to reading then happens to all reading. */
+export class PassingStore extends Passing {
+  override readonly filePath = undefined;
 }

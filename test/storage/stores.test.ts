@@ -1,12 +1,13 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { after } from 'node:test';
 import { CachedStore } from '../../src/storage/cached/cached-store.js';
+import { openGuarded } from '../../src/storage/guards/guard.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
-import type { ObjectType } from '../../src/storage/store.js';
 import { conformance, type Subject } from './conformance.js';
+import { planting } from './plant.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'varve-stores-'));
 after(() => rmSync(scratch, { recursive: true, force: true }));
@@ -16,15 +17,7 @@ async function local(): Promise<Subject & { readonly store: LocalStore }> {
   const path = join(scratch, `repository-${number++}`);
   const store = new LocalStore(path);
   await store.create();
-  const plant = async (type: ObjectType, name: string, bytes: Uint8Array): Promise<void> => {
-    const folder = type === 'data' ? join(path, type, name.slice(0, 2)) : join(path, type);
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, name), bytes);
-    if (type === 'data') writeFileSync(join(path, type, name), bytes);
-    mkdirSync(dirname(join(path, 'data', 'zz', name)), { recursive: true });
-    writeFileSync(join(path, 'data', 'zz', name), bytes);
-  };
-  return { store, other: new LocalStore(path), plant };
+  return { store, other: new LocalStore(path), plant: planting(path) };
 }
 
 conformance('memory', async () => {
@@ -42,4 +35,16 @@ conformance('cached', async () => {
 conformance('cached, in a place where nothing can be cached', async () => {
   const { store, other } = await local();
   return { store: new CachedStore(store, '/dev/null/cache'), other };
+});
+
+conformance('guarded', async () => {
+  const { store, other, plant } = await local();
+  const settings = {
+    environment: {},
+    extended: new Map(),
+    stuckSeconds: 300,
+    retrySeconds: 0,
+    onDebug: () => undefined,
+  };
+  return { store: await openGuarded('local:', async () => store, settings), other, ...(plant && { plant }) };
 });

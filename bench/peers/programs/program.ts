@@ -2,7 +2,10 @@
 export interface Place {
   /** The program's HOME: caches and configuration. */
   readonly home: string;
+  /** A folder, or a place on a server that varve and restic write alike. */
   readonly repository: string;
+  /** What else of the environment it takes to get there. */
+  readonly credentials?: Readonly<Record<string, string>>;
   /** A file with the password. */
   readonly password: string;
 }

@@ -91,10 +91,10 @@ async function open(context: Context, prepared: Prepared, flags: BackupFlags): P
     const { warmUp } = await loadEngine();
     warmUp(prepared.threads);
   });
-  const { backup, loadIndex, adoptOrphans } = await loadEngine();
-  const [indexed, snapshots] = await Promise.all([loadIndex(opened), readSnapshots(context, opened)]);
-  const { repository, adopted } =
-    flags.dryRun === true ? { repository: indexed, adopted: 0 } : await adoptOrphans(indexed);
+  const { backup, loadIndex, loadAndAdopt } = await loadEngine();
+  const load = async () =>
+    flags.dryRun === true ? { repository: await loadIndex(opened), adopted: 0 } : await loadAndAdopt(opened);
+  const [{ repository, adopted }, snapshots] = await Promise.all([load(), readSnapshots(context, opened)]);
   if (adopted > 0)
     context.output.message(
       `an earlier backup was interrupted: ${adopted} pack files that it had stored are used again`,

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { toHex } from '../../bytes/hex.js';
 import { VarveError } from '../../errors/errors.js';
 import { MAX_PARITY_PERCENT } from '../../parity/layout.js';
-import { addFromOptions, type FromFlags, openSource } from '../from-repository.js';
+import { addFromOptions, type FromFlags, openSource, targetContext } from '../from-repository.js';
 import { thisHost, thisUser } from '../machine.js';
 import { cacheFolder, placeOfRepository } from '../open.js';
 import { askPassword, unlockFromOptions } from '../password.js';
@@ -40,15 +40,15 @@ export function define(command: Command, shell: Shell): void {
     const { output } = context;
     refuseContradictions(flags);
     const parity = parsePercent(flags.parity);
-    const store = await placeOfRepository(context);
-    const { initRepository, refuseExisting } = await import('../../repository/open.js');
+    const store = await placeOfRepository(flags.copyChunkerParams === true ? targetContext(context) : context);
+    const { initAbsent, refuseExisting } = await import('../../repository/open.js');
     await refuseExisting(store);
     const cutLike = flags.copyChunkerParams === true ? await openSource(context, flags) : undefined;
     const unlock = unlockFromOptions(context) ?? {
       password: await askPassword(context, 'password for the new repository', true),
     };
     const options = { unlock, cacheFolder: cacheFolder(context), user: thisUser(), host: thisHost(), cutLike, parity };
-    const repository = await initRepository(store, options);
+    const repository = await initAbsent(store, options);
     const id = toHex(repository.config.repository);
     if (output.json) output.object({ message_type: 'initialized', id, repository: store.location });
     else {

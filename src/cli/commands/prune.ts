@@ -13,6 +13,7 @@ Examples:
   varve prune --dry-run
   varve prune --max-unused 10% --max-repack-size 2G
   varve prune --grace 0              at once, for a disk that is full: what runs is still heeded
+  varve prune --object-lock 30d      in S3: locks what stays for longer (docs/stores.md), also when nothing goes
 
 Exit codes: 0 done; 1 failed, or something is damaged; 10 no repository; 11 another prune is at work; 12 wrong password.`;
 

@@ -1,5 +1,5 @@
 import { copySnapshots } from '../../copy/copy.js';
-import { type FromFlags, openSource } from '../from-repository.js';
+import { type FromFlags, openSource, targetContext } from '../from-repository.js';
 import { compressionFrom, packTarget } from '../global-options.js';
 import { openFromOptions } from '../open.js';
 import type { Context } from '../shell.js';
@@ -20,7 +20,7 @@ export async function copyCommand(context: Context, ids: readonly string[], flag
   const filter = selectionFilter(context, flags);
   const source = await openSource(context, flags);
   source.keys.requireRole('full', 'copy from this repository');
-  const repository = await openFromOptions(context);
+  const repository = await openFromOptions(targetContext(context));
   const all = await readSnapshots(context, source);
   const chosen = chooseSnapshots(all, ids, filter);
   const report = new CopyReport(context);

@@ -1,5 +1,7 @@
+import { timeFromMillis } from '../../format/time.js';
 import type { PruneEvent, PruneResult, Totals } from '../../prune/options.js';
 import type { Context } from '../shell.js';
+import { localTime, rfc3339 } from '../text/time.js';
 import { counted, formatBytes, formatPercent } from '../text/units.js';
 
 /** Tells what a prune is going to do, does and has done. */
@@ -27,6 +29,8 @@ export class PruneReport {
         );
       case 'removed':
         return output.status(() => `deleting ${event.done} of ${counted(event.total, 'pack')}`);
+      case 'locked':
+        return output.status(() => `locking ${event.done} of ${counted(event.total, 'object')} for longer`);
       case 'waiting':
         return output.message(`${counted(event.packs, 'pack')} must stay for now: ${event.who} may rely on them`);
       case 'damaged':
@@ -57,14 +61,18 @@ export class PruneReport {
     if (reinstated.packs > 0) output.message(`needed again: ${packs(reinstated)} that were condemned`);
   }
 
-  #done({ copied, deleted, waiting }: PruneResult): void {
+  #done({ copied, deleted, waiting, locked }: PruneResult): void {
     const { output } = this.#context;
     if (copied.packs > 0) output.message(`repacked into ${packs(copied)}`);
     output.message(`deleted ${packs(deleted)}`);
     if (waiting.packs > 0)
       output.message(`condemned: ${packs(waiting)}; a prune deletes them when the grace time has passed`);
+    if (locked !== undefined)
+      output.message(`locked:    ${counted(locked.objects, 'object')}, until ${timeOf(locked.until)} or later`);
   }
 }
+
+const timeOf = (seconds: number): string => localTime(timeFromMillis(seconds * 1000));
 
 const packs = ({ packs: count, bytes }: Totals): string => `${counted(count, 'pack')} of ${formatBytes(bytes)}`;
 
@@ -74,7 +82,7 @@ function share(part: number, whole: number): string {
 
 /** restic's fields, and what has become of condemned packs. */
 function toJson(result: PruneResult, dryRun: boolean): Record<string, unknown> {
-  const { blobs, bytes, keep, remove, repack, copied, orphans, reinstated, deleted, waiting, errors } = result;
+  const { blobs, bytes, keep, remove, repack, copied, orphans, reinstated, deleted, waiting, locked, errors } = result;
   return {
     message_type: 'summary',
     dry_run: dryRun,
@@ -102,6 +110,10 @@ function toJson(result: PruneResult, dryRun: boolean): Record<string, unknown> {
     },
     deleted_bytes: deleted.bytes,
     condemned_bytes: waiting.bytes,
+    ...(locked !== undefined && {
+      locked_objects: locked.objects,
+      locked_until: rfc3339(timeFromMillis(locked.until * 1000)),
+    }),
     num_errors: errors,
   };
 }

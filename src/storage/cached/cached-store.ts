@@ -19,6 +19,9 @@ const PIECE = 256 * 1024;
  */
 export class CachedStore implements Store {
   readonly location: string;
+  readonly connections?: number;
+  readonly lockSeconds: Store['lockSeconds'];
+  readonly extend: Store['extend'];
   readonly #store: Store;
   readonly #folder: string;
   /** Packs whose name was compared with their content in this run. */
@@ -26,6 +29,9 @@ export class CachedStore implements Store {
 
   constructor(store: Store, folder: string) {
     this.location = store.location;
+    if (store.connections !== undefined) this.connections = store.connections;
+    this.lockSeconds = store.lockSeconds;
+    this.extend = store.extend?.bind(store);
     this.#store = store;
     this.#folder = folder;
   }
@@ -40,7 +46,7 @@ export class CachedStore implements Store {
   }
 
   async put(type: ObjectType, name: string, parts: readonly Uint8Array[], advice?: Advice): Promise<void> {
-    await this.#store.put(type, name, parts);
+    await this.#store.put(type, name, parts, advice);
     if (this.#keeps(type, advice)) await this.#save(type, name, parts);
   }
 

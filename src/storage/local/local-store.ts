@@ -1,19 +1,23 @@
 import { Buffer } from 'node:buffer';
-import { randomBytes } from 'node:crypto';
 import { constants, readFileSync, type Stats, statSync } from 'node:fs';
-import { type FileHandle, link, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { BLOCK } from '../../bytes/pages.js';
 import { errnoCode, systemReason, VarveError } from '../../errors/errors.js';
+import {
+  FILE_MODE,
+  FOLDER_MODE,
+  FOLDERS,
+  LISTED_WITH_ROOT,
+  objectFile,
+  SHARDS,
+  TEMPORARY,
+  TEMPORARY_AGE_SECONDS,
+} from '../layout.js';
 import { makeFolders } from '../make-folders.js';
 import { HASH_NAME, type ObjectInfo, type ObjectType, objectPath, type Range, type Store } from '../store.js';
+import { linkNew, syncFolder, temporaryBeside, writeFully } from './durable.js';
 
-const FOLDERS: readonly ObjectType[] = ['keys', 'data', 'index', 'snapshots', 'locks'];
-const FILE_MODE = 0o600;
-const FOLDER_MODE = 0o700;
-/** Temporary files begin with this; a crash may leave one, and the next writer removes those older than a day. */
-const TEMPORARY = '.tmp-';
-const TEMPORARY_AGE_SECONDS = 24 * 3600;
 /** How long reading whole objects may block in all: what is in the page cache takes 20 µs to be read at once, 170 in another thread. */
 const BLOCKING_MILLISECONDS = 250;
 
@@ -46,7 +50,7 @@ export class LocalStore implements Store {
       const place = type === 'config' ? linkNew : rename;
       await writeAs(path, parts, place).catch(async (cause) => {
         if (errnoCode(cause) !== 'ENOENT' || type === 'config') throw cause;
-        await this.#makeFolders(type, path);
+        await this.makeFoldersOf(type, name);
         await writeAs(path, parts, place);
       });
     } catch (cause) {
@@ -94,6 +98,7 @@ export class LocalStore implements Store {
   }
 
   async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
+    if (type === LISTED_WITH_ROOT) await this.#removeStaleIn(this.location);
     const folder = join(this.location, type);
     const folders =
       type === 'data' ? (await this.#names(folder)).filter(isShard).map((shard) => join(folder, shard)) : [folder];
@@ -117,6 +122,16 @@ export class LocalStore implements Store {
     }
   }
 
+  async discard(): Promise<void> {
+    const data = join(this.location, 'data');
+    const shards = (await this.#names(data)).filter(isShard).map((shard) => join(data, shard));
+    for (const folder of [...shards, ...FOLDERS.map((each) => join(this.location, each)), this.location]) {
+      await rmdir(folder).catch((cause) => {
+        if (errnoCode(cause) !== 'ENOENT') throw storageError(cause, folder, 'cannot remove');
+      });
+    }
+  }
+
   async now(): Promise<number> {
     return Date.now() / 1000;
   }
@@ -124,9 +139,22 @@ export class LocalStore implements Store {
   async close(): Promise<void> {}
 
   filePath(type: ObjectType, name: string): string {
-    if (type === 'config') return `${this.location}/config`;
-    if (type === 'data') return `${this.location}/data/${name.slice(0, 2)}/${name}`;
-    return `${this.location}/${type}/${name}`;
+    return `${this.location}/${objectFile(type, name)}`;
+  }
+
+  /** Folders that whoever copied the repository left out as they were empty. That all of it is gone is told, not mended. */
+  async makeFoldersOf(type: ObjectType, name: string): Promise<void> {
+    const folder = join(this.location, type);
+    for (const each of type === 'data' ? [folder, dirname(this.filePath(type, name))] : [folder]) {
+      await mkdir(each, { mode: FOLDER_MODE }).catch((cause) => {
+        if (errnoCode(cause) !== 'EEXIST') throw cause;
+      });
+      await syncFolder(dirname(each));
+    }
+  }
+
+  async #removeStaleIn(folder: string): Promise<void> {
+    for (const name of await this.#names(folder)) if (name.startsWith(TEMPORARY)) await removeStale(join(folder, name));
   }
 
   async #readWhole(type: ObjectType, path: string): Promise<Buffer> {
@@ -155,22 +183,9 @@ export class LocalStore implements Store {
     }
   }
 
-  /** Folders that whoever copied the repository left out as they were empty. That all of it is gone is told, not mended. */
-  async #makeFolders(type: ObjectType, path: string): Promise<void> {
-    const folder = join(this.location, type);
-    for (const each of type === 'data' ? [folder, dirname(path)] : [folder]) {
-      await mkdir(each, { mode: FOLDER_MODE }).catch((cause) => {
-        if (errnoCode(cause) !== 'EEXIST') throw cause;
-      });
-      await syncFolder(dirname(each));
-    }
-  }
-
   async #createShards(): Promise<void> {
     const data = join(this.location, 'data');
-    for (let shard = 0; shard < 256; shard++) {
-      makeFolders(join(data, shard.toString(16).padStart(2, '0')), FOLDER_MODE);
-    }
+    for (const shard of SHARDS) makeFolders(join(data, shard), FOLDER_MODE);
     await syncFolder(data);
   }
 
@@ -193,7 +208,7 @@ async function writeAs(
   parts: readonly Uint8Array[],
   place: (from: string, to: string) => Promise<void>,
 ): Promise<void> {
-  const temporary = join(dirname(path), `${TEMPORARY}${randomBytes(8).toString('hex')}`);
+  const temporary = temporaryBeside(path);
   try {
     await writeDurably(temporary, parts);
     await place(temporary, path);
@@ -249,36 +264,6 @@ async function writeDirectly(path: string, bytes: Uint8Array): Promise<boolean> 
     return false;
   } finally {
     await file.close();
-  }
-}
-
-async function writeFully(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let written = 0; written < bytes.length; ) written += (await file.write(bytes, written)).bytesWritten;
-}
-
-/** Gives the temporary file its name only when that name is free; a file system without hard links gets a check first. */
-async function linkNew(temporary: string, path: string): Promise<void> {
-  try {
-    await link(temporary, path);
-    await unlink(temporary);
-  } catch (cause) {
-    if (errnoCode(cause) === 'EEXIST') throw new VarveError('exists', `${path} already exists`);
-    if ((await stat(path).catch(() => undefined)) !== undefined)
-      throw new VarveError('exists', `${path} already exists`);
-    await rename(temporary, path);
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, constants.O_RDONLY);
-  try {
-    await folder.sync();
-  } catch (cause) {
-    // Some file systems (vfat, some network ones) cannot sync a folder; the file itself is synced.
-    const code = errnoCode(cause);
-    if (code !== 'EINVAL' && code !== 'ENOTSUP' && code !== 'EPERM') throw cause;
-  } finally {
-    await folder.close();
   }
 }
 

@@ -9,7 +9,7 @@ interface MemoryObject {
 
 /** A store in memory, for tests and simulation. The clock is passed in (seconds since 1970). */
 export class MemoryStore implements Store {
-  readonly location = 'memory:';
+  readonly location: string = 'memory:';
   readonly #objects = new Map<string, MemoryObject>();
   readonly #clock: () => number;
 

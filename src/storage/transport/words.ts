@@ -1,4 +1,4 @@
-import { VarveError } from '../errors/errors.js';
+import { VarveError } from '../../errors/errors.js';
 
 /**
  * Splits a command into its words as a shell does, with quotes and backslashes, but expands nothing and runs no shell.

@@ -1,0 +1,153 @@
+import { Buffer } from 'node:buffer';
+import { parseRange } from './byte-range.js';
+import type { Exchange } from './exchange.js';
+import type { Metrics } from './metrics.js';
+import type { Quota } from './quota.js';
+import { Refusal } from './refusal.js';
+import { RepositoryFolder } from './repository-folder.js';
+import type { Target } from './target.js';
+import { receive } from './upload.js';
+
+/** What requests work on. */
+export interface Room {
+  /** The folder that is served. */
+  readonly root: string;
+  readonly quota: Quota;
+  readonly metrics: Metrics;
+  readonly verifyUploads: boolean;
+}
+
+type ListTarget = Extract<Target, { kind: 'list' }>;
+type ObjectTarget = Extract<Target, { kind: 'object' }>;
+
+const V1 = 'application/vnd.x.restic.rest.v1';
+const V2 = 'application/vnd.x.restic.rest.v2';
+/** Characters of a listing that are sent at a time. */
+const LISTED = 32 * 1024;
+/** Bytes of an object that are read at a time. */
+const READ = 256 * 1024;
+
+/** Does what a request that is allowed asks for. @throws Refusal, or what went wrong */
+export async function act(room: Room, exchange: Exchange, target: Exclude<Target, { kind: 'metrics' }>): Promise<void> {
+  const { method } = exchange;
+  const folder = new RepositoryFolder(room.root, target.repository);
+  if (target.kind === 'repository') {
+    if (method !== 'POST') throw notAllowed('POST');
+    return create(exchange, folder);
+  }
+  if (target.kind === 'list') {
+    if (method !== 'GET') throw notAllowed('GET');
+    return list(exchange, folder, target);
+  }
+  if (method === 'HEAD') return exchange.done({ 'Content-Length': await folder.size(target.type, target.name) });
+  if (method === 'GET') return read(room, exchange, folder, target);
+  if (method === 'POST') return write(room, exchange, folder, target);
+  if (method === 'DELETE') return remove(room, exchange, folder, target);
+  throw notAllowed('HEAD, GET, POST, DELETE');
+}
+
+export const notAllowed = (methods: string): Refusal => new Refusal(405, `only ${methods}`, { Allow: methods });
+
+async function create(exchange: Exchange, folder: RepositoryFolder): Promise<void> {
+  if (exchange.query.get('create') !== 'true') throw new Refusal(400, 'a repository is made with ?create=true');
+  await folder.create();
+  exchange.done();
+}
+
+async function list(exchange: Exchange, folder: RepositoryFolder, { type }: ListTarget): Promise<void> {
+  const sizes = (exchange.header('accept') ?? '').includes(V2);
+  await folder.requireFolder(type);
+  exchange.head(200, { 'Content-Type': sizes ? V2 : V1 });
+  let text = '[';
+  let first = true;
+  const flush = async (): Promise<void> => {
+    exchange.bytes += text.length;
+    await exchange.sender.write(text);
+    text = '';
+    // Others are served meanwhile: listing takes system calls that this thread waits for.
+    await new Promise(setImmediate);
+  };
+  for await (const { name, size } of folder.list(type)) {
+    const item = sizes ? `{"name":"${name}","size":${size}}` : `"${name}"`;
+    text += first ? item : `,${item}`;
+    first = false;
+    if (text.length >= LISTED) await flush();
+  }
+  text += ']';
+  await flush();
+  await exchange.sender.end();
+}
+
+async function read(room: Room, exchange: Exchange, folder: RepositoryFolder, target: ObjectTarget): Promise<void> {
+  const { file, size } = await folder.open(target.type, target.name);
+  try {
+    // Without ETags no If-Range can be met: then it is the whole that is asked for.
+    const range = exchange.header('if-range') === undefined ? parseRange(exchange.header('range'), size) : undefined;
+    const { offset, length } = range ?? { offset: 0, length: size };
+    exchange.head(range === undefined ? 200 : 206, {
+      'Content-Type': 'application/octet-stream',
+      'Content-Length': length,
+      'Accept-Ranges': 'bytes',
+      ...(range !== undefined && { 'Content-Range': `bytes ${offset}-${offset + length - 1}/${size}` }),
+    });
+    for (let at = offset; at < offset + length; ) {
+      const piece = Buffer.allocUnsafeSlow(Math.min(READ, offset + length - at));
+      const { bytesRead } = await file.read(piece, 0, piece.length, at);
+      if (bytesRead === 0) throw new Error(`${target.type}/${target.name} became shorter while it was read`);
+      await exchange.sender.write(piece.subarray(0, bytesRead));
+      at += bytesRead;
+      exchange.bytes += bytesRead;
+    }
+    await exchange.sender.end();
+    count(room, exchange, 'read', target, length);
+  } finally {
+    await file.close();
+  }
+}
+
+async function write(room: Room, exchange: Exchange, folder: RepositoryFolder, target: ObjectTarget): Promise<void> {
+  const [owner = ''] = target.repository;
+  const hashed = room.verifyUploads && target.type !== 'config' ? target.name : undefined;
+  const file = await folder.begin(target.type, target.name);
+  let taken = 0;
+  const take = (bytes: number): void => {
+    room.quota.take(owner, bytes, target.type === 'locks');
+    taken += bytes;
+  };
+  try {
+    const { declaredLength } = exchange;
+    if (declaredLength !== undefined) take(declaredLength);
+    exchange.sendContinue();
+    await receive(exchange.request, file, hashed, exchange.pace, (bytes) => {
+      if (declaredLength === undefined) take(bytes);
+      exchange.bytes += bytes;
+    });
+    await file.finish();
+  } catch (cause) {
+    await file.abandon();
+    room.quota.add(owner, -taken);
+    throw cause;
+  }
+  exchange.done();
+  count(room, exchange, 'write', target, exchange.bytes);
+}
+
+async function remove(room: Room, exchange: Exchange, folder: RepositoryFolder, target: ObjectTarget): Promise<void> {
+  const bytes = await folder.remove(target.type, target.name);
+  if (bytes !== undefined) {
+    room.quota.add(target.repository[0] ?? '', -bytes);
+    count(room, exchange, 'delete', target, bytes);
+  }
+  exchange.done();
+}
+
+/** As rest-server: of blobs, and so not of the config. */
+function count(
+  { metrics }: Room,
+  { user = '' }: Exchange,
+  operation: 'read' | 'write' | 'delete',
+  { type, repository }: ObjectTarget,
+  bytes: number,
+): void {
+  if (type !== 'config') metrics.object(operation, { user, repo: repository.join('/'), type }, bytes);
+}

@@ -1,0 +1,47 @@
+import { chownSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
+import { hashPassword, withUser } from './htpasswd.js';
+import { isFolderName } from './target.js';
+
+const MODE = 0o600;
+
+/**
+ * Gives a user a password, in a file that is made when it is not there.
+ *
+ * @throws VarveError `usage` when there can be no such user or password, or the file cannot be written
+ */
+export async function setPassword(path: string, user: string, password: string): Promise<void> {
+  if (!isFolderName(user))
+    throw new VarveError(
+      'usage',
+      `"${user}" cannot be a user: a name has letters, digits and _ @ + ~ = , . - and does not begin with a dot`,
+    );
+  const hashed = await hashPassword(password);
+  try {
+    const before = statSync(path, { throwIfNoEntry: false });
+    replaceFile(path, withUser(before === undefined ? '' : readFileSync(path, 'utf8'), user, hashed), before);
+  } catch (cause) {
+    throw new VarveError('usage', `cannot write the password file ${path}: ${systemReason(cause)}`, { cause });
+  }
+}
+
+/** The server, which may run as somebody else, reads either the old file or the new one. */
+function replaceFile(path: string, text: string, before: { mode: number; uid: number; gid: number } | undefined): void {
+  const temporary = `${path}.new`;
+  rmSync(temporary, { force: true });
+  writeFileSync(temporary, text, {
+    mode: before === undefined ? MODE : before.mode & 0o777,
+    flag: 'wx',
+    flush: true,
+  } as object);
+  if (before !== undefined) keepOwner(temporary, before);
+  renameSync(temporary, path);
+}
+
+function keepOwner(path: string, { uid, gid }: { uid: number; gid: number }): void {
+  try {
+    chownSync(path, uid, gid);
+  } catch (cause) {
+    if (errnoCode(cause) !== 'EPERM') throw cause;
+  }
+}

@@ -1,0 +1,12 @@
+import { parentPort } from 'node:worker_threads';
+import { isPassword } from './htpasswd.js';
+
+/** What is asked of the worker. */
+export interface Question {
+  readonly password: string;
+  readonly stored: string | undefined;
+}
+
+parentPort?.on('message', async ({ password, stored }: Question) => {
+  parentPort?.postMessage(await isPassword(password, stored));
+});

@@ -1,0 +1,113 @@
+import type { Dirent } from 'node:fs';
+import { lstat, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoCode } from '../errors/errors.js';
+import { TEMPORARY } from '../storage/layout.js';
+import { Refusal } from './refusal.js';
+import { DEEPEST_REPOSITORY, isFolderName } from './target.js';
+
+export interface QuotaLimits {
+  /** Bytes of all that is stored. */
+  readonly all?: number | undefined;
+  /** Bytes of what is below the folder of a user who has no limit of their own. */
+  readonly eachUser?: number | undefined;
+  /** Bytes of what is below a user's folder. */
+  readonly byUser: ReadonlyMap<string, number>;
+}
+
+/** Bytes that locks may need beyond a limit: without a lock restic does not even restore. */
+const FOR_LOCKS = 1024 * 1024;
+/** Folders in each other: those of a repository's path, `data`, and one more. */
+const DEEPEST = DEEPEST_REPOSITORY + 2;
+
+/** Counts what is stored, and keeps it within limits. What others do in the folder meanwhile is counted at the next start. */
+export class Quota {
+  readonly #limits: QuotaLimits;
+  readonly #used = new Map<string, number>();
+  #all = 0;
+
+  private constructor(limits: QuotaLimits) {
+    this.#limits = limits;
+  }
+
+  /** Counts what there is below a folder, when anything is limited. */
+  static async of(folder: string, limits: QuotaLimits): Promise<Quota> {
+    const quota = new Quota(limits);
+    if (limits.all === undefined && limits.eachUser === undefined && limits.byUser.size === 0) return quota;
+    for (const entry of await entriesOf(folder)) {
+      const owner = isFolderName(entry.name) ? entry.name : '';
+      quota.add(owner, await sizeBelow(join(folder, entry.name), entry, DEEPEST));
+    }
+    return quota;
+  }
+
+  get used(): number {
+    return this.#all;
+  }
+
+  /** Bytes by the first name of the repository's path, of those that have a limit. */
+  *usedByUser(): Iterable<{ readonly user: string; readonly used: number; readonly limit: number }> {
+    for (const [user, used] of this.#used) {
+      const limit = this.#limitOf(user);
+      if (limit !== undefined) yield { user, used, limit };
+    }
+  }
+
+  get limit(): number | undefined {
+    return this.#limits.all;
+  }
+
+  /**
+   * Counts bytes that are about to be stored. Whoever does not store them takes them away again.
+   *
+   * @param owner first name of the repository's path
+   * @throws Refusal 507 when they are too many
+   */
+  take(owner: string, bytes: number, isLock: boolean): void {
+    const beyond = isLock ? FOR_LOCKS : 0;
+    const own = (this.#used.get(owner) ?? 0) + bytes;
+    if (own > (this.#limitOf(owner) ?? Number.POSITIVE_INFINITY) + beyond)
+      throw new Refusal(507, `the quota of ${JSON.stringify(owner)} is used up`);
+    if (this.#all + bytes > (this.#limits.all ?? Number.POSITIVE_INFINITY) + beyond)
+      throw new Refusal(507, 'the quota of the server is used up');
+    this.add(owner, bytes);
+  }
+
+  /** Counts bytes, or takes them away when there are less than 0. */
+  add(owner: string, bytes: number): void {
+    this.#used.set(owner, Math.max(0, (this.#used.get(owner) ?? 0) + bytes));
+    this.#all = Math.max(0, this.#all + bytes);
+  }
+
+  #limitOf(user: string): number | undefined {
+    return this.#limits.byUser.get(user) ?? this.#limits.eachUser;
+  }
+}
+
+async function sizeBelow(path: string, entry: Dirent, depth: number): Promise<number> {
+  if (entry.isFile()) return entry.name.startsWith(TEMPORARY) ? 0 : await sizeOf(path);
+  if (depth === 0) return 0;
+  let sum = 0;
+  // A link to a folder counts as that folder: an administrator has put it on another disk.
+  for (const each of await entriesOf(path)) sum += await sizeBelow(join(path, each.name), each, depth - 1);
+  return sum;
+}
+
+async function sizeOf(file: string): Promise<number> {
+  try {
+    return (await lstat(file)).size;
+  } catch (cause) {
+    if (errnoCode(cause) === 'ENOENT') return 0;
+    throw cause;
+  }
+}
+
+async function entriesOf(folder: string): Promise<Dirent[]> {
+  try {
+    return await readdir(folder, { withFileTypes: true });
+  } catch (cause) {
+    const code = errnoCode(cause);
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') return [];
+    throw cause;
+  }
+}

@@ -1,0 +1,7 @@
+import { LISTING } from './listing.js';
+import { PARTS, READING } from './reading.js';
+import type { Check } from './subject.js';
+import { WRITING } from './writing.js';
+
+/** The contract that is written above the Store interface, as checks of a store that is empty before each. */
+export const CHECKS: readonly Check[] = [...READING, ...PARTS, ...WRITING, ...LISTING];

@@ -1,0 +1,172 @@
+import { Buffer } from 'node:buffer';
+import { type Check, demand, demandError, demandSame, HASHED, names, object } from './subject.js';
+
+/** Bytes: larger than what a single part of an upload or a listing has anywhere. */
+const BIG = 25 * 1024 * 1024 + 11;
+
+/** What is got is what was put. */
+export const READING: readonly Check[] = [
+  {
+    what: 'an empty place has nothing',
+    run: async ({ store }) => {
+      for (const type of HASHED) demand((await names(store, type)).length === 0, `${type}: has objects`);
+      demand((await store.stat('config', 'config')) === undefined, 'config: is there');
+      await demandError(store.get('config', 'config'), 'not-found', 'getting config', 'config');
+    },
+  },
+  {
+    what: 'what is put can be got, in every namespace, by everybody',
+    run: async ({ store, other }) => {
+      for (const type of HASHED) {
+        for (const length of [0, 1, 1000, 3_000_000]) {
+          const { name, bytes } = object(length);
+          await store.put(type, name, [bytes]);
+          demandSame(await store.get(type, name), bytes, `${type} of ${length} bytes`);
+          demandSame(await other.get(type, name), bytes, `${type} of ${length} bytes, by another`);
+          const info = await store.stat(type, name);
+          demand(info?.size === length && info.name === name, `${type}: stat tells ${info?.size} bytes of ${length}`);
+        }
+      }
+    },
+  },
+  {
+    what: 'a big object is put whole, and any part of it can be got',
+    run: async ({ store, other }) => {
+      const { name, bytes } = object(BIG);
+      await store.put('data', name, [bytes.subarray(0, 5_000_000), bytes.subarray(5_000_000)]);
+      demand((await other.stat('data', name))?.size === BIG, 'stat tells another size');
+      demandSame(await other.get('data', name), bytes, 'the whole');
+      for (const [offset, length] of [
+        [0, 1],
+        [BIG - 1, 1],
+        [5_000_000 - 1, 2],
+        [1_234_567, 9_876_543],
+      ] as const) {
+        const part = await store.get('data', name, { offset, length });
+        demandSame(part, bytes.subarray(offset, offset + length), `${length} bytes from ${offset} on`);
+      }
+    },
+  },
+  {
+    what: 'ranges are exact',
+    run: async ({ store }) => {
+      const { name, bytes } = object(10_000);
+      for (const type of HASHED) {
+        await store.put(type, name, [bytes]);
+        for (const [offset, length] of [
+          [0, 0],
+          [0, 1],
+          [0, 10_000],
+          [9999, 1],
+          [10_000, 0],
+          [1234, 5678],
+        ] as const) {
+          const part = await store.get(type, name, { offset, length });
+          demandSame(part, bytes.subarray(offset, offset + length), `${type}: ${length} bytes from ${offset} on`);
+        }
+      }
+    },
+  },
+  {
+    what: 'a range that goes past the end is damage, and is named',
+    run: async ({ store, other }) => {
+      const { name, bytes } = object(1000);
+      for (const type of HASHED) {
+        await other.put(type, name, [bytes]);
+        for (const advice of [{}, { keep: true }]) {
+          for (const [offset, length] of [
+            [0, 1001],
+            [1000, 1],
+            [5000, 10],
+          ] as const) {
+            const what = `${type}: ${length} bytes from ${offset} on, of 1000`;
+            // Twice: what a first try may have left behind makes no difference.
+            for (const each of [what, `${what}, again`])
+              await demandError(store.get(type, name, { offset, length }, advice), 'damaged', each, `${type}/${name}`);
+          }
+        }
+      }
+    },
+  },
+  {
+    what: 'what is missing is an error of its own that names it',
+    run: async ({ store }) => {
+      const { name } = object(1);
+      for (const type of HASHED) {
+        const path = `${type}/${name}`;
+        const range = { offset: 0, length: 1 };
+        await demandError(store.get(type, name), 'not-found', 'getting what is missing', path);
+        await demandError(store.get(type, name, range), 'not-found', 'getting a part of what is missing', path);
+        await demandError(store.get(type, name, range, { keep: true }), 'not-found', 'getting what is missing', path);
+        demand((await store.stat(type, name)) === undefined, `${path}: stat tells of what is missing`);
+      }
+    },
+  },
+  {
+    what: 'bytes that were handed out are the caller’s own',
+    run: async ({ store }) => {
+      const { name, bytes } = object(1000);
+      for (const type of HASHED) {
+        await store.put(type, name, [bytes]);
+        for (const range of [undefined, { offset: 10, length: 100 }]) {
+          (await store.get(type, name, range)).fill(0);
+          const wanted = range === undefined ? bytes : bytes.subarray(10, 110);
+          demandSame(await store.get(type, name, range), wanted, `${type}, after its bytes were overwritten in memory`);
+        }
+      }
+    },
+  },
+  {
+    what: 'the clock is near the time of what is put now',
+    run: async ({ store }) => {
+      const { name, bytes } = object(10);
+      await store.put('locks', name, [bytes]);
+      const info = await store.stat('locks', name);
+      const now = await store.now();
+      demand(
+        Math.abs(now - Date.now() / 1000) < 24 * 3600,
+        `the store’s clock is more than a day off: ${new Date(now * 1000)}`,
+      );
+      if (info?.modified !== undefined)
+        demand(
+          Math.abs(info.modified - now) < 60,
+          `an object put now is of ${info.modified}, the store’s clock says ${now}`,
+        );
+      for await (const { modified } of store.list('locks')) {
+        if (modified === undefined || info?.modified === undefined) continue;
+        demand(
+          Math.abs(modified - info.modified) < 2,
+          `list and stat tell different times: ${modified}, ${info.modified}`,
+        );
+      }
+      demand((await store.now()) >= now - 2, 'the store’s clock goes backwards');
+    },
+  },
+];
+
+/** What is put may be in memory that threads share, and in pieces. */
+export const PARTS: readonly Check[] = [
+  {
+    what: 'an object may come in parts',
+    run: async ({ store, other }) => {
+      const { name, bytes } = object(200_000);
+      const parts = [bytes.subarray(0, 1), bytes.subarray(1, 1), bytes.subarray(1, 70_000), bytes.subarray(70_000)];
+      await store.put('data', name, parts);
+      demandSame(await store.get('data', name), bytes, 'an object of four parts');
+      demandSame(await other.get('data', name), bytes, 'an object of four parts, by another');
+    },
+  },
+  {
+    what: 'a large object in shared memory, of any length, is put whole',
+    run: async ({ store, other }) => {
+      for (const length of [1_048_575, 1_048_576, 1_048_577, 2_097_152, 2_101_248 + 511]) {
+        const shared = Buffer.from(new SharedArrayBuffer(length));
+        const { name, bytes } = object(length);
+        bytes.copy(shared);
+        await store.put('data', name, [shared]);
+        demandSame(await other.get('data', name), bytes, `${length} bytes`);
+        demand((await other.stat('data', name))?.size === length, `${length} bytes: stat tells another size`);
+      }
+    },
+  },
+];

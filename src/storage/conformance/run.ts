@@ -1,0 +1,43 @@
+import pLimit from 'p-limit';
+import { VarveError } from '../../errors/errors.js';
+import type { Store } from '../store.js';
+import { CHECKS } from './checks.js';
+import { HASHED, listed, type Subject } from './subject.js';
+
+export interface CheckResult {
+  readonly what: string;
+  /** What is wrong; undefined when all is well. */
+  readonly error: string | undefined;
+  readonly seconds: number;
+}
+
+/** Removals at a time, where a store does not say. */
+const REMOVALS = 5;
+
+/** Runs all checks on a place that has nothing in it, one after another. What one leaves is removed before the next. */
+export async function* runChecks(subject: Subject): AsyncGenerator<CheckResult> {
+  for (const { what, run, plants } of CHECKS) {
+    if (plants === true && subject.plant === undefined) continue;
+    const began = performance.now();
+    let error: string | undefined;
+    try {
+      await run(subject);
+    } catch (cause) {
+      const failed = VarveError.from(cause);
+      if (failed.code === 'interrupted') throw cause;
+      error = failed.message;
+    }
+    yield { what, error, seconds: (performance.now() - began) / 1000 };
+    await empty(subject.store);
+  }
+}
+
+/** Removes all objects. */
+export async function empty(store: Store): Promise<void> {
+  const limit = pLimit(store.connections ?? REMOVALS);
+  for (const type of HASHED) {
+    const found = await listed(store, type);
+    await Promise.all(found.map(({ name }) => limit(() => store.remove(type, name))));
+  }
+  await store.remove('config', 'config');
+}

@@ -1,0 +1,78 @@
+import type { Store } from '../store.js';
+import { demandSame, listed, object, objects, type TestObject } from './subject.js';
+
+/** Bytes of a pack. */
+const PACK = 16 * 1024 * 1024;
+/** Seconds for which packs are put and got. */
+const SECONDS = 5;
+const MOST_PACKS = 32;
+/** Requests at a time, where a store does not say. */
+const CONNECTIONS = 4;
+const NAMES = 100;
+const ROUND_TRIPS = 5;
+
+export interface Speed {
+  /** Bytes a second, of packs, as many at a time as the store likes. */
+  readonly put: number;
+  readonly get: number;
+  /** Seconds for the quickest of a few small requests. */
+  readonly roundTrip: number;
+  /** Seconds for a list of so many names. */
+  readonly list: number;
+  readonly names: number;
+}
+
+/**
+ * How fast an empty store is, roughly. What it puts there stays.
+ *
+ * @param packs put, and got, at most so many
+ */
+export async function measureSpeed(store: Store, packs = MOST_PACKS): Promise<Speed> {
+  const connections = store.connections ?? CONNECTIONS;
+  const roundTrips: number[] = [];
+  for (let i = 0; i < ROUND_TRIPS; i++) roundTrips.push(await timed(() => store.stat('config', 'config')));
+  const put: TestObject[] = [];
+  const putting = await timed(() =>
+    forAWhile(connections, packs, async () => {
+      const pack = object(PACK);
+      await store.put('data', pack.name, [pack.bytes]);
+      put.push(pack);
+    }),
+  );
+  let got = 0;
+  const getting = await timed(() =>
+    forAWhile(connections, packs, async () => {
+      const pack = put[got++ % put.length] as TestObject;
+      demandSame(await store.get('data', pack.name), pack.bytes, 'a pack');
+    }),
+  );
+  const small = objects(NAMES, () => 100);
+  await Promise.all(small.map(({ name, bytes }) => store.put('index', name, [bytes])));
+  const list = await timed(() => listed(store, 'index'));
+  return {
+    put: (put.length * PACK) / putting,
+    get: (got * PACK) / getting,
+    roundTrip: Math.min(...roundTrips),
+    list,
+    names: NAMES,
+  };
+}
+
+async function timed(action: () => Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  await action();
+  return (performance.now() - began) / 1000;
+}
+
+/** Does it again and again, several times at once; what has begun comes to its end. */
+async function forAWhile(atOnce: number, most: number, action: () => Promise<void>): Promise<void> {
+  const end = performance.now() + SECONDS * 1000;
+  let begun = 0;
+  const one = async (): Promise<void> => {
+    while (begun < most && (begun < atOnce || performance.now() < end)) {
+      begun++;
+      await action();
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, one));
+}

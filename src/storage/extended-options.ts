@@ -1,0 +1,13 @@
+import { VarveError } from '../errors/errors.js';
+
+/**
+ * Refuses `-o PROVIDER.NAME=…` of a name that is mistyped: what is not known would do nothing, and not say so.
+ *
+ * @throws VarveError `usage`
+ */
+export function refuseUnknown(extended: ReadonlyMap<string, string>, provider: string, names: readonly string[]): void {
+  const known = names.map((name) => `${provider}.${name}`);
+  for (const given of extended.keys())
+    if (given.startsWith(`${provider}.`) && !known.includes(given))
+      throw new VarveError('usage', `-o ${given}: no such option; there are ${known.join(', ')}`);
+}

@@ -1,0 +1,99 @@
+import type { Buffer } from 'node:buffer';
+import pLimit, { type LimitFunction } from 'p-limit';
+import { VarveError } from '../../errors/errors.js';
+import type { Advice, LockedType, ObjectInfo, ObjectType, Range, Store } from '../store.js';
+import { secondsStuck } from '../transport/stuck-error.js';
+import { type Extend, PassingStore } from './passing.js';
+
+/** Names of a listing that are taken in one turn: who listens to them may make requests of its own, so the turn ends before it does. */
+const NAMES = 1000;
+
+/**
+ * So many requests at a time; who comes first is served first. While tries fail there are fewer, down to one: where a connection breaks again and
+ * again, or a server is busy, five that share it may all fail for ever, and one after the other succeed.
+ */
+export class LimitedStore extends PassingStore {
+  readonly #turn: LimitFunction;
+  readonly #most: number;
+
+  constructor(inner: Store, connections: number) {
+    super(inner);
+    this.#turn = pLimit(connections);
+    this.#most = connections;
+  }
+
+  override get connections(): number {
+    return this.#most;
+  }
+
+  override create(): Promise<void> {
+    return this.#inTurn(() => super.create());
+  }
+
+  override put(type: ObjectType, name: string, parts: readonly Uint8Array[], advice?: Advice): Promise<void> {
+    return this.#inTurn(() => super.put(type, name, parts, advice));
+  }
+
+  override replace(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
+    return this.#inTurn(() => super.replace(type, name, parts));
+  }
+
+  override get(type: ObjectType, name: string, range?: Range, advice?: Advice): Promise<Buffer> {
+    return this.#inTurn(() => super.get(type, name, range, advice));
+  }
+
+  override stat(type: ObjectType, name: string): Promise<ObjectInfo | undefined> {
+    return this.#inTurn(() => super.stat(type, name));
+  }
+
+  override async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
+    const names = super.list(type)[Symbol.asyncIterator]();
+    try {
+      for (let more = true; more; ) {
+        const taken: ObjectInfo[] = [];
+        more = await this.#inTurn(() => take(names, taken));
+        yield* taken;
+      }
+    } finally {
+      await names.return?.();
+    }
+  }
+
+  async #inTurn<T>(request: () => Promise<T>): Promise<T> {
+    try {
+      const result = await this.#turn(request);
+      if (this.#turn.concurrency < this.#most) this.#turn.concurrency++;
+      return result;
+    } catch (cause) {
+      if (isOverload(cause)) this.#turn.concurrency = Math.max(1, Math.floor(this.#turn.concurrency / 2));
+      throw cause;
+    }
+  }
+
+  override remove(type: ObjectType, name: string): Promise<void> {
+    return this.#inTurn(() => super.remove(type, name));
+  }
+
+  override now(): Promise<number> {
+    return this.#inTurn(() => super.now());
+  }
+
+  protected override extending(inner: Extend, type: LockedType, name: string): Promise<number> {
+    return this.#inTurn(() => super.extending(inner, type, name));
+  }
+}
+
+/** Of a server that says nothing nothing can be spared: to ask it one thing after the other would only take longer. */
+function isOverload(cause: unknown): boolean {
+  return cause instanceof VarveError && cause.retryable && secondsStuck(cause) === 0;
+}
+
+/** @returns whether there may be more */
+async function take(names: AsyncIterator<ObjectInfo>, taken: ObjectInfo[]): Promise<boolean> {
+  while (taken.length < NAMES) {
+    const next = await names.next();
+    if (next.done === true) return false;
+    taken.push(next.value);
+  }
+  return true;
+}

@@ -1,0 +1,108 @@
+import type { Buffer } from 'node:buffer';
+import { VarveError } from '../../errors/errors.js';
+import {
+  type Advice,
+  type LockedType,
+  type ObjectInfo,
+  type ObjectType,
+  objectPath,
+  type Range,
+  type Store,
+} from '../store.js';
+import { type Extend, PassingStore } from './passing.js';
+
+/** Tells of each request: when, which, of what object, how many bytes, how many milliseconds, and what came of it. */
+export class LoggedStore extends PassingStore {
+  readonly #tell: (line: string) => void;
+
+  constructor(inner: Store, tell: (line: string) => void) {
+    super(inner);
+    this.#tell = tell;
+  }
+
+  override create(): Promise<void> {
+    return this.#log('create', this.location, super.create());
+  }
+
+  override put(type: ObjectType, name: string, parts: readonly Uint8Array[], advice?: Advice): Promise<void> {
+    return this.#log('put', objectPath(type, name), super.put(type, name, parts, advice), () => lengthOf(parts));
+  }
+
+  override replace(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
+    return this.#log('replace', objectPath(type, name), super.replace(type, name, parts), () => lengthOf(parts));
+  }
+
+  override get(type: ObjectType, name: string, range?: Range, advice?: Advice): Promise<Buffer> {
+    const part = range === undefined ? '' : ` from ${range.offset}`;
+    const got = super.get(type, name, range, advice);
+    return this.#log('get', objectPath(type, name) + part, got, (bytes) => `${bytes.length} B`);
+  }
+
+  override stat(type: ObjectType, name: string): Promise<ObjectInfo | undefined> {
+    const told = (info: ObjectInfo | undefined): string => (info === undefined ? 'not there' : `of ${info.size} B`);
+    return this.#log('stat', objectPath(type, name), super.stat(type, name), told);
+  }
+
+  /** One line for a listing, however many requests it takes; the time is the store's, not that of who listens. */
+  override async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
+    let names = 0;
+    let waited = 0;
+    const inner = super.list(type)[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const began = performance.now();
+        const next = await inner.next().finally(() => {
+          waited += performance.now() - began;
+        });
+        if (next.done === true) break;
+        names++;
+        yield next.value;
+      }
+      this.#line('list', type, `${names} names`, waited, 'ok');
+    } catch (cause) {
+      this.#line('list', type, `${names} names`, waited, outcomeOf(cause));
+      throw cause;
+    } finally {
+      await inner.return?.();
+    }
+  }
+
+  override remove(type: ObjectType, name: string): Promise<void> {
+    return this.#log('remove', objectPath(type, name), super.remove(type, name));
+  }
+
+  override now(): Promise<number> {
+    return this.#log('now', this.location, super.now());
+  }
+
+  protected override extending(inner: Extend, type: LockedType, name: string): Promise<number> {
+    const told = (until: number): string => `until ${new Date(until * 1000).toISOString()}`;
+    return this.#log('extend', objectPath(type, name), super.extending(inner, type, name), told);
+  }
+
+  async #log<T>(method: string, of: string, request: Promise<T>, told: (result: T) => string = () => ''): Promise<T> {
+    const began = performance.now();
+    try {
+      const result = await request;
+      this.#line(method, of, told(result), performance.now() - began, 'ok');
+      return result;
+    } catch (cause) {
+      this.#line(method, of, '', performance.now() - began, outcomeOf(cause));
+      throw cause;
+    }
+  }
+
+  #line(method: string, of: string, told: string, milliseconds: number, outcome: string): void {
+    const words = [new Date().toISOString(), method.padEnd(7), of, told, `${milliseconds.toFixed(1)} ms`, outcome];
+    this.#tell(words.filter((each) => each !== '').join(' '));
+  }
+}
+
+function outcomeOf(cause: unknown): string {
+  const { code, message, retryable } = VarveError.from(cause);
+  return `${code}${retryable ? ', may be tried again' : ''}: ${message}`;
+}
+
+function lengthOf(parts: readonly Uint8Array[]): string {
+  return `${parts.reduce((sum, part) => sum + part.length, 0)} B`;
+}

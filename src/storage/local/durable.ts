@@ -1,0 +1,82 @@
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, link, open, rename, stat, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { errnoCode, VarveError } from '../../errors/errors.js';
+import { FILE_MODE, TEMPORARY } from '../layout.js';
+
+/** A name of its own, in the folder of what it will become. */
+export function temporaryBeside(path: string): string {
+  return join(dirname(path), `${TEMPORARY}${randomBytes(8).toString('hex')}`);
+}
+
+export async function writeFully(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let written = 0; written < bytes.length; ) written += (await file.write(bytes, written)).bytesWritten;
+}
+
+/**
+ * Gives the temporary file its name only when that name is free; a file system without hard links gets a check first.
+ *
+ * @throws VarveError `exists` when it is not
+ */
+export async function linkNew(temporary: string, path: string): Promise<void> {
+  try {
+    await link(temporary, path);
+    await unlink(temporary);
+  } catch (cause) {
+    if (errnoCode(cause) === 'EEXIST') throw new VarveError('exists', `${path} already exists`);
+    if ((await stat(path).catch(() => undefined)) !== undefined)
+      throw new VarveError('exists', `${path} already exists`);
+    await rename(temporary, path);
+  }
+}
+
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, constants.O_RDONLY);
+  try {
+    await folder.sync();
+  } catch (cause) {
+    // Some file systems (vfat, some network ones) cannot sync a folder; the file itself is synced.
+    const code = errnoCode(cause);
+    if (code !== 'EINVAL' && code !== 'ENOTSUP' && code !== 'EPERM') throw cause;
+  } finally {
+    await folder.close();
+  }
+}
+
+/** A file that is written piece by piece, and is nowhere to be seen before it is whole and durable. */
+export class NewFile {
+  readonly #path: string;
+  readonly #temporary: string;
+  readonly #file: FileHandle;
+
+  private constructor(path: string, temporary: string, file: FileHandle) {
+    this.#path = path;
+    this.#temporary = temporary;
+    this.#file = file;
+  }
+
+  /** @throws the system's error */
+  static async begin(path: string): Promise<NewFile> {
+    const temporary = temporaryBeside(path);
+    return new NewFile(path, temporary, await open(temporary, 'wx', FILE_MODE));
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    await writeFully(this.#file, bytes);
+  }
+
+  /** @throws VarveError `exists` when something has its name meanwhile; the system's error. Then `abandon` it. */
+  async finish(): Promise<void> {
+    await this.#file.sync();
+    await this.#file.close();
+    await linkNew(this.#temporary, this.#path);
+    await syncFolder(dirname(this.#path));
+  }
+
+  /** Leaves nothing. Unless it is finished, this must be called. */
+  async abandon(): Promise<void> {
+    await this.#file.close().catch(() => undefined);
+    await unlink(this.#temporary).catch(() => undefined);
+  }
+}

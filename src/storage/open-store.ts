@@ -1,0 +1,47 @@
+import { VarveError } from '../errors/errors.js';
+import { maskedPlace } from './masked.js';
+import type { StoreSettings } from './settings.js';
+import type { Store } from './store.js';
+import { refuseStrange } from './strange-place.js';
+
+/** Opens a provider's store. @param rest what follows the scheme and its colon */
+type OpenProvider = (rest: string, settings: StoreSettings) => Promise<Store>;
+
+/** Loaded when one is used: nobody pays for the others. */
+const PROVIDERS: Readonly<Record<string, () => Promise<OpenProvider>>> = {
+  rclone: async () => (await import('./rclone/open.js')).openRclone,
+  rest: async () => (await import('./rest/open.js')).openRest,
+  sftp: async () => (await import('./sftp/open.js')).openSftp,
+  s3: async () => (await import('./s3/open.js')).openS3,
+};
+
+/**
+ * The store that a repository's place names: a folder, `local:FOLDER`, or another provider's, with its guards.
+ *
+ * @throws VarveError `usage` when no such place can be
+ */
+export async function openStore(place: string, settings: StoreSettings): Promise<Store> {
+  const [, scheme, rest = ''] = /^([a-z0-9]+):(.*)$/s.exec(place) ?? [];
+  if (settings.lockSeconds !== undefined && scheme !== 's3') throw withoutLock(scheme);
+  const load = scheme === undefined ? undefined : PROVIDERS[scheme];
+  if (load !== undefined) {
+    const [open, { openGuarded }] = await Promise.all([load(), import('./guards/guard.js')]);
+    return openGuarded(maskedPlace(place), (interruptible) => open(rest, interruptible), settings);
+  }
+  const path = scheme === 'local' ? rest : place;
+  if (path === '') throw new VarveError('usage', `repository "${place}": no folder is given`);
+  if (path === place) refuseStrange(place);
+  const { LocalStore } = await import('./local/local-store.js');
+  const local = new LocalStore(path);
+  if (settings.onDebug === undefined) return local;
+  const { LoggedStore } = await import('./guards/logged.js');
+  return new LoggedStore(local, settings.onDebug);
+}
+
+function withoutLock(scheme: string | undefined): VarveError {
+  const kind = scheme === undefined || scheme === 'local' ? 'a folder' : `${scheme}:`;
+  return new VarveError(
+    'usage',
+    `--object-lock: ${kind} has no Object Lock, only S3 has: leave it out, and unset VARVE_OBJECT_LOCK`,
+  );
+}

@@ -1,0 +1,104 @@
+import { Buffer } from 'node:buffer';
+import type http from 'node:http';
+import { request as plainRequest } from 'node:http';
+import { request as secureRequest } from 'node:https';
+import { VarveError } from '../../errors/errors.js';
+import type { StoreSettings } from '../settings.js';
+import { type Agents, agentsFor } from '../transport/agents.js';
+import { networkError } from '../transport/network-error.js';
+import { StuckError } from '../transport/stuck-error.js';
+import { lengthOf, receiveBody, sendBody } from './body.js';
+import type { RestPlace } from './place.js';
+import { interruption, type RestAnswer, type RestHead, type RestRequest, type RestTransport } from './transport.js';
+
+/** Requests over HTTP/1.1, with and without TLS. */
+export class HttpTransport implements RestTransport {
+  readonly #place: RestPlace;
+  readonly #settings: StoreSettings;
+  readonly #agents: Agents;
+  readonly #headers: Readonly<Record<string, string>>;
+
+  constructor(place: RestPlace, settings: StoreSettings, connections: number) {
+    this.#place = place;
+    this.#settings = settings;
+    this.#agents = agentsFor(settings, connections);
+    this.#headers = { 'user-agent': 'varve', ...authorization(place) };
+  }
+
+  async request(request: RestRequest): Promise<RestAnswer> {
+    const signal = interruption(request, this.#settings.signal);
+    try {
+      return await this.#exchange(request, signal);
+    } catch (cause) {
+      if (signal?.aborted === true) throw new VarveError('interrupted', 'interrupted', { cause });
+      throw networkError(cause, this.#place.server);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#agents.close();
+  }
+
+  #exchange(request: RestRequest, signal: AbortSignal | undefined): Promise<RestAnswer> {
+    return new Promise((resolve, reject) => {
+      const { stuckSeconds } = this.#settings;
+      const sent = this.#start(request, signal, stuckSeconds);
+      let answered = false;
+      let stuck: VarveError | undefined;
+      sent.on('timeout', () => {
+        stuck = new StuckError(this.#place.server, stuckSeconds);
+        sent.destroy(stuck);
+      });
+      // Once there is an answer, it counts, though what is still being sent may fail.
+      sent.on('error', (error) => {
+        if (!answered) reject(error);
+      });
+      sent.once('close', () => {
+        if (!answered) reject(Object.assign(new Error('closed'), { code: 'ECONNRESET' }));
+      });
+      sent.once('response', (incoming) => {
+        answered = true;
+        answerOf(incoming, request)
+          .then(resolve, (error) => reject(stuck ?? error))
+          // What is left to be sent would be taken for another request.
+          .finally(() => sent.writableFinished || sent.destroy());
+      });
+      if (request.body === undefined) sent.end();
+      else sendBody(sent, request.body).catch(reject);
+    });
+  }
+
+  #start(
+    { method, path, headers, body }: RestRequest,
+    signal: AbortSignal | undefined,
+    stuckSeconds: number,
+  ): http.ClientRequest {
+    const { address, base, secure } = this.#place;
+    const options = {
+      ...address,
+      method,
+      path: base + path,
+      headers: {
+        ...this.#headers,
+        ...headers,
+        ...(body !== undefined && { 'content-length': lengthOf(body) }),
+      },
+      timeout: stuckSeconds * 1000,
+      ...(signal !== undefined && { signal }),
+    };
+    return secure
+      ? secureRequest({ ...options, agent: this.#agents.https })
+      : plainRequest({ ...options, agent: this.#agents.http });
+  }
+}
+
+async function answerOf(incoming: http.IncomingMessage, request: RestRequest): Promise<RestAnswer> {
+  const head: RestHead = { status: incoming.statusCode ?? 0, headers: incoming.headers };
+  return { ...head, body: await receiveBody(incoming, head, request) };
+}
+
+function authorization({ credentials }: RestPlace): { authorization?: string } {
+  if (credentials === undefined) return {};
+  const { user, password } = credentials;
+  return { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` };
+}

@@ -1,0 +1,41 @@
+import type { Buffer } from 'node:buffer';
+import { VarveError } from '../../errors/errors.js';
+import { HASH_NAME } from '../store.js';
+
+/** Asks for lists with sizes. A server that knows only the first version of the protocol lists names. */
+export const LISTING_TYPE = 'application/vnd.x.restic.rest.v2';
+
+export interface Listed {
+  readonly name: string;
+  /** Absent in the first version of the protocol. */
+  readonly size?: number;
+}
+
+/**
+ * The objects that a server's list names, without what varve did not write.
+ *
+ * @throws VarveError when it is no list
+ */
+export function parseListing(body: Buffer): Listed[] {
+  const list = parsed(body);
+  if (!Array.isArray(list)) throw noListing();
+  return list.map(listed).filter(({ name }) => HASH_NAME.test(name));
+}
+
+function parsed(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString()) ?? [];
+  } catch (cause) {
+    throw noListing(cause);
+  }
+}
+
+function listed(item: unknown): Listed {
+  if (typeof item === 'string') return { name: item };
+  const { name, size } = (item ?? {}) as { name?: unknown; size?: unknown };
+  if (typeof name !== 'string' || !Number.isSafeInteger(size) || Number(size) < 0) throw noListing();
+  return { name, size: Number(size) };
+}
+
+const noListing = (cause?: unknown): VarveError =>
+  new VarveError('storage', 'what it answers is no list of objects: is it a REST server for restic?', { cause });

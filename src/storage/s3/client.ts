@@ -1,0 +1,145 @@
+import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import type { StoreSettings } from '../settings.js';
+import { type Agents, agentsFor } from '../transport/agents.js';
+import { ServerClock } from '../transport/server-clock.js';
+import type { S3Options } from './options.js';
+import { isAmazon, type S3Place } from './place.js';
+
+/** What most servers that are not Amazon's call the region that they have. */
+const DEFAULT_REGION = 'us-east-1';
+const CONNECT_SECONDS = 30;
+
+/** The SDK's client, and what it does not let one change or see. */
+export interface Connection {
+  readonly client: S3Client;
+  /** "host:port", or Amazon's name. */
+  readonly server: string;
+  readonly amazon: boolean;
+  /** The server's, by its last answer. */
+  readonly clock: ServerClock;
+  /** Signs for another region from now on; false when the user has said which one it is. */
+  switchRegion(region: string): boolean;
+  /** Requests from now on are given up when nothing of them moves for so many seconds. */
+  setPatience(seconds: number): void;
+  close(): void;
+}
+
+/** @throws VarveError `usage` when a certificate cannot be read */
+export function connect(place: S3Place, options: S3Options, settings: StoreSettings, connections: number): Connection {
+  const { environment } = settings;
+  const endpoint = place.endpoint ?? (environment.AWS_ENDPOINT_URL_S3 || environment.AWS_ENDPOINT_URL || undefined);
+  const amazon = isAmazon(endpoint);
+  const told = options.region ?? (environment.AWS_REGION || environment.AWS_DEFAULT_REGION || undefined);
+  const agents = agentsFor(settings, connections);
+  quietNodeVersion();
+  let patience = settings.stuckSeconds;
+  let region = told ?? place.region ?? (amazon ? undefined : DEFAULT_REGION);
+  const client = new S3Client({
+    region: async () => {
+      region ??= await configuredRegion(environment.AWS_PROFILE);
+      return region;
+    },
+    ...(endpoint !== undefined && { endpoint }),
+    ...credentialsOf(environment),
+    forcePathStyle: options.bucketLookup === 'auto' ? !amazon : options.bucketLookup === 'path',
+    requestHandler: handlerOptions(agents, patience),
+    // Those above try again, and say so.
+    maxAttempts: 1,
+    // Many servers refuse the SDK's own checksums, or store them as data; what is sent is signed with its SHA-256.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    // With servers that do not know it every upload would wait for seconds.
+    expectContinueHeader: false,
+    logger: SILENT,
+  });
+  return {
+    client,
+    clock: clockOf(client),
+    server: endpoint === undefined ? 'Amazon S3' : new URL(endpoint).host,
+    amazon,
+    switchRegion(to) {
+      if (told !== undefined || to === region) return false;
+      region = to;
+      return true;
+    },
+    setPatience(seconds) {
+      if (seconds === patience) return;
+      patience = seconds;
+      const requestHandler = client.config.requestHandler as unknown as Configurable;
+      requestHandler.updateHttpClientConfig('socketTimeout', seconds * 1000);
+      requestHandler.updateHttpClientConfig('connectionTimeout', connectionTimeout(seconds));
+    },
+    close() {
+      client.destroy();
+      agents.close();
+    },
+  };
+}
+
+function clockOf(client: S3Client): ServerClock {
+  const clock = new ServerClock();
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      clock.note((result.response as { headers?: Record<string, string> }).headers?.['date']);
+      return result;
+    },
+    { step: 'deserialize', priority: 'low', name: 'varveClock' },
+  );
+  return clock;
+}
+
+/** The SDK's own handler for Node is so; its types do not say it. */
+interface Configurable {
+  updateHttpClientConfig(key: 'socketTimeout' | 'connectionTimeout', milliseconds: number): void;
+}
+
+const connectionTimeout = (patience: number): number => Math.min(patience, CONNECT_SECONDS) * 1000;
+
+function handlerOptions(agents: Agents, patience: number): NonNullable<S3ClientConfig['requestHandler']> {
+  return {
+    httpAgent: agents.http,
+    httpsAgent: agents.https,
+    connectionTimeout: connectionTimeout(patience),
+    socketTimeout: patience * 1000,
+    logger: SILENT,
+  };
+}
+
+/** The keys of the environment, before the SDK looks for any in its own ways: in files, from roles, by single sign-on. */
+function credentialsOf(environment: StoreSettings['environment']): Pick<S3ClientConfig, 'credentials' | 'profile'> {
+  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_PROFILE: profile } = environment;
+  if (profile) return { profile };
+  if (!accessKeyId || !secretAccessKey) return {};
+  const sessionToken = environment.AWS_SESSION_TOKEN || undefined;
+  return { credentials: { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }) } };
+}
+
+/** What to tell of a place for which neither the environment nor the SDK has any keys. */
+export function missingKeys(environment: StoreSettings['environment']): string {
+  const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_PROFILE: profile } = environment;
+  if (profile) return `AWS_PROFILE=${profile}: there are no keys for S3 in that profile, or no such profile in ~/.aws`;
+  if (id && !secret) return 'AWS_ACCESS_KEY_ID is set, AWS_SECRET_ACCESS_KEY is not: S3 needs both';
+  if (secret && !id) return 'AWS_SECRET_ACCESS_KEY is set, AWS_ACCESS_KEY_ID is not: S3 needs both';
+  return 'no keys for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE';
+}
+
+/** The region of the shared files. */
+async function configuredRegion(profile: string | undefined): Promise<string> {
+  const client = new S3Client(profile ? { profile } : {});
+  try {
+    return await client.config.region();
+  } catch {
+    return DEFAULT_REGION;
+  } finally {
+    client.destroy();
+  }
+}
+
+const nothing = (): void => undefined;
+const SILENT = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing };
+
+/** The SDK would print a warning that its later versions do not run on Node 20. */
+function quietNodeVersion(): void {
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
+}

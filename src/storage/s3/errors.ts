@@ -1,0 +1,267 @@
+import { systemReason, VarveError } from '../../errors/errors.js';
+import { networkError } from '../transport/network-error.js';
+import { StuckError } from '../transport/stuck-error.js';
+
+/** What an error is about. */
+export interface About {
+  /** "cannot read data/abcd…" */
+  readonly what: string;
+  /** What a policy must allow: "s3:GetObject". */
+  readonly permission: string;
+  /** What the server may not have of what was asked for. */
+  readonly doubt?: string | undefined;
+}
+
+/** @param path "data/abcd…" */
+export const lookAt = (path: string): About => ({
+  what: `cannot look at ${path}`,
+  permission: 's3:GetObject and s3:ListBucket',
+});
+
+/** Where it happened. */
+export interface Where {
+  /** The repository's place. */
+  readonly location: string;
+  readonly bucket: string;
+  /** "host:port" */
+  readonly server: string;
+  /** What is missing of the keys, where none are found, and how they are given. */
+  readonly keys: string;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** An error of the SDK, as far as it can be relied on. */
+interface Failure {
+  /** The server's code, or the SDK's. */
+  readonly name: string;
+  readonly status: number;
+  /** What the server says, for those who know S3. */
+  readonly message: string;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  /** What the body of the answer says besides. */
+  readonly told: Readonly<Record<string, unknown>>;
+}
+
+type Explain = (failure: Failure, where: Where, about: About) => VarveError;
+
+const MAX_MESSAGE = 300;
+
+/** An error of the SDK or of the connection, in words that say what to do. */
+export function s3Error(cause: unknown, about: About, where: Where): VarveError {
+  if (where.signal?.aborted && isAbort(cause))
+    return new VarveError('interrupted', `${about.what}: interrupted`, { cause });
+  if (cause instanceof VarveError) return cause;
+  const stuck = stuckError(cause, where);
+  if (stuck !== undefined) return withContext(stuck, about, stuck);
+  const failure = failureOf(cause);
+  const error = explain(failure, where, about);
+  if (error !== undefined) return withContext(error, about, cause);
+  if (failure.status === 0) return withContext(unanswered(rootOf(cause), where), about, cause);
+  return withContext(unexpected(failure, where, about), about, cause);
+}
+
+/** What no server has answered. The SDK reads keys from files and from other servers before it asks this one. */
+function unanswered(root: unknown, { server, keys }: Where): VarveError {
+  const { path, syscall } = root as { readonly path?: unknown; readonly syscall?: unknown };
+  if (syscall === 'open' || syscall === 'read')
+    return new VarveError('denied', `${keys}; cannot read ${plain(String(path))}: ${systemReason(root)}`);
+  return networkError(root, server);
+}
+
+const isAbort = (cause: unknown): boolean => cause instanceof Error && cause.name === 'AbortError';
+
+function withContext({ code, message, retryable }: VarveError, { what }: About, cause: unknown): VarveError {
+  return new VarveError(code, `${what}: ${message}`, { cause, retryable });
+}
+
+/** The HTTP status that the server answered with; 0 when it did not answer. */
+export function statusOf(cause: unknown): number {
+  return failureOf(cause).status;
+}
+
+/** The region that the answer says the bucket is in. */
+export function regionTold(cause: unknown): string | undefined {
+  const { status, headers, told, name } = failureOf(cause);
+  const elsewhere = status === 301 || status === 307 || ELSEWHERE.has(name);
+  const region = headers['x-amz-bucket-region'] ?? told['Region'];
+  return elsewhere && typeof region === 'string' && /^[a-z0-9-]{1,64}$/.test(region) ? region : undefined;
+}
+
+const ELSEWHERE = new Set(['PermanentRedirect', 'AuthorizationHeaderMalformed', 'IllegalLocationConstraintException']);
+
+function explain(failure: Failure, where: Where, about: About): VarveError | undefined {
+  const { name, status } = failure;
+  if (name.endsWith('ProviderError')) return noCredentials(failure, where, about);
+  if (failure.status !== 0 && NOT_XML.test(failure.message)) return notS3(failure, where, about);
+  const known = BY_NAME[name];
+  if (known !== undefined) return known(failure, where, about);
+  if (isFull(failure)) return full(failure, where, about);
+  if (status === 301 || status === 307) return elsewhere(failure, where, about);
+  if (status === 401 || status === 403) return refused(failure, where, about);
+  if (status === 408 || status === 429 || status >= 500) return busy(failure, where, about);
+  return undefined;
+}
+
+const again: Explain = ({ message }, { server }) =>
+  new VarveError('storage', `${server} answered ${message}`, { retryable: true });
+
+const busy: Explain = ({ name, status, message }, { server }) => {
+  if (status === 501) return new VarveError('storage', `${server} cannot do that: ${message}`);
+  const slow = status === 503 || status === 429 || name === 'SlowDown';
+  const text = slow ? 'asks for fewer requests' : 'has an error of its own';
+  return new VarveError('storage', `${server} ${text} (${message})`, { retryable: true });
+};
+
+const refused: Explain = ({ message }, { bucket, server }, { permission }) =>
+  new VarveError(
+    'denied',
+    `the key may not do that in the bucket ${bucket} of ${server} (${message}): is it your bucket? Its policy, or the key's, must allow ${permission}`,
+  );
+
+const full: Explain = ({ message }, { server }) =>
+  new VarveError(
+    'full',
+    `${server} takes no more (${message}); nothing that was stored is lost: raise the quota, or free some space, and run it again`,
+  );
+
+const elsewhere: Explain = (failure, { bucket, server }) => {
+  const { told, headers } = failure;
+  const region = headers['x-amz-bucket-region'] ?? told['Region'];
+  const where = typeof region === 'string' ? `in the region ${plain(region)}: say -o s3.region=${plain(region)}` : '';
+  const endpoint = typeof told['Endpoint'] === 'string' ? `reached at ${plain(told['Endpoint'])}` : 'elsewhere';
+  return new VarveError('storage', `${server}: the bucket ${bucket} is ${where || endpoint}`);
+};
+
+const denied =
+  (text: string): Explain =>
+  ({ message }, { server }) =>
+    new VarveError('denied', `${server} ${text} (${message})`);
+
+const skewed: Explain = (failure, { server }) => {
+  const ahead = clockAhead(failure);
+  const much =
+    ahead === undefined ? '' : `is ${duration(ahead)} ${ahead > 0 ? 'ahead' : 'behind'}, or that of ${server} is wrong`;
+  return new VarveError('storage', `the clock of this machine ${much || `differs from that of ${server}`}: set it`, {
+    // The SDK has learnt how much, and signs the next request by the server's clock.
+    retryable: true,
+  });
+};
+
+const noBucket: Explain = (_, { bucket, server }) =>
+  new VarveError('no-repository', `${server} has no bucket ${bucket}: is the name right? \`varve init\` makes it`);
+
+const KEY_ID = denied('does not know the access key: is AWS_ACCESS_KEY_ID right, and of this provider?');
+const SESSION = denied('does not take the session token, or no longer: log in again, or renew AWS_SESSION_TOKEN');
+
+const BY_NAME: Readonly<Record<string, Explain>> = {
+  InvalidAccessKeyId: KEY_ID,
+  InvalidClientTokenId: KEY_ID,
+  SignatureDoesNotMatch: denied('says that the secret key is not the access key’s: check AWS_SECRET_ACCESS_KEY'),
+  ExpiredToken: SESSION,
+  InvalidToken: SESSION,
+  TokenRefreshRequired: SESSION,
+  RequestTimeTooSkewed: skewed,
+  RequestExpired: skewed,
+  NoSuchBucket: noBucket,
+  PermanentRedirect: elsewhere,
+  TemporaryRedirect: elsewhere,
+  AuthorizationHeaderMalformed: elsewhere,
+  IllegalLocationConstraintException: elsewhere,
+  InvalidStorageClass: ({ message }, { server }) =>
+    new VarveError('usage', `${server} does not have the storage class of -o s3.storage-class (${message})`),
+  InvalidObjectState: () =>
+    new VarveError('storage', 'it is in an archive: restore it there first (S3 Glacier), and wait until that is done'),
+  InvalidLocationConstraint: ({ message }, { server }) =>
+    new VarveError('usage', `${server} has no such region (${message}): say -o s3.region=us-east-1, or its own`),
+  InvalidBucketName: (_, { bucket, server }) =>
+    new VarveError(
+      'usage',
+      `${server} takes no bucket of the name ${bucket}: write 3 to 63 small letters, digits, dots and hyphens`,
+    ),
+  BucketAlreadyExists: (_, { bucket, server }) =>
+    new VarveError('denied', `the bucket ${bucket} of ${server} belongs to somebody else: choose another name`),
+  // Statuses of 400 and 409 that a second try can help.
+  RequestTimeout: again,
+  IncompleteBody: again,
+  BadDigest: again,
+  XAmzContentSHA256Mismatch: again,
+  OperationAborted: again,
+  ConditionalRequestConflict: again,
+  Throttling: again,
+};
+
+function isFull({ name, message, status }: Failure): boolean {
+  return status === 507 || /quota|storagefull/i.test(name) || (status === 403 && /\bcap exceeded|quota/i.test(message));
+}
+
+const noCredentials: Explain = ({ message }, { keys }) => {
+  const why = NO_PROVIDER.test(message) ? '' : ` (${message})`;
+  return new VarveError('denied', `${keys}${why}`);
+};
+
+/** The SDK's way of saying that it has found none, which says nothing more. */
+const NO_PROVIDER = /could not load credentials from any providers/i;
+/** The SDK's way of saying that an answer is something else. */
+const NOT_XML = /@aws-sdk XML parse error|deserialization error/i;
+
+/** A server of something else, or a proxy. It may go well when that is only in front, and busy. */
+const notS3: Explain = ({ status }, { server }) =>
+  new VarveError('storage', `what answers at ${server} (${status}) does not speak S3: is the place right?`, {
+    retryable: status >= 500 && status !== 501,
+  });
+
+/** The SDK calls connections that are cut time-outs too; those have a system's code. */
+function stuckError(cause: unknown, { server }: Where): StuckError | undefined {
+  if (!(cause instanceof Error) || cause.name !== 'TimeoutError' || 'code' in cause) return undefined;
+  const milliseconds = / (\d+) ms/.exec(cause.message)?.[1];
+  return milliseconds === undefined ? undefined : new StuckError(server, Number(milliseconds) / 1000);
+}
+
+const unexpected: Explain = ({ status, message }, { server }, { doubt }) => {
+  if (status < 300)
+    return new VarveError('storage', `what answers at ${server} does not speak S3: is the place right?`);
+  const advice = doubt === undefined ? '' : `; does it have ${doubt}?`;
+  return new VarveError('storage', `${server} answered ${message}${advice}`);
+};
+
+/** Seconds. */
+function clockAhead({ headers, told }: Failure): number | undefined {
+  const server = Date.parse(String(told['ServerTime'] ?? headers['date'] ?? ''));
+  return Number.isNaN(server) ? undefined : (Date.now() - server) / 1000;
+}
+
+function duration(seconds: number): string {
+  const minutes = Math.round(Math.abs(seconds) / 60);
+  if (minutes < 120) return `${minutes} min`;
+  return minutes < 48 * 60 ? `${Math.round(minutes / 60)} h` : `${Math.round(minutes / (24 * 60))} days`;
+}
+
+function failureOf(cause: unknown): Failure {
+  const error = (typeof cause === 'object' && cause !== null ? cause : {}) as {
+    readonly name?: unknown;
+    readonly message?: unknown;
+    readonly $metadata?: { readonly httpStatusCode?: number };
+    readonly $response?: { readonly statusCode?: number; readonly headers?: Record<string, string> };
+  };
+  const status = error.$response?.statusCode ?? error.$metadata?.httpStatusCode ?? 0;
+  const name = plain(String(error.name || 'Unknown'));
+  const text = plain(String(error.message ?? ''));
+  return {
+    name,
+    status,
+    message: status === 0 ? text : `${status} ${name}${text.startsWith('Unknown') ? '' : `: ${text}`}`,
+    headers: error.$response?.headers ?? {},
+    told: error as Readonly<Record<string, unknown>>,
+  };
+}
+
+/** What a server said, on one line of sensible length. */
+function plain(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}]+/gu, ' ').slice(0, MAX_MESSAGE);
+}
+
+/** The system's error, where the SDK's has it inside. */
+function rootOf(cause: unknown): unknown {
+  const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : undefined;
+  return inner !== undefined && 'code' in inner ? inner : cause;
+}

@@ -1,0 +1,36 @@
+import { maskedPlace } from '../masked.js';
+import type { StoreSettings } from '../settings.js';
+import type { Store } from '../store.js';
+import { connect } from './client.js';
+import { Keys } from './keys.js';
+import { ObjectLock } from './object-lock.js';
+import { readOptions } from './options.js';
+import { PastStore } from './past-store.js';
+import { parsePlace } from './place.js';
+import { S3Requests } from './requests.js';
+import { S3Store } from './s3-store.js';
+
+/** Requests at a time. */
+const CONNECTIONS = 5;
+
+/**
+ * A repository in S3, or in what speaks like it.
+ *
+ * @param rest what follows `s3:`
+ * @throws VarveError `usage`
+ */
+export async function openS3(rest: string, settings: StoreSettings): Promise<Store> {
+  const place = parsePlace(rest);
+  const options = readOptions(settings.extended);
+  const connections = options.connections ?? settings.connections ?? CONNECTIONS;
+  const location = maskedPlace(`s3:${rest}`);
+  const requests = new S3Requests(location, place.bucket, connect(place, options, settings, connections), settings);
+  const keys = new Keys(place.prefix);
+  const parts = { location, requests, keys, options, connections };
+  const { versionsAt, lockMode: mode } = options;
+  if (versionsAt !== undefined) return new PastStore({ ...parts, at: versionsAt });
+  const { lockSeconds: seconds, onWarning } = settings;
+  const lock =
+    seconds === undefined ? undefined : new ObjectLock({ terms: { mode, seconds }, requests, keys, onWarning });
+  return new S3Store({ ...parts, lock });
+}

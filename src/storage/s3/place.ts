@@ -1,0 +1,69 @@
+import { VarveError } from '../../errors/errors.js';
+import { maskedPlace } from '../masked.js';
+
+/** Where a repository is in S3. */
+export interface S3Place {
+  /** "https://host:port"; undefined for Amazon, whose hosts follow from the region. */
+  readonly endpoint: string | undefined;
+  readonly bucket: string;
+  /** What the keys of its objects begin with: nothing, or a path with a slash at its end. */
+  readonly prefix: string;
+  /** The region that the server's name tells. */
+  readonly region: string | undefined;
+}
+
+const FORMS = 's3:https://HOST/BUCKET/PATH, s3:HOST/BUCKET/PATH, or s3:BUCKET/PATH for Amazon';
+/** Servers that call themselves by their region, and take no other. */
+const REGIONAL =
+  /^s3[.-](?:dualstack\.)?([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|backblazeb2\.com|wasabisys\.com|scw\.cloud)$/;
+
+/**
+ * Places are written as for restic: the first part is a host when it has a dot or a port, or is `localhost`.
+ *
+ * @param rest what follows `s3:`
+ * @throws VarveError `usage`
+ */
+export function parsePlace(rest: string): S3Place {
+  const url = /^https?:\/\//.test(rest) ? rest : `https://${hostFirst(rest.replace(/^\/\//, ''))}`;
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed === undefined || parsed.search !== '' || parsed.hash !== '') throw unusable(rest);
+  if (parsed.username !== '' || parsed.password !== '')
+    throw new VarveError(
+      'usage',
+      `${maskedPlace(`s3:${rest}`)}: keys do not belong into the place: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY`,
+    );
+  const [bucket, ...path] = decodePath(parsed.pathname, rest).split('/').filter(Boolean);
+  if (bucket === undefined) throw unusable(rest);
+  const prefix = path.map((part) => `${part}/`).join('');
+  const amazon = parsed.hostname === AMAZON;
+  return {
+    endpoint: amazon ? undefined : parsed.origin,
+    bucket,
+    prefix,
+    region: REGIONAL.exec(parsed.hostname)?.[1],
+  };
+}
+
+const AMAZON = 's3.amazonaws.com';
+
+function hostFirst(place: string): string {
+  const first = place.split('/', 1)[0] ?? '';
+  const isHost = first === 'localhost' || /[.:]/.test(first);
+  return isHost ? place : `${AMAZON}/${place}`;
+}
+
+function decodePath(path: string, rest: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    throw unusable(rest);
+  }
+}
+
+function unusable(rest: string): VarveError {
+  return new VarveError('usage', `${maskedPlace(`s3:${rest}`)}: no place in S3: write it as ${FORMS}`);
+}
+
+export function isAmazon(endpoint: string | undefined): boolean {
+  return endpoint === undefined || /\.amazonaws\.com(\.cn)?$/.test(new URL(endpoint).hostname);
+}

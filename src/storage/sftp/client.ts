@@ -1,0 +1,404 @@
+import { Buffer } from 'node:buffer';
+import type { Duplex } from 'node:stream';
+import { VarveError } from '../../errors/errors.js';
+import { StuckError } from '../transport/stuck-error.js';
+import { PacketStream } from './packet-stream.js';
+import {
+  type Attributes,
+  decodeHello,
+  decodeReply,
+  encodePacket,
+  type Field,
+  type FieldReader,
+  type Hello,
+  malformed,
+  type NamedFile,
+  type Reply,
+  STATUS,
+  TYPE,
+  VERSION,
+} from './protocol.js';
+import { StatusError } from './status.js';
+import { Window } from './window.js';
+
+/** Bytes of a file that every server takes and gives at a time, and those that are used of what one offers. */
+const LENGTH = 32 * 1024;
+const MAX_LENGTH = 256 * 1024;
+/** Bytes of files under way: what a wire of 80 MiB/s holds in 50 ms. */
+const UNDER_WAY = 4 * 1024 * 1024;
+/** Bytes kept of what comes before SFTP begins: text of a login shell. */
+const KEPT = 1024;
+
+const EXTENSIONS = {
+  posixRename: ['posix-rename@openssh.com', '1'],
+  hardlink: ['hardlink@openssh.com', '1'],
+  fsync: ['fsync@openssh.com', '1'],
+  statvfs: ['statvfs@openssh.com', '2'],
+  limits: ['limits@openssh.com', '1'],
+} as const;
+
+/** How a connection came to its end, before it was closed from here. */
+export interface End {
+  /** Whether the server had said that it speaks SFTP. */
+  readonly begun: boolean;
+  /** What came before that. */
+  readonly text: Buffer;
+  /** What it sent that is not SFTP. */
+  readonly malformed?: VarveError;
+}
+
+export interface ClientOptions {
+  /** May change: what counts is what it is when something is asked for. */
+  readonly stuckSeconds: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Puts an end in words. */
+  readonly explain: (end: End) => Promise<VarveError>;
+}
+
+interface Pending {
+  readonly resolve: (reply: Reply) => void;
+  readonly reject: (cause: unknown) => void;
+  /** Where file contents are put. */
+  readonly target?: Uint8Array | undefined;
+  /** When it was sent, by performance.now(). */
+  readonly sent: number;
+}
+
+/** A part of a file that is written. */
+export interface Piece {
+  readonly offset: number;
+  readonly length: number;
+  readonly views: readonly Uint8Array[];
+}
+
+export interface FreeSpace {
+  readonly bytes: number;
+  /** Files that can still be made; undefined where there is no such limit. */
+  readonly files: number | undefined;
+  readonly readOnly: boolean;
+}
+
+/**
+ * A client of one SFTP connection, with any number of requests under way. A request that the server refuses throws a `StatusError`; when the
+ * connection ends, all throw the VarveError that says why. When `signal` is aborted, what is under way throws `interrupted`; what is asked for
+ * later is done.
+ */
+export class SftpClient {
+  /** Resolves when the connection has ended, however it did. */
+  readonly ended: Promise<void>;
+  /** For bytes of files under way: what takes part in a transfer waits for its turn there. */
+  readonly window = new Window(UNDER_WAY);
+  readonly #stream: Duplex;
+  readonly #options: ClientOptions;
+  readonly #packets: PacketStream;
+  readonly #pending = new Map<number, Pending>();
+  /** Requests that nobody waits for any more, until they are answered. */
+  readonly #abandoned = new Set<number>();
+  #nextId = 0;
+  #text = Buffer.alloc(0);
+  #hello: Hello | undefined;
+  #onHello: Pick<Pending, 'resolve' | 'reject'> | undefined;
+  #roundTrip = Number.POSITIVE_INFINITY;
+  #failure: VarveError | undefined;
+  #ending = false;
+  #onEnded: () => void = () => undefined;
+  /** By performance.now(). */
+  #moved = 0;
+  #timer: NodeJS.Timeout | undefined;
+  /** Seconds without any movement that the timer allows. */
+  #patience = 0;
+  #readLength = LENGTH;
+  #writeLength = LENGTH;
+
+  private constructor(stream: Duplex, options: ClientOptions) {
+    this.#stream = stream;
+    this.#options = options;
+    this.#packets = new PacketStream({
+      onPacket: (type, body) => this.#onPacket(type, body),
+      contentsFor: (id, length) => this.#contentsFor(id, length),
+      onContents: (id, length) => this.#settle(id, { kind: 'data', length }),
+    });
+    this.ended = new Promise((resolve) => {
+      this.#onEnded = resolve;
+    });
+    stream.on('data', (bytes: Buffer) => this.#receive(bytes));
+    for (const event of ['end', 'close', 'error']) stream.on(event, () => void this.#finish());
+    options.signal?.addEventListener('abort', this.#interrupt);
+  }
+
+  /** @throws VarveError when the server does not answer, or not as SFTP has it */
+  static async connect(stream: Duplex, options: ClientOptions): Promise<SftpClient> {
+    const client = new SftpClient(stream, options);
+    await new Promise<unknown>((resolve, reject) => {
+      client.#onHello = { resolve, reject };
+      client.#send(encodePacket(TYPE.init, [VERSION]));
+      client.#watch();
+    });
+    void client.#askLimits();
+    return client;
+  }
+
+  /** Milliseconds that the quickest answer took. */
+  get roundTrip(): number {
+    return this.#roundTrip;
+  }
+
+  /** Bytes that may be asked for at a time. */
+  get readLength(): number {
+    return this.#readLength;
+  }
+
+  /** Bytes that may be written at a time. */
+  get writeLength(): number {
+    return this.#writeLength;
+  }
+
+  offers(extension: keyof typeof EXTENSIONS): boolean {
+    const [name, version] = EXTENSIONS[extension];
+    return this.#hello?.extensions.get(name) === version;
+  }
+
+  async open(path: string, flags: number, attributes: Attributes = {}): Promise<Buffer> {
+    return handleOf(await this.#request(TYPE.open, [path, flags, attributes]));
+  }
+
+  async close(handle: Buffer): Promise<void> {
+    okOf(await this.#request(TYPE.close, [handle]));
+  }
+
+  /** @returns the number of bytes that were read, 0 at the end of the file */
+  async read(handle: Buffer, offset: number, target: Uint8Array): Promise<number> {
+    const reply = await this.#request(TYPE.read, [handle, BigInt(offset), target.length], { target });
+    if (reply.kind === 'data') return reply.length;
+    return atEnd(reply) ? 0 : refused(reply);
+  }
+
+  async write(handle: Buffer, { offset, length, views }: Piece): Promise<void> {
+    okOf(await this.#request(TYPE.write, [handle, BigInt(offset), length], { views, length }));
+  }
+
+  /** Has what was written to a file, or the names in a folder, on the server's disk, where this account may. */
+  async fsync(handle: Buffer): Promise<void> {
+    const reply = await this.#extended('fsync', [handle]);
+    const forbidden: readonly number[] = [STATUS.permissionDenied, STATUS.unsupported];
+    if (reply.kind !== 'status' || !forbidden.includes(reply.code)) okOf(reply);
+  }
+
+  async stat(path: string): Promise<Attributes> {
+    return attributesOf(await this.#request(TYPE.stat, [path]));
+  }
+
+  async fstat(handle: Buffer): Promise<Attributes> {
+    return attributesOf(await this.#request(TYPE.fstat, [handle]));
+  }
+
+  async mkdir(path: string, mode: number): Promise<void> {
+    okOf(await this.#request(TYPE.mkdir, [path, { mode }]));
+  }
+
+  async opendir(path: string): Promise<Buffer> {
+    return handleOf(await this.#request(TYPE.opendir, [path]));
+  }
+
+  /** @returns some of the names, or undefined after the last ones */
+  async readdir(handle: Buffer): Promise<readonly NamedFile[] | undefined> {
+    const reply = await this.#request(TYPE.readdir, [handle]);
+    if (reply.kind === 'names') return reply.names;
+    return atEnd(reply) ? undefined : refused(reply);
+  }
+
+  async rmdir(path: string): Promise<void> {
+    okOf(await this.#request(TYPE.rmdir, [path]));
+  }
+
+  async remove(path: string): Promise<void> {
+    okOf(await this.#request(TYPE.remove, [path]));
+  }
+
+  /** Refuses a name that is taken, as version 3 of the protocol has it; not every server does. */
+  async rename(from: string, to: string): Promise<void> {
+    okOf(await this.#request(TYPE.rename, [from, to]));
+  }
+
+  /** Replaces what has the name. */
+  async posixRename(from: string, to: string): Promise<void> {
+    okOf(await this.#extended('posixRename', [from, to]));
+  }
+
+  async hardlink(from: string, to: string): Promise<void> {
+    okOf(await this.#extended('hardlink', [from, to]));
+  }
+
+  async statvfs(path: string): Promise<FreeSpace> {
+    const fields = fieldsOf(await this.#extended('statvfs', [path]));
+    const numbers = Array.from({ length: 11 }, () => fields.u64());
+    const [, unit = 0n, , , blocks = 0n, files = 0n, , available = 0n, , flags = 0n] = numbers;
+    return {
+      bytes: Number(unit * blocks),
+      files: files === 0n ? undefined : Number(available),
+      readOnly: (flags & 1n) === 1n,
+    };
+  }
+
+  /** What is under way fails. */
+  disconnect(): void {
+    this.#fail(new VarveError('storage', 'the connection was closed'));
+  }
+
+  #extended(extension: keyof typeof EXTENSIONS, fields: readonly Field[]): Promise<Reply> {
+    return this.#request(TYPE.extended, [EXTENSIONS[extension][0], ...fields]);
+  }
+
+  async #askLimits(): Promise<void> {
+    if (!this.offers('limits')) return;
+    try {
+      const fields = fieldsOf(await this.#extended('limits', []));
+      fields.u64();
+      const usable = (limit: bigint): number => (limit < 1n ? LENGTH : Math.min(Number(limit), MAX_LENGTH));
+      this.#readLength = usable(fields.u64());
+      this.#writeLength = usable(fields.u64());
+    } catch {
+      // What every server takes does as well.
+    }
+  }
+
+  #request(
+    type: number,
+    fields: readonly Field[],
+    { target, views = [], length = 0 }: { target?: Uint8Array; views?: readonly Uint8Array[]; length?: number } = {},
+  ): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) return reject(this.#failure);
+      const id = this.#nextId;
+      this.#nextId = (id + 1) >>> 0;
+      this.#pending.set(id, { resolve, reject, target, sent: performance.now() });
+      this.#watch();
+      this.#send(encodePacket(type, [id, ...fields], length), views);
+    });
+  }
+
+  #send(packet: Buffer, views: readonly Uint8Array[] = []): void {
+    const moved = (): void => {
+      this.#moved = performance.now();
+    };
+    this.#stream.write(packet, moved);
+    for (const view of views) this.#stream.write(view, moved);
+  }
+
+  #receive(bytes: Buffer): void {
+    if (this.#ending || this.#failure !== undefined) return;
+    this.#moved = performance.now();
+    if (this.#hello === undefined) this.#text = Buffer.concat([this.#text, bytes]).subarray(0, KEPT);
+    try {
+      this.#packets.feed(bytes);
+    } catch (cause) {
+      void this.#finish(VarveError.from(cause));
+    }
+  }
+
+  #onPacket(type: number, body: Buffer): void {
+    if (this.#hello === undefined) return this.#greet(type, body);
+    const { id, reply } = decodeReply(type, body);
+    this.#settle(id, reply);
+  }
+
+  #greet(type: number, body: Buffer): void {
+    if (type !== TYPE.version) throw malformed(`it begins with a packet of type ${type}`);
+    const hello = decodeHello(body);
+    if (hello.version !== VERSION) throw malformed(`version ${hello.version} of it, instead of ${VERSION}`);
+    this.#hello = hello;
+    this.#onHello?.resolve({ kind: 'status', code: STATUS.ok, message: '' });
+    this.#onHello = undefined;
+  }
+
+  #contentsFor(id: number, length: number): Uint8Array | undefined {
+    if (this.#abandoned.has(id)) return undefined;
+    const target = this.#pending.get(id)?.target;
+    if (target === undefined) throw malformed('file contents that were not asked for');
+    if (length > target.length) throw malformed('more of a file than was asked for');
+    return target.subarray(0, length);
+  }
+
+  #settle(id: number, reply: Reply): void {
+    if (this.#abandoned.delete(id)) {
+      if (reply.kind === 'handle') this.close(reply.handle).catch(() => undefined);
+      return;
+    }
+    const pending = this.#pending.get(id);
+    if (pending === undefined) throw malformed('an answer to nothing that was asked');
+    this.#pending.delete(id);
+    if (this.#pending.size === 0) this.#timer?.unref();
+    this.#roundTrip = Math.min(this.#roundTrip, performance.now() - pending.sent);
+    pending.resolve(reply);
+  }
+
+  readonly #interrupt = (): void => {
+    const error = new VarveError('interrupted', 'interrupted');
+    if (this.#onHello !== undefined) return this.#fail(error);
+    for (const [id, { reject }] of this.#pending) {
+      this.#abandoned.add(id);
+      reject(error);
+    }
+    this.#pending.clear();
+    this.window.refuse(error);
+  };
+
+  async #finish(malformed?: VarveError): Promise<void> {
+    if (this.#ending || this.#failure !== undefined) return;
+    this.#ending = true;
+    const begun = this.#hello !== undefined;
+    this.#fail(await this.#options.explain({ begun, text: this.#text, ...(malformed && { malformed }) }));
+  }
+
+  #fail(failure: VarveError): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = failure;
+    this.#options.signal?.removeEventListener('abort', this.#interrupt);
+    clearTimeout(this.#timer);
+    this.#stream.destroy();
+    this.#onHello?.reject(failure);
+    for (const { reject } of this.#pending.values()) reject(failure);
+    this.#pending.clear();
+    this.#onEnded();
+  }
+
+  /** Gives the connection up when nothing moves although something is waited for. */
+  #watch(): void {
+    if (this.#pending.size <= 1) this.#moved = performance.now();
+    const { stuckSeconds } = this.#options;
+    if (this.#timer !== undefined && stuckSeconds >= this.#patience) return void this.#timer.ref();
+    clearTimeout(this.#timer);
+    this.#patience = stuckSeconds;
+    const look = (): void => {
+      this.#timer = undefined;
+      if (this.#pending.size === 0 && this.#onHello === undefined) return;
+      const left = this.#moved + stuckSeconds * 1000 - performance.now();
+      if (left > 0) this.#timer = setTimeout(look, Math.ceil(left));
+      else this.#fail(new StuckError('the SFTP server', stuckSeconds));
+    };
+    this.#timer = setTimeout(look, stuckSeconds * 1000);
+  }
+}
+
+const atEnd = (reply: Reply): boolean => reply.kind === 'status' && reply.code === STATUS.endOfFile;
+
+function refused(reply: Reply): never {
+  if (reply.kind !== 'status' || reply.code === STATUS.ok) throw malformed('an answer to something else');
+  throw new StatusError(reply.code, reply.message);
+}
+
+function okOf(reply: Reply): void {
+  if (reply.kind !== 'status' || reply.code !== STATUS.ok) refused(reply);
+}
+
+function handleOf(reply: Reply): Buffer {
+  return reply.kind === 'handle' ? reply.handle : refused(reply);
+}
+
+function attributesOf(reply: Reply): Attributes {
+  return reply.kind === 'attributes' ? reply.attributes : refused(reply);
+}
+
+function fieldsOf(reply: Reply): FieldReader {
+  return reply.kind === 'extended' ? reply.fields : refused(reply);
+}

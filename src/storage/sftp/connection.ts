@@ -1,0 +1,76 @@
+import { VarveError } from '../../errors/errors.js';
+import type { StoreSettings } from '../settings.js';
+import { startChild } from '../transport/child.js';
+import type { Throttles } from '../transport/throttle.js';
+import { type End, SftpClient } from './client.js';
+import { explainEnd } from './failures.js';
+import { commandFor, type SftpPlace } from './place.js';
+
+/** Milliseconds that a program whose output has ended gets to say why. */
+const LAST_WORDS = 2000;
+/** What ssh says when it waits for a finger. */
+const TOUCH = /confirm user presence/i;
+
+export interface ConnectionOptions {
+  /** Nobody is asked for anything: what would have to ask fails. */
+  readonly unasked: boolean;
+  /** Told when somebody was asked to touch a key: nobody wants to do that again and again. */
+  readonly onTouch: () => void;
+  readonly signal: AbortSignal;
+  /** Those of all connections of the store together. */
+  readonly throttles: Throttles;
+}
+
+/**
+ * Starts the program that carries SFTP, which ends with the connection.
+ *
+ * @throws VarveError that says why there is no connection
+ */
+export async function connect(
+  place: SftpPlace,
+  settings: StoreSettings,
+  { unasked, onTouch, signal, throttles }: ConnectionOptions,
+): Promise<SftpClient> {
+  const { onNotice, onDebug } = settings;
+  if (signal.aborted) throw new VarveError('interrupted', 'interrupted');
+  const command = commandFor(place, settings, unasked);
+  const onLine = (line: string): void => {
+    onDebug?.(`ssh: ${line.trimEnd()}`);
+    if (!TOUCH.test(line)) return;
+    onTouch();
+    onNotice?.(line.trim());
+  };
+  const child = await startChild(command, settings, { asks: true, throttles, onLine });
+  const explain = async (end: End): Promise<VarveError> => {
+    const code = end.malformed === undefined ? await within(LAST_WORDS, child.ended) : undefined;
+    return explainEnd({ ...end, server: serverName(place), program: command[0], said: child.said(), code });
+  };
+  const options = {
+    signal,
+    explain,
+    get stuckSeconds() {
+      return settings.stuckSeconds;
+    },
+  };
+  try {
+    const client = await SftpClient.connect(child.stream, options);
+    void client.ended.then(() => child.close());
+    return client;
+  } catch (cause) {
+    child.close();
+    throw cause;
+  }
+}
+
+/** As messages call the server. */
+export function serverName({ user, host }: SftpPlace): string {
+  return user === undefined ? host : `${user}@${host}`;
+}
+
+async function within<T>(milliseconds: number, result: Promise<T>): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), milliseconds);
+  });
+  return Promise.race([result, late]).finally(() => clearTimeout(timer));
+}

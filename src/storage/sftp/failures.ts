@@ -1,0 +1,109 @@
+import type { Buffer } from 'node:buffer';
+import { VarveError } from '../../errors/errors.js';
+import type { End } from './client.js';
+import { printable } from './protocol.js';
+
+export interface ProgramEnd extends End {
+  /** The server, as messages call it. */
+  readonly server: string;
+  readonly program: string;
+  /** What the program said on standard error. */
+  readonly said: string;
+  /** Its exit code, or the signal that ended it; undefined while it runs. */
+  readonly code: number | NodeJS.Signals | undefined;
+}
+
+interface Failure {
+  readonly said: RegExp;
+  /** @param server for a command that is to be typed */
+  readonly text: (server: string) => string;
+  readonly code?: 'denied';
+  readonly retryable?: boolean;
+}
+
+/** What ssh says, and what it means. The first that fits. */
+const FAILURES: readonly Failure[] = [
+  {
+    said: /remote host identification has changed|host key .*has changed|revoked/i,
+    text: () =>
+      'its host key is not the one that is known: somebody may be in between. If it was set up anew, remove the old key, as ssh says here, and log in once with ssh',
+  },
+  {
+    said: /host key verification failed|host key is known/i,
+    text: (server) =>
+      `its host key is not known here: log in once with \`ssh ${server}\`, as the user that varve runs as, and compare the key`,
+  },
+  {
+    said: /permission denied \(|too many authentication failures|authentication failed/i,
+    text: (server) =>
+      `it does not let you in. Try \`ssh ${server}\`: is it the right user, is your key in ~/.ssh/authorized_keys there, and is it without a passphrase, or in an agent?`,
+    code: 'denied',
+  },
+  {
+    said: /could not resolve hostname/i,
+    text: () => 'there is no such host, or no name server answers',
+    retryable: true,
+  },
+  {
+    said: /connection refused|no route to host|network is unreachable|timed out|timeout, server/i,
+    text: () => 'it cannot be reached. Is it up, and is the port right?',
+    retryable: true,
+  },
+  {
+    said: /subsystem request failed/i,
+    text: () => 'it offers no SFTP to this account. Have it in its sshd_config: `Subsystem sftp internal-sftp`',
+  },
+  {
+    said: /connection (reset|closed)|broken pipe|closed by remote host|kex_exchange_identification/i,
+    text: () => 'it closed the connection',
+    retryable: true,
+  },
+];
+
+/** Characters of what ssh said that are shown. */
+const SHOWN = 300;
+
+/** Why a connection ended, in words. */
+export function explainEnd(end: ProgramEnd): VarveError {
+  const { begun, server, program, code } = end;
+  if (end.malformed !== undefined) return strangeAnswer(end, end.malformed);
+  const known = FAILURES.find(({ said }) => said.test(end.said));
+  if (begun) {
+    const why = end.said === '' ? '' : ` (${quoted(end.said)})`;
+    return new VarveError('storage', `${server}: the connection broke off${why}`, { retryable: true });
+  }
+  if (known !== undefined) {
+    const { text, retryable = false } = known;
+    return new VarveError(known.code ?? 'storage', `${server}: ${text(server)} (${quoted(end.said)})`, { retryable });
+  }
+  if (printable(end.text) !== '') return talkative(server, end.text);
+  const how =
+    code === undefined ? 'closed its output' : `ended with ${typeof code === 'number' ? `exit code ${code}` : code}`;
+  const said = end.said === '' ? '' : `: ${quoted(end.said)}`;
+  return new VarveError('storage', `${server}: ${program} ${how} before SFTP began${said}`);
+}
+
+function strangeAnswer({ begun, server, text }: ProgramEnd, malformed: VarveError): VarveError {
+  if (!begun && text.length > 4 && text[4] !== 2) return talkative(server, text);
+  return new VarveError('storage', `${server}: ${malformed.message}`, { cause: malformed });
+}
+
+function talkative(server: string, text: Buffer): VarveError {
+  const advice = 'what a login shell runs there (~/.bashrc and the like) may print only when it is interactive';
+  return new VarveError(
+    'storage',
+    `${server}: the server's shell prints text instead of SFTP: "${printable(text)}"; ${advice}`,
+  );
+}
+
+/** The last lines of what ssh said: that is where it says why. */
+function quoted(said: string): string {
+  const lines = said.split(/\r?\n/).filter((line) => !/^\s*@*\s*$|^debug\d:/.test(line));
+  const text = lines
+    .join(' ')
+    .replace(/\p{C}+/gu, ' ')
+    .replace(/@{3,}/g, '')
+    .replace(/\s+/g, ' ')
+    .trim();
+  return text.length <= SHOWN ? text : `…${text.slice(-SHOWN)}`;
+}

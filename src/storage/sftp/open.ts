@@ -1,0 +1,47 @@
+import { VarveError } from '../../errors/errors.js';
+import { refuseUnknown } from '../extended-options.js';
+import type { StoreSettings } from '../settings.js';
+import type { Store } from '../store.js';
+import { throttlesOf } from '../transport/throttle.js';
+import type { SftpClient } from './client.js';
+import { connect } from './connection.js';
+import { Connections } from './connections.js';
+import { parsePlace } from './place.js';
+import { SftpStore } from './sftp-store.js';
+
+/** Requests at a time. */
+const REQUESTS = 5;
+
+/** The repository at a place that `sftp:` is followed by. Connects, so that ssh asks what it has to ask before anything else does. */
+export async function openSftp(rest: string, settings: StoreSettings): Promise<Store> {
+  const place = parsePlace(rest);
+  refuseUnknown(settings.extended, 'sftp', ['command', 'args', 'connections']);
+  const requests = requestsOf(settings);
+  const location = `sftp:${rest}`;
+  let asked = settings.extended.has('sftp.command');
+  const throttles = throttlesOf(settings);
+  const open = async (further: boolean, closed: AbortSignal): Promise<SftpClient> => {
+    if (further && asked) throw new VarveError('denied', `${location}: a further connection might ask for something`);
+    const signal = settings.signal === undefined ? closed : AbortSignal.any([settings.signal, closed]);
+    const onTouch = (): void => {
+      asked = true;
+    };
+    if (!further) settings.onAsking?.(true);
+    try {
+      return await connect(place, settings, { unasked: further, onTouch, signal, throttles });
+    } finally {
+      if (!further) settings.onAsking?.(false);
+    }
+  };
+  const connections = new Connections(location, open, requests);
+  await connections.use(async () => undefined);
+  return new SftpStore(location, place.path, connections, requests);
+}
+
+function requestsOf({ extended, connections = REQUESTS }: StoreSettings): number {
+  const given = extended.get('sftp.connections');
+  if (given === undefined) return connections;
+  if (!/^[1-9]\d{0,3}$/.test(given))
+    throw new VarveError('usage', `-o sftp.connections=${given}: want a number from 1 on`);
+  return Number(given);
+}

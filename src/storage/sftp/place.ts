@@ -1,0 +1,96 @@
+import { VarveError } from '../../errors/errors.js';
+import type { StoreSettings } from '../settings.js';
+import { splitWords } from '../transport/words.js';
+
+/** Where a repository is that SFTP reaches. */
+export interface SftpPlace {
+  readonly user?: string | undefined;
+  readonly host: string;
+  readonly port?: string | undefined;
+  /** Absolute, or below the folder that the server begins in. Without a slash at its end, unless it is the root. */
+  readonly path: string;
+}
+
+/**
+ * `user@host:path`, or `//user@host:port/path`, where an absolute path begins with a second slash.
+ *
+ * @throws VarveError `usage` when no such place can be
+ */
+export function parsePlace(rest: string): SftpPlace {
+  const { path, ...server } = rest.startsWith('//') ? parseUrl(rest) : parseShort(rest);
+  if (server.user?.includes(':')) throw wrong('a password has no place in it: ssh asks for it, or better, uses a key');
+  for (const [what, value] of [
+    ['host', server.host],
+    ['user', server.user],
+  ] as const) {
+    if (value === '' || value?.startsWith('-') || /[\s\p{C}]/u.test(value ?? ''))
+      throw wrong(`no ${what} can be called "${value}"`);
+  }
+  if (path === '') throw wrong('no folder is given');
+  if (path.includes('\0')) throw wrong('a folder has a NUL in its name');
+  if (path.startsWith('~'))
+    throw wrong('servers do not know ~: a path that does not begin with / is below your home folder there');
+  return { ...server, path: path.replace(/(?<=.)\/+$/, '') };
+}
+
+function parseShort(rest: string): SftpPlace {
+  const [, account, bracketed, plain, path] = /^(?:(.*)@)?(?:\[([^\]]*)\]|([^:@]*)):(.*)$/s.exec(rest) ?? [];
+  if (path === undefined) throw wrong('write it as sftp:USER@HOST:/PATH, or sftp://USER@HOST:PORT//PATH');
+  return { user: account, host: bracketed ?? plain ?? '', path };
+}
+
+function parseUrl(rest: string): SftpPlace {
+  const [, account, bracketed, plain, port, path = ''] =
+    /^\/\/(?:([^/]*)@)?(?:\[([^\]/]*)\]|([^:@/]*))(?::([^/]*))?(?:\/(.*))?$/s.exec(rest) ?? [];
+  if (port !== undefined && !/^[1-9]\d{0,4}$/.test(port)) throw wrong(`"${port}" is no port`);
+  return {
+    user: account === undefined ? undefined : decoded(account),
+    host: bracketed ?? plain ?? '',
+    port,
+    path: decoded(path),
+  };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw wrong('a % in it stands before two hexadecimal digits; write %25 for a % itself');
+  }
+}
+
+/**
+ * The command that reaches it: `-o sftp.command=`, or ssh with `-o sftp.args=`.
+ *
+ * @param unasked nobody is asked for anything; a command of the user's own is not told so
+ * @throws VarveError `usage`
+ */
+export function commandFor(
+  { user, host, port }: SftpPlace,
+  { extended }: StoreSettings,
+  unasked = false,
+): [string, ...string[]] {
+  const command = extended.get('sftp.command');
+  const args = extended.get('sftp.args');
+  if (command !== undefined) {
+    if (args !== undefined) throw new VarveError('usage', '-o sftp.command and -o sftp.args exclude each other');
+    const [program, ...rest] = splitWords(command, '-o sftp.command');
+    if (program === undefined) throw new VarveError('usage', '-o sftp.command: no command is given');
+    return [program, ...rest];
+  }
+  return [
+    'ssh',
+    // What sftp has ssh leave out.
+    ...['ForwardX11=no', 'ForwardAgent=no', 'PermitLocalCommand=no', 'ClearAllForwardings=yes'].map((o) => `-o${o}`),
+    ...(unasked ? ['-oBatchMode=yes'] : []),
+    ...splitWords(args ?? '', '-o sftp.args'),
+    ...(port === undefined ? [] : ['-p', port]),
+    ...(user === undefined ? [] : ['-l', user]),
+    '-s',
+    '--',
+    host,
+    'sftp',
+  ];
+}
+
+const wrong = (why: string): VarveError => new VarveError('usage', `not a place that sftp: reaches: ${why}`);

@@ -1,0 +1,36 @@
+import { VarveError } from '../../errors/errors.js';
+import type { FreeSpace, SftpClient } from './client.js';
+import { STATUS } from './protocol.js';
+import type { StatusError } from './status.js';
+
+interface Circumstances {
+  readonly client: SftpClient;
+  /** "cannot write data/abcd…" */
+  readonly doing: string;
+  /** The repository's folder. */
+  readonly folder: string;
+  readonly location: string;
+  /** Bytes of what was to be written. */
+  readonly length: number;
+}
+
+/** Why a server refused something. It says little itself: a full disk is a "failure" in version 3, so its disk is asked. */
+export async function explainRefusal(refusal: StatusError, circumstances: Circumstances): Promise<VarveError> {
+  const { client, doing, folder, location, length } = circumstances;
+  const failed = (code: 'denied' | 'full' | 'storage', why: string): VarveError =>
+    new VarveError(code, `${doing}: ${location}: ${why}`, { cause: refusal });
+  if (refusal.code === STATUS.permissionDenied)
+    return failed('denied', 'permission denied: is the account read-only, or does the folder belong to another?');
+  if (refusal.code === STATUS.noSuchFile) return failed('storage', 'no such folder, or it is gone');
+  const space = refusal.code === STATUS.failure ? await spaceLeft(client, folder) : undefined;
+  if (space?.readOnly === true) return failed('denied', 'its file system is read-only');
+  if (space !== undefined && (space.bytes < Math.max(length, 1) || space.files === 0))
+    return failed('full', 'no space is left there; nothing that was stored is lost: free some space and run it again');
+  const hint = space === undefined || length === 0 ? '' : '; has the account used up its quota there?';
+  return failed('storage', `the server says "${refusal.message || `status ${refusal.code}`}"${hint}`);
+}
+
+async function spaceLeft(client: SftpClient, folder: string): Promise<FreeSpace | undefined> {
+  if (!client.offers('statvfs')) return undefined;
+  return client.statvfs(folder).catch(() => undefined);
+}

@@ -1,0 +1,316 @@
+import type { Buffer } from 'node:buffer';
+import { VarveError } from '../../errors/errors.js';
+import {
+  FOLDER_MODE,
+  FOLDERS,
+  LISTED_WITH_ROOT,
+  objectFile,
+  SHARDS,
+  TEMPORARY,
+  TEMPORARY_AGE_SECONDS,
+} from '../layout.js';
+import {
+  type Advice,
+  HASH_NAME,
+  type ObjectInfo,
+  type ObjectType,
+  objectPath,
+  type Range,
+  type Store,
+} from '../store.js';
+import { ServerClock } from '../transport/server-clock.js';
+import { Abandoned } from './abandoned.js';
+import type { SftpClient } from './client.js';
+import { timeOfNewFile } from './clock.js';
+import type { Connections } from './connections.js';
+import { download } from './download.js';
+import { makeFolder, makeFolders } from './folders.js';
+import { ahead, namesIn } from './listing.js';
+import { type Attributes, isRegular, type NamedFile, STATUS } from './protocol.js';
+import { explainRefusal } from './refusals.js';
+import { hasStatus, StatusError } from './status.js';
+import { folderOf, type Place, SyncedFolder, upload } from './upload.js';
+
+/** Folders of data/ that are listed at a time. Servers keep some hundred open. */
+const LISTED_AT_A_TIME = 64;
+/**
+ * A repository in a folder of an SFTP server, laid out as restic has it. An object is written under a temporary name, synced where the server can,
+ * and renamed. When the connection has ended, the next request opens another.
+ */
+export class SftpStore implements Store {
+  readonly location: string;
+  readonly connections: number;
+  readonly #root: string;
+  readonly #connections: Connections;
+  readonly #clock = new ServerClock();
+  readonly #abandoned = new Abandoned();
+
+  /**
+   * @param root the repository's folder there, without a slash at its end unless it is the root
+   * @param requests that it pays to have under way at a time
+   */
+  constructor(location: string, root: string, connections: Connections, requests: number) {
+    this.location = location;
+    this.connections = requests;
+    this.#root = root;
+    this.#connections = connections;
+  }
+
+  create(): Promise<void> {
+    return this.#attempt('cannot create the repository folder', async (client) => {
+      await makeFolders(client, this.#root, FOLDER_MODE);
+      for (const folders of [FOLDERS, SHARDS.map((shard) => `data/${shard}`)])
+        await Promise.all(folders.map((folder) => makeFolder(client, this.#below(folder), FOLDER_MODE)));
+      await Promise.all([this.#root, this.#below('data')].map((folder) => syncFolder(client, folder)));
+    });
+  }
+
+  discard(): Promise<void> {
+    return this.#attempt('cannot remove the repository folder', async (client) => {
+      await Promise.all(SHARDS.map((shard) => client.rmdir(this.#below(`data/${shard}`))));
+      await Promise.all(FOLDERS.map((folder) => client.rmdir(this.#below(folder))));
+      await client.rmdir(this.#root);
+    });
+  }
+
+  put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
+    return this.#write(type, name, parts, (client, path, length) =>
+      type === 'config' ? placeNew(client, path, this.location) : placeHashed(client, path, length),
+    );
+  }
+
+  replace(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
+    return this.#write(type, name, parts, placeOver);
+  }
+
+  get(type: ObjectType, name: string, range?: Range, advice?: Advice): Promise<Buffer> {
+    const object = objectPath(type, name);
+    return this.#attempt(`cannot read ${object}`, (client) =>
+      download(client, this.#path(type, name), object, range, advice?.room).catch((cause) => {
+        if (!hasStatus(cause, STATUS.noSuchFile)) throw cause;
+        throw new VarveError('not-found', `${object}: missing from ${this.location}`, { cause });
+      }),
+    );
+  }
+
+  stat(type: ObjectType, name: string): Promise<ObjectInfo | undefined> {
+    return this.#attempt(`cannot read ${objectPath(type, name)}`, (client) => this.#info(client, type, name));
+  }
+
+  async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
+    const cleared = type === LISTED_WITH_ROOT ? this.#clearRoot() : undefined;
+    const folders = type === 'data' ? SHARDS.map((shard) => this.#below(`data/${shard}`)) : [this.#below(type)];
+    const listed = ahead(folders, LISTED_AT_A_TIME, (folder) =>
+      this.#attempt(`cannot list ${folder}`, (client) => this.#objectsIn(client, type, folder)),
+    );
+    for await (const objects of listed) yield* objects;
+    await cleared;
+  }
+
+  remove(type: ObjectType, name: string): Promise<void> {
+    return this.#attempt(`cannot remove ${objectPath(type, name)}`, async (client) => {
+      const path = this.#path(type, name);
+      const folder = new SyncedFolder(client, folderOf(path));
+      try {
+        await Promise.all([
+          client.remove(path).catch((cause) => {
+            if (!hasStatus(cause, STATUS.noSuchFile)) throw cause;
+          }),
+          folder.sync(),
+        ]);
+      } finally {
+        folder.close();
+      }
+    });
+  }
+
+  /** By this machine's clock where no file can be made: who may only read has nothing to protect by the time. */
+  async now(): Promise<number> {
+    const known = this.#clock.seconds;
+    if (known !== undefined) return known;
+    const seconds = await this.#attempt('cannot tell the time', (client) =>
+      timeOfNewFile(client, this.#below('locks')),
+    );
+    if (seconds === undefined) return Date.now() / 1000;
+    this.#clock.noteSeconds(seconds);
+    return seconds;
+  }
+
+  async close(): Promise<void> {
+    this.#connections.close();
+  }
+
+  async #write(
+    type: ObjectType,
+    name: string,
+    parts: readonly Uint8Array[],
+    placing: (client: SftpClient, path: string, length: number) => Place,
+  ): Promise<void> {
+    const path = this.#path(type, name);
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    await this.#attempt(
+      `cannot write ${objectPath(type, name)}`,
+      async (client, refused) => {
+        const uploading = { place: placing(client, path, length), refused, abandoned: this.#abandoned };
+        await upload(client, path, parts, uploading).catch(async (cause) => {
+          if (!hasStatus(cause, STATUS.noSuchFile) || type === 'config') throw cause;
+          await this.#makeMissing(client, type, path);
+          await upload(client, path, parts, uploading);
+        });
+      },
+      length,
+    );
+  }
+
+  /** Folders that whoever copied the repository left out as they were empty. That all of it is gone is told, not mended. */
+  async #makeMissing(client: SftpClient, type: ObjectType, path: string): Promise<void> {
+    const folder = this.#below(type);
+    for (const each of type === 'data' ? [folder, folderOf(path)] : [folder]) {
+      await makeFolder(client, each, FOLDER_MODE);
+      await syncFolder(client, folderOf(each));
+    }
+  }
+
+  /** What cannot be done there is left to others. */
+  async #clearRoot(): Promise<void> {
+    await this.#attempt('cannot list the repository folder', async (client) =>
+      this.#removeStale(client, this.#root, await namesIn(client, this.#root)),
+    ).catch(() => undefined);
+  }
+
+  async #objectsIn(client: SftpClient, type: ObjectType, folder: string): Promise<ObjectInfo[]> {
+    const files = await namesIn(client, folder);
+    await this.#removeStale(client, folder, files);
+    const infos = files
+      .filter(({ name }) => HASH_NAME.test(name))
+      .map(({ name, attributes }) =>
+        isRegular(attributes) === true ? infoOf(name, attributes) : this.#info(client, type, name),
+      );
+    return (await Promise.all(infos)).filter((info) => info !== undefined);
+  }
+
+  async #info(client: SftpClient, type: ObjectType, name: string): Promise<ObjectInfo | undefined> {
+    try {
+      return infoOf(name, await client.stat(this.#path(type, name)));
+    } catch (cause) {
+      if (hasStatus(cause, STATUS.noSuchFile)) return undefined;
+      throw cause;
+    }
+  }
+
+  /** What cannot be removed is left to others. */
+  async #removeStale(client: SftpClient, folder: string, files: readonly NamedFile[]): Promise<void> {
+    const temporary = files.filter(({ name }) => name.startsWith(TEMPORARY));
+    if (temporary.length === 0) return;
+    const before = (await this.now()) - TEMPORARY_AGE_SECONDS;
+    const old = temporary.filter(({ attributes }) => (attributes.modified ?? before) < before);
+    await Promise.all(old.map(({ name }) => client.remove(`${folder}/${name}`).catch(() => undefined)));
+  }
+
+  #below(path: string): string {
+    return this.#root === '/' ? `/${path}` : `${this.#root}/${path}`;
+  }
+
+  #path(type: ObjectType, name: string): string {
+    return this.#below(objectFile(type, name));
+  }
+
+  /** @param length of what is written */
+  async #attempt<T>(
+    doing: string,
+    action: (client: SftpClient, refused: (cause: unknown) => Promise<unknown>) => Promise<T>,
+    length = 0,
+  ): Promise<T> {
+    const connected = this.#connections.use(async (client) => {
+      const refused = async (cause: unknown): Promise<unknown> =>
+        cause instanceof StatusError
+          ? explainRefusal(cause, { client, doing, folder: this.#root, location: this.location, length })
+          : cause;
+      try {
+        return await action(client, refused);
+      } catch (cause) {
+        throw await refused(cause);
+      }
+    });
+    return connected.catch((cause) => {
+      throw prefixed(doing, cause);
+    });
+  }
+}
+
+function infoOf(name: string, attributes: Attributes): ObjectInfo | undefined {
+  const { size, modified } = attributes;
+  if (isRegular(attributes) === false) return undefined;
+  if (size === undefined) throw new VarveError('storage', `${name}: the server does not tell its size`);
+  return { name, size, ...(modified !== undefined && { modified }) };
+}
+
+/** What a connection's end kept from being done. Errors of objects name theirs themselves. */
+function prefixed(doing: string, cause: unknown): unknown {
+  if (!(cause instanceof VarveError) || cause.code !== 'storage' || cause.message.startsWith(doing)) return cause;
+  return new VarveError(cause.code, `${doing}: ${cause.message}`, { cause, retryable: cause.retryable });
+}
+
+async function syncFolder(client: SftpClient, path: string): Promise<void> {
+  const folder = new SyncedFolder(client, path);
+  await folder.sync();
+  folder.close();
+}
+
+/** For an object whose name tells its contents: one that is there is as good, if it is as long. */
+function placeHashed(client: SftpClient, path: string, length: number): Place {
+  return async (temporary, sync) => {
+    try {
+      await Promise.all([client.rename(temporary, path), sync()]);
+    } catch (cause) {
+      const found = await client.stat(path).catch(() => undefined);
+      if (found === undefined) throw cause;
+      if (found.size === length) await client.remove(temporary);
+      else await placeOver(client, path)(temporary, sync);
+    }
+  };
+}
+
+/** For the name that only one may ever get. */
+function placeNew(client: SftpClient, path: string, location: string): Place {
+  return async (temporary, sync) => {
+    try {
+      if (client.offers('hardlink')) {
+        await Promise.all([client.hardlink(temporary, path), sync()]);
+        await client.remove(temporary);
+        return;
+      }
+    } catch (cause) {
+      await refuseTaken(client, path, location);
+      // A file system without hard links.
+      if (!(cause instanceof StatusError)) throw cause;
+    }
+    await refuseTaken(client, path, location);
+    try {
+      await Promise.all([client.rename(temporary, path), sync()]);
+    } catch (cause) {
+      await refuseTaken(client, path, location);
+      throw cause;
+    }
+  };
+}
+
+async function refuseTaken(client: SftpClient, path: string, location: string): Promise<void> {
+  const taken = await client.stat(path).catch((cause) => {
+    if (hasStatus(cause, STATUS.noSuchFile)) return undefined;
+    throw cause;
+  });
+  if (taken !== undefined) throw new VarveError('exists', `${path} already exists in ${location}`);
+}
+
+/** Replaces what has the name: at once where the server can. */
+function placeOver(client: SftpClient, path: string): Place {
+  return async (temporary, sync) => {
+    if (client.offers('posixRename')) {
+      await Promise.all([client.posixRename(temporary, path), sync()]);
+      return;
+    }
+    await client.remove(path).catch(() => undefined);
+    await Promise.all([client.rename(temporary, path), sync()]);
+  };
+}

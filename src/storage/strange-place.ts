@@ -1,0 +1,30 @@
+import { VarveError } from '../errors/errors.js';
+import { maskedPlace } from './masked.js';
+
+/** What people write, or know from other programs, and what to write instead. The first that fits. */
+const STRANGE: readonly (readonly [RegExp, (place: string) => string])[] = [
+  [/^https?:/i, (place) => `for a REST server write rest:${place}, for S3 s3:${place}`],
+  [/^(?:ssh|scp):/i, () => 'write sftp:USER@HOST:/PATH, or sftp://USER@HOST:PORT//PATH'],
+  [/^file:/i, () => 'write the path of the folder alone'],
+  [/^(?:rest|s3|sftp|rclone|local):/i, (place) => `write ${place.replace(/^[^:]+/, (scheme) => scheme.toLowerCase())}`],
+  [
+    /^(?:b2|azure|gs|swift|ftp|webdav|dav|smb):/i,
+    () => 'that is reached by rclone: set up a remote with `rclone config`, and write rclone:REMOTE:PATH',
+  ],
+  [/^[^/:@]+@[^/:]+:/, (place) => `for a machine that ssh reaches write sftp:${place}, for a folder local:${place}`],
+];
+
+/**
+ * Refuses what looks like a folder's name, and is meant for something else: nobody wants a folder `http:` with backups in it.
+ *
+ * @throws VarveError `usage`
+ */
+export function refuseStrange(place: string): void {
+  if (!/^[^/]*:/.test(place)) return;
+  const shown = maskedPlace(place);
+  const [, advice = anything] = STRANGE.find(([pattern]) => pattern.test(place)) ?? [];
+  throw new VarveError('usage', `repository "${shown}": there is no such kind of store: ${advice(shown)}`);
+}
+
+const anything = (place: string): string =>
+  `for a remote of rclone's write rclone:${place}, for a machine that ssh reaches sftp:${place}, for a folder local:${place}`;

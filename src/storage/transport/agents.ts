@@ -1,0 +1,109 @@
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
+import net from 'node:net';
+import tls from 'node:tls';
+import { systemReason, VarveError } from '../../errors/errors.js';
+import type { StoreSettings } from '../settings.js';
+import { throttled, throttlesOf } from './throttle.js';
+
+/** Connections for requests by http and https, kept open between them. */
+export interface Agents {
+  readonly http: http.Agent;
+  readonly https: https.Agent;
+  /** Ends all connections. */
+  close(): void;
+}
+
+type Connect = (options: net.NetConnectOpts & tls.ConnectionOptions) => net.Socket;
+
+/**
+ * @param connections at most so many at a time
+ * @throws VarveError `usage` when a certificate cannot be read
+ */
+export function agentsFor(settings: StoreSettings, connections: number): Agents {
+  const options = {
+    keepAlive: true,
+    maxSockets: connections,
+    maxFreeSockets: connections,
+    scheduling: 'lifo' as const,
+  };
+  const certificates = certificatesOf(settings);
+  const plain = new http.Agent(options);
+  const secure = new https.Agent({ ...options, ...certificates });
+  const throttles = throttlesOf(settings);
+  if (throttles.upload !== undefined || throttles.download !== undefined) {
+    const connect = (to: Parameters<Connect>[0]): net.Socket =>
+      throttled(net.connect({ ...to, noDelay: true } as net.NetConnectOpts), throttles) as net.Socket;
+    setConnect(plain, connect);
+    setConnect(secure, (to) => {
+      const connection = connect(to);
+      return timedBy(connection, tls.connect({ ...to, ...certificates, socket: connection }));
+    });
+  }
+  return {
+    http: plain,
+    https: secure,
+    close() {
+      plain.destroy();
+      secure.destroy();
+    },
+  };
+}
+
+/** TLS sees nothing of how what it has sent passes the limit: whether anything moves is asked of the connection below. */
+function timedBy(connection: net.Socket, secure: tls.TLSSocket): tls.TLSSocket {
+  connection.on('timeout', () => secure.emit('timeout'));
+  return Object.assign(secure, {
+    setTimeout(milliseconds: number, callback?: () => void) {
+      connection.setTimeout(milliseconds);
+      Object.assign(secure, { timeout: milliseconds });
+      if (callback !== undefined) secure[milliseconds === 0 ? 'off' : 'once']('timeout', callback);
+      return secure;
+    },
+  });
+}
+
+function setConnect(agent: http.Agent, connect: Connect): void {
+  (agent as unknown as { createConnection: Connect }).createConnection = connect;
+}
+
+type Certificates = Pick<tls.ConnectionOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized'>;
+
+function certificatesOf({ caCertificate, clientCertificate, insecureTls }: StoreSettings): Certificates {
+  const trusted = (ca: Buffer): Certificates => {
+    // OpenSSL takes a file without any for one that trusts nobody.
+    new X509Certificate(ca);
+    return { ca };
+  };
+  const own = (pem: Buffer): Certificates => ({ cert: pem, key: pem });
+  return {
+    ...(caCertificate !== undefined && readPem('--cacert', caCertificate, 'certificates', trusted)),
+    ...(clientCertificate !== undefined &&
+      readPem(
+        '--tls-client-cert',
+        clientCertificate,
+        'a certificate and its private key, which no password protects',
+        own,
+      )),
+    ...(insecureTls === true && { rejectUnauthorized: false }),
+  };
+}
+
+/** What is in a file is looked at here, where it can be said which file is wrong. */
+function readPem(option: string, path: string, wanted: string, use: (pem: Buffer) => Certificates): Certificates {
+  let pem: Buffer;
+  try {
+    pem = readFileSync(path);
+  } catch (cause) {
+    throw new VarveError('usage', `${option}: cannot read ${path}: ${systemReason(cause)}`, { cause });
+  }
+  try {
+    const certificates = use(pem);
+    tls.createSecureContext(certificates);
+    return certificates;
+  } catch (cause) {
+    throw new VarveError('usage', `${option}: ${path} must have ${wanted}, as PEM: ${systemReason(cause)}`, { cause });
+  }
+}

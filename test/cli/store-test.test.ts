@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync } from 'node:fs';
+import { test } from 'node:test';
+import { startServer } from '../serve/running.js';
+import { startScripted } from '../servers/scripted.js';
+import { Playground } from './varve.js';
+
+const place = new Playground();
+
+test('a place that keeps the contract passes; nothing is left there', async () => {
+  const folder = place.path('good');
+  mkdirSync(folder);
+  const { out, err } = await place.ok(['store', 'test', folder]);
+  assert.match(out, /^testing .*good\/varve-store-test-[0-9a-f]{8}$/m);
+  assert.match(out, /^ok {6}config is created once \(\d+\.\d s\)$/m);
+  assert.match(out, /^put {5}\d.* [KMG]iB\/s$/m);
+  assert.match(out, /^all \d+ checks passed: varve can rely on this place$/m);
+  assert.equal(err, '');
+  assert.deepEqual(readdirSync(folder), []);
+});
+
+test('on a server that needs a password, with --json; the password is nowhere', async () => {
+  const { port, root } = await startServer({ users: { anna: 'verysecret' } });
+  const result = await place.ok([
+    'store',
+    'test',
+    `rest:http://anna:verysecret@127.0.0.1:${port}/anna`,
+    '--json',
+    '--debug',
+  ]);
+  const lines = result.out
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const summary = lines.pop();
+  assert.equal(summary.message_type, 'summary');
+  assert.equal(summary.checks, lines.length);
+  assert.equal(summary.failed, 0);
+  assert.ok(summary.put_bytes_per_second > 0);
+  for (const { message_type, ok, what } of lines) assert.ok(message_type === 'check' && ok === true, what);
+  assert.ok(!(result.out + result.err).includes('verysecret'));
+  assert.match(result.err, /"message":"\S+Z put {5}data\/[0-9a-f]{64} \d+ B/);
+  const files = readdirSync(root, { recursive: true, withFileTypes: true }).filter((each) => each.isFile());
+  assert.deepEqual(
+    files.map(({ name }) => name),
+    ['.htpasswd'],
+  );
+});
+
+test('a place that does not is told, check by check; the exit code is 1', async () => {
+  // Takes everything, and has nothing.
+  const server = await startScripted((request, response) => {
+    response.statusCode = request.method === 'GET' || request.method === 'HEAD' ? 404 : 200;
+    request.resume().on('end', () => response.end());
+  });
+  try {
+    const { code, out } = await place.run(['store', 'test', `rest:http://${server.host}/`, '--retry-for', '0']);
+    assert.equal(code, 1);
+    assert.match(out, /^ok {6}an empty place has nothing/m);
+    assert.match(out, /^FAILED {2}what is put can be got, in every namespace, by everybody\n {8}.*data|keys/m);
+    assert.match(out, /^FAILED {2}packs can be put and got for some seconds/m);
+    assert.match(out, /^\d+ of \d+ checks failed: docs\/stores\.md tells what each means$/m);
+  } finally {
+    await server.stop();
+  }
+});
+
+test('a place that has a repository is refused, and one that cannot be reached', async () => {
+  await place.ok(['init']);
+  const before = readdirSync(place.path('repo'));
+  const refused = await place.run(['store', 'test', place.path('repo')]);
+  assert.equal(refused.code, 1);
+  assert.match(refused.err, /^Fatal: .*repo: there is a repository here: name the folder that it is in/);
+  assert.deepEqual(readdirSync(place.path('repo')), before);
+  const gone = await place.run(['store', 'test', 'rest:http://127.0.0.1:1/', '--retry-for', '0']);
+  assert.equal(gone.code, 1);
+  assert.match(gone.err, /^Fatal: .*refused/);
+  assert.match((await place.run(['store', 'test'])).err, /missing required argument 'place'/);
+});

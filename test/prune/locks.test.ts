@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { VarveError } from '../../src/errors/errors.js';
+import { type LockedType, objectPath } from '../../src/storage/store.js';
+import { scratchFolder } from '../backup/sandbox.js';
+import { fails } from '../crypto/rings.js';
+import { LockingStore } from '../storage/locking-store.js';
+import { DAY, Prunable } from './repository.js';
+
+const scratch = scratchFolder();
+const TERM = 30 * DAY;
+let number = 0;
+
+interface Locked {
+  readonly prunable: Prunable;
+  readonly store: LockingStore;
+  /** Paths of all that is there, but leases. */
+  paths(): Promise<Set<string>>;
+}
+
+async function locked(Kind: typeof LockingStore = LockingStore): Promise<Locked> {
+  const clock = { now: () => Date.now() / 1000 };
+  const store = new Kind(TERM, () => clock.now());
+  const prunable = await Prunable.create(join(scratch, String(number++)), () => store);
+  clock.now = () => prunable.now;
+  const paths = async (): Promise<Set<string>> => {
+    const all = new Set(['config']);
+    for (const type of ['keys', 'snapshots', 'index', 'data'] as const)
+      for (const name of await prunable.names(type)) all.add(objectPath(type, name));
+    return all;
+  };
+  return { prunable, store, paths };
+}
+
+test('what stays is locked anew, what is condemned is not, and a prune that has nothing to remove does it too', async () => {
+  const { prunable, store, paths } = await locked();
+  prunable.write(['a', 'b']);
+  const first = await prunable.backup();
+  prunable.remove('a');
+  prunable.write(['c']);
+  await prunable.backup();
+  const before = await paths();
+  prunable.now += 10 * DAY;
+  const { locked: kept } = await prunable.prune();
+  assert.deepEqual(new Set(store.asked), before);
+  for (const path of before) assert.equal(store.locks.get(path), prunable.now + TERM, path);
+  assert.deepEqual(kept, { objects: before.size, until: prunable.now + TERM });
+
+  await prunable.forget(first);
+  store.asked.length = 0;
+  const condemnedBefore = new Map(store.locks);
+  prunable.now += 10 * DAY;
+  const { waiting } = await prunable.prune();
+  assert.ok(waiting.packs > 0);
+  const { condemned } = await prunable.sandbox.indexed();
+  for (const path of await paths()) {
+    const name = path.slice(path.indexOf('/') + 1);
+    const expected = condemned.has(name) ? condemnedBefore.get(path) : prunable.now + TERM;
+    assert.equal(store.locks.get(path), expected, path);
+  }
+  for (const path of store.asked) assert.ok(!condemned.has(path.slice('data/'.length)), path);
+});
+
+test('what is remembered to be locked for long enough costs nothing; what is new is looked at once', async () => {
+  const { prunable, store, paths } = await locked();
+  prunable.write(['a']);
+  await prunable.backup();
+  await prunable.prune();
+  assert.deepEqual(new Set(store.asked), await paths());
+  store.asked.length = 0;
+  prunable.now += 7 * DAY;
+  assert.equal((await prunable.prune()).locked?.objects, (await paths()).size);
+  assert.deepEqual(store.asked, []);
+
+  const before = await paths();
+  prunable.write(['b']);
+  await prunable.backup();
+  await prunable.prune();
+  const fresh = [...(await paths())].filter((path) => !before.has(path));
+  assert.deepEqual(new Set(store.asked), new Set(fresh));
+});
+
+test('a longer term counts at once, and what is remembered of one place is not believed of another', async () => {
+  for (const change of [{ lockSeconds: 2 * TERM }, { location: 'memory:copy' }]) {
+    const { prunable, store, paths } = await locked();
+    prunable.write(['a']);
+    await prunable.backup();
+    await prunable.prune();
+    store.asked.length = 0;
+    Object.assign(store, change);
+    await prunable.prune();
+    assert.deepEqual(new Set(store.asked), await paths());
+  }
+});
+
+test('a dry run locks nothing', async () => {
+  const { prunable, store } = await locked();
+  prunable.write(['a']);
+  await prunable.backup();
+  const { locked: kept } = await prunable.prune({ dryRun: true });
+  assert.deepEqual([store.asked, kept], [[], undefined]);
+});
+
+test('who may not lock is told, and what was locked until then is remembered', async () => {
+  class Refusing extends LockingStore {
+    allowed = 3;
+    override extend(type: LockedType, name: string): Promise<number> {
+      if (this.allowed-- <= 0) return Promise.reject(new VarveError('denied', `cannot lock ${type}/${name}`));
+      return super.extend(type, name);
+    }
+  }
+  const { prunable, store, paths } = await locked(Refusing);
+  prunable.write(['a']);
+  await prunable.backup();
+  await assert.rejects(prunable.prune(), fails('denied', /cannot lock/));
+  assert.equal(store.asked.length, 3);
+  (store as Refusing).allowed = Number.POSITIVE_INFINITY;
+  await prunable.prune();
+  assert.equal(store.asked.length, (await paths()).size);
+});
+
+test('what is removed meanwhile is passed over', async () => {
+  class Vanishing extends LockingStore {
+    override async extend(type: LockedType, name: string): Promise<number> {
+      if (type === 'snapshots') await this.remove(type, name);
+      return super.extend(type, name);
+    }
+  }
+  const { prunable, paths } = await locked(Vanishing);
+  prunable.write(['a']);
+  await prunable.backup();
+  assert.equal((await prunable.prune()).locked?.objects, (await paths()).size);
+});
+
+test('a prune that is interrupted stops to lock', async () => {
+  const { prunable, store } = await locked();
+  prunable.write(['a']);
+  await prunable.backup();
+  const controller = new AbortController();
+  const onEvent = ({ kind }: { kind: string }): void => {
+    if (kind === 'locked') controller.abort();
+  };
+  await assert.rejects(prunable.prune({ signal: controller.signal, onEvent }), fails('interrupted'));
+  assert.ok(store.asked.length > 0 && store.asked.length <= 5);
+});

@@ -1,0 +1,228 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { LocalStore } from '../../src/storage/local/local-store.js';
+import { object } from '../storage/conformance.js';
+import { ask, create, filesBelow, post, raw, scratchFolder, startServer, until } from './running.js';
+import { TRAVERSALS } from './traversals.js';
+
+const NAME = 'a'.repeat(64);
+
+test('no path reaches what is outside, or what is no object', async () => {
+  const folder = scratchFolder();
+  const root = join(folder, 'served');
+  mkdirSync(root);
+  writeFileSync(join(folder, 'config'), 'outside');
+  writeFileSync(join(root, '.htpasswd'), 'secret');
+  const server = await startServer({ root });
+  await create(server);
+  const before = filesBelow(folder);
+  for (const path of TRAVERSALS) {
+    for (const method of ['GET', 'HEAD', 'POST', 'DELETE']) {
+      const line = await raw(server, `${method} ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx`);
+      assert.match(line, /^HTTP\/1\.1 (400|404|405) /, `${method} ${path}`);
+    }
+    const line = await raw(server, `POST ${path}?create=true HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n`);
+    assert.match(line, /^HTTP\/1\.1 (400|404) /, `create ${path}`);
+  }
+  assert.deepEqual(filesBelow(folder), before);
+});
+
+test('an object that is a link or a pipe is not there', async () => {
+  const server = await startServer();
+  await create(server);
+  const outside = join(scratchFolder(), 'outside');
+  writeFileSync(outside, 'secret');
+  symlinkSync(outside, join(server.root, 'config'));
+  symlinkSync(outside, join(server.root, 'keys', NAME));
+  execFileSync('mkfifo', [join(server.root, 'locks', NAME)]);
+  mkdirSync(join(server.root, 'index', NAME));
+  for (const path of ['/config', `/keys/${NAME}`, `/locks/${NAME}`, `/index/${NAME}`]) {
+    assert.equal((await ask(server, 'GET', path)).status, 404, path);
+    assert.equal((await ask(server, 'HEAD', path)).status, 404, path);
+  }
+});
+
+test('headers that are too long, or say two things of the length', async () => {
+  const server = await startServer();
+  await create(server);
+  const long = await raw(server, `GET /config HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`);
+  assert.match(long, /^HTTP\/1\.1 431 /);
+  const both = 'Content-Length: 5\r\nTransfer-Encoding: chunked';
+  assert.match(
+    await raw(server, `POST /data/${NAME} HTTP/1.1\r\nHost: x\r\n${both}\r\n\r\n0\r\n\r\n`),
+    /^HTTP\/1\.1 400 /,
+  );
+  const twice = 'Content-Length: 5\r\nContent-Length: 6';
+  assert.match(
+    await raw(server, `POST /data/${NAME} HTTP/1.1\r\nHost: x\r\n${twice}\r\n\r\n12345`),
+    /^HTTP\/1\.1 400 /,
+  );
+  const negative = await raw(server, `POST /data/${NAME} HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n`);
+  assert.match(negative, /^HTTP\/1\.1 400 /);
+  assert.deepEqual(filesBelow(server.root), []);
+});
+
+test('an upload that breaks off leaves nothing', async () => {
+  const server = await startServer();
+  await create(server);
+  const { name, bytes } = object(100_000);
+  const head = `POST /data/${name} HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes.length}\r\n\r\n`;
+  const socket = net.connect(server.port, '127.0.0.1');
+  socket.write(head);
+  socket.write(bytes.subarray(0, 50_000));
+  await until(() => filesBelow(server.root).length === 1, 'the upload has begun');
+  socket.destroy();
+  await until(() => filesBelow(server.root).length === 0, 'nothing is left');
+  await until(() => server.told.some(({ cut }) => cut), 'the log tells of it');
+
+  await raw(server, head + bytes.subarray(0, 99_999).toString('latin1'), true);
+  await until(() => server.told.length === 3, 'the second upload is over');
+  await until(() => filesBelow(server.root).length === 0, 'nothing is left of it');
+  assert.deepEqual(
+    server.told.map(({ cut }) => cut),
+    [false, true, true],
+  );
+  assert.equal((await ask(server, 'POST', `/data/${name}`, { body: bytes })).status, 200);
+});
+
+test('who sends a byte now and then is given up', async () => {
+  const server = await startServer({ patience: 300 });
+  await create(server);
+  const socket = net.connect(server.port, '127.0.0.1');
+  let answer = '';
+  socket.setEncoding('latin1').on('data', (part) => {
+    answer += part;
+  });
+  socket.on('error', () => undefined);
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  socket.write(`POST /data/${NAME} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n`);
+  const timer = setInterval(() => socket.write('x'), 20);
+  await closed;
+  clearInterval(timer);
+  assert.match(answer, /^HTTP\/1\.1 408 /);
+  await until(() => filesBelow(server.root).length === 0, 'nothing is left');
+});
+
+test('who reads a byte now and then is given up', async () => {
+  const server = await startServer({ patience: 300 });
+  await create(server);
+  const { path, answer } = await post(server, 24 * 1024 * 1024);
+  assert.equal(answer.status, 200);
+  const socket = net.connect(server.port, '127.0.0.1');
+  socket.on('error', () => undefined).pause();
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+  await until(() => server.told.some(({ method, cut }) => method === 'GET' && cut), 'the download is given up');
+  socket.destroy();
+});
+
+test('who moves on steadily is not given up, however long it takes', async () => {
+  const server = await startServer({ patience: 250 });
+  await create(server);
+  const { name, bytes } = object(20 * 20_000);
+  const socket = net.connect(server.port, '127.0.0.1');
+  socket.write(`POST /data/${name} HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes.length}\r\n\r\n`);
+  for (let at = 0; at < bytes.length; at += 20_000) {
+    socket.write(bytes.subarray(at, at + 20_000));
+    await new Promise((resolve) => setTimeout(resolve, 40));
+  }
+  await until(
+    () =>
+      server.told.some(
+        ({ status, method, cut }) => status === 200 && method === 'POST' && !cut && server.told.length > 1,
+      ),
+    'it is stored',
+  );
+  socket.destroy();
+  assert.deepEqual(await new LocalStore(server.root).get('data', name), bytes);
+});
+
+test('who is refused with a long body on its way still gets the answer, and the connection goes on', async () => {
+  const server = await startServer();
+  await create(server);
+  const { path, bytes } = await post(server, 8 * 1024 * 1024);
+  const socket = net.connect(server.port, '127.0.0.1');
+  let answers = '';
+  socket.setEncoding('latin1').on('data', (part) => {
+    answers += part;
+  });
+  socket.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes.length}\r\n\r\n`);
+  socket.write(bytes);
+  socket.write('GET /keys/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+  await new Promise((resolve) => socket.once('close', resolve));
+  assert.match(answers, /^HTTP\/1\.1 403 .*HTTP\/1\.1 200 /s);
+});
+
+test('a body without an end that is refused ends the connection', async () => {
+  const server = await startServer();
+  await create(server);
+  const { path } = await post(server, 10);
+  const socket = net.connect(server.port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  socket.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n`);
+  const piece = Buffer.concat([Buffer.from('100000\r\n'), randomBytes(0x100000), Buffer.from('\r\n')]);
+  let open = true;
+  socket.once('close', () => {
+    open = false;
+  });
+  for (let sent = 0; open && sent < 200; sent++)
+    await new Promise<void>((resolve) => {
+      socket.write(piece, () => resolve());
+      socket.once('close', () => resolve());
+    });
+  await until(() => !open, 'the connection is ended');
+});
+
+test('neither a proxy nor a server of web pages', async () => {
+  const server = await startServer();
+  await create(server);
+  const proxied = await raw(server, 'GET http://user:secret@elsewhere/config HTTP/1.1\r\nHost: x\r\n\r\n');
+  assert.match(proxied, /^HTTP\/1\.1 400 /);
+  const fromPage = await ask(server, 'POST', '/evil/?create=true', { headers: { Origin: 'https://evil.example' } });
+  assert.equal(fromPage.status, 403);
+  assert.equal(
+    (await raw(server, 'GET /config HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n')).slice(
+      0,
+      12,
+    ),
+    'HTTP/1.1 404',
+  );
+  assert.equal(await raw(server, 'CONNECT elsewhere:443 HTTP/1.1\r\nHost: x\r\n\r\n'), '');
+});
+
+test('a body that is refused in the middle is read to its end, and the connection goes on', async () => {
+  const server = await startServer({ quota: { all: 100_000, byUser: new Map() } });
+  await create(server);
+  const socket = net.connect(server.port, '127.0.0.1');
+  let answers = '';
+  socket.setEncoding('latin1').on('data', (part) => {
+    answers += part;
+  });
+  const chunk = `${(200_000).toString(16)}\r\n${'x'.repeat(200_000)}\r\n`;
+  socket.write(`POST /data/${NAME} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${chunk}`);
+  await until(() => answers.includes('507 Insufficient Storage'), 'it is refused');
+  socket.write(`${chunk}${chunk}0\r\n\r\n`);
+  socket.write('GET /keys/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+  await new Promise((resolve) => socket.once('close', resolve));
+  assert.match(answers, / 507 .* 200 OK/s);
+  assert.deepEqual(filesBelow(server.root), []);
+});
+
+test('who hangs keeps no server from ending', async () => {
+  const server = await startServer();
+  await create(server);
+  const sockets = [`POST /data/${NAME} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n`, 'GET', ''].map((begun) => {
+    const socket = net.connect(server.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    if (begun !== '') socket.write(begun);
+    return new Promise((resolve) => socket.once('close', resolve));
+  });
+  await until(() => filesBelow(server.root).length === 1, 'the upload has begun');
+  await server.server.stop(100);
+  await Promise.all(sockets);
+  await until(() => filesBelow(server.root).length === 0, 'nothing is left of it');
+});

@@ -1,0 +1,9 @@
+import { createHash } from 'node:crypto';
+
+/** A password file whose passwords cost no time to compare. */
+export function htpasswd(users: Readonly<Record<string, string>>): string {
+  const hash = (password: string): string => createHash('sha1').update(password).digest('base64');
+  return Object.entries(users)
+    .map(([user, password]) => `${user}:{SHA}${hash(password)}\n`)
+    .join('');
+}

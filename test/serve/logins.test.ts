@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { hashPassword, isPassword, parseHtpasswd, withUser } from '../../src/serve/htpasswd.js';
+import { Logins } from '../../src/serve/logins.js';
+import { setPassword } from '../../src/serve/password-file.js';
+import { fails } from '../crypto/rings.js';
+import { htpasswd } from './htpasswd.js';
+import { ask, create, scratchFolder, startServer, until } from './running.js';
+
+/** Of the password "secret", as `htpasswd -nbB -C 5` and `htpasswd -nbs` print them. */
+const BY_APACHE = {
+  bcrypt: '$2y$05$ijmLDX6.QktrItFqsCHZ2.g8m6ToVAMhfvxfkuAAnn.NvoQCvTl46',
+  sha: '{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=',
+};
+
+const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`;
+
+test('passwords as they are hashed by Apache, by others, and by varve', async () => {
+  for (const stored of [...Object.values(BY_APACHE), await hashPassword('secret')]) {
+    assert.equal(await isPassword('secret', stored), true, stored);
+    assert.equal(await isPassword('Secret', stored), false, stored);
+    assert.equal(await isPassword('', stored), false, stored);
+  }
+  assert.equal(await isPassword('secret', undefined), false);
+  await assert.rejects(hashPassword('ü'.repeat(37)), fails('usage', /72 bytes/));
+});
+
+test('the lines of a password file', () => {
+  const ignored: string[] = [];
+  const text = `# users\n\nanna:${BY_APACHE.bcrypt}\r\neve:$apr1$abc$defghijklmnopqrstuvwxyz\nbob:plain\nx\n:${BY_APACHE.sha}\nweb1:${BY_APACHE.sha}\n`;
+  const users = parseHtpasswd(text, (user) => ignored.push(user));
+  assert.deepEqual([...users.keys()], ['anna', 'web1']);
+  assert.deepEqual(ignored, ['eve', 'bob', 'x', '']);
+  assert.equal(withUser('a:1\nb:2', 'a', '3'), 'a:3\nb:2\n');
+  assert.equal(withUser('a:1\n', 'aa', '3'), 'a:1\naa:3\n');
+});
+
+test('who says nothing, or the wrong thing, is not let in', async () => {
+  const server = await startServer({ users: { anna: 'sec:ret', Jürgen: 'pässword' } });
+  await create(server, '/', { as: 'anna:sec:ret' });
+  await create(server, '/', { as: 'Jürgen:pässword' });
+  const wrong = [
+    undefined,
+    '',
+    'Basic',
+    'Basic ',
+    'Basic !!!',
+    basic('anna'),
+    basic('anna:'),
+    basic('anna:sec'),
+    basic('eve:sec:ret'),
+    basic(':'),
+    `Bearer x`,
+    `Basic ${'A'.repeat(5000)}`,
+  ];
+  for (const authorization of wrong) {
+    const headers: Record<string, string> = authorization === undefined ? {} : { Authorization: authorization };
+    const answer = await ask(server, 'GET', '/keys/', { headers });
+    assert.equal(answer.status, 401, authorization);
+    assert.match(answer.headers['www-authenticate'] ?? '', /^Basic realm=/);
+    assert.equal((await ask(server, 'GET', '/../etc/passwd', { headers })).status, 401, 'before anything else is told');
+  }
+});
+
+test('a password that was right is compared once; a changed line in the file counts at once', async () => {
+  let users = new Map([['anna', 'hash of secret']]);
+  let compared = 0;
+  const logins = new Logins(
+    () => users,
+    async (password, stored) => {
+      compared++;
+      return stored === `hash of ${password}`;
+    },
+  );
+  for (let count = 0; count < 10; count++) assert.equal(await logins.userOf(basic('anna:secret')), 'anna');
+  assert.equal(compared, 1);
+  await assert.rejects(logins.userOf(basic('anna:wrong')), { status: 401 });
+  await assert.rejects(logins.userOf(basic('anna:wrong')), { status: 401 });
+  assert.equal(compared, 3, 'what was wrong is compared again');
+  users = new Map([['anna', 'hash of other']]);
+  await assert.rejects(logins.userOf(basic('anna:secret')), { status: 401 });
+  users = new Map();
+  await assert.rejects(logins.userOf(basic('anna:secret')), { status: 401 });
+});
+
+test('the same login at a time is compared once; of others only so many wait', async () => {
+  let compared = 0;
+  let answer: (right: boolean) => void = () => undefined;
+  const answered = new Promise<boolean>((resolve) => {
+    answer = resolve;
+  });
+  const logins = new Logins(
+    () => new Map([['anna', 'hash']]),
+    () => {
+      compared++;
+      return answered;
+    },
+  );
+  const attempt = (text: string): Promise<unknown> => logins.userOf(basic(text)).catch(({ status }) => status);
+  const same = Array.from({ length: 200 }, () => attempt('anna:secret'));
+  const others = Array.from({ length: 60 }, (_, at) => attempt(`anna:wrong ${at}`));
+  assert.deepEqual(await Promise.all(others.slice(-11)), new Array(11).fill(503));
+  assert.equal(compared, 50);
+  answer(true);
+  assert.deepEqual(new Set(await Promise.all(same)), new Set(['anna']));
+});
+
+test('the password file is read again when it changes; one that cannot be read changes nothing', async () => {
+  const server = await startServer({ users: { anna: 'old' } });
+  const path = join(server.root, '.htpasswd');
+  const status = async (as: string): Promise<number> => (await ask(server, 'HEAD', '/config', { as })).status;
+  assert.equal(await status('anna:old'), 404);
+  await setPassword(path, 'anna', 'new');
+  await until(async () => (await status('anna:new')) === 404, 'the new password is right');
+  assert.equal(await status('anna:old'), 401);
+  writeFileSync(path, htpasswd({ eve: 'e' }));
+  await until(async () => (await status('anna:new')) === 401, 'anna is no user any more');
+  rmSync(path);
+  mkdirSync(path);
+  await until(
+    async () => (await status('eve:e')) === 404 && server.notices.length > 0,
+    'that it cannot be read is told',
+  );
+  assert.match(server.notices[0] ?? '', /cannot read .*\.htpasswd/);
+  assert.equal(await status('eve:e'), 404);
+});
+
+test('giving passwords', async () => {
+  const path = join(scratchFolder(), 'users');
+  await setPassword(path, 'anna', 'one');
+  await setPassword(path, 'eve', 'two');
+  await setPassword(path, 'anna', 'three');
+  const server = await startServer({ passwordFile: path });
+  assert.equal(server.server.users, 2);
+  assert.equal((await ask(server, 'HEAD', '/config', { as: 'anna:three' })).status, 404);
+  assert.equal((await ask(server, 'HEAD', '/config', { as: 'anna:one' })).status, 401);
+  for (const user of ['', 'a:b', '../x', '.', 'a/b', 'a\nb', 'data'])
+    await assert.rejects(setPassword(path, user, 'x'), fails('usage', /cannot be a user/));
+});

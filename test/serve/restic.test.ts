@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { type Outcome, outcome } from '../cli/varve.js';
+import { missingPrograms } from '../servers/programs.js';
+import type { RestServer } from '../servers/rclone.js';
+import { startVarveServe } from '../servers/varve-serve.js';
+import { makeCertificates } from '../storage/transport/certificates.js';
+import { scratchFolder } from './running.js';
+
+const MISSING = missingPrograms(['restic', 'openssl'], 'restic openssl');
+
+const servers: RestServer[] = [];
+after(async () => {
+  for (const server of servers) await server.stop();
+});
+
+async function start(...args: Parameters<typeof startVarveServe>): Promise<RestServer> {
+  const server = await startVarveServe(...args);
+  servers.push(server);
+  return server;
+}
+
+interface Client {
+  (...args: string[]): Promise<Outcome>;
+  /** Of what must succeed. */
+  ok(...args: string[]): Promise<string>;
+}
+
+function restic(repository: string, ...options: string[]): Client {
+  const env = {
+    PATH: process.env.PATH,
+    RESTIC_REPOSITORY: repository,
+    RESTIC_PASSWORD: 'x',
+    RESTIC_CACHE_DIR: scratchFolder(),
+  };
+  const run = (...args: string[]): Promise<Outcome> =>
+    outcome(spawn('restic', [...options, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] }));
+  return Object.assign(run, {
+    async ok(...args: string[]): Promise<string> {
+      const { code, out, err } = await run(...args);
+      assert.equal(code, 0, `restic ${args.join(' ')}\n${out}${err}`);
+      return out;
+    },
+  });
+}
+
+function sourceFolder(): string {
+  const folder = join(scratchFolder(), 'source');
+  mkdirSync(join(folder, 'deep'), { recursive: true });
+  for (let number = 0; number < 30; number++)
+    writeFileSync(join(folder, 'deep', `${number}`), randomBytes(number * 5000));
+  return folder;
+}
+
+function assertSame(source: string, restored: string): void {
+  for (let number = 0; number < 30; number++)
+    assert.deepEqual(
+      readFileSync(join(restored, source, 'deep', `${number}`)),
+      readFileSync(join(source, 'deep', `${number}`)),
+    );
+}
+
+/** All that a repository goes through. */
+async function wholeLife(client: Client): Promise<void> {
+  const source = sourceFolder();
+  await client.ok('init');
+  await client.ok('backup', source);
+  writeFileSync(join(source, 'deep', '3'), randomBytes(700_000));
+  await client.ok('backup', source);
+  const target = scratchFolder();
+  await client.ok('restore', 'latest', '--target', target);
+  assertSame(source, target);
+  await client.ok('check', '--read-data');
+  await client.ok('forget', '--keep-last', '1', '--prune', '--max-unused', '0');
+  await client.ok('check', '--read-data');
+  assert.equal((JSON.parse(await client.ok('snapshots', '--json')) as unknown[]).length, 1);
+  await client.ok('key', 'list');
+}
+
+// restic tries again what is refused for some forty seconds: they wait side by side.
+describe('restic with varve serve', { skip: MISSING, concurrency: true }, () => {
+  test('over http, with a user and a password; the folder opens as a local repository, too', async () => {
+    const folder = scratchFolder();
+    const { host } = await start(folder, { anna: 'se:cr/et' }, '--private-repos');
+    await wholeLife(restic(`rest:http://anna:se%3Acr%2Fet@${host}/anna/laptop`));
+    await restic(join(folder, 'anna/laptop')).ok('check', '--read-data');
+    const stranger = await restic(`rest:http://anna:wrong@${host}/anna/laptop`)('snapshots');
+    assert.match(stranger.err, /401 Unauthorized: wrong user name or password/);
+  });
+
+  test('over https, with a certificate of its own authority', async () => {
+    const certificates = makeCertificates(scratchFolder());
+    const folder = scratchFolder();
+    const { cert, key } = certificates.server;
+    const { host } = await start(folder, { anna: 'a' }, '--tls', '--tls-cert', cert, '--tls-key', key);
+    await wholeLife(restic(`rest:https://anna:a@${host}/`, '--cacert', certificates.ca));
+    const other = await restic(`rest:https://anna:a@${host}/`, '--cacert', certificates.otherCa)('snapshots');
+    assert.notEqual(other.code, 0);
+  });
+
+  test('an append-only user backs up and restores, and removes nothing', async () => {
+    const source = sourceFolder();
+    const server = await start(scratchFolder(), { web1: 'w', admin: 'a' }, '--append-only-user', 'web1');
+    const web1 = restic(`rest:http://web1:w@${server.host}/`);
+    await web1.ok('init');
+    await web1.ok('backup', source);
+    await web1.ok('backup', source);
+    const refused = await web1('forget', '--keep-last', '1', '--prune');
+    assert.notEqual(refused.code, 0);
+    assert.match(refused.err, /403 Forbidden: append-only/);
+    await web1.ok('backup', source);
+    const target = scratchFolder();
+    await web1.ok('restore', 'latest', '--target', target);
+    assertSame(source, target);
+    const count = (text: string): number => (JSON.parse(text) as unknown[]).length;
+    assert.equal(count(await web1.ok('snapshots', '--json')), 3);
+    const admin = restic(`rest:http://admin:a@${server.host}/`);
+    await admin.ok('forget', '--keep-last', '1', '--prune');
+    await admin.ok('check', '--read-data');
+    assert.equal(count(await web1.ok('snapshots', '--json')), 1);
+  });
+
+  test('a full quota is told, and what is there can be restored', async () => {
+    const source = sourceFolder();
+    const server = await start(scratchFolder(), undefined, '--max-size', '3M');
+    const client = restic(`rest:http://${server.host}/`);
+    await client.ok('init');
+    await client.ok('backup', source);
+    writeFileSync(join(source, 'large'), randomBytes(4_000_000));
+    const full = await client('backup', source);
+    assert.notEqual(full.code, 0);
+    assert.match(full.err, /507 Insufficient Storage: the quota of the server is used up/);
+    const target = scratchFolder();
+    await client.ok('restore', 'latest', '--target', target);
+    assertSame(source, target);
+    await client.ok('check', '--read-data');
+  });
+});

@@ -1,0 +1,154 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import type { Told } from '../../src/serve/request-log.js';
+import { type ServeOptions, type Server, serve } from '../../src/serve/server.js';
+import { object, type TestObject } from '../storage/conformance.js';
+import { htpasswd } from './htpasswd.js';
+
+export interface Running {
+  readonly root: string;
+  readonly port: number;
+  readonly server: Server;
+  /** What the log has. */
+  readonly told: Told[];
+  readonly notices: string[];
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly reason: string;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+export interface Asked {
+  readonly body?: Buffer;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** `user:password` */
+  readonly as?: string;
+}
+
+export const V2 = 'application/vnd.x.restic.rest.v2';
+
+const folders: string[] = [];
+const running: Running[] = [];
+after(async () => {
+  for (const { server } of running) await server.stop(0);
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+export function scratchFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'varve-serve-'));
+  folders.push(folder);
+  return folder;
+}
+
+/** A server in this process; without users nobody logs in. */
+export async function startServer(
+  given: Partial<Omit<ServeOptions, 'access'>> & {
+    readonly access?: Partial<ServeOptions['access']>;
+    readonly users?: Readonly<Record<string, string>>;
+  } = {},
+): Promise<Running> {
+  const root = given.root ?? scratchFolder();
+  const passwordFile = given.users === undefined ? given.passwordFile : join(root, '.htpasswd');
+  if (given.users !== undefined && passwordFile !== undefined) writeFileSync(passwordFile, htpasswd(given.users));
+  const told: Told[] = [];
+  const notices: string[] = [];
+  const server = await serve({
+    address: { host: '127.0.0.1', port: 0 },
+    quota: { byUser: new Map() },
+    verifyUploads: true,
+    metricsFor: 'nobody',
+    ...given,
+    access: { privateRepositories: false, appendOnly: false, appendOnlyUsers: new Set(), ...given.access },
+    root,
+    passwordFile,
+    onRequest: (each) => told.push(each),
+    onNotice: (text) => notices.push(text),
+  });
+  const port = Number(/:(\d+)\/$/.exec(server.location)?.[1]);
+  const result = { root, port, server, told, notices };
+  running.push(result);
+  return result;
+}
+
+export function ask(
+  { port }: { readonly port: number },
+  method: string,
+  path: string,
+  asked: Asked = {},
+): Promise<Answer> {
+  const { body, headers, as } = asked;
+  return new Promise((resolve, reject) => {
+    const request = http.request({ host: '127.0.0.1', port, method, path, headers: { ...headers }, agent: false });
+    if (as !== undefined) request.setHeader('Authorization', `Basic ${Buffer.from(as).toString('base64')}`);
+    request.on('error', reject);
+    request.on('response', (response) => {
+      const parts: Buffer[] = [];
+      response.on('data', (part: Buffer) => parts.push(part));
+      response.on('error', reject);
+      response.on('end', () => {
+        const { statusCode = 0, statusMessage = '' } = response;
+        resolve({ status: statusCode, reason: statusMessage, headers: response.headers, body: Buffer.concat(parts) });
+      });
+    });
+    if (body !== undefined) request.setHeader('Content-Length', body.length);
+    request.end(body);
+  });
+}
+
+/** The first line of what is answered to these bytes; '' when the connection just ends. */
+export function raw({ port }: { readonly port: number }, text: string, end = false): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1');
+    let answer = '';
+    socket.setEncoding('latin1').on('data', (part) => {
+      answer += part;
+      if (answer.includes('\r\n')) socket.destroy();
+    });
+    socket.on('error', () => undefined);
+    socket.on('close', () => resolve(answer.split('\r\n')[0] ?? ''));
+    socket.write(text, 'latin1');
+    if (end) socket.end();
+  });
+}
+
+/** Makes a repository. */
+export async function create(server: Running, path = '/', asked: Asked = {}): Promise<void> {
+  const { status, reason } = await ask(server, 'POST', `${path}?create=true`, asked);
+  if (status !== 200) throw new Error(reason);
+}
+
+/** Stores an object, and tells its path. */
+export async function post(
+  server: Running,
+  length: number,
+  prefix = '/data/',
+  asked: Asked = {},
+): Promise<TestObject & { path: string; answer: Answer }> {
+  const { name, bytes } = object(length);
+  const path = `${prefix}${name}`;
+  return { name, bytes, path, answer: await ask(server, 'POST', path, { ...asked, body: bytes }) };
+}
+
+/** All files below a folder, by their paths in it. */
+export function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .sort();
+}
+
+/** Looks again until it is so. */
+export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  for (const end = Date.now() + 20_000; Date.now() < end; ) {
+    if (await condition()) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error(`not within 20 s: ${what}`);
+}

@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { test } from 'node:test';
+import { belowPlace } from '../../src/storage/below-place.js';
+import { CHECKS } from '../../src/storage/conformance/checks.js';
+import { runChecks } from '../../src/storage/conformance/run.js';
+import { measureSpeed } from '../../src/storage/conformance/speed.js';
+import { names } from '../../src/storage/conformance/subject.js';
+import { MemoryStore } from '../../src/storage/memory/memory-store.js';
+import type { ObjectInfo, ObjectType, Range, Store } from '../../src/storage/store.js';
+import { PassingStore } from './passing-store.js';
+
+/** What fails of a store, in the words of the checks. */
+async function failing(store: Store, other: Store = store): Promise<string[]> {
+  const failed: string[] = [];
+  for await (const { what, error } of runChecks({ store, other })) if (error !== undefined) failed.push(what);
+  return failed;
+}
+
+test('a store that keeps the contract passes all, and is left as it was', async () => {
+  const store = new MemoryStore();
+  assert.deepEqual(await failing(store), []);
+  for (const type of ['data', 'index', 'keys', 'locks', 'snapshots'] as const)
+    assert.deepEqual(await names(store, type), []);
+  assert.equal(await store.stat('config', 'config'), undefined);
+});
+
+const BROKEN: readonly [string, new (inner: Store) => Store, string][] = [
+  [
+    'overwrites config',
+    class extends PassingStore {
+      override async put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
+        if (type === 'config') return super.replace(type, name, parts);
+        return super.put(type, name, parts);
+      }
+    },
+    'config is created once',
+  ],
+  [
+    'looks before it creates config',
+    class extends PassingStore {
+      override async put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
+        if (type !== 'config' || (await super.stat(type, name)) !== undefined) return super.put(type, name, parts);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        return super.replace(type, name, parts);
+      }
+    },
+    'of many that create config at once, one succeeds',
+  ],
+  [
+    'shows objects before they are whole',
+    class extends PassingStore {
+      override async put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
+        if (type === 'config') return super.put(type, name, parts);
+        const bytes = Buffer.concat(parts);
+        await super.replace(type, name, [bytes.subarray(0, bytes.length / 2)]);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        return super.replace(type, name, [bytes]);
+      }
+    },
+    'no reader ever sees a part of an object',
+  ],
+  [
+    'refuses to put again what is there',
+    class extends PassingStore {
+      override async put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
+        if ((await super.stat(type, name)) !== undefined && type === 'index') throw new Error('it is there');
+        return super.put(type, name, parts);
+      }
+    },
+    'putting an object that is there changes nothing',
+  ],
+  [
+    'ignores ranges',
+    class extends PassingStore {
+      override get(type: ObjectType, name: string): Promise<Buffer> {
+        return super.get(type, name);
+      }
+    },
+    'ranges are exact',
+  ],
+  [
+    'cuts ranges that go past the end',
+    class extends PassingStore {
+      override async get(type: ObjectType, name: string, range?: Range): Promise<Buffer> {
+        const whole = await super.get(type, name);
+        return range === undefined ? whole : whole.subarray(range.offset, range.offset + range.length);
+      }
+    },
+    'a range that goes past the end is damage, and is named',
+  ],
+  [
+    'lists a page only',
+    class extends PassingStore {
+      override async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
+        let count = 0;
+        for await (const info of super.list(type)) if (count++ < 250) yield info;
+      }
+    },
+    'many small objects are all listed',
+  ],
+  [
+    'lists late',
+    class extends PassingStore {
+      #before: ObjectInfo[] = [];
+      override async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
+        const before = this.#before;
+        this.#before = [];
+        for await (const info of super.list(type)) this.#before.push(info);
+        yield* type === 'index' ? before : this.#before;
+      }
+    },
+    'what is put is in every list that begins after that; what is removed in none',
+  ],
+  [
+    'fails to remove twice',
+    class extends PassingStore {
+      override async remove(type: ObjectType, name: string): Promise<void> {
+        if (type !== 'config' && (await super.stat(type, name)) === undefined) throw new Error('it is gone');
+        return super.remove(type, name);
+      }
+    },
+    'what is removed is gone for everybody; removing it again succeeds',
+  ],
+  [
+    'tells milliseconds',
+    class extends PassingStore {
+      override async now(): Promise<number> {
+        return 1000 * (await super.now());
+      }
+    },
+    'the clock is near the time of what is put now',
+  ],
+];
+
+for (const [what, Broken, wanted] of BROKEN) {
+  test(`a store that ${what} is found out`, async () => {
+    const failed = await failing(new Broken(new MemoryStore()));
+    assert.ok(failed.includes(wanted), `failed: ${failed.join('; ')}`);
+    assert.ok(failed.length < CHECKS.length / 2);
+  });
+}
+
+test('a store that is somewhere else for others is found out', async () => {
+  assert.ok((await failing(new MemoryStore(), new MemoryStore())).length > 5);
+});
+
+test('the speed is measured of packs, lists and requests', async () => {
+  const { put, get, list, names: count, roundTrip } = await measureSpeed(new MemoryStore(), 4);
+  for (const each of [put, get, list, roundTrip]) assert.ok(each > 0 && Number.isFinite(each));
+  assert.equal(count, 100);
+});
+
+test('places within places', () => {
+  for (const [place, wanted] of [
+    ['/mnt/usb', '/mnt/usb/x'],
+    ['/', '/x'],
+    ['local:/mnt//', 'local:/mnt/x'],
+    ['s3:https://host/bucket', 's3:https://host/bucket/x'],
+    ['s3:bucket/prefix/', 's3:bucket/prefix/x'],
+    ['sftp:host:', 'sftp:host:x'],
+    ['sftp:host:/', 'sftp:host:/x'],
+    ['rclone:remote:', 'rclone:remote:x'],
+    ['rclone:remote:path', 'rclone:remote:path/x'],
+    ['rest:http://host:8000', 'rest:http://host:8000/x/'],
+    ['rest:http://host:8000/anna/', 'rest:http://host:8000/anna/x/'],
+  ] as const)
+    assert.equal(belowPlace(place, 'x'), wanted);
+});

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import type { RequestListener } from 'node:http';
+import { type TestContext, test } from 'node:test';
+import { openRest } from '../../../src/storage/rest/open.js';
+import type { ObjectInfo, Store } from '../../../src/storage/store.js';
+import { fails } from '../../crypto/rings.js';
+import { type Scripted, startScripted } from '../../servers/scripted.js';
+import { settings } from '../transport/settings.js';
+
+const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', '0'].map((letter) => letter.repeat(64));
+
+async function open(context: TestContext, answer: RequestListener): Promise<{ store: Store; server: Scripted }> {
+  const server = await startScripted(answer);
+  const store = await openRest(`http://${server.host}/`, settings({ environment: {} }));
+  context.after(async () => {
+    await store.close();
+    await server.stop();
+  });
+  return { store, server };
+}
+
+async function all(store: Store): Promise<ObjectInfo[]> {
+  const found: ObjectInfo[] = [];
+  for await (const info of store.list('data')) found.push(info);
+  return found;
+}
+
+test('a list with sizes is one request', async (context) => {
+  let accepted: string | undefined;
+  const { store, server } = await open(context, (request, response) => {
+    accepted = request.headers.accept;
+    response.end(JSON.stringify([...NAMES.map((name, size) => ({ name, size })), { name: 'README', size: 5 }]));
+  });
+  assert.deepEqual(
+    await all(store),
+    NAMES.map((name, size) => ({ name, size })),
+  );
+  assert.deepEqual(server.requests, ['GET /data/']);
+  assert.equal(accepted, 'application/vnd.x.restic.rest.v2');
+});
+
+test('a server that lists names is asked for sizes; what went meanwhile is left out', async (context) => {
+  const { store } = await open(context, (request, response) => {
+    const at = NAMES.findIndex((name) => request.url === `/data/${name}`);
+    if (request.method === 'GET') response.end(JSON.stringify([...NAMES, 'README']));
+    else if (at === 3) response.writeHead(404).end();
+    else response.writeHead(200, { 'content-length': String(at) }).end();
+  });
+  assert.deepEqual(
+    await all(store),
+    NAMES.map((name, size) => ({ name, size })).filter(({ size }) => size !== 3),
+  );
+});
+
+test('what is not there is empty, unless rclone says so', async (context) => {
+  let server = {};
+  const { store } = await open(context, (_, response) => {
+    response.writeHead(404, server).end();
+  });
+  assert.deepEqual(await all(store), []);
+  server = { server: 'rclone/v1.60.1' };
+  await assert.rejects(all(store), (error) => {
+    fails('storage', /cannot list data of rest:http:.*rclone failed/)(error);
+    return (error as { retryable: boolean }).retryable;
+  });
+});
+
+test('null, as an empty list of some servers, is empty', async (context) => {
+  const { store } = await open(context, (_, response) => void response.end('null'));
+  assert.deepEqual(await all(store), []);
+});
+
+for (const hostile of [
+  '<html>',
+  '{}',
+  '[1]',
+  '[null]',
+  '[{"name":5,"size":1}]',
+  '[{"name":"x"}]',
+  '[{"name":"x","size":-1}]',
+  '[{"name":"x","size":1e99}]',
+  '"x"',
+  '',
+]) {
+  test(`${hostile} is no list`, async (context) => {
+    const { store } = await open(context, (_, response) => void response.end(hostile));
+    await assert.rejects(all(store), fails('storage', /cannot list data .* no list of objects: is it a REST server/));
+  });
+}
+
+test('the clock is the server’s', async (context) => {
+  const { store, server } = await open(context, (_, response) => {
+    response.writeHead(404, { date: 'Fri, 01 Mar 2024 12:00:00 GMT' }).end();
+  });
+  assert.equal(await store.now(), Date.UTC(2024, 2, 1, 12) / 1000);
+  assert.deepEqual(server.requests, ['HEAD /config']);
+});

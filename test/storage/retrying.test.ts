@@ -1,0 +1,274 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { test } from 'node:test';
+import { VarveError } from '../../src/errors/errors.js';
+import { openGuarded } from '../../src/storage/guards/guard.js';
+import { Retrier } from '../../src/storage/guards/retrier.js';
+import { RetryingStore } from '../../src/storage/guards/retrying.js';
+import { MemoryStore } from '../../src/storage/memory/memory-store.js';
+import type { StoreSettings } from '../../src/storage/settings.js';
+import type { Store } from '../../src/storage/store.js';
+import { StuckError } from '../../src/storage/transport/stuck-error.js';
+import { fails } from '../crypto/rings.js';
+import { names, object } from './conformance.js';
+import { FaultyStore, type Method, refused } from './faulty-store.js';
+import { TestClock } from './test-clock.js';
+
+const MINUTE = 60_000;
+
+interface Setting {
+  readonly retrySeconds?: number;
+  readonly signal?: AbortSignal;
+  readonly clock?: TestClock;
+}
+
+function retrying(inner: Store, { retrySeconds = 900, signal, clock = new TestClock() }: Setting = {}) {
+  const notices: string[] = [];
+  const onNotice = (text: string): void => void notices.push(text);
+  const retrier = new Retrier({ retrySeconds, onNotice, ...(signal && { signal }) }, clock);
+  return { store: new RetryingStore(inner, retrier), notices, clock };
+}
+
+const EACH: readonly [Method, (store: Store, name: string, bytes: Buffer) => Promise<unknown>][] = [
+  ['create', (store) => store.create()],
+  ['put', (store, name, bytes) => store.put('data', name, [bytes])],
+  ['replace', (store, name, bytes) => store.replace('data', name, [bytes])],
+  ['get', (store, name) => store.get('data', name, { offset: 1, length: 2 })],
+  ['stat', (store, name) => store.stat('data', name)],
+  ['list', (store) => names(store, 'data')],
+  ['remove', (store, name) => store.remove('data', name)],
+  ['now', (store) => store.now()],
+];
+
+for (const [method, request] of EACH) {
+  test(`${method}: tried again until it succeeds, with longer and longer waits`, async () => {
+    for (const when of ['before', 'after'] as const) {
+      const behind = new MemoryStore();
+      const { name, bytes } = object(100);
+      await behind.put('data', name, [bytes]);
+      const faulty = FaultyStore.times(behind, 9, when, method);
+      const { store, clock } = retrying(faulty);
+      await request(store, name, bytes);
+      assert.deepEqual(faulty.asked, new Array(10).fill(method));
+      assert.deepEqual(clock.waits.slice(0, 3), [500, 1000, 2000]);
+      assert.equal(clock.waits.at(-1), 30_000);
+    }
+  });
+}
+
+test('what no second try can help fails at once, as it is', async () => {
+  const errors = [
+    new VarveError('denied', 'not for you'),
+    new VarveError('storage', 'wrong certificate'),
+    new Error('a bug'),
+  ];
+  for (const error of errors) {
+    for (const [, request] of EACH) {
+      const faulty = new FaultyStore(new MemoryStore(), () => ({ when: 'before', error }));
+      const { store, clock } = retrying(faulty);
+      await assert.rejects(request(store, object(1).name, Buffer.alloc(1)), (cause) => cause === error);
+      assert.deepEqual(clock.waits, []);
+    }
+  }
+});
+
+test('a store that is gone for good is given up at the time that is set, and the error says so', async () => {
+  const faulty = new FaultyStore(new MemoryStore(), () => ({ when: 'before', error: refused() }));
+  for (const retrySeconds of [900, 10, 0]) {
+    const { store, clock } = retrying(faulty, { retrySeconds });
+    const wanted =
+      retrySeconds === 900
+        ? /^data: connection refused by store\.example; given up after \d+ tries in 15 min$/
+        : retrySeconds === 10
+          ? /given up after \d+ tries in 10 s$/
+          : /^data: connection refused by store\.example$/;
+    await assert.rejects(store.get('data', object(1).name), fails('storage', wanted));
+    assert.equal(clock.now(), retrySeconds * 1000);
+  }
+});
+
+test('the time counts from the first failure, and is each operation’s own', async () => {
+  const clock = new TestClock();
+  let failing = true;
+  const faulty = new FaultyStore(new MemoryStore(), () => (failing ? { when: 'before', error: refused() } : undefined));
+  const { store } = retrying(faulty, { retrySeconds: 60, clock });
+  clock.onSleep = () => {
+    failing = clock.now() < 30_000;
+  };
+  await store.now();
+  const began = clock.now();
+  failing = true;
+  clock.onSleep = () => undefined;
+  await assert.rejects(store.now(), fails('storage', /in 60 s$/));
+  assert.equal(clock.now() - began, 60_000);
+});
+
+test('a store that is silent is given up when the time that is set has passed since it fell silent, also in the middle of a try', async () => {
+  for (const [retrySeconds, stuckSeconds, seconds] of [
+    [900, 300, 900],
+    [900, 7, 900],
+    [300, 300, 305],
+    [60, 300, 305],
+    [60, 2, 60],
+    [0, 300, 300],
+  ] as const) {
+    const clock = new TestClock();
+    const behind = new MemoryStore();
+    let silent = true;
+    const given = { environment: {}, extended: new Map(), stuckSeconds, retrySeconds };
+    const open = async (how: StoreSettings): Promise<Store> =>
+      new FaultyStore(behind, () => {
+        if (!silent) return undefined;
+        clock.pass(how.stuckSeconds * 1000);
+        const cause = new StuckError('store.example', how.stuckSeconds);
+        return { when: 'before', error: new VarveError('storage', cause.message, { cause, retryable: true }) };
+      });
+    const store = await openGuarded('test:', open, given, clock);
+    await assert.rejects(store.now(), fails('storage', /no answer from store\.example for /));
+    const took = clock.now() / 1000;
+    assert.ok(took >= seconds && took <= seconds + 5, `${retrySeconds}, ${stuckSeconds}: ${took} s`);
+    await assert.rejects(store.remove('locks', object(1).name));
+    assert.ok(clock.now() / 1000 - took <= 2, 'what is cleaned up then is not waited for');
+    silent = false;
+    await store.now();
+    silent = true;
+    await assert.rejects(names(store, 'data'));
+    assert.ok(clock.now() / 1000 >= took + seconds, 'what succeeded begins anew');
+  }
+});
+
+test('after one operation was given up, others are tried once, until something succeeds', async () => {
+  let failing = true;
+  const faulty = new FaultyStore(new MemoryStore(), () => (failing ? { when: 'before', error: refused() } : undefined));
+  const { store, clock } = retrying(faulty);
+  await assert.rejects(store.now());
+  const waited = clock.waits.length;
+  for (const [, request] of EACH)
+    await assert.rejects(
+      request(store, object(1).name, Buffer.alloc(1)),
+      fails('unreachable', /^data: connection refused by store\.example; nothing has succeeded for 15 min$/),
+    );
+  assert.equal(clock.waits.length, waited);
+  failing = false;
+  await store.now();
+  failing = true;
+  await assert.rejects(store.now(), /given up/);
+  assert.ok(clock.waits.length > waited);
+});
+
+test('waits are spread over all of their range', async () => {
+  const chances = [0, 0.5, 0.25, 1];
+  const clock = new TestClock(() => chances.shift() ?? 0);
+  const { store } = retrying(FaultyStore.times(new MemoryStore(), 4), { clock });
+  await store.now();
+  assert.deepEqual(clock.waits, [0, 500, 500, 4000]);
+});
+
+test('short waits are not told; long ones are, in words, one each half a minute', async () => {
+  const short = retrying(FaultyStore.times(new MemoryStore(), 2));
+  await short.store.now();
+  assert.deepEqual(short.notices, []);
+  const faulty = new FaultyStore(new MemoryStore(), () => ({ when: 'before', error: refused() }));
+  const { store, notices, clock } = retrying(faulty);
+  await assert.rejects(Promise.all([store.now(), store.stat('data', object(1).name), names(store, 'index')]));
+  assert.match(
+    notices[0] as string,
+    /^test:store: data: connection refused by store\.example; trying again in \d s, and then until \d\d:\d\d:\d\d at most$/,
+  );
+  assert.ok(notices.length >= 10 && notices.length <= clock.now() / 30_000 + 1, `${notices.length} notices`);
+});
+
+test('an interruption ends waiting at once; nothing is tried again after it', async () => {
+  const abort = new AbortController();
+  const clock = new TestClock();
+  const faulty = new FaultyStore(new MemoryStore(), () => ({ when: 'before', error: refused() }));
+  const { store } = retrying(faulty, { signal: abort.signal, clock });
+  clock.onSleep = () => clock.waits.length === 3 && abort.abort();
+  await assert.rejects(store.now(), fails('interrupted'));
+  assert.equal(clock.waits.length, 3);
+  await assert.rejects(store.now(), refused());
+  await assert.rejects(names(store, 'data'), refused());
+  assert.equal(clock.waits.length, 3);
+});
+
+test('closing ends waiting at once', async () => {
+  const clock = new TestClock();
+  const { store } = retrying(FaultyStore.times(new MemoryStore(), 1000), { clock });
+  clock.onSleep = () => void store.close();
+  await assert.rejects(store.now(), refused());
+  assert.equal(clock.waits.length, 1);
+});
+
+test('config that was created by a try whose answer was lost is ours; one that somebody else created is not', async () => {
+  const behind = new MemoryStore();
+  const { store } = retrying(FaultyStore.times(behind, 2, 'after', 'put'));
+  await store.put('config', 'config', [Buffer.from('my '), Buffer.from('own')]);
+  assert.equal((await behind.get('config', 'config')).toString(), 'my own');
+  await assert.rejects(store.put('config', 'config', [Buffer.from('my own')]), fails('exists'));
+  const other = retrying(FaultyStore.times(behind, 1, 'before', 'put'));
+  await assert.rejects(other.store.put('config', 'config', [Buffer.from('another')]), fails('exists'));
+});
+
+test('config is compared though reading it back fails at first', async () => {
+  const behind = new MemoryStore();
+  let puts = 0;
+  let gets = 0;
+  const faulty = new FaultyStore(behind, (method) => {
+    if (method === 'put' && puts++ === 0) return { when: 'after', error: refused() };
+    return method === 'get' && gets++ === 0 ? { when: 'before', error: refused() } : undefined;
+  });
+  await retrying(faulty).store.put('config', 'config', [Buffer.from('my own')]);
+  assert.deepEqual(faulty.asked, ['put', 'put', 'get', 'put', 'get']);
+});
+
+test('a listing that breaks off is begun again, and tells each name once', async () => {
+  const behind = new MemoryStore();
+  const objects = Array.from({ length: 300 }, (_, i) => object(10 + i));
+  for (const { name, bytes } of objects) await behind.put('index', name, [bytes]);
+  const { store } = retrying(FaultyStore.times(behind, 5, 'before', 'list'));
+  const found: string[] = [];
+  for await (const { name } of store.list('index')) found.push(name);
+  assert.deepEqual(found.sort(), objects.map(({ name }) => name).sort());
+});
+
+test('a listing that comes on has time anew; one that does not is given up', async () => {
+  const behind = new MemoryStore();
+  for (let i = 0; i < 10; i++) await behind.put('index', object(10 + i).name, [Buffer.alloc(1)]);
+  const clock = new TestClock();
+  const faulty = FaultyStore.times(behind, 1000, 'before', 'list');
+  const { store } = retrying(faulty, { retrySeconds: 60, clock });
+  let told = 0;
+  await assert.rejects(
+    async () => {
+      for await (const _ of store.list('index')) {
+        told++;
+        clock.pass(MINUTE);
+      }
+    },
+    fails('storage', /given up/),
+  );
+  assert.equal(told, 5);
+  assert.equal(clock.now(), 6 * MINUTE);
+});
+
+test('opening is tried again too', async () => {
+  const clock = new TestClock();
+  const notices: string[] = [];
+  const settings: StoreSettings = {
+    environment: {},
+    extended: new Map(),
+    stuckSeconds: 300,
+    retrySeconds: 900,
+    onNotice: (text) => notices.push(text),
+  };
+  let opened = 0;
+  const open = async (): Promise<Store> => {
+    if (opened++ < 4) throw refused();
+    return new MemoryStore();
+  };
+  const store = await openGuarded('test:', open, settings, clock);
+  assert.equal(opened, 5);
+  assert.match(notices[0] as string, /^test:.* connection refused/);
+  await store.create();
+  assert.equal(store.connections, 5);
+});

@@ -1,0 +1,217 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { once } from 'node:events';
+import http from 'node:http';
+import { after, before, describe, mock, test } from 'node:test';
+import { PutBucketPolicyCommand } from '@aws-sdk/client-s3';
+import type { ErrorCode, VarveError } from '../../../src/errors/errors.js';
+import { openS3 } from '../../../src/storage/s3/open.js';
+import type { StoreSettings } from '../../../src/storage/settings.js';
+import type { Store } from '../../../src/storage/store.js';
+import { CEPH_MISSING, type CephServer, type Credentials, startCeph } from '../../servers/ceph.js';
+import { s3Settings } from '../../servers/s3-settings.js';
+import { names, object } from '../conformance.js';
+import { rawClient } from './raw.js';
+
+const thing = object(1000);
+
+interface Access {
+  readonly place?: string;
+  readonly user?: Credentials;
+  readonly extended?: Readonly<Record<string, string>>;
+  readonly more?: Partial<StoreSettings>;
+}
+
+const OPERATIONS: Readonly<Record<string, (store: Store) => Promise<unknown>>> = {
+  // First: later the clock is known from other answers.
+  now: (store) => store.now(),
+  stat: (store) => store.stat('data', thing.name),
+  get: (store) => store.get('data', thing.name),
+  list: (store) => names(store, 'data'),
+  put: (store) => store.put('data', thing.name, [thing.bytes]),
+  remove: (store) => store.remove('data', thing.name),
+};
+
+describe('errors of S3, by a real server', { skip: CEPH_MISSING }, () => {
+  let ceph: CephServer;
+  let guest: Credentials;
+  before(async () => {
+    ceph = await startCeph();
+    const store = await open({});
+    await store.create();
+    await store.close();
+    guest = await ceph.addUser('guest');
+  });
+  after(() => ceph?.stop());
+
+  const open = ({ place = `${ceph.endpoint}/bucket`, user = ceph.user, extended, more }: Access): Promise<Store> =>
+    openS3(place, s3Settings(user, extended, more));
+
+  /** What these operations fail with, each of which must not tell a secret. */
+  async function refused(
+    access: Access,
+    operations: readonly string[],
+    { code, message, retryable = false }: { code: ErrorCode; message: RegExp; retryable?: boolean },
+  ): Promise<void> {
+    const store = await open(access);
+    try {
+      for (const each of operations) {
+        const error = await OPERATIONS[each]?.(store).then(
+          () => assert.fail(`${each} succeeded`),
+          (cause: VarveError) => cause,
+        );
+        assert.equal(error?.code, code, `${each}: ${error?.message}`);
+        assert.match(error?.message ?? '', message, each);
+        assert.equal(error?.retryable, retryable, each);
+        const { secretAccessKey } = access.user ?? ceph.user;
+        assert.ok(secretAccessKey === '' || !error?.message.includes(secretAccessKey));
+      }
+    } finally {
+      await store.close();
+    }
+  }
+
+  const ALL = Object.keys(OPERATIONS);
+
+  test('a key that is not known, one with a wrong secret, and none', async () => {
+    const { user } = ceph;
+    const unknown = { ...user, accessKeyId: 'nobody' };
+    await refused({ user: unknown }, ALL, { code: 'denied', message: /AWS_ACCESS_KEY_ID/ });
+    const wrong = { ...user, secretAccessKey: 'another secret' };
+    await refused({ user: wrong }, ALL, { code: 'denied', message: /AWS_SECRET_ACCESS_KEY/ });
+    const none = { accessKeyId: '', secretAccessKey: '' };
+    process.env.AWS_EC2_METADATA_DISABLED = 'true';
+    const environment = { AWS_PROFILE: 'no such profile' };
+    await refused({ user: none, more: { environment } }, ['get'], {
+      code: 'denied',
+      message: /AWS_PROFILE=no such profile: there are no keys for S3/,
+    });
+  });
+
+  test('a missing bucket is told, and made by who prepares a place', async () => {
+    const access = { place: `${ceph.endpoint}/missing/a` };
+    const message = /no bucket missing.*varve init/;
+    await refused(access, ['get', 'list', 'put', 'remove'], { code: 'no-repository', message });
+    const store = await open(access);
+    assert.equal(await store.stat('config', 'config'), undefined);
+    await store.create();
+    await store.put('data', thing.name, [thing.bytes]);
+    assert.deepEqual(await store.get('data', thing.name), thing.bytes);
+    await store.close();
+  });
+
+  test('a bucket that is somebody else’s', async () => {
+    const message = /bucket bucket of 127\.0\.0\.1:\d+ .*is it your bucket\?.*s3:/;
+    await refused({ user: guest }, ALL, { code: 'denied', message });
+  });
+
+  test('a key that may only read', async () => {
+    const client = rawClient(ceph);
+    const bucket = 'arn:aws:s3:::bucket';
+    const policy = {
+      Version: '2012-10-17',
+      Statement: [
+        {
+          Effect: 'Allow',
+          Principal: { AWS: ['arn:aws:iam:::user/guest'] },
+          Action: ['s3:GetObject', 's3:ListBucket'],
+          Resource: [bucket, `${bucket}/*`],
+        },
+      ],
+    };
+    await client.send(new PutBucketPolicyCommand({ Bucket: 'bucket', Policy: JSON.stringify(policy) }));
+    client.destroy();
+    await refused({ user: guest }, ['put'], { code: 'denied', message: /s3:PutObject/ });
+    await refused({ user: guest }, ['remove'], { code: 'denied', message: /s3:DeleteObject/ });
+    const store = await open({ user: guest });
+    assert.deepEqual(await names(store, 'data'), []);
+    assert.ok((await store.now()) > 1e9);
+    await store.close();
+  });
+
+  test('a quota that is used up', async () => {
+    const user = await ceph.addUser('small');
+    await ceph.admin('quota', 'set', '--uid=small', '--quota-scope=user', '--max-size=4096');
+    await ceph.admin('quota', 'enable', '--uid=small', '--quota-scope=user');
+    const access = { place: `${ceph.endpoint}/small`, user };
+    const store = await open(access);
+    await store.create();
+    for (const length of [100_000, 9_000_000]) {
+      const { name, bytes } = object(length);
+      await assert.rejects(store.put('data', name, [bytes]), (error: VarveError) => {
+        assert.equal(error.code, 'full');
+        assert.match(error.message, /quota.*nothing that was stored is lost|nothing that was stored is lost.*quota/i);
+        return true;
+      });
+    }
+    await store.close();
+  });
+
+  test('a clock that is wrong is told with how much, and the next try is signed by the server’s clock', async () => {
+    const { now } = Date;
+    const clock = mock.method(Date, 'now', () => now() + 3 * 3600_000);
+    const store = await open({});
+    try {
+      await assert.rejects(names(store, 'data'), (error: VarveError) => {
+        assert.equal(error.retryable, true);
+        assert.match(error.message, /clock of this machine is 3 h ahead/);
+        return true;
+      });
+      assert.deepEqual(await names(store, 'data'), []);
+    } finally {
+      clock.mock.restore();
+      await store.close();
+    }
+  });
+
+  test('what the server does not have: storage classes, locks, regions', async () => {
+    const code = 'storage';
+    await refused({ extended: { 'storage-class': 'GLACIER' } }, ['put'], { code, message: /storage class GLACIER/ });
+    await refused({ more: { lockSeconds: 86_400 } }, ['put'], { code: 'usage', message: /has no Object Lock/ });
+    const elsewhere = await open({ place: `${ceph.endpoint}/fresh`, extended: { region: 'eu-west-7' } });
+    await assert.rejects(elsewhere.create(), /no such region.*s3\.region/);
+    await elsewhere.close();
+  });
+
+  test('a server that cannot be reached, or answers nothing', async () => {
+    const code = 'storage';
+    const retryable = true;
+    await refused({ place: 'http://127.0.0.1:9/bucket' }, ALL, { code, message: /127\.0\.0\.1:9.*refused/, retryable });
+    ceph.freeze(true);
+    try {
+      const more = { stuckSeconds: 1 };
+      await refused({ more }, ['get', 'put', 'list'], { code, message: /no answer from .* for 1 s/, retryable });
+    } finally {
+      ceph.freeze(false);
+    }
+  });
+
+  test('what is interrupted says so', async () => {
+    const controller = new AbortController();
+    const store = await open({ more: { signal: controller.signal } });
+    ceph.freeze(true);
+    try {
+      const reading = store.get('data', thing.name);
+      setTimeout(() => controller.abort(), 50);
+      await assert.rejects(reading, { code: 'interrupted' });
+    } finally {
+      ceph.freeze(false);
+      await store.close();
+    }
+  });
+});
+
+test('what does not speak S3', async () => {
+  const server = http.createServer((_, response) => response.end('<html>Welcome<br></html>')).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  const user = { accessKeyId: 'a', secretAccessKey: Buffer.from('b').toString() };
+  const store = await openS3(`http://127.0.0.1:${port}/bucket`, s3Settings(user));
+  try {
+    await assert.rejects(names(store, 'data'), /does not speak S3/);
+  } finally {
+    await store.close();
+    server.closeAllConnections();
+    server.close();
+  }
+});

@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { test } from 'node:test';
+import { VarveError } from '../../../src/errors/errors.js';
+import { Abandoned } from '../../../src/storage/sftp/abandoned.js';
+import { download } from '../../../src/storage/sftp/download.js';
+import { encodePacket, OPEN, STATUS, TYPE } from '../../../src/storage/sftp/protocol.js';
+import { hasStatus } from '../../../src/storage/sftp/status.js';
+import { upload } from '../../../src/storage/sftp/upload.js';
+import { fails } from '../../crypto/rings.js';
+import { type Asked, data, FakeServer, handle, status, version } from './fake-server.js';
+
+const HANDLE = Buffer.from('handle');
+
+test('answers find their requests in whatever order they come', async () => {
+  const server = new FakeServer();
+  const client = await server.connect();
+  const opens = ['a', 'b', 'c'].map((path) => client.open(path, OPEN.read));
+  await server.until(3);
+  for (const { id, fields } of server.asked.reverse()) server.stream.write(handle(id, `of ${fields.string()}`));
+  assert.deepEqual((await Promise.all(opens)).map(String), ['of a', 'of b', 'of c']);
+});
+
+test('a server that says what nobody asked for, or something else, is refused', async () => {
+  const cases: [string, (asked: Asked) => Buffer, RegExp][] = [
+    ['an id that was not asked with', ({ id }) => status(id + 1, 0), /to nothing that was asked/],
+    ['contents for a stat', ({ id }) => data(id, Buffer.from('x')), /that were not asked for/],
+    ['a packet of another type', ({ id }) => encodePacket(77, [id]), /type 77/],
+    ['an answer that ends early', () => encodePacket(TYPE.attributes, []), /ends early/],
+    ['an answer to something else', ({ id }) => handle(id), /to something else/],
+    ['success without an answer', ({ id }) => status(id, STATUS.ok), /to something else/],
+  ];
+  for (const [what, answer, wanted] of cases) {
+    const server = new FakeServer();
+    server.answer = answer;
+    const client = await server.connect();
+    await assert.rejects(client.stat('file'), fails('storage', wanted), what);
+  }
+});
+
+test('a server that gives more than was asked for is refused, and nothing is written past what is its own', async () => {
+  const server = new FakeServer();
+  server.answer = ({ id }) => data(id, Buffer.alloc(11, 1));
+  const client = await server.connect();
+  const memory = Buffer.alloc(20);
+  await assert.rejects(client.read(HANDLE, 0, memory.subarray(0, 10)), fails('storage', /more of a file/));
+  assert.deepEqual(memory, Buffer.alloc(20));
+});
+
+test('what does not begin as SFTP is told with what came', async () => {
+  const text = new FakeServer({ hello: Buffer.from('Welcome to the machine\n') });
+  await assert.rejects(text.connect(), fails('storage', /a packet of \d+ bytes/));
+  const old = new FakeServer({ hello: version(2) });
+  await assert.rejects(old.connect(), fails('storage', /version 2 of it, instead of 3/));
+  const other = new FakeServer({ hello: status(0, 0) });
+  await assert.rejects(other.connect(), fails('storage', /begins with a packet of type 101/));
+});
+
+test('the end of the connection fails all that is under way, and all that comes after', async () => {
+  const server = new FakeServer();
+  const client = await server.connect();
+  const stats = ['a', 'b'].map((path) => client.stat(path));
+  await server.until(2);
+  server.stream.end();
+  for (const each of stats) await assert.rejects(each, fails('storage', /ended after/));
+  await client.ended;
+  await assert.rejects(client.stat('c'), fails('storage', /ended after/));
+});
+
+test('a server that stops answering is given up, one that answers slowly is not', async () => {
+  const server = new FakeServer();
+  const client = await server.connect({ stuckSeconds: 0.4 });
+  let answered = 0;
+  server.answer = ({ id }) => {
+    setTimeout(() => {
+      answered++;
+      server.stream.write(status(id, STATUS.noSuchFile));
+    }, 250);
+    return undefined;
+  };
+  for (let i = 0; i < 4; i++) await assert.rejects(client.stat('file'), (cause) => hasStatus(cause, STATUS.noSuchFile));
+  assert.equal(answered, 4);
+  // What is idle is not stuck.
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  await assert.rejects(client.stat('file'), (cause) => hasStatus(cause, STATUS.noSuchFile));
+  server.answer = () => undefined;
+  const retryable = (error: unknown): boolean => error instanceof VarveError && error.retryable;
+  const stuck = client.stat('file');
+  await assert.rejects(stuck, fails('storage', /no answer .* for 0.4 s/));
+  assert.ok(await stuck.catch(retryable));
+  await client.ended;
+});
+
+test('an interruption ends what is under way; what opens late is closed; what is asked for later is done', async () => {
+  const server = new FakeServer();
+  const abort = new AbortController();
+  const client = await server.connect({ signal: abort.signal });
+  const memory = Buffer.alloc(4);
+  const opening = client.open('file', OPEN.read);
+  const reading = client.read(HANDLE, 0, memory);
+  await server.until(2);
+  abort.abort();
+  for (const each of [opening, reading]) await assert.rejects(each, fails('interrupted'));
+  const [open, read] = server.asked as [Asked, Asked];
+  server.stream.write(handle(open.id, 'late'));
+  server.stream.write(data(read.id, Buffer.from('late')));
+  await server.until(3);
+  assert.equal(server.asked[2]?.type, TYPE.close);
+  assert.equal(String(server.asked[2]?.fields.string()), 'late');
+  assert.deepEqual(memory, Buffer.alloc(4));
+  server.answer = ({ id }) => status(id, STATUS.ok);
+  await client.remove('locks/lease');
+});
+
+test('a file that is given in small pieces is put together; one that ends early is damaged', async () => {
+  const contents = Buffer.from('what a server gives in small pieces');
+  const server = new FakeServer();
+  server.answer = ({ type, id, fields }) => {
+    if (type === TYPE.open) return handle(id);
+    if (type === TYPE.fstat) return encodePacket(TYPE.attributes, [id, { size: contents.length }]);
+    if (type !== TYPE.read) return status(id, STATUS.ok);
+    fields.string();
+    const offset = Number(fields.u64());
+    const piece = contents.subarray(offset, offset + Math.min(fields.u32(), 4));
+    return piece.length === 0 ? status(id, STATUS.endOfFile) : data(id, piece);
+  };
+  const client = await server.connect();
+  const range = { offset: 5, length: 20 };
+  assert.deepEqual(await download(client, 'file', 'data/x', range, undefined), contents.subarray(5, 25));
+  await assert.rejects(
+    download(client, 'file', 'data/x', { offset: 5, length: 31 }, undefined),
+    fails('damaged', /data\/x: truncated \(35 bytes\)/),
+  );
+});
+
+test('a server that claims a file of any size gets no memory for it', async () => {
+  const server = new FakeServer();
+  server.answer = ({ type, id }) =>
+    type === TYPE.stat
+      ? encodePacket(TYPE.attributes, [id, { size: Number.MAX_SAFE_INTEGER }])
+      : type === TYPE.open
+        ? handle(id)
+        : status(id, STATUS.ok);
+  const client = await server.connect();
+  await assert.rejects(download(client, 'file', 'keys/x', undefined, undefined), fails('damaged', /no object/));
+});
+
+test('limits that make no sense are not taken', async () => {
+  const limits = (id: number, read: bigint, write: bigint): Buffer =>
+    encodePacket(TYPE.extendedReply, [id, 2n ** 64n - 1n, read, write, 0n]);
+  for (const [offered, used] of [
+    [0n, 32_768],
+    [2n ** 64n - 1n, 262_144],
+    [100_000n, 100_000],
+  ] as const) {
+    const server = new FakeServer({ hello: version(3, 'limits@openssh.com', '1') });
+    server.answer = ({ id }) => limits(id, offered, offered);
+    const client = await server.connect();
+    await server.until(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual([client.readLength, client.writeLength], [used, used]);
+  }
+});
+
+test('a write that is refused ends the upload, closes the file and removes it', async () => {
+  const server = new FakeServer();
+  const open = new Set<number>();
+  server.answer = ({ type, id }) => {
+    if (type === TYPE.open) {
+      open.add(id);
+      return handle(id);
+    }
+    if (type === TYPE.close) open.clear();
+    return status(id, type === TYPE.write ? STATUS.failure : STATUS.ok, 'Failure');
+  };
+  const client = await server.connect();
+  const told: unknown[] = [];
+  const refused = async (cause: unknown): Promise<unknown> => {
+    told.push(cause);
+    assert.ok(server.asked.every(({ type }) => type !== TYPE.remove));
+    return new VarveError('full', 'as it is');
+  };
+  const place = async (): Promise<never> => assert.fail('it has no contents');
+  const parts = [Buffer.alloc(20_000_000)];
+  await assert.rejects(
+    upload(client, 'folder/name', parts, { place, refused, abandoned: new Abandoned() }),
+    fails('full', /as it is/),
+  );
+  assert.equal(told.length, 1);
+  assert.equal(open.size, 0);
+  assert.equal(server.asked.at(-1)?.type, TYPE.remove);
+  assert.ok(server.asked.length < 20_000_000 / 32_768);
+});

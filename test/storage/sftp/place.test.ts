@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { commandFor, parsePlace, type SftpPlace } from '../../../src/storage/sftp/place.js';
+import { fails } from '../../crypto/rings.js';
+import { settings } from '../transport/settings.js';
+
+test('places are read as restic reads them', () => {
+  const places: [string, SftpPlace][] = [
+    ['user@host:/srv/backup', { user: 'user', host: 'host', path: '/srv/backup' }],
+    ['user@host:backup/here/', { user: 'user', host: 'host', path: 'backup/here' }],
+    ['alias:/srv/backup//', { host: 'alias', path: '/srv/backup' }],
+    ['user@domain@host:/x', { user: 'user@domain', host: 'host', path: '/x' }],
+    ['[2001:db8::1]:/x', { host: '2001:db8::1', path: '/x' }],
+    ['user@[::1]:/x:y@z', { user: 'user', host: '::1', path: '/x:y@z' }],
+    ['host:/', { host: 'host', path: '/' }],
+    ['//user@host:2222//srv/backup', { user: 'user', host: 'host', port: '2222', path: '/srv/backup' }],
+    ['//host/backup', { host: 'host', path: 'backup' }],
+    ['//user%40domain@[::1]:22//with%20space', { user: 'user@domain', host: '::1', port: '22', path: '/with space' }],
+  ];
+  for (const [text, wanted] of places) {
+    const { user, host, port, path } = parsePlace(text);
+    const found = { ...(user !== undefined && { user }), host, ...(port !== undefined && { port }), path };
+    assert.deepEqual(found, wanted, text);
+  }
+});
+
+test('what is no place is refused, and says why', () => {
+  const cases: [string, RegExp][] = [
+    ['host', /sftp:USER@HOST:\/PATH/],
+    ['', /sftp:USER@HOST:\/PATH/],
+    ['host:', /no folder is given/],
+    ['//host', /no folder is given/],
+    ['//host/', /no folder is given/],
+    [':/x', /no host can be called ""/],
+    ['@host:/x', /no user can be called ""/],
+    ['-oProxyCommand=evil:/x', /no host can be called "-oProxyCommand=evil"/],
+    ['//-oProxyCommand=evil//x', /no host can be called/],
+    ['-x@host:/x', /no user can be called "-x"/],
+    ['//%2dx@host//x', /no user can be called "-x"/],
+    ['//a%0ab@host//x', /no user can be called/],
+    ['ho st:/x', /no host can be called/],
+    ['host:~/backup', /servers do not know ~/],
+    ['//host:0//x', /"0" is no port/],
+    ['//host:22a//x', /"22a" is no port/],
+    ['//host//%zz', /write %25/],
+    ['//host//a%00b', /NUL/],
+  ];
+  for (const [text, wanted] of cases) assert.throws(() => parsePlace(text), fails('usage', wanted), text);
+});
+
+test('a password is refused, and not repeated', () => {
+  for (const place of ['//user:secret@host//x', 'user:secret@host:/x', 'user:sec@ret@host:/x'])
+    assert.throws(
+      () => parsePlace(place),
+      (error) => fails('usage', /ssh asks for it/)(error) && !/sec|ret/.test((error as Error).message),
+      place,
+    );
+});
+
+test('ssh is called so that nothing of a place is taken for an option', () => {
+  const command = (text: string, ...extended: [string, string][]): string[] =>
+    commandFor(parsePlace(text), settings({ extended: new Map(extended) })).filter((word) => !word.startsWith('-o'));
+  assert.deepEqual(command('//user@host:22//x'), ['ssh', '-p', '22', '-l', 'user', '-s', '--', 'host', 'sftp']);
+  assert.deepEqual(command('host:/x', ['sftp.args', `-J jump -i 'a key'`]), [
+    ...['ssh', '-J', 'jump', '-i', 'a key', '-s', '--', 'host', 'sftp'],
+  ]);
+  assert.deepEqual(command('host:/x', ['sftp.command', 'run "$HOME;x" -s']), ['run', '$HOME;x', '-s']);
+  assert.throws(() => command('host:/x', ['sftp.command', ' ']), fails('usage', /sftp\.command: no command/));
+  assert.throws(() => command('host:/x', ['sftp.args', `'x`]), fails('usage', /sftp\.args: a quote/));
+  assert.throws(() => command('host:/x', ['sftp.args', 'x'], ['sftp.command', 'y']), fails('usage', /exclude/));
+});

@@ -1,0 +1,260 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { Store } from '../../../src/storage/store.js';
+import { fails } from '../../crypto/rings.js';
+import { SSHD_MISSING, type Sshd, sftpServer, startSshd } from '../../servers/sshd.js';
+import { conformance, names, object } from '../conformance.js';
+import { planting } from '../plant.js';
+import { openBy, openOn } from './places.js';
+
+const skip = SSHD_MISSING;
+const PLAIN = fileURLToPath(new URL('../../servers/plain-sftp.js', import.meta.url));
+let sshd: Sshd;
+let number = 0;
+
+before(async () => {
+  if (skip === false) sshd = await startSshd();
+});
+after(() => sshd?.stop());
+
+describe('sftp', { skip }, () => {
+  conformance('sftp', async () => {
+    const path = join(sshd.folder, `repository-${number++}`);
+    const store = await openOn(sshd, path);
+    await store.create();
+    return { store, other: await openOn(sshd, path), plant: planting(path) };
+  });
+});
+
+describe('sftp without extensions', { skip: skip || (sftpServer === undefined && 'no sftp-server') }, () => {
+  const exceptions = {
+    'who reads while an object is replaced gets the old bytes or the new': 'version 3 has no such rename',
+  };
+  conformance(
+    'sftp without extensions',
+    async () => {
+      const path = join(sshd.folder, `repository-${number++}`);
+      const open = (): Promise<Store> => openBy(`${process.execPath} ${PLAIN} ${sftpServer}`, path);
+      const store = await open();
+      await store.create();
+      return { store, other: await open(), plant: planting(path) };
+    },
+    exceptions,
+  );
+});
+
+/** A repository's folder of its own. */
+async function fresh(): Promise<{ store: Store; path: string }> {
+  const path = join(sshd.folder, `repository-${number++}`);
+  const store = await openOn(sshd, path);
+  await store.create();
+  return { store, path };
+}
+
+const allFiles = (path: string): string[] =>
+  readdirSync(path, { recursive: true, withFileTypes: true }).flatMap((each) => (each.isFile() ? [each.name] : []));
+
+test('objects lie where restic’s sftp backend has them, for the owner alone', { skip }, async () => {
+  const { store, path } = await fresh();
+  const { name, bytes } = object(100);
+  await store.put('data', name, [bytes]);
+  await store.put('snapshots', name, [bytes]);
+  await store.put('config', 'config', [bytes]);
+  for (const file of [join('data', name.slice(0, 2), name), join('snapshots', name), 'config']) {
+    const { mode, size } = statSync(join(path, file));
+    assert.equal(size, 100);
+    assert.equal(mode & 0o777, 0o600);
+  }
+  for (const folder of ['', 'data', 'keys', 'index', 'snapshots', 'locks', 'data/00', 'data/ff'])
+    assert.equal(statSync(join(path, folder)).mode & 0o777, 0o700, folder);
+  await store.close();
+});
+
+test('nothing but objects is left after many puts at a time, also when two write the same one', { skip }, async () => {
+  const { store, path } = await fresh();
+  const objects = Array.from({ length: 50 }, (_, i) => object(i * 20_000));
+  await Promise.all([...objects, ...objects].map(({ name, bytes }) => store.put('data', name, [bytes])));
+  assert.deepEqual(allFiles(path).sort(), objects.map(({ name }) => name).sort());
+  const got = await Promise.all(objects.map(({ name }) => store.get('data', name)));
+  for (const [i, { bytes }] of objects.entries()) assert.ok(got[i]?.equals(bytes));
+  await store.now();
+  await store.close();
+  assert.deepEqual(allFiles(path).length, objects.length);
+});
+
+test('folders that a copy of the repository lacks are made again, the repository itself is not', { skip }, async () => {
+  const { store, path } = await fresh();
+  const { name, bytes } = object(100);
+  for (const folder of ['data', 'locks']) rmSync(join(path, folder), { recursive: true });
+  for (const type of ['data', 'locks'] as const) {
+    await store.put(type, name, [bytes]);
+    assert.deepEqual(await store.get(type, name), bytes);
+  }
+  rmSync(path, { recursive: true });
+  await assert.rejects(store.put('data', name, [bytes]), fails('storage', /cannot write data\/.*no such folder/));
+  assert.ok(!existsSync(path));
+  assert.deepEqual(await names(store, 'data'), []);
+  await assert.rejects(store.get('config', 'config'), fails('not-found', /config: missing from sftp:server:/));
+  await store.close();
+});
+
+test('a path that does not begin with / is below where the server begins; what is above is made', {
+  skip,
+}, async () => {
+  const store = await openBy(`${sftpServer} -d ${sshd.folder}`, `some/where/${number++}`);
+  await store.create();
+  const { name, bytes } = object(10);
+  await store.put('keys', name, [bytes]);
+  await store.put('config', 'config', [bytes]);
+  assert.ok(existsSync(join(sshd.folder, 'some', 'where', String(number - 1), 'keys', name)));
+  assert.ok(existsSync(join(sshd.folder, 'some', 'where', String(number - 1), 'config')));
+  await store.close();
+});
+
+test('a temporary file is no object; a day later it is removed', { skip }, async () => {
+  const { store, path } = await fresh();
+  const { name, bytes } = object(10);
+  await store.put('index', name, [bytes]);
+  const recent = join(path, 'index', '.tmp-0011223344556677');
+  const old = join(path, 'index', '.tmp-8899aabbccddeeff');
+  for (const each of [recent, old]) writeFileSync(each, 'half an obj');
+  const yesterday = Date.now() / 1000 - 25 * 3600;
+  utimesSync(old, yesterday, yesterday);
+  assert.deepEqual(await names(store, 'index'), [name]);
+  assert.ok(existsSync(recent));
+  assert.ok(!existsSync(old));
+  await store.close();
+});
+
+test('a temporary file beside config, which a crash of `init` leaves, is removed a day later', { skip }, async () => {
+  const { store, path } = await fresh();
+  const [recent, old, other] = ['.tmp-0011223344556677', '.tmp-8899aabbccddeeff', 'notes'].map((name) =>
+    join(path, name),
+  );
+  const yesterday = new Date(Date.now() - 25 * 3600_000);
+  for (const each of [recent, old, other]) writeFileSync(each as string, 'half a config');
+  for (const each of [old, other]) utimesSync(each as string, yesterday, yesterday);
+  assert.deepEqual(await names(store, 'locks'), []);
+  assert.deepEqual(
+    [recent, old, other].map((each) => existsSync(each as string)),
+    [true, false, true],
+  );
+  await store.close();
+});
+
+test('an object that was truncated is replaced when it is stored again', { skip }, async () => {
+  const { store, path } = await fresh();
+  const { name, bytes } = object(1000);
+  await store.put('data', name, [bytes]);
+  truncateSync(join(path, 'data', name.slice(0, 2), name), 500);
+  await assert.rejects(
+    store.get('data', name, { offset: 400, length: 200 }),
+    fails('damaged', new RegExp(`data/${name}: truncated \\(500 bytes\\)`)),
+  );
+  await store.put('data', name, [bytes]);
+  assert.deepEqual(await store.get('data', name), bytes);
+  assert.deepEqual(allFiles(path), [name]);
+  await store.close();
+});
+
+test('many names are listed whole', { skip }, async () => {
+  const { store, path } = await fresh();
+  const wanted = Array.from({ length: 1500 }, (_, i) => i.toString(16).padStart(64, '0'));
+  for (const name of wanted) writeFileSync(join(path, 'snapshots', name), '');
+  assert.deepEqual(await names(store, 'snapshots'), wanted.sort());
+  await store.close();
+});
+
+test('what lies in the way of an object says so', { skip }, async () => {
+  const { store, path } = await fresh();
+  const { name, bytes } = object(10);
+  rmSync(join(path, 'locks'), { recursive: true });
+  writeFileSync(join(path, 'locks'), 'in the way');
+  await assert.rejects(store.put('locks', name, [bytes]), fails('storage', new RegExp(`cannot write locks/${name}: `)));
+  mkdirSync(join(path, 'index', name));
+  await assert.rejects(store.get('index', name), fails('storage', new RegExp(`cannot read index/${name}: `)));
+  const file = join(path, 'file');
+  writeFileSync(file, '');
+  const below = await openOn(sshd, join(file, 'below'));
+  await assert.rejects(
+    below.create(),
+    fails('storage', /cannot create the repository folder: .*file is there, but is no folder/),
+  );
+  await store.close();
+  await below.close();
+});
+
+test('an account that may only read reads, and is told when it writes', { skip }, async () => {
+  const { store, path } = await fresh();
+  const { name, bytes } = object(10);
+  await store.put('index', name, [bytes]);
+  await store.close();
+  const readOnly = await startSshd({ subsystem: 'internal-sftp -R' });
+  try {
+    const reader = await openOn(readOnly, path);
+    assert.deepEqual(await reader.get('index', name), bytes);
+    assert.deepEqual(await names(reader, 'index'), [name]);
+    assert.ok(Math.abs((await reader.now()) - Date.now() / 1000) < 5);
+    const other = object(20);
+    await assert.rejects(
+      reader.put('index', other.name, [other.bytes]),
+      fails('denied', new RegExp(`cannot write index/${other.name}: .*permission denied: is the account read-only`)),
+    );
+    await assert.rejects(reader.remove('index', name), fails('denied', /cannot remove index/));
+    assert.deepEqual(await reader.get('index', name), bytes);
+    await reader.close();
+  } finally {
+    await readOnly.stop();
+  }
+});
+
+test('a folder that belongs to another says so', { skip: skip || isRoot() }, async () => {
+  const { store, path } = await fresh();
+  const { name, bytes } = object(10);
+  chmodSync(join(path, 'snapshots'), 0o500);
+  await assert.rejects(store.put('snapshots', name, [bytes]), fails('denied', /belong to another/));
+  await store.close();
+});
+
+test('a full disk is told as one; with room it goes on, and nothing is left of what failed', { skip }, async (t) => {
+  const path = join(sshd.folder, `repository-${number++}`);
+  mkdirSync(path);
+  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', path]).status !== 0)
+    return t.skip('no small disk can be mounted here');
+  try {
+    const store = await openOn(sshd, path);
+    await store.create();
+    const { name, bytes } = object(3_000_000);
+    await assert.rejects(
+      store.put('data', name, [bytes]),
+      fails('full', /cannot write data\/.*no space is left.*free/),
+    );
+    assert.deepEqual(allFiles(path), []);
+    assert.equal(spawnSync('mount', ['-o', 'remount,size=8m', path]).status, 0);
+    await store.put('data', name, [bytes]);
+    assert.equal(spawnSync('mount', ['-o', 'remount,ro', path]).status, 0);
+    const other = object(10);
+    await assert.rejects(store.put('data', other.name, [other.bytes]), fails('denied', /file system is read-only/));
+    await store.close();
+  } finally {
+    spawnSync('umount', ['-l', path]);
+  }
+});
+
+function isRoot(): string | false {
+  return process.getuid?.() === 0 ? 'permissions do not bind root' : false;
+}

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { startChild } from '../../../src/storage/transport/child.js';
+import { throttlesOf } from '../../../src/storage/transport/throttle.js';
+import { fails } from '../../crypto/rings.js';
+import { settings } from './settings.js';
+
+const scratch = mkdtempSync(join(tmpdir(), 'varve-child-'));
+after(() => rmSync(scratch, { recursive: true, force: true }));
+
+for (const asks of [false, true]) {
+  const what = asks ? 'one that may ask' : 'one that asks nothing';
+
+  test(`${what}: is spoken with over its pipes, and ends when they do`, async () => {
+    const child = await startChild(['cat'], settings(), { asks });
+    const got: Buffer[] = [];
+    child.stream.on('data', (bytes: Buffer) => got.push(bytes));
+    const sent = Buffer.alloc(300_000, 'varve');
+    child.stream.write(sent.subarray(0, 100_000));
+    child.stream.end(sent.subarray(100_000));
+    await once(child.stream, 'end');
+    assert.ok(Buffer.concat(got).equals(sent));
+    assert.equal(await child.ended, 0);
+  });
+
+  test(`${what}: its exit code, signal, and what it said are known`, async () => {
+    const failed = await startChild(['sh', '-c', 'echo something is wrong >&2; exit 7'], settings(), { asks });
+    failed.stream.resume();
+    assert.equal(await failed.ended, 7);
+    assert.equal(failed.said(), 'something is wrong');
+    const killed = await startChild(['sh', '-c', 'kill -9 $$'], settings(), { asks });
+    assert.equal(await killed.ended, 'SIGKILL');
+  });
+
+  test(`${what}: one that is missing is named`, async () => {
+    const none = (name: string) => startChild([name], settings(), { asks });
+    await assert.rejects(
+      none('varve-no-such'),
+      fails('usage', /^cannot start varve-no-such: it is not installed, or not on the PATH$/),
+    );
+    await assert.rejects(none(join(scratch, 'none')), fails('usage', /none: it is not installed/));
+    writeFileSync(join(scratch, 'plain'), 'no program');
+    await assert.rejects(none(join(scratch, 'plain')), fails('usage'));
+    writeFileSync(join(scratch, 'broken'), '#!/no/such/interpreter\n', { mode: 0o755 });
+    if (!asks) await assert.rejects(none(join(scratch, 'broken')), fails('usage', /cannot start .*broken/));
+  });
+
+  test(`${what}: closing ends it`, async () => {
+    const child = await startChild(['sleep', '1000'], settings(), { asks });
+    child.close();
+    assert.equal(await child.ended, 'SIGTERM');
+  });
+
+  test(`${what}: writing to it after its end is an error of the stream, no crash`, async () => {
+    for (const limits of [{}, { uploadLimit: 1e6 }]) {
+      const child = await startChild(['true'], settings(), { asks, throttles: throttlesOf(limits) });
+      await child.ended;
+      child.stream.write(Buffer.alloc(100));
+      if (!child.stream.destroyed) await new Promise((resolve) => child.stream.on('close', resolve).resume());
+      assert.ok(child.stream.destroyed);
+    }
+  });
+}
+
+test('what it leaves behind keeps nothing open', async () => {
+  const child = await startChild(['sh', '-c', 'sleep 600 <&- >&- & echo $! >&2; exec sleep 600'], settings(), {
+    asks: false,
+  });
+  while (child.said() === '') await new Promise((resolve) => setTimeout(resolve, 10));
+  child.close();
+  assert.equal(await child.ended, 'SIGTERM');
+  process.kill(Number(child.said()));
+});
+
+test('the end of what it says is kept, lines are told as they come, the last one too', async () => {
+  const lines: string[] = [];
+  const script = 'i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done >&2; printf last >&2';
+  const child = await startChild(['sh', '-c', script], settings(), { asks: false, onLine: (line) => lines.push(line) });
+  await child.ended;
+  assert.equal(lines.length, 2001);
+  assert.equal(lines[0], 'line 0');
+  assert.equal(lines.at(-1), 'last');
+  assert.ok(child.said().endsWith('line 1999\nlast'));
+  assert.equal(child.said().length, 4096);
+});
+
+test('it has the environment that varve was given, and no other', async () => {
+  const environment = { PATH: process.env.PATH, SECRET: 'for you' };
+  const child = await startChild(['sh', '-c', 'echo "$SECRET, $HOME" >&2'], settings({ environment }), { asks: false });
+  await child.ended;
+  assert.equal(child.said(), 'for you,');
+});
+
+/** Ctrl-C on a terminal is a SIGINT to all processes of the group: here that of a shell which leads one. */
+test('Ctrl-C does not reach it', async () => {
+  const { spawn } = await import('node:child_process');
+  const url = new URL('../../../src/storage/transport/child.js', import.meta.url);
+  for (const asks of [false, true]) {
+    const script = `
+      import { startChild } from '${url}';
+      process.on('SIGINT', () => undefined);
+      const settings = { environment: process.env, extended: new Map(), stuckSeconds: 1, retrySeconds: 1 };
+      const program = ['sh', '-c', 'echo started >&2; sleep 0.5'];
+      const child = await startChild(program, settings, { asks: ${asks}, onLine: (line) => console.log(line) });
+      console.log(await child.ended);`;
+    const group = spawn(process.execPath, ['--input-type=module', '-e', script], { detached: true });
+    let out = '';
+    group.stdout.setEncoding('utf8').on('data', (text: string) => {
+      if (out === '') process.kill(-(group.pid as number), 'SIGINT');
+      out += text;
+    });
+    await once(group, 'close');
+    assert.equal(out, 'started\n0\n', `asks: ${asks}`);
+  }
+});
