@@ -163,8 +163,15 @@ class BackupRun {
     } catch (cause) {
       this.#cancel();
       await this.#salvage();
-      throw this.#failure ?? (this.#options.signal?.aborted === true ? interrupted() : cause);
+      throw this.#reason(cause);
     }
+  }
+
+  /** What an interruption makes fail, such as a request to the store, is told as the interruption. */
+  #reason(cause: unknown): unknown {
+    const failure = this.#failure;
+    const isOther = failure !== undefined && VarveError.from(failure).code !== 'interrupted';
+    return this.#options.signal?.aborted === true && !isOther ? interrupted() : (failure ?? cause);
   }
 
   /** Names of the packs that were stored. */

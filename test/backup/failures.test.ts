@@ -64,6 +64,24 @@ test('a pack that could not be stored, though all files have been read meanwhile
   assert.equal((await sandbox.snapshots()).length, 0);
 });
 
+/** An interruption comes while a pack is stored. */
+class Interrupting extends PassingStore {
+  readonly abort = new AbortController();
+
+  override async put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
+    if (type !== 'data') return super.put(type, name, parts);
+    this.abort.abort();
+    throw new VarveError('interrupted', `cannot write data/${name}: interrupted`);
+  }
+}
+
+test('a request to the store that an interruption ends is told as the interruption', async () => {
+  const store = new Interrupting(await openTestStore(join(scratch, 'interrupted/repository'), 'memory'));
+  const sandbox = await Sandbox.create(join(scratch, 'interrupted'), { store });
+  writeFileSync(join(sandbox.source, 'file'), randomBytes(1000));
+  await assert.rejects(sandbox.backup({ signal: store.abort.signal }), fails('interrupted', /what was stored is kept/));
+});
+
 test('only what is the fault of a path counts as its error', () => {
   assert.equal(readFailure(systemError(13, 'open')), 'permission denied');
   assert.equal(readFailure(new VarveError('source', 'was replaced')), 'was replaced');

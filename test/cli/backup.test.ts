@@ -298,11 +298,12 @@ test('options that contradict each other are refused', async () => {
 
 test('Ctrl-C ends a backup with exit code 130, and what was stored is not stored again', async () => {
   const bytes = randomBytes(24 * 1024 * 1024);
+  const beneath = await place.beneath();
+  const before = (await beneath.names('data')).length;
   const child = place.start(['backup', '--stdin', '--stdin-filename', 'interrupted']);
   const ended = outcome(child);
   child.stdin?.write(bytes);
-  const beneath = await place.beneath();
-  while ((await beneath.names('locks')).length === 0) await delay(20);
+  while ((await beneath.names('data')).length === before) await delay(20);
   await delay(1500);
   child.kill('SIGINT');
   const { code, err, out } = await ended;

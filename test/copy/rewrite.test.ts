@@ -193,5 +193,5 @@ async function objects(store: Store): Promise<string[]> {
   const names: string[] = [];
   for (const type of ['data', 'index', 'snapshots', 'locks'] as const)
     for await (const { name } of store.list(type)) names.push(name);
-  return names;
+  return names.sort();
 }

@@ -41,6 +41,6 @@ export class Target {
     const names: string[] = [];
     for (const type of ['data', 'index', 'snapshots'] as const)
       for await (const { name } of this.store.list(type)) names.push(name);
-    return names;
+    return names.sort();
   }
 }

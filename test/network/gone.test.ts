@@ -77,7 +77,7 @@ for (const [kind, start] of Object.entries(WAYS)) {
         await endsClearly(
           way,
           await whileItGoes(way, how, 'put', ['backup', newSource()]),
-          /^Fatal: cannot write (?:data|index)\/[0-9a-f]{64}.*; given up after \d+ tries in \d/m,
+          /^Fatal: cannot .*; (?:given up after \d+ tries in|nothing has succeeded for) \d/m,
         );
       const source = newSource();
       await direct(way, 'backup', source, ...PACKS);

@@ -1,4 +1,4 @@
-import { systemReason, VarveError } from '../../errors/errors.js';
+import { errnoCode, systemReason, VarveError } from '../../errors/errors.js';
 import { networkError } from '../transport/network-error.js';
 import { StuckError } from '../transport/stuck-error.js';
 
@@ -63,8 +63,11 @@ export function s3Error(cause: unknown, about: About, where: Where): VarveError 
 /** What no server has answered. The SDK reads keys from files and from other servers before it asks this one. */
 function unanswered(root: unknown, { server, keys }: Where): VarveError {
   const { path, syscall } = root as { readonly path?: unknown; readonly syscall?: unknown };
-  if (syscall === 'open' || syscall === 'read')
-    return new VarveError('denied', `${keys}; cannot read ${plain(String(path))}: ${systemReason(root)}`);
+  // Connections are read too: only what has no connection's code is about a file.
+  if (syscall === 'open' || errnoCode(root) === 'EISDIR') {
+    const file = typeof path === 'string' ? plain(path) : 'a file of them';
+    return new VarveError('denied', `${keys}; cannot read ${file}: ${systemReason(root)}`);
+  }
   return networkError(root, server);
 }
 
