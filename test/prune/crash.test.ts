@@ -11,7 +11,7 @@ import { DAY, Prunable } from './repository.js';
 
 const scratch = scratchFolder();
 test('a prune that ends at any of its steps loses nothing, and the next one goes on', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   let dying: Dying | undefined;
   const prunable = await Prunable.create(join(scratch, 'crash'), (store) => {
