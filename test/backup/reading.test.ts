@@ -138,7 +138,8 @@ test('what a backup reads does not stay in memory, unless it was there before', 
   const before = cachedPages(files[1]);
   await sandbox.backup();
   assert.equal(cachedPages(files[0]), 0);
-  assert.equal(cachedPages(files[1]), before);
+  // A kernel that is short of memory, or expects to be, takes a page now and then.
+  assert.ok(cachedPages(files[1]) > 0.9 * before, `${cachedPages(files[1])} of ${before} pages`);
 });
 
 test('reading changes no access times, and --with-atime records them', { skip: !isRoot && 'not root' }, async () => {
