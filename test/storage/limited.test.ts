@@ -86,18 +86,22 @@ test('while tries fail there are fewer at a time, down to one, and more again wi
   assert.equal(most, 5);
 });
 
-test('what is silent is not asked by fewer', async () => {
+test('what is silent is not asked by fewer, also when something else has failed before', async () => {
   let most = 0;
   let underWay = 0;
+  let isSilent = false;
   class Silent extends MemoryStore {
     override async get(): Promise<Buffer> {
       most = Math.max(most, ++underWay);
       await settled();
       underWay--;
-      throw new StuckError('store.example', 1);
+      throw isSilent ? new StuckError('store.example', 1) : new VarveError('storage', 'cut', { retryable: true });
     }
   }
   const store = new LimitedStore(new Silent(), 5);
+  await Promise.allSettled(Array.from({ length: 5 }, () => store.get('data', 'a')));
+  isSilent = true;
+  await assert.rejects(store.get('data', 'a'));
   for (let i = 0; i < 3; i++) {
     most = 0;
     await Promise.allSettled(Array.from({ length: 10 }, () => store.get('data', 'a')));

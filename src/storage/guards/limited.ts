@@ -65,9 +65,15 @@ export class LimitedStore extends PassingStore {
       if (this.#turn.concurrency < this.#most) this.#turn.concurrency++;
       return result;
     } catch (cause) {
-      if (isOverload(cause)) this.#turn.concurrency = Math.max(1, Math.floor(this.#turn.concurrency / 2));
+      this.#turn.concurrency = this.#after(cause);
       throw cause;
     }
+  }
+
+  /** Of a server that says nothing nothing can be spared: to ask it one thing after the other would only take longer. */
+  #after(cause: unknown): number {
+    if (!(cause instanceof VarveError) || !cause.retryable) return this.#turn.concurrency;
+    return secondsStuck(cause) > 0 ? this.#most : Math.max(1, Math.floor(this.#turn.concurrency / 2));
   }
 
   override remove(type: ObjectType, name: string): Promise<void> {
@@ -81,11 +87,6 @@ export class LimitedStore extends PassingStore {
   protected override extending(inner: Extend, type: LockedType, name: string): Promise<number> {
     return this.#inTurn(() => super.extending(inner, type, name));
   }
-}
-
-/** Of a server that says nothing nothing can be spared: to ask it one thing after the other would only take longer. */
-function isOverload(cause: unknown): boolean {
-  return cause instanceof VarveError && cause.retryable && secondsStuck(cause) === 0;
 }
 
 /** @returns whether there may be more */

@@ -79,9 +79,10 @@ export class Rclone {
     if (this.#failure instanceof StuckError) return this.#failure.message;
     const said = this.#complaints.last;
     if (said !== undefined && performance.now() - said.at < ENDING) return `rclone ended: ${said.text}`;
-    if (typeof code === 'number') return `rclone ended with exit code ${code}`;
-    if (!isProtocolError(this.#failure)) return `rclone was ended by ${code}`;
-    return `rclone is not understood, as it should be with \`serve restic --stdio\`: ${systemReason(this.#failure)}`;
+    const isSignal = typeof code !== 'number';
+    if (isProtocolError(this.#failure) && (isSignal || code === 0))
+      return `rclone is not understood, as it should be with \`serve restic --stdio\`: ${systemReason(this.#failure)}`;
+    return isSignal ? `rclone was ended by ${code}` : `rclone ended with exit code ${code}`;
   }
 
   /** The last that it complained of, when it was since then. */
