@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
 import { VarveError } from '../../errors/errors.js';
 import { StuckError } from '../transport/stuck-error.js';
+import { atEnd, attributesOf, fieldsOf, handleOf, okOf, refused } from './answers.js';
 import { PacketStream } from './packet-stream.js';
 import {
   type Attributes,
@@ -9,7 +10,6 @@ import {
   decodeReply,
   encodePacket,
   type Field,
-  type FieldReader,
   type Hello,
   malformed,
   type NamedFile,
@@ -18,7 +18,6 @@ import {
   TYPE,
   VERSION,
 } from './protocol.js';
-import { StatusError } from './status.js';
 import { Window } from './window.js';
 
 /** Bytes of a file that every server takes and gives at a time, and those that are used of what one offers. */
@@ -378,27 +377,4 @@ export class SftpClient {
     };
     this.#timer = setTimeout(look, stuckSeconds * 1000);
   }
-}
-
-const atEnd = (reply: Reply): boolean => reply.kind === 'status' && reply.code === STATUS.endOfFile;
-
-function refused(reply: Reply): never {
-  if (reply.kind !== 'status' || reply.code === STATUS.ok) throw malformed('an answer to something else');
-  throw new StatusError(reply.code, reply.message);
-}
-
-function okOf(reply: Reply): void {
-  if (reply.kind !== 'status' || reply.code !== STATUS.ok) refused(reply);
-}
-
-function handleOf(reply: Reply): Buffer {
-  return reply.kind === 'handle' ? reply.handle : refused(reply);
-}
-
-function attributesOf(reply: Reply): Attributes {
-  return reply.kind === 'attributes' ? reply.attributes : refused(reply);
-}
-
-function fieldsOf(reply: Reply): FieldReader {
-  return reply.kind === 'extended' ? reply.fields : refused(reply);
 }

@@ -1,16 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +8,7 @@ import type { Store } from '../../../src/storage/store.js';
 import { fails } from '../../crypto/rings.js';
 import { SSHD_MISSING, type Sshd, sftpServer, startSshd } from '../../servers/sshd.js';
 import { conformance, names, object } from '../conformance.js';
+import { allFiles, testsInFiles } from '../in-files.js';
 import { planting } from '../plant.js';
 import { openBy, openOn } from './places.js';
 
@@ -65,52 +56,7 @@ async function fresh(): Promise<{ store: Store; path: string }> {
   return { store, path };
 }
 
-const allFiles = (path: string): string[] =>
-  readdirSync(path, { recursive: true, withFileTypes: true }).flatMap((each) => (each.isFile() ? [each.name] : []));
-
-test('objects lie where restic’s sftp backend has them, for the owner alone', { skip }, async () => {
-  const { store, path } = await fresh();
-  const { name, bytes } = object(100);
-  await store.put('data', name, [bytes]);
-  await store.put('snapshots', name, [bytes]);
-  await store.put('config', 'config', [bytes]);
-  for (const file of [join('data', name.slice(0, 2), name), join('snapshots', name), 'config']) {
-    const { mode, size } = statSync(join(path, file));
-    assert.equal(size, 100);
-    assert.equal(mode & 0o777, 0o600);
-  }
-  for (const folder of ['', 'data', 'keys', 'index', 'snapshots', 'locks', 'data/00', 'data/ff'])
-    assert.equal(statSync(join(path, folder)).mode & 0o777, 0o700, folder);
-  await store.close();
-});
-
-test('nothing but objects is left after many puts at a time, also when two write the same one', { skip }, async () => {
-  const { store, path } = await fresh();
-  const objects = Array.from({ length: 50 }, (_, i) => object(i * 20_000));
-  await Promise.all([...objects, ...objects].map(({ name, bytes }) => store.put('data', name, [bytes])));
-  assert.deepEqual(allFiles(path).sort(), objects.map(({ name }) => name).sort());
-  const got = await Promise.all(objects.map(({ name }) => store.get('data', name)));
-  for (const [i, { bytes }] of objects.entries()) assert.ok(got[i]?.equals(bytes));
-  await store.now();
-  await store.close();
-  assert.deepEqual(allFiles(path).length, objects.length);
-});
-
-test('folders that a copy of the repository lacks are made again, the repository itself is not', { skip }, async () => {
-  const { store, path } = await fresh();
-  const { name, bytes } = object(100);
-  for (const folder of ['data', 'locks']) rmSync(join(path, folder), { recursive: true });
-  for (const type of ['data', 'locks'] as const) {
-    await store.put(type, name, [bytes]);
-    assert.deepEqual(await store.get(type, name), bytes);
-  }
-  rmSync(path, { recursive: true });
-  await assert.rejects(store.put('data', name, [bytes]), fails('storage', /cannot write data\/.*no such folder/));
-  assert.ok(!existsSync(path));
-  assert.deepEqual(await names(store, 'data'), []);
-  await assert.rejects(store.get('config', 'config'), fails('not-found', /config: missing from sftp:server:/));
-  await store.close();
-});
+testsInFiles(fresh, skip);
 
 test('a path that does not begin with / is below where the server begins; what is above is made', {
   skip,
@@ -122,52 +68,6 @@ test('a path that does not begin with / is below where the server begins; what i
   await store.put('config', 'config', [bytes]);
   assert.ok(existsSync(join(sshd.folder, 'some', 'where', String(number - 1), 'keys', name)));
   assert.ok(existsSync(join(sshd.folder, 'some', 'where', String(number - 1), 'config')));
-  await store.close();
-});
-
-test('a temporary file is no object; a day later it is removed', { skip }, async () => {
-  const { store, path } = await fresh();
-  const { name, bytes } = object(10);
-  await store.put('index', name, [bytes]);
-  const recent = join(path, 'index', '.tmp-0011223344556677');
-  const old = join(path, 'index', '.tmp-8899aabbccddeeff');
-  for (const each of [recent, old]) writeFileSync(each, 'half an obj');
-  const yesterday = Date.now() / 1000 - 25 * 3600;
-  utimesSync(old, yesterday, yesterday);
-  assert.deepEqual(await names(store, 'index'), [name]);
-  assert.ok(existsSync(recent));
-  assert.ok(!existsSync(old));
-  await store.close();
-});
-
-test('a temporary file beside config, which a crash of `init` leaves, is removed a day later', { skip }, async () => {
-  const { store, path } = await fresh();
-  const [recent, old, other] = ['.tmp-0011223344556677', '.tmp-8899aabbccddeeff', 'notes'].map((name) =>
-    join(path, name),
-  );
-  const yesterday = new Date(Date.now() - 25 * 3600_000);
-  for (const each of [recent, old, other]) writeFileSync(each as string, 'half a config');
-  for (const each of [old, other]) utimesSync(each as string, yesterday, yesterday);
-  assert.deepEqual(await names(store, 'locks'), []);
-  assert.deepEqual(
-    [recent, old, other].map((each) => existsSync(each as string)),
-    [true, false, true],
-  );
-  await store.close();
-});
-
-test('an object that was truncated is replaced when it is stored again', { skip }, async () => {
-  const { store, path } = await fresh();
-  const { name, bytes } = object(1000);
-  await store.put('data', name, [bytes]);
-  truncateSync(join(path, 'data', name.slice(0, 2), name), 500);
-  await assert.rejects(
-    store.get('data', name, { offset: 400, length: 200 }),
-    fails('damaged', new RegExp(`data/${name}: truncated \\(500 bytes\\)`)),
-  );
-  await store.put('data', name, [bytes]);
-  assert.deepEqual(await store.get('data', name), bytes);
-  assert.deepEqual(allFiles(path), [name]);
   await store.close();
 });
 

@@ -1,0 +1,28 @@
+import type { Buffer } from 'node:buffer';
+import { type Attributes, type FieldReader, malformed, type Reply, STATUS } from './protocol.js';
+import { StatusError } from './status.js';
+
+/** Whether it says that nothing more comes. */
+export const atEnd = (reply: Reply): boolean => reply.kind === 'status' && reply.code === STATUS.endOfFile;
+
+/** @throws StatusError when it is a refusal, VarveError when it answers something else */
+export function refused(reply: Reply): never {
+  if (reply.kind !== 'status' || reply.code === STATUS.ok) throw malformed('an answer to something else');
+  throw new StatusError(reply.code, reply.message);
+}
+
+export function okOf(reply: Reply): void {
+  if (reply.kind !== 'status' || reply.code !== STATUS.ok) refused(reply);
+}
+
+export function handleOf(reply: Reply): Buffer {
+  return reply.kind === 'handle' ? reply.handle : refused(reply);
+}
+
+export function attributesOf(reply: Reply): Attributes {
+  return reply.kind === 'attributes' ? reply.attributes : refused(reply);
+}
+
+export function fieldsOf(reply: Reply): FieldReader {
+  return reply.kind === 'extended' ? reply.fields : refused(reply);
+}
