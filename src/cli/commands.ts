@@ -15,6 +15,7 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   diff: { summary: 'show what changed between two snapshots', load: () => import('./commands/diff.js') },
   restore: { summary: 'get files back from a snapshot', load: () => import('./commands/restore.js') },
   dump: { summary: 'print a file of a snapshot, or a folder as tar or zip', load: () => import('./commands/dump.js') },
+  mount: { summary: 'look into snapshots as into folders', load: () => import('./commands/mount.js') },
   forget: { summary: 'remove snapshots, by a policy or by id', load: () => import('./commands/forget.js') },
   tag: { summary: 'change the tags of snapshots', load: () => import('./commands/tag.js') },
   rewrite: { summary: 'leave paths out of snapshots that there are', load: () => import('./commands/rewrite.js') },

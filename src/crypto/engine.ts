@@ -30,6 +30,13 @@ export interface CryptoEngine {
     aad: Uint8Array,
     sealed: Uint8Array,
   ): Uint8Array | undefined;
+  /**
+   * AES-256 in counter mode, which is what GCM encrypts with, without anything that authenticates: only for bytes that are compared with their blob's id.
+   *
+   * @param block the first counter block, 16 bytes
+   * @param out as long as `data`
+   */
+  ctrInto(out: Uint8Array, key: Uint8Array, block: Uint8Array, data: Uint8Array): void;
   /** XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03): ciphertext ‖ tag. */
   xchachaSeal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array;
   xchachaOpen(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined;

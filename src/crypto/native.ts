@@ -1,7 +1,7 @@
 import * as crypto from 'node:crypto';
 import { asBuffer, equalBytes } from '../bytes/views.js';
 import { type CryptoEngine, TAG_LENGTH } from './engine.js';
-import { type DirectGcm, directGcm } from './openssl.js';
+import { type DirectCtr, type DirectGcm, directCtr, directGcm } from './openssl.js';
 import { xchachaOpen, xchachaSeal } from './xchacha.js';
 
 /** DER around a raw private key (RFC 8410): X25519 is OID 1.3.101.110, Ed25519 1.3.101.112. */
@@ -123,6 +123,15 @@ function gcmOpen(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Ui
   return plaintext;
 }
 
+/** null when OpenSSL cannot be reached. */
+let counterMode: DirectCtr | null | undefined;
+
+function ctrInto(out: Uint8Array, key: Uint8Array, block: Uint8Array, data: Uint8Array): void {
+  if (counterMode === undefined) counterMode = directCtr() ?? null;
+  if (counterMode !== null && data.length >= DIRECT_BYTES) counterMode(out, key, block, data);
+  else out.set(crypto.createDecipheriv('aes-256-ctr', key, block).update(data));
+}
+
 function x25519(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
   try {
     return crypto.diffieHellman({
@@ -158,6 +167,7 @@ export const nativeEngine: CryptoEngine = {
   gcmSealInto,
   gcmOpen,
   gcmOpenInto,
+  ctrInto,
   xchachaSeal,
   xchachaOpen,
   x25519,

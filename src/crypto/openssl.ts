@@ -15,6 +15,9 @@ export interface DirectGcm {
 /** HMAC-SHA-256 of a byte and the bytes that follow it. */
 export type DirectHmac = (key: Uint8Array, prefix: Uint8Array, bytes: Uint8Array) => Buffer;
 
+/** AES-256 in counter mode from the given block on; `out` is as long as `data`. */
+export type DirectCtr = (out: Uint8Array, key: Uint8Array, block: Uint8Array, data: Uint8Array) => void;
+
 type Call = (...args: readonly unknown[]) => unknown;
 
 /** EVP_CTRL_AEAD_GET_TAG and _SET_TAG of evp.h. */
@@ -50,6 +53,19 @@ export function directHmac(): DirectHmac | undefined {
   }
 }
 
+/** The same for counter mode. Undefined as above. */
+export function directCtr(): DirectCtr | undefined {
+  try {
+    const ctr = bindCtr(openssl());
+    const [key, block, data] = [Buffer.alloc(32, 7), Buffer.alloc(16, 0xff), Buffer.alloc(100, 5)] as const;
+    const out = Buffer.alloc(data.length);
+    ctr(out, key, block, data);
+    return out.equals(createCipheriv('aes-256-ctr', key, block).update(data)) ? ctr : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Binds a function of the OpenSSL in this process. @throws Error when there is none, or it lacks the function */
 function openssl(): (declaration: string) => Call {
   const koffi = createRequire(import.meta.url)('koffi') as { load(path: null): { func(declaration: string): Call } };
@@ -76,6 +92,21 @@ function bindHmac(call: (declaration: string) => Call): DirectHmac {
       final(context, out, written) === 1;
     if (!done) throw new Error('OpenSSL failed to hash');
     return Buffer.from(out);
+  };
+}
+
+function bindCtr(call: (declaration: string) => Call): DirectCtr {
+  const init = call('int EVP_DecryptInit_ex(void *c, void *cipher, void *engine, const void *key, const void *iv)');
+  const update = call('int EVP_DecryptUpdate(void *c, void *out, void *outLength, const void *data, int length)');
+  const context = call('void *EVP_CIPHER_CTX_new()')();
+  const cipher = call('void *EVP_aes_256_ctr()')();
+  const written = Buffer.alloc(4);
+  return (out, key, block, data) => {
+    const done =
+      out.length >= data.length &&
+      init(context, cipher, null, key, block) === 1 &&
+      update(context, out, written, data, data.length) === 1;
+    if (!done) throw new Error('OpenSSL failed to decrypt');
   };
 }
 

@@ -115,3 +115,27 @@ export function openFrame(
   if (body === undefined) throw forged(name, `authentication of frame ${counter} failed`);
   return body;
 }
+
+/** Where a part of a frame may begin that is opened alone: at a multiple of so many bytes. */
+export const CIPHER_BLOCK = 16;
+
+/**
+ * Decrypts a part of a frame's body without its tag: nothing is known of it until it is compared with what its id names (SPEC.md section 9).
+ *
+ * @param offset in the body, a multiple of CIPHER_BLOCK
+ * @param out as long as `stored`; it may be `stored` itself
+ */
+export function decryptFramePart(
+  key: Uint8Array,
+  counter: number,
+  offset: number,
+  stored: Uint8Array,
+  out: Uint8Array,
+  engine: CryptoEngine = nativeEngine,
+): void {
+  const block = new Uint8Array(16);
+  block.set(frameNonce(counter));
+  // GCM encrypts its first block with the counter at 2.
+  new DataView(block.buffer).setUint32(12, 2 + offset / CIPHER_BLOCK);
+  engine.ctrInto(out, key, block, stored);
+}

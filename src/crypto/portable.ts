@@ -1,4 +1,4 @@
-import { gcm } from '@noble/ciphers/aes.js';
+import { ctr, gcm } from '@noble/ciphers/aes.js';
 import { ed25519, x25519 } from '@noble/curves/ed25519.js';
 import { hmac } from '@noble/hashes/hmac.js';
 import { scryptAsync } from '@noble/hashes/scrypt.js';
@@ -36,6 +36,7 @@ export const portableEngine: CryptoEngine = {
   },
   gcmOpen: (key, nonce, aad, sealed) => openOrUndefined(sealed, (bytes) => gcm(key, nonce, aad).decrypt(bytes)),
   gcmOpenInto: (_, key, nonce, aad, sealed) => openOrUndefined(sealed, (bytes) => gcm(key, nonce, aad).decrypt(bytes)),
+  ctrInto: (out, key, block, data) => out.set(ctr(key, block).decrypt(data)),
   xchachaSeal,
   xchachaOpen,
   x25519: (privateKey, publicKey) => attempt(() => x25519.getSharedSecret(privateKey, publicKey), undefined),

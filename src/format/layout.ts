@@ -93,17 +93,51 @@ export class Layout {
     }
   }
 
+  /** What of `length` bytes of the file from `start` on is in the stream, in order: the rest is holes. */
+  *within(start: number, length: number): Generator<Piece> {
+    const end = start + length;
+    for (let run = lastAtMost(this.#files, start); run < this.#files.length; run++) {
+      const begin = this.#files[run] as number;
+      if (begin >= end) return;
+      const from = Math.max(start, begin);
+      const stop = Math.min(end, begin + (this.#runs[run * 2] as number));
+      if (stop > from) yield { stream: (this.#streams[run] as number) + from - begin, file: from, length: stop - from };
+    }
+  }
+
+  /** Where data begins at or after a place of the file; undefined when only a hole follows. */
+  dataFrom(offset: number): number | undefined {
+    for (let run = lastAtMost(this.#files, offset); run < this.#files.length; run++) {
+      const begin = this.#files[run] as number;
+      const end = begin + (this.#runs[run * 2] as number);
+      if (end > offset) return Math.max(begin, offset);
+    }
+    return undefined;
+  }
+
+  /** Where a hole begins at or after a place of the file, at the latest at its end. */
+  holeFrom(offset: number): number {
+    const run = lastAtMost(this.#files, offset);
+    const end = (this.#files[run] ?? 0) + (this.#runs[run * 2] ?? 0);
+    return Math.max(offset, end);
+  }
+
   /** The last run of data that begins at or before this place of the stream. */
   #runAt(stream: number): number {
-    let low = 0;
-    let high = this.#streams.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if ((this.#streams[middle] as number) <= stream) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    return lastAtMost(this.#streams, stream);
   }
+}
+
+/** Number of the last of ascending places that is at most `place`. */
+function lastAtMost(places: readonly number[], place: number): number {
+  let low = 0;
+  let high = places.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1;
+    if ((places[middle] as number) <= place) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
 
 function readRuns(reader: MessagePackReader): number[] {

@@ -1,0 +1,338 @@
+import { Buffer } from 'node:buffer';
+import { VarveError } from '../../errors/errors.js';
+import { decodeXattrs, type Xattr } from '../../format/xattrs.js';
+import {
+  CACHE_DIR,
+  EACCES,
+  EINVAL,
+  EIO,
+  ENAMETOOLONG,
+  ENODATA,
+  ENOENT,
+  ENOTDIR,
+  ENXIO,
+  ERANGE,
+  KEEP_CACHE,
+  NAME_MAX,
+  S_IFDIR,
+  SEEK_DATA,
+  SEEK_HOLE,
+} from '../protocol/abi.js';
+import {
+  type Attributes,
+  absentReply,
+  attributesReply,
+  entryReply,
+  Listing,
+  openReply,
+  seekReply,
+  statxReply,
+  xattrSizeReply,
+} from '../protocol/replies.js';
+import type { ReadRequest, SeekRequest } from '../protocol/requests.js';
+import type { Answer, Handlers, Later } from '../protocol/session.js';
+import { attributesOf, type Owner, plainAttributes } from './attributes.js';
+import { Contents } from './contents.js';
+import { Entries } from './entries.js';
+import { OpenFile, untilCurrent } from './file.js';
+import { InodeNumbers } from './inode-numbers.js';
+import { FOLDER, VIEW, WITH_XATTRS } from './node-table.js';
+import type { Source } from './source.js';
+import { type CurrentView, ViewNodes } from './view-nodes.js';
+
+/** Seconds for which the kernel need not ask again: nothing in a snapshot ever changes. */
+const FOREVER = 86_400;
+/** The same of what may change: the snapshots that there are. */
+const VIEW_SECONDS = 1;
+/** Bytes and number of files whose blobs are known. */
+const OPEN_FILE_BYTES = 32 * 1024 * 1024;
+const OPEN_FILES = 512;
+/** Messages that are told once. */
+const TOLD = 1000;
+/** "." and ".." come before a folder's entries. */
+const DOTS = 2;
+
+export interface FilesystemOptions {
+  readonly source: Source;
+  readonly view: CurrentView;
+  /** Bytes of opened contents that are kept. */
+  readonly cacheSize: number;
+  /** Of what has none of its own: the folders that snapshots are seen in. */
+  readonly viewOwner: Owner;
+  /** Of everything in snapshots; undefined for what they say. */
+  readonly owner: Owner | undefined;
+  /** Makes the numbers of inodes. */
+  readonly seed: readonly [number, number];
+  readonly onError: (message: string) => void;
+  readonly onBegun: () => void;
+}
+
+interface Handle {
+  readonly node: number;
+  /** Where the next request goes on, unless it goes back. */
+  next: number;
+}
+
+/** The file system of snapshots that the kernel asks for. */
+export class SnapshotFilesystem implements Handlers {
+  readonly #options: FilesystemOptions;
+  readonly #contents: Contents;
+  readonly #entries: Entries;
+  readonly #views: ViewNodes;
+  readonly #files = new Map<number, OpenFile>();
+  #fileBytes = 0;
+  readonly #handles = new Map<number, Handle>();
+  #lastHandle = 0;
+  readonly #told = new Set<string>();
+
+  constructor(options: FilesystemOptions) {
+    this.#options = options;
+    this.#contents = new Contents(options.source, options.cacheSize);
+    this.#entries = new Entries(options.source, new InodeNumbers(options.seed), (node) => {
+      this.#views.drop(node);
+      this.#dropFile(node);
+    });
+    this.#views = new ViewNodes(this.#entries, options.view, options.viewOwner);
+  }
+
+  begun(): void {
+    this.#options.onBegun();
+  }
+
+  close(): Promise<void> {
+    return this.#contents.close();
+  }
+
+  lookup(parent: number, name: Buffer): Later {
+    if (name.length > NAME_MAX) return ENAMETOOLONG;
+    if (!this.#entries.nodes.is(parent, FOLDER)) return ENOTDIR;
+    return this.#guarded(parent, async () => {
+      if (this.#entries.nodes.is(parent, VIEW)) return this.#lookupView(parent, name);
+      const folder = await this.#entries.folder(parent);
+      let found: Answer | undefined;
+      await folder.find(name, (entry, start) => {
+        const inode = this.#entries.inodeOf(parent, entry);
+        const node = this.#entries.entryNode(parent, entry, start, inode);
+        this.#entries.nodes.countLookup(node);
+        found = entryReply(node, FOREVER, attributesOf(entry, inode, this.#options.owner));
+      });
+      return found ?? absentReply(FOREVER);
+    });
+  }
+
+  forget(node: number, lookups: number): void {
+    this.#entries.nodes.forget(node, lookups);
+  }
+
+  attributes(node: number, withBirth: boolean): Later {
+    return this.#guarded(node, async () => {
+      const { seconds, attributes } = await this.#attributes(node);
+      return withBirth ? statxReply(seconds, attributes) : attributesReply(seconds, attributes);
+    });
+  }
+
+  readlink(node: number): Later {
+    const target = this.#views.target(node);
+    if (target !== undefined) return target;
+    return this.#guarded(node, async () => (await this.#entries.entry(node)).target ?? EINVAL);
+  }
+
+  read(node: number, { offset, size }: ReadRequest, alone: boolean): Later {
+    const known = this.#knownFile(node);
+    try {
+      const bytes = known?.readNow(offset, size, alone);
+      if (bytes !== undefined) {
+        known?.lookAhead(offset, size);
+        return bytes;
+      }
+    } catch (cause) {
+      return this.#failed(node, cause);
+    }
+    return this.#guarded(node, () => untilCurrent(() => this.#readLater(node, offset, size, alone)));
+  }
+
+  seek(node: number, { offset, whence }: SeekRequest): Later {
+    if (whence !== SEEK_DATA && whence !== SEEK_HOLE) return EINVAL;
+    return this.#guarded(node, async () => {
+      const { size, layout } = await this.#file(node);
+      if (offset >= size) return ENXIO;
+      if (layout === undefined) return seekReply(whence === SEEK_DATA ? offset : size);
+      const data = layout.dataFrom(offset);
+      if (whence === SEEK_DATA) return data === undefined ? ENXIO : seekReply(data);
+      return seekReply(data === offset ? Math.min(size, layout.holeFrom(offset)) : offset);
+    });
+  }
+
+  openFolder(node: number): Later {
+    if (!this.#entries.nodes.is(node, FOLDER)) return ENOTDIR;
+    const handle = ++this.#lastHandle;
+    this.#handles.set(handle, { node, next: 0 });
+    return openReply(handle, this.#entries.nodes.is(node, VIEW) ? 0 : KEEP_CACHE | CACHE_DIR);
+  }
+
+  closeFolder(handle: number): void {
+    this.#handles.delete(handle);
+    this.#views.close(handle);
+  }
+
+  readFolder(node: number, { handle, offset, size }: ReadRequest, plus: boolean): Later {
+    const listing = new Listing(size, plus);
+    const opened = this.#handles.get(handle);
+    if (opened === undefined) return EINVAL;
+    return this.#guarded(node, async () => {
+      const from = this.#listDots(node, listing, offset);
+      if (from === undefined) return listing.bytes;
+      if (this.#entries.nodes.is(node, VIEW)) await this.#views.list(node, handle, from, listing);
+      else if (!(await this.#listEntries(node, opened, from, listing, plus))) return EINVAL;
+      return listing.bytes;
+    });
+  }
+
+  xattr(node: number, name: Buffer, size: number): Later {
+    if (!this.#entries.nodes.is(node, WITH_XATTRS)) return ENODATA;
+    return this.#guarded(node, async () => {
+      const found = (await this.#xattrs(node)).find((each) => each.name.equals(name));
+      return found === undefined ? ENODATA : sized(found.value, size);
+    });
+  }
+
+  xattrNames(node: number, size: number): Later {
+    if (!this.#entries.nodes.is(node, WITH_XATTRS)) return sized(Buffer.alloc(0), size);
+    return this.#guarded(node, async () => {
+      const names = (await this.#xattrs(node)).flatMap(({ name }) => [name, Buffer.alloc(1)]);
+      return sized(Buffer.concat(names), size);
+    });
+  }
+
+  async #lookupView(parent: number, name: Buffer): Promise<Answer> {
+    const child = await this.#views.child(parent, name.toString('latin1'));
+    if (child === undefined) return ENOENT;
+    this.#entries.nodes.countLookup(child.node);
+    return entryReply(child.node, VIEW_SECONDS, child.attributes);
+  }
+
+  async #attributes(node: number): Promise<{ seconds: number; attributes: Attributes }> {
+    const { nodes } = this.#entries;
+    const view = this.#views.attributes(node);
+    if (view !== undefined) return { seconds: VIEW_SECONDS, attributes: view };
+    const entry = await this.#entries.entry(node);
+    return { seconds: FOREVER, attributes: attributesOf(entry, nodes.inode(node), this.#options.owner) };
+  }
+
+  async #readLater(node: number, offset: number, size: number, alone: boolean): Promise<Buffer> {
+    const file = await this.#file(node);
+    const now = file.readNow(offset, size, alone);
+    file.lookAhead(offset, size);
+    // A copy: what is answered later is written later.
+    return now === undefined ? file.read(offset, size) : Buffer.from(now);
+  }
+
+  #knownFile(node: number): OpenFile | undefined {
+    const file = this.#files.get(node);
+    return file?.isOf(this.#options.source.generation) ? file : undefined;
+  }
+
+  async #file(node: number): Promise<OpenFile> {
+    const known = this.#knownFile(node);
+    if (known !== undefined) {
+      this.#files.delete(node);
+      this.#files.set(node, known);
+      return known;
+    }
+    const entry = await this.#entries.entry(node);
+    const file = await OpenFile.open(this.#options.source, this.#contents, entry, entry.name.toString());
+    const other = this.#knownFile(node);
+    if (other !== undefined) return other;
+    this.#dropFile(node);
+    this.#files.set(node, file);
+    this.#fileBytes += file.weight;
+    for (const oldest of this.#files.keys()) {
+      if ((this.#fileBytes <= OPEN_FILE_BYTES && this.#files.size <= OPEN_FILES) || oldest === node) break;
+      this.#dropFile(oldest);
+    }
+    return file;
+  }
+
+  #dropFile(node: number): void {
+    this.#fileBytes -= this.#files.get(node)?.weight ?? 0;
+    this.#files.delete(node);
+  }
+
+  /** @returns where to go on behind the dots; undefined when there is no room for more */
+  #listDots(node: number, listing: Listing, offset: number): number | undefined {
+    for (let at = offset; at < DOTS; at++) {
+      const name = Buffer.from(at === 0 ? '.' : '..');
+      if (!listing.fits(name.length)) return undefined;
+      const { nodes } = this.#entries;
+      const inode = nodes.inode(at === 0 ? node : nodes.parent(node));
+      const attributes = plainAttributes(S_IFDIR, 0, [0, 0], inode, this.#options.viewOwner);
+      listing.add({ name, next: at + 1, node: 0, seconds: 0, attributes });
+    }
+    return Math.max(0, offset - DOTS);
+  }
+
+  /** @returns false when no entry begins there */
+  async #listEntries(node: number, handle: Handle, from: number, listing: Listing, plus: boolean): Promise<boolean> {
+    const folder = await this.#entries.folder(node);
+    if (from !== handle.next && !(await folder.isPlace(from))) return false;
+    await folder.scan(from, (entry, start, end) => {
+      const { name } = entry;
+      if (name.length > NAME_MAX) {
+        this.#tell(`${folder.path}: a name of ${name.length} bytes is left out: Linux takes no more than ${NAME_MAX}`);
+        return true;
+      }
+      if (!listing.fits(name.length)) return false;
+      const inode = this.#entries.inodeOf(node, entry);
+      const child = plus ? this.#entries.entryNode(node, entry, start, inode) : 0;
+      if (plus) this.#entries.nodes.countLookup(child);
+      const attributes = attributesOf(entry, inode, this.#options.owner);
+      listing.add({ name, next: end + DOTS, node: child, seconds: FOREVER, attributes });
+      handle.next = end;
+      return true;
+    });
+    return true;
+  }
+
+  async #xattrs(node: number): Promise<Xattr[]> {
+    const { xattrs, name } = await this.#entries.entry(node);
+    if (xattrs === undefined) return [];
+    const { source } = this.#options;
+    return decodeXattrs(await source.retried(() => source.trees.attachment(xattrs)), name.toString());
+  }
+
+  async #guarded(node: number, action: () => Promise<Answer>): Promise<Answer> {
+    try {
+      return await action();
+    } catch (cause) {
+      return this.#failed(node, cause);
+    }
+  }
+
+  /** Tells of it with the path, as far as that can be found out. @returns the errno */
+  #failed(node: number, cause: unknown): number {
+    const error = VarveError.from(cause);
+    if (error.code === 'interrupted') return EIO;
+    this.#pathOf(node).then(
+      (path) => this.#tell(error.message.startsWith(path) ? error.message : `${path}: ${error.message}`),
+      () => this.#tell(error.message),
+    );
+    return error.code === 'role' ? EACCES : EIO;
+  }
+
+  async #pathOf(node: number): Promise<string> {
+    return this.#entries.nodes.is(node, VIEW) ? 'the list of snapshots' : this.#entries.path(node);
+  }
+
+  #tell(message: string): void {
+    if (this.#told.has(message)) return;
+    if (this.#told.size >= TOLD) this.#told.clear();
+    this.#told.add(message);
+    this.#options.onError(message);
+  }
+}
+
+/** What answers a question for an attribute: its length, or itself where there is room. */
+function sized(value: Buffer, size: number): Answer {
+  if (size === 0) return xattrSizeReply(value.length);
+  return value.length > size ? ERANGE : value;
+}

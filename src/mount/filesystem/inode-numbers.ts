@@ -1,0 +1,60 @@
+/** The number of an inode, in two halves of 32 bits. */
+export interface InodeNumber {
+  readonly low: number;
+  readonly high: number;
+}
+
+/**
+ * Numbers that are the same whenever the same repository is mounted: a file's follows from its folder's and its name. Who does not know the seed cannot choose
+ * names that get the same number.
+ */
+export class InodeNumbers {
+  readonly #seed: readonly [number, number];
+
+  constructor(seed: readonly [number, number]) {
+    this.#seed = seed;
+  }
+
+  /** Of a name in a folder. */
+  named(folder: InodeNumber, name: Uint8Array): InodeNumber {
+    let [a, b] = this.#begin(folder);
+    for (let i = 0; i < name.length; i++) {
+      const byte = name[i] as number;
+      a = Math.imul(a ^ byte, 0x0100_0193);
+      b = Math.imul(b ^ (byte + 0x9e), 0x85eb_ca6b);
+      b ^= b >>> 15;
+    }
+    return finish(a, b ^ name.length);
+  }
+
+  /** Of a file that has several names: one for all of them. @param root the snapshot's */
+  linked(root: InodeNumber, device: number | bigint, inode: number | bigint): InodeNumber {
+    let [a, b] = this.#begin(root);
+    for (const value of [BigInt(device), BigInt(inode)]) {
+      for (const word of [Number(value & 0xffff_ffffn), Number((value >> 32n) & 0xffff_ffffn)]) {
+        a = mix(a ^ word);
+        b = mix(Math.imul(b, 5) + (word ^ 0x5bd1_e995));
+      }
+    }
+    return finish(a, b);
+  }
+
+  #begin({ low, high }: InodeNumber): [number, number] {
+    return [mix(this.#seed[0] ^ low ^ Math.imul(high, 3)), mix(this.#seed[1] + Math.imul(low, 7) + high)];
+  }
+}
+
+/** The end of MurmurHash3. */
+function mix(word: number): number {
+  let h = word;
+  h = Math.imul(h ^ (h >>> 16), 0x85eb_ca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2_ae35);
+  return h ^ (h >>> 16);
+}
+
+/** 0 and 1 are nobody's: 1 is the root's. */
+function finish(a: number, b: number): InodeNumber {
+  const low = (mix(a) ^ Math.imul(mix(b), 0x27d4_eb2f)) >>> 0;
+  const high = mix(b ^ Math.imul(a, 0x1656_67b1)) >>> 0;
+  return { low: low < 2 ? low + 2 : low, high };
+}

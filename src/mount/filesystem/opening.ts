@@ -1,0 +1,158 @@
+import { Buffer } from 'node:buffer';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { asBuffer, equalBytes } from '../../bytes/views.js';
+import { decompress } from '../../compression/zstd.js';
+import { blobId } from '../../crypto/blob-id.js';
+import { CIPHER_BLOCK, decryptFramePart, openFrame } from '../../crypto/pack-key.js';
+import { errnoCode, systemReason, VarveError } from '../../errors/errors.js';
+import { DATA } from '../../format/content.js';
+import { type Codec, ZSTD } from '../../format/pack-record.js';
+
+/** Packs whose files stay open. */
+const OPEN_FILES = 64;
+
+/** What is to be put into a room. */
+export interface Part {
+  readonly room: Uint8Array;
+  /** In the frame's plaintext. */
+  readonly offset: number;
+  readonly length: number;
+  /** The first 16 bytes of the id of what it is, where that is to be looked at; of a whole frame, of each of its blobs. */
+  readonly ids: Uint8Array;
+  readonly lengths: readonly number[];
+}
+
+/** Opens a frame, or blobs of one that is stored as it is. */
+export interface Opening {
+  /** As errors call the pack. */
+  readonly name: string;
+  /** The pack's file, or what was fetched of it. */
+  readonly source: string | Uint8Array;
+  /** In the pack: where the frame begins. */
+  readonly frame: number;
+  readonly storedLength: number;
+  readonly rawLength: number;
+  readonly key: Uint8Array;
+  readonly counter: number;
+  readonly codec: Codec;
+  /** One part that is the whole frame, or of one that is not compressed some that follow each other. */
+  readonly parts: readonly Part[];
+}
+
+/** What of the pack an opening needs: the whole frame, or what its parts lie in. */
+export function neededRange({ frame, storedLength, codec, parts }: Omit<Opening, 'source'>): {
+  offset: number;
+  length: number;
+} {
+  if (codec === ZSTD) return { offset: frame, length: storedLength };
+  const first = parts[0]?.offset ?? 0;
+  const last = parts[parts.length - 1];
+  const begin = first - (first % CIPHER_BLOCK);
+  return { offset: frame + begin, length: (last === undefined ? 0 : last.offset + last.length) - begin };
+}
+
+/** Opens frames in one thread. */
+export class Opener {
+  readonly #idKey: Uint8Array;
+  readonly #files = new Map<string, number>();
+  #scratch = Buffer.allocUnsafeSlow(0);
+
+  constructor(idKey: Uint8Array) {
+    this.#idKey = idKey;
+  }
+
+  /** Fills the rooms. @throws VarveError `damaged`, `not-found` or `storage` */
+  open(opening: Opening): void {
+    const { source, name } = opening;
+    const { offset, length } = neededRange(opening);
+    const stored = typeof source === 'string' ? this.#read(source, name, offset, length) : asBuffer(source);
+    if (opening.codec === ZSTD) this.#openWhole(opening, stored);
+    else this.#openParts(opening, stored, offset);
+  }
+
+  close(): void {
+    for (const file of this.#files.values()) closeSync(file);
+    this.#files.clear();
+  }
+
+  #openWhole({ key, counter, codec, rawLength, name, parts }: Opening, stored: Buffer): void {
+    const [part] = parts;
+    if (part === undefined) return;
+    const body = openFrame(key, counter, codec, rawLength, stored, name);
+    const room = asBuffer(part.room).subarray(0, rawLength);
+    decompress(body, rawLength, name, room);
+    this.#verify(part, room, name);
+  }
+
+  /** A blob that its id proves needs no other proof: the rest of the frame is not read. */
+  #openParts({ key, counter, name, parts, frame }: Opening, stored: Buffer, from: number): void {
+    const first = from - frame;
+    for (const part of parts) {
+      const skipped = part.offset % CIPHER_BLOCK;
+      const begin = part.offset - skipped;
+      const sealed = stored.subarray(begin - first, part.offset - first + part.length);
+      const out = asBuffer(part.room).subarray(0, sealed.length);
+      decryptFramePart(key, counter, begin, sealed, out);
+      if (skipped > 0) out.copyWithin(0, skipped);
+      this.#verify(part, out.subarray(0, part.length), name);
+    }
+  }
+
+  #verify({ ids, lengths }: Part, bytes: Buffer, name: string): void {
+    for (let number = 0, at = 0; number * ID_PREFIX < ids.length; number++) {
+      const length = lengths[number] as number;
+      verifyBlob(
+        this.#idKey,
+        ids.subarray(number * ID_PREFIX, (number + 1) * ID_PREFIX),
+        bytes.subarray(at, at + length),
+        name,
+      );
+      at += length;
+    }
+  }
+
+  #read(path: string, name: string, offset: number, length: number): Buffer {
+    if (this.#scratch.length < length) this.#scratch = Buffer.allocUnsafeSlow(Math.max(length, 4 * 1024 * 1024));
+    const room = this.#scratch.subarray(0, length);
+    try {
+      const file = this.#file(path);
+      for (let filled = 0; filled < length; ) {
+        const count = readSync(file, room, filled, length - filled, offset + filled);
+        if (count === 0) throw new VarveError('damaged', `${name}: ends early; run \`varve check\``);
+        filled += count;
+      }
+      return room;
+    } catch (cause) {
+      if (cause instanceof VarveError) throw cause;
+      if (errnoCode(cause) === 'ENOENT') throw new VarveError('not-found', `${name}: is missing`, { cause });
+      throw new VarveError('storage', `${name}: cannot be read: ${systemReason(cause)}`, { cause });
+    }
+  }
+
+  #file(path: string): number {
+    const known = this.#files.get(path);
+    if (known !== undefined) {
+      this.#files.delete(path);
+      this.#files.set(path, known);
+      return known;
+    }
+    const file = openSync(path, 'r');
+    this.#files.set(path, file);
+    for (const [oldest, each] of this.#files) {
+      if (this.#files.size <= OPEN_FILES) break;
+      closeSync(each);
+      this.#files.delete(oldest);
+    }
+    return file;
+  }
+}
+
+/** Bytes of an id that the index has. */
+export const ID_PREFIX = 16;
+
+/** @throws VarveError `damaged` unless the bytes are what the id says, of which the beginning is given */
+export function verifyBlob(idKey: Uint8Array, prefix: Uint8Array, bytes: Uint8Array, name: string): void {
+  const id = blobId(idKey, DATA, bytes);
+  if (equalBytes(id.subarray(0, ID_PREFIX), prefix)) return;
+  throw new VarveError('damaged', `${name}: a blob in it is not what its id says; run \`varve check --read-data\``);
+}

@@ -1,0 +1,126 @@
+import { Buffer } from 'node:buffer';
+import { S_IFDIR, S_IFLNK } from '../protocol/abi.js';
+import type { Attributes, Listing } from '../protocol/replies.js';
+import type { ViewEntry, ViewFolder } from '../view/snapshot-view.js';
+import { viewAt } from '../view/snapshot-view.js';
+import { type Owner, plainAttributes } from './attributes.js';
+import type { Entries } from './entries.js';
+import { FOLDER, VIEW } from './node-table.js';
+
+/** "." and ".." come before the names of a folder. */
+const DOTS = 2;
+const ROOT = 1;
+
+/** The folders that snapshots are seen in, which others change by making and forgetting snapshots. */
+export interface CurrentView {
+  /** Seconds and nanoseconds since 1970 when it last changed. */
+  readonly changed: readonly [number, number];
+  current(): Promise<ViewFolder>;
+}
+
+interface Known {
+  /** Names from the root on. */
+  readonly path: readonly string[];
+  readonly entry: ViewEntry;
+}
+
+/** Nodes of the view, and of the roots of snapshots in it. */
+export class ViewNodes {
+  readonly #entries: Entries;
+  readonly #view: CurrentView;
+  readonly #owner: Owner;
+  readonly #known = new Map<number, Known>();
+  /** What an opened folder had when its listing began: names do not shift under who reads it. */
+  readonly #listed = new Map<number, readonly [string, ViewEntry][]>();
+
+  constructor(entries: Entries, view: CurrentView, owner: Owner) {
+    this.#entries = entries;
+    this.#view = view;
+    this.#owner = owner;
+    const root = entries.nodes.node(ROOT, -1, { low: 1, high: 0 }, VIEW | FOLDER);
+    this.#known.set(root, { path: [], entry: { kind: 'folder', children: new Map() } });
+  }
+
+  drop(node: number): void {
+    this.#known.delete(node);
+  }
+
+  close(handle: number): void {
+    this.#listed.delete(handle);
+  }
+
+  async child(parent: number, name: string): Promise<{ node: number; attributes: Attributes } | undefined> {
+    const path = [...this.#pathOf(parent), name];
+    const entry = viewAt(await this.#view.current(), path);
+    if (entry === undefined) return undefined;
+    const node = this.#nodeOf(parent, path, entry);
+    return { node, attributes: this.#attributesOf(node, entry) };
+  }
+
+  /** Undefined for what is in a snapshot, below its root. */
+  attributes(node: number): Attributes | undefined {
+    const stored = this.#entries.snapshotOf(node);
+    if (stored !== undefined) return this.#attributesOf(node, { kind: 'snapshot', stored });
+    const known = this.#known.get(node);
+    return known && this.#attributesOf(node, known.entry);
+  }
+
+  /** Where a link of the view points to. */
+  target(node: number): Buffer | undefined {
+    const entry = this.#known.get(node)?.entry;
+    return entry?.kind === 'link' ? Buffer.from(entry.target, 'latin1') : undefined;
+  }
+
+  async list(node: number, handle: number, from: number, listing: Listing): Promise<void> {
+    const path = this.#pathOf(node);
+    const listed = from === 0 ? undefined : this.#listed.get(handle);
+    const children = listed ?? childrenOf(viewAt(await this.#view.current(), path));
+    this.#listed.set(handle, children);
+    for (const [at, [name, entry]] of children.slice(from).entries()) {
+      const bytes = Buffer.from(name, 'latin1');
+      if (!listing.fits(bytes.length)) return;
+      // The kernel asks for what it is like by a lookup: a million snapshots are not made nodes for a listing.
+      const attributes = plainAttributes(modeOf(entry), 0, [0, 0], this.#inodeOf(node, name, entry), this.#owner);
+      listing.add({ name: bytes, next: from + at + 1 + DOTS, node: 0, seconds: 0, attributes });
+    }
+  }
+
+  #pathOf(node: number): readonly string[] {
+    return this.#known.get(node)?.path ?? [];
+  }
+
+  #nodeOf(parent: number, path: readonly string[], entry: ViewEntry): number {
+    const inode = this.#inodeOf(parent, path[path.length - 1] as string, entry);
+    if (entry.kind === 'snapshot') return this.#entries.rootNode(parent, inode, entry.stored);
+    const node = this.#entries.nodes.node(parent, -1, inode, VIEW | (entry.kind === 'folder' ? FOLDER : 0));
+    this.#known.set(node, { path, entry });
+    return node;
+  }
+
+  /** Another one when a name stands for another snapshot, so that the kernel takes nothing for what it was. */
+  #inodeOf(parent: number, name: string, entry: ViewEntry): { low: number; high: number } {
+    const what = entry.kind === 'folder' ? '' : entry.stored.id;
+    return this.#entries.numbers.named(
+      this.#entries.nodes.inode(parent),
+      Buffer.from(`${name}\0${entry.kind}${what}`, 'latin1'),
+    );
+  }
+
+  #attributesOf(node: number, entry: ViewEntry): Attributes {
+    const { seconds, nanoseconds } = entry.kind === 'folder' ? NO_TIME : entry.stored.snapshot.time;
+    const time = entry.kind === 'folder' ? this.#view.changed : ([seconds, nanoseconds] as const);
+    const size = entry.kind === 'link' ? entry.target.length : 0;
+    return plainAttributes(modeOf(entry), size, time, this.#entries.nodes.inode(node), this.#owner);
+  }
+}
+
+const NO_TIME = { seconds: 0, nanoseconds: 0 };
+
+function modeOf({ kind }: ViewEntry): number {
+  return kind === 'link' ? S_IFLNK | 0o777 : S_IFDIR | 0o555;
+}
+
+function childrenOf(entry: ViewEntry | undefined): [string, ViewEntry][] {
+  if (entry?.kind !== 'folder') return [];
+  return [...entry.children].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+}

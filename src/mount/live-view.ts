@@ -1,0 +1,85 @@
+import { VarveError } from '../errors/errors.js';
+import { timeFromMillis } from '../format/time.js';
+import { listSnapshots, matchesFilter, type SnapshotFilter, type StoredSnapshot } from '../repository/snapshots.js';
+import type { Source } from './filesystem/source.js';
+import type { CurrentView } from './filesystem/view-nodes.js';
+import { snapshotView, type ViewFolder } from './view/snapshot-view.js';
+
+/** Milliseconds after which snapshots are listed again when somebody looks. */
+const FRESH_MS = 5_000;
+/** Milliseconds that somebody waits for that: then the snapshots are as they were, until the store has answered. */
+const PATIENCE_MS = 3_000;
+
+export interface LiveViewOptions {
+  readonly filter: SnapshotFilter;
+  readonly pathTemplates: readonly string[];
+  readonly timeTemplate: string;
+  readonly onError: (message: string) => void;
+}
+
+/** The snapshots that there are, as they come and go. */
+export class LiveView implements CurrentView {
+  readonly #source: Source;
+  readonly #options: LiveViewOptions;
+  #view: ViewFolder = { kind: 'folder', children: new Map() };
+  #ids = '';
+  #known = new Set<string>();
+  #told = new Set<string>();
+  #listed = Number.NEGATIVE_INFINITY;
+  #listing: Promise<void> | undefined;
+  changed: readonly [number, number] = [0, 0];
+
+  constructor(source: Source, options: LiveViewOptions) {
+    this.#source = source;
+    this.#options = options;
+  }
+
+  /** Lists the snapshots for the first time. @param snapshots those that there are when the index was read after them */
+  begin(snapshots: readonly StoredSnapshot[]): void {
+    this.#take(snapshots);
+    this.#listed = performance.now();
+  }
+
+  async current(): Promise<ViewFolder> {
+    if (performance.now() - this.#listed < FRESH_MS) return this.#view;
+    this.#listing ??= this.#refresh().finally(() => {
+      this.#listing = undefined;
+      this.#listed = performance.now();
+    });
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, PATIENCE_MS);
+    });
+    await Promise.race([this.#listing, patience]);
+    clearTimeout(timer);
+    return this.#view;
+  }
+
+  async #refresh(): Promise<void> {
+    try {
+      const { snapshots, failures } = await listSnapshots(this.#source.repository);
+      for (const { id, error } of failures) {
+        if (!this.#told.has(id)) this.#options.onError(`a snapshot is left out: ${error.message}`);
+        this.#told.add(id);
+      }
+      // What new ones need is in the index by now: it was written before they were.
+      if (snapshots.some(({ id }) => !this.#known.has(id))) await this.#source.reload();
+      this.#take(snapshots);
+    } catch (cause) {
+      this.#options.onError(`the snapshots are shown as they were: ${VarveError.from(cause).message}`);
+    }
+  }
+
+  #take(snapshots: readonly StoredSnapshot[]): void {
+    const ids = snapshots.map(({ id }) => id);
+    const joined = ids.join();
+    if (joined === this.#ids && this.#known.size > 0) return;
+    const { filter, pathTemplates, timeTemplate } = this.#options;
+    const shown = snapshots.filter(({ snapshot }) => matchesFilter(snapshot, filter));
+    this.#view = snapshotView(shown, pathTemplates, timeTemplate);
+    this.#ids = joined;
+    this.#known = new Set(ids);
+    const { seconds, nanoseconds } = timeFromMillis(Date.now());
+    this.changed = [seconds, nanoseconds];
+  }
+}

@@ -1,0 +1,76 @@
+/** Numbers of the kernel's FUSE protocol (include/uapi/linux/fuse.h), those that varve speaks of. */
+
+export const LOOKUP = 1;
+export const FORGET = 2;
+export const GETATTR = 3;
+export const READLINK = 5;
+export const OPEN = 14;
+export const READ = 15;
+export const STATFS = 17;
+export const RELEASE = 18;
+export const GETXATTR = 22;
+export const LISTXATTR = 23;
+export const FLUSH = 25;
+export const INIT = 26;
+export const OPENDIR = 27;
+export const READDIR = 28;
+export const RELEASEDIR = 29;
+export const INTERRUPT = 36;
+export const DESTROY = 38;
+export const BATCH_FORGET = 42;
+export const READDIRPLUS = 44;
+export const LSEEK = 46;
+export const STATX = 52;
+
+export const MAJOR = 7;
+/** The newest minor version that is spoken: 39 has STATX, which tells when a file was made. */
+export const MINOR = 39;
+
+/** Bits of INIT. */
+export const ASYNC_READ = 1 << 0;
+export const EXPORT_SUPPORT = 1 << 4;
+export const DO_READDIRPLUS = 1 << 13;
+export const ASYNC_DIO = 1 << 15;
+export const PARALLEL_DIROPS = 1 << 18;
+export const POSIX_ACL = 1 << 20;
+export const MAX_PAGES = 1 << 22;
+export const CACHE_SYMLINKS = 1 << 23;
+export const EXPLICIT_INVAL_DATA = 1 << 25;
+
+/** What OPENDIR answers: the kernel may keep the listing and use what it kept. */
+export const KEEP_CACHE = 1 << 1;
+export const CACHE_DIR = 1 << 3;
+
+/** Number of the root of the mount. */
+export const ROOT_ID = 1;
+
+export const S_IFSOCK = 0o140000;
+export const S_IFLNK = 0o120000;
+export const S_IFREG = 0o100000;
+export const S_IFBLK = 0o060000;
+export const S_IFDIR = 0o040000;
+export const S_IFCHR = 0o020000;
+export const S_IFIFO = 0o010000;
+
+export const SEEK_DATA = 3;
+export const SEEK_HOLE = 4;
+
+/** Bytes of the longest name that a folder is listed with: the kernel takes no longer one. */
+export const NAME_MAX = 255;
+
+/** Numbers of Linux, which are the same on all machines that varve mounts on. */
+export const ENOENT = 2;
+export const EINTR = 4;
+export const EIO = 5;
+export const ENXIO = 6;
+export const EAGAIN = 11;
+export const EACCES = 13;
+export const ENODEV = 19;
+export const ENOTDIR = 20;
+export const EINVAL = 22;
+export const EROFS = 30;
+export const ERANGE = 34;
+export const ENAMETOOLONG = 36;
+export const ENOSYS = 38;
+export const ENODATA = 61;
+export const ENOTCONN = 107;

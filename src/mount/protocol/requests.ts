@@ -1,0 +1,109 @@
+import { Buffer } from 'node:buffer';
+
+/** Bytes before the body of a request, and before that of a reply. */
+export const IN_HEADER = 40;
+export const OUT_HEADER = 16;
+
+const TWO_32 = 0x1_0000_0000;
+
+/** The header of each request. */
+export interface Request {
+  readonly length: number;
+  readonly opcode: number;
+  /** Names the request; the reply has the same. */
+  readonly unique: bigint;
+  readonly node: number;
+  readonly uid: number;
+}
+
+/** All our own numbers are below 2^53; a larger one is nobody's. */
+function u64(bytes: Buffer, at: number): number {
+  return bytes.readUInt32LE(at + 4) * TWO_32 + bytes.readUInt32LE(at);
+}
+
+/** @param bytes what was read of the device: one request */
+export function readRequest(bytes: Buffer): Request {
+  return {
+    length: bytes.readUInt32LE(0),
+    opcode: bytes.readUInt32LE(4),
+    unique: bytes.readBigUInt64LE(8),
+    node: u64(bytes, 16),
+    uid: bytes.readUInt32LE(24),
+  };
+}
+
+export interface InitRequest {
+  readonly major: number;
+  readonly minor: number;
+  readonly maxReadahead: number;
+  readonly flags: number;
+}
+
+export function readInit(bytes: Buffer): InitRequest {
+  const at = IN_HEADER;
+  return {
+    major: bytes.readUInt32LE(at),
+    minor: bytes.readUInt32LE(at + 4),
+    maxReadahead: bytes.readUInt32LE(at + 8),
+    flags: bytes.readUInt32LE(at + 12),
+  };
+}
+
+/** Of READ, READDIR and READDIRPLUS. */
+export interface ReadRequest {
+  readonly handle: number;
+  readonly offset: number;
+  readonly size: number;
+}
+
+export function readRead(bytes: Buffer): ReadRequest {
+  const at = IN_HEADER;
+  return { handle: u64(bytes, at), offset: u64(bytes, at + 8), size: bytes.readUInt32LE(at + 16) };
+}
+
+/** A name, in memory of its own, without the NUL after it. @param at where it begins behind the header */
+export function readName(bytes: Buffer, length: number, at = 0): Buffer {
+  const start = IN_HEADER + at;
+  const end = bytes.indexOf(0, start);
+  return Buffer.from(bytes.subarray(start, end < 0 || end > length ? length : end));
+}
+
+/** Of GETXATTR and LISTXATTR: bytes that there is room for, 0 when only the length is asked for. */
+export function readXattrSize(bytes: Buffer): number {
+  return bytes.readUInt32LE(IN_HEADER);
+}
+
+/** GETXATTR has the attribute's name behind its size and padding. */
+export function readXattrName(bytes: Buffer, length: number): Buffer {
+  return readName(bytes, length, 8);
+}
+
+/** The number of lookups that are taken back. */
+export function readForget(bytes: Buffer): number {
+  return u64(bytes, IN_HEADER);
+}
+
+export function* readForgets(bytes: Buffer, length: number): Generator<{ node: number; lookups: number }> {
+  const count = bytes.readUInt32LE(IN_HEADER);
+  for (let at = IN_HEADER + 8, left = count; left > 0 && at + 16 <= length; at += 16, left--)
+    yield { node: u64(bytes, at), lookups: u64(bytes, at + 8) };
+}
+
+/** Of RELEASEDIR: what OPENDIR gave. */
+export function readHandle(bytes: Buffer): number {
+  return u64(bytes, IN_HEADER);
+}
+
+/** The request that is not waited for any more. */
+export function readInterrupt(bytes: Buffer): bigint {
+  return bytes.readBigUInt64LE(IN_HEADER);
+}
+
+export interface SeekRequest {
+  readonly offset: number;
+  readonly whence: number;
+}
+
+export function readSeek(bytes: Buffer): SeekRequest {
+  return { offset: u64(bytes, IN_HEADER + 8), whence: bytes.readUInt32LE(IN_HEADER + 16) };
+}

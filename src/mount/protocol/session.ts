@@ -1,0 +1,260 @@
+import { Buffer } from 'node:buffer';
+import { closeSync, writevSync } from 'node:fs';
+import { errnoCode } from '../../errors/errors.js';
+import {
+  ASYNC_DIO,
+  ASYNC_READ,
+  BATCH_FORGET,
+  CACHE_SYMLINKS,
+  DESTROY,
+  DO_READDIRPLUS,
+  EAGAIN,
+  EINTR,
+  EIO,
+  ENODEV,
+  ENOENT,
+  ENOSYS,
+  EXPLICIT_INVAL_DATA,
+  EXPORT_SUPPORT,
+  FLUSH,
+  FORGET,
+  GETATTR,
+  GETXATTR,
+  INIT,
+  INTERRUPT,
+  LISTXATTR,
+  LOOKUP,
+  LSEEK,
+  MAX_PAGES,
+  MINOR,
+  NAME_MAX,
+  OPENDIR,
+  PARALLEL_DIROPS,
+  POSIX_ACL,
+  READ,
+  READDIR,
+  READDIRPLUS,
+  READLINK,
+  RELEASE,
+  RELEASEDIR,
+  STATFS,
+  STATX,
+} from './abi.js';
+import { type Calls, calls, type Waiting } from './calls.js';
+import { MAX_READ } from './mounting.js';
+import { emptyReply, initReply, statfsReply, writeHeader } from './replies.js';
+import {
+  OUT_HEADER,
+  type ReadRequest,
+  type Request,
+  readForget,
+  readForgets,
+  readHandle,
+  readInit,
+  readInterrupt,
+  readName,
+  readRead,
+  readRequest,
+  readSeek,
+  readXattrName,
+  readXattrSize,
+  type SeekRequest,
+} from './requests.js';
+
+/** An errno, or the bytes that were asked for: one after another. */
+export type Answer = number | Buffer | readonly Buffer[];
+export type Later = Answer | Promise<Answer>;
+
+/** What a file system does when it is asked. Bytes that are answered are written before anything else is done. */
+export interface Handlers {
+  lookup(parent: number, name: Buffer): Later;
+  forget(node: number, lookups: number): void;
+  attributes(node: number, withBirth: boolean): Later;
+  readlink(node: number): Later;
+  /** @param alone whether nobody else is known to wait: then it may take a moment, in which others would get no answer */
+  read(node: number, request: ReadRequest, alone: boolean): Later;
+  seek(node: number, request: SeekRequest): Later;
+  openFolder(node: number): Later;
+  readFolder(node: number, request: ReadRequest, plus: boolean): Later;
+  closeFolder(handle: number): void;
+  /** The kernel has said hello. */
+  begun(): void;
+  /** @param size bytes that there is room for, 0 when only the length is asked for */
+  xattr(node: number, name: Buffer, size: number): Later;
+  xattrNames(node: number, size: number): Later;
+}
+
+/** Requests that are read before others get their turn. */
+const AT_A_TURN = 64;
+/** Bytes of the longest request. */
+const ROOM = 128 * 1024;
+
+/** Speaks with the kernel until the mount is gone. */
+export class Session {
+  readonly #file: number;
+  readonly #handlers: Handlers;
+  readonly #acl: boolean;
+  readonly #calls: Calls = calls();
+  readonly #room = Buffer.allocUnsafeSlow(ROOM);
+  readonly #header = Buffer.allocUnsafeSlow(OUT_HEADER);
+  /** Requests that are not answered yet; those that nobody waits for any more are taken out. */
+  readonly #open = new Set<bigint>();
+  readonly #onDefect: (cause: unknown) => void;
+  #waiting: Waiting | undefined;
+  #end: () => void = () => undefined;
+  /** Resolves when the mount is gone. */
+  readonly ended: Promise<void>;
+
+  /**
+   * @param acl whether the kernel is to heed POSIX ACLs
+   * @param onDefect is told what a handler threw
+   */
+  constructor(file: number, handlers: Handlers, acl: boolean, onDefect: (cause: unknown) => void) {
+    this.#file = file;
+    this.#handlers = handlers;
+    this.#acl = acl;
+    this.#onDefect = onDefect;
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+  }
+
+  start(): void {
+    this.#waiting = this.#calls.whenReadable(this.#file, () => this.#turn());
+  }
+
+  /** Ends it whatever is going on: who waits for an answer gets an error of the kernel. */
+  close(): void {
+    if (this.#waiting === undefined) return;
+    this.#waiting.close();
+    this.#waiting = undefined;
+    closeSync(this.#file);
+    this.#open.clear();
+    this.#end();
+  }
+
+  #turn(): void {
+    for (let number = 0; number < AT_A_TURN && this.#waiting !== undefined; number++) {
+      const length = this.#calls.read(this.#file, this.#room, ROOM);
+      if (length > 0) this.#take(this.#room.subarray(0, length), length, number === 0);
+      else {
+        const errno = length === 0 ? ENODEV : this.#calls.errno();
+        if (errno === EAGAIN) return;
+        // ENOENT: the request was taken back just then.
+        if (errno !== EINTR && errno !== ENOENT) return this.close();
+      }
+    }
+  }
+
+  #take(bytes: Buffer, length: number, alone: boolean): void {
+    const request = readRequest(bytes);
+    if (this.#isWithoutReply(request, bytes, length)) return;
+    try {
+      const answer = this.#ask(request, bytes, length, alone);
+      if (answer instanceof Promise) this.#later(request.unique, answer);
+      else this.#reply(request.unique, answer);
+    } catch (cause) {
+      this.#onDefect(cause);
+      this.#reply(request.unique, EIO);
+    }
+  }
+
+  #later(unique: bigint, promised: Promise<Answer>): void {
+    this.#open.add(unique);
+    const settle = (answer: Answer): void => {
+      if (this.#open.delete(unique)) this.#reply(unique, answer);
+    };
+    promised.then(settle, (cause) => {
+      this.#onDefect(cause);
+      settle(EIO);
+    });
+  }
+
+  #isWithoutReply({ opcode, node }: Request, bytes: Buffer, length: number): boolean {
+    if (opcode === FORGET) this.#handlers.forget(node, readForget(bytes));
+    else if (opcode === BATCH_FORGET)
+      for (const each of readForgets(bytes, length)) this.#handlers.forget(each.node, each.lookups);
+    else if (opcode === INTERRUPT) {
+      const unique = readInterrupt(bytes);
+      if (this.#open.delete(unique)) this.#reply(unique, EINTR);
+    } else return false;
+    return true;
+  }
+
+  #ask({ opcode, node }: Request, bytes: Buffer, length: number, alone: boolean): Later {
+    const handlers = this.#handlers;
+    switch (opcode) {
+      case LOOKUP:
+        return handlers.lookup(node, readName(bytes, length));
+      case GETATTR:
+        return handlers.attributes(node, false);
+      case STATX:
+        return handlers.attributes(node, true);
+      case READ:
+        return handlers.read(node, readRead(bytes), alone);
+      case READDIR:
+        return handlers.readFolder(node, readRead(bytes), false);
+      case READDIRPLUS:
+        return handlers.readFolder(node, readRead(bytes), true);
+      case OPENDIR:
+        return handlers.openFolder(node);
+      case RELEASEDIR:
+        handlers.closeFolder(readHandle(bytes));
+        return 0;
+      case READLINK:
+        return handlers.readlink(node);
+      case GETXATTR:
+        return handlers.xattr(node, readXattrName(bytes, length), readXattrSize(bytes));
+      case LISTXATTR:
+        return handlers.xattrNames(node, readXattrSize(bytes));
+      case LSEEK:
+        return handlers.seek(node, readSeek(bytes));
+      case STATFS:
+        return statfsReply(NAME_MAX);
+      case INIT:
+        return this.#init(bytes);
+      case RELEASE:
+      case FLUSH:
+      case DESTROY:
+        return 0;
+      default:
+        // OPEN too: the kernel then opens files by itself, and keeps what it has read of them.
+        return ENOSYS;
+    }
+  }
+
+  #init(bytes: Buffer): Answer {
+    const { minor, maxReadahead, flags } = readInit(bytes);
+    setImmediate(() => this.#handlers.begun());
+    const wanted =
+      ASYNC_READ |
+      EXPORT_SUPPORT |
+      DO_READDIRPLUS |
+      ASYNC_DIO |
+      PARALLEL_DIROPS |
+      MAX_PAGES |
+      CACHE_SYMLINKS |
+      EXPLICIT_INVAL_DATA |
+      (this.#acl ? POSIX_ACL : 0);
+    return initReply({ minor: Math.min(minor, MINOR), flags: (wanted & flags) >>> 0, maxReadahead, maxRead: MAX_READ });
+  }
+
+  #reply(unique: bigint, answer: Answer): void {
+    if (this.#waiting === undefined) return;
+    if (typeof answer === 'number') {
+      this.#calls.write(this.#file, emptyReply(answer, unique), OUT_HEADER);
+      return;
+    }
+    const parts = Buffer.isBuffer(answer) ? [answer] : (answer as readonly Buffer[]);
+    let length = OUT_HEADER;
+    for (const part of parts) length += part.length;
+    writeHeader(this.#header, length, 0, unique);
+    try {
+      writevSync(this.#file, [this.#header, ...parts]);
+    } catch (cause) {
+      // ENOENT: nobody waits for it any more. ENODEV: the mount is gone, which the next reading tells.
+      const code = errnoCode(cause);
+      if (code !== 'ENOENT' && code !== 'ENODEV') this.#onDefect(cause);
+    }
+  }
+}
