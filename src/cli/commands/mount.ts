@@ -33,7 +33,7 @@ export function define(command: Command, shell: Shell): void {
     .option('--owner-root', 'everything belongs to root')
     .option('--allow-other', 'other users may look into it, as far as modes and owners let them')
     .option('--no-default-permissions', 'with --allow-other: whatever modes and owners say')
-    .option('--cache-size <size>', 'memory for contents of files that were read, at least 16M', '128M');
+    .option('--cache-size <size>', 'memory for contents of files that were read, 16M to 4000M', '128M');
   run<MountFlags>(command, shell, async (context, args, flags) => {
     const { mountCommand } = await import('../mount/command.js');
     return mountCommand(context, args, flags);

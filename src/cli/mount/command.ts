@@ -18,6 +18,8 @@ export interface MountFlags extends SelectionOptions {
 
 /** Bytes: a few frames must fit. */
 const LEAST_CACHE = 16 * 1024 * 1024;
+/** It is one piece of memory, which can have so much. */
+const MOST_CACHE = 4000 * 1024 * 1024;
 
 /** Mounts until it is told to end, or somebody else takes the mount away. */
 export async function mountCommand(
@@ -73,7 +75,8 @@ function cacheSizeOf(text: string): number {
   } catch (cause) {
     throw new VarveError('usage', `--cache-size: "${text}" is not a size such as 128M`, { cause });
   }
-  if (size < LEAST_CACHE) throw new VarveError('usage', `--cache-size: "${text}" is too small: 16M is the least`);
+  if (size < LEAST_CACHE || size > MOST_CACHE)
+    throw new VarveError('usage', `--cache-size: "${text}": from 16M to 4000M can be had`);
   return size;
 }
 

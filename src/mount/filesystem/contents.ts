@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { asBuffer } from '../../bytes/views.js';
+import { CIPHER_BLOCK } from '../../crypto/pack-key.js';
 import { VarveError } from '../../errors/errors.js';
 import { DATA } from '../../format/content.js';
 import { ZSTD } from '../../format/pack-record.js';
@@ -8,8 +8,8 @@ import { PackKeyRing } from '../../repository/blob-reader.js';
 import { uncached } from '../../repository/repository.js';
 import type { Store } from '../../storage/store.js';
 import { defaultThreads, WorkerPool } from '../../workers/pool.js';
+import { Arena, type Room } from './arena.js';
 import { ID_PREFIX, neededRange, Opener, type Opening, type Part, verifyBlob } from './opening.js';
-import { Rooms } from './rooms.js';
 import type { Source } from './source.js';
 import type { WorkerInit } from './worker.js';
 
@@ -18,7 +18,7 @@ const AT_ONCE = 4 * 1024 * 1024;
 
 /** What is opened together: a frame that is compressed, or a blob of one that is not. */
 interface Unit {
-  readonly room: Buffer;
+  readonly room: Room;
   /** Of its blobs. */
   readonly first: number;
   /** For each blob 1 when it was compared with its id. */
@@ -27,19 +27,20 @@ interface Unit {
   readonly name: string;
 }
 
-/** Contents of files, opened, within a budget of bytes. What was used last stays. */
+/** Contents of files, opened, within a budget of bytes. What was opened last stays. */
 export class Contents {
   readonly #source: Source;
   readonly #budget: number;
   readonly #opener: Opener;
-  readonly #rooms = new Rooms();
+  readonly #arena: Arena;
   /** By the number of the blob, or of the frame: `keyOf`. */
   readonly #units = new Map<number, Unit>();
   readonly #coming = new Map<number, Promise<void>>();
-  #bytes = 0;
   #generation: number;
   #ring: PackKeyRing;
   #pool: WorkerPool<WorkerInit, Opening, undefined> | undefined;
+  /** The last of those that got memory of their own. */
+  #large: Room | undefined;
   #closed = false;
   /** Requests ahead of readers that are under way. */
   #ahead = 0;
@@ -49,9 +50,10 @@ export class Contents {
   constructor(source: Source, budget: number) {
     this.#source = source;
     this.#budget = budget;
+    this.#arena = new Arena(budget);
     this.#generation = source.generation;
     const { keys } = source.repository;
-    this.#opener = new Opener(keys.id);
+    this.#opener = new Opener(keys.id, this.#arena.memory);
     this.#ring = new PackKeyRing(keys);
   }
 
@@ -71,16 +73,12 @@ export class Contents {
     this.#refresh();
     const { index, keys } = this.#source.repository;
     const direct = this.#units.get(blob);
-    if (direct !== undefined) {
-      this.#touch(blob, direct);
-      return direct.room.subarray(0, index.lengthOf(blob));
-    }
+    if (direct !== undefined) return direct.room.bytes.subarray(0, index.lengthOf(blob));
     const key = -1 - index.locateFrame(blob);
     const unit = this.#units.get(key);
     if (unit === undefined) return undefined;
-    this.#touch(key, unit);
     const { offset, length } = index.locate(blob);
-    const bytes = unit.room.subarray(offset, offset + length);
+    const bytes = unit.room.bytes.subarray(offset, offset + length);
     if (unit.verified[blob - unit.first] === 0) {
       verifyBlob(keys.id, prefixesOf(index, blob, 1), bytes, unit.name);
       unit.verified[blob - unit.first] = 1;
@@ -92,12 +90,12 @@ export class Contents {
   openNow(blob: number): Buffer | undefined {
     const { filePath } = this.#store;
     if (filePath === undefined) return undefined;
+    if (this.#isThere(this.#source.repository.index, blob)) return undefined;
     const planned = this.#plan([blob], false);
-    if (this.#coming.has(planned.keys[0] as number)) return undefined;
     try {
       this.#opener.open({ ...planned.opening, source: filePath.call(this.#store, 'data', planned.pack) });
     } catch (cause) {
-      this.#giveBack(planned.units);
+      giveBack(planned);
       // The index may be out of date: that takes longer to find out.
       if (VarveError.from(cause).code === 'not-found') return undefined;
       throw cause;
@@ -185,7 +183,7 @@ export class Contents {
 
   /** At least one reader's request must find a connection free. */
   get #mostAhead(): number {
-    if (this.isLocal) return defaultThreads();
+    if (this.isLocal) return 2 * defaultThreads();
     return Math.max(1, (this.#store.connections ?? 4) - 1);
   }
 
@@ -234,29 +232,29 @@ export class Contents {
     // Numbers that were looked up in an index that is not there any more mean nothing.
     if (generation !== this.#source.generation) throw OUTDATED;
     const planned = this.#plan(blobs, verifyAll);
-    const { opening, pack, units } = planned;
+    const { opening, pack } = planned;
     try {
       const { filePath } = this.#store;
       if (filePath !== undefined) {
         await this.#workers().run({ ...opening, source: filePath.call(this.#store, 'data', pack) });
       } else {
         const stored = await this.#store.get('data', pack, neededRange(opening));
-        if (opening.codec === ZSTD) await this.#workers().run({ ...opening, source: stored });
+        if (opening.codec === ZSTD) await this.#workers().run({ ...opening, source: stored }, movable(stored));
         else this.#opener.open({ ...opening, source: stored });
       }
     } catch (cause) {
-      // A thread may still be writing there: the rooms are not used again.
-      if (VarveError.from(cause).code !== 'interrupted') this.#giveBack(units);
+      giveBack(planned);
       throw cause;
     }
-    if (this.#source.generation === generation && !this.#closed) this.#add(planned);
+    if (this.#source.generation === generation) this.#add(planned);
+    else giveBack(planned);
   }
 
   #workers(): WorkerPool<WorkerInit, Opening, undefined> {
     if (this.#closed) throw new VarveError('interrupted', 'the mount has ended');
     const idKey = new Uint8Array(this.#source.repository.keys.id);
     this.#pool ??= new WorkerPool(new URL('./worker.js', import.meta.url), defaultThreads(), () => ({
-      data: { idKey },
+      data: { idKey, memory: this.#arena.memory },
       transfer: [],
     }));
     return this.#pool;
@@ -269,13 +267,18 @@ export class Contents {
     const pack = index.packName(frame.pack);
     const name = `data/${pack}`;
     const compressed = frame.codec === ZSTD;
-    const parts = compressed
-      ? [this.#wholePart(index, frame, verifyAll)]
-      : blobs.map((blob) => this.#blobPart(index, blob));
-    const units = parts.map(({ room, lengths }, at) => ({
-      room: asBuffer(room),
+    const keys = compressed ? [-1 - number] : [...blobs];
+    const rooms: Room[] = [];
+    const parts = keys.map((key, at): Part => {
+      const room = this.#room(key, compressed ? frame.rawLength : index.lengthOf(key) + CIPHER_BLOCK);
+      rooms.push(room);
+      const part = compressed ? wholePart(index, frame, verifyAll) : blobPart(index, blobs[at] as number);
+      return { ...part, room: room.start < 0 ? room.bytes : room.start };
+    });
+    const units = parts.map(({ lengths }, at) => ({
+      room: rooms[at] as Room,
       first: compressed ? frame.firstBlob : (blobs[at] as number),
-      verified: new Uint8Array(compressed ? frame.blobs : 1).fill(!compressed || lengths.length > 0 ? 1 : 0),
+      verified: new Uint8Array(compressed ? frame.blobs : 1).fill(lengths.length > 0 ? 1 : 0),
       name,
     }));
     const opening = {
@@ -283,51 +286,40 @@ export class Contents {
       frame: frame.offset,
       storedLength: frame.storedLength,
       rawLength: frame.rawLength,
-      key: this.#ring.keyOf(DATA, frame.wrappedKey),
+      key: new Uint8Array(this.#ring.keyOf(DATA, frame.wrappedKey)),
       counter: frame.counter,
       codec: frame.codec,
       parts,
     };
-    return { keys: compressed ? [-1 - number] : [...blobs], units, opening, pack };
+    return { keys, units, opening, pack };
   }
 
-  #wholePart(index: BlobIndex, { rawLength, firstBlob, blobs }: LocatedFrame, verifyAll: boolean): Part {
-    const lengths = verifyAll ? Array.from({ length: blobs }, (_, number) => index.lengthOf(firstBlob + number)) : [];
-    const ids = verifyAll ? prefixesOf(index, firstBlob, blobs) : new Uint8Array();
-    return { room: this.#rooms.take(rawLength), offset: 0, length: rawLength, ids, lengths };
+  /** What is too large for the budget gets memory of its own, and is not kept. */
+  #room(key: number, length: number): Room {
+    const evicted = (): void => {
+      if (this.#units.get(key)?.room === room) this.#units.delete(key);
+    };
+    const room: Room = this.#arena.take(length, evicted) ?? {
+      bytes: Buffer.from(new SharedArrayBuffer(length)),
+      start: -1,
+      evicted,
+      filling: true,
+    };
+    return room;
   }
 
-  #blobPart(index: BlobIndex, blob: number): Part {
-    const { offset, length } = index.locate(blob);
-    const room = this.#rooms.take(length + 16);
-    return { room, offset, length, ids: prefixesOf(index, blob, 1), lengths: [length] };
-  }
-
-  #add({ keys, units }: Planned): void {
+  #add(planned: Planned): void {
+    const { keys, units } = planned;
     for (const [at, unit] of units.entries()) {
-      const key = keys[at] as number;
-      if (this.#units.has(key)) {
-        this.#rooms.give(unit.room);
-        continue;
-      }
-      this.#units.set(key, unit);
-      this.#bytes += unit.room.length;
+      this.#units.set(keys[at] as number, unit);
+      if (unit.room.start < 0) this.#keepLarge(unit.room);
     }
-    for (const [oldest, unit] of this.#units) {
-      if (this.#bytes <= this.#budget || keys.includes(oldest)) break;
-      this.#units.delete(oldest);
-      this.#bytes -= unit.room.length;
-      this.#rooms.give(unit.room);
-    }
+    giveBack(planned);
   }
 
-  #giveBack(units: readonly Unit[]): void {
-    for (const { room } of units) this.#rooms.give(room);
-  }
-
-  #touch(key: number, unit: Unit): void {
-    this.#units.delete(key);
-    this.#units.set(key, unit);
+  #keepLarge(room: Room): void {
+    this.#large?.evicted();
+    this.#large = room;
   }
 
   /** With another index all numbers are others. */
@@ -337,7 +329,6 @@ export class Contents {
     this.#units.clear();
     this.#coming.clear();
     this.#last.clear();
-    this.#bytes = 0;
   }
 }
 
@@ -348,13 +339,38 @@ interface Planned {
   readonly pack: string;
 }
 
+function wholePart(
+  index: BlobIndex,
+  { rawLength, firstBlob, blobs }: LocatedFrame,
+  verifyAll: boolean,
+): Omit<Part, 'room'> {
+  const lengths = verifyAll ? Array.from({ length: blobs }, (_, number) => index.lengthOf(firstBlob + number)) : [];
+  const ids = verifyAll ? prefixesOf(index, firstBlob, blobs) : new Uint8Array();
+  return { offset: 0, length: rawLength, ids, lengths };
+}
+
+function blobPart(index: BlobIndex, blob: number): Omit<Part, 'room'> {
+  const { offset, length } = index.locate(blob);
+  return { offset, length, ids: prefixesOf(index, blob, 1), lengths: [length] };
+}
+
+/** What was fetched goes to the thread without a copy, where it has memory of its own. */
+function movable({ buffer, byteLength }: Buffer): ArrayBuffer[] {
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
+}
+
+/** The rooms are filled, or will not be: they may be taken for something else. */
+function giveBack({ units }: Planned): void {
+  for (const { room } of units) room.filling = false;
+}
+
 /** Thrown when numbers of blobs are to be looked up again. */
 export const OUTDATED = new VarveError('internal', 'the index is another now');
 
 /** The beginnings of the ids of blobs, as the index has them. */
 function prefixesOf({ shared }: BlobIndex, first: number, count: number): Uint8Array {
   const words = shared.prefixes.subarray(first * 4, (first + count) * 4);
-  const out = Buffer.alloc(count * ID_PREFIX);
+  const out = Buffer.allocUnsafeSlow(count * ID_PREFIX);
   for (const [at, word] of words.entries()) out.writeUInt32LE(word, at * 4);
   return out;
 }

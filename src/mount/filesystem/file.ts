@@ -14,6 +14,9 @@ const JITTER = 2 * 1024 * 1024;
 /** Times that a read is begun anew because the index has become another. */
 const TRIES = 3;
 
+/** What holes are read as. */
+const ZEROS = Buffer.alloc(128 * 1024);
+
 /** A part of what is read: bytes of a blob, and where they go. */
 interface Wanted {
   readonly blob: number;
@@ -91,25 +94,41 @@ export class OpenFile {
    * @param open whether to open frames here and now, where that is quick
    * @throws VarveError `damaged`
    */
-  readNow(offset: number, size: number, open: boolean): Buffer | undefined {
+  readNow(offset: number, size: number, open: boolean): Buffer[] | undefined {
     const length = this.#lengthAt(offset, size);
-    if (length === 0) return Buffer.alloc(0);
     const wanted = this.#wanted(offset, length);
-    const [first] = wanted;
-    if (first !== undefined && wanted.length === 1 && first.length === length) {
-      const bytes = this.#bytesOf(first.blob, open);
-      return bytes?.subarray(first.from, first.from + length);
-    }
-    const out = Buffer.allocUnsafe(length);
-    if (this.layout !== undefined) out.fill(0);
-    for (const part of wanted) {
-      const bytes = this.#bytesOf(part.blob, open);
-      if (bytes === undefined) return undefined;
-      bytes.copy(out, part.to, part.from, part.from + part.length);
-    }
-    return out;
+    const found = this.#views(wanted, length);
+    if (found !== undefined || !open) return found;
+    for (const { blob } of wanted)
+      if (this.#contents.ready(blob) === undefined && this.#contents.openNow(blob) === undefined) return undefined;
+    // To open one may have evicted another.
+    return this.#views(wanted, length);
   }
 
+  #views(wanted: readonly Wanted[], length: number): Buffer[] | undefined {
+    const views: Buffer[] = [];
+    let at = 0;
+    for (const { blob, from, length: part, to } of wanted) {
+      const bytes = this.#contents.ready(blob);
+      if (bytes === undefined) return undefined;
+      addZeros(views, to - at);
+      views.push(bytes.subarray(from, from + part));
+      at = to + part;
+    }
+    addZeros(views, length - at);
+    return views;
+  }
+
+  /** Waits until what is read is opened: `readNow` then gives it, unless it was evicted again meanwhile. */
+  async await(offset: number, size: number): Promise<void> {
+    const wanted = this.#wanted(offset, this.#lengthAt(offset, size));
+    await this.#contents.use(
+      wanted.map(({ blob }) => blob),
+      () => undefined,
+    );
+  }
+
+  /** Waits for it, and copies piece by piece. */
   async read(offset: number, size: number): Promise<Buffer> {
     const length = this.#lengthAt(offset, size);
     const wanted = this.#wanted(offset, length);
@@ -139,10 +158,6 @@ export class OpenFile {
       blobs.push(this.#blobs[number] as number);
     const begun = this.#contents.prefetch(blobs);
     this.#ahead = this.#starts[first + begun] as number;
-  }
-
-  #bytesOf(blob: number, open: boolean): Buffer | undefined {
-    return this.#contents.ready(blob) ?? (open ? this.#contents.openNow(blob) : undefined);
   }
 
   #lengthAt(offset: number, size: number): number {
@@ -179,6 +194,10 @@ export class OpenFile {
     }
     return low;
   }
+}
+
+function addZeros(views: Buffer[], count: number): void {
+  for (let left = count; left > 0; left -= ZEROS.length) views.push(ZEROS.subarray(0, left));
 }
 
 /** Does something with a file, and again when the index has become another meanwhile. */

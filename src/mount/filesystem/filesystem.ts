@@ -30,7 +30,7 @@ import {
   xattrSizeReply,
 } from '../protocol/replies.js';
 import type { ReadRequest, SeekRequest } from '../protocol/requests.js';
-import type { Answer, Handlers, Later } from '../protocol/session.js';
+import type { Answer, Handlers, Later, Views } from '../protocol/session.js';
 import { attributesOf, type Owner, plainAttributes } from './attributes.js';
 import { Contents } from './contents.js';
 import { Entries } from './entries.js';
@@ -219,12 +219,20 @@ export class SnapshotFilesystem implements Handlers {
     return { seconds: FOREVER, attributes: attributesOf(entry, nodes.inode(node), this.#options.owner) };
   }
 
-  async #readLater(node: number, offset: number, size: number, alone: boolean): Promise<Buffer> {
+  async #readLater(node: number, offset: number, size: number, alone: boolean): Promise<Views> {
     const file = await this.#file(node);
-    const now = file.readNow(offset, size, alone);
+    const there = file.readNow(offset, size, alone) !== undefined;
     file.lookAhead(offset, size);
-    // A copy: what is answered later is written later.
-    return now === undefined ? file.read(offset, size) : Buffer.from(now);
+    if (!there) await file.await(offset, size);
+    const again = (): Promise<Answer> =>
+      this.#guarded(node, () => untilCurrent(() => this.#copied(node, offset, size)));
+    return () =>
+      (file.isOf(this.#options.source.generation) ? file.readNow(offset, size, false) : undefined) ?? again();
+  }
+
+  /** Where so much is read at once that what was opened first is evicted before the last. */
+  async #copied(node: number, offset: number, size: number): Promise<Answer> {
+    return (await this.#file(node)).read(offset, size);
   }
 
   #knownFile(node: number): OpenFile | undefined {
@@ -300,7 +308,7 @@ export class SnapshotFilesystem implements Handlers {
     return decodeXattrs(await source.retried(() => source.trees.attachment(xattrs)), name.toString());
   }
 
-  async #guarded(node: number, action: () => Promise<Answer>): Promise<Answer> {
+  async #guarded<Result extends Answer | Views>(node: number, action: () => Promise<Result>): Promise<Result | number> {
     try {
       return await action();
     } catch (cause) {

@@ -13,7 +13,8 @@ const OPEN_FILES = 64;
 
 /** What is to be put into a room. */
 export interface Part {
-  readonly room: Uint8Array;
+  /** Where it is put: from this byte on of the memory that all threads share, or memory of its own. */
+  readonly room: number | Uint8Array;
   /** In the frame's plaintext. */
   readonly offset: number;
   readonly length: number;
@@ -54,11 +55,13 @@ export function neededRange({ frame, storedLength, codec, parts }: Omit<Opening,
 /** Opens frames in one thread. */
 export class Opener {
   readonly #idKey: Uint8Array;
+  readonly #memory: Buffer;
   readonly #files = new Map<string, number>();
   #scratch = Buffer.allocUnsafeSlow(0);
 
-  constructor(idKey: Uint8Array) {
+  constructor(idKey: Uint8Array, memory: SharedArrayBuffer) {
     this.#idKey = idKey;
+    this.#memory = Buffer.from(memory);
   }
 
   /** Fills the rooms. @throws VarveError `damaged`, `not-found` or `storage` */
@@ -79,7 +82,7 @@ export class Opener {
     const [part] = parts;
     if (part === undefined) return;
     const body = openFrame(key, counter, codec, rawLength, stored, name);
-    const room = asBuffer(part.room).subarray(0, rawLength);
+    const room = this.#room(part, rawLength);
     decompress(body, rawLength, name, room);
     this.#verify(part, room, name);
   }
@@ -91,11 +94,15 @@ export class Opener {
       const skipped = part.offset % CIPHER_BLOCK;
       const begin = part.offset - skipped;
       const sealed = stored.subarray(begin - first, part.offset - first + part.length);
-      const out = asBuffer(part.room).subarray(0, sealed.length);
+      const out = this.#room(part, sealed.length);
       decryptFramePart(key, counter, begin, sealed, out);
       if (skipped > 0) out.copyWithin(0, skipped);
       this.#verify(part, out.subarray(0, part.length), name);
     }
+  }
+
+  #room({ room }: Part, length: number): Buffer {
+    return typeof room === 'number' ? this.#memory.subarray(room, room + length) : asBuffer(room).subarray(0, length);
   }
 
   #verify({ ids, lengths }: Part, bytes: Buffer, name: string): void {

@@ -4,10 +4,11 @@ import { Opener, type Opening } from './opening.js';
 /** What a worker starts with. */
 export interface WorkerInit {
   readonly idKey: Uint8Array;
+  readonly memory: SharedArrayBuffer;
 }
 
-serveTasks<WorkerInit, Opening, undefined>(({ idKey }, _, atEnd) => {
-  const opener = new Opener(idKey);
+serveTasks<WorkerInit, Opening, undefined>(({ idKey, memory }, _, atEnd) => {
+  const opener = new Opener(idKey, memory);
   atEnd(() => opener.close());
   return (opening) => {
     opener.open(opening);

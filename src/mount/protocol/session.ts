@@ -63,7 +63,9 @@ import {
 
 /** An errno, or the bytes that were asked for: one after another. */
 export type Answer = number | Buffer | readonly Buffer[];
-export type Later = Answer | Promise<Answer>;
+export type Later = Answer | Promise<Answer | Views>;
+/** Gives bytes that are valid only until something else is done: it is called just before they are written. */
+export type Views = () => Answer | Promise<Answer>;
 
 /** What a file system does when it is asked. Bytes that are answered are written before anything else is done. */
 export interface Handlers {
@@ -159,10 +161,13 @@ export class Session {
     }
   }
 
-  #later(unique: bigint, promised: Promise<Answer>): void {
+  #later(unique: bigint, promised: Promise<Answer | Views>): void {
     this.#open.add(unique);
-    const settle = (answer: Answer): void => {
-      if (this.#open.delete(unique)) this.#reply(unique, answer);
+    const settle = (answer: Answer | Views): void => {
+      if (!this.#open.delete(unique)) return;
+      const now = typeof answer === 'function' ? answer() : answer;
+      if (now instanceof Promise) this.#later(unique, now);
+      else this.#reply(unique, now);
     };
     promised.then(settle, (cause) => {
       this.#onDefect(cause);
