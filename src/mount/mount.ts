@@ -1,9 +1,10 @@
 import { createHmac } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { VarveError } from '../errors/errors.js';
-import type { IndexedRepository } from '../repository/index-store.js';
+import { loadIndex } from '../repository/index-store.js';
 import { HeldLease } from '../repository/leases.js';
-import type { SnapshotFilter, StoredSnapshot } from '../repository/snapshots.js';
+import type { Repository } from '../repository/repository.js';
+import { listSnapshots, type SnapshotFilter } from '../repository/snapshots.js';
 import { SnapshotFilesystem } from './filesystem/filesystem.js';
 import { Source } from './filesystem/source.js';
 import { LiveView } from './live-view.js';
@@ -45,27 +46,41 @@ export interface RunningMount {
 /**
  * Mounts a repository's snapshots.
  *
- * @param snapshots that there were before the index was read
  * @throws VarveError that says what is missing
  */
 export async function mountRepository(
-  repository: IndexedRepository,
-  snapshots: readonly StoredSnapshot[],
+  opened: Repository,
   mountpoint: string,
   options: MountOptions,
 ): Promise<RunningMount> {
+  opened.keys.requireRole('full', 'read the contents of files');
   const { onError } = options;
-  const source = new Source(repository, ({ message }) => onError(`a part of the index is left out: ${message}`));
-  const view = new LiveView(source, options);
-  view.begin(snapshots);
-  const lease = await leaseOrNone(repository, onError);
-  let mounted: Mounted;
+  // Before the index is read: a prune spares what was condemned since.
+  const lease = await leaseOrNone(opened, onError);
   try {
-    mounted = await mount(mountpoint, { ...options, source: sourceName(repository) });
+    const onDamage = ({ message }: VarveError): void => onError(`a part of the index is left out: ${message}`);
+    // What the snapshots need is in the index by then.
+    const { snapshots, failures } = await listSnapshots(opened);
+    for (const { error } of failures) onError(`a snapshot is left out: ${error.message}`);
+    const source = new Source(await loadIndex(opened, { onDamage }), onDamage);
+    const view = new LiveView(source, options);
+    view.begin(snapshots);
+    const mounted = await mount(mountpoint, { ...options, source: sourceName(opened) });
+    return serve(source, view, mounted, lease, options);
   } catch (cause) {
     await lease?.release();
     throw cause;
   }
+}
+
+function serve(
+  source: Source,
+  view: LiveView,
+  mounted: Mounted,
+  lease: HeldLease | undefined,
+  options: MountOptions,
+): RunningMount {
+  const { onError } = options;
   const watchdog = watch(mounted.path);
   const filesystem = new SnapshotFilesystem({
     source,
@@ -73,7 +88,7 @@ export async function mountRepository(
     cacheSize: options.cacheSize,
     viewOwner: options.ownerRoot ? ROOT : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
     owner: options.ownerRoot ? ROOT : undefined,
-    seed: seedOf(repository),
+    seed: seedOf(source.repository),
     onError,
     onBegun: () => readFurtherAhead(mounted.path),
   });
@@ -101,10 +116,7 @@ export async function mountRepository(
 const ROOT = { uid: 0, gid: 0 };
 
 /** A store that cannot be written to can be mounted all the same: there no prune takes anything away. */
-async function leaseOrNone(
-  repository: IndexedRepository,
-  onError: (message: string) => void,
-): Promise<HeldLease | undefined> {
+async function leaseOrNone(repository: Repository, onError: (message: string) => void): Promise<HeldLease | undefined> {
   try {
     return await HeldLease.acquire(repository, 'mount');
   } catch (cause) {
@@ -116,12 +128,12 @@ async function leaseOrNone(
 }
 
 /** As `df` shows it; without what would end an option. */
-function sourceName({ store }: IndexedRepository): string {
+function sourceName({ store }: Repository): string {
   return `varve:${store.location}`.replaceAll(/[^\x21-\x7e]/g, '_');
 }
 
 /** Known to nobody without a key, and the same each time. */
-function seedOf({ keys }: IndexedRepository): readonly [number, number] {
+function seedOf({ keys }: Repository): readonly [number, number] {
   const digest = createHmac('sha256', keys.id).update('varve/1/mount/inodes').digest();
   return [digest.readInt32LE(0), digest.readInt32LE(4)];
 }

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { VarveError } from '../../errors/errors.js';
 import { parseSize } from '../../filesystem/filter.js';
-import { mountRepository, type RunningMount } from '../../mount/mount.js';
+import { type MountOptions, mountRepository, type RunningMount } from '../../mount/mount.js';
 import { checkTemplate, DEFAULT_PATHS, DEFAULT_TIME } from '../../mount/view/templates.js';
 import { openFromOptions } from '../open.js';
 import type { Context } from '../shell.js';
-import { readIndex, readSnapshots, type SelectionOptions, selectionFilter } from '../snapshot-selection.js';
+import { type SelectionOptions, selectionFilter } from '../snapshot-selection.js';
 
 export interface MountFlags extends SelectionOptions {
   readonly pathTemplate?: readonly string[];
@@ -31,11 +31,7 @@ export async function mountCommand(
     throw new VarveError('usage', 'where? Say in which folder the snapshots are to be seen');
   const options = mountOptions(context, flags);
   const opened = await openFromOptions(context);
-  opened.keys.requireRole('full', 'read the contents of files');
-  // Snapshots first: what they need is in the index by then.
-  const snapshots = await readSnapshots(context, opened);
-  const repository = await readIndex(context, opened);
-  const running = await mountRepository(repository, snapshots, mountpoint, options);
+  const running = await mountRepository(opened, mountpoint, options);
   context.outliveReader();
   tellOfStart(context, running, mountpoint);
   try {
@@ -47,7 +43,7 @@ export async function mountCommand(
   return 0;
 }
 
-function mountOptions(context: Context, flags: MountFlags): Parameters<typeof mountRepository>[3] {
+function mountOptions(context: Context, flags: MountFlags): MountOptions {
   const { pathTemplate: pathTemplates = DEFAULT_PATHS, timeTemplate = DEFAULT_TIME } = flags;
   for (const template of pathTemplates) checkTemplate(template);
   if (!flags.defaultPermissions && flags.allowOther !== true)

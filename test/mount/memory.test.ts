@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Arena, type Room } from '../../src/mount/filesystem/arena.js';
+import { InodeNumbers } from '../../src/mount/filesystem/inode-numbers.js';
+import { FOLDER, LINKED, NodeTable } from '../../src/mount/filesystem/node-table.js';
+import { seeded } from '../filesystem/random.js';
+
+describe('the memory of a mount', () => {
+  it('gives out room round and round, and never what is being filled', () => {
+    const random = seeded(1);
+    const arena = new Arena(64 * 1024);
+    const live = new Map<Room, number>();
+    let mark = 0;
+    let evicted = 0;
+    for (let step = 0; step < 20_000; step++) {
+      const length = 1 + random.below(5000);
+      let room: Room | undefined;
+      room = arena.take(length, () => {
+        evicted++;
+        assert.equal(room?.filling, false);
+        if (room !== undefined) live.delete(room);
+      });
+      if (room === undefined) {
+        assert.ok([...live.keys()].filter(({ filling }) => filling).length > 3);
+        for (const each of live.keys()) each.filling = false;
+        continue;
+      }
+      const value = ++mark % 251;
+      room.bytes.fill(value);
+      live.set(room, value);
+      if (random.below(4) > 0) room.filling = false;
+      for (const each of live.keys()) if (random.below(20) === 0) each.filling = false;
+      const [oldest] = live;
+      for (const [each, expected] of [[room, value] as const, ...(oldest === undefined ? [] : [oldest])])
+        assert.ok(
+          each.bytes.every((byte) => byte === expected),
+          `step ${step}`,
+        );
+    }
+    assert.ok(evicted > 1000);
+    assert.equal(
+      arena.take(32 * 1024, () => undefined),
+      undefined,
+    );
+  });
+});
+
+describe('the nodes of a mount', () => {
+  const numbers = new InodeNumbers([1, 2]);
+
+  it('are the same for the same entry, and go when the kernel forgets them and what is below them', () => {
+    const gone: number[] = [];
+    const table = new NodeTable((node) => gone.push(node));
+    const root = table.node(1, -1, { low: 1, high: 0 }, FOLDER);
+    assert.equal(root, 1);
+    const folder = table.node(root, 0, numbers.named({ low: 1, high: 0 }, Buffer.from('folder')), FOLDER, root);
+    table.countLookup(folder);
+    const children = Array.from({ length: 5000 }, (_, number) => {
+      const inode = numbers.named(table.inode(folder), Buffer.from(`child ${number}`));
+      const child = table.node(folder, number, inode, 0, root);
+      table.countLookup(child);
+      assert.equal(table.node(folder, number, inode, 0, root), child);
+      return child;
+    });
+    assert.equal(new Set(children).size, 5000);
+    table.forget(folder, 1);
+    assert.deepEqual(gone, []);
+    for (const child of children) table.forget(child, 1);
+    assert.deepEqual(gone, [...children, folder]);
+    assert.equal(table.count, 1);
+    table.forget(4000, 1);
+    table.forget(1, 1);
+    assert.ok(table.has(1));
+  });
+
+  it('are one for all names of a file, and two for entries that happen to have one number', () => {
+    const table = new NodeTable(() => undefined);
+    const root = table.node(1, -1, { low: 1, high: 0 }, FOLDER);
+    const inode = numbers.linked(table.inode(root), 5n, 2n ** 60n);
+    const first = table.node(root, 0, inode, LINKED, root);
+    assert.equal(table.node(root, 9, inode, LINKED, root), first);
+    const [a, b] = [table.node(root, 20, inode, 0, root), table.node(root, 30, inode, 0, root)];
+    assert.equal(new Set([first, a, b]).size, 3);
+    assert.notDeepEqual(numbers.linked({ low: 7, high: 0 }, 5n, 2n ** 60n), inode);
+  });
+});
