@@ -124,6 +124,18 @@ export function mixture(folder: string, bytes: number): void {
   }
 }
 
+/** One file of text and of what does not compress in turn, a mebibyte each. */
+export function alternating(folder: string, bytes: number): void {
+  mkdirSync(folder, { recursive: true });
+  const next = numbers(78);
+  const file = openSync(join(folder, 'alternating'), 'w');
+  for (let [i, left] = [0, bytes]; left > 0; i++, left -= MIB) {
+    const part = Buffer.from(piece(i, Math.min(MIB, left), next));
+    for (let done = 0; done < part.length; ) done += writeSync(file, part, done);
+  }
+  closeSync(file);
+}
+
 function piece(i: number, length: number, next: () => number): Buffer | string {
   return i % 2 === 0 ? prose(next, length) : keystream(length, Math.floor(next() * 2 ** 32));
 }

@@ -5,6 +5,7 @@ import { compareBuilds } from './before-after.js';
 import { compareHuge } from './huge.js';
 import { compareMemory } from './memory.js';
 import { compareMillion } from './million.js';
+import { compareMount } from './mount.js';
 import { type Bench, type Experiment, type Options, parseOptions, USAGE } from './options.js';
 import { writePage } from './page.js';
 import { comparePhases } from './phases.js';
@@ -23,6 +24,7 @@ const RUN: Record<Experiment, (bench: Bench) => Promise<string>> = {
   sparse: compareSparse,
   upkeep: compareUpkeep,
   s3: compareS3,
+  mount: compareMount,
   'before-after': compareBuilds,
 };
 

@@ -15,6 +15,7 @@ export const EXPERIMENTS = [
   'sparse',
   'upkeep',
   's3',
+  'mount',
   'before-after',
 ] as const;
 export type Experiment = (typeof EXPERIMENTS)[number];
@@ -30,7 +31,7 @@ export const USAGE = `Usage: npm run bench -- [--experiment ${EXPERIMENTS.join('
   --only        of ${PROGRAM_NAMES.join(', ')}; those that this machine lacks are skipped.
                 $BENCH_RESTIC_LATEST, $BENCH_RUSTIC, … say where a program is that is not on the PATH by its name
   --phases      leave out phases; the first backup and a restore that checks it are always run
-  --sizes       MiB of input for memory, the largest also for huge; default: 1024,4096
+  --sizes       MiB of input for memory, the largest also for huge and mount; default: 1024,4096
   --count       snapshots for snapshots, default: 1000, and for upkeep, default: 50; files for million, default: 1000000
   --before      for before-after: a checkout of varve that is built, with which this one is compared
   --work        where repositories and restored files go, in a new folder that is removed at the end; default: the temporary folder.
@@ -103,7 +104,7 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
   };
 }
 
-const BESIDE_RESTIC: readonly Experiment[] = ['memory', 'huge', 'million', 'upkeep', 's3'];
+const BESIDE_RESTIC: readonly Experiment[] = ['memory', 'huge', 'million', 'upkeep', 's3', 'mount'];
 
 function isUsual(program: string, experiment: Experiment): boolean {
   return experiment === 'phases' || program === 'varve' || (program === 'restic' && BESIDE_RESTIC.includes(experiment));

@@ -11,6 +11,7 @@ const TITLES: Record<Experiment, string> = {
   sparse: 'A sparse file',
   upkeep: 'Prune and check',
   s3: 'An S3 server, near and far',
+  mount: 'Reading from a mount',
   'before-after': 'Before and after',
 };
 
@@ -29,6 +30,7 @@ npm run bench -- --experiment million        # a folder of 1,000,000 small files
 npm run bench -- --experiment sparse         # a file of 100 GiB, 10 MiB of them data
 npm run bench -- --experiment upkeep         # prune after forgetting 45 of 50 snapshots; check
 npm run bench -- --experiment s3             # backup to an S3 server and restore from it, near and 50 ms away; requests
+npm run bench -- --experiment mount          # find, tar, random reads and ls in a mounted snapshot
 npm run bench -- --experiment before-after --before ../built-earlier --repeat 5
 npm run bench -- --help
 \`\`\`

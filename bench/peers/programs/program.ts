@@ -34,6 +34,8 @@ export interface Program {
   restored(source: string, target: string): string;
   /** Missing where it is not compared. */
   readonly upkeep?: Upkeep;
+  /** Shows snapshots as folders, `snapshots/latest` among them, until it is told to end. Missing where it is not compared. */
+  mount?(place: Place, mountpoint: string): Step;
 }
 
 /** What is done to a repository now and then. */

@@ -14,6 +14,7 @@ export function restic(name: string, command: string, version: string): Program 
     backup: (_, source) => ({ argv: [command, 'backup', '-q', source] }),
     restore: (_, _source, _label, target) => ({ argv: [command, 'restore', '-q', 'latest', '--target', target] }),
     restored: (source, target) => target + source,
+    mount: (_, mountpoint) => ({ argv: [command, 'mount', '-q', mountpoint] }),
     upkeep: {
       forget: (_, keep) => ({ argv: [command, 'forget', '-q', '--keep-last', String(keep)] }),
       prune: () => ({ argv: [command, 'prune', '-q'] }),

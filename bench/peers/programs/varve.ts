@@ -24,6 +24,7 @@ export function varveOf(name: string, checkout = fileURLToPath(PROJECT)): Progra
     backup: (_, source) => ({ argv: [...argv, 'backup', '-q', source] }),
     restore: (_, _source, _label, target) => ({ argv: [...argv, 'restore', '-q', 'latest', '--target', target] }),
     restored: (source, target) => target + source,
+    mount: (_, mountpoint) => ({ argv: [...argv, 'mount', '-q', mountpoint] }),
     upkeep: {
       forget: (_, keep) => ({ argv: [...argv, 'forget', '-q', '--keep-last', String(keep)] }),
       prune: () => ({ argv: [...argv, 'prune', '-q', '--grace', '0'] }),
