@@ -2,7 +2,6 @@ import { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
 import { decodeXattrs, type Xattr } from '../../format/xattrs.js';
 import {
-  CACHE_DIR,
   EACCES,
   EINVAL,
   EIO,
@@ -12,7 +11,6 @@ import {
   ENOTDIR,
   ENXIO,
   ERANGE,
-  KEEP_CACHE,
   NAME_MAX,
   S_IFDIR,
   SEEK_DATA,
@@ -24,7 +22,6 @@ import {
   attributesReply,
   entryReply,
   Listing,
-  openReply,
   seekReply,
   statxReply,
   xattrSizeReply,
@@ -47,6 +44,8 @@ const VIEW_SECONDS = 1;
 /** Bytes and number of files whose blobs are known. */
 const OPEN_FILE_BYTES = 32 * 1024 * 1024;
 const OPEN_FILES = 512;
+/** Folders of which it is known where the last listing ended. */
+const LISTINGS = 500;
 /** Messages that are told once. */
 const TOLD = 1000;
 /** "." and ".." come before a folder's entries. */
@@ -67,12 +66,6 @@ export interface FilesystemOptions {
   readonly onBegun: () => void;
 }
 
-interface Handle {
-  readonly node: number;
-  /** Where the next request goes on, unless it goes back. */
-  next: number;
-}
-
 /** The file system of snapshots that the kernel asks for. */
 export class SnapshotFilesystem implements Handlers {
   readonly #options: FilesystemOptions;
@@ -81,8 +74,8 @@ export class SnapshotFilesystem implements Handlers {
   readonly #views: ViewNodes;
   readonly #files = new Map<number, OpenFile>();
   #fileBytes = 0;
-  readonly #handles = new Map<number, Handle>();
-  #lastHandle = 0;
+  /** Where the last listing of a folder ended: the next goes on there, unless it goes back. */
+  readonly #next = new Map<number, number>();
   readonly #told = new Set<string>();
 
   constructor(options: FilesystemOptions) {
@@ -91,6 +84,7 @@ export class SnapshotFilesystem implements Handlers {
     this.#entries = new Entries(options.source, new InodeNumbers(options.seed), (node) => {
       this.#views.drop(node);
       this.#dropFile(node);
+      this.#next.delete(node);
     });
     this.#views = new ViewNodes(this.#entries, options.view, options.viewOwner);
   }
@@ -163,27 +157,15 @@ export class SnapshotFilesystem implements Handlers {
     });
   }
 
-  openFolder(node: number): Later {
-    if (!this.#entries.nodes.is(node, FOLDER)) return ENOTDIR;
-    const handle = ++this.#lastHandle;
-    this.#handles.set(handle, { node, next: 0 });
-    return openReply(handle, this.#entries.nodes.is(node, VIEW) ? 0 : KEEP_CACHE | CACHE_DIR);
-  }
-
-  closeFolder(handle: number): void {
-    this.#handles.delete(handle);
-    this.#views.close(handle);
-  }
-
-  readFolder(node: number, { handle, offset, size }: ReadRequest, plus: boolean): Later {
+  readFolder(node: number, { offset, size }: ReadRequest, plus: boolean): Later {
+    const { nodes } = this.#entries;
+    if (!nodes.is(node, FOLDER)) return ENOTDIR;
     const listing = new Listing(size, plus);
-    const opened = this.#handles.get(handle);
-    if (opened === undefined) return EINVAL;
     return this.#guarded(node, async () => {
       const from = this.#listDots(node, listing, offset);
       if (from === undefined) return listing.bytes;
-      if (this.#entries.nodes.is(node, VIEW)) await this.#views.list(node, handle, from, listing);
-      else if (!(await this.#listEntries(node, opened, from, listing, plus))) return EINVAL;
+      if (nodes.is(node, VIEW)) await this.#views.list(node, from, listing);
+      else if (!(await this.#listEntries(node, from, listing, plus))) return EINVAL;
       return listing.bytes;
     });
   }
@@ -280,9 +262,10 @@ export class SnapshotFilesystem implements Handlers {
   }
 
   /** @returns false when no entry begins there */
-  async #listEntries(node: number, handle: Handle, from: number, listing: Listing, plus: boolean): Promise<boolean> {
+  async #listEntries(node: number, from: number, listing: Listing, plus: boolean): Promise<boolean> {
     const folder = await this.#entries.folder(node);
-    if (from !== handle.next && !(await folder.isPlace(from))) return false;
+    if (from !== this.#next.get(node) && !(await folder.isPlace(from))) return false;
+    let next = from;
     await folder.scan(from, (entry, start, end) => {
       const { name } = entry;
       if (name.length > NAME_MAX) {
@@ -295,9 +278,12 @@ export class SnapshotFilesystem implements Handlers {
       if (plus) this.#entries.nodes.countLookup(child);
       const attributes = attributesOf(entry, inode, this.#options.owner);
       listing.add({ name, next: end + DOTS, node: child, seconds: FOREVER, attributes });
-      handle.next = end;
+      next = end;
       return true;
     });
+    this.#next.delete(node);
+    this.#next.set(node, next);
+    if (this.#next.size > LISTINGS) this.#next.delete(this.#next.keys().next().value as number);
     return true;
   }
 

@@ -30,7 +30,7 @@ export class ViewNodes {
   readonly #view: CurrentView;
   readonly #owner: Owner;
   readonly #known = new Map<number, Known>();
-  /** What an opened folder had when its listing began: names do not shift under who reads it. */
+  /** What a folder had when its last listing began: names do not shift under who reads it. */
   readonly #listed = new Map<number, readonly [string, ViewEntry][]>();
 
   constructor(entries: Entries, view: CurrentView, owner: Owner) {
@@ -43,10 +43,7 @@ export class ViewNodes {
 
   drop(node: number): void {
     this.#known.delete(node);
-  }
-
-  close(handle: number): void {
-    this.#listed.delete(handle);
+    this.#listed.delete(node);
   }
 
   async child(parent: number, name: string): Promise<{ node: number; attributes: Attributes } | undefined> {
@@ -71,11 +68,11 @@ export class ViewNodes {
     return entry?.kind === 'link' ? Buffer.from(entry.target, 'latin1') : undefined;
   }
 
-  async list(node: number, handle: number, from: number, listing: Listing): Promise<void> {
+  async list(node: number, from: number, listing: Listing): Promise<void> {
     const path = this.#pathOf(node);
-    const listed = from === 0 ? undefined : this.#listed.get(handle);
+    const listed = from === 0 ? undefined : this.#listed.get(node);
     const children = listed ?? childrenOf(viewAt(await this.#view.current(), path));
-    this.#listed.set(handle, children);
+    this.#listed.set(node, children);
     for (const [at, [name, entry]] of children.slice(from).entries()) {
       const bytes = Buffer.from(name, 'latin1');
       if (!listing.fits(bytes.length)) return;

@@ -10,7 +10,6 @@ export const STATFS = 17;
 export const RELEASE = 18;
 export const GETXATTR = 22;
 export const LISTXATTR = 23;
-export const FLUSH = 25;
 export const INIT = 26;
 export const OPENDIR = 27;
 export const READDIR = 28;
@@ -35,6 +34,8 @@ export const PARALLEL_DIROPS = 1 << 18;
 export const POSIX_ACL = 1 << 20;
 export const MAX_PAGES = 1 << 22;
 export const CACHE_SYMLINKS = 1 << 23;
+/** The kernel opens folders without asking when it is told ENOSYS once. */
+export const NO_OPENDIR_SUPPORT = 1 << 24;
 export const EXPLICIT_INVAL_DATA = 1 << 25;
 
 /** What OPENDIR answers: the kernel may keep the listing and use what it kept. */

@@ -51,14 +51,13 @@ export function readInit(bytes: Buffer): InitRequest {
 
 /** Of READ, READDIR and READDIRPLUS. */
 export interface ReadRequest {
-  readonly handle: number;
   readonly offset: number;
   readonly size: number;
 }
 
 export function readRead(bytes: Buffer): ReadRequest {
   const at = IN_HEADER;
-  return { handle: u64(bytes, at), offset: u64(bytes, at + 8), size: bytes.readUInt32LE(at + 16) };
+  return { offset: u64(bytes, at + 8), size: bytes.readUInt32LE(at + 16) };
 }
 
 /** A name, in memory of its own, without the NUL after it. @param at where it begins behind the header */
@@ -87,11 +86,6 @@ export function* readForgets(bytes: Buffer, length: number): Generator<{ node: n
   const count = bytes.readUInt32LE(IN_HEADER);
   for (let at = IN_HEADER + 8, left = count; left > 0 && at + 16 <= length; at += 16, left--)
     yield { node: u64(bytes, at), lookups: u64(bytes, at + 8) };
-}
-
-/** Of RELEASEDIR: what OPENDIR gave. */
-export function readHandle(bytes: Buffer): number {
-  return u64(bytes, IN_HEADER);
 }
 
 /** The request that is not waited for any more. */

@@ -5,6 +5,7 @@ import {
   ASYNC_DIO,
   ASYNC_READ,
   BATCH_FORGET,
+  CACHE_DIR,
   CACHE_SYMLINKS,
   DESTROY,
   DO_READDIRPLUS,
@@ -16,18 +17,19 @@ import {
   ENOSYS,
   EXPLICIT_INVAL_DATA,
   EXPORT_SUPPORT,
-  FLUSH,
   FORGET,
   GETATTR,
   GETXATTR,
   INIT,
   INTERRUPT,
+  KEEP_CACHE,
   LISTXATTR,
   LOOKUP,
   LSEEK,
   MAX_PAGES,
   MINOR,
   NAME_MAX,
+  NO_OPENDIR_SUPPORT,
   OPENDIR,
   PARALLEL_DIROPS,
   POSIX_ACL,
@@ -42,14 +44,13 @@ import {
 } from './abi.js';
 import { type Calls, calls, type Waiting } from './calls.js';
 import { MAX_READ } from './mounting.js';
-import { emptyReply, initReply, statfsReply, writeHeader } from './replies.js';
+import { emptyReply, initReply, openReply, statfsReply, writeHeader } from './replies.js';
 import {
   OUT_HEADER,
   type ReadRequest,
   type Request,
   readForget,
   readForgets,
-  readHandle,
   readInit,
   readInterrupt,
   readName,
@@ -76,9 +77,8 @@ export interface Handlers {
   /** @param alone whether nobody else is known to wait: then it may take a moment, in which others would get no answer */
   read(node: number, request: ReadRequest, alone: boolean): Later;
   seek(node: number, request: SeekRequest): Later;
-  openFolder(node: number): Later;
+  /** @param plus whether all that is known of what is listed goes along */
   readFolder(node: number, request: ReadRequest, plus: boolean): Later;
-  closeFolder(handle: number): void;
   /** The kernel has said hello. */
   begun(): void;
   /** @param size bytes that there is room for, 0 when only the length is asked for */
@@ -102,6 +102,8 @@ export class Session {
   /** Requests that are not answered yet; those that nobody waits for any more are taken out. */
   readonly #open = new Set<bigint>();
   readonly #onDefect: (cause: unknown) => void;
+  /** The kernel does so by itself. */
+  #opensFolders = false;
   #waiting: Waiting | undefined;
   #end: () => void = () => undefined;
   /** Resolves when the mount is gone. */
@@ -202,10 +204,7 @@ export class Session {
       case READDIRPLUS:
         return handlers.readFolder(node, readRead(bytes), true);
       case OPENDIR:
-        return handlers.openFolder(node);
-      case RELEASEDIR:
-        handlers.closeFolder(readHandle(bytes));
-        return 0;
+        return this.#opensFolders ? ENOSYS : openReply(0, KEEP_CACHE | CACHE_DIR);
       case READLINK:
         return handlers.readlink(node);
       case GETXATTR:
@@ -219,11 +218,11 @@ export class Session {
       case INIT:
         return this.#init(bytes);
       case RELEASE:
-      case FLUSH:
+      case RELEASEDIR:
       case DESTROY:
         return 0;
       default:
-        // OPEN too: the kernel then opens files by itself, and keeps what it has read of them.
+        // OPEN and FLUSH too: the kernel then opens and closes files by itself, and keeps what it has read of them.
         return ENOSYS;
     }
   }
@@ -231,6 +230,7 @@ export class Session {
   #init(bytes: Buffer): Answer {
     const { minor, maxReadahead, flags } = readInit(bytes);
     setImmediate(() => this.#handlers.begun());
+    this.#opensFolders = (flags & NO_OPENDIR_SUPPORT) !== 0;
     const wanted =
       ASYNC_READ |
       EXPORT_SUPPORT |
