@@ -88,6 +88,10 @@ export interface Handlers {
 
 /** Requests that are read before others get their turn. */
 const AT_A_TURN = 64;
+/**
+ * Milliseconds for which it is looked whether who was answered asks again: many do, and to sleep and be woken takes both sides longer than that.
+ */
+const LINGER_MS = 0.06;
 /** Bytes of the longest request. */
 const ROOM = 128 * 1024;
 
@@ -104,6 +108,8 @@ export class Session {
   readonly #onDefect: (cause: unknown) => void;
   /** The kernel does so by itself. */
   #opensFolders = false;
+  /** Requests that may be read before others get their turn. */
+  #left = 0;
   #waiting: Waiting | undefined;
   #end: () => void = () => undefined;
   /** Resolves when the mount is gone. */
@@ -124,7 +130,10 @@ export class Session {
   }
 
   start(): void {
-    this.#waiting = this.#calls.whenReadable(this.#file, () => this.#turn());
+    this.#waiting = this.#calls.whenReadable(this.#file, () => {
+      this.#left = AT_A_TURN;
+      this.#turn();
+    });
   }
 
   /** Ends it whatever is going on: who waits for an answer gets an error of the kernel. */
@@ -137,16 +146,26 @@ export class Session {
     this.#end();
   }
 
-  #turn(): void {
-    for (let number = 0; number < AT_A_TURN && this.#waiting !== undefined; number++) {
+  /** @param until when it is to be looked no more whether somebody asks, by performance.now() */
+  #turn(until = 0): void {
+    let end = until;
+    // Whether nobody else is known to wait: the request came when there was none.
+    let alone = true;
+    while (this.#left > 0 && this.#waiting !== undefined) {
       const length = this.#calls.read(this.#file, this.#room, ROOM);
-      if (length > 0) this.#take(this.#room.subarray(0, length), length, number === 0);
-      else {
-        const errno = length === 0 ? ENODEV : this.#calls.errno();
-        if (errno === EAGAIN) return;
-        // ENOENT: the request was taken back just then.
-        if (errno !== EINTR && errno !== ENOENT) return this.close();
+      if (length > 0) {
+        this.#left--;
+        this.#take(this.#room.subarray(0, length), length, alone);
+        end = performance.now() + LINGER_MS;
+        alone = false;
+        continue;
       }
+      const errno = length === 0 ? ENODEV : this.#calls.errno();
+      if (errno === EAGAIN) {
+        alone = this.#open.size === 0;
+        if (!alone || performance.now() >= end) return;
+        // ENOENT: the request was taken back just then.
+      } else if (errno !== EINTR && errno !== ENOENT) return this.close();
     }
   }
 
@@ -169,7 +188,11 @@ export class Session {
       if (!this.#open.delete(unique)) return;
       const now = typeof answer === 'function' ? answer() : answer;
       if (now instanceof Promise) this.#later(unique, now);
-      else this.#reply(unique, now);
+      else {
+        this.#reply(unique, now);
+        // Who was answered may ask again at once.
+        if (this.#open.size === 0 && this.#left > 0) this.#turn(performance.now() + LINGER_MS);
+      }
     };
     promised.then(settle, (cause) => {
       this.#onDefect(cause);
