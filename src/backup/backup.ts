@@ -197,6 +197,7 @@ class BackupRun {
       data_added_packed: sums.dataStored + sums.treeStored,
       total_files_processed: files,
       total_bytes_processed: sums.bytes,
+      entries_with_xattrs: sums.withXattrs,
     };
   }
 

@@ -17,6 +17,7 @@ const NAMES = [
   'treeBlobs',
   'treeAdded',
   'treeStored',
+  'withXattrs',
 ] as const;
 
 export type CounterName = (typeof NAMES)[number];

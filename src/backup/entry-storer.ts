@@ -141,8 +141,10 @@ export class EntryStorer {
     count(this.#init.counters, 'filesUnmodified');
     count(this.#init.counters, 'bytes', before.size);
     if (this.#init.verbose) this.tell(joinPath(folder.path, name), false, 'unmodified', stat.size, {});
-    if (this.#isSame(before, stat) && this.#isAttached(folder.path, name, before.xattrs))
+    if (this.#isSame(before, stat) && this.#isAttached(folder.path, name, before.xattrs)) {
+      this.#countXattrs(before.xattrs);
       return { raw: before.raw, same: true };
+    }
     const xattrs = this.xattrs(folder.xattrPlace(name), folder.path, name);
     const { holes, size } = before;
     const raw = this.#encode(name, stat, { content, xattrs, holes, size, target: undefined, rdev: undefined });
@@ -188,7 +190,10 @@ export class EntryStorer {
     const same = this.#isSame(previous, stat) && this.#isAttached(directory.path, undefined, previous.xattrs);
     this.#countDirectory(directory.path, same ? 'unmodified' : 'changed');
     if (this.#init.verbose) this.tell(directory.path, true, same ? 'unmodified' : 'changed', 0, {});
-    if (same) return directory.previous as Buffer;
+    if (same) {
+      this.#countXattrs(previous.xattrs);
+      return directory.previous as Buffer;
+    }
     return this.#encodeFile(name, stat, previous.content, undefined, xattrs);
   }
 
@@ -321,8 +326,14 @@ export class EntryStorer {
    * The entry as it stands in a directory, with the owners' names as this machine knows them. One that lacks its attributes gets no ctime:
    * the next backup then does not take it for what it finds.
    */
+  /** A mount need not ask for what no entry has. */
+  #countXattrs(xattrs: unknown): void {
+    if (xattrs !== undefined) count(this.#init.counters, 'withXattrs');
+  }
+
   #encode(name: Buffer, stat: FileStat, rest: Rest): Buffer {
     const isWhole = rest.xattrs !== 'unread';
+    if (isWhole) this.#countXattrs(rest.xattrs);
     this.#encoder.reset();
     writeEntry(this.#encoder, {
       name,

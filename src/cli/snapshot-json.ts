@@ -30,7 +30,7 @@ export function snapshotJson({ id, snapshot }: StoredSnapshot): Record<string, u
 }
 
 function summaryJson(summary: SnapshotSummary): Record<string, unknown> {
-  const { backup_start, backup_end, ...counts } = summary;
+  const { backup_start, backup_end, entries_with_xattrs: _, ...counts } = summary;
   return { backup_start: rfc3339(backup_start), backup_end: rfc3339(backup_end), ...counts };
 }
 

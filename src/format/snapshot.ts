@@ -22,6 +22,8 @@ export interface SnapshotSummary {
   readonly data_added_packed: number;
   readonly total_files_processed: number;
   readonly total_bytes_processed: number;
+  /** Entries that have extended attributes, or had when it was made of another snapshot; undefined where nobody has counted. */
+  readonly entries_with_xattrs?: number | undefined;
 }
 
 const COUNTS = [
@@ -82,6 +84,7 @@ function summaryFields(summary: SnapshotSummary): Record<string, unknown> {
     backup_end: timeFields(summary.backup_end),
   };
   for (const count of COUNTS) fields[count] = summary[count];
+  if (summary.entries_with_xattrs !== undefined) fields['entries_with_xattrs'] = summary.entries_with_xattrs;
   return fields;
 }
 
@@ -124,9 +127,11 @@ function parseSummary(value: unknown, what: string): SnapshotSummary | undefined
   if (map['backup_start'] === undefined) return undefined;
   const counts = {} as Record<(typeof COUNTS)[number], number>;
   for (const count of COUNTS) counts[count] = asUint(map[count] ?? 0, Number.MAX_SAFE_INTEGER, what);
+  const attributes = map['entries_with_xattrs'];
   return {
     backup_start: parseTime(map['backup_start'], what),
     backup_end: parseTime(map['backup_end'], what),
     ...counts,
+    ...(attributes !== undefined && { entries_with_xattrs: asUint(attributes, Number.MAX_SAFE_INTEGER, what) }),
   };
 }

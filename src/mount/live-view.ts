@@ -17,6 +17,9 @@ export interface LiveViewOptions {
   readonly onError: (message: string) => void;
 }
 
+const XATTRS =
+  'a new snapshot has extended attributes, which this mount does not show, as there were none before: mount again to see them';
+
 /** The snapshots that there are, as they come and go. */
 export class LiveView implements CurrentView {
   readonly #source: Source;
@@ -28,6 +31,9 @@ export class LiveView implements CurrentView {
   #listed = Number.NEGATIVE_INFINITY;
   #listing: Promise<void> | undefined;
   changed: readonly [number, number] = [0, 0];
+  /** Whether any snapshot has extended attributes, or may have; and whether the kernel was told that none has. */
+  #xattrs = true;
+  #toldOfNone = false;
 
   constructor(source: Source, options: LiveViewOptions) {
     this.#source = source;
@@ -55,6 +61,11 @@ export class LiveView implements CurrentView {
     return this.#view;
   }
 
+  withoutXattrs(): boolean {
+    this.#toldOfNone ||= !this.#xattrs;
+    return this.#toldOfNone;
+  }
+
   async #refresh(): Promise<void> {
     try {
       const { snapshots, failures } = await listSnapshots(this.#source.repository);
@@ -76,6 +87,11 @@ export class LiveView implements CurrentView {
     if (joined === this.#ids && this.#known.size > 0) return;
     const { filter, pathTemplates, timeTemplate } = this.#options;
     const shown = snapshots.filter(({ snapshot }) => matchesFilter(snapshot, filter));
+    this.#xattrs = shown.some(({ snapshot }) => snapshot.summary?.entries_with_xattrs !== 0);
+    if (this.#xattrs && this.#toldOfNone && !this.#told.has(XATTRS)) {
+      this.#told.add(XATTRS);
+      this.#options.onError(XATTRS);
+    }
     this.#view = snapshotView(shown, pathTemplates, timeTemplate);
     this.#ids = joined;
     this.#known = new Set(ids);

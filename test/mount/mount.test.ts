@@ -161,6 +161,31 @@ describe('a mount as it is asked for', { skip: NO_FUSE }, () => {
     assert.match((await usual.stop()).out, /^Now serving the repository at .*usual\n/);
   });
 
+  it('asks for no attributes where there are none, and says so when a later snapshot has some', {
+    skip: missingPrograms() ?? false,
+  }, async () => {
+    const mount = await startMount(play, 'attributes');
+    const later = play.files('later', { file: 'with an attribute' });
+    execFileSync('setfattr', ['-n', 'user.color', '-v', 'blue', `${later}/file`]);
+    const ask = (path: string): string =>
+      spawnSync('getfattr', ['-d', '--absolute-names', path], { encoding: 'utf8' }).stdout;
+    try {
+      assert.equal(ask(`${mount.path}/snapshots/latest${source}/file`), '');
+      await setTimeout(6000);
+      await play.backup(later);
+      await setTimeout(1100);
+      assert.equal(ask(`${mount.path}/snapshots/latest${later}/file`), '');
+      await setTimeout(500);
+      assert.match(mount.said(), /a new snapshot has extended attributes.*mount again/);
+    } finally {
+      await mount.stop();
+    }
+    const again = await startMount(play, 'attributes');
+    const found = ask(`${again.path}/snapshots/latest${later}/file`);
+    await again.stop();
+    assert.match(found, /user.color="blue"/);
+  });
+
   it('belongs to root when that is wanted', { skip: !isRoot && 'runs as root only' }, async () => {
     chownSync(play.path('source/file'), NOBODY, NOBODY);
     await play.backup(source);

@@ -8,6 +8,7 @@ import {
   ENAMETOOLONG,
   ENODATA,
   ENOENT,
+  ENOSYS,
   ENOTDIR,
   ENXIO,
   ERANGE,
@@ -171,7 +172,7 @@ export class SnapshotFilesystem implements Handlers {
   }
 
   xattr(node: number, name: Buffer, size: number): Later {
-    if (!this.#entries.nodes.is(node, WITH_XATTRS)) return ENODATA;
+    if (!this.#entries.nodes.is(node, WITH_XATTRS)) return this.#options.view.withoutXattrs() ? ENOSYS : ENODATA;
     return this.#guarded(node, async () => {
       const found = (await this.#xattrs(node)).find((each) => each.name.equals(name));
       return found === undefined ? ENODATA : sized(found.value, size);
@@ -179,7 +180,8 @@ export class SnapshotFilesystem implements Handlers {
   }
 
   xattrNames(node: number, size: number): Later {
-    if (!this.#entries.nodes.is(node, WITH_XATTRS)) return sized(Buffer.alloc(0), size);
+    if (!this.#entries.nodes.is(node, WITH_XATTRS))
+      return this.#options.view.withoutXattrs() ? ENOSYS : sized(Buffer.alloc(0), size);
     return this.#guarded(node, async () => {
       const names = (await this.#xattrs(node)).flatMap(({ name }) => [name, Buffer.alloc(1)]);
       return sized(Buffer.concat(names), size);

@@ -16,6 +16,8 @@ export interface CurrentView {
   /** Seconds and nanoseconds since 1970 when it last changed. */
   readonly changed: readonly [number, number];
   current(): Promise<ViewFolder>;
+  /** Whether nothing in any snapshot has extended attributes. The kernel, when it is told so, never asks for any again. */
+  withoutXattrs(): boolean;
 }
 
 interface Known {
