@@ -4,8 +4,9 @@ import { VarveError } from '../errors/errors.js';
 import { loadIndex } from '../repository/index-store.js';
 import { HeldLease } from '../repository/leases.js';
 import type { Repository } from '../repository/repository.js';
-import { listSnapshots, type SnapshotFilter } from '../repository/snapshots.js';
+import { listSnapshots, matchesFilter, type SnapshotFilter, type StoredSnapshot } from '../repository/snapshots.js';
 import { SnapshotFilesystem } from './filesystem/filesystem.js';
+import { rehearse } from './filesystem/rehearsal.js';
 import { Source } from './filesystem/source.js';
 import { LiveView } from './live-view.js';
 import { type Mounted, mount, readAheadSetting } from './protocol/mounting.js';
@@ -66,7 +67,8 @@ export async function mountRepository(
     const view = new LiveView(source, options);
     view.begin(snapshots);
     const mounted = await mount(mountpoint, { ...options, source: sourceName(opened) });
-    return serve(source, view, mounted, lease, options);
+    const latest = snapshots.findLast(({ snapshot }) => matchesFilter(snapshot, options.filter));
+    return serve(source, view, mounted, lease, latest, options);
   } catch (cause) {
     await lease?.release();
     throw cause;
@@ -78,6 +80,7 @@ function serve(
   view: LiveView,
   mounted: Mounted,
   lease: HeldLease | undefined,
+  latest: StoredSnapshot | undefined,
   options: MountOptions,
 ): RunningMount {
   const { onError } = options;
@@ -90,7 +93,11 @@ function serve(
     owner: options.ownerRoot ? ROOT : undefined,
     seed: seedOf(source.repository),
     onError,
-    onBegun: () => readFurtherAhead(mounted.path),
+    onBegun: () => {
+      readFurtherAhead(mounted.path);
+      // What cannot be read is told to who asks for it.
+      if (latest !== undefined) rehearse(source, latest.snapshot.root).catch(() => undefined);
+    },
   });
   const acl = options.allowOther && options.defaultPermissions;
   const onDefect = (cause: unknown): void => onError(VarveError.from(cause).message);
