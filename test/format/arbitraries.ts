@@ -146,6 +146,7 @@ export const snapshot: fc.Arbitrary<Snapshot> = record({
       data_added_packed: count,
       total_files_processed: count,
       total_bytes_processed: count,
+      entries_with_xattrs: count,
     }),
     { nil: undefined },
   ),

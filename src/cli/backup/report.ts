@@ -182,7 +182,7 @@ export class BackupReport {
   }
 
   #finishJson({ id, summary }: BackupResult, dryRun: boolean): void {
-    const { backup_start, backup_end, ...counts } = summary;
+    const { backup_start, backup_end, entries_with_xattrs: _, ...counts } = summary;
     this.#context.output.object({
       message_type: 'summary',
       ...(dryRun && { dry_run: true }),

@@ -9,7 +9,7 @@ import { FOLDER, LINKED, NodeTable, WITH_XATTRS } from './node-table.js';
 import type { Source } from './source.js';
 
 /** Bytes of entries that are kept. */
-const KEPT = 8 * 1024 * 1024;
+const KEPT = 1024 * 1024;
 
 /** The folders and entries of snapshots, by their nodes. */
 export class Entries {

@@ -43,8 +43,8 @@ const FOREVER = 86_400;
 /** The same of what may change: the snapshots that there are. */
 const VIEW_SECONDS = 1;
 /** Bytes and number of files whose blobs are known. */
-const OPEN_FILE_BYTES = 32 * 1024 * 1024;
-const OPEN_FILES = 512;
+const OPEN_FILE_BYTES = 16 * 1024 * 1024;
+const OPEN_FILES = 128;
 /** Folders of which it is known where the last listing ended. */
 const LISTINGS = 500;
 /** Messages that are told once. */

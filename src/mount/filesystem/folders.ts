@@ -13,9 +13,9 @@ const APART = 8 * 1024;
 /** Blobs after which others get their turn. */
 const AT_A_TURN = 16;
 /** Bytes of folders that are remembered. */
-const KEPT = 32 * 1024 * 1024;
+const KEPT = 8 * 1024 * 1024;
 /** As many folders. */
-const MOST = 2000;
+const MOST = 500;
 /** Bytes of a part of an entry from which on as many more are gathered before it is looked at again. */
 const LONG = 64 * 1024;
 

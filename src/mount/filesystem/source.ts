@@ -6,7 +6,7 @@ import { type IndexedRepository, loadIndex } from '../../repository/index-store.
 import { TreeReader } from '../../repository/tree-reader.js';
 
 /** Bytes of blobs of trees that are kept, verified. */
-const KEPT = 16 * 1024 * 1024;
+const KEPT = 8 * 1024 * 1024;
 /** Milliseconds between two readings of the index for packs that are gone: when they are truly lost, each file would ask for one. */
 const RELOAD_MS = 10_000;
 
