@@ -52,10 +52,15 @@ describe('a mount of a damaged repository', { skip: NO_FUSE }, () => {
         await beneath.plant('data', pack, damaged);
       } else await beneath.remove('data', pack);
       const mount = await startMount(play, `mnt-${how}`);
-      const failed = unreadable(mount.path);
-      const again = unreadable(mount.path);
-      await mount.stop();
-      await beneath.plant('data', pack, bytes);
+      let failed: string[];
+      let again: string[];
+      try {
+        failed = unreadable(mount.path);
+        again = unreadable(mount.path);
+      } finally {
+        await mount.stop();
+        await beneath.plant('data', pack, bytes);
+      }
       assert.ok(failed.length > 0 && failed.length < FILES, `${failed.length} of ${FILES}`);
       assert.deepEqual(again, failed);
       for (const name of failed)
