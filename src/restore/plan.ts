@@ -15,8 +15,8 @@ export interface RangeLimits {
 }
 
 export const NEARBY: RangeLimits = { bytes: 4 * MEBIBYTE, rawBytes: 32 * MEBIBYTE, gap: MEBIBYTE / 4 };
-/** Where each request takes long, and may cost money. */
-export const FAR_AWAY: RangeLimits = { bytes: 24 * MEBIBYTE, rawBytes: 64 * MEBIBYTE, gap: MEBIBYTE };
+/** Where each request takes long, and may cost money. A whole pack is had by one. */
+export const FAR_AWAY: RangeLimits = { bytes: 24 * MEBIBYTE, rawBytes: 256 * MEBIBYTE, gap: MEBIBYTE };
 
 /** A file that is to be restored. */
 export interface WantedFile {

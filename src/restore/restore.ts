@@ -18,6 +18,8 @@ import { HardLinks } from './hard-links.js';
 import { LinkMaker } from './link-maker.js';
 import { type FileTarget, INTERRUPTED, type RestorePool } from './messages.js';
 import type { RestoreOptions, RestoreProgress } from './options.js';
+import { FAR_AWAY, NEARBY, type RangeLimits } from './plan.js';
+import { Rooms } from './rooms.js';
 import { Selection } from './selection.js';
 import { shouldWrite, Target } from './target.js';
 import { beginRun, endRun, isTemporary, Leftovers, markerName } from './temporary-names.js';
@@ -25,6 +27,8 @@ import { RestoreWindow } from './window.js';
 
 /** Blobs that are planned while others are restored: it bounds the memory for the plans. */
 const WINDOW = 75_000;
+/** The same where a request takes long: a pack that two plans need is fetched twice. */
+const FAR_WINDOW = 300_000;
 /** Blobs that are planned before the workers have something to do. */
 const FIRST_WINDOW = 5_000;
 const FOLDERS_PER_TASK = 512;
@@ -78,6 +82,10 @@ class RestoreRun {
   readonly #target: Target | undefined;
   /** Undefined when a dry run finds nothing to compare with. */
   readonly #pool: RestorePool | undefined;
+  /** How large a window grows, and the ranges in it. */
+  readonly #windowSize: number;
+  readonly #limits: RangeLimits;
+  readonly #rooms: Rooms;
   /** What is being planned. */
   #window: RestoreWindow;
   /** What is being restored, and what ended that before its time. */
@@ -99,6 +107,10 @@ class RestoreRun {
     this.#account = new Account(options);
     this.#trees = new TreeReader(repository);
     this.#selection = new Selection(options);
+    const isFar = repository.store.connections !== undefined;
+    this.#windowSize = isFar ? FAR_WINDOW : WINDOW;
+    this.#limits = isFar ? FAR_AWAY : NEARBY;
+    this.#rooms = new Rooms(this.#limits.bytes);
     const dryRun = options.dryRun === true;
     // Into a folder that a dry run does not make, everything would be restored.
     if (!dryRun || existsSync(options.target)) {
@@ -171,7 +183,8 @@ class RestoreRun {
         if (isTemporary(entry.name)) folder.alike.add(entry.name.toString('latin1'));
         const subfolder = await this.#entry(folder, entry);
         if (subfolder !== undefined) subfolders.push(subfolder);
-        if (this.#window.size + this.#links.size >= (this.#idle ? FIRST_WINDOW : WINDOW)) await this.#runWindow();
+        if (this.#window.size + this.#links.size >= (this.#idle ? FIRST_WINDOW : this.#windowSize))
+          await this.#runWindow();
       }
       whole = folder.depth > 0 || only === undefined;
     } catch (cause) {
@@ -185,7 +198,13 @@ class RestoreRun {
 
   #newWindow(): RestoreWindow {
     const { verify = false, dryRun = false } = this.#options;
-    return new RestoreWindow(this.#repository, this.#pool, this.#account, { verify, dryRun, run: this.#run });
+    return new RestoreWindow(this.#repository, this.#pool, this.#account, {
+      verify,
+      dryRun,
+      run: this.#run,
+      limits: this.#limits,
+      rooms: this.#rooms,
+    });
   }
 
   /** Begins to restore what was planned, once all that was planned before is restored. */

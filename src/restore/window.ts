@@ -11,7 +11,8 @@ import { inBatches } from './batches.js';
 import { beside, splitPath } from './folder-handles.js';
 import type { BlobUse, ComparedFile, Comparison, FileTarget, RestorePool, Task } from './messages.js';
 import { PlainItems } from './plain-items.js';
-import { FAR_AWAY, filesOf, NEARBY, PlannedFile, type Range, rangesOf, type Use, type WantedFile } from './plan.js';
+import { filesOf, PlannedFile, type Range, type RangeLimits, rangesOf, type Use, type WantedFile } from './plan.js';
+import type { Rooms } from './rooms.js';
 import { partName } from './temporary-names.js';
 
 /** What fetching a damaged or lost pack ends with: only the files that need it suffer. */
@@ -98,7 +99,7 @@ export class RestoreWindow {
 
   async #restoreAll(pool: RestorePool): Promise<void> {
     const { index, store } = this.#repository;
-    const ranges = rangesOf(this.#uses, index, store.connections === undefined ? NEARBY : FAR_AWAY);
+    const ranges = rangesOf(this.#uses, index, this.#options.limits);
     for (const range of ranges) this.#count(range);
     const limit = pLimit(pool.size * 2 + (store.connections ?? 0));
     await Promise.all([this.#plain.restore(pool), ...ranges.map((range) => limit(() => this.#runRange(pool, range)))]);
@@ -185,8 +186,17 @@ export class RestoreWindow {
   }
 
   async #runRange(pool: RestorePool, range: Range): Promise<void> {
-    const bytes = await this.#fetch(pool, range);
-    if (bytes === undefined) return;
+    const { rooms } = this.#options;
+    const room = rooms.take(range.end - range.start);
+    try {
+      const bytes = await this.#fetch(pool, range, room);
+      if (bytes !== undefined) await this.#write(pool, range, bytes);
+    } finally {
+      rooms.give(room);
+    }
+  }
+
+  async #write(pool: RestorePool, range: Range, bytes: Buffer): Promise<void> {
     const numbers = new Map<PlannedFile, number>();
     const files: PlannedFile[] = [];
     const frames = range.frames.map(({ frame, uses }) => ({
@@ -216,11 +226,11 @@ export class RestoreWindow {
   }
 
   /** The range's bytes; undefined when they cannot be had: then what can be restored of the range is, and the rest is told. */
-  async #fetch(pool: RestorePool, range: Range): Promise<Buffer | undefined> {
+  async #fetch(pool: RestorePool, range: Range, room: Buffer | undefined): Promise<Buffer | undefined> {
     const { store, index } = this.#repository;
     const where = { offset: range.start, length: range.end - range.start };
     try {
-      return await store.get('data', index.packName(range.pack), where);
+      return await store.get('data', index.packName(range.pack), where, room && { room });
     } catch (cause) {
       const error = VarveError.from(cause);
       if (!LOST.includes(error.code)) throw error;
@@ -321,6 +331,9 @@ export interface WindowOptions {
   readonly dryRun: boolean;
   /** Part of the names of temporary files. */
   readonly run: string;
+  readonly limits: RangeLimits;
+  /** As large as the limits let a range be, and shared by all windows. */
+  readonly rooms: Rooms;
 }
 
 function idOf({ wanted: { ids } }: PlannedFile, part: number): Buffer {

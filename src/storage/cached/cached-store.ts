@@ -56,7 +56,7 @@ export class CachedStore implements Store {
   }
 
   async get(type: ObjectType, name: string, range?: Range, advice?: Advice): Promise<Buffer> {
-    if (!this.#keeps(type, advice)) return this.#store.get(type, name, range);
+    if (!this.#keeps(type, advice)) return this.#store.get(type, name, range, advice);
     const cached = await this.#load(type, name, range, advice?.room);
     if (cached !== undefined) return cached;
     const bytes = await this.#store.get(type, name);

@@ -15,7 +15,15 @@ import {
   TEMPORARY_AGE_SECONDS,
 } from '../layout.js';
 import { makeFolders } from '../make-folders.js';
-import { HASH_NAME, type ObjectInfo, type ObjectType, objectPath, type Range, type Store } from '../store.js';
+import {
+  type Advice,
+  HASH_NAME,
+  type ObjectInfo,
+  type ObjectType,
+  objectPath,
+  type Range,
+  type Store,
+} from '../store.js';
 import { linkNew, syncFolder, temporaryBeside, writeFully } from './durable.js';
 
 /** How long reading whole objects may block in all: what is in the page cache takes 20 µs to be read at once, 170 in another thread. */
@@ -68,7 +76,7 @@ export class LocalStore implements Store {
     }
   }
 
-  async get(type: ObjectType, name: string, range?: Range): Promise<Buffer> {
+  async get(type: ObjectType, name: string, range?: Range, advice?: Advice): Promise<Buffer> {
     const path = this.filePath(type, name);
     let file: FileHandle | undefined;
     try {
@@ -79,7 +87,7 @@ export class LocalStore implements Store {
       if (offset + length > size) {
         throw new VarveError('damaged', `${objectPath(type, name)}: truncated (${size} bytes); run \`varve check\``);
       }
-      return await readFully(file, offset, length, objectPath(type, name));
+      return await readFully(file, range, objectPath(type, name), advice?.room);
     } catch (cause) {
       throw this.#readError(cause, type, name);
     } finally {
@@ -267,8 +275,9 @@ async function writeDirectly(path: string, bytes: Uint8Array): Promise<boolean> 
   }
 }
 
-async function readFully(file: FileHandle, offset: number, length: number, path: string): Promise<Buffer> {
-  const out = Buffer.from(new ArrayBuffer(length));
+async function readFully(file: FileHandle, { offset, length }: Range, path: string, room?: Buffer): Promise<Buffer> {
+  const fits = room !== undefined && room.length >= length;
+  const out = fits ? room.subarray(0, length) : Buffer.from(new ArrayBuffer(length));
   let filled = 0;
   while (filled < length) {
     const { bytesRead } = await file.read(out, filled, length - filled, offset + filled);
