@@ -101,7 +101,7 @@ export class RestoreWindow {
     const { index, store } = this.#repository;
     const ranges = rangesOf(this.#uses, index, this.#options.limits);
     for (const range of ranges) this.#count(range);
-    const limit = pLimit(pool.size * 2 + (store.connections ?? 0));
+    const limit = pLimit(store.connections === undefined ? pool.size * 2 : pool.size + store.connections);
     await Promise.all([this.#plain.restore(pool), ...ranges.map((range) => limit(() => this.#runRange(pool, range)))]);
     await this.#finishFiles(pool);
     if (this.#options.verify) await this.#verifyFiles(pool);

@@ -117,6 +117,25 @@ export const READING: readonly Check[] = [
     },
   },
   {
+    what: 'what is got may be put into memory that is given, and only as much of it as it needs',
+    run: async ({ store }) => {
+      const { name, bytes } = object(100_000);
+      await store.put('data', name, [bytes]);
+      for (const size of [99, 60_000, 150_000]) {
+        for (const advice of [{}, { keep: true }]) {
+          const room = Buffer.from(new SharedArrayBuffer(size)).fill(7);
+          const whole = await store.get('data', name, undefined, { ...advice, room });
+          demandSame(whole, bytes, `an object, with room for ${size} bytes`);
+          demandUntouched(room, whole);
+          room.fill(7);
+          const part = await store.get('data', name, { offset: 1000, length: 50_000 }, { ...advice, room });
+          demandSame(part, bytes.subarray(1000, 51_000), `50000 bytes of an object, with room for ${size}`);
+          demandUntouched(room, part);
+        }
+      }
+    },
+  },
+  {
     what: 'the clock is near the time of what is put now',
     run: async ({ store }) => {
       const { name, bytes } = object(10);
@@ -170,3 +189,12 @@ export const PARTS: readonly Check[] = [
     },
   },
 ];
+
+/** @throws unless the room is as it was but for what was put into it */
+function demandUntouched(room: Buffer, bytes: Buffer): void {
+  const from = bytes.buffer === room.buffer ? bytes.length : 0;
+  demand(
+    room.subarray(from).every((byte) => byte === 7),
+    `memory was written to past the ${from} bytes that are in it`,
+  );
+}
