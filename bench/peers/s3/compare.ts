@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CEPH_MISSING, type CephServer, startCeph } from '../../../test/servers/ceph.js';
+import { Ballast } from '../ballast.js';
 import { placeOf } from '../campaign.js';
 import { copyOf } from '../data.js';
 import { setting } from '../machine.js';
@@ -58,6 +59,7 @@ class Comparison {
   readonly #server: CephServer;
   readonly #source: string;
   readonly #work: string;
+  readonly #ballast: Ballast;
   readonly #runs: Run[] = [];
   #targets = 0;
 
@@ -66,6 +68,7 @@ class Comparison {
     this.#server = server;
     this.#source = source;
     this.#work = work;
+    this.#ballast = new Ballast(work);
   }
 
   async near(): Promise<void> {
@@ -149,7 +152,9 @@ class Comparison {
     return { home, password, repository: `s3:${endpoint}/${BUCKET}/${name}`, credentials };
   }
 
+  /** A new folder to restore to, and memory that is had at once for it. */
   #target(): string {
+    this.#ballast.fill();
     const target = join(this.#work, `restored-${this.#targets++}`);
     mkdirSync(target);
     return target;
