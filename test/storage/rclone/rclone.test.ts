@@ -144,15 +144,20 @@ test('a program that there is not', async (context) => {
   await failsWith(store.now(), /cannot start no-such-program: it is not installed/, 'usage', false);
 });
 
-test('a program that says something else', async (context) => {
-  const store = await opened(context, 'x:y', { program: script('echo Welcome to this machine; cat > /dev/null') });
-  await failsWith(
-    store.now(),
-    /rclone is not understood, as it should be with `serve restic --stdio`/,
-    'storage',
-    false,
-  );
-});
+// However it ends when it is asked to.
+for (const [what, after] of [
+  ['', 'exec sleep 600'],
+  [', and ends as if all were well', 'trap "exit 0" TERM; while sleep 0.05; do :; done'],
+] as const)
+  test(`a program that says something else${what}`, async (context) => {
+    const store = await opened(context, 'x:y', { program: script(`echo Welcome to this machine; ${after}`) });
+    await failsWith(
+      store.now(),
+      /rclone is not understood, as it should be with `serve restic --stdio`/,
+      'storage',
+      false,
+    );
+  });
 
 test('a program that ends without a word', async (context) => {
   const store = await opened(context, 'x:y', { program: script('exit 7') });
