@@ -322,15 +322,15 @@ export class EntryStorer {
     }
   }
 
-  /**
-   * The entry as it stands in a directory, with the owners' names as this machine knows them. One that lacks its attributes gets no ctime:
-   * the next backup then does not take it for what it finds.
-   */
   /** A mount need not ask for what no entry has. */
   #countXattrs(xattrs: unknown): void {
     if (xattrs !== undefined) count(this.#init.counters, 'withXattrs');
   }
 
+  /**
+   * The entry as it stands in a directory, with the owners' names as this machine knows them. One that lacks its attributes gets no ctime:
+   * the next backup then does not take it for what it finds.
+   */
   #encode(name: Buffer, stat: FileStat, rest: Rest): Buffer {
     const isWhole = rest.xattrs !== 'unread';
     if (isWhole) this.#countXattrs(rest.xattrs);

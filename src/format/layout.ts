@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { lastAtMost } from '../bytes/ascending.js';
 import { ENDS_EARLY, MessagePackReader } from '../bytes/reader.js';
 import { MessagePackWriter } from '../bytes/writer.js';
 import { MAX_ATTACHMENT } from './attachment.js';
@@ -126,18 +127,6 @@ export class Layout {
   #runAt(stream: number): number {
     return lastAtMost(this.#streams, stream);
   }
-}
-
-/** Number of the last of ascending places that is at most `place`. */
-function lastAtMost(places: readonly number[], place: number): number {
-  let low = 0;
-  let high = places.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >>> 1;
-    if ((places[middle] as number) <= place) low = middle;
-    else high = middle - 1;
-  }
-  return low;
 }
 
 function readRuns(reader: MessagePackReader): number[] {

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { lastAtMost } from '../../bytes/ascending.js';
 import { VarveError } from '../../errors/errors.js';
 import { DATA } from '../../format/content.js';
 import type { Entry } from '../../format/entry.js';
@@ -184,15 +185,9 @@ export class OpenFile {
     return wanted;
   }
 
+  /** The last one when the place is the stream's end. */
   #blobAt(place: number): number {
-    let low = 0;
-    let high = this.#blobs.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if ((this.#starts[middle] as number) <= place) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    return Math.min(lastAtMost(this.#starts, place), Math.max(0, this.#blobs.length - 1));
   }
 }
 

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { setImmediate } from 'node:timers/promises';
+import { lastAtMost, lastOf } from '../../bytes/ascending.js';
 import { compareBytes } from '../../bytes/views.js';
 import { VarveError } from '../../errors/errors.js';
 import type { ContentRef } from '../../format/content.js';
@@ -146,36 +147,16 @@ export class Folder {
   }
 
   #placeBefore(name: Buffer): number {
-    let low = 0;
-    let high = this.#names.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if (compareBytes(this.#names[middle] as Buffer, name) <= 0) low = middle;
-      else high = middle - 1;
-    }
-    return this.#places[low] as number;
+    const before = (number: number): boolean => compareBytes(this.#names[number] as Buffer, name) <= 0;
+    return this.#places[lastOf(this.#names.length, before)] as number;
   }
 
   #placeAtMost(place: number): number {
-    let low = 0;
-    let high = this.#places.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if ((this.#places[middle] as number) <= place) low = middle;
-      else high = middle - 1;
-    }
-    return this.#places[low] as number;
+    return this.#places[lastAtMost(this.#places, place)] as number;
   }
 
   #blobAt(place: number): number {
-    let low = 0;
-    let high = this.#starts.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if ((this.#starts[middle] as number) <= place) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    return lastAtMost(this.#starts, place);
   }
 }
 
