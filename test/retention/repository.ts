@@ -25,8 +25,9 @@ export class StubbornStore extends PassingStore {
 
   override async remove(type: ObjectType, name: string): Promise<void> {
     if (this.stubborn.has(name)) throw new VarveError('storage', `cannot remove ${type}/${name}`);
-    await super.remove(type, name);
+    // In the order in which it is asked: a server may be done with the second first.
     this.log.push(`remove ${type}/${name}`);
+    await super.remove(type, name);
   }
 }
 
