@@ -210,7 +210,7 @@ const NOT_XML = /@aws-sdk XML parse error|deserialization error/i;
 /** A server of something else, or a proxy. It may go well when that is only in front, and busy. */
 const notS3: Explain = ({ status }, { server }) =>
   new VarveError('storage', `what answers at ${server} (${status}) does not speak S3: is the place right?`, {
-    retryable: status >= 500 && status !== 501,
+    retryable: status === 408 || status === 429 || (status >= 500 && status !== 501),
   });
 
 /** The SDK calls connections that are cut time-outs too; those have a system's code. */

@@ -215,3 +215,29 @@ test('what does not speak S3', async () => {
     server.close();
   }
 });
+
+test('a proxy in front that is busy, and says so in its own words, is asked again', async () => {
+  let status = 200;
+  const server = http.createServer((_, response) => response.writeHead(status).end('too busy just now'));
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as { port: number };
+  const user = { accessKeyId: 'a', secretAccessKey: Buffer.from('b').toString() };
+  const store = await openS3(`http://127.0.0.1:${port}/bucket`, s3Settings(user));
+  try {
+    for (const [each, retryable] of [
+      [408, true],
+      [429, true],
+      [500, true],
+      [503, true],
+      [501, false],
+      [400, false],
+    ] as const) {
+      status = each;
+      await assert.rejects(names(store, 'data'), { code: 'storage', retryable }, String(each));
+    }
+  } finally {
+    await store.close();
+    server.closeAllConnections();
+    server.close();
+  }
+});
