@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { openStore } from '../../src/storage/open-store.js';
 import { outcome, Playground } from '../cli/varve.js';
 import { startBadNetwork } from '../servers/bad-network.js';
@@ -52,14 +52,17 @@ test('many readers of a slow store get what they ask for in time, and one that r
   const server = await startVarveServe(play.folder, undefined);
   const network = await startBadNetwork(server.host, { seed: 1, rate: 0, latency: LATENCY });
   const place = `rest:http://${network.host}/repo`;
-  const memoryOf = (pid: number | undefined): number =>
-    Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
-  const mount = await startMount(play, 'mnt', ['--repo', place, '--cache-size', `${CACHE_MIB}M`]);
-  const stop = async (): Promise<void> => {
-    await mount.stop();
+  try {
+    await readAtRandom(t, play, place, source);
+    await readInOrder(t, play, place, source);
+  } finally {
     await network.stop();
     await server.stop();
-  };
+  }
+});
+
+async function readAtRandom(t: TestContext, play: Playground, place: string, source: string): Promise<void> {
+  const mount = await startMount(play, 'mnt', ['--repo', place, '--cache-size', `${CACHE_MIB}M`]);
   try {
     const path = join(mount.path, 'snapshots/latest', source, 'large');
     const readers = Array.from({ length: READERS }, (_, seed) =>
@@ -71,32 +74,39 @@ test('many readers of a slow store get what they ask for in time, and one that r
     });
     const reads = figures.reduce((sum, [count]) => sum + count, 0);
     const longest = Math.max(...figures.map(([, each]) => each));
-    t.diagnostic(`${reads} reads, the longest ${Math.round(longest)} ms; ${Math.round(memoryOf(mount.child.pid))} MiB`);
+    const memory = memoryOf(mount.child.pid);
+    t.diagnostic(`${reads} reads, the longest ${Math.round(longest)} ms; ${Math.round(memory)} MiB`);
     for (const [count, , wrong] of figures) assert.ok(count > 0 && wrong === 0);
     assert.ok(longest < LONGEST, `${longest} ms`);
-    assert.ok(memoryOf(mount.child.pid) < CACHE_MIB + BESIDE_MIB, `${memoryOf(mount.child.pid)} MiB`);
+    assert.ok(memory < CACHE_MIB + BESIDE_MIB, `${memory} MiB`);
     assert.equal(mount.said(), '');
   } finally {
     await mount.stop();
   }
+}
+
+async function readInOrder(t: TestContext, play: Playground, place: string, source: string): Promise<void> {
+  const own = await throughput(place, play);
+  const mount = await startMount(play, 'again', ['--repo', place, '--cache-size', `${CACHE_MIB}M`]);
   try {
-    const own = await throughput(place, play);
-    const again = await startMount(play, 'again', ['--repo', place, '--cache-size', `${CACHE_MIB}M`]);
     const began = performance.now();
-    const { code, err } = await outcome(
-      spawn('sh', ['-c', `cat "${join(again.path, 'snapshots/latest', source, 'large')}" | cmp - "${source}/large"`]),
-    );
+    const path = join(mount.path, 'snapshots/latest', source, 'large');
+    const { code, err } = await outcome(spawn('sh', ['-c', `cat "${path}" | cmp - "${source}/large"`]));
     const sequential = FILE_MIB / ((performance.now() - began) / 1000);
-    await again.stop();
     assert.equal(code, 0, err);
     // What is compressed is less on its way: what was sent counts.
     const sent = sequential * (2 / 3);
     t.diagnostic(`${Math.round(sequential)} MiB/s of the file, ${Math.round(own)} MiB/s of the store`);
     assert.ok(sent >= SHARE * own, `${sent} MiB/s of ${own}`);
   } finally {
-    await stop();
+    await mount.stop();
   }
-});
+}
+
+/** MiB of memory that a process has had at most. */
+function memoryOf(pid: number | undefined): number {
+  return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+}
 
 /** MiB a second that the store gives who asks for packs only, as many at a time as it takes. */
 async function throughput(place: string, { env }: Playground): Promise<number> {
