@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { peakMemory } from '../../test/servers/peak-memory.js';
 import { numbers } from '../chunking/workload.js';
 import { placeOf } from './campaign.js';
 import { alternating, copyOf, incompressible } from './data.js';
@@ -112,7 +113,7 @@ async function inMount(
     const began = performance.now();
     run(join(mountpoint, 'snapshots/latest', source));
     const wall = (performance.now() - began) / 1000;
-    return { wall, cpu: processorSeconds(child) - before, memory: peakOf(child) };
+    return { wall, cpu: processorSeconds(child) - before, memory: peakMemory(child.pid) };
   } finally {
     const ended = child.exitCode === null ? once(child, 'exit') : undefined;
     child.kill('SIGINT');
@@ -139,10 +140,6 @@ function processorSeconds({ pid }: ChildProcess): number {
     .replace(/^.*\) /s, '')
     .split(' ');
   return (Number(fields[11]) + Number(fields[12])) / TICKS;
-}
-
-function peakOf({ pid }: ChildProcess): number {
-  return 1024 * Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 }
 
 function shell(script: string, folder: string): void {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Playground } from '../cli/varve.js';
+import { peakMemory } from '../servers/peak-memory.js';
 import { NO_FUSE, type Running, startMount } from './fuse.js';
 
 const FIXTURES = fileURLToPath(new URL('../../../fixtures/hostile', import.meta.url));
@@ -39,9 +40,8 @@ describe('a mount of a repository of somebody who has a key and no good in mind'
       });
       assert.equal(signal, null);
       assert.match(stdout, /snapshots/);
-      const status = readFileSync(`/proc/${mount.child.pid}/status`, 'utf8');
-      const memory = Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]);
-      assert.ok(memory < MEMORY * 1024, `${memory >> 10} MiB of memory`);
+      const memory = peakMemory(mount.child.pid) / 2 ** 20;
+      assert.ok(memory < MEMORY, `${Math.round(memory)} MiB of memory`);
       const { code, err } = await mount.stop();
       mount = undefined;
       assert.equal(code, 0, err);

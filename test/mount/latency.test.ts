@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { openStore } from '../../src/storage/open-store.js';
 import { outcome, Playground } from '../cli/varve.js';
 import { startBadNetwork } from '../servers/bad-network.js';
+import { peakMemory } from '../servers/peak-memory.js';
 import { startVarveServe } from '../servers/varve-serve.js';
 import { NO_FUSE, startMount } from './fuse.js';
 
@@ -74,7 +74,7 @@ async function readAtRandom(t: TestContext, play: Playground, place: string, sou
     });
     const reads = figures.reduce((sum, [count]) => sum + count, 0);
     const longest = Math.max(...figures.map(([, each]) => each));
-    const memory = memoryOf(mount.child.pid);
+    const memory = peakMemory(mount.child.pid) / MIB;
     t.diagnostic(`${reads} reads, the longest ${Math.round(longest)} ms; ${Math.round(memory)} MiB`);
     for (const [count, , wrong] of figures) assert.ok(count > 0 && wrong === 0);
     assert.ok(longest < LONGEST, `${longest} ms`);
@@ -101,11 +101,6 @@ async function readInOrder(t: TestContext, play: Playground, place: string, sour
   } finally {
     await mount.stop();
   }
-}
-
-/** MiB of memory that a process has had at most. */
-function memoryOf(pid: number | undefined): number {
-  return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 }
 
 /** MiB a second that the store gives who asks for packs only, as many at a time as it takes. */

@@ -202,42 +202,49 @@ describe('errors of S3, by a real server', { skip: CEPH_MISSING }, () => {
 });
 
 test('what does not speak S3', async () => {
-  const server = http.createServer((_, response) => response.end('<html>Welcome<br></html>')).listen(0, '127.0.0.1');
+  await withServer(
+    (response) => response.end('<html>Welcome<br></html>'),
+    async (store) => {
+      await assert.rejects(names(store, 'data'), /does not speak S3/);
+    },
+  );
+});
+
+test('a proxy in front that is busy, and says so in its own words, is asked again', async () => {
+  let status = 200;
+  await withServer(
+    (response) => response.writeHead(status).end('too busy just now'),
+    async (store) => {
+      for (const [each, retryable] of [
+        [408, true],
+        [429, true],
+        [500, true],
+        [503, true],
+        [501, false],
+        [400, false],
+      ] as const) {
+        status = each;
+        await assert.rejects(names(store, 'data'), { code: 'storage', retryable }, String(each));
+      }
+    },
+  );
+});
+
+/** A server of something else, taken for one of S3. */
+async function withServer(
+  answer: (response: http.ServerResponse) => void,
+  action: (store: Store) => Promise<void>,
+): Promise<void> {
+  const server = http.createServer((_, response) => answer(response)).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as { port: number };
   const user = { accessKeyId: 'a', secretAccessKey: Buffer.from('b').toString() };
   const store = await openS3(`http://127.0.0.1:${port}/bucket`, s3Settings(user));
   try {
-    await assert.rejects(names(store, 'data'), /does not speak S3/);
+    await action(store);
   } finally {
     await store.close();
     server.closeAllConnections();
     server.close();
   }
-});
-
-test('a proxy in front that is busy, and says so in its own words, is asked again', async () => {
-  let status = 200;
-  const server = http.createServer((_, response) => response.writeHead(status).end('too busy just now'));
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const { port } = server.address() as { port: number };
-  const user = { accessKeyId: 'a', secretAccessKey: Buffer.from('b').toString() };
-  const store = await openS3(`http://127.0.0.1:${port}/bucket`, s3Settings(user));
-  try {
-    for (const [each, retryable] of [
-      [408, true],
-      [429, true],
-      [500, true],
-      [503, true],
-      [501, false],
-      [400, false],
-    ] as const) {
-      status = each;
-      await assert.rejects(names(store, 'data'), { code: 'storage', retryable }, String(each));
-    }
-  } finally {
-    await store.close();
-    server.closeAllConnections();
-    server.close();
-  }
-});
+}
