@@ -7,6 +7,7 @@ import type { Repository } from '../repository/repository.js';
 import { openStore } from '../storage/open-store.js';
 import type { Store } from '../storage/store.js';
 import { askPassword, sourceOfUnlock, unlockFromOptions } from './password.js';
+import { hideTyping } from './prompt.js';
 import type { Context } from './shell.js';
 import { storeSettings } from './store-settings.js';
 
@@ -90,8 +91,13 @@ export async function openFromOptions(
       clearTimeout(timer);
     }
   }
-  await refuseMissing(store);
-  return askAndOpen(context, called, (password) => openRepository(store, { ...options, unlock: password }));
+  const showTyping = hideTyping(context);
+  try {
+    await refuseMissing(store);
+    return await askAndOpen(context, called, (password) => openRepository(store, { ...options, unlock: password }));
+  } finally {
+    showTyping();
+  }
 }
 
 /** A wrong password with where it came from: who reads of it in a mail from cron has nothing else to go by. */

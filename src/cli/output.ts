@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { printableMessage } from './text/escape.js';
 
 const CLEAR_LINE = '\r\x1b[K';
+const CLEAR_LINE_ABOVE = '\x1b[1A\x1b[K';
 /** Characters gathered before they are written: a call for every line of a long listing takes longer than the listing. */
 const GATHERED = 64 * 1024;
 /** Milliseconds for which a line of status that is made anew all the time stays. */
@@ -74,8 +75,8 @@ export class Output {
   }
 
   /**
-   * Draws the line that stays below all others, anew; '' takes it away. Only on a terminal. One that is given as a function may be left out: others
-   * will follow soon.
+   * Draws the status, a line or several that stay below all others, in place of the last one; '' removes it. Only on a terminal. One
+   * that is given as a function may be left out: others will follow soon.
    */
   status(line: string | (() => string)): void {
     if (!this.isTerminal || this.#holds > 0) return;
@@ -84,7 +85,7 @@ export class Output {
     const text = typeof line === 'string' ? line : line();
     if (text === this.#status) return;
     this.flush();
-    this.#out.write(CLEAR_LINE + text);
+    this.#out.write(clearing(this.#status) + text);
     this.#status = text;
     this.#drawn = now;
   }
@@ -120,7 +121,12 @@ export class Output {
   }
 
   #hideStatus(): void {
-    if (this.#status !== '') this.#out.write(CLEAR_LINE);
+    if (this.#status !== '') this.#out.write(clearing(this.#status));
     this.#status = '';
   }
+}
+
+/** What removes the lines of a status, with the cursor at the end of the last. */
+function clearing(status: string): string {
+  return CLEAR_LINE + CLEAR_LINE_ABOVE.repeat(status.split('\n').length - 1);
 }

@@ -1,10 +1,16 @@
 import type { Context } from './shell.js';
+import { formatSeconds } from './text/units.js';
+import { cutToWidth } from './text/width.js';
 
 const TERMINAL_FPS = 10;
 const JSON_FPS = 1;
 const MAX_FPS = 60;
 /** Seconds that the current speed is taken over. */
 const SPEED_WINDOW = 5;
+/** Seconds of work before an end is estimated: the first moments say little. */
+const ESTIMATE_AFTER = 2;
+/** Seconds. A longer estimate says only that next to nothing moves. */
+const LONGEST_ESTIMATE = 100 * 3600;
 
 /** How often progress is to be told: VARVE_PROGRESS_FPS or else what suits where it goes; undefined for never. */
 export function progressInterval({ output, environment }: Context): number | undefined {
@@ -27,27 +33,50 @@ export function everySoOften(context: Context, tell: (seconds: number) => void):
   return () => clearInterval(timer);
 }
 
-/** Bytes a second over the last few seconds. */
+/** The speed over the last few seconds, and the time that the rest takes at that speed. */
 export class Speed {
   readonly #samples: { readonly seconds: number; readonly bytes: number }[] = [];
+  /** Seconds at which the first bytes were done. */
+  #begun: number | undefined;
+  #current = 0;
 
+  /** @param seconds since the start @param bytes done until then @returns bytes a second */
   add(seconds: number, bytes: number): number {
+    if (bytes > 0) this.#begun ??= seconds;
+    // What was waited for before the first bytes came is not part of the speed.
+    if (this.#begun === undefined) this.#samples.length = 0;
     this.#samples.push({ seconds, bytes });
     while (this.#samples.length > 2 && (this.#samples[0]?.seconds ?? 0) < seconds - SPEED_WINDOW) this.#samples.shift();
     const first = this.#samples[0];
-    if (first === undefined || seconds <= first.seconds) return 0;
-    return (bytes - first.bytes) / (seconds - first.seconds);
+    this.#current =
+      first === undefined || seconds <= first.seconds ? 0 : (bytes - first.bytes) / (seconds - first.seconds);
+    return this.#current;
+  }
+
+  /** @param bytes that are left @returns seconds, or undefined while nothing sensible can be said */
+  estimate(bytes: number): number | undefined {
+    const last = this.#samples.at(-1);
+    if (this.#begun === undefined || last === undefined || last.seconds - this.#begun < ESTIMATE_AFTER)
+      return undefined;
+    if (this.#current <= 0 || bytes < 0) return undefined;
+    const left = bytes / this.#current;
+    return left > LONGEST_ESTIMATE ? undefined : left;
   }
 }
 
-/** Draws a line of progress: on a terminal always in the same place, else a line each time. */
-export function showProgress({ output }: Context, line: string): void {
-  if (output.isTerminal) output.status(fit(line, output.columns));
-  else output.print(line);
+/** The end of a line of progress: `ETA 1:23`, or nothing. @param seconds as `Speed.estimate` has them */
+export function estimateText(seconds: number | undefined): string[] {
+  return seconds === undefined ? [] : [`ETA ${formatSeconds(seconds)}`];
 }
 
-/** A line that is longer than the terminal is wide would not be drawn over. */
-function fit(line: string, columns: number): string {
-  const characters = [...line];
-  return characters.length < columns ? line : characters.slice(0, columns - 1).join('');
+/**
+ * Draws progress: on a terminal always in the same lines, else as lines of the output.
+ *
+ * @param line the figures
+ * @param below lines below it, for terminals only
+ */
+export function showProgress({ output }: Context, line: string, below: readonly string[] = []): void {
+  if (!output.isTerminal) output.print(line);
+  // A line that is longer than the terminal is wide would not be drawn over.
+  else output.status([line, ...below].map((each) => cutToWidth(each, output.columns - 1)).join('\n'));
 }

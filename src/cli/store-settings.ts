@@ -1,6 +1,7 @@
 import { VarveError } from '../errors/errors.js';
 import { RETRY_SECONDS, STUCK_SECONDS, type StoreSettings } from '../storage/settings.js';
 import { debugLog } from './debug-log.js';
+import { lendTerminal } from './prompt.js';
 import type { Context } from './shell.js';
 import { parseLockTerm } from './text/lock-term.js';
 import { parseSpan } from './text/span.js';
@@ -46,7 +47,10 @@ export function storeSettings(context: Context): StoreSettings {
     },
     onWarning: warn,
     onDebug: debugLog(context),
-    onAsking: (asking) => output.holdStatus(asking),
+    onAsking: (asking) => {
+      output.holdStatus(asking);
+      lendTerminal(asking);
+    },
     signal,
   };
 }

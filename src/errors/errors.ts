@@ -1,3 +1,5 @@
+import { getSystemErrorMap } from 'node:util';
+
 /** What went wrong, in terms that a program can test. The exit code of the CLI follows from it. */
 export type ErrorCode =
   | 'usage'
@@ -108,11 +110,20 @@ const REASONS: Record<string, string> = {
   E2BIG: 'too long for the file system',
 };
 
-/** The reason of a system error in words ("permission denied"), or the error's message. */
+/**
+ * The reason of a system error in words ("permission denied"), or the error's message. Node's own messages repeat the path, so they are
+ * used only for errors that are not the system's.
+ */
 export function systemReason(cause: unknown): string {
   const code = errnoCode(cause);
-  if (code !== undefined && REASONS[code] !== undefined) return REASONS[code];
-  return cause instanceof Error ? cause.message : String(cause);
+  const reason = code === undefined ? undefined : (REASONS[code] ?? reasonOfSystem(code));
+  return reason ?? (cause instanceof Error ? cause.message : String(cause));
+}
+
+/** What libuv calls an error of the system; undefined when the code is not one of the system's. */
+function reasonOfSystem(code: string): string | undefined {
+  for (const [name, text] of getSystemErrorMap().values()) if (name === code) return text;
+  return undefined;
 }
 
 /** The errno name ("ENOENT") of a system error, or undefined. */

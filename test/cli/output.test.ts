@@ -45,3 +45,11 @@ test('while somebody is asked something no status is drawn', () => {
   output.status('at 4');
   assert.equal(written.at(-1), '\r\x1b[Kat 4');
 });
+
+test('a status of several lines is removed line by line', () => {
+  const { written, stream: terminal } = stream(true);
+  const output = new Output(false, 1, terminal, terminal);
+  output.status('figures\na file\nanother');
+  output.status('');
+  assert.equal(written.at(-1), '\r\x1b[K\x1b[1A\x1b[K\x1b[1A\x1b[K');
+});

@@ -4,7 +4,7 @@ import type { CheckOptions, CheckProgress, CheckResult } from '../../check/optio
 import type { ScrubResult } from '../../check/scrub.js';
 import { shortId } from '../../repository/snapshots.js';
 import { objectPath } from '../../storage/store.js';
-import { everySoOften, Speed, showProgress } from '../progress.js';
+import { estimateText, everySoOften, Speed, showProgress } from '../progress.js';
 import type { Context } from '../shell.js';
 import { lossyText, printable } from '../text/escape.js';
 import { counted, formatBytes, formatPercent, formatSeconds } from '../text/units.js';
@@ -179,7 +179,7 @@ export class CheckReport {
             `${formatBytes(speed)}/s`,
           ]
         : []),
-      ...(speed > 0 && totalBytes > 0 ? [`ETA ${formatSeconds((totalBytes - bytes) / speed)}`] : []),
+      ...(totalBytes > 0 ? estimateText(this.#speed.estimate(totalBytes - bytes)) : []),
       ...(errors > 0 ? [counted(errors, 'error')] : []),
     ];
     showProgress(this.#context, parts.join('  '));

@@ -1,7 +1,7 @@
 import type { Buffer } from 'node:buffer';
 import type { MetadataKind } from '../../restore/messages.js';
 import type { RestoreEvent, RestoreProgress } from '../../restore/options.js';
-import { everySoOften, Speed, showProgress } from '../progress.js';
+import { estimateText, everySoOften, Speed, showProgress } from '../progress.js';
 import type { Context } from '../shell.js';
 import { lossyText, printable } from '../text/escape.js';
 import { counted, formatBytes, formatPercent, formatSeconds } from '../text/units.js';
@@ -152,7 +152,7 @@ export class RestoreReport {
       `${formatBytes(done)} / ${formatBytes(totalBytes)}`,
       `${formatBytes(speed)}/s`,
       ...(errors > 0 ? [counted(errors, 'error')] : []),
-      ...(speed > 0 ? [`ETA ${formatSeconds((totalBytes - done) / speed)}`] : []),
+      ...estimateText(this.#speed.estimate(totalBytes - done)),
     ];
     showProgress(this.#context, parts.join('  '));
   }
