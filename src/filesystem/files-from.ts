@@ -4,20 +4,37 @@ import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
 import { bytesToText, textToBytes } from './byte-text.js';
 import { BadGlob, componentSource, GroupNames } from './glob-syntax.js';
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 /** What Go's `strings.TrimSpace` takes away; unlike `trim()`, which differs in two characters. */
 const SPACE = '[\\t-\\r \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+';
 const OUTER_SPACE = new RegExp(`^${SPACE}|${SPACE}$`, 'g');
 
+const VERBATIM = '--files-from-verbatim takes each line as the path itself';
+
 /**
- * `--files-from`: a glob a line, with outer white space, empty lines and lines that start with # left out. `warn`
- * hears of a line that matches no file.
+ * `--files-from`: a glob a line, with outer white space, empty lines and lines that start with # left out.
+ *
+ * @param warn hears of a line that matches no file
+ * @throws VarveError `usage` for a line that is no glob
  */
 export function readFilesFrom(file: string, warn: (message: string) => void = () => {}): Buffer[] {
   return meaningfulLines(file, '--files-from').flatMap((line) => {
-    const found = expandGlob(line);
-    if (found.length === 0) warn(`${file}: '${line}' matches no file`);
+    const found = expandLine(file, line);
+    if (found.length === 0)
+      warn(
+        `${file}: '${line}' matches no file${exists(textToBytes(line)) ? `, but it is the name of one: ${VERBATIM}` : ''}`,
+      );
     return found;
   });
+}
+
+function expandLine(file: string, line: string): Buffer[] {
+  try {
+    return expandGlob(line);
+  } catch (cause) {
+    throw new VarveError('usage', `${file}: ${VarveError.from(cause).message}; ${VERBATIM}`, { cause });
+  }
 }
 
 /** `--files-from-verbatim`: a path a line, as it stands; only empty lines are left out. */
@@ -38,14 +55,24 @@ export function readFilesFromRaw(file: string): Buffer[] {
 
 /**
  * `--exclude-file`, `--include-file`: a pattern a line, trimmed and without comments as in `readFilesFrom`. `$NAME`
- * and `${NAME}` become what the environment has for them (nothing when it has nothing), `$$` becomes `$`. `option` is for errors.
+ * and `${NAME}` become what the environment has for them (nothing when it has nothing), `$$` becomes `$`.
+ *
+ * @param warn hears of a variable that is not set: it may be a part of a name, as in `$RECYCLE.BIN`
+ * @param option the option that names the file, for errors
  */
 export function readPatternFile(
   file: string,
-  environment: Readonly<Record<string, string | undefined>>,
+  environment: Environment,
+  warn: (message: string) => void,
   option = '--exclude-file',
 ): string[] {
-  return meaningfulLines(file, option).map((line) => expandVariables(line, environment));
+  return meaningfulLines(file, option).map((line) => {
+    const unset = (variable: string): void =>
+      warn(
+        `${file}: '${line}': the variable ${variable} is not set; write $$ for a dollar sign that belongs to a name`,
+      );
+    return expandVariables(line, environment, unset);
+  });
 }
 
 /** The paths that match a glob of Go's `filepath.Glob`, sorted; directories that cannot be read count as empty. */
@@ -159,11 +186,20 @@ function readStandardInput(): Buffer {
   }
 }
 
-/** As Go's `os.Expand`: a name is letters, digits and _, or one digit or one of `*#$@!?-`, or whatever is in braces. */
-function expandVariables(line: string, environment: Readonly<Record<string, string | undefined>>): string {
-  const value = (name: string) => (name === '$' ? '$' : (Object.hasOwn(environment, name) && environment[name]) || '');
+/**
+ * As Go's `os.Expand`: a name is letters, digits and _, or one digit or one of `*#$@!?-`, or whatever is in braces.
+ *
+ * @param unset hears of each variable that the environment does not have, as it is written
+ */
+function expandVariables(line: string, environment: Environment, unset: (variable: string) => void): string {
+  const value = (written: string, name: string): string => {
+    if (name === '$') return '$';
+    const found = Object.hasOwn(environment, name) ? environment[name] : undefined;
+    if (found === undefined) unset(written);
+    return found ?? '';
+  };
   return line.replace(
     /\$(?:\{([^}]*)\}|\{|([*#$@!?\-0-9]|[A-Za-z_][A-Za-z0-9_]*))/g,
-    (_, braced?: string, bare?: string) => value(braced ?? bare ?? ''),
+    (written: string, braced?: string, bare?: string) => value(written, braced ?? bare ?? ''),
   );
 }

@@ -35,6 +35,14 @@ export function parsePatterns(patterns: readonly string[], options: { insensitiv
   return new PatternList({ patterns, insensitive: options.insensitive ?? false });
 }
 
+/** The pattern after `!` that matches every path, after patterns that it so makes useless; undefined when there is none. */
+export function patternThatTakesBackAll(patterns: readonly string[]): string | undefined {
+  const parsed = patterns.filter((text) => text !== '').map((text) => parsePattern(text, false));
+  const useless = parsed.findLastIndex(({ negated, parts }) => negated && parts.every((part) => /^\*+$/.test(part)));
+  const before = parsed.slice(0, Math.max(0, useless));
+  return before.some(({ negated }) => !negated) ? parsed[useless]?.text : undefined;
+}
+
 /** A compiled list of patterns; see `parsePatterns`. */
 export class PatternList {
   readonly empty: boolean;

@@ -171,6 +171,16 @@ test('excludes: patterns, files of patterns, caches, marks, sizes', async () => 
   assert.match((await place.run(['backup', source, '-e', '[a'])).err, /^Fatal: pattern '\[a' is malformed/);
 });
 
+test('backup warns when a path after --exclude, or a list of patterns, excludes nothing', async () => {
+  const dry = (...args: string[]) => place.ok(['backup', source, '--dry-run', ...args]);
+  const near = await dry('-e', `${source}/deep`, '-e', `${source}/typo`, '-e', '/', '-e', '*.none');
+  assert.equal(near.err, `Warning: --exclude ${source}/typo excludes nothing: there is no such path\n`);
+  const far = await dry('-e', '/cache2/');
+  assert.match(far.err, /^Warning: --exclude \/cache2\/ excludes nothing: it is below none of the paths/);
+  assert.equal((await dry('-e', '/cache2', '--quiet')).err, '');
+  assert.match((await dry('-e', '*.tmp', '-e', '!*/')).err, /the pattern '!\*\/' takes back all/);
+});
+
 test('the rule that leaves a path out is told, as it was given and so that it does no harm', async () => {
   const args = ['backup', source, '--dry-run', '-vv', '-e', '*.tmp', '--iexclude', 'A.t[x\x1b]t'];
   const { out } = await place.ok(args);

@@ -33,10 +33,12 @@ test('without a policy, with one of zeros or a wrong one, nothing is removed', a
     [[], /no policy was specified, no snapshots will be removed/],
     [['--keep-last', '0', '--keep-within', '0d'], /no policy was specified/],
     [['--keep-last', 'x'], /--keep-last: "x" is neither a number nor "unlimited"/],
-    [['--keep-daily=-2'], /--keep-daily: "-2" is neither/],
+    [['--keep-daily=-2'], /--keep-daily: "-2" is negative; "unlimited" keeps all/],
     [['--keep-within', '5x'], /--keep-within: "5x" is not a duration/],
     [['--keep-within-weekly', '5'], /--keep-within-weekly: "5" is neither a duration/],
     [['--keep-last', '1', '--group-by', 'x'], /--group-by: "x" is none of host, paths, tags/],
+    [['--keep-daily', '-1'], /--keep-daily: "-1" is negative/],
+    [['--keep-tag', ''], /--keep-tag '' alone keeps only snapshots without tags; is a variable not set/],
     [['--keep-tag', 'b,c'], /refusing to remove the last snapshot of a group/],
     [['--unsafe-allow-remove-all'], /--unsafe-allow-remove-all is not allowed unless --host, --tag or --path/],
     [['--unsafe-allow-remove-all', '--host', ''], /is not allowed unless/],
@@ -99,7 +101,7 @@ test('JSON as restic has it, newest first, in groups', async () => {
 
 test('months are those of the time zone', async () => {
   const keep = async (TZ: string) => {
-    const args = ['forget', '-n', '--keep-monthly', '-1', '--host', 'web1'];
+    const args = ['forget', '-n', '--keep-monthly', 'unlimited', '--host', 'web1'];
     const [group] = await place.json<Group[]>(args, { env: { TZ } });
     return group?.keep.map(({ id }) => ids.indexOf(id));
   };

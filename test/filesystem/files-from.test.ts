@@ -110,12 +110,40 @@ describe('lists of files', () => {
       `# no\n\n $HOME/x \n\${HOME}/y\n$a_1b$a_1.\${a_1}z\ncost$$5\n$none/x\${none}\n$\n\${bad\n\${}x\n$1y\n\\#z\n$constructor.`,
     );
     const expected = ['/home/me/x', '/home/me/y', 'A.Az', 'cost$5', '/x', '$', 'bad', 'x', 'y', '\\#z', '.'];
-    assert.deepEqual(readPatternFile(list, environment), expected);
+    assert.deepEqual(
+      readPatternFile(list, environment, () => undefined),
+      expected,
+    );
+  });
+
+  it('of patterns warn when a variable is not set', () => {
+    const unset: string[] = [];
+    writeFileSync(list, '$RECYCLE.BIN\n$$RECYCLE.BIN\n$EMPTY/x\n');
+    assert.deepEqual(
+      readPatternFile(list, { EMPTY: '' }, (message) => unset.push(message)),
+      ['.BIN', '$RECYCLE.BIN', '/x'],
+    );
+    assert.deepEqual(unset, [
+      `${list}: '$RECYCLE.BIN': the variable $RECYCLE is not set; write $$ for a dollar sign that belongs to a name`,
+    ]);
+  });
+
+  it('--files-from names --files-from-verbatim when a line is no glob, or a file that the glob does not match', () => {
+    writeFileSync(list, `${base}/d1\n${base}/[\n`);
+    assert.throws(() => readFilesFrom(list), { code: 'usage', message: /list: .*malformed.*--files-from-verbatim/ });
+    writeFileSync(join(base, 'a[1]'), '');
+    writeFileSync(list, `${base}/a[1]\n`);
+    const warnings: string[] = [];
+    assert.deepEqual(
+      readFilesFrom(list, (message) => warnings.push(message)),
+      [],
+    );
+    assert.match(warnings.join(), /matches no file, but it is the name of one: --files-from-verbatim/);
   });
 
   it('of patterns may have bytes that are not UTF-8', () => {
     writeFileSync(list, Buffer.from([0x2a, 0xe9, 0xff, 0x0a]));
-    const patterns = parsePatterns(structuredClone(readPatternFile(list, {})));
+    const patterns = parsePatterns(structuredClone(readPatternFile(list, {}, () => undefined)));
     assert.equal(patterns.match(Buffer.from([0x2f, 0x61, 0xe9, 0xff])).matched, true);
     assert.equal(patterns.match(Buffer.from([0x2f, 0x61, 0xe9, 0xfe])).matched, false);
   });

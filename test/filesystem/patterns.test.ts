@@ -3,7 +3,12 @@ import { Buffer } from 'node:buffer';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { VarveError } from '../../src/errors/errors.js';
-import { PatternList, type PatternSpec, parsePatterns } from '../../src/filesystem/patterns.js';
+import {
+  PatternList,
+  type PatternSpec,
+  parsePatterns,
+  patternThatTakesBackAll,
+} from '../../src/filesystem/patterns.js';
 
 const matches = (patterns: string | string[], path: string | Buffer, insensitive = false) =>
   parsePatterns([patterns].flat(), { insensitive }).match(Buffer.from(path)).matched;
@@ -124,6 +129,17 @@ describe('patterns', () => {
         (error) => error instanceof VarveError && error.code === 'usage' && error.message.includes(`'${bad}'`),
         bad,
       );
+  });
+
+  it('finds the pattern that takes back all when there is one', () => {
+    for (const [expected, ...patterns] of [
+      ['!*/', '*.tmp', '!*/'],
+      ['!/**', '/a', '', '!/**', 'b'],
+      [undefined, '!*/', '*.tmp'],
+      [undefined, '*.tmp', '!*.txt', '!/home/*'],
+      [undefined],
+    ])
+      assert.equal(patternThatTakesBackAll(patterns as string[]), expected);
   });
 
   it('compiles from a structured clone', () => {

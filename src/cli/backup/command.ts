@@ -11,6 +11,7 @@ import type { Context } from '../shell.js';
 import { readSnapshots, tagsFrom } from '../snapshot-selection.js';
 import { parseTimeOption } from '../text/time.js';
 import { PROGRAM } from '../version.js';
+import { adviseOnExcludes } from './exclude-advice.js';
 import { type BackupFlags, filterFrom, refuseContradictions, sourcesFrom, threadsFrom } from './options.js';
 import { findParent } from './parent.js';
 import { BackupReport } from './report.js';
@@ -49,8 +50,10 @@ export async function backupCommand(context: Context, args: readonly string[], f
 function prepare(context: Context, args: readonly string[], flags: BackupFlags): Prepared {
   const target = packTarget(context.globals, context.environment);
   const threads = threadsFrom(context, flags);
+  const sources = streamFrom(context, args, flags) ?? sourcesFrom(context, args, flags);
+  if (!isStream(sources)) adviseOnExcludes(context, flags.exclude ?? [], sources);
   return {
-    sources: streamFrom(context, args, flags) ?? sourcesFrom(context, args, flags),
+    sources,
     folder: workingFolder(),
     host: flags.host || context.environment.VARVE_HOST || thisHost(),
     user: thisUser(),

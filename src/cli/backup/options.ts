@@ -7,7 +7,7 @@ import {
   readPatternFile,
 } from '../../filesystem/files-from.js';
 import { type FilterSpec, parseRegex, parseSize } from '../../filesystem/filter.js';
-import { parsePatterns } from '../../filesystem/patterns.js';
+import { parsePatterns, patternThatTakesBackAll } from '../../filesystem/patterns.js';
 import { pathBytes } from '../arguments.js';
 import type { Context } from '../shell.js';
 
@@ -49,14 +49,21 @@ export interface BackupFlags extends PatternFlags {
 
 /** @throws VarveError `usage` for a malformed pattern, or a file that cannot be read */
 export function patternsFrom(context: Context, flags: PatternFlags): Pick<FilterSpec, 'excludes' | 'iexcludes'> {
+  const warn = (message: string): void => context.output.warn(message);
   const fromFiles = (files: readonly string[] = [], option: string): string[] =>
-    files.flatMap((file) => readPatternFile(file, context.environment, option));
+    files.flatMap((file) => readPatternFile(file, context.environment, warn, option));
   const excludes = [...(flags.exclude ?? []), ...fromFiles(flags.excludeFile, '--exclude-file')];
   const iexcludes = [...(flags.iexclude ?? []), ...fromFiles(flags.iexcludeFile, '--iexclude-file')];
   // A malformed pattern is an error now, not one in each of the threads.
   parsePatterns(excludes);
   parsePatterns(iexcludes, { insensitive: true });
+  for (const patterns of [excludes, iexcludes]) warnOfTakingBackAll(patterns, warn);
   return { excludes, iexcludes };
+}
+
+function warnOfTakingBackAll(patterns: readonly string[], warn: (message: string) => void): void {
+  const pattern = patternThatTakesBackAll(patterns);
+  if (pattern !== undefined) warn(`the pattern '${pattern}' takes back all that the patterns before it exclude`);
 }
 
 export function filterFrom(context: Context, flags: BackupFlags): FilterSpec {

@@ -21,10 +21,20 @@ export interface PolicyFlags {
 
 /** Whether any of them is given. */
 export function hasPolicy(flags: PolicyFlags): boolean {
-  return Object.entries(flags).some(([name, value]) => name.startsWith('keep') && value !== undefined);
+  return rulesIn(flags).length > 0;
 }
 
+function rulesIn(flags: PolicyFlags): string[] {
+  return Object.entries(flags).flatMap(([name, value]) => (name.startsWith('keep') && value !== undefined ? name : []));
+}
+
+/** @throws VarveError `usage` for what is no policy, and for an empty tag alone, which a variable that is not set leaves */
 export function policyFrom(flags: PolicyFlags): Policy {
+  if (rulesIn(flags).length === 1 && flags.keepTag?.every((tag) => tag === '') === true)
+    throw new VarveError(
+      'usage',
+      "--keep-tag '' alone keeps only snapshots without tags; is a variable not set? To mean it, give another --keep-… option too",
+    );
   return {
     counts: {
       ...count('last', flags.keepLast),
@@ -48,8 +58,10 @@ export function policyFrom(flags: PolicyFlags): Policy {
 
 function count(what: string, text: string | undefined): Record<string, number> {
   if (text === undefined) return {};
-  if (text === 'unlimited' || text === '-1') return { [what]: Number.POSITIVE_INFINITY };
+  if (text === 'unlimited') return { [what]: Number.POSITIVE_INFINITY };
   if (/^\d+$/.test(text)) return { [what]: Number(text) };
+  if (/^-\d+$/.test(text))
+    throw new VarveError('usage', `--keep-${what}: "${text}" is negative; "unlimited" keeps all`);
   throw new VarveError('usage', `--keep-${what}: "${text}" is neither a number nor "unlimited"`);
 }
 

@@ -141,7 +141,8 @@ async function loadEngine() {
 function wantedFiles(context: Context, flags: RestoreFlags): Pick<RestoreOptions, 'includes' | 'excludes'> {
   const spec = (given: readonly string[] = [], files: readonly string[] = [], option: string): PatternSpec => {
     const insensitive = option.startsWith('--i') && option !== '--include-file';
-    const patterns = [...given, ...files.flatMap((file) => readPatternFile(file, context.environment, option))];
+    const warn = (message: string): void => context.output.warn(message);
+    const patterns = [...given, ...files.flatMap((file) => readPatternFile(file, context.environment, warn, option))];
     parsePatterns(patterns, { insensitive });
     return { patterns, insensitive };
   };
