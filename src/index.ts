@@ -4,7 +4,7 @@
  * ```ts
  * const store = new LocalStore('/mnt/backup/varve');
  * const repository = await loadIndex(await openRepository(store, { unlock: { password } }));
- * const { snapshots } = await listSnapshots(repository);
+ * const snapshots = await listSnapshots(repository);
  * await restore(repository, { root: findSnapshot(snapshots, 'latest').snapshot.root, target: '/tmp/restored', setOwner: false });
  * ```
  */

@@ -4,7 +4,7 @@ import type { Entry } from '../format/entry.js';
 import type { Xattr } from '../format/xattrs.js';
 import type { TreeReader } from '../repository/tree-reader.js';
 import { listTree } from './list.js';
-import { fitsPaxKey, fitsTar, TAR_END, tarHeader, tarPadding } from './tar.js';
+import { fitsPaxKey, fitsTar, TAR_BROKEN, TAR_END, tarHeader, tarPadding } from './tar.js';
 
 /** An entry that goes into an archive. */
 export interface DumpedEntry {
@@ -53,7 +53,7 @@ export async function* dumpEntries(
 
 /**
  * A tar archive of the entries, with their extended attributes (as GNU tar's --xattrs and restic write them). Further names of a file
- * become hard links.
+ * become hard links. When an entry cannot be read, the archive ends so that tar fails.
  *
  * @param onLeftOut is told what tar cannot hold
  */
@@ -62,28 +62,46 @@ export async function* writeTar(
   onLeftOut: (left: LeftOut) => void,
 ): AsyncGenerator<Buffer> {
   const linked = new Map<string, Buffer>();
-  for await (const dumped of entries) {
-    const { path, entry } = dumped;
-    const { type } = entry;
-    if (!fitsTar(entry)) {
-      onLeftOut({ path, what: `such a ${type}` });
-      continue;
+  // Bytes of the current file that are still to come: tar itself notices when an archive ends before them.
+  let missing = 0;
+  try {
+    for await (const dumped of entries) {
+      const { path, entry } = dumped;
+      if (!fitsTar(entry)) {
+        onLeftOut({ path, what: `such a ${entry.type}` });
+        continue;
+      }
+      const first = entry.links > 1 ? firstName(linked, entry, path) : undefined;
+      yield await headerOf(dumped, first, onLeftOut);
+      if (entry.type !== 'file' || first !== undefined) continue;
+      missing = entry.size;
+      for await (const bytes of dumped.content()) {
+        missing -= bytes.length;
+        yield bytes;
+      }
+      yield tarPadding(entry.size);
     }
-    const first = entry.links > 1 ? firstName(linked, entry, path) : undefined;
-    const xattrs = first === undefined ? await dumped.xattrs() : [];
-    for (const { name } of xattrs)
-      if (!fitsPaxKey(name)) onLeftOut({ path, attribute: name, what: 'an attribute of that name' });
-    yield tarHeader(
-      path,
-      entry,
-      first,
-      xattrs.filter(({ name }) => fitsPaxKey(name)),
-    );
-    if (type !== 'file' || first !== undefined) continue;
-    yield* dumped.content();
-    yield tarPadding(entry.size);
+  } catch (cause) {
+    if (missing === 0) yield TAR_BROKEN;
+    throw cause;
   }
   yield TAR_END;
+}
+
+async function headerOf(
+  { path, entry, xattrs }: DumpedEntry,
+  first: Buffer | undefined,
+  onLeftOut: (left: LeftOut) => void,
+): Promise<Buffer> {
+  const all = first === undefined ? await xattrs() : [];
+  for (const { name } of all)
+    if (!fitsPaxKey(name)) onLeftOut({ path, attribute: name, what: 'an attribute of that name' });
+  return tarHeader(
+    path,
+    entry,
+    first,
+    all.filter(({ name }) => fitsPaxKey(name)),
+  );
 }
 
 /** The first name of a file with several; undefined when this is it. */

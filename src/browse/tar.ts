@@ -22,6 +22,12 @@ const EXTENDED = 'x';
 /** Two blocks of zeros end an archive. */
 export const TAR_END: Buffer = Buffer.alloc(2 * BLOCK);
 
+/** What no reader takes for a header or for the end: whoever unpacks an archive that was not finished must be told so. */
+export const TAR_BROKEN: Buffer = Buffer.alloc(
+  BLOCK,
+  'This archive is not complete: varve could not read all of the snapshot.\n',
+);
+
 /** Whether tar has such a thing: it has no sockets, and no devices with larger numbers than its fields. */
 export function fitsTar({ type, rdev }: Entry): boolean {
   if (type === 'character' || type === 'block') return rdev?.every((part) => part >= 0 && part <= MAX_ID) ?? false;

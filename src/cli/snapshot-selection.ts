@@ -8,6 +8,7 @@ import {
   listSnapshots,
   matchesFilter,
   type SnapshotFilter,
+  type SnapshotList,
   type StoredSnapshot,
   splitTags,
 } from '../repository/snapshots.js';
@@ -65,11 +66,11 @@ export function selectionFilter(context: Context, options: SelectionOptions): Sn
   };
 }
 
-/** All snapshots, oldest first; those that cannot be opened are told on standard error. */
-export async function readSnapshots(context: Context, repository: Repository): Promise<readonly StoredSnapshot[]> {
-  const { snapshots, failures } = await listSnapshots(repository);
-  for (const { error } of failures) context.output.warn(`a snapshot is left out: ${error.message}`);
-  return snapshots;
+/** All snapshots, oldest first; a warning on standard error names each that cannot be opened. */
+export async function readSnapshots(context: Context, repository: Repository): Promise<SnapshotList> {
+  const list = await listSnapshots(repository);
+  for (const { error } of list.failures) context.output.warn(`a snapshot is left out: ${error.message}`);
+  return list;
 }
 
 /** The index for reading; what of it is damaged is told on standard error, as the rest may do. */
@@ -82,12 +83,13 @@ export async function readIndex(context: Context, repository: Repository): Promi
 
 /** Those that the ids name, or without ids all that the filter leaves. */
 export function chooseSnapshots(
-  snapshots: readonly StoredSnapshot[],
+  list: SnapshotList,
   ids: readonly string[],
   filter: SnapshotFilter,
 ): readonly StoredSnapshot[] {
+  const { snapshots } = list;
   if (ids.length === 0) return snapshots.filter(({ snapshot }) => matchesFilter(snapshot, filter));
-  const wanted = new Set(ids.map((id) => findSnapshot(snapshots, id, filter).id));
+  const wanted = new Set(ids.map((id) => findSnapshot(list, id, filter).id));
   return snapshots.filter(({ id }) => wanted.has(id));
 }
 
@@ -98,7 +100,7 @@ export interface Chosen {
   readonly subfolder: readonly Buffer[];
 }
 
-export function chooseOne(snapshots: readonly StoredSnapshot[], text: string, filter: SnapshotFilter): Chosen {
+export function chooseOne(snapshots: SnapshotList, text: string, filter: SnapshotFilter): Chosen {
   const colon = text.indexOf(':');
   const id = colon < 0 ? text : text.slice(0, colon);
   const subfolder = colon < 0 ? [] : pathNames(text.slice(colon + 1));

@@ -1,6 +1,12 @@
 import { VarveError } from '../errors/errors.js';
 import { timeFromMillis } from '../format/time.js';
-import { listSnapshots, matchesFilter, type SnapshotFilter, type StoredSnapshot } from '../repository/snapshots.js';
+import {
+  listSnapshots,
+  matchesFilter,
+  mayBeNewer,
+  type SnapshotFilter,
+  type SnapshotList,
+} from '../repository/snapshots.js';
 import type { Source } from './filesystem/source.js';
 import type { CurrentView } from './filesystem/view-nodes.js';
 import { snapshotView, type ViewFolder } from './view/snapshot-view.js';
@@ -19,6 +25,8 @@ export interface LiveViewOptions {
 
 const XATTRS =
   'a new snapshot has extended attributes, which this mount does not show, as there were none before: mount again to see them';
+
+const NO_LATEST = 'no folder is called "latest": the snapshot that cannot be read may be the newest';
 
 /** The snapshots that there are, as they come and go. */
 export class LiveView implements CurrentView {
@@ -41,7 +49,8 @@ export class LiveView implements CurrentView {
   }
 
   /** Lists the snapshots for the first time. @param snapshots those that there are when the index was read after them */
-  begin(snapshots: readonly StoredSnapshot[]): void {
+  begin(snapshots: SnapshotList): void {
+    this.#tell(snapshots);
     this.#take(snapshots);
     this.#listed = performance.now();
   }
@@ -68,22 +77,26 @@ export class LiveView implements CurrentView {
 
   async #refresh(): Promise<void> {
     try {
-      const { snapshots, failures } = await listSnapshots(this.#source.repository);
-      for (const { id, error } of failures) {
-        if (!this.#told.has(id)) this.#options.onError(`a snapshot is left out: ${error.message}`);
-        this.#told.add(id);
-      }
+      const list = await listSnapshots(this.#source.repository);
+      this.#tell(list);
       // What new ones need is in the index by now: it was written before they were.
-      if (snapshots.some(({ id }) => !this.#known.has(id))) await this.#source.reload();
-      this.#take(snapshots);
+      if (list.snapshots.some(({ id }) => !this.#known.has(id))) await this.#source.reload();
+      this.#take(list);
     } catch (cause) {
       this.#options.onError(`the snapshots are shown as they were: ${VarveError.from(cause).message}`);
     }
   }
 
-  #take(snapshots: readonly StoredSnapshot[]): void {
+  #tell({ failures }: SnapshotList): void {
+    for (const { id, error } of failures) {
+      if (!this.#told.has(id)) this.#options.onError(`a snapshot is left out: ${error.message}`);
+      this.#told.add(id);
+    }
+  }
+
+  #take({ snapshots, failures }: SnapshotList): void {
     const ids = snapshots.map(({ id }) => id);
-    const joined = ids.join();
+    const joined = [...ids, ...failures.map(({ id }) => id)].join();
     if (joined === this.#ids && this.#known.size > 0) return;
     const { filter, pathTemplates, timeTemplate } = this.#options;
     const shown = snapshots.filter(({ snapshot }) => matchesFilter(snapshot, filter));
@@ -92,10 +105,18 @@ export class LiveView implements CurrentView {
       this.#told.add(XATTRS);
       this.#options.onError(XATTRS);
     }
-    this.#view = snapshotView(shown, pathTemplates, timeTemplate);
+    this.#view = snapshotView(shown, pathTemplates, timeTemplate, this.#isLatestKnown(shown, failures));
     this.#ids = joined;
     this.#known = new Set(ids);
     const { seconds, nanoseconds } = timeFromMillis(Date.now());
     this.changed = [seconds, nanoseconds];
+  }
+
+  /** A link to an older snapshot must not be called the latest. */
+  #isLatestKnown(shown: SnapshotList['snapshots'], failures: SnapshotList['failures']): boolean {
+    if (mayBeNewer(failures, shown.at(-1)).length === 0) return true;
+    if (!this.#told.has(NO_LATEST)) this.#options.onError(NO_LATEST);
+    this.#told.add(NO_LATEST);
+    return false;
   }
 }

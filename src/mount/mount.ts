@@ -61,13 +61,12 @@ export async function mountRepository(
   try {
     const onDamage = ({ message }: VarveError): void => onError(`a part of the index is left out: ${message}`);
     // What the snapshots need is in the index by then.
-    const { snapshots, failures } = await listSnapshots(opened);
-    for (const { error } of failures) onError(`a snapshot is left out: ${error.message}`);
+    const list = await listSnapshots(opened);
     const source = new Source(await loadIndex(opened, { onDamage }), onDamage);
     const view = new LiveView(source, options);
-    view.begin(snapshots);
+    view.begin(list);
     const mounted = await mount(mountpoint, { ...options, source: sourceName(opened) });
-    const latest = snapshots.findLast(({ snapshot }) => matchesFilter(snapshot, options.filter));
+    const latest = list.snapshots.findLast(({ snapshot }) => matchesFilter(snapshot, options.filter));
     return serve(source, view, mounted, lease, latest, options);
   } catch (cause) {
     await lease?.release();

@@ -4,9 +4,10 @@ import { toHex } from '../bytes/hex.js';
 import { asArray, asBytes, asText } from '../bytes/msgpack.js';
 import { asBuffer } from '../bytes/views.js';
 import { isRevoked } from '../crypto/signed.js';
-import { VarveError } from '../errors/errors.js';
+import { endsAll, VarveError } from '../errors/errors.js';
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../format/snapshot.js';
 import { compareTimes, type Time } from '../format/time.js';
+import type { ObjectInfo } from '../storage/store.js';
 import { getSigned, putSigned, type Repository } from './repository.js';
 
 const PARALLEL = 8;
@@ -37,8 +38,16 @@ interface Remembered {
 export interface SnapshotList {
   /** Oldest first. */
   readonly snapshots: readonly StoredSnapshot[];
-  /** Those that could not be opened, with the reason. */
-  readonly failures: readonly { readonly id: string; readonly error: VarveError }[];
+  /** Those that could not be opened. */
+  readonly failures: readonly UnreadSnapshot[];
+}
+
+/** A snapshot that is listed and could not be opened. */
+export interface UnreadSnapshot {
+  readonly id: string;
+  readonly error: VarveError;
+  /** Seconds since 1970, where the store says when the object was written. */
+  readonly modified: number | undefined;
 }
 
 /**
@@ -52,18 +61,18 @@ export interface SnapshotList {
 export async function listSnapshots(repository: Repository, rounds = 1): Promise<SnapshotList> {
   const remembered = recall(repository);
   const known = new Map<string, Remembered>();
-  const failures: { id: string; error: VarveError }[] = [];
+  const failures: UnreadSnapshot[] = [];
   const limit = pLimit(PARALLEL);
   const seen = new Set<string>();
   let fetched = 0;
   for (let calm = 0, first = true; calm < rounds; first = false) {
     const fresh = await listUnseen(repository, seen);
     const fetches: Promise<boolean>[] = [];
-    for (const name of fresh) {
-      const hit = remembered.get(name);
-      if (hit !== undefined) known.set(name, hit);
+    for (const listed of fresh) {
+      const hit = remembered.get(listed.name);
+      if (hit !== undefined) known.set(listed.name, hit);
       else if (repository.keys.role !== 'append')
-        fetches.push(limit(() => fetchSnapshot(repository, name, known, failures)));
+        fetches.push(limit(() => fetchSnapshot(repository, listed, known, failures)));
     }
     const found = await Promise.all(fetches);
     fetched += fetches.length;
@@ -83,21 +92,24 @@ export async function listSnapshots(repository: Repository, rounds = 1): Promise
   return { snapshots: valid, failures };
 }
 
-async function listUnseen({ store }: Repository, seen: Set<string>): Promise<readonly string[]> {
-  const fresh: string[] = [];
-  for await (const { name } of store.list('snapshots')) {
-    if (!seen.has(name)) fresh.push(name);
-    seen.add(name);
+async function listUnseen({ store }: Repository, seen: Set<string>): Promise<readonly ObjectInfo[]> {
+  const fresh: ObjectInfo[] = [];
+  for await (const listed of store.list('snapshots')) {
+    if (!seen.has(listed.name)) fresh.push(listed);
+    seen.add(listed.name);
   }
   return fresh;
 }
 
-/** @returns false when it was forgotten by somebody else since it was listed */
+/**
+ * @returns false when it was forgotten by somebody else since it was listed
+ * @throws VarveError when the others could not be read either
+ */
 async function fetchSnapshot(
   repository: Repository,
-  name: string,
+  { name, modified }: ObjectInfo,
   known: Map<string, Remembered>,
-  failures: { id: string; error: VarveError }[],
+  failures: UnreadSnapshot[],
 ): Promise<boolean> {
   try {
     const { payload, certificate } = await getSigned(repository, 'snapshot', name);
@@ -107,7 +119,8 @@ async function fetchSnapshot(
   } catch (cause) {
     const error = VarveError.from(cause);
     if (error.code === 'not-found') return false;
-    failures.push({ id: name, error });
+    if (endsAll(error)) throw error;
+    failures.push({ id: name, error, modified });
   }
   return true;
 }
@@ -182,28 +195,61 @@ export function hasTags({ tags }: Pick<Snapshot, 'tags'>, list: string): boolean
 /** The tags of a list joined by commas. */
 export const splitTags = (list: string): string[] => list.split(',').map((tag) => tag.trim());
 
+/** Those that could not be opened and may be newer than a snapshot: the store does not say that they are older. */
+export function mayBeNewer(
+  failures: readonly UnreadSnapshot[],
+  stored: StoredSnapshot | undefined,
+): readonly UnreadSnapshot[] {
+  const since = stored?.snapshot.time.seconds ?? Number.NEGATIVE_INFINITY;
+  return failures.filter(({ modified = since }) => modified >= since);
+}
+
 /**
- * The snapshot that `latest` (among those that the filter leaves) or a prefix of an id names.
+ * The snapshot that `latest` (among those that the filter leaves) or a prefix of an id names. One that could not be opened is never passed over for
+ * another.
  *
- * @throws VarveError `not-found` or `ambiguous`
+ * @throws VarveError `not-found` or `ambiguous`; why a snapshot could not be opened, when that is the one or may be
  */
-export function findSnapshot(
-  snapshots: readonly StoredSnapshot[],
-  name: string,
-  filter: SnapshotFilter = {},
-): StoredSnapshot {
-  if (name === 'latest') {
-    const found = snapshots.findLast(({ snapshot }) => matchesFilter(snapshot, filter));
-    const old = filter.until === undefined ? '' : ' that is at least that old';
-    if (found === undefined)
-      throw new VarveError('not-found', `no snapshot found${old}; \`varve snapshots\` lists what there is`);
-    return found;
-  }
-  const found = /^[0-9a-f]{1,64}$/.test(name) ? snapshots.filter(({ id }) => id.startsWith(name)) : [];
+export function findSnapshot(list: SnapshotList, name: string, filter: SnapshotFilter = {}): StoredSnapshot {
+  return name === 'latest' ? findLatest(list, filter) : findById(list, name);
+}
+
+function findLatest({ snapshots, failures }: SnapshotList, filter: SnapshotFilter): StoredSnapshot {
+  const found = snapshots.findLast(({ snapshot }) => matchesFilter(snapshot, filter));
+  const [unread] = mayBeNewer(failures, found).toSorted((a, b) => (b.modified ?? 0) - (a.modified ?? 0));
+  if (unread !== undefined) throw latestUnread(unread, found);
+  const old = filter.until === undefined ? '' : ' that is at least that old';
+  if (found === undefined)
+    throw new VarveError('not-found', `no snapshot found${old}; \`varve snapshots\` lists what there is`);
+  return found;
+}
+
+function latestUnread({ id, error }: UnreadSnapshot, older: StoredSnapshot | undefined): VarveError {
+  const instead =
+    older === undefined
+      ? 'no other can be read'
+      : `the newest that can be read is ${shortId(older.id)} of ${isoTime(older.snapshot.time)}: name that one if it will do`;
+  const message = `snapshot ${shortId(id)} may be the latest and cannot be read (${error.message}); ${instead}`;
+  return new VarveError(error.code, message, { cause: error, retryable: error.retryable });
+}
+
+const isoTime = ({ seconds }: Time): string => new Date(seconds * 1000).toISOString();
+
+function findById({ snapshots, failures }: SnapshotList, name: string): StoredSnapshot {
+  const isNamed = ({ id }: { readonly id: string }): boolean => id.startsWith(name);
+  const isPrefix = /^[0-9a-f]{1,64}$/.test(name);
+  const found = isPrefix ? snapshots.filter(isNamed) : [];
+  const unread = isPrefix ? failures.filter(isNamed) : [];
+  if (found.length + unread.length > 1)
+    throw new VarveError(
+      'ambiguous',
+      `"${name}" matches ${found.length + unread.length} snapshots: use more digits of the id`,
+    );
   const [first] = found;
-  if (first === undefined)
+  if (first !== undefined) return first;
+  const [failure] = unread;
+  if (failure === undefined)
     throw new VarveError('not-found', `no snapshot matches "${name}"; \`varve snapshots\` lists what there is`);
-  if (found.length > 1)
-    throw new VarveError('ambiguous', `"${name}" matches ${found.length} snapshots: use more digits of the id`);
-  return first;
+  const { id, error } = failure;
+  throw new VarveError(error.code, `snapshot ${shortId(id)} cannot be read: ${error.message}`, { cause: error });
 }

@@ -179,7 +179,7 @@ test('latest, ids and their beginnings name snapshots; filters choose among them
   const second = await at(2, { host: 'two', paths: [Buffer.from('/home'), Buffer.from('/srv')] });
   const third = await at(3, { host: 'one' });
   const { snapshots } = await listSnapshots(full);
-  const find = (name: string, filter = {}): string => findSnapshot(snapshots, name, filter).id;
+  const find = (name: string, filter = {}): string => findSnapshot({ snapshots, failures: [] }, name, filter).id;
   assert.equal(find('latest'), third);
   assert.equal(find('latest', { hosts: ['two'] }), second);
   assert.equal(find('latest', { hosts: ['two', 'one'] }), third);
@@ -196,7 +196,10 @@ test('latest, ids and their beginnings name snapshots; filters choose among them
   assert.throws(() => find('xyz'), fails('not-found'));
   assert.throws(() => find(`${first}0`), fails('not-found'));
   const alike = snapshots.map((each, at) => ({ ...each, id: `ab${at}` }));
-  assert.throws(() => findSnapshot(alike, 'ab'), fails('ambiguous', /matches 3 snapshots/));
+  assert.throws(
+    () => findSnapshot({ snapshots: alike, failures: [] }, 'ab'),
+    fails('ambiguous', /matches 3 snapshots/),
+  );
   assert.ok(matchesFilter(SNAPSHOT, { hosts: ['anna'], tags: ['a'], paths: [Buffer.from('/home')] }));
   assert.ok(!matchesFilter(SNAPSHOT, { hosts: ['anna'], tags: ['a'], paths: [Buffer.from('/other')] }));
 });

@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer';
 import type { BackupOptions, BackupResult, StreamSource } from '../../backup/options.js';
 import { findSources } from '../../backup/sources.js';
 import type { IndexedRepository } from '../../repository/index-store.js';
-import type { StoredSnapshot } from '../../repository/snapshots.js';
+import type { SnapshotList, StoredSnapshot } from '../../repository/snapshots.js';
 import { workingFolder } from '../arguments.js';
 import { compressionFrom, packTarget } from '../global-options.js';
 import { thisHost, thisUser } from '../machine.js';
@@ -109,7 +109,7 @@ async function open(context: Context, prepared: Prepared, flags: BackupFlags): P
 function parentOf(
   prepared: Prepared,
   sources: readonly Buffer[],
-  snapshots: readonly StoredSnapshot[],
+  snapshots: SnapshotList,
   flags: BackupFlags,
 ): StoredSnapshot | undefined {
   const { host, tags, time, folder } = prepared;

@@ -1,5 +1,7 @@
 import { Buffer } from 'node:buffer';
-import { open } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { type DumpedEntry, dumpEntries, dumpedEntry, dumpFile, type LeftOut, writeTar } from '../../browse/dump.js';
 import { systemReason, VarveError } from '../../errors/errors.js';
@@ -62,7 +64,7 @@ const dump: Run<Options> = async (context, args, options) => {
   const root = await reader.folder(stored.snapshot.root, subfolder);
   const source = await bytesOf(reader, root, path, options.archive, context);
   if (options.target === undefined) for await (const bytes of source) await context.output.bytes(bytes);
-  else await writeFile(options.target, source);
+  else await writeTarget(options.target, source);
   return 0;
 };
 
@@ -101,16 +103,32 @@ async function* withFolder(
   yield* entries;
 }
 
-async function writeFile(path: string, source: AsyncIterable<Buffer>): Promise<void> {
+/** A file gets its name when it is whole: after a failure what was there before is still there. Devices and pipes are written as they are. */
+async function writeTarget(path: string, source: AsyncIterable<Buffer>): Promise<void> {
   try {
-    const file = await open(path, 'w', 0o600);
+    const there = await stat(path).catch(() => undefined);
+    if (there?.isFile() === false) return await writeTo(path, 'w', 0o600, source);
+    const target = there === undefined ? path : await realpath(path);
+    const partial = join(dirname(target), `.varve-tmp-${randomBytes(8).toString('hex')}`);
     try {
-      for await (const bytes of source) await file.writeFile(bytes);
-    } finally {
-      await file.close();
+      await writeTo(partial, 'wx', there === undefined ? 0o600 : there.mode & 0o777, source);
+      await rename(partial, target);
+    } catch (cause) {
+      await rm(partial, { force: true });
+      throw cause;
     }
   } catch (cause) {
     if (cause instanceof VarveError) throw cause;
     throw new VarveError('target', `cannot write ${path}: ${systemReason(cause)}`, { cause });
+  }
+}
+
+async function writeTo(path: string, flags: 'w' | 'wx', mode: number, source: AsyncIterable<Buffer>): Promise<void> {
+  const file = await open(path, flags, mode);
+  try {
+    for await (const bytes of source) await file.writeFile(bytes);
+    if (flags === 'wx') await file.sync();
+  } finally {
+    await file.close();
   }
 }

@@ -28,7 +28,7 @@ export async function copyCommand(context: Context, ids: readonly string[], flag
     const result = await copySnapshots(
       await readIndex(context, source),
       repository,
-      { all, chosen },
+      { all: all.snapshots, chosen },
       {
         compression,
         packTarget: target,

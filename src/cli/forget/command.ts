@@ -30,12 +30,13 @@ export async function forgetCommand(context: Context, ids: readonly string[], fl
   const prune = pruner(context, flags);
   const repository = await openFromOptions(context);
   repository.keys.requireRole('manage', 'forget snapshots');
-  const snapshots = await readSnapshots(context, repository);
+  const list = await readSnapshots(context, repository);
+  const { snapshots } = list;
   const unlisted = await Unlisted.find(repository, snapshots, ids);
   const named = ids.filter((id) => !unlisted.has(id));
   const onlyUnlisted = ids.length > 0 && named.length === 0;
   const filter = selectionFilter(context, flags);
-  const chosen = onlyUnlisted ? [] : chooseSnapshots(snapshots, named, filter);
+  const chosen = onlyUnlisted ? [] : chooseSnapshots(list, named, filter);
   const groups = ids.length > 0 ? [] : plan(repository, chosen);
   const removed = new Set(ids.length > 0 ? chosen : groups.flatMap(({ remove }) => remove));
   const { output } = context;

@@ -31,11 +31,13 @@ const newFolder = (): ViewFolder => ({ kind: 'folder', children: new Map() });
  *
  * @param snapshots oldest first: of two with one name, the later gets `-1`, so that names stay when others come
  * @param templates each as `placesOf` takes it
+ * @param linkLatest whether the newest of each folder gets a link that calls it the latest
  */
 export function snapshotView(
   snapshots: readonly StoredSnapshot[],
   templates: readonly string[],
   timeTemplate: string,
+  linkLatest = true,
 ): ViewFolder {
   const root = newFolder();
   const latest = new Map<ViewFolder, { name: string; stored: StoredSnapshot }>();
@@ -46,7 +48,7 @@ export function snapshotView(
         const folder = folderIn(root, place.folders);
         const name = freeName(folder, place.name);
         folder.children.set(name, { kind: 'snapshot', stored });
-        if (place.isTime) latest.set(folder, { name, stored });
+        if (place.isTime && linkLatest) latest.set(folder, { name, stored });
       }
     }
   }
