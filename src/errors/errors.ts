@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 
 /** What went wrong, in terms that a program can test. The exit code of the CLI follows from it. */
@@ -108,7 +109,17 @@ const REASONS: Record<string, string> = {
   ENOTSUP: 'the file system does not support it',
   EOPNOTSUPP: 'the file system does not support it',
   E2BIG: 'too long for the file system',
+  ESTALE: 'stale file handle: the server no longer knows the file',
+  EBADMSG: 'the file system finds its data damaged',
+  EUCLEAN: 'the file system finds itself damaged',
+  EREMOTEIO: 'remote input/output error',
+  ENOKEY: 'the key of the encrypted directory is not loaded',
 };
+
+/** Errors of Linux that neither libuv nor `os.constants` names. */
+const LINUX_ERRORS: Record<number, string> = { 117: 'EUCLEAN', 121: 'EREMOTEIO', 126: 'ENOKEY' };
+/** The code that Node gives an error which libuv does not name. */
+const UNNAMED = /^Unknown system error -(\d+)$/;
 
 /**
  * The reason of a system error in words ("permission denied"), or the error's message. Node's own messages repeat the path, so they are
@@ -117,6 +128,8 @@ const REASONS: Record<string, string> = {
 export function systemReason(cause: unknown): string {
   const code = errnoCode(cause);
   const reason = code === undefined ? undefined : (REASONS[code] ?? reasonOfSystem(code));
+  if (reason === undefined && cause instanceof Error && cause.message.startsWith('Unknown system error'))
+    return `system error ${code}`;
   return reason ?? (cause instanceof Error ? cause.message : String(cause));
 }
 
@@ -128,7 +141,16 @@ function reasonOfSystem(code: string): string | undefined {
 
 /** The errno name ("ENOENT") of a system error, or undefined. */
 export function errnoCode(cause: unknown): string | undefined {
-  if (typeof cause === 'object' && cause !== null && 'code' in cause && typeof cause.code === 'string')
-    return cause.code;
-  return undefined;
+  if (typeof cause !== 'object' || cause === null || !('code' in cause) || typeof cause.code !== 'string')
+    return undefined;
+  const [, unnamed] = UNNAMED.exec(cause.code) ?? [];
+  return unnamed === undefined ? cause.code : errnoName(Number(unnamed));
+}
+
+/** The name of an error number of this system: "ESTALE" for 116; "E999" for one without a name. */
+export function errnoName(errno: number): string {
+  const [named] = getSystemErrorMap().get(-errno) ?? [];
+  if (named !== undefined) return named;
+  const found = Object.entries(constants.errno).find(([, number]) => number === errno);
+  return found?.[0] ?? LINUX_ERRORS[errno] ?? `E${errno}`;
 }
