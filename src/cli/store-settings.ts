@@ -1,5 +1,5 @@
 import { VarveError } from '../errors/errors.js';
-import { RETRY_SECONDS, STUCK_SECONDS, type StoreSettings } from '../storage/settings.js';
+import { REFUSED_SECONDS, RETRY_SECONDS, STUCK_SECONDS, type StoreSettings } from '../storage/settings.js';
 import { debugLog } from './debug-log.js';
 import { lendTerminal } from './prompt.js';
 import type { Context } from './shell.js';
@@ -40,7 +40,7 @@ export function storeSettings(context: Context): StoreSettings {
     downloadLimit: parseLimit(globals.limitDownload, '--limit-download'),
     lockSeconds: lockTerm(context),
     stuckSeconds,
-    retrySeconds: globals.retryFor === undefined ? RETRY_SECONDS : parseSpan(globals.retryFor, '--retry-for'),
+    ...retriesFrom(globals.retryFor),
     onNotice: (text) => {
       // What is tried again may go well: then there is nothing to be told by a quiet run.
       if (output.json || output.verbosity > 0) warn(text);
@@ -53,6 +53,12 @@ export function storeSettings(context: Context): StoreSettings {
     },
     signal,
   };
+}
+
+/** A time that the user gives is meant for refused connections too. */
+function retriesFrom(retryFor: string | undefined): Pick<StoreSettings, 'retrySeconds' | 'refusedSeconds'> {
+  if (retryFor === undefined) return { retrySeconds: RETRY_SECONDS, refusedSeconds: REFUSED_SECONDS };
+  return { retrySeconds: parseSpan(retryFor, '--retry-for') };
 }
 
 function lockTerm({ globals, environment }: Context): number | undefined {

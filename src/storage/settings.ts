@@ -22,6 +22,11 @@ export interface StoreSettings {
   readonly stuckSeconds: number;
   /** Seconds for which what failed is tried again, from its first failure on, or from when nothing moved any more. */
   readonly retrySeconds: number;
+  /**
+   * Seconds for which a refused connection is tried again while nothing has succeeded yet: then it is not a server that restarts, but a wrong
+   * address or a server that is not running. As `retrySeconds` when it is not given.
+   */
+  readonly refusedSeconds?: number | undefined;
   /** Told what the user should know: that it waits, and for what. */
   readonly onNotice?: ((text: string) => void) | undefined;
   /** Told what the user must know also of a run that goes well. */
@@ -35,3 +40,4 @@ export interface StoreSettings {
 
 export const STUCK_SECONDS = 5 * 60;
 export const RETRY_SECONDS = 15 * 60;
+export const REFUSED_SECONDS = 20;

@@ -72,6 +72,23 @@ test('what no second try can help fails at once, as it is', async () => {
   }
 });
 
+test('Retrier gives up soon when connections are refused and nothing has succeeded yet', async () => {
+  const cause = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
+  const error = new VarveError('storage', 'refused', { cause: new Error('wrapped', { cause }), retryable: true });
+  const clock = new TestClock();
+  const settings = { retrySeconds: 900, refusedSeconds: 20 };
+  const slept = () => clock.waits.reduce((sum, wait) => sum + wait, 0);
+  const fail = (retrier: Retrier) => assert.rejects(retrier.run('there', () => Promise.reject(error)));
+  const retrier = new Retrier(settings, clock);
+  await retrier.run('there', async () => undefined, false);
+  await fail(retrier);
+  assert.equal(slept(), 20_000);
+  const answered = new Retrier(settings, clock);
+  await answered.run('there', async () => undefined);
+  await fail(answered);
+  assert.equal(slept(), 920_000);
+});
+
 test('a store that is gone for good is given up at the time that is set, and the error says so', async () => {
   const faulty = new FaultyStore(new MemoryStore(), () => ({ when: 'before', error: refused() }));
   for (const retrySeconds of [900, 10, 0]) {

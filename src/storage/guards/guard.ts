@@ -25,7 +25,7 @@ export async function openGuarded(
   // Node would take each request above ten that listens for a leak, and warn.
   if (settings.signal !== undefined) setMaxListeners(0, settings.signal);
   const retrier = new Retrier(settings, clock);
-  const store = await retrier.run(place, () => open(settingsForTries(settings, retrier)));
+  const store = await retrier.run(place, () => open(settingsForTries(settings, retrier)), false);
   const logged = settings.onDebug === undefined ? store : new LoggedStore(store, settings.onDebug);
   const limited = new LimitedStore(logged, settings.connections ?? store.connections ?? CONNECTIONS);
   return new RetryingStore(limited, retrier);

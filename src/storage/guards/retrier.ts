@@ -1,4 +1,4 @@
-import { VarveError } from '../../errors/errors.js';
+import { errnoCode, VarveError } from '../../errors/errors.js';
 import type { StoreSettings } from '../settings.js';
 import { secondsStuck } from '../transport/stuck-error.js';
 import { type Clock, systemClock } from './clock.js';
@@ -15,7 +15,7 @@ const UNTOLD = 2000;
 /** Milliseconds between notices. */
 const BETWEEN_NOTICES = 30_000;
 
-type Settings = Pick<StoreSettings, 'retrySeconds' | 'onNotice' | 'signal'>;
+type Settings = Pick<StoreSettings, 'retrySeconds' | 'refusedSeconds' | 'onNotice' | 'signal'>;
 
 /** The tries of one operation. */
 export interface Tries {
@@ -42,6 +42,7 @@ export class Retrier {
   #nextNotice = Number.NEGATIVE_INFINITY;
   /** Since when by the clock nothing has succeeded, once that was given up. */
   #gaveUp: number | undefined;
+  #hasSucceeded = false;
 
   constructor(settings: Settings, clock: Clock = systemClock) {
     this.#settings = settings;
@@ -50,9 +51,12 @@ export class Retrier {
     this.#stop = AbortSignal.any(signals);
   }
 
-  /** @param where the store's place, for what is told of it */
-  async run<T>(where: string, attempt: (retry: number) => Promise<T>): Promise<T> {
-    const tries = this.begin(where);
+  /**
+   * @param where the store's location, for messages
+   * @param isRequest false for what may succeed without an answer from the store
+   */
+  async run<T>(where: string, attempt: (retry: number) => Promise<T>, isRequest = true): Promise<T> {
+    const tries = this.begin(where, isRequest);
     try {
       for (let retry = 0; ; retry++) {
         try {
@@ -68,17 +72,18 @@ export class Retrier {
     }
   }
 
-  begin(where: string): Tries {
+  begin(where: string, isRequest = true): Tries {
     let count = 0;
     let failing = 0;
     const tries: Tries = {
       failed: async (cause) => {
         if (count++ === 0) failing = this.#clock.now() - secondsStuck(cause) * 1000;
-        this.#deadlines.set(tries, failing + this.#settings.retrySeconds * 1000);
+        this.#deadlines.set(tries, failing + this.#retrySeconds(cause) * 1000);
         await this.#wait(where, cause, count, failing);
       },
       progressed: () => {
         count = 0;
+        this.#hasSucceeded ||= isRequest;
         this.#gaveUp = undefined;
         this.#deadlines.delete(tries);
       },
@@ -99,10 +104,15 @@ export class Retrier {
     this.#closed.abort();
   }
 
+  #retrySeconds(cause: unknown): number {
+    const { retrySeconds, refusedSeconds = retrySeconds } = this.#settings;
+    return !this.#hasSucceeded && isRefused(cause) ? Math.min(retrySeconds, refusedSeconds) : retrySeconds;
+  }
+
   /** @param failing when it began to fail */
   async #wait(where: string, cause: unknown, tries: number, failing: number): Promise<void> {
     if (!(cause instanceof VarveError) || !cause.retryable || this.#stop.aborted) throw cause;
-    const { retrySeconds } = this.#settings;
+    const retrySeconds = this.#retrySeconds(cause);
     const elapsed = this.#clock.now() - failing;
     const left = Math.max(0, retrySeconds * 1000 - elapsed);
     // A connection that was forgotten on the way stands still, and a new one would not: one more try, however long it stood.
@@ -142,6 +152,12 @@ export class Retrier {
       `${place}${cause.message}; trying again in ${inWords(wait)}, and then until ${until} at most`,
     );
   }
+}
+
+/** Whether a connection was refused: the host is there, and no server listens. */
+function isRefused(cause: unknown): boolean {
+  if (errnoCode(cause) === 'ECONNREFUSED') return true;
+  return cause instanceof Error && cause.cause !== undefined && isRefused(cause.cause);
 }
 
 /** `0.4 s`, `12 s`, `15 min`. */

@@ -43,7 +43,14 @@ export async function connect(
   const child = await startChild(command, settings, { asks: true, throttles, onLine });
   const explain = async (end: End): Promise<VarveError> => {
     const code = end.malformed === undefined ? await within(LAST_WORDS, child.ended) : undefined;
-    return explainEnd({ ...end, server: serverName(place), program: command[0], said: child.said(), code });
+    return explainEnd({
+      ...end,
+      server: serverName(place),
+      login: loginCommand(place),
+      program: command[0],
+      said: child.said(),
+      code,
+    });
   };
   const options = {
     signal,
@@ -65,6 +72,11 @@ export async function connect(
 /** As messages call the server. */
 export function serverName({ user, host }: SftpPlace): string {
   return user === undefined ? host : `${user}@${host}`;
+}
+
+/** The command that logs in there by hand. */
+function loginCommand(place: SftpPlace): string {
+  return place.port === undefined ? `ssh ${serverName(place)}` : `ssh -p ${place.port} ${serverName(place)}`;
 }
 
 async function within<T>(milliseconds: number, result: Promise<T>): Promise<T | undefined> {

@@ -6,6 +6,8 @@ import { printable } from './protocol.js';
 export interface ProgramEnd extends End {
   /** The server, as messages call it. */
   readonly server: string;
+  /** The command that logs in there by hand. */
+  readonly login: string;
   readonly program: string;
   /** What the program said on standard error. */
   readonly said: string;
@@ -15,28 +17,30 @@ export interface ProgramEnd extends End {
 
 interface Failure {
   readonly said: RegExp;
-  /** @param server for a command that is to be typed */
-  readonly text: (server: string) => string;
+  /** @param login the command that logs in there by hand */
+  readonly text: (login: string) => string;
   readonly code?: 'denied';
   readonly retryable?: boolean;
+  /** The system's error that ssh met. */
+  readonly errno?: 'ECONNREFUSED';
 }
 
 /** What ssh says, and what it means. The first that fits. */
 const FAILURES: readonly Failure[] = [
   {
     said: /remote host identification has changed|host key .*has changed|revoked/i,
-    text: () =>
-      'its host key is not the one that is known: somebody may be in between. If it was set up anew, remove the old key, as ssh says here, and log in once with ssh',
+    text: (login) =>
+      `its host key is not the one that is known: somebody may be in between. If it was set up anew, remove the old key, as ssh says here, and log in once with \`${login}\``,
   },
   {
     said: /host key verification failed|host key is known/i,
-    text: (server) =>
-      `its host key is not known here: log in once with \`ssh ${server}\`, as the user that varve runs as, and compare the key`,
+    text: (login) =>
+      `its host key is not known here: log in once with \`${login}\`, as the user that varve runs as, and compare the key`,
   },
   {
     said: /permission denied \(|too many authentication failures|authentication failed/i,
-    text: (server) =>
-      `it does not let you in. Try \`ssh ${server}\`: is it the right user, is your key in ~/.ssh/authorized_keys there, and is it without a passphrase, or in an agent?`,
+    text: (login) =>
+      `it does not let you in. Try \`${login}\`: is it the right user, is your key in ~/.ssh/authorized_keys there, and is it without a passphrase, or in an agent?`,
     code: 'denied',
   },
   {
@@ -45,7 +49,13 @@ const FAILURES: readonly Failure[] = [
     retryable: true,
   },
   {
-    said: /connection refused|no route to host|network is unreachable|timed out|timeout, server/i,
+    said: /connection refused/i,
+    text: () => 'the connection is refused: is its ssh server running, and the port right?',
+    retryable: true,
+    errno: 'ECONNREFUSED',
+  },
+  {
+    said: /no route to host|network is unreachable|timed out|timeout, server/i,
     text: () => 'it cannot be reached. Is it up, and is the port right?',
     retryable: true,
   },
@@ -73,8 +83,10 @@ export function explainEnd(end: ProgramEnd): VarveError {
     return new VarveError('storage', `${server}: the connection broke off${why}`, { retryable: true });
   }
   if (known !== undefined) {
-    const { text, retryable = false } = known;
-    return new VarveError(known.code ?? 'storage', `${server}: ${text(server)} (${quoted(end.said)})`, { retryable });
+    const { text, retryable = false, errno } = known;
+    const message = `${server}: ${text(end.login)} (${quoted(end.said)})`;
+    const cause = errno && Object.assign(new Error(end.said), { code: errno });
+    return new VarveError(known.code ?? 'storage', message, { retryable, cause });
   }
   if (printable(end.text) !== '') return talkative(server, end.text);
   const how =
