@@ -1,9 +1,7 @@
 #!/usr/bin/env node
 import { writeSync } from 'node:fs';
-import * as module from 'node:module';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { exactArguments } from './arguments.js';
+import { keepCompiledCode } from './code-cache.js';
 import { hideSecrets } from './process-title.js';
 
 const abort = new AbortController();
@@ -37,22 +35,12 @@ function tell(text: string): void {
   }
 }
 
-/** Where Node can (from 22.8 on), it keeps what it compiled, which halves the time to start. */
-function keepCompiledCode(): void {
-  const { enableCompileCache } = module as { enableCompileCache?: (folder: string) => unknown };
-  if (process.argv.includes('--no-cache')) return;
-  const { VARVE_CACHE_DIR, XDG_CACHE_HOME, HOME } = process.env;
-  enableCompileCache?.(
-    join(VARVE_CACHE_DIR || join(XDG_CACHE_HOME || join(HOME || homedir(), '.cache'), 'varve'), 'code'),
-  );
-}
-
 const args = exactArguments(process.argv.slice(2));
 hideSecrets(args);
 process.on('SIGINT', interrupt);
 process.on('SIGTERM', interrupt);
 for (const stream of [process.stdout, process.stderr]) stream.on('error', endOrGoOn);
-keepCompiledCode();
+keepCompiledCode(args);
 
 const { runProgram } = await import('./program.js');
 process.exitCode = await runProgram(args, {

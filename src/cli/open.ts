@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import type { Unlock } from '../crypto/slot-file.js';
 import { systemReason, VarveError } from '../errors/errors.js';
 import type { Repository } from '../repository/repository.js';
 import { openStore } from '../storage/open-store.js';
 import type { Store } from '../storage/store.js';
+import { cacheLocation } from './cache-location.js';
 import { askPassword, sourceOfUnlock, unlockFromOptions } from './password.js';
 import { hideTyping } from './prompt.js';
 import type { Context } from './shell.js';
@@ -46,17 +45,12 @@ function readPlace(file: string): string {
 export function cacheFolder(context: Context): string | undefined {
   const { globals, environment } = context;
   if (globals.cache === false) return undefined;
-  const given = globals.cacheDir ?? (environment.VARVE_CACHE_DIR || undefined);
-  if (given !== undefined) return given;
-  const base = environment.XDG_CACHE_HOME || undefined;
-  const home = environment.HOME || homedir();
-  if (base === undefined && !home) return undefined;
-  return join(base ?? join(home, '.cache'), 'varve');
+  return globals.cacheDir ?? cacheLocation(environment);
 }
 
 /** Closed when the command is at its end: connections and programs would keep the process. */
-export async function placeOfRepository(context: Context): Promise<Store> {
-  const store = await openStore(repositoryPlace(context), storeSettings(context));
+export async function placeOfRepository(context: Context, settings = storeSettings(context)): Promise<Store> {
+  const store = await openStore(repositoryPlace(context), settings);
   context.atEnd(() => store.close());
   return store;
 }
@@ -73,11 +67,14 @@ export async function openFromOptions(
   preload?: () => Promise<unknown>,
   called = 'the repository',
 ): Promise<Repository> {
-  const store = await placeOfRepository(context);
+  const settings = storeSettings(context);
+  const store = await placeOfRepository(context, settings);
   const { openRepository } = await import('../repository/open.js');
   const { globals, environment } = context;
   const options = {
     cacheFolder: cacheFolder(context),
+    onWarning: settings.onWarning,
+    onNotice: settings.onNotice,
     keyHint: globals.keyHint ?? (environment.VARVE_KEY_HINT || undefined),
   };
   const unlock = unlockFromOptions(context);

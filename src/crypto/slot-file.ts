@@ -81,6 +81,11 @@ function checkScrypt(log2N: number, r: number, p: number, what: string): void {
     throw new VarveError('damaged', `${what}: refused scrypt parameters out of bounds: log2N ${log2N}, r ${r}, p ${p}`);
 }
 
+/** Bytes of memory that deriving the key takes. */
+export function scryptMemory({ log2N, r }: { readonly log2N: number; readonly r: number }): number {
+  return 128 * r * 2 ** log2N;
+}
+
 /** Fresh salt for a new wrapping. */
 export function newProtection(engine: CryptoEngine, unlock: Unlock, log2N: number): Protection {
   const salt = engine.randomBytes(SALT_LENGTH);

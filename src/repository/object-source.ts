@@ -1,6 +1,7 @@
 import type { Buffer } from 'node:buffer';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
+import { READ_FLAGS, requireRegular } from '../storage/local/regular-file.js';
 
 /** The bytes of an object. */
 export interface Source {
@@ -16,9 +17,12 @@ export function openSource(source: string | Uint8Array, object: string): Source 
     return { size: source.length, read: (into, at) => into.set(source.subarray(at, at + into.length)), close() {} };
   }
   try {
-    const file = openSync(source, 'r');
+    const file = openSync(source, READ_FLAGS);
+    const info = fstatSync(file);
+    if (!info.isFile()) closeSync(file);
+    requireRegular(info, source);
     return {
-      size: fstatSync(file).size,
+      size: info.size,
       read: (into, at) => readFully(file, into, at, object),
       close: () => closeSync(file),
     };

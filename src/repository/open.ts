@@ -1,36 +1,35 @@
 import type { Buffer } from 'node:buffer';
-import { createHash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import pLimit from 'p-limit';
 import { toHex } from '../bytes/hex.js';
 import { asBuffer, equalBytes } from '../bytes/views.js';
 import { createRepositoryKeys } from '../crypto/hierarchy.js';
 import { nativeEngine } from '../crypto/native.js';
 import { openObject, sealObject } from '../crypto/sealed.js';
-import { createSlot, type OpenedSlot, openSlot, slotEpochIn, slotIdIn, slotProtection } from '../crypto/slot.js';
+import { createSlot, type OpenedSlot } from '../crypto/slot.js';
 import { calibrateLogN, type Unlock } from '../crypto/slot-file.js';
 import { VarveError } from '../errors/errors.js';
 import { type Config, decodeConfig, encodeConfig, type Sizes } from '../format/config.js';
 import { timeFromMillis } from '../format/time.js';
+import { CacheDirectory } from '../storage/cached/cache-directory.js';
 import { CachedStore } from '../storage/cached/cached-store.js';
-import { makeFolders } from '../storage/make-folders.js';
 import type { Store } from '../storage/store.js';
+import { KnownLocation } from './known-location.js';
 import { LocalState } from './local-state.js';
 import { thisMachine } from './machine.js';
-import { fetchObject, gearOf, objectName, type Repository } from './repository.js';
+import { openAnySlot, readCandidates } from './open-slot.js';
+import { gearOf, objectName, type Repository } from './repository.js';
 
 /** Chunk sizes in bytes; docs/chunking.md has the measurements behind them. */
 export const DATA_SIZES: Sizes = { min: 64 * 1024, average: 256 * 1024, max: 1024 * 1024 };
 export const TREE_SIZES: Sizes = { min: 16 * 1024, average: 64 * 1024, max: 256 * 1024 };
 
-/** Key slots fetched at a time. */
-const PARALLEL = 8;
-
 export interface OpenOptions {
   readonly unlock: Unlock;
   /** Folder for what this machine remembers of repositories; undefined to remember nothing. */
   readonly cacheFolder?: string | undefined;
+  /** Called with what the user should know, though the repository opens. */
+  readonly onWarning?: ((text: string) => void) | undefined;
+  /** Called when opening takes long. */
+  readonly onNotice?: ((text: string) => void) | undefined;
   /** A key slot's id or its beginning: the only one that is tried. */
   readonly keyHint?: string | undefined;
   /** Milliseconds since 1970. */
@@ -85,7 +84,9 @@ export async function initAbsent(store: Store, options: InitOptions): Promise<Re
     await store.remove('keys', slotName);
     throw cause instanceof VarveError && cause.code === 'exists' ? alreadyThere(store) : cause;
   }
-  return assemble(store, { keys, identity: slot.identity }, asBuffer(sealed), options);
+  const cache = openCache(options);
+  new KnownLocation(store, cache).note(toHex(slot.slotId));
+  return assemble(store, { keys, identity: slot.identity }, asBuffer(sealed), options, cache);
 }
 
 function chunkingOf({ data = DATA_SIZES, cutLike }: InitOptions): Pick<Config, 'data' | 'tree' | 'gear'> {
@@ -120,8 +121,11 @@ export async function openRepository(store: Store, options: OpenOptions): Promis
   const sealed = await config.catch((cause) => {
     throw blind && cause.code === 'no-repository' ? keys.reason : cause;
   });
-  const opened = await openAnySlot(store, await candidates, options);
-  return assemble(store, opened, sealed, options);
+  const cache = openCache(options);
+  const location = new KnownLocation(store, cache);
+  const opened = await openAnySlot(store, await candidates, { ...options, preferred: location.slot });
+  location.note(toHex(opened.identity.slot));
+  return assemble(store, opened, sealed, options, cache);
 }
 
 /** @throws VarveError `no-repository` */
@@ -143,18 +147,32 @@ async function readConfig(store: Store): Promise<Buffer> {
   }
 }
 
-function assemble(store: Store, opened: OpenedSlot, sealed: Buffer, options: OpenOptions): Repository {
+/** Undefined when nothing shall be remembered, or when others could change what is. */
+function openCache({ cacheFolder, onWarning }: OpenOptions): CacheDirectory | undefined {
+  if (cacheFolder === undefined) return undefined;
+  return CacheDirectory.open(cacheFolder, (problem) =>
+    onWarning?.(`the cache is not used: ${problem}; --cache-dir takes another one, --no-cache none`),
+  );
+}
+
+function assemble(
+  store: Store,
+  opened: OpenedSlot,
+  sealed: Buffer,
+  options: OpenOptions,
+  cache: CacheDirectory | undefined,
+): Repository {
   const { keys, identity } = opened;
   const { plaintext } = openObject(keys, 'config', sealed, 'config');
   const config = decodeConfig(plaintext);
   if (!equalBytes(config.repository, keys.repository)) {
     throw new VarveError('damaged', 'config: belongs to another repository than the key');
   }
-  const folder = options.cacheFolder && join(options.cacheFolder, toHex(keys.repository));
-  const local = new LocalState(folder && join(folder, `slot-${toHex(identity.slot)}`), identity, keys.engine);
+  const directory = cache?.within(toHex(keys.repository));
+  const local = new LocalState(directory?.within(`slot-${toHex(identity.slot)}`), identity, keys.engine);
   refuseRollback(local, keys.newestEpoch, store);
   return {
-    store: folder === undefined ? store : new CachedStore(store, folder),
+    store: directory === undefined ? store : new CachedStore(store, directory),
     keys,
     identity,
     config,
@@ -174,119 +192,4 @@ function refuseRollback(local: LocalState, epoch: number, store: Store): void {
     );
   }
   if (seen !== epoch) local.write('epoch', epoch);
-}
-
-/** Tries the slot that worked here last, then the others; of several objects of one slot the newest epoch first. */
-async function openAnySlot(
-  store: Store,
-  { candidates, failures }: { readonly candidates: Candidate[]; readonly failures: VarveError[] },
-  options: OpenOptions,
-): Promise<OpenedSlot> {
-  const last = lastSlotFile(store, options.cacheFolder);
-  const preferred = last && readText(last);
-  const order = (a: Candidate, b: Candidate): number =>
-    Number(b.slot === preferred) - Number(a.slot === preferred) ||
-    (a.slot < b.slot ? -1 : a.slot > b.slot ? 1 : b.epoch - a.epoch);
-  for (const candidate of candidates.sort(order)) {
-    const opened = await tryToOpen(candidate, options, failures);
-    if (opened === undefined) continue;
-    if (last !== undefined && candidate.slot !== preferred) writeText(last, candidate.slot);
-    return opened;
-  }
-  const [failure] = failures;
-  if (failure !== undefined) throw failure;
-  const what = 'password' in options.unlock ? 'wrong password' : 'wrong key file';
-  const hint = options.keyHint === undefined ? '' : ` for a key whose id begins with ${options.keyHint}`;
-  throw new VarveError('wrong-password', `${store.location}: ${what}, or no key found${hint}`);
-}
-
-/** An object in `keys/` that may be opened. */
-interface Candidate {
-  readonly name: string;
-  readonly bytes: Uint8Array;
-  /** Hex. */
-  readonly slot: string;
-  readonly epoch: number;
-}
-
-async function readCandidates(
-  store: Store,
-  options: OpenOptions,
-): Promise<{ candidates: Candidate[]; failures: VarveError[] }> {
-  const failures: VarveError[] = [];
-  const names: string[] = [];
-  for await (const { name } of store.list('keys')) names.push(name);
-  if (names.length === 0)
-    throw new VarveError('damaged', `${store.location}: no key slots: keys/ is empty or cannot be listed`);
-  const limit = pLimit(PARALLEL);
-  const read = await Promise.all(names.map((name) => limit(() => readCandidate(store, name, options, failures))));
-  return { candidates: read.filter((candidate) => candidate !== undefined), failures };
-}
-
-async function readCandidate(
-  store: Store,
-  name: string,
-  options: OpenOptions,
-  failures: VarveError[],
-): Promise<Candidate | undefined> {
-  try {
-    const path = `keys/${name}`;
-    const bytes = await fetchObject(store, 'keys', name);
-    const wanted = 'password' in options.unlock ? 'scrypt' : 'keyfile';
-    if (slotProtection(bytes, path).kind !== wanted) return undefined;
-    const slot = slotIdIn(bytes, path);
-    if (!isHinted(options.keyHint, name, slot)) return undefined;
-    return { name, bytes, slot: toHex(slot), epoch: slotEpochIn(bytes, path) };
-  } catch (cause) {
-    return tolerate(cause, failures);
-  }
-}
-
-async function tryToOpen(
-  { name, bytes }: Candidate,
-  options: OpenOptions,
-  failures: VarveError[],
-): Promise<OpenedSlot | undefined> {
-  try {
-    return await openSlot(bytes, options.unlock, `keys/${name}`);
-  } catch (cause) {
-    return tolerate(cause, failures);
-  }
-}
-
-/** A slot that is damaged, gone or another's is passed over. */
-function tolerate(cause: unknown, failures: VarveError[]): undefined {
-  const error = VarveError.from(cause);
-  if (error.code === 'damaged') failures.push(error);
-  else if (error.code !== 'wrong-password' && error.code !== 'not-found') throw error;
-  return undefined;
-}
-
-/** The hint may be of the slot's id, which stays, or of its object's name, which changes with its password. */
-function isHinted(hint: string | undefined, name: string, slot: Uint8Array): boolean {
-  return hint === undefined || name.startsWith(hint) || toHex(slot).startsWith(hint);
-}
-
-/** Where this machine notes which key slot opened the repository at this place. */
-function lastSlotFile(store: Store, cacheFolder: string | undefined): string | undefined {
-  if (cacheFolder === undefined) return undefined;
-  const place = createHash('sha256').update(store.location).digest('hex').slice(0, 32);
-  return join(cacheFolder, 'last-key', place);
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
-}
-
-function writeText(path: string, text: string): void {
-  try {
-    makeFolders(dirname(path), 0o700);
-    writeFileSync(path, text, { mode: 0o600 });
-  } catch {
-    // Without a cache the slots are tried one after another.
-  }
 }

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { CacheDirectory } from '../../src/storage/cached/cache-directory.js';
 import { CachedStore } from '../../src/storage/cached/cached-store.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { ObjectType, Range } from '../../src/storage/store.js';
@@ -27,7 +28,7 @@ class CountingStore extends MemoryStore {
 function fresh(): { behind: CountingStore; store: CachedStore; again: () => CachedStore; folder: string } {
   const behind = new CountingStore();
   const folder = join(scratch, String(number++));
-  const again = (): CachedStore => new CachedStore(behind, folder);
+  const again = (): CachedStore => new CachedStore(behind, CacheDirectory.open(folder) as CacheDirectory);
   return { behind, store: again(), again, folder };
 }
 

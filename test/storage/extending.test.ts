@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setImmediate as settled } from 'node:timers/promises';
+import { CacheDirectory } from '../../src/storage/cached/cache-directory.js';
 import { CachedStore } from '../../src/storage/cached/cached-store.js';
 import { openGuarded } from '../../src/storage/guards/guard.js';
 import { LimitedStore } from '../../src/storage/guards/limited.js';
@@ -34,7 +35,7 @@ const settings = (more: Partial<StoreSettings> = {}): StoreSettings => ({
 /** All that stands between varve and a store. */
 async function wrapped(inner: Store, clock = new TestClock()): Promise<Store> {
   const guarded = await openGuarded('test:', async () => inner, settings({ onDebug: () => undefined }), clock);
-  return new CachedStore(guarded, join(scratch, 'cache'));
+  return new CachedStore(guarded, CacheDirectory.open(join(scratch, 'cache')) as CacheDirectory);
 }
 
 test('guards and the cache pass a lock on, with its term', async () => {

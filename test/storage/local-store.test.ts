@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
+import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { openSource } from '../../src/repository/object-source.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
 import { fails } from '../crypto/rings.js';
 import { names, object } from './conformance.js';
@@ -62,4 +64,19 @@ test('an object of another content under the name is the reader’s to find', as
   const { name } = object(10);
   writeFileSync(join(path, 'index', name), Buffer.from('other'));
   assert.equal((await store.get('index', name)).toString(), 'other');
+});
+
+test('an object that a FIFO lies in the place of is an error, not an endless wait', async () => {
+  const { store, path } = await fresh();
+  for (const type of ['config', 'keys', 'data'] as const) {
+    const { name, bytes } = object(10);
+    const own = type === 'config' ? 'config' : name;
+    await store.put(type, own, [bytes]);
+    rmSync(store.filePath(type, own));
+    execFileSync('mkfifo', [store.filePath(type, own)]);
+    const expected = fails('storage', new RegExp(`cannot read ${type}.*: ${path}.*: is not a regular file`));
+    await assert.rejects(store.get(type, own), expected);
+    await assert.rejects(store.get(type, own, { offset: 0, length: 0 }), expected);
+    assert.throws(() => openSource(store.filePath(type, own), own), /is not a regular file/);
+  }
 });

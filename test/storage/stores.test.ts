@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
+import { CacheDirectory } from '../../src/storage/cached/cache-directory.js';
 import { CachedStore } from '../../src/storage/cached/cached-store.js';
 import { openGuarded } from '../../src/storage/guards/guard.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
@@ -29,12 +30,16 @@ conformance('local', local);
 
 conformance('cached', async () => {
   const { store, other, plant } = await local();
-  return { store: new CachedStore(store, join(scratch, `cache-${number}`)), other, ...(plant && { plant }) };
+  return {
+    store: new CachedStore(store, CacheDirectory.open(join(scratch, `cache-${number}`)) as CacheDirectory),
+    other,
+    ...(plant && { plant }),
+  };
 });
 
 conformance('cached, in a place where nothing can be cached', async () => {
   const { store, other } = await local();
-  return { store: new CachedStore(store, '/dev/null/cache'), other };
+  return { store: new CachedStore(store, CacheDirectory.open('/proc/none/cache') as CacheDirectory), other };
 });
 
 conformance('guarded', async () => {

@@ -7,6 +7,7 @@ import { thisHost, thisUser } from '../machine.js';
 import { cacheFolder, placeOfRepository } from '../open.js';
 import { askPassword, unlockFromOptions } from '../password.js';
 import { run, type Shell } from '../shell.js';
+import { storeSettings } from '../store-settings.js';
 
 const SHOWN_ID = 10;
 
@@ -40,14 +41,25 @@ export function define(command: Command, shell: Shell): void {
     const { output } = context;
     refuseContradictions(flags);
     const parity = parsePercent(flags.parity);
-    const store = await placeOfRepository(flags.copyChunkerParams === true ? targetContext(context) : context);
+    const target = flags.copyChunkerParams === true ? targetContext(context) : context;
+    const settings = storeSettings(target);
+    const store = await placeOfRepository(target, settings);
     const { initAbsent, refuseExisting } = await import('../../repository/open.js');
     await refuseExisting(store);
     const cutLike = flags.copyChunkerParams === true ? await openSource(context, flags) : undefined;
     const unlock = unlockFromOptions(context) ?? {
       password: await askPassword(context, 'password for the new repository', true),
     };
-    const options = { unlock, cacheFolder: cacheFolder(context), user: thisUser(), host: thisHost(), cutLike, parity };
+    const { onWarning } = settings;
+    const options = {
+      unlock,
+      cacheFolder: cacheFolder(context),
+      onWarning,
+      user: thisUser(),
+      host: thisHost(),
+      cutLike,
+      parity,
+    };
     const repository = await initAbsent(store, options);
     const id = toHex(repository.config.repository);
     if (output.json) output.object({ message_type: 'initialized', id, repository: store.location });

@@ -7,6 +7,7 @@ import { CIPHER_BLOCK, decryptFramePart, openFrame } from '../../crypto/pack-key
 import { errnoCode, systemReason, VarveError } from '../../errors/errors.js';
 import { DATA } from '../../format/content.js';
 import { type Codec, ZSTD } from '../../format/pack-record.js';
+import { READ_FLAGS } from '../../storage/local/regular-file.js';
 
 /** Packs whose files stay open. */
 const OPEN_FILES = 64;
@@ -143,7 +144,7 @@ export class Opener {
       this.#files.set(path, known);
       return known;
     }
-    const file = openSync(path, 'r');
+    const file = openSync(path, READ_FLAGS);
     this.#files.set(path, file);
     for (const [oldest, each] of this.#files) {
       if (this.#files.size <= OPEN_FILES) break;

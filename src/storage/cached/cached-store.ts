@@ -1,15 +1,13 @@
 import { Buffer } from 'node:buffer';
-import { createHash, randomBytes } from 'node:crypto';
-import { closeSync, existsSync, openSync, readSync } from 'node:fs';
-import { readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { readSync } from 'node:fs';
 import { VarveError } from '../../errors/errors.js';
-import { makeFolders } from '../make-folders.js';
 import { type Advice, type ObjectInfo, type ObjectType, objectPath, type Range, type Store } from '../store.js';
+import { type CacheDirectory, readAt } from './cache-directory.js';
 
 const CACHED: ReadonlySet<ObjectType> = new Set(['index']);
-const FOLDER_MODE = 0o700;
-const FILE_MODE = 0o600;
+/** Bytes of the largest object: a pack of 1 GiB, with as much parity. */
+const LARGEST = 2 * 1024 * 1024 * 1024;
 /** Bytes of a file that are hashed at a time. */
 const PIECE = 256 * 1024;
 
@@ -23,17 +21,17 @@ export class CachedStore implements Store {
   readonly lockSeconds: Store['lockSeconds'];
   readonly extend: Store['extend'];
   readonly #store: Store;
-  readonly #folder: string;
+  readonly #directory: CacheDirectory;
   /** Packs whose name was compared with their content in this run. */
   readonly #verified = new Set<string>();
 
-  constructor(store: Store, folder: string) {
+  constructor(store: Store, directory: CacheDirectory) {
     this.location = store.location;
     if (store.connections !== undefined) this.connections = store.connections;
     this.lockSeconds = store.lockSeconds;
     this.extend = store.extend?.bind(store);
     this.#store = store;
-    this.#folder = folder;
+    this.#directory = directory;
   }
 
   /** The store itself, for who must see what is really there. */
@@ -47,7 +45,7 @@ export class CachedStore implements Store {
 
   async put(type: ObjectType, name: string, parts: readonly Uint8Array[], advice?: Advice): Promise<void> {
     await this.#store.put(type, name, parts, advice);
-    if (this.#keeps(type, advice)) await this.#save(type, name, parts);
+    if (this.#keeps(type, advice)) this.#of(type).write(name, parts);
   }
 
   /** What is cached of it is as it was, or not believed. */
@@ -57,10 +55,10 @@ export class CachedStore implements Store {
 
   async get(type: ObjectType, name: string, range?: Range, advice?: Advice): Promise<Buffer> {
     if (!this.#keeps(type, advice)) return this.#store.get(type, name, range, advice);
-    const cached = await this.#load(type, name, range, advice?.room);
+    const cached = this.#load(type, name, range, advice?.room);
     if (cached !== undefined) return cached;
     const bytes = await this.#store.get(type, name);
-    await this.#save(type, name, [bytes]);
+    this.#of(type).write(name, [bytes]);
     return cut(bytes, range, objectPath(type, name));
   }
 
@@ -74,12 +72,12 @@ export class CachedStore implements Store {
       seen.add(info.name);
       yield info;
     }
-    if (CACHED.has(type)) await this.retain(type, (name) => seen.has(name));
+    if (CACHED.has(type)) this.retain(type, (name) => seen.has(name));
   }
 
   async remove(type: ObjectType, name: string): Promise<void> {
     await this.#store.remove(type, name);
-    await unlink(this.#path(type, name)).catch(() => undefined);
+    this.#of(type).remove(name);
   }
 
   now(): Promise<number> {
@@ -91,47 +89,31 @@ export class CachedStore implements Store {
   }
 
   /** Forgets cached objects that are not to be kept. */
-  async retain(type: ObjectType, keep: (name: string) => boolean): Promise<void> {
-    const folder = join(this.#folder, type);
-    for (const name of await readdir(folder).catch(() => [])) {
-      if (!keep(name)) await unlink(join(folder, name)).catch(() => undefined);
-    }
+  retain(type: ObjectType, keep: (name: string) => boolean): void {
+    const directory = this.#of(type);
+    for (const name of directory.names()) if (!keep(name)) directory.remove(name);
   }
 
   #keeps(type: ObjectType, advice: Advice | undefined): boolean {
     return CACHED.has(type) || (type === 'data' && advice?.keep === true);
   }
 
-  #path(type: ObjectType, name: string): string {
-    return join(this.#folder, type, name);
+  #of(type: ObjectType): CacheDirectory {
+    return this.#directory.within(type);
   }
 
-  async #load(type: ObjectType, name: string, range?: Range, room?: Buffer): Promise<Buffer | undefined> {
-    const path = this.#path(type, name);
-    if (!existsSync(path)) return undefined;
-    try {
-      const whole = range === undefined ? await readFile(path) : undefined;
-      if ((whole !== undefined || !this.#verified.has(name)) && hashOf(whole ?? path) !== name) {
-        await unlink(path);
+  /** Synchronous: what is in the page cache takes 40 µs this way, and 300 by way of another thread. */
+  #load(type: ObjectType, name: string, range?: Range, room?: Buffer): Buffer | undefined {
+    const directory = this.#of(type);
+    return directory.open(name, LARGEST, (file, size) => {
+      const whole = range === undefined ? readAt(file, Buffer.from(new ArrayBuffer(size)), 0) : undefined;
+      if ((whole !== undefined || !this.#verified.has(name)) && hashOf(whole ?? file) !== name) {
+        directory.remove(name);
         return undefined;
       }
       this.#verified.add(name);
-      return range === undefined ? whole : readRange(path, range, room);
-    } catch {
-      return undefined;
-    }
-  }
-
-  async #save(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
-    const path = this.#path(type, name);
-    const temporary = `${path}.${randomBytes(4).toString('hex')}`;
-    try {
-      makeFolders(dirname(path), FOLDER_MODE);
-      await writeFile(temporary, parts, { mode: FILE_MODE, flag: 'wx' });
-      await rename(temporary, path);
-    } catch {
-      await unlink(temporary).catch(() => undefined);
-    }
+      return range === undefined ? whole : readRange(file, range, room);
+    });
   }
 }
 
@@ -143,29 +125,19 @@ function cut(bytes: Buffer, range: Range | undefined, path: string): Buffer {
   return bytes.subarray(range.offset, end);
 }
 
-/** Lower-case hex SHA-256 of bytes or of a file's, which are read piece by piece into the same memory. */
-function hashOf(content: Buffer | string): string {
+/** Lower-case hex SHA-256 of bytes or of an open file's, which are read piece by piece into the same memory. */
+function hashOf(content: Buffer | number): string {
   const hash = createHash('sha256');
-  if (typeof content !== 'string') return hash.update(content).digest('hex');
-  const file = openSync(content, 'r');
-  try {
-    const piece = Buffer.allocUnsafe(PIECE);
-    for (let count = readSync(file, piece); count > 0; count = readSync(file, piece))
-      hash.update(piece.subarray(0, count));
-  } finally {
-    closeSync(file);
+  if (typeof content !== 'number') return hash.update(content).digest('hex');
+  const piece = Buffer.allocUnsafe(PIECE);
+  for (let at = 0, count = -1; count !== 0; at += count) {
+    count = readSync(content, piece, 0, PIECE, at);
+    hash.update(piece.subarray(0, count));
   }
   return hash.digest('hex');
 }
 
-/** Synchronous: what is in the page cache takes 40 µs this way, and 300 by way of another thread. */
-function readRange(path: string, range: Range, room?: Buffer): Buffer | undefined {
-  const file = openSync(path, 'r');
-  try {
-    const fits = room !== undefined && room.length >= range.length;
-    const bytes = fits ? room.subarray(0, range.length) : Buffer.from(new ArrayBuffer(range.length));
-    return readSync(file, bytes, 0, range.length, range.offset) === range.length ? bytes : undefined;
-  } finally {
-    closeSync(file);
-  }
+function readRange(file: number, { offset, length }: Range, room?: Buffer): Buffer | undefined {
+  const fits = room !== undefined && room.length >= length;
+  return readAt(file, fits ? room.subarray(0, length) : Buffer.from(new ArrayBuffer(length)), offset);
 }

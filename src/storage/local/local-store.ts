@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
-import { constants, readFileSync, type Stats, statSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rmdir, stat, unlink } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats, statSync } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, rename, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { BLOCK } from '../../bytes/pages.js';
 import { errnoCode, systemReason, VarveError } from '../../errors/errors.js';
@@ -25,6 +25,7 @@ import {
   type Store,
 } from '../store.js';
 import { linkNew, syncFolder, temporaryBeside, writeFully } from './durable.js';
+import { READ_FLAGS, requireRegular } from './regular-file.js';
 
 /** How long reading whole objects may block in all: what is in the page cache takes 20 µs to be read at once, 170 in another thread. */
 const BLOCKING_MILLISECONDS = 250;
@@ -81,8 +82,10 @@ export class LocalStore implements Store {
     let file: FileHandle | undefined;
     try {
       if (range === undefined) return await this.#readWhole(type, path);
-      file = await open(path, constants.O_RDONLY);
-      const { size } = await file.stat();
+      file = await open(path, READ_FLAGS);
+      const info = await file.stat();
+      requireRegular(info, path);
+      const { size } = info;
       const { offset, length } = range;
       if (offset + length > size) {
         throw new VarveError('damaged', `${objectPath(type, name)}: truncated (${size} bytes); run \`varve check\``);
@@ -166,9 +169,9 @@ export class LocalStore implements Store {
   }
 
   async #readWhole(type: ObjectType, path: string): Promise<Buffer> {
-    if (type === 'data' || this.#blocked > BLOCKING_MILLISECONDS) return await readFile(path);
+    if (type === 'data' || this.#blocked > BLOCKING_MILLISECONDS) return await readRegular(path);
     const start = performance.now();
-    const bytes = readFileSync(path);
+    const bytes = readRegularNow(path);
     this.#blocked += performance.now() - start;
     return bytes;
   }
@@ -198,8 +201,9 @@ export class LocalStore implements Store {
   }
 
   #readError(cause: unknown, type: ObjectType, name: string): VarveError {
-    if (cause instanceof VarveError) return cause;
     const path = objectPath(type, name);
+    if (cause instanceof VarveError)
+      return cause.code === 'storage' ? new VarveError('storage', `cannot read ${path}: ${cause.message}`) : cause;
     if (errnoCode(cause) === 'ENOENT')
       return new VarveError('not-found', `${path}: missing from ${this.location}`, { cause });
     return storageError(cause, this.filePath(type, name), `cannot read ${path}`);
@@ -272,6 +276,26 @@ async function writeDirectly(path: string, bytes: Uint8Array): Promise<boolean> 
     return false;
   } finally {
     await file.close();
+  }
+}
+
+async function readRegular(path: string): Promise<Buffer> {
+  const file = await open(path, READ_FLAGS);
+  try {
+    requireRegular(await file.stat(), path);
+    return await file.readFile();
+  } finally {
+    await file.close();
+  }
+}
+
+function readRegularNow(path: string): Buffer {
+  const file = openSync(path, READ_FLAGS);
+  try {
+    requireRegular(fstatSync(file), path);
+    return readFileSync(file);
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -1,0 +1,170 @@
+import { Buffer } from 'node:buffer';
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { errnoCode } from '../../errors/errors.js';
+import { makeFolders } from '../make-folders.js';
+import { problemOf, trustOf } from './trust.js';
+
+const DIRECTORY_MODE = 0o700;
+const FILE_MODE = 0o600;
+
+/** Called with why something in the cache is not used. */
+type OnDistrust = (problem: string) => void;
+
+/**
+ * A directory of the cache. The cache is hostile input: no link is followed, only regular files that this user or root owns are opened, and no
+ * file is written under its own name. No method throws: a failing cache is a slow one.
+ */
+export class CacheDirectory {
+  readonly path: string;
+  readonly #parent: CacheDirectory | undefined;
+  readonly #onDistrust: OnDistrust;
+  #trusted: boolean | undefined;
+
+  private constructor(path: string, parent: CacheDirectory | undefined, onDistrust: OnDistrust) {
+    this.path = path;
+    this.#parent = parent;
+    this.#onDistrust = onDistrust;
+  }
+
+  /**
+   * The cache's own directory, which need not exist.
+   *
+   * @param onDistrust called at most once, with the first thing that cannot be trusted
+   * @returns undefined when others could change what is in it
+   */
+  static open(path: string, onDistrust: OnDistrust = () => undefined): CacheDirectory | undefined {
+    let reported = false;
+    const once = (problem: string): void => {
+      if (!reported) onDistrust(problem);
+      reported = true;
+    };
+    const trust = trustOf(path);
+    if ('path' in trust) return new CacheDirectory(trust.path, undefined, once);
+    once(trust.problem);
+    return undefined;
+  }
+
+  within(name: string): CacheDirectory {
+    return new CacheDirectory(join(this.path, name), this, this.#onDistrust);
+  }
+
+  /** The whole file; undefined when it is not there, cannot be trusted or has more than `most` bytes. */
+  read(name: string, most: number): Buffer | undefined {
+    return this.open(name, most, (file, size) => readAt(file, Buffer.from(new ArrayBuffer(size)), 0));
+  }
+
+  /** Calls the action with an open file and its size. @returns what the action gives, undefined where `read` does or the action fails */
+  open<T>(name: string, most: number, action: (file: number, size: number) => T | undefined): T | undefined {
+    if (!this.#isTrusted()) return undefined;
+    const path = join(this.path, name);
+    let file: number | undefined;
+    try {
+      // A FIFO would wait for its writer.
+      file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+      const stat = fstatSync(file);
+      const problem = stat.isFile() ? problemOf(path, stat) : `${path} is not a regular file`;
+      if (problem !== undefined) this.#onDistrust(problem);
+      return problem === undefined && stat.size <= most ? action(file, stat.size) : undefined;
+    } catch (cause) {
+      if (errnoCode(cause) === 'ELOOP') this.#onDistrust(`${path} is a symbolic link`);
+      return undefined;
+    } finally {
+      if (file !== undefined) closeSync(file);
+    }
+  }
+
+  has(name: string): boolean {
+    try {
+      return this.#isTrusted() && lstatSync(join(this.path, name), { throwIfNoEntry: false }) !== undefined;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Replaces the file in one step. */
+  write(name: string, parts: readonly Uint8Array[]): void {
+    const path = join(this.path, name);
+    const temporary = `${path}.${randomBytes(4).toString('hex')}`;
+    let file: number | undefined;
+    try {
+      if (!this.#make()) return;
+      file = openSync(temporary, 'wx', FILE_MODE);
+      for (const part of parts) writeFileSync(file, part);
+      renameSync(temporary, path);
+    } catch {
+      if (file !== undefined) discard(temporary);
+    } finally {
+      if (file !== undefined) closeSync(file);
+    }
+  }
+
+  remove(name: string): void {
+    if (this.#isTrusted()) discard(join(this.path, name));
+  }
+
+  names(): string[] {
+    try {
+      return this.#isTrusted() ? readdirSync(this.path) : [];
+    } catch {
+      return [];
+    }
+  }
+
+  /** Creates the directory unless it is there. @returns whether it can be used */
+  #make(): boolean {
+    if (this.#parent !== undefined && !this.#parent.#make()) return false;
+    makeFolders(this.path, DIRECTORY_MODE);
+    return this.#isTrusted();
+  }
+
+  /** `trustOf` has looked at the cache's own directory and all above it. A directory that is not there yet is looked at again. */
+  #isTrusted(): boolean {
+    if (this.#parent === undefined) return true;
+    if (!this.#parent.#isTrusted()) return false;
+    this.#trusted ??= this.#look();
+    return this.#trusted ?? true;
+  }
+
+  #look(): boolean | undefined {
+    try {
+      const stat = lstatSync(this.path, { throwIfNoEntry: false });
+      if (stat === undefined) return undefined;
+      const problem = stat.isDirectory() ? problemOf(this.path, stat) : `${this.path} is not a directory`;
+      if (problem !== undefined) this.#onDistrust(problem);
+      return problem === undefined;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** Fills the buffer from this position of the file on; undefined when the file ends before. */
+export function readAt(file: number, into: Buffer, position: number): Buffer | undefined {
+  for (let filled = 0; filled < into.length; ) {
+    const count = readSync(file, into, filled, into.length - filled, position + filled);
+    if (count === 0) return undefined;
+    filled += count;
+  }
+  return into;
+}
+
+function discard(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // It is gone, or cannot be removed: nothing depends on it.
+  }
+}

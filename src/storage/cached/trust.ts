@@ -1,0 +1,72 @@
+/** Tells whether a directory is this user's alone: what others can change there must be neither read, followed nor run. */
+
+import { lstatSync, realpathSync, type Stats } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { errnoCode, systemReason } from '../../errors/errors.js';
+
+const WRITABLE_BY_OTHERS = 0o022;
+const STICKY = 0o1000;
+
+export type Trust = { readonly path: string } | { readonly problem: string };
+
+/**
+ * Resolves the links of a path and looks at the directory and all above it, as sshd does for a user's keys. The directory need not exist.
+ *
+ * @returns its path without links, or why it cannot be trusted
+ */
+export function trustOf(directory: string): Trust {
+  try {
+    const path = withoutLinks(resolve(directory));
+    for (let each = path; ; each = dirname(each)) {
+      const problem = problemOfAncestor(each, each === path);
+      if (problem !== undefined) return { problem };
+      if (each === dirname(each)) return { path };
+    }
+  } catch (cause) {
+    return { problem: `${directory}: ${systemReason(cause)}` };
+  }
+}
+
+/** The beginning of the path that exists is resolved; what follows is made by varve itself. */
+function withoutLinks(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (cause) {
+    const code = errnoCode(cause);
+    if ((code !== 'ENOENT' && code !== 'EACCES') || isLink(path)) throw cause;
+    return join(withoutLinks(dirname(path)), basename(path));
+  }
+}
+
+function isLink(path: string): boolean {
+  try {
+    return lstatSync(path).isSymbolicLink();
+  } catch {
+    return false;
+  }
+}
+
+function problemOfAncestor(path: string, isCache: boolean): string | undefined {
+  let stat: Stats | undefined;
+  try {
+    stat = lstatSync(path, { throwIfNoEntry: false });
+  } catch (cause) {
+    // Where this user may not look he writes nothing either.
+    if (errnoCode(cause) === 'EACCES') return undefined;
+    throw cause;
+  }
+  if (stat === undefined) return undefined;
+  // Others may make files in /tmp, but cannot replace what is there.
+  const keepsNames = !isCache && (stat.mode & STICKY) !== 0;
+  return stat.isDirectory() ? problemOf(path, stat, keepsNames) : `${path} is not a directory`;
+}
+
+/** Why others can change this file or directory; undefined when only this user and root can. */
+export function problemOf(path: string, { uid, mode }: Stats, keepsNames = false): string | undefined {
+  const own = process.geteuid?.();
+  if (own === undefined) return undefined;
+  if (uid !== own && uid !== 0) return `${path} belongs to another user (uid ${uid})`;
+  if ((mode & WRITABLE_BY_OTHERS) === 0 || keepsNames) return undefined;
+  const shown = (mode & 0o7777).toString(8).padStart(4, '0');
+  return `${path} can be written by other users (mode ${shown}; chmod go-w ${path} ends that)`;
+}

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { test } from 'node:test';
+import { toHex } from '../../src/bytes/hex.js';
+import { encodeSlot, MAX_LOG2N, NONCE_LENGTH, WRAPPED_LENGTH } from '../../src/crypto/slot-file.js';
+import { initRepository, openRepository } from '../../src/repository/open.js';
+import { type Candidate, planAttempts } from '../../src/repository/open-slot.js';
+import { objectName } from '../../src/repository/repository.js';
+import { MemoryStore } from '../../src/storage/memory/memory-store.js';
+import { fails } from '../crypto/rings.js';
+
+const PASSWORD = { unlock: { password: 'pebble' } };
+
+async function repository(): Promise<MemoryStore> {
+  const store = new MemoryStore();
+  await initRepository(store, { ...PASSWORD, user: 'anna', host: 'desk', logN: 10 });
+  return store;
+}
+
+/** A slot that nothing opens, and that takes as long to try as the format permits. */
+async function putCostlySlot(store: MemoryStore, log2N = MAX_LOG2N, p = 4): Promise<void> {
+  const bytes = encodeSlot({
+    slot: new Uint8Array(randomBytes(16)),
+    protection: { kind: 'scrypt', log2N, r: 8, p, salt: new Uint8Array(randomBytes(32)) },
+    nonce: new Uint8Array(NONCE_LENGTH),
+    wrapped: new Uint8Array(WRAPPED_LENGTH),
+    secrets: new Uint8Array(1),
+    card: new Uint8Array(1),
+  });
+  await store.put('keys', objectName(bytes), [bytes]);
+}
+
+/** With little memory no costly slot is really tried. */
+async function withMemory(bytes: number, action: () => Promise<void>): Promise<void> {
+  const { constrainedMemory } = process;
+  process.constrainedMemory = () => bytes;
+  try {
+    await action();
+  } finally {
+    process.constrainedMemory = constrainedMemory;
+  }
+}
+
+const candidate = (slot: string, time: number, epoch = 1): Candidate => ({
+  name: `${slot}-${epoch}`,
+  bytes: new Uint8Array(),
+  slot,
+  epoch,
+  cost: { time, memory: 0 },
+});
+
+test('openRepository tries cheap key slots first when the store has been filled with costly ones', async () => {
+  const store = await repository();
+  for (let i = 0; i < 50; i++) await putCostlySlot(store);
+  const notices: string[] = [];
+  await openRepository(store, { ...PASSWORD, onNotice: (text) => notices.push(text) });
+  assert.deepEqual(notices, []);
+});
+
+test('openRepository says that it takes long before it tries costly key slots', async () => {
+  const store = await repository();
+  for (let i = 0; i < 3; i++) await putCostlySlot(store);
+  const notices: string[] = [];
+  const options = { unlock: { password: 'wrong' }, onNotice: (text: string) => notices.push(text) };
+  await withMemory(2 ** 28, () => assert.rejects(openRepository(store, options), fails('usage')));
+  assert.deepEqual(notices, ['trying the password on 3 keys takes up to some 29 s']);
+});
+
+test('planAttempts leaves out what would take too long, but neither the preferred slot nor the cheap ones', () => {
+  const costly = Array.from({ length: 10 }, (_, i) => candidate(`costly${i}`, 32));
+  const cheap = Array.from({ length: 5 }, (_, i) => candidate(`cheap${i}`, 1));
+  const preferred = candidate('preferred', 32);
+  const { attempts, omitted } = planAttempts([...costly, ...cheap, preferred], 'preferred');
+  assert.deepEqual(
+    attempts.slice(0, 6).map(({ slot }) => slot),
+    ['preferred', 'cheap0', 'cheap1', 'cheap2', 'cheap3', 'cheap4'],
+  );
+  assert.ok(attempts.reduce((sum, { cost }) => sum + cost.time, 0) <= 128);
+  assert.equal(attempts.length + omitted, 16);
+});
+
+test('planAttempts tries the newest epoch of a slot first, whatever the others cost', () => {
+  const { attempts } = planAttempts([candidate('a', 2, 1), candidate('b', 3, 1), candidate('a', 4, 2)], undefined);
+  assert.deepEqual(
+    attempts.map(({ name }) => name),
+    ['a-2', 'a-1', 'b-1'],
+  );
+});
+
+test('openRepository names the hint when trying all key slots would take too long', async () => {
+  const store = await repository();
+  const { slot } = (await openRepository(store, PASSWORD)).identity;
+  for (let i = 0; i < 5; i++) await putCostlySlot(store);
+  await withMemory(2 ** 28, async () => {
+    await assert.rejects(openRepository(store, { unlock: { password: 'wrong' } }), fails('usage', /--key-hint ID/));
+    await openRepository(store, { ...PASSWORD, keyHint: toHex(slot).slice(0, 6) });
+  });
+});
+
+test('openRepository says how much memory a key takes when its container has less', async () => {
+  const store = await repository();
+  await putCostlySlot(store);
+  await withMemory(2 ** 29, () =>
+    assert.rejects(
+      openRepository(store, { unlock: { password: 'wrong' } }),
+      fails('usage', /^keys\/\w+: opening this key takes 1024 MiB of memory; this process may have 512 MiB/),
+    ),
+  );
+});
