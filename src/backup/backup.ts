@@ -30,7 +30,7 @@ import { storeStream } from './stream.js';
 
 /** How often it is tried when prunes take away what it relies on. */
 const ATTEMPTS = 3;
-const WORKER = new URL('./worker.js', import.meta.url);
+const WORKER = new URL('./backup-worker.js', import.meta.url);
 /** Seconds before the parent's start from which on a file's times do not prove that it is unchanged (FAT counts in 2 s). */
 const RACY_SECONDS = 2;
 

@@ -4,7 +4,7 @@ import { type ObjectType, objectPath, type Store } from '../storage/store.js';
 import { defaultThreads, startThreads, WorkerPool } from '../workers/pool.js';
 import type { Reply, Task, WorkerInit } from './messages.js';
 
-const WORKER = new URL('./worker.js', import.meta.url);
+const WORKER = new URL('./check-worker.js', import.meta.url);
 
 /** Starts the threads of a reading that will come soon, while the repository is being opened. */
 export function warmUp(threads = defaultThreads()): void {

@@ -42,16 +42,20 @@ process.on('SIGTERM', interrupt);
 for (const stream of [process.stdout, process.stderr]) stream.on('error', endOrGoOn);
 keepCompiledCode(args);
 
-const { runProgram } = await import('./program.js');
-process.exitCode = await runProgram(args, {
-  environment: process.env,
-  out: process.stdout,
-  err: process.stderr,
-  get input() {
-    return process.stdin;
-  },
-  signal: abort.signal,
-  outliveReader: () => {
-    outlivesReader = true;
-  },
-});
+void runMain();
+
+async function runMain(): Promise<void> {
+  const { runProgram } = await import('./program.js');
+  process.exitCode = await runProgram(args, {
+    environment: process.env,
+    out: process.stdout,
+    err: process.stderr,
+    get input() {
+      return process.stdin;
+    },
+    signal: abort.signal,
+    outliveReader: () => {
+      outlivesReader = true;
+    },
+  });
+}

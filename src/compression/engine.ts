@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
+import { VarveError } from '../errors/errors.js';
 
 /** How to compress: a zstd level, and what deviates from it (zstd.h: ZSTD_cParameter). */
 export interface ZstdParameters {
@@ -112,16 +113,29 @@ async function portableEngine(): Promise<ZstdEngine> {
   };
 }
 
-async function loadEngine(): Promise<ZstdEngine> {
+function workingNativeEngine(): ZstdEngine | undefined {
   try {
     const engine = nativeEngine();
     const probe = Buffer.alloc(64);
-    if (engine.compress(Buffer.alloc(1024), { level: 1 }, probe) > 0) return engine;
+    return engine.compress(Buffer.alloc(1024), { level: 1 }, probe) > 0 ? engine : undefined;
   } catch {
     // No prebuilt library for this platform.
+    return undefined;
   }
-  return portableEngine();
 }
 
-export const zstd: ZstdEngine = await loadEngine();
+let engine: ZstdEngine | undefined;
+
+/** Loads this thread's engine. Each thread awaits this once before it compresses or decompresses. */
+export async function loadZstd(): Promise<void> {
+  engine ??= workingNativeEngine() ?? (await portableEngine());
+}
+
+/** This thread's engine. @throws VarveError where only the portable engine works, and `loadZstd` was not awaited */
+export function zstd(): ZstdEngine {
+  engine ??= workingNativeEngine();
+  if (engine === undefined) throw new VarveError('internal', 'zstd is not loaded yet');
+  return engine;
+}
+
 export { portableEngine };

@@ -16,7 +16,7 @@ let scratch = Buffer.alloc(0);
  */
 export function compress(data: Uint8Array, parameters: ZstdParameters, limit: number): Buffer | undefined {
   if (scratch.length < limit) scratch = Buffer.allocUnsafeSlow(limit);
-  const length = zstd.compress(data, parameters, scratch.subarray(0, limit));
+  const length = zstd().compress(data, parameters, scratch.subarray(0, limit));
   return length < 0 ? undefined : scratch.subarray(0, length);
 }
 
@@ -39,7 +39,7 @@ export function decompress(data: Uint8Array, rawLength: number, what: string, ro
   if (frameEnd(bytes, header) !== bytes.length)
     throw new VarveError('damaged', `${what}: compressed data is no one frame`);
   const out = room ?? Buffer.allocUnsafeSlow(rawLength);
-  if (!zstd.decompress(data, out)) throw new VarveError('damaged', `${what}: compressed data is damaged`);
+  if (!zstd().decompress(data, out)) throw new VarveError('damaged', `${what}: compressed data is damaged`);
   return out;
 }
 

@@ -15,7 +15,7 @@ import type { PruneOptions } from './options.js';
 import { PackCopier, type PackCopierOptions } from './pack-copier.js';
 import type { PackUse } from './plan.js';
 
-const WORKER = new URL('./worker.js', import.meta.url);
+const WORKER = new URL('./prune-worker.js', import.meta.url);
 /** Packs that are being stored while the next is put together, without threads. */
 const MOST_UNDER_WAY = 1;
 

@@ -1,6 +1,7 @@
 import type { Buffer } from 'node:buffer';
 import { toHex } from '../bytes/hex.js';
 import { asBuffer, equalBytes } from '../bytes/views.js';
+import { loadZstd } from '../compression/engine.js';
 import { createRepositoryKeys } from '../crypto/hierarchy.js';
 import { nativeEngine } from '../crypto/native.js';
 import { openObject, sealObject } from '../crypto/sealed.js';
@@ -60,6 +61,7 @@ export async function initRepository(store: Store, options: InitOptions): Promis
 
 /** The same where `refuseExisting` has been asked: so that nobody is asked for a password in vain. */
 export async function initAbsent(store: Store, options: InitOptions): Promise<Repository> {
+  await loadZstd();
   const clock = options.clock ?? Date.now;
   const keys = createRepositoryKeys();
   const created = timeFromMillis(clock());
@@ -123,7 +125,9 @@ export async function openRepository(store: Store, options: OpenOptions): Promis
   });
   const cache = openCache(options);
   const location = new KnownLocation(store, cache);
-  const opened = await openAnySlot(store, await candidates, { ...options, preferred: location.slot });
+  const opening = openAnySlot(store, await candidates, { ...options, preferred: location.slot });
+  // Native code loads while the password is hashed.
+  const [opened] = await Promise.all([opening, loadZstd()]);
   location.note(toHex(opened.identity.slot));
   return assemble(store, opened, sealed, options, cache);
 }

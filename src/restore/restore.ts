@@ -32,7 +32,7 @@ const FAR_WINDOW = 300_000;
 /** Blobs that are planned before the workers have something to do. */
 const FIRST_WINDOW = 5_000;
 const FOLDERS_PER_TASK = 512;
-const WORKER = new URL('./worker.js', import.meta.url);
+const WORKER = new URL('./restore-worker.js', import.meta.url);
 
 /**
  * Restores a folder of a snapshot. Nothing outside the target is ever written, and no file stands under its name before it is whole.

@@ -1,4 +1,5 @@
 import { parentPort, type Transferable } from 'node:worker_threads';
+import { loadZstd } from '../compression/engine.js';
 import { VarveError } from '../errors/errors.js';
 import type { FromWorker, ToWorker } from './pool.js';
 
@@ -25,23 +26,28 @@ export function serveTasks<Init, Task, Reply, Note = never>(
   const atEnd = (action: () => void): void => {
     close = action;
   };
-  port.on('message', (message: ToWorker<Init, Task>) => {
-    if ('init' in message) {
-      perform = setup(message.init, (note) => send({ kind: 'note', note }), atEnd);
-      return;
-    }
-    if ('end' in message) {
-      close();
-      return port.close();
-    }
-    const { task, number } = message;
-    try {
-      if (perform === undefined) throw new VarveError('internal', 'a task came before the start');
-      const { reply, transfer } = perform(task);
-      send({ kind: 'reply', number, reply }, transfer);
-    } catch (cause) {
-      send({ kind: 'error', number, error: VarveError.from(cause).toJSON() });
-    }
-  });
-  send({ kind: 'loaded' });
+  const listen = (): void => {
+    port.on('message', (message: ToWorker<Init, Task>) => {
+      if ('init' in message) {
+        perform = setup(message.init, (note) => send({ kind: 'note', note }), atEnd);
+        return;
+      }
+      if ('end' in message) {
+        close();
+        return port.close();
+      }
+      const { task, number } = message;
+      try {
+        if (perform === undefined) throw new VarveError('internal', 'a task came before the start');
+        const { reply, transfer } = perform(task);
+        send({ kind: 'reply', number, reply }, transfer);
+      } catch (cause) {
+        send({ kind: 'error', number, error: VarveError.from(cause).toJSON() });
+      }
+    });
+    send({ kind: 'loaded' });
+  };
+  // Messages wait until somebody listens; the thread must not end before that.
+  port.ref();
+  void loadZstd().then(listen);
 }

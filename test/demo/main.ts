@@ -2,13 +2,12 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { MAIN as VARVE } from '../cli/main-program.js';
 
 /**
  * Shows a whole round with a folder of one's own: init, two backups, snapshots, restore, and a comparison of what was restored with the source.
  * Everything it writes is in a temporary folder, which it removes.
  */
-const VARVE = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
 function main(): number {
   const source = resolve(process.argv[2] ?? '.');

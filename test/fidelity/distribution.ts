@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { MAIN } from '../cli/main-program.js';
 import { output } from './commands.js';
 import { compareTrees } from './compare.js';
 import { makeDistribution } from './distribution-tree.js';
@@ -12,7 +13,6 @@ import { inventory } from './inventory.js';
  * Backs up the root of a distribution as root, and a home folder as somebody else, with the command line; restores both, and holds them
  * against the originals: `npm run test:distribution`.
  */
-const MAIN = new URL('../../src/cli/main.js', import.meta.url).pathname;
 const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;
 

@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { initRepository } from '../../src/repository/open.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
+import { MAIN } from '../cli/main-program.js';
 import { assertEqualTrees } from '../fidelity/compare.js';
 import { type Inventory, inventory } from '../fidelity/inventory.js';
 import { seeded } from '../filesystem/random.js';
@@ -37,7 +38,6 @@ export interface RestoreKillFigures {
 }
 
 const PASSWORD = 'pebble';
-const MAIN = new URL('../../src/cli/main.js', import.meta.url).pathname;
 /** Bytes of a part that may be of no use: what belongs to chunks that were not written to their end. */
 const CUT_SHORT = 2 * 2 ** 20;
 const TEMPORARY = /^\.varve-/;

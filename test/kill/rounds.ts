@@ -14,6 +14,7 @@ import { restore } from '../../src/restore/restore.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
 import { components } from '../backup/sandbox.js';
 import { treeImage } from '../backup/tree-image.js';
+import { MAIN } from '../cli/main-program.js';
 import { seeded } from '../filesystem/random.js';
 import { Source } from './source.js';
 
@@ -51,7 +52,6 @@ const PACK_MIB = 4;
 const MIB = 2 ** 20;
 /** Snapshots of which all is restored in each round; older ones when their repository is left. */
 const RESTORED_EACH_ROUND = 2;
-const MAIN = new URL('../../src/cli/main.js', import.meta.url).pathname;
 
 /** Kills backups with SIGKILL at random moments, runs them again, and checks what is left after each. */
 export async function killRounds(options: KillOptions): Promise<KillFigures> {

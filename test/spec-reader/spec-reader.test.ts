@@ -23,6 +23,7 @@ import { loadIndex } from '../../src/repository/index-store.js';
 import { HeldLease } from '../../src/repository/leases.js';
 import { initRepository } from '../../src/repository/open.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
+import { MAIN } from '../cli/main-program.js';
 import { type Abilities, abilitiesOf, type Listed, listWithXattrs, within } from './listing.js';
 import { readerOutput, runReader, whyNoReader } from './python.js';
 import { writeRandom } from './sample.js';
@@ -40,7 +41,6 @@ interface Vectors {
 }
 
 const FIXTURES = fileURLToPath(new URL('../../../fixtures/vectors', import.meta.url));
-const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const skip = whyNoReader() ?? false;
 
 /** What is in a folder besides the folders above the one that was backed up, whose state is nobody's business. */

@@ -137,7 +137,7 @@ test('one thread a core, two at least', () => {
 test('a pool may be closed at any moment of its start, also with native code being loaded', {
   timeout: 30_000,
 }, async () => {
-  const module = new URL('../../src/restore/worker.js', import.meta.url);
+  const module = new URL('../../src/restore/restore-worker.js', import.meta.url);
   for (let milliseconds = 0; milliseconds < 120; milliseconds += 12) {
     const pool = new WorkerPool(module, 2, () => ({ data: null, transfer: [] }));
     await new Promise((resolve) => setTimeout(resolve, milliseconds));

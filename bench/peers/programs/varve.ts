@@ -1,17 +1,17 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Program } from './program.js';
 
 const PROJECT = new URL('../../../../', import.meta.url);
-export const VARVE_MAIN = fileURLToPath(new URL('build/src/cli/main.js', PROJECT));
+export const VARVE_MAIN = mainOf(fileURLToPath(PROJECT));
 
 export const varve = (): Program => varveOf('varve');
 
 /** A build of varve, by default this one. */
 export function varveOf(name: string, checkout = fileURLToPath(PROJECT)): Program {
   const { version } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as { version: string };
-  const argv = [process.execPath, join(checkout, 'build/src/cli/main.js')];
+  const argv = [process.execPath, mainOf(checkout)];
   return {
     name,
     version,
@@ -31,4 +31,10 @@ export function varveOf(name: string, checkout = fileURLToPath(PROJECT)): Progra
       check: () => ({ argv: [...argv, 'check', '-q', '--read-data'] }),
     },
   };
+}
+
+/** A checkout from before the bundle has the modules alone. */
+function mainOf(checkout: string): string {
+  const bundle = join(checkout, 'build/varve.cjs');
+  return existsSync(bundle) ? bundle : join(checkout, 'build/src/cli/main.js');
 }

@@ -9,9 +9,9 @@ import { uncached } from '../../repository/repository.js';
 import type { Store } from '../../storage/store.js';
 import { defaultThreads, WorkerPool } from '../../workers/pool.js';
 import { Arena, type Room } from './arena.js';
+import type { WorkerInit } from './mount-worker.js';
 import { ID_PREFIX, neededRange, Opener, type Opening, type Part, verifyBlob } from './opening.js';
 import type { Source } from './source.js';
-import type { WorkerInit } from './worker.js';
 
 /** Bytes of one request to a store for blobs that follow each other. */
 const AT_ONCE = 4 * 1024 * 1024;
@@ -253,7 +253,7 @@ export class Contents {
   #workers(): WorkerPool<WorkerInit, Opening, undefined> {
     if (this.#closed) throw new VarveError('interrupted', 'the mount has ended');
     const idKey = new Uint8Array(this.#source.repository.keys.id);
-    this.#pool ??= new WorkerPool(new URL('./worker.js', import.meta.url), defaultThreads(), () => ({
+    this.#pool ??= new WorkerPool(new URL('./mount-worker.js', import.meta.url), defaultThreads(), () => ({
       data: { idKey, memory: this.#arena.memory },
       transfer: [],
     }));
