@@ -61,7 +61,7 @@ export class TreeAssembly {
     opened: OpenedDirectory,
     below: ReadonlyMap<number, OpenedDirectory[]>,
   ): Promise<Uint8Array | undefined> {
-    const { name, stat, previous, entries, path, xattrs } = opened;
+    const { name, stat, previous, entries, path, xattrs, isRoot } = opened;
     const named = async (of: { name: Uint8Array }, raw: Promise<Uint8Array | undefined>): Promise<LateEntry[]> => {
       const bytes = await raw;
       return bytes === undefined ? [] : [{ name: of.name, raw: bytes }];
@@ -76,8 +76,8 @@ export class TreeAssembly {
       ]),
     ]);
     const runs = [...entries, ...batches.flat()];
-    const task = { kind: 'directory', name, stat, previous, path, xattrs, entries: runs, late: late.flat() } as const;
-    return this.#entry(task, memoryOf(runs));
+    const own = { name, stat, previous, path, xattrs, isRoot };
+    return this.#entry({ kind: 'directory', ...own, entries: runs, late: late.flat() }, memoryOf(runs));
   }
 
   #batch(number: number): Promise<Runs> {

@@ -112,8 +112,8 @@ function openAgain(place: FolderPlace, name: Buffer, seen: FileStat): number {
 }
 
 function directory(task: TaskOf<'directory'>, { entries }: Context): Served<Reply> {
-  const { name, path, stat, previous, xattrs } = task;
-  const walked = { name: Buffer.from(name), path: Buffer.from(path), stat, previous, xattrs };
+  const { name, path, stat, previous, xattrs, isRoot } = task;
+  const walked = { name: Buffer.from(name), path: Buffer.from(path), stat, previous, xattrs, isRoot };
   const raw = entries.finishDirectory(walked, mergeEntries(task.entries.map(asBuffer), task.late));
   return { reply: { kind: 'entry', raw } };
 }

@@ -21,11 +21,19 @@ import { SharedBuffers } from '../workers/shared-buffers.js';
 import { serveSyncCalls } from '../workers/sync-call.js';
 import { type BackupPool, TreeAssembly } from './assembly.js';
 import { count, createCounters, sumCounters } from './counters.js';
-import type { FrameRequest, Note, OnlyNames, PendingDirectory, RestPart } from './messages.js';
+import type {
+  ChangeReport,
+  ErrorReport,
+  FrameRequest,
+  ItemReport,
+  Note,
+  PendingDirectory,
+  RestPart,
+} from './messages.js';
 import { SharedFlag } from './messages.js';
 import type { BackupOptions, BackupResult } from './options.js';
 import { readEntry } from './previous.js';
-import { findSources, type Sources } from './sources.js';
+import { findSources, pathInSnapshot, type SourceRoot, type Sources } from './sources.js';
 import { storeStream } from './stream.js';
 
 /** How often it is tried when prunes take away what it relies on. */
@@ -213,9 +221,11 @@ class BackupRun {
     }
     const found = this.#sources as Sources;
     this.#reportMissing(found);
-    const raw = await this.#assembly.directory(this.#root(found.only));
+    const raw = await this.#assembly.directory(this.#root(found.root));
     const content = raw && readEntry(raw, '/')?.content;
     if (content === undefined) throw new VarveError('source', 'the root folder could not be read');
+    if (content.size === 0)
+      throw new VarveError('usage', 'no snapshot was made: nothing of the sources could be stored, or they are empty');
     return { content: { ...content, ids: Buffer.from(content.ids) }, paths: found.paths };
   }
 
@@ -235,13 +245,12 @@ class BackupRun {
       throw new VarveError('usage', 'all source paths are missing: there is nothing to back up');
   }
 
-  #root(only: OnlyNames): PendingDirectory {
+  #root({ path, only, gathered }: SourceRoot): PendingDirectory {
     const { parent } = this.#options;
     const previous = parent && encodeRoot(parent.snapshot.root);
-    const whole = Object.keys(only).length === 0;
-    const stat = lstat(ROOT);
-    const place = { path: ROOT, name: ROOT_NAME, stat, rootDevice: stat.device, above: ROOT.length, mounted: false };
-    return { ...place, previous, only: whole ? undefined : only };
+    const stat = lstat(path);
+    const place = { path, name: ROOT_NAME, stat, rootDevice: stat.device, above: path.length, mounted: false };
+    return { ...place, previous, only, root: { gathered } };
   }
 
   /** Closes what the workers have in the making, and puts their last packs together. */
@@ -320,7 +329,14 @@ class BackupRun {
     if (note.kind === 'batch') return this.#assembly.accept(note.number, note.batch);
     if (note.kind === 'pack') return this.#accept({ ...note, record: recordFromThread(note.record) });
     if (note.kind === 'treeKey') return void this.#treeKeys.push(note);
-    this.#options.onEvent?.({ ...note, path: Buffer.from(note.path) });
+    this.#options.onEvent?.({ ...note, path: this.#shownPath(note) });
+  }
+
+  /** As in restic: what was stored is reported by its path in the snapshot, all else by its path on this machine. */
+  #shownPath(note: ItemReport | ErrorReport | ChangeReport): Buffer {
+    const path = Buffer.from(note.path);
+    const isStored = note.kind === 'item' && note.action !== 'excluded';
+    return isStored && this.#sources !== undefined ? pathInSnapshot(this.#sources.root, path) : path;
   }
 
   #fail(cause: unknown): void {
@@ -334,7 +350,6 @@ class BackupRun {
   }
 }
 
-const ROOT = Buffer.from('/');
 const ROOT_NAME = Buffer.from('root');
 
 /** The entry that the root directory would have, if it had a parent. */

@@ -46,6 +46,8 @@ export interface WalkedDirectory {
   readonly stat: FileStat;
   readonly previous: Uint8Array | undefined;
   readonly xattrs: ReadAttributes;
+  /** The snapshot's root, which has no entry of its own. */
+  readonly isRoot: boolean;
 }
 
 /** Makes the encoded entry of one file or folder, storing what it contains; counts and tells what it did. */
@@ -76,7 +78,7 @@ export class EntryStorer {
     const { name, stat, xattrs, previous } = directory;
     const raw = this.#encodeFile(name, stat, content, undefined, xattrs);
     const action = previous === undefined ? 'new' : equalBytes(previous, raw) ? 'unmodified' : 'changed';
-    this.#countDirectory(directory.path, action);
+    this.#countDirectory(directory, action);
     if (this.#init.verbose) {
       this.tell(directory.path, true, action, 0, {
         metadataAdded: tree.stored.rawBytes - before.added,
@@ -119,9 +121,9 @@ export class EntryStorer {
       count(counters, changed ? 'filesChanged' : 'filesNew');
       count(counters, 'bytes', holeBytes(layout));
       this.#storer.countStored();
-      if (torn) this.#note({ kind: 'changed', path: joinPath(folder.path, name), message: TORN });
+      if (torn) this.#note({ kind: 'changed', path: folder.pathOf(name), message: TORN });
       if (verbose) {
-        this.tell(joinPath(folder.path, name), false, changed ? 'changed' : 'new', layout?.size ?? content.size, {
+        this.tell(folder.pathOf(name), false, changed ? 'changed' : 'new', layout?.size ?? content.size, {
           dataAdded: this.#storer.data.stored.rawBytes - rawBytes,
           dataStored: this.#storer.data.stored.storedBytes - storedBytes,
           seconds: (performance.now() - started) / 1000,
@@ -130,7 +132,7 @@ export class EntryStorer {
       return this.#encodeFile(name, stat, content, layout, xattrs);
     } catch (cause) {
       count(counters, 'bytes', -read);
-      this.reportError(joinPath(folder.path, name), cause, 'archival');
+      this.reportError(folder.pathOf(name), cause, 'archival');
       return undefined;
     }
   }
@@ -140,19 +142,19 @@ export class EntryStorer {
     const { content } = before;
     count(this.#init.counters, 'filesUnmodified');
     count(this.#init.counters, 'bytes', before.size);
-    if (this.#init.verbose) this.tell(joinPath(folder.path, name), false, 'unmodified', stat.size, {});
-    if (this.#isSame(before, stat) && this.#isAttached(folder.path, name, before.xattrs)) {
+    if (this.#init.verbose) this.tell(folder.pathOf(name), false, 'unmodified', stat.size, {});
+    if (this.#isSame(before, stat) && this.#isAttached(folder, name, before.xattrs)) {
       this.#countXattrs(before.xattrs);
       return { raw: before.raw, same: true };
     }
-    const xattrs = this.xattrs(folder.xattrPlace(name), folder.path, name);
+    const xattrs = this.xattrs(folder.xattrPlace(name), folder, name);
     const { holes, size } = before;
     const raw = this.#encode(name, stat, { content, xattrs, holes, size, target: undefined, rdev: undefined });
     return { raw, same: false };
   }
 
   /** Whether the parent snapshot's content is still that of the file, and is still stored. */
-  isUnchanged(folder: Buffer, name: Buffer, stat: FileStat, before: EntryReader): boolean {
+  isUnchanged(folder: Directory, name: Buffer, stat: FileStat, before: EntryReader): boolean {
     if (!sameContent(before, stat, this.#init.rules)) return false;
     const { content, holes } = before;
     return content !== undefined && this.isStored(content, folder, name) && this.#isAttached(folder, name, holes);
@@ -165,9 +167,9 @@ export class EntryStorer {
       const device = stat.type === 'character' || stat.type === 'block';
       const rdev = device ? ([stat.rdevMajor, stat.rdevMinor] as const) : undefined;
       const xattrs =
-        before !== undefined && this.#isSame(before, stat) && this.#isAttached(folder.path, name, before.xattrs)
+        before !== undefined && this.#isSame(before, stat) && this.#isAttached(folder, name, before.xattrs)
           ? before.xattrs
-          : this.xattrs(folder.xattrPlace(name), folder.path, name);
+          : this.xattrs(folder.xattrPlace(name), folder, name);
       const [content, holes, size] = [undefined, undefined, undefined];
       const raw = this.#encode(name, stat, { content, xattrs, holes, size, target, rdev });
       const same = before !== undefined && equalBytes(before.raw, raw);
@@ -176,10 +178,10 @@ export class EntryStorer {
         this.#init.counters,
         action === 'new' ? 'othersNew' : action === 'changed' ? 'othersChanged' : 'othersUnmodified',
       );
-      if (this.#init.verbose) this.tell(joinPath(folder.path, name), false, action, 0, {});
+      if (this.#init.verbose) this.tell(folder.pathOf(name), false, action, 0, {});
       return { raw, same };
     } catch (cause) {
-      this.reportError(joinPath(folder.path, name), cause, 'archival');
+      this.reportError(folder.pathOf(name), cause, 'archival');
       return undefined;
     }
   }
@@ -188,7 +190,7 @@ export class EntryStorer {
   unchangedDirectory(directory: WalkedDirectory, previous: EntryReader): Buffer {
     const { name, stat, xattrs } = directory;
     const same = this.#isSame(previous, stat) && this.#isAttached(directory.path, undefined, previous.xattrs);
-    this.#countDirectory(directory.path, same ? 'unmodified' : 'changed');
+    this.#countDirectory(directory, same ? 'unmodified' : 'changed');
     if (this.#init.verbose) this.tell(directory.path, true, same ? 'unmodified' : 'changed', 0, {});
     if (same) {
       this.#countXattrs(previous.xattrs);
@@ -206,13 +208,13 @@ export class EntryStorer {
   }
 
   /** The attributes of a path. When they cannot be read that is told, and the path goes without them until the next backup. */
-  xattrs(place: XattrPlace, folder: Buffer, name?: Buffer): ReadAttributes {
+  xattrs(place: XattrPlace, folder: Directory | Buffer, name?: Buffer): ReadAttributes {
     try {
       const xattrs = readXattrs(place);
       return xattrs.length === 0 ? undefined : this.#storer.attach(encodeXattrs(xattrs));
     } catch (cause) {
       count(this.#init.counters, 'errors');
-      const path = name === undefined ? folder : joinPath(folder, name);
+      const path = pathIn(folder, name);
       const message = `its attributes and ACLs are left out: ${readFailure(cause)}`;
       this.#note({ kind: 'error', path, message, during: 'archival' });
       return 'unread';
@@ -242,11 +244,11 @@ export class EntryStorer {
   }
 
   /** Whether all of a content that the parent snapshot has is still stored. */
-  isStored(content: ContentRef, folder: Buffer, name?: Buffer): boolean {
+  isStored(content: ContentRef, folder: Directory | Buffer, name?: Buffer): boolean {
     try {
       return this.#storer.has(content);
     } catch (cause) {
-      this.reportUnknown(name === undefined ? folder : joinPath(folder, name), cause);
+      this.reportUnknown(pathIn(folder, name), cause);
       return false;
     }
   }
@@ -261,14 +263,13 @@ export class EntryStorer {
       onRead(known.content.size);
       return known;
     }
-    const stored = storeFile(this.#storer, folder, name, (opened) => this.xattrs(opened, folder.path, name), onRead);
+    const stored = storeFile(this.#storer, folder, name, (opened) => this.xattrs(opened, folder, name), onRead);
     if (key !== undefined && this.#linked.size < MAX_LINKED) this.#linked.set(key, stored);
     return stored;
   }
 
-  /** The root directory has no entry of its own that could change. */
-  #countDirectory(path: Buffer, action: 'new' | 'changed' | 'unmodified'): void {
-    if (path.length === 1) return;
+  #countDirectory({ isRoot }: WalkedDirectory, action: 'new' | 'changed' | 'unmodified'): void {
+    if (isRoot) return;
     count(this.#init.counters, action === 'new' ? 'dirsNew' : action === 'changed' ? 'dirsChanged' : 'dirsUnmodified');
   }
 
@@ -285,7 +286,7 @@ export class EntryStorer {
     );
   }
 
-  #isAttached(folder: Buffer, name: Buffer | undefined, attachment: Attachment | undefined): boolean {
+  #isAttached(folder: Directory | Buffer, name: Buffer | undefined, attachment: Attachment | undefined): boolean {
     return !isReference(attachment) || this.isStored(attachment, folder, name);
   }
 
@@ -378,6 +379,12 @@ export class EntryStorer {
     const nothing = { dataAdded: 0, dataStored: 0, metadataAdded: 0, metadataStored: 0, seconds: 0 };
     this.#note({ kind: 'item', path, directory, action, size, ...nothing, ...rest });
   }
+}
+
+/** The path of a name in a folder, or of the folder itself. */
+function pathIn(folder: Directory | Buffer, name: Buffer | undefined): Buffer {
+  if (!(folder instanceof Directory)) return name === undefined ? folder : joinPath(folder, name);
+  return name === undefined ? folder.path : folder.pathOf(name);
 }
 
 /** What was read counts, not what lstat said before: a file may grow, and links of /proc state no length. */

@@ -9,7 +9,7 @@ import { type FileStat, fstat } from '../filesystem/stat.js';
 import { MAX_DEPTH } from '../format/limits.js';
 import { joinPath } from '../format/path.js';
 import type { EntryStorer } from './entry-storer.js';
-import type { OnlyNames, PendingDirectory } from './messages.js';
+import type { OnlyNames, PendingDirectory, SourceKind } from './messages.js';
 import { sourcesBelow } from './sources.js';
 
 /** An open directory with the names in it that may belong to the backup. */
@@ -30,6 +30,8 @@ export class Lister {
   readonly #entries: EntryStorer;
   readonly #nested: readonly string[];
   readonly #isNested: ReadonlySet<string>;
+  /** Folders on the way to those. */
+  readonly #leads = new Set<string>();
 
   /**
    * @param entries is told what is left out, and what cannot be looked at
@@ -40,6 +42,9 @@ export class Lister {
     this.#entries = entries;
     this.#nested = nested;
     this.#isNested = new Set(nested);
+    for (const path of nested)
+      for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1))
+        this.#leads.add(path.slice(0, end));
   }
 
   /** Whether a path that lies below a source is one itself. */
@@ -49,10 +54,12 @@ export class Lister {
 
   /** A directory that cannot be listed is told, and has no names. */
   open(directory: PendingDirectory & { path: Buffer }): Listed {
-    const { path, only, stat, rootDevice } = directory;
+    const { path, only, stat, rootDevice, root } = directory;
+    if (root?.gathered !== undefined && only !== undefined)
+      return { folder: Directory.gathered(path, root.gathered), names: namesOf(only) };
     if (only !== undefined) return { folder: Directory.openAbove(path), names: namesOf(only) };
-    const mount = this.#filter.rejectMount(stat.device, rootDevice);
-    if (mount !== undefined) return this.#leftOut(Directory.unopened(path), mount.rule);
+    const rule = this.#filter.rejectMount(stat.device, rootDevice)?.rule ?? this.#excludedOnTheWay(path);
+    if (rule !== undefined) return this.#leftOut(Directory.unopened(path), { rule });
     try {
       return this.#list(directory);
     } catch (cause) {
@@ -63,25 +70,37 @@ export class Lister {
 
   /** What a name stands for, unless it is left out or cannot be looked at. */
   stat(folder: Directory, name: Buffer, { only, rootDevice }: PendingDirectory): FileStat | undefined {
-    if (typeof nameIn(only, name) === 'object') return this.#statAbove(joinPath(folder.path, name));
-    if (this.#filter.filtersPaths) {
-      const path = joinPath(folder.path, name);
-      if (this.#isExcluded(path, this.#filter.rejectPath(path))) return undefined;
+    const source = nameIn(only, name);
+    if (typeof source === 'object') return this.#statAbove(folder.pathOf(name));
+    const isNamed = source === 'named' || (this.#nested.length > 0 && this.isSource(folder.pathOf(name)));
+    if (!isNamed && this.#filter.filtersPaths) {
+      const path = folder.pathOf(name);
+      if (this.#isExcluded(path, this.#filter.rejectPath(path)) && !this.#leadsToSource(path)) return undefined;
     }
     const stat = this.#lstat(folder, name);
     if (stat === undefined || (stat.type === 'directory' && this.#isTooDeep(folder, name))) return undefined;
+    if (isNamed) return stat;
     const device = only === undefined ? rootDevice : stat.device;
     const rule = this.#filter.rejectNode(stat.type, stat.size, stat.device, device);
-    return rule !== undefined && this.#isExcluded(joinPath(folder.path, name), rule) ? undefined : stat;
+    return rule !== undefined && this.#isExcluded(folder.pathOf(name), rule) ? undefined : stat;
+  }
+
+  #leadsToSource(path: Buffer): boolean {
+    return this.#leads.size > 0 && this.#leads.has(path.toString('latin1'));
+  }
+
+  /** The rule that leaves out a directory in which a source is. */
+  #excludedOnTheWay(path: Buffer): string | undefined {
+    return this.#leadsToSource(path) && !this.isSource(path) ? this.#filter.rejectPath(path) : undefined;
   }
 
   #list(directory: PendingDirectory & { path: Buffer }): Listed {
     const folder = Directory.openPlace(placeOf(directory));
     try {
       const mount = this.#rejectedMount(directory, folder);
-      if (mount !== undefined) return this.#leftOut(folder, mount);
+      if (mount !== undefined) return this.#leftOut(folder, { rule: mount });
       const rule = this.#filter.rejectTagged(folder);
-      return { folder, names: rule === undefined ? folder.names() : NameList.of(this.#kept(directory.path, rule)) };
+      return rule === undefined ? { folder, names: folder.names() } : this.#leftOut(folder, rule);
     } catch (cause) {
       folder.close();
       throw cause;
@@ -96,17 +115,13 @@ export class Lister {
     return other?.rule ?? pseudoFileSystem(path, folder.shortPath, above === 1);
   }
 
-  /** A directory on another file system: of what is in it only sources matter. */
-  #leftOut(folder: Directory, rule: string): Listed {
-    this.#kept(folder.path, { rule });
-    const only = sourcesBelow(folder.path, this.#nested);
-    return only === undefined ? { folder, names: NameList.of([]) } : { folder, names: namesOf(only), only };
-  }
-
-  /** What stays of a directory whose contents are left out. */
-  #kept(path: Buffer, { rule, kept }: ContentsRule): Buffer[] {
-    this.#isExcluded(joinPath(path, ALL_IN_IT), rule);
-    return kept === undefined ? [] : [kept];
+  /** A directory whose contents are left out: of them only sources matter, and the name that the rule keeps. */
+  #leftOut(folder: Directory, { rule, kept }: ContentsRule): Listed {
+    this.#isExcluded(joinPath(folder.path, ALL_IN_IT), rule);
+    const below = sourcesBelow(folder.path, this.#nested);
+    if (below === undefined) return { folder, names: NameList.of(kept === undefined ? [] : [kept]) };
+    const only = kept === undefined ? below : { [kept.toString('latin1')]: 'listed' as const, ...below };
+    return { folder, names: namesOf(only), only };
   }
 
   /** A directory on the way to a source: a link there is followed, as the path to the source does. */
@@ -128,20 +143,20 @@ export class Lister {
     try {
       return folder.lstat(name);
     } catch (cause) {
-      const path = joinPath(folder.path, name);
-      this.#entries.reportError(path, cause, errnoCode(cause) === 'ENOENT' ? 'archival' : 'scan');
+      this.#entries.reportError(folder.pathOf(name), cause, errnoCode(cause) === 'ENOENT' ? 'archival' : 'scan');
       return undefined;
     }
   }
 
   /** A snapshot with such a folder could not be restored at all, since readers refuse it (SPEC.md section 1). */
-  #isTooDeep({ path }: Directory, name: Buffer): boolean {
+  #isTooDeep(folder: Directory, name: Buffer): boolean {
+    const { path } = folder;
     if (path.length < 2 * MAX_FOLDERS || path.toString('latin1').split('/').length <= MAX_FOLDERS) return false;
     const cause = new VarveError(
       'source',
       `left out with all in it: no more than ${MAX_FOLDERS} folders can be in one another`,
     );
-    this.#entries.reportError(joinPath(path, name), cause, 'scan');
+    this.#entries.reportError(folder.pathOf(name), cause, 'scan');
     return true;
   }
 
@@ -156,7 +171,7 @@ function namesOf(only: OnlyNames): NameList {
 }
 
 /** What matters of a name in a directory above the sources; undefined elsewhere. */
-export function nameIn(only: OnlyNames | undefined, name: Buffer): OnlyNames | true | undefined {
+export function nameIn(only: OnlyNames | undefined, name: Buffer): OnlyNames | SourceKind | undefined {
   return only?.[name.toString('latin1')];
 }
 

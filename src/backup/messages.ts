@@ -64,12 +64,12 @@ export interface FrameRequest {
   readonly length: number;
 }
 
-/**
- * The names that matter in a directory above the backup's sources (bytes of the name as latin1): `true` for a source, else what
- * matters below.
- */
+/** A source that the user named, which no rule leaves out, or one that is in a directory that the user named. */
+export type SourceKind = 'named' | 'listed';
+
+/** The names that matter in a directory above the backup's sources (bytes of the name as latin1), and what matters below. */
 export interface OnlyNames {
-  readonly [name: string]: OnlyNames | true;
+  readonly [name: string]: OnlyNames | SourceKind;
 }
 
 /** A directory still to be walked. */
@@ -88,6 +88,8 @@ export interface PendingDirectory {
   readonly mounted: boolean;
   /** Set above the sources. */
   readonly only: OnlyNames | undefined;
+  /** Set for the snapshot's root directory. */
+  readonly root?: { readonly gathered: ReadonlyMap<string, string> | undefined };
 }
 
 /** A file to be read. */
@@ -116,6 +118,7 @@ export interface OpenedDirectory {
   readonly stat: FileStat;
   readonly above: number;
   readonly previous: Uint8Array | undefined;
+  readonly isRoot: boolean;
   readonly xattrs: ReadAttributes;
   /** The encoded entries that are known, in order of name; each piece begins and ends with one. */
   readonly entries: readonly Uint8Array<ArrayBuffer>[];
@@ -169,6 +172,7 @@ export type Task =
       readonly entries: readonly Uint8Array<ArrayBuffer>[];
       readonly late: readonly LateEntry[];
       readonly path: Uint8Array;
+      readonly isRoot: boolean;
     }
   | { readonly kind: 'stream'; readonly bytes: Uint8Array | undefined }
   | { readonly kind: 'flush' };

@@ -13,6 +13,7 @@ const FILE_MODE = 0o644;
 const FOLDER_MODE = 0o755;
 /** A stream is cut and stored in one thread: its chunks follow from each other. */
 const WORKER = 0;
+const ROOT_NAME = Buffer.from('root');
 
 /**
  * Stores a stream as one file, in folders made up around it.
@@ -38,13 +39,14 @@ export async function storeStream(pool: BackupPool, source: StreamSource, now: n
   const { path } = source;
   let raw = entryOf(await pool.runOn(WORKER, { kind: 'file', folder: undefined, path, file, size, ids }));
   let child: Buffer = name;
-  for (const folder of [...names.reverse(), Buffer.from('root')]) {
+  for (const folder of [...names.reverse(), ROOT_NAME]) {
     const late = [{ name: child, raw }];
     const folderStat = madeUp('directory', FOLDER_MODE, now, 0);
     const task = {
       kind: 'directory',
       name: folder,
       path: folder,
+      isRoot: folder === ROOT_NAME,
       stat: folderStat,
       previous: undefined,
       xattrs: undefined,

@@ -153,8 +153,8 @@ export class Walker {
       }
     }
     const complete = this.#isComplete(walk);
-    const { name, path, previous, stat } = directory;
-    const walked = { name: asBuffer(name), path, stat, previous, xattrs: walk.xattrs };
+    const { name, path, previous, stat, root } = directory;
+    const walked = { name: asBuffer(name), path, stat, previous, xattrs: walk.xattrs, isRoot: root !== undefined };
     const content = walk.previous?.content;
     if (complete && walk.same && walk.previous && content && this.#entries.isStored(content, path))
       return this.#entries.unchangedDirectory(walked, walk.previous);
@@ -231,10 +231,10 @@ export class Walker {
     const before = previous.find(name);
     const child: Child = { name, raw: undefined, same: false, later: stat.type === 'directory' };
     if (stat.type === 'directory') {
-      const pending = this.#subdirectory(walk, joinPath(folder.path, name), name, stat, before);
+      const pending = this.#subdirectory(walk, folder.pathOf(name), name, stat, before);
       walk.subdirectories.push({ pending, child });
     } else if (stat.type !== 'file') take(child, this.#entries.special(folder, name, stat, before));
-    else if (before !== undefined && this.#entries.isUnchanged(folder.path, name, stat, before))
+    else if (before !== undefined && this.#entries.isUnchanged(folder, name, stat, before))
       take(child, this.#entries.unchanged(folder, name, stat, before));
     else toRead.push({ file: { name, stat, changed: before !== undefined }, child });
     return child;
@@ -257,7 +257,7 @@ export class Walker {
       stat,
       previous: before?.type === 'directory' ? before.raw : undefined,
       rootDevice: isRight ? stat.device : directory.rootDevice,
-      above: isAbove ? directory.path.length : directory.above,
+      above: isAbove ? lengthAbove(path) : directory.above,
       mounted: !isRight && stat.device !== directory.stat.device,
       only: typeof only === 'object' ? only : undefined,
     };
@@ -271,15 +271,18 @@ export class Walker {
 
   /** Reads the files of a block, but for what is left to others. */
   #read(walk: Walk, folder: Directory, toRead: Reading[]): void {
+    // Other workers find a file by its folder's path.
+    const isShared = walk.directory.root?.gathered === undefined;
     const small = toRead.filter(({ file }) => {
-      const large = file.stat.size > SEGMENT_BYTES ? this.#asLarge(folder, file) : undefined;
+      const isLarge = isShared && file.stat.size > SEGMENT_BYTES;
+      const large = isLarge ? this.#asLarge(folder, file) : undefined;
       if (large !== undefined) walk.large.push(large);
       return large === undefined;
     });
     byExtension(small);
     let end = small.length;
     for (let at = 0; at < end; at++) {
-      if (end - at > 1 && this.#shouldSplit()) {
+      if (isShared && end - at > 1 && this.#shouldSplit()) {
         const from = Math.max(at + 1, end - FILES_PER_BATCH);
         this.#handOver(walk, small.slice(from, end));
         end = from;
@@ -330,6 +333,8 @@ export class Walker {
 }
 
 const OPEN = Symbol('open');
+/** Bytes of the path of the folder that a path is in. */
+const lengthAbove = (path: Buffer): number => path.lastIndexOf('/') || 1;
 const pathIn = ({ path }: FolderPlace, name: Uint8Array): Buffer => joinPath(asBuffer(path), asBuffer(name));
 
 /** With copies of its own of what are views of larger memory, which would cross to another thread with them. */
@@ -345,7 +350,7 @@ function detach(pending: PendingDirectory): PendingDirectory {
 
 function openedDirectory(walk: Walk, parent: number): OpenedDirectory {
   const { local, directory, xattrs, entries, directories, batches, large } = walk;
-  const { path, name, stat, above, previous } = detach(directory);
+  const { path, name, stat, above, previous, root } = detach(directory);
   return {
     local,
     parent,
@@ -354,6 +359,7 @@ function openedDirectory(walk: Walk, parent: number): OpenedDirectory {
     stat,
     above,
     previous,
+    isRoot: root !== undefined,
     xattrs,
     entries: entries.pieces(),
     directories,

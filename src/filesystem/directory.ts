@@ -39,11 +39,13 @@ export class Directory {
   /** The device of a file system that has been mounted there since the place was looked at, as automounters do when it is opened. */
   readonly mounted: number | undefined;
   readonly #descriptor: number;
+  readonly #gathered: ReadonlyMap<string, string> | undefined;
 
-  private constructor(path: Buffer, descriptor: number, mounted?: number) {
+  private constructor(path: Buffer, descriptor: number, mounted?: number, gathered?: ReadonlyMap<string, string>) {
     this.path = path;
     this.#descriptor = descriptor;
     this.mounted = mounted;
+    this.#gathered = gathered;
   }
 
   /** Opens a folder, but not through a link that stands for it. */
@@ -82,27 +84,38 @@ export class Directory {
     return new Directory(path, AT_FDCWD);
   }
 
+  /**
+   * A folder that is not there: its names are those of paths elsewhere.
+   *
+   * @param gathered the path of each name, both as latin1
+   */
+  static gathered(path: Buffer, gathered: ReadonlyMap<string, string>): Directory {
+    return new Directory(path, AT_FDCWD, undefined, gathered);
+  }
+
+  /** The path of a name in it. */
+  pathOf(name: Buffer): Buffer {
+    const elsewhere = this.#gathered?.get(name.toString('latin1'));
+    return elsewhere === undefined ? joinPath(this.path, name) : Buffer.from(elsewhere, 'latin1');
+  }
+
   /** The names in it, in byte order. To be called once. */
   names(): NameList {
     return this.#descriptor === AT_FDCWD ? NameList.of(readNames(this.path)) : listNames(this.#descriptor).sorted();
   }
 
   lstat(name: Buffer): FileStat {
-    return this.#descriptor === AT_FDCWD ? lstat(joinPath(this.path, name)) : lstat(name, this.#descriptor);
+    return this.#descriptor === AT_FDCWD ? lstat(this.pathOf(name)) : lstat(name, this.#descriptor);
   }
 
   readlink(name: Buffer): Buffer {
-    return this.#descriptor === AT_FDCWD
-      ? readlinkat(AT_FDCWD, joinPath(this.path, name))
-      : readlinkat(this.#descriptor, name);
+    return this.#descriptor === AT_FDCWD ? readlinkat(AT_FDCWD, this.pathOf(name)) : readlinkat(this.#descriptor, name);
   }
 
   /** Opens a file in it for reading: never through a link, and without touching its access time where that is allowed. */
   openFile(name: Buffer): number {
     return openUnnoticed(O_RDONLY | O_NOFOLLOW | O_NONBLOCK, (flags) =>
-      this.#descriptor === AT_FDCWD
-        ? openSync(joinPath(this.path, name), flags)
-        : openat(this.#descriptor, name, flags),
+      this.#descriptor === AT_FDCWD ? openSync(this.pathOf(name), flags) : openat(this.#descriptor, name, flags),
     );
   }
 
@@ -110,7 +123,7 @@ export class Directory {
   xattrPlace(name?: Buffer): XattrPlace {
     if (name !== undefined)
       return this.#descriptor === AT_FDCWD
-        ? { directory: AT_FDCWD, name: joinPath(this.path, name) }
+        ? { directory: AT_FDCWD, name: this.pathOf(name) }
         : { directory: this.#descriptor, name };
     return this.#descriptor === AT_FDCWD ? { directory: AT_FDCWD, name: this.path } : this.#descriptor;
   }

@@ -23,6 +23,7 @@ const opened: OpenedDirectory = {
   ...pending,
   local: 0,
   parent: -1,
+  isRoot: false,
   xattrs: undefined,
   entries: [],
   directories: [{ ...pending, path: Buffer.from('/below') }],

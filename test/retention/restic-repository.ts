@@ -33,9 +33,9 @@ const PASSWORD = 'x';
 /** restic's own costs a third of a second each time. */
 const CHEAP_SCRYPT = { N: 2, r: 1, p: 1 };
 
-/** Undefined where there is no restic. */
-export function resticVersion(): string | undefined {
-  const { status, stdout } = spawnSync('restic', ['version'], { encoding: 'utf8' });
+/** Undefined where there is no such program. */
+export function resticVersion(program = 'restic'): string | undefined {
+  const { status, stdout } = spawnSync(program, ['version'], { encoding: 'utf8' });
   return status === 0 ? stdout.trim() : undefined;
 }
 
@@ -43,8 +43,10 @@ export function resticVersion(): string | undefined {
 export class ResticRepository {
   readonly #folder = mkdtempSync(join(tmpdir(), 'varve-restic-'));
   readonly #key: MasterKey;
+  readonly #program: string;
 
-  constructor() {
+  constructor(program = 'restic') {
+    this.#program = program;
     this.#restic(['init', '--repository-version', '1'], {});
     const { encrypt, mac } = JSON.parse(this.#restic(['cat', 'masterkey'], {}));
     const bytes = (text: string): Buffer => Buffer.from(text, 'base64');
@@ -69,6 +71,21 @@ export class ResticRepository {
     return JSON.parse(this.#restic(args, { TZ: zone }).trim() || '[]');
   }
 
+  /** Runs a command on the repository, whatever it ends with. */
+  run(
+    args: readonly string[],
+    cwd?: string,
+    env: Record<string, string> = {},
+  ): { code: number | null; out: string; err: string } {
+    const { status, stdout, stderr } = spawnSync(this.#program, ['--no-cache', '-r', this.#path(), ...args], {
+      encoding: 'utf8',
+      maxBuffer: 2 ** 28,
+      env: { ...process.env, RESTIC_PASSWORD: PASSWORD, ...env },
+      ...(cwd !== undefined && { cwd }),
+    });
+    return { code: status, out: stdout, err: stderr };
+  }
+
   remove(): void {
     rmSync(this.#folder, { recursive: true, force: true });
   }
@@ -91,13 +108,9 @@ export class ResticRepository {
   }
 
   #restic(args: readonly string[], env: Record<string, string>): string {
-    const { status, stdout, stderr } = spawnSync('restic', ['--no-cache', '-r', this.#path(), ...args], {
-      encoding: 'utf8',
-      maxBuffer: 2 ** 28,
-      env: { ...process.env, RESTIC_PASSWORD: PASSWORD, ...env },
-    });
-    if (status !== 0) throw new Error(`restic ${args.join(' ')}: exit code ${status}\n${stderr}`);
-    return stdout;
+    const { code, out, err } = this.run(args, undefined, env);
+    if (code !== 0) throw new Error(`restic ${args.join(' ')}: exit code ${code}\n${err}`);
+    return out;
   }
 
   #path(...names: string[]): string {

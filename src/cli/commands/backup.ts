@@ -8,6 +8,7 @@ the parent snapshot (the last of this host and these paths) are not even read. F
 const EXAMPLES = `
 Examples:
   varve backup ~ --exclude-caches --exclude '*.tmp'
+  cd ~ && varve backup Documents             stored as /Documents
   varve backup / --one-file-system --exclude-file /etc/varve-excludes --tag daily
   varve backup --stdin-filename shop.sql --stdin-from-command -- pg_dump shop
 
