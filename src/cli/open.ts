@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Unlock } from '../crypto/slot-file.js';
 import { systemReason, VarveError } from '../errors/errors.js';
+import type { OpenOptions } from '../repository/open.js';
 import type { Repository } from '../repository/repository.js';
 import { openStore } from '../storage/open-store.js';
 import type { Store } from '../storage/store.js';
@@ -73,7 +74,7 @@ export async function openFromOptions(
   const { globals, environment } = context;
   const options = {
     cacheFolder: cacheFolder(context),
-    onWarning: settings.onWarning,
+    onWarning: onlyOnce(settings.onWarning),
     onNotice: settings.onNotice,
     keyHint: globals.keyHint ?? (environment.VARVE_KEY_HINT || undefined),
   };
@@ -90,7 +91,7 @@ export async function openFromOptions(
   }
   const showTyping = hideTyping(context);
   try {
-    await refuseMissing(store);
+    await refuseMissing(store, options);
     return await askAndOpen(context, called, (password) => openRepository(store, { ...options, unlock: password }));
   } finally {
     showTyping();
@@ -120,7 +121,16 @@ async function askAndOpen(
 }
 
 /** Nobody is asked for the password of a repository that is not there. */
-async function refuseMissing(store: Store): Promise<void> {
+async function refuseMissing(store: Store, options: Pick<OpenOptions, 'cacheFolder'>): Promise<void> {
   const { requireRepository } = await import('../repository/open.js');
-  await requireRepository(store);
+  await requireRepository(store, options);
+}
+
+/** A wrong password has the same said at each attempt. */
+function onlyOnce(warn: ((text: string) => void) | undefined): (text: string) => void {
+  const said = new Set<string>();
+  return (text) => {
+    if (!said.has(text)) warn?.(text);
+    said.add(text);
+  };
 }

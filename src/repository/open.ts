@@ -13,6 +13,7 @@ import { timeFromMillis } from '../format/time.js';
 import { CacheDirectory } from '../storage/cached/cache-directory.js';
 import { CachedStore } from '../storage/cached/cached-store.js';
 import type { Store } from '../storage/store.js';
+import { noRepository, refuseAbsence } from './absence.js';
 import { KnownLocation } from './known-location.js';
 import { LocalState } from './local-state.js';
 import { thisMachine } from './machine.js';
@@ -114,7 +115,9 @@ function alreadyThere(store: Store): VarveError {
  * @throws VarveError `no-repository`, `wrong-password`, or `damaged`
  */
 export async function openRepository(store: Store, options: OpenOptions): Promise<Repository> {
-  const config = readConfig(store);
+  const cache = openCache(options);
+  const location = new KnownLocation(store, cache);
+  const config = readConfig(store, location);
   // The key slots come meanwhile.
   const candidates = readCandidates(store, options);
   const [, keys] = await Promise.allSettled([config, candidates]);
@@ -123,8 +126,6 @@ export async function openRepository(store: Store, options: OpenOptions): Promis
   const sealed = await config.catch((cause) => {
     throw blind && cause.code === 'no-repository' ? keys.reason : cause;
   });
-  const cache = openCache(options);
-  const location = new KnownLocation(store, cache);
   const opening = openAnySlot(store, await candidates, { ...options, preferred: location.slot });
   // Native code loads while the password is hashed.
   const [opened] = await Promise.all([opening, loadZstd()]);
@@ -133,26 +134,34 @@ export async function openRepository(store: Store, options: OpenOptions): Promis
 }
 
 /** @throws VarveError `no-repository` */
-export async function requireRepository(store: Store): Promise<void> {
-  await readConfig(store);
+export async function requireRepository(store: Store, options: Pick<OpenOptions, 'cacheFolder'> = {}): Promise<void> {
+  await readConfig(store, new KnownLocation(store, openCache(options)));
+}
+
+/**
+ * To be asked before a repository is made.
+ *
+ * @throws VarveError `usage` when it would be made where a disk should be mounted and is not
+ */
+export function refuseMissingDisk(store: Store, options: Pick<OpenOptions, 'cacheFolder'>): void {
+  refuseAbsence(store, new KnownLocation(store, openCache(options)));
 }
 
 /** @throws VarveError `no-repository` */
-async function readConfig(store: Store): Promise<Buffer> {
+async function readConfig(store: Store, known: KnownLocation): Promise<Buffer> {
   try {
     return await store.get('config', 'config');
   } catch (cause) {
     if (!(cause instanceof VarveError) || cause.code !== 'not-found') throw cause;
-    throw new VarveError(
-      'no-repository',
-      `${store.location}: there is no repository here (config is missing); \`varve init\` makes one`,
-      { cause },
-    );
+    throw noRepository(store, known, cause);
   }
 }
 
 /** Undefined when nothing shall be remembered, or when others could change what is. */
-function openCache({ cacheFolder, onWarning }: OpenOptions): CacheDirectory | undefined {
+function openCache({
+  cacheFolder,
+  onWarning,
+}: Pick<OpenOptions, 'cacheFolder' | 'onWarning'>): CacheDirectory | undefined {
   if (cacheFolder === undefined) return undefined;
   return CacheDirectory.open(cacheFolder, (problem) =>
     onWarning?.(`the cache is not used: ${problem}; --cache-dir takes another one, --no-cache none`),

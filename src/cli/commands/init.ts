@@ -35,6 +35,7 @@ export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   command.option('--parity <percent>', 'add so much redundancy to every pack, from 1 to 100 percent (default: none)');
   command.option('--repository-version <version>', 'accepted for the sake of scripts; there is one version');
+  command.option('--force', 'make it even where a disk should be mounted and is not, or where a repository was before');
   addFromOptions(command);
   command.option('--copy-chunker-params', 'cut files as the other repository does');
   run<InitFlags>(command, shell, async (context, _, flags) => {
@@ -44,8 +45,9 @@ export function define(command: Command, shell: Shell): void {
     const target = flags.copyChunkerParams === true ? targetContext(context) : context;
     const settings = storeSettings(target);
     const store = await placeOfRepository(target, settings);
-    const { initAbsent, refuseExisting } = await import('../../repository/open.js');
+    const { initAbsent, refuseExisting, refuseMissingDisk } = await import('../../repository/open.js');
     await refuseExisting(store);
+    if (flags.force !== true) refuseMissingDisk(store, { cacheFolder: cacheFolder(context) });
     const cutLike = flags.copyChunkerParams === true ? await openSource(context, flags) : undefined;
     const unlock = unlockFromOptions(context) ?? {
       password: await askPassword(context, 'password for the new repository', true),
@@ -74,6 +76,7 @@ export function define(command: Command, shell: Shell): void {
 }
 
 interface InitFlags extends FromFlags {
+  readonly force?: boolean;
   readonly copyChunkerParams?: boolean;
   readonly parity?: string;
 }

@@ -9,6 +9,7 @@ import type { ContentRef } from '../../format/content.js';
 import type { Entry } from '../../format/entry.js';
 import { shortId } from '../../repository/snapshots.js';
 import type { Overwrite, RestoreOptions } from '../../restore/options.js';
+import { warnOfMissingDisk } from '../missing-disk.js';
 import { openFromOptions } from '../open.js';
 import type { Context } from '../shell.js';
 import { makerOf } from '../snapshot-json.js';
@@ -65,6 +66,7 @@ export async function restoreCommand(context: Context, args: readonly string[], 
   const trees = new TreeReader(repository);
   const from = await startingPoint((names) => trees.find(chosen.stored.snapshot.root, names), chosen);
   refuseFile(flags.target);
+  warnOfMissingDisk(context, flags.target);
   announce(context, chosen, flags.target);
   const limits = posixLimits();
   if (limits !== undefined) context.output.warn(limits);

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type ServeOptions, type Server, serve } from '../../serve/server.js';
+import { warnOfMissingDisk } from '../missing-disk.js';
 import type { Context } from '../shell.js';
 import { counted } from '../text/units.js';
 import { openLog } from './log-file.js';
@@ -14,6 +15,7 @@ export async function serveCommand(context: Context, flags: ServeFlags): Promise
   const format = logFormatOf(flags);
   const log = flags.log === undefined ? undefined : await openLog(context, flags.log, format);
   const onNotice = (text: string): void => context.output.warn(text);
+  warnOfMissingDisk(context, options.root);
   const server = await serve({ ...options, onNotice, onRequest: log?.write });
   context.outliveReader();
   tellOfStart(context, server, options);

@@ -1,8 +1,9 @@
 /** Tells whether a directory is this user's alone: what others can change there must be neither read, followed nor run. */
 
-import { lstatSync, realpathSync, type Stats } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { lstatSync, type Stats } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { errnoCode, systemReason } from '../../errors/errors.js';
+import { resolvedPath } from '../local/resolved-path.js';
 
 const WRITABLE_BY_OTHERS = 0o022;
 const STICKY = 0o1000;
@@ -16,7 +17,7 @@ export type Trust = { readonly path: string } | { readonly problem: string };
  */
 export function trustOf(directory: string): Trust {
   try {
-    const path = withoutLinks(resolve(directory));
+    const path = resolvedPath(resolve(directory));
     for (let each = path; ; each = dirname(each)) {
       const problem = problemOfAncestor(each, each === path);
       if (problem !== undefined) return { problem };
@@ -24,25 +25,6 @@ export function trustOf(directory: string): Trust {
     }
   } catch (cause) {
     return { problem: `${directory}: ${systemReason(cause)}` };
-  }
-}
-
-/** The beginning of the path that exists is resolved; what follows is made by varve itself. */
-function withoutLinks(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch (cause) {
-    const code = errnoCode(cause);
-    if ((code !== 'ENOENT' && code !== 'EACCES') || isLink(path)) throw cause;
-    return join(withoutLinks(dirname(path)), basename(path));
-  }
-}
-
-function isLink(path: string): boolean {
-  try {
-    return lstatSync(path).isSymbolicLink();
-  } catch {
-    return false;
   }
 }
 

@@ -1,0 +1,110 @@
+/** Finds out whether a path is on a disk that should be mounted there, and is not. */
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { resolvedPath } from './resolved-path.js';
+
+/** What says where disks are to be mounted, and where they are. */
+export interface MountTables {
+  readonly fstab: string;
+  /** Directories with systemd's `.mount` units. */
+  readonly units: readonly string[];
+  /** Directories below which desktops mount disks that are plugged in, each in a directory at this depth. */
+  readonly removable: readonly { readonly directory: string; readonly depth: number }[];
+  readonly mounts: string;
+}
+
+const SYSTEM: MountTables = {
+  fstab: '/etc/fstab',
+  units: ['/etc/systemd/system', '/run/systemd/system', '/usr/local/lib/systemd/system', '/usr/lib/systemd/system'],
+  removable: [
+    { directory: '/media', depth: 1 },
+    { directory: '/run/media', depth: 2 },
+  ],
+  mounts: '/proc/self/mounts',
+};
+
+export interface MissingMount {
+  /** On which nothing is mounted. */
+  readonly directory: string;
+  /** Why something should be. */
+  readonly reason: string;
+}
+
+/** @returns undefined for a path that is on no such disk, or where nothing can be found out */
+export function missingMount(path: string, tables: MountTables = SYSTEM): MissingMount | undefined {
+  const resolved = tryToResolve(path);
+  const mounts = secondFields(tables.mounts);
+  if (resolved === undefined || mounts === undefined) return undefined;
+  const mounted = new Set(mounts);
+  const isMissing = (directory: string): boolean => isWithin(resolved, directory) && !mounted.has(directory);
+  const inFstab = secondFields(tables.fstab)?.find(isMissing);
+  if (inFstab !== undefined) return { directory: inFstab, reason: `${tables.fstab} has a disk mounted on` };
+  for (const { unit, directory } of units(tables.units))
+    if (isMissing(directory)) return { directory, reason: `systemd (${unit}) has a disk mounted on` };
+  return removableDisk(resolved, mounted, tables);
+}
+
+/** Nothing is on the disk when no directory between the path and the one that desktops use is mounted. */
+function removableDisk(path: string, mounted: ReadonlySet<string>, tables: MountTables): MissingMount | undefined {
+  const found = tables.removable.find(({ directory }) => path !== directory && isWithin(path, directory));
+  if (found === undefined) return undefined;
+  const { directory, depth } = found;
+  for (const each of mounted)
+    if (each !== directory && isWithin(each, directory) && isWithin(path, each)) return undefined;
+  const names = path.slice(directory.length + 1).split('/');
+  return { directory: join(directory, ...names.slice(0, depth)), reason: 'disks that are plugged in are mounted on' };
+}
+
+function tryToResolve(path: string): string | undefined {
+  try {
+    return resolvedPath(resolve(path));
+  } catch {
+    return undefined;
+  }
+}
+
+const isWithin = (path: string, directory: string): boolean =>
+  directory !== '/' && (path === directory || path.startsWith(`${directory}/`));
+
+/** Directories of a table such as /etc/fstab; undefined when it cannot be read. */
+function secondFields(file: string): string[] | undefined {
+  const text = read(file);
+  return text?.split('\n').flatMap((line) => {
+    if (line.trimStart().startsWith('#')) return [];
+    const field = line.trim().split(/[ \t]+/)[1];
+    return field?.startsWith('/') === true ? [withoutSlash(unescaped(field))] : [];
+  });
+}
+
+/** `\040` is a space, in octal. */
+function unescaped(field: string): string {
+  return field.replaceAll(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)));
+}
+
+const withoutSlash = (path: string): string => path.replace(/(?<=.)\/+$/, '');
+
+function* units(directories: readonly string[]): Iterable<{ unit: string; directory: string }> {
+  for (const each of directories) {
+    for (const unit of names(each).filter((name) => name.endsWith('.mount'))) {
+      const where = /^\s*Where\s*=\s*"?(\/[^"\n]*?)"?\s*$/m.exec(read(join(each, unit)) ?? '')?.[1];
+      if (where !== undefined) yield { unit, directory: withoutSlash(where) };
+    }
+  }
+}
+
+function names(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
+
+function read(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
