@@ -7,6 +7,7 @@ import { BackupFilter } from '../filesystem/filter.js';
 import { OwnerNames } from '../filesystem/owners.js';
 import { type FileStat, fstat } from '../filesystem/stat.js';
 import { Layout } from '../format/layout.js';
+import { joinPath } from '../format/path.js';
 import { type Served, serveTasks } from '../workers/serve.js';
 import { count } from './counters.js';
 import { memoryOf } from './entry-run.js';
@@ -27,6 +28,7 @@ serveTasks<WorkerInit, Task, Reply, Note>((init, note) => {
   return (task) => {
     const served = perform(task, { init, storer, entries, walker });
     storer.countStored();
+    entries.current.clear();
     return served;
   };
 });
@@ -75,8 +77,9 @@ function file(task: TaskOf<'file'>, { entries }: Context): Served<Reply> {
 }
 
 /** A part of a large file. The file must still be the one that was found; a part that is gone is simply shorter. */
-function segment(task: TaskOf<'segment'>, { init, storer }: Context): Served<Reply> {
+function segment(task: TaskOf<'segment'>, { init, storer, entries }: Context): Served<Reply> {
   const { offset, length } = task;
+  entries.current.set(joinPath(asBuffer(task.folder.path), asBuffer(task.file.name)));
   const { name, stat, stored, layout: encoded } = task.file;
   const layout = encoded && Layout.decode(asBuffer(encoded), stat.size, stored, 'layout');
   let read = 0;

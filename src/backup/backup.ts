@@ -21,6 +21,7 @@ import { SharedBuffers } from '../workers/shared-buffers.js';
 import { serveSyncCalls } from '../workers/sync-call.js';
 import { type BackupPool, TreeAssembly } from './assembly.js';
 import { count, createCounters, sumCounters } from './counters.js';
+import { CurrentFile } from './current-file.js';
 import type {
   ChangeReport,
   ErrorReport,
@@ -31,8 +32,9 @@ import type {
   RestPart,
 } from './messages.js';
 import { SharedFlag } from './messages.js';
-import type { BackupOptions, BackupResult } from './options.js';
+import type { BackupOptions, BackupProgress, BackupResult } from './options.js';
 import { readEntry } from './previous.js';
+import { Scan } from './scan.js';
 import { findSources, pathInSnapshot, type SourceRoot, type Sources } from './sources.js';
 import { storeStream } from './stream.js';
 
@@ -131,6 +133,8 @@ class BackupRun {
   readonly #onAbort = (): void => this.#cancel();
   readonly #treeKeys: TreeKey[] = [];
   readonly #assembly: TreeAssembly;
+  readonly #current: readonly CurrentFile[];
+  #scan: Scan | undefined;
   #failure: unknown;
 
   constructor(repository: IndexedRepository, options: BackupOptions) {
@@ -148,12 +152,21 @@ class BackupRun {
     this.#uploader = new PackUploader(repository, this.#buffers, (cause) => this.#fail(cause));
     // One row for each thread, and one for what is found here.
     this.#counters = createCounters(this.#threads + 1);
+    this.#current = Array.from({ length: this.#threads }, () => new CurrentFile());
     Atomics.store(this.#flags, SharedFlag.threads, this.#threads);
     this.#pool = this.#startPool(target);
     this.#assembly = new TreeAssembly(this.#pool, (...failure) => this.#lose(...failure));
     options.signal?.addEventListener('abort', this.#onAbort);
     if (options.signal?.aborted === true) this.#cancel();
-    options.onStart?.(() => sumCounters(this.#counters));
+    options.onStart?.(() => this.#progress());
+  }
+
+  #progress(): BackupProgress {
+    return {
+      counters: sumCounters(this.#counters),
+      scanned: this.#scan?.scanned,
+      current: this.#current.map((each) => each.get()).filter((path) => path !== undefined),
+    };
   }
 
   get errors(): number {
@@ -211,7 +224,7 @@ class BackupRun {
 
   async close(): Promise<void> {
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
-    await this.#pool.close();
+    await Promise.all([this.#pool.close(), this.#scan?.close()]);
   }
 
   async #storeSources(): Promise<{ content: ContentRef; paths: readonly Buffer[] }> {
@@ -221,7 +234,10 @@ class BackupRun {
     }
     const found = this.#sources as Sources;
     this.#reportMissing(found);
-    const raw = await this.#assembly.directory(this.#root(found.root));
+    const top = this.#root(found.root);
+    const { scan, parent, filter } = this.#options;
+    if (scan === true && parent === undefined) this.#scan = new Scan(top, { filter, nestedSources: found.nested });
+    const raw = await this.#assembly.directory(top);
     const content = raw && readEntry(raw, '/')?.content;
     if (content === undefined) throw new VarveError('source', 'the root folder could not be read');
     if (content.size === 0)
@@ -310,6 +326,7 @@ class BackupRun {
           fresh,
           buffers: this.#buffers.handle,
           counters: this.#counters[worker] as Float64Array,
+          current: (this.#current[worker] as CurrentFile).memory,
           flags: this.#flags,
           fetch,
           knownPackKeys,

@@ -15,6 +15,7 @@ import { Layout } from '../format/layout.js';
 import { joinPath } from '../format/path.js';
 import { encodeXattrs } from '../format/xattrs.js';
 import { count } from './counters.js';
+import { CurrentFile } from './current-file.js';
 import { readFailure, type StoredFile, storeFile, wasTouched } from './file-storer.js';
 import type { ItemAction, LargeFile, Note, PendingFile, ReadAttributes, WorkerInit } from './messages.js';
 import { sameContent, sameMetadata } from './previous.js';
@@ -57,6 +58,8 @@ export class EntryStorer {
   readonly #owners: OwnerNames;
   readonly #note: (note: Note) => void;
   readonly #encoder = new MessagePackWriter();
+  /** The file that is being read. */
+  readonly current: CurrentFile;
   /** Content of files with several names, by device and inode. */
   readonly #linked = new Map<string, StoredFile>();
 
@@ -65,6 +68,7 @@ export class EntryStorer {
     this.#storer = storer;
     this.#owners = owners;
     this.#note = note;
+    this.current = new CurrentFile(init.current);
   }
 
   /** Encodes the entry of a directory whose children are all known, in order of name. */
@@ -113,6 +117,7 @@ export class EntryStorer {
     const started = verbose ? performance.now() : 0;
     const { rawBytes, storedBytes } = this.#storer.data.stored;
     let read = 0;
+    this.current.set(folder.pathOf(name));
     try {
       const { stat, content, layout, xattrs, torn } = this.#storeContent(folder, file, (bytes) => {
         read += bytes;

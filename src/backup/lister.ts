@@ -20,26 +20,31 @@ export interface Listed {
   readonly only?: OnlyNames;
 }
 
+/** A directory to be walked, with its path as a buffer. */
+export type FoundDirectory = PendingDirectory & { readonly path: Buffer };
+
 const ALL_IN_IT = Buffer.from('*');
 /** In one another below the root, which counts too. */
 const MAX_FOLDERS = MAX_DEPTH - 1;
 
+/** Hears of what is left out, and of what cannot be looked at. */
+export type ListerReport = Pick<EntryStorer, 'reportError' | 'tellExcluded'>;
+
 /** Opens the folders of a walk, and decides which of the names in them belong to the backup. */
 export class Lister {
   readonly #filter: BackupFilter;
-  readonly #entries: EntryStorer;
+  readonly #report: ListerReport;
   readonly #nested: readonly string[];
   readonly #isNested: ReadonlySet<string>;
   /** Folders on the way to those. */
   readonly #leads = new Set<string>();
 
   /**
-   * @param entries is told what is left out, and what cannot be looked at
    * @param nested sources below other sources: bytes of their paths as latin1
    */
-  constructor(filter: BackupFilter, entries: EntryStorer, nested: readonly string[]) {
+  constructor(filter: BackupFilter, report: ListerReport, nested: readonly string[]) {
     this.#filter = filter;
-    this.#entries = entries;
+    this.#report = report;
     this.#nested = nested;
     this.#isNested = new Set(nested);
     for (const path of nested)
@@ -52,8 +57,26 @@ export class Lister {
     return this.#isNested.size > 0 && this.#isNested.has(path.toString('latin1'));
   }
 
+  /** A directory found in another one, to be walked. */
+  subdirectory(directory: PendingDirectory, path: Buffer, name: Buffer, stat: FileStat): FoundDirectory {
+    const only = nameIn(directory.only, name);
+    const isAbove = directory.only !== undefined;
+    // A source, or what leads to one, is on the right file system, whichever that is.
+    const isRight = isAbove || this.isSource(path);
+    return {
+      path,
+      name,
+      stat,
+      previous: undefined,
+      rootDevice: isRight ? stat.device : directory.rootDevice,
+      above: isAbove ? lengthAbove(path) : directory.above,
+      mounted: !isRight && stat.device !== directory.stat.device,
+      only: typeof only === 'object' ? only : undefined,
+    };
+  }
+
   /** A directory that cannot be listed is told, and has no names. */
-  open(directory: PendingDirectory & { path: Buffer }): Listed {
+  open(directory: FoundDirectory): Listed {
     const { path, only, stat, rootDevice, root } = directory;
     if (root?.gathered !== undefined && only !== undefined)
       return { folder: Directory.gathered(path, root.gathered), names: namesOf(only) };
@@ -63,7 +86,7 @@ export class Lister {
     try {
       return this.#list(directory);
     } catch (cause) {
-      this.#entries.reportError(path, cause, 'scan');
+      this.#report.reportError(path, cause, 'scan');
       return { folder: Directory.unopened(path), names: NameList.of([]) };
     }
   }
@@ -94,7 +117,7 @@ export class Lister {
     return this.#leadsToSource(path) && !this.isSource(path) ? this.#filter.rejectPath(path) : undefined;
   }
 
-  #list(directory: PendingDirectory & { path: Buffer }): Listed {
+  #list(directory: FoundDirectory): Listed {
     const folder = Directory.openPlace(placeOf(directory));
     try {
       const mount = this.#rejectedMount(directory, folder);
@@ -108,7 +131,7 @@ export class Lister {
   }
 
   /** Why what is mounted at an open directory is left out. */
-  #rejectedMount(directory: PendingDirectory & { path: Buffer }, folder: Directory): string | undefined {
+  #rejectedMount(directory: FoundDirectory, folder: Directory): string | undefined {
     const { path, mounted, above, rootDevice } = directory;
     if (!mounted && folder.mounted === undefined) return undefined;
     const other = folder.mounted === undefined ? undefined : this.#filter.rejectMount(folder.mounted, rootDevice);
@@ -134,7 +157,7 @@ export class Lister {
         closeSync(directory);
       }
     } catch (cause) {
-      this.#entries.reportError(path, cause, 'scan');
+      this.#report.reportError(path, cause, 'scan');
       return undefined;
     }
   }
@@ -143,7 +166,7 @@ export class Lister {
     try {
       return folder.lstat(name);
     } catch (cause) {
-      this.#entries.reportError(folder.pathOf(name), cause, errnoCode(cause) === 'ENOENT' ? 'archival' : 'scan');
+      this.#report.reportError(folder.pathOf(name), cause, errnoCode(cause) === 'ENOENT' ? 'archival' : 'scan');
       return undefined;
     }
   }
@@ -156,12 +179,12 @@ export class Lister {
       'source',
       `left out with all in it: no more than ${MAX_FOLDERS} folders can be in one another`,
     );
-    this.#entries.reportError(folder.pathOf(name), cause, 'scan');
+    this.#report.reportError(folder.pathOf(name), cause, 'scan');
     return true;
   }
 
   #isExcluded(path: Buffer, rule: string | undefined): boolean {
-    if (rule !== undefined) this.#entries.tellExcluded(path, rule);
+    if (rule !== undefined) this.#report.tellExcluded(path, rule);
     return rule !== undefined;
   }
 }
@@ -178,3 +201,6 @@ export function nameIn(only: OnlyNames | undefined, name: Buffer): OnlyNames | S
 export function placeOf({ path, above, stat }: PendingDirectory): FolderPlace {
   return { path: new Uint8Array(path), above, device: stat.device, inode: stat.inode };
 }
+
+/** Bytes of a directory's path down to the one above it. */
+const lengthAbove = (path: Buffer): number => path.lastIndexOf('/') || 1;

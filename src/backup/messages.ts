@@ -41,6 +41,8 @@ export interface WorkerInit {
   readonly fresh: FreshSetHandle;
   readonly buffers: SharedBuffersHandle;
   readonly counters: Float64Array;
+  /** The row of a CurrentFile. */
+  readonly current: SharedArrayBuffer;
   /** Flags shared with the main thread: see SharedFlag. */
   readonly flags: Int32Array;
   readonly fetch: SyncCallHandle;

@@ -6,6 +6,7 @@ import type { Time } from '../format/time.js';
 import type { StoredSnapshot } from '../repository/snapshots.js';
 import type { Counters } from './counters.js';
 import type { ChangeReport, ErrorReport, ItemReport } from './messages.js';
+import type { Scanned } from './scan.js';
 
 /** What a backup tells while it runs. */
 export type BackupEvent = (Omit<ErrorReport, 'path'> | Omit<ChangeReport, 'path'> | Omit<ItemReport, 'path'>) & {
@@ -50,8 +51,19 @@ export interface BackupOptions {
   readonly verbose?: boolean;
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: BackupEvent) => void;
-  /** Is given a function that tells, at any moment, how far the backup is; once more for each time that a prune makes it begin again. */
-  readonly onStart?: (progress: () => Counters) => void;
+  /** Counts what there is to be read, beside the backup, when there is no parent snapshot whose figures could stand for it. */
+  readonly scan?: boolean;
+  /** Gets a function that returns at any moment how far the backup is; once more for each time that a prune makes it begin again. */
+  readonly onStart?: (progress: () => BackupProgress) => void;
+}
+
+/** How far a backup is. */
+export interface BackupProgress {
+  readonly counters: Counters;
+  /** What the scan has counted; undefined without one. */
+  readonly scanned: Scanned | undefined;
+  /** Paths of the files that are being read. */
+  readonly current: readonly Buffer[];
 }
 
 export interface BackupResult {

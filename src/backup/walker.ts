@@ -4,13 +4,12 @@ import { asBuffer, compareBytes } from '../bytes/views.js';
 import { Directory, type FolderPlace } from '../filesystem/directory.js';
 import type { BackupFilter } from '../filesystem/filter.js';
 import type { NameList } from '../filesystem/name-list.js';
-import type { FileStat } from '../filesystem/stat.js';
 import type { EntryReader } from '../format/entry-reader.js';
 import { joinPath } from '../format/path.js';
 import { EntryRun, type LateRaw } from './entry-run.js';
 import type { EntryStorer, TakenEntry } from './entry-storer.js';
 import { layoutOf } from './holes.js';
-import { Lister, nameIn, placeOf } from './lister.js';
+import { type FoundDirectory, Lister, placeOf } from './lister.js';
 import type {
   FileBatch,
   LargeFile,
@@ -47,7 +46,7 @@ interface Child extends LateRaw {
 }
 
 interface Subdirectory {
-  readonly pending: PendingDirectory & { path: Buffer };
+  readonly pending: FoundDirectory;
   readonly child: Child;
 }
 
@@ -231,7 +230,8 @@ export class Walker {
     const before = previous.find(name);
     const child: Child = { name, raw: undefined, same: false, later: stat.type === 'directory' };
     if (stat.type === 'directory') {
-      const pending = this.#subdirectory(walk, folder.pathOf(name), name, stat, before);
+      const found = this.#lister.subdirectory(walk.directory, folder.pathOf(name), name, stat);
+      const pending = { ...found, previous: before?.type === 'directory' ? before.raw : undefined };
       walk.subdirectories.push({ pending, child });
     } else if (stat.type !== 'file') take(child, this.#entries.special(folder, name, stat, before));
     else if (before !== undefined && this.#entries.isUnchanged(folder, name, stat, before))
@@ -240,30 +240,7 @@ export class Walker {
     return child;
   }
 
-  #subdirectory(
-    { directory }: Walk,
-    path: Buffer,
-    name: Buffer,
-    stat: FileStat,
-    before: EntryReader | undefined,
-  ): Subdirectory['pending'] {
-    const only = nameIn(directory.only, name);
-    const isAbove = directory.only !== undefined;
-    // A source, or what leads to one, is on the right file system, whichever that is.
-    const isRight = isAbove || this.#lister.isSource(path);
-    return {
-      path,
-      name,
-      stat,
-      previous: before?.type === 'directory' ? before.raw : undefined,
-      rootDevice: isRight ? stat.device : directory.rootDevice,
-      above: isAbove ? lengthAbove(path) : directory.above,
-      mounted: !isRight && stat.device !== directory.stat.device,
-      only: typeof only === 'object' ? only : undefined,
-    };
-  }
-
-  #previous(directory: PendingDirectory & { path: Buffer }): PreviousDirectory {
+  #previous(directory: FoundDirectory): PreviousDirectory {
     return new PreviousDirectory(directory.previous, this.#storer.previous, 'parent snapshot', (cause) =>
       this.#entries.reportUnknown(directory.path, cause),
     );
@@ -333,8 +310,6 @@ export class Walker {
 }
 
 const OPEN = Symbol('open');
-/** Bytes of the path of the folder that a path is in. */
-const lengthAbove = (path: Buffer): number => path.lastIndexOf('/') || 1;
 const pathIn = ({ path }: FolderPlace, name: Uint8Array): Buffer => joinPath(asBuffer(path), asBuffer(name));
 
 /** With copies of its own of what are views of larger memory, which would cross to another thread with them. */

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createCounters, sumCounters } from '../../src/backup/counters.js';
+import { CurrentFile } from '../../src/backup/current-file.js';
 import { EntryStorer } from '../../src/backup/entry-storer.js';
 import type { Note, WorkerInit } from '../../src/backup/messages.js';
 import { readEntry } from '../../src/backup/previous.js';
@@ -25,7 +26,8 @@ test('attributes that could not be read are asked for, and missed, again the nex
   const counters = createCounters(1);
   const notes: Note[] = [];
   const rules = { ignoreInode: false, ignoreCtime: false, racySince: stat.ctimeSeconds + 10, withAtime: false };
-  const init = { counters: counters[0], rules, verbose: false } as unknown as WorkerInit;
+  const current = new CurrentFile().memory;
+  const init = { counters: counters[0], current, rules, verbose: false } as unknown as WorkerInit;
   const storer = { attach: (bytes: Buffer) => bytes } as unknown as Storer;
   const entries = new EntryStorer(init, storer, new OwnerNames(), (note) => notes.push(note));
   const store = (before: EntryReader | undefined): EntryReader | undefined => {

@@ -4,8 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { Counters } from '../../src/backup/counters.js';
 import { readFailure } from '../../src/backup/file-storer.js';
+import type { BackupProgress } from '../../src/backup/options.js';
 import { VarveError } from '../../src/errors/errors.js';
 import { systemError } from '../../src/filesystem/libc.js';
 import { TREE } from '../../src/format/content.js';
@@ -48,9 +48,9 @@ test('a pack that could not be stored, though all files have been read meanwhile
     for (let file = 0; file < FILES; file++)
       writeFileSync(join(sandbox.source, String(folder), randomBytes(20).toString('hex')), '');
   }
-  let progress: (() => Counters) | undefined;
+  let progress: (() => BackupProgress) | undefined;
   const timer = setInterval(() => {
-    if (progress?.().filesNew === FOLDERS * FILES + 1) store.fail();
+    if (progress?.().counters.filesNew === FOLDERS * FILES + 1) store.fail();
   }, 0);
   const running = sandbox.backup({
     onStart: (ask) => {
@@ -94,17 +94,19 @@ test('an abort is heeded within a large file', { timeout: 60_000 }, async () => 
   const size = 4 * 2 ** 30;
   execFileSync('fallocate', ['--length', String(size), join(sandbox.source, 'large')]);
   const abort = new AbortController();
-  let progress: (() => Counters) | undefined;
+  let progress: (() => BackupProgress) | undefined;
   const running = sandbox.backup({
     signal: abort.signal,
     onStart: (ask) => {
       progress = ask;
     },
   });
-  while ((progress?.().bytes ?? 0) === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  const isReading = (): boolean => progress?.().current.some((path) => path.toString().endsWith('/large')) === true;
+  while ((progress?.().counters.bytes ?? 0) === 0 || !isReading())
+    await new Promise((resolve) => setTimeout(resolve, 10));
   abort.abort();
   await assert.rejects(running, fails('interrupted'));
-  assert.ok((progress?.().bytes ?? 0) < size / 2);
+  assert.ok((progress?.().counters.bytes ?? 0) < size / 2);
   assert.equal((await sandbox.snapshots()).length, 0);
 });
 

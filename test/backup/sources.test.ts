@@ -101,9 +101,13 @@ test('a backup keeps all names of its sources when they are absolute, also of ne
   }
   writeFileSync(join(folder, 'beside'), 'not backed up');
   symlinkSync('a/d', join(source, 'to-d'));
-  const sources = [`${source}/a/b`, `${source}/./a/../a/d/`, `${source}//a/b/c`, `${source}/to-d`, `${source}/missing`].map(
-    (path) => Buffer.from(path),
-  );
+  const sources = [
+    `${source}/a/b`,
+    `${source}/./a/../a/d/`,
+    `${source}//a/b/c`,
+    `${source}/to-d`,
+    `${source}/missing`,
+  ].map((path) => Buffer.from(path));
   const { snapshot, errors, events } = await sandbox.backup({ sources });
   assert.equal(errors, 1);
   assert.deepEqual(

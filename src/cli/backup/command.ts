@@ -19,7 +19,7 @@ import { streamFrom } from './stream-source.js';
 
 const INCOMPLETE = 3;
 
-type Prepared = Omit<BackupOptions, 'parent' | 'signal' | 'onEvent' | 'onStart' | 'verbose'>;
+type Prepared = Omit<BackupOptions, 'parent' | 'signal' | 'onEvent' | 'onStart' | 'verbose' | 'scan'>;
 
 export async function backupCommand(context: Context, args: readonly string[], flags: BackupFlags): Promise<number> {
   context.outliveReader();
@@ -32,6 +32,7 @@ export async function backupCommand(context: Context, args: readonly string[], f
     parent,
     signal: context.signal,
     verbose: report.wantsItems,
+    scan: flags.scan && report.showsProgress,
     onEvent: (event) => report.event(event),
     onStart: (progress) => report.start(progress),
   };

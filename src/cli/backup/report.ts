@@ -1,13 +1,13 @@
-import type { Counters } from '../../backup/counters.js';
-import type { BackupEvent, BackupResult } from '../../backup/options.js';
+import type { BackupEvent, BackupProgress, BackupResult } from '../../backup/options.js';
 import type { SnapshotSummary } from '../../format/snapshot.js';
 import type { Time } from '../../format/time.js';
 import { type StoredSnapshot, shortId } from '../../repository/snapshots.js';
-import { everySoOften, Speed, showProgress } from '../progress.js';
+import { everySoOften } from '../progress.js';
 import type { Context } from '../shell.js';
 import { lossyText, printable } from '../text/escape.js';
 import { rfc3339 } from '../text/time.js';
-import { counted, formatBytes, formatPercent, formatSeconds } from '../text/units.js';
+import { formatBytes, formatSeconds } from '../text/units.js';
+import { ProgressReport } from './progress-report.js';
 
 type Item = Extract<BackupEvent, { kind: 'item' }>;
 
@@ -23,13 +23,19 @@ const ACTIONS: Record<Item['action'], string> = {
 export class BackupReport {
   readonly #context: Context;
   readonly #parent: StoredSnapshot | undefined;
-  readonly #speed = new Speed();
+  readonly #progress: ProgressReport;
   #stop: () => void = () => undefined;
   #started = false;
 
   constructor(context: Context, parent: StoredSnapshot | undefined) {
     this.#context = context;
     this.#parent = parent;
+    this.#progress = new ProgressReport(context, parent?.snapshot.summary);
+  }
+
+  /** Whether it shows how far the backup is, while it runs. */
+  get showsProgress(): boolean {
+    return this.#progress.isShown;
   }
 
   /** Whether every file is to be told of. */
@@ -51,7 +57,7 @@ export class BackupReport {
   }
 
   /** Called once more when a prune condemns what the backup relied on. */
-  start(progress: () => Counters): void {
+  start(progress: () => BackupProgress): void {
     this.stop();
     const { output } = this.#context;
     if (this.#started && !output.json)
@@ -59,7 +65,7 @@ export class BackupReport {
         'a prune has condemned something that this backup relied on: it goes through everything once more',
       );
     this.#started = true;
-    this.#stop = everySoOften(this.#context, (seconds) => this.#tell(seconds, progress()));
+    this.#stop = everySoOften(this.#context, (seconds) => this.#progress.show(seconds, progress()));
   }
 
   stop(): void {
@@ -116,45 +122,6 @@ export class BackupReport {
         metadata_size_in_repo: item.metadataStored,
         total_files: 0,
       });
-  }
-
-  /** The parent's figures stand for the whole: nothing is counted beforehand. */
-  #tell(seconds: number, counters: Counters): void {
-    const files = counters.filesNew + counters.filesChanged + counters.filesUnmodified;
-    const totals = this.#parent?.snapshot.summary;
-    const totalBytes = Math.max(totals?.total_bytes_processed ?? 0, totals === undefined ? 0 : counters.bytes);
-    const speed = this.#speed.add(seconds, counters.bytes);
-    const left = totalBytes > 0 && speed > 0 ? (totalBytes - counters.bytes) / speed : undefined;
-    if (this.#context.output.json) {
-      this.#tellJson(seconds, counters, files, left);
-      return;
-    }
-    const percent = formatPercent(counters.bytes, totalBytes);
-    const parts = [
-      `[${formatSeconds(seconds)}]${percent === '' ? '' : ` ${percent}`}`,
-      `${files} files ${formatBytes(counters.bytes)}${totalBytes > 0 ? ` of about ${formatBytes(totalBytes)}` : ''}`,
-      `${formatBytes(speed)}/s`,
-      ...(counters.errors > 0 ? [counted(counters.errors, 'error')] : []),
-      ...(left === undefined ? [] : [`ETA ${formatSeconds(left)}`]),
-    ];
-    showProgress(this.#context, parts.join('  '));
-  }
-
-  #tellJson(seconds: number, counters: Counters, files: number, left: number | undefined): void {
-    const totals = this.#parent?.snapshot.summary;
-    const whole = Math.floor(seconds);
-    const totalBytes = totals === undefined ? 0 : Math.max(totals.total_bytes_processed, counters.bytes);
-    this.#context.output.object({
-      message_type: 'status',
-      ...(whole > 0 && { seconds_elapsed: whole }),
-      ...(left !== undefined && left >= 1 && { seconds_remaining: Math.floor(left) }),
-      percent_done: totalBytes > 0 ? Math.min(1, counters.bytes / totalBytes) : 0,
-      ...(totals !== undefined && { total_files: Math.max(totals.total_files_processed, files) }),
-      ...(files > 0 && { files_done: files }),
-      ...(totalBytes > 0 && { total_bytes: totalBytes }),
-      ...(counters.bytes > 0 && { bytes_done: counters.bytes }),
-      ...(counters.errors > 0 && { error_count: counters.errors }),
-    });
   }
 
   #finishText({ id, summary }: BackupResult, dryRun: boolean): void {

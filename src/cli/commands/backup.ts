@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { run, type Shell } from '../shell.js';
 import { collect } from '../snapshot-selection.js';
 
@@ -35,7 +35,7 @@ export function define(command: Command, shell: Shell): void {
   defineComparison(command);
   command
     .option('--read-concurrency <n>', 'files read at a time: threads ($VARVE_READ_CONCURRENCY; default: one a core)')
-    .addOption(new Option('--no-scan', 'accepted for the sake of scripts: nothing is counted beforehand').hideHelp());
+    .option('--no-scan', 'do not count beside a first backup what there is to be read: progress then has no total');
   run(command, shell, async (context, args, options) => {
     const { backupCommand } = await import('../backup/command.js');
     return backupCommand(context, args, options as Parameters<typeof backupCommand>[2]);

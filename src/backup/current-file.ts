@@ -1,0 +1,46 @@
+/** Which file each worker is reading: rows of shared memory, for progress only. Workers write, the main thread reads; nobody waits. */
+import { Buffer } from 'node:buffer';
+
+/** Bytes kept of a path; of a longer one the end. */
+const PATH_BYTES = 1024;
+const VERSION = 0;
+const LENGTH = 1;
+const HEAD_BYTES = 8;
+
+/** One worker's row. */
+export class CurrentFile {
+  readonly memory: SharedArrayBuffer;
+  readonly #head: Int32Array;
+  readonly #path: Buffer;
+
+  /** @param memory of a row that another thread made */
+  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(HEAD_BYTES + PATH_BYTES)) {
+    this.memory = memory;
+    this.#head = new Int32Array(memory, 0, HEAD_BYTES / 4);
+    this.#path = Buffer.from(memory, HEAD_BYTES);
+  }
+
+  /** Notes the file that is read from now on. */
+  set(path: Uint8Array): void {
+    const kept = path.length <= PATH_BYTES ? path : path.subarray(-PATH_BYTES);
+    // An odd version says that the bytes are being written.
+    Atomics.add(this.#head, VERSION, 1);
+    this.#path.set(kept);
+    Atomics.store(this.#head, LENGTH, kept.length);
+    Atomics.add(this.#head, VERSION, 1);
+  }
+
+  /** Notes that no file is read. */
+  clear(): void {
+    Atomics.store(this.#head, LENGTH, 0);
+  }
+
+  /** The file's path; undefined when no file is read, or when it changes just now. */
+  get(): Buffer | undefined {
+    const before = Atomics.load(this.#head, VERSION);
+    const length = Atomics.load(this.#head, LENGTH);
+    if (length === 0 || before % 2 !== 0) return undefined;
+    const path = Buffer.from(this.#path.subarray(0, length));
+    return Atomics.load(this.#head, VERSION) === before ? path : undefined;
+  }
+}
