@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { closeSync } from 'node:fs';
 import { asBuffer, equalBytes } from '../bytes/views.js';
 import { MessagePackWriter } from '../bytes/writer.js';
-import { type ErrorCode, VarveError } from '../errors/errors.js';
+import { isAboutObject, VarveError } from '../errors/errors.js';
 import { Directory, type FolderPlace } from '../filesystem/directory.js';
 import type { OwnerNames } from '../filesystem/owners.js';
 import { type FileStat, fstat } from '../filesystem/stat.js';
@@ -23,8 +23,6 @@ import type { Storer } from './storer.js';
 
 /** Files with several names that are remembered, so that the memory stays bounded. */
 const MAX_LINKED = 100_000;
-/** What reading an old tree may end with when the tree is damaged, lost, or not for this key. */
-const UNREADABLE: readonly ErrorCode[] = ['damaged', 'not-found', 'storage', 'role'];
 const TORN = 'changed while it was read: it is stored as it was read, and will be read again next time';
 
 /** What an entry has beside the name and lstat's figures. */
@@ -240,7 +238,7 @@ export class EntryStorer {
    * @throws the cause, when it is not that
    */
   reportUnknown(path: Buffer, cause: unknown): void {
-    if (!(cause instanceof VarveError && UNREADABLE.includes(cause.code))) throw cause;
+    if (!(cause instanceof VarveError && isAboutObject(cause))) throw cause;
     // An append key cannot read what others wrote, nor its own when the cache is lost.
     if (cause.code === 'role') return;
     const message = `cannot be compared with the parent snapshot: ${cause.message}`;

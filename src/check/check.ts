@@ -59,8 +59,13 @@ export async function check(cached: Repository, options: CheckOptions = {}): Pro
   }
   if (repository.config.parity > 0) await judgeByParity(repository.store, findings, signal);
   const orphans = amount(packs.stored.filter((pack) => pack.listed === undefined));
-  const brokenPacks = findings.all.filter(({ subject }) => subject === 'data').map(({ name }) => name);
-  const suggestRepairIndex = packs.someMissing || findings.has('index') || findings.has('blobs');
+  const indexUnread = findings.all.some(({ subject, unreadable }) => subject === 'index' && unreadable);
+  const blobs = findings.get('blobs', '');
+  if (indexUnread && blobs !== undefined) blobs.uncertain = true;
+  const damaged = findings.all.filter(({ unreadable, uncertain }) => !unreadable && !uncertain);
+  const brokenPacks = damaged.filter(({ subject }) => subject === 'data').map(({ name }) => name);
+  const suggestRepairIndex =
+    packs.someMissing || damaged.some(({ subject }) => subject === 'index' || subject === 'blobs');
   return {
     findings: findings.all,
     healed,
@@ -73,8 +78,9 @@ export async function check(cached: Repository, options: CheckOptions = {}): Pro
     backupRunning: orphans.count > 0 && (await isBackupRunning(repository)),
     condemned: packs.stored.filter(({ name }) => indexed.condemned.has(name)).length,
     brokenPacks,
+    indexUnread,
     suggestRepairIndex,
-    suggestPrune: orphans.count > 0 && !suggestRepairIndex,
+    suggestPrune: orphans.count > 0 && !suggestRepairIndex && !indexUnread,
   };
 }
 

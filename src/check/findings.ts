@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { VarveError } from '../errors/errors.js';
+import { isAboutObject, isUnreadable, VarveError } from '../errors/errors.js';
 import { shortId } from '../repository/snapshots.js';
 import { type ObjectType, objectPath } from '../storage/store.js';
 
@@ -30,6 +30,13 @@ export const ADVICE = {
 
 const HEALABLE = 'its parity can heal it: run `varve check --repair`';
 
+/** Of what could not be read. Nothing but reading it can say whether it is sound, so no repair comes first. */
+const WHEN_DENIED = 'it may be sound, and nothing is to be repaired: let varve read it, then run check again';
+const WHEN_UNREADABLE =
+  'it may be sound: run check again; if it stays so, look at the disk (`dmesg`, `smartctl`), its cable or the network, and copy the repository to another disk before anything is repaired';
+const WHEN_INDEX_UNREADABLE =
+  'a part of the index could not be read, which may list them: see above; then run check again';
+
 /** An object that is damaged; or, where no one object is, `blobs` that are nowhere and `trees` that contradict themselves. */
 export type Subject = Exclude<keyof typeof ADVICE, 'missing'>;
 
@@ -44,10 +51,14 @@ export class Finding {
   readonly files: Buffer[] = [];
   /** Whether a pack's parity can make it whole. */
   healable = false;
+  /** Whether it may follow from an index object that could not be read. */
+  uncertain = false;
   readonly #maxFiles: number;
   readonly #reasons: string[] = [];
   readonly #known = new Set<string>();
   #uncounted = 0;
+  #unreadable: 'denied' | 'storage' | undefined;
+  #damaged = false;
 
   constructor(subject: Subject, name: string, maxFiles: number) {
     this.subject = subject;
@@ -69,8 +80,15 @@ export class Finding {
     return this.name === '' && this.subject !== 'config' ? this.reason : `${this.object}: ${this.reason}`;
   }
 
+  /** Whether it could not be read, and nothing else is known of it: it may be sound. */
+  get unreadable(): boolean {
+    return this.#unreadable !== undefined && !this.#damaged;
+  }
+
   get advice(): string {
     if (this.healable) return HEALABLE;
+    if (this.unreadable) return this.#unreadable === 'denied' ? WHEN_DENIED : WHEN_UNREADABLE;
+    if (this.uncertain) return WHEN_INDEX_UNREADABLE;
     const kind = this.reason === IS_MISSING ? 'missing' : this.subject;
     return ADVICE[kind].replaceAll('ID', shortId(this.name));
   }
@@ -84,7 +102,24 @@ export class Finding {
     return this.files.length >= this.#maxFiles;
   }
 
+  /** @param reason what is wrong with it */
   add(reason: string): void {
+    this.#damaged = true;
+    this.#addReason(reason);
+  }
+
+  /** @param error why it could not be read */
+  addUnreadable(reason: string, { code }: VarveError): void {
+    this.#unreadable = code === 'denied' ? 'denied' : 'storage';
+    this.#addReason(reason);
+  }
+
+  /** @param reason why a healed pack could not be put in its place */
+  addUnhealed(reason: string): void {
+    this.#addReason(reason);
+  }
+
+  #addReason(reason: string): void {
     if (this.#reasons.length < MAX_REASONS && !this.#reasons.includes(reason)) this.#reasons.push(reason);
   }
 
@@ -129,13 +164,7 @@ export class Findings {
   }
 
   add(subject: Subject, name: string, reason: string): Finding {
-    const key = `${subject}/${name}`;
-    const known = this.get(subject, name);
-    const finding = known ?? new Finding(subject, name, this.#maxFiles);
-    finding.add(reason);
-    this.#all.set(key, finding);
-    if (known === undefined) this.#onFinding(finding);
-    return finding;
+    return this.#note(subject, name, (finding) => finding.add(reason));
   }
 
   /**
@@ -144,16 +173,29 @@ export class Findings {
    * @throws the cause, unless it is about the object
    */
   addError(type: ObjectType, name: string, cause: unknown): Finding {
-    return this.add(type, name, reasonOf(objectPath(type, name), cause));
+    const reason = reasonOf(objectPath(type, name), cause);
+    return this.#note(type, name, (finding) => {
+      if (!isUnreadable(cause)) finding.add(reason);
+      else finding.addUnreadable(NOT_READ.test(reason) ? reason : `cannot be read: ${reason}`, cause as VarveError);
+    });
+  }
+
+  #note(subject: Subject, name: string, add: (finding: Finding) => void): Finding {
+    const known = this.get(subject, name);
+    const finding = known ?? new Finding(subject, name, this.#maxFiles);
+    add(finding);
+    this.#all.set(`${subject}/${name}`, finding);
+    if (known === undefined) this.#onFinding(finding);
+    return finding;
   }
 }
 
-/** `role` is also what a changed number of an epoch looks like. */
-const ABOUT_OBJECTS: readonly string[] = ['damaged', 'not-found', 'storage', 'role'];
+const NOT_READ = /^cannot be read/;
 
 /** The reason without the object's path in front and without advice, which the finding gives. @throws the cause, unless it is about an object */
 export function reasonOf(path: string, cause: unknown): string {
-  if (!(cause instanceof VarveError) || !ABOUT_OBJECTS.includes(cause.code)) throw cause;
-  const text = cause.message.startsWith(`${path}: `) ? cause.message.slice(path.length + 2) : cause.message;
+  if (!(cause instanceof VarveError) || !isAboutObject(cause)) throw cause;
+  const begun = [`${path}: `, `cannot read ${path}: `].find((each) => cause.message.startsWith(each)) ?? '';
+  const text = cause.message.slice(begun.length);
   return text.replace(/; run `varve check[^`]*`$/, '');
 }

@@ -1,6 +1,6 @@
 import { findHealing, putHealed } from '../repository/healing.js';
 import type { Store } from '../storage/store.js';
-import type { Findings } from './findings.js';
+import { type Findings, IS_MISSING } from './findings.js';
 import { isGone, stopIf } from './verdicts.js';
 
 /** A pack that was damaged and is again what its name says. */
@@ -51,7 +51,7 @@ export class PackHealer {
 export async function judgeByParity(store: Store, findings: Findings, signal: AbortSignal | undefined): Promise<void> {
   for (const finding of findings.all) {
     stopIf(signal);
-    if (finding.subject !== 'data') continue;
+    if (finding.subject !== 'data' || finding.reason === IS_MISSING) continue;
     try {
       const healing = await findHealing(store, finding.name);
       if (healing.kind === 'healed') finding.healable = true;

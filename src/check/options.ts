@@ -56,6 +56,8 @@ export interface CheckResult {
   readonly condemned: number;
   /** Names of packs that are damaged or missing. */
   readonly brokenPacks: readonly string[];
+  /** Whether some of the index could not be read: what it lists is not known. */
+  readonly indexUnread: boolean;
   readonly suggestRepairIndex: boolean;
   readonly suggestPrune: boolean;
 }

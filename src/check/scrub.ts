@@ -1,3 +1,4 @@
+import { VarveError } from '../errors/errors.js';
 import { requireRepository } from '../repository/open.js';
 import { type ObjectInfo, type ObjectType, objectPath, type Store } from '../storage/store.js';
 import { eachAtMost } from '../workers/in-flight.js';
@@ -76,20 +77,19 @@ async function scrubOne(
   if (wrong === undefined) return;
   try {
     if (type === 'data' && (await healer?.heal(name)) === true) return;
-    findings.add(type, name, wrong);
+    findings.addError(type, name, wrong);
   } catch (cause) {
     if (isGone(cause)) return;
-    findings.add(type, name, wrong);
-    findings.addError(type, name, cause);
+    findings.addError(type, name, wrong).addUnhealed(reasonOf(objectPath(type, name), cause));
   }
 }
 
-async function whatIsWrong(reading: Reading, type: ObjectType, name: string): Promise<string | undefined> {
+async function whatIsWrong(reading: Reading, type: ObjectType, name: string): Promise<unknown> {
   try {
     const { hash } = await reading.read(type, name);
-    return hash === name ? undefined : OTHER_CONTENT;
+    return hash === name ? undefined : new VarveError('damaged', OTHER_CONTENT);
   } catch (cause) {
     // Removed since it was listed.
-    return isGone(cause) ? undefined : reasonOf(objectPath(type, name), cause);
+    return isGone(cause) ? undefined : cause;
   }
 }

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { type ErrorCode, VarveError } from '../errors/errors.js';
+import { isAboutObject, VarveError } from '../errors/errors.js';
 import { type Attachment, isReference } from '../format/attachment.js';
 import type { ContentRef } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
@@ -10,9 +10,6 @@ import { Reliance } from '../repository/reliance.js';
 import type { RewriteMemo } from '../repository/rewrite-memo.js';
 import { TreeReader } from '../repository/tree-reader.js';
 import type { CopiedIds } from './copied-ids.js';
-
-/** What keeps a tree from being compared: then what is in it is read and copied. */
-const UNREADABLE: readonly ErrorCode[] = ['damaged', 'not-found', 'role'];
 
 interface Side {
   readonly repository: IndexedRepository;
@@ -63,7 +60,7 @@ export class EarlierCopies {
       if (whole) this.#folders.add(own(source), { content: own(copy), changed: true, files: 0, bytes: 0 });
       return whole;
     } catch (cause) {
-      if (!UNREADABLE.includes(VarveError.from(cause).code)) throw cause;
+      if (!isAboutObject(cause)) throw cause;
       return false;
     }
   }

@@ -75,6 +75,24 @@ export class VarveError extends Error {
   }
 }
 
+/**
+ * Whether something could not be read just now: for want of permission, for a fault of disk or network, from an archive. It may be sound, so
+ * this is never a reason to call it damaged, to remove it or to replace it. `damaged` and `not-found` are of what was looked at.
+ */
+export function isUnreadable(cause: unknown): boolean {
+  return cause instanceof VarveError && (cause.code === 'storage' || cause.code === 'denied');
+}
+
+/** Whether it is about one object: what could not be read, what is gone, and what is not what it should be. */
+export function isAboutObject(cause: unknown): boolean {
+  return isUnreadable(cause) || isBroken(cause);
+}
+
+/** Whether something was looked at and is gone, or is not what it should be. `role` is also what a changed epoch looks like. */
+export function isBroken(cause: unknown): boolean {
+  return cause instanceof VarveError && (['damaged', 'not-found', 'role'] as ErrorCode[]).includes(cause.code);
+}
+
 /** Whether it ends an operation of many parts, whatever part it came from: the others would fail too, or should not be done. */
 export function endsAll(cause: unknown): boolean {
   return (

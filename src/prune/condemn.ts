@@ -1,4 +1,4 @@
-import { VarveError } from '../errors/errors.js';
+import { isUnreadable, VarveError } from '../errors/errors.js';
 import { timeFromMillis } from '../format/time.js';
 import { condemnations, type IndexedRepository } from '../repository/index-store.js';
 import type { HeldLease } from '../repository/leases.js';
@@ -87,10 +87,11 @@ async function copyAll(
     try {
       if (await repacker.copy(pack, recompress.has(pack))) copied.push(pack.name);
     } catch (cause) {
-      const error = VarveError.from(cause);
-      if (error.code !== 'damaged') throw cause;
+      const { code, message } = VarveError.from(cause);
+      const isOfPack = code === 'damaged' || isUnreadable(cause);
+      if (repacker.failed || !isOfPack) throw cause;
       result.errors++;
-      onEvent?.({ kind: 'damaged', message: error.message });
+      onEvent?.({ kind: 'not-copied', message });
     }
     bytes += pack.bytes;
     onEvent?.({ kind: 'copied', done: ++done, total: packs.length, bytes });

@@ -31,14 +31,15 @@ export class NeededBlobs {
    * Looks at the snapshots that it has not seen yet; those that were forgotten meanwhile still count. The index is loaded after they were
    * listed: then it has all that they need.
    *
-   * @throws VarveError `damaged` when a snapshot cannot be read, or something that it needs is not in the index
+   * @throws VarveError `damaged` when a snapshot is damaged, or something that it needs is not in the index; why a snapshot cannot be read
    */
   async renew(repository: Repository): Promise<IndexedRepository> {
     const { snapshots, failures } = await listSnapshots(repository, LISTED_TWICE);
     const [failure] = failures;
     if (failure !== undefined) {
-      const message = `a snapshot cannot be read, so what it needs is not known: ${failure.error.message}; nothing is removed`;
-      throw new VarveError('damaged', message);
+      const { code, message, retryable } = failure.error;
+      const told = `a snapshot cannot be read, so what it needs is not known: ${message}; nothing is removed`;
+      throw new VarveError(code, told, { cause: failure.error, retryable });
     }
     const indexed = await loadIndex(repository);
     const reachable = new Reachable(indexed, this.#options.signal, this.#reachable);

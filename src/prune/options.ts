@@ -32,8 +32,8 @@ export type PruneEvent =
   | { readonly kind: 'locked'; readonly done: number; readonly total: number }
   /** Packs that stay for now because an operation runs that may rely on them. */
   | { readonly kind: 'waiting'; readonly packs: number; readonly who: string }
-  /** A pack that could not be copied, and stays. */
-  | { readonly kind: 'damaged'; readonly message: string };
+  /** A pack that is damaged or could not be read: it stays. */
+  | { readonly kind: 'not-copied'; readonly message: string };
 
 export interface Totals {
   packs: number;

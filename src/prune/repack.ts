@@ -42,6 +42,11 @@ export class Repacker {
       threads === 0 ? new OwnThread(repository, work, capacity) : new Threads(repository, work, capacity, threads);
   }
 
+  /** Whether something could not be stored: then no copy is worth anything. */
+  get failed(): boolean {
+    return this.#copiers.uploader.failed;
+  }
+
   /** Packs that were stored. */
   get written(): { readonly packs: number; readonly bytes: number } {
     const { stored, storedBytes } = this.#copiers.uploader;

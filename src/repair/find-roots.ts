@@ -7,6 +7,7 @@ import type { IndexedRepository } from '../repository/index-store.js';
 import { TreeReader } from '../repository/tree-reader.js';
 import type { FolderFacts, FolderSurvey } from './folder-survey.js';
 import { interrupted } from './interrupted.js';
+import type { UnreadableObjects } from './unreadable.js';
 
 /** A folder that nothing refers to. */
 export interface Root extends FolderFacts {
@@ -34,10 +35,18 @@ export class RootSearch {
   readonly #index: IndexedRepository['index'];
   readonly #trees: TreeReader;
   readonly #survey: FolderSurvey;
+  readonly #unreadable: UnreadableObjects;
   readonly #signal: AbortSignal | undefined;
   readonly #found: Root[] = [];
 
-  constructor(repository: IndexedRepository, survey: FolderSurvey, signal?: AbortSignal) {
+  /** @param unreadable is told of what cannot be read */
+  constructor(
+    repository: IndexedRepository,
+    survey: FolderSurvey,
+    unreadable: UnreadableObjects,
+    signal?: AbortSignal,
+  ) {
+    this.#unreadable = unreadable;
     this.#index = repository.index;
     this.#trees = new TreeReader(repository);
     this.#survey = survey;
@@ -73,7 +82,8 @@ export class RootSearch {
 
   async #follow(id: Buffer, others: readonly Buffer[]): Promise<void> {
     if (this.#survey.isReferenced(this.#index.find(id))) return;
-    const bytes = (await this.#read(id)) as Buffer;
+    const bytes = await this.#read(id);
+    if (bytes === undefined) return;
     const chain: Chain = { ids: [id], bytes, whole: wholeEntries(bytes) };
     while (chain.whole < chain.bytes.length && (await this.#extend(chain, others)));
     await this.#add(chain);
@@ -110,8 +120,7 @@ export class RootSearch {
     try {
       return Buffer.from(await this.#trees.blob(id));
     } catch (cause) {
-      const { code } = VarveError.from(cause);
-      if (code !== 'damaged' && code !== 'not-found' && code !== 'storage') throw cause;
+      this.#unreadable.pass(cause);
       return undefined;
     }
   }

@@ -1,6 +1,5 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { VarveError } from '../errors/errors.js';
 import { type Attachment, isReference } from '../format/attachment.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
@@ -9,6 +8,7 @@ import type { BlobIndex } from '../repository/blob-index.js';
 import type { IndexedRepository } from '../repository/index-store.js';
 import { TreeReader } from '../repository/tree-reader.js';
 import { interrupted } from './interrupted.js';
+import type { UnreadableObjects } from './unreadable.js';
 
 /** What is known of a folder and all below it. */
 export interface FolderFacts {
@@ -27,6 +27,7 @@ const NOTHING: FolderFacts = { whole: true, newest: 0 };
 export class FolderSurvey {
   readonly #index: BlobIndex;
   readonly #trees: TreeReader;
+  readonly #unreadable: UnreadableObjects;
   readonly #signal: AbortSignal | undefined;
   /** 1 for each tree blob that something refers to. */
   readonly #referenced: Uint8Array;
@@ -35,7 +36,9 @@ export class FolderSurvey {
   readonly #newest: Float64Array;
   readonly #longer = new Map<string, FolderFacts>();
 
-  constructor(repository: IndexedRepository, signal?: AbortSignal) {
+  /** @param unreadable is told of what cannot be read */
+  constructor(repository: IndexedRepository, unreadable: UnreadableObjects, signal?: AbortSignal) {
+    this.#unreadable = unreadable;
     this.#index = repository.index;
     this.#trees = new TreeReader(repository);
     this.#signal = signal;
@@ -77,7 +80,7 @@ export class FolderSurvey {
   async #walk(folder: ContentRef, depth: number): Promise<FolderFacts> {
     if (this.#signal?.aborted === true) throw interrupted();
     if (depth > MAX_DEPTH) return { whole: false, newest: 0 };
-    const read = new Tolerant();
+    const read = new Tolerant(this.#unreadable);
     const facts = await this.visitEntries(read.all(this.#trees.entries(folder, '')), depth);
     return { ...facts, whole: facts.whole && !read.failed };
   }
@@ -96,7 +99,7 @@ export class FolderSurvey {
   /** Notes the blobs of a stream and of the list of them. @returns false when some are lost */
   async #stream(content: ContentRef, kind: BlobKind): Promise<boolean> {
     let whole = content.depth === 0 || this.#mark(content.ids, TREE);
-    const read = new Tolerant();
+    const read = new Tolerant(this.#unreadable);
     for await (const ids of read.all(this.#trees.lists(content))) whole = this.#mark(ids, kind) && whole;
     return whole && !read.failed;
   }
@@ -146,12 +149,17 @@ function keyOf({ depth, size, ids }: ContentRef): string {
 /** Reads as far as it can be read. */
 class Tolerant {
   failed = false;
+  readonly #unreadable: UnreadableObjects;
+
+  constructor(unreadable: UnreadableObjects) {
+    this.#unreadable = unreadable;
+  }
 
   async *all<Item>(items: AsyncIterable<Item>): AsyncGenerator<Item> {
     try {
       yield* items;
     } catch (cause) {
-      if (!['damaged', 'not-found', 'storage', 'role'].includes(VarveError.from(cause).code)) throw cause;
+      this.#unreadable.pass(cause);
       this.failed = true;
     }
   }

@@ -17,7 +17,9 @@ export type RepairIndexEvent =
   /** A pack that is not as the index says. */
   | { readonly kind: 'corrected'; readonly name: string }
   /** A pack that is damaged itself. */
-  | { readonly kind: 'damaged-pack'; readonly name: string; readonly message: string };
+  | { readonly kind: 'damaged-pack'; readonly name: string; readonly message: string }
+  /** A pack that could not be read. */
+  | { readonly kind: 'unreadable-pack'; readonly name: string; readonly message: string };
 
 /** What was found, and, unless it is a dry run, done. */
 export interface RepairIndexResult {
@@ -31,6 +33,8 @@ export interface RepairIndexResult {
   readonly missing: number;
   /** Names of packs that are damaged. */
   readonly damagedPacks: readonly string[];
+  /** Names of packs that could not be read. If there are any, nothing is changed. */
+  readonly unreadablePacks: readonly string[];
   /** Index objects that cannot be read. */
   readonly damagedObjects: number;
   /** Names of the index objects that were, or would be, replaced. */
@@ -40,7 +44,7 @@ export interface RepairIndexResult {
 }
 
 export interface RepairPacksOptions {
-  /** Keeps the bytes of a damaged pack before it is removed. */
+  /** Keeps the bytes of a damaged pack, all of them, before it is removed. */
   readonly keepCopy: (name: string, bytes: Uint8Array) => Promise<void>;
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: (event: RepairPacksEvent) => void;
@@ -49,11 +53,23 @@ export interface RepairPacksOptions {
 export type RepairPacksEvent =
   /** A pack with which nothing is wrong; it stays. */
   | { readonly kind: 'sound'; readonly name: string }
+  /** A pack that was damaged or gone, and is again what its name says. */
+  | { readonly kind: 'healed'; readonly name: string; readonly by: 'parity' | 'cache' }
+  /** A pack that could not be read whole: it stays, and nothing is changed. */
+  | { readonly kind: 'unreadable'; readonly name: string; readonly message: string }
+  /** A pack that is gone: nothing of it can be saved. */
+  | { readonly kind: 'missing'; readonly name: string }
   | { readonly kind: 'salvaged'; readonly name: string; readonly blobs: number; readonly lost: number };
 
 export interface RepairPacksResult {
   /** Names of the packs that were removed. */
   readonly removed: readonly string[];
+  /** Names of the packs that are again what their names say. */
+  readonly healed: readonly string[];
+  /** Names of the packs that could not be read whole, and stay. */
+  readonly unreadable: readonly string[];
+  /** Names of the packs that are gone. */
+  readonly missing: readonly string[];
   /** Blobs that were stored anew. */
   readonly salvaged: number;
   /** Ids of blobs that are nowhere any more, in hex. */
@@ -71,11 +87,17 @@ export interface RecoverOptions {
   readonly onEvent?: (event: RecoverEvent) => void;
 }
 
-/** A snapshot that was looked through for what it refers to. */
-export interface RecoverEvent {
-  readonly kind: 'snapshot';
-  readonly done: number;
-  readonly total: number;
+export type RecoverEvent =
+  /** A snapshot that was looked through for what it refers to. */
+  | { readonly kind: 'snapshot'; readonly done: number; readonly total: number }
+  /** Something that could not be read: what it holds, or refers to, is not known. */
+  | { readonly kind: 'unreadable'; readonly message: string };
+
+export interface RecoverResult {
+  /** None, one or two. */
+  readonly snapshots: readonly RecoveredSnapshot[];
+  /** Objects that could not be read: there may be more to recover. */
+  readonly unreadable: number;
 }
 
 /** A snapshot of folders that nothing referred to. */

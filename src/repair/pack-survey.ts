@@ -1,6 +1,7 @@
-import { type ErrorCode, VarveError } from '../errors/errors.js';
+import { isAboutObject, isUnreadable, VarveError } from '../errors/errors.js';
 import type { IndexedPack } from '../format/index-object.js';
 import type { PackRecord } from '../format/pack-record.js';
+import { heal } from '../repository/healing.js';
 import { type IndexedRepository, indexedPack } from '../repository/index-store.js';
 import { digestOf, type ListedPacks } from '../repository/listed-packs.js';
 import { readPackRecord } from '../repository/pack-directory.js';
@@ -11,9 +12,6 @@ import type { RepairIndexOptions } from './options.js';
 
 /** Packs whose directories are fetched at a time. */
 const PARALLEL = 8;
-
-/** `role` is also what a changed number of an epoch looks like. */
-const ABOUT_PACKS: readonly ErrorCode[] = ['damaged', 'not-found', 'role'];
 
 /** Compares what the index says of packs with what they say of themselves. */
 export class PackSurvey {
@@ -27,6 +25,8 @@ export class PackSurvey {
   readonly missing: string[] = [];
   /** Names of packs that are damaged themselves. */
   readonly damaged: string[] = [];
+  /** Names of packs that could not be read: what they hold is not known. */
+  readonly unreadable: string[] = [];
   added = 0;
   corrected = 0;
   readonly #repository: IndexedRepository;
@@ -53,9 +53,9 @@ export class PackSurvey {
     for await (const { name, size } of store.list('data')) this.stored.set(name, size);
     for (const name of packs) if (!this.stored.has(name) && !condemned.has(name)) this.#miss(name);
     let done = 0;
-    await eachAtMost(PARALLEL, this.stored, async ([name, size]) => {
+    await eachAtMost(PARALLEL, [...this.stored.keys()], async (name) => {
       if (signal?.aborted === true) throw interrupted();
-      await this.#look(name, size, readAllPacks === true);
+      await this.#look(name, readAllPacks === true);
       onEvent?.({ kind: 'pack', done: ++done, total: this.stored.size });
     });
   }
@@ -66,10 +66,11 @@ export class PackSurvey {
     this.#options.onEvent?.({ kind: 'missing', name });
   }
 
-  async #look(name: string, size: number, again: boolean): Promise<void> {
+  async #look(name: string, again: boolean): Promise<void> {
     const statements = this.#listed.of(name);
-    const record = await this.#directoryOf(name, size);
+    const record = await this.#directoryOf(name);
     if (record === undefined) return;
+    const size = this.stored.get(name) as number;
     const digest = digestOf(record);
     const isTrue = (each: { size: number; digest: string }): boolean => each.size === size && each.digest === digest;
     const untrue = statements.filter((each) => !isTrue(each));
@@ -85,31 +86,50 @@ export class PackSurvey {
   }
 
   /** Undefined when it cannot be read: then the index may say what it likes of the pack, as it may know better. */
-  async #directoryOf(name: string, size: number): Promise<PackRecord | undefined> {
-    try {
-      return await readPackRecord(this.#repository, name, size);
-    } catch (cause) {
-      this.#damage(name, cause);
-      return undefined;
-    }
+  async #directoryOf(name: string): Promise<PackRecord | undefined> {
+    return this.#healing(name, () => readPackRecord(this.#repository, name, this.stored.get(name) as number));
   }
 
   /** Whether the pack is what was stored: where it and the index disagree, that decides. */
   async #isProven(name: string): Promise<boolean> {
+    const bytes = await this.#healing(name, () => fetchObject(this.#repository.store, 'data', name));
+    return bytes !== undefined;
+  }
+
+  /** Reads something of a pack, once more when its parity has healed it. @returns undefined when it cannot be had, which is noted */
+  async #healing<T>(name: string, read: () => Promise<T>): Promise<T | undefined> {
     try {
-      await fetchObject(this.#repository.store, 'data', name);
-      return true;
+      return await read();
     } catch (cause) {
-      this.#damage(name, cause);
+      if (!(await this.#heal(name, cause))) return this.#fail(name, cause);
+    }
+    return read().catch((cause) => this.#fail(name, cause));
+  }
+
+  async #heal(name: string, cause: unknown): Promise<boolean> {
+    const { store, config } = this.#repository;
+    if (!isAboutObject(cause) || config.parity === 0 || this.#options.dryRun === true) return false;
+    try {
+      if (!(await heal(store, name))) return false;
+      const info = await store.stat('data', name);
+      if (info !== undefined) this.stored.set(name, info.size);
+      return true;
+    } catch (failure) {
+      if (!isAboutObject(failure)) throw failure;
       return false;
     }
   }
 
   /** @throws the cause, unless it is about the pack */
-  #damage(name: string, cause: unknown): void {
-    const { code, message } = VarveError.from(cause);
-    if (!ABOUT_PACKS.includes(code)) throw cause;
-    this.damaged.push(name);
-    this.#options.onEvent?.({ kind: 'damaged-pack', name, message });
+  #fail(name: string, cause: unknown): undefined {
+    if (!isAboutObject(cause)) throw cause;
+    const { message } = VarveError.from(cause);
+    if (isUnreadable(cause)) {
+      this.unreadable.push(name);
+      this.#options.onEvent?.({ kind: 'unreadable-pack', name, message });
+    } else {
+      this.damaged.push(name);
+      this.#options.onEvent?.({ kind: 'damaged-pack', name, message });
+    }
   }
 }

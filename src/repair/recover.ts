@@ -14,7 +14,9 @@ import { RepositoryWriter } from '../repository/repository-writer.js';
 import { listSnapshots } from '../repository/snapshots.js';
 import { type Root, RootSearch, treeIds } from './find-roots.js';
 import { FolderSurvey } from './folder-survey.js';
-import type { RecoveredSnapshot, RecoverOptions } from './options.js';
+import { healTreePacks } from './heal-packs.js';
+import type { RecoveredSnapshot, RecoverOptions, RecoverResult } from './options.js';
+import { UnreadableObjects } from './unreadable.js';
 
 /** The folder that holds those which are found. */
 const PLACE = 'recovered';
@@ -24,17 +26,20 @@ const INCOMPLETE = 'incomplete';
  * Makes a snapshot of the folders that nothing refers to, such as the roots of snapshots that were forgotten by mistake, as long as prune has not removed what
  * they need. Of what is not whole it makes another snapshot, so that the first one is sound.
  *
- * @returns no, one or two snapshots
+ * What cannot be read may be sound: it is counted, and the rest is recovered.
+ *
  * @throws VarveError `role` for an append key, `locked` while a prune or a repair runs, `damaged` when the index is, `interrupted`
  */
-export async function recover(cached: Repository, options: RecoverOptions): Promise<readonly RecoveredSnapshot[]> {
+export async function recover(cached: Repository, options: RecoverOptions): Promise<RecoverResult> {
   cached.keys.requireRole('manage', 'recover snapshots');
   const repository = uncached(cached);
   return exclusively(repository, 'recover', async () => {
     const before = await namesOfPacks(repository);
     // One that this machine remembers may be damaged in the store.
     const local = new LocalState(undefined, repository.identity, repository.keys.engine);
-    const { snapshots } = await listSnapshots({ ...repository, local });
+    const unreadable = new UnreadableObjects((message) => options.onEvent?.({ kind: 'unreadable', message }));
+    const { snapshots, failures } = await listSnapshots({ ...repository, local });
+    for (const { error } of failures) unreadable.pass(error);
     const packs: IndexedPack[] = [];
     const indexed = await loadIndex(repository, {
       inspect: ({ index, revoked }) => {
@@ -42,14 +47,15 @@ export async function recover(cached: Repository, options: RecoverOptions): Prom
         if (!revoked) packs.push(...index.packs);
       },
     });
-    const survey = new FolderSurvey(indexed, options.signal);
+    await healTreePacks(indexed, options.signal);
+    const survey = new FolderSurvey(indexed, unreadable, options.signal);
     for (const [done, { snapshot }] of snapshots.entries()) {
       await survey.refer(snapshot.root);
       await survey.visit(snapshot.root);
       options.onEvent?.({ kind: 'snapshot', done: done + 1, total: snapshots.length });
     }
-    const roots = await new RootSearch(indexed, survey, options.signal).run(treeIds(packs));
-    return store(indexed, roots, before, options);
+    const roots = await new RootSearch(indexed, survey, unreadable, options.signal).run(treeIds(packs));
+    return { snapshots: await store(indexed, roots, before, options), unreadable: unreadable.count };
   });
 }
 

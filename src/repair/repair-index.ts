@@ -1,3 +1,4 @@
+import { isUnreadable } from '../errors/errors.js';
 import { exclusively } from '../repository/exclusive.js';
 import { FORGOTTEN_PACKS, loadIndex } from '../repository/index-store.js';
 import { ListedPacks } from '../repository/listed-packs.js';
@@ -33,9 +34,11 @@ async function repair(repository: Repository, options: RepairIndexOptions): Prom
   const listed = new ListedPacks();
   const own = new Set<string>();
   const indexed = await loadIndex(repository, {
-    onDamage: ({ message }, name) => {
+    onDamage: (error, name) => {
+      // One that cannot be read may be sound: nothing can be said of what it lists, and it must not be replaced.
+      if (isUnreadable(error)) throw error;
       damaged.push(name);
-      onEvent?.({ kind: 'damaged-index', message });
+      onEvent?.({ kind: 'damaged-index', message: error.message });
     },
     inspect: (object) => {
       listed.add(object);
@@ -52,9 +55,12 @@ async function repair(repository: Repository, options: RepairIndexOptions): Prom
     corrected: survey.corrected,
     missing: survey.missing.length,
     damagedPacks: survey.damaged,
+    unreadablePacks: survey.unreadable,
     damagedObjects: damaged.length,
     replaced: [...replaced],
   };
+  // What an unreadable pack holds may be listed nowhere else than in an object that would go: a prune would take it for one that nobody lists.
+  if (survey.unreadable.length > 0) return { ...result, replaced: [], written: [] };
   if (dryRun === true || (replaced.size === 0 && survey.packs.length === 0)) return { ...result, written: [] };
   const written = await rewriteIndex(indexed, {
     replaced: [...replaced],

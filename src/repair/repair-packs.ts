@@ -1,25 +1,28 @@
-import { Buffer } from 'node:buffer';
-import { type ErrorCode, VarveError } from '../errors/errors.js';
+import type { Buffer } from 'node:buffer';
+import { toHex } from '../bytes/hex.js';
+import { isAboutObject, isBroken } from '../errors/errors.js';
 import { type BlobKind, TREE } from '../format/content.js';
 import type { IndexedPack } from '../format/index-object.js';
 import { exclusively } from '../repository/exclusive.js';
+import { heal } from '../repository/healing.js';
 import { type IndexedRepository, indexedPack, loadIndex, packsOf } from '../repository/index-store.js';
 import { digestOf } from '../repository/listed-packs.js';
 import { readPackRecord } from '../repository/pack-directory.js';
+import { readPack } from '../repository/pack-reading.js';
 import { objectName, type Repository, uncached } from '../repository/repository.js';
 import { interrupted } from './interrupted.js';
-import type { RepairPacksOptions, RepairPacksResult } from './options.js';
-import { readPack } from './read-pack.js';
+import type { RepairPacksEvent, RepairPacksOptions, RepairPacksResult } from './options.js';
 import { rewriteIndex } from './rewrite-index.js';
 import { sift } from './sift.js';
 import { storeSifted } from './store-sifted.js';
 
 /**
- * Stores anew what can be read of damaged packs, then takes them out of the index, and removes them. Packs with which nothing is wrong stay. Each
- * step is durable before the next, so that it can be interrupted anywhere.
+ * Heals damaged packs by their parity or from this machine's cache. Of those that do not heal it stores anew what is right, then takes them out of the
+ * index, and removes them. Packs with which nothing is wrong stay, and so do packs that could not be read whole: they may be sound. Each step is
+ * durable before the next, so that it can be interrupted anywhere.
  *
  * @param names of packs, whole
- * @throws VarveError `role` when the key cannot read them, `not-found`, `locked` while a prune or another repair runs, `damaged` when the index is,
+ * @throws VarveError `role` when the key cannot read them, `locked` while a prune or another repair runs, `damaged` when the index is,
  * `interrupted`
  */
 export async function repairPacks(
@@ -31,60 +34,93 @@ export async function repairPacks(
   return exclusively(repository, 'repair packs', () => repair(repository, [...new Set(names)], options));
 }
 
+/** What became of a pack; `bad` are the ids of blobs that it does not hold, or not as they were. */
+type Outcome =
+  | Exclude<RepairPacksEvent, { readonly kind: 'salvaged' }>
+  | { readonly kind: 'salvaged'; readonly name: string; readonly good: number; readonly bad: readonly Buffer[] };
+
 async function repair(
   cached: Repository,
   names: readonly string[],
   options: RepairPacksOptions,
 ): Promise<RepairPacksResult> {
   const indexed = await loadIndex(uncached(cached));
-  const removed: string[] = [];
-  const unreadable = new Set<string>();
-  let salvaged = 0;
+  const outcomes: Outcome[] = [];
   for (const name of names) {
     if (options.signal?.aborted === true) throw interrupted();
-    const found = await salvage(cached, indexed, name, options);
-    if (found === undefined) continue;
-    removed.push(name);
-    salvaged += found.good;
-    for (const id of found.bad) unreadable.add(id.toString('hex'));
+    const outcome = await repairOne(cached, indexed, name, options);
+    outcomes.push(outcome);
+    options.onEvent?.(
+      outcome.kind === 'salvaged' ? { kind: 'salvaged', name, blobs: outcome.good, lost: outcome.bad.length } : outcome,
+    );
   }
+  const salvaged = outcomes.filter((each) => each.kind === 'salvaged');
+  const removed = salvaged.map(({ name }) => name);
   if (removed.length > 0) await takeOut(cached, indexed, removed);
   const { index } = await loadIndex(uncached(cached));
-  const lost = [...unreadable].filter((id) => index.find(Buffer.from(id, 'hex')) < 0);
-  return { removed, salvaged, lost };
+  const lost = new Set(salvaged.flatMap(({ bad }) => bad.filter((id) => index.find(id) < 0).map(toHex)));
+  const ofKind = (kind: Outcome['kind']): string[] =>
+    outcomes.filter((each) => each.kind === kind).map(({ name }) => name);
+  return {
+    removed,
+    healed: ofKind('healed'),
+    unreadable: ofKind('unreadable'),
+    missing: ofKind('missing'),
+    salvaged: salvaged.reduce((sum, { good }) => sum + good, 0),
+    lost: [...lost],
+  };
+}
+
+async function repairOne(
+  cached: Repository,
+  indexed: IndexedRepository,
+  name: string,
+  options: RepairPacksOptions,
+): Promise<Outcome> {
+  const { store } = indexed;
+  const info = await store.stat('data', name);
+  const stored = info && (await readPack(store, name, info.size));
+  if (stored?.kind === 'whole' && objectName(stored.bytes) === name)
+    return (await salvage(indexed, name, stored.bytes, options)) ?? { kind: 'sound', name };
+  if (stored !== undefined && (await heal(store, name))) return { kind: 'healed', name, by: 'parity' };
+  const remembered = await fromCache(cached, name);
+  if (remembered !== undefined) {
+    if (stored === undefined) await store.put('data', name, [remembered]);
+    else await store.replace('data', name, [remembered]);
+    return { kind: 'healed', name, by: 'cache' };
+  }
+  if (stored === undefined) return { kind: 'missing', name };
+  if (stored.kind !== 'whole') return { kind: 'unreadable', name, message: stored.error.message };
+  return (await salvage(indexed, name, stored.bytes, options)) as Outcome;
+}
+
+/** The pack as it was, where this machine's cache has it. */
+async function fromCache({ store }: Repository, name: string): Promise<Buffer | undefined> {
+  try {
+    const bytes = await store.get('data', name, undefined, { keep: true });
+    return objectName(bytes) === name ? bytes : undefined;
+  } catch (cause) {
+    if (!isAboutObject(cause)) throw cause;
+    return undefined;
+  }
 }
 
 /** @returns undefined when nothing is wrong with the pack */
 async function salvage(
-  cached: Repository,
   indexed: IndexedRepository,
   name: string,
-  { keepCopy, onEvent }: RepairPacksOptions,
-): Promise<{ good: number; bad: readonly Buffer[] } | undefined> {
-  const stored = await readPack(indexed.store, name);
-  // A cache may have the pack as it was.
-  const bytes = stored !== undefined && objectName(stored) === name ? stored : await readPack(cached.store, name, true);
-  const said = await statementsOf(indexed, name, stored);
-  if (bytes === undefined) throw missing(name);
+  bytes: Buffer,
+  { keepCopy }: RepairPacksOptions,
+): Promise<Outcome | undefined> {
+  const said = await statementsOf(indexed, name, bytes);
   for (const { record } of said) requireReadable(indexed, record.kind);
   const found = said.map((each) => sift(indexed, each, bytes));
-  const good = new Set(found.flatMap((each) => each.good.map((id) => id.toString('hex'))));
-  const bad = found.flatMap((each) => each.bad.filter((id) => !good.has(id.toString('hex'))));
-  if (bytes === stored && objectName(stored) === name && bad.length === 0) {
-    onEvent?.({ kind: 'sound', name });
-    return undefined;
-  }
-  if (stored !== undefined) await keepCopy(name, stored);
+  const good = new Set(found.flatMap((each) => each.good.map(toHex)));
+  const bad = found.flatMap((each) => each.bad.filter((id) => !good.has(toHex(id))));
+  if (objectName(bytes) === name && bad.length === 0) return undefined;
+  await keepCopy(name, bytes);
   for (const each of found) await storeSifted(indexed, each, bytes);
-  onEvent?.({ kind: 'salvaged', name, blobs: good.size, lost: bad.length });
-  return { good: good.size, bad };
-}
-
-function missing(name: string): VarveError {
-  return new VarveError(
-    'not-found',
-    `data/${name}: is missing: there is nothing to be saved; \`varve repair index\` leaves it out of the index`,
-  );
+  return { kind: 'salvaged', name, good: good.size, bad };
 }
 
 function requireReadable({ keys }: Repository, kind: BlobKind): void {
@@ -92,23 +128,16 @@ function requireReadable({ keys }: Repository, kind: BlobKind): void {
   else keys.requireRole('full', 'read packs of file contents');
 }
 
-const ABOUT_PACKS: readonly ErrorCode[] = ['damaged', 'not-found', 'role', 'storage'];
-
 /** What the index and the pack itself say of it: more than one where they differ. */
-async function statementsOf(
-  indexed: IndexedRepository,
-  name: string,
-  stored: Buffer | undefined,
-): Promise<readonly IndexedPack[]> {
+async function statementsOf(indexed: IndexedRepository, name: string, bytes: Buffer): Promise<readonly IndexedPack[]> {
   const said = new Map<string, IndexedPack>();
   const add = (pack: IndexedPack): void => void said.set(digestOf(pack.record), pack);
   for (const object of indexed.objects.filter(({ packs }) => packs.includes(name)))
     for (const pack of await packsOf(indexed, object.name)) if (pack.name.toString('hex') === name) add(pack);
-  if (stored === undefined) return [...said.values()];
   try {
-    add(indexedPack(name, stored.length, await readPackRecord(indexed, name, stored.length)));
+    add(indexedPack(name, bytes.length, await readPackRecord(indexed, name, bytes.length, bytes)));
   } catch (cause) {
-    if (!ABOUT_PACKS.includes(VarveError.from(cause).code)) throw cause;
+    if (!isBroken(cause)) throw cause;
   }
   return [...said.values()];
 }

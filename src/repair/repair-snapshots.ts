@@ -20,6 +20,7 @@ import { RewriteMemo } from '../repository/rewrite-memo.js';
 import type { StoredSnapshot } from '../repository/snapshots.js';
 import { TreeReader } from '../repository/tree-reader.js';
 import { type RewrittenFolder, TreeRewriter, type TreeVisitor, type Verdict } from '../repository/tree-rewriter.js';
+import { healTreePacks } from './heal-packs.js';
 
 /** What the new snapshot has not got: a file, the rest of a folder from where its list breaks off, or the attributes of a path. */
 export interface Loss {
@@ -56,14 +57,18 @@ export async function repairSnapshots(
     ...options,
     operation: 'repair',
     tag: 'repaired',
-    load: () => loadWithoutLost(stored),
+    load: () => loadWithoutLost(stored, options),
     begin: (writer) => new Repair(writer, options),
   });
 }
 
 /** The index without packs that are gone: of their blobs some may have a copy elsewhere. */
-async function loadWithoutLost(repository: Repository): Promise<IndexedRepository> {
+async function loadWithoutLost(
+  repository: Repository,
+  { dryRun, signal }: RepairSnapshotsOptions,
+): Promise<IndexedRepository> {
   const indexed = await loadIndex(repository);
+  if (dryRun !== true) await healTreePacks(indexed, signal);
   const gone = new Set(indexed.packs);
   for await (const { name } of repository.store.list('data')) gone.delete(name);
   return gone.size === 0 ? indexed : loadIndex(repository, { lost: gone });

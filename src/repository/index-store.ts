@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import pLimit from 'p-limit';
 import type { Role } from '../crypto/hierarchy.js';
 import { isRevoked } from '../crypto/signed.js';
-import { VarveError } from '../errors/errors.js';
+import { isUnreadable, VarveError } from '../errors/errors.js';
 import { decodeIndexObject, encodeIndexObject, type IndexedPack, type IndexObject } from '../format/index-object.js';
 import { blobCount } from '../format/pack-record.js';
 import { compareTimes, type Time, timeFromMillis } from '../format/time.js';
@@ -56,7 +56,7 @@ export interface LoadedIndex {
 /** How the index is read. */
 export interface IndexOptions {
   /**
-   * Is told of objects that are damaged, and they are left out: enough to read what the others list. Without it they are thrown: whoever
+   * Is told of objects that are damaged or cannot be read, and they are left out: enough to read what the others list. Without it they are thrown: whoever
    * stores or removes something must know of everything that is condemned.
    */
   readonly onDamage?: (error: VarveError, name: string) => void;
@@ -165,7 +165,7 @@ async function loadOne(
   } catch (cause) {
     if (!(cause instanceof VarveError)) throw cause;
     if (cause.code === 'not-found') return undefined;
-    if (cause.code !== 'damaged' || onDamage === undefined) throw cause;
+    if (onDamage === undefined || !(cause.code === 'damaged' || isUnreadable(cause))) throw cause;
     onDamage(cause, name);
     return undefined;
   }

@@ -12,7 +12,7 @@ import {
   slotProtection,
   type Unlock,
 } from '../crypto/slot.js';
-import { VarveError } from '../errors/errors.js';
+import { isUnreadable, VarveError } from '../errors/errors.js';
 import { fetchObject, objectName, type Repository } from './repository.js';
 
 /** What this machine notes while it rotates, to go on with it after a crash. */
@@ -88,7 +88,10 @@ export interface RemoveOptions {
  */
 export async function removeKeySlot(repository: Repository, id: string, options: RemoveOptions = {}): Promise<KeySlot> {
   repository.keys.requireRole('full', 'remove keys');
-  const { read } = await readSlots(repository);
+  const { read, failures } = await readSlots(repository);
+  // Each key that remains is told of the removal: none may be passed over because it cannot be read just now.
+  const unreadable = failures.find(({ error }) => isUnreadable(error));
+  if (unreadable !== undefined) throw unreadable.error;
   const { slot, card } = chooseSlot(newestOfEach(read), id);
   if (slot.current && options.force !== true) {
     throw new VarveError('usage', `key ${slot.id} is the one in use; open the repository with another, or use --force`);

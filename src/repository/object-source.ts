@@ -1,7 +1,10 @@
 import type { Buffer } from 'node:buffer';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
+import { errnoCode, VarveError } from '../errors/errors.js';
+import { objectFile } from '../storage/layout.js';
 import { READ_FLAGS, requireRegular } from '../storage/local/regular-file.js';
+import { fileError } from '../storage/refused-access.js';
+import type { ObjectType } from '../storage/store.js';
 
 /** The bytes of an object. */
 export interface Source {
@@ -23,31 +26,32 @@ export function openSource(source: string | Uint8Array, object: string): Source 
     requireRegular(info, source);
     return {
       size: info.size,
-      read: (into, at) => readFully(file, into, at, object),
+      read: (into, at) => {
+        try {
+          readFully(file, into, at, object);
+        } catch (cause) {
+          throw readError(cause, source, object);
+        }
+      },
       close: () => closeSync(file),
     };
   } catch (cause) {
-    throw readError(cause, object);
+    throw readError(cause, source, object);
   }
 }
 
 function readFully(file: number, into: Buffer, at: number, object: string): void {
   for (let filled = 0; filled < into.length; ) {
-    const count = tryRead(file, into, filled, at + filled, object);
+    const count = readSync(file, into, filled, into.length - filled, at + filled);
     if (count === 0) throw new VarveError('damaged', `${object}: ends early`);
     filled += count;
   }
 }
 
-function tryRead(file: number, into: Buffer, offset: number, at: number, object: string): number {
-  try {
-    return readSync(file, into, offset, into.length - offset, at);
-  } catch (cause) {
-    throw readError(cause, object);
-  }
-}
-
-function readError(cause: unknown, object: string): VarveError {
+function readError(cause: unknown, path: string, object: string): VarveError {
+  if (cause instanceof VarveError) return cause;
   if (errnoCode(cause) === 'ENOENT') return new VarveError('not-found', `${object}: is missing`, { cause });
-  return new VarveError('storage', `${object}: cannot be read: ${systemReason(cause)}`, { cause });
+  const [type = '', name = ''] = object.split('/');
+  const root = path.slice(0, -objectFile(type as ObjectType, name).length - 1);
+  return fileError(cause, path, root, `cannot read ${object}`);
 }

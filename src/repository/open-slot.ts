@@ -4,7 +4,7 @@ import pLimit from 'p-limit';
 import { toHex } from '../bytes/hex.js';
 import { type OpenedSlot, openSlot, type Protection, slotEpochIn, slotIdIn, slotProtection } from '../crypto/slot.js';
 import { DEFAULT_LOG2N, scryptMemory, type Unlock } from '../crypto/slot-file.js';
-import { VarveError } from '../errors/errors.js';
+import { isUnreadable, VarveError } from '../errors/errors.js';
 import type { Store } from '../storage/store.js';
 import { fetchObject } from './repository.js';
 
@@ -64,11 +64,13 @@ export async function openAnySlot(
     if (opened !== undefined) return opened;
   }
   if (omitted > 0) throw tooCostly(store, attempts.length, omitted);
-  const [failure] = failures;
+  // Where other slots were tried, one that cannot be read is not the likely reason.
+  const failure = failures.find((each) => candidates.length === 0 || !isUnreadable(each));
   if (failure !== undefined) throw failure;
   const what = 'password' in options.unlock ? 'wrong password' : 'wrong key file';
   const hint = options.keyHint === undefined ? '' : ` for a key whose id begins with ${options.keyHint}`;
-  throw new VarveError('wrong-password', `${store.location}: ${what}, or no key found${hint}`);
+  const untried = failures[0] === undefined ? '' : `; a key slot was not tried: ${failures[0].message}`;
+  throw new VarveError('wrong-password', `${store.location}: ${what}, or no key found${hint}${untried}`);
 }
 
 /** The slots to be tried, in order, and how many of them all would take too long. */
@@ -182,10 +184,10 @@ function notEnoughMemory(path: string, needed: number, limit: number): VarveErro
   );
 }
 
-/** A slot that is damaged, gone or another's is passed over. */
+/** A slot that is damaged, unreadable, gone or another's is passed over. */
 function tolerate(cause: unknown, failures: VarveError[]): undefined {
   const error = VarveError.from(cause);
-  if (error.code === 'damaged') failures.push(error);
+  if (error.code === 'damaged' || isUnreadable(error)) failures.push(error);
   else if (error.code !== 'wrong-password' && error.code !== 'not-found') throw error;
   return undefined;
 }

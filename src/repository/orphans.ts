@@ -1,4 +1,4 @@
-import { type ErrorCode, VarveError } from '../errors/errors.js';
+import { isAboutObject } from '../errors/errors.js';
 import type { IndexedPack } from '../format/index-object.js';
 import { type IndexedRepository, indexedPack, loadIndex, writeIndex } from './index-store.js';
 import { listLeases } from './leases.js';
@@ -21,7 +21,7 @@ export async function loadAndAdopt(bare: Repository): Promise<{ repository: Inde
   const found: IndexedPack[] = [];
   for await (const { name, size } of repository.store.list('data')) {
     if (repository.packs.has(name) || repository.condemned.has(name)) continue;
-    const record = await readPackRecord(repository, name, size).catch(ignoreDamage);
+    const record = await readPackRecord(repository, name, size).catch(unlessAboutPack);
     if (record !== undefined) found.push(indexedPack(name, size, record));
   }
   if (found.length > 0) await writeIndex(repository, found);
@@ -30,11 +30,8 @@ export async function loadAndAdopt(bare: Repository): Promise<{ repository: Inde
   return { repository: indexed, adopted: found.length };
 }
 
-const UNREADABLE: readonly ErrorCode[] = ['damaged', 'not-found', 'role'];
-
-/** A pack that is damaged, gone, or of an epoch that this key does not know is not adopted; `check` tells of it. */
-function ignoreDamage(cause: unknown): undefined {
-  const error = VarveError.from(cause);
-  if (!UNREADABLE.includes(error.code)) throw error;
+/** A pack that is damaged, gone, unreadable, or of an epoch that this key does not know is not adopted; `check` reports it. */
+function unlessAboutPack(cause: unknown): undefined {
+  if (!isAboutObject(cause)) throw cause;
   return undefined;
 }

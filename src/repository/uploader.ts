@@ -41,6 +41,10 @@ export class PackUploader {
     this.#lastIndex = repository.clock();
   }
 
+  get failed(): boolean {
+    return this.#failure !== undefined;
+  }
+
   /** Packs that are on their way to the store. */
   get underWay(): number {
     return this.#uploads.size;

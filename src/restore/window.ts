@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import pLimit from 'p-limit';
-import { type ErrorCode, VarveError } from '../errors/errors.js';
+import { isAboutObject, VarveError } from '../errors/errors.js';
 import { DATA } from '../format/content.js';
 import type { Layout, Piece } from '../format/layout.js';
 import { ID_BYTES } from '../format/limits.js';
@@ -14,9 +14,6 @@ import { PlainItems } from './plain-items.js';
 import { filesOf, PlannedFile, type Range, type RangeLimits, rangesOf, type Use, type WantedFile } from './plan.js';
 import type { Rooms } from './rooms.js';
 import { partName } from './temporary-names.js';
-
-/** What fetching a damaged or lost pack ends with: only the files that need it suffer. */
-const LOST: readonly ErrorCode[] = ['damaged', 'not-found', 'storage'];
 
 /** Bytes of files that a worker compares together. */
 const COMPARED_BYTES = 16 * 1024 * 1024;
@@ -233,7 +230,8 @@ export class RestoreWindow {
       return await store.get('data', index.packName(range.pack), where, room && { room });
     } catch (cause) {
       const error = VarveError.from(cause);
-      if (!LOST.includes(error.code)) throw error;
+      // Only the files that need it suffer.
+      if (!isAboutObject(error)) throw error;
       if (range.frames.length > 1) await this.#runApart(pool, range);
       else this.#lose(range, error);
       return undefined;

@@ -378,7 +378,7 @@ test('a damaged pack is not copied, and stays', async () => {
   }
   const result = await prunable.prune({ graceSeconds: 0 });
   assert.ok(result.errors > 0);
-  const told = result.events.filter(({ kind }) => kind === 'damaged');
+  const told = result.events.filter(({ kind }) => kind === 'not-copied');
   assert.equal(told.length, result.errors);
   const left = await prunable.names('data');
   const needed = [...flipped].filter((name) => told.some((event) => JSON.stringify(event).includes(name)));

@@ -36,7 +36,7 @@ const open = ({ store }: Prunable): Promise<Repository> =>
   openRepository(store, { unlock: { password: 'pebble' }, cacheFolder: undefined });
 
 async function recovered(prunable: Prunable): Promise<readonly RecoveredSnapshot[]> {
-  return recover(await open(prunable), WHO);
+  return (await recover(await open(prunable), WHO)).snapshots;
 }
 
 async function snapshot(prunable: Prunable, id: string): Promise<StoredSnapshot> {

@@ -11,6 +11,8 @@ import { counted, formatBytes, formatPercent, formatSeconds } from '../text/unit
 
 /** Snapshots named with each finding. */
 const SNAPSHOTS_NAMED = 10;
+/** Objects that could not be read are named up to this number: mostly all for one reason. */
+const UNREADABLE_NAMED = 20;
 
 const PHASES: Record<CheckProgress['phase'], string> = {
   healing: 'packs, to heal them',
@@ -53,6 +55,10 @@ export class CheckReport {
     return this.#findings.length;
   }
 
+  get #unreadable(): number {
+    return this.#findings.filter(({ unreadable }) => unreadable).length;
+  }
+
   stop(): void {
     this.#stop();
     this.#context.output.status('');
@@ -92,9 +98,15 @@ export class CheckReport {
     if (this.#told) return;
     this.#told = true;
     for (const pack of this.#healed) this.#tellHealed(pack);
+    const { output } = this.#context;
+    let unreadable = 0;
     for (const finding of this.#findings) {
-      if (this.#context.output.json) this.#findingJson(finding);
-      else this.#findingText(finding);
+      if (finding.unreadable) unreadable++;
+      if (output.json) this.#findingJson(finding);
+      else if (!finding.unreadable || unreadable <= UNREADABLE_NAMED || output.verbosity >= 2)
+        this.#findingText(finding);
+      else if (unreadable === UNREADABLE_NAMED + 1)
+        output.error(`error: ${this.#unreadable - UNREADABLE_NAMED} more objects cannot be read (-v names all)`);
     }
   }
 
@@ -122,7 +134,7 @@ export class CheckReport {
     output.error(`  ${finding.advice}`);
   }
 
-  #findingJson({ message, object, snapshots, files, fileCount, healable, advice }: Finding): void {
+  #findingJson({ message, object, snapshots, files, fileCount, healable, unreadable, advice }: Finding): void {
     this.#context.output.errorObject({
       message_type: 'error',
       message,
@@ -131,12 +143,14 @@ export class CheckReport {
       files: files.map(lossyText),
       total_files: fileCount,
       healable,
+      unreadable,
       advice,
     });
   }
 
-  #tellOrphans({ orphans, backupRunning, suggestRepairIndex }: CheckResult): void {
-    if (orphans.count === 0) return;
+  #tellOrphans({ orphans, backupRunning, indexUnread, suggestRepairIndex }: CheckResult): void {
+    // What an index object lists that could not be read looks so, too.
+    if (orphans.count === 0 || indexUnread) return;
     this.#context.output.message(
       `${counted(orphans.count, 'pack')} (${formatBytes(orphans.bytes)}) in no index object: ${whyOrphans(backupRunning, suggestRepairIndex)}`,
     );
@@ -145,15 +159,21 @@ export class CheckReport {
   #verdict(what: string): void {
     const { output } = this.#context;
     const healed = this.#healed.length > 0 ? `; ${counted(this.#healed.length, 'pack')} healed` : '';
-    const errors = this.errors > 0 ? counted(this.errors, 'error') : undefined;
-    if (errors === undefined) output.message(`no errors ${healed === '' ? 'were found' : 'remain'} (${what}${healed})`);
-    else output.error(`Fatal: the repository has ${errors} (${what}${healed})`);
+    const damaged = this.errors - this.#unreadable;
+    const verdicts = [
+      ...(damaged > 0 ? [`the repository has ${counted(damaged, 'error')}`] : []),
+      ...(this.#unreadable > 0 ? [`${counted(this.#unreadable, 'object')} could not be read, and may be sound`] : []),
+    ];
+    if (verdicts.length === 0)
+      output.message(`no errors ${healed === '' ? 'were found' : 'remain'} (${what}${healed})`);
+    else output.error(`Fatal: ${verdicts.join('; ')} (${what}${healed})`);
   }
 
   #summary(broken_packs: readonly string[], suggest_repair_index: boolean, suggest_prune: boolean): void {
     this.#context.output.object({
       message_type: 'summary',
       num_errors: this.errors,
+      num_unreadable: this.#unreadable,
       broken_packs,
       ...(this.#repairs && { healed_packs: this.#healed.map(({ name }) => name) }),
       suggest_repair_index,

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { RecoveredSnapshot } from '../../repair/options.js';
+import type { RecoverEvent, RecoverResult } from '../../repair/options.js';
 import { shortId } from '../../repository/snapshots.js';
 import { thisHost, thisUser } from '../machine.js';
 import { openFromOptions } from '../open.js';
@@ -21,7 +21,7 @@ Examples:
   varve ls latest --tag recovered /recovered
   varve restore latest:/recovered/1a2b3c4d… --tag recovered --target /tmp/recovered
 
-Exit codes: 0 done, also when there was nothing; 1 failed; 10 no repository; 11 a prune or a repair is at work;
+Exit codes: 0 done, also when there was nothing; 1 failed, or not all could be read; 10 no repository; 11 a prune or a repair is at work;
 12 wrong password; 130 interrupted.`;
 
 export function define(command: Command, shell: Shell): void {
@@ -34,27 +34,36 @@ const recoverCommand: Run<unknown> = async (context) => {
   const load = () => import('../../repair/recover.js');
   const repository = await openFromOptions(context, load);
   const { recover } = await load();
-  const snapshots = await recover(repository, {
+  const result = await recover(repository, {
     host: context.environment.VARVE_HOST || thisHost(),
     user: thisUser(),
     uid: process.getuid?.() ?? 0,
     gid: process.getgid?.() ?? 0,
     program: PROGRAM,
     signal,
-    onEvent: ({ done, total }) => output.status(() => `looking at ${counted(total, 'snapshot')}: ${done}`),
+    onEvent: (event) => tell(output, event),
   });
   output.status('');
-  report(output, snapshots);
-  return 0;
+  report(output, result);
+  return result.unreadable > 0 ? 1 : 0;
 };
 
-function report(output: Output, snapshots: readonly RecoveredSnapshot[]): void {
+function tell(output: Output, event: RecoverEvent): void {
+  if (event.kind === 'snapshot') output.status(() => `looking at ${counted(event.total, 'snapshot')}: ${event.done}`);
+  else if (output.json)
+    output.errorObject({ message_type: 'error', error: { message: event.message }, during: 'recover' });
+  else output.error(`error: ${event.message}`);
+}
+
+function report(output: Output, { snapshots, unreadable }: RecoverResult): void {
   if (output.json) {
     const made = snapshots.map(({ id, folders, isWhole }) => ({ id, folders, incomplete: !isWhole }));
-    output.object({ message_type: 'summary', snapshots: made });
+    output.object({ message_type: 'summary', snapshots: made, unreadable });
     return;
   }
-  if (snapshots.length === 0)
+  if (unreadable > 0)
+    output.error('not all could be read, so there may be more to recover: see above, then run it again');
+  else if (snapshots.length === 0)
     output.message('there are no folders that nothing refers to: there is nothing to recover');
   for (const { id, folders, isWhole } of snapshots) {
     const lost = isWhole ? '' : ' of which something is lost: `varve repair snapshots` makes it anew without that';

@@ -42,8 +42,8 @@ export async function forgetCommand(context: Context, ids: readonly string[], fl
   const { output } = context;
   if (!output.json) printGroups(output, groups, flags.compact === true);
   const oldestFirst = snapshots.filter((each) => removed.has(each));
-  await unlisted.remove(repository, output, flags.dryRun === true);
-  const failures = onlyUnlisted ? 0 : await remove(context, repository, oldestFirst, flags);
+  const unreadable = await unlisted.remove(repository, output, flags.dryRun === true);
+  const failures = unreadable + (onlyUnlisted ? 0 : await remove(context, repository, oldestFirst, flags));
   if (output.json) output.object(groupsJson(groups));
   const pruned = flags.prune === true ? await prune(repository, idsOf(removed)) : 0;
   return failures > 0 ? INCOMPLETE : pruned;

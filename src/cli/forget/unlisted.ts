@@ -1,4 +1,5 @@
-import type { Repository } from '../../repository/repository.js';
+import { isBroken, isUnreadable, VarveError } from '../../errors/errors.js';
+import { getSigned, type Repository } from '../../repository/repository.js';
 import { removeSnapshot, type StoredSnapshot, shortId } from '../../repository/snapshots.js';
 import type { Output } from '../output.js';
 
@@ -34,10 +35,37 @@ export class Unlisted {
     return this.#names.has(id);
   }
 
-  async remove(repository: Repository, output: Output, dryRun: boolean): Promise<void> {
+  /** @returns how many stay, as they could not be read: they may be sound */
+  async remove(repository: Repository, output: Output, dryRun: boolean): Promise<number> {
+    let stay = 0;
     for (const name of new Set(this.#names.values())) {
-      if (!dryRun) await removeSnapshot(repository, name);
-      output.message(`${dryRun ? 'would remove' : 'removed'} snapshot ${shortId(name)}, which cannot be read`);
+      const unreadable = await whyUnreadable(repository, name);
+      if (unreadable === undefined) {
+        if (!dryRun) await removeSnapshot(repository, name);
+        output.message(`${dryRun ? 'would remove' : 'removed'} snapshot ${shortId(name)}, which cannot be opened`);
+      } else {
+        stay++;
+        tellStays(output, name, unreadable);
+      }
     }
+    return stay;
   }
+}
+
+/** Undefined when it could be read, and is damaged or of a removed key. */
+async function whyUnreadable(repository: Repository, name: string): Promise<VarveError | undefined> {
+  try {
+    await getSigned(repository, 'snapshot', name);
+    return undefined;
+  } catch (cause) {
+    if (isUnreadable(cause)) return VarveError.from(cause);
+    if (isBroken(cause)) return undefined;
+    throw cause;
+  }
+}
+
+function tellStays(output: Output, item: string, { message: reason }: VarveError): void {
+  const message = `snapshot ${shortId(item)} stays, as it may be sound: ${reason}`;
+  if (output.json) output.errorObject({ message_type: 'error', error: { message }, during: 'forget', item });
+  else output.error(`error: ${message}`);
 }

@@ -33,7 +33,7 @@ export class PruneReport {
         return output.status(() => `locking ${event.done} of ${counted(event.total, 'object')} for longer`);
       case 'waiting':
         return output.message(`${counted(event.packs, 'pack')} must stay for now: ${event.who} may rely on them`);
-      case 'damaged':
+      case 'not-copied':
         return output.warn(`not repacked: ${event.message}`);
     }
   }

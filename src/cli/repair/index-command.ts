@@ -21,7 +21,7 @@ export async function repairIndexCommand(
   output.status('');
   if (output.json) output.object(toJson(result, dryRun));
   else summarize(output, result, dryRun);
-  return result.damagedPacks.length > 0 ? 1 : 0;
+  return result.damagedPacks.length + result.unreadablePacks.length > 0 ? 1 : 0;
 }
 
 function tell(output: Output, event: RepairIndexEvent): void {
@@ -36,14 +36,20 @@ function tell(output: Output, event: RepairIndexEvent): void {
       return output.message(`data/${event.name}: is not as the index says`);
     case 'damaged-pack':
       return tellDamage(output, event.name, event.message);
+    case 'unreadable-pack':
+      return tellFailure(output, event.name, `${event.message}; it may be sound`);
   }
 }
 
 function tellDamage(output: Output, name: string, message: string): void {
   const reason = message.replace(/; run `varve check[^`]*`$/, '');
-  if (output.json)
-    output.errorObject({ message_type: 'error', error: { message: reason }, during: 'repair index', item: name });
-  else output.error(`error: ${reason}; \`varve repair packs ${name}\` saves what can be read of it`);
+  const advice = `; \`varve repair packs ${name}\` saves what can be read of it`;
+  tellFailure(output, name, output.json ? reason : `${reason}${advice}`);
+}
+
+function tellFailure(output: Output, item: string, message: string): void {
+  if (output.json) output.errorObject({ message_type: 'error', error: { message }, during: 'repair index', item });
+  else output.error(`error: ${message}`);
 }
 
 function summarize(output: Output, result: RepairIndexResult, dryRun: boolean): void {
@@ -56,7 +62,11 @@ function summarize(output: Output, result: RepairIndexResult, dryRun: boolean): 
   ];
   const found = parts.length > 0 ? parts.join(', ') : 'nothing wrong with the index';
   output.message(`${counted(packs, 'pack')}: ${found}`);
-  if (replaced.length === 0 && added === 0) output.message('the index is as it should be');
+  if (result.unreadablePacks.length > 0)
+    output.error(
+      `nothing was changed, as ${counted(result.unreadablePacks.length, 'pack')} could not be read: make them readable, and run it again`,
+    );
+  else if (replaced.length === 0 && added === 0) output.message('the index is as it should be');
   else if (dryRun)
     output.message(`a dry run: nothing was changed; it would replace ${counted(replaced.length, 'index object')}`);
   else
@@ -70,7 +80,7 @@ function summarize(output: Output, result: RepairIndexResult, dryRun: boolean): 
 }
 
 function toJson(result: RepairIndexResult, dryRun: boolean): Record<string, unknown> {
-  const { packs, added, corrected, missing, damagedPacks, damagedObjects, replaced, written } = result;
+  const { packs, added, corrected, missing, damagedPacks, unreadablePacks, damagedObjects, replaced, written } = result;
   return {
     message_type: 'summary',
     dry_run: dryRun,
@@ -79,6 +89,7 @@ function toJson(result: RepairIndexResult, dryRun: boolean): Record<string, unkn
     packs_corrected: corrected,
     packs_missing: missing,
     damaged_packs: damagedPacks,
+    unreadable_packs: unreadablePacks,
     damaged_index_objects: damagedObjects,
     replaced,
     written,

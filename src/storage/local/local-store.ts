@@ -15,6 +15,7 @@ import {
   TEMPORARY_AGE_SECONDS,
 } from '../layout.js';
 import { makeFolders } from '../make-folders.js';
+import { fileError } from '../refused-access.js';
 import {
   type Advice,
   HASH_NAME,
@@ -48,7 +49,7 @@ export class LocalStore implements Store {
       await this.#createShards();
       await syncFolder(this.location);
     } catch (cause) {
-      throw storageError(cause, this.location, 'cannot create the repository folder');
+      throw this.#error(cause, this.location, 'cannot create the repository folder');
     }
   }
 
@@ -64,7 +65,7 @@ export class LocalStore implements Store {
       });
     } catch (cause) {
       if (cause instanceof VarveError) throw cause;
-      throw storageError(cause, path, `cannot write ${objectPath(type, name)}`);
+      throw this.#error(cause, path, `cannot write ${objectPath(type, name)}`);
     }
   }
 
@@ -73,7 +74,7 @@ export class LocalStore implements Store {
     try {
       await writeAs(path, parts, rename);
     } catch (cause) {
-      throw storageError(cause, path, `cannot write ${objectPath(type, name)}`);
+      throw this.#error(cause, path, `cannot write ${objectPath(type, name)}`);
     }
   }
 
@@ -129,7 +130,7 @@ export class LocalStore implements Store {
       await unlink(path);
       await syncFolder(dirname(path));
     } catch (cause) {
-      if (errnoCode(cause) !== 'ENOENT') throw storageError(cause, path, `cannot remove ${objectPath(type, name)}`);
+      if (errnoCode(cause) !== 'ENOENT') throw this.#error(cause, path, `cannot remove ${objectPath(type, name)}`);
     }
   }
 
@@ -138,7 +139,7 @@ export class LocalStore implements Store {
     const shards = (await this.#names(data)).filter(isShard).map((shard) => join(data, shard));
     for (const folder of [...shards, ...FOLDERS.map((each) => join(this.location, each)), this.location]) {
       await rmdir(folder).catch((cause) => {
-        if (errnoCode(cause) !== 'ENOENT') throw storageError(cause, folder, 'cannot remove');
+        if (errnoCode(cause) !== 'ENOENT') throw this.#error(cause, folder, 'cannot remove');
       });
     }
   }
@@ -190,7 +191,7 @@ export class LocalStore implements Store {
       return await readdir(folder);
     } catch (cause) {
       if (errnoCode(cause) === 'ENOENT') return [];
-      throw storageError(cause, folder, 'cannot list');
+      throw this.#error(cause, folder, 'cannot list');
     }
   }
 
@@ -200,13 +201,19 @@ export class LocalStore implements Store {
     await syncFolder(data);
   }
 
+  #error(cause: unknown, path: string, doing: string): VarveError {
+    if (!isFull(cause)) return fileError(cause, path, this.location, doing);
+    const advice = 'nothing that was stored is lost: free some space and run it again';
+    return new VarveError('full', `${doing}: ${path}: ${systemReason(cause)}; ${advice}`, { cause });
+  }
+
   #readError(cause: unknown, type: ObjectType, name: string): VarveError {
     const path = objectPath(type, name);
     if (cause instanceof VarveError)
       return cause.code === 'storage' ? new VarveError('storage', `cannot read ${path}: ${cause.message}`) : cause;
     if (errnoCode(cause) === 'ENOENT')
       return new VarveError('not-found', `${path}: missing from ${this.location}`, { cause });
-    return storageError(cause, this.filePath(type, name), `cannot read ${path}`);
+    return this.#error(cause, this.filePath(type, name), `cannot read ${path}`);
   }
 }
 
@@ -318,9 +325,6 @@ async function removeStale(path: string): Promise<void> {
   }
 }
 
-function storageError(cause: unknown, path: string, doing: string): VarveError {
-  const code = errnoCode(cause);
-  const full = code === 'ENOSPC' || code === 'EDQUOT';
-  const advice = full ? '; nothing that was stored is lost: free some space and run it again' : '';
-  return new VarveError(full ? 'full' : 'storage', `${doing}: ${path}: ${systemReason(cause)}${advice}`, { cause });
+function isFull(cause: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes(errnoCode(cause) ?? '');
 }

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { run, type Shell } from '../../shell.js';
 
-const DESCRIPTION = `Save what can be read of damaged packs: it is stored anew, and the damaged packs are removed, after a copy of each was put into the working folder.
+const DESCRIPTION = `Heal damaged packs by their parity. Of those that do not heal, what is right is stored anew, and the pack is removed, after a copy of it was put into
+the working directory. A pack that cannot be read whole stays: it may be sound.
 Needs a full key; for packs of folders a manage key is enough. Backups may run meanwhile.`;
 
 const AFTER = `
@@ -12,8 +13,8 @@ Examples:
   varve repair packs 1a2b3c4d
   varve repair packs 1a2b3c4d 5e6f7a8b && varve repair snapshots --forget
 
-Exit codes: 0 done; 1 failed; 10 no repository; 11 a prune or another repair is at work; 12 wrong password; 130
-interrupted.`;
+Exit codes: 0 done, and nothing is lost; 1 failed, or something is lost, missing or could not be read;
+10 no repository; 11 a prune or another repair is at work; 12 wrong password; 130 interrupted.`;
 
 export function definePacks(command: Command, shell: Shell): void {
   command

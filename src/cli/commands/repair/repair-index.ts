@@ -12,7 +12,7 @@ Examples:
   varve repair index --dry-run
   varve repair index --read-all-packs     believe nothing of the index
 
-Exit codes: 0 done; 1 failed, or some packs are damaged; 10 no repository; 11 a prune or another repair is at
+Exit codes: 0 done; 1 failed, or some packs are damaged or cannot be read; 10 no repository; 11 a prune or another repair is at
 work; 12 wrong password; 130 interrupted.`;
 
 export function defineIndex(command: Command, shell: Shell): void {
