@@ -10,6 +10,7 @@ import type { NeededBlobs } from './needed.js';
 import type { PruneOptions, PruneResult } from './options.js';
 import { copiedBytes, type Plan } from './plan.js';
 import { Repacker } from './repack.js';
+import type { SpaceMaker } from './space-maker.js';
 
 /** Seconds for which the index says that a pack was condemned after it is gone: for a machine that slept all the while. */
 const REMEMBER_SECONDS = 400 * 24 * 3600;
@@ -36,7 +37,7 @@ export async function condemn(
   plan: Plan,
   orphans: readonly string[],
   stored: ReadonlyMap<string, unknown>,
-  options: CopyOptions & { readonly lease: HeldLease },
+  options: CopyOptions & { readonly lease: HeldLease; readonly space: SpaceMaker },
   result: PruneResult,
 ): Promise<void> {
   const repacked = await repack(repository, needed, plan, options, result);
@@ -49,7 +50,7 @@ export async function condemn(
     if (!stored.has(name) && now - seconds > REMEMBER_SECONDS) condemned.delete(name);
   for (const name of fresh) condemned.set(name, timeFromMillis(now * 1000));
   await options.lease.confirm();
-  await writeCondemned(repository, condemned);
+  await options.space.during(() => writeCondemned(repository, condemned));
 }
 
 /** @returns names of the packs of which everything that is needed stands elsewhere now, and is listed */
@@ -69,6 +70,13 @@ async function repack(
     await repacker.finish();
     Object.assign(result.copied, repacker.written);
     return copied;
+  } catch (cause) {
+    const { code, message } = VarveError.from(cause);
+    if (code !== 'full') throw cause;
+    await repacker.discard();
+    result.errors++;
+    options.onEvent?.({ kind: 'no-space', packs: plan.repack.length, message });
+    return [];
   } finally {
     await repacker.close();
   }

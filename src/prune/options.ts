@@ -15,11 +15,16 @@ export interface PruneOptions {
   /** Seconds for which a pack stays that was found to be unneeded. */
   readonly graceSeconds: number;
   readonly dryRun: boolean;
+  /**
+   * For a store without any space: copies nothing, lets nothing stay for a grace time, and may write an index object again after it was removed.
+   * Nothing else may use the repository.
+   */
+  readonly recoverNoFreeSpace?: boolean;
   /** Ids of snapshots that count as forgotten. */
   readonly without?: ReadonlySet<string>;
   readonly packTarget?: number;
   readonly signal?: AbortSignal | undefined;
-  readonly onEvent?: (event: PruneEvent) => void;
+  readonly onEvent?: ((event: PruneEvent) => void) | undefined;
 }
 
 export type PruneEvent =
@@ -32,6 +37,8 @@ export type PruneEvent =
   | { readonly kind: 'locked'; readonly done: number; readonly total: number }
   /** Packs that stay for now because an operation runs that may rely on them. */
   | { readonly kind: 'waiting'; readonly packs: number; readonly who: string }
+  /** There is no space for the copies: packs that were to be repacked stay. */
+  | { readonly kind: 'no-space'; readonly packs: number; readonly message: string }
   /** A pack that is damaged or could not be read: it stays. */
   | { readonly kind: 'not-copied'; readonly message: string };
 

@@ -1,22 +1,20 @@
-import type { Buffer } from 'node:buffer';
 import { VarveError } from '../errors/errors.js';
 import { exclusively } from '../repository/exclusive.js';
 import type { IndexedRepository } from '../repository/index-store.js';
-import { type HeldLease, listLeases } from '../repository/leases.js';
+import type { HeldLease } from '../repository/leases.js';
 import { PACK_TARGET } from '../repository/pack-writer.js';
 import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
 import { condemn } from './condemn.js';
 import { extendLocks } from './locks.js';
-import { MARGIN_SECONDS } from './margin.js';
 import { NeededBlobs } from './needed.js';
 import type { PruneOptions, PruneResult } from './options.js';
+import { findOrphans } from './orphans.js';
 import { makePlan, type Needed, type PackUse, type Plan, usesOf } from './plan.js';
 import { removeCondemned } from './remove.js';
 import { resultOf } from './result.js';
+import { SpaceMaker } from './space-maker.js';
 
-/** Seconds for which a pack that no index lists stays, at most: a backup may be about to list it. */
-const ORPHAN_SECONDS = 24 * 3600;
 /**
  * The part of a frame that is waste from which on it is opened and what is needed put to others, which takes longer than to copy it: the first with
  * which little enough stays.
@@ -35,7 +33,15 @@ const SMALL = 0.8;
 export async function prune(repository: Repository, options: PruneOptions): Promise<PruneResult> {
   repository.keys.requireRole(options.repackUncompressed === true ? 'full' : 'manage', 'prune');
   if (options.dryRun) return pruneAs(repository, options, undefined);
-  return exclusively(repository, 'prune', (lease) => pruneAs(repository, options, lease));
+  if (options.recoverNoFreeSpace === true)
+    return pruneExclusively(repository, { ...options, graceSeconds: 0, maxRepack: 0, repackUncompressed: false });
+  return pruneExclusively(repository, options);
+}
+
+function pruneExclusively(repository: Repository, options: PruneOptions): Promise<PruneResult> {
+  const space = new SpaceMaker(repository, options);
+  const action = (lease: HeldLease): Promise<PruneResult> => pruneAs(repository, options, lease);
+  return exclusively(repository, 'prune', action, (acquire) => space.during(acquire));
 }
 
 /** @param lease undefined for a dry run */
@@ -45,19 +51,59 @@ async function pruneAs(
   lease: HeldLease | undefined,
 ): Promise<PruneResult> {
   const needed = new NeededBlobs(options);
-  const indexed = await needed.renew(repository);
-  const stored = await packsIn(repository);
   const packTarget = options.packTarget ?? PACK_TARGET;
-  const { uses, plan, tolerated } = planFor(indexed, needed, { ...options, packTarget });
-  refuseMissing(uses, stored);
-  const orphans = await findOrphans(indexed, stored, lease?.id, options.graceSeconds);
-  const result = resultOf(uses, plan, indexed.condemned, orphans, stored);
+  const survey = await lookAt(repository, needed, lease, { ...options, packTarget });
+  const { indexed, stored, plan, orphans } = survey;
+  const result = resultOf(survey.uses, plan, indexed.condemned, orphans, stored);
   options.onEvent?.({ kind: 'planned', result });
   if (lease === undefined) return result;
-  await condemn(indexed, needed, plan, orphans, stored, { ...options, packTarget, tolerated, lease }, result);
-  const left = await removeCondemned(repository, needed, lease, stored, options, result);
+  const space = new SpaceMaker(repository, options, lease.id);
+  const condemnAll = (from: Survey, what: Plan): Promise<void> => {
+    const limits = { ...options, packTarget, tolerated: from.tolerated, lease, space };
+    return condemn(from.indexed, needed, what, from.orphans, from.stored, limits, result);
+  };
+  let last = survey;
+  if (freesBeforeCopying(survey, options)) {
+    // What needs no copying goes first: on a disk that is nearly full the copies have space then.
+    await condemnAll(survey, { ...plan, repack: [] });
+    await removeCondemned(repository, needed, lease, stored, { ...options, onEvent: undefined }, result);
+    last = await lookAt(repository, needed, lease, { ...options, packTarget });
+  }
+  await condemnAll(last, last.plan);
+  const left = await removeCondemned(repository, needed, lease, last.stored, options, result);
   await extendLocks(left, options, result);
   return result;
+}
+
+/** What is there, and what is to become of it. */
+interface Survey {
+  readonly indexed: IndexedRepository;
+  readonly stored: ReadonlyMap<string, ObjectInfo>;
+  readonly uses: readonly PackUse[];
+  readonly plan: Plan;
+  readonly tolerated: number;
+  readonly orphans: readonly string[];
+}
+
+async function lookAt(
+  repository: Repository,
+  needed: NeededBlobs,
+  lease: HeldLease | undefined,
+  options: PruneOptions & { readonly packTarget: number },
+): Promise<Survey> {
+  const indexed = await needed.renew(repository);
+  const stored = await packsIn(repository);
+  const planned = planFor(indexed, needed, options);
+  refuseMissing(planned.uses, stored);
+  const orphans = await findOrphans(indexed, stored, lease?.id, options.graceSeconds);
+  return { indexed, stored, ...planned, orphans };
+}
+
+/** Whether packs are to be copied, and others may go at once. */
+function freesBeforeCopying({ indexed, stored, plan, orphans }: Survey, { graceSeconds }: PruneOptions): boolean {
+  if (plan.repack.length === 0) return false;
+  const atOnce = graceSeconds === 0 && plan.remove.length + orphans.length > 0;
+  return atOnce || [...indexed.condemned].some((name) => stored.has(name));
 }
 
 /** Frames with little waste are copied as they are, unless too much stays then. */
@@ -98,26 +144,4 @@ function refuseMissing(uses: readonly PackUse[], stored: ReadonlyMap<string, unk
   const more = missing.length > 1 ? ` and ${missing.length - 1} more` : '';
   const message = `data/${first.name}${more}: missing, though snapshots need it; nothing is removed; run \`varve check\``;
   throw new VarveError('damaged', message);
-}
-
-/**
- * Packs that no index lists, and that nobody is about to list: an interrupted backup left them. Where the store does not tell how old they are (REST
- * does not), nobody is when there is no lease; a stale one, too, means that the next backup looks for them.
- */
-async function findOrphans(
-  { store, packs, condemned, ...repository }: IndexedRepository,
-  stored: ReadonlyMap<string, ObjectInfo>,
-  own: Buffer | undefined,
-  graceSeconds: number,
-): Promise<string[]> {
-  const unlisted = [...stored.values()].filter(({ name }) => !packs.has(name) && !condemned.has(name));
-  if (unlisted.length === 0) return [];
-  const now = await store.now();
-  const others = (await listLeases({ store, ...repository })).filter(({ lease }) => own?.equals(lease.id) !== true);
-  const running = others.filter(({ stale }) => !stale);
-  const began = Math.min(...running.map(({ lease }) => lease.since.seconds - MARGIN_SECONDS));
-  const age = Math.min(graceSeconds, ORPHAN_SECONDS);
-  const isOrphan = ({ modified }: ObjectInfo): boolean =>
-    modified === undefined ? others.length === 0 : now - modified >= age && modified < began;
-  return unlisted.filter(isOrphan).map(({ name }) => name);
 }

@@ -1,3 +1,4 @@
+import { VarveError } from '../errors/errors.js';
 import type { Time } from '../format/time.js';
 import { otherLeases, tellLease } from '../repository/exclusive.js';
 import { condemnations, type IndexedRepository } from '../repository/index-store.js';
@@ -61,7 +62,8 @@ interface Verdict {
   readonly blocking: ReadonlyMap<StoredLease, number>;
 }
 
-function judge(
+/** Which condemned packs may be deleted. */
+export function judge(
   indexed: IndexedRepository,
   needed: NeededBlobs,
   leases: readonly StoredLease[],
@@ -91,8 +93,14 @@ const mayRelyOn = ({ lease }: StoredLease, condemned: Time): boolean =>
 async function tidyIndex(indexed: IndexedRepository, lease: HeldLease, stored: ReadonlySet<string>): Promise<void> {
   const gone = new Set([...condemnations(indexed).keys()].filter((name) => !stored.has(name)));
   await lease.confirm();
-  const replaced = await withoutPacks(indexed, gone);
+  const replaced = await withoutPacks(indexed, gone).catch(unlessFull);
   for (const name of [...indexed.replaced, ...replaced]) await indexed.store.remove('index', name);
+}
+
+/** Packs that are gone and still listed are condemned: the next prune leaves them out. */
+function unlessFull(cause: unknown): [] {
+  if (VarveError.from(cause).code !== 'full') throw cause;
+  return [];
 }
 
 function tellWaiting(

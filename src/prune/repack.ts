@@ -81,6 +81,11 @@ export class Repacker {
     await uploader.finish();
   }
 
+  /** Removes what was stored and not listed yet: nobody knows of it. */
+  discard(): Promise<void> {
+    return this.#copiers.uploader.discard();
+  }
+
   close(): Promise<void> {
     return this.#copiers.close();
   }

@@ -20,14 +20,16 @@ const EXCLUSIVE: ReadonlySet<string> = new Set<ExclusiveOperation>([
  * Does something under a lease that tells others of it.
  *
  * @param action is given the lease, to be confirmed before anything is taken away
+ * @param acquiring acquires the lease; may do something about a store that has no space for it
  * @throws VarveError `locked` while another such operation runs
  */
 export async function exclusively<Result>(
   repository: Repository,
   operation: ExclusiveOperation,
   action: (lease: HeldLease) => Promise<Result>,
+  acquiring: (acquire: () => Promise<HeldLease>) => Promise<HeldLease> = (acquire) => acquire(),
 ): Promise<Result> {
-  const lease = await HeldLease.acquire(repository, operation);
+  const lease = await acquiring(() => HeldLease.acquire(repository, operation));
   try {
     // The lease first: of two that begin at once, each sees the other.
     await refuseOther(repository, operation, lease.id);
@@ -37,8 +39,10 @@ export async function exclusively<Result>(
   }
 }
 
+export const isExclusive = ({ lease }: StoredLease): boolean => EXCLUSIVE.has(lease.operation);
+
 async function refuseOther(repository: Repository, operation: ExclusiveOperation, own: Buffer): Promise<void> {
-  const other = (await otherLeases(repository, own)).find(({ lease }) => EXCLUSIVE.has(lease.operation));
+  const other = (await otherLeases(repository, own)).find(isExclusive);
   if (other === undefined) return;
   const what = other.lease.operation === operation ? `another ${operation}` : other.lease.operation;
   throw new VarveError('locked', `${what} is at work: ${tellLease(other)}; wait for it, or run it again later`);

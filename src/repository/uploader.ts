@@ -90,6 +90,13 @@ export class PackUploader {
     await this.#list();
   }
 
+  /** After a failure that makes them worthless: removes the packs that were stored and that no index object lists. */
+  async discard(): Promise<void> {
+    await Promise.all(this.#uploads);
+    await this.#writing.catch(() => undefined);
+    for (const { name } of this.#unlisted.splice(0)) await this.#repository.store.remove('data', name.toString('hex'));
+  }
+
   /** After a failure or a Ctrl-C: lists what has been stored, so that the next run need not store it again. */
   async salvage(): Promise<void> {
     await Promise.all(this.#uploads);

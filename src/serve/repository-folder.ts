@@ -54,11 +54,11 @@ export class RepositoryFolder {
     const path = this.#store.filePath(type, name);
     if (await isThere(path)) throw exists();
     try {
-      return await NewFile.begin(path);
+      return await NewFile.begin(path, this.#store.ownership);
     } catch (cause) {
       if (errnoCode(cause) !== 'ENOENT' || type === 'config') throw cause;
       await this.#store.makeFoldersOf(type, name);
-      return await NewFile.begin(path);
+      return await NewFile.begin(path, this.#store.ownership);
     }
   }
 

@@ -20,7 +20,13 @@ Exit codes: 0 done; 1 failed, or something is damaged; 10 no repository; 11 anot
 export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION);
   addPruneOptions(command);
-  command.option('-n, --dry-run', 'only tell what would be done').addHelpText('after', EXAMPLES);
+  command
+    .option('-n, --dry-run', 'only tell what would be done')
+    .option(
+      '--unsafe-recover-no-free-space <id>',
+      'for a full disk where prune cannot even begin: remove what no snapshot needs, copy nothing; nothing else may use the repository, whose id is given',
+    )
+    .addHelpText('after', EXAMPLES);
   run(command, shell, pruneCommand);
 }
 

@@ -1,4 +1,6 @@
+import { toHex } from '../../bytes/hex.js';
 import { VarveError } from '../../errors/errors.js';
+import type { PruneEvent } from '../../prune/options.js';
 import type { Repository } from '../../repository/repository.js';
 import { compressionFrom, packTarget } from '../global-options.js';
 import type { Context } from '../shell.js';
@@ -33,8 +35,18 @@ export function pruner(
     const { prune } = await import('../../prune/prune.js');
     const report = new PruneReport(context, dryRun);
     const told = without !== undefined && dryRun ? { without } : {};
-    const result = await prune(repository, { ...options, ...told, onEvent: (event) => report.event(event) });
+    const recoverNoFreeSpace = isMeant(repository, flags.unsafeRecoverNoFreeSpace);
+    const onEvent = (event: PruneEvent): void => report.event(event);
+    const result = await prune(repository, { ...options, ...told, recoverNoFreeSpace, onEvent });
     report.finish(result);
     return result.errors > 0 ? 1 : 0;
   };
+}
+
+/** Whether an option that is unsafe was given for this repository, by its id: an id of another one is a mistake. */
+function isMeant({ config }: Repository, id: string | undefined): boolean {
+  if (id === undefined) return false;
+  const own = toHex(config.repository);
+  if (id === own) return true;
+  throw new VarveError('usage', `must pass id '${own}' to --unsafe-recover-no-free-space`);
 }

@@ -12,6 +12,8 @@ export interface PruneFlags {
   readonly repackUncompressed?: boolean;
   readonly grace: string;
   readonly dryRun?: boolean;
+  /** Of `prune` alone: the repository's id. */
+  readonly unsafeRecoverNoFreeSpace?: string;
 }
 
 export function addPruneOptions(command: Command): void {

@@ -4,6 +4,7 @@ import { type FileHandle, link, open, rename, stat, unlink } from 'node:fs/promi
 import { dirname, join } from 'node:path';
 import { errnoCode, VarveError } from '../../errors/errors.js';
 import { FILE_MODE, TEMPORARY } from '../layout.js';
+import type { Ownership } from './ownership.js';
 
 /** A name of its own, in the folder of what it will become. */
 export function temporaryBeside(path: string): string {
@@ -57,9 +58,17 @@ export class NewFile {
   }
 
   /** @throws the system's error */
-  static async begin(path: string): Promise<NewFile> {
+  static async begin(path: string, ownership: Ownership): Promise<NewFile> {
     const temporary = temporaryBeside(path);
-    return new NewFile(path, temporary, await open(temporary, 'wx', FILE_MODE));
+    const file = await open(temporary, 'wx', FILE_MODE);
+    try {
+      await ownership.giveFile(file, temporary);
+    } catch (cause) {
+      await file.close();
+      await unlink(temporary).catch(() => undefined);
+      throw cause;
+    }
+    return new NewFile(path, temporary, file);
   }
 
   async write(bytes: Uint8Array): Promise<void> {

@@ -26,6 +26,7 @@ import {
   type Store,
 } from '../store.js';
 import { linkNew, syncFolder, temporaryBeside, writeFully } from './durable.js';
+import { Ownership } from './ownership.js';
 import { READ_FLAGS, requireRegular } from './regular-file.js';
 
 /** How long reading whole objects may block in all: what is in the page cache takes 20 µs to be read at once, 170 in another thread. */
@@ -38,6 +39,7 @@ const BLOCKING_MILLISECONDS = 250;
 export class LocalStore implements Store {
   readonly location: string;
   #blocked = 0;
+  #ownership: Ownership | undefined;
 
   constructor(path: string) {
     this.location = path;
@@ -46,6 +48,7 @@ export class LocalStore implements Store {
   async create(): Promise<void> {
     try {
       for (const folder of FOLDERS) makeFolders(join(this.location, folder), FOLDER_MODE);
+      for (const folder of FOLDERS) if (folder !== 'data') await this.ownership.giveFolder(join(this.location, folder));
       await this.#createShards();
       await syncFolder(this.location);
     } catch (cause) {
@@ -58,10 +61,10 @@ export class LocalStore implements Store {
     try {
       if (type !== 'config' && (await exists(path, totalLength(parts)))) return;
       const place = type === 'config' ? linkNew : rename;
-      await writeAs(path, parts, place).catch(async (cause) => {
+      await this.#writeAs(path, parts, place).catch(async (cause) => {
         if (errnoCode(cause) !== 'ENOENT' || type === 'config') throw cause;
         await this.makeFoldersOf(type, name);
-        await writeAs(path, parts, place);
+        await this.#writeAs(path, parts, place);
       });
     } catch (cause) {
       if (cause instanceof VarveError) throw cause;
@@ -72,7 +75,7 @@ export class LocalStore implements Store {
   async replace(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
     const path = this.filePath(type, name);
     try {
-      await writeAs(path, parts, rename);
+      await this.#writeAs(path, parts, rename);
     } catch (cause) {
       throw this.#error(cause, path, `cannot write ${objectPath(type, name)}`);
     }
@@ -158,11 +161,20 @@ export class LocalStore implements Store {
   async makeFoldersOf(type: ObjectType, name: string): Promise<void> {
     const folder = join(this.location, type);
     for (const each of type === 'data' ? [folder, dirname(this.filePath(type, name))] : [folder]) {
-      await mkdir(each, { mode: FOLDER_MODE }).catch((cause) => {
-        if (errnoCode(cause) !== 'EEXIST') throw cause;
-      });
+      await mkdir(each, { mode: FOLDER_MODE }).then(
+        () => this.ownership.giveFolder(each),
+        (cause) => {
+          if (errnoCode(cause) !== 'EEXIST') throw cause;
+        },
+      );
       await syncFolder(dirname(each));
     }
+  }
+
+  /** Whom new files belong to. @throws the system's error when the repository's directory is not there */
+  get ownership(): Ownership {
+    this.#ownership ??= new Ownership(this.location);
+    return this.#ownership;
   }
 
   async #removeStaleIn(folder: string): Promise<void> {
@@ -197,8 +209,29 @@ export class LocalStore implements Store {
 
   async #createShards(): Promise<void> {
     const data = join(this.location, 'data');
-    for (const shard of SHARDS) makeFolders(join(data, shard), FOLDER_MODE);
+    await this.ownership.giveFolder(data);
+    for (const shard of SHARDS) {
+      makeFolders(join(data, shard), FOLDER_MODE);
+      await this.ownership.giveFolder(join(data, shard));
+    }
     await syncFolder(data);
+  }
+
+  /** Written under another name, synced, then given its own by `place`, and the folder synced. */
+  async #writeAs(
+    path: string,
+    parts: readonly Uint8Array[],
+    place: (from: string, to: string) => Promise<void>,
+  ): Promise<void> {
+    const temporary = temporaryBeside(path);
+    try {
+      await writeDurably(temporary, parts, this.ownership);
+      await place(temporary, path);
+    } catch (cause) {
+      await unlink(temporary).catch(() => undefined);
+      throw cause;
+    }
+    await syncFolder(dirname(path));
   }
 
   #error(cause: unknown, path: string, doing: string): VarveError {
@@ -221,23 +254,6 @@ const isShard = (name: string): boolean => /^[0-9a-f]{2}$/.test(name);
 
 const totalLength = (parts: readonly Uint8Array[]): number => parts.reduce((sum, part) => sum + part.length, 0);
 
-/** Written under another name, synced, then given its own by `place`, and the folder synced. */
-async function writeAs(
-  path: string,
-  parts: readonly Uint8Array[],
-  place: (from: string, to: string) => Promise<void>,
-): Promise<void> {
-  const temporary = temporaryBeside(path);
-  try {
-    await writeDurably(temporary, parts);
-    await place(temporary, path);
-  } catch (cause) {
-    await unlink(temporary).catch(() => undefined);
-    throw cause;
-  }
-  await syncFolder(dirname(path));
-}
-
 async function exists(path: string, size: number): Promise<boolean> {
   try {
     return (await stat(path)).size === size;
@@ -249,11 +265,12 @@ async function exists(path: string, size: number): Promise<boolean> {
 /** From this size on an object is written past the page cache: nothing is copied, and what else is cached stays cached. */
 const DIRECT_BYTES = 1024 * 1024;
 
-async function writeDurably(path: string, parts: readonly Uint8Array[]): Promise<void> {
+async function writeDurably(path: string, parts: readonly Uint8Array[], ownership: Ownership): Promise<void> {
   const [first] = parts;
-  if (parts.length === 1 && first !== undefined && (await writeDirectly(path, first))) return;
+  if (parts.length === 1 && first !== undefined && (await writeDirectly(path, first, ownership))) return;
   const file = await open(path, 'wx', FILE_MODE);
   try {
+    await ownership.giveFile(file, path);
     for (const part of parts) await writeFully(file, part);
     await file.sync();
   } finally {
@@ -262,7 +279,7 @@ async function writeDurably(path: string, parts: readonly Uint8Array[]): Promise
 }
 
 /** False, and no file, when the memory's or the length's alignment, or the file system, does not allow it. */
-async function writeDirectly(path: string, bytes: Uint8Array): Promise<boolean> {
+async function writeDirectly(path: string, bytes: Uint8Array, ownership: Ownership): Promise<boolean> {
   const { O_WRONLY, O_CREAT, O_EXCL, O_DIRECT } = constants as typeof constants & { O_DIRECT?: number };
   if (O_DIRECT === undefined || bytes.length < DIRECT_BYTES || bytes.length % BLOCK !== 0) return false;
   let file: FileHandle;
@@ -274,6 +291,7 @@ async function writeDirectly(path: string, bytes: Uint8Array): Promise<boolean> 
     return false;
   }
   try {
+    await ownership.giveFile(file, path);
     await writeFully(file, bytes);
     await file.sync();
     return true;

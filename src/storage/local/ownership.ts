@@ -1,0 +1,93 @@
+import { constants, statSync } from 'node:fs';
+import { type FileHandle, lstat, open, readdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { errnoCode } from '../../errors/errors.js';
+import { FILE_MODE, FOLDER_MODE } from '../layout.js';
+
+/** Group bits where a repository is shared with a group. */
+const GROUP_READS = 0o040;
+const GROUP_USES = 0o070;
+const SETGID = 0o2000;
+
+/**
+ * Whom new objects of a repository belong to: what root writes into a user's repository is the user's, and where a group may read the repository
+ * (restic asks the same of `config`) it may read what is new.
+ */
+export class Ownership {
+  readonly #uid: number;
+  readonly #gid: number;
+  readonly #shared: boolean;
+  readonly #folderMode: number;
+  readonly #isRoot: boolean;
+
+  /** @param root the repository's directory. */
+  constructor(root: string) {
+    const directory = statSync(root);
+    const config = statSync(join(root, 'config'), { throwIfNoEntry: false });
+    this.#uid = directory.uid;
+    this.#gid = directory.gid;
+    // Before there is a config only a directory made for a group says so.
+    const isForGroup = (directory.mode & SETGID) !== 0 && (directory.mode & GROUP_USES) === GROUP_USES;
+    this.#shared = config === undefined ? isForGroup : (config.mode & GROUP_READS) !== 0;
+    this.#folderMode = FOLDER_MODE | (this.#shared ? GROUP_USES | (directory.mode & SETGID) : 0);
+    this.#isRoot = process.geteuid?.() === 0;
+  }
+
+  /** Gives a file that was just made to the repository's owner and group. @param path where it was made */
+  async giveFile(file: FileHandle, path: string): Promise<void> {
+    if (await this.#give(file, path)) await this.#setMode(file, FILE_MODE | GROUP_READS);
+  }
+
+  /** The same for a directory, unless something is in it, or it was made by somebody else. */
+  async giveFolder(path: string): Promise<void> {
+    if (!this.#isNeeded || (await lstat(path)).isSymbolicLink()) return;
+    const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    try {
+      const { uid } = await folder.stat();
+      if (uid !== process.geteuid?.() || (await readdir(path)).length > 0) return;
+      if (await this.#give(folder, path)) await this.#setMode(folder, this.#folderMode);
+    } finally {
+      await folder.close();
+    }
+  }
+
+  get #isNeeded(): boolean {
+    return this.#shared || (this.#isRoot && this.#uid !== 0);
+  }
+
+  /** @returns false when it is left as it is */
+  async #give(file: FileHandle, path: string): Promise<boolean> {
+    if (!this.#isNeeded) return false;
+    const made = await file.stat();
+    const owner = this.#isRoot ? this.#uid : made.uid;
+    if (made.uid === owner && made.gid === this.#gid) return true;
+    // Where a link leads into a directory of somebody else nothing is given away.
+    const isAlone = made.nlink === 1 || made.isDirectory();
+    if (made.uid !== owner && !(isAlone && (await isIn(path, owner, made)))) return false;
+    await file.chown(owner, this.#gid).catch((cause) => {
+      // A user who is not in the group, or a file system without owners.
+      if (errnoCode(cause) !== 'EPERM') throw cause;
+    });
+    return true;
+  }
+
+  async #setMode(file: FileHandle, mode: number): Promise<void> {
+    if (this.#shared) await file.chmod(mode);
+  }
+}
+
+/** Whether the directory of a path belongs to a user and has this file. */
+async function isIn(
+  path: string,
+  owner: number,
+  file: { readonly ino: number; readonly dev: number },
+): Promise<boolean> {
+  const folder = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    if ((await folder.stat()).uid !== owner) return false;
+    const found = await lstat(`/proc/self/fd/${folder.fd}/${basename(path)}`).catch(() => undefined);
+    return found?.ino === file.ino && found.dev === file.dev;
+  } finally {
+    await folder.close();
+  }
+}
