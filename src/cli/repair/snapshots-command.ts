@@ -5,16 +5,26 @@ import { type RemakeFlags, remakeChosen } from '../remake/command.js';
 import type { Context } from '../shell.js';
 import { lossyText, printable } from '../text/escape.js';
 
-export function repairSnapshotsCommand(context: Context, ids: readonly string[], flags: RemakeFlags): Promise<number> {
-  return remakeChosen(context, ids, flags, 'repair snapshots', (repository, chosen, settings, tell) =>
+/** A snapshot lacks something. */
+const INCOMPLETE = 3;
+
+export async function repairSnapshotsCommand(
+  context: Context,
+  ids: readonly string[],
+  flags: RemakeFlags,
+): Promise<number> {
+  let losses = 0;
+  const code = await remakeChosen(context, ids, flags, 'repair snapshots', (repository, chosen, settings, tell) =>
     repairSnapshots(repository, chosen, {
       ...settings,
       onEvent: (event) => {
-        if (event.kind === 'lost') tellLoss(context.output, event);
-        else tell(event);
+        if (event.kind !== 'lost') return tell(event);
+        losses++;
+        tellLoss(context.output, event);
       },
     }),
   );
+  return code === 0 && losses > 0 ? INCOMPLETE : code;
 }
 
 const WHAT: Readonly<Record<Loss['what'], string>> = {

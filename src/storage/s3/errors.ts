@@ -173,7 +173,7 @@ const BY_NAME: Readonly<Record<string, Explain>> = {
   InvalidStorageClass: ({ message }, { server }) =>
     new VarveError('usage', `${server} does not have the storage class of -o s3.storage-class (${message})`),
   InvalidObjectState: () =>
-    new VarveError('storage', 'it is in an archive: restore it there first (S3 Glacier), and wait until that is done'),
+    new VarveError('denied', 'it is in an archive: restore it there first (S3 Glacier), and wait until that is done'),
   InvalidLocationConstraint: ({ message }, { server }) =>
     new VarveError('usage', `${server} has no such region (${message}): say -o s3.region=us-east-1, or its own`),
   InvalidBucketName: (_, { bucket, server }) =>

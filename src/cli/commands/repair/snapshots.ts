@@ -19,8 +19,8 @@ Examples:
   varve repair snapshots
   varve repair snapshots --forget --host web1
 
-Exit codes: 0 done; 1 failed; 3 some snapshots could not be repaired; 10 no repository; 12 wrong password;
-130 interrupted.`;
+Exit codes: 0 done, and nothing is lost; 1 failed; 3 something is lost, or some snapshots could not be repaired;
+10 no repository; 12 wrong password; 130 interrupted.`;
 
 export function defineSnapshots(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).addHelpText('after', AFTER);
