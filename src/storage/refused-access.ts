@@ -14,15 +14,11 @@ const PLAIN_PATH = /^[A-Za-z0-9_./:@%+,-]+$/;
  * @param doing "cannot read data/abcd…"
  */
 export function fileError(cause: unknown, path: string, root: string, doing: string): VarveError {
-  const denied = isRefused(cause);
-  const remedy = denied ? remedyFor(path, root) : '';
-  const code: ErrorCode = denied ? 'denied' : 'storage';
+  const errno = errnoCode(cause);
+  const isPermission = errno === 'EACCES' || errno === 'EPERM';
+  const remedy = isPermission ? remedyFor(path, root) : '';
+  const code: ErrorCode = isPermission || errno === 'EROFS' ? 'denied' : 'storage';
   return new VarveError(code, `${doing}: ${path}: ${systemReason(cause)}${remedy}`, { cause });
-}
-
-function isRefused(cause: unknown): boolean {
-  const code = errnoCode(cause);
-  return code === 'EACCES' || code === 'EPERM' || code === 'EROFS';
 }
 
 /** Who owns what, and what to do about it. Empty where the modes do not explain the refusal. */
@@ -31,7 +27,7 @@ function remedyFor(path: string, root: string): string {
   const stat = nearest(path, root);
   if (uid === undefined || stat === undefined) return '';
   if (uid === 0)
-    return '; root itself is refused here (NFS and FUSE do that): run varve as the owner of the repository';
+    return '; root itself is refused here, as NFS and FUSE do, and attributes (`lsattr`): run varve as the owner of the repository';
   if (stat.uid === uid)
     return `; varve runs as its owner, and its mode is ${octal(stat)}: \`chmod -R u+rwX ${quoted(root)}\``;
   const owner = `; it belongs to ${userName(stat.uid)} (mode ${octal(stat)}), and varve runs as ${userName(uid)}`;
