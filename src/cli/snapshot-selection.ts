@@ -93,6 +93,11 @@ export function chooseSnapshots(
   return snapshots.filter(({ id }) => wanted.has(id));
 }
 
+/** The exit code of a command that is done with these snapshots: 1 when it was to take all, and some could not be opened. */
+export function listedCode({ failures }: SnapshotList, ids: readonly string[]): number {
+  return ids.length === 0 && failures.length > 0 ? 1 : 0;
+}
+
 /** What `SNAPSHOT[:SUBFOLDER]` names. */
 export interface Chosen {
   readonly stored: StoredSnapshot;

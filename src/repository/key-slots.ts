@@ -111,7 +111,7 @@ export async function removeKeySlot(repository: Repository, id: string, options:
 
 /** Gives the key that opened the repository a new password or key file. */
 export async function changePassword(repository: Repository, unlock: Unlock, logN?: number): Promise<KeySlot> {
-  const { read } = await readSlots(repository);
+  const read = await readEverySlot(repository);
   const own = newestOfEach(read).find(({ slot }) => slot.current);
   if (own === undefined)
     throw new VarveError('not-found', 'the key that opened the repository has been removed meanwhile');
@@ -222,6 +222,14 @@ async function readSlots(
   return { read, failures };
 }
 
+/** @throws the reason when one cannot be read just now: it may be the one that is asked for, or another object of the same key */
+async function readEverySlot(repository: Repository): Promise<ReadSlot[]> {
+  const { read, failures } = await readSlots(repository);
+  const unread = failures.find(({ error }) => error.code === 'storage' || error.code === 'denied');
+  if (unread !== undefined) throw unread.error;
+  return read;
+}
+
 function describe({ keys, identity }: Repository, name: string, bytes: Uint8Array): ReadSlot {
   const path = `keys/${name}`;
   const card = readCard(keys, bytes, path);
@@ -256,6 +264,5 @@ function chooseSlot(read: readonly ReadSlot[], id: string): ReadSlot {
 
 /** One key by its id, as `cat key` shows it. */
 export async function findKeySlot(repository: Repository, id: string): Promise<KeySlot> {
-  const { read } = await readSlots(repository);
-  return chooseSlot(newestOfEach(read), id).slot;
+  return chooseSlot(newestOfEach(await readEverySlot(repository)), id).slot;
 }

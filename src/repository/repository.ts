@@ -70,7 +70,13 @@ export async function putSigned(repository: Repository, kind: SignedKind, payloa
   const signed = signPayload(keys, identity, kind, keys.newestEpoch, payload);
   const bytes = sealObject(keys, kind, deflate(signed), { compressed: true });
   const name = objectName(bytes);
-  await store.put(FOLDERS[kind], name, [bytes]);
+  try {
+    await store.put(FOLDERS[kind], name, [bytes]);
+  } catch (cause) {
+    // It may be there and only not be durable. Nothing relies on a snapshot or a lease, so the failure leaves none.
+    if (kind !== 'index') await store.remove(FOLDERS[kind], name).catch(() => undefined);
+    throw cause;
+  }
   return name;
 }
 

@@ -9,6 +9,7 @@ import { snapshotJson } from '../snapshot-json.js';
 import {
   addSelectionOptions,
   chooseSnapshots,
+  listedCode,
   readSnapshots,
   type SelectionOptions,
   selectionFilter,
@@ -30,7 +31,7 @@ Examples:
   varve snapshots --host web1 --latest 3
   varve snapshots --json --group-by host,paths
 
-Exit codes: 0 listed; 1 failed; 10 no repository; 12 wrong password.`;
+Exit codes: 0 listed; 1 failed, or a snapshot could not be read; 10 no repository; 12 wrong password.`;
 
 export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).argument('[ids...]', 'only these: ids, beginnings of ids, or latest');
@@ -69,7 +70,7 @@ const list: Run<Options> = async (context, ids, options) => {
       printSnapshotTable(output, snapshots, table);
     }
   }
-  return 0;
+  return listedCode(all, ids);
 };
 
 function parseLatest(text: string | undefined): number | undefined {

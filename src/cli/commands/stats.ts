@@ -7,6 +7,7 @@ import { type Run, run, type Shell } from '../shell.js';
 import {
   addSelectionOptions,
   chooseSnapshots,
+  listedCode,
   readIndex,
   readSnapshots,
   type SelectionOptions,
@@ -26,7 +27,7 @@ Examples:
   varve stats latest
   varve stats --mode raw-data
 
-Exit codes: 0 counted; 1 failed; 10 no repository; 12 wrong password.`;
+Exit codes: 0 counted; 1 failed, or a snapshot could not be read; 10 no repository; 12 wrong password.`;
 
 export function define(command: Command, shell: Shell): void {
   command
@@ -53,7 +54,7 @@ const count: Run<Options> = async (context, ids, options) => {
   const result = await stats(repository, roots, mode, context.signal);
   if (output.json) output.object(statsJson(result, mode === 'raw-data'));
   else printStats(output, result, mode);
-  return 0;
+  return listedCode(snapshots, ids);
 };
 
 function statsJson(result: Stats, raw: boolean): Record<string, unknown> {

@@ -9,6 +9,7 @@ import {
   addSelectionOptions,
   chooseSnapshots,
   collect,
+  listedCode,
   readSnapshots,
   type SelectionOptions,
   selectionFilter,
@@ -54,7 +55,8 @@ const change: Run<Options> = async (context, ids, options) => {
   const wanted = changeFrom(options);
   const repository = await openFromOptions(context);
   repository.keys.requireRole('manage', 'change tags');
-  const chosen = chooseSnapshots(await readSnapshots(context, repository), ids, selectionFilter(context, options));
+  const list = await readSnapshots(context, repository);
+  const chosen = chooseSnapshots(list, ids, selectionFilter(context, options));
   let changed = 0;
   let failed = 0;
   for (const stored of chosen) {
@@ -73,7 +75,7 @@ const change: Run<Options> = async (context, ids, options) => {
   if (output.json) output.object({ message_type: 'summary', changed_snapshots: changed });
   else
     output.message(changed === 0 ? 'no snapshots were modified' : `modified tags on ${counted(changed, 'snapshot')}`);
-  return failed > 0 ? INCOMPLETE : 0;
+  return failed > 0 ? INCOMPLETE : listedCode(list, ids);
 };
 
 function changeFrom({ add, remove, set }: Options): TagChange {

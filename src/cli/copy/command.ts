@@ -5,6 +5,7 @@ import { openFromOptions } from '../open.js';
 import type { Context } from '../shell.js';
 import {
   chooseSnapshots,
+  listedCode,
   readIndex,
   readSnapshots,
   type SelectionOptions,
@@ -37,7 +38,7 @@ export async function copyCommand(context: Context, ids: readonly string[], flag
         onProgress: (progress) => report.progress(progress),
       },
     );
-    return report.finish(result);
+    return report.finish(result) || listedCode(all, ids);
   } finally {
     report.stop();
   }

@@ -11,6 +11,7 @@ import { ReadErrors } from '../read-errors.js';
 import type { Context } from '../shell.js';
 import {
   chooseSnapshots,
+  listedCode,
   readIndex,
   readSnapshots,
   type SelectionOptions,
@@ -70,7 +71,7 @@ export async function findCommand(context: Context, patterns: readonly string[],
     const packsOf = flags.showPackId === true ? repository.index : undefined;
     await search(new ObjectFinder(repository, reader, objects), new ObjectReport(output, packsOf));
   }
-  return errors.exitCode;
+  return errors.exitCode || listedCode(all, flags.snapshot ?? []);
 }
 
 function criteria(patterns: readonly string[], flags: FindFlags): FileCriteria {

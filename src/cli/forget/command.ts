@@ -9,7 +9,13 @@ import { pruner } from '../prune/command.js';
 import type { PruneFlags } from '../prune/options.js';
 import type { Context } from '../shell.js';
 import { parseGroupBy } from '../snapshot-groups.js';
-import { chooseSnapshots, readSnapshots, type SelectionOptions, selectionFilter } from '../snapshot-selection.js';
+import {
+  chooseSnapshots,
+  listedCode,
+  readSnapshots,
+  type SelectionOptions,
+  selectionFilter,
+} from '../snapshot-selection.js';
 import { hasPolicy, type PolicyFlags, policyFrom } from './policy.js';
 import { groupsJson, printGroups, reportFailures, reportRemoval } from './report.js';
 import { Unlisted } from './unlisted.js';
@@ -46,7 +52,7 @@ export async function forgetCommand(context: Context, ids: readonly string[], fl
   const failures = unreadable + (onlyUnlisted ? 0 : await remove(context, repository, oldestFirst, flags));
   if (output.json) output.object(groupsJson(groups));
   const pruned = flags.prune === true ? await prune(repository, idsOf(removed)) : 0;
-  return failures > 0 ? INCOMPLETE : pruned;
+  return failures > 0 ? INCOMPLETE : pruned || listedCode(list, ids);
 }
 
 const idsOf = (snapshots: Iterable<StoredSnapshot>): Set<string> => new Set([...snapshots].map(({ id }) => id));

@@ -8,6 +8,7 @@ import type { Context } from '../shell.js';
 import {
   addSelectionOptions,
   chooseSnapshots,
+  listedCode,
   readSnapshots,
   type SelectionOptions,
   selectionFilter,
@@ -65,7 +66,9 @@ export async function remakeChosen(
   };
   const repository = await openFromOptions(context);
   repository.keys.requireRole('manage', operation);
-  const chosen = chooseSnapshots(await readSnapshots(context, repository), ids, selectionFilter(context, flags));
+  const list = await readSnapshots(context, repository);
+  const chosen = chooseSnapshots(list, ids, selectionFilter(context, flags));
   const report = new RemakeReport(output, operation, { dryRun, forget });
-  return report.finish(await remake(repository, chosen, settings, (event) => report.tell(event)));
+  const result = await remake(repository, chosen, settings, (event) => report.tell(event));
+  return report.finish(result) || listedCode(list, ids);
 }

@@ -82,7 +82,7 @@ export class CacheDirectory {
       if (errnoCode(cause) === 'ELOOP') this.#onDistrust(`${path} is a symbolic link`);
       return undefined;
     } finally {
-      if (file !== undefined) closeSync(file);
+      if (file !== undefined) closeQuietly(file);
     }
   }
 
@@ -98,16 +98,20 @@ export class CacheDirectory {
   write(name: string, parts: readonly Uint8Array[]): void {
     const path = join(this.path, name);
     const temporary = `${path}.${randomBytes(4).toString('hex')}`;
-    let file: number | undefined;
+    let created = false;
     try {
       if (!this.#make()) return;
-      file = openSync(temporary, 'wx', FILE_MODE);
-      for (const part of parts) writeFileSync(file, part);
+      const file = openSync(temporary, 'wx', FILE_MODE);
+      created = true;
+      try {
+        for (const part of parts) writeFileSync(file, part);
+      } finally {
+        // Some file systems report only here that they could not write.
+        closeSync(file);
+      }
       renameSync(temporary, path);
     } catch {
-      if (file !== undefined) discard(temporary);
-    } finally {
-      if (file !== undefined) closeSync(file);
+      if (created) discard(temporary);
     }
   }
 
@@ -159,6 +163,14 @@ export function readAt(file: number, into: Buffer, position: number): Buffer | u
     filled += count;
   }
   return into;
+}
+
+function closeQuietly(file: number): void {
+  try {
+    closeSync(file);
+  } catch {
+    // It was only read.
+  }
 }
 
 function discard(path: string): void {

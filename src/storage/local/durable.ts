@@ -23,13 +23,15 @@ export async function writeFully(file: FileHandle, bytes: Uint8Array): Promise<v
 export async function linkNew(temporary: string, path: string): Promise<void> {
   try {
     await link(temporary, path);
-    await unlink(temporary);
   } catch (cause) {
     if (errnoCode(cause) === 'EEXIST') throw new VarveError('exists', `${path} already exists`);
     if ((await stat(path).catch(() => undefined)) !== undefined)
       throw new VarveError('exists', `${path} already exists`);
     await rename(temporary, path);
+    return;
   }
+  // A later listing removes it, when it stays.
+  await unlink(temporary).catch(() => undefined);
 }
 
 export async function syncFolder(path: string): Promise<void> {

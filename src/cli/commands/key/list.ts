@@ -10,14 +10,17 @@ const SHORT = 8;
 
 export function defineList(command: Command, shell: Shell): void {
   command.description('List the keys of the repository; a star marks the one in use. Every key may.');
-  command.addHelpText('after', '\nExit codes: 0 listed; 1 failed; 10 no repository; 12 wrong password.');
+  command.addHelpText(
+    'after',
+    '\nExit codes: 0 listed; 1 failed, or a key could not be read; 10 no repository; 12 wrong password.',
+  );
   run(command, shell, async (context) => {
     const repository = await openFromOptions(context);
     const { slots, failures } = await listKeySlots(repository);
     for (const { error } of failures) context.output.warn(`a key is left out: ${error.message}`);
     if (context.output.json) context.output.object(slots.map(keyJson));
     else for (const line of keyTable(slots, repository.keys.newestEpoch)) context.output.print(line);
-    return 0;
+    return failures.length > 0 ? 1 : 0;
   });
 }
 
