@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import type { Unlock } from '../crypto/slot-file.js';
 import { systemReason, VarveError } from '../errors/errors.js';
+import { childEnvironment } from '../storage/transport/child-environment.js';
 import { splitWords } from '../storage/transport/words.js';
 import { canPrompt, promptPassword } from './prompt.js';
 import type { Context } from './shell.js';
@@ -56,7 +57,7 @@ export function unlockFrom(context: Context, sources: PasswordSources): Unlock |
   if (keyFile !== undefined) return { keyFile: readKeyFile(context, keyFile) };
   if (file !== undefined) return { password: notEmpty(readPasswordFile(context, file), `the password file ${file}`) };
   if (command !== undefined)
-    return { password: notEmpty(runPasswordCommand(command), 'what the password command prints') };
+    return { password: notEmpty(runPasswordCommand(context, command), 'what the password command prints') };
   return password === undefined ? undefined : { password: notEmpty(password, 'VARVE_PASSWORD') };
 }
 
@@ -117,10 +118,13 @@ function warnIfOthersCanRead(context: Context, path: string): void {
   context.output.warn(`${path} can be read by other users (mode ${mode}): chmod 600 ${path}`);
 }
 
-function runPasswordCommand(command: string): string {
+function runPasswordCommand({ environment }: Context, command: string): string {
   const [program, ...args] = splitWords(command, '--password-command');
   if (program === undefined) throw new VarveError('usage', '--password-command: the command is empty');
-  const { error, status, signal, stdout } = spawnSync(program, args, { stdio: ['inherit', 'pipe', 'inherit'] });
+  const { error, status, signal, stdout } = spawnSync(program, args, {
+    stdio: ['inherit', 'pipe', 'inherit'],
+    env: childEnvironment('password-command', environment),
+  });
   if (error !== undefined) throw new VarveError('usage', `password command ${program}: ${systemReason(error)}`);
   if (status !== 0)
     throw new VarveError('usage', `password command ${program}: failed with ${signal ?? `exit code ${status}`}`);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -323,4 +323,20 @@ test('Ctrl-C ends a backup with exit code 130, and what was stored is not stored
   assert.deepEqual(await beneath.names('locks'), []);
   const again = await place.json<Summary>(['backup', '--stdin', '--stdin-filename', 'interrupted'], { input: bytes });
   assert.ok(again.data_added < bytes.length / 2, `${again.data_added} bytes were stored again`);
+});
+
+test('neither the password command nor the source command finds the password in its environment', async () => {
+  const playground = new Playground();
+  const dump = playground.path('dump');
+  writeFileSync(dump, `#!/bin/sh\nenv > "$1"\necho hunter2\n`, { mode: 0o755 });
+  const command = `${dump} ${playground.path('of-password-command')}`;
+  const env = { VARVE_KEY_FILE: undefined, VARVE_PASSWORD: 'hunter2', PLAIN: 'kept' };
+  await playground.ok(['init'], { env });
+  const source = ['--stdin-from-command', '--', dump, playground.path('of-source-command')];
+  await playground.ok(['backup', '--password-command', command, ...source], { env });
+  for (const file of ['of-password-command', 'of-source-command']) {
+    const seen = readFileSync(playground.path(file), 'utf8');
+    assert.match(seen, /^PLAIN=kept$/m);
+    assert.doesNotMatch(seen, /hunter2/, file);
+  }
 });

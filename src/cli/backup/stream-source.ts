@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import type { StreamSource } from '../../backup/options.js';
 import { normalize } from '../../backup/sources.js';
 import { systemReason, VarveError } from '../../errors/errors.js';
+import { childEnvironment } from '../../storage/transport/child-environment.js';
 import { pathBytes } from '../arguments.js';
+import { repositoryPlace } from '../open.js';
 import type { Context } from '../shell.js';
 import type { BackupFlags } from './options.js';
 
@@ -12,7 +14,7 @@ export function streamFrom(context: Context, args: readonly string[], flags: Bac
   if (flags.stdin !== true && flags.stdinFromCommand !== true) return undefined;
   const path = normalize(pathBytes(flags.stdinFilename), Buffer.from('/'));
   if (path.length < 2) throw new VarveError('usage', `--stdin-filename: "${flags.stdinFilename}" is not a file name`);
-  return { path, bytes: flags.stdin === true ? standardInput(context) : outputOf(args, context.signal) };
+  return { path, bytes: flags.stdin === true ? standardInput(context) : outputOf(args, context) };
 }
 
 async function* standardInput({ input, signal }: Context): AsyncGenerator<Uint8Array> {
@@ -29,9 +31,11 @@ async function* standardInput({ input, signal }: Context): AsyncGenerator<Uint8A
 }
 
 /** A command that fails makes this throw at its end, so that what it printed until then is never taken for the whole. */
-async function* outputOf(command: readonly string[], signal: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* outputOf(command: readonly string[], context: Context): AsyncGenerator<Uint8Array> {
   const [program = '', ...args] = command;
-  const child = spawn(program, args, { stdio: ['inherit', 'pipe', 'inherit'] });
+  const { signal } = context;
+  const env = childEnvironment('source-command', context.environment, repositoryPlace(context));
+  const child = spawn(program, args, { stdio: ['inherit', 'pipe', 'inherit'], env });
   const stop = (): void => void child.kill('SIGTERM');
   signal.addEventListener('abort', stop);
   const failure = once(child, 'close').then(

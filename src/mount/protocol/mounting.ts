@@ -6,6 +6,7 @@ import { realpath } from 'node:fs/promises';
 import { constants as system } from 'node:os';
 import { errnoCode, systemReason, VarveError } from '../../errors/errors.js';
 import { systemError } from '../../filesystem/libc.js';
+import { childEnvironment } from '../../storage/transport/child-environment.js';
 import { calls } from './calls.js';
 import { receiveDescriptor, socketPair } from './descriptors.js';
 
@@ -146,7 +147,7 @@ function mountAsUser(path: string, options: MountOptions): Mounted {
     const args = ['-o', [...asked, ...kernelOptions(options)].join(','), '--', path];
     const ran = spawnSync(helper, args, {
       stdio: ['ignore', 'ignore', 'pipe', theirs],
-      env: { ...process.env, _FUSE_COMMFD: '3' },
+      env: { ...childEnvironment('system', process.env), _FUSE_COMMFD: '3' },
       encoding: 'utf8',
     });
     if (ran.status !== 0) throw helpersFailure(path, ran.stderr ?? '', ran.error);
@@ -166,7 +167,9 @@ function escapeOption(text: string): string {
 }
 
 function findHelper(): string {
-  for (const helper of HELPERS) if (spawnSync(helper, ['-V'], { stdio: 'ignore' }).error === undefined) return helper;
+  const env = childEnvironment('system', process.env);
+  for (const helper of HELPERS)
+    if (spawnSync(helper, ['-V'], { stdio: 'ignore', env }).error === undefined) return helper;
   throw new VarveError(
     'target',
     'fusermount3 is missing, without which only root can mount: install fuse3 (apt install fuse3, dnf install fuse3, apk add fuse3)',
@@ -186,7 +189,10 @@ function helpersFailure(path: string, stderr: string, cause: Error | undefined):
 
 /** Not to be waited for in one go: it may ask something of the mount, which this process answers. */
 async function unmountAsUser(helper: string, path: string, lazily: boolean): Promise<boolean> {
-  const child = spawn(helper, ['-u', ...(lazily ? ['-z'] : []), '--', path], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(helper, ['-u', ...(lazily ? ['-z'] : []), '--', path], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: childEnvironment('system', process.env),
+  });
   let said = '';
   child.stderr?.on('data', (bytes) => {
     said += bytes;

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { childEnvironment } from '../../storage/transport/child-environment.js';
 import { escapeMount } from './mounting.js';
 
 /** A process beside this one that takes the mount away should this one die without doing so. */
@@ -24,7 +25,7 @@ export function watch(path: string): Watchdog {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
     cwd: '/',
-    env: { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin', MOUNT: path, ESCAPED: escaped },
+    env: { ...childEnvironment('system', process.env), MOUNT: path, ESCAPED: escaped },
   });
   child.on('error', () => undefined);
   child.stdin?.on('error', () => undefined);

@@ -45,8 +45,9 @@ export class Rclone {
       const shown = complaints.add(mask(line));
       settings.onDebug?.(`rclone: ${shown}`);
     };
-    const all = { environment: { ...ASKING, ...settings.environment, ...environment } };
-    const child = await startChild(command, all, { asks: false, throttles, onLine });
+    const all = { environment: { ...ASKING, ...settings.environment } };
+    const own = environment;
+    const child = await startChild(command, all, { kind: 'rclone', own, asks: false, throttles, onLine });
     return new Rclone(child, settings, complaints, onEnd);
   }
 

@@ -40,7 +40,7 @@ export async function connect(
     onTouch();
     onNotice?.(line.trim());
   };
-  const child = await startChild(command, settings, { asks: true, throttles, onLine });
+  const child = await startChild(command, settings, { kind: 'ssh', asks: true, throttles, onLine });
   const explain = async (end: End): Promise<VarveError> => {
     const code = end.malformed === undefined ? await within(LAST_WORDS, child.ended) : undefined;
     return explainEnd({

@@ -4,6 +4,7 @@ import { delimiter, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { systemReason, VarveError } from '../../errors/errors.js';
 import type { StoreSettings } from '../settings.js';
+import { type ChildKind, childEnvironment } from './child-environment.js';
 import { Pipes } from './pipes.js';
 import { type Throttles, throttled } from './throttle.js';
 
@@ -28,6 +29,9 @@ export interface Child {
 const IGNORING = ['/bin/sh', '-c', 'trap "" INT; exec "$@"', 'sh'] as const;
 
 export interface ChildOptions {
+  readonly kind: ChildKind;
+  /** Variables that are for this program alone. */
+  readonly own?: Readonly<Record<string, string>>;
   /** Whether it may ask something on the terminal; then it must be one that leaves an ignored SIGINT ignored, as ssh does. */
   readonly asks: boolean;
   /** Those of all connections of the store, where anything is limited. */
@@ -44,12 +48,13 @@ export interface ChildOptions {
 export async function startChild(
   command: readonly [string, ...string[]],
   { environment }: Pick<StoreSettings, 'environment'>,
-  { asks, throttles, onLine }: ChildOptions,
+  { kind, own, asks, throttles, onLine }: ChildOptions,
 ): Promise<Child> {
   const [program, ...args] = command;
   const path = findProgram(program, environment.PATH);
   const [first, ...rest] = asks ? ([...IGNORING, path, ...args] as const) : ([path, ...args] as const);
-  const process = spawn(first, rest, { stdio: ['pipe', 'pipe', 'pipe'], detached: !asks, env: { ...environment } });
+  const env = { ...childEnvironment(kind, environment), ...own };
+  const process = spawn(first, rest, { stdio: ['pipe', 'pipe', 'pipe'], detached: !asks, env });
   let said = '';
   let line = '';
   process.stderr.setEncoding('utf8').on('data', (text: string) => {

@@ -16,7 +16,7 @@ for (const asks of [false, true]) {
   const what = asks ? 'one that may ask' : 'one that asks nothing';
 
   test(`${what}: is spoken with over its pipes, and ends when they do`, async () => {
-    const child = await startChild(['cat'], settings(), { asks });
+    const child = await startChild(['cat'], settings(), { kind: 'ssh', asks });
     const got: Buffer[] = [];
     child.stream.on('data', (bytes: Buffer) => got.push(bytes));
     const sent = Buffer.alloc(300_000, 'varve');
@@ -28,16 +28,19 @@ for (const asks of [false, true]) {
   });
 
   test(`${what}: its exit code, signal, and what it said are known`, async () => {
-    const failed = await startChild(['sh', '-c', 'echo something is wrong >&2; exit 7'], settings(), { asks });
+    const failed = await startChild(['sh', '-c', 'echo something is wrong >&2; exit 7'], settings(), {
+      kind: 'ssh',
+      asks,
+    });
     failed.stream.resume();
     assert.equal(await failed.ended, 7);
     assert.equal(failed.said(), 'something is wrong');
-    const killed = await startChild(['sh', '-c', 'kill -9 $$'], settings(), { asks });
+    const killed = await startChild(['sh', '-c', 'kill -9 $$'], settings(), { kind: 'ssh', asks });
     assert.equal(await killed.ended, 'SIGKILL');
   });
 
   test(`${what}: one that is missing is named`, async () => {
-    const none = (name: string) => startChild([name], settings(), { asks });
+    const none = (name: string) => startChild([name], settings(), { kind: 'ssh', asks });
     await assert.rejects(
       none('varve-no-such'),
       fails('usage', /^cannot start varve-no-such: it is not installed, or not on the PATH$/),
@@ -50,14 +53,14 @@ for (const asks of [false, true]) {
   });
 
   test(`${what}: closing ends it`, async () => {
-    const child = await startChild(['sleep', '1000'], settings(), { asks });
+    const child = await startChild(['sleep', '1000'], settings(), { kind: 'ssh', asks });
     child.close();
     assert.equal(await child.ended, 'SIGTERM');
   });
 
   test(`${what}: writing to it after its end is an error of the stream, no crash`, async () => {
     for (const limits of [{}, { uploadLimit: 1e6 }]) {
-      const child = await startChild(['true'], settings(), { asks, throttles: throttlesOf(limits) });
+      const child = await startChild(['true'], settings(), { kind: 'ssh', asks, throttles: throttlesOf(limits) });
       await child.ended;
       child.stream.write(Buffer.alloc(100));
       if (!child.stream.destroyed) await new Promise((resolve) => child.stream.on('close', resolve).resume());
@@ -68,6 +71,7 @@ for (const asks of [false, true]) {
 
 test('what it leaves behind keeps nothing open', async () => {
   const child = await startChild(['sh', '-c', 'sleep 600 <&- >&- & echo $! >&2; exec sleep 600'], settings(), {
+    kind: 'ssh',
     asks: false,
   });
   while (child.said() === '') await new Promise((resolve) => setTimeout(resolve, 10));
@@ -79,7 +83,11 @@ test('what it leaves behind keeps nothing open', async () => {
 test('the end of what it says is kept, lines are told as they come, the last one too', async () => {
   const lines: string[] = [];
   const script = 'i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done >&2; printf last >&2';
-  const child = await startChild(['sh', '-c', script], settings(), { asks: false, onLine: (line) => lines.push(line) });
+  const child = await startChild(['sh', '-c', script], settings(), {
+    kind: 'ssh',
+    asks: false,
+    onLine: (line) => lines.push(line),
+  });
   await child.ended;
   assert.equal(lines.length, 2001);
   assert.equal(lines[0], 'line 0');
@@ -90,7 +98,10 @@ test('the end of what it says is kept, lines are told as they come, the last one
 
 test('it has the environment that varve was given, and no other', async () => {
   const environment = { PATH: process.env.PATH, SECRET: 'for you' };
-  const child = await startChild(['sh', '-c', 'echo "$SECRET, $HOME" >&2'], settings({ environment }), { asks: false });
+  const child = await startChild(['sh', '-c', 'echo "$SECRET, $HOME" >&2'], settings({ environment }), {
+    kind: 'ssh',
+    asks: false,
+  });
   await child.ended;
   assert.equal(child.said(), 'for you,');
 });
@@ -105,7 +116,7 @@ test('Ctrl-C does not reach it', async () => {
       process.on('SIGINT', () => undefined);
       const settings = { environment: process.env, extended: new Map(), stuckSeconds: 1, retrySeconds: 1 };
       const program = ['sh', '-c', 'echo started >&2; sleep 0.5'];
-      const child = await startChild(program, settings, { asks: ${asks}, onLine: (line) => console.log(line) });
+      const child = await startChild(program, settings, { kind: 'ssh', asks: ${asks}, onLine: (line) => console.log(line) });
       console.log(await child.ended);`;
     const group = spawn(process.execPath, ['--input-type=module', '-e', script], { detached: true });
     let out = '';

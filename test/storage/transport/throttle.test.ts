@@ -117,7 +117,11 @@ test('a server that is silent is noticed, through TLS and a limit too', async ()
 });
 
 test('pipes of a program: no faster than the limits, in each direction', async () => {
-  const limited = (limits: Parameters<typeof throttlesOf>[0]) => ({ asks: false, throttles: throttlesOf(limits) });
+  const limited = (limits: Parameters<typeof throttlesOf>[0]) => ({
+    kind: 'ssh' as const,
+    asks: false,
+    throttles: throttlesOf(limits),
+  });
   const sum = await startChild(['wc', '-c'], settings(), limited({ uploadLimit: LIMIT }));
   await takesItsTime(BODY.length, async () => {
     sum.stream.end(BODY);
@@ -139,7 +143,9 @@ test('pipes of a program: no faster than the limits, in each direction', async (
 
 test('programs of one store share its limit', async () => {
   const throttles = throttlesOf({ uploadLimit: LIMIT });
-  const sums = await Promise.all([1, 2].map(() => startChild(['wc', '-c'], settings(), { asks: false, throttles })));
+  const sums = await Promise.all(
+    [1, 2].map(() => startChild(['wc', '-c'], settings(), { kind: 'ssh' as const, asks: false, throttles })),
+  );
   await takesItsTime(2 * BODY.length, () =>
     Promise.all(
       sums.map(async ({ stream }) => {
