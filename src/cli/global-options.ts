@@ -32,11 +32,11 @@ export interface GlobalOptions {
   readonly debug?: boolean;
 }
 
-const GROUP = 'Global options:';
+export const GLOBAL_GROUP = 'Global options:';
 
 export function addGlobalOptions(command: Command): Command {
   const add = (flags: string, description: string): Option => {
-    const option = new Option(flags, description).helpGroup(GROUP);
+    const option = new Option(flags, description).helpGroup(GLOBAL_GROUP);
     command.addOption(option);
     return option;
   };

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { printableMessage } from './text/escape.js';
+import { columnsOf, wrapText } from './text/wrap.js';
 
 const CLEAR_LINE = '\r\x1b[K';
 const CLEAR_LINE_ABOVE = '\x1b[1A\x1b[K';
@@ -39,9 +40,19 @@ export class Output {
     return this.#out.columns || 80;
   }
 
+  /** Columns that tables and messages may take. */
+  get width(): number {
+    return columnsOf(this.#out);
+  }
+
   /** A line of the result. */
   print(line = ''): void {
     this.write(`${line}\n`);
+  }
+
+  /** A sentence of the result, for people. */
+  prose(text: string): void {
+    this.print(wrapText(text, this.width));
   }
 
   /** A piece of the result: a line of a long JSON document is printed as it becomes known. */
@@ -57,12 +68,12 @@ export class Output {
 
   /** A line for people about what is going on: not with `--json` or `--quiet`. */
   message(line: string, level: Verbosity = 1): void {
-    if (!this.json && this.verbosity >= level) this.print(line);
+    if (!this.json && this.verbosity >= level) this.prose(line);
   }
 
   /** A line on standard error. */
   error(line: string): void {
-    this.#errorLine(printableMessage(line));
+    this.#errorLine(wrapText(printableMessage(line), columnsOf(this.#err)));
   }
 
   /** A JSON document on standard error. */

@@ -1,7 +1,8 @@
-import { Command, CommanderError, Help } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { VarveError } from '../errors/errors.js';
-import { COMMANDS } from './commands.js';
+import { COMMANDS, OTHER } from './commands.js';
 import { addGlobalOptions } from './global-options.js';
+import { newCommand } from './help.js';
 import { reportError } from './report-error.js';
 import { resultOf, type Shell } from './shell.js';
 import { VERSION } from './version.js';
@@ -16,8 +17,9 @@ Begin with:
   varve restore latest --target /tmp/restored`;
 
 const EXIT_CODES = `
-Exit codes: 0 all went well; 1 it failed; 3 some files could not be read; 10 there is no repository;
-12 the password is wrong; 130 it was interrupted. \`varve help COMMAND\` tells of a command.`;
+Exit codes: 0 all went well; 1 it failed; 3 some files could not be read, or some snapshots not removed; 10 there is no repository; 11 another command has the repository locked; 12 the password is wrong; 130 it was interrupted.
+
+\`varve help COMMAND\` explains a command.`;
 
 /** Runs the command that the arguments ask for. @param args as `exactArguments` has them @returns the exit code */
 export async function runProgram(args: readonly string[], shell: Shell): Promise<number> {
@@ -55,13 +57,13 @@ function spellOut(arg: string): string[] {
 async function buildProgram(args: readonly string[], shell: Shell, json: boolean): Promise<Command> {
   const program = newCommand('varve', shell, json);
   addGlobalOptions(program);
+  program.commandsGroup(`${OTHER}:`).helpCommand('help', 'explain a command: varve help backup');
   program.usage('[options] COMMAND …').description(INTRODUCTION).version(VERSION, '--version', 'print the version');
   program.helpOption('-h, --help', 'print this help').addHelpText('after', EXIT_CODES);
-  program.configureHelp({ ...program.configureHelp(), formatHelp: commandsFirst });
   const wanted = wantedCommand(args);
-  for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
+  for (const [name, { summary, group, load }] of Object.entries(COMMANDS)) {
     const command = newCommand(name, shell, json);
-    command.summary(summary).helpOption('-h, --help', 'print this help');
+    command.summary(summary).helpGroup(`${group}:`).helpOption('-h, --help', 'print this help');
     if (name === wanted) {
       (await load()).define(command, shell);
       addGlobalOptions(command);
@@ -70,32 +72,6 @@ async function buildProgram(args: readonly string[], shell: Shell, json: boolean
     program.addCommand(command);
   }
   return program;
-}
-
-/** A command whose errors are thrown, and whose output goes where the shell says. */
-export function newCommand(name: string, shell: Shell, json: boolean): Command {
-  const command = new Command(name);
-  command.exitOverride();
-  command.configureHelp({
-    helpWidth: Math.min(shell.out.columns ?? 100, 120),
-    showGlobalOptions: false,
-    // Lines of a paragraph in the source are one to be wrapped here.
-    commandDescription: (described) => described.description().replaceAll(/(?<=\S)\n(?=\S)/g, ' '),
-  });
-  command.configureOutput({
-    writeOut: (text) => void shell.out.write(text),
-    writeErr: (text) => void (json || shell.err.write(text)),
-  });
-  return command;
-}
-
-/** The help of varve itself: what it can do comes before the options. */
-function commandsFirst(command: Command, help: Help): string {
-  const sections = Help.prototype.formatHelp.call(help, command, help).split('\n\n');
-  const isCommands = (section: string): boolean => section.startsWith('Commands:');
-  const options = sections.findIndex((section) => section.startsWith('Global options:'));
-  const rest = sections.filter((section) => !isCommands(section)).map((section) => section.trimEnd());
-  return `${rest.toSpliced(options, 0, ...sections.filter(isCommands).map((section) => section.trimEnd())).join('\n\n')}\n`;
 }
 
 /** The first argument that names a command; only that command is loaded. */

@@ -1,6 +1,7 @@
 import { VarveError } from '../errors/errors.js';
 import type { Shell } from './shell.js';
 import { printableMessage } from './text/escape.js';
+import { columnsOf, wrapText } from './text/wrap.js';
 
 /** Tells what went wrong: a line on standard error, never a stack. @returns the exit code */
 export function reportError(cause: unknown, shell: Shell, json: boolean): number {
@@ -9,7 +10,10 @@ export function reportError(cause: unknown, shell: Shell, json: boolean): number
     shell.err.write(
       `${JSON.stringify({ message_type: 'exit_error', code: error.exitCode, message: error.message })}\n`,
     );
-  else shell.err.write(`${error.code === 'interrupted' ? '' : 'Fatal: '}${printableMessage(error.message)}\n`);
+  else {
+    const line = `${error.code === 'interrupted' ? '' : 'Fatal: '}${printableMessage(error.message)}`;
+    shell.err.write(`${wrapText(line, columnsOf(shell.err))}\n`);
+  }
   if (shell.environment.VARVE_DEBUG === '1') shell.err.write(`${stackOf(cause)}\n`);
   return error.exitCode;
 }

@@ -3,7 +3,7 @@ import type { Output } from './output.js';
 import { printable } from './text/escape.js';
 import { Table } from './text/table.js';
 import { localTime } from './text/time.js';
-import { formatBytes } from './text/units.js';
+import { counted, formatBytes } from './text/units.js';
 
 export interface TableOptions {
   /** A line each, without paths. */
@@ -31,5 +31,5 @@ export function printSnapshotTable(
     const cells = [shortId(stored.id), localTime(time), printable(host), cell(tags.map(printable), ',')];
     table.add(...cells, ...reasons, ...(compact ? [] : [paths.map(printable)]), size);
   }
-  for (const line of table.lines(`${snapshots.length} snapshots`)) output.print(line);
+  for (const line of table.lines(counted(snapshots.length, 'snapshot'), output.width)) output.print(line);
 }

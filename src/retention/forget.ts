@@ -91,7 +91,7 @@ export async function forgetSnapshots(
   await Promise.all(oldestFirst.map((stored) => limit(() => forget(stored))));
   if (done < oldestFirst.length) {
     const removed = done - failures.length;
-    throw new VarveError('interrupted', `interrupted: ${removed} of ${oldestFirst.length} snapshots are removed`);
+    throw new VarveError('interrupted', `interrupted; snapshots removed: ${removed} of ${oldestFirst.length}`);
   }
   return failures;
 }

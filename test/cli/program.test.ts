@@ -21,7 +21,9 @@ test('varve alone prints its help', async () => {
   assert.match(out, /^Usage: varve /);
   for (const command of ['init', 'backup', 'restore', 'key', 'unlock'])
     assert.match(out, new RegExp(`^  ${command} `, 'm'));
-  assert.ok(out.indexOf('Commands:') < out.indexOf('Global options:'));
+  assert.ok(out.indexOf('Every day:') < out.indexOf('Get files back:'));
+  assert.ok(out.indexOf('Other:') < out.indexOf('Global options:'));
+  assert.match(out, /Exit codes: .*; 11 /s);
   assert.equal(err, '');
 });
 
@@ -42,7 +44,8 @@ test('every command says what it does, what it takes and how it exits', async ()
     const { out } = await place.ok([...command.split(' '), '--help']);
     assert.match(out, new RegExp(`^Usage: varve ${command} `), command);
     assert.match(out, /Exit codes:/, command);
-    assert.match(out, /--repo <place>/, command);
+    assert.doesNotMatch(out, /--repo <place>/, command);
+    assert.match(out, /^Global options, .*`varve --help`/m, command);
   }
   assert.match((await place.ok(['help', 'backup'])).out, /--exclude-caches/);
 });

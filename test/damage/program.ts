@@ -7,7 +7,11 @@ export interface Outcome {
 }
 
 /** Runs varve's command line in this process. */
-export async function varve(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<Outcome> {
+export async function varve(
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv,
+  { columns = 80, isTTY = false } = {},
+): Promise<Outcome> {
   const text = { out: '', err: '' };
   const stream = (name: 'out' | 'err'): NodeJS.WriteStream =>
     ({
@@ -15,8 +19,8 @@ export async function varve(args: readonly string[], environment: NodeJS.Process
         text[name] += chunk.toString();
         return true;
       },
-      isTTY: false,
-      columns: 80,
+      isTTY,
+      columns,
     }) as unknown as NodeJS.WriteStream;
   const code = await runProgram([...args], {
     environment,

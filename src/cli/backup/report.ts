@@ -127,7 +127,6 @@ export class BackupReport {
   #finishText({ id, summary }: BackupResult, dryRun: boolean): void {
     const { output } = this.#context;
     const column = (count: number): string => String(count).padStart(5);
-    const stored = (text: string): string => text.padEnd(5);
     const { files_new, files_changed, files_unmodified, dirs_new, dirs_changed, dirs_unmodified } = summary;
     output.message('');
     output.message(
@@ -139,11 +138,13 @@ export class BackupReport {
     output.message(`Data Blobs:  ${column(summary.data_blobs)} new`, 2);
     output.message(`Tree Blobs:  ${column(summary.tree_blobs)} new`, 2);
     const verb = dryRun ? 'Would add to the repository' : 'Added to the repository';
-    const sizes = `${stored(formatBytes(summary.data_added))} (${stored(formatBytes(summary.data_added_packed))} stored)`;
+    const sizes = `${formatBytes(summary.data_added)} (${formatBytes(summary.data_added_packed)} stored)`;
     output.message(`${verb}: ${sizes}`);
     output.message('');
     const { total_files_processed: files, total_bytes_processed: bytes } = summary;
-    output.message(`processed ${files} files, ${formatBytes(bytes)} in ${formatSeconds(duration(summary))}`);
+    // Wrappers of restic look for `N files`, one file included, in what they read from a pipe.
+    const counts = output.isTerminal ? counted(files, 'file') : `${files} files`;
+    output.message(`processed ${counts}, ${formatBytes(bytes)} in ${formatSeconds(duration(summary))}`);
     if (id !== undefined) output.message(`snapshot ${shortId(id)} saved`);
     else if (!dryRun) output.message('skipped creating snapshot: nothing has changed');
   }

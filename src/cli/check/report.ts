@@ -75,8 +75,8 @@ export class CheckReport {
     }
     this.#tellOrphans(result);
     const { condemned, revoked, unopened, snapshots, packs, read } = result;
-    if (condemned > 0) output.message(`${counted(condemned, 'pack')} wait for a later \`varve prune\` to delete them`);
-    if (revoked > 0) output.message(`${counted(revoked, 'snapshot')} of removed keys were passed over`);
+    if (condemned > 0) output.message(`left for a later \`varve prune\` to delete: ${counted(condemned, 'pack')}`);
+    if (revoked > 0) output.message(`passed over ${counted(revoked, 'snapshot')} of removed keys`);
     if (unopened > 0)
       output.message(
         `of ${counted(unopened, 'pack')} of file contents only the hashes were compared: this key cannot read contents, a full key can`,

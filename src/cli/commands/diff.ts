@@ -101,6 +101,6 @@ function printStatistics(output: Output, { changedFiles, added, removed }: Diffe
   output.print(row('Others', ({ others }) => others));
   output.print(row('Data Blobs', ({ dataBlobs }) => dataBlobs));
   output.print(row('Tree Blobs', ({ treeBlobs }) => treeBlobs));
-  output.print(`  Added:   ${formatBytes(added.bytes).padEnd(5)}`);
-  output.print(`  Removed: ${formatBytes(removed.bytes).padEnd(5)}`);
+  output.print(`  Added:   ${formatBytes(added.bytes)}`);
+  output.print(`  Removed: ${formatBytes(removed.bytes)}`);
 }

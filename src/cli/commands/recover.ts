@@ -67,6 +67,6 @@ function report(output: Output, { snapshots, unreadable }: RecoverResult): void 
     output.message('there are no folders that nothing refers to: there is nothing to recover');
   for (const { id, folders, isWhole } of snapshots) {
     const lost = isWhole ? '' : ' of which something is lost: `varve repair snapshots` makes it anew without that';
-    output.print(`snapshot ${shortId(id)} saved, with ${counted(folders, 'folder')}${lost}`);
+    output.prose(`snapshot ${shortId(id)} saved, with ${counted(folders, 'folder')}${lost}`);
   }
 }

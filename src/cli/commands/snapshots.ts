@@ -66,7 +66,7 @@ const list: Run<Options> = async (context, ids, options) => {
   } else if (grouped === undefined) printSnapshotTable(output, shown, table);
   else {
     for (const { key, snapshots } of grouped) {
-      output.print(groupTitle(key));
+      output.prose(groupTitle(key));
       printSnapshotTable(output, snapshots, table);
     }
   }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { listLeases } from '../../repository/leases.js';
 import { openFromOptions } from '../open.js';
 import { run, type Shell } from '../shell.js';
+import { counted } from '../text/units.js';
 
 const DESCRIPTION = `Remove the leases of processes that are gone. There is no need to: a lease in locks/ tells what is being done to the repository,
 it never keeps anybody from anything.`;
@@ -19,8 +20,8 @@ export function define(command: Command, shell: Shell): void {
     const live = leases.length - stale.length;
     if (output.json) output.object({ message_type: 'summary', removed: stale.length, live });
     else {
-      output.message(`removed ${stale.length} leases of processes that are gone`);
-      output.message(`${live} leases of live processes stay; none of them blocks anything`);
+      output.message(`removed ${counted(stale.length, 'lease')} of processes that are gone`);
+      output.message(`kept ${counted(live, 'lease')} of live processes, which never block anything`);
     }
     return 0;
   });

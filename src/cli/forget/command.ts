@@ -16,6 +16,7 @@ import {
   type SelectionOptions,
   selectionFilter,
 } from '../snapshot-selection.js';
+import { counted } from '../text/units.js';
 import { hasPolicy, type PolicyFlags, policyFrom } from './policy.js';
 import { groupsJson, printGroups, reportFailures, reportRemoval } from './report.js';
 import { Unlisted } from './unlisted.js';
@@ -102,7 +103,8 @@ async function remove(
     return 0;
   }
   output.flush();
-  const onProgress = (done: number) => output.status(() => `removed ${done} of ${snapshots.length} snapshots`);
+  const onProgress = (done: number) =>
+    output.status(() => `removed ${done} of ${counted(snapshots.length, 'snapshot')}`);
   const failures = await forgetSnapshots(repository, snapshots, { signal, onProgress });
   const failed = new Set(failures.map(({ stored }) => stored));
   reportFailures(output, failures);

@@ -10,7 +10,7 @@ import { counted } from '../text/units.js';
 export function printGroups(output: Output, groups: readonly PlannedGroup[], compact: boolean): void {
   if (output.verbosity === 0) return;
   for (const { key, keep, remove } of groups) {
-    output.print(groupTitle(key));
+    output.prose(groupTitle(key));
     if (keep.length > 0) {
       const reasons = new Map(keep.map((kept) => [kept.stored, kept.reasons]));
       output.print(`keep ${counted(keep.length, 'snapshot')}:`);

@@ -19,7 +19,8 @@ export class PruneReport {
     switch (event.kind) {
       case 'walked':
         return output.status(
-          () => `looking for what ${counted(event.snapshots, 'snapshot')} need: ${counted(event.folders, 'folder')}`,
+          () =>
+            `looking for needed data in ${counted(event.snapshots, 'snapshot')}: ${counted(event.folders, 'folder')}`,
         );
       case 'planned':
         return this.#plan(event.result);
@@ -46,7 +47,7 @@ export class PruneReport {
     const { output } = this.#context;
     output.status('');
     if (output.json) output.object(toJson(result, this.#dryRun));
-    else if (this.#dryRun) output.print('a dry run: nothing was changed');
+    else if (this.#dryRun) output.prose('a dry run: nothing was changed');
     else this.#done(result);
   }
 
@@ -62,7 +63,7 @@ export class PruneReport {
     output.message(`to repack: ${packs(repack)}`);
     output.message(`to remove: ${packs(remove)}`);
     if (orphans.packs > 0) output.message(`in no index: ${packs(orphans)}, left by interrupted backups; to remove`);
-    if (reinstated.packs > 0) output.message(`needed again: ${packs(reinstated)} that were condemned`);
+    if (reinstated.packs > 0) output.message(`needed again: ${packs(reinstated)}, condemned before`);
   }
 
   #done({ copied, deleted, waiting, locked }: PruneResult): void {

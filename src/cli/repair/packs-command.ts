@@ -130,7 +130,7 @@ function summarize(output: Output, { removed, salvaged, healed, unreadable, lost
   );
   if (unreadable.length > 0) output.error(`${counted(unreadable.length, 'pack')} could not be read, and stayed`);
   if (lost.length > 0)
-    output.print(
+    output.prose(
       `lost: ${counted(lost.length, 'blob')}. A backup stores anew what it still finds; then, when nothing else is damaged, \`varve repair snapshots --forget\` makes snapshots without what is lost`,
     );
   else if (removed.length > 0) output.message('nothing is lost');

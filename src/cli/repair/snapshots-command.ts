@@ -36,5 +36,5 @@ const WHAT: Readonly<Record<Loss['what'], string>> = {
 function tellLoss(output: Output, { what, stored, path, reason }: Loss): void {
   if (output.json)
     output.object({ message_type: 'lost', snapshot: stored.id, item: lossyText(path), type: what, reason });
-  else output.print(`snapshot ${shortId(stored.id)}: ${printable(path)}: ${WHAT[what]}: ${reason}`);
+  else output.prose(`snapshot ${shortId(stored.id)}: ${printable(path)}: ${WHAT[what]}: ${reason}`);
 }

@@ -129,7 +129,7 @@ export class RestoreReport {
     const { filesOmitted } = progress;
     if (filesOmitted > 0)
       this.#context.output.message(
-        `left out because of --no-special: ${filesOmitted} devices, FIFOs, sockets, or setuid and setgid bits`,
+        `left out because of --no-special (devices, FIFOs, sockets, setuid and setgid bits): ${filesOmitted}`,
       );
     if (verify && progress.errors === 0 && !dryRun)
       this.#context.output.message(`verified ${counted(filesRestored, 'file')}: all is as in the snapshot`);
@@ -148,7 +148,7 @@ export class RestoreReport {
     const percent = formatPercent(done, totalBytes);
     const parts = [
       `[${formatSeconds(seconds)}]${percent === '' ? '' : ` ${percent}`}`,
-      `${filesRestored + filesSkipped} / ${totalFiles} files`,
+      `${filesRestored + filesSkipped} / ${counted(totalFiles, 'file')}`,
       `${formatBytes(done)} / ${formatBytes(totalBytes)}`,
       `${formatBytes(speed)}/s`,
       ...(errors > 0 ? [counted(errors, 'error')] : []),

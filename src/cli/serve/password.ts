@@ -20,7 +20,7 @@ export async function passwordCommand(
   const file = passwordFileOf(flags);
   await setPassword(file, user, await newPassword(context, flags));
   if (context.output.json) context.output.object({ message_type: 'password_set', user, file });
-  else context.output.print(`${user} has a new password in ${file}`);
+  else context.output.prose(`${user} has a new password in ${file}`);
   return 0;
 }
 

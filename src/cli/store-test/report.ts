@@ -22,8 +22,8 @@ export class StoreTestReport {
     if (output.json) output.object({ message_type: 'check', what, ok: error === undefined, error, seconds });
     else if (error === undefined) output.message(`ok      ${what} (${seconds.toFixed(1)} s)`);
     else {
-      output.print(`FAILED  ${what}`);
-      output.print(`        ${error}`);
+      output.prose(`FAILED  ${what}`);
+      output.prose(`        ${error}`);
     }
     output.flush();
   }
@@ -46,8 +46,8 @@ export class StoreTestReport {
     if (output.json) output.object({ message_type: 'summary', checks, failed, ...this.#speedJson() });
     else {
       output.message('');
-      if (failed === 0) output.print(`all ${counted(checks, 'check')} passed: varve can rely on this place`);
-      else output.print(`${failed} of ${counted(checks, 'check')} failed: docs/stores.md tells what each means`);
+      if (failed === 0) output.prose(`all ${counted(checks, 'check')} passed: varve can rely on this place`);
+      else output.prose(`${failed} of ${counted(checks, 'check')} failed: docs/stores.md tells what each means`);
     }
     return failed === 0 ? 0 : 1;
   }

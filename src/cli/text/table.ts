@@ -1,3 +1,8 @@
+import { width } from './wrap.js';
+
+/** Between two columns. */
+const GAP = '  ';
+
 /** A table as restic prints it: a head, a rule, rows, a rule, a foot. A cell may have several lines. */
 export class Table {
   readonly #heads: readonly string[];
@@ -13,21 +18,63 @@ export class Table {
     this.#rows.push(cells.map((cell) => (typeof cell === 'string' ? [cell] : cell)));
   }
 
-  lines(foot?: string): string[] {
-    const widths = this.#heads.map((head, column) =>
-      Math.max(width(head), ...this.#rows.map((row) => widest(row[column]))),
-    );
+  /**
+   * @param foot the last line
+   * @param columns of the terminal; as wide as it must be when it is not given
+   */
+  lines(foot?: string, columns = Number.POSITIVE_INFINITY): string[] {
+    const end = foot === undefined ? [] : [foot];
+    const widths = this.#widths(columns);
+    if (widths === undefined) return [...this.#records(columns), ...end];
     const body = this.#rows.flatMap((row) => this.#rowLines(row, widths));
-    const head = this.#line(this.#heads, widths);
-    const rule = '-'.repeat(Math.max(width(head), ...body.map(width)));
-    return [head, rule, ...body, rule, ...(foot === undefined ? [] : [foot])];
+    const heads = this.#rowLines(
+      this.#heads.map((head) => [head]),
+      widths,
+    );
+    const rule = '-'.repeat(Math.max(...[...heads, ...body].map(width)));
+    return [...heads, rule, ...body, rule, ...end];
+  }
+
+  /** The width of each column. The widest give way first. Undefined when words would have to be broken. */
+  #widths(columns: number): number[] | undefined {
+    const cells = this.#heads.map((head, column) => [head, ...this.#rows.flatMap((row) => row[column] ?? [])]);
+    const widths = cells.map((lines) => Math.max(...lines.map(width)));
+    const narrowest = cells.map((lines) => Math.max(...lines.flatMap(pieces).map(width)));
+    const gaps = GAP.length * (widths.length - 1);
+    if (sum(narrowest) + gaps > columns) return undefined;
+    for (let excess = sum(widths) + gaps - columns; excess > 0; excess--) {
+      const spare = widths.map((wide, column) => (wide > (narrowest[column] as number) ? wide : 0));
+      const widest = spare.indexOf(Math.max(...spare));
+      widths[widest] = (widths[widest] as number) - 1;
+    }
+    return widths;
+  }
+
+  /** Each row as lines of a head and its cell, for a terminal that is too narrow for columns. */
+  #records(columns: number): string[] {
+    const beside = Math.max(...this.#heads.map(width)) + GAP.length;
+    const indent = ' '.repeat(beside);
+    return this.#rows.flatMap((row) => [
+      ...row.flatMap((cell, column) =>
+        cell
+          .filter((line) => line !== '')
+          .flatMap((line, at) => {
+            const head = at === 0 ? (this.#heads[column] ?? '').trim() : '';
+            return fold(line, columns - beside).map(
+              (part, first) => (first === 0 ? head.padEnd(beside) : indent) + part,
+            );
+          }),
+      ),
+      '',
+    ]);
   }
 
   #rowLines(row: readonly (readonly string[])[], widths: readonly number[]): string[] {
-    const height = Math.max(1, ...row.map((cell) => cell.length));
+    const folded = row.map((cell, column) => cell.flatMap((line) => fold(line, widths[column] ?? width(line))));
+    const height = Math.max(1, ...folded.map((cell) => cell.length));
     return Array.from({ length: height }, (_, line) =>
       this.#line(
-        row.map((cell) => cell[line] ?? ''),
+        folded.map((cell) => cell[line] ?? ''),
         widths,
       ),
     );
@@ -38,9 +85,26 @@ export class Table {
       const space = ' '.repeat(Math.max(0, (widths[column] ?? 0) - width(cell)));
       return this.#rightAligned.has(column) ? space + cell : cell + space;
     });
-    return padded.join('  ').trimEnd();
+    return padded.join(GAP).trimEnd();
   }
 }
 
-const width = (text: string): number => [...text].length;
-const widest = (cell: readonly string[] = []): number => Math.max(0, ...cell.map(width));
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0);
+
+/** A cell's line may be broken after each of these: between words, and between the names of a path. */
+const pieces = (line: string): string[] => line.match(/[^ /]*[ /]+|[^ /]+/g) ?? [''];
+
+/** The lines that a cell's line makes in a column. */
+function fold(line: string, columns: number): string[] {
+  if (width(line) <= columns) return [line];
+  const lines: string[] = [];
+  let current = '';
+  for (const piece of pieces(line)) {
+    if (current !== '' && width((current + piece).trimEnd()) > columns) {
+      lines.push(current.trimEnd());
+      current = '';
+    }
+    current += piece;
+  }
+  return [...lines, current.trimEnd()];
+}

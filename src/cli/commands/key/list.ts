@@ -19,7 +19,9 @@ export function defineList(command: Command, shell: Shell): void {
     const { slots, failures } = await listKeySlots(repository);
     for (const { error } of failures) context.output.warn(`a key is left out: ${error.message}`);
     if (context.output.json) context.output.object(slots.map(keyJson));
-    else for (const line of keyTable(slots, repository.keys.newestEpoch)) context.output.print(line);
+    else
+      for (const line of keyTable(slots, repository.keys.newestEpoch).lines(undefined, context.output.width))
+        context.output.print(line);
     return failures.length > 0 ? 1 : 0;
   });
 }
@@ -32,7 +34,7 @@ export function keyJson(slot: KeySlot): Record<string, unknown> {
   return { current, id, userName: user, hostName: host, created: createdAt(slot), role, epoch, opensWith, name };
 }
 
-function keyTable(slots: readonly KeySlot[], epoch: number): string[] {
+function keyTable(slots: readonly KeySlot[], epoch: number): Table {
   const table = new Table([' ID', 'User', 'Host', 'Created', 'Role', 'Opens with', '']);
   for (const slot of slots) {
     const { current, id, user, host, role, opensWith } = slot;
@@ -47,5 +49,5 @@ function keyTable(slots: readonly KeySlot[], epoch: number): string[] {
       note,
     );
   }
-  return table.lines();
+  return table;
 }

@@ -21,6 +21,6 @@ const passwd: Run<NewKeyFlags> = async (context, _, options) => {
   const { logN } = await calibrated(unlock);
   const slot = await changePassword(repository, unlock, logN);
   if (context.output.json) context.output.object({ message_type: 'key_changed', ...keyJson(slot) });
-  else context.output.print(`key ${slot.id} has a new ${slot.opensWith}`);
+  else context.output.prose(`key ${slot.id} has a new ${slot.opensWith}`);
   return 0;
 };

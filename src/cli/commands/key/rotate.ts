@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { rotateKeySlots } from '../../../repository/key-slots.js';
 import { openFromOptions } from '../../open.js';
 import { run, type Shell } from '../../shell.js';
+import { counted } from '../../text/units.js';
 import { keyJson } from './list.js';
 
 const DESCRIPTION = `Give the repository new secrets, sealed to every key that there is; passwords stay. What is stored from now on uses them, so that a key
@@ -21,7 +22,7 @@ export function defineRotate(command: Command, shell: Shell): void {
     if (output.json) output.object({ message_type: 'keys_rotated', epoch, keys: slots.map(keyJson) });
     else {
       const how = resumed ? 'finished the rotation that was interrupted' : 'rotated';
-      output.print(`${how}: ${slots.length} keys have the secrets of epoch ${epoch}`);
+      output.prose(`${how}: the secrets of epoch ${epoch} are sealed to ${counted(slots.length, 'key')}`);
     }
     return leftOut.length > 0 ? 1 : 0;
   });

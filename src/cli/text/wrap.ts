@@ -1,0 +1,47 @@
+// Lines in the width of a terminal.
+
+/** Of a terminal that does not say. */
+const USUAL = 80;
+/** Below this words would stand one to a line. */
+const NARROWEST = 20;
+
+/** Columns of a terminal; no limit where something else reads: programs read lines. */
+export const columnsOf = ({ isTTY, columns }: NodeJS.WriteStream): number =>
+  isTTY === true ? columns || USUAL : Number.POSITIVE_INFINITY;
+
+/** Columns that a text takes. */
+export const width = (text: string): number => [...text].length;
+
+/** Breaks a line between words. A word that is too long stays whole. */
+export function wrap(line: string, columns: number): string[] {
+  const limit = Math.max(NARROWEST, columns);
+  if (width(line) <= limit) return [line];
+  const indent = ' '.repeat(hanging(line, limit));
+  const lines: string[] = [];
+  let current = '';
+  // Each word with the spaces before it, so that what spaces line up stays in line.
+  for (const word of line.match(/ *[^ ]+/g) ?? []) {
+    if (current.trim() === '' || width(current + word) <= limit) current += word;
+    else {
+      lines.push(current);
+      current = indent + word.trimStart();
+    }
+  }
+  return [...lines, current];
+}
+
+/** Where further lines begin: below the last column of the line, or a bit further in than the line if it is indented. */
+function hanging(line: string, limit: number): number {
+  const [lead = ''] = /^ */.exec(line) ?? [];
+  const column = /^.*\S {2,}(?=\S)/.exec(line)?.[0].length ?? 0;
+  if (column > 0 && limit - column >= NARROWEST) return column;
+  return lead.length === 0 ? 0 : lead.length + 2;
+}
+
+/** The same for each line of a text. */
+export function wrapText(text: string, columns: number): string {
+  return text
+    .split('\n')
+    .flatMap((line) => wrap(line, columns))
+    .join('\n');
+}
