@@ -10,6 +10,14 @@ import { keepEarlier, putInPlace } from './put-in-place.mjs';
 const NATIVE = [/^koffi$/, /^@cloudpss\/zstd/];
 const WASM = ['fastcdc', 'reed-solomon'];
 
+/** commander loads this for commands that are programs of their own, of which varve has none; it takes 5 ms. */
+const noChildProcess = {
+  name: 'no-child-process',
+  resolveId: (source, importer) =>
+    source === 'node:child_process' && importer?.includes('/commander/') ? '\0nothing' : null,
+  load: (id) => (id === '\0nothing' ? 'export default undefined;' : null),
+};
+
 process.chdir(new URL('..', import.meta.url).pathname);
 const fresh = `build.${process.pid}`;
 process.on('exit', () => rmSync(fresh, { recursive: true, force: true }));
@@ -32,7 +40,7 @@ function run(command, ...args) {
 /** Writes the program of the command line: few files, which load faster than many modules do. */
 async function bundle(version) {
   const root = `${fresh}/program/${version}`;
-  const bundler = await rolldown({ input: entries(), platform: 'node', external: NATIVE });
+  const bundler = await rolldown({ input: entries(), platform: 'node', external: NATIVE, plugins: [noChildProcess] });
   await bundler.write({
     // As deep as the modules are, which look for ../../wasm.
     dir: `${root}/src/cli`,

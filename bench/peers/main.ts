@@ -13,12 +13,14 @@ import { findPrograms } from './programs/find.js';
 import { compareS3 } from './s3/compare.js';
 import { compareSnapshots } from './snapshots.js';
 import { compareSparse } from './sparse.js';
+import { compareStart } from './start.js';
 import { compareUpkeep } from './upkeep.js';
 
 const RUN: Record<Experiment, (bench: Bench) => Promise<string>> = {
   phases: comparePhases,
   memory: compareMemory,
   huge: compareHuge,
+  start: compareStart,
   snapshots: compareSnapshots,
   million: compareMillion,
   sparse: compareSparse,

@@ -10,6 +10,7 @@ export const EXPERIMENTS = [
   'phases',
   'memory',
   'huge',
+  'start',
   'snapshots',
   'million',
   'sparse',
@@ -104,7 +105,7 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
   };
 }
 
-const BESIDE_RESTIC: readonly Experiment[] = ['memory', 'huge', 'million', 'upkeep', 's3', 'mount'];
+const BESIDE_RESTIC: readonly Experiment[] = ['memory', 'huge', 'start', 'million', 'upkeep', 's3', 'mount'];
 
 function isUsual(program: string, experiment: Experiment): boolean {
   return experiment === 'phases' || program === 'varve' || (program === 'restic' && BESIDE_RESTIC.includes(experiment));

@@ -6,6 +6,7 @@ const TITLES: Record<Experiment, string> = {
   phases: 'Backup and restore',
   memory: 'Memory',
   huge: 'One huge file',
+  start: 'Starting',
   snapshots: 'Listing many snapshots',
   million: 'A folder of a million files',
   sparse: 'A sparse file',
@@ -25,6 +26,7 @@ npm ci && npm run build
 npm run bench -- --repeat 3                  # backup and restore of /usr/lib and /usr/share
 npm run bench -- --experiment memory         # peak memory for 1 GiB and 4 GiB of input
 npm run bench -- --experiment huge           # one file of 4 GiB
+npm run bench -- --experiment start          # help, version and a short list of snapshots
 npm run bench -- --experiment snapshots      # listing 1,000 snapshots
 npm run bench -- --experiment million        # a folder of 1,000,000 small files
 npm run bench -- --experiment sparse         # a file of 100 GiB, 10 MiB of them data

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { printableMessage } from './text/escape.js';
+import { cutToWidth } from './text/width.js';
 import { columnsOf, wrapText } from './text/wrap.js';
 
 const CLEAR_LINE = '\r\x1b[K';
@@ -93,7 +94,9 @@ export class Output {
     if (!this.isTerminal || this.#holds > 0) return;
     const now = performance.now();
     if (typeof line !== 'string' && now - this.#drawn < STATUS_MS) return;
-    const text = typeof line === 'string' ? line : line();
+    const lines = (typeof line === 'string' ? line : line()).split('\n');
+    // A line that is longer than the terminal is wide would not be drawn over.
+    const text = lines.map((each) => cutToWidth(each, this.columns - 1)).join('\n');
     if (text === this.#status) return;
     this.flush();
     this.#out.write(clearing(this.#status) + text);

@@ -62,6 +62,8 @@ async function buildProgram(args: readonly string[], shell: Shell, json: boolean
   program.helpOption('-h, --help', 'print this help').addHelpText('after', EXIT_CODES);
   const wanted = wantedCommand(args);
   for (const [name, { summary, group, load }] of Object.entries(COMMANDS)) {
+    // The others are for the help and for suggestions.
+    if (wanted !== undefined && wanted in COMMANDS && name !== wanted) continue;
     const command = newCommand(name, shell, json);
     command.summary(summary).helpGroup(`${group}:`).helpOption('-h, --help', 'print this help');
     if (name === wanted) {

@@ -1,6 +1,5 @@
 import type { Context } from './shell.js';
 import { formatSeconds } from './text/units.js';
-import { cutToWidth } from './text/width.js';
 
 const TERMINAL_FPS = 10;
 const JSON_FPS = 1;
@@ -77,6 +76,5 @@ export function estimateText(seconds: number | undefined): string[] {
  */
 export function showProgress({ output }: Context, line: string, below: readonly string[] = []): void {
   if (!output.isTerminal) output.print(line);
-  // A line that is longer than the terminal is wide would not be drawn over.
-  else output.status([line, ...below].map((each) => cutToWidth(each, output.columns - 1)).join('\n'));
+  else output.status([line, ...below].join('\n'));
 }

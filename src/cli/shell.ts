@@ -52,13 +52,29 @@ export function run<Options>(command: Command, shell: Shell, action: Run<Options
     const atEnd = (ending: () => Promise<void>): void => void endings.push(ending);
     try {
       resultOf(shell).exitCode =
-        (await action({ ...shell, globals, output, atEnd }, command.args, command.opts() as Options)) ?? 0;
+        (await action(contextOf(shell, { globals, output, atEnd }), command.args, command.opts() as Options)) ?? 0;
     } finally {
       await Promise.allSettled(endings.map((ending) => ending()));
       output.status('');
       output.flush();
     }
   });
+}
+
+/** Leaves `input` a getter: Node opens standard input when it is read first, which takes time. */
+function contextOf(shell: Shell, more: Omit<Context, keyof Shell>): Context {
+  const { environment, out, err, signal, outliveReader } = shell;
+  return {
+    environment,
+    out,
+    err,
+    get input() {
+      return shell.input;
+    },
+    signal,
+    outliveReader,
+    ...more,
+  };
 }
 
 function verbosityOf(globals: GlobalOptions): Verbosity {

@@ -1,4 +1,4 @@
-import { width } from './wrap.js';
+import { displayWidth } from './width.js';
 
 /** Between two columns. */
 const GAP = '  ';
@@ -31,15 +31,15 @@ export class Table {
       this.#heads.map((head) => [head]),
       widths,
     );
-    const rule = '-'.repeat(Math.max(...[...heads, ...body].map(width)));
+    const rule = '-'.repeat(Math.max(...[...heads, ...body].map(displayWidth)));
     return [...heads, rule, ...body, rule, ...end];
   }
 
   /** The width of each column. The widest give way first. Undefined when words would have to be broken. */
   #widths(columns: number): number[] | undefined {
     const cells = this.#heads.map((head, column) => [head, ...this.#rows.flatMap((row) => row[column] ?? [])]);
-    const widths = cells.map((lines) => Math.max(...lines.map(width)));
-    const narrowest = cells.map((lines) => Math.max(...lines.flatMap(pieces).map(width)));
+    const widths = cells.map((lines) => Math.max(...lines.map(displayWidth)));
+    const narrowest = cells.map((lines) => Math.max(...lines.flatMap(pieces).map(displayWidth)));
     const gaps = GAP.length * (widths.length - 1);
     if (sum(narrowest) + gaps > columns) return undefined;
     for (let excess = sum(widths) + gaps - columns; excess > 0; excess--) {
@@ -52,7 +52,7 @@ export class Table {
 
   /** Each row as lines of a head and its cell, for a terminal that is too narrow for columns. */
   #records(columns: number): string[] {
-    const beside = Math.max(...this.#heads.map(width)) + GAP.length;
+    const beside = Math.max(...this.#heads.map(displayWidth)) + GAP.length;
     const indent = ' '.repeat(beside);
     return this.#rows.flatMap((row) => [
       ...row.flatMap((cell, column) =>
@@ -70,7 +70,7 @@ export class Table {
   }
 
   #rowLines(row: readonly (readonly string[])[], widths: readonly number[]): string[] {
-    const folded = row.map((cell, column) => cell.flatMap((line) => fold(line, widths[column] ?? width(line))));
+    const folded = row.map((cell, column) => cell.flatMap((line) => fold(line, widths[column] ?? displayWidth(line))));
     const height = Math.max(1, ...folded.map((cell) => cell.length));
     return Array.from({ length: height }, (_, line) =>
       this.#line(
@@ -82,7 +82,7 @@ export class Table {
 
   #line(cells: readonly string[], widths: readonly number[]): string {
     const padded = cells.map((cell, column) => {
-      const space = ' '.repeat(Math.max(0, (widths[column] ?? 0) - width(cell)));
+      const space = ' '.repeat(Math.max(0, (widths[column] ?? 0) - displayWidth(cell)));
       return this.#rightAligned.has(column) ? space + cell : cell + space;
     });
     return padded.join(GAP).trimEnd();
@@ -96,11 +96,11 @@ const pieces = (line: string): string[] => line.match(/[^ /]*[ /]+|[^ /]+/g) ?? 
 
 /** The lines that a cell's line makes in a column. */
 function fold(line: string, columns: number): string[] {
-  if (width(line) <= columns) return [line];
+  if (displayWidth(line) <= columns) return [line];
   const lines: string[] = [];
   let current = '';
   for (const piece of pieces(line)) {
-    if (current !== '' && width((current + piece).trimEnd()) > columns) {
+    if (current !== '' && displayWidth((current + piece).trimEnd()) > columns) {
       lines.push(current.trimEnd());
       current = '';
     }

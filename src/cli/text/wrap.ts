@@ -1,4 +1,5 @@
 // Lines in the width of a terminal.
+import { displayWidth } from './width.js';
 
 /** Of a terminal that does not say. */
 const USUAL = 80;
@@ -9,19 +10,16 @@ const NARROWEST = 20;
 export const columnsOf = ({ isTTY, columns }: NodeJS.WriteStream): number =>
   isTTY === true ? columns || USUAL : Number.POSITIVE_INFINITY;
 
-/** Columns that a text takes. */
-export const width = (text: string): number => [...text].length;
-
 /** Breaks a line between words. A word that is too long stays whole. */
 export function wrap(line: string, columns: number): string[] {
   const limit = Math.max(NARROWEST, columns);
-  if (width(line) <= limit) return [line];
+  if (limit === Number.POSITIVE_INFINITY || displayWidth(line) <= limit) return [line];
   const indent = ' '.repeat(hanging(line, limit));
   const lines: string[] = [];
   let current = '';
   // Each word with the spaces before it, so that what spaces line up stays in line.
   for (const word of line.match(/ *[^ ]+/g) ?? []) {
-    if (current.trim() === '' || width(current + word) <= limit) current += word;
+    if (current.trim() === '' || displayWidth(current + word) <= limit) current += word;
     else {
       lines.push(current);
       current = indent + word.trimStart();
