@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 import { writeSync } from 'node:fs';
 import { exactArguments } from './arguments.js';
-import { keepCompiledCode } from './code-cache.js';
 import { hideSecrets } from './process-title.js';
 
 const abort = new AbortController();
 /** What a shell shows for a program whose reader is gone. */
 const ENDED_BY_SIGPIPE = 141;
+/** Node before 22 cannot keep what it compiles; loading what asks for that would take it 5 ms. */
+const canKeepCode = Number.parseInt(process.versions.node, 10) >= 22;
 let interruptions = 0;
 let outlivesReader = false;
 let toldOfOutput = false;
@@ -40,11 +41,11 @@ hideSecrets(args);
 process.on('SIGINT', interrupt);
 process.on('SIGTERM', interrupt);
 for (const stream of [process.stdout, process.stderr]) stream.on('error', endOrGoOn);
-keepCompiledCode(args);
 
 void runMain();
 
 async function runMain(): Promise<void> {
+  if (canKeepCode) (await import('./code-cache.js')).keepCompiledCode(args);
   const { runProgram } = await import('./program.js');
   process.exitCode = await runProgram(args, {
     environment: process.env,
