@@ -5,6 +5,8 @@ const WIDE =
   /[\u1100-\u115f\u231a-\u231b\u23e9-\u23ec\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f680}-\u{1f6ff}\u{1f900}-\u{1faff}\u{20000}-\u{3fffd}]/u;
 /** Characters that are drawn over the one before. */
 const COMBINING = /\p{Mn}|\p{Me}|\u200d/u;
+/** Each character takes one column. */
+const PLAIN = /^[\x20-\x7e]*$/;
 const ELLIPSIS = '…';
 
 function columnsOf(character: string): number {
@@ -14,6 +16,7 @@ function columnsOf(character: string): number {
 
 /** @returns columns */
 export function displayWidth(text: string): number {
+  if (PLAIN.test(text)) return text.length;
   let columns = 0;
   for (const character of text) columns += columnsOf(character);
   return columns;
