@@ -6,7 +6,7 @@ import { everySoOften } from '../progress.js';
 import type { Context } from '../shell.js';
 import { lossyText, printable } from '../text/escape.js';
 import { rfc3339 } from '../text/time.js';
-import { formatBytes, formatSeconds } from '../text/units.js';
+import { counted, formatBytes, formatSeconds } from '../text/units.js';
 import { ProgressReport } from './progress-report.js';
 
 type Item = Extract<BackupEvent, { kind: 'item' }>;
