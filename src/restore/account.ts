@@ -69,6 +69,8 @@ export class Account {
       this.progress.warnings++;
       return this.#tell({ kind: 'warning', about: kind, path: inSnapshot(path), message });
     }
+    // Each task that writes to a file may fail for the same reason: one message is enough.
+    if (kind === 'content' && this.hasFailed(path)) return;
     this.progress.errors++;
     if (kind === 'content') this.#failed.add(path.toString('latin1'));
     this.#tell({ kind: 'error', path: inSnapshot(path), message: withoutPath(message, inSnapshot(path)) });

@@ -1,18 +1,20 @@
 import { Buffer } from 'node:buffer';
-import { closeSync, constants, readSync } from 'node:fs';
-import { BLOCK } from '../bytes/pages.js';
+import { closeSync, constants } from 'node:fs';
 import { equalBytes } from '../bytes/views.js';
 import { blobId } from '../crypto/blob-id.js';
 import { errnoCode, VarveError } from '../errors/errors.js';
-import { copyRange, openat, renameat, unlinkat } from '../filesystem/posix.js';
+import { openat, renameat, unlinkat } from '../filesystem/posix.js';
 import { type FileStat, fstat } from '../filesystem/stat.js';
 import { DATA } from '../format/content.js';
+import type { EntryReader } from '../format/entry-reader.js';
 import type { BlobIndex } from '../repository/blob-index.js';
 import { DataMap } from './data-map.js';
 import { FileContent, type Part, xattrsOf } from './file-content.js';
+import type { FileSystems } from './file-system.js';
 import { writeAll } from './growing-file.js';
-import type { ComparedFile, Comparison } from './messages.js';
+import { type ComparedFile, type Comparison, HOLES_FILLED } from './messages.js';
 import type { MetadataSetter, Warn } from './metadata.js';
+import { RangeCopier } from './range-copier.js';
 import { isOurPart } from './temporary-names.js';
 
 const {
@@ -25,9 +27,7 @@ const {
   O_NOATIME = 0,
 } = constants as typeof constants & { O_NOATIME?: number };
 const PRIVATE = 0o600;
-const COPY_BYTES = 1024 * 1024;
 const FULL = ['ENOSPC', 'EDQUOT'];
-const CANNOT_COPY = ['ENOSYS', 'EXDEV', 'EOPNOTSUPP', 'ENOTSUP', 'EINVAL', 'EPERM'];
 
 interface OpenFile {
   readonly handle: number;
@@ -42,23 +42,26 @@ export class Comparer {
   readonly #index: BlobIndex;
   readonly #idKey: Uint8Array;
   readonly #metadata: MetadataSetter;
+  readonly #fileSystems: FileSystems;
   readonly #dryRun: boolean;
   readonly #zeros: ZeroBlobs;
   readonly #stopIfAborted: () => void;
   #room: Buffer = Buffer.alloc(0);
-  #kernelCopies = true;
+  readonly #copier = new RangeCopier();
 
   /** @param stopIfAborted called for every blob, as a large file takes a while */
   constructor(
     index: BlobIndex,
     idKey: Uint8Array,
     metadata: MetadataSetter,
+    fileSystems: FileSystems,
     dryRun: boolean,
     stopIfAborted: () => void,
   ) {
     this.#index = index;
     this.#idKey = idKey;
     this.#metadata = metadata;
+    this.#fileSystems = fileSystems;
     this.#dryRun = dryRun;
     this.#stopIfAborted = stopIfAborted;
     this.#zeros = new ZeroBlobs(idKey);
@@ -69,7 +72,7 @@ export class Comparer {
     const content = new FileContent(file, this.#index);
     const existing = this.#open(directory, name, content, ({ type }) => type === 'file');
     try {
-      const outcome = existing && this.#settle(existing, content, file, warn);
+      const outcome = existing && this.#settle(directory, existing, content, file, warn);
       if (outcome === undefined) return this.#gather(directory, existing, content, file);
       if (!this.#dryRun && file.part !== undefined) unlinkat(directory, Buffer.from(file.part));
       return { outcome };
@@ -147,22 +150,38 @@ export class Comparer {
    * opened for writing, is not changed: undefined then, as for one that is not right.
    */
   #settle(
+    directory: number,
     { handle, stat, map, kept }: OpenFile,
     content: FileContent,
     file: ComparedFile,
     warn: Warn,
   ): 'same' | 'updated' | undefined {
     const { entry } = content;
-    const whole = stat.size === entry.size && !kept.includes(0) && content.holesAreRight(handle, map, false);
+    const whole =
+      stat.size === entry.size && !kept.includes(0) && this.#holesAreRight(directory, handle, map, content, warn);
     if (!whole || (stat.links !== 1 && stat.links !== entry.links)) return undefined;
     const xattrs = readable(() => xattrsOf(file, entry));
     // What is wrong with them is told when the file is written anew.
     if (xattrs === 'damaged') return undefined;
     const matches = this.#metadata.matches(handle, stat, entry, xattrs);
     if (matches && (entry.atime === undefined || stat.links > 1)) return 'same';
-    if (stat.links > 1 || !this.#metadata.isTrusted(stat, entry)) return matches ? 'same' : undefined;
+    if (stat.links > 1 || !this.#isTrusted(directory, stat, entry)) return matches ? 'same' : undefined;
     if (!this.#dryRun) this.#metadata.repair(handle, stat, entry, xattrs, warn);
     return matches ? 'same' : 'updated';
+  }
+
+  /** Where nobody can tell where the holes are, zeros will do. */
+  #holesAreRight(directory: number, handle: number, map: DataMap, content: FileContent, warn: Warn): boolean {
+    if (content.holesAreRight(handle, map, false)) return true;
+    const fileSystem = this.#fileSystems.of(directory);
+    if (fileSystem.showsHoles || !content.holesAreRight(handle, new DataMap(handle), true)) return false;
+    if (!fileSystem.keepsHoles) warn('holes', HOLES_FILLED);
+    return true;
+  }
+
+  /** Where the file system does not keep rights, a file is as good as one that is written again. */
+  #isTrusted(directory: number, stat: FileStat, entry: EntryReader): boolean {
+    return this.#metadata.isTrusted(stat, entry) || this.#fileSystems.isAsOpenAsNew(directory, stat, entry.mode);
   }
 
   /** Puts together in the temporary file what an earlier run left of the file and what an existing one has of it. */
@@ -225,7 +244,7 @@ export class Comparer {
     const to = openat(directory, temporary, O_RDWR | O_NOFOLLOW | flags, PRIVATE);
     let taken = false;
     try {
-      if (this.#metadata.isTrusted(existing.stat, content.entry))
+      if (this.#isTrusted(directory, existing.stat, content.entry))
         taken = this.#copy(existing, to, wanted, content, part === undefined);
       else taken = this.#copyChecked(existing, to, wanted, content);
     } catch (cause) {
@@ -244,7 +263,7 @@ export class Comparer {
     let end = 0;
     const flush = (): void => {
       const stretches = fresh ? existing.map.dataBetween(start, end) : [{ start, end }];
-      for (const each of stretches) this.#copyStretch(existing.handle, to, each.start, each.end);
+      for (const each of stretches) this.#copier.copy(existing.handle, to, each.start, each.end);
     };
     for (const part of content.parts()) {
       if (wanted[part.number] !== 1) continue;
@@ -260,37 +279,6 @@ export class Comparer {
     flush();
     const { ctimeSeconds, ctimeNanoseconds } = fstat(existing.handle);
     return ctimeSeconds === existing.stat.ctimeSeconds && ctimeNanoseconds === existing.stat.ctimeNanoseconds;
-  }
-
-  /** Blocks can only be shared when they are whole ones. */
-  #copyStretch(from: number, to: number, start: number, end: number): void {
-    const first = Math.min(end, Math.ceil(start / BLOCK) * BLOCK);
-    const last = Math.max(first, Math.floor(end / BLOCK) * BLOCK);
-    for (const [at, stop] of [
-      [start, first],
-      [first, last],
-      [last, end],
-    ] as const) {
-      if (stop > at) this.#copyBytes(from, to, at, stop - at);
-    }
-  }
-
-  #copyBytes(from: number, to: number, offset: number, length: number): void {
-    if (this.#kernelCopies) {
-      try {
-        return copyRange(from, to, offset, length);
-      } catch (cause) {
-        if (!CANNOT_COPY.includes(errnoCode(cause) ?? '')) throw cause;
-        this.#kernelCopies = false;
-      }
-    }
-    const room = Buffer.allocUnsafe(Math.min(length, COPY_BYTES));
-    for (let done = 0; done < length; ) {
-      const count = readSync(from, room, 0, Math.min(room.length, length - done), offset + done);
-      if (count === 0) throw new VarveError('target', 'a file became shorter while it was copied');
-      writeAll(to, room.subarray(0, count), offset + done);
-      done += count;
-    }
   }
 
   /** What somebody else may be changing is compared in memory and written from there. */

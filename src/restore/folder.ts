@@ -26,6 +26,8 @@ export interface Folder {
   leftovers: Leftovers | undefined;
   /** Names of its entries that look like leftovers. */
   readonly alike: Set<string>;
+  /** Names of what was restored in it, without their case, where the file system ignores that; undefined while it is not known. */
+  taken: Set<string> | 'exact' | undefined;
 }
 
 export interface Subfolder {
@@ -56,10 +58,11 @@ export function subfolderOf(parent: Folder, path: Buffer, entry: EntryReader, se
   return { folder, content: content as ContentRef };
 }
 
-const unseen = (): Pick<Folder, 'fresh' | 'leftovers' | 'alike'> => ({
+const unseen = (): Pick<Folder, 'fresh' | 'leftovers' | 'alike' | 'taken'> => ({
   fresh: undefined,
   leftovers: undefined,
   alike: new Set(),
+  taken: undefined,
 });
 
 /** The path of a name in a folder. */

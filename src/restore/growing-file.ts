@@ -1,14 +1,16 @@
 import { Buffer } from 'node:buffer';
 import { closeSync, constants, ftruncateSync, writeSync } from 'node:fs';
 import { BLOCK } from '../bytes/pages.js';
-import { VarveError } from '../errors/errors.js';
+import { errnoCode, VarveError } from '../errors/errors.js';
 import { openat } from '../filesystem/posix.js';
 import { fstat } from '../filesystem/stat.js';
 import { DataMap } from './data-map.js';
+import type { FileSystems } from './file-system.js';
 import type { FileTarget } from './messages.js';
 import { isOurPart } from './temporary-names.js';
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
+const NEW = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
 const PRIVATE = 0o600;
 const ZEROS = Buffer.alloc(BLOCK);
 
@@ -20,13 +22,15 @@ export class GrowingFile {
   remaining = 0;
   #handle: number | undefined;
   readonly #sparse: boolean;
+  readonly #fileSystems: FileSystems;
   /** Where what was written ends. */
   #end = 0;
 
   /** @param sparse whether blocks of zeros are left out */
-  constructor(target: FileTarget, sparse: boolean) {
+  constructor(target: FileTarget, sparse: boolean, fileSystems: FileSystems) {
     this.target = target;
     this.#sparse = sparse;
+    this.#fileSystems = fileSystems;
   }
 
   get handle(): number | undefined {
@@ -36,9 +40,10 @@ export class GrowingFile {
   /** Opens it under its temporary name in an open folder; a name of one task alone must be new. */
   open(folder: number, temporary: Buffer): void {
     this.temporary = temporary;
-    if (this.target.temporary === undefined)
-      this.#handle = openat(folder, temporary, O_WRONLY | O_CREAT | O_NOFOLLOW | O_EXCL, PRIVATE);
-    else this.#handle = openPart(folder, temporary, O_CREAT);
+    this.#handle =
+      this.target.temporary === undefined
+        ? openat(folder, temporary, NEW, PRIVATE)
+        : (createPart(folder, temporary) ?? openPart(folder, temporary, this.#fileSystems));
   }
 
   write(bytes: Buffer, offset: number): void {
@@ -83,10 +88,21 @@ export class GrowingFile {
   }
 }
 
-/** Opens a file that grows by and by. @throws VarveError `target` when something else has its name */
-export function openPart(folder: number, name: Buffer, flags = 0): number {
-  const handle = openat(folder, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | flags, PRIVATE);
-  if (isOurPart(fstat(handle))) return handle;
+/** @returns undefined when another task of this run has made it */
+function createPart(folder: number, name: Buffer): number | undefined {
+  try {
+    return openat(folder, name, NEW, PRIVATE);
+  } catch (cause) {
+    if (errnoCode(cause) !== 'EEXIST') throw cause;
+    return undefined;
+  }
+}
+
+/** Opens a file that this run has made under a temporary name. @throws VarveError `target` when something else has that name */
+export function openPart(folder: number, name: Buffer, fileSystems: FileSystems): number {
+  const handle = openat(folder, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
+  const stat = fstat(handle);
+  if (isOurPart(stat) || fileSystems.isLikeNew(folder, stat)) return handle;
   closeSync(handle);
   throw new VarveError('target', `something else is in the place of its temporary file ${name}`);
 }

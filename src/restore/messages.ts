@@ -7,6 +7,9 @@ import type { WorkerPool } from '../workers/pool.js';
 export const INTERRUPTED =
   'interrupted; run it again to go on (beginnings of large files are kept for that as .varve-part-…)';
 
+/** The warning of a file whose holes take up space in the target. */
+export const HOLES_FILLED = "its holes take up space: the target's file system does not keep holes";
+
 export type RestorePool = WorkerPool<WorkerInit, Task, Reply>;
 
 /** What a restore worker starts with. */
@@ -68,6 +71,13 @@ export interface ComparedFile extends FileTarget {
   readonly part: Uint8Array | undefined;
 }
 
+/** A further name of a file. */
+export interface LinkTarget {
+  readonly path: Uint8Array;
+  /** The first name. */
+  readonly to: Uint8Array;
+}
+
 export type Task =
   | {
       readonly kind: 'write';
@@ -82,7 +92,7 @@ export type Task =
   | { readonly kind: 'discard'; readonly files: readonly Uint8Array[] }
   /** Files without blobs, links, devices. */
   | { readonly kind: 'plain'; readonly files: readonly FileTarget[] }
-  | { readonly kind: 'link'; readonly links: readonly { readonly path: Uint8Array; readonly to: Uint8Array }[] }
+  | { readonly kind: 'link'; readonly links: readonly LinkTarget[] }
   | { readonly kind: 'folders'; readonly folders: readonly FileTarget[] }
   /** Looks which links, devices, FIFOs and sockets are there already. */
   | { readonly kind: 'stands'; readonly files: readonly FileTarget[] }
@@ -90,7 +100,8 @@ export type Task =
   | { readonly kind: 'compare'; readonly files: readonly ComparedFile[] }
   | { readonly kind: 'verify'; readonly file: ComparedFile };
 
-export type MetadataKind = 'owner' | 'mode' | 'times' | 'attribute';
+/** `link`: it is a copy of the file, not another name of it. */
+export type MetadataKind = 'owner' | 'mode' | 'times' | 'attribute' | 'holes' | 'link';
 
 /** What went wrong with one path. */
 export interface ItemError {

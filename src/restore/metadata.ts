@@ -21,6 +21,8 @@ const WRITABLE_BY_GROUP = 0o020;
 const WRITABLE_BY_OTHERS = 0o022;
 const WRITABLE_BY_OWNER = 0o200;
 const KEEP = -1;
+/** Seconds: a smaller difference between times is not worth a warning, as file systems with steps of 100 ns have one nearly always. */
+const TIME_GRAIN = 1e-6;
 const SYSTEM = Buffer.from('system.');
 const SECURITY = Buffer.from('security.');
 const CAPABILITY = Buffer.from('security.capability');
@@ -47,8 +49,28 @@ export class MetadataSetter {
   set(place: XattrPlace, entry: EntryReader, xattrs: readonly Xattr[] | undefined, bare: boolean, warn: Warn): void {
     const owned = this.#setOwner(place, entry, warn);
     if (xattrs !== undefined) setXattrs(place, xattrs, bare, warn);
-    if (entry.type !== 'symlink') this.#setMode(place, entry, owned, warn);
-    attempt(warn, 'times', () => setTimes(place, entry));
+    const mode = entry.type === 'symlink' ? undefined : this.#setMode(place, entry, owned, warn);
+    const timed = attempt(warn, 'times', () => setTimes(place, entry));
+    this.#lookAgain(place, entry, { owned, mode, timed }, warn);
+  }
+
+  /** Warns of what was set without an error and yet is not so: some file systems keep no owners, modes or fine times. */
+  #lookAgain(
+    place: XattrPlace,
+    entry: EntryReader,
+    { owned, mode, timed }: { owned: boolean; mode: number | undefined; timed: boolean },
+    warn: Warn,
+  ): void {
+    const stat = statOf(place);
+    const { uid, gid } = this.#ownerOf(entry);
+    if (owned && (stat.uid !== uid || stat.gid !== gid))
+      warn('owner', `its owner is ${stat.uid}:${stat.gid} and not ${uid}:${gid}: the file system did not keep it`);
+    if (mode !== undefined && stat.mode !== mode)
+      warn('mode', `its mode is ${octal(stat.mode)} and not ${octal(mode)}: the file system did not keep it`);
+    const seconds = stat.mtimeSeconds - entry.mtimeSeconds;
+    const off = Math.abs(seconds + (stat.mtimeNanoseconds - entry.mtimeNanoseconds) / 1e9);
+    if (timed && off > TIME_GRAIN)
+      warn('times', `its modification time is off by ${formatOff(off)}: the file system did not keep it exactly`);
   }
 
   /** The same for an open file that was there before. */
@@ -87,7 +109,7 @@ export class MetadataSetter {
   #setOwner(place: XattrPlace, entry: EntryReader, warn: Warn): boolean {
     const wanted = this.#ownerOf(entry);
     if (this.#rules.privileged) return attempt(warn, 'owner', () => chown(place, wanted));
-    const { uid, gid } = typeof place === 'number' ? fstat(place) : lstat(place.name, place.directory);
+    const { uid, gid } = statOf(place);
     const grouped = gid === wanted.gid || succeeds(() => chown(place, { uid: KEEP, gid: wanted.gid }));
     if (uid === wanted.uid && grouped) return true;
     const got = `${uid}:${grouped ? wanted.gid : gid}`;
@@ -95,14 +117,16 @@ export class MetadataSetter {
     return false;
   }
 
-  #setMode(place: XattrPlace, entry: EntryReader, owned: boolean, warn: Warn): void {
+  /** @returns the mode that is set; undefined when that failed */
+  #setMode(place: XattrPlace, entry: EntryReader, owned: boolean, warn: Warn): number | undefined {
     const wanted = this.#modeOf(entry);
     const mode = owned ? wanted : wanted & ~SET_ID_BITS;
     if (mode !== wanted) warn('mode', 'its setuid and setgid bits are not set, as its owner could not be set');
-    attempt(warn, 'mode', () => {
+    const set = attempt(warn, 'mode', () => {
       if (typeof place === 'number') fchmodSync(place, mode);
       else fchmodat(place.directory, place.name, mode);
     });
+    return set ? mode : undefined;
   }
 
   #modeOf(entry: EntryReader): number {
@@ -161,6 +185,14 @@ const isSystems = (name: Buffer): boolean => name.subarray(0, SYSTEM.length).equ
 /** Labels of security modules are theirs to give. */
 const isKernels = (name: Buffer): boolean =>
   name.subarray(0, SECURITY.length).equals(SECURITY) && !name.equals(CAPABILITY);
+
+const statOf = (place: XattrPlace): FileStat =>
+  typeof place === 'number' ? fstat(place) : lstat(place.name, place.directory);
+
+const octal = (mode: number): string => mode.toString(8).padStart(3, '0');
+
+const formatOff = (seconds: number): string =>
+  seconds < 1 ? `${(seconds * 1000).toFixed(3)} ms` : `${seconds.toFixed(1)} s`;
 
 function chown(place: XattrPlace, { uid, gid }: Owner): void {
   if (typeof place === 'number') fchownSync(place, uid >>> 0, gid >>> 0);

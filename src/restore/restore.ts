@@ -17,12 +17,13 @@ import { below, type Folder, rootFolder, type Subfolder, subfolderOf, targetAs }
 import { HardLinks } from './hard-links.js';
 import { LinkMaker } from './link-maker.js';
 import { type FileTarget, INTERRUPTED, type RestorePool } from './messages.js';
+import { sameButForCase, withoutCase } from './names.js';
 import type { RestoreOptions, RestoreProgress } from './options.js';
 import { FAR_AWAY, NEARBY, type RangeLimits } from './plan.js';
 import { Rooms } from './rooms.js';
 import { Selection } from './selection.js';
 import { shouldWrite, Target } from './target.js';
-import { beginRun, endRun, isTemporary, Leftovers, markerName } from './temporary-names.js';
+import { beginRun, endRun, isTemporary, Leftovers, markerName, probeName } from './temporary-names.js';
 import { RestoreWindow } from './window.js';
 
 /** Blobs that are planned while others are restored: it bounds the memory for the plans. */
@@ -63,9 +64,9 @@ function makeTarget(path: string): void {
   }
 }
 
-function openTarget(path: string, dryRun: boolean): Target {
+function openTarget(path: string, dryRun: boolean, run: string): Target {
   try {
-    return new Target(path, dryRun);
+    return new Target(path, dryRun, probeName(run));
   } catch (cause) {
     throw new VarveError('target', `cannot restore to ${path}: ${systemReason(cause)}`, { cause });
   }
@@ -114,7 +115,7 @@ class RestoreRun {
     const dryRun = options.dryRun === true;
     // Into a folder that a dry run does not make, everything would be restored.
     if (!dryRun || existsSync(options.target)) {
-      this.#target = openTarget(options.target, dryRun);
+      this.#target = openTarget(options.target, dryRun, this.#run);
       this.#pool = this.#startPool(dryRun);
     }
     this.#linkMaker = new LinkMaker(dryRun ? undefined : this.#pool, this.#target, this.#account);
@@ -128,7 +129,7 @@ class RestoreRun {
     const root = rootFolder(this.#target === undefined);
     this.#lookForLeftovers(root);
     const marker = this.#becomesFolder(root) ? markerName(this.#run) : undefined;
-    if (marker !== undefined) this.#target?.makeEmpty(marker);
+    if (marker !== undefined) this.#mark(marker);
     await this.#walk(root, this.#options.root);
     await this.#runWindow();
     await this.#running?.done;
@@ -142,7 +143,17 @@ class RestoreRun {
     const { folder, dryRun } = this.#options;
     if (folder === undefined || dryRun === true || leftovers?.alone !== true) return false;
     this.#folders.push(targetAs(folder));
+    this.#target?.becomesFolder();
     return true;
+  }
+
+  #mark(marker: Buffer): void {
+    const { target } = this.#options;
+    try {
+      this.#target?.makeEmpty(marker);
+    } catch (cause) {
+      throw new VarveError('target', `cannot write to the target ${target}: ${systemReason(cause)}`, { cause });
+    }
   }
 
   /** @param full whether what was begun is to be removed, as there is no room for it */
@@ -244,6 +255,8 @@ class RestoreRun {
   #subfolder(parent: Folder, path: Buffer, entry: EntryReader, selected: boolean): Subfolder {
     const subfolder = subfolderOf(parent, path, entry, selected);
     if (selected) {
+      this.#make(parent);
+      this.#takeName(parent, entry.name);
       this.#make(subfolder.folder);
       this.#noteSetId(path, entry);
     }
@@ -262,6 +275,16 @@ class RestoreRun {
     if (folder.fresh || folder.selected) this.#folders.push(folder);
     this.#lookForLeftovers(folder);
     return folder.fresh;
+  }
+
+  /** Notes a name in a folder that is made. @throws VarveError `target` when the file system takes it for one that was restored */
+  #takeName(folder: Folder, name: Buffer): void {
+    if (this.#target === undefined || this.#options.dryRun === true) return;
+    folder.taken ??= this.#target.ignoresCase(folder.path) ? new Set() : 'exact';
+    if (folder.taken === 'exact') return;
+    const key = withoutCase(name);
+    if (folder.taken.has(key)) throw sameButForCase();
+    folder.taken.add(key);
   }
 
   #lookForLeftovers(folder: Folder): void {
@@ -285,6 +308,7 @@ class RestoreRun {
     if (this.#options.noSpecial === true && SPECIAL_TYPES.includes(type)) return this.#account.omitted(path);
     this.#account.progress.totalFiles++;
     const fresh = this.#make(folder);
+    this.#takeName(folder, entry.name);
     const existing = fresh ? undefined : this.#target?.stat(path);
     if (existing !== undefined && !shouldWrite(existing, entry, this.#options.overwrite ?? 'always'))
       return this.#leave(path, entry, existing);
@@ -364,6 +388,7 @@ class RestoreRun {
     try {
       for (const name of this.#target.names(folder.path)) {
         if (names.has(name.toString('latin1'))) continue;
+        if (folder.taken instanceof Set && folder.taken.has(withoutCase(name))) continue;
         const path = below(folder, name);
         // A running restore's file; a folder with such a name is of somebody else.
         if (isTemporary(name) && this.#target.stat(path)?.type !== 'directory') continue;

@@ -15,21 +15,27 @@ import { BlobIndex } from '../repository/blob-index.js';
 import { FrameOpener, PackKeyRing } from '../repository/blob-reader.js';
 import type { Served } from '../workers/serve.js';
 import { Comparer, isInterruption } from './comparer.js';
+import { copyFile } from './copy-file.js';
 import { entryOf, xattrsOf } from './file-content.js';
+import { FileSystems } from './file-system.js';
 import { beside, FolderHandles, splitPath } from './folder-handles.js';
 import { GrowingFile, openPart } from './growing-file.js';
 import {
   type BlobUse,
   type Comparison,
   type FileTarget,
+  HOLES_FILLED,
   INTERRUPTED,
   type ItemError,
+  type LinkTarget,
   type MetadataKind,
   type Reply,
   type Task,
   type WorkerInit,
 } from './messages.js';
 import { MetadataSetter, type Warn } from './metadata.js';
+import { noSuchName, refusesName } from './names.js';
+import { RangeCopier } from './range-copier.js';
 import { type Run, runsOf } from './runs.js';
 import { isSameSpecial, makeSpecial } from './special-files.js';
 import { temporaryPrefix } from './temporary-names.js';
@@ -42,7 +48,9 @@ export class Restorer {
   readonly #index: BlobIndex;
   readonly #opener: FrameOpener;
   readonly #metadata: MetadataSetter;
+  readonly #fileSystems: FileSystems;
   readonly #comparer: Comparer;
+  readonly #copier = new RangeCopier();
   readonly #sparse: boolean;
   readonly #flags: Int32Array;
   readonly #temporary: string;
@@ -58,7 +66,10 @@ export class Restorer {
     this.#index = new BlobIndex(init.index);
     this.#opener = new FrameOpener(this.#index, keys, new PackKeyRing(keys));
     this.#metadata = new MetadataSetter(init.rules, new OwnerNames());
-    this.#comparer = new Comparer(this.#index, keys.id, this.#metadata, init.rules.dryRun, () => this.#stopIfAborted());
+    this.#fileSystems = new FileSystems(() => this.#temporaryName(), init.rules.dryRun);
+    this.#comparer = new Comparer(this.#index, keys.id, this.#metadata, this.#fileSystems, init.rules.dryRun, () =>
+      this.#stopIfAborted(),
+    );
     this.#sparse = init.rules.sparse;
     this.#temporary = temporaryPrefix(init.run, String(threadId));
     this.#flags = init.flags;
@@ -98,8 +109,8 @@ export class Restorer {
         });
         return [];
       case 'link':
-        return this.#each(task.links, ({ path, to }, number) => {
-          if (!this.#link(Buffer.from(path), Buffer.from(to))) this.#there.push(number);
+        return this.#each(task.links, (link, number) => {
+          if (!this.#link(link)) this.#there.push(number);
         });
       case 'folders':
         return this.#each(task.folders, (folder) => this.#folder(folder));
@@ -142,7 +153,7 @@ export class Restorer {
 
   #writeTask(task: Extract<Task, { kind: 'write' }>): number[] {
     const failed = new Set<number>();
-    const files = task.files.map((target) => new GrowingFile(target, this.#sparse));
+    const files = task.files.map((target) => new GrowingFile(target, this.#sparse, this.#fileSystems));
     for (const { uses } of task.frames) for (const { file } of uses) (files[file] as GrowingFile).remaining++;
     try {
       for (const { frame, uses } of task.frames) {
@@ -240,8 +251,11 @@ export class Restorer {
       const message = `its attributes cannot be read: ${VarveError.from(cause).message}`;
       this.#errors.push({ path: new Uint8Array(target.path), message, kind: 'unreadable' });
     }
-    const bare = entry.type !== 'directory' && !this.#folders.givesAttributes(splitPath(asBuffer(target.path)).folder);
+    const { folder } = splitPath(asBuffer(target.path));
+    const bare = entry.type !== 'directory' && !this.#folders.givesAttributes(folder);
     this.#metadata.set(place, entry, xattrs, bare, warn);
+    if (entry.holes !== undefined && !this.#fileSystems.of(this.#folders.folder(folder)).keepsHoles)
+      warn('holes', HOLES_FILLED);
   }
 
   #abandon(file: GrowingFile): void {
@@ -263,7 +277,7 @@ export class Restorer {
     const { directory, name } = this.#placeOf(file);
     const temporary = Buffer.from(file.temporary as Uint8Array);
     const entry = entryOf(file);
-    const handle = openPart(directory, temporary);
+    const handle = openPart(directory, temporary, this.#fileSystems);
     try {
       if (fstatSync(handle).size !== entry.size) ftruncateSync(handle, entry.size);
       this.#setMetadata(handle, file, entry);
@@ -284,8 +298,14 @@ export class Restorer {
     if (entry.type === 'file') return this.#empty(file);
     const { directory, name } = this.#placeOf(file);
     const temporary = this.#temporaryName();
-    makeSpecial(entry, directory, temporary);
-    this.#setMetadata({ directory, name: temporary }, file, entry);
+    try {
+      makeSpecial(entry, directory, temporary);
+      this.#setMetadata({ directory, name: temporary }, file, entry);
+    } catch (cause) {
+      // Some file systems fail and yet make something.
+      tryTo(() => unlinkat(directory, temporary));
+      throw cause;
+    }
     this.#moveInto(directory, temporary, name);
   }
 
@@ -301,7 +321,7 @@ export class Restorer {
   }
 
   #empty(target: FileTarget): void {
-    const file = new GrowingFile(target, false);
+    const file = new GrowingFile(target, false, this.#fileSystems);
     try {
       this.#write(file, { uses: [], stream: 0 }, Buffer.alloc(0));
     } catch (cause) {
@@ -311,15 +331,15 @@ export class Restorer {
   }
 
   /** @returns false when it is there already */
-  #link(path: Buffer, to: Buffer): boolean {
-    const from = splitPath(to);
-    const { folder, name } = splitPath(path);
+  #link({ path, to }: LinkTarget): boolean {
+    const from = splitPath(asBuffer(to));
+    const { folder, name } = splitPath(asBuffer(path));
     const source = openat(this.#folders.folder(from.folder), DOT, O_RDONLY | O_DIRECTORY);
     try {
       const directory = this.#folders.folder(folder);
       if (isSameFile(source, from.name, directory, name)) return false;
       const temporary = this.#temporaryName();
-      linkat(source, from.name, directory, temporary);
+      this.#linkOrCopy(source, from.name, directory, temporary, path);
       this.#moveInto(directory, temporary, name);
       // Renaming one name of a file over another name of the same file does nothing.
       tryTo(() => unlinkat(directory, temporary));
@@ -329,13 +349,30 @@ export class Restorer {
     }
   }
 
+  /** Copies the file where it cannot have one more name. */
+  #linkOrCopy(source: number, from: Buffer, directory: number, temporary: Buffer, path: Uint8Array): void {
+    try {
+      linkat(source, from, directory, temporary);
+    } catch (cause) {
+      if (!NO_LINK.includes(errnoCode(cause) ?? '') || lstat(from, source).type !== 'file') throw cause;
+      try {
+        copyFile(this.#copier, source, from, directory, temporary);
+      } catch (failure) {
+        tryTo(() => unlinkat(directory, temporary));
+        throw failure;
+      }
+      const message = `is a copy of the file and not a hard link to it, which cannot be made: ${systemReason(cause)}`;
+      this.#errors.push({ path: new Uint8Array(path), message, kind: 'link' });
+    }
+  }
+
   /** Gives a temporary file its name, or removes it. */
   #moveInto(directory: number, temporary: Buffer, name: Buffer): void {
     try {
       renameat(directory, temporary, directory, name);
     } catch (cause) {
-      tryTo(() => unlinkat(directory, temporary));
-      throw cause;
+      const wasThere = tryTo(() => unlinkat(directory, temporary));
+      throw wasThere && refusesName(cause) ? noSuchName(cause) : cause;
     }
   }
 
@@ -367,6 +404,8 @@ export class Restorer {
 }
 
 const DOT = Buffer.from('.');
+/** What linking fails with where a file can have no further name: EMLINK when it has as many as it can. */
+const NO_LINK = ['EPERM', 'ENOSYS', 'EOPNOTSUPP', 'ENOTSUP', 'EMLINK'];
 
 function isSameFile(source: number, from: Buffer, directory: number, name: Buffer): boolean {
   const first = lstat(from, source);
@@ -378,10 +417,12 @@ function isSameFile(source: number, from: Buffer, directory: number, name: Buffe
   }
 }
 
-function tryTo(action: () => void): void {
+/** For tidying up after a failure that is reported. @returns whether it worked */
+function tryTo(action: () => void): boolean {
   try {
     action();
+    return true;
   } catch {
-    // It was a tidying up after a failure that is reported already.
+    return false;
   }
 }

@@ -1,11 +1,13 @@
-import type { Buffer } from 'node:buffer';
-import { closeSync, constants } from 'node:fs';
+import { Buffer } from 'node:buffer';
+import { chmodSync, closeSync, constants, fchmodSync, realpathSync } from 'node:fs';
 import { errnoCode, VarveError } from '../errors/errors.js';
 import { namesAt } from '../filesystem/directory.js';
 import { fchmodat, mkdirat, openat, openDirectoryAt, rmdirat, unlinkat } from '../filesystem/posix.js';
 import { type FileStat, lstat } from '../filesystem/stat.js';
 import type { EntryStat } from '../format/entry.js';
+import { FileSystems } from './file-system.js';
 import { FolderHandles, splitPath } from './folder-handles.js';
+import { noSuchName, refusesName } from './names.js';
 import type { Overwrite } from './options.js';
 import { isOurs } from './temporary-names.js';
 
@@ -16,11 +18,29 @@ const PRIVATE_FOLDER = 0o700;
 export class Target {
   readonly #folders: FolderHandles;
   readonly #dryRun: boolean;
+  readonly #fileSystems: FileSystems;
+  /** Folders that are read-only and opened up for this run. */
+  #opened: { readonly path: Buffer; readonly mode: number }[] = [];
 
-  /** @param dryRun whether only to tell what would be made and removed */
-  constructor(path: string, dryRun: boolean) {
+  /**
+   * @param dryRun whether only to tell what would be made and removed
+   * @param probe a name for a temporary file
+   */
+  constructor(path: string, dryRun: boolean, probe: Buffer) {
+    if (!dryRun) this.#openUpTarget(path);
     this.#folders = new FolderHandles(path);
     this.#dryRun = dryRun;
+    this.#fileSystems = new FileSystems(() => probe, dryRun);
+  }
+
+  /** Its mode will be set when all in it is restored, as that of a folder that `makeFolder` is to change. */
+  becomesFolder(): void {
+    this.#opened = this.#opened.filter(({ path }) => path.length > 0);
+  }
+
+  /** Whether names in a folder that differ only in case are one name. */
+  ignoresCase(folder: Buffer): boolean {
+    return this.#fileSystems.of(this.#folders.folder(folder)).ignoresCase;
   }
 
   /** What is at a path below the target; a link is not followed. */
@@ -30,7 +50,7 @@ export class Target {
       return lstat(name, this.#folders.folder(folder));
     } catch (cause) {
       if (errnoCode(cause) === 'ENOENT') return undefined;
-      throw cause;
+      throw refusesName(cause) ? noSuchName(cause) : cause;
     }
   }
 
@@ -38,7 +58,7 @@ export class Target {
    * Makes a folder unless it is there.
    *
    * @param replace whether something else under that name may be removed for it
-   * @param isToChange whether its mode will be set when all in it is restored: then one that is read-only is opened up till then
+   * @param isToChange whether its mode will be set when all in it is restored. One that is read-only is opened up till then, or till the end
    * @returns true when it is new, so that nothing can be in it
    */
   makeFolder(path: Buffer, replace: boolean, isToChange: boolean): boolean {
@@ -50,10 +70,12 @@ export class Target {
         mkdirat(parent, name, PRIVATE_FOLDER);
         return true;
       } catch (cause) {
+        if (refusesName(cause)) throw noSuchName(cause);
         if (errnoCode(cause) !== 'EEXIST') throw cause;
         const stat = lstat(name, parent);
         if (stat.type === 'directory') {
-          if (isToChange) openUp(parent, name, stat);
+          const opened = openUp(stat, (mode) => fchmodat(parent, name, mode));
+          if (opened && !isToChange) this.#opened.push({ path: Buffer.from(path), mode: stat.mode });
           return false;
         }
         if (!replace || attempt > 0) throw inTheWay();
@@ -93,24 +115,40 @@ export class Target {
   removeLeftover(path: Buffer): void {
     try {
       const stat = this.stat(path);
-      if (stat !== undefined && isOurs(stat)) this.discard(path);
+      if (stat === undefined) return;
+      const directory = this.#folders.folder(splitPath(path).folder);
+      if (isOurs(stat) || this.#fileSystems.isLikeNew(directory, stat)) this.discard(path);
     } catch {
       // Then it stays.
     }
   }
 
   close(): void {
+    for (const { path, mode } of this.#opened.reverse()) {
+      try {
+        fchmodSync(this.#folders.folder(path), mode);
+      } catch {
+        // It is gone, or somebody else's.
+      }
+    }
     this.#folders.close();
+  }
+
+  #openUpTarget(path: string): void {
+    const stat = lstat(Buffer.from(realpathSync(path)));
+    if (openUp(stat, (mode) => chmodSync(path, mode))) this.#opened.push({ path: Buffer.alloc(0), mode: stat.mode });
   }
 }
 
-/** Root can write to any folder. */
-function openUp(parent: number, name: Buffer, { uid, mode }: FileStat): void {
-  if (uid === 0 || uid !== process.geteuid?.() || (mode & PRIVATE_FOLDER) === PRIVATE_FOLDER) return;
+/** Lets the owner of a folder write to it; root can anyway. @returns whether the mode was changed */
+function openUp({ uid, mode }: FileStat, change: (mode: number) => void): boolean {
+  if (uid === 0 || uid !== process.geteuid?.() || (mode & PRIVATE_FOLDER) === PRIVATE_FOLDER) return false;
   try {
-    fchmodat(parent, name, mode | PRIVATE_FOLDER);
+    change(mode | PRIVATE_FOLDER);
+    return true;
   } catch {
-    // What cannot be written in it is told.
+    // An error tells what cannot be written in it.
+    return false;
   }
 }
 

@@ -33,6 +33,9 @@ export const temporaryPrefix = (run: string, worker: string): string => `.varve-
 /** The name that says in a target, while it is restored to, that it was empty and is to become the folder restored. */
 export const markerName = (run: string): Buffer => Buffer.from(`.varve-tmp-${run}${MARKER}`);
 
+/** The name of a file that a run makes only to learn how the target's file system treats it. */
+export const probeName = (run: string): Buffer => Buffer.from(`.varve-tmp-${run}-probe`);
+
 /** Whether a name looks like one of a temporary file. */
 export const isTemporary = (name: Buffer): boolean =>
   name.length > BEGINNING.length &&

@@ -210,3 +210,16 @@ test('as a normal user nothing is told of folders above what was backed up, whic
   const folder = await place.ok(['restore', `${snapshot}:/`, '--target', place.path('normal folder'), ...included]);
   assert.equal(folder.err, '');
 });
+
+test('restore names a file once that is larger than the target takes, restores the rest and leaves no part', async () => {
+  const play = new Playground();
+  await play.ok(['init']);
+  const folder = play.files('source', { large: randomBytes(12 * 2 ** 20), small: 'small' });
+  await play.backup(folder);
+  const target = play.path('target');
+  const { code, err } = await play.shell(`restore 'latest:${folder}' --target '${target}'`, 'ulimit -f 8192');
+  assert.equal(code, 1);
+  assert.match(err, /^error: \/large: larger than the file system allows$/m);
+  assert.equal(err.match(/\/large/g)?.length, 1);
+  assert.deepEqual(readdirSync(target), ['small']);
+});

@@ -76,10 +76,14 @@ export class Playground {
     });
   }
 
-  /** Runs varve through a shell, which can pass arguments that are not UTF-8: as the shell reads them. */
-  shell(args: string): Promise<Outcome> {
+  /**
+   * Runs varve through a shell, which can pass arguments that are not UTF-8: as the shell reads them.
+   *
+   * @param before a command of the shell that comes first
+   */
+  shell(args: string, before = ':'): Promise<Outcome> {
     const quoted = [process.execPath, MAIN, ...testArguments].map((word) => `'${word}'`).join(' ');
-    return outcome(spawn('sh', ['-c', `${quoted} ${args}`], { env: this.env }));
+    return outcome(spawn('sh', ['-c', `${before}; ${quoted} ${args}`], { env: this.env }));
   }
 
   async run(args: readonly string[], options: Options = {}): Promise<Outcome> {

@@ -10,8 +10,9 @@ const NOBODY = 65_534;
  * Runs a module of this folder with the ids of a normal user, in a folder of its own, which is its temporary one too; it has to end with 0.
  *
  * @param args `FOLDER` stands for the folder
+ * @returns what it prints; undefined when the test is skipped
  */
-export function runAsNobody(t: TestContext, scratch: string, args: readonly string[]): void {
+export function runAsNobody(t: TestContext, scratch: string, args: readonly string[]): string | undefined {
   const folder = join(scratch, 'of-nobody');
   mkdirSync(folder);
   chmodSync(scratch, 0o755);
@@ -25,8 +26,9 @@ export function runAsNobody(t: TestContext, scratch: string, args: readonly stri
     encoding: 'utf8',
   });
   if (error !== undefined || /EACCES.*(node_modules|build)|Cannot find module/.test(stderr))
-    return t.skip('this checkout, or this Node, is not readable for others');
+    return t.skip('this checkout, or this Node, is not readable for others') as undefined;
   assert.equal(status, 0, stdout + stderr);
+  return stdout;
 }
 
 /** The path of a module beside this one. */

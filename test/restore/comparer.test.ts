@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { OwnerNames } from '../../src/filesystem/owners.js';
 import { Comparer } from '../../src/restore/comparer.js';
+import { FileSystems } from '../../src/restore/file-system.js';
 import type { Comparison } from '../../src/restore/messages.js';
 import { MetadataSetter } from '../../src/restore/metadata.js';
 import { Sandbox, scratchFolder } from '../backup/sandbox.js';
@@ -52,7 +53,9 @@ function compareWhile(name: string, mode: number, meanwhile: (path: string) => v
   chmodSync(path, mode);
   const rules = { privileged: process.getuid?.() === 0, numericOwner: true, special: true };
   let looks = 0;
-  const comparer = new Comparer(index, keys.id, new MetadataSetter(rules, new OwnerNames()), false, () => {
+  const metadata = new MetadataSetter(rules, new OwnerNames());
+  const fileSystems = new FileSystems(() => Buffer.from('probe'), false);
+  const comparer = new Comparer(index, keys.id, metadata, fileSystems, false, () => {
     if (++looks === BLOBS + 1) meanwhile(path);
   });
   const directory = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);

@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import { chmodSync, closeSync, constants, linkSync, openSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { FileSystems } from '../../src/restore/file-system.js';
 import { GrowingFile, openPart } from '../../src/restore/growing-file.js';
 import { scratchFolder } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
@@ -10,6 +11,7 @@ import { fails } from '../crypto/rings.js';
 const scratch = scratchFolder();
 const folder = openSync(scratch, constants.O_RDONLY | constants.O_DIRECTORY);
 after(() => closeSync(folder));
+const fileSystems = new FileSystems(() => Buffer.from('probe'), false);
 const outside = join(scratch, 'outside');
 writeFileSync(outside, 'precious', { mode: 0o600 });
 
@@ -28,7 +30,7 @@ test('what was put in the place of a temporary file is not written to', () => {
     for (const temporary of [undefined, Buffer.from(`part: ${what}`)]) {
       const name = temporary ?? Buffer.from(`own: ${what}`);
       plant(join(scratch, name.toString()));
-      const file = new GrowingFile({ path: Buffer.from('file'), raw: Buffer.alloc(0), temporary }, false);
+      const file = new GrowingFile({ path: Buffer.from('file'), raw: Buffer.alloc(0), temporary }, false, fileSystems);
       assert.throws(() => file.open(folder, name), what);
       assert.equal(file.handle, undefined);
     }
@@ -41,9 +43,9 @@ test('something else in the place of a file that grew by and by is told', () => 
   writeFileSync(join(scratch, 'replaced'), 'theirs');
   chmodSync(join(scratch, 'replaced'), 0o644);
   assert.throws(
-    () => openPart(folder, name),
+    () => openPart(folder, name, fileSystems),
     fails('target', /something else is in the place of its temporary file replaced/),
   );
   chmodSync(join(scratch, 'replaced'), 0o600);
-  closeSync(openPart(folder, name));
+  closeSync(openPart(folder, name, fileSystems));
 });

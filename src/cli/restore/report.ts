@@ -13,7 +13,9 @@ const WARNINGS_TOLD = 3;
 const NOT_SET: Record<MetadataKind, (files: string) => string> = {
   owner: (files) => `the owner of ${files} could not be set`,
   mode: (files) => `the mode of ${files} could not be set as in the snapshot`,
-  times: (files) => `the times of ${files} could not be set`,
+  times: (files) => `the times of ${files} could not be set exactly`,
+  holes: (files) => `holes of ${files} take up space`,
+  link: (files) => `no hard links could be made: there are copies of ${files}`,
   attribute: (files) => `extended attributes or ACLs of ${files} could not be set`,
 };
 

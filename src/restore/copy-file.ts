@@ -1,0 +1,55 @@
+import type { Buffer } from 'node:buffer';
+import { closeSync, constants, fchmodSync, fchownSync, ftruncateSync } from 'node:fs';
+import { futimens, openat } from '../filesystem/posix.js';
+import { type FileStat, fstat } from '../filesystem/stat.js';
+import { readXattrs, setXattr } from '../filesystem/xattrs.js';
+import { DataMap } from './data-map.js';
+import type { RangeCopier } from './range-copier.js';
+
+const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
+const PRIVATE = 0o600;
+
+/** Makes a new file with the content and holes of another, and with its metadata as far as they can be set. */
+export function copyFile(copier: RangeCopier, folder: number, name: Buffer, toFolder: number, toName: Buffer): void {
+  const from = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    const to = openat(toFolder, toName, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, PRIVATE);
+    try {
+      const stat = fstat(from);
+      ftruncateSync(to, stat.size);
+      for (const { start, end } of new DataMap(from).dataBetween(0, stat.size)) copier.copy(from, to, start, end);
+      copyMetadata(from, to, stat);
+    } finally {
+      closeSync(to);
+    }
+  } finally {
+    closeSync(from);
+  }
+}
+
+/** What cannot be set here could not be set for the first name either, and a warning has said so. */
+function copyMetadata(
+  from: number,
+  to: number,
+  { uid, gid, mode, atime, mtimeSeconds, mtimeNanoseconds }: FileStat,
+): void {
+  const times = [
+    { seconds: atime[0], nanoseconds: atime[1] },
+    { seconds: mtimeSeconds, nanoseconds: mtimeNanoseconds },
+  ] as const;
+  const steps = [
+    () => fchownSync(to, uid, gid),
+    () => {
+      for (const xattr of readXattrs(from)) setXattr(to, xattr);
+    },
+    () => fchmodSync(to, mode),
+    () => futimens(to, ...times),
+  ];
+  for (const step of steps) {
+    try {
+      step();
+    } catch {
+      // Said before.
+    }
+  }
+}

@@ -1,0 +1,127 @@
+import { Buffer } from 'node:buffer';
+import { closeSync, constants, ftruncateSync } from 'node:fs';
+import { futimens, openat, posixLimits, seekData, unlinkat } from '../filesystem/posix.js';
+import { type FileStat, fstat, lstat } from '../filesystem/stat.js';
+
+const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+const PRIVATE = 0o600;
+const FOR_OTHERS = 0o077;
+const WRITABLE_BY_OTHERS = 0o022;
+/** Bytes of the hole that a probe makes. */
+const HOLE = 1024 * 1024;
+
+/** How a file system treats files that a restore makes. */
+export interface FileSystem {
+  /** Owner and permission bits that a new private file shows. */
+  readonly uid: number;
+  readonly mode: number;
+  /** Whether a hole takes up no space, and whether a system call tells where it is. */
+  readonly keepsHoles: boolean;
+  readonly showsHoles: boolean;
+  /** Whether names that differ only in case are one name. */
+  readonly ignoresCase: boolean;
+}
+
+const usual = (): FileSystem => ({
+  uid: process.geteuid?.() ?? 0,
+  mode: PRIVATE,
+  keepsHoles: true,
+  showsHoles: true,
+  ignoresCase: false,
+});
+
+/** Learns how the file systems below a target treat files: each once, from a temporary file that it makes and removes. */
+export class FileSystems {
+  readonly #temporaryName: () => Buffer;
+  readonly #dryRun: boolean;
+  readonly #known = new Map<number, FileSystem>();
+
+  /** @param dryRun whether nothing may be made: then every file system counts as a usual one */
+  constructor(temporaryName: () => Buffer, dryRun: boolean) {
+    this.#temporaryName = temporaryName;
+    this.#dryRun = dryRun;
+  }
+
+  /** The file system that an open directory is on; a usual one when no file can be made there. */
+  of(directory: number): FileSystem {
+    if (this.#dryRun) return usual();
+    const { device, mtimeSeconds, mtimeNanoseconds } = fstat(directory);
+    const known = this.#known.get(device);
+    if (known !== undefined) return known;
+    try {
+      const found = probe(directory, this.#temporaryName());
+      this.#known.set(device, found);
+      return found;
+    } catch {
+      return usual();
+    } finally {
+      setTime(directory, { seconds: mtimeSeconds, nanoseconds: mtimeNanoseconds });
+    }
+  }
+
+  /** Whether a file has the owner, and is no more open to others, than a new private file is here. */
+  isLikeNew(directory: number, { type, links, uid, mode }: FileStat): boolean {
+    if (type !== 'file' || links !== 1) return false;
+    const fresh = this.of(directory);
+    return uid === fresh.uid && (mode & FOR_OTHERS & ~fresh.mode) === 0;
+  }
+
+  /**
+   * Whether the file system does not keep owner or mode, and a new file that is to have the wanted mode would be as open to others as
+   * this one.
+   */
+  isAsOpenAsNew(directory: number, { uid, mode }: FileStat, wantedMode: number): boolean {
+    const fresh = this.of(directory);
+    const keepsRights = fresh.uid === usual().uid && fresh.mode === PRIVATE;
+    return !keepsRights && uid === fresh.uid && (mode & ~(wantedMode | fresh.mode) & WRITABLE_BY_OTHERS) === 0;
+  }
+}
+
+function probe(directory: number, name: Buffer): FileSystem {
+  const file = openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, PRIVATE);
+  try {
+    const { uid, mode } = fstat(file);
+    const ignoresCase = exists(directory, Buffer.from(name.toString('latin1').toUpperCase(), 'latin1'));
+    return { uid, mode, ...probeHoles(file), ignoresCase };
+  } finally {
+    closeSync(file);
+    unlinkat(directory, name);
+  }
+}
+
+function probeHoles(file: number): Pick<FileSystem, 'keepsHoles' | 'showsHoles'> {
+  try {
+    ftruncateSync(file, HOLE);
+    // Without system calls nothing is known of holes.
+    const showsHoles = posixLimits() !== undefined || showsHole(file);
+    return { showsHoles, keepsHoles: showsHoles || fstat(file).blocks * 512 < HOLE };
+  } catch {
+    return { showsHoles: false, keepsHoles: false };
+  }
+}
+
+function showsHole(file: number): boolean {
+  try {
+    return seekData(file, 0) === undefined;
+  } catch {
+    return false;
+  }
+}
+
+function exists(directory: number, name: Buffer): boolean {
+  try {
+    lstat(name, directory);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A probe leaves the directory as it was. */
+function setTime(directory: number, mtime: { readonly seconds: number; readonly nanoseconds: number }): void {
+  try {
+    futimens(directory, undefined, mtime);
+  } catch {
+    // It belongs to somebody else: then its time is now.
+  }
+}
