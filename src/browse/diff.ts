@@ -71,7 +71,7 @@ class Comparison {
   readonly #result: Differences = { changedFiles: 0, added: noCounts(), removed: noCounts() };
 
   constructor(repository: IndexedRepository, options: DiffOptions) {
-    this.#reader = new TreeReader(repository);
+    this.#reader = new TreeReader(repository, { signal: options.signal });
     this.#tally = new BlobTally(repository.index, this.#reader);
     this.#options = options;
   }

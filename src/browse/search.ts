@@ -5,6 +5,7 @@ import type { ContentRef } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
 import { joinPath } from '../format/path.js';
+import { TimeSlices } from '../repository/time-slices.js';
 import type { TreeReader } from '../repository/tree-reader.js';
 
 /** What is found at an entry. */
@@ -42,11 +43,13 @@ export class Search<Hit> {
   readonly #finder: Finder<Hit>;
   readonly #options: SearchOptions;
   readonly #memory = new HitMemory<Hit>();
+  readonly #slices: TimeSlices;
 
   constructor(reader: TreeReader, finder: Finder<Hit>, options: SearchOptions) {
     this.#reader = reader;
     this.#finder = finder;
     this.#options = options;
+    this.#slices = new TimeSlices(options.signal);
   }
 
   /** @param onHit is told of each hit, folders before what is in them, in order of name */
@@ -59,6 +62,7 @@ export class Search<Hit> {
     const key = keyOf(folder);
     const known = this.#memory.get(key);
     if (known !== undefined) {
+      await this.#slices.step();
       for (const hit of known) onHit(hit);
       return known;
     }

@@ -91,7 +91,7 @@ class RestoreSize {
   #links = new Set<string>();
 
   constructor(repository: IndexedRepository, result: Stats, signal: AbortSignal | undefined) {
-    this.#reader = new TreeReader(repository);
+    this.#reader = new TreeReader(repository, { signal });
     this.#result = result;
     this.#signal = signal;
   }
@@ -155,7 +155,7 @@ abstract class Visiting {
   readonly #visited = new Set<string>();
 
   constructor(repository: IndexedRepository, signal: AbortSignal | undefined) {
-    this.reader = new TreeReader(repository);
+    this.reader = new TreeReader(repository, { signal });
     this.#signal = signal;
   }
 

@@ -60,7 +60,7 @@ export class TreeCheck {
     { bad, findings, signal }: { bad: BadBlobs; findings: Findings; signal: AbortSignal | undefined },
   ) {
     this.#index = repository.index;
-    this.#reader = new TreeReader(repository);
+    this.#reader = new TreeReader(repository, { signal });
     this.#bad = bad;
     this.#findings = findings;
     this.#signal = signal;
@@ -207,6 +207,7 @@ export class TreeCheck {
     try {
       return await this.#reader.blob(id);
     } catch (cause) {
+      stopIf(this.#signal);
       const frame = this.#index.locateFrame(blob);
       const finding = this.#findings.addError('data', this.#index.packName(this.#index.packOf(frame)), cause);
       this.#bad.addFrame(frame, () => finding);
@@ -225,7 +226,9 @@ export class TreeCheck {
     return this.#bad.of(blob) ?? blob;
   }
 
+  /** @throws VarveError `interrupted` when the check is aborted: then nothing is to blame */
   #blamed(cause: unknown): Finding {
+    stopIf(this.#signal);
     return cause instanceof Blame ? cause.finding : this.#contradiction(reasonOf('', cause));
   }
 

@@ -55,7 +55,7 @@ export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
       this.#progress.bytes += bytes;
       onProgress?.(this.#progress);
     };
-    this.#reader = new TreeReader(source);
+    this.#reader = new TreeReader(source, { signal });
     this.#writer = writer;
     this.#signal = signal;
     this.#contents = new ContentCopier(source, writer, ids, onCopied, signal);

@@ -35,8 +35,8 @@ export class EarlierCopies {
     { ids, folders }: { readonly ids: CopiedIds; readonly folders: RewriteMemo },
     signal: AbortSignal | undefined,
   ) {
-    this.#source = { repository: source, trees: new TreeReader(source) };
-    this.#target = { repository: target, trees: new TreeReader(target) };
+    this.#source = { repository: source, trees: new TreeReader(source, { signal }) };
+    this.#target = { repository: target, trees: new TreeReader(target, { signal }) };
     this.#reliance = new Reliance(target.index, this.#target.trees);
     this.#ids = ids;
     this.#folders = folders;

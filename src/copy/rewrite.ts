@@ -60,7 +60,7 @@ class Rewriting implements TreeVisitor {
     const { excludes, iexcludes, signal } = options;
     this.#options = options;
     this.#filter = new BackupFilter({ ...NO_FILTER, excludes, iexcludes });
-    const reader = new TreeReader(writer.repository);
+    const reader = new TreeReader(writer.repository, { signal });
     this.#reliance = new Reliance(writer.repository.index, reader);
     this.#rewriter = new TreeRewriter(reader, writer, this, signal);
   }

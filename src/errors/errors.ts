@@ -100,6 +100,9 @@ export function endsAll(cause: unknown): boolean {
   );
 }
 
+/** Whether an operation ends because its signal was aborted. */
+export const isInterrupted = (cause: unknown): boolean => cause instanceof VarveError && cause.code === 'interrupted';
+
 /** An error with the path that it is about in front, unless it is there. */
 export function aboutPath(path: string, cause: unknown): unknown {
   if (!(cause instanceof VarveError) || cause.code === 'interrupted' || cause.message.startsWith(`${path}: `))

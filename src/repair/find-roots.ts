@@ -48,7 +48,7 @@ export class RootSearch {
   ) {
     this.#unreadable = unreadable;
     this.#index = repository.index;
-    this.#trees = new TreeReader(repository);
+    this.#trees = new TreeReader(repository, { signal });
     this.#survey = survey;
     this.#signal = signal;
   }

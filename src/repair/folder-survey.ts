@@ -40,7 +40,7 @@ export class FolderSurvey {
   constructor(repository: IndexedRepository, unreadable: UnreadableObjects, signal?: AbortSignal) {
     this.#unreadable = unreadable;
     this.#index = repository.index;
-    this.#trees = new TreeReader(repository);
+    this.#trees = new TreeReader(repository, { signal });
     this.#signal = signal;
     this.#referenced = new Uint8Array(repository.index.size);
     this.#state = new Uint8Array(repository.index.size);

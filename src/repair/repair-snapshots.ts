@@ -86,7 +86,7 @@ class Repair implements TreeVisitor {
   constructor(writer: RepositoryWriter, options: RepairSnapshotsOptions) {
     this.#options = options;
     this.#index = writer.repository.index;
-    this.#reader = new TreeReader(writer.repository);
+    this.#reader = new TreeReader(writer.repository, { signal: options.signal });
     this.#reliance = new Reliance(this.#index, this.#reader);
     this.#rewriter = new TreeRewriter(this.#reader, writer, this, options.signal);
   }

@@ -28,7 +28,7 @@ export class Reachable {
   /** @param before what was found with an earlier index of the same repository, where everything needed is still there */
   constructor(repository: IndexedRepository, signal?: AbortSignal, before?: Reachable) {
     this.#repository = repository;
-    this.#trees = new TreeReader(repository, true);
+    this.#trees = new TreeReader(repository, { reuse: true, signal });
     this.#needed = new Uint8Array(new SharedArrayBuffer(repository.index.size));
     this.#seen = new Uint8Array(repository.index.size);
     this.#signal = signal;

@@ -9,12 +9,23 @@ import { Layout } from '../format/layout.js';
 import { decodeXattrs, type Xattr } from '../format/xattrs.js';
 import { checkSize, FrameOpener, IdList, locateBlob, PackKeyRing, splitIds, TreeBlobs } from './blob-reader.js';
 import type { IndexedRepository } from './index-store.js';
+import { TimeSlices } from './time-slices.js';
 import { knownTreeKeys } from './tree-keys.js';
 
 /** What the holes of files are read as, piece by piece: however long a hole is, this is all the memory that it takes. */
 const ZEROS = Buffer.alloc(1024 * 1024);
 
-/** Reads trees and file contents of a repository. Everything it returns is verified. */
+/** Entries that are read without a look at the clock. */
+const ENTRIES_PER_STEP = 64;
+
+export interface TreeReaderOptions {
+  /** Ends whatever is being read. */
+  readonly signal?: AbortSignal | undefined;
+  /** As TreeBlobs takes it: for those that read one folder after another to its end and keep nothing of it. */
+  readonly reuse?: boolean;
+}
+
+/** Reads trees and file contents of a repository. Everything it returns is verified. Yields to the event loop, however long a tree is. */
 export class TreeReader {
   readonly #repository: IndexedRepository;
   readonly #opener: FrameOpener;
@@ -22,9 +33,11 @@ export class TreeReader {
   /** For frames as they are stored, each only until it is opened; undefined when each is to have memory of its own. */
   #room: Buffer | undefined;
 
-  /** @param reuse as TreeBlobs takes it: for who reads one folder after another to its end, and keeps nothing of it */
-  constructor(repository: IndexedRepository, reuse = false) {
+  readonly #slices: TimeSlices;
+
+  constructor(repository: IndexedRepository, { signal, reuse = false }: TreeReaderOptions = {}) {
     this.#repository = repository;
+    this.#slices = new TimeSlices(signal);
     this.#opener = new FrameOpener(
       repository.index,
       repository.keys,
@@ -36,6 +49,7 @@ export class TreeReader {
 
   /** One tree blob. */
   async blob(id: Buffer): Promise<Buffer> {
+    await this.#slices.step();
     const frame = this.#blobs.missing(id);
     if (frame !== undefined) {
       const { index, store } = this.#repository;
@@ -104,8 +118,14 @@ export class TreeReader {
    */
   async *entries(content: ContentRef, path: string): AsyncGenerator<EntryReader> {
     const parser = new DirectoryParser(path);
+    let count = 0;
     try {
-      for await (const blob of this.stream(content)) yield* parser.push(blob);
+      for await (const blob of this.stream(content)) {
+        for (const entry of parser.push(blob)) {
+          yield entry;
+          if (++count % ENTRIES_PER_STEP === 0) await this.#slices.step();
+        }
+      }
       yield* parser.end();
     } catch (cause) {
       throw aboutPath(path, cause);
@@ -186,13 +206,20 @@ export class TreeReader {
     let written = 0;
     for await (const blob of this.content(content)) {
       for (const piece of layout.pieces(stream, blob.length)) {
-        yield* zeros(piece.file - written);
+        yield* this.#zeros(piece.file - written);
         yield blob.subarray(piece.stream - stream, piece.stream - stream + piece.length);
         written = piece.file + piece.length;
       }
       stream += blob.length;
     }
-    yield* zeros(layout.size - written);
+    yield* this.#zeros(layout.size - written);
+  }
+
+  async *#zeros(count: number): AsyncGenerator<Buffer> {
+    for (let left = count; left > 0; left -= ZEROS.length) {
+      await this.#slices.step();
+      yield left < ZEROS.length ? ZEROS.subarray(0, left) : ZEROS;
+    }
   }
 
   /**
@@ -206,6 +233,7 @@ export class TreeReader {
     let opened: { frame: number; raw: Buffer } | undefined;
     for await (const ids of this.lists(reference)) {
       for (const id of splitIds(ids)) {
+        await this.#slices.step();
         const { frame, offset, length, pack } = locateBlob(index, id, DATA);
         if (opened?.frame !== frame) {
           const located = index.frame(frame);
@@ -226,8 +254,4 @@ export class TreeReader {
       for (const id of splitIds(ids)) size += locateBlob(this.#repository.index, id, DATA).length;
     return size;
   }
-}
-
-function* zeros(count: number): Generator<Buffer> {
-  for (let left = count; left > 0; left -= ZEROS.length) yield left < ZEROS.length ? ZEROS.subarray(0, left) : ZEROS;
 }

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { MessagePackWriter } from '../bytes/writer.js';
-import { VarveError } from '../errors/errors.js';
+import { isInterrupted, VarveError } from '../errors/errors.js';
 import { type ContentRef, sameReference } from '../format/content.js';
 import { type Entry, writeEntry } from '../format/entry.js';
 import type { EntryReader } from '../format/entry-reader.js';
@@ -82,7 +82,7 @@ export class TreeRewriter {
       }
     } catch (cause) {
       // What happens to an entry is not the folder's fault.
-      if (read) throw cause;
+      if (read || isInterrupted(cause)) throw cause;
       this.#visitor.unreadable(cause, path);
       await work.change();
     }

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { closeSync, constants } from 'node:fs';
 import { equalBytes } from '../bytes/views.js';
 import { blobId } from '../crypto/blob-id.js';
-import { errnoCode, VarveError } from '../errors/errors.js';
+import { errnoCode, isInterrupted, VarveError } from '../errors/errors.js';
 import { openat, renameat, unlinkat } from '../filesystem/posix.js';
 import { type FileStat, fstat } from '../filesystem/stat.js';
 import { DATA } from '../format/content.js';
@@ -121,7 +121,7 @@ export class Comparer {
       }
     } catch (cause) {
       // What cannot be read is written anew.
-      if (isInterruption(cause)) {
+      if (isInterrupted(cause)) {
         if (handle !== undefined) closeSync(handle);
         throw cause;
       }
@@ -248,7 +248,7 @@ export class Comparer {
         taken = this.#copy(existing, to, wanted, content, part === undefined);
       else taken = this.#copyChecked(existing, to, wanted, content);
     } catch (cause) {
-      taken = isInterruption(cause);
+      taken = isInterrupted(cause);
       if (taken || FULL.includes(errnoCode(cause) ?? '')) throw cause;
     } finally {
       closeSync(to);
@@ -337,9 +337,6 @@ function removeIfPossible(directory: number, name: Buffer): void {
     // Whatever it is, it stays: names of temporary files are never used twice.
   }
 }
-
-/** Whether somebody wants the restore to end. */
-export const isInterruption = (cause: unknown): boolean => cause instanceof VarveError && cause.code === 'interrupted';
 
 /** For reading, without changing the time of the last access where that is allowed. */
 function openQuietly(directory: number, name: Buffer): number {

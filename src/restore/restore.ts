@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { existsSync } from 'node:fs';
 import { exportKeys } from '../crypto/hierarchy.js';
-import { endsAll, systemReason, VarveError } from '../errors/errors.js';
+import { endsAll, isInterrupted, systemReason, VarveError } from '../errors/errors.js';
 import type { FileStat } from '../filesystem/stat.js';
 import { isReference } from '../format/attachment.js';
 import type { ContentRef } from '../format/content.js';
@@ -33,6 +33,8 @@ const FAR_WINDOW = 300_000;
 /** Blobs that are planned before the workers have something to do. */
 const FIRST_WINDOW = 5_000;
 const FOLDERS_PER_TASK = 512;
+/** Subfolders of a folder that are held until all else in it is planned. */
+const MAX_SUBFOLDERS = 10_000;
 const WORKER = new URL('./restore-worker.js', import.meta.url);
 
 /**
@@ -50,7 +52,7 @@ export async function restore(repository: IndexedRepository, options: RestoreOpt
     return await run.restore();
   } catch (cause) {
     full = cause instanceof VarveError && cause.code === 'full';
-    throw cause;
+    throw isInterrupted(cause) ? new VarveError('interrupted', INTERRUPTED) : cause;
   } finally {
     await run.close(full);
   }
@@ -106,7 +108,7 @@ class RestoreRun {
     this.#repository = repository;
     this.#options = options;
     this.#account = new Account(options);
-    this.#trees = new TreeReader(repository);
+    this.#trees = new TreeReader(repository, { signal: options.signal });
     this.#selection = new Selection(options);
     const isFar = repository.store.connections !== undefined;
     this.#windowSize = isFar ? FAR_WINDOW : WINDOW;
@@ -185,6 +187,7 @@ class RestoreRun {
     if (folder.depth > MAX_DEPTH) throw new VarveError('damaged', `${folder.path}: folders are nested too deeply`);
     const { only, delete: removes = false } = this.#options;
     const subfolders: Subfolder[] = [];
+    let directories = 0;
     const names = new Set<string>();
     let whole = false;
     try {
@@ -192,6 +195,7 @@ class RestoreRun {
         if (folder.depth === 0 && only !== undefined && !entry.name.equals(only)) continue;
         if (removes) names.add(entry.name.toString('latin1'));
         if (isTemporary(entry.name)) folder.alike.add(entry.name.toString('latin1'));
+        if (entry.type === 'directory' && ++directories > MAX_SUBFOLDERS) continue;
         const subfolder = await this.#entry(folder, entry);
         if (subfolder !== undefined) subfolders.push(subfolder);
         if (this.#window.size + this.#links.size >= (this.#idle ? FIRST_WINDOW : this.#windowSize))
@@ -205,6 +209,25 @@ class RestoreRun {
     if (whole) this.#removeLeftovers(folder);
     if (removes && whole) this.#deleteOthers(folder, names);
     for (const each of subfolders) await this.#walk(each.folder, each.content);
+    if (directories > MAX_SUBFOLDERS) await this.#walkRest(folder, content);
+  }
+
+  /** Walks the subfolders that are too many to be held: each as it comes, when the folder is read once more. */
+  async #walkRest(folder: Folder, content: ContentRef): Promise<void> {
+    let directories = 0;
+    let isWalking = false;
+    try {
+      for await (const entry of this.#trees.entries(content, inSnapshot(folder.path).toString())) {
+        if (entry.type !== 'directory' || ++directories <= MAX_SUBFOLDERS) continue;
+        const subfolder = await this.#entry(folder, entry);
+        isWalking = true;
+        if (subfolder !== undefined) await this.#walk(subfolder.folder, subfolder.content);
+        isWalking = false;
+      }
+    } catch (cause) {
+      if (isWalking) throw cause;
+      this.#account.fail(folder.path, cause);
+    }
   }
 
   #newWindow(): RestoreWindow {
@@ -272,7 +295,7 @@ class RestoreRun {
         ? true
         : this.#target.makeFolder(folder.path, this.#options.overwrite !== 'never', folder.selected);
     // A folder that was there and is only on the way stays as it is.
-    if (folder.fresh || folder.selected) this.#folders.push(folder);
+    if ((folder.fresh || folder.selected) && this.#options.dryRun !== true) this.#folders.push(folder);
     this.#lookForLeftovers(folder);
     return folder.fresh;
   }

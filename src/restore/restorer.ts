@@ -3,7 +3,7 @@ import { closeSync, constants, fstatSync, ftruncateSync } from 'node:fs';
 import { threadId } from 'node:worker_threads';
 import { asBuffer } from '../bytes/views.js';
 import { importKeys } from '../crypto/hierarchy.js';
-import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
+import { errnoCode, isInterrupted, systemReason, VarveError } from '../errors/errors.js';
 import { OwnerNames } from '../filesystem/owners.js';
 import { linkat, openat, readlinkat, renameat, unlinkat } from '../filesystem/posix.js';
 import { lstat } from '../filesystem/stat.js';
@@ -14,7 +14,7 @@ import type { Xattr } from '../format/xattrs.js';
 import { BlobIndex } from '../repository/blob-index.js';
 import { FrameOpener, PackKeyRing } from '../repository/blob-reader.js';
 import type { Served } from '../workers/serve.js';
-import { Comparer, isInterruption } from './comparer.js';
+import { Comparer } from './comparer.js';
 import { copyFile } from './copy-file.js';
 import { entryOf, xattrsOf } from './file-content.js';
 import { FileSystems } from './file-system.js';
@@ -393,7 +393,7 @@ export class Restorer {
   #fail(path: Uint8Array, cause: unknown): void {
     if (errnoCode(cause) === 'ENOSPC')
       throw new VarveError('full', `the target is full: ${Buffer.from(path)}; free some space and run it again`);
-    if (isInterruption(cause)) throw cause;
+    if (isInterrupted(cause)) throw cause;
     const message = cause instanceof VarveError ? cause.message : systemReason(cause);
     this.#errors.push({ path: new Uint8Array(path), message, kind: 'content' });
   }

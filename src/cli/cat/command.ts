@@ -105,7 +105,7 @@ async function catLock(context: Context, repository: Repository, id: string): Pr
 async function catTree(context: Context, repository: Repository, text: string): Promise<void> {
   repository.keys.requireRole('manage', 'list files');
   const indexed = await readIndex(context, repository);
-  const reader = new TreeReader(indexed);
+  const reader = new TreeReader(indexed, { signal: context.signal });
   const content = treeBlob(indexed, text) ?? (await treeOfSnapshot(context, repository, reader, text));
   const nodes: string[] = [];
   for await (const { path, entry } of listTree(reader, content, Buffer.from('/'), { recursive: false }))
@@ -143,7 +143,7 @@ async function catBlob(context: Context, repository: Repository, text: string): 
   const indexed = await readIndex(context, repository);
   const blob = indexed.index.find(id);
   if (blob < 0) throw new VarveError('not-found', `blob ${text}: not in the repository`);
-  const reader = new TreeReader(indexed);
+  const reader = new TreeReader(indexed, { signal: context.signal });
   const { pack, length } = indexed.index.locate(blob);
   if (indexed.index.packKind(pack) !== DATA) return context.output.bytes(await reader.blob(id));
   repository.keys.requireRole('full', 'read the contents of files');

@@ -51,7 +51,7 @@ const compare: Run<Options> = async (context, [first, second, ...more], { metada
   opened.keys.requireRole('manage', 'compare snapshots');
   const [repository, snapshots] = await Promise.all([readIndex(context, opened), readSnapshots(context, opened)]);
   const [before, after] = [chooseOne(snapshots, first, {}), chooseOne(snapshots, second, {})];
-  const reader = new TreeReader(repository);
+  const reader = new TreeReader(repository, { signal: context.signal });
   const folder = ({ stored, subfolder }: Chosen) => reader.folder(stored.snapshot.root, subfolder);
   const [from, to] = [await folder(before), await folder(after)];
   const { output, signal } = context;

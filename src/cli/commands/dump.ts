@@ -60,7 +60,7 @@ const dump: Run<Options> = async (context, args, options) => {
   opened.keys.requireRole('full', 'read the contents of files');
   const [repository, snapshots] = await Promise.all([readIndex(context, opened), readSnapshots(context, opened)]);
   const { stored, subfolder } = chooseOne(snapshots, name, selectionFilter(context, options));
-  const reader = new TreeReader(repository);
+  const reader = new TreeReader(repository, { signal: context.signal });
   const root = await reader.folder(stored.snapshot.root, subfolder);
   const source = await bytesOf(reader, root, path, options.archive, context);
   if (options.target === undefined) for await (const bytes of source) await context.output.bytes(bytes);

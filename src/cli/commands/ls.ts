@@ -61,7 +61,7 @@ const list: Run<Options> = async (context, args, options) => {
   opened.keys.requireRole('manage', 'list files');
   const [repository, snapshots] = await Promise.all([readIndex(context, opened), readSnapshots(context, opened)]);
   const { stored, subfolder } = chooseOne(snapshots, name, selectionFilter(context, options));
-  const reader = new TreeReader(repository);
+  const reader = new TreeReader(repository, { signal: context.signal });
   const listing = new Listing(context, options, reader, await reader.folder(stored.snapshot.root, subfolder));
   announce(context, stored);
   if (folders.length === 0) await listing.list([], true);

@@ -52,7 +52,7 @@ export async function findCommand(context: Context, patterns: readonly string[],
   const chosen = chooseSnapshots(all, flags.snapshot ?? [], selectionFilter(context, flags));
   const snapshots = flags.reverse === true ? chosen : chosen.toReversed();
   const { output, signal } = context;
-  const reader = new TreeReader(repository);
+  const reader = new TreeReader(repository, { signal });
   const errors = new ReadErrors(output, 'find');
   const search = async <Hit>(finder: Finder<Hit>, report: HitReport<Hit>): Promise<void> => {
     const searching = new Search(reader, finder, { onError: (error) => errors.tell(error), signal });

@@ -63,7 +63,7 @@ export async function restoreCommand(context: Context, args: readonly string[], 
   const { restore, Selection, TreeReader } = await loadEngine();
   const [repository, snapshots] = await Promise.all([readIndex(context, opened), readSnapshots(context, opened)]);
   const chosen = chooseOne(snapshots, name, selectionFilter(context, flags));
-  const trees = new TreeReader(repository);
+  const trees = new TreeReader(repository, { signal: context.signal });
   const from = await startingPoint((names) => trees.find(chosen.stored.snapshot.root, names), chosen);
   refuseFile(flags.target);
   warnOfMissingDisk(context, flags.target);
