@@ -159,7 +159,7 @@ export function systemReason(cause: unknown): string {
 
 /** What libuv calls an error of the system; undefined when the code is not one of the system's. */
 function reasonOfSystem(code: string): string | undefined {
-  for (const [name, text] of getSystemErrorMap().values()) if (name === code) return text;
+  for (const [name, text] of systemErrors().values()) if (name === code) return text;
   return undefined;
 }
 
@@ -171,9 +171,17 @@ export function errnoCode(cause: unknown): string | undefined {
   return unnamed === undefined ? cause.code : errnoName(Number(unnamed));
 }
 
+let systemErrorMap: Map<number, [string, string]> | undefined;
+
+/** Names and reasons by number, below 0. Node makes a new map at each call, which takes longer than most system calls. */
+export function systemErrors(): ReadonlyMap<number, readonly [name: string, reason: string]> {
+  systemErrorMap ??= getSystemErrorMap();
+  return systemErrorMap;
+}
+
 /** The name of an error number of this system: "ESTALE" for 116; "E999" for one without a name. */
 export function errnoName(errno: number): string {
-  const [named] = getSystemErrorMap().get(-errno) ?? [];
+  const [named] = systemErrors().get(-errno) ?? [];
   if (named !== undefined) return named;
   const found = Object.entries(constants.errno).find(([, number]) => number === errno);
   return found?.[0] ?? LINUX_ERRORS[errno] ?? `E${errno}`;

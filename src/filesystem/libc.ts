@@ -1,8 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { createRequire } from 'node:module';
 import { arch, endianness, platform } from 'node:os';
-import { getSystemErrorMap } from 'node:util';
-import { errnoName } from '../errors/errors.js';
+import { errnoName, systemErrors } from '../errors/errors.js';
 
 const EINVAL = 22;
 
@@ -116,7 +115,7 @@ function load(): Libc {
 /** What `fs` would throw for this errno. */
 export function systemError(errno: number, syscall: string, path?: Uint8Array): NodeJS.ErrnoException {
   const code = errnoName(errno);
-  const [, reason] = getSystemErrorMap().get(-errno) ?? ['', 'unknown error'];
+  const [, reason] = systemErrors().get(-errno) ?? ['', 'unknown error'];
   const name = path === undefined ? undefined : Buffer.from(path).toString();
   const error: NodeJS.ErrnoException = new Error(
     `${code}: ${reason}, ${syscall}${name === undefined ? '' : ` '${name}'`}`,

@@ -337,6 +337,7 @@ export class Restorer {
     const source = openat(this.#folders.folder(from.folder), DOT, O_RDONLY | O_DIRECTORY);
     try {
       const directory = this.#folders.folder(folder);
+      if (linkNew(source, from.name, directory, name)) return true;
       if (isSameFile(source, from.name, directory, name)) return false;
       const temporary = this.#temporaryName();
       this.#linkOrCopy(source, from.name, directory, temporary, path);
@@ -406,6 +407,16 @@ export class Restorer {
 const DOT = Buffer.from('.');
 /** What linking fails with where a file can have no further name: EMLINK when it has as many as it can. */
 const NO_LINK = ['EPERM', 'ENOSYS', 'EOPNOTSUPP', 'ENOTSUP', 'EMLINK'];
+
+/** @returns false when the name is taken, or when linking fails for another reason, which comes again */
+function linkNew(source: number, from: Buffer, directory: number, name: Buffer): boolean {
+  try {
+    linkat(source, from, directory, name);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 function isSameFile(source: number, from: Buffer, directory: number, name: Buffer): boolean {
   const first = lstat(from, source);

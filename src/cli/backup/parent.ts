@@ -16,14 +16,25 @@ export function findParent(list: SnapshotList, backup: Backup, flags: BackupFlag
   if (flags.force === true) return undefined;
   if (flags.parent !== undefined) return findSnapshot(list, flags.parent);
   const by = parseGroupBy(flags.groupBy);
-  const paths = setOf(backup.paths.map((path) => path.toString('hex')));
-  const tags = setOf(backup.tags);
+  const paths = new Set(backup.paths.map(asText));
+  const tags = new Set(backup.tags);
   return list.snapshots.findLast(({ snapshot }) => {
     if (by.host && snapshot.host !== backup.host) return false;
-    if (by.paths && setOf(snapshot.paths.map((path) => path.toString('hex'))) !== paths) return false;
-    if (by.tags && setOf(snapshot.tags) !== tags) return false;
+    if (by.paths && !areAll(snapshot.paths, paths, asText)) return false;
+    if (by.tags && !areAll(snapshot.tags, tags, (tag) => tag)) return false;
     return backup.time === undefined || compareTimes(snapshot.time, backup.time) <= 0;
   });
 }
 
-const setOf = (texts: readonly string[]): string => JSON.stringify([...new Set(texts)].sort());
+const asText = (path: Buffer): string => path.toString('latin1');
+
+/** Whether the items are those of the set, each at least once. */
+function areAll<Item>(items: readonly Item[], wanted: ReadonlySet<string>, textOf: (item: Item) => string): boolean {
+  const found = new Set<string>();
+  for (const item of items) {
+    const text = textOf(item);
+    if (!wanted.has(text)) return false;
+    found.add(text);
+  }
+  return found.size === wanted.size;
+}

@@ -31,15 +31,15 @@ export class Table {
       this.#heads.map((head) => [head]),
       widths,
     );
-    const rule = '-'.repeat(Math.max(...[...heads, ...body].map(displayWidth)));
+    const rule = '-'.repeat(largest([...heads, ...body].map(displayWidth)));
     return [...heads, rule, ...body, rule, ...end];
   }
 
   /** The width of each column. The widest give way first. Undefined when words would have to be broken. */
   #widths(columns: number): number[] | undefined {
     const cells = this.#heads.map((head, column) => [head, ...this.#rows.flatMap((row) => row[column] ?? [])]);
-    const widths = cells.map((lines) => Math.max(...lines.map(displayWidth)));
-    const narrowest = cells.map((lines) => Math.max(...lines.flatMap(pieces).map(displayWidth)));
+    const widths = cells.map((lines) => largest(lines.map(displayWidth)));
+    const narrowest = cells.map((lines) => largest(lines.flatMap(pieces).map(displayWidth)));
     const gaps = GAP.length * (widths.length - 1);
     if (sum(narrowest) + gaps > columns) return undefined;
     for (let excess = sum(widths) + gaps - columns; excess > 0; excess--) {
@@ -107,4 +107,9 @@ function fold(line: string, columns: number): string[] {
     current += piece;
   }
   return [...lines, current.trimEnd()];
+}
+
+/** A call with each number as an argument fails from some 100,000 on. */
+function largest(numbers: readonly number[]): number {
+  return numbers.reduce((most, each) => Math.max(most, each), 0);
 }
