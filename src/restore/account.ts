@@ -9,6 +9,8 @@ const SLASH = Buffer.from('/');
 export class Account {
   readonly #options: RestoreOptions;
   readonly progress: RestoreProgress = {
+    totalDirs: 0,
+    dirsRestored: 0,
     totalFiles: 0,
     filesRestored: 0,
     filesSkipped: 0,

@@ -18,6 +18,10 @@ export type RestoreEvent =
 
 /** How far a restore is. The totals grow while the snapshot's folders are read. */
 export interface RestoreProgress {
+  /** Directories that are made, or that get their metadata. */
+  totalDirs: number;
+  dirsRestored: number;
+  /** What is not a directory. */
   totalFiles: number;
   filesRestored: number;
   filesSkipped: number;

@@ -145,6 +145,7 @@ class RestoreRun {
     const { folder, dryRun } = this.#options;
     if (folder === undefined || dryRun === true || leftovers?.alone !== true) return false;
     this.#folders.push(targetAs(folder));
+    this.#account.progress.totalDirs++;
     this.#target?.becomesFolder();
     return true;
   }
@@ -295,9 +296,17 @@ class RestoreRun {
         ? true
         : this.#target.makeFolder(folder.path, this.#options.overwrite !== 'never', folder.selected);
     // A folder that was there and is only on the way stays as it is.
-    if ((folder.fresh || folder.selected) && this.#options.dryRun !== true) this.#folders.push(folder);
+    if (folder.fresh || folder.selected) this.#finishLater(folder);
     this.#lookForLeftovers(folder);
     return folder.fresh;
+  }
+
+  /** A dry run holds no folders, however many there are. */
+  #finishLater(folder: Folder): void {
+    const { progress } = this.#account;
+    progress.totalDirs++;
+    if (this.#options.dryRun === true) progress.dirsRestored++;
+    else this.#folders.push(folder);
   }
 
   /** Notes a name in a folder that is made. @throws VarveError `target` when the file system takes it for one that was restored */
@@ -435,8 +444,9 @@ class RestoreRun {
         const attached = xattrs && (await this.#attributes(path, xattrs));
         targets.push({ path, raw: raw as Buffer, temporary: undefined, xattrs: attached });
       }
-      const { errors } = await this.#pool.runOn(0, { kind: 'folders', folders: targets });
+      const { errors, failed } = await this.#pool.runOn(0, { kind: 'folders', folders: targets });
       this.#account.errors(errors);
+      this.#account.progress.dirsRestored += targets.length - failed.length;
     }
   }
 

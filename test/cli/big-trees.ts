@@ -12,12 +12,20 @@ const CHUNK = Buffer.alloc(1024, 'chunk');
 /** Writes a snapshot of a million million entries: each directory is a thousand times in the one above it. @returns its id */
 export async function writeWideTree(repository: Repository, mtimeSeconds: number): Promise<string> {
   const forge = new Forge(repository);
-  let content = forge.directory({ name: Buffer.from('file'), size: 0, content: forge.content(Buffer.alloc(0)), mtimeSeconds });
+  let content = forge.directory({
+    name: Buffer.from('file'),
+    size: 0,
+    content: forge.content(Buffer.alloc(0)),
+    mtimeSeconds,
+  });
   for (let level = 0; level < DEPTH; level++) {
     const below = content;
     const names = Array.from({ length: WIDTH }, (_, number) => Buffer.from(`d${number}`)).sort(Buffer.compare);
     const file = { name: Buffer.from('a name of two'), links: 2, inode: 1, content: forge.content(Buffer.alloc(0)) };
-    content = forge.directory(file, ...names.map((name) => ({ name, type: 'directory', content: below, mtimeSeconds }) as const));
+    content = forge.directory(
+      file,
+      ...names.map((name) => ({ name, type: 'directory', content: below, mtimeSeconds }) as const),
+    );
   }
   await forge.finish();
   return write(repository, content);
@@ -58,4 +66,3 @@ function write(repository: Repository, root: ContentRef): Promise<string> {
     summary: undefined,
   });
 }
-

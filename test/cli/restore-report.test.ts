@@ -8,6 +8,7 @@ import type { Context } from '../../src/cli/shell.js';
 import type { RestoreEvent, RestoreProgress } from '../../src/restore/options.js';
 
 const PROGRESS = {
+  ...{ totalDirs: 0, dirsRestored: 0 },
   ...{ totalFiles: 0, filesRestored: 0, filesSkipped: 0, filesDeleted: 0, filesOmitted: 0 },
   ...{ totalBytes: 0, bytesRestored: 0, bytesSkipped: 0, errors: 0, warnings: 0 },
 };
@@ -100,7 +101,19 @@ test('what was there of files that an interrupted run had begun is told', () => 
   };
   assert.equal(
     outcome([], { progress }).out[0],
-    'Summary: Restored 1 / 1 file (1.000 MiB / 3.000 MiB) in 0:00, 2.000 MiB were there already',
+    'Summary: Restored 1 files/dirs (1.000 MiB) in 0:00, 2.000 MiB were there already',
+  );
+});
+
+test('the summary counts directories and leaves out zeros, as restic does', () => {
+  const progress = { totalFiles: 3, filesRestored: 1, filesSkipped: 2, totalDirs: 4, dirsRestored: 4 };
+  assert.equal(
+    outcome([], { progress: { ...progress, totalBytes: 5, bytesRestored: 2, bytesSkipped: 3 } }).out[0],
+    'Summary: Restored 5 files/dirs (2 B) in 0:00, skipped 2 files/dirs 3 B',
+  );
+  assert.equal(
+    outcome([], { progress, json: true }).out[0],
+    '{"message_type":"summary","total_files":5,"files_restored":5,"files_skipped":2}',
   );
 });
 

@@ -104,7 +104,7 @@ export class RestoreReport {
     this.stop();
     const { output } = this.#context;
     const seconds = (performance.now() - this.#start) / 1000;
-    if (output.json) output.object({ message_type: 'summary', ...figures(seconds, progress) });
+    if (output.json) output.object({ message_type: 'summary', ...withoutZeros(figures(seconds, progress)) });
     else this.#finishText(seconds, progress);
     for (const [about, { count, files }] of this.#warnings) {
       const rest = count > WARNINGS_TOLD && output.verbosity < 2 ? ' (-v tells of each)' : '';
@@ -118,15 +118,16 @@ export class RestoreReport {
 
   #finishText(seconds: number, progress: RestoreProgress): void {
     const { dryRun, verify } = this.#setting;
-    const { filesRestored, totalFiles, bytesRestored, totalBytes, filesSkipped, bytesSkipped, filesDeleted } = progress;
-    const whole = filesRestored === totalFiles && bytesRestored >= totalBytes;
-    const files = whole ? counted(filesRestored, 'file') : `${filesRestored} / ${counted(totalFiles, 'file')}`;
-    const bytes = whole ? formatBytes(totalBytes) : `${formatBytes(bytesRestored)} / ${formatBytes(totalBytes)}`;
-    const skipped = skippedText(filesSkipped, bytesSkipped);
-    const deleted = filesDeleted > 0 ? `, deleted ${filesDeleted} files/dirs` : '';
+    const { total_files, files_restored, files_skipped, files_deleted, total_bytes, bytes_restored, bytes_skipped } =
+      figures(seconds, progress);
+    const whole = files_restored === total_files && bytes_restored === total_bytes;
+    const files = whole ? `${total_files}` : `${files_restored} / ${total_files}`;
+    const bytes = whole ? formatBytes(total_bytes) : `${formatBytes(bytes_restored)} / ${formatBytes(total_bytes)}`;
+    const skipped = skippedText(files_skipped, bytes_skipped);
+    const deleted = files_deleted > 0 ? `, deleted ${files_deleted} files/dirs` : '';
     const verb = dryRun ? 'Would restore' : 'Restored';
     this.#context.output.message(
-      `Summary: ${verb} ${files} (${bytes}) in ${formatSeconds(seconds)}${skipped}${deleted}`,
+      `Summary: ${verb} ${files} files/dirs (${bytes}) in ${formatSeconds(seconds)}${skipped}${deleted}`,
     );
     const { filesOmitted } = progress;
     if (filesOmitted > 0)
@@ -134,23 +135,27 @@ export class RestoreReport {
         `left out because of --no-special (devices, FIFOs, sockets, setuid and setgid bits): ${filesOmitted}`,
       );
     if (verify && progress.errors === 0 && !dryRun)
-      this.#context.output.message(`verified ${counted(filesRestored, 'file')}: all is as in the snapshot`);
+      this.#context.output.message(`verified ${counted(progress.filesRestored, 'file')}: all is as in the snapshot`);
   }
 
   #tell(seconds: number, progress: Readonly<RestoreProgress>): void {
-    const { totalBytes, bytesRestored, bytesSkipped, totalFiles, filesRestored, filesSkipped, errors } = progress;
+    const { totalBytes, bytesRestored, bytesSkipped, errors } = progress;
+    const total = progress.totalFiles + progress.totalDirs;
     const done = bytesRestored + bytesSkipped;
     if (this.#context.output.json) {
       const { seconds_elapsed, ...rest } = figures(seconds, progress);
       const percent_done = totalBytes > 0 ? Math.min(1, done / totalBytes) : 0;
-      this.#context.output.object({ message_type: 'status', seconds_elapsed, percent_done, ...rest });
+      const elapsed = withoutZeros({ seconds_elapsed });
+      this.#context.output.object({ message_type: 'status', ...elapsed, percent_done, ...withoutZeros(rest) });
       return;
     }
+    if (total === 0)
+      return showProgress(this.#context, `[${formatSeconds(seconds)}] reading what there is in the snapshot`);
     const speed = this.#speed.add(seconds, bytesRestored);
     const percent = formatPercent(done, totalBytes);
     const parts = [
       `[${formatSeconds(seconds)}]${percent === '' ? '' : ` ${percent}`}`,
-      `${filesRestored + filesSkipped} / ${counted(totalFiles, 'file')}`,
+      `${progress.filesRestored + progress.dirsRestored + progress.filesSkipped} / ${total} files/dirs`,
       `${formatBytes(done)} / ${formatBytes(totalBytes)}`,
       `${formatBytes(speed)}/s`,
       ...(errors > 0 ? [counted(errors, 'error')] : []),
@@ -162,20 +167,25 @@ export class RestoreReport {
 
 /** Parts of a file that is restored may be there as well, from a run that was interrupted. */
 function skippedText(files: number, bytes: number): string {
-  if (files > 0) return `, skipped ${counted(files, 'file')} ${formatBytes(bytes)}`;
+  if (files > 0) return `, skipped ${files} files/dirs ${formatBytes(bytes)}`;
   return bytes > 0 ? `, ${formatBytes(bytes)} were there already` : '';
 }
 
-function figures(seconds: number, progress: Readonly<RestoreProgress>): Record<string, number> {
-  const { totalFiles, filesRestored, filesSkipped, filesDeleted, totalBytes, bytesRestored, bytesSkipped } = progress;
+/** restic's: a directory is a file, and what is skipped is not a part of the total. */
+function figures(seconds: number, progress: Readonly<RestoreProgress>) {
+  const { totalFiles, totalDirs, filesRestored, dirsRestored, filesSkipped, filesDeleted } = progress;
+  const { totalBytes, bytesRestored, bytesSkipped } = progress;
   return {
     seconds_elapsed: Math.floor(seconds),
-    total_files: totalFiles,
-    files_restored: filesRestored,
+    total_files: totalFiles + totalDirs - filesSkipped,
+    files_restored: filesRestored + dirsRestored,
     files_skipped: filesSkipped,
     files_deleted: filesDeleted,
-    total_bytes: totalBytes,
+    total_bytes: totalBytes - bytesSkipped,
     bytes_restored: bytesRestored,
     bytes_skipped: bytesSkipped,
   };
 }
+
+const withoutZeros = (figures: Readonly<Record<string, number>>): Record<string, number> =>
+  Object.fromEntries(Object.entries(figures).filter(([, figure]) => figure !== 0));
