@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { zoneProblem } from '../time/zone.js';
 import { type GlobalOptions, globalOptions } from './global-options.js';
 import { Output, type Verbosity } from './output.js';
 
@@ -49,6 +50,8 @@ export function run<Options>(command: Command, shell: Shell, action: Run<Options
     const globals = globalOptions(command);
     const output = new Output(globals.json === true, verbosityOf(globals), shell.out, shell.err);
     const endings: (() => Promise<void>)[] = [];
+    const problem = zoneProblem();
+    if (problem !== undefined) output.warn(problem);
     const atEnd = (ending: () => Promise<void>): void => void endings.push(ending);
     try {
       resultOf(shell).exitCode =

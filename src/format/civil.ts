@@ -1,3 +1,4 @@
+import { localDate, offsetAt } from '../time/zone.js';
 import type { Time } from './time.js';
 
 /** A date and the time of day, by the calendar and the clock of this machine's zone. */
@@ -11,17 +12,15 @@ export interface Civil {
   readonly second: number;
 }
 
-const MINUTE_MS = 60 * 1000;
-
 export function civilOf({ seconds }: Time): Civil {
-  const date = new Date(seconds * 1000);
+  const date = localDate(seconds * 1000);
   return {
-    year: date.getFullYear(),
-    month: date.getMonth() + 1,
-    day: date.getDate(),
-    hour: date.getHours(),
-    minute: date.getMinutes(),
-    second: date.getSeconds(),
+    year: date.getUTCFullYear(),
+    month: date.getUTCMonth() + 1,
+    day: date.getUTCDate(),
+    hour: date.getUTCHours(),
+    minute: date.getUTCMinutes(),
+    second: date.getUTCSeconds(),
   };
 }
 
@@ -36,11 +35,9 @@ export function instantOf({ year, month, day, hour, minute, second }: Civil): nu
   date.setUTCFullYear(year, month - 1, day);
   date.setUTCHours(hour, minute, second);
   const asUtc = date.getTime();
-  const millis = asUtc - offsetAt(asUtc - offsetAt(asUtc));
+  const millis = asUtc - offsetMillis(asUtc - offsetMillis(asUtc));
   return Number.isNaN(millis) ? Number.NEGATIVE_INFINITY : millis / 1000;
 }
 
 /** Milliseconds that this machine's zone is ahead of UTC. */
-function offsetAt(millis: number): number {
-  return -new Date(millis).getTimezoneOffset() * MINUTE_MS;
-}
+const offsetMillis = (millis: number): number => offsetAt(millis) * 1000;

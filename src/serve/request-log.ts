@@ -1,3 +1,5 @@
+import { localDate, offsetAt } from '../time/zone.js';
+
 /** What is told of a request when it is over. No header is in it but those that the combined format has, and no secret. */
 export interface Told {
   /** When it came. */
@@ -42,18 +44,22 @@ export const combinedLine: LogFormat = ({ time, address, user, method, path, byt
 
 const pad = (value: number): string => String(value).padStart(2, '0');
 
-const clock = (time: Date): string => `${pad(time.getHours())}:${pad(time.getMinutes())}:${pad(time.getSeconds())}`;
+const clock = (date: Date): string =>
+  `${pad(date.getUTCHours())}:${pad(date.getUTCMinutes())}:${pad(date.getUTCSeconds())}`;
 
-const local = (time: Date): string =>
-  `${time.getFullYear()}-${pad(time.getMonth() + 1)}-${pad(time.getDate())} ${clock(time)}`;
+function local(time: Date): string {
+  const date = localDate(time.getTime());
+  return `${date.getUTCFullYear()}-${pad(date.getUTCMonth() + 1)}-${pad(date.getUTCDate())} ${clock(date)}`;
+}
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
 /** `31/Jan/2026:14:00:05 +0100` */
 function apacheTime(time: Date): string {
-  const offset = -time.getTimezoneOffset();
+  const date = localDate(time.getTime());
+  const offset = Math.round(offsetAt(time.getTime()) / 60);
   const zone = `${offset < 0 ? '-' : '+'}${pad(Math.floor(Math.abs(offset) / 60))}${pad(Math.abs(offset) % 60)}`;
-  return `${pad(time.getDate())}/${MONTHS[time.getMonth()]}/${time.getFullYear()}:${clock(time)} ${zone}`;
+  return `${pad(date.getUTCDate())}/${MONTHS[date.getUTCMonth()]}/${date.getUTCFullYear()}:${clock(date)} ${zone}`;
 }
 
 const UNPRINTABLE = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu;

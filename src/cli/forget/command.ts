@@ -4,6 +4,7 @@ import type { Repository } from '../../repository/repository.js';
 import type { StoredSnapshot } from '../../repository/snapshots.js';
 import { forgetSnapshots, type PlannedGroup, planForget } from '../../retention/forget.js';
 import { describePolicy, isEmptyPolicy } from '../../retention/policy.js';
+import { zoneProblem } from '../../time/zone.js';
 import { openFromOptions } from '../open.js';
 import { pruner } from '../prune/command.js';
 import type { PruneFlags } from '../prune/options.js';
@@ -30,9 +31,20 @@ export interface ForgetFlags extends SelectionOptions, PolicyFlags, PruneFlags {
 
 const INCOMPLETE = 3;
 
+/** By another calendar other snapshots would be removed than the user expects. */
+function refuseUnknownZone(flags: ForgetFlags): void {
+  const problem = zoneProblem();
+  if (problem === undefined || !hasPolicy(flags)) return;
+  throw new VarveError(
+    'usage',
+    `${problem}, by which other snapshots may be forgotten than you expect: set TZ, or unset it`,
+  );
+}
+
 export async function forgetCommand(context: Context, ids: readonly string[], flags: ForgetFlags): Promise<number> {
   context.outliveReader();
   refuseContradictions(ids, flags);
+  refuseUnknownZone(flags);
   const plan = planner(context, flags);
   const prune = pruner(context, flags);
   const repository = await openFromOptions(context);

@@ -1,5 +1,7 @@
 import { VarveError } from '../../errors/errors.js';
+import { instantOf } from '../../format/civil.js';
 import type { Time } from '../../format/time.js';
+import { localDate, offsetAt } from '../../time/zone.js';
 
 /** Seconds of the years 0 and 9999, which is what RFC 3339 can say. */
 const EARLIEST = -62_167_219_200;
@@ -15,12 +17,13 @@ interface LocalParts {
 const pad = (value: number, digits = 2): string => String(value).padStart(digits, '0');
 
 function localParts(time: Time): LocalParts {
-  const date = new Date(Math.min(LATEST, Math.max(EARLIEST, time.seconds)) * 1000);
-  const year = Math.min(9999, Math.max(0, date.getFullYear()));
+  const millis = Math.min(LATEST, Math.max(EARLIEST, time.seconds)) * 1000;
+  const date = localDate(millis);
+  const year = Math.min(9999, Math.max(0, date.getUTCFullYear()));
   return {
-    date: `${pad(year, 4)}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`,
-    clock: `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`,
-    offset: -Math.round(date.getTimezoneOffset()),
+    date: `${pad(year, 4)}-${pad(date.getUTCMonth() + 1)}-${pad(date.getUTCDate())}`,
+    clock: `${pad(date.getUTCHours())}:${pad(date.getUTCMinutes())}:${pad(date.getUTCSeconds())}`,
+    offset: Math.round(offsetAt(millis) / 60),
   };
 }
 
@@ -66,8 +69,23 @@ export function readTime(text: string): Time | undefined {
   const date = `${year}-${month}-${day}`;
   // Date.parse takes 31 February for 3 March.
   if (new Date(`${date}T00:00Z`).getUTCDate() !== Number(day)) return undefined;
-  const millis = Date.parse(`${date}T${clock}${seconds}${zone.replace(/(\d\d)(\d\d)$/, '$1:$2')}`);
-  return Number.isNaN(millis) ? undefined : { seconds: millis / 1000, nanoseconds: Number(digits.padEnd(9, '0')) };
+  const millis = Date.parse(`${date}T${clock}${seconds}${zone.replace(/(\d\d)(\d\d)$/, '$1:$2') || 'Z'}`);
+  if (Number.isNaN(millis)) return undefined;
+  const instant = zone === '' ? localInstant(millis) : millis / 1000;
+  return { seconds: instant, nanoseconds: Number(digits.padEnd(9, '0')) };
+}
+
+/** Seconds since 1970 at which local clocks show what clocks of UTC show at this moment. */
+function localInstant(millis: number): number {
+  const date = new Date(millis);
+  return instantOf({
+    year: date.getUTCFullYear(),
+    month: date.getUTCMonth() + 1,
+    day: date.getUTCDate(),
+    hour: date.getUTCHours(),
+    minute: date.getUTCMinutes(),
+    second: date.getUTCSeconds(),
+  });
 }
 
 /** @param option named in the error */

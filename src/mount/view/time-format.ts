@@ -1,5 +1,7 @@
 /** Times as Go writes them by a pattern, which is what restic's `--time-template` takes. */
 
+import { localDate, offsetAt, zoneNameAt } from '../../time/zone.js';
+
 const MONTHS = [
   'January',
   'February',
@@ -22,40 +24,43 @@ const CHUNKS =
 
 /** A moment as this machine's calendar has it. */
 interface Moment {
+  /** By its getters for UTC. */
   readonly date: Date;
+  /** Milliseconds since 1970. */
+  readonly millis: number;
   readonly nanoseconds: number;
 }
 
 /** @param seconds since 1970 */
 export function formatTime(pattern: string, seconds: number, nanoseconds: number): string {
-  const moment = { date: new Date(seconds * 1000), nanoseconds };
+  const moment = { date: localDate(seconds * 1000), millis: seconds * 1000, nanoseconds };
   return pattern.replaceAll(CHUNKS, (chunk) => formatChunk(chunk, moment));
 }
 
-function formatChunk(chunk: string, { date, nanoseconds }: Moment): string {
+function formatChunk(chunk: string, { date, millis, nanoseconds }: Moment): string {
   if (/^[.,]/.test(chunk)) return fraction(chunk, nanoseconds);
-  if (/^[-Z]0/.test(chunk)) return zone(chunk, date);
-  const hour = date.getHours();
+  if (/^[-Z]0/.test(chunk)) return zone(chunk, millis);
+  const hour = date.getUTCHours();
   const two = (value: number): string => String(value).padStart(2, '0');
   switch (chunk) {
     case 'January':
-      return MONTHS[date.getMonth()] as string;
+      return MONTHS[date.getUTCMonth()] as string;
     case 'Jan':
-      return (MONTHS[date.getMonth()] as string).slice(0, 3);
+      return (MONTHS[date.getUTCMonth()] as string).slice(0, 3);
     case '01':
-      return two(date.getMonth() + 1);
+      return two(date.getUTCMonth() + 1);
     case '1':
-      return String(date.getMonth() + 1);
+      return String(date.getUTCMonth() + 1);
     case 'Monday':
-      return DAYS[date.getDay()] as string;
+      return DAYS[date.getUTCDay()] as string;
     case 'Mon':
-      return (DAYS[date.getDay()] as string).slice(0, 3);
+      return (DAYS[date.getUTCDay()] as string).slice(0, 3);
     case '02':
-      return two(date.getDate());
+      return two(date.getUTCDate());
     case '_2':
-      return String(date.getDate()).padStart(2);
+      return String(date.getUTCDate()).padStart(2);
     case '2':
-      return String(date.getDate());
+      return String(date.getUTCDate());
     case '002':
       return String(dayOfYear(date)).padStart(3, '0');
     case '__2':
@@ -67,23 +72,23 @@ function formatChunk(chunk: string, { date, nanoseconds }: Moment): string {
     case '3':
       return String(hour % 12 || 12);
     case '04':
-      return two(date.getMinutes());
+      return two(date.getUTCMinutes());
     case '4':
-      return String(date.getMinutes());
+      return String(date.getUTCMinutes());
     case '05':
-      return two(date.getSeconds());
+      return two(date.getUTCSeconds());
     case '5':
-      return String(date.getSeconds());
+      return String(date.getUTCSeconds());
     case '2006':
-      return String(date.getFullYear()).padStart(4, '0');
+      return String(date.getUTCFullYear()).padStart(4, '0');
     case '06':
-      return two(date.getFullYear() % 100);
+      return two(date.getUTCFullYear() % 100);
     case 'PM':
       return hour < 12 ? 'AM' : 'PM';
     case 'pm':
       return hour < 12 ? 'am' : 'pm';
     default:
-      return zoneName(date);
+      return zoneNameAt(millis);
   }
 }
 
@@ -97,8 +102,8 @@ function fraction(chunk: string, nanoseconds: number): string {
   return short === '' ? '' : chunk[0] + short;
 }
 
-function zone(chunk: string, date: Date): string {
-  const minutes = -date.getTimezoneOffset();
+function zone(chunk: string, millis: number): string {
+  const minutes = Math.round(offsetAt(millis) / 60);
   if (chunk[0] === 'Z' && minutes === 0) return 'Z';
   const colon = chunk.includes(':') ? ':' : '';
   const two = (value: number): string => String(value).padStart(2, '0');
@@ -108,12 +113,7 @@ function zone(chunk: string, date: Date): string {
   return (minutes < 0 ? '-' : '+') + parts.slice(0, count).join(colon);
 }
 
-function zoneName(date: Date): string {
-  const parts = new Intl.DateTimeFormat('en-US', { timeZoneName: 'short' }).formatToParts(date);
-  return parts.find(({ type }) => type === 'timeZoneName')?.value ?? 'UTC';
-}
-
 function dayOfYear(date: Date): number {
-  const first = Date.UTC(date.getFullYear(), 0, 1);
-  return Math.round((Date.UTC(date.getFullYear(), date.getMonth(), date.getDate()) - first) / 86_400_000) + 1;
+  const first = Date.UTC(date.getUTCFullYear(), 0, 1);
+  return Math.round((Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate()) - first) / 86_400_000) + 1;
 }

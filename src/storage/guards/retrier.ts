@@ -1,4 +1,5 @@
 import { errnoCode, VarveError } from '../../errors/errors.js';
+import { localDate } from '../../time/zone.js';
 import type { StoreSettings } from '../settings.js';
 import { secondsStuck } from '../transport/stuck-error.js';
 import { type Clock, systemClock } from './clock.js';
@@ -147,7 +148,9 @@ export class Retrier {
     if (now < this.#nextNotice) return;
     this.#nextNotice = now + BETWEEN_NOTICES;
     const place = cause.message.includes(where) ? '' : `${where}: `;
-    const until = new Date(this.#clock.date().getTime() + left).toTimeString().slice(0, 8);
+    const until = localDate(this.#clock.date().getTime() + left)
+      .toISOString()
+      .slice(11, 19);
     this.#settings.onNotice?.(
       `${place}${cause.message}; trying again in ${inWords(wait)}, and then until ${until} at most`,
     );
