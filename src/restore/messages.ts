@@ -2,6 +2,7 @@ import type { ExportedKeys } from '../crypto/hierarchy.js';
 import type { Piece } from '../format/layout.js';
 import type { SharedBlobIndex } from '../repository/blob-index.js';
 import type { WorkerPool } from '../workers/pool.js';
+import type { XattrPatterns } from './options.js';
 
 /** What an abort ends with. */
 export const INTERRUPTED =
@@ -30,6 +31,7 @@ export interface MetadataRules {
   readonly numericOwner: boolean;
   /** Whether setuid and setgid bits are set. */
   readonly special: boolean;
+  readonly xattrs?: XattrPatterns | undefined;
 }
 
 export interface RestoreRules extends MetadataRules {

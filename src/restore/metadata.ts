@@ -8,6 +8,7 @@ import { listXattrs, readXattrs, removeXattr, setXattr, type XattrPlace } from '
 import type { EntryReader } from '../format/entry-reader.js';
 import type { Xattr } from '../format/xattrs.js';
 import type { MetadataKind, MetadataRules } from './messages.js';
+import { xattrFilter } from './xattr-filter.js';
 
 export type Warn = (kind: MetadataKind, message: string) => void;
 
@@ -32,10 +33,12 @@ export class MetadataSetter {
   readonly #rules: MetadataRules;
   readonly #owners: OwnerNames;
   readonly #uid = process.geteuid?.() ?? 0;
+  readonly #isWanted: (name: Buffer) => boolean;
 
   constructor(rules: MetadataRules, owners: OwnerNames) {
     this.#rules = rules;
     this.#owners = owners;
+    this.#isWanted = xattrFilter(rules.xattrs);
   }
 
   /**
@@ -48,7 +51,7 @@ export class MetadataSetter {
    */
   set(place: XattrPlace, entry: EntryReader, xattrs: readonly Xattr[] | undefined, bare: boolean, warn: Warn): void {
     const owned = this.#setOwner(place, entry, warn);
-    if (xattrs !== undefined) setXattrs(place, xattrs, bare, warn);
+    if (xattrs !== undefined) setXattrs(place, xattrs, { bare, isWanted: this.#isWanted }, warn);
     const mode = entry.type === 'symlink' ? undefined : this.#setMode(place, entry, owned, warn);
     const timed = attempt(warn, 'times', () => setTimes(place, entry));
     this.#lookAgain(place, entry, { owned, mode, timed }, warn);
@@ -75,7 +78,7 @@ export class MetadataSetter {
 
   /** The same for an open file that was there before. */
   repair(file: number, stat: FileStat, entry: EntryReader, xattrs: readonly Xattr[] | undefined, warn: Warn): void {
-    if ((stat.mode & WRITABLE_BY_OWNER) === 0 && xattrs !== undefined && !sameXattrs(file, xattrs))
+    if ((stat.mode & WRITABLE_BY_OWNER) === 0 && xattrs !== undefined && !sameXattrs(file, xattrs, this.#isWanted))
       attempt(warn, 'mode', () => fchmodSync(file, stat.mode | WRITABLE_BY_OWNER));
     this.set(file, entry, xattrs, false, warn);
   }
@@ -89,7 +92,7 @@ export class MetadataSetter {
       stat.mode === this.#modeOf(entry) &&
       stat.mtimeSeconds === entry.mtimeSeconds &&
       stat.mtimeNanoseconds === entry.mtimeNanoseconds &&
-      (xattrs === undefined || sameXattrs(file, xattrs))
+      (xattrs === undefined || sameXattrs(file, xattrs, this.#isWanted))
     );
   }
 
@@ -143,10 +146,16 @@ export class MetadataSetter {
   }
 }
 
-/** The snapshot's, and no others: what a folder's default ACL gave, or what an existing folder has, goes. */
-function setXattrs(place: XattrPlace, xattrs: readonly Xattr[], bare: boolean, warn: Warn): void {
+/** The snapshot's, and no others: what a folder's default ACL gave, or what an existing folder has, goes. What is not wanted stays as it is. */
+function setXattrs(
+  place: XattrPlace,
+  all: readonly Xattr[],
+  { bare, isWanted }: { bare: boolean; isWanted: (name: Buffer) => boolean },
+  warn: Warn,
+): void {
+  const xattrs = all.filter(({ name }) => isWanted(name));
   for (const name of bare ? [] : namesOf(place, warn)) {
-    if (isKernels(name) || xattrs.some((each) => each.name.equals(name))) continue;
+    if (isKernels(name) || !isWanted(name) || xattrs.some((each) => each.name.equals(name))) continue;
     attempt(warn, 'attribute', () => removeXattr(place, name), ` ${name}`);
   }
   // An ACL may take away the owner's right to set the others.
@@ -164,10 +173,11 @@ function namesOf(place: XattrPlace, warn: Warn): readonly Buffer[] {
   }
 }
 
-function sameXattrs(file: XattrPlace, wanted: readonly Xattr[]): boolean {
+function sameXattrs(file: XattrPlace, all: readonly Xattr[], isWanted: (name: Buffer) => boolean): boolean {
+  const wanted = all.filter(({ name }) => isWanted(name));
   try {
     const there = readXattrs(file).filter(
-      ({ name }) => !isKernels(name) || wanted.some((each) => each.name.equals(name)),
+      ({ name }) => isWanted(name) && (!isKernels(name) || wanted.some((each) => each.name.equals(name))),
     );
     return (
       there.length === wanted.length &&

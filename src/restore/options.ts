@@ -40,6 +40,12 @@ export interface RestoreProgress {
   warnings: number;
 }
 
+/** Patterns for names of extended attributes: only what matches is restored, or all but that. */
+export interface XattrPatterns {
+  readonly kind: 'include' | 'exclude';
+  readonly patterns: readonly string[];
+}
+
 export interface RestoreOptions {
   /** The folder of the snapshot whose content is restored. */
   readonly root: ContentRef;
@@ -57,6 +63,7 @@ export interface RestoreOptions {
   /** Reads every file back and compares. */
   readonly verify?: boolean;
   readonly dryRun?: boolean;
+  readonly xattrs?: XattrPatterns | undefined;
   /** Owners by number, not by name. */
   readonly numericOwner?: boolean;
   /** Whether any owner can be set, as root can; else only a group may be, and what could not be set is a warning. */

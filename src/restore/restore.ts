@@ -171,12 +171,12 @@ class RestoreRun {
 
   #startPool(dryRun: boolean): RestorePool {
     const { keys, index } = this.#repository;
-    const { target, setOwner, numericOwner = false, noSpecial = false, sparse = false } = this.#options;
+    const { target, setOwner, numericOwner = false, noSpecial = false, sparse = false, xattrs } = this.#options;
     const data = {
       keys: exportKeys(keys),
       index: index.shared,
       target,
-      rules: { privileged: setOwner, numericOwner, special: !noSpecial, sparse, dryRun },
+      rules: { privileged: setOwner, numericOwner, special: !noSpecial, sparse, dryRun, xattrs },
       run: this.#run,
       flags: this.#flags,
     };

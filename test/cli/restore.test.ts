@@ -222,3 +222,29 @@ test('restore names a file once that is larger than the target takes, restores t
   assert.equal(err.match(/\/large/g)?.length, 1);
   assert.deepEqual(readdirSync(target), ['small']);
 });
+
+test('restore --include-xattr and --exclude-xattr choose extended attributes by name and leave the others alone', async () => {
+  const play = new Playground();
+  await play.ok(['init']);
+  const folder = play.files('source', { file: 'content' });
+  const set = (path: string, name: string, value: string) =>
+    execFileSync('setfattr', ['-n', name, '-v', value, join(path, 'file')]);
+  set(folder, 'user.one', 'first');
+  set(folder, 'user.two', 'second');
+  await play.backup(folder);
+  const restore = async (target: string, ...args: string[]) => {
+    await play.ok(['restore', `latest:${folder}`, '--target', play.path(target), '--ownership-by-name', ...args]);
+    const text = execFileSync('getfattr', ['--absolute-names', '-d', join(play.path(target), 'file')], {
+      encoding: 'utf8',
+    });
+    return text.split('\n').filter((line) => line.startsWith('user.'));
+  };
+  assert.deepEqual(await restore('included', '--include-xattr', 'user.o*'), ['user.one="first"']);
+  assert.deepEqual(await restore('excluded', '--exclude-xattr', 'user.o*'), ['user.two="second"']);
+  set(play.path('excluded'), 'user.one', 'kept');
+  set(play.path('excluded'), 'user.two', 'changed');
+  const kept = ['user.one="kept"', 'user.two="second"'];
+  assert.deepEqual(await restore('excluded', '--exclude-xattr', 'user.o*'), kept);
+  const both = await play.run(['restore', 'latest', '-t', 'x', '--include-xattr', 'a', '--exclude-xattr', 'b']);
+  assert.match(both.err, /exclude each other/);
+});

@@ -40,6 +40,9 @@ export function define(command: Command, shell: Shell): void {
     .option('--delete', 'remove from the restored folders what is not in the snapshot')
     .option('--verify', 'read every restored file back and compare')
     .option('-n, --dry-run', 'write nothing; with -v tell what would be done, with -vv also what is right')
+    .option('--include-xattr <pattern>', 'only extended attributes whose name matches: user.* (repeatable)', collect)
+    .option('--exclude-xattr <pattern>', 'no extended attributes whose name matches (repeatable)', collect)
+    .option('--ownership-by-name', 'set owners by name where this machine knows the name: so it is anyway')
     .option('--numeric-owner', 'set owners by number, not by name')
     .option('--sparse', 'make holes of long runs of zeros, beside those that the source had')
     .option('--no-special', 'make no devices, FIFOs and sockets, and set no setuid and setgid bits');

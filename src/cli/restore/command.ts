@@ -8,7 +8,7 @@ import { posixLimits } from '../../filesystem/posix.js';
 import type { ContentRef } from '../../format/content.js';
 import type { Entry } from '../../format/entry.js';
 import { shortId } from '../../repository/snapshots.js';
-import type { Overwrite, RestoreOptions } from '../../restore/options.js';
+import type { Overwrite, RestoreOptions, XattrPatterns } from '../../restore/options.js';
 import { warnOfMissingDisk } from '../missing-disk.js';
 import { openFromOptions } from '../open.js';
 import type { Context } from '../shell.js';
@@ -40,7 +40,10 @@ export interface RestoreFlags extends SelectionOptions {
   readonly delete?: boolean;
   readonly verify?: boolean;
   readonly dryRun?: boolean;
+  readonly includeXattr?: readonly string[];
+  readonly excludeXattr?: readonly string[];
   readonly numericOwner?: boolean;
+  readonly ownershipByName?: boolean;
   readonly sparse?: boolean;
   /** False with --no-special. */
   readonly special?: boolean;
@@ -58,6 +61,9 @@ export async function restoreCommand(context: Context, args: readonly string[], 
   const overwrite = OVERWRITES.find((each) => each === flags.overwrite);
   if (overwrite === undefined)
     throw new VarveError('usage', `--overwrite: "${flags.overwrite}" is none of ${OVERWRITES.join(', ')}`);
+  const xattrs = xattrPatterns(flags);
+  if (flags.numericOwner === true && flags.ownershipByName === true)
+    throw new VarveError('usage', '--numeric-owner and --ownership-by-name exclude each other');
   const opened = await openFromOptions(context, loadEngine);
   opened.keys.requireRole('full', 'restore files');
   const { restore, Selection, TreeReader } = await loadEngine();
@@ -86,6 +92,7 @@ export async function restoreCommand(context: Context, args: readonly string[], 
     verify: flags.verify ?? false,
     dryRun: flags.dryRun ?? false,
     numericOwner: flags.numericOwner ?? false,
+    xattrs,
     setOwner: process.geteuid?.() === 0,
     sparse: flags.sparse ?? false,
     noSpecial: flags.special === false,
@@ -160,6 +167,15 @@ function wantedFiles(context: Context, flags: RestoreFlags): Pick<RestoreOptions
     throw new VarveError('usage', '--include and --exclude exclude each other');
   }
   return { includes, excludes };
+}
+
+function xattrPatterns({ includeXattr = [], excludeXattr = [] }: RestoreFlags): XattrPatterns | undefined {
+  if (includeXattr.length > 0 && excludeXattr.length > 0)
+    throw new VarveError('usage', '--include-xattr and --exclude-xattr exclude each other');
+  const kind = includeXattr.length > 0 ? 'include' : 'exclude';
+  const patterns = [...includeXattr, ...excludeXattr];
+  if (parsePatterns(patterns).empty) return undefined;
+  return { kind, patterns };
 }
 
 function announce({ output }: Context, { stored, subfolder }: Chosen, target: string): void {
