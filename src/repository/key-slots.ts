@@ -88,10 +88,8 @@ export interface RemoveOptions {
  */
 export async function removeKeySlot(repository: Repository, id: string, options: RemoveOptions = {}): Promise<KeySlot> {
   repository.keys.requireRole('full', 'remove keys');
-  const { read, failures } = await readSlots(repository);
   // Each key that remains is told of the removal: none may be passed over because it cannot be read just now.
-  const unreadable = failures.find(({ error }) => isUnreadable(error));
-  if (unreadable !== undefined) throw unreadable.error;
+  const read = await readEverySlot(repository);
   const { slot, card } = chooseSlot(newestOfEach(read), id);
   if (slot.current && options.force !== true) {
     throw new VarveError('usage', `key ${slot.id} is the one in use; open the repository with another, or use --force`);
@@ -225,7 +223,7 @@ async function readSlots(
 /** @throws the reason when one cannot be read just now: it may be the one that is asked for, or another object of the same key */
 async function readEverySlot(repository: Repository): Promise<ReadSlot[]> {
   const { read, failures } = await readSlots(repository);
-  const unread = failures.find(({ error }) => error.code === 'storage' || error.code === 'denied');
+  const unread = failures.find(({ error }) => isUnreadable(error));
   if (unread !== undefined) throw unread.error;
   return read;
 }

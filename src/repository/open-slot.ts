@@ -48,7 +48,7 @@ export interface Candidates {
   readonly failures: VarveError[];
 }
 
-/** @throws VarveError `wrong-password` when no slot fits, `damaged` when one that might could not be read */
+/** @throws VarveError `wrong-password` when no slot fits; the reason when one that might is damaged or cannot be read */
 export async function openAnySlot(
   store: Store,
   { candidates, failures }: Candidates,
@@ -64,13 +64,20 @@ export async function openAnySlot(
     if (opened !== undefined) return opened;
   }
   if (omitted > 0) throw tooCostly(store, attempts.length, omitted);
-  // Where other slots were tried, one that cannot be read is not the likely reason.
-  const failure = failures.find((each) => candidates.length === 0 || !isUnreadable(each));
-  if (failure !== undefined) throw failure;
+  const failure = failures.find((each) => !isUnreadable(each)) ?? failures[0];
+  if (failure !== undefined && (candidates.length === 0 || !isUnreadable(failure))) throw failure;
   const what = 'password' in options.unlock ? 'wrong password' : 'wrong key file';
   const hint = options.keyHint === undefined ? '' : ` for a key whose id begins with ${options.keyHint}`;
-  const untried = failures[0] === undefined ? '' : `; a key slot was not tried: ${failures[0].message}`;
-  throw new VarveError('wrong-password', `${store.location}: ${what}, or no key found${hint}${untried}`);
+  if (failure === undefined)
+    throw new VarveError('wrong-password', `${store.location}: ${what}, or no key found${hint}`);
+  // The password may be right for the slot that was not tried.
+  throw new VarveError(
+    failure.code,
+    `no key slot that can be read fits${hint}, and one was not tried: ${failure.message}`,
+    {
+      cause: failure,
+    },
+  );
 }
 
 /** The slots to be tried, in order, and how many of them all would take too long. */

@@ -5,7 +5,7 @@ import { listSnapshots } from '../../src/repository/snapshots.js';
 import { Dice } from '../simulation/dice.js';
 import { AREAS, type Area, type Command, commandsOn } from './commands.js';
 import { CALL_CLASSES, ERRORS, type Fault, MODES, Preload } from './preload.js';
-import { type Ended, startVarve } from './program.js';
+import { type Ended, RunnerProcess } from './program.js';
 import { type History, KINDS, type Kind, Stage } from './stage.js';
 import { judgeState } from './state.js';
 import { describeSnapshots, objectsIn, packCount, type Run, type Sound } from './traces.js';
@@ -50,6 +50,7 @@ const PROGRESS = 50;
 export class Campaign {
   readonly #stage: Stage;
   readonly #preload: Preload;
+  readonly #runner: RunnerProcess;
   readonly #dice: Dice;
   readonly #options: CampaignOptions;
   readonly #sound = new Map<string, Sound>();
@@ -59,6 +60,7 @@ export class Campaign {
   private constructor(stage: Stage, preload: Preload, options: CampaignOptions) {
     this.#stage = stage;
     this.#preload = preload;
+    this.#runner = new RunnerProcess(stage, preload);
     this.#options = options;
     this.#dice = new Dice(options.seed);
   }
@@ -90,6 +92,7 @@ export class Campaign {
       if (number % PROGRESS === 0)
         this.#options.log?.(`${number} runs, ${this.#failures.length} not as they should be`);
     }
+    this.#runner.stop();
     return { byCommand: this.#byCommand, failures: this.#failures };
   }
 
@@ -174,6 +177,8 @@ export class Campaign {
   async #again(run: Run, history: History, sound: Sound): Promise<string[]> {
     const { command } = run;
     if (command.writes === undefined && !command.areas.includes('target')) return [];
+    // The lease of a process that is gone is stale.
+    this.#runner.stop();
     const ended = await this.#start(command);
     if (ended.code === 0)
       return command.restores === true ? judgeState(this.#stage, history, { ...run, ended }, sound) : [];
@@ -196,7 +201,7 @@ export class Campaign {
   }
 
   #start(command: Command, fault?: Fault): Promise<Ended> {
-    return startVarve(this.#stage, this.#preload, command, fault);
+    return this.#runner.run(command, fault);
   }
 }
 

@@ -2,12 +2,7 @@
  * Fails calls of libc on files below one path. For LD_PRELOAD, with these variables:
  *
  * FAULTS_BELOW   absolute paths, a line each: calls on one and on all below it count, separately for each
- * FAULTS_REPORT  file of one struct report, which the test makes and reads
- * FAULTS_AREA    number of the path below which calls fail, from 0
- * FAULTS_CLASS   number of the class that fails, see enum; without it calls are only counted
- * FAULTS_AT      number of the first call that fails, from 1
- * FAULTS_MODE    once; ever: this call and all later ones; path: this call and all later ones on the same path
- * FAULTS_ERRNO   number of the error
+ * FAULTS_REPORT  file of one struct report: the test writes what shall fail, and reads what has happened
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -28,12 +23,18 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+/* Mode ONCE: one call fails; EVER: this call and all later ones; SAME_PATH: this call and all later ones on its path. */
+enum { ONCE, EVER, SAME_PATH };
 enum { OPEN, READ, WRITE, FSYNC, RENAME, READDIR, STAT, UNLINK, MAKE, ATTRIBUTES, CLOSE, CLASSES };
 
 #define PATH_BYTES 4096
 #define AREAS 8
 
 struct report {
+  /* What fails. Without an area calls are only counted. */
+  int64_t area, class, mode, error;
+  uint64_t at;
+  /* What has happened. */
   uint64_t counts[AREAS][CLASSES];
   uint64_t failed;
   char call[64];
@@ -42,11 +43,6 @@ struct report {
 
 static struct report *report;
 static const char *below[AREAS];
-static int failing_area;
-static int failing_class = -1;
-static uint64_t failing_at;
-static char mode;
-static int failing_errno;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 #define REAL(name) ((typeof(&name))real_of(#name))
@@ -62,14 +58,6 @@ __attribute__((constructor)) static void begin(void) {
   if (path == NULL || paths == NULL) return;
   char *rest = strdup(paths);
   for (int area = 0; area < AREAS; area++) below[area] = strsep(&rest, "\n");
-  const char *class = getenv("FAULTS_CLASS");
-  if (class != NULL) {
-    failing_class = atoi(class);
-    failing_area = atoi(getenv("FAULTS_AREA"));
-    failing_at = strtoull(getenv("FAULTS_AT"), NULL, 10);
-    mode = getenv("FAULTS_MODE")[0];
-    failing_errno = atoi(getenv("FAULTS_ERRNO"));
-  }
   int file = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
   if (file < 0) return;
   void *memory = mmap(NULL, sizeof(struct report), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
@@ -116,18 +104,18 @@ static int fails(int class, const char *call, const char *path) {
   int area = report == NULL ? -1 : area_of(path);
   if (area < 0) return 0;
   uint64_t number = __atomic_add_fetch(&report->counts[area][class], 1, __ATOMIC_SEQ_CST);
-  if (area != failing_area || class != failing_class || number < failing_at) return 0;
-  if (mode == 'o' && number != failing_at) return 0;
+  if (area != report->area || class != report->class || number < report->at) return 0;
+  if (report->mode == ONCE && number != report->at) return 0;
   pthread_mutex_lock(&lock);
-  if (number == failing_at) {
+  if (number == report->at) {
     snprintf(report->call, sizeof report->call, "%s", call);
     snprintf(report->path, sizeof report->path, "%s", path);
   }
-  int failing = mode != 'p' || strcmp(report->path, path) == 0;
+  int failing = report->mode != SAME_PATH || strcmp(report->path, path) == 0;
   pthread_mutex_unlock(&lock);
   if (!failing) return 0;
   __atomic_add_fetch(&report->failed, 1, __ATOMIC_SEQ_CST);
-  errno = failing_errno;
+  errno = (int)report->error;
   return 1;
 }
 
@@ -253,7 +241,7 @@ int close(int file) {
   int failed = writing && fails_on(CLOSE, "close", file);
   int result = REAL(close)(file);
   if (!failed) return result;
-  errno = failing_errno;
+  errno = (int)report->error;
   return -1;
 }
 

@@ -81,6 +81,12 @@ suite('calls of libc that fail', { skip: NO_FAULTS, timeout: 600_000 }, () => {
     await stage.open();
   });
 
+  test('no password is called wrong when the key slot that it may open cannot be read', async () => {
+    const { code, err } = await failing(object('keys', history.ownKeyObject), READ, 'snapshots');
+    assert.match(err, /^Fatal: no key slot that can be read fits, and one was not tried: cannot read keys\//m);
+    assert.equal(code, 1);
+  });
+
   test('init ends with 0 when only its temporary file cannot be removed', async () => {
     const path = stage.run('target', 'new');
     const { code, err } = await failing(path, { ...EVER, calls: 'unlink' }, 'init', '--repo', path);

@@ -1,6 +1,6 @@
 /** Builds the library that fails calls of libc in another process, says what shall fail, and reads what did. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, constants as flags, openSync, readFileSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -23,7 +23,7 @@ export const CALL_CLASSES = [
 export type CallClass = (typeof CALL_CLASSES)[number];
 
 export const ERRORS = ['EIO', 'EACCES', 'ENOSPC', 'ESTALE'] as const;
-/** `path`: the k-th call fails, and all later calls of its class on the same path, as with a bad sector. */
+/** In the order of the library's enum. `path`: the k-th call fails, and all later calls of its class on the same path, as with a bad sector. */
 export const MODES = ['once', 'ever', 'path'] as const;
 
 export interface Fault {
@@ -50,7 +50,9 @@ const SOURCE = fileURLToPath(new URL('../../../test/faults/faults.c', import.met
 const CALL_BYTES = 64;
 const PATH_BYTES = 4096;
 const AREAS = 8;
-const FAILED_AT = AREAS * CALL_CLASSES.length;
+/** Numbers of 8 bytes: what fails, then counts of calls. */
+const COUNTS_AT = 5;
+const FAILED_AT = COUNTS_AT + AREAS * CALL_CLASSES.length;
 const CALL_AT = (FAILED_AT + 1) * 8;
 const REPORT_BYTES = CALL_AT + CALL_BYTES + PATH_BYTES;
 
@@ -71,24 +73,29 @@ export class Preload {
     if (status !== 0) throw new Error(`gcc ${args.join(' ')}: ${stderr}`);
   }
 
-  /** Variables for a process whose calls below each path are counted, and fail as the fault says. */
-  environment(below: readonly string[], fault?: Fault): Record<string, string> {
-    writeFileSync(this.#report, Buffer.alloc(REPORT_BYTES));
-    return {
-      LD_PRELOAD: this.#library,
-      FAULTS_BELOW: below.join('\n'),
-      FAULTS_REPORT: this.#report,
-      ...(fault && {
-        FAULTS_AREA: String(fault.area),
-        FAULTS_CLASS: String(CALL_CLASSES.indexOf(fault.calls)),
-        FAULTS_AT: String(fault.at),
-        FAULTS_MODE: fault.mode,
-        FAULTS_ERRNO: String(constants.errno[fault.error]),
-      }),
-    };
+  /** Variables for a process whose calls below each path are counted, and fail as `arm` says. */
+  environment(below: readonly string[]): Record<string, string> {
+    return { LD_PRELOAD: this.#library, FAULTS_BELOW: below.join('\n'), FAULTS_REPORT: this.#report };
   }
 
-  /** What the process has done since `environment`. */
+  /** From now on this fails, or nothing; counts begin again. */
+  arm(fault?: Fault): void {
+    const bytes = Buffer.alloc(REPORT_BYTES);
+    const fields = fault && [
+      fault.area,
+      CALL_CLASSES.indexOf(fault.calls),
+      MODES.indexOf(fault.mode),
+      constants.errno[fault.error],
+      fault.at,
+    ];
+    for (const [place, field] of (fields ?? [-1]).entries()) bytes.writeBigInt64LE(BigInt(field), place * 8);
+    // A process may have it in its memory: it is never cut short.
+    const file = openSync(this.#report, flags.O_RDWR | flags.O_CREAT);
+    writeSync(file, bytes);
+    closeSync(file);
+  }
+
+  /** What has been done since `arm`. */
   report(): Report {
     const bytes = readFileSync(this.#report);
     const number = (place: number): number => Number(bytes.readBigUInt64LE(place * 8));
@@ -101,7 +108,7 @@ export class Preload {
         { length: AREAS },
         (_, area) =>
           Object.fromEntries(
-            CALL_CLASSES.map((name, i) => [name, number(area * CALL_CLASSES.length + i)]),
+            CALL_CLASSES.map((name, i) => [name, number(COUNTS_AT + area * CALL_CLASSES.length + i)]),
           ) as Report['counts'][number],
       ),
       failed: number(FAILED_AT),

@@ -40,8 +40,9 @@ export interface History {
   readonly pack: string;
   /** A key that nobody uses. */
   readonly spareKey: string;
-  /** Its object in `keys/`. */
+  /** Its object in `keys/`, and that of the key in use. */
   readonly spareKeyObject: string;
+  readonly ownKeyObject: string;
 }
 
 const IDENTITY = { user: 'anna', host: 'test' };
@@ -141,6 +142,7 @@ export class Stage {
       newest,
       pack: largestPack(this.run('repository', 'data')),
       spareKey: spare?.id ?? '',
+      ownKeyObject: slots.find(({ current }) => current)?.name ?? '',
       spareKeyObject: spare?.name ?? '',
     };
   }

@@ -52,7 +52,8 @@ export class LocalStore implements Store {
       await this.#createShards();
       await syncFolder(this.location);
     } catch (cause) {
-      throw this.#error(cause, this.location, 'cannot create the repository folder');
+      const { path = this.location } = cause as NodeJS.ErrnoException;
+      throw this.#error(cause, path, 'cannot create the repository folder');
     }
   }
 
