@@ -82,7 +82,8 @@ export class SpaceMaker {
     const names = new Set(stored.keys());
     const { gone, waiting } = judge(indexed, needed, leases, names, await store.now(), this.#options.graceSeconds);
     this.#someWait = waiting.length > 0;
-    const orphans = await findOrphans(indexed, stored, this.#own, this.#options.graceSeconds);
+    // A backup that sleeps learns of a condemned pack when it wakes up, and of no other: without a condemnation none goes while one may sleep.
+    const orphans = isUnsafe ? await findOrphans(indexed, stored, this.#own, this.#options.graceSeconds) : [];
     for (const name of [...gone, ...orphans]) {
       await store.remove('data', name);
       yield;

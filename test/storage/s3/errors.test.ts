@@ -5,6 +5,7 @@ import http from 'node:http';
 import { after, before, describe, mock, test } from 'node:test';
 import { PutBucketPolicyCommand } from '@aws-sdk/client-s3';
 import type { ErrorCode, VarveError } from '../../../src/errors/errors.js';
+import { readPack } from '../../../src/repository/pack-reading.js';
 import { openS3 } from '../../../src/storage/s3/open.js';
 import type { StoreSettings } from '../../../src/storage/settings.js';
 import type { Store } from '../../../src/storage/store.js';
@@ -226,6 +227,23 @@ test('a proxy in front that is busy, and says so in its own words, is asked agai
         status = each;
         await assert.rejects(names(store, 'data'), { code: 'storage', retryable }, String(each));
       }
+    },
+  );
+});
+
+test('an object that is in an archive is out of reach, not damaged, and asked for once', async () => {
+  let asked = 0;
+  await withServer(
+    (response) => {
+      asked++;
+      response.writeHead(403, { 'content-type': 'application/xml' });
+      response.end('<Error><Code>InvalidObjectState</Code><Message>not valid for the storage class</Message></Error>');
+    },
+    async (store) => {
+      const reading = await readPack(store, thing.name, 10_000_000);
+      assert.equal(reading?.kind, 'unreadable');
+      assert.match(reading?.kind === 'unreadable' ? reading.error.message : '', /in an archive: restore it there first/);
+      assert.equal(asked, 1);
     },
   );
 });
