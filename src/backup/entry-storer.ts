@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { closeSync } from 'node:fs';
+import type { Int64 } from '../bytes/int64.js';
 import { asBuffer, equalBytes } from '../bytes/views.js';
 import { MessagePackWriter } from '../bytes/writer.js';
 import { isAboutObject, VarveError } from '../errors/errors.js';
@@ -10,7 +11,7 @@ import { readXattrs, type XattrPlace } from '../filesystem/xattrs.js';
 import { type Attachment, isReference, ownAttachment } from '../format/attachment.js';
 import type { ContentRef } from '../format/content.js';
 import { type Entry, writeEntry } from '../format/entry.js';
-import type { EntryReader } from '../format/entry-reader.js';
+import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import { Layout } from '../format/layout.js';
 import { joinPath } from '../format/path.js';
 import { encodeXattrs } from '../format/xattrs.js';
@@ -19,6 +20,7 @@ import { CurrentFile } from './current-file.js';
 import { readFailure, type StoredFile, storeFile, wasTouched } from './file-storer.js';
 import type { ItemAction, LargeFile, Note, PendingFile, ReadAttributes, WorkerInit } from './messages.js';
 import { sameContent, sameMetadata } from './previous.js';
+import { storableSize } from './storable-size.js';
 import type { Storer } from './storer.js';
 
 /** Files with several names that are remembered, so that the memory stays bounded. */
@@ -246,6 +248,13 @@ export class EntryStorer {
     this.#note({ kind: 'error', path, message, during: 'scan' });
   }
 
+  /** Reports an entry of the parent snapshot that cannot be read. No error: the new snapshot shares nothing with it. */
+  warnOfBad(folder: Buffer, { name, error }: BadEntry): void {
+    const path = name === undefined ? folder : joinPath(folder, name);
+    const message = `the parent snapshot's entry cannot be read, so that the file is: ${error.message}`;
+    this.#note({ kind: 'changed', path, message });
+  }
+
   /** Whether all of a content that the parent snapshot has is still stored. */
   isStored(content: ContentRef, folder: Directory | Buffer, name?: Buffer): boolean {
     try {
@@ -312,7 +321,7 @@ export class EntryStorer {
       try {
         const opened = folder.openFile(asBuffer(file.name));
         try {
-          if (wasTouched(file.stat, fstat(opened))) this.#note({ kind: 'changed', path, message: TORN });
+          if (wasTouched(file.stat, storableSize(fstat(opened)))) this.#note({ kind: 'changed', path, message: TORN });
           return this.xattrs(opened, path);
         } finally {
           closeSync(opened);
@@ -405,6 +414,6 @@ function layoutOfLarge({ layout, stat, stored }: LargeFile, size: number): Layou
 /** Holes count as processed: they are a part of what the file is. */
 const holeBytes = (layout: Layout | undefined): number => (layout === undefined ? 0 : layout.size - layout.stored);
 
-function sameTime(a: readonly [number, number] | undefined, b: readonly [number, number] | undefined): boolean {
+function sameTime(a: readonly [Int64, number] | undefined, b: readonly [Int64, number] | undefined): boolean {
   return a === b || (a !== undefined && b !== undefined && a[0] === b[0] && a[1] === b[1]);
 }

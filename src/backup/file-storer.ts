@@ -8,6 +8,7 @@ import type { ContentRef } from '../format/content.js';
 import type { Layout } from '../format/layout.js';
 import { layoutOf } from './holes.js';
 import type { ReadAttributes } from './messages.js';
+import { storableSize } from './storable-size.js';
 import type { Storer } from './storer.js';
 
 /** Bytes of a file, or a part of one, from which on it is taken care that reading it does not push other files out of memory. */
@@ -59,7 +60,7 @@ function storeOpened(
   attributesOf: (file: number) => ReadAttributes,
   onRead: (bytes: number) => void,
 ): StoredFile {
-  const stat = fstat(file);
+  const stat = storableSize(fstat(file));
   if (stat.type !== 'file') throw new VarveError('source', 'is no longer a regular file');
   const layout = layoutOf(file, stat);
   const { data } = storer;
@@ -76,7 +77,8 @@ function storeOpened(
   const read = data.end();
   const expected = layout?.stored ?? stat.size;
   // One call reads a file as it is at one moment; where its holes are, others have told.
-  const torn = layout !== undefined || stored !== expected || reads > 1 ? wasTouched(stat, fstat(file)) : false;
+  const torn =
+    layout !== undefined || stored !== expected || reads > 1 ? wasTouched(stat, storableSize(fstat(file))) : false;
   return {
     stat,
     content: storer.reference(read.size, read.ids),

@@ -11,6 +11,7 @@ import { joinPath } from '../format/path.js';
 import type { EntryStorer } from './entry-storer.js';
 import type { OnlyNames, PendingDirectory, SourceKind } from './messages.js';
 import { sourcesBelow } from './sources.js';
+import { isTooLarge, storableSize, TOO_LARGE } from './storable-size.js';
 
 /** An open directory with the names in it that may belong to the backup. */
 export interface Listed {
@@ -102,10 +103,16 @@ export class Lister {
     }
     const stat = this.#lstat(folder, name);
     if (stat === undefined || (stat.type === 'directory' && this.#isTooDeep(folder, name))) return undefined;
-    if (isNamed) return stat;
+    if (isNamed) return this.#storable(folder, name, stat);
     const device = only === undefined ? rootDevice : stat.device;
     const rule = this.#filter.rejectNode(stat.type, stat.size, stat.device, device);
-    return rule !== undefined && this.#isExcluded(folder.pathOf(name), rule) ? undefined : stat;
+    return rule !== undefined && this.#isExcluded(folder.pathOf(name), rule) ? undefined : this.#storable(folder, name, stat);
+  }
+
+  #storable(folder: Directory, name: Buffer, stat: FileStat): FileStat {
+    if (isTooLarge(stat))
+      this.#report.reportError(folder.pathOf(name), new VarveError('source', TOO_LARGE), 'archival');
+    return storableSize(stat);
   }
 
   #leadsToSource(path: Buffer): boolean {

@@ -1,3 +1,4 @@
+import type { Int64 } from '../bytes/int64.js';
 import type { Compression } from '../compression/policy.js';
 import type { ExportedKeys } from '../crypto/hierarchy.js';
 import type { FolderPlace } from '../filesystem/directory.js';
@@ -83,7 +84,7 @@ export interface PendingDirectory {
   /** Its entry in the parent snapshot, encoded. */
   readonly previous: Uint8Array | undefined;
   /** Device of the source that it belongs to. */
-  readonly rootDevice: number;
+  readonly rootDevice: Int64;
   /** Bytes of the path in which links are followed: what leads to the source. */
   readonly above: number;
   /** Whether something is mounted there. */

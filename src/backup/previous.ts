@@ -1,31 +1,40 @@
 import { Buffer } from 'node:buffer';
 import { entriesOf } from '../format/directory-parser.js';
 import type { EntryStat } from '../format/entry.js';
-import { EntryReader } from '../format/entry-reader.js';
+import { type BadEntry, EntryReader } from '../format/entry-reader.js';
 import type { SyncTreeReader } from '../repository/blob-reader.js';
 import type { ChangeRules } from './messages.js';
 
-/**
- * The entries of a directory as the parent snapshot has them, asked for in ascending order of name. When they cannot be read, that is told
- * once, and nothing is found: the files are then read again.
- */
+/** What hears of trouble with the parent snapshot. */
+export interface PreviousTrouble {
+  /** The rest of the directory cannot be read: nothing more is found, so the files are read again. */
+  readonly onDamage: (cause: unknown) => void;
+  /** One entry cannot be read: its file is read again. */
+  readonly onBad: (bad: BadEntry) => void;
+}
+
+/** The entries of a directory as the parent snapshot has them, asked for in ascending order of name. */
 export class PreviousDirectory {
   /** The directory's own entry. */
   readonly entry: EntryReader | undefined;
   readonly #entries: Iterator<EntryReader> | undefined;
-  readonly #onDamage: (cause: unknown) => void;
+  readonly #trouble: PreviousTrouble;
   #current: EntryReader | undefined;
   #count = 0;
   #found = 0;
 
   /** @param raw the directory's own entry in the parent snapshot */
-  constructor(raw: Uint8Array | undefined, trees: SyncTreeReader, what: string, onDamage: (cause: unknown) => void) {
-    this.#onDamage = onDamage;
+  constructor(raw: Uint8Array | undefined, trees: SyncTreeReader, what: string, trouble: PreviousTrouble) {
+    this.#trouble = trouble;
     const entry = raw && readEntry(raw, what);
     const content = entry?.type === 'directory' ? entry.content : undefined;
     if (entry === undefined || content === undefined) return;
     this.entry = entry;
-    this.#entries = entriesOf(trees.stream(content), what)[Symbol.iterator]();
+    const onBad = (bad: BadEntry): void => {
+      this.#count = Number.NaN;
+      trouble.onBad(bad);
+    };
+    this.#entries = entriesOf(trees.stream(content), what, onBad)[Symbol.iterator]();
     this.#advance();
   }
 
@@ -58,7 +67,7 @@ export class PreviousDirectory {
       this.#current = next.value;
     } catch (cause) {
       this.#count = Number.NaN;
-      this.#onDamage(cause);
+      this.#trouble.onDamage(cause);
     }
   }
 }

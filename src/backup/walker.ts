@@ -241,9 +241,10 @@ export class Walker {
   }
 
   #previous(directory: FoundDirectory): PreviousDirectory {
-    return new PreviousDirectory(directory.previous, this.#storer.previous, 'parent snapshot', (cause) =>
-      this.#entries.reportUnknown(directory.path, cause),
-    );
+    return new PreviousDirectory(directory.previous, this.#storer.previous, 'parent snapshot', {
+      onDamage: (cause) => this.#entries.reportUnknown(directory.path, cause),
+      onBad: (bad) => this.#entries.warnOfBad(directory.path, bad),
+    });
   }
 
   /** Reads the files of a block, but for what is left to others. */

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { aboutPath, endsAll, VarveError } from '../errors/errors.js';
 import { type ContentRef, sameReference } from '../format/content.js';
-import type { EntryReader } from '../format/entry-reader.js';
+import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
 import { joinPath } from '../format/path.js';
 import { type EntryPair, pairEntries } from '../repository/entry-pairs.js';
@@ -89,14 +89,20 @@ class Comparison {
       await this.#tally.folder('before', before);
       await this.#tally.folder('after', after);
       const path = folder.path.toString();
-      const pairs = pairEntries(this.#reader.entries(before, path), this.#reader.entries(after, path));
-      for await (const pair of pairs) await this.#pair(folder, pair);
+      // Names that one side has but not readably: the other's is neither new nor gone.
+      const unreadable = new Set<string>();
+      const onBad = (bad: BadEntry): void => {
+        if (bad.name !== undefined) unreadable.add(bad.name.toString('latin1'));
+        this.#options.onError(bad.error);
+      };
+      const pairs = pairEntries(this.#reader.entries(before, path, onBad), this.#reader.entries(after, path, onBad));
+      for await (const pair of pairs) await this.#pair(folder, pair, unreadable);
     });
   }
 
-  async #pair(folder: Folder, { before, after }: EntryPair): Promise<void> {
+  async #pair(folder: Folder, { before, after }: EntryPair, unreadable: ReadonlySet<string>): Promise<void> {
     const name = (before ?? after)?.name;
-    if (name === undefined) return;
+    if (name === undefined || unreadable.has(name.toString('latin1'))) return;
     const below = { path: joinPath(folder.path, name), depth: folder.depth + 1 };
     if (before === undefined) await this.#oneSided('after', below, after as EntryReader);
     else if (after === undefined) await this.#oneSided('before', below, before);

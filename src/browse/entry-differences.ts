@@ -1,4 +1,5 @@
 import type { Buffer } from 'node:buffer';
+import type { Int64 } from '../bytes/int64.js';
 import { type Attachment, isReference } from '../format/attachment.js';
 import { sameReference } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
@@ -12,7 +13,7 @@ function sameBytes(a: Buffer | undefined, b: Buffer | undefined): boolean {
   return a === undefined || b === undefined ? a === b : a.equals(b);
 }
 
-function sameNumbers(a: readonly number[] | undefined, b: readonly number[] | undefined): boolean {
+function sameNumbers(a: readonly Int64[] | undefined, b: readonly Int64[] | undefined): boolean {
   return a === undefined || b === undefined ? a === b : a.every((number, at) => number === b[at]);
 }
 

@@ -1,5 +1,5 @@
 import type { Buffer } from 'node:buffer';
-import { VarveError } from '../errors/errors.js';
+import { endsAll, VarveError } from '../errors/errors.js';
 import type { ContentRef } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
@@ -17,6 +17,10 @@ export interface ListOptions {
   /** Whether what is in folders is listed, too, after each folder. */
   readonly recursive: boolean;
   readonly signal?: AbortSignal;
+  /** Hears of each entry that cannot be read; the rest is listed. Without it, it is an error after the folder's last entry. */
+  readonly onBad?: (error: VarveError) => void;
+  /** Hears of a folder that cannot be read from some point on; the rest is listed. Without it, it is an error. */
+  readonly onBroken?: (error: VarveError) => void;
 }
 
 /** What is in a folder of a snapshot, in order of name. Memory is that of the folders on the way down, not of the tree. */
@@ -26,11 +30,14 @@ export async function* listTree(
   path: Buffer,
   options: ListOptions,
 ): AsyncGenerator<Listed> {
-  const open = [{ path, entries: reader.entries(content, path.toString()) }];
+  const { onBad } = options;
+  const entriesOf = (folder: ContentRef, at: Buffer): AsyncGenerator<EntryReader> =>
+    reader.entries(folder, at.toString(), onBad && (({ error }) => onBad(error)));
+  const open = [{ path, entries: entriesOf(content, path) }];
   for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
     if (options.signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
-    const { value: entry, done } = await top.entries.next();
-    if (done === true) {
+    const entry = await nextOf(top.entries, options);
+    if (entry === undefined) {
       open.pop();
       continue;
     }
@@ -39,6 +46,21 @@ export async function* listTree(
     yield { path: child, entry };
     if (below === undefined) continue;
     if (open.length >= MAX_DEPTH) throw new VarveError('damaged', `${child}: folders are nested too deeply`);
-    open.push({ path: child, entries: reader.entries(below, child.toString()) });
+    open.push({ path: child, entries: entriesOf(below, child) });
+  }
+}
+
+/** Undefined after the last one. */
+async function nextOf(
+  entries: AsyncGenerator<EntryReader>,
+  { onBroken }: ListOptions,
+): Promise<EntryReader | undefined> {
+  try {
+    const { value, done } = await entries.next();
+    return done === true ? undefined : value;
+  } catch (cause) {
+    if (onBroken === undefined || !(cause instanceof VarveError) || endsAll(cause)) throw cause;
+    onBroken(cause);
+    return undefined;
   }
 }

@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { aboutPath, VarveError } from '../errors/errors.js';
+import { aboutPath, endsAll, VarveError } from '../errors/errors.js';
 import { type Attachment, isReference } from '../format/attachment.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js';
-import type { EntryReader } from '../format/entry-reader.js';
+import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
 import { locateBlob, splitIds } from '../repository/blob-reader.js';
 import type { IndexedRepository } from '../repository/index-store.js';
@@ -11,6 +11,12 @@ import { TreeReader } from '../repository/tree-reader.js';
 
 export type StatsMode = 'restore-size' | 'files-by-contents' | 'blobs-per-file' | 'raw-data';
 export const STATS_MODES: readonly StatsMode[] = ['restore-size', 'files-by-contents', 'blobs-per-file', 'raw-data'];
+
+export interface StatsOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Hears of what cannot be read; the rest is counted. Without it, it is an error. */
+  readonly onError?: (error: VarveError) => void;
+}
 
 export interface Stats {
   /** Bytes; for raw-data as they are stored. */
@@ -34,12 +40,12 @@ export async function stats(
   repository: IndexedRepository,
   roots: readonly ContentRef[],
   mode: StatsMode,
-  signal?: AbortSignal,
+  options: StatsOptions = {},
 ): Promise<Stats> {
   const result: Stats = { totalSize: 0, totalFiles: 0, totalBlobs: 0, snapshots: roots.length, totalUncompressed: 0 };
-  if (mode === 'restore-size') await new RestoreSize(repository, result, signal).count(roots);
-  else if (mode === 'raw-data') await new RawData(repository, result, signal).count(roots);
-  else await new Contents(repository, result, mode, signal).count(roots);
+  if (mode === 'restore-size') await new RestoreSize(repository, result, options).count(roots);
+  else if (mode === 'raw-data') await new RawData(repository, result, options).count(roots);
+  else await new Contents(repository, result, mode, options).count(roots);
   return result;
 }
 
@@ -86,14 +92,14 @@ interface Sums {
 class RestoreSize {
   readonly #reader: TreeReader;
   readonly #result: Stats;
-  readonly #signal: AbortSignal | undefined;
+  readonly #options: StatsOptions;
   readonly #known = new Map<string, Sums>();
   #links = new Set<string>();
 
-  constructor(repository: IndexedRepository, result: Stats, signal: AbortSignal | undefined) {
-    this.#reader = new TreeReader(repository, { signal });
+  constructor(repository: IndexedRepository, result: Stats, options: StatsOptions) {
+    this.#reader = new TreeReader(repository, { signal: options.signal });
     this.#result = result;
-    this.#signal = signal;
+    this.#options = options;
   }
 
   async count(roots: readonly ContentRef[]): Promise<void> {
@@ -106,13 +112,13 @@ class RestoreSize {
   }
 
   async #folder(folder: Folder): Promise<Sums> {
-    stopIf(this.#signal, folder);
+    stopIf(this.#options.signal, folder);
     const key = keyOf(folder.content);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const sums: Sums = { files: 0, bytes: 0, linked: false };
     const below: Folder[] = [];
-    for await (const entry of this.#reader.entries(folder.content, folder.path)) {
+    for await (const entry of readable(this.#reader, folder, this.#options)) {
       sums.files++;
       if (entry.type === 'directory' && entry.content !== undefined)
         below.push(subfolder(folder, entry.name, entry.content));
@@ -140,23 +146,44 @@ class RestoreSize {
   }
 }
 
-async function about(path: string, counting: Promise<void>): Promise<void> {
+/** The entries of a folder that can be read. */
+async function* readable(
+  reader: TreeReader,
+  { content, path }: Folder,
+  { onError }: StatsOptions,
+): AsyncGenerator<EntryReader> {
+  const onBad = onError && (({ error }: BadEntry): void => onError(error));
+  const entries = reader.entries(content, path, onBad);
+  try {
+    yield* entries;
+  } catch (cause) {
+    report(cause, onError);
+  }
+}
+
+async function about(path: string, counting: Promise<void>, { onError }: StatsOptions): Promise<void> {
   try {
     await counting;
   } catch (cause) {
-    throw aboutPath(path, cause);
+    report(aboutPath(path, cause), onError);
   }
+}
+
+/** @throws the cause, unless it is that something cannot be read and somebody hears of it */
+function report(cause: unknown, onError: StatsOptions['onError']): void {
+  if (onError === undefined || !(cause instanceof VarveError) || endsAll(cause)) throw cause;
+  onError(cause);
 }
 
 /** Folders are visited once, whatever the snapshot. */
 abstract class Visiting {
   protected readonly reader: TreeReader;
-  readonly #signal: AbortSignal | undefined;
+  readonly #options: StatsOptions;
   readonly #visited = new Set<string>();
 
-  constructor(repository: IndexedRepository, signal: AbortSignal | undefined) {
-    this.reader = new TreeReader(repository, { signal });
-    this.#signal = signal;
+  constructor(repository: IndexedRepository, options: StatsOptions) {
+    this.reader = new TreeReader(repository, { signal: options.signal });
+    this.#options = options;
   }
 
   async count(roots: readonly ContentRef[]): Promise<void> {
@@ -168,15 +195,15 @@ abstract class Visiting {
   protected async folder(_content: ContentRef): Promise<void> {}
 
   async #folder(folder: Folder): Promise<void> {
-    stopIf(this.#signal, folder);
+    stopIf(this.#options.signal, folder);
     const key = keyOf(folder.content);
     if (this.#visited.has(key)) return;
     this.#visited.add(key);
-    await about(folder.path, this.folder(folder.content));
+    await about(folder.path, this.folder(folder.content), this.#options);
     const below: Folder[] = [];
-    for await (const entry of this.reader.entries(folder.content, folder.path)) {
+    for await (const entry of readable(this.reader, folder, this.#options)) {
       const { type, name, content } = entry;
-      await about(pathIn(folder, name), this.entry(entry));
+      await about(pathIn(folder, name), this.entry(entry), this.#options);
       if (type === 'directory' && content !== undefined) below.push(subfolder(folder, name, content));
     }
     for (const each of below) await this.#folder(each);
@@ -189,8 +216,8 @@ class Contents extends Visiting {
   readonly #mode: StatsMode;
   readonly #seen = new Set<string>();
 
-  constructor(repository: IndexedRepository, result: Stats, mode: StatsMode, signal: AbortSignal | undefined) {
-    super(repository, signal);
+  constructor(repository: IndexedRepository, result: Stats, mode: StatsMode, options: StatsOptions) {
+    super(repository, options);
     this.#repository = repository;
     this.#result = result;
     this.#mode = mode;
@@ -223,8 +250,8 @@ class RawData extends Visiting {
   /** One byte a blob: whether a snapshot needs it. */
   readonly #used: Uint8Array;
 
-  constructor(repository: IndexedRepository, result: Stats, signal: AbortSignal | undefined) {
-    super(repository, signal);
+  constructor(repository: IndexedRepository, result: Stats, options: StatsOptions) {
+    super(repository, options);
     this.#repository = repository;
     this.#result = result;
     this.#used = new Uint8Array(repository.index.size);

@@ -71,12 +71,8 @@ function paxRecords(name: Buffer, target: Buffer | undefined, size: number, entr
   const records: Buffer[] = [];
   const add = (key: string, value: Buffer | string): void =>
     void records.push(paxRecord(Buffer.from(key), Buffer.from(value)));
-  const seconds = entry.mtimeSeconds + (entry.mtimeSeconds < 0 && entry.mtimeNanoseconds > 0 ? 1 : 0);
-  const nanoseconds = seconds === entry.mtimeSeconds ? entry.mtimeNanoseconds : 1e9 - entry.mtimeNanoseconds;
-  const sign = entry.mtimeSeconds < 0 && seconds === 0 ? '-' : '';
-  if (entry.mtimeNanoseconds !== 0 || entry.mtimeSeconds < 0 || entry.mtimeSeconds > MAX_SIZE) {
-    add('mtime', `${sign}${seconds}.${String(nanoseconds).padStart(9, '0')}`);
-  }
+  if (entry.mtimeNanoseconds !== 0 || entry.mtimeSeconds < 0 || entry.mtimeSeconds > MAX_SIZE)
+    add('mtime', decimalTime(entry));
   if (name.length > NAME_BYTES || !isAscii(name)) add('path', name);
   if (target !== undefined && (target.length > NAME_BYTES || !isAscii(target))) add('linkpath', target);
   if (size > MAX_SIZE) add('size', String(size));
@@ -85,6 +81,14 @@ function paxRecords(name: Buffer, target: Buffer | undefined, size: number, entr
   if (!isAscii(Buffer.from(entry.user))) add('uname', entry.user);
   if (!isAscii(Buffer.from(entry.group))) add('gname', entry.group);
   return records;
+}
+
+/** Seconds with a fraction; before 1970 it counts backwards. */
+function decimalTime({ mtimeSeconds, mtimeNanoseconds }: Entry): string {
+  const backwards = mtimeSeconds < 0 && mtimeNanoseconds > 0;
+  const seconds = BigInt(mtimeSeconds) + (backwards ? 1n : 0n);
+  const nanoseconds = backwards ? 1e9 - mtimeNanoseconds : mtimeNanoseconds;
+  return `${backwards && seconds === 0n ? '-' : ''}${seconds}.${String(nanoseconds).padStart(9, '0')}`;
 }
 
 /** The value is the system's own, ACLs too: text, as in other records, it cannot always be. */
@@ -118,7 +122,7 @@ function block({ entry, name, target, size, flag }: Fields): Buffer {
   octal(108, 7, entry.uid > MAX_ID ? 0 : entry.uid);
   octal(116, 7, entry.gid > MAX_ID ? 0 : entry.gid);
   octal(124, 11, size > MAX_SIZE ? 0 : size);
-  octal(136, 11, entry.mtimeSeconds > MAX_SIZE ? 0 : entry.mtimeSeconds);
+  octal(136, 11, entry.mtimeSeconds > MAX_SIZE ? 0 : Number(entry.mtimeSeconds));
   out.fill(' ', 148, 156);
   out.write(flag, 156, 'latin1');
   target?.copy(out, 157, 0, NAME_BYTES);

@@ -7,6 +7,8 @@ import type { DumpedEntry, LeftOut } from './dump.js';
 const TYPE_BITS: Partial<Record<Entry['type'], number>> = { file: 0o100000, directory: 0o040000, symlink: 0o120000 };
 /** Bytes; a folder has a slash besides. */
 const MAX_NAME = 0xffff;
+/** The last second of the year 2107, which is the last year of zip; yazl takes none before 1970. */
+const LATEST = 4_354_819_199;
 const SLASHES = /^\/+/;
 
 /**
@@ -43,12 +45,16 @@ async function fill(
       onLeftOut({ path, what: type === undefined ? `a ${entry.type}` : 'so long a path' });
       continue;
     }
-    const options = { mtime: new Date(entry.mtimeSeconds * 1000), mode: type | entry.mode };
+    const options = { mtime: zipTime(entry), mode: type | entry.mode };
     if (entry.type === 'directory') zip.addEmptyDirectory(name, options);
     else if (entry.type === 'symlink') zip.addBuffer(entry.target ?? Buffer.alloc(0), name, options);
     else await addFile(zip, name, options, content());
   }
   zip.end();
+}
+
+function zipTime({ mtimeSeconds }: Entry): Date {
+  return new Date(Math.min(LATEST, Math.max(0, Number(mtimeSeconds))) * 1000);
 }
 
 /** Resolves when the file's content has been read, so that no more than one waits. */

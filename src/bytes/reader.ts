@@ -1,11 +1,19 @@
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../errors/errors.js';
+import { type Int64, int64, int64Of } from './int64.js';
 
 /** Thrown (and caught by whoever can fetch more) when a value goes past the end of the bytes at hand. */
 export const ENDS_EARLY = Symbol('ends early');
 
-const TWO_32 = 0x1_0000_0000;
 const MAX_DEPTH = 16;
+
+/** Bytes after the tags 0xc0–0xdf of values of a fixed length; −1 for others. */
+const FIXED_BYTES = Int8Array.of(
+  ...[0, -1, 0, 0, -1, -1, -1, -1, -1, -1, 4, 8, 1, 2, 4, 8],
+  ...[1, 2, 4, 8, 2, 3, 5, 9, 17, -1, -1, -1, -1, -1, -1, -1],
+);
+
+const isArray = (tag: number): boolean => (tag & 0xf0) === 0x90 || tag === 0xdc || tag === 0xdd;
 
 /** Reads MessagePack values one by one, for streams that are too long or too many to decode into objects. */
 export class MessagePackReader {
@@ -100,8 +108,8 @@ export class MessagePackReader {
     return true;
   }
 
-  /** An int; a bigint only beyond 2^53. */
-  int(): number | bigint {
+  /** An int of any width. */
+  int(): Int64 {
     const tag = this.#u8();
     if (tag < 0x80) return tag;
     if (tag >= 0xe0) return tag - 0x100;
@@ -148,6 +156,61 @@ export class MessagePackReader {
     else this.int();
   }
 
+  /**
+   * Goes past one array, whatever is in it: types too that SPEC.md does not allow, and at any depth.
+   *
+   * @returns false when there is no array, or no MessagePack, so that nobody can tell where it ends
+   */
+  passArray(): boolean {
+    if (this.remaining < 1) throw ENDS_EARLY;
+    if (!isArray(this.#bytes[this.position] as number)) return false;
+    for (let left = 1; left > 0; left--) {
+      const inside = this.#passOne();
+      if (inside < 0) return false;
+      left += inside;
+    }
+    return true;
+  }
+
+  /** Goes past a value, or the beginning of an array or a map. @returns how many values are in it; −1 for no MessagePack */
+  #passOne(): number {
+    const tag = this.#u8();
+    if (tag < 0x80 || tag >= 0xe0) return 0;
+    if (tag < 0x90) return (tag & 0x0f) * 2;
+    if (tag < 0xa0) return tag & 0x0f;
+    if (tag < 0xc0) return this.#passBytes(tag & 0x1f);
+    const fixed = FIXED_BYTES[tag - 0xc0] as number;
+    if (fixed >= 0) return this.#passBytes(fixed);
+    switch (tag) {
+      case 0xdc:
+        return this.#u16();
+      case 0xdd:
+        return this.#u32();
+      case 0xde:
+        return this.#u16() * 2;
+      case 0xdf:
+        return this.#u32() * 2;
+      case 0xc1:
+        return -1;
+      default:
+        return this.#passBytes(this.#lengthAfter(tag));
+    }
+  }
+
+  #passBytes(count: number): 0 {
+    if (count > this.remaining) throw ENDS_EARLY;
+    this.position += count;
+    return 0;
+  }
+
+  /** Of a bin, a str or an extension, whose type is one byte more. */
+  #lengthAfter(tag: number): number {
+    const isExtension = tag >= 0xc7 && tag <= 0xc9;
+    const width = tag <= 0xc6 ? tag - 0xc4 : isExtension ? tag - 0xc7 : tag - 0xd9;
+    const length = width === 0 ? this.#u8() : width === 1 ? this.#u16() : this.#u32();
+    return isExtension ? length + 1 : length;
+  }
+
   #skipMany(count: number, depth: number): void {
     for (let i = 0; i < count; i++) this.skip(depth + 1);
   }
@@ -170,17 +233,16 @@ export class MessagePackReader {
     return this.#bytes.readUInt32BE(position);
   }
 
-  #u64(): number | bigint {
+  #u64(): Int64 {
     const high = this.#u32();
-    const low = this.#u32();
-    return high < 0x20_0000 ? high * TWO_32 + low : (BigInt(high) << 32n) | BigInt(low);
+    return int64Of(high, this.#u32());
   }
 
-  #i64(): number | bigint {
+  #i64(): Int64 {
     if (this.remaining < 8) throw ENDS_EARLY;
     const value = this.#bytes.readBigInt64BE(this.position);
     this.position += 8;
-    return value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value;
+    return int64(value);
   }
 
   #take(count: number): Buffer {

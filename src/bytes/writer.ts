@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import type { Int64 } from './int64.js';
 
 const INITIAL_BYTES = 64 * 1024;
 const TWO_32 = 0x1_0000_0000;
@@ -61,7 +62,7 @@ export class MessagePackWriter {
     this.#length += this.#bytes.write(text, this.#length);
   }
 
-  int(value: number | bigint): void {
+  int(value: Int64): void {
     this.#reserve(9);
     if (typeof value === 'bigint') this.#int64(value);
     else if (value >= 0) this.#uint(value);

@@ -19,6 +19,8 @@ export type CopyEvent =
   /** The target has it already: `copy`. */
   | { readonly kind: 'skipped'; readonly stored: StoredSnapshot; readonly copy: StoredSnapshot }
   | { readonly kind: 'begun'; readonly stored: StoredSnapshot }
+  /** An entry that cannot be read, which the copy lacks. */
+  | { readonly kind: 'lost'; readonly stored: StoredSnapshot; readonly error: VarveError }
   | { readonly kind: 'copied'; readonly stored: StoredSnapshot; readonly id: string }
   | { readonly kind: 'failed'; readonly stored: StoredSnapshot; readonly error: VarveError };
 
@@ -32,6 +34,8 @@ export interface CopyResult {
   readonly copied: number;
   readonly skipped: number;
   readonly failed: number;
+  /** Entries that copies lack, as they cannot be read. */
+  readonly lost: number;
   /** What the target had not got. */
   readonly dataBlobs: number;
   readonly treeBlobs: number;
@@ -73,6 +77,7 @@ class CopyRun {
   readonly #options: CopyOptions;
   readonly #session: SnapshotSession<CopyOrder>;
   readonly #writers: RepositoryWriter[] = [];
+  #lost = 0;
 
   constructor(
     source: IndexedRepository,
@@ -96,7 +101,13 @@ class CopyRun {
       },
       begin: (writer) => {
         this.#writers.push(writer);
-        return new Copying(source, writer, options);
+        return new Copying(source, writer, {
+          ...options,
+          onLost: (stored, error) => {
+            this.#lost++;
+            options.onEvent?.({ kind: 'lost', stored, error });
+          },
+        });
       },
     });
   }
@@ -110,13 +121,13 @@ class CopyRun {
         const copy = this.#copies.get(originalOf(stored))?.find(({ snapshot }) => isCopy(snapshot, stored.snapshot));
         if (copy === undefined) onEvent?.({ kind: 'begun', stored });
         const event: CopyEvent = copy === undefined ? await this.#copyOne(stored) : { kind: 'skipped', stored, copy };
-        if (event.kind !== 'begun') counts[event.kind]++;
+        if (event.kind !== 'begun' && event.kind !== 'lost') counts[event.kind]++;
         onEvent?.(event);
       }
     } finally {
       await this.#session.close();
     }
-    return { ...counts, ...this.#stored() };
+    return { ...counts, lost: this.#lost, ...this.#stored() };
   }
 
   async #copyOne(stored: StoredSnapshot): Promise<CopyEvent> {

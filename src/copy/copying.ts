@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { aboutPath, VarveError } from '../errors/errors.js';
 import { type Attachment, isReference } from '../format/attachment.js';
 import type { ContentRef } from '../format/content.js';
-import type { EntryReader } from '../format/entry-reader.js';
+import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
 import type { Snapshot } from '../format/snapshot.js';
 import type { IndexedRepository } from '../repository/index-store.js';
@@ -15,6 +15,9 @@ import { type RewrittenFolder, TreeRewriter, type TreeVisitor, type Verdict } fr
 import { ContentCopier } from './content-copier.js';
 import { CopiedIds } from './copied-ids.js';
 import { EarlierCopies } from './earlier-copy.js';
+
+/** The tree's copy will report it. */
+const passOver = (): void => undefined;
 
 /** A snapshot to be copied. */
 export interface CopyOrder {
@@ -34,6 +37,13 @@ export interface CopyProgress {
   readonly totalBytes: number;
 }
 
+export interface CopyingOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: (progress: CopyProgress) => void;
+  /** Hears of an entry that cannot be read, which the copy then lacks. */
+  readonly onLost: (stored: StoredSnapshot, error: VarveError) => void;
+}
+
 /** Copies snapshots: first the contents, frame by frame, then the trees with the contents' new names. */
 export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
   readonly #reader: TreeReader;
@@ -44,12 +54,12 @@ export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
   readonly #folders = new RewriteMemo();
   readonly #progress = { bytes: 0, totalBytes: 0 };
   readonly #signal: AbortSignal | undefined;
+  readonly #onLost: CopyingOptions['onLost'];
+  #stored: StoredSnapshot | undefined;
+  /** Whether the copy of this snapshot lacks something. */
+  #lacks = false;
 
-  constructor(
-    source: IndexedRepository,
-    writer: RepositoryWriter,
-    { signal, onProgress }: { signal?: AbortSignal | undefined; onProgress?: (progress: CopyProgress) => void },
-  ) {
+  constructor(source: IndexedRepository, writer: RepositoryWriter, { signal, onProgress, onLost }: CopyingOptions) {
     const ids = new CopiedIds(source.index);
     const onCopied = (bytes: number): void => {
       this.#progress.bytes += bytes;
@@ -58,6 +68,7 @@ export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
     this.#reader = new TreeReader(source, { signal });
     this.#writer = writer;
     this.#signal = signal;
+    this.#onLost = onLost;
     this.#contents = new ContentCopier(source, writer, ids, onCopied, signal);
     this.#earlier = new EarlierCopies(source, writer.repository, { ids, folders: this.#folders }, signal);
     this.#rewriter = new TreeRewriter(this.#reader, writer, this, signal);
@@ -65,6 +76,8 @@ export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
 
   async make({ stored, related }: CopyOrder): Promise<Snapshot> {
     const { id, snapshot } = stored;
+    this.#stored = stored;
+    this.#lacks = false;
     if (related !== undefined) await this.#earlier.learn(related.source.snapshot.root, related.copy.snapshot.root);
     const root = await this.#root(snapshot.root);
     // Its parent is another repository's.
@@ -91,7 +104,7 @@ export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
       if (depth > MAX_DEPTH) throw new VarveError('damaged', `${path}: folders are nested too deeply`);
       if (this.#folders.get(content) !== undefined || visited.get(content) !== undefined) continue;
       visited.add(content, { content, changed: false, files: 0, bytes: 0 });
-      for await (const entry of this.#reader.entries(content, path)) {
+      for await (const entry of this.#reader.entries(content, path, passOver)) {
         if (entry.type === 'file' && entry.content !== undefined) await this.#want(entry.content);
         if (entry.type !== 'directory' || entry.content === undefined) continue;
         const below = { ...entry.content, ids: Buffer.from(entry.content.ids) };
@@ -149,11 +162,19 @@ export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
     throw cause;
   }
 
+  /** Its blobs have other names in the target. */
+  keepsBad({ error }: BadEntry): boolean {
+    this.#lacks = true;
+    if (this.#stored !== undefined) this.#onLost(this.#stored, error);
+    return false;
+  }
+
   recall(content: ContentRef): RewrittenFolder | undefined {
     return this.#folders.get(content);
   }
 
   remember(content: ContentRef, _path: Buffer, rewritten: RewrittenFolder): void {
-    this.#folders.add(content, { ...rewritten, changed: true });
+    // Each snapshot that shares a folder with a loss is to say so.
+    if (!this.#lacks) this.#folders.add(content, { ...rewritten, changed: true });
   }
 }

@@ -1,7 +1,8 @@
 import type { Buffer } from 'node:buffer';
+import type { VarveError } from '../errors/errors.js';
 import { BackupFilter, NO_FILTER } from '../filesystem/filter.js';
 import { type ContentRef, sameReference } from '../format/content.js';
-import type { EntryReader } from '../format/entry-reader.js';
+import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import type { Snapshot } from '../format/snapshot.js';
 import type { Time } from '../format/time.js';
 import { loadIndex } from '../repository/index-store.js';
@@ -20,7 +21,11 @@ import type { StoredSnapshot } from '../repository/snapshots.js';
 import { TreeReader } from '../repository/tree-reader.js';
 import { type RewrittenFolder, TreeRewriter, type TreeVisitor, type Verdict } from '../repository/tree-rewriter.js';
 
-export type RewriteEvent = RemakeEvent | { readonly kind: 'excluded'; readonly path: Buffer; readonly rule: string };
+export type RewriteEvent =
+  | RemakeEvent
+  | { readonly kind: 'excluded'; readonly path: Buffer; readonly rule: string }
+  /** An entry that stays as it is stored. */
+  | { readonly kind: 'unreadable'; readonly error: VarveError };
 
 export interface RewriteOptions
   extends Omit<RemakeOptions, 'operation' | 'tag' | 'load' | 'begin' | 'onEvent' | 'largestBlob'> {
@@ -98,6 +103,12 @@ class Rewriting implements TreeVisitor {
 
   unreadable(cause: unknown): void {
     throw cause;
+  }
+
+  /** It loses nothing here: a later version may be able to read it. */
+  keepsBad({ error }: BadEntry): boolean {
+    this.#options.onEvent?.({ kind: 'unreadable', error });
+    return true;
   }
 
   recall(content: ContentRef, path: Buffer): RewrittenFolder | undefined {

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { closeSync, constants, openSync, readdirSync } from 'node:fs';
+import type { Int64 } from '../bytes/int64.js';
 import { errnoCode, VarveError } from '../errors/errors.js';
 import { joinPath } from '../format/path.js';
 import { libc, systemError } from './libc.js';
@@ -29,7 +30,7 @@ export interface FolderPlace {
   readonly path: Uint8Array;
   /** Bytes at the path's beginning in which links are followed: what leads to a source. */
   readonly above: number;
-  readonly device: number;
+  readonly device: Int64;
   readonly inode: number | bigint;
 }
 
@@ -37,11 +38,11 @@ export interface FolderPlace {
 export class Directory {
   readonly path: Buffer;
   /** The device of a file system that has been mounted there since the place was looked at, as automounters do when it is opened. */
-  readonly mounted: number | undefined;
+  readonly mounted: Int64 | undefined;
   readonly #descriptor: number;
   readonly #gathered: ReadonlyMap<string, string> | undefined;
 
-  private constructor(path: Buffer, descriptor: number, mounted?: number, gathered?: ReadonlyMap<string, string>) {
+  private constructor(path: Buffer, descriptor: number, mounted?: Int64, gathered?: ReadonlyMap<string, string>) {
     this.path = path;
     this.#descriptor = descriptor;
     this.mounted = mounted;

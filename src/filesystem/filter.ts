@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { closeSync, fstatSync, readSync } from 'node:fs';
+import type { Int64 } from '../bytes/int64.js';
 import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
 import { joinPath } from '../format/path.js';
 import { bytesToText } from './byte-text.js';
@@ -92,14 +93,14 @@ export class BackupFilter {
    * By what lstat tells. Everything but directories has a size that can be too large. A directory on another file
    * system is kept (it is where that one is mounted); `rejectMount` then rejects what it contains.
    */
-  rejectNode(type: FileType, size: number, device: number, rootDevice: number): string | undefined {
+  rejectNode(type: FileType, size: number, device: Int64, rootDevice: Int64): string | undefined {
     if (type === 'directory') return undefined;
     if (size > this.#largest) return `--exclude-larger-than=${this.#largest}`;
     return this.#oneFileSystem && device !== rootDevice ? '--one-file-system' : undefined;
   }
 
   /** Whether a directory is kept empty because it is on another file system. */
-  rejectMount(device: number, rootDevice: number): ContentsRule | undefined {
+  rejectMount(device: Int64, rootDevice: Int64): ContentsRule | undefined {
     return this.#oneFileSystem && device !== rootDevice ? { rule: '--one-file-system' } : undefined;
   }
 

@@ -5,7 +5,7 @@ import { errnoName, systemErrors } from '../errors/errors.js';
 
 const EINVAL = 22;
 
-type Call = (...args: (number | Uint8Array)[]) => number;
+type Call = (...args: (number | bigint | Uint8Array)[]) => number;
 
 /** The calls of libc that `fs` lacks, or has only for whole paths. All give a number; errno says why it is -1. */
 export interface Libc {

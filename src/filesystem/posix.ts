@@ -19,6 +19,7 @@ import {
   utimesSync,
 } from 'node:fs';
 import { platform } from 'node:os';
+import type { Int64 } from '../bytes/int64.js';
 import { CString, type Libc, libc, libcFailure, systemError } from './libc.js';
 
 /** Stands for the working directory (and for nothing, with an absolute path) where a directory is asked for. */
@@ -26,7 +27,7 @@ export const AT_FDCWD = -100;
 
 /** Nanoseconds count forward also before 1970: half a second before it is -1 s and 500,000,000 ns. */
 export interface Timestamp {
-  readonly seconds: number;
+  readonly seconds: Int64;
   readonly nanoseconds: number;
 }
 
@@ -86,7 +87,7 @@ export function mkdirat(directory: number, name: Buffer, mode: number): void {
 }
 
 /** Makes a FIFO, a socket or a device: the mode has the S_IF bits, `device` is of `makeDevice`. */
-export function mknodat(directory: number, name: Buffer, mode: number, device = 0): void {
+export function mknodat(directory: number, name: Buffer, mode: number, device: Int64 = 0): void {
   const c = libc();
   if (c === undefined) throw systemError(ENOSYS, 'mknodat', name);
   check(c, c.mknodat(directory, first.of(name, 'mknodat'), mode, device), 'mknodat', name);
@@ -215,7 +216,8 @@ export function seekData(file: number, offset: number): number | undefined {
   const c = libc();
   if (c === undefined) return offset;
   const position = c.lseek(file, offset, SEEK_DATA);
-  if (position >= 0) return position;
+  // Beyond 2^53 it is a bigint.
+  if (position >= 0) return Number(position);
   const errno = c.errno();
   if (errno === ENXIO) return undefined;
   throw systemError(errno, 'lseek');
@@ -227,7 +229,7 @@ export function seekHole(file: number, offset: number): number {
   if (c === undefined) return Number.POSITIVE_INFINITY;
   const position = c.lseek(file, offset, SEEK_HOLE);
   check(c, position, 'lseek');
-  return position;
+  return Number(position);
 }
 
 /**
@@ -260,9 +262,7 @@ function timespecs(atime: Timestamp | undefined, mtime: Timestamp | undefined): 
 }
 
 function writeTimespec(at: number, time: Timestamp | undefined): void {
-  const seconds = time?.seconds ?? 0;
-  timesView.setUint32(at, seconds >>> 0, true);
-  timesView.setInt32(at + 4, Math.floor(seconds / 0x1_0000_0000), true);
+  timesView.setBigInt64(at, BigInt(time?.seconds ?? 0), true);
   timesView.setUint32(at + 8, time?.nanoseconds ?? UTIME_OMIT, true);
 }
 
@@ -284,6 +284,6 @@ function setTimes<T extends number | Buffer>(
 ): void {
   const now = typeof target === 'number' ? fstatSync(target) : lstatSync(target);
   const inSeconds = (time: Timestamp | undefined, unchanged: number) =>
-    String(time === undefined ? unchanged / 1000 : time.seconds + time.nanoseconds / 1e9);
+    String(time === undefined ? unchanged / 1000 : Number(time.seconds) + time.nanoseconds / 1e9);
   set(target, inSeconds(atime, now.atimeMs), inSeconds(mtime, now.mtimeMs));
 }

@@ -1,7 +1,10 @@
 import { Buffer } from 'node:buffer';
 import { type BigIntStats, fstatSync, lstatSync } from 'node:fs';
+import { type Int64, int64, int64Of } from '../bytes/int64.js';
 import { CString, libc, systemError } from './libc.js';
 import { AT_FDCWD, pathAt } from './posix.js';
+
+type StatTime = readonly [seconds: Int64, nanoseconds: number];
 
 export type FileType = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'character' | 'block';
 
@@ -12,17 +15,17 @@ export interface FileStat {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
+  /** Bytes: exact up to 2^53 − 1, and more than that where it is more. */
   readonly size: number;
-  readonly mtimeSeconds: number;
+  readonly mtimeSeconds: Int64;
   readonly mtimeNanoseconds: number;
-  readonly ctimeSeconds: number;
+  readonly ctimeSeconds: Int64;
   readonly ctimeNanoseconds: number;
-  readonly atime: readonly [seconds: number, nanoseconds: number];
+  readonly atime: StatTime;
   /** When it was made, where the file system tells. */
-  readonly btime: readonly [seconds: number, nanoseconds: number] | undefined;
-  /** A bigint only where a number would not be exact. */
-  readonly inode: number | bigint;
-  readonly device: number;
+  readonly btime: StatTime | undefined;
+  readonly inode: Int64;
+  readonly device: Int64;
   readonly links: number;
   readonly rdevMajor: number;
   readonly rdevMinor: number;
@@ -36,7 +39,10 @@ const STATX_BASIC_STATS = 0x7ff;
 const STATX_BTIME = 0x800;
 const ENOSYS = 38;
 const EPERM = 1;
-const NANOSECONDS = 1_000_000_000n;
+/** In a second. */
+const NANOSECONDS = 1_000_000_000;
+/** The last moment that 64 bits of seconds can say. */
+const LATEST = 2n ** 63n * 1_000_000_000n - 1n;
 const TYPES: Partial<Record<number, FileType>> = {
   1: 'fifo',
   2: 'character',
@@ -81,70 +87,81 @@ function statx(directory: number, path: Buffer, flags: number): FileStat | undef
 /** Reads Linux' struct statx, which is the same on every architecture but for the order of bytes. */
 function fromStatx(): FileStat {
   const mode = u16[14] as number;
+  const [atime, btime, ctime, mtime] = [timeAt(16), timeAt(20), timeAt(24), timeAt(28)];
   return {
     type: TYPES[mode >> 12] ?? 'file',
     mode: mode & 0o7777,
     uid: u32[5] as number,
     gid: u32[6] as number,
-    size: unsigned(10),
-    mtimeSeconds: signed(28),
-    mtimeNanoseconds: u32[30] as number,
-    ctimeSeconds: signed(24),
-    ctimeNanoseconds: u32[26] as number,
-    atime: [signed(16), u32[18] as number],
-    btime: ((u32[0] as number) & STATX_BTIME) === 0 ? undefined : [signed(20), u32[22] as number],
-    inode: (u32[9] as number) < 0x20_0000 ? unsigned(8) : (BigInt(u32[9] as number) << 32n) | BigInt(u32[8] as number),
+    size: Number(unsigned(10)),
+    mtimeSeconds: mtime[0],
+    mtimeNanoseconds: mtime[1],
+    ctimeSeconds: ctime[0],
+    ctimeNanoseconds: ctime[1],
+    atime,
+    btime: ((u32[0] as number) & STATX_BTIME) === 0 ? undefined : btime,
+    inode: unsigned(8),
     device: makeDevice(u32[34] as number, u32[35] as number),
     links: u32[4] as number,
     rdevMajor: u32[32] as number,
     rdevMinor: u32[33] as number,
-    blocks: unsigned(12),
+    blocks: Number(unsigned(12)),
   };
 }
 
-function unsigned(at: number): number {
-  return (u32[at + 1] as number) * 0x1_0000_0000 + (u32[at] as number);
+function unsigned(at: number): Int64 {
+  return int64Of(u32[at + 1] as number, u32[at] as number);
 }
 
-function signed(at: number): number {
-  return (i32[at + 1] as number) * 0x1_0000_0000 + (u32[at] as number);
+/** A struct statx_timestamp. */
+function timeAt(at: number): StatTime {
+  return normalTime(int64Of(i32[at + 1] as number, u32[at] as number), u32[at + 2] as number);
+}
+
+/** Some network file systems pass on nanoseconds that are more than a second: the same moment with fewer. */
+function normalTime(seconds: Int64, nanoseconds: number): StatTime {
+  if (nanoseconds < NANOSECONDS) return [seconds, nanoseconds];
+  const exact = BigInt(seconds) * BigInt(NANOSECONDS) + BigInt(nanoseconds);
+  return exact > LATEST ? splitTime(LATEST) : splitTime(exact);
 }
 
 /** A device number as Linux' libc composes it. */
-export function makeDevice(major: number, minor: number): number {
-  const low = (((major & 0xfff) << 8) | (minor & 0xff)) >>> 0;
-  const middle = (minor & 0xfff00) * 0x1000;
-  return low + middle + (minor >>> 20) * 0x1_0000_0000 + (major >>> 12) * 0x1000_0000_0000;
+export function makeDevice(major: number, minor: number): Int64 {
+  const low = ((minor & 0xfff00) << 12) | ((major & 0xfff) << 8) | (minor & 0xff);
+  return int64Of(((major & 0xffff_f000) | (minor >>> 20)) >>> 0, low >>> 0);
 }
 
+/** Node gives what is unsigned as if it were signed. */
+const unsignedOf = (value: bigint): bigint => BigInt.asUintN(64, value);
+
 function fromStats(stats: BigIntStats): FileStat {
-  const mtime = splitTime(stats.mtimeNs);
-  const ctime = splitTime(stats.ctimeNs);
-  const atime = splitTime(stats.atimeNs);
-  const btime = splitTime(stats.birthtimeNs);
+  const [mtimeSeconds, mtimeNanoseconds] = splitTime(stats.mtimeNs);
+  const [ctimeSeconds, ctimeNanoseconds] = splitTime(stats.ctimeNs);
   const mode = Number(stats.mode);
+  const rdev = unsignedOf(stats.rdev);
   return {
     type: TYPES[mode >> 12] ?? 'file',
     mode: mode & 0o7777,
     uid: Number(stats.uid),
     gid: Number(stats.gid),
     size: Number(stats.size),
-    mtimeSeconds: mtime.seconds,
-    mtimeNanoseconds: mtime.nanoseconds,
-    ctimeSeconds: ctime.seconds,
-    ctimeNanoseconds: ctime.nanoseconds,
-    atime: [atime.seconds, atime.nanoseconds],
-    btime: [btime.seconds, btime.nanoseconds],
-    inode: stats.ino > Number.MAX_SAFE_INTEGER ? stats.ino : Number(stats.ino),
-    device: Number(stats.dev),
-    links: Number(stats.nlink),
-    rdevMajor: Number(((stats.rdev >> 8n) & 0xfffn) | ((stats.rdev >> 32n) & 0xffff_f000n)),
-    rdevMinor: Number((stats.rdev & 0xffn) | ((stats.rdev >> 12n) & 0xffff_ff00n)),
+    mtimeSeconds,
+    mtimeNanoseconds,
+    ctimeSeconds,
+    ctimeNanoseconds,
+    atime: splitTime(stats.atimeNs),
+    btime: splitTime(stats.birthtimeNs),
+    inode: int64(unsignedOf(stats.ino)),
+    device: int64(unsignedOf(stats.dev)),
+    links: Number(unsignedOf(stats.nlink)),
+    rdevMajor: Number(((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xffff_f000n)),
+    rdevMinor: Number((rdev & 0xffn) | ((rdev >> 12n) & 0xffff_ff00n)),
     blocks: Number(stats.blocks),
   };
 }
 
-function splitTime(time: bigint): { seconds: number; nanoseconds: number } {
-  const nanoseconds = ((time % NANOSECONDS) + NANOSECONDS) % NANOSECONDS;
-  return { seconds: Number((time - nanoseconds) / NANOSECONDS), nanoseconds: Number(nanoseconds) };
+function splitTime(time: bigint): StatTime {
+  const second = BigInt(NANOSECONDS);
+  const nanoseconds = ((time % second) + second) % second;
+  return [int64((time - nanoseconds) / second), Number(nanoseconds)];
 }

@@ -1,6 +1,8 @@
 import { Buffer, isUtf8 } from 'node:buffer';
+import type { Int64 } from '../bytes/int64.js';
 import { ENDS_EARLY, MessagePackReader } from '../bytes/reader.js';
 import { compareRange } from '../bytes/views.js';
+import { VarveError } from '../errors/errors.js';
 import { type Attachment, MAX_ATTACHMENT, MAX_INLINE, ownAttachment } from './attachment.js';
 import type { ContentRef } from './content.js';
 import { type Entry, type EntryStat, type EntryType, FIELDS, TYPES } from './entry.js';
@@ -9,7 +11,25 @@ import { ID_BYTES } from './limits.js';
 const MAX_NAME = 65_535;
 const MAX_MODE = 0o7777;
 const MAX_ID = 0xffff_ffff;
+/** Of the two numbers of a device. */
+const MAX_DEVICE = 0xffff_ffff;
 const MAX_NANOSECONDS = 999_999_999;
+const MAX_I64 = 2n ** 63n - 1n;
+
+/** An entry that cannot be read as one. Its bytes are views, valid until `onBad` returns. */
+export interface BadEntry {
+  /** Undefined when the name cannot be read either, or no file can have it. */
+  readonly name: Buffer | undefined;
+  readonly raw: Buffer;
+  readonly error: VarveError;
+}
+
+export interface EntryReaderOptions {
+  /** The name that all names must come after, when the bytes continue a stream. */
+  readonly previous?: Buffer | undefined;
+  /** Gets entries that cannot be read, which the reader then passes over. Without it, it throws. */
+  readonly onBad?: ((bad: BadEntry) => void) | undefined;
+}
 
 /** A place in the bytes that are read. */
 interface Span {
@@ -30,6 +50,7 @@ export class EntryReader implements EntryStat {
   #contentSize = 0;
   /** Undefined where there is no content. */
   #contentDepth: 0 | 1 | undefined;
+  readonly #onBad: ((bad: BadEntry) => void) | undefined;
   /** The name before the first one here, until that is read. */
   #before: Buffer | undefined;
   readonly #users = new RepeatedText();
@@ -42,40 +63,73 @@ export class EntryReader implements EntryStat {
   mode = 0;
   uid = 0;
   gid = 0;
-  mtimeSeconds = 0;
+  mtimeSeconds: Int64 = 0;
   mtimeNanoseconds = 0;
-  ctimeSeconds = 0;
+  ctimeSeconds: Int64 = 0;
   ctimeNanoseconds = 0;
   size = 0;
-  inode: number | bigint = 0;
-  device: number | bigint = 0;
+  inode: Int64 = 0;
+  device: Int64 = 0;
   links = 1;
   target: Buffer | undefined;
   rdev: readonly [number, number] | undefined;
-  atime: readonly [number, number] | undefined;
-  btime: readonly [number, number] | undefined;
+  atime: readonly [Int64, number] | undefined;
+  btime: readonly [Int64, number] | undefined;
   xattrs: Attachment | undefined;
   holes: Attachment | undefined;
 
-  /** @param previous the name that all names in `bytes` must come after, when `bytes` continues a stream. */
-  constructor(bytes: Buffer, what: string, previous?: Buffer) {
+  constructor(bytes: Buffer, what: string, { previous, onBad }: EntryReaderOptions = {}) {
     this.#bytes = bytes;
     this.#reader = new MessagePackReader(bytes, what);
     this.#before = previous;
+    this.#onBad = onBad;
   }
 
-  /** Moves to the next entry; false when there is none, or only a part of one, left. */
+  /**
+   * Moves to the next entry; false when there is none, or only a part of one, left.
+   *
+   * @throws VarveError `damaged` for what is no entry; with `onBad` only where nobody can tell where the next one begins
+   */
   next(): boolean {
-    this.#start = this.#reader.position;
-    if (this.#reader.remaining === 0) return false;
+    for (;;) {
+      this.#start = this.#reader.position;
+      if (this.#reader.remaining === 0) return false;
+      try {
+        this.#read();
+        return true;
+      } catch (cause) {
+        if (cause !== ENDS_EARLY && this.#passOver(cause)) continue;
+        this.#reader.position = this.#start;
+        return false;
+      }
+    }
+  }
+
+  /** Goes past an entry that cannot be read, and reports it. @returns false when its end is not there */
+  #passOver(cause: unknown): boolean {
+    if (this.#onBad === undefined || !(cause instanceof VarveError)) throw cause;
+    const r = this.#reader;
+    r.position = this.#start;
     try {
-      this.#read();
-    } catch (cause) {
-      if (cause !== ENDS_EARLY) throw cause;
-      this.#reader.position = this.#start;
+      if (!r.passArray()) throw r.damaged('no entry begins where one should: the rest of the directory cannot be read');
+    } catch (ending) {
+      if (ending !== ENDS_EARLY) throw ending;
       return false;
     }
+    this.#onBad({ name: this.#nameOfBad(), raw: this.raw, error: cause });
     return true;
+  }
+
+  /** The first field, as far as it is a name. The position stays. */
+  #nameOfBad(): Buffer | undefined {
+    const reader = new MessagePackReader(this.raw, '');
+    try {
+      reader.array();
+      const name = reader.bin();
+      return validName(name) ? name : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   get name(): Buffer {
@@ -92,7 +146,12 @@ export class EntryReader implements EntryStat {
     return { size: this.#contentSize, depth: this.#contentDepth, ids: this.#view(this.#ids) };
   }
 
-  /** Where the entry after the current one begins. */
+  /** Where the current entry begins. */
+  get start(): number {
+    return this.#start;
+  }
+
+  /** Where the current entry ends: what follows it begins there. */
   get position(): number {
     return this.#reader.position;
   }
@@ -169,9 +228,9 @@ export class EntryReader implements EntryStat {
     return type;
   }
 
-  #seconds(): number {
+  #seconds(): Int64 {
     const value = this.#reader.int();
-    if (typeof value === 'bigint') throw this.#reader.damaged('a time is out of range');
+    if (typeof value === 'bigint' && value > MAX_I64) throw this.#reader.damaged('a time is out of range');
     return value;
   }
 
@@ -245,7 +304,7 @@ export class EntryReader implements EntryStat {
         this.links = this.#reader.uint();
         break;
       case RDEV:
-        this.rdev = this.#pair();
+        this.rdev = this.#numbers();
         break;
       case ATIME:
         this.atime = this.#time();
@@ -283,15 +342,19 @@ export class EntryReader implements EntryStat {
     return { size, depth, ids: r.bytes.subarray(r.position - length, r.position) };
   }
 
-  #time(): readonly [number, number] {
-    const time = this.#pair();
-    if (time[1] > MAX_NANOSECONDS) throw this.#reader.damaged(`integer ${time[1]} is out of range`);
-    return time;
+  #time(): readonly [Int64, number] {
+    this.#pair();
+    return [this.#seconds(), this.#reader.uint(MAX_NANOSECONDS)];
   }
 
-  #pair(): readonly [number, number] {
+  /** Of a device. */
+  #numbers(): readonly [number, number] {
+    this.#pair();
+    return [this.#reader.uint(MAX_DEVICE), this.#reader.uint(MAX_DEVICE)];
+  }
+
+  #pair(): void {
     if (this.#reader.array() !== 2) throw this.#reader.damaged('a pair was expected');
-    return [this.#seconds(), this.#reader.uint()];
   }
 
   #readReference(): void {

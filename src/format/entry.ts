@@ -1,4 +1,5 @@
 import type { Buffer } from 'node:buffer';
+import type { Int64 } from '../bytes/int64.js';
 import type { MessagePackWriter } from '../bytes/writer.js';
 import { type Attachment, isReference } from './attachment.js';
 import type { ContentRef } from './content.js';
@@ -17,14 +18,14 @@ export interface EntryStat {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  readonly mtimeSeconds: number;
+  readonly mtimeSeconds: Int64;
   readonly mtimeNanoseconds: number;
-  readonly ctimeSeconds: number;
+  readonly ctimeSeconds: Int64;
   readonly ctimeNanoseconds: number;
   /** Bytes; 0 for directories. */
   readonly size: number;
-  readonly inode: number | bigint;
-  readonly device: number | bigint;
+  readonly inode: Int64;
+  readonly device: Int64;
   readonly links: number;
 }
 
@@ -39,9 +40,9 @@ export interface Entry extends EntryStat {
   readonly target: Buffer | undefined;
   /** `[major, minor]` of a device. */
   readonly rdev: readonly [number, number] | undefined;
-  readonly atime: readonly [number, number] | undefined;
+  readonly atime: readonly [seconds: Int64, nanoseconds: number] | undefined;
   /** When the file was made, where the file system tells. */
-  readonly btime: readonly [number, number] | undefined;
+  readonly btime: readonly [seconds: Int64, nanoseconds: number] | undefined;
   /** Extended attributes: `decodeXattrs`. Undefined when there are none. */
   readonly xattrs: Attachment | undefined;
   /** The `Layout` of a file with holes; then `content` is what lies between them. */
@@ -124,7 +125,7 @@ function writeAttachment(out: MessagePackWriter, key: string, attachment: Attach
   else out.bin(attachment);
 }
 
-function writePair(out: MessagePackWriter, key: string, [first, second]: readonly [number, number]): void {
+function writePair(out: MessagePackWriter, key: string, [first, second]: readonly [Int64, number]): void {
   out.str(key);
   out.array(2);
   out.int(first);

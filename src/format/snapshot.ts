@@ -83,10 +83,13 @@ function summaryFields(summary: SnapshotSummary): Record<string, unknown> {
     backup_start: timeFields(summary.backup_start),
     backup_end: timeFields(summary.backup_end),
   };
-  for (const count of COUNTS) fields[count] = summary[count];
+  for (const count of COUNTS) fields[count] = inRange(summary[count]);
   if (summary.entries_with_xattrs !== undefined) fields['entries_with_xattrs'] = summary.entries_with_xattrs;
   return fields;
 }
+
+/** Sizes of sparse files can add up to more than a reader takes, and such sums are not exact. */
+const inRange = (count: number): number => Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, Math.round(count)));
 
 /** @throws VarveError `damaged` */
 export function decodeSnapshot(bytes: Uint8Array, what: string): Snapshot {

@@ -1,8 +1,15 @@
+import type { Int64 } from '../bytes/int64.js';
 import { asArray, asInt, asUint } from '../bytes/msgpack.js';
 
 /** Seconds since 1970 (may be negative) and nanoseconds 0–999,999,999 (SPEC.md section 1). */
 export interface Time {
   readonly seconds: number;
+  readonly nanoseconds: number;
+}
+
+/** The same of a file, where the seconds have 64 bits. */
+export interface FileTime {
+  readonly seconds: Int64;
   readonly nanoseconds: number;
 }
 
@@ -13,8 +20,9 @@ export function parseTime(value: unknown, what: string): Time {
   return { seconds: asInt(seconds, what), nanoseconds: asUint(nanoseconds, 999_999_999, what) };
 }
 
-export function compareTimes(a: Time, b: Time): number {
-  return a.seconds - b.seconds || a.nanoseconds - b.nanoseconds;
+export function compareTimes(a: FileTime, b: FileTime): number {
+  if (a.seconds !== b.seconds) return a.seconds < b.seconds ? -1 : 1;
+  return a.nanoseconds - b.nanoseconds;
 }
 
 /** From milliseconds since 1970. */

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
+import type { Int64 } from '../bytes/int64.js';
 import { type Attachment, isReference } from '../format/attachment.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
@@ -66,7 +67,7 @@ export class FolderSurvey {
     let facts = NOTHING;
     for await (const entry of entries) {
       const whole = await this.#entry(entry, below);
-      facts = { whole: facts.whole && whole, newest: Math.max(facts.newest, entry.ctimeSeconds) };
+      facts = { whole: facts.whole && whole, newest: Math.max(facts.newest, inRange(entry.ctimeSeconds)) };
     }
     for (const each of below) facts = both(facts, await this.visit(each, depth + 1));
     return facts;
@@ -136,6 +137,8 @@ export class FolderSurvey {
     return depth === 0 && ids.length === ID_BYTES ? this.#index.find(ids) : -1;
   }
 }
+
+const inRange = (seconds: Int64): number => Math.min(Number.MAX_SAFE_INTEGER, Number(seconds));
 
 const both = (a: FolderFacts, b: FolderFacts): FolderFacts => ({
   whole: a.whole && b.whole,

@@ -1,8 +1,9 @@
 import type { Buffer } from 'node:buffer';
 import { type ErrorCode, VarveError } from '../errors/errors.js';
 import { type ContentRef, DATA, sameReference } from '../format/content.js';
-import type { EntryReader } from '../format/entry-reader.js';
+import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import { Layout } from '../format/layout.js';
+import { joinPath } from '../format/path.js';
 import type { Snapshot } from '../format/snapshot.js';
 import { checkSize, locateBlob, splitIds } from '../repository/blob-reader.js';
 import { type IndexedRepository, loadIndex } from '../repository/index-store.js';
@@ -25,7 +26,7 @@ import { healTreePacks } from './heal-packs.js';
 /** What the new snapshot has not got: a file, the rest of a folder from where its list breaks off, or the attributes of a path. */
 export interface Loss {
   readonly kind: 'lost';
-  readonly what: 'file' | 'folder' | 'attributes';
+  readonly what: 'file' | 'entry' | 'folder' | 'attributes';
   readonly stored: StoredSnapshot;
   readonly path: Buffer;
   readonly reason: string;
@@ -116,6 +117,11 @@ class Repair implements TreeVisitor {
 
   unreadable(cause: unknown, path: Buffer): void {
     this.#lose('folder', path, cause);
+  }
+
+  keepsBad({ name, error }: BadEntry, folder: Buffer): boolean {
+    this.#lose('entry', name === undefined ? folder : joinPath(folder, name), error);
+    return false;
   }
 
   /** What is sound is so wherever it is; what is not is told for each path. */

@@ -4,7 +4,7 @@ import { type Attachment, isReference } from '../format/attachment.js';
 import { type ContentRef, DATA } from '../format/content.js';
 import { DirectoryParser } from '../format/directory-parser.js';
 import type { Entry } from '../format/entry.js';
-import type { EntryReader } from '../format/entry-reader.js';
+import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import { Layout } from '../format/layout.js';
 import { decodeXattrs, type Xattr } from '../format/xattrs.js';
 import { checkSize, FrameOpener, IdList, locateBlob, PackKeyRing, splitIds, TreeBlobs } from './blob-reader.js';
@@ -115,9 +115,10 @@ export class TreeReader {
    * The entries of a directory in order of name. The EntryReader that is yielded is valid until the next one is asked for.
    *
    * @param path the directory as errors call it
+   * @param onBad gets entries that cannot be read, in their place; without it they are an error after the last entry
    */
-  async *entries(content: ContentRef, path: string): AsyncGenerator<EntryReader> {
-    const parser = new DirectoryParser(path);
+  async *entries(content: ContentRef, path: string, onBad?: (bad: BadEntry) => void): AsyncGenerator<EntryReader> {
+    const parser = new DirectoryParser(path, onBad);
     let count = 0;
     try {
       for await (const blob of this.stream(content)) {
@@ -179,7 +180,12 @@ export class TreeReader {
   }
 
   async #named(content: ContentRef, name: Buffer, path: string): Promise<Entry | undefined> {
-    for await (const entry of this.entries(content, path)) if (entry.name.equals(name)) return entry.entry();
+    let unreadable: VarveError | undefined;
+    const onBad = (bad: BadEntry): void => {
+      if (bad.name === undefined || bad.name.equals(name)) unreadable ??= bad.error;
+    };
+    for await (const entry of this.entries(content, path, onBad)) if (entry.name.equals(name)) return entry.entry();
+    if (unreadable !== undefined) throw unreadable;
     return undefined;
   }
 

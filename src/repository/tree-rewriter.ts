@@ -3,7 +3,7 @@ import { MessagePackWriter } from '../bytes/writer.js';
 import { isInterrupted, VarveError } from '../errors/errors.js';
 import { type ContentRef, sameReference } from '../format/content.js';
 import { type Entry, writeEntry } from '../format/entry.js';
-import type { EntryReader } from '../format/entry-reader.js';
+import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
 import { joinPath } from '../format/path.js';
 import type { RepositoryWriter } from './repository-writer.js';
@@ -21,6 +21,8 @@ export interface TreeVisitor {
   mayKeep(content: ContentRef): boolean | Promise<boolean>;
   /** Is told that a folder cannot be read from some point on: what comes before that is kept. To be thrown when that is not wanted. */
   unreadable(cause: unknown, path: Buffer): void;
+  /** Whether an entry that cannot be read stays as it is stored; else the folder loses it. */
+  keepsBad(bad: BadEntry, folder: Buffer): boolean;
   /** What is known of a folder that was rewritten before. */
   recall(content: ContentRef, path: Buffer): RewrittenFolder | undefined;
   remember(content: ContentRef, path: Buffer, rewritten: RewrittenFolder): void;
@@ -75,22 +77,33 @@ export class TreeRewriter {
     const work = new FolderWork(this.#reader, this.#writer, content);
     let read = false;
     try {
-      for await (const entry of this.#reader.entries(content, path.toString())) {
+      for await (const entry of this.#reader.entries(content, path.toString(), (bad) => work.noteBad(bad))) {
         read = true;
+        await this.#takeBad(folder, work);
         await this.#entry(entry, folder, work);
         read = false;
       }
     } catch (cause) {
       // What happens to an entry is not the folder's fault.
       if (read || isInterrupted(cause)) throw cause;
+      await this.#takeBad(folder, work);
       this.#visitor.unreadable(cause, path);
       await work.change();
     }
+    await this.#takeBad(folder, work);
     if (!work.changed && !(await this.#visitor.mayKeep(content))) await work.change();
     const rewritten = work.end();
     await this.#writer.settle();
     this.#visitor.remember(content, path, rewritten);
     return rewritten;
+  }
+
+  /** Keeps or leaves out the entries that could not be read since the last one that could. */
+  async #takeBad({ path }: Folder, work: FolderWork): Promise<void> {
+    for (const bad of work.takeBad()) {
+      if (this.#visitor.keepsBad(bad, path)) work.keep(bad.raw);
+      else await work.change();
+    }
   }
 
   async #entry(entry: EntryReader, folder: Folder, work: FolderWork): Promise<void> {
@@ -138,6 +151,7 @@ class FolderWork {
   /** Bytes of the old list that are the beginning of the new one. */
   #kept = 0;
   #stream: TreeStream | undefined;
+  readonly #bad: BadEntry[] = [];
   #files = 0;
   #bytes = 0;
 
@@ -173,6 +187,14 @@ class FolderWork {
 
   add(raw: Uint8Array): void {
     this.#stream?.write(raw);
+  }
+
+  noteBad({ name, raw, error }: BadEntry): void {
+    this.#bad.push({ name: name && Buffer.from(name), raw: Buffer.from(raw), error });
+  }
+
+  takeBad(): readonly BadEntry[] {
+    return this.#bad.splice(0);
   }
 
   count(bytes: number): void {

@@ -111,7 +111,7 @@ export function inSnapshot(path: Buffer): Buffer {
 }
 
 /** What reads trees says where it was, and so does an event. */
-function withoutPath(message: string, path: Buffer): string {
+export function withoutPath(message: string, path: Buffer): string {
   const beginning = `${path}: `;
   return message.startsWith(beginning) ? message.slice(beginning.length) : message;
 }

@@ -5,13 +5,13 @@ import { endsAll, isInterrupted, systemReason, VarveError } from '../errors/erro
 import type { FileStat } from '../filesystem/stat.js';
 import { isReference } from '../format/attachment.js';
 import type { ContentRef } from '../format/content.js';
-import type { EntryReader } from '../format/entry-reader.js';
+import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
 import type { IndexedRepository } from '../repository/index-store.js';
 import { TreeReader } from '../repository/tree-reader.js';
 import { makeFolders } from '../storage/make-folders.js';
 import { defaultThreads, WorkerPool } from '../workers/pool.js';
-import { Account, inSnapshot } from './account.js';
+import { Account, inSnapshot, withoutPath } from './account.js';
 import { layoutOf } from './file-content.js';
 import { below, type Folder, rootFolder, type Subfolder, subfolderOf, targetAs } from './folder.js';
 import { HardLinks } from './hard-links.js';
@@ -191,8 +191,14 @@ class RestoreRun {
     let directories = 0;
     const names = new Set<string>();
     let whole = false;
+    let nameless = false;
+    const onBad = (bad: BadEntry): void => {
+      if (bad.name !== undefined) names.add(bad.name.toString('latin1'));
+      else nameless = true;
+      this.#failBad(folder, bad);
+    };
     try {
-      for await (const entry of this.#trees.entries(content, inSnapshot(folder.path).toString())) {
+      for await (const entry of this.#trees.entries(content, inSnapshot(folder.path).toString(), onBad)) {
         if (folder.depth === 0 && only !== undefined && !entry.name.equals(only)) continue;
         if (removes) names.add(entry.name.toString('latin1'));
         if (isTemporary(entry.name)) folder.alike.add(entry.name.toString('latin1'));
@@ -202,7 +208,7 @@ class RestoreRun {
         if (this.#window.size + this.#links.size >= (this.#idle ? FIRST_WINDOW : this.#windowSize))
           await this.#runWindow();
       }
-      whole = folder.depth > 0 || only === undefined;
+      whole = !nameless && (folder.depth > 0 || only === undefined);
     } catch (cause) {
       if (cause === this.#failure) throw cause;
       this.#account.fail(folder.path, cause);
@@ -229,6 +235,19 @@ class RestoreRun {
       if (isWalking) throw cause;
       this.#account.fail(folder.path, cause);
     }
+  }
+
+  /** Reports an entry that cannot be read, if it may be one of those that are asked for. What the target has in its place stays. */
+  #failBad(folder: Folder, { name, error }: BadEntry): void {
+    const reason = withoutPath(error.message, inSnapshot(folder.path));
+    const cause = new VarveError('damaged', reason, { cause: error });
+    if (name === undefined) return this.#account.fail(folder.path, cause);
+    const { only } = this.#options;
+    if (folder.depth === 0 && only !== undefined && !name.equals(only)) return;
+    folder.leftovers?.take(name);
+    const path = below(folder, name);
+    const { selected, descend } = this.#selection.choose(inSnapshot(path));
+    if (selected || descend) this.#account.fail(path, cause);
   }
 
   #newWindow(): RestoreWindow {

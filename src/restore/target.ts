@@ -5,6 +5,7 @@ import { namesAt } from '../filesystem/directory.js';
 import { fchmodat, mkdirat, openat, openDirectoryAt, rmdirat, unlinkat } from '../filesystem/posix.js';
 import { type FileStat, lstat } from '../filesystem/stat.js';
 import type { EntryStat } from '../format/entry.js';
+import { compareTimes, type FileTime } from '../format/time.js';
 import { FileSystems } from './file-system.js';
 import { FolderHandles, splitPath } from './folder-handles.js';
 import { noSuchName, refusesName } from './names.js';
@@ -176,11 +177,16 @@ function removeAt(parent: number, name: Buffer, dryRun: boolean): number {
   return count;
 }
 
+const modified = ({ mtimeSeconds, mtimeNanoseconds }: EntryStat): FileTime => ({
+  seconds: mtimeSeconds,
+  nanoseconds: mtimeNanoseconds,
+});
+
 /** Whether an existing file gives way to the snapshot's. */
 export function shouldWrite(existing: FileStat | undefined, entry: EntryStat, overwrite: Overwrite): boolean {
   if (existing === undefined || overwrite === 'always') return true;
   if (overwrite === 'never') return false;
-  const newer = entry.mtimeSeconds - existing.mtimeSeconds || entry.mtimeNanoseconds - existing.mtimeNanoseconds;
+  const newer = compareTimes(modified(entry), modified(existing));
   if (overwrite === 'if-newer') return newer > 0;
   return existing.type !== entry.type || existing.size !== entry.size || newer !== 0;
 }

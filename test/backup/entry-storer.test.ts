@@ -25,7 +25,7 @@ test('attributes that could not be read are asked for, and missed, again the nex
   const stat = folder.lstat(NAME);
   const counters = createCounters(1);
   const notes: Note[] = [];
-  const rules = { ignoreInode: false, ignoreCtime: false, racySince: stat.ctimeSeconds + 10, withAtime: false };
+  const rules = { ignoreInode: false, ignoreCtime: false, racySince: Number(stat.ctimeSeconds) + 10, withAtime: false };
   const current = new CurrentFile().memory;
   const init = { counters: counters[0], current, rules, verbose: false } as unknown as WorkerInit;
   const storer = { attach: (bytes: Buffer) => bytes } as unknown as Storer;

@@ -49,7 +49,8 @@ function agrees(stat: FileStat, node: BigIntStats, path: string): void {
     mtime: node.mtimeNs,
     ctime: node.ctimeNs,
   };
-  const exact = (seconds: number, nanoseconds: number) => BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds);
+  const exact = (seconds: number | bigint, nanoseconds: number) =>
+    BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds);
   const found = {
     type: stat.type,
     mode: BigInt(stat.mode),

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import fc from 'fast-check';
+import { type Int64, int64 } from '../../src/bytes/int64.js';
 import { type Attachment, MAX_ATTACHMENT } from '../../src/format/attachment.js';
 import type { ContentRef } from '../../src/format/content.js';
 import type { Entry, EntryType } from '../../src/format/entry.js';
@@ -16,7 +17,31 @@ export const bytes = (constraints: fc.IntArrayConstraints): fc.Arbitrary<Buffer>
   fc.uint8Array(constraints).map((each) => Buffer.from(each));
 export const exactly = (length: number): fc.Arbitrary<Buffer> => bytes({ minLength: length, maxLength: length });
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
-const inode = fc.oneof(fc.maxSafeNat(), fc.bigInt({ min: 2n ** 53n, max: 2n ** 64n - 1n }));
+/** An unsigned number of 64 bits, often at the edges. */
+export const u64: fc.Arbitrary<Int64> = fc
+  .oneof(
+    fc.constantFrom(
+      0n,
+      2n ** 32n,
+      2n ** 53n - 1n,
+      2n ** 53n,
+      2n ** 53n + 1n,
+      2n ** 63n - 1n,
+      2n ** 63n,
+      2n ** 64n - 1n,
+    ),
+    fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+    fc.maxSafeNat().map(BigInt),
+  )
+  .map(int64);
+/** A signed one. */
+export const i64: fc.Arbitrary<Int64> = fc
+  .oneof(
+    fc.constantFrom(0n, -1n, 2n ** 53n - 1n, 2n ** 53n, -(2n ** 53n), 1n - 2n ** 53n, 2n ** 63n - 1n, -(2n ** 63n)),
+    fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+    fc.integer({ min: -(2 ** 34), max: 2 ** 34 }).map(BigInt),
+  )
+  .map(int64);
 const seconds = fc.integer({ min: -(2 ** 34), max: 2 ** 34 });
 const nanoseconds = fc.integer({ min: 0, max: 999_999_999 });
 const text = fc.string({ unit: 'grapheme', maxLength: 40 });
@@ -24,7 +49,10 @@ const text = fc.string({ unit: 'grapheme', maxLength: 40 });
 export const name = bytes({ minLength: 1, maxLength: 40 }).filter(validName);
 export const time: fc.Arbitrary<Time> = record({ seconds, nanoseconds });
 export const content: fc.Arbitrary<ContentRef> = record({
-  size: fc.nat(2 ** 31 - 1).map((half) => half * 4096),
+  size: fc.oneof(
+    fc.nat(2 ** 31 - 1).map((half) => half * 4096),
+    fc.maxSafeNat().map((size) => Math.max(0, size - 1)),
+  ),
   depth: fc.constantFrom<0 | 1>(0, 1),
   ids: fc.nat(5).chain((count) => exactly(count * 32)),
 });
@@ -48,19 +76,19 @@ export const entry: fc.Arbitrary<Entry> = record({
   gid: u32,
   user: text,
   group: text,
-  mtimeSeconds: seconds,
+  mtimeSeconds: i64,
   mtimeNanoseconds: nanoseconds,
-  ctimeSeconds: seconds,
+  ctimeSeconds: i64,
   ctimeNanoseconds: nanoseconds,
   size: fc.constant(0),
-  inode,
-  device: inode,
-  links: fc.integer({ min: 1, max: 5 }),
+  inode: u64,
+  device: u64,
+  links: fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 0xffff_ffff })),
   content,
   target: bytes({ maxLength: 60 }).filter((each) => !each.includes(0)),
   rdev: fc.tuple(u32, u32),
-  atime: fc.option(fc.tuple(seconds, nanoseconds), { nil: undefined }),
-  btime: fc.option(fc.tuple(seconds, nanoseconds), { nil: undefined }),
+  atime: fc.option(fc.tuple(i64, nanoseconds), { nil: undefined }),
+  btime: fc.option(fc.tuple(i64, nanoseconds), { nil: undefined }),
   xattrs: attachment,
   holes: attachment,
 }).map((each) => ({
@@ -115,7 +143,7 @@ export const packRecord: fc.Arbitrary<PackRecord> = record({
   return builder.build();
 });
 
-const count = fc.nat();
+const count = fc.maxSafeNat();
 
 export const snapshot: fc.Arbitrary<Snapshot> = record({
   time,

@@ -51,7 +51,10 @@ test('the order of names holds across parts', () => {
       [swapped[at], swapped[at + 1]] = [entries[at + 1] as (typeof entries)[0], entries[at] as (typeof entries)[0]];
       const out = new MessagePackWriter();
       for (const entry of swapped) writeEntry(out, entry);
-      assert.throws(() => [...entriesOf(cut(out.view(), places), 'tree')], fails('damaged', /order/));
+      assert.throws(
+        () => [...entriesOf(cut(out.view(), places), 'tree')],
+        fails('damaged', /names are out of order \(entry \d+/),
+      );
     }),
   );
 });
@@ -63,7 +66,7 @@ test('a name that comes twice is refused, also in the next part', () => {
       writeEntry(out, entry);
       const one = Buffer.from(out.view());
       const parts = together ? [Buffer.concat([one, one])] : [one, one];
-      assert.throws(() => [...entriesOf(parts, 'tree')], fails('damaged', /order/));
+      assert.throws(() => [...entriesOf(parts, 'tree')], fails('damaged', /names are out of order \(entry \d+/));
     }),
     { numRuns: 50 },
   );
@@ -110,5 +113,60 @@ test('a stream that ends within an entry is damaged', () => {
       if (ends.has(end)) assert.doesNotThrow(read);
       else assert.throws(read, fails('damaged', /^\/srv: the last entry is cut off/));
     }),
+  );
+});
+
+/** An array that is no entry, perhaps with a name. */
+const noEntry = fc
+  .oneof(
+    any.entry.map((entry) => ({ ...entry, mode: 0o10000 })),
+    any.entry.map((entry) => ({ ...entry, mtimeNanoseconds: 1e9 })),
+    any.entry.map((entry) => ({ ...entry, uid: 2 ** 32 })),
+    any.entry.map((entry) => ({ ...entry, mtimeSeconds: 2n ** 63n })),
+    any.entry.map((entry) => ({ ...entry, name: Buffer.from('a/b') })),
+  )
+  .map((entry) => encoded(entry));
+
+function encoded(entry: Entry): Buffer {
+  const out = new MessagePackWriter();
+  writeEntry(out, entry);
+  return Buffer.from(out.view());
+}
+
+test('an entry that cannot be read costs that entry, wherever it is and however the stream is cut', () => {
+  const strewn = fc.record({
+    entries: any.directory,
+    bad: fc.array(fc.tuple(fc.nat(), noEntry), { minLength: 1, maxLength: 4 }),
+    places: fc.array(fc.nat(), { maxLength: 12 }),
+  });
+  fc.assert(
+    fc.property(strewn, ({ entries, bad, places }) => {
+      const parts = entries.map((entry) => ({ raw: encoded(entry), isBad: false }));
+      for (const [at, raw] of bad) parts.splice(at % (parts.length + 1), 0, { raw, isBad: true });
+      const blobs = cut(Buffer.concat(parts.map(({ raw }) => raw)), places);
+      const found: string[] = [];
+      const raws: string[] = [];
+      const numbers: string[] = [];
+      const taking = entriesOf(blobs, '/d', ({ raw, error }) => {
+        raws.push(raw.toString('hex'));
+        numbers.push(/\(entry (\d+)/.exec(error.message)?.[1] ?? '');
+      });
+      for (const reader of taking) found.push(reader.raw.toString('hex'));
+      const hex = (isBad: boolean) =>
+        parts.filter((part) => part.isBad === isBad).map(({ raw }) => raw.toString('hex'));
+      assert.deepEqual(found, hex(false));
+      assert.deepEqual(raws, hex(true));
+      assert.deepEqual(
+        numbers,
+        parts.flatMap(({ isBad }, at) => (isBad ? [String(at + 1)] : [])),
+      );
+      let before = 0;
+      const reading = (): void => {
+        for (const _ of entriesOf(blobs, '/d')) before++;
+      };
+      assert.throws(reading, fails('damaged', /^\/d: .*\(entry \d+/));
+      assert.equal(before, entries.length);
+    }),
+    { numRuns: 300 },
   );
 });

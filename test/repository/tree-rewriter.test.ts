@@ -40,6 +40,7 @@ async function rewrite(visit: Visit, changes: Partial<TreeVisitor> = {}, reposit
     unreadable: (cause) => {
       throw cause;
     },
+    keepsBad: () => false,
     recall: () => undefined,
     remember: () => undefined,
     ...changes,

@@ -217,9 +217,9 @@ def unsigned(value, what, least=0, most=2**64 - 1):
     return value
 
 
-def check_time(value, what):
+def check_time(value, what, limit=2**53):
     seconds, nanoseconds = fields(value, what, int, int)
-    need(abs(seconds) < 2**53, f"{what}: out of range")
+    need(-limit <= seconds < limit, f"{what}: out of range")
     unsigned(nanoseconds, what, 0, 999_999_999)
     return value
 
@@ -784,16 +784,16 @@ def read_directory(reference, blobs):
         need(b"\0" not in entry.name and b"/" not in entry.name, "entry: name")
         need(not entries or entries[-1].name < entry.name, "directory: names not ascending, or twice")
         need(FILE <= entry.type <= BLOCK_DEVICE and 0 <= entry.mode <= 0o7777, "entry: type or mode")
-        check_time([entry.mtime, entry.mtime_ns], "entry: mtime")
-        check_time([entry.ctime, entry.ctime_ns], "entry: ctime")
+        check_time([entry.mtime, entry.mtime_ns], "entry: mtime", 2**63)
+        check_time([entry.ctime, entry.ctime_ns], "entry: ctime", 2**63)
         need(entry.uid >= 0 and entry.gid >= 0 and entry.size >= 0, "entry: a negative number")
         for key in ("ino", "dev", "links"):
             need(type(entry.extra.get(key, 0)) is int, f"entry: {key}")
         for key in ("atime", "btime"):
-            check_time(entry.extra.get(key, [0, 0]), f"entry: {key}")
+            check_time(entry.extra.get(key, [0, 0]), f"entry: {key}", 2**63)
         if entry.type in (CHARACTER_DEVICE, BLOCK_DEVICE):
             major, minor = fields(entry.extra.get("rdev"), "entry: rdev", int, int)
-            need(major >= 0 and minor >= 0, "entry: rdev")
+            need(0 <= major < 2**32 and 0 <= minor < 2**32, "entry: rdev")
         if entry.type == FILE:
             need(type(entry.content) is list and type(entry.content[0]) is int, "entry: content of a file")
             sparse = "holes" in entry.extra

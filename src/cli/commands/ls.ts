@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { Command } from 'commander';
 import { listTree } from '../../browse/list.js';
+import type { VarveError } from '../../errors/errors.js';
 import type { ContentRef } from '../../format/content.js';
 import type { Entry } from '../../format/entry.js';
 import type { EntryReader } from '../../format/entry-reader.js';
@@ -10,6 +11,7 @@ import { TreeReader } from '../../repository/tree-reader.js';
 import { nodeJson } from '../node-json.js';
 import { type LineOptions, nodeLine } from '../node-line.js';
 import { openFromOptions } from '../open.js';
+import { ReadErrors } from '../read-errors.js';
 import { type Context, type Run, run, type Shell } from '../shell.js';
 import { makerOf, snapshotJson } from '../snapshot-json.js';
 import {
@@ -62,11 +64,12 @@ const list: Run<Options> = async (context, args, options) => {
   const [repository, snapshots] = await Promise.all([readIndex(context, opened), readSnapshots(context, opened)]);
   const { stored, subfolder } = chooseOne(snapshots, name, selectionFilter(context, options));
   const reader = new TreeReader(repository, { signal: context.signal });
-  const listing = new Listing(context, options, reader, await reader.folder(stored.snapshot.root, subfolder));
+  const errors = new ReadErrors(context.output, 'ls');
+  const listing = new Listing(context, options, reader, await reader.folder(stored.snapshot.root, subfolder), errors);
   announce(context, stored);
   if (folders.length === 0) await listing.list([], true);
   for (const folder of folders) await listing.list(folder, options.recursive === true);
-  return 0;
+  return errors.exitCode;
 };
 
 function announce({ output }: Context, stored: StoredSnapshot): void {
@@ -84,12 +87,14 @@ class Listing {
   readonly #options: Options;
   readonly #reader: TreeReader;
   readonly #root: ContentRef;
+  readonly #errors: ReadErrors;
 
-  constructor(context: Context, options: Options, reader: TreeReader, root: ContentRef) {
+  constructor(context: Context, options: Options, reader: TreeReader, root: ContentRef, errors: ReadErrors) {
     this.#context = context;
     this.#options = options;
     this.#reader = reader;
     this.#root = root;
+    this.#errors = errors;
   }
 
   /** Lists what is at a path: the file, or the folder and what is in it. */
@@ -104,8 +109,9 @@ class Listing {
     }
     if (content === undefined) return;
     const { signal } = this.#context;
-    for await (const listed of listTree(this.#reader, content, path, { recursive, signal }))
-      this.#print(listed.path, listed.entry);
+    const onError = (error: VarveError): void => this.#errors.tell(error);
+    const reading = { recursive, signal, onBad: onError, onBroken: onError };
+    for await (const listed of listTree(this.#reader, content, path, reading)) this.#print(listed.path, listed.entry);
   }
 
   #print(path: Buffer, entry: Entry | EntryReader): void {

@@ -3,6 +3,7 @@ import { STATS_MODES, type Stats, stats } from '../../browse/stats.js';
 import { VarveError } from '../../errors/errors.js';
 import { openFromOptions } from '../open.js';
 import type { Output } from '../output.js';
+import { ReadErrors } from '../read-errors.js';
 import { type Run, run, type Shell } from '../shell.js';
 import {
   addSelectionOptions,
@@ -51,10 +52,12 @@ const count: Run<Options> = async (context, ids, options) => {
   output.message('scanning...');
   output.flush();
   const roots = chosen.map(({ snapshot }) => snapshot.root);
-  const result = await stats(repository, roots, mode, context.signal);
+  const errors = new ReadErrors(output, 'stats');
+  const onError = (error: VarveError): void => errors.tell(error);
+  const result = await stats(repository, roots, mode, { signal: context.signal, onError });
   if (output.json) output.object(statsJson(result, mode === 'raw-data'));
   else printStats(output, result, mode);
-  return listedCode(snapshots, ids);
+  return Math.max(errors.exitCode, listedCode(snapshots, ids));
 };
 
 function statsJson(result: Stats, raw: boolean): Record<string, unknown> {

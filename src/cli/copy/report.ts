@@ -36,7 +36,7 @@ export class CopyReport {
     else this.#tellText(event);
   }
 
-  finish({ copied, skipped, failed, dataBlobs, treeBlobs, rawBytes, storedBytes }: CopyResult): number {
+  finish({ copied, skipped, failed, lost, dataBlobs, treeBlobs, rawBytes, storedBytes }: CopyResult): number {
     this.stop();
     const { output } = this.#context;
     if (output.json) {
@@ -55,7 +55,7 @@ export class CopyReport {
       output.message(`copied ${counted(copied, 'snapshot')}${before}`);
       output.message(`Added to the repository: ${formatBytes(rawBytes)} (${formatBytes(storedBytes)} stored)`);
     }
-    return failed > 0 ? INCOMPLETE : 0;
+    return failed + lost > 0 ? INCOMPLETE : 0;
   }
 
   #tellText(event: CopyEvent): void {
@@ -64,6 +64,8 @@ export class CopyReport {
     if (event.kind === 'begun') output.message(`\nsnapshot ${describe(event.stored)}`);
     else if (event.kind === 'copied') output.message(`snapshot ${shortId(event.id)} saved`);
     else if (event.kind === 'failed') output.error(`error: snapshot ${id}: ${event.error.message}`);
+    else if (event.kind === 'lost')
+      output.error(`error: snapshot ${id}: the copy lacks an entry: ${event.error.message}`);
     else output.message(`skipping snapshot ${id}: it was copied before, to ${shortId(event.copy.id)}`, 2);
   }
 
@@ -74,7 +76,7 @@ export class CopyReport {
       output.object({ message_type: 'copied', source_snapshot_id: id, snapshot_id: event.id });
     else if (event.kind === 'skipped')
       output.object({ message_type: 'skipped', source_snapshot_id: id, snapshot_id: event.copy.id });
-    else if (event.kind === 'failed') {
+    else if (event.kind === 'failed' || event.kind === 'lost') {
       const { message } = event.error;
       output.errorObject({ message_type: 'error', error: { message }, during: 'copy', item: id });
     }

@@ -29,6 +29,7 @@ export async function repairSnapshotsCommand(
 
 const WHAT: Readonly<Record<Loss['what'], string>> = {
   file: 'the file is left out',
+  entry: 'what stands there is left out',
   folder: 'the folder has only what can be read of it',
   attributes: 'its attributes and ACLs are left out',
 };

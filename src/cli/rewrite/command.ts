@@ -31,6 +31,7 @@ export async function rewriteCommand(context: Context, ids: readonly string[], f
       summary,
       onEvent: (event) => {
         if (event.kind === 'excluded') context.output.message(`excluding ${printable(event.path)}`, 2);
+        else if (event.kind === 'unreadable') context.output.warn(`kept as it is stored: ${event.error.message}`);
         else tell(event);
       },
     }),

@@ -1,6 +1,6 @@
 import { VarveError } from '../../errors/errors.js';
 import { instantOf } from '../../format/civil.js';
-import type { Time } from '../../format/time.js';
+import type { FileTime, Time } from '../../format/time.js';
 import { localDate, offsetAt } from '../../time/zone.js';
 
 /** Seconds of the years 0 and 9999, which is what RFC 3339 can say. */
@@ -16,8 +16,8 @@ interface LocalParts {
 
 const pad = (value: number, digits = 2): string => String(value).padStart(digits, '0');
 
-function localParts(time: Time): LocalParts {
-  const millis = Math.min(LATEST, Math.max(EARLIEST, time.seconds)) * 1000;
+function localParts(time: FileTime): LocalParts {
+  const millis = Math.min(LATEST, Math.max(EARLIEST, Number(time.seconds))) * 1000;
   const date = localDate(millis);
   const year = Math.min(9999, Math.max(0, date.getUTCFullYear()));
   return {
@@ -38,13 +38,13 @@ function fraction(nanoseconds: number): string {
 }
 
 /** `2006-01-02T15:04:05.999999999+02:00` in this machine's zone, as Go's JSON has it. */
-export function rfc3339(time: Time): string {
+export function rfc3339(time: FileTime): string {
   const { date, clock, offset } = localParts(time);
   return `${date}T${clock}${fraction(time.nanoseconds)}${offset === 0 ? 'Z' : zone(offset, ':')}`;
 }
 
 /** `2006-01-02 15:04:05` in this machine's zone. */
-export function localTime(time: Time): string {
+export function localTime(time: FileTime): string {
   const { date, clock } = localParts(time);
   return `${date} ${clock}`;
 }

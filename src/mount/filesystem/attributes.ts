@@ -1,3 +1,4 @@
+import type { Int64 } from '../../bytes/int64.js';
 import type { EntryStat, EntryType } from '../../format/entry.js';
 import type { EntryReader } from '../../format/entry-reader.js';
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK } from '../protocol/abi.js';
@@ -25,7 +26,7 @@ type Stored = EntryStat & Pick<EntryReader, 'atime' | 'btime' | 'rdev' | 'holes'
 /** What the kernel is told of an entry. */
 export function attributesOf(entry: Stored, inode: InodeNumber, owner: Owner | undefined): Attributes {
   const { type, size } = entry;
-  const mtime: readonly [number, number] = [entry.mtimeSeconds, entry.mtimeNanoseconds];
+  const mtime: readonly [Int64, number] = [entry.mtimeSeconds, entry.mtimeNanoseconds];
   const stored = entry.holes === undefined ? size : (entry.content?.size ?? 0);
   return {
     inodeLow: inode.low,

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
+import type { EntryReader } from '../../format/entry-reader.js';
 import { decodeXattrs, type Xattr } from '../../format/xattrs.js';
 import {
   EACCES,
@@ -268,7 +269,7 @@ export class SnapshotFilesystem implements Handlers {
     const folder = await this.#entries.folder(node);
     if (from !== this.#next.get(node) && !(await folder.isPlace(from))) return false;
     let next = from;
-    await folder.scan(from, (entry, start, end) => {
+    const list = (entry: EntryReader, start: number, end: number): boolean => {
       const { name } = entry;
       if (name.length > NAME_MAX) {
         this.#tell(`${folder.path}: a name of ${name.length} bytes is left out: Linux takes no more than ${NAME_MAX}`);
@@ -282,6 +283,10 @@ export class SnapshotFilesystem implements Handlers {
       listing.add({ name, next: end + DOTS, node: child, seconds: FOREVER, attributes });
       next = end;
       return true;
+    };
+    await folder.scan(from, list, ({ name, error }) => {
+      const which = name === undefined ? '' : ` (${JSON.stringify(name.toString())})`;
+      this.#tell(`an entry is left out: ${error.message}${which}`);
     });
     this.#next.delete(node);
     this.#next.set(node, next);

@@ -4,7 +4,7 @@ import { lastAtMost, lastOf } from '../../bytes/ascending.js';
 import { compareBytes } from '../../bytes/views.js';
 import { VarveError } from '../../errors/errors.js';
 import type { ContentRef } from '../../format/content.js';
-import { EntryReader } from '../../format/entry-reader.js';
+import { type BadEntry, EntryReader } from '../../format/entry-reader.js';
 import { MAX_ENTRY } from '../../format/limits.js';
 import { checkSize } from '../../repository/blob-reader.js';
 import type { Source } from './source.js';
@@ -22,6 +22,8 @@ const LONG = 64 * 1024;
 
 /** @returns whether to go on */
 type Visit = (entry: EntryReader, start: number, end: number) => boolean;
+type OnBad = (bad: BadEntry) => void;
+const PASS_OVER: OnBad = () => undefined;
 
 /** A folder of a snapshot: its entries lie one after another in a stream, which is never held whole. */
 export class Folder {
@@ -56,8 +58,13 @@ export class Folder {
     return this.#starts[this.#starts.length - 1] as number;
   }
 
-  /** Goes over the entries from a place on where one begins. @throws VarveError `damaged`, and what reading throws */
-  async scan(from: number, visit: Visit): Promise<void> {
+  /**
+   * Goes over the entries from a place on where one begins.
+   *
+   * @param onBad gets entries that cannot be read
+   * @throws VarveError `damaged`, and what reading throws
+   */
+  async scan(from: number, visit: Visit, onBad: OnBad = PASS_OVER): Promise<void> {
     let waiting: Buffer[] = [];
     let length = 0;
     let wanted = 0;
@@ -74,7 +81,7 @@ export class Folder {
       length += part.length;
       if (length < wanted) continue;
       const bytes = waiting.length > 1 ? Buffer.concat(waiting, length) : part;
-      const reader = new EntryReader(bytes, this.path, previous);
+      const reader = new EntryReader(bytes, this.path, { previous, onBad });
       if (!this.#visitAll(reader, base, visit)) return;
       base += reader.position;
       if (reader.position > 0) previous = Buffer.from(reader.lastName ?? []);
@@ -84,20 +91,32 @@ export class Folder {
       length = rest.length;
       wanted = length < LONG ? 0 : length * 2;
     }
-    if (length > 0) this.#visitLast(Buffer.concat(waiting, length), previous, base, visit);
+    if (length === 0) return;
+    const reader = new EntryReader(Buffer.concat(waiting, length), this.path, { previous, onBad });
+    if (this.#visitAll(reader, base, visit) && reader.rest.length > 0)
+      throw new VarveError('damaged', `${this.path}: the last entry is cut off`);
   }
 
-  /** Where the entry with this name begins; undefined when there is none. The visitor sees it, and no other. */
+  /**
+   * Where the entry with this name begins; undefined when there is none. The visitor sees it, and no other.
+   *
+   * @throws VarveError `damaged` also when it is there and cannot be read
+   */
   async find(name: Buffer, visit: (entry: EntryReader, start: number) => void): Promise<boolean> {
     let found = false;
-    await this.scan(this.#placeBefore(name), (entry, start) => {
+    let unreadable: VarveError | undefined;
+    const look: Visit = (entry, start) => {
       const order = entry.compareName(name);
       if (order === 0) {
         found = true;
         visit(entry, start);
       }
       return order < 0;
+    };
+    await this.scan(this.#placeBefore(name), look, (bad) => {
+      if (bad.name?.equals(name) === true) unreadable = bad.error;
     });
+    if (!found && unreadable !== undefined) throw unreadable;
     return found;
   }
 
@@ -117,27 +136,20 @@ export class Folder {
     if (place === this.size || place === 0) return true;
     if (place > this.size) return false;
     let found = false;
-    await this.scan(this.#placeAtMost(place), (_, start) => {
-      found = start === place;
-      return start < place;
+    await this.scan(this.#placeAtMost(place), (_, start, end) => {
+      found = start === place || end === place;
+      return !found && start < place;
     });
     return found;
   }
 
   #visitAll(reader: EntryReader, base: number, visit: Visit): boolean {
-    for (let start = base; reader.next(); ) {
-      const end = base + reader.position;
+    while (reader.next()) {
+      const start = base + reader.start;
       this.#note(start, reader);
-      if (!visit(reader, start, end)) return false;
-      start = end;
+      if (!visit(reader, start, base + reader.position)) return false;
     }
     return true;
-  }
-
-  #visitLast(bytes: Buffer, previous: Buffer | undefined, base: number, visit: Visit): void {
-    const reader = new EntryReader(bytes, this.path, previous);
-    if (!this.#visitAll(reader, base, visit)) return;
-    if (reader.rest.length > 0) throw new VarveError('damaged', `${this.path}: the last entry is cut off`);
   }
 
   #note(start: number, reader: EntryReader): void {

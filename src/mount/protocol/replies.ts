@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import type { Int64 } from '../../bytes/int64.js';
 import { MAJOR } from './abi.js';
 import { OUT_HEADER } from './requests.js';
 
@@ -17,10 +18,10 @@ export interface Attributes {
   readonly size: number;
   /** Of 512 bytes. */
   readonly blocks: number;
-  readonly atime: readonly [number, number];
-  readonly mtime: readonly [number, number];
-  readonly ctime: readonly [number, number];
-  readonly btime: readonly [number, number] | undefined;
+  readonly atime: readonly [Int64, number];
+  readonly mtime: readonly [Int64, number];
+  readonly ctime: readonly [Int64, number];
+  readonly btime: readonly [Int64, number] | undefined;
   /** With the bits of the type. */
   readonly mode: number;
   readonly links: number;
@@ -42,10 +43,14 @@ function writeU64(out: Buffer, at: number, value: number): void {
 }
 
 /** Times before 1970 are negative: in two's complement. */
-function writeSeconds(out: Buffer, at: number, seconds: number): void {
+function writeSeconds(out: Buffer, at: number, seconds: Int64): void {
+  if (typeof seconds === 'bigint') {
+    out.writeBigInt64LE(seconds, at);
+    return;
+  }
   const high = Math.floor(seconds / TWO_32);
   out.writeUInt32LE(seconds - high * TWO_32, at);
-  out.writeInt32LE(Math.max(-0x8000_0000, Math.min(0x7fff_ffff, high)), at + 4);
+  out.writeInt32LE(high, at + 4);
 }
 
 /** As `stat` has device numbers: the kernel's own 32 bits (new_encode_dev). */
