@@ -3,7 +3,7 @@ import type { ContentRef } from '../format/content.js';
 import type { Entry } from '../format/entry.js';
 import type { Xattr } from '../format/xattrs.js';
 import type { TreeReader } from '../repository/tree-reader.js';
-import { listTree } from './list.js';
+import { type ListOptions, listTree } from './list.js';
 import { fitsPaxKey, fitsTar, TAR_BROKEN, TAR_END, tarHeader, tarPadding } from './tar.js';
 
 /** An entry that goes into an archive. */
@@ -45,9 +45,9 @@ export async function* dumpEntries(
   reader: TreeReader,
   content: ContentRef,
   path: Buffer,
-  signal?: AbortSignal,
+  options: Pick<ListOptions, 'signal' | 'onBad'> = {},
 ): AsyncGenerator<DumpedEntry> {
-  for await (const listed of listTree(reader, content, path, { recursive: true, ...(signal && { signal }) }))
+  for await (const listed of listTree(reader, content, path, { recursive: true, ...options }))
     yield dumpedEntry(reader, listed.path, listed.entry.entry());
 }
 
@@ -56,10 +56,12 @@ export async function* dumpEntries(
  * become hard links. When an entry cannot be read, the archive ends so that tar fails.
  *
  * @param onLeftOut is told what tar cannot hold
+ * @param isWhole whether no entry was missing; else, too, the archive ends so that tar fails
  */
 export async function* writeTar(
   entries: AsyncIterable<DumpedEntry>,
   onLeftOut: (left: LeftOut) => void,
+  isWhole: () => boolean = () => true,
 ): AsyncGenerator<Buffer> {
   const linked = new Map<string, Buffer>();
   // Bytes of the current file that are still to come: tar itself notices when an archive ends before them.
@@ -85,7 +87,7 @@ export async function* writeTar(
     if (missing === 0) yield TAR_BROKEN;
     throw cause;
   }
-  yield TAR_END;
+  yield isWhole() ? TAR_END : TAR_BROKEN;
 }
 
 async function headerOf(

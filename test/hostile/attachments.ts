@@ -31,7 +31,7 @@ function badXattrs(
   return {
     name: `xattrs-${called}`,
     what,
-    message: `/bad${fails === ALL ? '' : '/file'}: .*${message}`,
+    message: `/bad(/file)?: .*${message}`,
     fails,
     restored: fails === ALL ? [] : ['bad/file'],
     folder: (forge) => {
@@ -181,19 +181,19 @@ export const HOLES: readonly HostileCase[] = [
   {
     name: 'holes-none',
     what: 'a file with holes that is as long as its content',
-    message: '/bad: a file states two lengths',
+    message: '/bad(/[a-z]+)?: a file states two lengths',
     folder: (forge) => forge.directory(file(forge, 'file', { holes: encode([7]) })),
   },
   {
     name: 'holes-of-folder',
     what: 'a folder with holes',
-    message: '/bad: holes where none can be',
+    message: '/bad(/[a-z]+)?: holes where none can be',
     folder: (forge) => forge.directory({ ...folderOf(forge, 'folder'), holes: encode([0, 7]) }),
   },
   {
     name: 'holes-of-link',
     what: 'a symbolic link with holes',
-    message: '/bad: holes where none can be',
+    message: '/bad(/[a-z]+)?: holes where none can be',
     folder: (forge) => forge.directory({ name: name('link'), target: name('target'), size: 6, holes: encode([0, 6]) }),
   },
   {

@@ -42,19 +42,19 @@ export const CONTENT: readonly HostileCase[] = [
   {
     name: 'size-64-bit',
     what: 'a file of 2^62 bytes',
-    message: '/bad: integer 4611686018427387904 is out of range',
+    message: '/bad(/[a-z]+)?: integer 4611686018427387904 is out of range',
     folder: (forge) => rawDirectory(forge, { size: HUGE_INT }),
   },
   {
     name: 'size-negative',
     what: 'a file of −1 bytes',
-    message: '/bad: integer -1 is out of range',
+    message: '/bad(/[a-z]+)?: integer -1 is out of range',
     folder: (forge) => rawDirectory(forge, { size: encode(-1) }),
   },
   {
     name: 'size-two',
     what: 'an entry and its content that state two lengths',
-    message: '/bad: a file states two lengths',
+    message: '/bad(/[a-z]+)?: a file states two lengths',
     folder: (forge) => rawDirectory(forge, { size: encode(6) }),
   },
   {
@@ -121,13 +121,13 @@ export const CONTENT: readonly HostileCase[] = [
   {
     name: 'depth-of-content',
     what: 'a list of lists of chunks',
-    message: '/bad: a content reference is not valid',
+    message: '/bad(/[a-z]+)?: a content reference is not valid',
     folder: (forge) => rawDirectory(forge, { content: encode([7, 2, missing]) }),
   },
   {
     name: 'ids-cut-off',
     what: 'a content reference that ends amid an id',
-    message: '/bad: a content reference is not valid',
+    message: '/bad(/[a-z]+)?: a content reference is not valid',
     folder: (forge) => rawDirectory(forge, { content: encode([7, 0, missing.subarray(1)]) }),
   },
 ];

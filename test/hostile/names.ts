@@ -49,14 +49,14 @@ export const NAMES: readonly HostileCase[] = [
   {
     name: 'name-twice',
     what: 'two files of one name',
-    message: '/bad: names are out of order',
+    message: '/bad(/[a-z]+)?: names are out of order',
     restored: ['bad/same'],
     folder: (forge) => forge.directory(file(forge, 'same'), file(forge, 'same')),
   },
   {
     name: 'name-order',
     what: 'names in descending order',
-    message: '/bad: names are out of order',
+    message: '/bad(/[a-z]+)?: names are out of order',
     restored: ['bad/b'],
     folder: (forge) => forge.directory(file(forge, 'b'), file(forge, 'a')),
   },
@@ -92,14 +92,14 @@ export const NAMES: readonly HostileCase[] = [
   {
     name: 'link-then-file',
     what: 'a link to a file outside, then a file of the same name',
-    message: '/bad: names are out of order',
+    message: '/bad(/[a-z]+)?: names are out of order',
     restored: ['bad/door'],
     folder: (forge) => forge.directory({ name: name('door'), target: name('../../precious') }, file(forge, 'door')),
   },
   {
     name: 'link-then-folder',
     what: 'a link to a folder outside, then a folder of the same name with a file in it',
-    message: '/bad: names are out of order',
+    message: '/bad(/[a-z]+)?: names are out of order',
     restored: ['bad/door'],
     folder: (forge) => forge.directory({ name: name('door'), target: name('../../outside') }, folderOf(forge, 'door')),
   },
@@ -146,14 +146,13 @@ export const NAMES: readonly HostileCase[] = [
   {
     name: 'device-huge-numbers',
     what: 'a device whose numbers no system has',
-    message: '/bad/device: ',
-    fails: ['restore'],
+    message: '/bad(/device)?: integer 4503599627370496 is out of range',
     folder: (forge) => forge.directory({ name: name('device'), type: 'block', rdev: [2 ** 52, 2 ** 52] }),
   },
   {
     name: 'device-without-numbers',
     what: 'a device without its numbers',
-    message: '/bad: a device without its numbers',
+    message: '/bad(/[a-z]+)?: a device without its numbers',
     folder: (forge) => forge.directory({ name: name('device'), type: 'character' }),
   },
 ];
@@ -163,7 +162,7 @@ export const ENTRIES: readonly HostileCase[] = [
   {
     name: 'entry-type',
     what: 'an entry of no known type',
-    message: '/bad: unknown entry type 9',
+    message: '/bad(/[a-z]+)?: unknown entry type 9',
     folder: (forge) => rawDirectory(forge, { type: encode(9) }),
   },
   {
@@ -175,7 +174,7 @@ export const ENTRIES: readonly HostileCase[] = [
   {
     name: 'entry-fields',
     what: 'an entry that says that it has 2^32 − 1 fields',
-    message: '/bad: an entry has a wrong number of fields',
+    message: '/bad: the last entry is cut off',
     folder: (forge) => forge.content(Buffer.concat([HUGE_ARRAY, rawEntry(forge, {}).subarray(1)]), TREE),
   },
   {
@@ -205,14 +204,14 @@ export const ENTRIES: readonly HostileCase[] = [
   {
     name: 'entry-extra-nested',
     what: 'an unknown key with 5,000 arrays inside one another',
-    message: '/bad: nested too deeply',
+    message: '/bad(/[a-z]+)?: nested too deeply',
     folder: (forge) =>
       rawDirectory(forge, { extra: Buffer.concat([Buffer.from([0x81]), encode('later'), nested(5000)]) }),
   },
   {
     name: 'entry-extra-extension',
     what: 'an unknown key with a type that the format does not have',
-    message: '/bad: an integer was expected',
+    message: '/bad(/[a-z]+)?: an integer was expected',
     folder: (forge) =>
       rawDirectory(forge, {
         extra: Buffer.concat([Buffer.from([0x81]), encode('later'), Buffer.from('d60100000000', 'hex')]),
@@ -227,13 +226,13 @@ export const ENTRIES: readonly HostileCase[] = [
   {
     name: 'time-nanoseconds',
     what: 'a time with a thousand million nanoseconds',
-    message: '/bad: integer 1000000000 is out of range',
+    message: '/bad(/[a-z]+)?: integer 1000000000 is out of range',
     folder: (forge) => rawDirectory(forge, { nanoseconds: encode(1_000_000_000) }),
   },
   {
     name: 'time-of-access',
     what: 'a time of the last access with a million million nanoseconds',
-    message: '/bad: integer 1000000000000 is out of range',
+    message: '/bad(/[a-z]+)?: integer 1000000000000 is out of range',
     folder: (forge) => forge.directory(file(forge, 'file', { atime: [0, 1e12] })),
   },
   {

@@ -7,6 +7,7 @@ import { type DumpedEntry, dumpEntries, dumpedEntry, dumpFile, type LeftOut, wri
 import { systemReason, VarveError } from '../../errors/errors.js';
 import { TreeReader } from '../../repository/tree-reader.js';
 import { openFromOptions } from '../open.js';
+import { ReadErrors } from '../read-errors.js';
 import { type Context, type Run, run, type Shell } from '../shell.js';
 import {
   addSelectionOptions,
@@ -62,10 +63,11 @@ const dump: Run<Options> = async (context, args, options) => {
   const { stored, subfolder } = chooseOne(snapshots, name, selectionFilter(context, options));
   const reader = new TreeReader(repository, { signal: context.signal });
   const root = await reader.folder(stored.snapshot.root, subfolder);
-  const source = await bytesOf(reader, root, path, options.archive, context);
+  const errors = new ReadErrors(context.output, 'dump');
+  const source = await bytesOf(reader, root, path, options.archive, context, errors);
   if (options.target === undefined) for await (const bytes of source) await context.output.bytes(bytes);
   else await writeTarget(options.target, source);
-  return 0;
+  return errors.exitCode;
 };
 
 async function bytesOf(
@@ -74,6 +76,7 @@ async function bytesOf(
   names: readonly Buffer[],
   archive: 'tar' | 'zip',
   { signal, output }: Context,
+  errors: ReadErrors,
 ): Promise<AsyncIterable<Buffer>> {
   const entry = names.length === 0 ? undefined : await reader.find(root, names);
   const path = Buffer.from(`/${names.map((name) => name.toString('latin1')).join('/')}`, 'latin1');
@@ -82,9 +85,10 @@ async function bytesOf(
     throw new VarveError('usage', `${printable(path)}: is a ${entry?.type}: only files and folders can be dumped`);
   if (entry?.type === 'file') return dumpFile(reader, entry, path);
   const folder = entry && dumpedEntry(reader, path, entry);
-  const entries = withFolder(dumpEntries(reader, content, path, signal), folder);
+  const onBad = (error: VarveError): void => errors.tell(error);
+  const entries = withFolder(dumpEntries(reader, content, path, { signal, onBad }), folder);
   const onLeftOut = (left: LeftOut): void => output.warn(leftOut(left, archive));
-  if (archive === 'tar') return writeTar(entries, onLeftOut);
+  if (archive === 'tar') return writeTar(entries, onLeftOut, () => errors.exitCode === 0);
   const { writeZip } = await import('../../browse/zip.js');
   return writeZip(entries, onLeftOut);
 }
