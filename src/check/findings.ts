@@ -25,7 +25,7 @@ export const ADVICE = {
   blobs:
     'if there are packs that no index object lists, `varve repair index` lists them; else put back from another copy of the repository what is gone; else, when nothing else is wrong any more, a backup stores anew what it still finds, then `varve repair snapshots --forget` makes snapshots without what is lost, and `varve forget` removes those of which nothing is left',
   trees:
-    'these snapshots were written by a faulty program or a stolen key: see `varve snapshots` for whose they are; `varve forget` removes them',
+    'the program that wrote this was faulty, or another than varve; all else of these snapshots can be restored, and `varve repair snapshots` makes snapshots without it',
 } as const;
 
 const HEALABLE = 'its parity can heal it: run `varve check --repair`';

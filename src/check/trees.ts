@@ -3,7 +3,7 @@ import { VarveError } from '../errors/errors.js';
 import { type Attachment, isReference } from '../format/attachment.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js';
 import { DirectoryParser } from '../format/directory-parser.js';
-import type { EntryReader } from '../format/entry-reader.js';
+import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import { Layout } from '../format/layout.js';
 import { ID_BYTES, MAX_DEPTH } from '../format/limits.js';
 import { decodeXattrs } from '../format/xattrs.js';
@@ -98,7 +98,11 @@ export class TreeCheck {
     const below: Folder[] = [];
     try {
       if (folder.depth > MAX_DEPTH) throw new VarveError('damaged', 'folders are nested too deeply');
-      const parser = new DirectoryParser('');
+      const onBad = ({ name, error }: BadEntry): void => {
+        const path = name === undefined ? withSlash(pathOf(folder)) : pathIn(folder, name);
+        this.#touch(touched, this.#blamed(error), path);
+      };
+      const parser = new DirectoryParser('', onBad);
       for await (const blob of this.#stream(folder.content))
         for (const entry of parser.push(blob)) await this.#entry(entry, folder, touched, below);
       for (const entry of parser.end()) await this.#entry(entry, folder, touched, below);

@@ -45,11 +45,22 @@ export class NeededBlobs {
     const reachable = new Reachable(indexed, this.#options.signal, this.#reachable);
     const fresh = snapshots.filter(({ id }) => !this.#snapshots.has(id) && this.#options.without?.has(id) !== true);
     const roots = fresh.map(({ snapshot }) => snapshot.root);
-    await reachable.add(roots, (folders) =>
-      this.#options.onEvent?.({ kind: 'walked', folders, snapshots: fresh.length }),
-    );
+    try {
+      await reachable.add(roots, (folders) =>
+        this.#options.onEvent?.({ kind: 'walked', folders, snapshots: fresh.length }),
+      );
+    } catch (cause) {
+      throw withAdvice(cause);
+    }
     for (const { id } of fresh) this.#snapshots.add(id);
     this.#reachable = reachable;
     return indexed;
   }
+}
+
+function withAdvice(cause: unknown): unknown {
+  if (!(cause instanceof VarveError) || cause.code !== 'damaged' || cause.message.includes('`varve ')) return cause;
+  const advice =
+    'nothing is removed, as what this needs is not known; `varve repair snapshots` makes snapshots without it';
+  return new VarveError('damaged', `${cause.message}; ${advice}`, { cause });
 }
