@@ -1,0 +1,35 @@
+// File systems of their own for the fuzz: tmpfs, and others in loop devices.
+
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export const FILE_SYSTEMS = ['tmpfs', 'btrfs', 'ext4'] as const;
+export type FileSystem = (typeof FILE_SYSTEMS)[number];
+
+const IMAGE_BYTES = 2 ** 30;
+
+export interface Disk {
+  readonly path: string;
+  unmount(): void;
+}
+
+/** @returns why there is none, where it cannot be made or mounted */
+export function mountDisk(folder: string, type: FileSystem): Disk | string {
+  const path = join(folder, type);
+  mkdirSync(path, { recursive: true });
+  const failure = type === 'tmpfs' ? run('mount', '-t', 'tmpfs', 'tmpfs', path) : mountImage(folder, path, type);
+  return failure ?? { path, unmount: () => void spawnSync('umount', ['-l', path]) };
+}
+
+function mountImage(folder: string, path: string, type: FileSystem): string | undefined {
+  const image = join(folder, `${type}.image`);
+  writeFileSync(image, '');
+  truncateSync(image, IMAGE_BYTES);
+  return run(`mkfs.${type}`, '-q', image) ?? run('mount', '-o', 'loop', image, path);
+}
+
+function run(command: string, ...args: string[]): string | undefined {
+  const { status, error, stderr } = spawnSync(command, args, { encoding: 'utf8' });
+  return status === 0 ? undefined : `${command}: ${error?.message ?? stderr.trim()}`;
+}

@@ -1,0 +1,20 @@
+import { test } from 'node:test';
+import { scratchFolder } from '../backup/sandbox.js';
+import { mountDisk } from './disks.js';
+import { valueRounds } from './rounds.js';
+
+/** Of `npm run test:values`. */
+const CASES = 300;
+const SEED = 1;
+
+const isRoot = process.getuid?.() === 0;
+
+test('random stats, names, attributes and times return as they were, or are clamped and reported', {
+  skip: isRoot ? false : 'only root can give files to others',
+}, async (t) => {
+  const scratch = scratchFolder();
+  const disk = mountDisk(scratch, 'tmpfs');
+  if (typeof disk === 'string') return t.skip(disk);
+  t.after(() => disk.unmount());
+  await valueRounds(disk.path, CASES, SEED);
+});
