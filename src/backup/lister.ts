@@ -106,7 +106,9 @@ export class Lister {
     if (isNamed) return this.#storable(folder, name, stat);
     const device = only === undefined ? rootDevice : stat.device;
     const rule = this.#filter.rejectNode(stat.type, stat.size, stat.device, device);
-    return rule !== undefined && this.#isExcluded(folder.pathOf(name), rule) ? undefined : this.#storable(folder, name, stat);
+    return rule !== undefined && this.#isExcluded(folder.pathOf(name), rule)
+      ? undefined
+      : this.#storable(folder, name, stat);
   }
 
   #storable(folder: Directory, name: Buffer, stat: FileStat): FileStat {
