@@ -6,7 +6,7 @@ import { lstat } from '../filesystem/stat.js';
 import type { ContentRef } from '../format/content.js';
 import { bareDirectory, writeEntry } from '../format/entry.js';
 import { recordFromThread } from '../format/pack-record.js';
-import type { Snapshot, SnapshotSummary } from '../format/snapshot.js';
+import { checkTexts, type Snapshot, type SnapshotSummary } from '../format/snapshot.js';
 import { type Time, timeFromMillis } from '../format/time.js';
 import { commitSnapshot, underLease } from '../repository/commit.js';
 import { FreshSet } from '../repository/fresh-set.js';
@@ -51,6 +51,9 @@ const RACY_SECONDS = 2;
  * found by the next backup
  */
 export async function backup(repository: IndexedRepository, options: BackupOptions): Promise<BackupResult> {
+  const { filter } = options;
+  // Before hours of work, not after them.
+  checkTexts({ ...options, excludes: [...filter.excludes, ...filter.iexcludes] });
   const start = timeFromMillis(repository.clock());
   const attempt = (indexed: IndexedRepository) => attemptBackup(indexed, options, start);
   if (options.dryRun === true) return (await attempt(repository)) as BackupResult;

@@ -214,7 +214,10 @@ export function asArray(value: unknown, length: number | undefined, what: string
   return value;
 }
 
-export function asText(value: unknown, what: string, max = 65_536): string {
+/** UTF-16 code units of a text, where nothing else is said. */
+export const MAX_TEXT = 65_536;
+
+export function asText(value: unknown, what: string, max = MAX_TEXT): string {
   if (typeof value !== 'string') throw damaged(what, 'text expected');
   if (value.length > max) throw damaged(what, 'the text is too long');
   return value;

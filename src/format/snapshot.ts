@@ -1,5 +1,5 @@
 import type { Buffer } from 'node:buffer';
-import { asArray, asBytes, asBytesUpTo, asMap, asText, asUint, decode, encode } from '../bytes/msgpack.js';
+import { asArray, asBytes, asBytesUpTo, asMap, asText, asUint, decode, encode, MAX_TEXT } from '../bytes/msgpack.js';
 import { asBuffer } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';
 import type { ContentRef } from './content.js';
@@ -59,7 +59,22 @@ export interface Snapshot {
   readonly summary: SnapshotSummary | undefined;
 }
 
+/** @throws VarveError `usage` for a text that is longer than a reader takes */
+export function checkTexts({
+  host,
+  user,
+  tags,
+  excludes,
+}: Pick<Snapshot, 'host' | 'user' | 'tags' | 'excludes'>): void {
+  const named = { host: [host], user: [user], tag: tags, 'exclude pattern': excludes };
+  for (const [what, texts] of Object.entries(named))
+    if (texts.some(({ length }) => length > MAX_TEXT))
+      throw new VarveError('usage', `the ${what} is longer than ${MAX_TEXT} characters: no snapshot can hold it`);
+}
+
+/** @throws VarveError `usage` as checkTexts */
 export function encodeSnapshot(snapshot: Snapshot): Buffer {
+  checkTexts(snapshot);
   const { root, summary } = snapshot;
   return encode({
     time: timeFields(snapshot.time),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   type BigIntStats,
   closeSync,
@@ -95,6 +95,11 @@ describe('lstat', () => {
       seconds: 2 ** 33,
       nanoseconds: 123_456_789,
     });
+    const times = [2n ** 53n, 2n ** 53n + 1n, 2n ** 63n - 1n, -(2n ** 53n) - 1n, -(2n ** 63n)];
+    for (const [number, seconds] of times.entries()) {
+      writeFileSync(join(base, `time ${number}`), '');
+      utimensat(AT_FDCWD, Buffer.from(join(base, `time ${number}`)), undefined, { seconds, nanoseconds: 999_999_999 });
+    }
     const server = createServer().listen(join(base, 'socket'));
     await new Promise((resolve) => server.once('listening', resolve));
     return server;
@@ -127,6 +132,27 @@ describe('lstat', () => {
     const server = await special();
     check();
     server.close();
+  });
+
+  it('keeps all 64 bits of a time', async (t) => {
+    if (process.getuid?.() !== 0) return t.skip('only root can mount');
+    const disk = join(base, 'tmpfs');
+    mkdirSync(disk);
+    if (spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', disk]).status !== 0) return t.skip('no tmpfs can be mounted');
+    t.after(() => void spawnSync('umount', ['-l', disk]));
+    const path = Buffer.from(join(disk, 'file'));
+    writeFileSync(path, '');
+    for (const seconds of [2 ** 53 - 1, 2n ** 53n, 2n ** 53n + 1n, 2n ** 63n - 1n, -(2n ** 53n), -(2n ** 63n)]) {
+      utimensat(AT_FDCWD, path, { seconds, nanoseconds: 1 }, { seconds, nanoseconds: 999_999_999 });
+      const stat = lstat(path);
+      assert.deepEqual([stat.mtimeSeconds, stat.mtimeNanoseconds, stat.atime], [seconds, 999_999_999, [seconds, 1]]);
+    }
+  });
+
+  it('composes device numbers of 64 bits as libc does', () => {
+    assert.equal(makeDevice(0xfff, 0xfffff), 0xffffffff);
+    assert.equal(makeDevice(0xffff_ffff, 0xffff_ffff), 2n ** 64n - 1n);
+    assert.equal(makeDevice(0x1000, 0), 2 ** 44);
   });
 
   it('has names that are not UTF-8', () => {

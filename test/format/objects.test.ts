@@ -7,7 +7,7 @@ import { VarveError } from '../../src/errors/errors.js';
 import { type Config, decodeConfig, encodeConfig } from '../../src/format/config.js';
 import { decodeIndexObject, encodeIndexObject, type IndexObject } from '../../src/format/index-object.js';
 import { decodeLease, encodeLease, type Lease } from '../../src/format/lease.js';
-import { decodeSnapshot, encodeSnapshot } from '../../src/format/snapshot.js';
+import { decodeSnapshot, encodeSnapshot, type Snapshot, type SnapshotSummary } from '../../src/format/snapshot.js';
 import { compareTimes, timeFromMillis } from '../../src/format/time.js';
 import { fails } from '../crypto/rings.js';
 import * as any from './arbitraries.js';
@@ -184,4 +184,24 @@ test('times compare by seconds, then nanoseconds; milliseconds become both, befo
   assert.deepEqual(timeFromMillis(-1), { seconds: -1, nanoseconds: 999_000_000 });
   const { nanoseconds } = timeFromMillis(1999.9999999);
   assert.ok(nanoseconds < 1e9);
+});
+
+test('a text that no reader takes is not written', () => {
+  const [one] = fc.sample(any.snapshot, 1) as [Snapshot];
+  const long = 'x'.repeat(65_537);
+  for (const changes of [{ host: long }, { tags: ['a', long] }, { excludes: [long] }])
+    assert.throws(() => encodeSnapshot({ ...one, ...changes }), fails('usage', /is longer than 65536 characters/));
+  assert.doesNotThrow(() => decodeSnapshot(encodeSnapshot({ ...one, tags: ['x'.repeat(65_536)] }), 'x'));
+});
+
+test('counters that no reader takes are written as the nearest that one does', () => {
+  fc.assert(
+    fc.property(any.snapshot, fc.constantFrom(2 ** 53, 2 ** 64, 2 ** 53 + 2, -1, 0.5), (one, bytes) => {
+      fc.pre(one.summary !== undefined);
+      const summary = { ...(one.summary as SnapshotSummary), total_bytes_processed: bytes };
+      const read = decodeSnapshot(encodeSnapshot({ ...one, summary }), 'x').summary?.total_bytes_processed;
+      assert.equal(read, Math.max(0, Math.min(2 ** 53 - 1, Math.round(bytes))));
+    }),
+    { numRuns: 50 },
+  );
 });
