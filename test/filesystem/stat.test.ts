@@ -142,7 +142,8 @@ describe('lstat', () => {
     t.after(() => void spawnSync('umount', ['-l', disk]));
     const path = Buffer.from(join(disk, 'file'));
     writeFileSync(path, '');
-    for (const seconds of [2 ** 53 - 1, 2n ** 53n, 2n ** 53n + 1n, 2n ** 63n - 1n, -(2n ** 53n), -(2n ** 63n)]) {
+    // The kernel rounds the very first and last moment.
+    for (const seconds of [2 ** 53 - 1, 2n ** 53n, 2n ** 53n + 1n, 2n ** 63n - 2n, -(2n ** 53n), 1n - 2n ** 63n]) {
       utimensat(AT_FDCWD, path, { seconds, nanoseconds: 1 }, { seconds, nanoseconds: 999_999_999 });
       const stat = lstat(path);
       assert.deepEqual([stat.mtimeSeconds, stat.mtimeNanoseconds, stat.atime], [seconds, 999_999_999, [seconds, 1]]);
