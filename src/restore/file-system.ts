@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { closeSync, constants, ftruncateSync } from 'node:fs';
-import { futimens, openat, posixLimits, seekData, unlinkat } from '../filesystem/posix.js';
+import type { Int64 } from '../bytes/int64.js';
+import { futimens, openat, posixLimits, seekData, type Timestamp, unlinkat } from '../filesystem/posix.js';
 import { type FileStat, fstat, lstat } from '../filesystem/stat.js';
 
 const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
@@ -34,7 +35,7 @@ const usual = (): FileSystem => ({
 export class FileSystems {
   readonly #temporaryName: () => Buffer;
   readonly #dryRun: boolean;
-  readonly #known = new Map<number, FileSystem>();
+  readonly #known = new Map<Int64, FileSystem>();
 
   /** @param dryRun whether nothing may be made: then every file system counts as a usual one */
   constructor(temporaryName: () => Buffer, dryRun: boolean) {
@@ -118,7 +119,7 @@ function exists(directory: number, name: Buffer): boolean {
 }
 
 /** A probe leaves the directory as it was. */
-function setTime(directory: number, mtime: { readonly seconds: number; readonly nanoseconds: number }): void {
+function setTime(directory: number, mtime: Timestamp): void {
   try {
     futimens(directory, undefined, mtime);
   } catch {

@@ -70,7 +70,7 @@ export class MetadataSetter {
       warn('owner', `its owner is ${stat.uid}:${stat.gid} and not ${uid}:${gid}: the file system did not keep it`);
     if (mode !== undefined && stat.mode !== mode)
       warn('mode', `its mode is ${octal(stat.mode)} and not ${octal(mode)}: the file system did not keep it`);
-    const seconds = stat.mtimeSeconds - entry.mtimeSeconds;
+    const seconds = Number(BigInt(stat.mtimeSeconds) - BigInt(entry.mtimeSeconds));
     const off = Math.abs(seconds + (stat.mtimeNanoseconds - entry.mtimeNanoseconds) / 1e9);
     if (timed && off > TIME_GRAIN)
       warn('times', `its modification time is off by ${formatOff(off)}: the file system did not keep it exactly`);
