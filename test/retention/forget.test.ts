@@ -92,7 +92,7 @@ test('an interruption says how far it got', async () => {
   const repository = await newRepository(store);
   const snapshots = await writeDays(repository, ['2024-05-01', '2024-05-02']);
   const forgotten = forgetSnapshots(repository, snapshots, { signal: AbortSignal.abort() });
-  await assert.rejects(forgotten, { code: 'interrupted', message: 'interrupted: 0 of 2 snapshots are removed' });
+  await assert.rejects(forgotten, { code: 'interrupted', message: 'interrupted; snapshots removed: 0 of 2' });
   assert.equal((await listSnapshots(repository)).snapshots.length, 2);
 });
 
