@@ -33,3 +33,5 @@ process.on('message', async ({ args, environment, input }: Order) => {
   });
   process.send?.({ code, out: out.text('latin1'), err: err.text('utf8') });
 });
+
+process.on('disconnect', () => process.exit());
