@@ -2,6 +2,7 @@
 import { writeSync } from 'node:fs';
 import { exactArguments } from './arguments.js';
 import { hideSecrets } from './process-title.js';
+import { leaveRemovedDirectory } from './working-directory.js';
 
 const abort = new AbortController();
 /** What a shell shows for a program whose reader is gone. */
@@ -36,13 +37,19 @@ function tell(text: string): void {
   }
 }
 
+leaveRemovedDirectory();
 const args = exactArguments(process.argv.slice(2));
 hideSecrets(args);
 process.on('SIGINT', interrupt);
 process.on('SIGTERM', interrupt);
 for (const stream of [process.stdout, process.stderr]) stream.on('error', endOrGoOn);
 
-void runMain();
+runMain().catch((cause: NodeJS.ErrnoException) => {
+  // Modules that cannot be loaded: too few files may be open, or too little memory is left.
+  const advice = cause.code === 'EMFILE' ? ': raise the limit of open files (`ulimit -n 1024`)' : '';
+  tell(`Fatal: varve cannot start: ${cause.message}${advice}\n`);
+  process.exitCode = 1;
+});
 
 async function runMain(): Promise<void> {
   if (canKeepCode) (await import('./code-cache.js')).keepCompiledCode(args);

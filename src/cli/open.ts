@@ -10,6 +10,7 @@ import { askPassword, sourceOfUnlock, unlockFromOptions } from './password.js';
 import { hideTyping } from './prompt.js';
 import type { Context } from './shell.js';
 import { storeSettings } from './store-settings.js';
+import { requireWorkingDirectory } from './working-directory.js';
 
 /** How often a password is asked for before it is given up. */
 const ATTEMPTS = 3;
@@ -51,7 +52,9 @@ export function cacheFolder(context: Context): string | undefined {
 
 /** Closed when the command is at its end: connections and programs would keep the process. */
 export async function placeOfRepository(context: Context, settings = storeSettings(context)): Promise<Store> {
-  const store = await openStore(repositoryPlace(context), settings);
+  const place = repositoryPlace(context);
+  if (!place.includes(':')) requireWorkingDirectory(place);
+  const store = await openStore(place, settings);
   context.atEnd(() => store.close());
   return store;
 }

@@ -15,6 +15,7 @@ import {
 import { pathBytes, workingFolder } from './arguments.js';
 import type { Context } from './shell.js';
 import { PAST_TIME, parsePastTime } from './text/past-time.js';
+import { requireWorkingDirectory } from './working-directory.js';
 
 /** Options that say which snapshots are meant. */
 export interface SelectionOptions {
@@ -58,6 +59,7 @@ export function selectionFilter(context: Context, options: SelectionOptions): Sn
   const { host, tag = [], path = [], time } = options;
   const hosts = host ?? (context.environment.VARVE_HOST ? [context.environment.VARVE_HOST] : []);
   const folder = workingFolder();
+  path.forEach(requireWorkingDirectory);
   return {
     hosts: hosts.filter((each) => each !== ''),
     tags: tag,

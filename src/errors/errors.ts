@@ -123,7 +123,7 @@ const REASONS: Record<string, string> = {
   EIO: 'input/output error',
   ELOOP: 'too many levels of symbolic links',
   ENAMETOOLONG: 'file name too long',
-  EMFILE: 'too many open files',
+  EMFILE: 'too many open files: raise the limit (`ulimit -n 1024`)',
   ENOTEMPTY: 'directory not empty',
   EBUSY: 'device or resource busy',
   EXDEV: 'is on another file system',

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { type Transferable, Worker } from 'node:worker_threads';
 import { type ErrorJson, VarveError } from '../errors/errors.js';
+import { threadsByDescriptors } from './descriptors.js';
 
 /** Tasks that a worker holds at a time: one at work, one waiting, so that it never idles between two. */
 const DEPTH = 2;
@@ -17,13 +18,25 @@ export type FromWorker<Reply, Note> =
   | { readonly kind: 'error'; readonly number: number; readonly error: ErrorJson }
   | { readonly kind: 'note'; readonly note: Note };
 
+/** Where the limit of open files allows fewer threads, none is started ahead. */
+const ENOUGH = 8;
+
 /** Threads that were started before they are needed, by their module. */
 const spare = new Map<string, Worker[]>();
 
 /** Starts threads for a pool that will be made soon: loading their code then overlaps with other waiting. */
 export function startThreads(module: URL, count: number): void {
+  // All threads that load modules at a time, this one too, open many files.
+  if (threadsByDescriptors() < ENOUGH) return;
   const threads = Array.from({ length: count }, () => startThread(module));
   for (const thread of threads) {
+    // Without a listener it would end the process with a stack trace. The pool starts another, and reports what that fails of.
+    thread.on('error', () => {
+      spare.set(
+        module.href,
+        (spare.get(module.href) ?? []).filter((each) => each !== thread),
+      );
+    });
     // Only from then on may the process end under it: native code that is just being loaded would take everything with it.
     thread.once('message', () => {
       if (spare.get(module.href)?.includes(thread) === true) thread.unref();
@@ -63,9 +76,9 @@ const YOUNG_GENERATION_MIB = 12;
 /** Milliseconds that a thread gets to end by itself. */
 const PATIENCE_MS = 10_000;
 
-/** One worker a core, at least two so that waiting for a disk overlaps with work. */
+/** One worker a core, at least two so that waiting for a disk overlaps with work; fewer where few files may be open. */
 export function defaultThreads(): number {
-  return Math.max(2, availableParallelism());
+  return Math.min(threadsByDescriptors(), Math.max(2, availableParallelism()));
 }
 
 /** Worker threads that all run one module, which must call `serveTasks`. */

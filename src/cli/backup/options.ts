@@ -10,6 +10,7 @@ import { type FilterSpec, parseRegex, parseSize } from '../../filesystem/filter.
 import { parsePatterns, patternThatTakesBackAll } from '../../filesystem/patterns.js';
 import { pathBytes } from '../arguments.js';
 import type { Context } from '../shell.js';
+import { requireWorkingDirectory } from '../working-directory.js';
 
 /** The options that give patterns of what is left out. */
 export interface PatternFlags {
@@ -91,6 +92,7 @@ export function sourcesFrom(context: Context, args: readonly string[], flags: Ba
   ];
   if (sources.length === 0)
     throw new VarveError('usage', 'nothing to back up: name files or folders, or use --files-from or --stdin');
+  for (const each of sources) requireWorkingDirectory(each.toString());
   return sources;
 }
 

@@ -6,6 +6,7 @@ import { checkTemplate, DEFAULT_PATHS, DEFAULT_TIME } from '../../mount/view/tem
 import { openFromOptions } from '../open.js';
 import type { Context } from '../shell.js';
 import { type SelectionOptions, selectionFilter } from '../snapshot-selection.js';
+import { requireWorkingDirectory } from '../working-directory.js';
 
 export interface MountFlags extends SelectionOptions {
   readonly pathTemplate?: readonly string[];
@@ -31,6 +32,7 @@ export async function mountCommand(
     throw new VarveError('usage', 'where? Say in which folder the snapshots are to be seen');
   const options = mountOptions(context, flags);
   const opened = await openFromOptions(context);
+  requireWorkingDirectory(mountpoint);
   const running = await mountRepository(opened, mountpoint, options);
   context.outliveReader();
   tellOfStart(context, running, mountpoint);

@@ -24,6 +24,7 @@ import {
 } from '../snapshot-selection.js';
 import { printable } from '../text/escape.js';
 import { localTime } from '../text/time.js';
+import { requireWorkingDirectory } from '../working-directory.js';
 import { RestoreReport } from './report.js';
 
 export interface RestoreFlags extends SelectionOptions {
@@ -71,6 +72,7 @@ export async function restoreCommand(context: Context, args: readonly string[], 
   const chosen = chooseOne(snapshots, name, selectionFilter(context, flags));
   const trees = new TreeReader(repository, { signal: context.signal });
   const from = await startingPoint((names) => trees.find(chosen.stored.snapshot.root, names), chosen);
+  requireWorkingDirectory(flags.target);
   refuseFile(flags.target);
   warnOfMissingDisk(context, flags.target);
   announce(context, chosen, flags.target);
