@@ -14,6 +14,7 @@ import type { IndexedRepository } from '../repository/index-store.js';
 import { mergeParts } from '../repository/pack-merge.js';
 import { PACK_TARGET, packCapacity } from '../repository/pack-writer.js';
 import { gearOf } from '../repository/repository.js';
+import { snapshotIdOf } from '../repository/snapshots.js';
 import { knownTreeKeys, rememberTreeKeys, type TreeKey } from '../repository/tree-keys.js';
 import { PackUploader } from '../repository/uploader.js';
 import { defaultThreads, startThreads, WorkerPool } from '../workers/pool.js';
@@ -72,9 +73,9 @@ async function attemptBackup(
     if (options.signal?.aborted === true) throw interrupted();
     const summary = run.summary(start, timeFromMillis(repository.clock()));
     const snapshot = describe(options, root.content, root.paths, summary, options.time ?? start);
-    if (options.dryRun === true || isUnchanged(options, root.content)) {
-      return { id: undefined, snapshot, summary, errors: run.errors };
-    }
+    const result = { id: undefined, snapshot, summary, errors: run.errors };
+    if (isUnchanged(options, root.content)) return result;
+    if (options.dryRun === true) return { ...result, idIfStored: snapshotIdOf(repository, snapshot) };
     const id = await commitSnapshot(repository, run.stored, snapshot);
     return id === undefined ? undefined : { id, snapshot, summary, errors: run.errors };
   } finally {

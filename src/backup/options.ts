@@ -69,6 +69,8 @@ export interface BackupProgress {
 export interface BackupResult {
   /** Undefined when no snapshot was made: for a dry run, or when nothing has changed. */
   readonly id: string | undefined;
+  /** Of a dry run: the id that the snapshot would have got. */
+  readonly idIfStored?: string;
   readonly snapshot: Snapshot;
   readonly summary: SnapshotSummary;
   /** Paths that could not be read. */

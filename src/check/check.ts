@@ -1,13 +1,14 @@
 import { VarveError } from '../errors/errors.js';
-import { loadIndex } from '../repository/index-store.js';
+import { type IndexedRepository, loadIndex } from '../repository/index-store.js';
 import { listLeases } from '../repository/leases.js';
 import { ListedPacks } from '../repository/listed-packs.js';
+import { packsOfSnapshots } from '../repository/packs-of-snapshots.js';
 import { type Repository, uncached } from '../repository/repository.js';
 import { BadBlobs } from './bad-blobs.js';
 import { opensPack, readPacks } from './content.js';
 import { Findings } from './findings.js';
 import { type HealedPack, judgeByParity } from './healer.js';
-import { checkKeys, checkLeases, openSnapshots } from './objects.js';
+import { checkKeys, checkLeases, type OpenedSnapshot, openSnapshots } from './objects.js';
 import type { Amount, CheckOptions, CheckProgress, CheckResult } from './options.js';
 import { PackCheck, type StoredPack } from './packs.js';
 import { scrubObjects } from './scrub.js';
@@ -33,7 +34,7 @@ export async function check(cached: Repository, options: CheckOptions = {}): Pro
   const { healed, unhealed } = await heal(repository, progress, options);
   begin(progress, 'objects', 0);
   // Snapshots before the index: what those that are listed need is in the index by then.
-  const { snapshots, revoked } = await openSnapshots(repository, findings);
+  const { snapshots, revoked } = await openSnapshots(repository, findings, options.isWanted);
   await checkKeys(repository, findings);
   await checkLeases(repository, findings);
   const listedPacks = new ListedPacks();
@@ -46,7 +47,8 @@ export async function check(cached: Repository, options: CheckOptions = {}): Pro
   begin(progress, 'packs', 0);
   const packs = new PackCheck({ repository, listed, condemned: indexed.condemned, findings, bad, signal, progress });
   await packs.run();
-  const chosen = choosePacks(packs.stored, options.readData, options.random ?? Math.random);
+  const selected = await packsToChooseFrom(indexed, packs.stored, snapshots, options);
+  const chosen = choosePacks(selected, options.readData, options.random ?? Math.random);
   const suspect = [...packs.suspect, ...packs.stored.filter(({ name }) => unhealed.has(name))];
   const read = [...new Set([...suspect, ...chosen])];
   begin(progress, 'data', read.length, amount(read).bytes);
@@ -82,6 +84,24 @@ export async function check(cached: Repository, options: CheckOptions = {}): Pro
     suggestRepairIndex,
     suggestPrune: orphans.count > 0 && !suggestRepairIndex && !indexUnread,
   };
+}
+
+/** The packs that the selected snapshots need; all, when that is not known. */
+async function packsToChooseFrom(
+  indexed: IndexedRepository,
+  stored: readonly StoredPack[],
+  snapshots: readonly OpenedSnapshot[],
+  { isWanted, readData, signal }: CheckOptions,
+): Promise<readonly StoredPack[]> {
+  if (isWanted === undefined || readData === undefined) return stored;
+  try {
+    const roots = snapshots.map(({ root }) => root);
+    const needed = await packsOfSnapshots(indexed, roots, signal);
+    return stored.filter(({ name }) => needed.has(name));
+  } catch (cause) {
+    if (VarveError.from(cause).code === 'damaged') return stored;
+    throw cause;
+  }
 }
 
 /** The packs that remain damaged are told when the packs are looked at. */

@@ -33,19 +33,25 @@ export async function checkLeases(repository: Repository, findings: Findings): P
   });
 }
 
-/** Opens all snapshots and verifies who signed them. Those of removed keys are counted, and passed over as everywhere. */
+/**
+ * Opens all snapshots and verifies who signed them. Those of removed keys are counted, and passed over as everywhere.
+ *
+ * @param isWanted which of those that open are to be checked
+ */
 export async function openSnapshots(
   repository: Repository,
   findings: Findings,
+  isWanted: (snapshot: Snapshot, id: string) => boolean = () => true,
 ): Promise<{ snapshots: OpenedSnapshot[]; revoked: number }> {
   const snapshots: (OpenedSnapshot & { readonly seconds: number })[] = [];
   let revoked = 0;
   await eachAtMost(PARALLEL, repository.store.list('snapshots'), async ({ name }) => {
     try {
       const { payload, certificate } = await getSigned(repository, 'snapshot', name);
-      const { root, time } = decodeSnapshot(payload, `snapshots/${name}`);
+      const snapshot = decodeSnapshot(payload, `snapshots/${name}`);
+      const { root, time } = snapshot;
       if (isRevoked(repository.keys, certificate.slot, time.seconds)) revoked++;
-      else snapshots.push({ id: name, root, seconds: time.seconds });
+      else if (isWanted(snapshot, name)) snapshots.push({ id: name, root, seconds: time.seconds });
     } catch (cause) {
       // Forgotten by somebody else since it was listed.
       if (isGone(cause)) return;

@@ -1,3 +1,4 @@
+import type { Snapshot } from '../format/snapshot.js';
 import type { Finding } from './findings.js';
 import type { HealedPack } from './healer.js';
 import type { Subset } from './subset.js';
@@ -30,6 +31,8 @@ export interface RunOptions {
 export interface CheckOptions extends RunOptions {
   /** Packs that are read whole; undefined for none. */
   readonly readData?: Subset | undefined;
+  /** Which snapshots are checked; undefined for all. Packs are then only read if those need them. */
+  readonly isWanted?: ((snapshot: Snapshot, id: string) => boolean) | undefined;
   /** Files named with each finding; the others are counted. */
   readonly maxFiles?: number;
   /** From 0 to 1, for a subset by chance. */

@@ -15,6 +15,7 @@ export interface FromFlags {
   readonly fromPasswordCommand?: string;
   readonly fromKeyFile?: string;
   readonly fromKeyHint?: string;
+  readonly fromInsecureNoPassword?: boolean;
 }
 
 export function addFromOptions(command: Command): Command {
@@ -25,7 +26,8 @@ export function addFromOptions(command: Command): Command {
     .option('--from-password-file <file>', 'file with its password ($VARVE_FROM_PASSWORD_FILE)')
     .option('--from-password-command <command>', 'command that prints its password ($VARVE_FROM_PASSWORD_COMMAND)')
     .option('--from-key-file <file>', '32 raw bytes that open it ($VARVE_FROM_KEY_FILE)')
-    .option('--from-key-hint <id>', 'key of it to try ($VARVE_FROM_KEY_HINT)');
+    .option('--from-key-hint <id>', 'key of it to try ($VARVE_FROM_KEY_HINT)')
+    .option('--from-insecure-no-password', 'its password is empty');
 }
 
 /** Opens the other repository. */
@@ -64,6 +66,7 @@ function sourceContext(context: Context, flags: FromFlags): Context {
     passwordCommand: flags.fromPasswordCommand,
     keyFile: flags.fromKeyFile,
     keyHint: flags.fromKeyHint,
+    insecureNoPassword: flags.fromInsecureNoPassword,
   };
   const globals = Object.fromEntries(
     Object.entries({ ...inherited, ...given }).filter(([, each]) => each !== undefined),

@@ -10,6 +10,7 @@ export interface GlobalOptions {
   readonly passwordCommand?: string;
   readonly keyFile?: string;
   readonly keyHint?: string;
+  readonly insecureNoPassword?: boolean;
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly verbose?: number;
@@ -46,6 +47,7 @@ export function addGlobalOptions(command: Command): Command {
   add('--password-command <command>', 'command that prints the password ($VARVE_PASSWORD_COMMAND)');
   add('--key-file <file>', '32 raw bytes that open a key, instead of a password ($VARVE_KEY_FILE)');
   add('--key-hint <id>', 'key to try, by its id or the beginning of it ($VARVE_KEY_HINT)');
+  add('--insecure-no-password', 'the password is empty: who reaches the repository can read it');
   add('--json', 'JSON on standard output, for programs');
   add('-q, --quiet', 'only the result');
   add('-v, --verbose', 'tell more; twice for every file').argParser(
@@ -56,6 +58,7 @@ export function addGlobalOptions(command: Command): Command {
   add('--no-lock', 'accepted for the sake of scripts: locks never block').hideHelp();
   add('--retry-lock <duration>', 'accepted for the sake of scripts: locks never block').hideHelp();
   add('--cleanup-cache', 'accepted for the sake of scripts: the cache cleans up after itself').hideHelp();
+  add('--no-extra-verify', 'the same as without it: varve does not decrypt what it has just encrypted');
   add('--compression <mode>', 'auto, off, fastest, better or max ($VARVE_COMPRESSION; default: auto)');
   add('--pack-size <MiB>', 'size of pack files, 4 to 128 ($VARVE_PACK_SIZE; default: 16)');
   addStoreOptions(add);

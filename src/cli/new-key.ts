@@ -12,20 +12,24 @@ export interface NewKeyFlags {
   readonly newPasswordFile?: string;
   readonly newPasswordCommand?: string;
   readonly newKeyFile?: string;
+  readonly newInsecureNoPassword?: boolean;
 }
 
 export function addNewKeyOptions(command: Command): void {
   command
     .option('--new-password-file <file>', 'file with the new password')
     .option('--new-password-command <command>', 'command that prints the new password')
-    .option('--new-key-file <file>', '32 raw bytes instead of a password; made at random when it is not there');
+    .option('--new-key-file <file>', '32 raw bytes instead of a password; made at random when it is not there')
+    .option('--new-insecure-no-password', 'the new password is empty: who reaches the repository can read it');
 }
 
 /** What is to open the key from now on; asked for twice when the options do not say. */
 export async function newUnlock(context: Context, flags: NewKeyFlags): Promise<Unlock> {
-  const { newPasswordFile, newPasswordCommand, newKeyFile } = flags;
+  const { newPasswordFile, newPasswordCommand, newKeyFile, newInsecureNoPassword: none } = flags;
+  if (none === true && newKeyFile !== undefined)
+    throw new VarveError('usage', '--new-insecure-no-password and --new-key-file exclude each other');
   if (newKeyFile !== undefined && !existsSync(newKeyFile)) makeKeyFile(context, newKeyFile);
-  const given = unlockFrom(context, { file: newPasswordFile, command: newPasswordCommand, keyFile: newKeyFile });
+  const given = unlockFrom(context, { file: newPasswordFile, command: newPasswordCommand, keyFile: newKeyFile, none });
   return given ?? { password: await askPassword(context, 'new password', true, NO_NEW_PASSWORD) };
 }
 

@@ -83,7 +83,8 @@ export class Output {
   }
 
   warn(text: string): void {
-    this.error(`Warning: ${text}`);
+    if (this.json) this.errorObject({ message_type: 'warning', message: text });
+    else this.error(`Warning: ${text}`);
   }
 
   /**

@@ -19,6 +19,8 @@ export interface PasswordSources {
   readonly file?: string | undefined;
   readonly command?: string | undefined;
   readonly password?: string | undefined;
+  /** Whether the password is to be the empty one. */
+  readonly none?: boolean | undefined;
 }
 
 /** What opens the repository, as the options or else the environment say; undefined when neither does. */
@@ -29,29 +31,38 @@ export function unlockFromOptions(context: Context): Unlock | undefined {
     file: globals.passwordFile,
     command: globals.passwordCommand,
   };
-  return (
-    unlockFrom(context, given) ??
-    unlockFrom(context, {
-      keyFile: environment.VARVE_KEY_FILE || undefined,
-      file: environment.VARVE_PASSWORD_FILE || undefined,
-      command: environment.VARVE_PASSWORD_COMMAND || undefined,
-      password: environment.VARVE_PASSWORD,
-    })
-  );
+  const surrounding: PasswordSources = {
+    keyFile: environment.VARVE_KEY_FILE || undefined,
+    file: environment.VARVE_PASSWORD_FILE || undefined,
+    command: environment.VARVE_PASSWORD_COMMAND || undefined,
+    password: environment.VARVE_PASSWORD,
+  };
+  if (globals.insecureNoPassword !== true) return unlockFrom(context, given) ?? unlockFrom(context, surrounding);
+  const password = surrounding.password || undefined;
+  return unlockFrom(context, {
+    ...withoutUndefined({ ...surrounding, password }),
+    ...withoutUndefined(given),
+    none: true,
+  });
 }
 
 /** Where the password or the key file came from, for who has to look there; undefined when it was asked for. */
 export function sourceOfUnlock({ globals, environment }: Context): string | undefined {
   const { VARVE_KEY_FILE, VARVE_PASSWORD_FILE, VARVE_PASSWORD_COMMAND, VARVE_PASSWORD } = environment;
-  const given = globals.keyFile ?? globals.passwordFile ?? globals.passwordCommand;
+  const none = globals.insecureNoPassword === true ? '--insecure-no-password' : undefined;
+  const given = globals.keyFile ?? globals.passwordFile ?? globals.passwordCommand ?? none;
   if (given !== undefined) return given;
   return VARVE_KEY_FILE || VARVE_PASSWORD_FILE || VARVE_PASSWORD_COMMAND || (VARVE_PASSWORD && '$VARVE_PASSWORD');
 }
 
 /** Undefined when no source is given. */
 export function unlockFrom(context: Context, sources: PasswordSources): Unlock | undefined {
-  const { keyFile, file, command, password } = sources;
+  const { keyFile, file, command, password, none } = sources;
   const given = [keyFile, file, command].filter((source) => source !== undefined);
+  if (none === true) {
+    if (given.length === 0 && password === undefined) return { password: '' };
+    throw new VarveError('usage', 'an empty password was asked for (insecure-no-password), and another one is given');
+  }
   if (given.length > 1)
     throw new VarveError('usage', 'a password file, a password command and a key file exclude each other');
   if (keyFile !== undefined) return { keyFile: readKeyFile(context, keyFile) };
@@ -82,9 +93,16 @@ export async function askPassword(
 }
 
 function notEmpty(password: string, what: string): string {
-  if (password === '') throw new VarveError('usage', `${what} is empty: an empty password protects nothing`);
+  if (password === '')
+    throw new VarveError(
+      'usage',
+      `${what} is empty: an empty password protects nothing; if you want it, use --insecure-no-password`,
+    );
   return password;
 }
+
+const withoutUndefined = (sources: PasswordSources): PasswordSources =>
+  Object.fromEntries(Object.entries(sources).filter(([, value]) => value !== undefined));
 
 function readPasswordFile(context: Context, path: string): string {
   warnIfOthersCanRead(context, path);

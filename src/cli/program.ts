@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { VarveError } from '../errors/errors.js';
+import { spellOut, wantsJson } from './boolean-options.js';
 import { COMMANDS, OTHER } from './commands.js';
 import { addGlobalOptions } from './global-options.js';
 import { newCommand } from './help.js';
@@ -23,10 +24,11 @@ Exit codes: 0 all went well; 1 it failed; 3 some files could not be read, or som
 
 /** Runs the command that the arguments ask for. @param args as `exactArguments` has them @returns the exit code */
 export async function runProgram(args: readonly string[], shell: Shell): Promise<number> {
-  const exact = helpAsOption(args.flatMap(spellOut));
-  const json = exact.includes('--json');
+  const json = wantsJson(args);
   try {
-    const program = await buildProgram(exact, shell, json);
+    const asked = helpAsOption(args);
+    const { program, wanted } = await buildProgram(asked, shell, json);
+    const exact = helpOfKnown(spellOut(asked, [program, ...family(program, wanted)]), program, wanted);
     if (exact.length === 0) {
       program.outputHelp();
       return 0;
@@ -45,16 +47,30 @@ function helpAsOption(args: readonly string[]): readonly string[] {
   const [first, ...rest] = args;
   const [command] = rest;
   if (first !== 'help' || command === undefined) return args;
-  return command in COMMANDS ? [...rest, '--help'] : rest;
+  return Object.hasOwn(COMMANDS, command) ? [...rest, '--help'] : rest;
 }
 
-/** `--verbose=2`, as scripts write it, is `-v -v`. */
-function spellOut(arg: string): string[] {
-  const [, level] = /^--verbose=(\d)$/.exec(arg) ?? [];
-  return level === undefined ? [arg] : new Array<string>(Math.min(2, Number(level))).fill('-v');
+/** The command that is asked for, with those below it. */
+function family(program: Command, wanted: readonly string[]): Command[] {
+  const command = program.commands.find((each) => each.name() === wanted[0]);
+  return command === undefined ? [] : [command, ...command.commands];
 }
 
-async function buildProgram(args: readonly string[], shell: Shell, json: boolean): Promise<Command> {
+/** There is no help of what is not a command: asked for, it is the error that the command itself would be. */
+function helpOfKnown(args: readonly string[], program: Command, wanted: readonly string[]): string[] {
+  const [name, below] = wanted;
+  const command = program.commands.find((each) => each.name() === name);
+  const isKnown = name === undefined || name === 'help' || command !== undefined;
+  const hasBelow = command === undefined || command.commands.length === 0 || below === undefined;
+  if (isKnown && (hasBelow || command.commands.some((each) => each.name() === below))) return [...args];
+  return args.filter((arg) => arg !== '--help' && arg !== '-h');
+}
+
+async function buildProgram(
+  args: readonly string[],
+  shell: Shell,
+  json: boolean,
+): Promise<{ readonly program: Command; readonly wanted: readonly string[] }> {
   const program = newCommand('varve', shell, json);
   addGlobalOptions(program);
   program.commandsGroup(`${OTHER}:`).helpCommand('help', 'explain a command: varve help backup');
@@ -63,25 +79,24 @@ async function buildProgram(args: readonly string[], shell: Shell, json: boolean
   const wanted = wantedCommand(args);
   for (const [name, { summary, group, load }] of Object.entries(COMMANDS)) {
     // The others are for the help and for suggestions.
-    if (wanted !== undefined && wanted in COMMANDS && name !== wanted) continue;
+    if (wanted[0] !== undefined && Object.hasOwn(COMMANDS, wanted[0]) && name !== wanted[0]) continue;
     const command = newCommand(name, shell, json);
     command.summary(summary).helpGroup(`${group}:`).helpOption('-h, --help', 'print this help');
-    if (name === wanted) {
+    if (name === wanted[0]) {
       (await load()).define(command, shell);
       addGlobalOptions(command);
       for (const child of command.commands) addGlobalOptions(child);
     }
     program.addCommand(command);
   }
-  return program;
+  return { program, wanted };
 }
 
-/** The first argument that names a command; only that command is loaded. */
-function wantedCommand(args: readonly string[]): string | undefined {
+/** The arguments that name a command and what is below it; only the first is loaded. */
+function wantedCommand(args: readonly string[]): readonly string[] {
   const scout = addGlobalOptions(new Command());
-  const { operands } = scout.parseOptions([...args]);
-  const [first, second] = operands;
-  return first === 'help' ? second : first;
+  const { operands } = scout.parseOptions([...spellOut(args, [scout])]);
+  return operands[0] === 'help' ? operands.slice(1) : operands;
 }
 
 /** What was wrong with the arguments has been printed; help was asked for, or it is an error. */

@@ -54,8 +54,10 @@ export function run<Options>(command: Command, shell: Shell, action: Run<Options
     if (problem !== undefined) output.warn(problem);
     const atEnd = (ending: () => Promise<void>): void => void endings.push(ending);
     try {
-      resultOf(shell).exitCode =
-        (await action(contextOf(shell, { globals, output, atEnd }), command.args, command.opts() as Options)) ?? 0;
+      const context = contextOf(shell, { globals, output, atEnd });
+      const exitCode = (await action(context, command.args, command.opts() as Options)) ?? 0;
+      resultOf(shell).exitCode = exitCode;
+      if (exitCode !== 0 && output.json) output.errorObject(exitError(command.name(), exitCode));
     } finally {
       await Promise.allSettled(endings.map((ending) => ending()));
       output.status('');
@@ -78,6 +80,15 @@ function contextOf(shell: Shell, more: Omit<Context, keyof Shell>): Context {
     outliveReader,
     ...more,
   };
+}
+
+/** The last line of a command that came to its end, though something failed. */
+function exitError(command: string, code: number): Record<string, unknown> {
+  const message =
+    command === 'backup' && code === 3
+      ? 'Warning: at least one source file could not be read'
+      : `${command}: something failed; the errors above say what`;
+  return { message_type: 'exit_error', code, message };
 }
 
 function verbosityOf(globals: GlobalOptions): Verbosity {

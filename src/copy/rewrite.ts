@@ -1,6 +1,7 @@
 import type { Buffer } from 'node:buffer';
 import type { VarveError } from '../errors/errors.js';
 import { BackupFilter, NO_FILTER } from '../filesystem/filter.js';
+import { PatternList, type PatternSpec } from '../filesystem/patterns.js';
 import { type ContentRef, sameReference } from '../format/content.js';
 import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import type { Snapshot } from '../format/snapshot.js';
@@ -32,6 +33,8 @@ export interface RewriteOptions
   /** Patterns of what new snapshots leave out. */
   readonly excludes: readonly string[];
   readonly iexcludes: readonly string[];
+  /** When there are any, new snapshots have only what matches them, and the folders that lead there. */
+  readonly includes?: readonly PatternSpec[];
   readonly newHost?: string | undefined;
   readonly newTime?: Time | undefined;
   /** Also writes a snapshot anew because the figures of its summary are wrong, or lacking. */
@@ -57,6 +60,7 @@ export function rewriteSnapshots(
 class Rewriting implements TreeVisitor {
   readonly #options: RewriteOptions;
   readonly #filter: BackupFilter;
+  readonly #includes: readonly PatternList[];
   readonly #reliance: Reliance;
   readonly #rewriter: TreeRewriter;
   readonly #memo = new RewriteMemo();
@@ -65,6 +69,7 @@ class Rewriting implements TreeVisitor {
     const { excludes, iexcludes, signal } = options;
     this.#options = options;
     this.#filter = new BackupFilter({ ...NO_FILTER, excludes, iexcludes });
+    this.#includes = (options.includes ?? []).map((spec) => new PatternList(spec)).filter(({ empty }) => !empty);
     const reader = new TreeReader(writer.repository, { signal });
     this.#reliance = new Reliance(writer.repository.index, reader);
     this.#rewriter = new TreeRewriter(reader, writer, this, signal);
@@ -72,6 +77,8 @@ class Rewriting implements TreeVisitor {
 
   async make({ snapshot }: StoredSnapshot): Promise<Snapshot | undefined> {
     const rewritten = await this.#rewriter.rewrite(snapshot.root);
+    // As in restic: a snapshot in which nothing is included stays.
+    if (this.#includes.length > 0 && rewritten.content.size === 0) return undefined;
     const { newHost, newTime, summary } = this.#options;
     const after = { ...snapshot, host: newHost ?? snapshot.host, time: newTime ?? snapshot.time };
     const differs = summary && !hasCounts(snapshot, rewritten);
@@ -86,10 +93,21 @@ class Rewriting implements TreeVisitor {
   }
 
   visit(entry: EntryReader, path: Buffer): Verdict | Promise<Verdict> {
-    const rule = this.#filter.rejectPath(path);
+    const rule = this.#includes.length > 0 ? this.#omission(entry, path) : this.#filter.rejectPath(path);
     if (rule === undefined) return this.#keep(entry, path);
     this.#options.onEvent?.({ kind: 'excluded', path, rule });
     return 'drop';
+  }
+
+  keepsEmpty(path: Buffer): boolean {
+    return this.#includes.length === 0 || this.#includes.some((list) => list.match(path).matched);
+  }
+
+  /** Why a path is not included; undefined for one that is, and for a folder in which something may be. */
+  #omission({ type }: EntryReader, path: Buffer): string | undefined {
+    const matches = this.#includes.map((list) => list.match(path));
+    const isWanted = matches.some(({ matched, childMayMatch }) => matched || (type === 'directory' && childMayMatch));
+    return isWanted ? undefined : '--include';
   }
 
   async #keep(entry: EntryReader, path: Buffer): Promise<Verdict> {

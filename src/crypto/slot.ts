@@ -184,19 +184,28 @@ export function readCard(keys: RepositoryKeys, bytes: Uint8Array, name: string):
   return openCard(keys, parseSlot(bytes, name), name);
 }
 
+/** What becomes of a slot, beside its password. */
+export interface SlotChange {
+  readonly logN?: number;
+  readonly user?: string;
+  readonly host?: string;
+}
+
 /** `key passwd`: the same slot under a new password or key file, anchored at the newest epoch. */
 export async function rewrapSlot(
   opened: OpenedSlot,
   oldBytes: Uint8Array,
   unlock: Unlock,
   name: string,
-  logN: number = DEFAULT_LOG2N,
+  { logN = DEFAULT_LOG2N, ...owner }: SlotChange = {},
 ): Promise<Uint8Array> {
   const { keys, identity } = opened;
   const file = parseSlot(oldBytes, name);
   if (!equalBytes(file.slot, identity.slot)) throw new VarveError('internal', `${name}: is another key's slot`);
-  if (openCard(keys, file, name).epoch !== keys.newestEpoch) throw forged(name, 'it is of an older epoch');
-  return encodeSlot({ ...file, ...(await wrap(keys, identity, unlock, logN)) });
+  const card = openCard(keys, file, name);
+  if (card.epoch !== keys.newestEpoch) throw forged(name, 'it is of an older epoch');
+  const wrapped = await wrap(keys, identity, unlock, logN);
+  return encodeSlot({ ...file, ...wrapped, card: sealCard(keys, { ...card, ...owner }) });
 }
 
 /**
@@ -207,7 +216,7 @@ export function resealSlot(keys: RepositoryKeys, oldBytes: Uint8Array, name: str
   keys.requireRole('full', 'rotate keys');
   const file = parseSlot(oldBytes, name);
   const card = openCard(keys, file, name);
-  const { certificateBytes, certificate, user, host, created } = card;
+  const { certificate } = card;
   if (keys.revoked.some((entry) => equalBytes(entry.slot, card.slot)))
     throw new VarveError('role', `${name}: key ${toHex(card.slot)} (${certificate.label}) is revoked; delete it`);
   if (card.epoch < keys.newestEpoch - 1)
@@ -217,8 +226,11 @@ export function resealSlot(keys: RepositoryKeys, oldBytes: Uint8Array, name: str
         'delete it, and add a new key if it is still wanted',
     );
   const secrets = sealSecrets(keys, card.slot, certificate.boxPublic, card.role);
-  const newCard = sealObject(keys, 'card', encode([certificateBytes, user, host, created]));
-  return encodeSlot({ ...file, secrets, card: newCard });
+  return encodeSlot({ ...file, secrets, card: sealCard(keys, card) });
+}
+
+function sealCard(keys: RepositoryKeys, { certificateBytes, user, host, created }: Card): Uint8Array {
+  return sealObject(keys, 'card', encode([certificateBytes, user, host, created]));
 }
 
 /** The next epoch: a new master secret, its root key signed by the present one. */

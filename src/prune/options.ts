@@ -8,6 +8,10 @@ export interface PruneOptions {
   readonly maxRepack: number;
   /** Whether packs that are much smaller than they should be are put together. */
   readonly repackSmall: boolean;
+  /** Packs with fewer bytes are put together, whatever `repackSmall` says. */
+  readonly repackSmallerThan?: number | undefined;
+  /** Whether only packs of trees are copied, which are the ones that a cache keeps. */
+  readonly repackTreesOnly?: boolean;
   /** Whether packs are copied in which something is not compressed that can be. */
   readonly repackUncompressed?: boolean;
   /** How hard new frames are compressed; `auto` when it is not given. */
@@ -47,10 +51,26 @@ export interface Totals {
   bytes: number;
 }
 
+interface Usage {
+  used: number;
+  duplicate: number;
+  unused: number;
+  total: number;
+}
+
 /** What was found, and what is done about it. Bytes of packs are those of the objects, of blobs those of frames. */
 export interface PruneResult {
-  readonly blobs: { used: number; duplicate: number; unused: number; total: number };
-  readonly bytes: { used: number; unused: number; total: number; remainingUnused: number };
+  readonly blobs: Usage & { repack: number; repackRemove: number; remove: number };
+  /** Those of duplicates count as unused. */
+  readonly bytes: Usage & {
+    remainingUnused: number;
+    repack: number;
+    repackRemove: number;
+    remove: number;
+    uncompressed: number;
+  };
+  /** Packs of which all, some or none is needed. */
+  readonly packs: { used: number; partlyUsed: number; unused: number };
   readonly keep: Totals;
   /** Found to be unneeded now. */
   readonly remove: Totals;

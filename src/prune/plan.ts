@@ -15,6 +15,7 @@ export interface PackUse {
   readonly blobs: number;
   readonly neededBlobs: number;
   readonly duplicates: number;
+  readonly duplicateBytes: number;
   readonly bytes: number;
   /** The part of `bytes` that is of blobs that are needed. */
   readonly neededBytes: number;
@@ -35,6 +36,8 @@ export interface PlanOptions {
   readonly small: number;
   /** Whether packs with frames that are not compressed are copied too. */
   readonly uncompressed: boolean;
+  /** Whether packs of file contents stay as they are, unless nothing of them is needed. */
+  readonly treesOnly?: boolean;
 }
 
 /** Bytes, or a part of what remains. */
@@ -82,6 +85,7 @@ function useOf(index: BlobIndex, number: number, needed: Needed, opens: boolean,
     blobs: 0,
     neededBlobs: 0,
     duplicates: 0,
+    duplicateBytes: 0,
     bytes: 0,
     neededBytes: 0,
     sealedBytes: 0,
@@ -93,12 +97,17 @@ function useOf(index: BlobIndex, number: number, needed: Needed, opens: boolean,
     const frame = index.frame(each);
     let used = 0;
     let usedBytes = 0;
+    let duplicateBytes = 0;
     for (let blob = frame.firstBlob; blob < frame.firstBlob + frame.blobs; blob++) {
       if (needed.has(blob)) {
         used++;
         usedBytes += index.lengthOf(blob);
-      } else if (index.firstOf(blob) !== blob) sums.duplicates++;
+      } else if (index.firstOf(blob) !== blob) {
+        sums.duplicates++;
+        duplicateBytes += index.lengthOf(blob);
+      }
     }
+    sums.duplicateBytes += Math.floor(frame.storedLength * (duplicateBytes / frame.rawLength));
     sums.blobs += frame.blobs;
     sums.neededBlobs += used;
     sums.bytes += frame.storedLength;
@@ -124,9 +133,10 @@ export function makePlan(uses: readonly PackUse[], condemned: ReadonlySet<string
   const standing = uses.filter(({ name }) => !condemned.has(name));
   const remove = standing.filter(({ neededBlobs }) => neededBlobs === 0);
   const used = standing.filter(({ neededBlobs }) => neededBlobs > 0);
-  const { chosen, enough } = chooseRepack(used, options);
+  const movable = options.treesOnly === true ? used.filter(({ kind }) => kind === TREE) : used;
+  const { chosen, enough } = chooseRepack(movable, options);
   const recompress = new Set(
-    used.filter((pack) => options.uncompressed && pack.uncompressedBytes > 0 && !chosen.includes(pack)),
+    movable.filter((pack) => options.uncompressed && pack.uncompressedBytes > 0 && !chosen.includes(pack)),
   );
   const repack = new Set([...chosen, ...recompress]);
   return {

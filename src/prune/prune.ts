@@ -115,11 +115,13 @@ function planFor(
     maxRepack,
     repackSmall,
     repackUncompressed = false,
+    repackSmallerThan,
+    repackTreesOnly = false,
     packTarget,
   }: PruneOptions & { readonly packTarget: number },
 ): { readonly uses: readonly PackUse[]; readonly plan: Plan; readonly tolerated: number } {
-  const small = repackSmall ? packTarget * SMALL : 0;
-  const limits = { maxUnused, maxRepack, small, uncompressed: repackUncompressed };
+  const small = repackSmallerThan ?? (repackSmall ? packTarget * SMALL : 0);
+  const limits = { maxUnused, maxRepack, small, uncompressed: repackUncompressed, treesOnly: repackTreesOnly };
   const planWith = (tolerated: number): ReturnType<typeof planFor> => {
     const uses = usesOf(indexed, needed, tolerated);
     return { uses, plan: makePlan(uses, indexed.condemned, limits), tolerated };

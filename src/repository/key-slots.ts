@@ -9,6 +9,7 @@ import {
   resealSlot,
   rewrapSlot,
   rotateKeys,
+  type SlotChange,
   slotProtection,
   type Unlock,
 } from '../crypto/slot.js';
@@ -107,14 +108,18 @@ export async function removeKeySlot(repository: Repository, id: string, options:
   return slot;
 }
 
-/** Gives the key that opened the repository a new password or key file. */
-export async function changePassword(repository: Repository, unlock: Unlock, logN?: number): Promise<KeySlot> {
+/** Gives the key that opened the repository a new password or key file, and another owner if one is given. */
+export async function changePassword(
+  repository: Repository,
+  unlock: Unlock,
+  change: SlotChange = {},
+): Promise<KeySlot> {
   const read = await readEverySlot(repository);
   const own = newestOfEach(read).find(({ slot }) => slot.current);
   if (own === undefined)
     throw new VarveError('not-found', 'the key that opened the repository has been removed meanwhile');
   const { id, name } = own.slot;
-  const bytes = await rewrapSlot(repository, own.bytes, unlock, `keys/${name}`, logN);
+  const bytes = await rewrapSlot(repository, own.bytes, unlock, `keys/${name}`, change);
   // All of the slot's objects: one that an interrupted change left would still open with an old password.
   const old = read.filter(({ slot }) => slot.id === id).map(({ slot }) => slot.name);
   await replace(repository, old, bytes).catch((cause) => {

@@ -66,10 +66,8 @@ export async function fetchObject(store: Store, type: ObjectType, name: string):
  * @returns the object's name, once it is durable
  */
 export async function putSigned(repository: Repository, kind: SignedKind, payload: Uint8Array): Promise<string> {
-  const { keys, identity, store } = repository;
-  const signed = signPayload(keys, identity, kind, keys.newestEpoch, payload);
-  const bytes = sealObject(keys, kind, deflate(signed), { compressed: true });
-  const name = objectName(bytes);
+  const { store } = repository;
+  const { name, bytes } = sealSigned(repository, kind, payload);
   try {
     await store.put(FOLDERS[kind], name, [bytes]);
   } catch (cause) {
@@ -78,6 +76,17 @@ export async function putSigned(repository: Repository, kind: SignedKind, payloa
     throw cause;
   }
   return name;
+}
+
+/** A signed object as it would be stored. */
+export function sealSigned(
+  { keys, identity }: Repository,
+  kind: SignedKind,
+  payload: Uint8Array,
+): { readonly name: string; readonly bytes: Uint8Array } {
+  const signed = signPayload(keys, identity, kind, keys.newestEpoch, payload);
+  const bytes = sealObject(keys, kind, deflate(signed), { compressed: true });
+  return { name: objectName(bytes), bytes };
 }
 
 /** Fetches and opens a signed object; the caller checks revocation, for which the payload's time is needed. */

@@ -8,7 +8,7 @@ import { endsAll, VarveError } from '../errors/errors.js';
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../format/snapshot.js';
 import { compareTimes, type Time } from '../format/time.js';
 import type { ObjectInfo } from '../storage/store.js';
-import { getSigned, putSigned, type Repository } from './repository.js';
+import { getSigned, putSigned, type Repository, sealSigned } from './repository.js';
 
 const PARALLEL = 8;
 const SHORT_ID = 8;
@@ -134,6 +134,11 @@ export async function writeSnapshot(repository: Repository, snapshot: Snapshot):
   known.set(id, { payload, slot: toHex(certificate.slot), label: certificate.label });
   remember(repository, known);
   return id;
+}
+
+/** The id of a snapshot that is not stored, for a dry run. */
+export function snapshotIdOf(repository: Repository, snapshot: Snapshot): string {
+  return sealSigned(repository, 'snapshot', encodeSnapshot(snapshot)).name;
 }
 
 /**

@@ -17,6 +17,8 @@ export type Verdict = 'keep' | 'drop' | Entry;
 export interface TreeVisitor {
   /** @param path absolute. Of a folder that is kept, what is in it is visited before the next entry, and its content follows from that */
   visit(entry: EntryReader, path: Buffer): Verdict | Promise<Verdict>;
+  /** Whether a folder that is kept stays when nothing is left in it. Without this, it does. */
+  keepsEmpty?(path: Buffer): boolean;
   /** Whether a folder of which nothing has changed may stay as it is stored. False: it is written anew. */
   mayKeep(content: ContentRef): boolean | Promise<boolean>;
   /** Is told that a folder cannot be read from some point on: what comes before that is kept. To be thrown when that is not wanted. */
@@ -117,6 +119,10 @@ export class TreeRewriter {
     const of = verdict === 'keep' ? entry : verdict;
     if (of.type === 'file') work.count(of.size);
     const below = of.type === 'directory' ? await this.#below(of, folder, path, work) : undefined;
+    if (below === 'drop') {
+      await work.change();
+      return;
+    }
     const next = below ?? (verdict === 'keep' ? undefined : verdict);
     if (next === undefined) {
       work.keep(entry.raw);
@@ -128,17 +134,18 @@ export class TreeRewriter {
     work.add(this.#encoder.view());
   }
 
-  /** A folder's entry with its new content; undefined when that is the old one. */
+  /** A folder's entry with its new content; undefined when that is the old one, `drop` when it does not stay without any. */
   async #below(
     entry: EntryReader | Entry,
     { depth }: Folder,
     path: Buffer,
     work: FolderWork,
-  ): Promise<Entry | undefined> {
+  ): Promise<Entry | 'drop' | undefined> {
     const own = 'entry' in entry ? entry.entry() : entry;
     if (own.content === undefined) throw new VarveError('internal', `${path}: a folder without content`);
     const rewritten = await this.#folder({ content: own.content, path, depth: depth + 1 });
     work.countBelow(rewritten);
+    if (rewritten.content.size === 0 && this.#visitor.keepsEmpty?.(path) === false) return 'drop';
     return rewritten.changed ? { ...own, content: rewritten.content } : undefined;
   }
 }

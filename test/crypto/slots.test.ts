@@ -282,7 +282,7 @@ test('a new password leaves slot and secrets as they are and anchors at the newe
   const rotated = rotateKeys(ring.root);
   const old = resealSlot(rotated, ring.append.bytes, 'x');
   const opened = await openSlot(old, { password: ring.append.password }, 'keys/ab');
-  const bytes = await rewrapSlot(opened, old, { password: 'new' }, 'keys/ab', 10);
+  const bytes = await rewrapSlot(opened, old, { password: 'new' }, 'keys/ab', { logN: 10 });
   await assert.rejects(openSlot(bytes, { password: ring.append.password }, 'keys/ab'), fails('wrong-password'));
   const again = await openSlot(bytes, { password: 'new' }, 'keys/ab');
   assert.deepEqual(again.identity.slot, ring.append.identity.slot);
@@ -291,10 +291,10 @@ test('a new password leaves slot and secrets as they are and anchors at the newe
   const rolledBack = encodeSlot({ ...after, secrets: before.secrets, card: before.card });
   await assert.rejects(openSlot(rolledBack, { password: 'new' }, 'keys/ab'), fails('damaged', /rolled back/));
   await assert.rejects(
-    rewrapSlot(again, ring.append.bytes, { password: 'x' }, 'keys/ab', 10),
+    rewrapSlot(again, ring.append.bytes, { password: 'x' }, 'keys/ab', { logN: 10 }),
     fails('damaged', /older/),
   );
-  await assert.rejects(rewrapSlot(again, ring.full.bytes, { password: 'x' }, 'keys/ab', 10), fails('internal'));
+  await assert.rejects(rewrapSlot(again, ring.full.bytes, { password: 'x' }, 'keys/ab', { logN: 10 }), fails('internal'));
 });
 
 test('rotation gives nothing to a slot that was revoked or left out, though the storage brings it back', () => {

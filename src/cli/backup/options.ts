@@ -49,16 +49,20 @@ export interface BackupFlags extends PatternFlags {
 }
 
 /** @throws VarveError `usage` for a malformed pattern, or a file that cannot be read */
-export function patternsFrom(context: Context, flags: PatternFlags): Pick<FilterSpec, 'excludes' | 'iexcludes'> {
+export function patternsFrom(
+  context: Context,
+  flags: PatternFlags,
+  kind: 'exclude' | 'include' = 'exclude',
+): Pick<FilterSpec, 'excludes' | 'iexcludes'> {
   const warn = (message: string): void => context.output.warn(message);
   const fromFiles = (files: readonly string[] = [], option: string): string[] =>
     files.flatMap((file) => readPatternFile(file, context.environment, warn, option));
-  const excludes = [...(flags.exclude ?? []), ...fromFiles(flags.excludeFile, '--exclude-file')];
-  const iexcludes = [...(flags.iexclude ?? []), ...fromFiles(flags.iexcludeFile, '--iexclude-file')];
+  const excludes = [...(flags.exclude ?? []), ...fromFiles(flags.excludeFile, `--${kind}-file`)];
+  const iexcludes = [...(flags.iexclude ?? []), ...fromFiles(flags.iexcludeFile, `--i${kind}-file`)];
   // A malformed pattern is an error now, not one in each of the threads.
   parsePatterns(excludes);
   parsePatterns(iexcludes, { insensitive: true });
-  for (const patterns of [excludes, iexcludes]) warnOfTakingBackAll(patterns, warn);
+  if (kind === 'exclude') for (const patterns of [excludes, iexcludes]) warnOfTakingBackAll(patterns, warn);
   return { excludes, iexcludes };
 }
 

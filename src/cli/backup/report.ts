@@ -149,7 +149,8 @@ export class BackupReport {
     else if (!dryRun) output.message('skipped creating snapshot: nothing has changed');
   }
 
-  #finishJson({ id, summary }: BackupResult, dryRun: boolean): void {
+  #finishJson({ id, idIfStored, summary }: BackupResult, dryRun: boolean): void {
+    const snapshotId = id ?? idIfStored;
     const { backup_start, backup_end, entries_with_xattrs: _, ...counts } = summary;
     this.#context.output.object({
       message_type: 'summary',
@@ -158,7 +159,7 @@ export class BackupReport {
       backup_start: rfc3339(backup_start),
       backup_end: rfc3339(backup_end),
       total_duration: duration(summary),
-      ...(id !== undefined && { snapshot_id: id }),
+      ...(snapshotId !== undefined && { snapshot_id: snapshotId }),
     });
   }
 }

@@ -1,13 +1,16 @@
 import { check } from '../../check/check.js';
+import type { CheckOptions } from '../../check/options.js';
 import { warmUp } from '../../check/reading.js';
 import { scrub } from '../../check/scrub.js';
 import { ALL, parseSubset, type Subset } from '../../check/subset.js';
 import { VarveError } from '../../errors/errors.js';
+import { matchesFilter } from '../../repository/snapshots.js';
 import { openFromOptions, placeOfRepository } from '../open.js';
 import type { Context } from '../shell.js';
+import { type SelectionOptions, selectionFilter } from '../snapshot-selection.js';
 import { CheckReport } from './report.js';
 
-export interface CheckFlags {
+export interface CheckFlags extends SelectionOptions {
   readonly readData?: boolean;
   readonly readDataSubset?: string;
   readonly scrub?: boolean;
@@ -17,13 +20,15 @@ export interface CheckFlags {
 export async function checkCommand(context: Context, flags: CheckFlags): Promise<number> {
   const readData = wantedSubset(flags);
   const { repair = false } = flags;
+  const isWanted = selectorFrom(context, flags);
   const report = new CheckReport(context, repair);
   try {
     if (flags.scrub === true) report.finishScrub(await scrub(await placeOfRepository(context), report.options));
     else {
       const reads = readData !== undefined || repair;
       const repository = await openFromOptions(context, reads ? async () => warmUp() : undefined);
-      report.finish(await check(repository, { ...report.options, readData }));
+      report.finish(await check(repository, { ...report.options, readData, isWanted }));
+      if (isWanted !== undefined) context.output.message('only the selected snapshots were checked');
     }
     return report.errors > 0 ? 1 : 0;
   } catch (cause) {
@@ -32,6 +37,18 @@ export async function checkCommand(context: Context, flags: CheckFlags): Promise
   } finally {
     report.stop();
   }
+}
+
+/** Which snapshots are checked; undefined for all. */
+function selectorFrom(context: Context, flags: CheckFlags): CheckOptions['isWanted'] {
+  const filter = selectionFilter(context, flags);
+  if ([filter.hosts, filter.tags, filter.paths].every((each = []) => each.length === 0)) return undefined;
+  if (flags.scrub === true || flags.repair === true)
+    throw new VarveError(
+      'usage',
+      '--scrub and --repair go for all objects: --host, --tag and --path cannot be given with them',
+    );
+  return (snapshot) => matchesFilter(snapshot, filter);
 }
 
 function wantedSubset({ readData, readDataSubset, scrub }: CheckFlags): Subset | undefined {

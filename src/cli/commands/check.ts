@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { run, type Shell } from '../shell.js';
+import { addSelectionOptions } from '../snapshot-selection.js';
 
 const DESCRIPTION = `Look whether the repository is sound: whether every snapshot opens and everything that it needs is there, whether the index, the packs
 and the keys are as they should be. Of what is damaged it says which snapshots and files are touched, and what can be done. Nothing that the cache holds is believed, and nothing is changed but by --repair.`;
@@ -29,6 +30,7 @@ interrupted. Packs that no index lists, as an interrupted backup leaves them, ar
 
 export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
+  addSelectionOptions(command, 'checked, with the packs that they need');
   command
     .option(
       '--read-data',

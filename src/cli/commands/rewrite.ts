@@ -13,7 +13,8 @@ Examples:
   varve rewrite --new-host web2 --forget --host web1
 
 Patterns are those of \`varve backup\`, for the paths as \`varve ls\` tells them. Without ids all snapshots are
-rewritten that the filters leave. One of which nothing changes stays as it is.
+rewritten that the filters leave. One of which nothing changes stays as it is, and so does one in which
+--include finds nothing.
 
 Exit codes: 0 done; 1 failed; 3 some snapshots could not be rewritten; 10 no repository; 12 wrong
 password; 130 interrupted.`;
@@ -25,6 +26,10 @@ export function define(command: Command, shell: Shell): void {
     .option('--iexclude <pattern>', 'the same without regard to upper and lower case (repeatable)', collect)
     .option('--exclude-file <file>', 'leave out what the patterns in this file match (repeatable)', collect)
     .option('--iexclude-file <file>', 'the same without regard to upper and lower case (repeatable)', collect)
+    .option('-i, --include <pattern>', 'keep only what matches (repeatable)', collect)
+    .option('--iinclude <pattern>', 'the same without regard to upper and lower case (repeatable)', collect)
+    .option('--include-file <file>', 'keep only what the patterns in this file match (repeatable)', collect)
+    .option('--iinclude-file <file>', 'the same without regard to upper and lower case (repeatable)', collect)
     .option('--new-host <host>', 'give the new snapshots this host')
     .option('--new-time <time>', 'give the new snapshots this time: "2006-01-02 15:04:05" or RFC 3339')
     .option('-s, --snapshot-summary', 'write the number and size of its files into each snapshot that lacks them');

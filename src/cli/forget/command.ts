@@ -63,7 +63,8 @@ export async function forgetCommand(context: Context, ids: readonly string[], fl
   const oldestFirst = snapshots.filter((each) => removed.has(each));
   const unreadable = await unlisted.remove(repository, output, flags.dryRun === true);
   const failures = unreadable + (onlyUnlisted ? 0 : await remove(context, repository, oldestFirst, flags));
-  if (output.json) output.object(groupsJson(groups));
+  // As in restic: of no groups nothing is printed.
+  if (output.json && groups.length > 0) output.object(groupsJson(groups));
   const pruned = flags.prune === true ? await prune(repository, idsOf(removed)) : 0;
   return failures > 0 ? INCOMPLETE : pruned || listedCode(list, ids);
 }

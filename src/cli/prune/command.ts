@@ -4,7 +4,7 @@ import type { PruneEvent } from '../../prune/options.js';
 import type { Repository } from '../../repository/repository.js';
 import { compressionFrom, packTarget } from '../global-options.js';
 import type { Context } from '../shell.js';
-import { type PruneFlags, parseGrace, parseRepackSize, parseUnused } from './options.js';
+import { type PruneFlags, parseGrace, parseRepackSize, parseSmallerThan, parseUnused } from './options.js';
 import { PruneReport } from './report.js';
 
 /**
@@ -19,11 +19,15 @@ export function pruner(
   const dryRun = flags.dryRun === true;
   if (flags.repackUncompressed === true && compressionFrom(context) === 'off')
     throw new VarveError('usage', '--repack-uncompressed and --compression off contradict each other');
+  if (flags.repackUncompressed === true && flags.repackCacheableOnly === true)
+    throw new VarveError('usage', '--repack-uncompressed and --repack-cacheable-only exclude each other');
   const target = packTarget(context.globals, context.environment);
   const options = {
     maxUnused: parseUnused(flags.maxUnused),
     maxRepack: parseRepackSize(flags.maxRepackSize),
     repackSmall: flags.repackSmall === true,
+    repackSmallerThan: parseSmallerThan(flags.repackSmallerThan),
+    repackTreesOnly: flags.repackCacheableOnly === true,
     repackUncompressed: flags.repackUncompressed === true,
     compression: compressionFrom(context),
     graceSeconds: parseGrace(flags.grace),

@@ -10,6 +10,8 @@ export interface PruneFlags {
   readonly maxRepackSize?: string;
   readonly repackSmall?: boolean;
   readonly repackUncompressed?: boolean;
+  readonly repackSmallerThan?: string;
+  readonly repackCacheableOnly?: boolean;
   readonly grace: string;
   readonly dryRun?: boolean;
   /** Of `prune` alone: the repository's id. */
@@ -21,6 +23,8 @@ export function addPruneOptions(command: Command): void {
     .option('--max-unused <limit>', 'how much that is not needed may stay: 5%, 2G, unlimited', '5%')
     .option('--max-repack-size <size>', 'copy no more than this, such as 500M; the next prune goes on')
     .option('--repack-small', 'put small packs together')
+    .option('--repack-smaller-than <size>', 'put packs together that are smaller than this, such as 8M')
+    .option('--repack-cacheable-only', 'copy only packs of directories, which a cache keeps, and none of file contents')
     .option('--repack-uncompressed', 'compress what is not, where that makes it smaller; needs a full key')
     .option('--grace <duration>', 'how long condemned packs stay: 12h, 1d, 2w, 0', '1d');
 }
@@ -33,6 +37,11 @@ export function parseUnused(text: string): Unused {
   const part = Number(percent) / 100;
   if (part >= 1) throw new VarveError('usage', `--max-unused: "${text}" must be less than 100%`);
   return { part };
+}
+
+/** Bytes; undefined when nothing is given. */
+export function parseSmallerThan(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : sizeOf(text, '--repack-smaller-than', '8M');
 }
 
 export function parseRepackSize(text: string | undefined): number {

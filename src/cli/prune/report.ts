@@ -55,6 +55,7 @@ export class PruneReport {
     const { output } = this.#context;
     output.status('');
     if (output.json) return;
+    output.message('collecting packs for deletion and repacking');
     output.message(`needed:    ${counted(blobs.used, 'blob')}, ${formatBytes(bytes.used)}`);
     output.message(
       `unneeded:  ${counted(blobs.unused + blobs.duplicate, 'blob')}, ${formatBytes(bytes.unused)}${share(bytes.unused, bytes.total)}`,
@@ -85,29 +86,16 @@ function share(part: number, whole: number): string {
   return whole === 0 ? '' : ` (${formatPercent(part, whole)})`;
 }
 
-/** restic's fields, and what has become of condemned packs. */
+/** restic's fields, and what has become of condemned packs. Bytes are those of frames, but for those of packs in no index. */
 function toJson(result: PruneResult, dryRun: boolean): Record<string, unknown> {
-  const { blobs, bytes, keep, remove, repack, copied, orphans, reinstated, deleted, waiting, locked, errors } = result;
+  const { copied, reinstated, deleted, waiting, locked, errors } = result;
   return {
     message_type: 'summary',
     dry_run: dryRun,
-    blobs: { used: blobs.used, duplicate: blobs.duplicate, unused: blobs.unused, total: blobs.total },
-    bytes: {
-      used: bytes.used,
-      unused: bytes.unused,
-      total: bytes.total,
-      unreferenced: orphans.bytes,
-      repack: repack.bytes,
-      remove: remove.bytes,
-      remove_total: remove.bytes + repack.bytes + orphans.bytes,
-      remaining_unused: bytes.remainingUnused,
-    },
+    blobs: blobsJson(result),
+    bytes: bytesJson(result),
     packfiles: {
-      keep: keep.packs,
-      repack: repack.packs,
-      remove: remove.packs,
-      unreferenced: orphans.packs,
-      remove_total: remove.packs + repack.packs + orphans.packs,
+      ...packsJson(result),
       written: copied.packs,
       reinstated: reinstated.packs,
       deleted: deleted.packs,
@@ -120,5 +108,50 @@ function toJson(result: PruneResult, dryRun: boolean): Record<string, unknown> {
       locked_until: rfc3339(timeFromMillis(locked.until * 1000)),
     }),
     num_errors: errors,
+  };
+}
+
+function blobsJson({ blobs: { repackRemove, ...blobs } }: PruneResult): Record<string, number> {
+  const removed = blobs.remove + repackRemove;
+  return { ...blobs, repack_remove: repackRemove, remove_total: removed, remaining: blobs.total - removed };
+}
+
+function bytesJson({ bytes, orphans }: PruneResult): Record<string, number> {
+  const { used, duplicate, repack, repackRemove, remove, uncompressed, remainingUnused } = bytes;
+  const total = bytes.total + orphans.bytes;
+  const removed = remove + repackRemove + orphans.bytes;
+  return {
+    used,
+    duplicate,
+    unused: bytes.unused - duplicate,
+    unreferenced: orphans.bytes,
+    uncompressed,
+    total,
+    repack,
+    repack_remove: repackRemove,
+    remove,
+    remove_total: removed,
+    remaining: total - removed,
+    remaining_unused: remainingUnused,
+  };
+}
+
+function packsJson({
+  packs: { used, unused, partlyUsed },
+  keep,
+  repack,
+  remove,
+  orphans,
+}: PruneResult): Record<string, number> {
+  return {
+    used,
+    unused,
+    partly_used: partlyUsed,
+    unreferenced: orphans.packs,
+    total: used + unused + partlyUsed + orphans.packs,
+    keep: keep.packs,
+    repack: repack.packs,
+    remove: remove.packs,
+    remove_total: remove.packs + orphans.packs,
   };
 }

@@ -28,10 +28,20 @@ export function defineList(command: Command, shell: Shell): void {
 
 const createdAt = ({ created }: KeySlot): string => localTime({ seconds: created, nanoseconds: 0 });
 
-/** restic's keys first, then what only varve has. */
+/** restic's keys first, then what only varve has. As in restic the id is the object's name, another one after each change; that of the slot stays. */
 export function keyJson(slot: KeySlot): Record<string, unknown> {
   const { current, id, user, host, role, epoch, opensWith, name } = slot;
-  return { current, id, userName: user, hostName: host, created: createdAt(slot), role, epoch, opensWith, name };
+  return {
+    current,
+    id: name,
+    userName: user,
+    hostName: host,
+    created: createdAt(slot),
+    role,
+    epoch,
+    opensWith,
+    slot: id,
+  };
 }
 
 function keyTable(slots: readonly KeySlot[], epoch: number): Table {

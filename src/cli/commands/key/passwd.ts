@@ -11,15 +11,24 @@ and the old password still has what is in it.`;
 export function definePasswd(command: Command, shell: Shell): void {
   command.description(DESCRIPTION);
   addNewKeyOptions(command);
+  command.option('--user <user>', 'whose key it is from now on (default: as before)');
+  command.option('--host <host>', "which machine's it is from now on (default: as before)");
   command.addHelpText('after', '\nExit codes: 0 changed; 1 failed; 10 no repository; 12 wrong password.');
   run(command, shell, passwd);
 }
 
-const passwd: Run<NewKeyFlags> = async (context, _, options) => {
+interface Options extends NewKeyFlags {
+  readonly user?: string;
+  readonly host?: string;
+}
+
+const passwd: Run<Options> = async (context, _, options) => {
   const repository = await openFromOptions(context);
   const unlock = await newUnlock(context, options);
+  const { user, host } = options;
+  const owner = { ...(user !== undefined && { user }), ...(host !== undefined && { host }) };
   const { logN } = await calibrated(unlock);
-  const slot = await changePassword(repository, unlock, logN);
+  const slot = await changePassword(repository, unlock, { ...owner, ...(logN !== undefined && { logN }) });
   if (context.output.json) context.output.object({ message_type: 'key_changed', ...keyJson(slot) });
   else context.output.prose(`key ${slot.id} has a new ${slot.opensWith}`);
   return 0;
