@@ -59,9 +59,15 @@ function verbose(name: string, value: string): string[] {
 }
 
 function truth(name: string, value: string): boolean {
-  if (TRUE.includes(value)) return true;
-  if (FALSE.includes(value)) return false;
-  throw notBoolean(name, value, 'true or false');
+  const known = truthOf(value);
+  if (known === undefined) throw notBoolean(name, value, 'true or false');
+  return known;
+}
+
+/** What Go takes for true or false; undefined for all else. */
+export function truthOf(text: string): boolean | undefined {
+  if (TRUE.includes(text)) return true;
+  return FALSE.includes(text) ? false : undefined;
 }
 
 function notBoolean(name: string, value: string, wanted: string): VarveError {

@@ -137,7 +137,7 @@ test('a source that is not there gives exit code 3 and a snapshot of the others'
   assert.equal(json.code, 3);
   assert.match(
     json.err,
-    /^\{"message_type":"error","error":\{"message":".*"\},"during":"scan","item":".*missing"\}\n$/,
+    /^\{"message_type":"error","error":\{"message":".*"\},"during":"scan","item":".*missing"\}\n\{"message_type":"exit_error","code":3,/,
   );
 });
 

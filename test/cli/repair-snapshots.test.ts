@@ -39,3 +39,15 @@ test('the copy restores without errors; the damaged one stays, or goes', async (
   assert.equal((await ids()).includes(id), false);
   assert.match((await place.ok(['repair', 'snapshots'])).out, /no snapshots were modified\n$/);
 });
+
+test('repair snapshots --forget removes a snapshot that is named and whose object is damaged, and nothing without --forget', async () => {
+  const broken = await place.backup(join(source, 'small'));
+  const beneath = await place.beneath();
+  await beneath.change('snapshots', broken, (bytes) => bytes.subarray(0, bytes.length - 1));
+  const env = { XDG_CACHE_HOME: place.path('another-cache') };
+  assert.equal((await place.run(['repair', 'snapshots', broken], { env })).code, 1);
+  assert.ok((await beneath.names('snapshots')).includes(broken));
+  const { out } = await place.ok(['repair', 'snapshots', '--forget', broken.slice(0, 12)], { env });
+  assert.match(out, /^removed the damaged snapshot [0-9a-f]{8}$/m);
+  assert.equal((await beneath.names('snapshots')).includes(broken), false);
+});

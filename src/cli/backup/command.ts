@@ -4,6 +4,7 @@ import { findSources } from '../../backup/sources.js';
 import type { IndexedRepository } from '../../repository/index-store.js';
 import type { SnapshotList, StoredSnapshot } from '../../repository/snapshots.js';
 import { workingFolder } from '../arguments.js';
+import { truthOf } from '../boolean-options.js';
 import { compressionFrom, packTarget } from '../global-options.js';
 import { thisHost, thisUser } from '../machine.js';
 import { openFromOptions } from '../open.js';
@@ -67,12 +68,17 @@ function prepare(context: Context, args: readonly string[], flags: BackupFlags):
     ...(flags.time !== undefined && { time: parseTimeOption(flags.time, '--time') }),
     ...(target !== undefined && { packTarget: target }),
     ...(threads !== undefined && { threads }),
-    ...(flags.ignoreInode !== undefined && { ignoreInode: flags.ignoreInode }),
-    ...(flags.ignoreCtime !== undefined && { ignoreCtime: flags.ignoreCtime }),
+    ignoreInode: flags.ignoreInode ?? isSet(context, 'VARVE_IGNORE_INODE'),
+    ignoreCtime: flags.ignoreCtime ?? isSet(context, 'VARVE_IGNORE_CTIME'),
     ...(flags.withAtime !== undefined && { withAtime: flags.withAtime }),
     ...(flags.dryRun !== undefined && { dryRun: flags.dryRun }),
     ...(flags.skipIfUnchanged !== undefined && { skipIfUnchanged: flags.skipIfUnchanged }),
   };
+}
+
+/** As in restic, a value that is neither true nor false counts as false. */
+function isSet({ environment }: Context, name: string): boolean {
+  return truthOf(environment[name] ?? '') === true;
 }
 
 async function loadEngine() {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { RemakeEvent, RemakeOptions, RemakeResult } from '../../repository/remake.js';
 import type { Repository } from '../../repository/repository.js';
-import type { StoredSnapshot } from '../../repository/snapshots.js';
+import type { SnapshotList, StoredSnapshot } from '../../repository/snapshots.js';
 import { compressionFrom, packTarget } from '../global-options.js';
 import { openFromOptions } from '../open.js';
 import type { Context } from '../shell.js';
@@ -41,6 +41,7 @@ type Settings = Pick<RemakeOptions, 'forget' | 'dryRun' | 'compression' | 'packT
  *
  * @param operation as errors call it
  * @param remake does it; what it tells is to be told by `tell`
+ * @param removeFirst deals with some of the ids given, and returns the others
  * @returns the exit code
  */
 export async function remakeChosen(
@@ -54,6 +55,7 @@ export async function remakeChosen(
     settings: Settings,
     tell: (event: RemakeEvent) => void,
   ) => Promise<RemakeResult>,
+  removeFirst: (repository: Repository, list: SnapshotList) => Promise<readonly string[]> = async () => ids,
 ): Promise<number> {
   const { output, signal, globals, environment } = context;
   const { forget = false, dryRun = false } = flags;
@@ -67,7 +69,9 @@ export async function remakeChosen(
   const repository = await openFromOptions(context);
   repository.keys.requireRole('manage', operation);
   const list = await readSnapshots(context, repository);
-  const chosen = chooseSnapshots(list, ids, selectionFilter(context, flags));
+  const others = await removeFirst(repository, list);
+  const none = ids.length > 0 && others.length === 0;
+  const chosen = none ? [] : chooseSnapshots(list, others, selectionFilter(context, flags));
   const report = new RemakeReport(output, operation, { dryRun, forget });
   const result = await remake(repository, chosen, settings, (event) => report.tell(event));
   return report.finish(result) || listedCode(list, ids);

@@ -12,12 +12,13 @@ index\` save what can be saved, then let a backup store anew what is still there
 A file of which any part is lost is left out, so that none looks whole that is not; what there is of it
 can be had from the damaged snapshot as long as that stays. Of a folder whose list breaks off what comes
 before that is kept. Attributes that cannot be read are left out, and the file is kept. A snapshot of
-which nothing can be read is left as it is.
+which nothing can be read is left as it is; name it, with --forget, to remove it.
 
 Examples:
   varve repair snapshots --dry-run
   varve repair snapshots
   varve repair snapshots --forget --host web1
+  varve repair snapshots --forget 1a2b3c4d
 
 Exit codes: 0 done, and nothing is lost; 1 failed; 3 something is lost, or some snapshots could not be repaired;
 10 no repository; 12 wrong password; 130 interrupted.`;
