@@ -93,13 +93,16 @@ export async function removeKeySlot(repository: Repository, id: string, options:
   const read = await readEverySlot(repository);
   const { slot, card } = chooseSlot(newestOfEach(read), id);
   if (slot.current && options.force !== true) {
-    throw new VarveError('usage', `key ${slot.id} is the one in use; open the repository with another, or use --force`);
+    throw new VarveError(
+      'usage',
+      `key ${slot.name} is the one in use; open the repository with another, or use --force`,
+    );
   }
   const remaining = read.filter((each) => each.slot.id !== slot.id);
   if (!remaining.some((each) => each.slot.role === 'full')) {
     throw new VarveError(
       'usage',
-      `key ${slot.id} is the last full key: without it nothing could ever be restored; add another one first`,
+      `key ${slot.name} is the last full key: without it nothing could ever be restored; add another one first`,
     );
   }
   const since = options.ignoreSince ?? Math.ceil(repository.clock() / 1000);

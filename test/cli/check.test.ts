@@ -66,7 +66,11 @@ test('the same as JSON', async () => {
   await damagePack();
   const { code, out, err } = await place.run(['check', '--read-data', '--json']);
   assert.equal(code, 1);
-  const error = JSON.parse(err) as Record<string, unknown>;
+  const [error = {}, exit] = err
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  assert.deepEqual([exit?.['message_type'], exit?.['code']], ['exit_error', 1]);
   assert.equal(Object.keys(error)[0], 'message_type');
   assert.equal(error.message_type, 'error');
   assert.match(String(error.message), /^data\/.*does not match its name/);

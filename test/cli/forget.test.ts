@@ -152,8 +152,12 @@ test('a snapshot that cannot be removed is told, and the exit code is 3; the oth
     (JSON.parse(out) as Group[])[0]?.remove.map(({ id }) => id),
     [ids[3], ids[2]],
   );
-  const error = JSON.parse(err) as { message_type: string; during: string; item: string };
-  assert.deepEqual([error.message_type, error.during, error.item], ['error', 'forget', ids[2]]);
+  const [error, exit] = err
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { message_type: string; during?: string; item?: string; code?: number });
+  assert.deepEqual([exit?.message_type, exit?.code], ['exit_error', 3]);
+  assert.deepEqual([error?.message_type, error?.during, error?.item], ['error', 'forget', ids[2]]);
   assert.deepEqual(await listed(), [other, ids[2]]);
 });
 

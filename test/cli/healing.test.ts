@@ -59,7 +59,7 @@ test('without a password on the machine of the repository', async () => {
 test('as JSON', async () => {
   await damage(slight);
   const told = await place.run(['check', '--read-data', '--json']);
-  assert.equal((JSON.parse(told.err) as { healable: boolean }).healable, true);
+  assert.equal((JSON.parse(told.err.split('\n')[0] ?? '') as { healable: boolean }).healable, true);
   const { out, err } = await place.ok(['check', '--repair', '--json']);
   const { message_type, item } = JSON.parse(err) as Record<string, unknown>;
   assert.deepEqual([message_type, item], ['warning', object()]);

@@ -7,6 +7,7 @@ import { Playground } from './varve.js';
 
 interface Key {
   readonly id: string;
+  readonly slot: string;
   readonly current: boolean;
   readonly userName: string;
   readonly hostName: string;
@@ -91,7 +92,8 @@ test('passwd: the new password opens, the old one does not', async () => {
   await place.ok(['key', 'passwd', '--new-password-file', place.path('second')], { env: other });
   assert.equal((await place.run(['snapshots'], { env: other })).code, 12);
   const [changed] = await place.json<Key[]>(['key', 'list'], { env: { ...other, VARVE_PASSWORD: 'second' } });
-  assert.equal(changed?.id, before?.id);
+  assert.equal(changed?.slot, before?.slot);
+  assert.notEqual(changed?.id, before?.id, 'it is the name of the object');
   const beneath = await place.beneath('passwords');
   const [between, ...others] = (await beneath.names('keys')) as [string];
   assert.deepEqual(others, []);
@@ -135,13 +137,10 @@ test('a removed key opens nothing, and what it wrote since a date is ignored', a
 });
 
 test('a removed slot that the storage puts back gets no new secrets', async () => {
-  const { env, id } = await addKey('append', 'back');
-  const { name } = (await place.json<(Key & { name: string })[]>(['key', 'list'])).find((key) => key.id === id) ?? {
-    name: '',
-  };
+  const { env, id: name } = await addKey('append', 'back');
   const beneath = await place.beneath();
   const object = await beneath.get('keys', name);
-  await place.ok(['key', 'remove', id]);
+  await place.ok(['key', 'remove', name]);
   await beneath.plant('keys', name, object);
   const rotated = await place.run(['key', 'rotate']);
   assert.equal(rotated.code, 1);

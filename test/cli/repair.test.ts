@@ -39,7 +39,7 @@ test('repair index: a damaged object, as JSON; a damaged pack is an error', asyn
     [summary.message_type, summary.packs_added, summary.damaged_index_objects, summary.replaced],
     ['summary', 2, 1, [name]],
   );
-  const error = JSON.parse(err) as Record<string, unknown>;
+  const error = JSON.parse(err.split('\n')[0] ?? '') as Record<string, unknown>;
   assert.deepEqual([error.message_type, error.item], ['error', BAD]);
   const text = await place.run(['repair', 'index']);
   assert.match(text.err, /^error: data\/0{63}1: too short for a pack; `varve repair packs 0{63}1` saves what/);

@@ -37,6 +37,6 @@ const add: Run<Options> = async (context, _, options) => {
   const owner = { user: options.user ?? thisUser(), host: options.host ?? thisHost() };
   const slot = await addKeySlot(repository, { role, unlock, ...owner, ...(await calibrated(unlock)) });
   if (context.output.json) context.output.object({ message_type: 'key_added', ...keyJson(slot) });
-  else context.output.prose(`saved new key as ${slot.id} (${role}, for ${slot.user}@${slot.host})`);
+  else context.output.prose(`saved new key as ${slot.name} (${role}, for ${slot.user}@${slot.host})`);
   return 0;
 };

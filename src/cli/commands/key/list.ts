@@ -47,10 +47,10 @@ export function keyJson(slot: KeySlot): Record<string, unknown> {
 function keyTable(slots: readonly KeySlot[], epoch: number): Table {
   const table = new Table([' ID', 'User', 'Host', 'Created', 'Role', 'Opens with', '']);
   for (const slot of slots) {
-    const { current, id, user, host, role, opensWith } = slot;
+    const { current, name, user, host, role, opensWith } = slot;
     const note = slot.epoch < epoch ? 'left out of a rotation' : '';
     table.add(
-      `${current ? '*' : ' '}${id.slice(0, SHORT)}`,
+      `${current ? '*' : ' '}${name.slice(0, SHORT)}`,
       printable(user),
       printable(host),
       createdAt(slot),

@@ -30,6 +30,6 @@ const passwd: Run<Options> = async (context, _, options) => {
   const { logN } = await calibrated(unlock);
   const slot = await changePassword(repository, unlock, { ...owner, ...(logN !== undefined && { logN }) });
   if (context.output.json) context.output.object({ message_type: 'key_changed', ...keyJson(slot) });
-  else context.output.prose(`key ${slot.id} has a new ${slot.opensWith}`);
+  else context.output.prose(`key ${slot.name} has a new ${slot.opensWith}`);
   return 0;
 };

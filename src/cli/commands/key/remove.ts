@@ -30,7 +30,7 @@ const remove: Run<Options> = async (context, [id], { ignoreSince, force }) => {
   const slot = await removeKeySlot(repository, id, options);
   const { output } = context;
   if (output.json) output.object({ message_type: 'key_removed', ...keyJson(slot) });
-  else output.prose(`removed key ${slot.id} (${slot.role}, of ${slot.user}@${slot.host})`);
+  else output.prose(`removed key ${slot.name} (${slot.role}, of ${slot.user}@${slot.host})`);
   output.message('It may have been copied: `varve key rotate` makes secrets that it does not know.');
   return 0;
 };
