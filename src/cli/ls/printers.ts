@@ -1,5 +1,6 @@
 /** How `ls` prints what it lists: as lines or JSON, in another order, or as a file that ncdu reads. */
 import { Buffer } from 'node:buffer';
+import type { Int64 } from '../../bytes/int64.js';
 import { VarveError } from '../../errors/errors.js';
 import type { Entry } from '../../format/entry.js';
 import type { EntryReader } from '../../format/entry-reader.js';
@@ -56,7 +57,7 @@ interface Sortable {
   readonly line: string;
   readonly path: Buffer;
   readonly size: number;
-  readonly time: readonly [number, number];
+  readonly time: readonly [Int64, number];
   readonly extension: string;
 }
 
@@ -95,7 +96,7 @@ export class SortedPrinter implements ListPrinter {
   }
 }
 
-const byTime = (a: Sortable, b: Sortable): number => a.time[0] - b.time[0] || a.time[1] - b.time[1];
+const byTime = ({ time: [a, x] }: Sortable, { time: [b, y] }: Sortable): number => (a < b ? -1 : a > b ? 1 : x - y);
 const COMPARE: Readonly<Record<Order, ((a: Sortable, b: Sortable) => number) | undefined>> = {
   name: undefined,
   size: (a, b) => a.size - b.size,
@@ -106,7 +107,7 @@ const COMPARE: Readonly<Record<Order, ((a: Sortable, b: Sortable) => number) | u
   extension: (a, b) => (a.extension < b.extension ? -1 : Number(a.extension > b.extension)),
 };
 
-function timeOf(entry: Entry | EntryReader, order: Order): readonly [number, number] {
+function timeOf(entry: Entry | EntryReader, order: Order): readonly [Int64, number] {
   if (order === 'ctime') return [entry.ctimeSeconds, entry.ctimeNanoseconds];
   const mtime = [entry.mtimeSeconds, entry.mtimeNanoseconds] as const;
   return order === 'atime' ? (entry.atime ?? mtime) : mtime;
@@ -180,6 +181,6 @@ function ncduNode({
   const isSpecial = type !== 'directory' && type !== 'file';
   const sizes = `"asize":${asize},"dsize":${Math.ceil(asize / BLOCK) * BLOCK}`;
   const identity = `"dev":${device},"ino":${inode},"nlink":${links},"notreg":${isSpecial}`;
-  const rest = `"uid":${uid},"gid":${gid},"mode":${mode & 0o7777},"mtime":${Math.max(0, mtimeSeconds)}`;
+  const rest = `"uid":${uid},"gid":${gid},"mode":${mode & 0o7777},"mtime":${mtimeSeconds < 0 ? 0 : mtimeSeconds}`;
   return `{"name":${JSON.stringify(lossyText(name))},${sizes},${identity},${rest}}`;
 }
