@@ -440,15 +440,22 @@ class RestoreRun {
       for (const name of this.#target.names(folder.path)) {
         if (names.has(name.toString('latin1'))) continue;
         if (folder.taken instanceof Set && folder.taken.has(withoutCase(name))) continue;
-        const path = below(folder, name);
-        // A running restore's file; a folder with such a name is of somebody else.
-        if (isTemporary(name) && this.#target.stat(path)?.type !== 'directory') continue;
-        if (!this.#selection.choose(inSnapshot(path)).selected) continue;
-        this.#account.progress.filesDeleted += this.#target.remove(path);
-        this.#account.item('deleted', path, 0);
+        this.#deleteOther(this.#target, below(folder, name), name);
       }
     } catch (cause) {
       this.#account.fail(folder.path, cause);
+    }
+  }
+
+  #deleteOther(target: Target, path: Buffer, name: Buffer): void {
+    try {
+      // A running restore's file; a folder with such a name is of somebody else.
+      if (isTemporary(name) && target.stat(path)?.type !== 'directory') return;
+      if (!this.#selection.choose(inSnapshot(path)).selected) return;
+      this.#account.progress.filesDeleted += target.remove(path);
+      this.#account.item('deleted', path, 0);
+    } catch (cause) {
+      this.#account.fail(path, cause);
     }
   }
 

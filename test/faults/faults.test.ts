@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, suite, test } from 'node:test';
 import { listSnapshots } from '../../src/repository/snapshots.js';
@@ -85,6 +85,20 @@ suite('calls of libc that fail', { skip: NO_FAULTS, timeout: 600_000 }, () => {
     const { code, err } = await failing(object('keys', history.ownKeyObject), READ, 'snapshots');
     assert.match(err, /^Fatal: no key slot that can be read fits, and one was not tried: cannot read keys\//m);
     assert.equal(code, 1);
+  });
+
+  test('restore --delete names what it cannot remove, and removes the rest', async () => {
+    const target = stage.run('target', 'restored');
+    const kept = join(target, 'pictures', 'only in 1');
+    const fault: Omit<Fault, 'area'> = { ...EVER, calls: 'unlink' };
+    const args = ['restore', `latest:${stage.source}`, '--target', target, '--delete'];
+    const { code, err } = await failing(kept, fault, ...args);
+    assert.equal(code, 1);
+    assert.match(err, /^error: \/pictures\/only in 1: input\/output error$/m);
+    assert.deepEqual(
+      readdirSync(join(target, 'pictures')).filter((name) => name.startsWith('only in')),
+      ['only in 1', 'only in 3'],
+    );
   });
 
   test('init ends with 0 when only its temporary file cannot be removed', async () => {

@@ -4,7 +4,7 @@ import type { Run, Sound } from './traces.js';
 /** Words for an object that is not what it should be, or not there. Nothing of the kind is so in these runs. */
 const ACCUSATIONS =
   /damaged|corrupt|\blost\b|\bloses?\b|tampered|forged|thief|stolen|truncated|ends early|is missing|missing from|put back|put it back|repair (packs|index|snapshots)|wrong password|no repository|does not exist|is gone|altered/gi;
-const HARMLESS = /nothing that was stored is lost/g;
+const HARMLESS = /(nothing|no data)[^.;:]*\b(is|are) lost/g;
 const RAW = /^\s+at .*:\d+|node:internal|UnhandledPromise|ERR_[A-Z_]+|Assertion|uv_|undefined|Unknown system error/m;
 const MOST_LINES = 40;
 

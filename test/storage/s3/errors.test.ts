@@ -242,7 +242,10 @@ test('an object that is in an archive is out of reach, not damaged, and asked fo
     async (store) => {
       const reading = await readPack(store, thing.name, 10_000_000);
       assert.equal(reading?.kind, 'unreadable');
-      assert.match(reading?.kind === 'unreadable' ? reading.error.message : '', /in an archive: restore it there first/);
+      assert.match(
+        reading?.kind === 'unreadable' ? reading.error.message : '',
+        /in an archive: restore it there first/,
+      );
       assert.equal(asked, 1);
     },
   );
