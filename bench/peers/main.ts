@@ -6,6 +6,7 @@ import { compareHuge } from './huge.js';
 import { compareMemory } from './memory.js';
 import { compareMillion } from './million.js';
 import { compareMount } from './mount.js';
+import { compareNames } from './names.js';
 import { type Bench, type Experiment, type Options, parseOptions, USAGE } from './options.js';
 import { writePage } from './page.js';
 import { comparePhases } from './phases.js';
@@ -23,6 +24,7 @@ const RUN: Record<Experiment, (bench: Bench) => Promise<string>> = {
   start: compareStart,
   snapshots: compareSnapshots,
   million: compareMillion,
+  names: compareNames,
   sparse: compareSparse,
   upkeep: compareUpkeep,
   s3: compareS3,

@@ -13,6 +13,7 @@ export const EXPERIMENTS = [
   'start',
   'snapshots',
   'million',
+  'names',
   'sparse',
   'upkeep',
   's3',
@@ -105,7 +106,7 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
   };
 }
 
-const BESIDE_RESTIC: readonly Experiment[] = ['memory', 'huge', 'start', 'million', 'upkeep', 's3', 'mount'];
+const BESIDE_RESTIC: readonly Experiment[] = ['memory', 'huge', 'start', 'million', 'names', 'upkeep', 's3', 'mount'];
 
 function isUsual(program: string, experiment: Experiment): boolean {
   return experiment === 'phases' || program === 'varve' || (program === 'restic' && BESIDE_RESTIC.includes(experiment));

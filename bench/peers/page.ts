@@ -9,6 +9,7 @@ const TITLES: Record<Experiment, string> = {
   start: 'Starting',
   snapshots: 'Listing many snapshots',
   million: 'A folder of a million files',
+  names: 'Very many names',
   sparse: 'A sparse file',
   upkeep: 'Prune and check',
   s3: 'An S3 server, near and far',
@@ -29,6 +30,7 @@ npm run bench -- --experiment huge           # one file of 4 GiB
 npm run bench -- --experiment start          # help, version and a short list of snapshots
 npm run bench -- --experiment snapshots      # listing 1,000 snapshots
 npm run bench -- --experiment million        # a folder of 1,000,000 small files
+npm run bench -- --experiment names          # 20,000 hard links, 10,000 arguments, a list of 100,000 paths
 npm run bench -- --experiment sparse         # a file of 100 GiB, 10 MiB of them data
 npm run bench -- --experiment upkeep         # prune after forgetting 45 of 50 snapshots; check
 npm run bench -- --experiment s3             # backup to an S3 server and restore from it, near and 50 ms away; requests
