@@ -143,7 +143,7 @@ export class CheckReport {
       files: files.map(lossyText),
       total_files: fileCount,
       healable,
-      unreadable,
+      ...(unreadable && { unreadable }),
       advice,
     });
   }
@@ -173,7 +173,7 @@ export class CheckReport {
     this.#context.output.object({
       message_type: 'summary',
       num_errors: this.errors,
-      num_unreadable: this.#unreadable,
+      ...(this.#unreadable > 0 && { num_unreadable: this.#unreadable }),
       broken_packs,
       ...(this.#repairs && { healed_packs: this.#healed.map(({ name }) => name) }),
       suggest_repair_index,
