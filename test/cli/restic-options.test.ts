@@ -10,6 +10,7 @@ import { missingPrograms } from '../servers/programs.js';
 import { Playground } from './varve.js';
 
 const place = new Playground();
+const FILES = ['docs/letter.txt', 'docs/draft.tmp', 'docs/sub/note.md', 'music/song.mp3', 'music/empty'];
 const home = place.files('home', {
   'docs/letter.txt': 'a letter',
   'docs/draft.tmp': 'draft',
@@ -21,8 +22,8 @@ let snapshot = '';
 const lines = (text: string): string[] => text.trimEnd().split('\n');
 
 before(async () => {
-  // Old enough that the times alone prove that a file is unchanged.
-  utimesSync(join(home, 'docs/letter.txt'), 1_000_000_000, 1_000_000_000);
+  // Old enough that the times of modification prove that a file is unchanged.
+  for (const name of FILES) utimesSync(join(home, name), 1_000_000_000, 1_000_000_000);
   await place.ok(['init']);
   snapshot = (await place.json<{ snapshot_id: string }>(['backup', '.', '--tag', 'all'], { cwd: home })).snapshot_id;
 });
@@ -62,7 +63,8 @@ test('a backup ignores the ctime when the environment says so', async () => {
     const { out } = await place.ok(['backup', '.', '--json', '--dry-run'], { cwd: home, env: { VARVE_IGNORE_CTIME } });
     return (JSON.parse(lines(out).at(-1) as string) as { files_changed: number }).files_changed;
   };
-  assert.deepEqual([await backup('true'), await backup('perhaps')], [0, 1]);
+  assert.equal(await backup('true'), 0);
+  assert.ok((await backup('perhaps')) >= 1);
 });
 
 test('--help fails when there is no such command', async () => {

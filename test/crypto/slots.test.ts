@@ -294,7 +294,10 @@ test('a new password leaves slot and secrets as they are and anchors at the newe
     rewrapSlot(again, ring.append.bytes, { password: 'x' }, 'keys/ab', { logN: 10 }),
     fails('damaged', /older/),
   );
-  await assert.rejects(rewrapSlot(again, ring.full.bytes, { password: 'x' }, 'keys/ab', { logN: 10 }), fails('internal'));
+  await assert.rejects(
+    rewrapSlot(again, ring.full.bytes, { password: 'x' }, 'keys/ab', { logN: 10 }),
+    fails('internal'),
+  );
 });
 
 test('rotation gives nothing to a slot that was revoked or left out, though the storage brings it back', () => {
