@@ -83,6 +83,13 @@ export async function readIndex(context: Context, repository: Repository): Promi
   return loadIndex(repository, { onDamage });
 }
 
+/** A part of the index that who stores something passes over. */
+export function warnOfIndex({ output }: Context, { message }: VarveError): void {
+  output.warn(
+    `a part of the index is passed over, and what only it lists is stored again: ${message}; \`varve repair index\` writes the index again, and prune refuses until then`,
+  );
+}
+
 /** Those that the ids name, or without ids all that the filter leaves. */
 export function chooseSnapshots(
   list: SnapshotList,

@@ -3,7 +3,7 @@ import { type ErrorCode, VarveError } from '../errors/errors.js';
 import { DATA, TREE } from '../format/content.js';
 import type { Snapshot } from '../format/snapshot.js';
 import { compareTimes } from '../format/time.js';
-import { type IndexedRepository, loadIndex } from '../repository/index-store.js';
+import { type IndexedRepository, loadIndexToWrite } from '../repository/index-store.js';
 import { HeldLease } from '../repository/leases.js';
 import { loadAndAdopt } from '../repository/orphans.js';
 import type { Repository } from '../repository/repository.js';
@@ -27,6 +27,8 @@ export type CopyEvent =
 export interface CopyOptions extends Pick<WriterOptions, 'compression' | 'packTarget'> {
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: (event: CopyEvent) => void;
+  /** Is told of each part of the target's index that is passed over, as it is damaged or foreign. */
+  readonly onIndexDamage?: (error: VarveError) => void;
   readonly onProgress?: (progress: CopyProgress) => void;
 }
 
@@ -62,7 +64,7 @@ export async function copySnapshots(
   const lease = await HeldLease.acquire(target, 'copy');
   try {
     const { snapshots } = await listSnapshots(target);
-    const { repository } = await loadAndAdopt(target);
+    const { repository } = await loadAndAdopt(target, options.onIndexDamage);
     return await new CopyRun(source, repository, all, snapshots, options).copy(chosen);
   } finally {
     await lease.release();
@@ -95,7 +97,7 @@ class CopyRun {
       packTarget: options.packTarget,
       largestBlob: source.config.data.max,
       load: async () => {
-        const indexed = loaded ?? (await loadIndex(target));
+        const indexed = loaded ?? (await loadIndexToWrite(target));
         loaded = undefined;
         return indexed;
       },

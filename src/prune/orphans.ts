@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer';
 import type { IndexedRepository } from '../repository/index-store.js';
-import { listLeases } from '../repository/leases.js';
+import { listLeases, type UnreadLease } from '../repository/leases.js';
 import type { ObjectInfo } from '../storage/store.js';
 import { MARGIN_SECONDS } from './margin.js';
 
@@ -20,7 +20,10 @@ export async function findOrphans(
   const unlisted = [...stored.values()].filter(({ name }) => !packs.has(name) && !condemned.has(name));
   if (unlisted.length === 0) return [];
   const now = await store.now();
-  const others = (await listLeases({ store, ...repository })).filter(({ lease }) => own?.equals(lease.id) !== true);
+  const unread: UnreadLease[] = [];
+  const leases = await listLeases({ store, ...repository }, { onUnread: (lease) => unread.push(lease) });
+  if (unread.some(({ stale }) => !stale)) return [];
+  const others = leases.filter(({ lease }) => own?.equals(lease.id) !== true);
   const running = others.filter(({ stale }) => !stale);
   const began = Math.min(...running.map(({ lease }) => lease.since.seconds - MARGIN_SECONDS));
   const age = Math.min(graceSeconds, ORPHAN_SECONDS);

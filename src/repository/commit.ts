@@ -1,6 +1,6 @@
 import { VarveError } from '../errors/errors.js';
 import type { Snapshot } from '../format/snapshot.js';
-import { condemnedSince, type IndexedRepository, loadIndex } from './index-store.js';
+import { condemnedSince, type IndexedRepository, loadIndexToWrite } from './index-store.js';
 import { HeldLease } from './leases.js';
 import { writeSnapshot } from './snapshots.js';
 
@@ -27,7 +27,7 @@ export async function underLease<T>(
       if (result !== undefined) return result;
       if (made === attempts)
         throw new VarveError('incomplete', `a prune is removing what this ${operation} relies on: run it again`);
-      indexed = await loadIndex(indexed);
+      indexed = await loadIndexToWrite(indexed);
     }
   } finally {
     await lease.release();

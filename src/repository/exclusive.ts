@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../errors/errors.js';
-import { HeldLease, listLeases, type StoredLease } from './leases.js';
+import { HeldLease, listLeases, type StoredLease, type UnreadLease } from './leases.js';
 import type { Repository } from './repository.js';
 
 /**
@@ -48,10 +48,33 @@ async function refuseOther(repository: Repository, operation: ExclusiveOperation
   throw new VarveError('locked', `${what} is at work: ${tellLease(other)}; wait for it, or run it again later`);
 }
 
-/** What is being done to the repository, but for what has the lease with the id `own`. */
+/**
+ * Fails while an operation runs that may delete packs.
+ *
+ * @throws VarveError `locked`
+ */
+export async function refuseBesideDeletion(repository: Repository, reason: string): Promise<void> {
+  const other = (await otherLeases(repository, undefined)).find(({ lease }) => EXCLUSIVE.has(lease.operation));
+  if (other === undefined) return;
+  throw new VarveError('locked', `${reason}, and ${tellLease(other)} may delete packs: run it again later`);
+}
+
+/**
+ * What is being done to the repository, but for what has the lease with the id `own`.
+ *
+ * @throws VarveError `locked` when somebody may hold a lease that cannot be read
+ */
 export async function otherLeases(repository: Repository, own: Buffer | undefined): Promise<StoredLease[]> {
-  const leases = await listLeases(repository);
+  const unread: UnreadLease[] = [];
+  const leases = await listLeases(repository, { onUnread: (lease) => unread.push(lease) });
+  const held = unread.find(({ stale }) => !stale);
+  if (held !== undefined) throw unreadLease(held);
   return leases.filter(({ stale, lease }) => !stale && (own === undefined || !lease.id.equals(own)));
+}
+
+function unreadLease({ error }: UnreadLease): VarveError {
+  const message = `a lease cannot be read, so nobody knows what its holder relies on: ${error.message}; wait for 30 minutes, or remove it with \`varve unlock --remove-all\``;
+  return new VarveError('locked', message, { cause: error });
 }
 
 export const tellLease = ({ lease }: StoredLease): string =>

@@ -8,6 +8,7 @@ import { blobCount } from '../format/pack-record.js';
 import { compareTimes, type Time, timeFromMillis } from '../format/time.js';
 import type { Store } from '../storage/store.js';
 import { type BlobIndex, BlobIndexBuilder } from './blob-index.js';
+import { refuseBesideDeletion } from './exclusive.js';
 import { getSigned, putSigned, type Repository } from './repository.js';
 
 /** Later than all times of condemned packs. */
@@ -31,6 +32,8 @@ export interface IndexedRepository extends Repository {
   readonly objects: readonly IndexSummary[];
   /** Index objects that others replace, and that are still there. */
   readonly replaced: readonly string[];
+  /** Index objects that are damaged, or of no repository with these keys. */
+  readonly unread: readonly string[];
 }
 
 /** An index object without what it says of each pack. */
@@ -74,8 +77,13 @@ export interface IndexOptions {
  * @throws VarveError `damaged`, see `IndexOptions.onDamage`
  */
 export async function loadIndex(repository: Repository, options: IndexOptions = {}): Promise<IndexedRepository> {
-  const { inspect, lost } = options;
-  const all = entitled(await loadAll(repository, options));
+  const { inspect, lost, onDamage } = options;
+  const unread: string[] = [];
+  const note = (error: VarveError, name: string): void => {
+    unread.push(name);
+    onDamage?.(error, name);
+  };
+  const all = entitled(await loadAll(repository, { ...options, ...(onDamage && { onDamage: note }) }));
   const replaced = new Set(all.flatMap(({ index }) => index.replaces.map((name) => name.toString('hex'))));
   const valid = all.filter(({ name }) => !replaced.has(name)).sort(byTime);
   if (inspect !== undefined) valid.forEach(inspect);
@@ -95,7 +103,27 @@ export async function loadIndex(repository: Repository, options: IndexOptions = 
     condemned: new Set(condemned.keys()),
     objects: valid.map(summaryOf),
     replaced: all.flatMap(({ name }) => (replaced.has(name) ? [name] : [])),
+    unread,
   };
+}
+
+/**
+ * The index for a writer. An object that is damaged or foreign is passed over, and the caller is told of it. What it condemned is not known then, so packs that are gone are
+ * left out, and nothing may be deleting packs at the same time (whoever begins to delete later reads the index first, and refuses). An object that cannot be fetched is an error.
+ *
+ * @param once as in IndexOptions
+ * @throws VarveError `locked` while an object is passed over and something may be deleting packs
+ */
+export async function loadIndexToWrite(
+  repository: Repository,
+  onDamage: (error: VarveError) => void = () => undefined,
+  once = false,
+): Promise<IndexedRepository> {
+  const indexed = await loadIndex(repository, { onDamage, once });
+  if (indexed.unread.length === 0) return indexed;
+  await refuseBesideDeletion(repository, `index/${indexed.unread[0]} cannot be read`);
+  const lost = await gonePacks(repository.store, [...indexed.packs]);
+  return loadIndex(repository, { lost, onDamage: () => undefined });
 }
 
 /**
@@ -104,16 +132,21 @@ export async function loadIndex(repository: Repository, options: IndexOptions = 
  *
  * @param stored names of packs that were stored since the index was loaded
  * @param once whether it is enough to list the index once: for who looks again later
- * @throws VarveError as `loadIndex` without `onDamage`
+ * @throws VarveError as `loadIndexToWrite`
  */
 export async function condemnedSince(
   repository: IndexedRepository,
   stored: readonly string[] = [],
   once = false,
 ): Promise<Set<string>> {
-  const known = new Set([...repository.objects.map(({ name }) => name), ...repository.replaced]);
-  const later = new Set(condemnedBy(entitled(await loadAll(repository, { once }, known))).keys());
-  if (later.has(FORGOTTEN_PACKS)) {
+  const known = new Set([...repository.objects.map(({ name }) => name), ...repository.replaced, ...repository.unread]);
+  let forgotten = false;
+  const onDamage = (): void => {
+    forgotten = true;
+  };
+  const later = new Set(condemnedBy(entitled(await loadAll(repository, { once, onDamage }, known))).keys());
+  if (forgotten) await refuseBesideDeletion(repository, 'a new part of the index cannot be read');
+  if (forgotten || later.has(FORGOTTEN_PACKS)) {
     const gone = await gonePacks(repository.store, [...repository.packs, ...stored]);
     for (const name of gone) later.add(name);
   }

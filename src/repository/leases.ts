@@ -18,6 +18,21 @@ export interface StoredLease {
   readonly stale: boolean;
 }
 
+/** A lease that cannot be opened: nobody knows who holds it, or since when. */
+export interface UnreadLease {
+  readonly name: string;
+  readonly error: VarveError;
+  /** Written more than 30 minutes ago, so that whoever held it would have refreshed it. */
+  readonly stale: boolean;
+}
+
+export interface LeaseOptions {
+  /** One listing is enough, as a lease that is missed does no harm. */
+  readonly once?: boolean;
+  /** Is told of each lease that cannot be opened; the result does not have it. */
+  readonly onUnread?: (lease: UnreadLease) => void;
+}
+
 /** Tells others what is being done to the repository. It never keeps anybody from anything. */
 export class HeldLease {
   readonly #repository: Repository;
@@ -95,12 +110,13 @@ export class HeldLease {
 }
 
 /**
- * All leases. One that cannot be opened is nobody's: it is reported as stale by its age alone. A lease that is being refreshed has two names, and a listing may have
- * neither, or the one that is gone when it is read: so they are listed until nothing new comes.
- *
- * @param once for who can do without one that is missed
+ * All leases that can be opened. A lease that is being refreshed has two names, and a listing may have neither, or the one that is gone when it is read: so they are
+ * listed until nothing new comes.
  */
-export async function listLeases(repository: Repository, once = false): Promise<StoredLease[]> {
+export async function listLeases(
+  repository: Repository,
+  { once = false, onUnread }: LeaseOptions = {},
+): Promise<StoredLease[]> {
   const now = await repository.store.now();
   const leases = new Map<string, StoredLease | undefined>();
   for (let rounds = 0, news = true; once ? rounds < 1 : news || rounds < 2; rounds++) {
@@ -109,22 +125,25 @@ export async function listLeases(repository: Repository, once = false): Promise<
       if (leases.has(name)) continue;
       news = true;
       const lease = await readLease(repository, name);
-      const age = now - (modified ?? lease?.time.seconds ?? now);
-      const stale = age > STALE_SECONDS || (lease !== undefined && isDead(lease, repository.machine));
-      leases.set(name, lease && { name, lease, stale });
+      const opened = lease instanceof VarveError ? undefined : lease;
+      const age = now - (modified ?? opened?.time.seconds ?? now);
+      const stale = age > STALE_SECONDS || (opened !== undefined && isDead(opened, repository.machine));
+      leases.set(name, opened && { name, lease: opened, stale });
+      if (lease instanceof VarveError) onUnread?.({ name, error: lease, stale });
     }
   }
   return [...leases.values()].filter((each) => each !== undefined);
 }
 
-async function readLease(repository: Repository, name: string): Promise<Lease | undefined> {
+/** The error of one that is no lease of this repository, or of an epoch that this key does not know; undefined when it is gone. */
+async function readLease(repository: Repository, name: string): Promise<Lease | VarveError | undefined> {
   try {
     const { payload } = await getSigned(repository, 'lease', name);
     return decodeLease(payload, `locks/${name}`);
   } catch (cause) {
     const error = VarveError.from(cause);
-    // Gone, damaged, or of an epoch that this key does not know.
-    if (error.code === 'not-found' || error.code === 'damaged' || error.code === 'role') return undefined;
+    if (error.code === 'not-found') return undefined;
+    if (error.code === 'damaged' || error.code === 'role') return error;
     throw error;
   }
 }

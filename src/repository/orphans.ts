@@ -1,6 +1,6 @@
 import { isAboutObject } from '../errors/errors.js';
 import type { IndexedPack } from '../format/index-object.js';
-import { type IndexedRepository, indexedPack, loadIndex, writeIndex } from './index-store.js';
+import { type IndexedRepository, indexedPack, loadIndexToWrite, writeIndex } from './index-store.js';
 import { listLeases } from './leases.js';
 import { readPackRecord } from './pack-directory.js';
 import type { Repository } from './repository.js';
@@ -12,10 +12,17 @@ const WRITERS: readonly string[] = ['backup', 'copy', 'rewrite', 'repair'];
  * The index for who is about to store something. After a backup was interrupted (its lease is stale) the packs that it had stored but not listed are
  * listed now, so that nothing is stored twice (SPEC.md section 13), and the stale lease is removed.
  *
- * @throws VarveError as `loadIndex`
+ * @param onDamage is told of each part of the index that is passed over
+ * @throws VarveError as `loadIndexToWrite`
  */
-export async function loadAndAdopt(bare: Repository): Promise<{ repository: IndexedRepository; adopted: number }> {
-  const [repository, leases] = await Promise.all([loadIndex(bare, { once: true }), listLeases(bare, true)]);
+export async function loadAndAdopt(
+  bare: Repository,
+  onDamage?: (error: VarveError) => void,
+): Promise<{ repository: IndexedRepository; adopted: number }> {
+  const [repository, leases] = await Promise.all([
+    loadIndexToWrite(bare, onDamage, true),
+    listLeases(bare, { once: true }),
+  ]);
   const stale = leases.filter((each) => each.stale && WRITERS.includes(each.lease.operation));
   if (stale.length === 0) return { repository, adopted: 0 };
   const found: IndexedPack[] = [];
@@ -26,7 +33,7 @@ export async function loadAndAdopt(bare: Repository): Promise<{ repository: Inde
   }
   if (found.length > 0) await writeIndex(repository, found);
   for (const { name } of stale) await repository.store.remove('locks', name);
-  const indexed = found.length > 0 ? await loadIndex(repository) : repository;
+  const indexed = found.length > 0 ? await loadIndexToWrite(repository) : repository;
   return { repository: indexed, adopted: found.length };
 }
 

@@ -1,6 +1,7 @@
 import type { Buffer } from 'node:buffer';
 import type { BackupOptions, BackupResult, StreamSource } from '../../backup/options.js';
 import { findSources } from '../../backup/sources.js';
+import type { VarveError } from '../../errors/errors.js';
 import type { IndexedRepository } from '../../repository/index-store.js';
 import type { SnapshotList, StoredSnapshot } from '../../repository/snapshots.js';
 import { workingFolder } from '../arguments.js';
@@ -9,7 +10,7 @@ import { compressionFrom, packTarget } from '../global-options.js';
 import { thisHost, thisUser } from '../machine.js';
 import { openFromOptions } from '../open.js';
 import type { Context } from '../shell.js';
-import { readSnapshots, tagsFrom } from '../snapshot-selection.js';
+import { readSnapshots, tagsFrom, warnOfIndex } from '../snapshot-selection.js';
 import { parseTimeOption } from '../text/time.js';
 import { PROGRAM } from '../version.js';
 import { adviseOnExcludes } from './exclude-advice.js';
@@ -101,9 +102,12 @@ async function open(context: Context, prepared: Prepared, flags: BackupFlags): P
     const { warmUp } = await loadEngine();
     warmUp(prepared.threads);
   });
-  const { backup, loadIndex, loadAndAdopt } = await loadEngine();
+  const { backup, loadIndexToWrite, loadAndAdopt } = await loadEngine();
+  const onDamage = (error: VarveError): void => warnOfIndex(context, error);
   const load = async () =>
-    flags.dryRun === true ? { repository: await loadIndex(opened), adopted: 0 } : await loadAndAdopt(opened);
+    flags.dryRun === true
+      ? { repository: await loadIndexToWrite(opened, onDamage), adopted: 0 }
+      : await loadAndAdopt(opened, onDamage);
   const [{ repository, adopted }, snapshots] = await Promise.all([load(), readSnapshots(context, opened)]);
   if (adopted > 0)
     context.output.message(

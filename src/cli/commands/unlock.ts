@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { listLeases } from '../../repository/leases.js';
+import { listLeases, type UnreadLease } from '../../repository/leases.js';
 import { openFromOptions } from '../open.js';
 import { run, type Shell } from '../shell.js';
 import { counted } from '../text/units.js';
@@ -9,14 +9,21 @@ it never keeps anybody from anything.`;
 
 export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION);
-  command.option('--remove-all', 'accepted for the sake of scripts; leases of live processes stay');
+  command.option('--remove-all', 'also what is no lease of this repository; leases of live processes stay');
   command.addHelpText('after', '\nExit codes: 0 done; 1 failed; 10 no repository; 12 wrong password.');
-  run(command, shell, async (context) => {
+  run<{ readonly removeAll?: boolean }>(command, shell, async (context, _, { removeAll }) => {
     const { output } = context;
     const repository = await openFromOptions(context);
-    const leases = await listLeases(repository);
+    const unread: UnreadLease[] = [];
+    const leases = await listLeases(repository, { onUnread: (lease) => unread.push(lease) });
     const stale = leases.filter((each) => each.stale);
     for (const { name } of stale) await repository.store.remove('locks', name);
+    for (const { name, error, stale } of unread) {
+      if (error.code === 'damaged' && (stale || removeAll === true)) {
+        await repository.store.remove('locks', name);
+        output.message(`removed locks/${name}, which is no lease of this repository`);
+      } else output.warn(`a lease is left: ${error.message}`);
+    }
     const live = leases.length - stale.length;
     if (output.json) output.object({ message_type: 'summary', removed: stale.length, live });
     else {

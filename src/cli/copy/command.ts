@@ -10,6 +10,7 @@ import {
   readSnapshots,
   type SelectionOptions,
   selectionFilter,
+  warnOfIndex,
 } from '../snapshot-selection.js';
 import { CopyReport } from './report.js';
 
@@ -35,6 +36,7 @@ export async function copyCommand(context: Context, ids: readonly string[], flag
         packTarget: target,
         signal: context.signal,
         onEvent: (event) => report.tell(event),
+        onIndexDamage: (error) => warnOfIndex(context, error),
         onProgress: (progress) => report.progress(progress),
       },
     );
