@@ -8,7 +8,7 @@ import { bareDirectory, writeEntry } from '../format/entry.js';
 import { recordFromThread } from '../format/pack-record.js';
 import { checkTexts, type Snapshot, type SnapshotSummary } from '../format/snapshot.js';
 import { type Time, timeFromMillis } from '../format/time.js';
-import { commitSnapshot, underLease } from '../repository/commit.js';
+import { ATTEMPTS, commitSnapshot, underLease } from '../repository/commit.js';
 import { FreshSet } from '../repository/fresh-set.js';
 import type { IndexedRepository } from '../repository/index-store.js';
 import { mergeParts } from '../repository/pack-merge.js';
@@ -36,11 +36,11 @@ import { SharedFlag } from './messages.js';
 import type { BackupOptions, BackupProgress, BackupResult } from './options.js';
 import { readEntry } from './previous.js';
 import { Scan } from './scan.js';
+import { createTallies, type SourceCount, SourceTally, sumSources, type TallyHandle } from './source-tally.js';
 import { findSources, pathInSnapshot, type SourceRoot, type Sources } from './sources.js';
 import { storeStream } from './stream.js';
+import { findSuspects } from './suspects.js';
 
-/** How often it is tried when prunes take away what it relies on. */
-const ATTEMPTS = 3;
 const WORKER = new URL('./backup-worker.js', import.meta.url);
 /** Seconds before the parent's start from which on a file's times do not prove that it is unchanged (FAT counts in 2 s). */
 const RACY_SECONDS = 2;
@@ -72,12 +72,20 @@ async function attemptBackup(
     const root = await run.store();
     if (options.signal?.aborted === true) throw interrupted();
     const summary = run.summary(start, timeFromMillis(repository.clock()));
-    const snapshot = describe(options, root.content, root.paths, summary, options.time ?? start);
-    const result = { id: undefined, snapshot, summary, errors: run.errors };
-    if (isUnchanged(options, root.content)) return result;
-    if (options.dryRun === true) return { ...result, idIfStored: snapshotIdOf(repository, snapshot) };
+    const sources = run.sources(root.paths);
+    const suspects = findSuspects(root.paths, sources, options.before ?? (() => undefined), options.maxShrink);
+    if (sources.every(({ unreadable }) => unreadable))
+      throw new VarveError('source', 'no snapshot was made: none of the sources could be read');
+    const snapshot = {
+      ...describe(options, root.content, root.paths, summary, options.time ?? start),
+      sources,
+      suspect: suspects.map(({ path }) => path),
+    };
+    const result = { snapshot, summary, errors: run.errors, suspects };
+    if (isUnchanged(options, root.content)) return { ...result, id: undefined };
+    if (options.dryRun === true) return { ...result, id: undefined, idIfStored: snapshotIdOf(repository, snapshot) };
     const id = await commitSnapshot(repository, run.stored, snapshot);
-    return id === undefined ? undefined : { id, snapshot, summary, errors: run.errors };
+    return id === undefined ? undefined : { id, ...result };
   } finally {
     await run.close();
   }
@@ -133,6 +141,7 @@ class BackupRun {
   readonly #buffers: SharedBuffers;
   readonly #uploader: PackUploader;
   readonly #counters: Float64Array[];
+  readonly #tallies: TallyHandle[];
   readonly #pool: BackupPool;
   readonly #onAbort = (): void => this.#cancel();
   readonly #treeKeys: TreeKey[] = [];
@@ -157,6 +166,7 @@ class BackupRun {
     // One row for each thread, and one for what is found here.
     this.#counters = createCounters(this.#threads + 1);
     this.#current = Array.from({ length: this.#threads }, () => new CurrentFile());
+    this.#tallies = createTallies(this.#threads + 1, this.#sources?.paths ?? []);
     Atomics.store(this.#flags, SharedFlag.threads, this.#threads);
     this.#pool = this.#startPool(target);
     this.#assembly = new TreeAssembly(this.#pool, (...failure) => this.#lose(...failure));
@@ -226,6 +236,13 @@ class BackupRun {
     };
   }
 
+  /** What each of the paths holds. */
+  sources(paths: readonly Buffer[]): SourceCount[] {
+    if (this.#sources !== undefined) return sumSources(this.#tallies);
+    const { bytes } = sumCounters(this.#counters);
+    return paths.map(() => ({ entries: 1, bytes, errors: 0, unreadable: false }));
+  }
+
   async close(): Promise<void> {
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     await Promise.all([this.#pool.close(), this.#scan?.close()]);
@@ -253,6 +270,7 @@ class BackupRun {
     const own = this.#counters[this.#threads] as Float64Array;
     count(own, 'errors');
     count(own, 'bytes', -bytes);
+    new SourceTally(this.#tallies[this.#threads] as TallyHandle).fail(Buffer.from(path));
     this.#options.onEvent?.({ kind: 'error', path: Buffer.from(path), message: reason, during: 'archival' });
   }
 
@@ -337,6 +355,7 @@ class BackupRun {
           filter,
           nestedSources: this.#sources?.nested ?? [],
           rules,
+          tally: this.#tallies[worker] as TallyHandle,
           verbose,
         };
         return { data, transfer: [fetch.port] };

@@ -21,6 +21,7 @@ import { readFailure, type StoredFile, storeFile, wasTouched } from './file-stor
 import type { ItemAction, LargeFile, Note, PendingFile, ReadAttributes, WorkerInit } from './messages.js';
 import { sameContent, sameMetadata } from './previous.js';
 import { storableSize } from './storable-size.js';
+import { SourceTally } from './source-tally.js';
 import type { Storer } from './storer.js';
 
 /** Files with several names that are remembered, so that the memory stays bounded. */
@@ -57,6 +58,7 @@ export class EntryStorer {
   readonly #storer: Storer;
   readonly #owners: OwnerNames;
   readonly #note: (note: Note) => void;
+  readonly #tally: SourceTally;
   readonly #encoder = new MessagePackWriter();
   /** The file that is being read. */
   readonly current: CurrentFile;
@@ -69,6 +71,7 @@ export class EntryStorer {
     this.#owners = owners;
     this.#note = note;
     this.current = new CurrentFile(init.current);
+    this.#tally = new SourceTally(init.tally);
   }
 
   /** Encodes the entry of a directory whose children are all known, in order of name. */
@@ -105,6 +108,7 @@ export class EntryStorer {
     const content = this.#storer.reference(size, ids);
     count(this.#init.counters, changed ? 'filesChanged' : 'filesNew');
     count(this.#init.counters, 'bytes', holeBytes(layout));
+    this.#tally.add(path, () => path, layout?.size ?? size);
     if (this.#init.verbose) this.tell(path, false, changed ? 'changed' : 'new', layout?.size ?? size, {});
     return this.#encodeFile(asBuffer(name), stat, content, layout, xattrs);
   }
@@ -125,6 +129,7 @@ export class EntryStorer {
       });
       count(counters, changed ? 'filesChanged' : 'filesNew');
       count(counters, 'bytes', holeBytes(layout));
+      this.#tallyEntry(folder, name, layout?.size ?? content.size);
       this.#storer.countStored();
       if (torn) this.#note({ kind: 'changed', path: folder.pathOf(name), message: TORN });
       if (verbose) {
@@ -147,6 +152,7 @@ export class EntryStorer {
     const { content } = before;
     count(this.#init.counters, 'filesUnmodified');
     count(this.#init.counters, 'bytes', before.size);
+    this.#tallyEntry(folder, name, before.size);
     if (this.#init.verbose) this.tell(folder.pathOf(name), false, 'unmodified', stat.size, {});
     if (this.#isSame(before, stat) && this.#isAttached(folder, name, before.xattrs)) {
       this.#countXattrs(before.xattrs);
@@ -183,6 +189,7 @@ export class EntryStorer {
         this.#init.counters,
         action === 'new' ? 'othersNew' : action === 'changed' ? 'othersChanged' : 'othersUnmodified',
       );
+      this.#tallyEntry(folder, name, 0);
       if (this.#init.verbose) this.tell(folder.pathOf(name), false, action, 0, {});
       return { raw, same };
     } catch (cause) {
@@ -230,7 +237,12 @@ export class EntryStorer {
   reportError(path: Buffer, cause: unknown, during: 'scan' | 'archival'): void {
     const message = readFailure(cause);
     count(this.#init.counters, 'errors');
+    this.#tally.fail(path);
     this.#note({ kind: 'error', path, message, during });
+  }
+
+  #tallyEntry(folder: Directory, name: Buffer, bytes: number): void {
+    this.#tally.add(folder.path, () => folder.pathOf(name), bytes);
   }
 
   /**

@@ -12,6 +12,7 @@ import type { SharedBlobIndex } from '../repository/blob-index.js';
 import type { FreshSetHandle } from '../repository/fresh-set.js';
 import type { SharedBuffersHandle } from '../workers/shared-buffers.js';
 import type { SyncCallHandle } from '../workers/sync-call.js';
+import type { TallyHandle } from './source-tally.js';
 
 /** The attributes of a path: none, or `unread` when they could not be read. */
 export type ReadAttributes = Attachment | 'unread' | undefined;
@@ -53,6 +54,7 @@ export interface WorkerInit {
   /** Sources that lie below other sources: bytes of their paths as latin1. */
   readonly nestedSources: readonly string[];
   readonly rules: ChangeRules;
+  readonly tally: TallyHandle;
   /** Whether every path is to be told, for `--verbose`. */
   readonly verbose: boolean;
 }

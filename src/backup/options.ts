@@ -1,12 +1,13 @@
 import type { Buffer } from 'node:buffer';
 import type { Compression } from '../compression/policy.js';
 import type { FilterSpec } from '../filesystem/filter.js';
-import type { Snapshot, SnapshotSummary } from '../format/snapshot.js';
+import type { Snapshot, SnapshotSummary, SourceFigures } from '../format/snapshot.js';
 import type { Time } from '../format/time.js';
 import type { StoredSnapshot } from '../repository/snapshots.js';
 import type { Counters } from './counters.js';
 import type { ChangeReport, ErrorReport, ItemReport } from './messages.js';
 import type { Scanned } from './scan.js';
+import type { Suspect } from './suspects.js';
 
 /** What a backup tells while it runs. */
 export type BackupEvent = (Omit<ErrorReport, 'path'> | Omit<ChangeReport, 'path'> | Omit<ItemReport, 'path'>) & {
@@ -45,6 +46,10 @@ export interface BackupOptions {
   readonly withAtime?: boolean;
   /** Goes through everything and stores nothing. */
   readonly dryRun?: boolean;
+  /** What the last snapshot of a source that is not suspect had of it. */
+  readonly before?: (path: Buffer) => SourceFigures | undefined;
+  /** Percent of its entries or bytes that a source may have lost since then before it is suspect; anything but all when it is not given. */
+  readonly maxShrink?: number | undefined;
   /** Makes no snapshot when everything is as it is in the parent. */
   readonly skipIfUnchanged?: boolean;
   /** Whether `item` events are wanted. */
@@ -75,4 +80,6 @@ export interface BackupResult {
   readonly summary: SnapshotSummary;
   /** Paths that could not be read. */
   readonly errors: number;
+  /** Sources that should hold more: the snapshot says so too. */
+  readonly suspects: readonly Suspect[];
 }

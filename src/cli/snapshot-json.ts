@@ -8,7 +8,8 @@ import { rfc3339 } from './text/time.js';
  * A snapshot as restic's JSON has it, with its keys in restic's order. Paths that are not UTF-8 are in `paths_raw` (base64) besides.
  */
 export function snapshotJson({ id, snapshot }: StoredSnapshot): Record<string, unknown> {
-  const { time, parent, root, paths, host, user, uid, gid, excludes, tags, original, program, summary } = snapshot;
+  const { time, parent, root, paths, host, user, uid, gid, excludes, tags, original, program, summary, suspect } =
+    snapshot;
   return {
     time: rfc3339(time),
     ...(parent && { parent: parent.toString('hex') }),
@@ -24,6 +25,7 @@ export function snapshotJson({ id, snapshot }: StoredSnapshot): Record<string, u
     ...(original && { original: original.toString('hex') }),
     program_version: program,
     ...(summary && { summary: summaryJson(summary) }),
+    ...(suspect && suspect.length > 0 && { suspect: suspect.map(lossyText) }),
     id,
     short_id: shortId(id),
   };

@@ -1,3 +1,4 @@
+import { isSuspect } from '../format/snapshot.js';
 import { type StoredSnapshot, shortId } from '../repository/snapshots.js';
 import type { Output } from './output.js';
 import { printable } from './text/escape.js';
@@ -32,4 +33,9 @@ export function printSnapshotTable(
     table.add(...cells, ...reasons, ...(compact ? [] : [paths.map(printable)]), size);
   }
   for (const line of table.lines(counted(snapshots.length, 'snapshot'), output.width)) output.print(line);
+  for (const { id, snapshot } of snapshots) {
+    if (!isSuspect(snapshot)) continue;
+    const paths = (snapshot.suspect ?? []).map(printable).join(', ');
+    output.print(`snapshot ${shortId(id)} is suspect: ${paths} should hold more`);
+  }
 }

@@ -23,9 +23,8 @@ export type ErrorCode =
   | 'interrupted'
   | 'internal';
 
+/** An error that ends a command never has code 3, which says that there is a snapshot: see docs/exit-codes.md. */
 const EXIT_CODES: Partial<Record<ErrorCode, number>> = {
-  incomplete: 3,
-  source: 3,
   'no-repository': 10,
   locked: 11,
   'wrong-password': 12,
@@ -54,7 +53,7 @@ export class VarveError extends Error {
     this.retryable = options.retryable ?? false;
   }
 
-  /** restic's exit codes: 0 ok, 1 failure, 3 incomplete, 10 no repository, 11 locked, 12 wrong password, 130 interrupted. */
+  /** restic's exit codes: 1 failure, 10 no repository, 11 locked, 12 wrong password, 130 interrupted. */
   get exitCode(): number {
     return EXIT_CODES[this.code] ?? 1;
   }

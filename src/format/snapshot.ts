@@ -41,6 +41,14 @@ const COUNTS = [
   'total_bytes_processed',
 ] as const;
 
+/** What a backup found in one of its sources. */
+export interface SourceFigures {
+  /** Files, links and all else but directories, the source itself included. */
+  readonly entries: number;
+  /** Of files. */
+  readonly bytes: number;
+}
+
 /** The payload of a snapshot (SPEC.md section 12). */
 export interface Snapshot {
   readonly time: Time;
@@ -57,7 +65,14 @@ export interface Snapshot {
   readonly root: ContentRef;
   readonly program: string;
   readonly summary: SnapshotSummary | undefined;
+  /** One for each of `paths`; missing where nobody has counted. */
+  readonly sources?: readonly SourceFigures[] | undefined;
+  /** Those of `paths` that should hold more: they could not be read, or lost too much since an earlier snapshot. Missing when there are none. */
+  readonly suspect?: readonly Buffer[] | undefined;
 }
+
+/** Whether a source of it should hold more, so that it is no substitute for an earlier snapshot. */
+export const isSuspect = ({ suspect = [] }: Pick<Snapshot, 'suspect'>): boolean => suspect.length > 0;
 
 /** @throws VarveError `usage` for a text that is longer than a reader takes */
 export function checkTexts({
@@ -75,7 +90,7 @@ export function checkTexts({
 /** @throws VarveError `usage` as checkTexts */
 export function encodeSnapshot(snapshot: Snapshot): Buffer {
   checkTexts(snapshot);
-  const { root, summary } = snapshot;
+  const { root, summary, sources, suspect } = snapshot;
   return encode({
     time: timeFields(snapshot.time),
     host: snapshot.host,
@@ -90,6 +105,8 @@ export function encodeSnapshot(snapshot: Snapshot): Buffer {
     root: [root.size, root.depth, root.ids],
     program: snapshot.program,
     summary: summary === undefined ? {} : summaryFields(summary),
+    ...(sources !== undefined && { sources: sources.map(({ entries, bytes }) => [entries, bytes]) }),
+    ...(isSuspect(snapshot) && { suspect }),
   });
 }
 
@@ -110,15 +127,14 @@ const inRange = (count: number): number => Math.min(Number.MAX_SAFE_INTEGER, Mat
 export function decodeSnapshot(bytes: Uint8Array, what: string): Snapshot {
   const map = asMap(decode(bytes, what), what);
   const texts = (value: unknown): string[] => asArray(value, undefined, what).map((each) => asText(each, what));
+  const paths = parsePaths(map['paths'], what);
   return {
     time: parseTime(map['time'], what),
     host: asText(map['host'], what),
     user: asText(map['user'], what),
     uid: asUint(map['uid'], 0xffff_ffff, what),
     gid: asUint(map['gid'], 0xffff_ffff, what),
-    paths: asArray(map['paths'], undefined, what).map((path) =>
-      asBuffer(asBytesUpTo(path, MAX_SEALED_PLAINTEXT, what)),
-    ),
+    paths,
     tags: texts(map['tags']),
     excludes: texts(map['excludes']),
     parent: parseName(map['parent'], what),
@@ -126,7 +142,31 @@ export function decodeSnapshot(bytes: Uint8Array, what: string): Snapshot {
     root: parseContentRef(map['root'], what),
     program: asText(map['program'], what),
     summary: parseSummary(map['summary'], what),
+    ...(map['sources'] !== undefined && { sources: parseSources(map['sources'], paths.length, what) }),
+    ...(map['suspect'] !== undefined && { suspect: parseSuspect(map['suspect'], paths, what) }),
   };
+}
+
+function parsePaths(value: unknown, what: string): Buffer[] {
+  return asArray(value, undefined, what).map((path) => asBuffer(asBytesUpTo(path, MAX_SEALED_PLAINTEXT, what)));
+}
+
+function parseSources(value: unknown, length: number, what: string): SourceFigures[] {
+  return asArray(value, length, what).map((each) => {
+    const [entries, bytes] = asArray(each, 2, what);
+    return {
+      entries: asUint(entries, Number.MAX_SAFE_INTEGER, what),
+      bytes: asUint(bytes, Number.MAX_SAFE_INTEGER, what),
+    };
+  });
+}
+
+function parseSuspect(value: unknown, paths: readonly Buffer[], what: string): Buffer[] {
+  const known = new Set(paths.map((path) => path.toString('latin1')));
+  const suspect = parsePaths(value, what);
+  if (suspect.length === 0 || !suspect.every((path) => known.has(path.toString('latin1'))))
+    throw new VarveError('damaged', `${what}: calls a path suspect that is none of its paths`);
+  return suspect;
 }
 
 function parseName(value: unknown, what: string): Buffer | undefined {

@@ -4,12 +4,18 @@ import { condemnedSince, type IndexedRepository, loadIndexToWrite } from './inde
 import { HeldLease } from './leases.js';
 import { writeSnapshot } from './snapshots.js';
 
+/**
+ * How often something is stored again because prunes take away what it relies on. Each time less is left to do, as what was stored stays: so this many are never
+ * needed, and only bound a fault.
+ */
+export const ATTEMPTS = 100;
 /** What was looked at longer ago is looked at again: the machine was suspended. */
 const PROMPT_SECONDS = 10 * 60;
 
 /**
  * Makes attempts to store something and to write a snapshot of it, under a lease (SPEC.md section 13).
  *
+ * @param attempts one for what cannot be read twice, else ATTEMPTS
  * @param attempt stores everything, lists it in the index, and ends with `commitSnapshot`; when it returns undefined it is tried again with a new index
  * @throws VarveError `incomplete` when that happens each time
  */
@@ -26,7 +32,10 @@ export async function underLease<T>(
       const result = await attempt(indexed);
       if (result !== undefined) return result;
       if (made === attempts)
-        throw new VarveError('incomplete', `a prune is removing what this ${operation} relies on: run it again`);
+        throw new VarveError(
+          'incomplete',
+          `a prune is removing what this ${operation} relies on, and no snapshot was made: run it again`,
+        );
       indexed = await loadIndexToWrite(indexed);
     }
   } finally {

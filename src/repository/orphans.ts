@@ -1,4 +1,4 @@
-import { isAboutObject } from '../errors/errors.js';
+import { isAboutObject, type VarveError } from '../errors/errors.js';
 import type { IndexedPack } from '../format/index-object.js';
 import { type IndexedRepository, indexedPack, loadIndexToWrite, writeIndex } from './index-store.js';
 import { listLeases } from './leases.js';

@@ -1,10 +1,8 @@
 import { VarveError } from '../errors/errors.js';
 import type { Snapshot } from '../format/snapshot.js';
+import { ATTEMPTS } from './commit.js';
 import type { IndexedRepository } from './index-store.js';
 import { RepositoryWriter, type WriterOptions } from './repository-writer.js';
-
-/** How often it is tried when prunes take away what a snapshot relies on. */
-const ATTEMPTS = 3;
 
 /** What makes the content of snapshots with one state of the index. */
 export interface SnapshotMaker<Order> {
@@ -54,7 +52,10 @@ export class SnapshotSession<Order> {
       if (id !== undefined) return { id, snapshot };
       this.#state = undefined;
       if (attempt === ATTEMPTS)
-        throw new VarveError('incomplete', 'a prune is removing what the new snapshot relies on: run it again');
+        throw new VarveError(
+          'incomplete',
+          'a prune is removing what the new snapshot relies on, and it was not made: run it again',
+        );
     }
   }
 

@@ -1,5 +1,6 @@
 import pLimit from 'p-limit';
 import { VarveError } from '../errors/errors.js';
+import { isSuspect } from '../format/snapshot.js';
 import { type Time, timeFromMillis } from '../format/time.js';
 import type { Repository } from '../repository/repository.js';
 import { type GroupBy, type GroupKey, groupSnapshots } from '../repository/snapshot-groups.js';
@@ -39,7 +40,12 @@ export function planForget(snapshots: readonly StoredSnapshot[], options: PlanOp
   }
   const groups = groupSnapshots(snapshots, groupBy);
   const planned = groups.map((group) => ({ key: group.key, ...applyPolicy(group.snapshots, policy, now) }));
-  for (const { keep, remove } of planned) if (keep.length === 0 && !allowRemoveAll) throw removesAll(remove);
+  for (const { keep, remove } of planned) {
+    const keepsGood = keep.some(({ stored }) => !isSuspect(stored.snapshot));
+    const good = remove.filter(({ snapshot }) => !isSuspect(snapshot));
+    const removed = good.length > 0 && !keepsGood ? good : keep.length === 0 ? remove : [];
+    if (removed.length > 0 && !allowRemoveAll) throw removesAll(removed);
+  }
   return planned;
 }
 

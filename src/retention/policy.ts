@@ -1,4 +1,4 @@
-import type { Snapshot } from '../format/snapshot.js';
+import { isSuspect, type Snapshot } from '../format/snapshot.js';
 import { compareTimes, type Time } from '../format/time.js';
 import { hasTags, splitTags } from '../repository/snapshots.js';
 import { PERIODS, type Period, periodOf } from './calendar.js';
@@ -18,7 +18,7 @@ export interface Policy {
 
 /** What a policy looks at. */
 export interface Dated {
-  readonly snapshot: Pick<Snapshot, 'time' | 'tags'>;
+  readonly snapshot: Pick<Snapshot, 'time' | 'tags' | 'suspect'>;
 }
 
 export interface Kept<S> {
@@ -47,12 +47,32 @@ export function isEmptyPolicy({ counts, within, withinEach, tags }: Policy): boo
 }
 
 /**
- * What a policy keeps of a group of snapshots.
+ * What a policy keeps of a group of snapshots. Those that are suspect are judged among themselves: none of them takes the place of a good one.
  *
  * @param oldestFirst as `listSnapshots` gives them
  * @param now the spans end at the newest snapshot that is older than this
  */
 export function applyPolicy<S extends Dated>(oldestFirst: readonly S[], policy: Policy, now: Time): Decision<S> {
+  const good = applyToAlike(
+    oldestFirst.filter(({ snapshot }) => !isSuspect(snapshot)),
+    policy,
+    now,
+  );
+  const suspect = applyToAlike(
+    oldestFirst.filter(({ snapshot }) => isSuspect(snapshot)),
+    policy,
+    now,
+  );
+  if (suspect.keep.length + suspect.remove.length === 0) return good;
+  const place = new Map(oldestFirst.map((stored, at) => [stored, at]));
+  const newestFirst = (a: S, b: S): number => (place.get(b) as number) - (place.get(a) as number);
+  return {
+    keep: [...good.keep, ...suspect.keep].sort((a, b) => newestFirst(a.stored, b.stored)),
+    remove: [...good.remove, ...suspect.remove].sort(newestFirst),
+  };
+}
+
+function applyToAlike<S extends Dated>(oldestFirst: readonly S[], policy: Policy, now: Time): Decision<S> {
   const newest = oldestFirst.findLast(({ snapshot }) => compareTimes(snapshot.time, now) < 0);
   const rules = rulesOf(policy, newest?.snapshot.time);
   const keep: Kept<S>[] = [];

@@ -178,4 +178,13 @@ export const snapshot: fc.Arbitrary<Snapshot> = record({
     }),
     { nil: undefined },
   ),
+}).chain((plain) => {
+  const { paths } = plain;
+  const figures = record({ entries: count, bytes: count });
+  const sources = fc.array(figures, { minLength: paths.length, maxLength: paths.length });
+  return fc.tuple(fc.option(sources, { nil: undefined }), fc.subarray([...paths])).map(([counted, suspect]) => ({
+    ...plain,
+    ...(counted && { sources: counted }),
+    ...(suspect.length > 0 && { suspect }),
+  }));
 });

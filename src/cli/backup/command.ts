@@ -14,24 +14,32 @@ import { readSnapshots, tagsFrom, warnOfIndex } from '../snapshot-selection.js';
 import { parseTimeOption } from '../text/time.js';
 import { PROGRAM } from '../version.js';
 import { adviseOnExcludes } from './exclude-advice.js';
-import { type BackupFlags, filterFrom, refuseContradictions, sourcesFrom, threadsFrom } from './options.js';
-import { findParent } from './parent.js';
+import {
+  type BackupFlags,
+  filterFrom,
+  maxShrinkFrom,
+  refuseContradictions,
+  sourcesFrom,
+  threadsFrom,
+} from './options.js';
+import { figuresBefore, findParent } from './parent.js';
 import { BackupReport } from './report.js';
 import { streamFrom } from './stream-source.js';
 
 const INCOMPLETE = 3;
 
-type Prepared = Omit<BackupOptions, 'parent' | 'signal' | 'onEvent' | 'onStart' | 'verbose' | 'scan'>;
+type Prepared = Omit<BackupOptions, 'parent' | 'before' | 'signal' | 'onEvent' | 'onStart' | 'verbose' | 'scan'>;
 
 export async function backupCommand(context: Context, args: readonly string[], flags: BackupFlags): Promise<number> {
   context.outliveReader();
   refuseContradictions(args, flags);
   const prepared = prepare(context, args, flags);
-  const { repository, parent, backup } = await open(context, prepared, flags);
+  const { repository, parent, before, backup } = await open(context, prepared, flags);
   const report = new BackupReport(context, parent);
   const options: BackupOptions = {
     ...prepared,
     parent,
+    before,
     signal: context.signal,
     verbose: report.wantsItems,
     scan: flags.scan && report.showsProgress,
@@ -46,13 +54,14 @@ export async function backupCommand(context: Context, args: readonly string[], f
     report.stop();
   }
   report.finish(result, flags.dryRun === true);
-  return result.errors > 0 ? INCOMPLETE : 0;
+  return result.errors > 0 || result.suspects.length > 0 ? INCOMPLETE : 0;
 }
 
 /** What follows from the command line alone, so that mistakes in it show before a password is asked for. */
 function prepare(context: Context, args: readonly string[], flags: BackupFlags): Prepared {
   const target = packTarget(context.globals, context.environment);
   const threads = threadsFrom(context, flags);
+  const maxShrink = maxShrinkFrom(flags);
   const sources = streamFrom(context, args, flags) ?? sourcesFrom(context, args, flags);
   if (!isStream(sources)) adviseOnExcludes(context, flags.exclude ?? [], sources);
   return {
@@ -69,6 +78,7 @@ function prepare(context: Context, args: readonly string[], flags: BackupFlags):
     ...(flags.time !== undefined && { time: parseTimeOption(flags.time, '--time') }),
     ...(target !== undefined && { packTarget: target }),
     ...(threads !== undefined && { threads }),
+    ...(maxShrink !== undefined && { maxShrink }),
     ignoreInode: flags.ignoreInode ?? isSet(context, 'VARVE_IGNORE_INODE'),
     ignoreCtime: flags.ignoreCtime ?? isSet(context, 'VARVE_IGNORE_CTIME'),
     ...(flags.withAtime !== undefined && { withAtime: flags.withAtime }),
@@ -94,6 +104,7 @@ async function loadEngine() {
 interface Opened {
   readonly repository: IndexedRepository;
   readonly parent: StoredSnapshot | undefined;
+  readonly before: NonNullable<BackupOptions['before']>;
   readonly backup: typeof import('../../backup/backup.js').backup;
 }
 
@@ -114,7 +125,7 @@ async function open(context: Context, prepared: Prepared, flags: BackupFlags): P
       `an earlier backup was interrupted: ${adopted} pack files that it had stored are used again`,
     );
   const parent = isStream(prepared.sources) ? undefined : parentOf(prepared, prepared.sources, snapshots, flags);
-  return { repository, parent, backup };
+  return { repository, parent, before: figuresBefore(snapshots, prepared), backup };
 }
 
 function parentOf(

@@ -11,6 +11,7 @@ import { parsePatterns, patternThatTakesBackAll } from '../../filesystem/pattern
 import { pathBytes } from '../arguments.js';
 import type { Context } from '../shell.js';
 import { requireWorkingDirectory } from '../working-directory.js';
+import { refuseClosedInput } from '../standard-input.js';
 
 /** The options that give patterns of what is left out. */
 export interface PatternFlags {
@@ -46,6 +47,7 @@ export interface BackupFlags extends PatternFlags {
   readonly withAtime?: boolean;
   readonly readConcurrency?: string;
   readonly scan: boolean;
+  readonly maxShrink?: string;
 }
 
 /** @throws VarveError `usage` for a malformed pattern, or a file that cannot be read */
@@ -88,6 +90,7 @@ export function filterFrom(context: Context, flags: BackupFlags): FilterSpec {
 /** The paths that are named as arguments and in files. */
 export function sourcesFrom(context: Context, args: readonly string[], flags: BackupFlags): Buffer[] {
   const warn = (message: string): void => context.output.warn(message);
+  for (const [option, files = []] of listOptions(flags)) if (files.includes('-')) refuseClosedInput(option);
   const sources = [
     ...(flags.filesFrom ?? []).flatMap((file) => readFilesFrom(file, warn)),
     ...(flags.filesFromVerbatim ?? []).flatMap((file) => readFilesFromVerbatim(file)),
@@ -98,6 +101,22 @@ export function sourcesFrom(context: Context, args: readonly string[], flags: Ba
     throw new VarveError('usage', 'nothing to back up: name files or folders, or use --files-from or --stdin');
   for (const each of sources) requireWorkingDirectory(each.toString());
   return sources;
+}
+
+function listOptions({ filesFrom, filesFromVerbatim, filesFromRaw }: BackupFlags) {
+  return [
+    ['--files-from', filesFrom],
+    ['--files-from-verbatim', filesFromVerbatim],
+    ['--files-from-raw', filesFromRaw],
+  ] as const;
+}
+
+/** Percent. */
+export function maxShrinkFrom({ maxShrink }: BackupFlags): number | undefined {
+  if (maxShrink === undefined) return undefined;
+  const [, digits] = /^(\d{1,3}(?:\.\d+)?)%?$/.exec(maxShrink) ?? [];
+  if (digits !== undefined && Number(digits) <= 100) return Number(digits);
+  throw new VarveError('usage', `--max-shrink: "${maxShrink}" is not a percentage from 0% to 100%`);
 }
 
 export function threadsFrom({ environment }: Context, flags: BackupFlags): number | undefined {

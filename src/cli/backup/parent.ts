@@ -1,4 +1,5 @@
 import type { Buffer } from 'node:buffer';
+import { isSuspect, type Snapshot, type SourceFigures } from '../../format/snapshot.js';
 import { compareTimes, type Time } from '../../format/time.js';
 import { findSnapshot, type SnapshotList, type StoredSnapshot } from '../../repository/snapshots.js';
 import { parseGroupBy } from '../snapshot-groups.js';
@@ -11,19 +12,43 @@ interface Backup {
   readonly time: Time | undefined;
 }
 
-/** The snapshot that unchanged files are taken over from: the one asked for, or the last that has the same host and paths. */
+/** The snapshot that unchanged files are taken over from: the one asked for, or the last that has the same host and paths, if there is one that is not suspect. */
 export function findParent(list: SnapshotList, backup: Backup, flags: BackupFlags): StoredSnapshot | undefined {
   if (flags.force === true) return undefined;
   if (flags.parent !== undefined) return findSnapshot(list, flags.parent);
   const by = parseGroupBy(flags.groupBy);
   const paths = new Set(backup.paths.map(asText));
   const tags = new Set(backup.tags);
-  return list.snapshots.findLast(({ snapshot }) => {
+  const isAlike = ({ snapshot }: StoredSnapshot): boolean => {
     if (by.host && snapshot.host !== backup.host) return false;
     if (by.paths && !areAll(snapshot.paths, paths, asText)) return false;
     if (by.tags && !areAll(snapshot.tags, tags, (tag) => tag)) return false;
-    return backup.time === undefined || compareTimes(snapshot.time, backup.time) <= 0;
-  });
+    return isNotLater(snapshot, backup);
+  };
+  const good = list.snapshots.findLast((stored) => !isSuspect(stored.snapshot) && isAlike(stored));
+  return good ?? list.snapshots.findLast(isAlike);
+}
+
+/** What the last snapshot of this host had of a source, unless it is suspect there. */
+export function figuresBefore(
+  { snapshots }: SnapshotList,
+  backup: { readonly host: string; readonly time?: Time | undefined },
+): (path: Buffer) => SourceFigures | undefined {
+  const figures = new Map<string, SourceFigures>();
+  for (const { snapshot } of snapshots) {
+    const { host, paths, sources, suspect = [] } = snapshot;
+    if (host !== backup.host || sources === undefined || !isNotLater(snapshot, backup)) continue;
+    const suspects = new Set(suspect.map(asText));
+    for (const [at, path] of paths.entries()) {
+      const key = asText(path);
+      if (!suspects.has(key)) figures.set(key, sources[at] as SourceFigures);
+    }
+  }
+  return (path) => figures.get(asText(path));
+}
+
+function isNotLater({ time }: Snapshot, backup: { readonly time?: Time | undefined }): boolean {
+  return backup.time === undefined || compareTimes(time, backup.time) <= 0;
 }
 
 const asText = (path: Buffer): string => path.toString('latin1');

@@ -1,5 +1,6 @@
 import type { BackupEvent, BackupProgress, BackupResult } from '../../backup/options.js';
-import type { SnapshotSummary } from '../../format/snapshot.js';
+import type { Suspect } from '../../backup/suspects.js';
+import type { SnapshotSummary, SourceFigures } from '../../format/snapshot.js';
 import type { Time } from '../../format/time.js';
 import { type StoredSnapshot, shortId } from '../../repository/snapshots.js';
 import { everySoOften } from '../progress.js';
@@ -82,8 +83,19 @@ export class BackupReport {
   finish(result: BackupResult, dryRun: boolean): void {
     if (this.#context.output.json) this.#finishJson(result, dryRun);
     else this.#finishText(result, dryRun);
+    for (const suspect of result.suspects) this.#suspect(suspect, dryRun);
     if (result.errors > 0 && !this.#context.output.json)
       this.#context.output.warn('at least one source file could not be read');
+  }
+
+  #suspect({ path, now, before }: Suspect, dryRun: boolean): void {
+    const found =
+      before === undefined
+        ? 'nothing of it could be read'
+        : `it holds ${describeFigures(now)} where the last good snapshot has ${describeFigures(before)}`;
+    const mark = `the snapshot ${dryRun ? 'would be' : 'is'} marked as suspect, and no policy lets it replace a good one`;
+    const advice = before === undefined ? '' : '; if nothing is wrong, run it once with --max-shrink 100%';
+    this.#error({ kind: 'error', path, message: `${found}: ${mark}${advice}`, during: 'archival' });
   }
 
   #error({ path, message, during }: Extract<BackupEvent, { kind: 'error' }>): void {
@@ -163,6 +175,9 @@ export class BackupReport {
     });
   }
 }
+
+const describeFigures = ({ entries, bytes }: SourceFigures): string =>
+  `${counted(entries, 'file')} with ${formatBytes(bytes)}`;
 
 const exact = ({ seconds, nanoseconds }: Time): number => seconds + nanoseconds / 1e9;
 

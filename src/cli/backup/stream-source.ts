@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { Readable } from 'node:stream';
 import type { StreamSource } from '../../backup/options.js';
 import { normalize } from '../../backup/sources.js';
 import { systemReason, VarveError } from '../../errors/errors.js';
@@ -7,6 +8,7 @@ import { childEnvironment } from '../../storage/transport/child-environment.js';
 import { pathBytes } from '../arguments.js';
 import { repositoryPlace } from '../open.js';
 import type { Context } from '../shell.js';
+import { openStandardInput } from '../standard-input.js';
 import type { BackupFlags } from './options.js';
 
 /** What `--stdin` or `--stdin-from-command` is to store; undefined for files and folders. */
@@ -14,10 +16,17 @@ export function streamFrom(context: Context, args: readonly string[], flags: Bac
   if (flags.stdin !== true && flags.stdinFromCommand !== true) return undefined;
   const path = normalize(pathBytes(flags.stdinFilename), Buffer.from('/'));
   if (path.length < 2) throw new VarveError('usage', `--stdin-filename: "${flags.stdinFilename}" is not a file name`);
-  return { path, bytes: flags.stdin === true ? standardInput(context) : outputOf(args, context) };
+  if (flags.stdin !== true) return { path, bytes: outputOf(args, context) };
+  return {
+    path,
+    bytes: standardInput(
+      openStandardInput(() => context.input),
+      context.signal,
+    ),
+  };
 }
 
-async function* standardInput({ input, signal }: Context): AsyncGenerator<Uint8Array> {
+async function* standardInput(input: Readable, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const stop = (): void => void input.destroy();
   signal.addEventListener('abort', stop);
   try {

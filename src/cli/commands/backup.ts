@@ -19,7 +19,8 @@ matched from the root; ! takes back what a pattern before it, of the same option
 What the system makes up as it runs (/proc, /sys, /dev, /run, and such file systems elsewhere) is
 left out where it is mounted below a path given.
 
-Exit codes: 0 all is stored; 1 failed, no snapshot; 3 a snapshot without what could not be read;
+Exit codes: 0 all is stored; 1 failed, no snapshot; 3 a snapshot without what could not be read, or
+of a path that has lost all that it held: such a snapshot is marked, and forget keeps good ones beside it;
 10 no repository; 12 wrong password; 130 interrupted.`;
 
 export function define(command: Command, shell: Shell): void {
@@ -29,6 +30,10 @@ export function define(command: Command, shell: Shell): void {
     .option('-H, --host <host>', "the snapshot's host ($VARVE_HOST; default: this machine's name)")
     .option('--time <time>', 'the time of the snapshot: "2006-01-02 15:04:05" or RFC 3339 (default: now)')
     .option('-n, --dry-run', 'read everything, store nothing')
+    .option(
+      '--max-shrink <percent>',
+      'how much of its files or bytes each path may lose before the snapshot is marked as suspect and the exit code is 3; 100% allows all (default: anything but all)',
+    )
     .option('--skip-if-unchanged', 'make no snapshot when nothing has changed since the parent');
   defineFilters(command);
   defineSources(command);

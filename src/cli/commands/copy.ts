@@ -16,7 +16,7 @@ Examples:
 Without ids all snapshots are copied that the filters leave. When it is interrupted, what was copied stays,
 and the next one goes on.
 
-Exit codes: 0 done; 1 failed; 3 some snapshots could not be copied; 10 no repository; 12 wrong
+Exit codes: 0 done; 1 failed, for some snapshots or all; 10 no repository; 12 wrong
 password; 130 interrupted.`;
 
 export function define(command: Command, shell: Shell): void {

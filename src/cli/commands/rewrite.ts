@@ -16,7 +16,7 @@ Patterns are those of \`varve backup\`, for the paths as \`varve ls\` tells them
 rewritten that the filters leave. One of which nothing changes stays as it is, and so does one in which
 --include finds nothing.
 
-Exit codes: 0 done; 1 failed; 3 some snapshots could not be rewritten; 10 no repository; 12 wrong
+Exit codes: 0 done; 1 failed, for some snapshots or all; 10 no repository; 12 wrong
 password; 130 interrupted.`;
 
 export function define(command: Command, shell: Shell): void {

@@ -32,10 +32,10 @@ Examples:
   varve tag --remove test --host web1
   varve tag --set '' latest          take all tags away
 
-Exit codes: 0 done; 1 failed; 3 some snapshots could not be changed; 10 no repository; 12 wrong
+Exit codes: 0 done; 1 failed, for some snapshots or all; 10 no repository; 12 wrong
 password; 130 interrupted.`;
 
-const INCOMPLETE = 3;
+const FAILED = 1;
 
 export function define(command: Command, shell: Shell): void {
   command
@@ -75,7 +75,7 @@ const change: Run<Options> = async (context, ids, options) => {
   if (output.json) output.object({ message_type: 'summary', changed_snapshots: changed });
   else
     output.message(changed === 0 ? 'no snapshots were modified' : `modified tags on ${counted(changed, 'snapshot')}`);
-  return failed > 0 ? INCOMPLETE : listedCode(list, ids);
+  return failed > 0 ? FAILED : listedCode(list, ids);
 };
 
 function changeFrom({ add, remove, set }: Options): TagChange {

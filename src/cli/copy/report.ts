@@ -8,6 +8,7 @@ import { printable } from '../text/escape.js';
 import { localTime } from '../text/time.js';
 import { counted, formatBytes, formatPercent, formatSeconds } from '../text/units.js';
 
+const FAILED = 1;
 const INCOMPLETE = 3;
 
 /** Tells how copying goes and what came of it. */
@@ -55,7 +56,8 @@ export class CopyReport {
       output.message(`copied ${counted(copied, 'snapshot')}${before}`);
       output.message(`Added to the repository: ${formatBytes(rawBytes)} (${formatBytes(storedBytes)} stored)`);
     }
-    return failed + lost > 0 ? INCOMPLETE : 0;
+    if (failed > 0) return FAILED;
+    return lost > 0 ? INCOMPLETE : 0;
   }
 
   #tellText(event: CopyEvent): void {

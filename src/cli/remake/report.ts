@@ -3,7 +3,7 @@ import { shortId } from '../../repository/snapshots.js';
 import type { Output } from '../output.js';
 import { counted } from '../text/units.js';
 
-const INCOMPLETE = 3;
+const FAILED = 1;
 
 /** Tells what became of snapshots of which new ones are made, and makes an exit code of it. */
 export class RemakeReport {
@@ -36,7 +36,7 @@ export class RemakeReport {
     if (output.json) output.object({ message_type: 'summary', changed_snapshots: changed, dry_run: this.#dryRun });
     else if (changed === 0) output.message('no snapshots were modified');
     else output.message(`${this.#dryRun ? 'would modify' : 'modified'} ${counted(changed, 'snapshot')}`);
-    return failed > 0 ? INCOMPLETE : 0;
+    return failed > 0 ? FAILED : 0;
   }
 
   #become(newId: string | undefined): string {

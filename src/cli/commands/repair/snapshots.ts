@@ -20,7 +20,7 @@ Examples:
   varve repair snapshots --forget --host web1
   varve repair snapshots --forget 1a2b3c4d
 
-Exit codes: 0 done, and nothing is lost; 1 failed; 3 something is lost, or some snapshots could not be repaired;
+Exit codes: 0 done, and nothing is lost; 1 failed, for some snapshots or all; 3 new snapshots lack what is lost;
 10 no repository; 12 wrong password; 130 interrupted.`;
 
 export function defineSnapshots(command: Command, shell: Shell): void {
