@@ -50,7 +50,7 @@ const MAY: Record<Role, string> = {
   full: 'may do everything',
 };
 
-/** An opened key ring. Its keys never change: rotation makes another one. */
+/** An opened key ring. Rotation makes another one, of which `learn` takes over what is new. */
 export class RepositoryKeys {
   readonly engine: CryptoEngine;
   readonly role: Role;
@@ -58,9 +58,9 @@ export class RepositoryKeys {
   /** The HMAC key of blob ids. */
   readonly id: Uint8Array;
   readonly gear: Uint8Array;
-  readonly chain: readonly ChainLink[];
-  readonly revoked: readonly Revocation[];
-  readonly #epochs: readonly EpochKeys[];
+  #chain: readonly ChainLink[];
+  #revoked: readonly Revocation[];
+  #epochs: readonly EpochKeys[];
 
   constructor(state: ExportedKeys, engine: CryptoEngine) {
     this.engine = engine;
@@ -68,14 +68,29 @@ export class RepositoryKeys {
     this.repository = own(state.repository);
     this.id = own(state.id);
     this.gear = own(state.gear);
-    this.chain = state.chain.map((link) => ({
+    this.#chain = state.chain.map((link) => ({
       ...link,
       rootPublic: own(link.rootPublic),
       signature: own(link.signature),
     }));
-    this.revoked = state.revoked.map(({ slot, since }) => ({ slot: own(slot), since }));
+    this.#revoked = state.revoked.map(({ slot, since }) => ({ slot: own(slot), since }));
     this.#epochs = state.epochs.map(ownEpoch);
     Object.freeze(this);
+  }
+
+  get chain(): readonly ChainLink[] {
+    return this.#chain;
+  }
+
+  get revoked(): readonly Revocation[] {
+    return this.#revoked;
+  }
+
+  /** Takes over the epochs and revocations of newer keys of the same slot, which must be verified: keys were rotated while this process runs. */
+  learn(newer: RepositoryKeys): void {
+    this.#chain = newer.#chain;
+    this.#revoked = newer.#revoked;
+    this.#epochs = newer.#epochs;
   }
 
   get newestEpoch(): number {

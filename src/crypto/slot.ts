@@ -141,6 +141,28 @@ export async function openSlot(
   return { keys, identity: { ...own, certificateBytes: card.certificateBytes, certificate: card.certificate } };
 }
 
+/**
+ * The keys in a later object of the slot that is open, without its password: they are verified from the newest root key that is known.
+ *
+ * @returns undefined when the object is another slot's, or has nothing newer
+ */
+export function openNewerKeys(
+  { keys, identity }: OpenedSlot,
+  bytes: Uint8Array,
+  name: string,
+): RepositoryKeys | undefined {
+  const file = parseSlot(bytes, name);
+  const { newestEpoch } = keys;
+  if (!equalBytes(file.slot, identity.slot) || slotEpochIn(bytes, name) <= newestEpoch) return undefined;
+  const anchor = { epoch: newestEpoch, rootPublic: keys.rootPublic(newestEpoch) };
+  const newer = openSecrets(keys.engine, identity.slot, identity.boxPrivate, anchor, file.secrets, name);
+  if (newer.role !== keys.role || !equalBytes(newer.repository, keys.repository))
+    throw forged(name, 'its secrets are of another role or repository');
+  if (openCard(newer, file, name).epoch !== newer.newestEpoch)
+    throw forged(name, 'its card and its secrets are of different epochs');
+  return newer;
+}
+
 function unwrap(
   engine: CryptoEngine,
   file: SlotFile,

@@ -48,8 +48,47 @@ export interface Candidates {
   readonly failures: VarveError[];
 }
 
-/** @throws VarveError `wrong-password` when no slot fits; the reason when one that might is damaged or cannot be read */
-export async function openAnySlot(
+/** How often keys are listed before a failure is believed. */
+const LISTINGS = 5;
+
+/**
+ * Opens a key slot, also while keys are being changed. Each has two objects then, and a listing may have neither, or one that is gone when it is fetched: so before a
+ * failure or an outdated slot is believed, the keys are listed again.
+ *
+ * @param isOutdated whether a slot is older than what was seen before
+ * @returns an outdated slot only when there is no other
+ * @throws VarveError as `openAnySlot`
+ */
+export async function openCurrentSlot(
+  store: Store,
+  first: Candidates,
+  options: SlotOptions,
+  isOutdated: (opened: OpenedSlot) => boolean,
+): Promise<OpenedSlot> {
+  let read = first;
+  for (let listings = 1; ; listings++) {
+    const outcome = await openAnySlot(store, read, options).catch((cause: unknown) => VarveError.from(cause));
+    if (!(outcome instanceof VarveError) && !isOutdated(outcome)) return outcome;
+    const again = listings < LISTINGS ? await readCandidates(store, options) : read;
+    if (isSame(again, read)) {
+      if (outcome instanceof VarveError) throw outcome;
+      return outcome;
+    }
+    read = again;
+  }
+}
+
+function isSame(a: Candidates, b: Candidates): boolean {
+  const names = ({ candidates }: Candidates): string =>
+    candidates
+      .map(({ name }) => name)
+      .sort()
+      .join();
+  return names(a) === names(b);
+}
+
+/** @throws VarveError `wrong-password` when no slot fits, the reason when one that might is damaged or cannot be read */
+async function openAnySlot(
   store: Store,
   { candidates, failures }: Candidates,
   options: SlotOptions,

@@ -2,9 +2,10 @@ import type { Buffer } from 'node:buffer';
 import { toHex } from '../bytes/hex.js';
 import { asBuffer, equalBytes } from '../bytes/views.js';
 import { loadZstd } from '../compression/engine.js';
-import { createRepositoryKeys } from '../crypto/hierarchy.js';
+import { createRepositoryKeys, type RepositoryKeys } from '../crypto/hierarchy.js';
 import { nativeEngine } from '../crypto/native.js';
 import { openObject, sealObject } from '../crypto/sealed.js';
+import type { Identity } from '../crypto/signed.js';
 import { createSlot, type OpenedSlot } from '../crypto/slot.js';
 import { calibrateLogN, type Unlock } from '../crypto/slot-file.js';
 import { VarveError } from '../errors/errors.js';
@@ -17,7 +18,7 @@ import { noRepository, refuseAbsence } from './absence.js';
 import { KnownLocation } from './known-location.js';
 import { LocalState } from './local-state.js';
 import { thisMachine } from './machine.js';
-import { openAnySlot, readCandidates } from './open-slot.js';
+import { openCurrentSlot, readCandidates } from './open-slot.js';
 import { gearOf, objectName, type Repository } from './repository.js';
 
 /** Chunk sizes in bytes; docs/chunking.md has the measurements behind them. */
@@ -126,7 +127,9 @@ export async function openRepository(store: Store, options: OpenOptions): Promis
   const sealed = await config.catch((cause) => {
     throw blind && cause.code === 'no-repository' ? keys.reason : cause;
   });
-  const opening = openAnySlot(store, await candidates, { ...options, preferred: location.slot });
+  const isOutdated = ({ keys, identity }: OpenedSlot): boolean =>
+    epochSeen(localState(keys, identity, cache)) > keys.newestEpoch;
+  const opening = openCurrentSlot(store, await candidates, { ...options, preferred: location.slot }, isOutdated);
   // Native code loads while the password is hashed.
   const [opened] = await Promise.all([opening, loadZstd()]);
   location.note(toHex(opened.identity.slot));
@@ -182,7 +185,7 @@ function assemble(
     throw new VarveError('damaged', 'config: belongs to another repository than the key');
   }
   const directory = cache?.within(toHex(keys.repository));
-  const local = new LocalState(directory?.within(`slot-${toHex(identity.slot)}`), identity, keys.engine);
+  const local = localState(keys, identity, cache);
   refuseRollback(local, keys.newestEpoch, store);
   return {
     store: directory === undefined ? store : new CachedStore(store, directory),
@@ -195,10 +198,21 @@ function assemble(
   };
 }
 
+function localState(keys: RepositoryKeys, identity: Identity, cache: CacheDirectory | undefined): LocalState {
+  const directory = cache?.within(toHex(keys.repository));
+  return new LocalState(directory?.within(`slot-${toHex(identity.slot)}`), identity, keys.engine);
+}
+
+/** The newest epoch that this machine has seen; 0 when it has seen none. */
+function epochSeen(local: LocalState): number {
+  const seen = local.read('epoch');
+  return typeof seen === 'number' ? seen : 0;
+}
+
 /** SPEC.md section 4: old key slots put back would make this machine write for a key that was removed. */
 function refuseRollback(local: LocalState, epoch: number, store: Store): void {
-  const seen = local.read('epoch');
-  if (typeof seen === 'number' && seen > epoch) {
+  const seen = epochSeen(local);
+  if (seen > epoch) {
     throw new VarveError(
       'damaged',
       `${store.location}: its keys are of epoch ${epoch}, but epoch ${seen} was seen here before: somebody has put old keys back`,

@@ -5,6 +5,7 @@ import { compress, compressBound, decompress } from '../compression/zstd.js';
 import type { RepositoryKeys } from '../crypto/hierarchy.js';
 import { openObject, sealObject } from '../crypto/sealed.js';
 import { type Identity, type OpenedSigned, openSigned, type SignedKind, signPayload } from '../crypto/signed.js';
+import { openNewerKeys } from '../crypto/slot.js';
 import { VarveError } from '../errors/errors.js';
 import type { Config } from '../format/config.js';
 import { MAX_SEALED_PLAINTEXT } from '../format/limits.js';
@@ -93,14 +94,34 @@ export function sealSigned(
 export async function getSigned(repository: Repository, kind: SignedKind, name: string): Promise<OpenedSigned> {
   const type = FOLDERS[kind];
   const path = objectPath(type, name);
-  const { epoch, compressed, plaintext } = openObject(
-    repository.keys,
-    kind,
-    await fetchObject(repository.store, type, name),
-    path,
-  );
-  const bytes = compressed ? inflate(asBuffer(plaintext), path) : plaintext;
-  return openSigned(repository.keys, kind, epoch, bytes, path);
+  const sealed = await fetchObject(repository.store, type, name);
+  const open = (): OpenedSigned => {
+    const { epoch, compressed, plaintext } = openObject(repository.keys, kind, sealed, path);
+    const bytes = compressed ? inflate(asBuffer(plaintext), path) : plaintext;
+    return openSigned(repository.keys, kind, epoch, bytes, path);
+  };
+  try {
+    return open();
+  } catch (cause) {
+    // Sealed or signed since the keys were rotated.
+    if (!(cause instanceof VarveError && cause.code === 'role') || !(await renewKeys(repository))) throw cause;
+    return open();
+  }
+}
+
+/** Looks for a newer object of the key slot that is open. @returns whether the keys know more epochs now */
+async function renewKeys({ store, keys, identity }: Repository): Promise<boolean> {
+  const before = keys.newestEpoch;
+  for await (const { name } of store.list('keys')) {
+    try {
+      const newer = openNewerKeys({ keys, identity }, await fetchObject(store, 'keys', name), `keys/${name}`);
+      if (newer !== undefined) keys.learn(newer);
+    } catch (cause) {
+      const { code } = VarveError.from(cause);
+      if (code !== 'not-found' && code !== 'damaged') throw cause;
+    }
+  }
+  return keys.newestEpoch > before;
 }
 
 function deflate(bytes: Uint8Array): Buffer {

@@ -17,6 +17,9 @@ export interface SessionOptions<Order> extends WriterOptions {
   readonly begin: (writer: RepositoryWriter) => SnapshotMaker<Order> | Promise<SnapshotMaker<Order>>;
 }
 
+/** How often the index is read again before something is called lost. */
+const LOOKS = 3;
+
 /** A snapshot that was written, or would have been. */
 export interface MadeSnapshot {
   /** Undefined for a dry run. */
@@ -44,11 +47,12 @@ export class SnapshotSession<Order> {
    */
   async write(order: Order): Promise<MadeSnapshot | undefined> {
     for (let attempt = 1; ; attempt++) {
-      const { writer, maker } = await this.#begin();
-      const snapshot = await maker.make(order);
+      const state = await this.#begin();
+      const snapshot = await this.#make(state, order, attempt);
+      if (snapshot === 'again') continue;
       if (snapshot === undefined) return undefined;
       if (this.#options.dryRun === true) return { id: undefined, snapshot };
-      const id = await writer.commit(snapshot);
+      const id = await state.writer.commit(snapshot);
       if (id !== undefined) return { id, snapshot };
       this.#state = undefined;
       if (attempt === ATTEMPTS)
@@ -56,6 +60,20 @@ export class SnapshotSession<Order> {
           'incomplete',
           'a prune is removing what the new snapshot relies on, and it was not made: run it again',
         );
+    }
+  }
+
+  /** @returns undefined for no snapshot, `again` when the index is to be read again */
+  async #make({ writer, maker }: State<Order>, order: Order, attempt: number): Promise<Snapshot | undefined | 'again'> {
+    try {
+      return await maker.make(order);
+    } catch (cause) {
+      // What an index that was read a while ago calls condemned or lost may be elsewhere by now.
+      const isLost = cause instanceof VarveError && cause.code === 'incomplete';
+      if (!isLost || attempt > LOOKS) throw cause;
+      await writer.salvage();
+      this.#state = undefined;
+      return 'again';
     }
   }
 

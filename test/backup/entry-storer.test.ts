@@ -8,6 +8,7 @@ import { CurrentFile } from '../../src/backup/current-file.js';
 import { EntryStorer } from '../../src/backup/entry-storer.js';
 import type { Note, WorkerInit } from '../../src/backup/messages.js';
 import { readEntry } from '../../src/backup/previous.js';
+import { createTallies } from '../../src/backup/source-tally.js';
 import type { Storer } from '../../src/backup/storer.js';
 import { Directory } from '../../src/filesystem/directory.js';
 import { OwnerNames } from '../../src/filesystem/owners.js';
@@ -27,7 +28,8 @@ test('attributes that could not be read are asked for, and missed, again the nex
   const notes: Note[] = [];
   const rules = { ignoreInode: false, ignoreCtime: false, racySince: Number(stat.ctimeSeconds) + 10, withAtime: false };
   const current = new CurrentFile().memory;
-  const init = { counters: counters[0], current, rules, verbose: false } as unknown as WorkerInit;
+  const [tally] = createTallies(1, []);
+  const init = { counters: counters[0], current, rules, tally, verbose: false } as unknown as WorkerInit;
   const storer = { attach: (bytes: Buffer) => bytes } as unknown as Storer;
   const entries = new EntryStorer(init, storer, new OwnerNames(), (note) => notes.push(note));
   const store = (before: EntryReader | undefined): EntryReader | undefined => {
