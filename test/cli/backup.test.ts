@@ -172,7 +172,7 @@ test('excludes: patterns, files of patterns, caches, marks, sizes', async () => 
 });
 
 test('backup warns when a path after --exclude, or a list of patterns, excludes nothing', async () => {
-  const dry = (...args: string[]) => place.ok(['backup', source, '--dry-run', ...args]);
+  const dry = (...args: string[]) => place.ok(['backup', source, '--dry-run', '--max-shrink', '100%', ...args]);
   const near = await dry('-e', `${source}/deep`, '-e', `${source}/typo`, '-e', '/', '-e', '*.none');
   assert.equal(near.err, `Warning: --exclude ${source}/typo excludes nothing: there is no such path\n`);
   const far = await dry('-e', '/cache2/');
