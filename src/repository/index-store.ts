@@ -119,11 +119,20 @@ export async function loadIndexToWrite(
   onDamage: (error: VarveError) => void = () => undefined,
   once = false,
 ): Promise<IndexedRepository> {
-  const indexed = await loadIndex(repository, { onDamage, once });
+  const passOver = (error: VarveError): void => {
+    throwUnlessDamaged(error);
+    onDamage(error);
+  };
+  const indexed = await loadIndex(repository, { onDamage: passOver, once });
   if (indexed.unread.length === 0) return indexed;
   await refuseBesideDeletion(repository, `index/${indexed.unread[0]} cannot be read`);
   const lost = await gonePacks(repository.store, [...indexed.packs]);
-  return loadIndex(repository, { lost, onDamage: () => undefined });
+  return loadIndex(repository, { lost, onDamage: throwUnlessDamaged });
+}
+
+/** What could not be read may condemn anything. */
+function throwUnlessDamaged(error: VarveError): void {
+  if (error.code !== 'damaged') throw error;
 }
 
 /**
@@ -141,7 +150,8 @@ export async function condemnedSince(
 ): Promise<Set<string>> {
   const known = new Set([...repository.objects.map(({ name }) => name), ...repository.replaced, ...repository.unread]);
   let forgotten = false;
-  const onDamage = (): void => {
+  const onDamage = (error: VarveError): void => {
+    throwUnlessDamaged(error);
     forgotten = true;
   };
   const later = new Set(condemnedBy(entitled(await loadAll(repository, { once, onDamage }, known))).keys());
