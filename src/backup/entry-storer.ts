@@ -20,8 +20,8 @@ import { CurrentFile } from './current-file.js';
 import { readFailure, type StoredFile, storeFile, wasTouched } from './file-storer.js';
 import type { ItemAction, LargeFile, Note, PendingFile, ReadAttributes, WorkerInit } from './messages.js';
 import { sameContent, sameMetadata } from './previous.js';
-import { storableSize } from './storable-size.js';
 import { SourceTally } from './source-tally.js';
+import { storableSize } from './storable-size.js';
 import type { Storer } from './storer.js';
 
 /** Files with several names that are remembered, so that the memory stays bounded. */

@@ -10,8 +10,8 @@ import { type FilterSpec, parseRegex, parseSize } from '../../filesystem/filter.
 import { parsePatterns, patternThatTakesBackAll } from '../../filesystem/patterns.js';
 import { pathBytes } from '../arguments.js';
 import type { Context } from '../shell.js';
-import { requireWorkingDirectory } from '../working-directory.js';
 import { refuseClosedInput } from '../standard-input.js';
+import { requireWorkingDirectory } from '../working-directory.js';
 
 /** The options that give patterns of what is left out. */
 export interface PatternFlags {

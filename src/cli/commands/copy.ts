@@ -16,8 +16,8 @@ Examples:
 Without ids all snapshots are copied that the filters leave. When it is interrupted, what was copied stays,
 and the next one goes on.
 
-Exit codes: 0 done; 1 failed, for some snapshots or all; 10 no repository; 12 wrong
-password; 130 interrupted.`;
+Exit codes: 0 done; 1 failed, for some snapshots or all; 3 copies lack what cannot be read; 10 no repository;
+12 wrong password; 130 interrupted.`;
 
 export function define(command: Command, shell: Shell): void {
   command
