@@ -262,7 +262,7 @@ const CONTRADICTIONS: Record<
         { name: Buffer.from('a'), target: Buffer.from('x') },
       ),
     reason: /names are out of order/,
-    path: '/',
+    path: '/a',
   },
   'attributes that are none': {
     make: (forge) => forge.directory({ target: Buffer.from('x'), xattrs: Buffer.from([0x91, 1]) }),
