@@ -92,7 +92,6 @@ export const LOOPS: readonly Loop[] = [
   { name: 'restore', run: restore },
   { name: 'ls', run: single('ls', 'latest') },
   { name: 'copy', run: copy },
-  { name: 'rewrite', run: single('rewrite', '--forget', '--exclude', '*1', 'latest') },
 ];
 
 /** A repository with a source that nobody changes, one to copy to, and a further key. */
