@@ -135,7 +135,7 @@ test('a disk that is not mounted', async () => {
     assert.equal(code, 10);
     assert.equal(
       text,
-      `Fatal: ${repository}: there is no repository here (config is missing); \`varve init\` makes one\n`,
+      `Fatal: ${repository}: there is no repository here (config is missing); a repository was opened here before: is its disk mounted, or was it moved?\n`,
     );
   }
   renameSync(`${repository}.away`, repository);
