@@ -105,7 +105,7 @@ export function encodeSnapshot(snapshot: Snapshot): Buffer {
     root: [root.size, root.depth, root.ids],
     program: snapshot.program,
     summary: summary === undefined ? {} : summaryFields(summary),
-    ...(sources !== undefined && { sources: sources.map(({ entries, bytes }) => [entries, bytes]) }),
+    ...(sources !== undefined && { sources: sources.map(({ entries, bytes }) => [inRange(entries), inRange(bytes)]) }),
     ...(isSuspect(snapshot) && { suspect }),
   });
 }
@@ -116,7 +116,7 @@ function summaryFields(summary: SnapshotSummary): Record<string, unknown> {
     backup_end: timeFields(summary.backup_end),
   };
   for (const count of COUNTS) fields[count] = inRange(summary[count]);
-  if (summary.entries_with_xattrs !== undefined) fields['entries_with_xattrs'] = summary.entries_with_xattrs;
+  if (summary.entries_with_xattrs !== undefined) fields['entries_with_xattrs'] = inRange(summary.entries_with_xattrs);
   return fields;
 }
 

@@ -200,8 +200,11 @@ test('counters that no reader takes are written as the nearest that one does', (
     fc.property(any.snapshot, fc.constantFrom(2 ** 53, 2 ** 64, 2 ** 53 + 2, -1, 0.5), (one, bytes) => {
       fc.pre(one.summary !== undefined);
       const summary = { ...(one.summary as SnapshotSummary), total_bytes_processed: bytes };
-      const read = decodeSnapshot(encodeSnapshot({ ...one, summary }), 'x').summary?.total_bytes_processed;
-      assert.equal(read, Math.max(0, Math.min(2 ** 53 - 1, Math.round(bytes))));
+      const sources = one.paths.map(() => ({ entries: 1, bytes }));
+      const read = decodeSnapshot(encodeSnapshot({ ...one, summary, sources }), 'x');
+      const expected = Math.max(0, Math.min(2 ** 53 - 1, Math.round(bytes)));
+      assert.equal(read.summary?.total_bytes_processed, expected);
+      assert.ok(read.sources?.every((each) => each.bytes === expected) ?? true);
     }),
     { numRuns: 50 },
   );
