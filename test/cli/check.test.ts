@@ -78,7 +78,6 @@ test('the same as JSON', async () => {
   assert.deepEqual(JSON.parse(out), {
     message_type: 'summary',
     num_errors: 1,
-    num_unreadable: 0,
     broken_packs: [pack],
     suggest_repair_index: false,
     suggest_prune: false,

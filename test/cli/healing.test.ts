@@ -66,7 +66,6 @@ test('as JSON', async () => {
   assert.deepEqual(JSON.parse(out), {
     message_type: 'summary',
     num_errors: 0,
-    num_unreadable: 0,
     broken_packs: [],
     healed_packs: [pack],
     suggest_repair_index: false,
