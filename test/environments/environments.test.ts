@@ -98,7 +98,7 @@ function run(playground: Playground, conditions: readonly Condition[], args: rea
   const { XDG_CACHE_HOME: _, ...env } = playground.env;
   const GONE = playground.path(`gone-${Math.random()}`);
   // A command that waits, such as mount, is ended in order.
-  const command = ['timeout', '--kill-after=10', '30', process.execPath, MAIN, ...words];
+  const command = ['timeout', '--kill-after=10', args[0] === 'mount' ? '5' : '60', process.execPath, MAIN, ...words];
   return outcome(
     spawn('sh', ['-c', script, 'sh', ...command], {
       env: { ...env, GONE, TZ: 'CET-1CEST,M3.5.0,M10.5.0/3', LANG: 'C', VARVE_FROM_KEY_FILE: env.VARVE_KEY_FILE },
