@@ -14,6 +14,9 @@ import { treeImage } from '../backup/tree-image.js';
 import type { History, Stage } from './stage.js';
 import { describeSnapshots, filesBelow, packCount, type Run, type Sound } from './traces.js';
 
+/** A temporary file, but not the mark of a restore that is to go on. */
+const PART = /\/\.varve-(?!\S+-target )/;
+
 /** What is wrong with what the run left. */
 export async function judgeState(stage: Stage, history: History, run: Run, sound: Sound): Promise<string[]> {
   const { command, ended } = run;
@@ -109,7 +112,7 @@ function judgeTarget(stage: Stage, { newest }: History, { command, ended, fault 
   if (!existsSync(target)) return ended.code === 0 ? ['exit code 0, and there is no target'] : [];
   const found = treeImage(target);
   const removable = fault.mode === 'once' && fault.calls !== 'unlink';
-  const problems = removable && found.some((line) => line.includes('/.varve-')) ? ['leaves temporary files'] : [];
+  const problems = removable && found.some((line) => PART.test(line)) ? ['leaves temporary files'] : [];
   // Owners, modes, times and attributes that cannot be set are warnings.
   if (ended.code !== 0 || /^warning: .*cannot set/m.test(ended.err)) return problems;
   const wrong = differences(newest, found);
