@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { parseRange } from './byte-range.js';
 import type { Exchange } from './exchange.js';
 import type { Metrics } from './metrics.js';
-import type { Quota } from './quota.js';
+import { bytesOfDirectories, bytesOnDisk, type Quota } from './quota.js';
 import { Refusal } from './refusal.js';
 import { RepositoryFolder } from './repository-folder.js';
 import type { Target } from './target.js';
@@ -33,7 +33,7 @@ export async function act(room: Room, exchange: Exchange, target: Exclude<Target
   const folder = new RepositoryFolder(room.root, target.repository);
   if (target.kind === 'repository') {
     if (method !== 'POST') throw notAllowed('POST');
-    return create(exchange, folder);
+    return create(room, exchange, folder, target.repository);
   }
   if (target.kind === 'list') {
     if (method !== 'GET') throw notAllowed('GET');
@@ -48,9 +48,21 @@ export async function act(room: Room, exchange: Exchange, target: Exclude<Target
 
 export const notAllowed = (methods: string): Refusal => new Refusal(405, `only ${methods}`, { Allow: methods });
 
-async function create(exchange: Exchange, folder: RepositoryFolder): Promise<void> {
+async function create(
+  { quota }: Room,
+  exchange: Exchange,
+  folder: RepositoryFolder,
+  [owner = '']: readonly string[],
+): Promise<void> {
   if (exchange.query.get('create') !== 'true') throw new Refusal(400, 'a repository is made with ?create=true');
-  await folder.create();
+  const bytes = bytesOfDirectories(await folder.missing());
+  quota.take(owner, bytes, false);
+  try {
+    await folder.create();
+  } catch (cause) {
+    quota.add(owner, bytesOfDirectories(await folder.missing()) - bytes);
+    throw cause;
+  }
   exchange.done();
 }
 
@@ -108,19 +120,19 @@ async function read(room: Room, exchange: Exchange, folder: RepositoryFolder, ta
 async function write(room: Room, exchange: Exchange, folder: RepositoryFolder, target: ObjectTarget): Promise<void> {
   const [owner = ''] = target.repository;
   const hashed = room.verifyUploads && target.type !== 'config' ? target.name : undefined;
+  const isLock = target.type === 'locks';
   const file = await folder.begin(target.type, target.name);
   let taken = 0;
   const take = (bytes: number): void => {
-    room.quota.take(owner, bytes, target.type === 'locks');
+    room.quota.take(owner, bytes, isLock);
     taken += bytes;
   };
   try {
-    const { declaredLength } = exchange;
-    if (declaredLength !== undefined) take(declaredLength);
+    room.quota.require(owner, bytesOnDisk(exchange.declaredLength ?? 0), isLock);
     exchange.sendContinue();
     await receive(exchange.request, file, hashed, exchange.pace, (bytes) => {
-      if (declaredLength === undefined) take(bytes);
       exchange.bytes += bytes;
+      take(bytesOnDisk(exchange.bytes) - taken);
     });
     await file.finish();
   } catch (cause) {
@@ -135,7 +147,7 @@ async function write(room: Room, exchange: Exchange, folder: RepositoryFolder, t
 async function remove(room: Room, exchange: Exchange, folder: RepositoryFolder, target: ObjectTarget): Promise<void> {
   const bytes = await folder.remove(target.type, target.name);
   if (bytes !== undefined) {
-    room.quota.add(target.repository[0] ?? '', -bytes);
+    room.quota.add(target.repository[0] ?? '', -bytesOnDisk(bytes));
     count(room, exchange, 'delete', target, bytes);
   }
   exchange.done();

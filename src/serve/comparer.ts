@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import pLimit from 'p-limit';
+import type { ComparePassword } from './logins.js';
 import type { Question } from './password-worker.js';
 
 /** Compares passwords in a thread of its own, one at a time: it takes tens of milliseconds, in which requests go on. */
@@ -8,10 +9,10 @@ export class Comparer {
   readonly #oneAtATime = pLimit(1);
   #worker: Worker | undefined;
 
-  /** @param stored undefined when there is no such user, which takes as long to find */
-  readonly isPassword = (password: string, stored: string | undefined): Promise<boolean> =>
+  /** As `isPassword` of htpasswd.ts. */
+  readonly isPassword: ComparePassword = (password, stored, highest) =>
     this.#oneAtATime(async () => {
-      const question: Question = { password, stored };
+      const question: Question = { password, stored, highest };
       const worker = this.#started();
       const answer = once(worker, 'message');
       worker.postMessage(question);

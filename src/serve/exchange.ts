@@ -15,6 +15,8 @@ const DISCARD_MS = 30_000;
 export class Exchange {
   readonly request: IncomingMessage;
   readonly pace: Pace;
+  /** The client's; `local` for a unix socket. */
+  readonly address: string;
   readonly sender: Sender;
   /** Known from the login on; '' where nobody logs in. */
   user: string | undefined;
@@ -26,7 +28,6 @@ export class Exchange {
   #waits: boolean;
   readonly #began = performance.now();
   readonly #time = new Date();
-  readonly #address: string;
   #reason = '';
 
   /**
@@ -44,7 +45,7 @@ export class Exchange {
     this.#waits = waits;
     this.#isLast = isLast;
     this.#response = response;
-    this.#address = request.socket.remoteAddress ?? 'local';
+    this.address = request.socket.remoteAddress ?? 'local';
     this.pace = new Pace(patience);
     this.sender = new Sender(response, this.pace);
   }
@@ -121,7 +122,7 @@ export class Exchange {
   told(): Told {
     return {
       time: this.#time,
-      address: this.#address,
+      address: this.address,
       user: this.user,
       method: this.method,
       path: this.target === undefined ? undefined : targetPath(this.target),

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { systemReason } from '../errors/errors.js';
 import { type AccessRules, requireAccess } from './access.js';
 import { act, notAllowed, type Room } from './actions.js';
+import type { Connections } from './connections.js';
 import { Exchange } from './exchange.js';
 import type { Logins } from './logins.js';
 import { notFound, Refusal, refusalOf } from './refusal.js';
@@ -25,8 +26,7 @@ export interface Rules {
   readonly onRequest: ((told: Told) => void) | undefined;
   /** Told what went wrong on this side. */
   readonly onNotice: (text: string) => void;
-  /** How many connections there are. */
-  readonly connections: () => number;
+  readonly connections: Connections;
 }
 
 /** Whether the disk is full, which is not a quota. */
@@ -70,8 +70,10 @@ export class Handler {
     const target = parseTarget(exchange.path);
     exchange.target = target;
     exchange.user = await this.#userOf(exchange, target);
+    this.#rules.connections.admit(exchange.request.socket);
     if (target === undefined) throw notFound();
     if (target.kind === 'metrics') return this.#metrics(exchange);
+    this.#refuseMetricsUser(exchange.user);
     requireAccess(this.#rules.access, exchange.user, exchange.method, target);
     await act(this.#room, exchange, target);
   }
@@ -79,7 +81,14 @@ export class Handler {
   async #userOf(exchange: Exchange, target: Target | undefined): Promise<string> {
     const { logins, metricsFor } = this.#rules;
     if (logins === undefined || (target?.kind === 'metrics' && metricsFor === 'all')) return '';
-    return logins.userOf(exchange.header('authorization'));
+    return logins.userOf(exchange.header('authorization'), exchange.address);
+  }
+
+  /** The password of a monitoring system opens no repository. */
+  #refuseMetricsUser(user: string): void {
+    const { metricsFor, logins } = this.#rules;
+    if (metricsFor === 'its-user' && logins !== undefined && user === METRICS_USER)
+      throw new Refusal(403, `the user "${METRICS_USER}" may read the metrics and nothing else`);
   }
 
   #metrics(exchange: Exchange): void {
@@ -89,7 +98,7 @@ export class Handler {
       throw new Refusal(403, `metrics are for the user "${METRICS_USER}"`);
     if (exchange.method !== 'GET') throw notAllowed('GET');
     exchange.whole(
-      this.#room.metrics.text(this.#room.quota, connections()),
+      this.#room.metrics.text(this.#room.quota, connections.size),
       'text/plain; version=0.0.4; charset=utf-8',
     );
   }

@@ -11,8 +11,7 @@ const COST = 10;
 const BCRYPT = /^\$2[aby]\$(?:0[4-9]|1\d)\$[./0-9A-Za-z]{53}$/;
 const SHA1 = /^\{SHA\}[A-Za-z0-9+/]{27}=$/;
 
-/** Nobody's: so that a name that does not exist takes as long as a wrong password. */
-const NOBODY = `$2b$${COST}$${'.'.repeat(53)}`;
+const LEAST_COST = 4;
 
 /**
  * Reads a file as Apache's htpasswd makes it.
@@ -31,13 +30,37 @@ export function parseHtpasswd(text: string, onIgnored: (user: string) => void): 
   return users;
 }
 
-/** Whether this is the password that was hashed. @param stored undefined when there is no such user, which takes as long to find */
-export async function isPassword(password: string, stored: string | undefined): Promise<boolean> {
-  if (stored?.startsWith('{SHA}')) {
-    const digest = createHash('sha1').update(password).digest();
-    return timingSafeEqual(digest, Buffer.from(stored.slice('{SHA}'.length), 'base64'));
-  }
-  return (await compare(password, stored ?? NOBODY)) && stored !== undefined;
+/** The highest cost of the users' bcrypt hashes. */
+export function highestCost(users: Users): number {
+  return Math.max(LEAST_COST, ...[...users.values()].map(costOf));
+}
+
+/**
+ * Whether this is the password that was hashed. Takes as long for each user, and for a name that does not exist: the time says nothing of
+ * who has an account, or how their password is hashed.
+ *
+ * @param stored undefined when there is no such user
+ * @param highest what `highestCost` returns for the file
+ */
+export async function isPassword(password: string, stored: string | undefined, highest: number): Promise<boolean> {
+  const isBcrypt = stored !== undefined && !stored.startsWith(SHA1_PREFIX);
+  const cost = isBcrypt ? costOf(stored) : undefined;
+  const right = isBcrypt ? await compare(password, stored) : isSha1(password, stored);
+  if (cost === undefined) await compare(password, nobodyOf(highest));
+  // Each step of the cost doubles the work: 2^c + 2^c + 2^(c+1) + … + 2^(h-1) is 2^h.
+  else for (let step = cost; step < highest; step++) await compare(password, nobodyOf(step));
+  return right;
+}
+
+const SHA1_PREFIX = '{SHA}';
+/** Without a match for any password. */
+const nobodyOf = (cost: number): string => `$2b$${String(cost).padStart(2, '0')}$${'.'.repeat(53)}`;
+const costOf = (stored: string): number => (BCRYPT.test(stored) ? Number(stored.slice(4, 6)) : LEAST_COST);
+
+function isSha1(password: string, stored: string | undefined): boolean {
+  const digest = createHash('sha1').update(password).digest();
+  const wanted = Buffer.from((stored ?? '').slice(SHA1_PREFIX.length), 'base64');
+  return wanted.length === digest.length && timingSafeEqual(digest, wanted);
 }
 
 /** @throws VarveError `usage` when the password is longer than bcrypt reads */

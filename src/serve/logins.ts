@@ -1,19 +1,31 @@
 import { Buffer } from 'node:buffer';
 import { createHmac, randomBytes } from 'node:crypto';
-import type { Users } from './htpasswd.js';
+import { highestCost, type Users } from './htpasswd.js';
 import { Refusal } from './refusal.js';
 
 /** Milliseconds for which a password that was right is known to be so. */
 const REMEMBERED = 15 * 60 * 1000;
 const MOST_REMEMBERED = 10_000;
 /** Comparing a password takes tens of milliseconds: so many may wait for it, the rest come again. */
-const MOST_WAITING = 50;
+const MOST_WAITING = 64;
+/** Of those, from addresses without a right login of late: a flood of wrong ones leaves places for others. */
+const MOST_STRANGERS = 48;
+const MOST_OF_ADDRESS = 16;
+/** For one user, from one address. */
+const MOST_OF_USER = 4;
 const LONGEST_HEADER = 1024;
 
 const UNAUTHORIZED = { 'WWW-Authenticate': 'Basic realm="varve", charset="UTF-8"' };
 
-/** @param stored undefined when there is no such user */
-export type ComparePassword = (password: string, stored: string | undefined) => Promise<boolean>;
+/** @param stored undefined when there is no such user @param highest as `highestCost` returns it */
+export type ComparePassword = (password: string, stored: string | undefined, highest: number) => Promise<boolean>;
+
+/** A login whose password is being compared, or waits for it. */
+interface Waiting {
+  readonly user: string;
+  readonly address: string;
+  readonly isRight: Promise<boolean>;
+}
 
 /**
  * Tells who a request is from. Passwords that were right are remembered for a while, by a hash with a key that is made at random and never
@@ -24,7 +36,9 @@ export class Logins {
   readonly #key = randomBytes(32);
   /** When they are forgotten, by performance.now(). */
   readonly #right = new Map<string, number>();
-  readonly #underWay = new Map<string, Promise<boolean>>();
+  /** When addresses with a right login are forgotten, by performance.now(). */
+  readonly #knownAddresses = new Map<string, number>();
+  readonly #waiting = new Map<string, Waiting>();
   readonly #isPassword: ComparePassword;
 
   constructor(users: () => Users, isPassword: ComparePassword) {
@@ -36,42 +50,51 @@ export class Logins {
    * The user's name.
    *
    * @param authorization the header
+   * @param address the client's
    * @throws Refusal 401, or 503 when too many wait for their passwords to be compared
    */
-  async userOf(authorization: string | undefined): Promise<string> {
+  async userOf(authorization: string | undefined, address: string): Promise<string> {
     const { user, password } = credentials(authorization);
-    const stored = this.#users().get(user);
+    const users = this.#users();
+    const stored = users.get(user);
     const seal = this.#seal(user, password, stored ?? '');
-    if (!this.#isKnown(seal) && !(await this.#isRight(seal, password, stored)))
-      throw unauthorized('wrong user name or password');
+    if (!isLater(this.#right.get(seal))) {
+      const compare = (): Promise<boolean> => this.#isPassword(password, stored, highestCost(users));
+      if (!(await this.#isRight(seal, { user, address }, compare))) throw unauthorized('wrong user name or password');
+    }
     return user;
   }
 
-  #isKnown(seal: string): boolean {
-    return (this.#right.get(seal) ?? 0) > performance.now();
-  }
-
   /** A client opens several connections at once: the password is compared once for all of them. */
-  async #isRight(seal: string, password: string, stored: string | undefined): Promise<boolean> {
-    const known = this.#underWay.get(seal);
-    if (known !== undefined) return known;
-    if (this.#underWay.size >= MOST_WAITING)
-      throw new Refusal(503, 'too many logins at a time', { 'Retry-After': '5' });
-    const comparing = this.#isPassword(password, stored);
-    this.#underWay.set(seal, comparing);
+  async #isRight(
+    seal: string,
+    from: Pick<Waiting, 'user' | 'address'>,
+    compare: () => Promise<boolean>,
+  ): Promise<boolean> {
+    const known = this.#waiting.get(seal);
+    if (known !== undefined) return known.isRight;
+    this.#requirePlace(from);
+    const isRight = compare();
+    this.#waiting.set(seal, { ...from, isRight });
     try {
-      const right = await comparing;
-      if (right) this.#remember(seal);
+      const right = await isRight;
+      if (right) {
+        remember(this.#right, seal);
+        remember(this.#knownAddresses, from.address);
+      }
       return right;
     } finally {
-      this.#underWay.delete(seal);
+      this.#waiting.delete(seal);
     }
   }
 
-  #remember(seal: string): void {
-    const now = performance.now();
-    if (this.#right.size >= MOST_REMEMBERED) this.#right.clear();
-    this.#right.set(seal, now + REMEMBERED);
+  /** @throws Refusal 503 when too many wait, in all, from the address, or for the user */
+  #requirePlace({ user, address }: Pick<Waiting, 'user' | 'address'>): void {
+    const sameAddress = [...this.#waiting.values()].filter((each) => each.address === address);
+    const sameUser = sameAddress.filter((each) => each.user === user);
+    const most = isLater(this.#knownAddresses.get(address)) ? MOST_WAITING : MOST_STRANGERS;
+    if (this.#waiting.size >= most || sameAddress.length >= MOST_OF_ADDRESS || sameUser.length >= MOST_OF_USER)
+      throw new Refusal(503, 'too many logins at a time', { 'Retry-After': '5' });
   }
 
   #seal(user: string, password: string, stored: string): string {
@@ -79,6 +102,13 @@ export class Logins {
       .update(JSON.stringify([user, password, stored]))
       .digest('base64');
   }
+}
+
+const isLater = (time = 0): boolean => time > performance.now();
+
+function remember(times: Map<string, number>, key: string): void {
+  if (times.size >= MOST_REMEMBERED) times.clear();
+  times.set(key, performance.now() + REMEMBERED);
 }
 
 function credentials(authorization: string | undefined): { user: string; password: string } {

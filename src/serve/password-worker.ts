@@ -5,8 +5,10 @@ import { isPassword } from './htpasswd.js';
 export interface Question {
   readonly password: string;
   readonly stored: string | undefined;
+  /** As `highestCost` returns it. */
+  readonly highest: number;
 }
 
-parentPort?.on('message', async ({ password, stored }: Question) => {
-  parentPort?.postMessage(await isPassword(password, stored));
+parentPort?.on('message', async ({ password, stored, highest }: Question) => {
+  parentPort?.postMessage(await isPassword(password, stored, highest));
 });

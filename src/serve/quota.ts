@@ -15,12 +15,21 @@ export interface QuotaLimits {
   readonly byUser: ReadonlyMap<string, number>;
 }
 
+/** Bytes: what a file system gives to files and directories at a time. */
+const BLOCK = 4096;
+
+/** Bytes that a file takes on the disk. */
+export const bytesOnDisk = (length: number): number => Math.ceil(length / BLOCK) * BLOCK;
+
+/** Bytes that directories take on the disk. */
+export const bytesOfDirectories = (count: number): number => count * BLOCK;
+
 /** Bytes that locks may need beyond a limit: without a lock restic does not even restore. */
 const FOR_LOCKS = 1024 * 1024;
 /** Folders in each other: those of a repository's path, `data`, and one more. */
 const DEEPEST = DEEPEST_REPOSITORY + 2;
 
-/** Counts what is stored, and keeps it within limits. What others do in the folder meanwhile is counted at the next start. */
+/** Counts the blocks of what is stored, and keeps them within limits. What others do in the folder meanwhile is counted at the next start. */
 export class Quota {
   readonly #limits: QuotaLimits;
   readonly #used = new Map<string, number>();
@@ -58,19 +67,24 @@ export class Quota {
   }
 
   /**
-   * Counts bytes that are about to be stored. Whoever does not store them takes them away again.
+   * Counts bytes that are about to be stored. A caller that does not store them takes them away again.
    *
    * @param owner first name of the repository's path
    * @throws Refusal 507 when they are too many
    */
   take(owner: string, bytes: number, isLock: boolean): void {
+    this.require(owner, bytes, isLock);
+    this.add(owner, bytes);
+  }
+
+  /** Counts nothing yet: a client may announce what it never sends. @throws Refusal 507 when so many bytes would be too many */
+  require(owner: string, bytes: number, isLock: boolean): void {
     const beyond = isLock ? FOR_LOCKS : 0;
     const own = (this.#used.get(owner) ?? 0) + bytes;
     if (own > (this.#limitOf(owner) ?? Number.POSITIVE_INFINITY) + beyond)
       throw new Refusal(507, `the quota of ${JSON.stringify(owner)} is used up`);
     if (this.#all + bytes > (this.#limits.all ?? Number.POSITIVE_INFINITY) + beyond)
       throw new Refusal(507, 'the quota of the server is used up');
-    this.add(owner, bytes);
   }
 
   /** Counts bytes, or takes them away when there are less than 0. */
@@ -85,9 +99,9 @@ export class Quota {
 }
 
 async function sizeBelow(path: string, entry: Dirent, depth: number): Promise<number> {
-  if (entry.isFile()) return entry.name.startsWith(TEMPORARY) ? 0 : await sizeOf(path);
+  if (entry.isFile()) return entry.name.startsWith(TEMPORARY) ? 0 : bytesOnDisk(await sizeOf(path));
   if (depth === 0) return 0;
-  let sum = 0;
+  let sum = entry.isDirectory() ? bytesOfDirectories(1) : 0;
   // A link to a folder counts as that folder: an administrator has put it on another disk.
   for (const each of await entriesOf(path)) sum += await sizeBelow(join(path, each.name), each, depth - 1);
   return sum;

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoCode } from '../errors/errors.js';
+import { FOLDERS, SHARDS } from '../storage/layout.js';
 import { NewFile, syncFolder } from '../storage/local/durable.js';
 import { LocalStore } from '../storage/local/local-store.js';
 import type { ObjectInfo, ObjectType } from '../storage/store.js';
@@ -14,12 +15,23 @@ const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 /** The files of one repository, which lie as those of a local one do. Types and names are as the grammar says, which `parseTarget` has seen to. */
 export class RepositoryFolder {
   readonly #root: string;
+  readonly #names: readonly string[];
   readonly #store: LocalStore;
 
   /** @param root the folder that is served */
   constructor(root: string, names: readonly string[]) {
     this.#root = root;
+    this.#names = names;
     this.#store = new LocalStore(join(root, ...names));
+  }
+
+  /** How many directories `create` would make. */
+  async missing(): Promise<number> {
+    const above = this.#names.map((_, at) => join(this.#root, ...this.#names.slice(0, at + 1)));
+    const types = FOLDERS.map((type) => join(this.#store.location, type));
+    const shards = SHARDS.map((shard) => join(this.#store.location, 'data', shard));
+    const there = await Promise.all([...above, ...types, ...shards].map(isThere));
+    return there.filter((each) => !each).length;
   }
 
   /** Makes the folders of a repository, unless they are there. */

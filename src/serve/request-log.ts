@@ -63,8 +63,14 @@ function apacheTime(time: Date): string {
 }
 
 const UNPRINTABLE = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu;
+/** Characters of what a client says that are logged. */
+const LOGGED = 200;
 
+/** A backslash is doubled, so that an escape can only be one that was made here. */
 const printable = (text: string): string =>
-  text.replace(UNPRINTABLE, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
+  text
+    .replaceAll('\\', '\\\\')
+    .replace(UNPRINTABLE, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
 
-const quoted = (text: string): string => printable(text).replaceAll('"', '\\"').slice(0, 200);
+/** Cut first: the cut must not take an escape apart. */
+const quoted = (text: string): string => printable([...text].slice(0, LOGGED).join('')).replaceAll('"', '\\"');

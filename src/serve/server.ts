@@ -7,6 +7,7 @@ import { systemReason, VarveError } from '../errors/errors.js';
 import type { AccessRules } from './access.js';
 import type { Address } from './address.js';
 import { Comparer } from './comparer.js';
+import { Connections } from './connections.js';
 import { Handler, type MetricsFor } from './handler.js';
 import { parseHtpasswd, type Users } from './htpasswd.js';
 import { Logins } from './logins.js';
@@ -61,7 +62,10 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const quota = await Quota.of(root, options.quota);
   const room = { root, quota, metrics: new Metrics(), verifyUploads: options.verifyUploads };
   const comparer = new Comparer();
-  const sockets = new Set<net.Socket>();
+  const tellOfRefused = seldom(onNotice);
+  const connections = new Connections(MOST_CONNECTIONS, () =>
+    tellOfRefused(`more than ${MOST_CONNECTIONS} connections that have logged in: new ones are refused`),
+  );
   const handler = new Handler(room, {
     logins: users === undefined ? undefined : new Logins(() => users.value, comparer.isPassword),
     access: options.access,
@@ -69,23 +73,19 @@ export async function serve(options: ServeOptions): Promise<Server> {
     patience: options.patience ?? PATIENCE,
     onRequest: options.onRequest,
     onNotice,
-    connections: () => sockets.size,
+    connections,
   });
   const server = makeServer(options);
   server.on('request', (request, response) => void handler.handle(request, response, false));
   server.on('checkContinue', (request, response) => void handler.handle(request, response, true));
-  server.on('connection', (socket: net.Socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  });
-  tellOfDrops(server, onNotice);
+  server.on('connection', (socket: net.Socket) => connections.add(socket));
   await listen(server, options.address);
   return {
     location: locationOf(server, options),
     users: users?.value.size,
     async stop(milliseconds) {
       handler.stopping = true;
-      await closeServer(server, sockets, milliseconds);
+      await closeServer(server, connections, milliseconds);
       await comparer.close();
     },
   };
@@ -129,7 +129,6 @@ function makeServer({ tls, onNotice }: ServeOptions): http.Server | https.Server
   };
   const server = tls === undefined ? http.createServer(settings) : https.createServer(settings);
   if (tls !== undefined) certify(server as https.Server, tls.certificate, tls.key, onNotice);
-  server.maxConnections = MOST_CONNECTIONS;
   return server;
 }
 
@@ -147,11 +146,6 @@ function certify(server: https.Server, certificate: string, key: string, onNotic
   } catch (cause) {
     throw new VarveError('usage', failed(cause), { cause });
   }
-}
-
-function tellOfDrops(server: net.Server, onNotice: (text: string) => void): void {
-  const tell = seldom(onNotice);
-  server.on('drop', () => tell(`more than ${MOST_CONNECTIONS} connections: some are refused`));
 }
 
 async function listen(server: net.Server, address: Address): Promise<void> {
@@ -205,12 +199,10 @@ function locationOf(server: net.Server, { address, tls }: ServeOptions): string 
   return `${tls === undefined ? 'http' : 'https'}://${host === '' ? '[::]' : host}:${port}/`;
 }
 
-async function closeServer(server: http.Server, sockets: ReadonlySet<net.Socket>, milliseconds: number): Promise<void> {
+async function closeServer(server: http.Server, connections: Connections, milliseconds: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   const idle = setInterval(() => server.closeIdleConnections(), 50);
-  const late = setTimeout(() => {
-    for (const socket of sockets) socket.destroy();
-  }, milliseconds);
+  const late = setTimeout(() => connections.closeAll(), milliseconds);
   await closed;
   clearInterval(idle);
   clearTimeout(late);

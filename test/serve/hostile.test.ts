@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { EventEmitter } from 'node:events';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { Connections } from '../../src/serve/connections.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
 import { object } from '../storage/conformance.js';
-import { ask, create, filesBelow, post, raw, scratchFolder, startServer, until } from './running.js';
+import { ask, BLOCK, create, EMPTY, filesBelow, post, raw, scratchFolder, startServer, until } from './running.js';
 import { TRAVERSALS } from './traversals.js';
 
 const NAME = 'a'.repeat(64);
@@ -194,8 +196,67 @@ test('neither a proxy nor a server of web pages', async () => {
   assert.equal(await raw(server, 'CONNECT elsewhere:443 HTTP/1.1\r\nHost: x\r\n\r\n'), '');
 });
 
+test('a server lets others in when one address holds all connections and says nothing', async () => {
+  const server = await startServer({ users: { anna: 'a' } });
+  await create(server, '/', { as: 'anna:a' });
+  const silent = Array.from({ length: 300 }, () =>
+    net.connect({ host: '127.0.0.1', port: server.port, localAddress: '127.0.0.2' }),
+  );
+  for (const socket of silent) socket.on('error', () => undefined);
+  try {
+    await Promise.all(silent.slice(-40).map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
+    for (let count = 0; count < 5; count++)
+      assert.equal((await ask(server, 'GET', '/keys/', { as: 'anna:a' })).status, 200);
+  } finally {
+    for (const socket of silent) socket.destroy();
+  }
+});
+
+test('Connections takes the oldest stranger of the busiest address when it is full', () => {
+  class FakeSocket extends EventEmitter {
+    readonly remoteAddress: string;
+    readonly remotePort: number;
+    destroyed = false;
+
+    constructor(address: string, port: number) {
+      super();
+      this.remoteAddress = address;
+      this.remotePort = port;
+    }
+
+    destroy(): void {
+      this.destroyed = true;
+      this.emit('close');
+    }
+  }
+  let refused = 0;
+  const connections = new Connections(4, () => refused++);
+  const open = (address: string, port: number): FakeSocket => {
+    const socket = new FakeSocket(address, port);
+    connections.add(socket as unknown as net.Socket);
+    return socket;
+  };
+  const anna = open('192.0.2.1', 1);
+  const first = open('198.51.100.1', 1);
+  const second = open('198.51.100.1', 2);
+  const eve = open('192.0.2.2', 1);
+  connections.admit(anna as unknown as net.Socket);
+  open('198.51.100.1', 3);
+  assert.deepEqual(
+    [anna, first, second, eve].map(({ destroyed }) => destroyed),
+    [false, true, false, false],
+  );
+  assert.equal(connections.size, 4);
+  for (const port of [3, 2]) connections.admit(new FakeSocket('198.51.100.1', port) as unknown as net.Socket);
+  connections.admit(eve as unknown as net.Socket);
+  assert.equal(open('192.0.2.3', 1).destroyed, true);
+  assert.equal(refused, 1);
+  anna.destroy();
+  assert.equal(connections.size, 3);
+});
+
 test('a body that is refused in the middle is read to its end, and the connection goes on', async () => {
-  const server = await startServer({ quota: { all: 100_000, byUser: new Map() } });
+  const server = await startServer({ quota: { all: EMPTY + 25 * BLOCK, byUser: new Map() } });
   await create(server);
   const socket = net.connect(server.port, '127.0.0.1');
   let answers = '';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { hashPassword, isPassword, parseHtpasswd, withUser } from '../../src/serve/htpasswd.js';
+import { hashPassword, highestCost, isPassword, parseHtpasswd, withUser } from '../../src/serve/htpasswd.js';
 import { Logins } from '../../src/serve/logins.js';
 import { setPassword } from '../../src/serve/password-file.js';
 import { fails } from '../crypto/rings.js';
@@ -19,12 +19,34 @@ const basic = (text: string): string => `Basic ${Buffer.from(text).toString('bas
 
 test('passwords as they are hashed by Apache, by others, and by varve', async () => {
   for (const stored of [...Object.values(BY_APACHE), await hashPassword('secret')]) {
-    assert.equal(await isPassword('secret', stored), true, stored);
-    assert.equal(await isPassword('Secret', stored), false, stored);
-    assert.equal(await isPassword('', stored), false, stored);
+    assert.equal(await isPassword('secret', stored, 10), true, stored);
+    assert.equal(await isPassword('Secret', stored, 10), false, stored);
+    assert.equal(await isPassword('', stored, 10), false, stored);
   }
-  assert.equal(await isPassword('secret', undefined), false);
+  assert.equal(await isPassword('secret', undefined, 10), false);
   await assert.rejects(hashPassword('ü'.repeat(37)), fails('usage', /72 bytes/));
+});
+
+test('isPassword does the same work when a user has another hash, or does not exist', async () => {
+  const users = new Map([
+    ['slow', await hashPassword('secret')],
+    ['fast', BY_APACHE.bcrypt],
+    ['sha', BY_APACHE.sha],
+  ]);
+  const highest = highestCost(users);
+  assert.equal(highest, 10);
+  assert.equal(highestCost(new Map([['sha', BY_APACHE.sha]])), 4);
+  const processorTime = async (stored: string | undefined): Promise<number> => {
+    const before = process.cpuUsage();
+    for (let count = 0; count < 3; count++) await isPassword('wrong', stored, highest);
+    const { user, system } = process.cpuUsage(before);
+    return user + system;
+  };
+  const reference = await processorTime(users.get('slow'));
+  for (const stored of [users.get('fast'), users.get('sha'), undefined]) {
+    const ratio = (await processorTime(stored)) / reference;
+    assert.ok(ratio > 0.4 && ratio < 2.5, `${stored}: ${ratio} of the time`);
+  }
 });
 
 test('the lines of a password file', () => {
@@ -74,37 +96,46 @@ test('a password that was right is compared once; a changed line in the file cou
       return stored === `hash of ${password}`;
     },
   );
-  for (let count = 0; count < 10; count++) assert.equal(await logins.userOf(basic('anna:secret')), 'anna');
+  for (let count = 0; count < 10; count++) assert.equal(await logins.userOf(basic('anna:secret'), ''), 'anna');
   assert.equal(compared, 1);
-  await assert.rejects(logins.userOf(basic('anna:wrong')), { status: 401 });
-  await assert.rejects(logins.userOf(basic('anna:wrong')), { status: 401 });
+  await assert.rejects(logins.userOf(basic('anna:wrong'), ''), { status: 401 });
+  await assert.rejects(logins.userOf(basic('anna:wrong'), ''), { status: 401 });
   assert.equal(compared, 3, 'what was wrong is compared again');
   users = new Map([['anna', 'hash of other']]);
-  await assert.rejects(logins.userOf(basic('anna:secret')), { status: 401 });
+  await assert.rejects(logins.userOf(basic('anna:secret'), ''), { status: 401 });
   users = new Map();
-  await assert.rejects(logins.userOf(basic('anna:secret')), { status: 401 });
+  await assert.rejects(logins.userOf(basic('anna:secret'), ''), { status: 401 });
 });
 
-test('the same login at a time is compared once; of others only so many wait', async () => {
+test('Logins compares once when a login comes many times, and lets a flood of wrong ones fill no more than its places', async () => {
   let compared = 0;
-  let answer: (right: boolean) => void = () => undefined;
-  const answered = new Promise<boolean>((resolve) => {
+  let answer: () => void = () => undefined;
+  const answered = new Promise<void>((resolve) => {
     answer = resolve;
   });
   const logins = new Logins(
-    () => new Map([['anna', 'hash']]),
-    () => {
+    () => new Map([['anna', 'secret']]),
+    async (password, stored) => {
       compared++;
-      return answered;
+      if (password !== 'first') await answered;
+      return password === stored || password === 'first';
     },
   );
-  const attempt = (text: string): Promise<unknown> => logins.userOf(basic(text)).catch(({ status }) => status);
-  const same = Array.from({ length: 200 }, () => attempt('anna:secret'));
-  const others = Array.from({ length: 60 }, (_, at) => attempt(`anna:wrong ${at}`));
-  assert.deepEqual(await Promise.all(others.slice(-11)), new Array(11).fill(503));
-  assert.equal(compared, 50);
-  answer(true);
-  assert.deepEqual(new Set(await Promise.all(same)), new Set(['anna']));
+  const attempt = (text: string, address: string): Promise<unknown> =>
+    logins.userOf(basic(text), address).catch(({ status }) => status);
+  assert.equal(await attempt('anna:first', '192.0.2.1'), 'anna');
+  const ofUser = Array.from({ length: 5 }, (_, at) => attempt(`anna:wrong ${at}`, '198.51.100.1'));
+  assert.equal(await ofUser[4], 503, 'for one user from one address');
+  const ofAddress = Array.from({ length: 13 }, (_, at) => attempt(`name${at}:wrong`, '198.51.100.1'));
+  assert.equal(await ofAddress[12], 503, 'from one address');
+  const strangers = Array.from({ length: 33 }, (_, at) => attempt(`eve:wrong ${at}`, `198.51.100.${100 + at}`));
+  for (let at = 0; at < 33; at++) strangers.push(attempt(`other${at}:wrong`, `203.0.113.${at}`));
+  assert.equal(await strangers.at(-1), 503, 'from strangers');
+  const right = Array.from({ length: 200 }, () => attempt('anna:secret', '192.0.2.1'));
+  const before = compared;
+  answer();
+  assert.deepEqual(new Set(await Promise.all(right)), new Set(['anna']));
+  assert.equal(before, 1 + 48 + 1);
 });
 
 test('the password file is read again when it changes; one that cannot be read changes nothing', async () => {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { combinedLine, plainLine, type Told } from '../../src/serve/request-log.js';
-import { ask, create, post, raw, startServer, until } from './running.js';
+import { ask, BLOCK, create, EMPTY, filesBelow, post, raw, startServer, until } from './running.js';
 
 test('metrics have the names of rest-server, and are for the user of that name', async () => {
   const users = { anna: 'a', metrics: 'm' };
-  const quota = { all: 10_000, byUser: new Map([['anna', 5000]]) };
+  const quota = { all: 3 * EMPTY, byUser: new Map([['anna', 2 * EMPTY]]) };
   const access = { privateRepositories: true };
   const server = await startServer({ users, metricsFor: 'its-user', access, quota });
   const as = 'anna:a';
@@ -31,13 +31,21 @@ test('metrics have the names of rest-server, and are for the user of that name',
     `rest_server_blob_read_bytes_total${labels} 1010`,
     `rest_server_blob_delete_total${labels} 1`,
     `rest_server_blob_delete_bytes_total${labels} 1000`,
-    'varve_serve_used_bytes{user="anna"} 1',
-    'varve_serve_quota_bytes{user="anna"} 5000',
+    `varve_serve_used_bytes{user="anna"} ${EMPTY + 3 * BLOCK}`,
+    `varve_serve_quota_bytes{user="anna"} ${2 * EMPTY}`,
     'varve_serve_answers_total{status="401"} 1',
   ])
     assert.ok(lines.includes(line), `${line}\n${body}`);
   assert.ok(lines.some((line) => /^rest_server_repo_last_update_timestamp\{repo="anna\/lap top"\} \d{10}/.test(line)));
   for (const line of lines) assert.match(line, /^(# (HELP|TYPE) \S+ .+|[a-z_]+(\{.*\})? [\d.e+]+|)$/);
+});
+
+test('the user of the metrics has no repository when repositories are private', async () => {
+  const users = { metrics: 'm' };
+  const server = await startServer({ users, metricsFor: 'its-user', access: { privateRepositories: true } });
+  for (const path of ['/metrics/?create=true', '/metrics/x/?create=true'])
+    assert.equal((await ask(server, 'POST', path, { as: 'metrics:m' })).status, 403);
+  assert.deepEqual(filesBelow(server.root), ['.htpasswd']);
 });
 
 test('metrics for all, or for nobody', async () => {
@@ -100,4 +108,7 @@ test('what could move a cursor, or begin a line of its own, is not written as it
     '2026-01-31 14:00:05  192.0.2.7  a\\u{a}2026 b\\u{1b}[2J  GET  x  0 bytes  2 ms  cut off  a\\u{d}\\u{a}b';
   assert.equal(plainLine(told), expected);
   assert.match(combinedLine(told), /^192\.0\.2\.7 - a\\u\{a\}2026\\x20b\S+ .* 499 0 "" "x\\" \\"y\\u\{a\}"$/);
+  const escaped = { ...told, userAgent: `\\" "GET / ${'\\'.repeat(400)}`, user: 'a\\u{a}' };
+  assert.match(combinedLine(escaped), / - a\\\\u\{a\} \[.* "\\\\\\" \\"GET \/ (\\\\){190}"$/);
+  assert.match(plainLine(escaped), / {2}a\\\\u\{a\} {2}GET/);
 });

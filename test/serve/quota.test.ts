@@ -1,71 +1,95 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import http from 'node:http';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { object } from '../storage/conformance.js';
-import { ask, create, filesBelow, post, scratchFolder, startServer } from './running.js';
+import { ask, BLOCK, create, EMPTY, filesBelow, post, scratchFolder, startServer, until } from './running.js';
 
 const NONE = { byUser: new Map() };
 
-test('the quota of the server: what would go beyond is refused, leaves nothing, and what is deleted makes room', async () => {
-  const server = await startServer({ quota: { ...NONE, all: 10_000 } });
+test('a quota refuses what goes beyond, leaves nothing of it, and counts what is deleted no more', async () => {
+  const server = await startServer({ quota: { ...NONE, all: EMPTY + 10 * BLOCK } });
   await create(server);
-  const first = await post(server, 9000);
-  const second = await post(server, 1001);
+  const first = await post(server, 9 * BLOCK - 5);
+  const second = await post(server, BLOCK + 1);
   assert.equal(second.answer.status, 507);
   assert.match(second.answer.reason, /quota/);
   assert.equal(filesBelow(server.root).length, 1);
-  assert.equal((await post(server, 1000)).answer.status, 200);
+  assert.equal((await post(server, 1)).answer.status, 200);
   await ask(server, 'DELETE', first.path);
   await ask(server, 'DELETE', first.path);
-  assert.equal((await post(server, 9001)).answer.status, 507);
-  assert.equal((await post(server, 9000)).answer.status, 200);
+  assert.equal((await post(server, 9 * BLOCK + 1)).answer.status, 507);
+  assert.equal((await post(server, 9 * BLOCK)).answer.status, 200);
 });
 
-test('a full quota lets locks pass, so that what is there can be restored', async () => {
-  const server = await startServer({ quota: { ...NONE, all: 0 } });
+test('a quota lets locks pass when it is used up, so that what is there can be restored', async () => {
+  const server = await startServer({ quota: { ...NONE, all: EMPTY } });
   await create(server);
   assert.equal((await post(server, 200, '/snapshots/')).answer.status, 507);
   assert.equal((await post(server, 200, '/locks/')).answer.status, 200);
   assert.equal((await post(server, 2 ** 20, '/locks/')).answer.status, 507);
 });
 
-test('uploads that fail do not count', async () => {
-  const server = await startServer({ quota: { ...NONE, all: 1000 } });
+test('a quota counts no uploads that fail', async () => {
+  const server = await startServer({ quota: { ...NONE, all: EMPTY + BLOCK } });
   await create(server);
   for (let attempt = 0; attempt < 3; attempt++) {
     const { name } = object(10);
     assert.equal((await ask(server, 'POST', `/data/${name}`, { body: Buffer.alloc(900) })).status, 400);
   }
-  assert.equal((await post(server, 1000)).answer.status, 200);
+  assert.equal((await post(server, BLOCK)).answer.status, 200);
 });
 
-test('what was there before counts, user by user', async () => {
+test('a quota counts the directories of repositories, once each', async () => {
+  const server = await startServer({ quota: { ...NONE, all: 2 * (EMPTY + BLOCK) } });
+  for (let time = 0; time < 3; time++) await create(server, '/one/');
+  await create(server, '/two/');
+  assert.equal((await ask(server, 'POST', '/three/?create=true')).status, 507);
+  assert.deepEqual(readdirSync(server.root).sort(), ['one', 'two']);
+});
+
+test('a quota keeps nothing for a length that is announced and never sent', async () => {
+  const server = await startServer({ quota: { ...NONE, all: EMPTY + 100 * BLOCK } });
+  await create(server);
+  const { name } = object(100 * BLOCK);
+  const headers = { 'Content-Length': String(100 * BLOCK) };
+  const silent = http.request({ port: server.port, method: 'POST', path: `/data/${name}`, headers });
+  silent.on('error', () => undefined);
+  silent.write('a');
+  await until(() => filesBelow(server.root).length === 1, 'the upload has begun');
+  assert.equal((await post(server, 50 * BLOCK)).answer.status, 200);
+  silent.destroy();
+});
+
+test('a quota counts what was there before, user by user', async () => {
   const before = await startServer();
   await create(before, '/anna/laptop/');
   await create(before, '/eve/');
-  await post(before, 800, '/anna/laptop/data/');
+  await post(before, 8 * BLOCK, '/anna/laptop/data/');
   await before.server.stop(0);
   const users = { anna: 'a', eve: 'e', bob: 'b' };
-  const quota = { eachUser: 1000, byUser: new Map([['bob', 50]]), all: 2000 };
+  const each = 2 * EMPTY + 12 * BLOCK;
+  const quota = { eachUser: each, byUser: new Map([['bob', EMPTY + 2 * BLOCK]]), all: 4 * EMPTY + 28 * BLOCK };
   const access = { privateRepositories: true };
   const server = await startServer({ root: before.root, users, access, quota });
   await create(server, '/bob/', { as: 'bob:b' });
-  const status = async (user: keyof typeof users, length: number): Promise<number> =>
-    (await post(server, length, `/${user}/keys/`, { as: `${user}:${users[user]}` })).answer.status;
+  const status = async (user: keyof typeof users, blocks: number): Promise<number> =>
+    (await post(server, blocks * BLOCK, `/${user}/keys/`, { as: `${user}:${users[user]}` })).answer.status;
   await create(server, '/anna/', { as: 'anna:a' });
-  assert.equal(await status('anna', 201), 507);
-  assert.equal(await status('anna', 200), 200);
-  assert.equal(await status('bob', 51), 507);
-  assert.equal(await status('bob', 50), 200);
-  assert.equal(await status('eve', 1000), 507, 'the server as a whole has no more');
-  assert.equal(await status('eve', 700), 200);
+  assert.equal(await status('anna', 3), 507, 'the directories of /anna and /anna/laptop count too');
+  assert.equal(await status('anna', 2), 200);
+  assert.equal(await status('bob', 2), 507);
+  assert.equal(await status('bob', 1), 200);
+  // Of 28: the directories of users and laptop, the password file, and what anna and bob have.
+  const left = 28 - 4 - 1 - 8 - 2 - 1;
+  assert.equal(await status('eve', left + 1), 507, 'the server as a whole has no more');
+  assert.equal(await status('eve', left), 200);
 });
 
 test('a body without a length is cut where the quota ends', async () => {
-  const server = await startServer({ quota: { ...NONE, all: 100_000 } });
+  const server = await startServer({ quota: { ...NONE, all: EMPTY + 25 * BLOCK } });
   await create(server);
   const { name, bytes } = object(400_000);
   const status = await new Promise<number | undefined>((resolve, reject) => {
@@ -79,7 +103,7 @@ test('a body without a length is cut where the quota ends', async () => {
   });
   assert.equal(status, 507);
   assert.deepEqual(filesBelow(server.root), []);
-  assert.equal((await post(server, 100_000)).answer.status, 200);
+  assert.equal((await post(server, 25 * BLOCK)).answer.status, 200);
 });
 
 test('a disk that is full is told, and nothing is left of what was begun', async (t) => {

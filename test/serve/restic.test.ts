@@ -126,7 +126,7 @@ describe('restic with varve serve', { skip: MISSING, concurrency: true }, () => 
 
   test('a full quota is told, and what is there can be restored', async () => {
     const source = sourceFolder();
-    const server = await start(scratchFolder(), undefined, '--max-size', '3M');
+    const server = await start(scratchFolder(), undefined, '--max-size', '4M');
     const client = restic(`rest:http://${server.host}/`);
     await client.ok('init');
     await client.ok('backup', source);

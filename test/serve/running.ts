@@ -32,6 +32,11 @@ export interface Asked {
   readonly as?: string;
 }
 
+/** Bytes that a quota counts for a directory, and for each begun part of a file. */
+export const BLOCK = 4096;
+/** What an empty repository takes: data/ with 256 directories in it, and four others. */
+export const EMPTY = 261 * BLOCK;
+
 export const V2 = 'application/vnd.x.restic.rest.v2';
 
 const folders: string[] = [];

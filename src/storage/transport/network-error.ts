@@ -62,7 +62,7 @@ function meaningOf(cause: unknown): Meaning {
     return final(`its certificate is for another server (${namesOf(cause)}): use a name that is in it`);
   if (code.startsWith('HPE_')) return NO_HTTP;
   if (/^ERR_SSL_.*ALERT_.*CERTIFICATE/.test(code)) return CLIENT_CERTIFICATE;
-  if (code === 'EPROTO' && /wrong version number|packet length too long/.test(systemReason(cause))) return NO_TLS;
+  if (code === 'EPROTO' && /wrong version number|packet length too long/.test(String(cause))) return NO_TLS;
   if (cause instanceof AggregateError && cause.errors.length > 0) return meaningOf(cause.errors[0]);
   return final(systemReason(cause));
 }
