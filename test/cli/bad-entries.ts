@@ -16,7 +16,7 @@ import type { Playground } from './varve.js';
 /** Replaces the encoding of an entry of a directory; what it returns stands in the place of it. */
 export type Spoil = (name: string, raw: Buffer) => Buffer;
 
-/** Writes a snapshot like the latest, of which the entries of one directory are spoiled. @param path of the directory */
+/** Writes a snapshot just newer than the latest and like it, of which the entries of one directory are spoiled. @param path of the directory */
 export async function plantSpoiled(place: Playground, path: string, spoil: Spoil): Promise<void> {
   const repository = await openRepository(await openTestStore(place.path('repo')), {
     unlock: { keyFile: readFileSync(place.path('key')) },
@@ -46,6 +46,7 @@ export async function plantSpoiled(place: Playground, path: string, spoil: Spoil
   const { snapshot } = latest;
   const root = await rebuilt(snapshot.root, path.split('/').filter(Boolean));
   await forge.finish();
-  const time = { ...snapshot.time, seconds: snapshot.time.seconds + 1 };
+  // The next backup must be newer, however soon it begins.
+  const time = { ...snapshot.time, nanoseconds: snapshot.time.nanoseconds + 1 };
   await putSigned(repository, 'snapshot', encodeSnapshot({ ...snapshot, time, root }));
 }

@@ -206,7 +206,8 @@ class Place {
     const text = await ended(this.#varve('restore', 'latest', '--target', this.#target, '--json'));
     const summary = JSON.parse(text.trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
     assert.equal(summary['message_type'], 'summary', text);
-    return { written: Number(summary['bytes_restored']), bytes: Number(summary['total_bytes']) };
+    // The summary leaves out a figure that is zero.
+    return { written: Number(summary['bytes_restored'] ?? 0), bytes: Number(summary['total_bytes'] ?? 0) };
   }
 
   #varve(...args: readonly string[]) {
