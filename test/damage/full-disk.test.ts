@@ -135,7 +135,7 @@ test('places that cannot be written are named', { timeout: 60_000 }, async (t) =
   const { snapshot } = await sandbox.backup();
   mkdirSync(join(disk, 'target'));
   remount(disk, 'ro');
-  await assert.rejects(sandbox.backup(), fails('storage', /cannot write locks\/.*read-only file system/));
+  await assert.rejects(sandbox.backup(), fails('denied', /cannot write locks\/.*read-only file system/));
   await assert.rejects(
     sandbox.restoreSource(snapshot.root, { target: join(disk, 'new/target') }),
     fails('target', /cannot create the target .*read-only/),

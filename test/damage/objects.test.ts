@@ -173,7 +173,12 @@ const EXPECTATIONS: Record<Kind, Expect> = {
     } else {
       assertClear(outcome, named);
       await firstIsWhole(patient);
-      assertClear(await patient.run(['backup', source]), named);
+      const saved = await patient.run(['backup', source]);
+      assertClear(saved, named, 0);
+      assert.match(saved.err, /^Warning: a part of the index is passed over.*`varve repair index`/m);
+      const latest = await patient.restore('latest');
+      assert.equal(latest.code, 0, latest.err);
+      assert.deepEqual(latest.found, images.second);
     }
     assert.equal((await patient.run(['snapshots'])).code, 0);
   },

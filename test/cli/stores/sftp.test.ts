@@ -53,7 +53,7 @@ test('what goes wrong with SFTP is told with what to do, and no password', { ski
     ],
     [by('-l nobody-there'), /does not let you in/],
     [by('-oHostName=no-such-host.invalid'), /there is no such host, or no name server answers/],
-    [by(`-p ${await freePort()}`), /cannot be reached. Is it up, and is the port right/],
+    [by(`-p ${await freePort()}`), /the connection is refused: is its ssh server running, and the port right\?/],
   ];
   for (const [options, message] of cases) await watched.fails({ repository, args: ['snapshots', ...options], message });
   await watched.fails({

@@ -187,7 +187,12 @@ test('what keeps ssh from connecting is told, with what to do', { skip }, async 
       message: /does not let you in.*Permission denied \(publickey/,
     },
     { args: '-oHostName=no-such-host.invalid', code: 'storage', message: /no such host.*no-such-host/, again: true },
-    { args: `-p ${await freePort()}`, code: 'storage', message: /cannot be reached.*refused/, again: true },
+    {
+      args: `-p ${await freePort()}`,
+      code: 'storage',
+      message: /the connection is refused: is its ssh server/,
+      again: true,
+    },
     { args: '', on: noSubsystem, code: 'storage', message: /no SFTP to this account.*Subsystem sftp/ },
     { args: '-oNonsense=yes', code: 'storage', message: /ssh ended with exit code 255.*nonsense/i },
   ];
