@@ -25,6 +25,7 @@ export interface GlobalOptions {
   readonly limitDownload?: string;
   readonly connections?: string;
   readonly cacert?: string;
+  readonly httpUserAgent?: string;
   readonly tlsClientCert?: string;
   readonly insecureTls?: boolean;
   readonly stuckRequestTimeout?: string;
@@ -80,6 +81,7 @@ function addStoreOptions(add: (flags: string, description: string) => Option): v
     '--insecure-tls',
     "take any certificate for the server's: whoever is in between can read and change what is sent",
   );
+  add('--http-user-agent <text>', 'what to call this client to servers of HTTP ($VARVE_HTTP_USER_AGENT)');
   add(
     '--stuck-request-timeout <duration>',
     'give up a request after so long without progress, or when --retry-for is over, and try again (default: 5m)',

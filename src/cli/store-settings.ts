@@ -35,6 +35,7 @@ export function storeSettings(context: Context): StoreSettings {
     caCertificate: globals.cacert ?? (environment.VARVE_CACERT || undefined),
     clientCertificate: globals.tlsClientCert ?? (environment.VARVE_TLS_CLIENT_CERT || undefined),
     insecureTls: globals.insecureTls,
+    userAgent: userAgentFrom(context),
     connections: parseConnections(globals.connections),
     uploadLimit: parseLimit(globals.limitUpload, '--limit-upload'),
     downloadLimit: parseLimit(globals.limitDownload, '--limit-download'),
@@ -53,6 +54,12 @@ export function storeSettings(context: Context): StoreSettings {
     },
     signal,
   };
+}
+
+function userAgentFrom({ globals, environment }: Context): string | undefined {
+  const text = globals.httpUserAgent ?? (environment.VARVE_HTTP_USER_AGENT || undefined);
+  if (text === undefined || /^[\x20-\x7e]+$/.test(text)) return text;
+  throw new VarveError('usage', '--http-user-agent: only printable ASCII characters can be sent');
 }
 
 /** A time that the user gives is meant for refused connections too. */

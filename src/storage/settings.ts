@@ -10,6 +10,8 @@ export interface StoreSettings {
   readonly clientCertificate?: string | undefined;
   /** Whether any certificate is taken, even a forged one. */
   readonly insecureTls?: boolean | undefined;
+  /** What this client calls itself; undefined for what the library or varve says. */
+  readonly userAgent?: string | undefined;
   /** Requests under way at a time; each store has its own default. */
   readonly connections?: number | undefined;
   /** Bytes a second. */

@@ -18,7 +18,7 @@ import {
   selectionFilter,
 } from '../snapshot-selection.js';
 import { counted } from '../text/units.js';
-import { hasPolicy, type PolicyFlags, policyFrom } from './policy.js';
+import { hasPolicy, type PolicyFlags, policyFrom, refuseEmptyTag } from './policy.js';
 import { groupsJson, printGroups, reportFailures, reportRemoval } from './report.js';
 import { Unlisted } from './unlisted.js';
 
@@ -92,6 +92,7 @@ function planner(
   { output }: Context,
   flags: ForgetFlags,
 ): (repository: Repository, snapshots: readonly StoredSnapshot[]) => PlannedGroup[] {
+  refuseEmptyTag(flags);
   const policy = policyFrom(flags);
   const groupBy = parseGroupBy(flags.groupBy);
   const allowRemoveAll = flags.unsafeAllowRemoveAll === true;

@@ -28,13 +28,17 @@ function rulesIn(flags: PolicyFlags): string[] {
   return Object.entries(flags).flatMap(([name, value]) => (name.startsWith('keep') && value !== undefined ? name : []));
 }
 
-/** @throws VarveError `usage` for what is no policy, and for an empty tag alone, which a variable that is not set leaves */
-export function policyFrom(flags: PolicyFlags): Policy {
+/** @throws VarveError `usage` for an empty tag alone, which a variable that is not set leaves */
+export function refuseEmptyTag(flags: PolicyFlags): void {
   if (rulesIn(flags).length === 1 && flags.keepTag?.every((tag) => tag === '') === true)
     throw new VarveError(
       'usage',
       "--keep-tag '' alone keeps only snapshots without tags; is a variable not set? To mean it, give another --keep-… option too",
     );
+}
+
+/** @throws VarveError `usage` for what is no policy */
+export function policyFrom(flags: PolicyFlags): Policy {
   return {
     counts: {
       ...count('last', flags.keepLast),

@@ -21,8 +21,10 @@ export class HttpTransport implements RestTransport {
   constructor(place: RestPlace, settings: StoreSettings, connections: number) {
     this.#place = place;
     this.#settings = settings;
-    this.#agents = agentsFor(settings, connections);
-    this.#headers = { 'user-agent': 'varve', ...authorization(place) };
+    const { address, secure, server } = place;
+    const url = 'socketPath' in address ? undefined : `${secure ? 'https' : 'http'}://${server}/`;
+    this.#agents = agentsFor(settings, connections, url);
+    this.#headers = { 'user-agent': settings.userAgent ?? 'varve', ...authorization(place) };
   }
 
   async request(request: RestRequest): Promise<RestAnswer> {

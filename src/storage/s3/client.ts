@@ -8,6 +8,8 @@ import { isAmazon, type S3Place } from './place.js';
 /** What most servers that are not Amazon's call the region that they have. */
 const DEFAULT_REGION = 'us-east-1';
 const CONNECT_SECONDS = 30;
+/** Stands for all names of Amazon's servers, where NO_PROXY is asked. */
+const AMAZON = 'https://s3.amazonaws.com/';
 
 /** The SDK's client, and what it does not let one change or see. */
 export interface Connection {
@@ -30,7 +32,7 @@ export function connect(place: S3Place, options: S3Options, settings: StoreSetti
   const endpoint = place.endpoint ?? (environment.AWS_ENDPOINT_URL_S3 || environment.AWS_ENDPOINT_URL || undefined);
   const amazon = isAmazon(endpoint);
   const told = options.region ?? (environment.AWS_REGION || environment.AWS_DEFAULT_REGION || undefined);
-  const agents = agentsFor(settings, connections);
+  const agents = agentsFor(settings, connections, endpoint ?? AMAZON);
   quietNodeVersion();
   let patience = settings.stuckSeconds;
   let region = told ?? place.region ?? (amazon ? undefined : DEFAULT_REGION);
@@ -52,6 +54,7 @@ export function connect(place: S3Place, options: S3Options, settings: StoreSetti
     expectContinueHeader: false,
     logger: SILENT,
   });
+  if (settings.userAgent !== undefined) setUserAgent(client, settings.userAgent);
   return {
     client,
     clock: clockOf(client),
@@ -74,6 +77,19 @@ export function connect(place: S3Place, options: S3Options, settings: StoreSetti
       agents.close();
     },
   };
+}
+
+function setUserAgent(client: S3Client, userAgent: string): void {
+  client.middlewareStack.add(
+    (next) => (args) => {
+      const { headers } = args.request as { headers: Record<string, string> };
+      headers['user-agent'] = userAgent;
+      delete headers['x-amz-user-agent'];
+      return next(args);
+    },
+    // After the SDK's own, before the request is signed.
+    { step: 'build', priority: 'low', name: 'varveUserAgent' },
+  );
 }
 
 function clockOf(client: S3Client): ServerClock {

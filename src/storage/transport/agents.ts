@@ -6,6 +6,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import { systemReason, VarveError } from '../../errors/errors.js';
 import type { StoreSettings } from '../settings.js';
+import { PlainProxyAgent, proxyFor, TunnelAgent } from './proxy.js';
 import { throttled, throttlesOf } from './throttle.js';
 
 /** Connections for requests by http and https, kept open between them. */
@@ -20,9 +21,10 @@ type Connect = (options: net.NetConnectOpts & tls.ConnectionOptions) => net.Sock
 
 /**
  * @param connections at most so many at a time
+ * @param server its URL, by which the environment says whether it is reached through a proxy; undefined for a socket of this machine
  * @throws VarveError `usage` when a certificate cannot be read
  */
-export function agentsFor(settings: StoreSettings, connections: number): Agents {
+export function agentsFor(settings: StoreSettings, connections: number, server?: string): Agents {
   const options = {
     keepAlive: true,
     maxSockets: connections,
@@ -30,9 +32,15 @@ export function agentsFor(settings: StoreSettings, connections: number): Agents 
     scheduling: 'lifo' as const,
   };
   const certificates = certificatesOf(settings);
+  const throttles = throttlesOf(settings);
+  const proxy = server === undefined ? undefined : proxyFor(server);
+  if (proxy !== undefined)
+    return bothAgents(
+      new PlainProxyAgent(proxy, options, throttles),
+      new TunnelAgent(proxy, options, certificates, throttles) as unknown as https.Agent,
+    );
   const plain = new http.Agent(options);
   const secure = new https.Agent({ ...options, ...certificates });
-  const throttles = throttlesOf(settings);
   if (throttles.upload !== undefined || throttles.download !== undefined) {
     const connect = (to: Parameters<Connect>[0]): net.Socket =>
       throttled(net.connect({ ...to, noDelay: true } as net.NetConnectOpts), throttles) as net.Socket;
@@ -42,6 +50,10 @@ export function agentsFor(settings: StoreSettings, connections: number): Agents 
       return timedBy(connection, tls.connect({ ...to, ...certificates, socket: connection }));
     });
   }
+  return bothAgents(plain, secure);
+}
+
+function bothAgents(plain: http.Agent, secure: https.Agent): Agents {
   return {
     http: plain,
     https: secure,
