@@ -7,8 +7,14 @@ const NAME_REFUSED = ['EILSEQ', 'EINVAL', 'ENAMETOOLONG', 'ENOENT'];
 /** @param cause the failure of a call in an open directory that gives a name to something which is there */
 export const refusesName = (cause: unknown): boolean => NAME_REFUSED.includes(errnoCode(cause) ?? '');
 
-export const noSuchName = (cause: unknown): VarveError =>
-  new VarveError('target', "the target's file system does not take this name", { cause });
+/** Says of a name that is too long that it is so; the other codes say nothing that holds on every file system. */
+export function noSuchName(cause: unknown): VarveError {
+  const message =
+    errnoCode(cause) === 'ENAMETOOLONG'
+      ? "file name too long for the target's file system"
+      : "the target's file system does not take this name";
+  return new VarveError('target', message, { cause });
+}
 
 export const sameButForCase = (): VarveError =>
   new VarveError(
