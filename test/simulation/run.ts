@@ -13,6 +13,10 @@ import { ShelfStore, SimulatedStore } from './store.js';
 import { type Expected, rootName, verify } from './verify.js';
 import { World } from './world.js';
 
+// Loops over trees yield to the event loop by this clock. Here it stands still, so that a run follows from its seed alone, and the scheduler
+// need not wait for the event loop.
+Object.defineProperty(performance, 'now', { value: () => 0 });
+
 /** When runs begin, in seconds since 1970. */
 const BEGINNING = Date.UTC(2026, 0, 1) / 1000;
 const DAY = 24 * 3600;
