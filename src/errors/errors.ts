@@ -143,6 +143,8 @@ const REASONS: Record<string, string> = {
 const LINUX_ERRORS: Record<number, string> = { 117: 'EUCLEAN', 121: 'EREMOTEIO', 126: 'ENOKEY' };
 /** The code that Node gives an error which libuv does not name. */
 const UNNAMED = /^Unknown system error -(\d+)$/;
+/** What Node says when a thread cannot start; the system's reason is only in the message. */
+const WORKER_FAILURE = /Worker initialization failure: (E[A-Z]+)$/;
 
 /**
  * The reason of a system error in words ("permission denied"), or the error's message. Node's own messages repeat the path, so they are
@@ -166,6 +168,8 @@ function reasonOfSystem(code: string): string | undefined {
 export function errnoCode(cause: unknown): string | undefined {
   if (typeof cause !== 'object' || cause === null || !('code' in cause) || typeof cause.code !== 'string')
     return undefined;
+  const [, ofWorker] = (cause.code === 'ERR_WORKER_INIT_FAILED' && WORKER_FAILURE.exec(String(cause))) || [];
+  if (ofWorker !== undefined) return ofWorker;
   const [, unnamed] = UNNAMED.exec(cause.code) ?? [];
   return unnamed === undefined ? cause.code : errnoName(Number(unnamed));
 }

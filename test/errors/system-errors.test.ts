@@ -22,3 +22,9 @@ test('systemReason says it in words when libuv does not know the error', { skip:
   assert.equal(systemReason(thrown(122)), 'disk quota exceeded');
   assert.equal(systemReason(thrown(37)), 'system error ENOLCK');
 });
+
+test('errnoCode finds the reason when a thread cannot start', () => {
+  const cause = Object.assign(new Error('Worker initialization failure: EMFILE'), { code: 'ERR_WORKER_INIT_FAILED' });
+  assert.equal(errnoCode(cause), 'EMFILE');
+  assert.match(systemReason(cause), /^too many open files/);
+});
