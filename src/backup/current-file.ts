@@ -1,4 +1,4 @@
-/** Which file each worker is reading: rows of shared memory, for progress only. Workers write, the main thread reads; nobody waits. */
+/** Shows which file each worker is reading, for progress only: one row of shared memory for each worker. Workers write it without a lock, the main thread reads it. */
 import { Buffer } from 'node:buffer';
 
 /** Bytes kept of a path; of a longer one the end. */

@@ -169,7 +169,7 @@ async function about(path: string, counting: Promise<void>, { onError }: StatsOp
   }
 }
 
-/** @throws the cause, unless it is that something cannot be read and somebody hears of it */
+/** @throws the cause, unless it says that something cannot be read and a callback takes the report */
 function report(cause: unknown, onError: StatsOptions['onError']): void {
   if (onError === undefined || !(cause instanceof VarveError) || endsAll(cause)) throw cause;
   onError(cause);

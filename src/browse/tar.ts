@@ -22,7 +22,7 @@ const EXTENDED = 'x';
 /** Two blocks of zeros end an archive. */
 export const TAR_END: Buffer = Buffer.alloc(2 * BLOCK);
 
-/** What no reader takes for a header or for the end: whoever unpacks an archive that was not finished must be told so. */
+/** A block that is neither a header nor the end of an archive: tar then reports that the archive was not finished. */
 export const TAR_BROKEN: Buffer = Buffer.alloc(
   BLOCK,
   'This archive is not complete: varve could not read all of the snapshot.\n',

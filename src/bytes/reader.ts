@@ -159,7 +159,7 @@ export class MessagePackReader {
   /**
    * Goes past one array, whatever is in it: types too that SPEC.md does not allow, and at any depth.
    *
-   * @returns false when there is no array, or no MessagePack, so that nobody can tell where it ends
+   * @returns false when it is not an array, or not MessagePack: its end is then unknown
    */
   passArray(): boolean {
     if (this.remaining < 1) throw ENDS_EARLY;

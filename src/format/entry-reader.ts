@@ -88,7 +88,7 @@ export class EntryReader implements EntryStat {
   /**
    * Moves to the next entry; false when there is none, or only a part of one, left.
    *
-   * @throws VarveError `damaged` for what is no entry; with `onBad` only where nobody can tell where the next one begins
+   * @throws VarveError `damaged` for what is no entry; with `onBad` only when the start of the next one is unknown
    */
   next(): boolean {
     for (;;) {
