@@ -7,6 +7,7 @@ import { before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { assertSameTree } from '../backup/tree-image.js';
 import { type Outcome, outcome, Playground } from '../cli/varve.js';
+import { suspend } from '../servers/suspend.js';
 
 /** `npm run test:meetings` has more. */
 const ROUNDS = Number(process.env.VARVE_MEETINGS ?? 2);
@@ -63,7 +64,7 @@ async function verify(): Promise<void> {
 async function meanwhile(child: ChildProcess, milliseconds: number, action: () => Promise<void>): Promise<Outcome> {
   const ended = outcome(child);
   await delay(milliseconds);
-  child.kill('SIGSTOP');
+  suspend(child.pid);
   try {
     await action();
   } finally {

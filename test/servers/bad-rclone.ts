@@ -2,6 +2,7 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFil
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Dice } from '../simulation/dice.js';
+import { suspend } from './suspend.js';
 
 /**
  * What becomes of an rclone that varve has started:
@@ -77,7 +78,10 @@ export class BadRclone {
   vanish(how: 'refusing' | 'silent'): void {
     this.calm();
     writeFileSync(this.#path(how === 'refusing' ? 'gone' : 'silent'), '');
-    for (const pid of this.running()) process.kill(pid, how === 'refusing' ? 'SIGKILL' : 'SIGSTOP');
+    for (const pid of this.running()) {
+      if (how === 'refusing') process.kill(pid, 'SIGKILL');
+      else suspend(pid);
+    }
   }
 
   async comeBack(): Promise<void> {
@@ -102,7 +106,7 @@ export class BadRclone {
   }
 
   #hold(pid: number): void {
-    process.kill(pid, 'SIGSTOP');
+    suspend(pid);
     clearTimeout(this.#held);
     this.#held = setTimeout(() => isRunning(pid) && process.kill(pid, 'SIGCONT'), STOP);
   }

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { missingPrograms } from './programs.js';
+import { suspend } from './suspend.js';
 
 export const CEPH_MISSING = missingPrograms(
   ['ceph', 'ceph-mon', 'ceph-osd', 'radosgw', 'radosgw-admin', 'monmaptool', 'setpriv'],
@@ -103,7 +104,8 @@ async function start(folder: string, daemons: Daemon[]): Promise<Omit<CephServer
     admin,
     requests: () => requestsIn(readFileSync(join(folder, 'client.rgw.log'), 'latin1')),
     freeze(frozen) {
-      daemons[1]?.signal(frozen ? 'SIGSTOP' : 'SIGCONT');
+      if (frozen) suspend(daemons[1]?.pid);
+      else daemons[1]?.signal('SIGCONT');
     },
   };
 }
@@ -141,6 +143,10 @@ class Daemon {
     this.#process = spawn('setpriv', [...command, ...args], { stdio: 'ignore', env: environment() });
     this.#ended = once(this.#process, 'exit').catch(() => undefined);
     this.#process.unref();
+  }
+
+  get pid(): number | undefined {
+    return this.#process.pid;
   }
 
   signal(signal: NodeJS.Signals): void {
