@@ -67,7 +67,7 @@ export class Account {
 
   report({ path: bytes, message, kind }: ItemError): void {
     const path = Buffer.from(bytes);
-    if (kind !== 'content' && kind !== 'unreadable') {
+    if (kind !== 'content' && kind !== 'metadata') {
       this.progress.warnings++;
       return this.#tell({ kind: 'warning', about: kind, path: inSnapshot(path), message });
     }

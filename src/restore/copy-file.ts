@@ -4,13 +4,25 @@ import { futimens, openat } from '../filesystem/posix.js';
 import { type FileStat, fstat } from '../filesystem/stat.js';
 import { readXattrs, setXattr } from '../filesystem/xattrs.js';
 import { DataMap } from './data-map.js';
+import { isFault } from './faults.js';
 import type { RangeCopier } from './range-copier.js';
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
 const PRIVATE = 0o600;
 
-/** Makes a new file with the content and holes of another, and with its metadata as far as they can be set. */
-export function copyFile(copier: RangeCopier, folder: number, name: Buffer, toFolder: number, toName: Buffer): void {
+/**
+ * Makes a new file with the content and holes of another, and with its metadata as far as they can be set.
+ *
+ * @param onFault called for each part of the metadata that a fault of the file system kept from being set
+ */
+export function copyFile(
+  copier: RangeCopier,
+  folder: number,
+  name: Buffer,
+  toFolder: number,
+  toName: Buffer,
+  onFault: (cause: unknown) => void,
+): void {
   const from = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   try {
     const to = openat(toFolder, toName, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, PRIVATE);
@@ -18,7 +30,7 @@ export function copyFile(copier: RangeCopier, folder: number, name: Buffer, toFo
       const stat = fstat(from);
       ftruncateSync(to, stat.size);
       for (const { start, end } of new DataMap(from).dataBetween(0, stat.size)) copier.copy(from, to, start, end);
-      copyMetadata(from, to, stat);
+      copyMetadata(from, to, stat, onFault);
     } finally {
       closeSync(to);
     }
@@ -27,11 +39,12 @@ export function copyFile(copier: RangeCopier, folder: number, name: Buffer, toFo
   }
 }
 
-/** What cannot be set here could not be set for the first name either, and a warning has said so. */
+/** What is refused here was refused for the first name too, and a warning has said so. */
 function copyMetadata(
   from: number,
   to: number,
   { uid, gid, mode, atime, mtimeSeconds, mtimeNanoseconds }: FileStat,
+  onFault: (cause: unknown) => void,
 ): void {
   const times = [
     { seconds: atime[0], nanoseconds: atime[1] },
@@ -48,8 +61,8 @@ function copyMetadata(
   for (const step of steps) {
     try {
       step();
-    } catch {
-      // Said before.
+    } catch (cause) {
+      if (isFault(cause)) onFault(cause);
     }
   }
 }

@@ -3,6 +3,7 @@ import { closeSync, constants, ftruncateSync } from 'node:fs';
 import type { Int64 } from '../bytes/int64.js';
 import { futimens, openat, posixLimits, seekData, type Timestamp, unlinkat } from '../filesystem/posix.js';
 import { type FileStat, fstat, lstat } from '../filesystem/stat.js';
+import { isFault } from './faults.js';
 
 const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 const PRIVATE = 0o600;
@@ -43,7 +44,7 @@ export class FileSystems {
     this.#dryRun = dryRun;
   }
 
-  /** The file system that an open directory is on; a usual one when no file can be made there. */
+  /** The file system that an open directory is on; a usual one when no file can be made there, or none can be probed. */
   of(directory: number): FileSystem {
     if (this.#dryRun) return usual();
     const { device, mtimeSeconds, mtimeNanoseconds } = fstat(directory);
@@ -96,7 +97,8 @@ function probeHoles(file: number): Pick<FileSystem, 'keepsHoles' | 'showsHoles'>
     // Without system calls nothing is known of holes.
     const showsHoles = posixLimits() !== undefined || showsHole(file);
     return { showsHoles, keepsHoles: showsHoles || fstat(file).blocks * 512 < HOLE };
-  } catch {
+  } catch (cause) {
+    if (isFault(cause)) throw cause;
     return { showsHoles: false, keepsHoles: false };
   }
 }

@@ -105,15 +105,17 @@ export type Task =
 /** `link`: it is a copy of the file, not another name of it. */
 export type MetadataKind = 'owner' | 'mode' | 'times' | 'attribute' | 'holes' | 'link';
 
+/**
+ * What could not be restored. `content`: the file is not there. `metadata`: an error, but the content is there. A `MetadataKind`: a warning,
+ * as the target's file system does not keep it, or as the user may not set it.
+ */
+export type Trouble = 'content' | 'metadata' | MetadataKind;
+
 /** What went wrong with one path. */
 export interface ItemError {
   readonly path: Uint8Array;
   readonly message: string;
-  /**
-   * What could not be restored. When it is not the content, that is there, and this is a warning; but it is an error when the attributes
-   * could not be had from the repository.
-   */
-  readonly kind: 'content' | 'unreadable' | MetadataKind;
+  readonly kind: Trouble;
 }
 
 /** What is there of a file: it is right, only its metadata were not, some of its blobs are in its temporary file now, nothing. */

@@ -1,16 +1,18 @@
 import { Buffer } from 'node:buffer';
 import { fchmodSync, fchownSync } from 'node:fs';
-import { systemReason, VarveError } from '../errors/errors.js';
+import { systemReason } from '../errors/errors.js';
 import type { OwnerNames } from '../filesystem/owners.js';
 import { fchmodat, fchownat, futimens, type Timestamp, utimensat } from '../filesystem/posix.js';
 import { type FileStat, fstat, lstat } from '../filesystem/stat.js';
 import { listXattrs, readXattrs, removeXattr, setXattr, type XattrPlace } from '../filesystem/xattrs.js';
 import type { EntryReader } from '../format/entry-reader.js';
 import type { Xattr } from '../format/xattrs.js';
-import type { MetadataKind, MetadataRules } from './messages.js';
+import { isFault } from './faults.js';
+import type { MetadataKind, MetadataRules, Trouble } from './messages.js';
 import { xattrFilter } from './xattr-filter.js';
 
-export type Warn = (kind: MetadataKind, message: string) => void;
+/** Is told what was not set: as a warning by its kind, as an error when a fault is the reason (`metadata`). */
+export type Warn = (kind: Exclude<Trouble, 'content'>, message: string) => void;
 
 interface Owner {
   readonly uid: number;
@@ -28,7 +30,7 @@ const SYSTEM = Buffer.from('system.');
 const SECURITY = Buffer.from('security.');
 const CAPABILITY = Buffer.from('security.capability');
 
-/** Sets owner, attributes, mode and times of what was restored. What cannot be set is told to `warn`. */
+/** Sets owner, attributes, mode and times of what was restored, and reports what cannot be set. */
 export class MetadataSetter {
   readonly #rules: MetadataRules;
   readonly #owners: OwnerNames;
@@ -113,7 +115,18 @@ export class MetadataSetter {
     const wanted = this.#ownerOf(entry);
     if (this.#rules.privileged) return attempt(warn, 'owner', () => chown(place, wanted));
     const { uid, gid } = statOf(place);
-    const grouped = gid === wanted.gid || succeeds(() => chown(place, { uid: KEEP, gid: wanted.gid }));
+    let grouped = gid === wanted.gid;
+    if (!grouped) {
+      try {
+        chown(place, { uid: KEEP, gid: wanted.gid });
+        grouped = true;
+      } catch (cause) {
+        if (isFault(cause)) {
+          warn('metadata', `cannot set its group: ${systemReason(cause)}`);
+          return false;
+        }
+      }
+    }
     if (uid === wanted.uid && grouped) return true;
     const got = `${uid}:${grouped ? wanted.gid : gid}`;
     warn('owner', `its owner is ${got} and not ${wanted.uid}:${wanted.gid}: only root can set owners`);
@@ -168,7 +181,7 @@ function namesOf(place: XattrPlace, warn: Warn): readonly Buffer[] {
   try {
     return listXattrs(place);
   } catch (cause) {
-    warn('attribute', `its attributes cannot be listed: ${systemReason(cause)}`);
+    warn(isFault(cause) ? 'metadata' : 'attribute', `its attributes cannot be listed: ${systemReason(cause)}`);
     return [];
   }
 }
@@ -219,17 +232,7 @@ function attempt(warn: Warn, kind: MetadataKind, set: () => void, which = ''): b
     set();
     return true;
   } catch (cause) {
-    const reason = cause instanceof VarveError ? cause.message : systemReason(cause);
-    warn(kind, `cannot set its ${kind}${which}: ${reason}`);
-    return false;
-  }
-}
-
-function succeeds(action: () => void): boolean {
-  try {
-    action();
-    return true;
-  } catch {
+    warn(isFault(cause) ? 'metadata' : kind, `cannot set its ${kind}${which}: ${systemReason(cause)}`);
     return false;
   }
 }

@@ -12,7 +12,7 @@ export type RestoreAction = 'restored' | 'updated' | 'unchanged' | 'deleted' | '
 
 export type RestoreEvent =
   | { readonly kind: 'error'; readonly path: Buffer; readonly message: string }
-  /** Metadata could not be set; the content is there. */
+  /** The target or the user's rights do not allow some metadata; the content is there. */
   | { readonly kind: 'warning'; readonly about: MetadataKind; readonly path: Buffer; readonly message: string }
   | { readonly kind: 'item'; readonly action: RestoreAction; readonly path: Buffer; readonly size: number };
 
@@ -34,9 +34,9 @@ export interface RestoreProgress {
   bytesRestored: number;
   /** That were there already. */
   bytesSkipped: number;
-  /** Paths whose content could not be restored. */
+  /** Paths whose content could not be restored, and metadata that a fault kept from being set. */
   errors: number;
-  /** Metadata that could not be set. */
+  /** Metadata that the target or the user's rights do not allow. */
   warnings: number;
 }
 

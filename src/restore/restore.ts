@@ -397,7 +397,7 @@ class RestoreRun {
     } catch (cause) {
       const error = VarveError.from(cause);
       if (endsAll(error)) throw cause;
-      this.#account.report({ path, message: `its attributes cannot be read: ${error.message}`, kind: 'unreadable' });
+      this.#account.report({ path, message: `its attributes cannot be read: ${error.message}`, kind: 'metadata' });
       return undefined;
     }
   }

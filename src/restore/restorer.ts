@@ -28,7 +28,6 @@ import {
   INTERRUPTED,
   type ItemError,
   type LinkTarget,
-  type MetadataKind,
   type Reply,
   type Task,
   type WorkerInit,
@@ -249,7 +248,7 @@ export class Restorer {
       xattrs = xattrsOf(target, entry);
     } catch (cause) {
       const message = `its attributes cannot be read: ${VarveError.from(cause).message}`;
-      this.#errors.push({ path: new Uint8Array(target.path), message, kind: 'unreadable' });
+      this.#errors.push({ path: new Uint8Array(target.path), message, kind: 'metadata' });
     }
     const { folder } = splitPath(asBuffer(target.path));
     const bare = entry.type !== 'directory' && !this.#folders.givesAttributes(folder);
@@ -357,7 +356,10 @@ export class Restorer {
     } catch (cause) {
       if (!NO_LINK.includes(errnoCode(cause) ?? '') || lstat(from, source).type !== 'file') throw cause;
       try {
-        copyFile(this.#copier, source, from, directory, temporary);
+        copyFile(this.#copier, source, from, directory, temporary, (failure) => {
+          const message = `cannot set all of its metadata: ${systemReason(failure)}`;
+          this.#errors.push({ path: new Uint8Array(path), message, kind: 'metadata' });
+        });
       } catch (failure) {
         tryTo(() => unlinkat(directory, temporary));
         throw failure;
@@ -400,7 +402,7 @@ export class Restorer {
   }
 
   #warnerOf({ path }: FileTarget): Warn {
-    return (kind: MetadataKind, message: string) => this.#errors.push({ path: new Uint8Array(path), message, kind });
+    return (kind, message) => this.#errors.push({ path: new Uint8Array(path), message, kind });
   }
 }
 

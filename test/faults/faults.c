@@ -186,6 +186,7 @@ ON_FILE(ATTRIBUTES, int, futimens, f, (int f, const struct timespec t[2]), (f, t
 ON_FILE(STAT, ssize_t, flistxattr, f, (int f, char *b, size_t n), (f, b, n))
 ON_FILE(STAT, ssize_t, fgetxattr, f, (int f, const char *k, void *b, size_t n), (f, k, b, n))
 ON_FILE(ATTRIBUTES, int, fsetxattr, f, (int f, const char *k, const void *b, size_t n, int g), (f, k, b, n, g))
+ON_FILE(ATTRIBUTES, int, fremovexattr, f, (int f, const char *k), (f, k))
 ON_FILE(STAT, int, fstat, f, (int f, struct stat *s), (f, s))
 ON_FILE(STAT, int, fstat64, f, (int f, struct stat64 *s), (f, s))
 
@@ -217,6 +218,7 @@ AT_NAME(STAT, ssize_t, llistxattr, AT_FDCWD, p, (const char *p, char *b, size_t 
 AT_NAME(STAT, ssize_t, lgetxattr, AT_FDCWD, p, (const char *p, const char *k, void *b, size_t n), (p, k, b, n))
 AT_NAME(ATTRIBUTES, int, lsetxattr, AT_FDCWD, p, (const char *p, const char *k, const void *b, size_t n, int g),
         (p, k, b, n, g))
+AT_NAME(ATTRIBUTES, int, lremovexattr, AT_FDCWD, p, (const char *p, const char *k), (p, k))
 AT_NAME(READDIR, int, scandir64, AT_FDCWD, p,
         (const char *p, struct dirent64 ***l, int (*s)(const struct dirent64 *),
          int (*c)(const struct dirent64 **, const struct dirent64 **)),

@@ -101,6 +101,36 @@ suite('calls of libc that fail', { skip: NO_FAULTS, timeout: 600_000 }, () => {
     );
   });
 
+  for (const error of ['EIO', 'ESTALE', 'ENOSPC'] as const)
+    test(`restore ends with 1 when ${error} keeps metadata from being set`, async () => {
+      const target = stage.run('target', 'fresh');
+      const args = ['restore', `latest:${stage.source}`, '--target', target, '--verify'];
+      const { code, out, err } = await failing(target, { ...EVER, calls: 'attributes', error }, ...args);
+      assert.match(err, /^error: \/documents\/letter 3: cannot set its attribute user\.comment: /m);
+      assert.match(err, /^error: \/documents\/link: cannot set its times: /m);
+      assert.match(err, /^error: \/documents: cannot set its mode: /m);
+      assert.doesNotMatch(out, /all is as in the snapshot/);
+      assert.equal(code, 1);
+      assert.ok(readdirSync(join(target, 'documents')).includes('letter 3'));
+    });
+
+  test('restore ends with 1 when EIO keeps metadata of existing files from being set', async () => {
+    const target = stage.run('target', 'restored');
+    const args = ['restore', `latest:${stage.source}`, '--target', target];
+    const { code, err } = await failing(join(target, 'documents'), { ...EVER, calls: 'attributes' }, ...args);
+    assert.match(err, /^error: \/documents: cannot set its times: input\/output error$/m);
+    assert.equal(code, 1);
+  });
+
+  test('restore ends with 0, and says what is right, when the user may not set metadata', async () => {
+    const target = stage.run('target', 'fresh');
+    const args = ['restore', `latest:${stage.source}`, '--target', target, '--verify'];
+    const { code, out, err } = await failing(target, { ...EVER, calls: 'attributes', error: 'EACCES' }, ...args);
+    assert.match(err, /^warning: .*: cannot set its times: permission denied$/m);
+    assert.match(out, /^verified \d+ files: the contents are as in the snapshot$/m);
+    assert.equal(code, 0);
+  });
+
   test('init ends with 0 when only its temporary file cannot be removed', async () => {
     const path = stage.run('target', 'new');
     const { code, err } = await failing(path, { ...EVER, calls: 'unlink' }, 'init', '--repo', path);

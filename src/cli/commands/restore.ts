@@ -18,8 +18,8 @@ Patterns are those of \`varve backup\`. They are compared with the path as \`var
 with SNAPSHOT:FOLDER with the path below that folder; what matches is taken with all that is in it.
 
 Exit codes: 0 all is restored; 1 failed, or some files could not be restored; 10 no repository; 12
-wrong password; 130 interrupted. What has its content, but not its owner, times or attributes, is a
-warning.`;
+wrong password; 130 interrupted. When the target or your rights do not allow a file's owner, mode,
+times or attributes, that is a warning; when a fault keeps them from being set, it is an error.`;
 
 export function define(command: Command, shell: Shell): void {
   command

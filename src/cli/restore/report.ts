@@ -134,8 +134,9 @@ export class RestoreReport {
       this.#context.output.message(
         `left out because of --no-special (devices, FIFOs, sockets, setuid and setgid bits): ${filesOmitted}`,
       );
-    if (verify && progress.errors === 0 && !dryRun)
-      this.#context.output.message(`verified ${counted(progress.filesRestored, 'file')}: all is as in the snapshot`);
+    if (!verify || progress.errors > 0 || dryRun) return;
+    const right = this.#warnings.size > 0 ? 'the contents are' : 'all is';
+    this.#context.output.message(`verified ${counted(progress.filesRestored, 'file')}: ${right} as in the snapshot`);
   }
 
   #tell(seconds: number, progress: Readonly<RestoreProgress>): void {
