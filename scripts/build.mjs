@@ -47,6 +47,7 @@ async function bundle(version) {
     format: 'cjs',
     entryFileNames: '[name].js',
     chunkFileNames: '[name]-[hash].js',
+    minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
   });
   cpSync(`${fresh}/wasm`, `${root}/wasm`, { recursive: true });
   writeFileSync(`${root}/package.json`, '{ "type": "commonjs" }\n');

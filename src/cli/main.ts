@@ -4,7 +4,7 @@ import { exactArguments } from './arguments.js';
 import { hideSecrets } from './process-title.js';
 import { leaveRemovedDirectory } from './working-directory.js';
 
-const abort = new AbortController();
+let controller: AbortController | undefined;
 /** What a shell shows for a program whose reader is gone. */
 const ENDED_BY_SIGPIPE = 141;
 /** Node before 22 cannot keep what it compiles; loading what asks for that would take it 5 ms. */
@@ -13,11 +13,17 @@ let interruptions = 0;
 let outlivesReader = false;
 let toldOfOutput = false;
 
+/** Made when it is asked for first: Node takes 2 ms to load it, which a help can do without. */
+function abort(): AbortController {
+  controller ??= new AbortController();
+  return controller;
+}
+
 /** The first time ends what is going on in order; the second at once. */
 function interrupt(): void {
   interruptions++;
   if (interruptions > 1) process.exit(130);
-  abort.abort();
+  abort().abort();
 }
 
 /** Whoever reads a listing, such as `head`, has had enough; a backup is made whether somebody reads of it or not. */
@@ -42,7 +48,6 @@ const args = exactArguments(process.argv.slice(2));
 hideSecrets(args);
 process.on('SIGINT', interrupt);
 process.on('SIGTERM', interrupt);
-for (const stream of [process.stdout, process.stderr]) stream.on('error', endOrGoOn);
 
 runMain().catch((cause: NodeJS.ErrnoException) => {
   // Modules that cannot be loaded: too few files may be open, or too little memory is left.
@@ -51,17 +56,28 @@ runMain().catch((cause: NodeJS.ErrnoException) => {
   process.exitCode = 1;
 });
 
+function watchedError(): NodeJS.WriteStream {
+  const { stderr } = process;
+  if (!stderr.listeners('error').includes(endOrGoOn)) stderr.on('error', endOrGoOn);
+  return stderr;
+}
+
 async function runMain(): Promise<void> {
   if (canKeepCode) (await import('./code-cache.js')).keepCompiledCode(args);
   const { runProgram } = await import('./program.js');
   process.exitCode = await runProgram(args, {
     environment: process.env,
-    out: process.stdout,
-    err: process.stderr,
+    out: process.stdout.on('error', endOrGoOn),
+    // Getters: Node opens a stream when it is asked for first, which takes time.
+    get err() {
+      return watchedError();
+    },
     get input() {
       return process.stdin;
     },
-    signal: abort.signal,
+    get signal() {
+      return abort().signal;
+    },
     outliveReader: () => {
       outlivesReader = true;
     },

@@ -14,7 +14,6 @@ import {
   type SelectionOptions,
   selectionFilter,
 } from '../snapshot-selection.js';
-import { printSnapshotTable } from '../snapshot-table.js';
 
 interface Options extends SelectionOptions {
   readonly groupBy?: string;
@@ -44,15 +43,18 @@ export function define(command: Command, shell: Shell): void {
   run(command, shell, list);
 }
 
+const loadTable = () => import('../snapshot-table.js');
+
 const list: Run<Options> = async (context, ids, options) => {
   const { output } = context;
   const groupBy = options.groupBy === undefined ? undefined : parseGroupBy(options.groupBy);
   const latest = options.last === true ? 1 : parseLatest(options.latest);
-  const repository = await openFromOptions(context);
+  const repository = await openFromOptions(context, loadTable);
   const all = await readSnapshots(context, repository);
   const chosen = chooseSnapshots(all, ids, selectionFilter(context, options));
   const shown = latest === undefined ? chosen : latestOfEach(chosen, latest);
   const grouped = groupBy === undefined ? undefined : groupSnapshots(shown, groupBy);
+  const { printSnapshotTable } = await loadTable();
   const table = { compact: options.compact === true };
   if (output.json) {
     if (grouped === undefined) output.object(shown.map(snapshotJson));

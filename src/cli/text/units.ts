@@ -28,5 +28,7 @@ export function formatPercent(part: number, whole: number): string {
 
 /** `1 file`, `1,234 files`. */
 export function counted(count: number, thing: string): string {
-  return `${count.toLocaleString('en-US')} ${thing}${count === 1 ? '' : 's'}`;
+  // Not toLocaleString: loading the locales takes 10 ms.
+  const digits = String(count).replace(/\B(?=(\d{3})+$)/g, ',');
+  return `${digits} ${thing}${count === 1 ? '' : 's'}`;
 }
