@@ -43,6 +43,8 @@ function tell(text: string): void {
   }
 }
 
+// The AWS SDK would print a warning that its later versions do not run on Node 20.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 leaveRemovedDirectory();
 const args = exactArguments(process.argv.slice(2));
 hideSecrets(args);

@@ -33,7 +33,6 @@ export function connect(place: S3Place, options: S3Options, settings: StoreSetti
   const amazon = isAmazon(endpoint);
   const told = options.region ?? (environment.AWS_REGION || environment.AWS_DEFAULT_REGION || undefined);
   const agents = agentsFor(settings, connections, endpoint ?? AMAZON);
-  quietNodeVersion();
   let patience = settings.stuckSeconds;
   let region = told ?? place.region ?? (amazon ? undefined : DEFAULT_REGION);
   const client = new S3Client({
@@ -154,8 +153,3 @@ async function configuredRegion(profile: string | undefined): Promise<string> {
 
 const nothing = (): void => undefined;
 const SILENT = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing };
-
-/** The SDK would print a warning that its later versions do not run on Node 20. */
-function quietNodeVersion(): void {
-  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
-}

@@ -54,28 +54,28 @@ export async function startChild(
   const path = findProgram(program, environment.PATH);
   const [first, ...rest] = asks ? ([...IGNORING, path, ...args] as const) : ([path, ...args] as const);
   const env = { ...childEnvironment(kind, environment), ...own };
-  const process = spawn(first, rest, { stdio: ['pipe', 'pipe', 'pipe'], detached: !asks, env });
+  const child = spawn(first, rest, { stdio: ['pipe', 'pipe', 'pipe'], detached: !asks, env });
   let said = '';
   let line = '';
-  process.stderr.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-KEPT);
     const lines = (line + text).split('\n');
     line = lines.pop() ?? '';
     if (onLine !== undefined) lines.forEach(onLine);
   });
   const ended = new Promise<number | NodeJS.Signals>((resolve) => {
-    process.once('close', (code, signal) => {
+    child.once('close', (code, signal) => {
       if (line !== '') onLine?.(line);
       resolve(code ?? signal ?? 0);
     });
   });
-  process.once('exit', () => {
+  child.once('exit', () => {
     // Programs that it has left behind may keep it open for long.
-    const lingering = setTimeout(() => process.stderr.destroy(), LINGERING);
-    process.once('close', () => clearTimeout(lingering));
+    const lingering = setTimeout(() => child.stderr.destroy(), LINGERING);
+    child.once('close', () => clearTimeout(lingering));
   });
-  await started(process, program);
-  const pipes = new Pipes(process.stdout, process.stdin);
+  await started(child, program);
+  const pipes = new Pipes(child.stdout, child.stdin);
   const stream = throttles === undefined ? pipes : throttled(pipes, throttles);
   // Who uses the stream learns of its end by `ended`, with what the program said.
   for (const each of new Set([pipes, stream])) each.on('error', () => undefined);
@@ -86,7 +86,7 @@ export async function startChild(
     close(by = 'SIGTERM') {
       stream.destroy();
       pipes.destroy();
-      process.kill(by);
+      child.kill(by);
     },
   };
 }
@@ -108,10 +108,10 @@ function isProgram(path: string): boolean {
   }
 }
 
-function started(process: ChildProcess, program: string): Promise<void> {
+function started(child: ChildProcess, program: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    process.once('spawn', resolve);
-    process.once('error', (cause) => {
+    child.once('spawn', resolve);
+    child.once('error', (cause) => {
       reject(new VarveError('usage', `cannot start ${program}: ${systemReason(cause)}`, { cause }));
     });
   });
