@@ -24,6 +24,10 @@ const V1 = 'application/vnd.x.restic.rest.v1';
 const V2 = 'application/vnd.x.restic.rest.v2';
 /** Characters of a listing that are sent at a time. */
 const LISTED = 32 * 1024;
+/** Characters of a listing, some 40,000 objects, that are held before the answer begins. */
+const LONG_LIST = 4 * 1024 * 1024;
+/** Objects that are listed before others are served. */
+const LISTED_AT_ONCE = 400;
 /** Bytes of an object that are read at a time. */
 const READ = 256 * 1024;
 
@@ -66,24 +70,26 @@ async function create(
   exchange.done();
 }
 
+/** The answer to a list that is not very long begins when all of it is read: what cannot be read is then a status and not a broken answer. */
 async function list(exchange: Exchange, folder: RepositoryFolder, { type }: ListTarget): Promise<void> {
   const sizes = (exchange.header('accept') ?? '').includes(V2);
   await folder.requireFolder(type);
-  exchange.head(200, { 'Content-Type': sizes ? V2 : V1 });
+  let begun = false;
   let text = '[';
-  let first = true;
   const flush = async (): Promise<void> => {
+    if (!begun) exchange.head(200, { 'Content-Type': sizes ? V2 : V1 });
+    begun = true;
     exchange.bytes += text.length;
     await exchange.sender.write(text);
     text = '';
-    // Others are served meanwhile: listing takes system calls that this thread waits for.
-    await new Promise(setImmediate);
   };
+  let count = 0;
   for await (const { name, size } of folder.list(type)) {
     const item = sizes ? `{"name":"${name}","size":${size}}` : `"${name}"`;
-    text += first ? item : `,${item}`;
-    first = false;
-    if (text.length >= LISTED) await flush();
+    text += count === 0 ? item : `,${item}`;
+    if (text.length >= (begun ? LISTED : LONG_LIST)) await flush();
+    // Others are served meanwhile: listing takes system calls that this thread waits for.
+    if (++count % LISTED_AT_ONCE === 0) await new Promise(setImmediate);
   }
   text += ']';
   await flush();
@@ -96,19 +102,25 @@ async function read(room: Room, exchange: Exchange, folder: RepositoryFolder, ta
     // Without ETags no If-Range can be met: then it is the whole that is asked for.
     const range = exchange.header('if-range') === undefined ? parseRange(exchange.header('range'), size) : undefined;
     const { offset, length } = range ?? { offset: 0, length: size };
+    const pieceAt = async (at: number): Promise<Buffer> => {
+      const piece = Buffer.allocUnsafeSlow(Math.min(READ, offset + length - at));
+      const { bytesRead } = await file.read(piece, 0, piece.length, at);
+      if (bytesRead === 0 && piece.length > 0)
+        throw new Error(`${target.type}/${target.name} became shorter while it was read`);
+      return piece.subarray(0, bytesRead);
+    };
+    // Before the answer begins: what cannot be read is then a status and not a broken answer.
+    let piece = await pieceAt(offset);
     exchange.head(range === undefined ? 200 : 206, {
       'Content-Type': 'application/octet-stream',
       'Content-Length': length,
       'Accept-Ranges': 'bytes',
       ...(range !== undefined && { 'Content-Range': `bytes ${offset}-${offset + length - 1}/${size}` }),
     });
-    for (let at = offset; at < offset + length; ) {
-      const piece = Buffer.allocUnsafeSlow(Math.min(READ, offset + length - at));
-      const { bytesRead } = await file.read(piece, 0, piece.length, at);
-      if (bytesRead === 0) throw new Error(`${target.type}/${target.name} became shorter while it was read`);
-      await exchange.sender.write(piece.subarray(0, bytesRead));
-      at += bytesRead;
-      exchange.bytes += bytesRead;
+    for (let at = offset; at < offset + length; piece = await pieceAt(at)) {
+      await exchange.sender.write(piece);
+      at += piece.length;
+      exchange.bytes += piece.length;
     }
     await exchange.sender.end();
     count(room, exchange, 'read', target, length);

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { systemReason } from '../errors/errors.js';
 import { Pace } from './pace.js';
-import { Refusal, refusalOf } from './refusal.js';
+import { isServersFault, type Refusal, refusalOf } from './refusal.js';
 import type { Told } from './request-log.js';
 import { Sender } from './sender.js';
 import { type Target, targetPath } from './target.js';
@@ -102,7 +102,7 @@ export class Exchange {
   /** @returns what the client is told */
   refuse(cause: unknown): Refusal {
     const refusal = refusalOf(cause);
-    this.#reason = refusal.status < 500 || cause instanceof Refusal ? refusal.message : systemReason(cause);
+    this.#reason = isServersFault(cause) ? systemReason(cause) : refusal.message;
     if (this.#response.destroyed || this.#response.headersSent) this.#response.destroy();
     else this.#sendRefusal(refusal);
     return refusal;

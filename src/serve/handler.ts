@@ -5,7 +5,7 @@ import { act, notAllowed, type Room } from './actions.js';
 import type { Connections } from './connections.js';
 import { Exchange } from './exchange.js';
 import type { Logins } from './logins.js';
-import { notFound, Refusal, refusalOf } from './refusal.js';
+import { isServersFault, notFound, Refusal } from './refusal.js';
 import type { Told } from './request-log.js';
 import { seldom } from './seldom.js';
 import { parseTarget, type Target, targetPath } from './target.js';
@@ -28,9 +28,6 @@ export interface Rules {
   readonly onNotice: (text: string) => void;
   readonly connections: Connections;
 }
-
-/** Whether the disk is full, which is not a quota. */
-const isNoRoom = (cause: unknown): boolean => !(cause instanceof Refusal) && refusalOf(cause).status === 507;
 
 function noticeOf({ method, target }: Exchange, cause: unknown): string {
   const path = target === undefined ? '' : ` ${targetPath(target)}`;
@@ -58,8 +55,8 @@ export class Handler {
     try {
       await this.#answer(exchange);
     } catch (cause) {
-      const { status } = exchange.refuse(cause);
-      if (status === 500 || isNoRoom(cause)) this.#notice(noticeOf(exchange, cause));
+      exchange.refuse(cause);
+      if (isServersFault(cause)) this.#notice(noticeOf(exchange, cause));
     }
   }
 

@@ -1,7 +1,7 @@
 import type { Dirent } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoCode } from '../errors/errors.js';
+import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
 import { TEMPORARY } from '../storage/layout.js';
 import { Refusal } from './refusal.js';
 import { DEEPEST_REPOSITORY, isFolderName } from './target.js';
@@ -112,7 +112,7 @@ async function sizeOf(file: string): Promise<number> {
     return (await lstat(file)).size;
   } catch (cause) {
     if (errnoCode(cause) === 'ENOENT') return 0;
-    throw cause;
+    throw uncounted(file, cause);
   }
 }
 
@@ -122,6 +122,9 @@ async function entriesOf(folder: string): Promise<Dirent[]> {
   } catch (cause) {
     const code = errnoCode(cause);
     if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') return [];
-    throw cause;
+    throw uncounted(folder, cause);
   }
 }
+
+const uncounted = (path: string, cause: unknown): VarveError =>
+  new VarveError('storage', `cannot count for the quota what is stored: ${path}: ${systemReason(cause)}`, { cause });

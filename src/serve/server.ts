@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, type Stats, statSync } from 'node:fs';
 import { chmod, unlink } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
@@ -92,7 +92,12 @@ export async function serve(options: ServeOptions): Promise<Server> {
 }
 
 function requireFolder(root: string): void {
-  const info = statSync(root, { throwIfNoEntry: false });
+  let info: Stats | undefined;
+  try {
+    info = statSync(root, { throwIfNoEntry: false });
+  } catch (cause) {
+    throw new VarveError('storage', `--path ${root}: ${systemReason(cause)}`, { cause });
+  }
   if (info?.isDirectory()) return;
   const what = info === undefined ? 'there is no such folder; is the disk mounted?' : 'is not a folder';
   throw new VarveError('usage', `--path ${root}: ${what}`);

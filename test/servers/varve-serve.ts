@@ -6,7 +6,17 @@ import type { RestServer } from './rclone.js';
 import { startProgram } from './started-program.js';
 
 /** @param options such as --append-only and --private-repos; without `users` anybody may come */
-export async function startVarveServe(
+export function startVarveServe(
+  folder: string,
+  users: Readonly<Record<string, string>> | undefined,
+  ...options: string[]
+): Promise<RestServer> {
+  return startVarveServeWith({}, folder, users, ...options);
+}
+
+/** @param environment variables besides those of this process */
+export async function startVarveServeWith(
+  environment: Readonly<Record<string, string>>,
   folder: string,
   users: Readonly<Record<string, string>> | undefined,
   ...options: string[]
@@ -18,7 +28,7 @@ export async function startVarveServe(
     process.execPath,
     args,
     /serving .* at https?:\/\/([^/\s]+)\/ .*\n/,
-    { ...process.env, XDG_CACHE_HOME: join(folder, '.cache') },
+    { ...process.env, XDG_CACHE_HOME: join(folder, '.cache'), ...environment },
   );
   return { host: ready[1] ?? '', output, kill, stop };
 }

@@ -36,7 +36,7 @@ function meaningOf(answer: RestAnswer, attempt: Attempt): Meaning {
   const { status } = answer;
   const said = attempt.complaint ?? plain(answer.body);
   if (status === 401) return { code: 'denied', text: unknownUser(attempt) };
-  if (status === 403) return { code: 'denied', text: forbidden(attempt) };
+  if (status === 403) return { code: 'denied', text: forbidden(attempt, said) };
   if (status === 404)
     return attempt.method === 'POST' ? { text: NO_SUCH_PATH } : { code: 'not-found', text: 'it is not there' };
   if (status === 413)
@@ -57,6 +57,9 @@ const OUT_OF_ROOM = /no space left|quota/i;
 /** What stores that another program reaches say of wrong keys. */
 const NOT_LET_IN = /\b40[13]\b|AccessDenied|SignatureDoesNotMatch|InvalidAccessKeyId|unauthorized|forbidden/i;
 
+/** What `varve serve` says when it may not read or write its own files: no other user would help. */
+const ITSELF_DENIED = /server itself is denied/;
+
 function unknownUser({ credentials }: Attempt): string {
   if (credentials === undefined)
     return 'the server wants a user and a password: write rest:https://USER:PASSWORD@…, or set VARVE_REST_USERNAME and VARVE_REST_PASSWORD';
@@ -65,7 +68,8 @@ function unknownUser({ credentials }: Attempt): string {
   return `the server does not know the user "${user}", or not with this password (from ${source}), or the repository is another user’s`;
 }
 
-function forbidden({ method, credentials }: Attempt): string {
+function forbidden({ method, credentials }: Attempt, said: string): string {
+  if (ITSELF_DENIED.test(said)) return `the server forbids it: ${said}`;
   if (credentials === undefined && method === 'DELETE') return 'the server forbids it: it is append-only';
   const who = credentials === undefined ? 'without a user and a password' : `to the user "${credentials.user}"`;
   if (method === 'DELETE') return `the server forbids it ${who}: it is append-only, or so for this user`;
