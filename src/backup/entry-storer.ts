@@ -15,6 +15,7 @@ import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import { Layout } from '../format/layout.js';
 import { joinPath } from '../format/path.js';
 import { encodeXattrs } from '../format/xattrs.js';
+import { isUnlisted } from '../repository/blob-reader.js';
 import { count } from './counters.js';
 import { CurrentFile } from './current-file.js';
 import { readFailure, type StoredFile, storeFile, wasTouched } from './file-storer.js';
@@ -246,8 +247,8 @@ export class EntryStorer {
   }
 
   /**
-   * Tells that what the parent snapshot has of a path cannot be read: then the files themselves are. It counts as an error, since the new
-   * snapshot may share what is damaged.
+   * Reports that what the parent snapshot has of a path cannot be read: then the files themselves are. It is an error, as the new snapshot
+   * may share what is damaged; but a warning when the index does not list it, as all of it is stored again then.
    *
    * @throws the cause, when it is not that
    */
@@ -256,6 +257,8 @@ export class EntryStorer {
     // An append key cannot read what others wrote, nor its own when the cache is lost.
     if (cause.code === 'role') return;
     const message = `cannot be compared with the parent snapshot: ${cause.message}`;
+    if (isUnlisted(cause))
+      return this.#note({ kind: 'changed', path, message: `${message}; it is read and stored again` });
     count(this.#init.counters, 'errors');
     this.#note({ kind: 'error', path, message, during: 'scan' });
   }

@@ -165,16 +165,22 @@ export class TreeBlobs {
   }
 }
 
+/** About a blob that no index object lists: a new snapshot cannot share it by mistake. */
+class UnlistedBlobError extends VarveError {}
+
+/** Whether a blob was not found because the index does not list it. Whoever needs it can store it again. */
+export function isUnlisted(cause: unknown): boolean {
+  return cause instanceof UnlistedBlobError || (cause instanceof VarveError && isUnlisted(cause.cause));
+}
+
 /** @throws VarveError `damaged` when the index lacks the blob, or has it as another kind */
 export function locateBlob(index: BlobIndex, id: Buffer, kind: BlobKind): ReturnType<BlobIndex['locate']> {
   const blob = index.find(id);
   const location = blob < 0 ? undefined : index.locate(blob);
   if (location === undefined || index.packKind(location.pack) !== kind) {
     const what = kind === DATA ? 'data' : 'tree';
-    throw new VarveError(
-      'damaged',
-      `${what} blob ${toHex(id)} is in no pack that the index lists; run \`varve check\``,
-    );
+    const message = `${what} blob ${toHex(id)} is in no pack that the index lists; run \`varve check\``;
+    throw location === undefined ? new UnlistedBlobError('damaged', message) : new VarveError('damaged', message);
   }
   return location;
 }

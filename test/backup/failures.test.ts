@@ -110,6 +110,34 @@ test('an abort is heeded within a large file', { timeout: 60_000 }, async () => 
   assert.equal((await sandbox.snapshots()).length, 0);
 });
 
+for (const kept of ['none', 'the first'] as const)
+  test(`backup stores all again and ends without errors when ${kept} of the parent's index objects is left`, async () => {
+    const store = await openTestStore(join(scratch, `unlisted ${kept}/repository`), 'memory');
+    const sandbox = await Sandbox.create(join(scratch, `unlisted ${kept}`), { store });
+    mkdirSync(join(sandbox.source, 'deep'));
+    writeFileSync(join(sandbox.source, 'deep', 'old'), randomBytes(300_000));
+    await sandbox.backup();
+    const first = new Set<string>();
+    for await (const { name } of store.list('index')) first.add(name);
+    writeFileSync(join(sandbox.source, 'deep', 'new'), randomBytes(300_000));
+    await sandbox.backup({ parent: 'latest' });
+    for await (const { name } of store.list('index'))
+      if (kept === 'none' || !first.has(name)) await store.remove('index', name);
+    const { snapshot, errors, events } = await sandbox.backup({ parent: 'latest' });
+    assert.deepEqual(
+      events.filter(({ kind }) => kind === 'error'),
+      [],
+    );
+    assert.equal(errors, 0);
+    const warnings = events.flatMap((event) => (event.kind === 'changed' ? [event.message] : []));
+    assert.match(
+      warnings.join('\n'),
+      /cannot be compared with the parent snapshot: tree blob .*; it is read and stored again/,
+    );
+    const { target } = await sandbox.restoreSource(snapshot.root);
+    assertSameTree(target, sandbox.source);
+  });
+
 test('a list of chunks that is lost from the parent does not keep a backup from being made', async () => {
   const store = await openTestStore(join(scratch, 'list/repository'), 'memory');
   const data = { min: 256, average: 1024, max: 4096 };
