@@ -1,7 +1,9 @@
-import { Buffer, isUtf8 } from 'node:buffer';
+// MessagePack as values: msgpackr encodes and decodes them; wire.ts has the rules. Reading field by field is left to reader.ts.
+import { Buffer } from 'node:buffer';
 // The part in JavaScript alone: the other would load native code, and with it half of Node.
 import { Packr, Unpackr } from 'msgpackr/pack';
 import { VarveError } from '../errors/errors.js';
+import { damaged, valueEnd } from './wire.js';
 
 /** SPEC.md section 1's plain MessagePack. Integers beyond 2^53 are bigint. Decoded bytes are views of the input. */
 export type Value =
@@ -14,13 +16,6 @@ export type Value =
   | readonly Value[]
   | { [key: string]: Value };
 
-/** Nothing in the format nests deeper than 6; the limit keeps hostile input off the stack. */
-const MAX_DEPTH = 16;
-/**
- * Values in one object: those of an index of 200,000 packs. Without a limit what is small when compressed and 128 MiB when not would take
- * gigabytes as objects.
- */
-const MAX_VALUES = 2_000_000;
 const MAX_U64 = 2n ** 64n - 1n;
 const MIN_I64 = -(2n ** 63n);
 const LONE_SURROGATE = /\p{Surrogate}/u;
@@ -38,8 +33,8 @@ export function encode(value: unknown): Buffer {
 function normal(value: unknown): unknown {
   switch (typeof value) {
     case 'number':
-      if (!Number.isInteger(value) || (value <= 0xffffffff && value >= -0x80000000)) return value;
-      if (!Number.isSafeInteger(value)) throw unencodable('an integer beyond 2^53');
+      if (!Number.isSafeInteger(value)) throw unencodable(`the number ${value}`);
+      if (value <= 0xffffffff && value >= -0x80000000) return value;
       return BigInt(value);
     case 'bigint':
       if (value > MAX_U64 || value < MIN_I64) throw unencodable('an integer beyond 64 bits');
@@ -78,8 +73,9 @@ function unencodable(kind: string): VarveError {
 }
 
 /**
- * The one value that fills bytes[start, end). Extension types, trailing bytes, duplicate or odd map keys, deep nesting,
- * invalid UTF-8 and lengths beyond the input are refused before msgpackr allocates anything.
+ * The one value that fills bytes[start, end). What breaks SPEC.md's rules is refused before msgpackr allocates anything.
+ *
+ * @throws VarveError `damaged`
  */
 export function decode(bytes: Uint8Array, what: string, start = 0, end = bytes.length): unknown {
   const stop = valueEnd(bytes, start, what, end);
@@ -89,87 +85,6 @@ export function decode(bytes: Uint8Array, what: string, start = 0, end = bytes.l
   } catch (cause) {
     throw new VarveError('damaged', `${what}: not readable as MessagePack`, { cause });
   }
-}
-
-/** Where the value that begins at `start` ends; −1 when it goes on beyond `end`. Throws when it is no plain value. */
-export function valueEnd(bytes: Uint8Array, start: number, what: string, end = bytes.length): number {
-  valuesLeft = MAX_VALUES;
-  return skip(bytes, start, end, what, 0);
-}
-
-/** Of the object that is looked at. */
-let valuesLeft = 0;
-
-function skip(b: Uint8Array, at: number, end: number, what: string, depth: number): number {
-  if (at >= end) return -1;
-  if (--valuesLeft < 0) throw damaged(what, 'it has too many values');
-  const token = b[at] as number;
-  if (token < 0x80 || token >= 0xe0) return at + 1;
-  if (token < 0x90) return skipMap(b, at + 1, end, token & 15, what, depth);
-  if (token < 0xa0) return skipArray(b, at + 1, end, token & 15, what, depth);
-  if (token < 0xc0) return skipText(b, at + 1, end, token & 31, what);
-  const width = WIDTHS[token - 0xc0] as number;
-  if (width < 0) throw damaged(what, `MessagePack type 0x${token.toString(16)} is not allowed`);
-  if (at + 1 + width > end) return -1;
-  if (token < 0xc4 || (token >= 0xca && token <= 0xd3)) return at + 1 + width;
-  const length = bigEndian(b, at + 1, width);
-  const body = at + 1 + width;
-  if (token <= 0xc6) return body + length > end ? -1 : body + length;
-  if (token <= 0xdb) return skipText(b, body, end, length, what);
-  return token <= 0xdd ? skipArray(b, body, end, length, what, depth) : skipMap(b, body, end, length, what, depth);
-}
-
-/** Bytes of value or length after the tokens 0xc0–0xdf; −1 = never used, or an extension type. */
-const WIDTHS = Int8Array.of(
-  ...[0, -1, 0, 0, 1, 2, 4, -1, -1, -1, 4, 8, 1, 2, 4, 8],
-  ...[1, 2, 4, 8, -1, -1, -1, -1, -1, 1, 2, 4, 2, 4, 2, 4],
-);
-
-function bigEndian(b: Uint8Array, at: number, width: number): number {
-  let value = 0;
-  for (let i = 0; i < width; i++) value = value * 256 + (b[at + i] as number);
-  return value;
-}
-
-function skipArray(b: Uint8Array, at: number, end: number, count: number, what: string, depth: number): number {
-  if (depth >= MAX_DEPTH) throw damaged(what, 'it nests too deeply');
-  let next = at;
-  for (let i = 0; i < count && next >= 0; i++) next = skip(b, next, end, what, depth + 1);
-  return next;
-}
-
-function skipMap(b: Uint8Array, at: number, end: number, count: number, what: string, depth: number): number {
-  if (depth >= MAX_DEPTH) throw damaged(what, 'it nests too deeply');
-  const seen = new Set<string>();
-  let next = at;
-  for (let i = 0; i < count && next >= 0; i++) {
-    if (next >= end) return -1;
-    const token = b[next] as number;
-    if (!((token >= 0xa0 && token < 0xc0) || (token >= 0xd9 && token <= 0xdb)))
-      throw damaged(what, 'a map key is no text');
-    const keyStart = next + (token < 0xc0 ? 1 : 2 ** (token - 0xd9) + 1);
-    const keyEnd = skip(b, next, end, what, depth + 1);
-    if (keyEnd < 0) return -1;
-    const key = Buffer.from(b.buffer, b.byteOffset + keyStart, keyEnd - keyStart).toString();
-    if (key === '__proto__' || seen.size === seen.add(key).size) throw damaged(what, 'a map key is not allowed here');
-    next = skip(b, keyEnd, end, what, depth + 1);
-  }
-  return next;
-}
-
-function skipText(b: Uint8Array, at: number, end: number, length: number, what: string): number {
-  const stop = at + length;
-  if (stop > end) return -1;
-  for (let i = at; i < stop; i++) {
-    if ((b[i] as number) < 0x80) continue;
-    if (!isUtf8(b.subarray(i, stop))) throw damaged(what, 'its text is not UTF-8');
-    break;
-  }
-  return stop;
-}
-
-function damaged(what: string, reason: string): VarveError {
-  return new VarveError('damaged', `${what}: ${reason}`);
 }
 
 /** Bytes, of exactly this length when one is given. */

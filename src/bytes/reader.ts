@@ -1,21 +1,13 @@
+// MessagePack read field by field, for streams that are too long or too many to decode into objects. wire.ts has the rules.
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../errors/errors.js';
 import { type Int64, int64, int64Of } from './int64.js';
+import { anyArrayEnd, isText, valueEnd } from './wire.js';
 
-/** Thrown (and caught by whoever can fetch more) when a value goes past the end of the bytes at hand. */
+/** Thrown when a value goes past the end of the bytes at hand: a caller that can get more catches it. */
 export const ENDS_EARLY = Symbol('ends early');
 
-const MAX_DEPTH = 16;
-
-/** Bytes after the tags 0xc0–0xdf of values of a fixed length; −1 for others. */
-const FIXED_BYTES = Int8Array.of(
-  ...[0, -1, 0, 0, -1, -1, -1, -1, -1, -1, 4, 8, 1, 2, 4, 8],
-  ...[1, 2, 4, 8, 2, 3, 5, 9, 17, -1, -1, -1, -1, -1, -1, -1],
-);
-
-const isArray = (tag: number): boolean => (tag & 0xf0) === 0x90 || tag === 0xdc || tag === 0xdd;
-
-/** Reads MessagePack values one by one, for streams that are too long or too many to decode into objects. */
+/** Reads MessagePack values one by one. */
 export class MessagePackReader {
   #bytes: Buffer;
   position = 0;
@@ -87,13 +79,19 @@ export class MessagePackReader {
     return length;
   }
 
-  /** A view of the UTF-8 bytes of a str. */
+  /** A view of the bytes of a str, which are UTF-8. */
   str(): Buffer {
+    const text = this.#take(this.#textLength());
+    if (!isText(text, 0, text.length)) throw this.damaged('its text is not UTF-8');
+    return text;
+  }
+
+  #textLength(): number {
     const tag = this.#u8();
-    if ((tag & 0xe0) === 0xa0) return this.#take(tag & 0x1f);
-    if (tag === 0xd9) return this.#take(this.#u8());
-    if (tag === 0xda) return this.#take(this.#u16());
-    if (tag === 0xdb) return this.#take(this.#u32());
+    if ((tag & 0xe0) === 0xa0) return tag & 0x1f;
+    if (tag === 0xd9) return this.#u8();
+    if (tag === 0xda) return this.#u16();
+    if (tag === 0xdb) return this.#u32();
     throw this.damaged('text was expected');
   }
 
@@ -142,77 +140,26 @@ export class MessagePackReader {
     return value;
   }
 
-  /** Skips one value of any plain type. */
-  skip(depth = 0): void {
-    if (depth > MAX_DEPTH) throw this.damaged('nested too deeply');
-    if (this.remaining < 1) throw ENDS_EARLY;
-    const tag = this.#bytes[this.position] as number;
-    if (tag === 0xc0 || tag === 0xc2 || tag === 0xc3) this.position++;
-    else if (tag === 0xcb) this.#take(9);
-    else if (tag >= 0xc4 && tag <= 0xc6) this.skipBin();
-    else if ((tag & 0xe0) === 0xa0 || (tag >= 0xd9 && tag <= 0xdb)) this.str();
-    else if ((tag & 0xf0) === 0x90 || tag === 0xdc || tag === 0xdd) this.#skipMany(this.array(), depth);
-    else if ((tag & 0xf0) === 0x80 || tag === 0xde || tag === 0xdf) this.#skipMany(this.map() * 2, depth);
-    else this.int();
+  /** Skips one value that keeps the rules. @param depth arrays and maps around it */
+  skip(depth: number): void {
+    this.#moveTo(valueEnd(this.#bytes, this.position, this.#what, this.#bytes.length, depth));
   }
 
   /**
-   * Goes past one array, whatever is in it: types too that SPEC.md does not allow, and at any depth.
+   * Skips one array, whatever is in it.
    *
    * @returns false when it is not an array, or not MessagePack: its end is then unknown
    */
-  passArray(): boolean {
-    if (this.remaining < 1) throw ENDS_EARLY;
-    if (!isArray(this.#bytes[this.position] as number)) return false;
-    for (let left = 1; left > 0; left--) {
-      const inside = this.#passOne();
-      if (inside < 0) return false;
-      left += inside;
-    }
+  skipAnyArray(): boolean {
+    const end = anyArrayEnd(this.#bytes, this.position);
+    if (end === undefined) return false;
+    this.#moveTo(end);
     return true;
   }
 
-  /** Goes past a value, or the beginning of an array or a map. @returns how many values are in it; −1 for no MessagePack */
-  #passOne(): number {
-    const tag = this.#u8();
-    if (tag < 0x80 || tag >= 0xe0) return 0;
-    if (tag < 0x90) return (tag & 0x0f) * 2;
-    if (tag < 0xa0) return tag & 0x0f;
-    if (tag < 0xc0) return this.#passBytes(tag & 0x1f);
-    const fixed = FIXED_BYTES[tag - 0xc0] as number;
-    if (fixed >= 0) return this.#passBytes(fixed);
-    switch (tag) {
-      case 0xdc:
-        return this.#u16();
-      case 0xdd:
-        return this.#u32();
-      case 0xde:
-        return this.#u16() * 2;
-      case 0xdf:
-        return this.#u32() * 2;
-      case 0xc1:
-        return -1;
-      default:
-        return this.#passBytes(this.#lengthAfter(tag));
-    }
-  }
-
-  #passBytes(count: number): 0 {
-    if (count > this.remaining) throw ENDS_EARLY;
-    this.position += count;
-    return 0;
-  }
-
-  /** Of a bin, a str or an extension, whose type is one byte more. */
-  #lengthAfter(tag: number): number {
-    const isExtension = tag >= 0xc7 && tag <= 0xc9;
-    const width = tag <= 0xc6 ? tag - 0xc4 : isExtension ? tag - 0xc7 : tag - 0xd9;
-    const length = width === 0 ? this.#u8() : width === 1 ? this.#u16() : this.#u32();
-    return isExtension ? length + 1 : length;
-  }
-
-  #skipMany(count: number, depth: number): void {
-    for (let i = 0; i < count; i++) this.skip(depth + 1);
+  #moveTo(end: number): void {
+    if (end < 0) throw ENDS_EARLY;
+    this.position = end;
   }
 
   #u8(): number {

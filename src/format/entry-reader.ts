@@ -1,4 +1,4 @@
-import { Buffer, isUtf8 } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import type { Int64 } from '../bytes/int64.js';
 import { ENDS_EARLY, MessagePackReader } from '../bytes/reader.js';
 import { compareRange } from '../bytes/views.js';
@@ -14,6 +14,8 @@ const MAX_ID = 0xffff_ffff;
 /** Of the two numbers of a device. */
 const MAX_DEVICE = 0xffff_ffff;
 const MAX_NANOSECONDS = 999_999_999;
+/** Arrays and maps around a value of the extra map: the entry, and the map. */
+const EXTRA_DEPTH = 2;
 const MAX_I64 = 2n ** 63n - 1n;
 
 /** An entry that cannot be read as one. Its bytes are views, valid until `onBad` returns. */
@@ -111,7 +113,8 @@ export class EntryReader implements EntryStat {
     const r = this.#reader;
     r.position = this.#start;
     try {
-      if (!r.passArray()) throw r.damaged('no entry begins where one should: the rest of the directory cannot be read');
+      if (!r.skipAnyArray())
+        throw r.damaged('no entry begins where one should: the rest of the directory cannot be read');
     } catch (ending) {
       if (ending !== ENDS_EARLY) throw ending;
       return false;
@@ -265,7 +268,7 @@ export class EntryReader implements EntryStat {
     for (let left = r.map(); left > 0; left--) {
       const key = this.#key();
       if (key < 0) {
-        r.skip();
+        r.skip(EXTRA_DEPTH);
         continue;
       }
       if (((seen >> key) & 1) === 1) throw r.damaged(`key ${KEYS[key]} comes twice`);
@@ -279,7 +282,6 @@ export class EntryReader implements EntryStat {
     const r = this.#reader;
     for (let key = 0; key < KEYS.length; key++) if (r.takes(KEYS[key] as Buffer)) return key;
     const text = r.str();
-    if (!isUtf8(text)) throw r.damaged('a text is not UTF-8');
     // Its length may also be written in more bytes than it takes.
     const known = KEYS.findIndex((each) => each.equals(text));
     if (known >= 0) return known;
@@ -404,7 +406,6 @@ class RepeatedText {
   read(r: MessagePackReader): string {
     if (this.#bytes.length < MAX_SHORT_TEXT && r.takes(this.#bytes)) return this.#text;
     this.#bytes = Buffer.from(r.str());
-    if (!isUtf8(this.#bytes)) throw r.damaged('a text is not UTF-8');
     this.#text = this.#bytes.toString();
     return this.#text;
   }

@@ -3,9 +3,10 @@ import { Buffer } from 'node:buffer';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import * as msgpack from '../../src/bytes/msgpack.js';
+import { valueEnd } from '../../src/bytes/wire.js';
 import { VarveError } from '../../src/errors/errors.js';
 
-const { encode, decode, valueEnd } = msgpack;
+const { encode, decode } = msgpack;
 const hex = (value: unknown): string => Buffer.from(encode(value)).toString('hex');
 const damaged = (error: unknown): boolean => error instanceof VarveError && error.code === 'damaged';
 
@@ -15,7 +16,6 @@ const value = fc.letrec((tie) => ({
     fc.constantFrom(null, true, false),
     fc.maxSafeInteger(),
     fc.bigInt({ min: -(2n ** 63n), max: 2n ** 64n - 1n }),
-    fc.double({ noNaN: true }).filter((x) => !Number.isInteger(x)),
     fc.string({ unit: 'grapheme', maxLength: 300 }),
     fc.uint8Array({ maxLength: 300 }),
     fc.array(tie('any'), { maxLength: 20 }),
@@ -56,7 +56,18 @@ test('integers, text and bytes take the shortest form', () => {
 });
 
 test('what plain MessagePack lacks is not encoded', () => {
-  for (const bad of [undefined, [undefined], { a: undefined }, new Map(), new Date(0), 2 ** 60, 2n ** 64n, () => 1])
+  for (const bad of [
+    undefined,
+    [undefined],
+    { a: undefined },
+    new Map(),
+    new Date(0),
+    2 ** 60,
+    1.5,
+    Number.NaN,
+    2n ** 64n,
+    () => 1,
+  ])
     assert.throws(() => encode(bad), VarveError);
 });
 
@@ -100,7 +111,6 @@ test('hostile input is refused', () => {
     'a huge bin': 'c6ffffffff00',
     'a key that is a number': '810101',
     'a key twice': '82a16101a16102',
-    __proto__: `81a9${Buffer.from('__proto__').toString('hex')}80`,
     'text that is not UTF-8': 'a2c328',
     'deep nesting': '91'.repeat(100_000),
     'deep maps': `81a161${'81a161'.repeat(50_000)}`,
@@ -110,6 +120,13 @@ test('hostile input is refused', () => {
   for (const [name, bytes] of Object.entries(cases))
     assert.throws(() => decode(Buffer.from(bytes, 'hex'), 'keys/ab'), damaged, name);
   assert.throws(() => decode(Buffer.from('0000', 'hex'), 'keys/ab'), /^VarveError: keys\/ab: bytes follow its end/);
+});
+
+test('a key named __proto__ is one that decode does not know', () => {
+  const map = decode(Buffer.from(`82a9${Buffer.from('__proto__').toString('hex')}81a16101a16202`, 'hex'), 'x');
+  assert.equal(Object.getPrototypeOf(map), Object.prototype);
+  const { a, b } = map as Record<string, unknown>;
+  assert.deepEqual([a, b], [undefined, 2]);
 });
 
 test('fields of the wrong type, range or length are refused', () => {
