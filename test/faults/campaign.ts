@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { listSnapshots } from '../../src/repository/snapshots.js';
 import { Dice } from '../simulation/dice.js';
 import { AREAS, type Area, type Command, commandsOn } from './commands.js';
+import { judgeMount, runMount } from './mounted.js';
 import { CALL_CLASSES, ERRORS, type Fault, MODES, Preload } from './preload.js';
 import { type Ended, RunnerProcess } from './program.js';
+import { ServedRunner } from './served.js';
 import { type History, KINDS, type Kind, Stage } from './stage.js';
 import { judgeState } from './state.js';
 import { describeSnapshots, objectsIn, packCount, type Run, type Sound } from './traces.js';
@@ -51,6 +53,7 @@ export class Campaign {
   readonly #stage: Stage;
   readonly #preload: Preload;
   readonly #runner: RunnerProcess;
+  readonly #served: ServedRunner;
   readonly #dice: Dice;
   readonly #options: CampaignOptions;
   readonly #sound = new Map<string, Sound>();
@@ -61,6 +64,7 @@ export class Campaign {
     this.#stage = stage;
     this.#preload = preload;
     this.#runner = new RunnerProcess(stage, preload);
+    this.#served = new ServedRunner(stage, preload, this.#runner);
     this.#options = options;
     this.#dice = new Dice(options.seed);
   }
@@ -93,6 +97,7 @@ export class Campaign {
         this.#options.log?.(`${number} runs, ${this.#failures.length} not as they should be`);
     }
     this.#runner.stop();
+    await this.#served.stop();
     return { byCommand: this.#byCommand, failures: this.#failures };
   }
 
@@ -112,7 +117,9 @@ export class Campaign {
       problems.push('changed the repository');
     problems.push(...(await judgeState(this.#stage, history, run, sound)));
     if (ended.code !== 0) problems.push(...(await this.#again(run, history, sound)));
-    problems.push(...(await this.#judgeResults(setting, ended, sound)));
+    if (command.mounts === true) problems.push(...judgeMount(ended, sound.ended.out));
+    else problems.push(...(await this.#judgeResults(setting, ended, sound)));
+    if (command.served === true && !(await this.#served.isAlive())) problems.push('the server has ended');
     if (problems.length === 0) return;
     const { calls, at, error, mode } = fault;
     const of = sound.report.counts[fault.area]?.[calls];
@@ -176,7 +183,7 @@ export class Campaign {
   /** What failed can be run again when nothing fails any more, and does the whole work then. */
   async #again(run: Run, history: History, sound: Sound): Promise<string[]> {
     const { command } = run;
-    if (command.writes === undefined && !command.areas.includes('target')) return [];
+    if (command.writes === undefined && command.restores !== true && !command.areas.includes('target')) return [];
     // The lease of a process that is gone is stale.
     this.#runner.stop();
     const ended = await this.#start(command);
@@ -201,7 +208,8 @@ export class Campaign {
   }
 
   #start(command: Command, fault?: Fault): Promise<Ended> {
-    return this.#runner.run(command, fault);
+    if (command.mounts === true) return runMount(this.#stage, this.#preload, command, fault);
+    return (command.served === true ? this.#served : this.#runner).run(command, fault);
   }
 }
 

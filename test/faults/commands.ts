@@ -1,5 +1,6 @@
 /** The commands that run under faults: their arguments, what they touch, and what they may change. */
 import { join } from 'node:path';
+import { NO_FUSE } from '../mount/fuse.js';
 import { type History, PASSWORD, type Stage } from './stage.js';
 
 /** Where calls fail. `other` is the second repository of a copy. */
@@ -23,6 +24,12 @@ export interface Command {
   readonly parityOnly?: boolean;
   /** Whether it may have been done although it failed, and cannot be done twice. */
   readonly onceOnly?: boolean;
+  /** Whether it goes through a server, whose calls fail, and not its own. */
+  readonly served?: boolean;
+  /** The directory in which it tries what a store has to do, and leaves nothing. What failed is its result. */
+  readonly triesPlace?: string;
+  /** Whether it is a mount, which is read and ended. */
+  readonly mounts?: boolean;
   readonly input?: string;
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -160,6 +167,31 @@ function writers(stage: Stage, { snapshots, pack, spareKey }: History): Command[
   ];
 }
 
+/** Commands that also run as clients of `varve serve`. */
+const SERVED =
+  /^(snapshots|ls|dump file|check|check --read-data|restore|restore --verify|backup|backup --force|tag|forget|forget --keep-last|forget --prune|prune|rewrite --forget|key add|key passwd|recover|repair index|repair packs)$/;
+/** How long a client asks again what the server failed to do. */
+const RETRIES = ['--retry-for', '1s'];
+
+function asClients(commands: readonly Command[]): Command[] {
+  return commands
+    .filter(({ name }) => SERVED.test(name))
+    .map((command) => ({
+      ...command,
+      name: `${command.name} served`,
+      args: [...command.args, ...RETRIES],
+      areas: ['repository'],
+      served: true,
+    }));
+}
+
 export function commandsOn(stage: Stage, history: History): Command[] {
-  return [...readers(stage, history), ...restores(stage), ...backups(stage), ...writers(stage, history)];
+  const tested = stage.run('target', 'tested');
+  const commands = [...readers(stage, history), ...restores(stage), ...backups(stage), ...writers(stage, history)];
+  return [
+    ...commands,
+    ...asClients(commands),
+    ...(NO_FUSE ? [] : [{ name: 'mount', args: ['mount', stage.mountpoint], areas: READ, mounts: true }]),
+    { name: 'store test', args: ['store', 'test', tested], areas: ['target'], triesPlace: tested },
+  ];
 }

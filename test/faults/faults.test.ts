@@ -12,6 +12,7 @@ import { type History, Stage } from './stage.js';
 
 const scratch = scratchFolder();
 const RANDOM_RUNS = 6;
+const SERVER_RUNS = 4;
 
 suite('calls of libc that fail', { skip: NO_FAULTS, timeout: 600_000 }, () => {
   let stage: Stage;
@@ -175,6 +176,19 @@ suite('calls of libc that fail', { skip: NO_FAULTS, timeout: 600_000 }, () => {
       seed: 1,
       kinds: ['plain'],
       only: /^(backup|forget|prune|ls)$/,
+    });
+    const { failures } = await campaign.run();
+    assert.deepEqual(failures, []);
+  });
+
+  test('mounts and clients of a server lose nothing when calls fail at random', async () => {
+    mkdirSync(join(scratch, 'servers'));
+    const campaign = await Campaign.create({
+      folder: join(scratch, 'servers'),
+      runs: SERVER_RUNS,
+      seed: 2,
+      kinds: ['plain'],
+      only: /^(mount|snapshots served|backup served)$/,
     });
     const { failures } = await campaign.run();
     assert.deepEqual(failures, []);

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { NO_FUSE } from '../mount/fuse.js';
 import { Campaign } from './campaign.js';
 
 /** Fails calls of libc under every command: `node build/test/faults/main.js --runs 1000 --seed 1 --only "^restore"`. */
@@ -13,6 +14,7 @@ const { values } = parseArgs({
   },
 });
 const folder = mkdtempSync(join(tmpdir(), 'varve-faults-'));
+if (NO_FUSE) console.log(NO_FUSE);
 console.log(`seed ${values.seed}`);
 try {
   const campaign = await Campaign.create({

@@ -12,13 +12,15 @@ export interface Ended {
   readonly code: number | undefined;
   readonly out: string;
   readonly err: string;
+  /** What the server said meanwhile, when there is one. */
+  readonly log?: string;
 }
 
 /** Milliseconds after which a command never ends, on a busy machine. */
 const PATIENCE = 90_000;
 const RUNNER = fileURLToPath(new URL('./runner.js', import.meta.url));
 
-function environmentIn(stage: Stage, { environment }: Command): Record<string, string> {
+export function environmentIn(stage: Stage, { environment }: Command): Record<string, string> {
   return {
     PATH: process.env.PATH ?? '',
     TZ: 'UTC',
@@ -87,7 +89,7 @@ export class RunnerProcess {
   }
 
   #start(): ChildProcess {
-    const areas = AREAS.map((area) => (area === 'source' ? this.#stage.source : this.#stage.run(area)));
+    const areas = areasOf(this.#stage);
     const environment = { ...environmentIn(this.#stage, { name: '', args: [], areas: [] }) };
     return fork(RUNNER, {
       cwd: this.#stage.folder,
@@ -96,6 +98,9 @@ export class RunnerProcess {
     });
   }
 }
+
+export const areasOf = (stage: Stage): string[] =>
+  AREAS.map((area) => (area === 'source' ? stage.source : stage.run(area)));
 
 /** Waits for a message with an outcome, or for the end of the process. @param text what a process that ends has written */
 function ending(

@@ -67,8 +67,14 @@ export class Stage {
   static async create(folder: string, kinds: readonly Kind[] = KINDS): Promise<Stage> {
     const stage = new Stage(folder);
     mkdirSync(join(folder, 'templates'));
+    mkdirSync(stage.mountpoint);
     for (const kind of kinds) stage.#histories.set(kind, await stage.#prepare(kind));
     return stage;
+  }
+
+  /** An empty directory, outside of what `reset` puts back. */
+  get mountpoint(): string {
+    return join(this.folder, 'mountpoint');
   }
 
   run(...names: string[]): string {

@@ -1,5 +1,5 @@
 /** Judges what a run under a fault left: snapshots, packs, a restored tree. */
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { check } from '../../src/check/check.js';
 import { parseSubset } from '../../src/check/subset.js';
@@ -21,6 +21,7 @@ const PART = /\/\.varve-(?!\S+-target )/;
 export async function judgeState(stage: Stage, history: History, run: Run, sound: Sound): Promise<string[]> {
   const { command, ended } = run;
   if (command.restores === true) return judgeTarget(stage, history, run);
+  if (command.triesPlace !== undefined) return judgeTried(command.triesPlace, run);
   if (command.writes === undefined) return [];
   let repository: Repository;
   try {
@@ -69,6 +70,11 @@ function judgeFiles(stage: Stage, { command, ended, fault }: Run, sound: Sound):
   if (removable && filesBelow(stage.run(repository)).some((path) => path.includes('.tmp-')))
     problems.push('leaves temporary files');
   return problems;
+}
+
+function judgeTried(place: string, { fault }: Run): string[] {
+  const removable = fault.mode === 'once' && fault.calls !== 'unlink';
+  return removable && existsSync(place) && readdirSync(place).length > 0 ? ['leaves what it tried'] : [];
 }
 
 /** A backup that ends with 0 has everything, with 3 all but what it names, with 1 it has made no snapshot. */

@@ -29,7 +29,13 @@ export function judgeWords({ command, area, fault, ended, report }: Run, sound: 
   const accused = accusations(out + err).filter((word) => !usual.includes(word));
   if (accused.length > 0) problems.push(`accuses: ${accused.join(', ')}`);
   const namesAny = fault.mode === 'ever' && /[0-9a-f]{64}|^error: \/.+: /m.test(err);
-  if (code !== 0 && !namesAny && !names(err, report.path)) problems.push('does not name the path');
+  const failed = code !== 0 || (command.mounts === true && /\tEIO$/m.test(out));
+  if (
+    failed &&
+    !namesAny &&
+    !names(err + (ended.log ?? '') + (command.triesPlace === undefined ? '' : out), report.path)
+  )
+    problems.push('does not name the path');
   if (err.split('\n').length > MOST_LINES) problems.push('many lines');
   return problems;
 }

@@ -1,0 +1,50 @@
+/** Runs a command as the client of `varve serve`, whose calls below the repository fail. */
+import type { RestServer } from '../servers/rclone.js';
+import { startVarveServeWith } from '../servers/varve-serve.js';
+import type { Command } from './commands.js';
+import type { Fault, Preload } from './preload.js';
+import { areasOf, type Ended, type RunnerProcess } from './program.js';
+import type { Stage } from './stage.js';
+
+/** One server for all runs: it has to live on, whatever fails. */
+export class ServedRunner {
+  readonly #stage: Stage;
+  readonly #preload: Preload;
+  readonly #client: RunnerProcess;
+  #server: RestServer | undefined;
+
+  constructor(stage: Stage, preload: Preload, client: RunnerProcess) {
+    this.#stage = stage;
+    this.#preload = preload;
+    this.#client = client;
+  }
+
+  async run(command: Command, fault?: Fault): Promise<Ended> {
+    this.#server ??= await this.#start();
+    const { host, output } = this.#server;
+    const before = output().length;
+    const environment = { ...command.environment, VARVE_REPOSITORY: `rest:http://${host}/repository/` };
+    const ended = await this.#client.run({ ...command, environment }, fault);
+    return { ...ended, log: output().slice(before) };
+  }
+
+  /** Whether it still answers, whatever it answers. */
+  async isAlive(): Promise<boolean> {
+    if (this.#server === undefined) return true;
+    return fetch(`http://${this.#server.host}/repository/config`).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  async stop(): Promise<void> {
+    await this.#server?.stop();
+    this.#server = undefined;
+  }
+
+  #start(): Promise<RestServer> {
+    this.#preload.arm();
+    const environment = { ...this.#preload.environment(areasOf(this.#stage)), UV_USE_IO_URING: '0' };
+    return startVarveServeWith(environment, this.#stage.run(), undefined, '--log', '-');
+  }
+}
