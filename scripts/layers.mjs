@@ -106,6 +106,7 @@ export const LAYERS = {
   'mount/protocol': { imports: CORE, packages: ['koffi'], process: ['env'] },
   'mount/filesystem': { imports: [...CORE, 'mount/protocol', 'mount/view'] },
   'mount/view': { imports: CORE },
+  library: { what: 'the front door for programs: a repository as one object', imports: [...CORE, ...OPERATIONS] },
   serve: {
     what: 'a server of restic’s REST protocol over a local directory: logins, quotas, uploads that are verified, metrics, log',
     imports: [...BASE, 'storage', 'storage/local'],
@@ -113,9 +114,12 @@ export const LAYERS = {
   },
   cli: {
     what: 'arguments, output, exit codes; the only place that touches the terminal',
-    imports: [...CORE, ...OPERATIONS, 'serve', 'storage/conformance', 'cli/**'],
+    imports: [...CORE, ...OPERATIONS, 'library', 'serve', 'storage/conformance', 'cli/**'],
     packages: ['commander'],
     process: ['env', 'flags', 'signals', 'exit'],
   },
-  'index.ts': { what: 'the library', imports: [...CORE, ...OPERATIONS] },
+  'index.ts': {
+    what: 'all that the library exports',
+    imports: [...CORE, ...OPERATIONS, 'library', 'serve', 'storage/conformance'],
+  },
 };

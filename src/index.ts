@@ -1,11 +1,10 @@
 /**
- * varve as a library: what the command line does, a program can do.
+ * varve as a library: what the command line does, a program can do. `Repository` does all of it in one object; the functions below are the
+ * exact pieces that it is made of. docs/library.md has whole programs.
  *
  * ```ts
- * const store = new LocalStore('/mnt/backup/varve');
- * const repository = await loadIndex(await openRepository(store, { unlock: { password } }));
- * const snapshots = await listSnapshots(repository);
- * await restore(repository, { root: findSnapshot(snapshots, 'latest').snapshot.root, target: '/tmp/restored', setOwner: false });
+ * await using repository = await Repository.open('/mnt/backup/varve', { password });
+ * await repository.restore('latest', '/tmp/restored');
  * ```
  */
 
@@ -55,6 +54,23 @@ export { joinPath } from './format/path.js';
 export type { Snapshot, SnapshotSummary } from './format/snapshot.js';
 export { type Time, timeFromMillis } from './format/time.js';
 export type {
+  AccessOptions,
+  BackupSettings,
+  ByteRange,
+  CheckSettings,
+  CreateOptions,
+  ForgetSettings,
+  KeepCounts,
+  PruneSettings,
+  RestoreSettings,
+  StreamToStore,
+} from './library/options.js';
+export type { Path } from './library/paths.js';
+export { type Forgotten, Repository } from './library/repository.js';
+export { MOUNT_DEFAULTS, type MountOptions, mountRepository, type RunningMount } from './mount/mount.js';
+export { PRUNE_DEFAULTS, type PruneEvent, type PruneOptions, type PruneResult } from './prune/options.js';
+export { prune } from './prune/prune.js';
+export type {
   RecoveredSnapshot,
   RecoverOptions,
   RepairIndexOptions,
@@ -89,7 +105,7 @@ export { listLeases, type StoredLease } from './repository/leases.js';
 export { type InitOptions, initRepository, type OpenOptions, openRepository } from './repository/open.js';
 export { loadAndAdopt } from './repository/orphans.js';
 export type { RemakeEvent, RemakeResult } from './repository/remake.js';
-export type { Repository } from './repository/repository.js';
+export type { Repository as OpenedRepository } from './repository/repository.js';
 export type { GroupBy, GroupKey } from './repository/snapshot-groups.js';
 export {
   findSnapshot,
@@ -114,6 +130,9 @@ export {
 export type { Policy } from './retention/policy.js';
 export { parseSpan, type Span } from './retention/span.js';
 export { retag, type TagChange } from './retention/tags.js';
+export { SERVE_DEFAULTS, type ServeOptions, type Server, serve } from './serve/server.js';
+export { type CheckResult as StoreCheckResult, runChecks } from './storage/conformance/run.js';
+export { measureSpeed, type Speed } from './storage/conformance/speed.js';
 export { LocalStore } from './storage/local/local-store.js';
 export { MemoryStore } from './storage/memory/memory-store.js';
 export { openStore } from './storage/open-store.js';

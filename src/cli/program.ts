@@ -1,12 +1,12 @@
 import { Command, CommanderError } from 'commander';
 import { VarveError } from '../errors/errors.js';
+import { VERSION } from '../library/version.js';
 import { spellOut, wantsJson } from './boolean-options.js';
 import { COMMANDS, OTHER } from './commands.js';
 import { addGlobalOptions } from './global-options.js';
 import { newCommand } from './help.js';
 import { reportError } from './report-error.js';
 import { resultOf, type Shell } from './shell.js';
-import { VERSION } from './version.js';
 
 const INTRODUCTION = `varve ${VERSION}: deduplicating, encrypted backups.
 

@@ -12,6 +12,7 @@ import { LiveView } from './live-view.js';
 import { type Mounted, mount, readAheadSetting } from './protocol/mounting.js';
 import { Session } from './protocol/session.js';
 import { watch } from './protocol/watchdog.js';
+import { DEFAULT_PATHS, DEFAULT_TIME } from './view/templates.js';
 
 /** KiB that the kernel reads ahead where we may say so: 128 of its own would be eight times as many requests. */
 const READ_AHEAD = 1024;
@@ -31,6 +32,17 @@ export interface MountOptions {
   /** Is told what cannot be read, and why. */
   readonly onError: (message: string) => void;
 }
+
+/** What `varve mount` does without options. */
+export const MOUNT_DEFAULTS = {
+  filter: {},
+  pathTemplates: DEFAULT_PATHS,
+  timeTemplate: DEFAULT_TIME,
+  cacheSize: 128 * 1024 * 1024,
+  ownerRoot: false,
+  allowOther: false,
+  defaultPermissions: false,
+} as const satisfies Omit<MountOptions, 'onError'>;
 
 /** A repository that is mounted. */
 export interface RunningMount {

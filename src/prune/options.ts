@@ -31,6 +31,15 @@ export interface PruneOptions {
   readonly onEvent?: ((event: PruneEvent) => void) | undefined;
 }
 
+/** What `varve prune` does without options: 5 % may stay unused, and what is condemned stays for a day. */
+export const PRUNE_DEFAULTS = {
+  maxUnused: { part: 0.05 },
+  maxRepack: Number.POSITIVE_INFINITY,
+  repackSmall: false,
+  graceSeconds: 24 * 3600,
+  dryRun: false,
+} as const satisfies PruneOptions;
+
 export type PruneEvent =
   /** So many folders of the snapshots have been read. */
   | { readonly kind: 'walked'; readonly folders: number; readonly snapshots: number }

@@ -193,32 +193,41 @@ export class TreeReader {
    * A file's bytes, with zeros for its holes. What is yielded is not to be changed.
    *
    * @param path the file as errors call it
+   * @param range bytes of the file, `end` not included; blobs outside it are not fetched
    */
   async *file(
     { size, content, holes }: Pick<Entry, 'size' | 'content' | 'holes'>,
     path: string,
+    { start = 0, end = size }: { readonly start?: number; readonly end?: number } = {},
   ): AsyncGenerator<Buffer> {
     if (content === undefined) throw new VarveError('internal', `${path}: has no content`);
     try {
-      if (holes === undefined) yield* this.content(content);
-      else yield* this.#sparse(content, Layout.decode(await this.attachment(holes), size, content.size, path));
+      if (holes === undefined) yield* this.content(content, start, end);
+      else {
+        const layout = Layout.decode(await this.attachment(holes), size, content.size, path);
+        yield* this.#sparse(content, layout, start, Math.min(end, size));
+      }
     } catch (cause) {
       throw aboutPath(path, cause);
     }
   }
 
-  async *#sparse(content: ContentRef, layout: Layout): AsyncGenerator<Buffer> {
-    let stream = 0;
-    let written = 0;
-    for await (const blob of this.content(content)) {
-      for (const piece of layout.pieces(stream, blob.length)) {
-        yield* this.#zeros(piece.file - written);
-        yield blob.subarray(piece.stream - stream, piece.stream - stream + piece.length);
-        written = piece.file + piece.length;
+  async *#sparse(content: ContentRef, layout: Layout, start: number, end: number): AsyncGenerator<Buffer> {
+    let written = start;
+    const data = [...layout.within(start, end - start)];
+    const [first, last] = [data[0], data.at(-1)];
+    if (first !== undefined && last !== undefined) {
+      let { stream } = first;
+      for await (const blob of this.content(content, stream, last.stream + last.length)) {
+        for (const piece of layout.pieces(stream, blob.length)) {
+          yield* this.#zeros(piece.file - written);
+          yield blob.subarray(piece.stream - stream, piece.stream - stream + piece.length);
+          written = piece.file + piece.length;
+        }
+        stream += blob.length;
       }
-      stream += blob.length;
     }
-    yield* this.#zeros(layout.size - written);
+    yield* this.#zeros(end - written);
   }
 
   async *#zeros(count: number): AsyncGenerator<Buffer> {
@@ -229,18 +238,23 @@ export class TreeReader {
   }
 
   /**
-   * A stream of kind data, blob by blob.
+   * A stream of kind data, blob by blob: its bytes from `start` to `end`, which is not included.
    *
    * @throws VarveError `damaged` before the first when they are not as many as the reference says
    */
-  async *content(reference: ContentRef): AsyncGenerator<Buffer> {
+  async *content(reference: ContentRef, start = 0, end = reference.size): AsyncGenerator<Buffer> {
     checkSize(await this.#sizeOf(reference), reference.size);
     const { index, store } = this.#repository;
     let opened: { frame: number; raw: Buffer } | undefined;
+    let next = 0;
     for await (const ids of this.lists(reference)) {
       for (const id of splitIds(ids)) {
         await this.#slices.step();
         const { frame, offset, length, pack } = locateBlob(index, id, DATA);
+        const at = next;
+        next += length;
+        if (at >= end) return;
+        if (next <= start) continue;
         if (opened?.frame !== frame) {
           const located = index.frame(frame);
           const range = { offset: located.offset, length: located.storedLength };
@@ -248,7 +262,7 @@ export class TreeReader {
         }
         const blob = opened.raw.subarray(offset, offset + length);
         this.#opener.verify(id, DATA, blob, pack);
-        yield blob;
+        yield blob.subarray(Math.max(0, start - at), Math.min(length, end - at));
       }
     }
   }

@@ -36,6 +36,15 @@ export interface ServeOptions {
   readonly onNotice: (text: string) => void;
 }
 
+/** What `varve serve` does without options. */
+export const SERVE_DEFAULTS = {
+  address: { host: '127.0.0.1', port: 8000 },
+  access: { privateRepositories: false, appendOnly: false, appendOnlyUsers: new Set<string>() },
+  quota: { byUser: new Map<string, number>() },
+  verifyUploads: true,
+  metricsFor: 'nobody',
+} as const satisfies Omit<ServeOptions, 'root' | 'onNotice'>;
+
 export interface Server {
   /** `http://127.0.0.1:8000/`, or `unix:/run/varve.sock`. */
   readonly location: string;

@@ -7,8 +7,8 @@ import { parsePastTime } from '../../src/cli/text/past-time.js';
 import { Table } from '../../src/cli/text/table.js';
 import { exactTime, localTime, parseTimeOption, rfc3339 } from '../../src/cli/text/time.js';
 import { formatBytes, formatPercent, formatSeconds } from '../../src/cli/text/units.js';
-import { VERSION } from '../../src/cli/version.js';
 import { VarveError } from '../../src/errors/errors.js';
+import { VERSION } from '../../src/library/version.js';
 import { splitWords } from '../../src/storage/transport/words.js';
 
 process.env.TZ = 'Europe/Berlin';

@@ -1,47 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join, relative } from 'node:path';
-import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
 import { isBundled } from '../cli/main-program.js';
-
-const PROJECT = fileURLToPath(new URL('../../../', import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), 'varve-package-'));
-after(() => rmSync(folder, { recursive: true, force: true }));
+import { folder, install, pack } from './installed.js';
 
 const noBundle = isBundled() ? false : 'build/ has modules that the bundle lacks: `npm run build` first';
 /** Asks npm's registry for what varve depends on. */
 const noRegistry = process.env.VARVE_PACKAGE_TESTS === 'all' ? noBundle : '`npm run test:package` does it';
-
-let packed: string | undefined;
-
-/** The package's file. */
-function pack(): string {
-  packed ??= packNow();
-  return packed;
-}
-
-function packNow(): string {
-  execFileSync('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder], { cwd: PROJECT });
-  return join(folder, readdirSync(folder).find((name) => name.endsWith('.tgz')) as string);
-}
-
-/** Puts the package where `npm install --global --prefix` puts it, with copies of what it depends on. */
-function install(archive: string, prefix: string): void {
-  const modules = join(prefix, 'lib/node_modules');
-  const home = join(modules, 'varve');
-  mkdirSync(home, { recursive: true });
-  execFileSync('tar', ['-xzf', archive, '-C', home, '--strip-components=1']);
-  const listed = execFileSync('npm', ['ls', '--omit=dev', '--all', '--parseable'], { cwd: PROJECT, encoding: 'utf8' });
-  for (const path of listed.split('\n').slice(1)) {
-    if (path !== '') cpSync(path, join(home, relative(PROJECT, path)), { recursive: true });
-  }
-  const { bin } = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as { bin: { varve: string } };
-  mkdirSync(join(prefix, 'bin'));
-  symlinkSync(relative(join(prefix, 'bin'), join(home, bin.varve)), join(prefix, 'bin/varve'));
-}
 
 function backUpAndRestore(prefix: string): void {
   const source = join(prefix, 'source');

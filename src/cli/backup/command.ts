@@ -1,18 +1,20 @@
 import type { Buffer } from 'node:buffer';
 import type { BackupOptions, BackupResult, StreamSource } from '../../backup/options.js';
+import { figuresBefore, findParent } from '../../backup/parent.js';
 import { findSources } from '../../backup/sources.js';
 import type { VarveError } from '../../errors/errors.js';
+import { PROGRAM } from '../../library/version.js';
 import type { IndexedRepository } from '../../repository/index-store.js';
-import type { SnapshotList, StoredSnapshot } from '../../repository/snapshots.js';
+import { findSnapshot, type SnapshotList, type StoredSnapshot } from '../../repository/snapshots.js';
 import { workingFolder } from '../arguments.js';
 import { truthOf } from '../boolean-options.js';
 import { compressionFrom, packTarget } from '../global-options.js';
 import { thisHost, thisUser } from '../machine.js';
 import { openFromOptions } from '../open.js';
 import type { Context } from '../shell.js';
+import { parseGroupBy } from '../snapshot-groups.js';
 import { readSnapshots, tagsFrom, warnOfIndex } from '../snapshot-selection.js';
 import { parseTimeOption } from '../text/time.js';
-import { PROGRAM } from '../version.js';
 import { adviseOnExcludes } from './exclude-advice.js';
 import {
   type BackupFlags,
@@ -22,7 +24,6 @@ import {
   sourcesFrom,
   threadsFrom,
 } from './options.js';
-import { figuresBefore, findParent } from './parent.js';
 import { BackupReport } from './report.js';
 import { streamFrom } from './stream-source.js';
 
@@ -134,9 +135,11 @@ function parentOf(
   snapshots: SnapshotList,
   flags: BackupFlags,
 ): StoredSnapshot | undefined {
+  if (flags.force === true) return undefined;
+  if (flags.parent !== undefined) return findSnapshot(snapshots, flags.parent);
   const { host, tags, time, folder } = prepared;
   const { paths } = findSources(sources, folder);
-  return findParent(snapshots, { host, tags, time, paths }, flags);
+  return findParent(snapshots, { host, tags, time, paths }, parseGroupBy(flags.groupBy));
 }
 
 function isStream(sources: BackupOptions['sources']): sources is StreamSource {

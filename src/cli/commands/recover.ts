@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { PROGRAM } from '../../library/version.js';
 import type { RecoverEvent, RecoverResult } from '../../repair/options.js';
 import { shortId } from '../../repository/snapshots.js';
 import { thisHost, thisUser } from '../machine.js';
@@ -6,7 +7,6 @@ import { openFromOptions } from '../open.js';
 import type { Output } from '../output.js';
 import { type Run, run, type Shell } from '../shell.js';
 import { counted } from '../text/units.js';
-import { PROGRAM } from '../version.js';
 
 const DESCRIPTION = `Make a snapshot of the folders that no snapshot and no other folder refers to: the roots of snapshots that were forgotten by mistake, or that are
 damaged themselves, as long as \`varve prune\` has not removed what they need. Needs a manage or full key.`;

@@ -1,7 +1,7 @@
 import { arch, platform } from 'node:os';
 import type { Command } from 'commander';
+import { VERSION } from '../../library/version.js';
 import { run, type Shell } from '../shell.js';
-import { VERSION } from '../version.js';
 
 /** Go's names, which programs that read restic's JSON expect. */
 const ARCHITECTURES: Record<string, string> = { x64: 'amd64', ia32: '386' };

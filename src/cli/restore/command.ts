@@ -5,10 +5,9 @@ import { VarveError } from '../../errors/errors.js';
 import { readPatternFile } from '../../filesystem/files-from.js';
 import { type PatternSpec, parsePatterns } from '../../filesystem/patterns.js';
 import { posixLimits } from '../../filesystem/posix.js';
-import type { ContentRef } from '../../format/content.js';
-import type { Entry } from '../../format/entry.js';
 import { shortId } from '../../repository/snapshots.js';
 import type { Overwrite, RestoreOptions, XattrPatterns } from '../../restore/options.js';
+import { startingPoint } from '../../restore/starting-point.js';
 import { warnOfMissingDisk } from '../missing-disk.js';
 import { openFromOptions } from '../open.js';
 import type { Context } from '../shell.js';
@@ -71,7 +70,7 @@ export async function restoreCommand(context: Context, args: readonly string[], 
   const [repository, snapshots] = await Promise.all([readIndex(context, opened), readSnapshots(context, opened)]);
   const chosen = chooseOne(snapshots, name, selectionFilter(context, flags));
   const trees = new TreeReader(repository, { signal: context.signal });
-  const from = await startingPoint((names) => trees.find(chosen.stored.snapshot.root, names), chosen);
+  const from = await startingPoint(trees, chosen.stored.snapshot.root, chosen.subfolder);
   requireWorkingDirectory(flags.target);
   refuseFile(flags.target);
   warnOfMissingDisk(context, flags.target);
@@ -123,20 +122,6 @@ function isAboveSources({ stored, subfolder }: Chosen, path: Buffer): boolean {
   const folder = Buffer.concat([...subfolder.flatMap((name) => [SLASH, name]), below]);
   const { paths } = stored.snapshot;
   return paths.some((each) => each.subarray(0, folder.length).equals(folder));
-}
-
-/** A folder of which all is restored, or one file and the folder that it is in. */
-async function startingPoint(
-  find: (names: readonly Buffer[]) => Promise<Entry>,
-  { stored, subfolder }: Chosen,
-): Promise<Pick<RestoreOptions, 'root' | 'folder' | 'only'>> {
-  const { root } = stored.snapshot;
-  if (subfolder.length === 0) return { root };
-  const entry = await find(subfolder);
-  if (entry.type === 'directory' && entry.content !== undefined) return { root: entry.content, folder: entry };
-  const above = subfolder.slice(0, -1);
-  const folder = above.length === 0 ? root : (await find(above)).content;
-  return { root: folder as ContentRef, only: entry.name };
 }
 
 async function loadEngine() {

@@ -1,9 +1,9 @@
+// What earlier snapshots say to a backup: which one to compare with, and how much each source had.
 import type { Buffer } from 'node:buffer';
-import { isSuspect, type Snapshot, type SourceFigures } from '../../format/snapshot.js';
-import { compareTimes, type Time } from '../../format/time.js';
-import { findSnapshot, type SnapshotList, type StoredSnapshot } from '../../repository/snapshots.js';
-import { parseGroupBy } from '../snapshot-groups.js';
-import type { BackupFlags } from './options.js';
+import { isSuspect, type Snapshot, type SourceFigures } from '../format/snapshot.js';
+import { compareTimes, type Time } from '../format/time.js';
+import type { GroupBy } from '../repository/snapshot-groups.js';
+import type { SnapshotList, StoredSnapshot } from '../repository/snapshots.js';
 
 interface Backup {
   readonly host: string;
@@ -12,11 +12,11 @@ interface Backup {
   readonly time: Time | undefined;
 }
 
-/** The snapshot that unchanged files are taken over from: the one asked for, or the last that has the same host and paths, if there is one that is not suspect. */
-export function findParent(list: SnapshotList, backup: Backup, flags: BackupFlags): StoredSnapshot | undefined {
-  if (flags.force === true) return undefined;
-  if (flags.parent !== undefined) return findSnapshot(list, flags.parent);
-  const by = parseGroupBy(flags.groupBy);
+/**
+ * The snapshot that unchanged files are taken over from: the last one that agrees with the backup in what `by` says. One that is
+ * suspect is taken only when no other is there.
+ */
+export function findParent(list: SnapshotList, backup: Backup, by: GroupBy): StoredSnapshot | undefined {
   const paths = new Set(backup.paths.map(asText));
   const tags = new Set(backup.tags);
   const isAlike = ({ snapshot }: StoredSnapshot): boolean => {

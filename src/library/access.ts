@@ -1,0 +1,36 @@
+// Reaching a repository: from a location and what a program knows of it to a store and the engine's options.
+import type { Unlock } from '../crypto/slot-file.js';
+import { VarveError } from '../errors/errors.js';
+import type { OpenOptions } from '../repository/open.js';
+import { openStore } from '../storage/open-store.js';
+import { REFUSED_SECONDS, RETRY_SECONDS, STUCK_SECONDS, type StoreSettings } from '../storage/settings.js';
+import type { Store } from '../storage/store.js';
+import type { AccessOptions } from './options.js';
+
+/** @throws VarveError `usage` unless there is either a password or a key file */
+export function engineOptions(options: AccessOptions): OpenOptions {
+  const { cacheDirectory, onWarning, onNotice, keyHint } = options;
+  return { unlock: unlockOf(options), cacheFolder: cacheDirectory, onWarning, onNotice, keyHint };
+}
+
+function unlockOf({ password, keyFile }: AccessOptions): Unlock {
+  if (password !== undefined && keyFile === undefined) return { password };
+  if (keyFile !== undefined && password === undefined) return { keyFile };
+  throw new VarveError('usage', 'a repository is opened with either a password or a key file');
+}
+
+/** @param location as on the command line, or a store of the program's own */
+export async function storeAt(location: string | Store, options: AccessOptions): Promise<Store> {
+  return typeof location === 'string' ? openStore(location, settingsOf(options)) : location;
+}
+
+function settingsOf(options: AccessOptions): StoreSettings {
+  return {
+    environment: {},
+    extended: new Map(),
+    stuckSeconds: STUCK_SECONDS,
+    retrySeconds: RETRY_SECONDS,
+    refusedSeconds: REFUSED_SECONDS,
+    ...options,
+  };
+}

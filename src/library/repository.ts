@@ -1,0 +1,377 @@
+import { Buffer } from 'node:buffer';
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import { Readable } from 'node:stream';
+import type { BackupOptions, BackupResult } from '../backup/options.js';
+import { figuresBefore, findParent } from '../backup/parent.js';
+import { findSources } from '../backup/sources.js';
+import { type Listed, type ListOptions, listTree } from '../browse/list.js';
+import { toHex } from '../bytes/hex.js';
+import type { CheckResult } from '../check/options.js';
+import { ALL, parseSubset } from '../check/subset.js';
+import type { Role } from '../crypto/hierarchy.js';
+import { VarveError } from '../errors/errors.js';
+import { type FilterSpec, NO_FILTER } from '../filesystem/filter.js';
+import { joinPath } from '../format/path.js';
+import { timeFromMillis } from '../format/time.js';
+import type { MountOptions, RunningMount } from '../mount/mount.js';
+import type { PruneResult } from '../prune/options.js';
+import { type IndexedRepository, loadIndex, loadIndexToWrite } from '../repository/index-store.js';
+import { userName } from '../repository/machine.js';
+import { initRepository, openRepository } from '../repository/open.js';
+import { loadAndAdopt } from '../repository/orphans.js';
+import type { Repository as OpenedRepository } from '../repository/repository.js';
+import {
+  findSnapshot,
+  listSnapshots,
+  matchesFilter,
+  type SnapshotFilter,
+  type SnapshotList,
+  type StoredSnapshot,
+} from '../repository/snapshots.js';
+import { TreeReader } from '../repository/tree-reader.js';
+import type { RestoreProgress } from '../restore/options.js';
+import { startingPoint } from '../restore/starting-point.js';
+import { type ForgetFailure, forgetSnapshots, type PlannedGroup, planForget } from '../retention/forget.js';
+import type { Policy } from '../retention/policy.js';
+import type { Store } from '../storage/store.js';
+import { engineOptions, storeAt } from './access.js';
+import type {
+  AccessOptions,
+  BackupSettings,
+  ByteRange,
+  CheckSettings,
+  CreateOptions,
+  ForgetSettings,
+  PruneSettings,
+  RestoreSettings,
+  StreamToStore,
+} from './options.js';
+import { type Path, pathBytes, pathNames } from './paths.js';
+import { ProgressReports } from './progress.js';
+import { PROGRAM } from './version.js';
+
+/** What `forget` did, or with `dryRun` would do. */
+export interface Forgotten {
+  readonly groups: readonly PlannedGroup[];
+  /** Snapshots that could not be removed. */
+  readonly failures: readonly ForgetFailure[];
+}
+
+/**
+ * A repository, with all that the command line does as methods. Each throws a VarveError, whose `code` says what went wrong.
+ *
+ * ```ts
+ * await using repository = await Repository.open('/mnt/backup/varve', { password });
+ * await repository.backup('/home/anna', { tags: ['daily'] });
+ * await repository.forget({ keep: { daily: 7, weekly: 5 } });
+ * await repository.prune();
+ * ```
+ */
+export class Repository implements AsyncDisposable {
+  /** For functions of the library that take a repository. */
+  readonly opened: OpenedRepository;
+  readonly #onWarning: (text: string) => void;
+  /** The index, until this object changes the repository or lists its snapshots again. */
+  #index: Promise<IndexedRepository> | undefined;
+
+  private constructor(opened: OpenedRepository, { onWarning }: AccessOptions) {
+    this.opened = opened;
+    this.#onWarning = onWarning ?? (() => undefined);
+  }
+
+  /**
+   * Makes a repository, with one key slot of the role `full`.
+   *
+   * @param location a directory, `s3:…`, `sftp:…`, `rest:…`, `rclone:…`, or a store
+   * @throws VarveError `repository-exists`
+   */
+  static async create(location: string | Store, options: CreateOptions): Promise<Repository> {
+    const { user = userName(), host = hostname(), parity, data } = options;
+    const more = { user, host, parity, ...(data !== undefined && { data }) };
+    return Repository.#with(location, options, (store) =>
+      initRepository(store, { ...engineOptions(options), ...more }),
+    );
+  }
+
+  /**
+   * Opens a repository.
+   *
+   * @param location a directory, `s3:…`, `sftp:…`, `rest:…`, `rclone:…`, or a store
+   * @throws VarveError `no-repository`, `wrong-password`, `unreachable`
+   */
+  static async open(location: string | Store, options: AccessOptions): Promise<Repository> {
+    return Repository.#with(location, options, (store) => openRepository(store, engineOptions(options)));
+  }
+
+  static async #with(
+    location: string | Store,
+    options: AccessOptions,
+    open: (store: Store) => Promise<OpenedRepository>,
+  ): Promise<Repository> {
+    const store = await storeAt(location, options);
+    try {
+      return new Repository(await open(store), options);
+    } catch (cause) {
+      if (typeof location === 'string') await store.close();
+      throw cause;
+    }
+  }
+
+  /** 64 hexadecimal digits. */
+  get id(): string {
+    return toHex(this.opened.config.repository);
+  }
+
+  /** What the key slot that opened it may do. */
+  get role(): Role {
+    return this.opened.keys.role;
+  }
+
+  /** The snapshots that the filter leaves, oldest first. What cannot be read is left out, with a warning. */
+  async snapshots(filter: SnapshotFilter = {}): Promise<readonly StoredSnapshot[]> {
+    const { snapshots } = await this.#list();
+    return snapshots.filter(({ snapshot }) => matchesFilter(snapshot, filter));
+  }
+
+  /**
+   * One snapshot.
+   *
+   * @param name `latest`, an id, or its beginning
+   * @throws VarveError `not-found`, `ambiguous`, or the reason why it cannot be read
+   */
+  async snapshot(name: string, filter: SnapshotFilter = {}): Promise<StoredSnapshot> {
+    return findSnapshot(await this.#list(), name, filter);
+  }
+
+  /**
+   * Makes a snapshot of files, directories, or of one stream.
+   *
+   * @returns with `errors`, the number of paths that could not be read
+   * @throws VarveError `source` when nothing could be read
+   */
+  async backup(sources: Path | readonly Path[] | StreamToStore, options: BackupSettings = {}): Promise<BackupResult> {
+    const { backup } = await import('../backup/backup.js');
+    const { onProgress, parent, time, ...more } = options;
+    const from = sourcesOf(sources);
+    const { repository } =
+      options.dryRun === true
+        ? { repository: await loadIndexToWrite(this.opened, this.#warnOfIndex) }
+        : await loadAndAdopt(this.opened, this.#warnOfIndex);
+    const list = await this.#list();
+    const when = time === undefined ? undefined : timeFromMillis(time.getTime());
+    const made = { host: more.host ?? hostname(), tags: more.tags ?? [], time: when };
+    const progress = new ProgressReports(onProgress);
+    try {
+      return await backup(repository, {
+        user: userName(),
+        uid: process.getuid?.() ?? 0,
+        gid: process.getgid?.() ?? 0,
+        program: PROGRAM,
+        compression: 'auto',
+        ...more,
+        host: made.host,
+        tags: made.tags,
+        ...(when !== undefined && { time: when }),
+        filter: filterOf(options),
+        sources: from,
+        folder: Buffer.from(process.cwd()),
+        parent: parentFrom(from, parent, list, made),
+        before: figuresBefore(list, made),
+        onStart: progress.start,
+      });
+    } finally {
+      progress.end();
+      this.#index = undefined;
+    }
+  }
+
+  /**
+   * Restores a snapshot, or a path of it, into a directory.
+   *
+   * @param snapshot from `snapshots`, or its name as `snapshot` takes it
+   * @returns with `errors`, the number of paths that could not be restored
+   */
+  async restore(
+    snapshot: StoredSnapshot | string,
+    target: string,
+    options: RestoreSettings = {},
+  ): Promise<RestoreProgress> {
+    const { restore } = await import('../restore/restore.js');
+    const { onProgress, path = '/', include, exclude, setOwner = process.geteuid?.() === 0, ...more } = options;
+    const { root } = (await this.#named(snapshot)).snapshot;
+    const repository = await this.#read();
+    const trees = new TreeReader(repository, { signal: options.signal });
+    const progress = new ProgressReports(onProgress);
+    try {
+      return await restore(repository, {
+        ...(await startingPoint(trees, root, pathNames(path))),
+        ...more,
+        target: resolve(target),
+        setOwner,
+        ...(include !== undefined && { includes: patternsOf(include) }),
+        ...(exclude !== undefined && { excludes: patternsOf(exclude) }),
+        onStart: progress.start,
+      });
+    } finally {
+      progress.end();
+    }
+  }
+
+  /**
+   * The bytes of a file, verified, with zeros for its holes. Only what is read is fetched.
+   *
+   * @throws VarveError `not-found`, or `usage` when the path is no file; errors of reading destroy the stream
+   */
+  async open(snapshot: StoredSnapshot | string, path: Path, range: ByteRange = {}): Promise<Readable> {
+    const { root } = (await this.#named(snapshot)).snapshot;
+    const names = pathNames(path);
+    const trees = new TreeReader(await this.#read());
+    const shown = `/${names.join('/')}`;
+    if (names.length === 0) throw new VarveError('usage', '/: is the root directory, not a file');
+    const entry = await trees.find(root, names);
+    if (entry.type !== 'file') throw new VarveError('usage', `${shown}: is a ${entry.type}, not a file`);
+    return Readable.from(trees.file(entry, shown, range), { objectMode: false });
+  }
+
+  /** The entries of a directory in order of name, with what is below them if that is wanted. Each is valid until the next. */
+  async *list(
+    snapshot: StoredSnapshot | string,
+    path: Path = '/',
+    options: Partial<ListOptions> = {},
+  ): AsyncGenerator<Listed> {
+    const { root } = (await this.#named(snapshot)).snapshot;
+    const names = pathNames(path);
+    const trees = new TreeReader(await this.#read(), { signal: options.signal });
+    const directory = await trees.folder(root, names);
+    const at = names.reduce((above, name) => joinPath(above, name), Buffer.from('/'));
+    yield* listTree(trees, directory, at, { recursive: false, ...options });
+  }
+
+  /** Removes snapshots by a policy: group by group, all that it does not keep. Their data stay until `prune`. */
+  async forget(options: ForgetSettings): Promise<Forgotten> {
+    const { keep, filter, groupBy = {}, allowRemoveAll = false, dryRun, signal } = options;
+    const snapshots = await this.snapshots(filter);
+    const policy: Policy = 'counts' in keep ? (keep as Policy) : { counts: keep, withinEach: {}, tags: [] };
+    const by = { host: true, paths: true, tags: false, ...groupBy };
+    const groups = planForget(snapshots, {
+      policy,
+      groupBy: by,
+      allowRemoveAll,
+      now: timeFromMillis(this.opened.clock()),
+    });
+    if (dryRun === true) return { groups, failures: [] };
+    const removed = new Set(groups.flatMap(({ remove }) => remove));
+    const oldestFirst = snapshots.filter((each) => removed.has(each));
+    const failures = await forgetSnapshots(this.opened, oldestFirst, signal === undefined ? {} : { signal });
+    return { groups, failures };
+  }
+
+  /** Removes what no snapshot needs. Packs are condemned first, and deleted by a later prune, after the grace time. */
+  async prune(options: PruneSettings = {}): Promise<PruneResult> {
+    const [{ prune }, { PRUNE_DEFAULTS }] = await Promise.all([
+      import('../prune/prune.js'),
+      import('../prune/options.js'),
+    ]);
+    try {
+      return await prune(this.opened, { ...PRUNE_DEFAULTS, ...options });
+    } finally {
+      this.#index = undefined;
+    }
+  }
+
+  /** Checks that the repository is sound. @returns with `findings`: what is wrong, and which files it touches */
+  async check(options: CheckSettings = {}): Promise<CheckResult> {
+    const { check } = await import('../check/check.js');
+    const { onProgress, readData = false, ...more } = options;
+    const progress = new ProgressReports(onProgress);
+    const subset = readData === true ? ALL : readData === false ? undefined : parseSubset(readData);
+    try {
+      return await check(this.opened, { ...more, readData: subset, onStart: progress.start });
+    } finally {
+      progress.end();
+    }
+  }
+
+  /**
+   * Shows the snapshots as a file system, until `stop` is called or somebody unmounts it. Call `close` of the result then.
+   *
+   * @param mountpoint an empty directory
+   */
+  async mount(mountpoint: string, options: Partial<MountOptions> = {}): Promise<RunningMount> {
+    const { mountRepository, MOUNT_DEFAULTS } = await import('../mount/mount.js');
+    return mountRepository(this.opened, mountpoint, { ...MOUNT_DEFAULTS, onError: this.#onWarning, ...options });
+  }
+
+  /** Closes the connections to the store. */
+  async close(): Promise<void> {
+    await this.opened.store.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #named(snapshot: StoredSnapshot | string): Promise<StoredSnapshot> {
+    return typeof snapshot === 'string' ? this.snapshot(snapshot) : snapshot;
+  }
+
+  /** An index that was read after the snapshots were listed has all that they need. */
+  async #list(): Promise<SnapshotList> {
+    this.#index = undefined;
+    const list = await listSnapshots(this.opened);
+    for (const { error } of list.failures) this.#onWarning(`a snapshot is left out: ${error.message}`);
+    return list;
+  }
+
+  #read(): Promise<IndexedRepository> {
+    if (this.#index === undefined) {
+      const index = loadIndex(this.opened, { onDamage: this.#warnOfIndex });
+      this.#index = index;
+      index.catch(() => {
+        if (this.#index === index) this.#index = undefined;
+      });
+    }
+    return this.#index;
+  }
+
+  readonly #warnOfIndex = ({ message }: VarveError): void => {
+    this.#onWarning(`a part of the index is left out: ${message}`);
+  };
+}
+
+function sourcesOf(sources: Path | readonly Path[] | StreamToStore): BackupOptions['sources'] {
+  if (typeof sources === 'string' || sources instanceof Uint8Array) return [pathBytes(sources)];
+  if ('bytes' in sources) return { path: pathBytes(sources.path), bytes: sources.bytes };
+  return sources.map(pathBytes);
+}
+
+/** It goes to worker threads, which take no functions. */
+function filterOf(options: BackupSettings): FilterSpec {
+  const { excludes, iexcludes, excludeRegexes, excludeCaches, excludeIfPresent, excludeLargerThan, oneFileSystem } =
+    options;
+  return {
+    excludes: excludes ?? NO_FILTER.excludes,
+    iexcludes: iexcludes ?? NO_FILTER.iexcludes,
+    excludeRegexes: excludeRegexes ?? NO_FILTER.excludeRegexes,
+    excludeCaches: excludeCaches ?? NO_FILTER.excludeCaches,
+    excludeIfPresent: excludeIfPresent ?? NO_FILTER.excludeIfPresent,
+    ...(excludeLargerThan !== undefined && { excludeLargerThan }),
+    oneFileSystem: oneFileSystem ?? NO_FILTER.oneFileSystem,
+  };
+}
+
+function parentFrom(
+  sources: BackupOptions['sources'],
+  parent: StoredSnapshot | null | undefined,
+  list: SnapshotList,
+  made: { readonly host: string; readonly tags: readonly string[]; readonly time: BackupOptions['time'] },
+): StoredSnapshot | undefined {
+  if (parent !== undefined || 'bytes' in sources) return parent ?? undefined;
+  const { paths } = findSources(sources, Buffer.from(process.cwd()));
+  return findParent(list, { ...made, paths }, { host: true, paths: true, tags: false });
+}
+
+function patternsOf(patterns: NonNullable<RestoreSettings['include']>) {
+  return patterns.map((each) => (typeof each === 'string' ? { patterns: [each], insensitive: false } : each));
+}

@@ -1,0 +1,25 @@
+import type { Buffer } from 'node:buffer';
+import type { ContentRef } from '../format/content.js';
+import type { Entry } from '../format/entry.js';
+import type { TreeReader } from '../repository/tree-reader.js';
+import type { RestoreOptions } from './options.js';
+
+/**
+ * What a restore of a path begins with: a directory, all of which is restored, or the directory of one file.
+ *
+ * @param root the snapshot's root directory
+ * @param names the path's components; none for the whole snapshot
+ * @throws VarveError `not-found`
+ */
+export async function startingPoint(
+  trees: Pick<TreeReader, 'find'>,
+  root: ContentRef,
+  names: readonly Buffer[],
+): Promise<Pick<RestoreOptions, 'root' | 'folder' | 'only'>> {
+  if (names.length === 0) return { root };
+  const entry = await trees.find(root, names);
+  if (entry.type === 'directory' && entry.content !== undefined) return { root: entry.content, folder: entry };
+  const above = names.slice(0, -1);
+  const parent: Entry | undefined = above.length === 0 ? undefined : await trees.find(root, above);
+  return { root: parent?.content ?? root, only: entry.name };
+}

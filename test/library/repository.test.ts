@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { randomBytes } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, test } from 'node:test';
+import fc from 'fast-check';
+import { parseGrace, parseRepackSize, parseUnused } from '../../src/cli/prune/options.js';
+import { parseSize } from '../../src/filesystem/filter.js';
+import { MemoryStore, MOUNT_DEFAULTS, PRUNE_DEFAULTS, Repository } from '../../src/index.js';
+import { scratchFolder } from '../backup/sandbox.js';
+
+const scratch = scratchFolder();
+const source = join(scratch, 'source');
+const store = new MemoryStore();
+const password = 'a password';
+/** Named by bytes that are not UTF-8. */
+const ODD = Buffer.concat([Buffer.from(`${source}/`), Buffer.from([0xff, 0x2d])]);
+let repository: Repository;
+
+before(async () => {
+  mkdirSync(source);
+  writeFileSync(join(source, 'dense'), randomBytes(3_000_000));
+  writeFileSync(ODD, 'odd');
+  const sparse = openSync(join(source, 'sparse'), 'w');
+  for (const at of [200_000, 4_000_000, 9_000_000]) writeSync(sparse, randomBytes(100_000), 0, 100_000, at);
+  closeSync(sparse);
+  repository = await Repository.create(store, { password });
+  await repository.backup(source, { tags: ['first'] });
+});
+
+async function bytesOf(path: string | Uint8Array, range = {}): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of await repository.open('latest', path, range)) parts.push(part as Buffer);
+  return Buffer.concat(parts);
+}
+
+for (const name of ['dense', 'sparse'])
+  test(`open reads any range of a ${name} file as the source has it`, async () => {
+    const path = join(source, name);
+    const whole = readFileSync(path);
+    assert.ok((await bytesOf(path)).equals(whole));
+    const place = fc.integer({ min: 0, max: whole.length + 10 });
+    await fc.assert(
+      fc.asyncProperty(place, place, async (a, b) => {
+        const [start, end] = [Math.min(a, b), Math.max(a, b)];
+        assert.ok((await bytesOf(path, { start, end })).equals(whole.subarray(start, end)));
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+test('paths may be bytes that are no text', async () => {
+  assert.equal((await bytesOf(ODD)).toString(), 'odd');
+  const { errors } = await repository.backup([ODD], { tags: ['odd'] });
+  assert.equal(errors, 0);
+  const found = await repository.snapshots({ tags: ['odd'] });
+  assert.deepEqual(found[0]?.snapshot.paths, [ODD]);
+});
+
+test('open says what a path is when it is no file', async () => {
+  await assert.rejects(bytesOf(source), { code: 'usage', message: `${source}: is a directory, not a file` });
+  await assert.rejects(bytesOf('/'), { code: 'usage' });
+  await assert.rejects(bytesOf(`${source}/none`), { code: 'not-found' });
+});
+
+test('open throws the codes of the command line', async () => {
+  await assert.rejects(Repository.open(store, { password: 'another' }), { code: 'wrong-password' });
+  await assert.rejects(Repository.open(join(scratch, 'none'), { password }), { code: 'no-repository' });
+  await assert.rejects(Repository.open(store, {}), { code: 'usage' });
+  await assert.rejects(Repository.create(store, { password }), { code: 'repository-exists' });
+});
+
+test('backup finds its parent, takes filters, and reports progress', async () => {
+  let reports = 0;
+  const options = { excludes: ['sparse'], onProgress: () => void reports++ };
+  const { snapshot, summary } = await repository.backup([source], options);
+  const first = await repository.snapshot('latest', { tags: ['first'] });
+  assert.equal(snapshot.parent?.toString('hex'), first.id);
+  assert.equal(summary.total_files_processed, 2);
+  assert.ok(reports > 0);
+  const alone = await repository.backup(source, { parent: null, dryRun: true });
+  assert.equal(alone.id, undefined);
+  assert.equal(alone.snapshot.parent, undefined);
+});
+
+test('an abort signal ends a backup and a restore', async () => {
+  const signal = AbortSignal.abort();
+  await assert.rejects(repository.backup(source, { signal }), { code: 'interrupted' });
+  await assert.rejects(repository.restore('latest', join(scratch, 'aborted'), { signal }), { code: 'interrupted' });
+});
+
+test('restore takes patterns and a path', async () => {
+  const target = join(scratch, 'restored');
+  const first = await repository.snapshot('latest', { tags: ['first'] });
+  const { errors } = await repository.restore(first, target, { path: source, include: ['d*'] });
+  assert.equal(errors, 0);
+  assert.deepEqual(readdirSync(target), ['dense']);
+});
+
+test('forget and prune follow one another', async () => {
+  const planned = await repository.forget({ keep: { last: 1 }, groupBy: { paths: false }, dryRun: true });
+  const count = (await repository.snapshots()).length;
+  assert.equal(planned.groups[0]?.remove.length, count - 1);
+  await repository.forget({ keep: { last: 1 }, groupBy: { paths: false } });
+  assert.equal((await repository.snapshots()).length, 1);
+  const { remove, errors } = await repository.prune();
+  assert.ok(remove.packs > 0);
+  assert.equal(errors, 0);
+  const { findings } = await repository.check({ readData: true });
+  assert.deepEqual(findings, []);
+  assert.ok((await bytesOf(join(source, 'dense'))).length > 0);
+});
+
+test('what a program leaves out has the default of the command line', () => {
+  const { maxUnused, maxRepack, graceSeconds } = PRUNE_DEFAULTS;
+  assert.deepEqual(
+    [maxUnused, maxRepack, graceSeconds],
+    [parseUnused('5%'), parseRepackSize(undefined), parseGrace('1d')],
+  );
+  assert.equal(MOUNT_DEFAULTS.cacheSize, parseSize('128M'));
+});
+
+test('backup rejects with the error of a stream that fails, and makes no snapshot', async () => {
+  const before = (await repository.snapshots()).length;
+  await assert.rejects(repository.backup({ path: '/x', bytes: fails() }), /the source failed/);
+  assert.equal((await repository.snapshots()).length, before);
+});
+
+// biome-ignore lint/correctness/useYield: it fails before it yields
+async function* fails(): AsyncGenerator<Uint8Array> {
+  throw new Error('the source failed');
+}
