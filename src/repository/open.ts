@@ -85,12 +85,36 @@ export async function initAbsent(store: Store, options: InitOptions): Promise<Re
   try {
     await store.put('config', 'config', [sealed]);
   } catch (cause) {
-    await store.remove('keys', slotName);
-    throw cause instanceof VarveError && cause.code === 'exists' ? alreadyThere(store) : cause;
+    const isTaken = cause instanceof VarveError && cause.code === 'exists';
+    await takeBack(store, isTaken ? undefined : sealed, slotName).catch(() => undefined);
+    throw isTaken ? alreadyThere(store) : cause;
   }
   const cache = openCache(options);
   new KnownLocation(store, cache).note(toHex(slot.slotId));
   return assemble(store, { keys, identity: slot.identity }, asBuffer(sealed), options, cache);
+}
+
+/**
+ * Removes what an init that failed has written, so that it can be run again. Its config may be there although writing it failed; while that
+ * is not known the slot stays, as nobody could open the repository without it.
+ *
+ * @param config undefined when the config is another's
+ */
+async function takeBack(store: Store, config: Uint8Array | undefined, slotName: string): Promise<void> {
+  if (config !== undefined && (await isConfig(store, config)))
+    await store.remove('config', 'config').catch(async (cause) => {
+      if (await isConfig(store, config)) throw cause;
+    });
+  await store.remove('keys', slotName);
+}
+
+async function isConfig(store: Store, config: Uint8Array): Promise<boolean> {
+  try {
+    return equalBytes(await store.get('config', 'config'), config);
+  } catch (cause) {
+    if (cause instanceof VarveError && cause.code === 'not-found') return false;
+    throw cause;
+  }
 }
 
 function chunkingOf({ data = DATA_SIZES, cutLike }: InitOptions): Pick<Config, 'data' | 'tree' | 'gear'> {
