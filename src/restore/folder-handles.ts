@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { closeSync, constants, openSync } from 'node:fs';
+import { systemReason, VarveError } from '../errors/errors.js';
 import { openDirectoryAt } from '../filesystem/posix.js';
 import { listXattrs } from '../filesystem/xattrs.js';
 
@@ -27,6 +28,14 @@ interface OpenFolder {
   attributed: boolean | undefined;
 }
 
+function openTarget(path: string): number {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch (cause) {
+    throw new VarveError('target', `cannot restore to ${path}: ${systemReason(cause)}`, { cause });
+  }
+}
+
 /**
  * Opened folders below a restore's target. Each is opened by its name in its parent and never through a link, so whatever is put in the
  * way meanwhile, nothing outside the target is reached.
@@ -38,8 +47,9 @@ export class FolderHandles {
   /** The one asked for last. */
   #last: OpenFolder;
 
+  /** @throws VarveError `target` when it cannot be opened */
   constructor(target: string) {
-    const handle = openSync(target, constants.O_RDONLY | constants.O_DIRECTORY);
+    const handle = openTarget(target);
     this.#root = { path: Buffer.alloc(0), handle, attributed: undefined };
     this.#last = this.#root;
   }

@@ -70,6 +70,7 @@ function openTarget(path: string, dryRun: boolean, run: string): Target {
   try {
     return new Target(path, dryRun, probeName(run));
   } catch (cause) {
+    if (cause instanceof VarveError) throw cause;
     throw new VarveError('target', `cannot restore to ${path}: ${systemReason(cause)}`, { cause });
   }
 }

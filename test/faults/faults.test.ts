@@ -123,6 +123,16 @@ suite('calls of libc that fail', { skip: NO_FAULTS, timeout: 600_000 }, () => {
     assert.equal(code, 1);
   });
 
+  test('restore names the target when its threads cannot open it', async () => {
+    const target = stage.run('target', 'restored');
+    const args = ['restore', `latest:${stage.source}`, '--target', target];
+    for (const at of [1, 8]) {
+      const { code, err } = await failing(target, { ...EVER, calls: 'open', at }, ...args);
+      assert.match(err, new RegExp(`^Fatal: cannot restore to ${target}: input/output error$`, 'm'));
+      assert.equal(code, 1);
+    }
+  });
+
   test('restore ends with 0, and says what is right, when the user may not set metadata', async () => {
     const target = stage.run('target', 'fresh');
     const args = ['restore', `latest:${stage.source}`, '--target', target, '--verify'];
