@@ -278,7 +278,7 @@ test('what a machine remembers is nobody else’s, and damage to it is no more t
     bytes.subarray(1),
     Buffer.alloc(0),
     Buffer.concat([bytes, bytes]),
-    Buffer.from(bytes).fill(0, 20, 21),
+    Buffer.from(bytes).fill((bytes[20] as number) ^ 1, 20, 21),
   ]) {
     writeFileSync(path, wrong);
     assert.equal(local.read('thing'), undefined);
