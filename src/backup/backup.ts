@@ -100,7 +100,11 @@ function isUnchanged({ skipIfUnchanged, parent }: BackupOptions, root: ContentRe
   return skipIfUnchanged === true && before !== undefined && before.depth === root.depth && before.ids.equals(root.ids);
 }
 
-/** Starts the threads of a backup that will come soon, while the repository is being opened. */
+/**
+ * Starts the threads of a backup that will come soon, while the repository is being opened.
+ *
+ * @public The command line imports it dynamically.
+ */
 export function warmUp(threads = defaultThreads()): void {
   startThreads(WORKER, threads);
 }

@@ -28,7 +28,7 @@ import {
 } from './slot-file.js';
 import { type Anchor, chainMessage, openSecrets, sealSecrets } from './slot-secrets.js';
 
-export { calibrateLogN, type Protection, type Unlock } from './slot-file.js';
+export type { Protection, Unlock } from './slot-file.js';
 
 const WRAP_LABEL = ascii('varve/1/slot');
 const MAX_NAME = 256;

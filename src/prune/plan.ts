@@ -4,9 +4,6 @@ import { RAW } from '../format/pack-record.js';
 import type { BlobIndex } from '../repository/blob-index.js';
 import type { IndexedRepository } from '../repository/index-store.js';
 
-/** What is to become of a pack that the index lists. */
-export type Fate = 'keep' | 'remove' | 'repack';
-
 /** A pack and what of it snapshots need. Bytes are those of frames as they are stored. */
 export interface PackUse {
   readonly number: number;

@@ -4,7 +4,6 @@ export const LOOKUP = 1;
 export const FORGET = 2;
 export const GETATTR = 3;
 export const READLINK = 5;
-export const OPEN = 14;
 export const READ = 15;
 export const STATFS = 17;
 export const RELEASE = 18;
@@ -42,9 +41,6 @@ export const EXPLICIT_INVAL_DATA = 1 << 25;
 export const KEEP_CACHE = 1 << 1;
 export const CACHE_DIR = 1 << 3;
 
-/** Number of the root of the mount. */
-export const ROOT_ID = 1;
-
 export const S_IFSOCK = 0o140000;
 export const S_IFLNK = 0o120000;
 export const S_IFREG = 0o100000;
@@ -69,9 +65,7 @@ export const EACCES = 13;
 export const ENODEV = 19;
 export const ENOTDIR = 20;
 export const EINVAL = 22;
-export const EROFS = 30;
 export const ERANGE = 34;
 export const ENAMETOOLONG = 36;
 export const ENOSYS = 38;
 export const ENODATA = 61;
-export const ENOTCONN = 107;
