@@ -80,7 +80,10 @@ async function repairOne(
   const { store } = indexed;
   const info = await store.stat('data', name);
   const stored = info && (await readPack(store, name, info.size));
-  if (stored?.kind === 'whole' && objectName(stored.bytes) === name)
+  if (stored?.kind === 'unreadable' && (stored.error.code === 'denied' || stored.error.retryable))
+    return { kind: 'unreadable', name, message: stored.error.message };
+  // Also when it took a second try to read it.
+  if (stored !== undefined && stored.kind !== 'unreadable' && objectName(stored.bytes) === name)
     return (await salvage(indexed, name, stored.bytes, options)) ?? { kind: 'sound', name };
   if (stored !== undefined && (await heal(store, name))) return { kind: 'healed', name, by: 'parity' };
   const remembered = await fromCache(cached, name);

@@ -88,6 +88,18 @@ suite('calls of libc that fail', { skip: NO_FAULTS, timeout: 600_000 }, () => {
     assert.equal(code, 1);
   });
 
+  for (const [error, outcome] of [
+    ['ESTALE', /^removed 0 packs; stored anew 0 blobs of them$/m],
+    ['EACCES', /permission denied/],
+  ] as const)
+    test(`repair packs replaces no pack when ${error} once keeps it from being read`, async () => {
+      const path = object('data', join(history.pack.slice(0, 2), history.pack));
+      const fault: Omit<Fault, 'area'> = { calls: 'open', at: 1, mode: 'once', error };
+      const { out, err } = await failing(path, fault, 'repair', 'packs', history.pack);
+      assert.match(out + err, outcome);
+      assert.doesNotMatch(out + err, /healed/);
+    });
+
   test('restore --delete names what it cannot remove, and removes the rest', async () => {
     const target = stage.run('target', 'restored');
     const kept = join(target, 'pictures', 'only in 1');

@@ -87,7 +87,8 @@ export class Stage {
 
   /** Puts everything back as it was when the stage was made. */
   reset({ kind, warm, command }: { kind: Kind; warm: boolean; command: { readonly writes?: string } }): void {
-    rmSync(this.run(), { recursive: true, force: true });
+    // A server may still be ending a request that its client gave up.
+    rmSync(this.run(), { recursive: true, force: true, maxRetries: 20, retryDelay: 25 });
     mkdirSync(this.run());
     copyTree(this.#template(kind, 'repository'), this.run());
     copyTree(this.#template(kind, 'target'), this.run());
