@@ -2,7 +2,6 @@ import { Buffer } from 'node:buffer';
 import { MessagePackWriter } from '../bytes/writer.js';
 import { exportKeys } from '../crypto/hierarchy.js';
 import { VarveError } from '../errors/errors.js';
-import { lstat } from '../filesystem/stat.js';
 import type { ContentRef } from '../format/content.js';
 import { bareDirectory, writeEntry } from '../format/entry.js';
 import { recordFromThread } from '../format/pack-record.js';
@@ -37,7 +36,7 @@ import type { BackupOptions, BackupProgress, BackupResult } from './options.js';
 import { readEntry } from './previous.js';
 import { Scan } from './scan.js';
 import { createTallies, type SourceCount, SourceTally, sumSources, type TallyHandle } from './source-tally.js';
-import { findSources, pathInSnapshot, type SourceRoot, type Sources } from './sources.js';
+import { findSources, pathInSnapshot, type SourceRoot, type Sources, statRoot } from './sources.js';
 import { storeStream } from './stream.js';
 import { findSuspects } from './suspects.js';
 
@@ -290,7 +289,7 @@ class BackupRun {
   #root({ path, only, gathered }: SourceRoot): PendingDirectory {
     const { parent } = this.#options;
     const previous = parent && encodeRoot(parent.snapshot.root);
-    const stat = lstat(path);
+    const stat = statRoot(path);
     const place = { path, name: ROOT_NAME, stat, rootDevice: stat.device, above: path.length, mounted: false };
     return { ...place, previous, only, root: { gathered } };
   }
@@ -331,7 +330,13 @@ class BackupRun {
     const { withAtime = false } = this.#options;
     const fresh = FreshSet.create().handle;
     const parentStart = parent?.snapshot.summary?.backup_start ?? parent?.snapshot.time;
-    const rules = { ignoreInode, ignoreCtime, racySince: (parentStart?.seconds ?? 0) - RACY_SECONDS, withAtime };
+    const rules = {
+      ignoreInode,
+      // As in restic: where inode numbers do not last, as with FUSE, change times do not either.
+      ignoreCtime: ignoreCtime || ignoreInode,
+      racySince: (parentStart?.seconds ?? 0) - RACY_SECONDS,
+      withAtime,
+    };
     const knownPackKeys = knownTreeKeys(this.#repository);
     return new WorkerPool(
       WORKER,

@@ -3,9 +3,9 @@
  * of its names there, a relative one only those that it is given with: `Documents` in `/home/anna` is `/Documents`.
  */
 import { Buffer } from 'node:buffer';
-import { readdirSync } from 'node:fs';
+import { readdirSync, realpathSync } from 'node:fs';
 import { systemReason } from '../errors/errors.js';
-import { lstat } from '../filesystem/stat.js';
+import { type FileStat, lstat } from '../filesystem/stat.js';
 import { joinPath } from '../format/path.js';
 import type { OnlyNames, SourceKind } from './messages.js';
 
@@ -102,6 +102,12 @@ export function pathInSnapshot({ path: root, gathered }: SourceRoot, path: Buffe
   return best.path;
 }
 
+/** The working directory may be given as a link: $PWD says how the user came to it. */
+export function statRoot(path: Buffer): FileStat {
+  const stat = lstat(path);
+  return stat.type === 'symlink' ? lstat(joinPath(path, Buffer.from('.'))) : stat;
+}
+
 /** Absolute, without `.`, `..`, double or trailing slashes; links are not resolved. */
 export function normalize(path: Buffer, folder: Buffer): Buffer {
   return pathOf(parseTarget(path, folder));
@@ -126,9 +132,18 @@ function parseTarget(given: Buffer, folder: Buffer): Target {
     else if (names.pop() === undefined && !isAbsolute) up++;
   }
   if (isAbsolute) return { given, start: '/', base: SLASH, names, kind: 'named' };
-  const above = namesIn(folder);
+  const above = namesIn(up === 0 ? folder : physical(folder));
   const base = Buffer.from(`/${above.slice(0, Math.max(0, above.length - up)).join('/')}`, 'latin1');
   return { given, start: up === 0 ? '.' : Array(up).fill('..').join('/'), base, names, kind: 'named' };
+}
+
+/** `..` of a directory that a link leads to is where that directory is, and not where the link is. */
+function physical(folder: Buffer): Buffer {
+  try {
+    return realpathSync(folder, { encoding: 'buffer' });
+  } catch {
+    return folder;
+  }
 }
 
 const namesIn = (path: Buffer): string[] => latin1(path).split('/').filter(Boolean);

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync, statSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
 import { bytesToText, textToBytes } from '../filesystem/byte-text.js';
 
 const REPLACED = '\ufffd';
@@ -30,13 +31,27 @@ function rawArguments(count: number): Buffer[] {
 /** A path from the command line as bytes. */
 export const pathBytes = textToBytes;
 
-/** The working folder as bytes. */
+/**
+ * The working directory as bytes. As in Go, whose rule restic follows, it is $PWD where that leads to the same directory: a shell keeps
+ * the links there by which the user came.
+ */
 export function workingFolder(): Buffer {
   const text = process.cwd();
+  const { PWD } = process.env;
+  if (PWD !== undefined && PWD !== text && isAbsolute(PWD) && isWorkingDirectory(PWD)) return textToBytes(PWD);
   if (!text.includes(REPLACED)) return Buffer.from(text);
   try {
     return readlinkSync('/proc/self/cwd', { encoding: 'buffer' });
   } catch {
     return Buffer.from(text);
+  }
+}
+
+function isWorkingDirectory(path: string): boolean {
+  try {
+    const [there, here] = [path, '.'].map((each) => statSync(each, { bigint: true }));
+    return there !== undefined && there.dev === here?.dev && there.ino === here.ino;
+  } catch {
+    return false;
   }
 }

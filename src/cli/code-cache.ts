@@ -1,5 +1,6 @@
 import * as module from 'node:module';
 import { join } from 'node:path';
+import { tagCache } from '../storage/cached/cache-tag.js';
 import { trustOf } from '../storage/cached/trust.js';
 import { makeFolders } from '../storage/make-folders.js';
 import { cacheLocation } from './cache-location.js';
@@ -20,6 +21,7 @@ export function keepCompiledCode(args: readonly string[]): void {
   try {
     makeFolders(trust.path, PRIVATE);
     enableCompileCache(trust.path);
+    tagCache(trust.path);
   } catch {
     // Then the next start takes as long as this one.
   }

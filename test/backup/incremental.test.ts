@@ -151,8 +151,10 @@ test('with ctime or inode ignored, only size and mtime count', async () => {
   const taken = await sandbox.backup({ parent: 'latest', ignoreInode: true, ignoreCtime: true });
   assert.equal(taken.summary.files_unmodified, 1);
   const [first] = await sandbox.snapshots();
-  for (const changes of [{}, { ignoreInode: true }])
-    assert.equal((await sandbox.backup({ parent: first, ...changes })).summary.files_changed, 1);
+  assert.equal((await sandbox.backup({ parent: first })).summary.files_changed, 1);
+  assert.equal((await sandbox.backup({ parent: first, ignoreCtime: true })).summary.files_changed, 1);
+  // As in restic, --ignore-inode ignores the ctime too.
+  assert.equal((await sandbox.backup({ parent: first, ignoreInode: true })).summary.files_unmodified, 1);
 });
 
 test('a blob that the parent refers to and the index lacks is stored again', async () => {

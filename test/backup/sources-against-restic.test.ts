@@ -183,3 +183,16 @@ test('a tag file leaves out all in its folder but the sources there that are nam
     '/source/named/file',
   ]);
 });
+
+test('a working directory that is given as a link is backed up by its contents, and `..` is where the directory is', async () => {
+  const sandbox = await Sandbox.create(join(scratch, 'linked'));
+  const link = join(scratch, 'elsewhere');
+  symlinkSync(anna, link);
+  const backup = async (source: string) => {
+    const { snapshot } = await sandbox.backup({ sources: [Buffer.from(source)], folder: Buffer.from(link) });
+    return { paths: snapshot.paths.map(String), tree: await pathsIn(sandbox, snapshot.root) };
+  };
+  assert.deepEqual(await backup('.'), { paths: [link], tree: [...DOCUMENTS, '/link', '/t.tmp', '/x'] });
+  assert.deepEqual(await backup('x'), { paths: [join(link, 'x')], tree: ['/x'] });
+  assert.deepEqual(await backup('../x'), { paths: [join(home, 'x')], tree: ['/x'] });
+});

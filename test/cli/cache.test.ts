@@ -102,3 +102,15 @@ test('varve ignores a relative XDG_CACHE_HOME', async () => {
   assert.ok(existsSync(join(home, '.cache', 'varve')));
   assert.ok(!existsSync(playground.path('relative')));
 });
+
+test('backup --exclude-caches leaves out its own cache, but not a directory that --cache-dir names', async () => {
+  const playground = new Playground();
+  const home = playground.files('home', { file: 'a' });
+  await playground.ok(['init']);
+  for (let round = 0; round < 2; round++)
+    await playground.ok(['backup', home, '--exclude-caches', '--cache-dir', home]);
+  const { out } = await playground.ok(['ls', 'latest', home, '--recursive']);
+  assert.match(out, /\/home\/file$/m);
+  assert.equal(out.match(/\/CACHEDIR\.TAG$/gm)?.length, 2, out);
+  assert.doesNotMatch(out, /slot-|\/(index|snapshots|data)$/m);
+});

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, utimesSync } from 'node:fs';
+import { chmodSync, symlinkSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { Command } from 'commander';
@@ -65,6 +65,24 @@ test('a backup ignores the ctime when the environment says so', async () => {
   };
   assert.equal(await backup('true'), 0);
   assert.ok((await backup('perhaps')) >= 1);
+});
+
+test('a relative source is below $PWD when that leads to the working directory, as in restic', async () => {
+  const link = place.path('link');
+  symlinkSync(home, link);
+  for (const [PWD, path] of [
+    [link, join(link, 'docs')],
+    [place.path(), join(home, 'docs')],
+    ['link', join(home, 'docs')],
+  ] as const) {
+    const { snapshot_id: id } = await place.json<{ snapshot_id: string }>(['backup', 'docs'], {
+      cwd: home,
+      env: { PWD },
+    });
+    const [taken] = await place.json<{ paths: string[] }[]>(['snapshots', id]);
+    assert.deepEqual(taken?.paths, [path]);
+    await place.ok(['forget', id]);
+  }
 });
 
 test('--help fails when there is no such command', async () => {

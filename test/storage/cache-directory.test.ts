@@ -134,7 +134,7 @@ test('a cache refuses files and directories of other users and such that others 
     assert.equal(directory?.read('file', 10), undefined);
     assert.equal(directory?.within('directory').read('file', 10), undefined);
     directory?.within('directory').write('other', [Buffer.from('y')]);
-    assert.deepEqual(readdirSync(join(path, 'directory')), ['file']);
+    assert.deepEqual(readdirSync(join(path, 'directory')), ['CACHEDIR.TAG', 'file']);
     assert.equal(problems.length, 1);
   }
 });

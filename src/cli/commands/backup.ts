@@ -79,7 +79,10 @@ function defineComparison(command: Command): void {
     .option('--parent <id>', 'compare with this snapshot (default: the last of this host and these paths)')
     .option('-f, --force', 'read every file, as if there were no parent')
     .option('-g, --group-by <what>', 'what the parent must have in common: host, paths, tags', 'host,paths')
-    .option('--ignore-inode', 'a file with another inode is not for that reason a changed one ($VARVE_IGNORE_INODE)')
+    .option(
+      '--ignore-inode',
+      'a file with another inode or ctime is not for that reason a changed one ($VARVE_IGNORE_INODE)',
+    )
     .option('--ignore-ctime', 'a file with another ctime is not for that reason a changed one ($VARVE_IGNORE_CTIME)')
     .option('--with-atime', 'record access times too');
 }

@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path';
 import { errnoCode } from '../../errors/errors.js';
 import { makeFolders } from '../make-folders.js';
+import { tagCache } from './cache-tag.js';
 import { problemOf, trustOf } from './trust.js';
 
 const DIRECTORY_MODE = 0o700;
@@ -32,6 +33,7 @@ export class CacheDirectory {
   readonly #parent: CacheDirectory | undefined;
   readonly #onDistrust: OnDistrust;
   #trusted: boolean | undefined;
+  #tagged = false;
 
   private constructor(path: string, parent: CacheDirectory | undefined, onDistrust: OnDistrust) {
     this.path = path;
@@ -131,7 +133,19 @@ export class CacheDirectory {
   #make(): boolean {
     if (this.#parent !== undefined && !this.#parent.#make()) return false;
     makeFolders(this.path, DIRECTORY_MODE);
-    return this.#isTrusted();
+    if (!this.#isTrusted()) return false;
+    this.#tag();
+    return true;
+  }
+
+  /**
+   * Tags the directories directly below the cache's own. That one has no tag: `--cache-dir` may name a directory with other files in it,
+   * and backups would leave them out.
+   */
+  #tag(): void {
+    if (this.#tagged || this.#parent === undefined || this.#parent.#parent !== undefined) return;
+    this.#tagged = true;
+    tagCache(this.path);
   }
 
   /** `trustOf` has looked at the cache's own directory and all above it. A directory that is not there yet is looked at again. */
