@@ -5,6 +5,10 @@ const PLAIN = /^[\x20-\x7e]*$/;
 /** What Go's strconv.IsPrint takes for printable. */
 const UNPRINTABLE = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u;
 const UNPRINTABLE_ALL = new RegExp(UNPRINTABLE, 'gu');
+/** Linux takes names of up to 255 bytes, which are some 1,500 characters when each is escaped. */
+const TOO_LONG = /[^/]{1600,}/g;
+/** Characters at each end of a name that is cut. */
+const KEPT = 400;
 const SHORT: Record<string, string> = {
   '\x07': '\\a',
   '\b': '\\b',
@@ -30,9 +34,13 @@ export function printable(bytes: Uint8Array | string): string {
   return quote(buffer);
 }
 
-/** A message for a terminal: the names in it may be anybody's, so what cannot be printed is written as in `printable`. */
+/**
+ * A message for a terminal: the names in it may be anybody's, so what cannot be printed is written as in `printable`, and a name that is
+ * longer than any that Linux takes is cut in its middle.
+ */
 export function printableMessage(text: string): string {
-  return PLAIN.test(text) ? text : text.replace(UNPRINTABLE_ALL, quoteCharacter);
+  const short = text.replace(TOO_LONG, (name) => `${name.slice(0, KEPT)}…${name.slice(-KEPT)}`);
+  return PLAIN.test(short) ? short : short.replace(UNPRINTABLE_ALL, quoteCharacter);
 }
 
 function quote(bytes: Buffer): string {
