@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { MessagePackWriter } from '../bytes/writer.js';
 import { exportKeys } from '../crypto/hierarchy.js';
-import { isBroken, VarveError } from '../errors/errors.js';
+import { VarveError } from '../errors/errors.js';
 import type { ContentRef } from '../format/content.js';
 import { bareDirectory, writeEntry } from '../format/entry.js';
 import { recordFromThread } from '../format/pack-record.js';
@@ -15,7 +15,6 @@ import { PACK_TARGET, packCapacity } from '../repository/pack-writer.js';
 import { gearOf } from '../repository/repository.js';
 import { snapshotIdOf } from '../repository/snapshots.js';
 import { knownTreeKeys, rememberTreeKeys, type TreeKey } from '../repository/tree-keys.js';
-import { TreeReader } from '../repository/tree-reader.js';
 import { PackUploader } from '../repository/uploader.js';
 import { defaultThreads, startThreads, WorkerPool } from '../workers/pool.js';
 import { SharedBuffers } from '../workers/shared-buffers.js';
@@ -38,7 +37,7 @@ import { readEntry } from './previous.js';
 import { Scan } from './scan.js';
 import { createTallies, type SourceCount, SourceTally, sumSources, type TallyHandle } from './source-tally.js';
 import { findSources, pathInSnapshot, type SourceRoot, type Sources, statRoot } from './sources.js';
-import { namesOf, storeStream } from './stream.js';
+import { storeStream } from './stream.js';
 import { findSuspects } from './suspects.js';
 
 const WORKER = new URL('./backup-worker.js', import.meta.url);
@@ -56,38 +55,9 @@ export async function backup(repository: IndexedRepository, options: BackupOptio
   // Before hours of work, not after them.
   checkTexts({ ...options, excludes: [...filter.excludes, ...filter.iexcludes] });
   const start = timeFromMillis(repository.clock());
-  let attempt = options;
-  let stored: ContentRef | undefined;
-  const make = async (indexed: IndexedRepository): Promise<BackupResult | undefined> => {
-    if (stored !== undefined) attempt = againFrom(indexed, stored, attempt);
-    return attemptBackup(indexed, attempt, start, (root) => {
-      stored = root;
-    });
-  };
-  if (options.dryRun === true) return (await make(repository)) as BackupResult;
-  const isUnrepeatable = 'bytes' in options.sources && !repository.keys.has('full');
-  return underLease(repository, 'backup', isUnrepeatable ? 1 : ATTEMPTS, make);
-}
-
-/**
- * The next attempt at a backup. A stream has come to its end: its bytes are read from the repository, where the packs that a prune has
- * condemned stay as long as this backup's lease.
- */
-function againFrom(indexed: IndexedRepository, root: ContentRef, options: BackupOptions): BackupOptions {
-  const { sources, signal } = options;
-  if (!('bytes' in sources)) return options;
-  const { path } = sources;
-  return { ...options, sources: { path, bytes: readBack(new TreeReader(indexed, { signal }), root, path) } };
-}
-
-async function* readBack(trees: TreeReader, root: ContentRef, path: Buffer): AsyncGenerator<Buffer> {
-  try {
-    yield* trees.file(await trees.find(root, namesOf(path)), path.toString());
-  } catch (cause) {
-    if (!isBroken(cause)) throw cause;
-    const message = 'a prune has removed what this backup relied on, and no snapshot was made: run it again';
-    throw new VarveError('incomplete', message, { cause });
-  }
+  const attempt = (indexed: IndexedRepository) => attemptBackup(indexed, options, start);
+  if (options.dryRun === true) return (await attempt(repository)) as BackupResult;
+  return underLease(repository, 'backup', 'bytes' in options.sources ? 1 : ATTEMPTS, attempt);
 }
 
 /** @returns undefined when some of what it relies on was condemned meanwhile, by a prune: then there is no snapshot */
@@ -95,12 +65,10 @@ async function attemptBackup(
   repository: IndexedRepository,
   options: BackupOptions,
   start: Time,
-  onStored: (root: ContentRef) => void,
 ): Promise<BackupResult | undefined> {
   const run = new BackupRun(repository, options);
   try {
     const root = await run.store();
-    onStored(root.content);
     if (options.signal?.aborted === true) throw interrupted();
     const summary = run.summary(start, timeFromMillis(repository.clock()));
     const sources = run.sources(root.paths);

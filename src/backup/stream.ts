@@ -27,7 +27,11 @@ export async function storeStream(pool: BackupPool, source: StreamSource, now: n
     if (bytes.length > 0) await pool.runOn(WORKER, { kind: 'stream', bytes });
   }
   const { size, ids } = contentOf(await pool.runOn(WORKER, { kind: 'stream', bytes: undefined }));
-  const names = namesOf(source.path);
+  const names = source.path
+    .toString('latin1')
+    .split('/')
+    .filter(Boolean)
+    .map((name) => Buffer.from(name, 'latin1'));
   const name = names.pop();
   if (name === undefined) throw new VarveError('usage', 'a stream needs a file name');
   const stat = madeUp('file', FILE_MODE, now, size);
@@ -53,12 +57,6 @@ export async function storeStream(pool: BackupPool, source: StreamSource, now: n
     child = folder;
   }
   return rootOf(raw);
-}
-
-/** The components of a path. */
-export function namesOf(path: Buffer): Buffer[] {
-  const names = path.toString('latin1').split('/').filter(Boolean);
-  return names.map((name) => Buffer.from(name, 'latin1'));
 }
 
 function contentOf(reply: Reply): { size: number; ids: Buffer } {

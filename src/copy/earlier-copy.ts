@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { isAboutObject, VarveError } from '../errors/errors.js';
 import { type Attachment, isReference } from '../format/attachment.js';
-import { type ContentRef, DATA, TREE } from '../format/content.js';
+import type { ContentRef } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
 import { ID_BYTES, MAX_DEPTH } from '../format/limits.js';
 import { pairEntries } from '../repository/entry-pairs.js';
@@ -53,7 +53,7 @@ export class EarlierCopies {
     if (this.#folders.get(source) !== undefined) return true;
     if (depth > MAX_DEPTH) return false;
     try {
-      let whole = await this.#reliance.on(copy, TREE);
+      let whole = await this.#reliance.on(copy);
       const [before, after] = [this.#source.trees.entries(source, ''), this.#target.trees.entries(copy, '')];
       for await (const { before: from, after: to } of pairEntries(before, after))
         whole = from !== undefined && to !== undefined && (await this.#entry(from, to, depth)) && whole;
@@ -82,7 +82,7 @@ export class EarlierCopies {
     if (source.size !== copy.size || !sameStat(from, to)) return false;
     const [ids, copied] = [await this.#source.trees.ids(source), await this.#target.trees.ids(copy)];
     if (ids.length !== copied.length) return false;
-    let whole = copy.depth === 0 || (await this.#reliance.on(copy, DATA));
+    let whole = copy.depth === 0 || (await this.#reliance.on(copy));
     for (let at = 0; at < ids.length; at += ID_BYTES) whole = this.#blob(ids, copied, at) && whole;
     return whole;
   }
@@ -99,7 +99,7 @@ export class EarlierCopies {
   async #attachment(from: Attachment | undefined, to: Attachment | undefined): Promise<boolean> {
     if (from === undefined || to === undefined) return from === to;
     if (!isReference(from) || !isReference(to)) return !isReference(from) && !isReference(to) && from.equals(to);
-    if (from.size !== to.size || !(await this.#reliance.on(to, TREE))) return false;
+    if (from.size !== to.size || !(await this.#reliance.on(to))) return false;
     return (await this.#source.trees.attachment(from)).equals(await this.#target.trees.attachment(to));
   }
 }

@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer';
 import type { VarveError } from '../errors/errors.js';
 import { BackupFilter, NO_FILTER } from '../filesystem/filter.js';
 import { PatternList, type PatternSpec } from '../filesystem/patterns.js';
-import { type ContentRef, sameReference, TREE } from '../format/content.js';
+import { type ContentRef, sameReference } from '../format/content.js';
 import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import type { Snapshot } from '../format/snapshot.js';
 import type { Time } from '../format/time.js';
@@ -71,7 +71,7 @@ class Rewriting implements TreeVisitor {
     this.#filter = new BackupFilter({ ...NO_FILTER, excludes, iexcludes });
     this.#includes = (options.includes ?? []).map((spec) => new PatternList(spec)).filter(({ empty }) => !empty);
     const reader = new TreeReader(writer.repository, { signal });
-    this.#reliance = new Reliance(writer.repository.index, reader, writer);
+    this.#reliance = new Reliance(writer.repository.index, reader);
     this.#rewriter = new TreeRewriter(reader, writer, this, signal);
   }
 
@@ -116,7 +116,7 @@ class Rewriting implements TreeVisitor {
   }
 
   mayKeep(content: ContentRef): boolean | Promise<boolean> {
-    return this.#reliance.on(content, TREE);
+    return this.#reliance.on(content);
   }
 
   unreadable(cause: unknown): void {

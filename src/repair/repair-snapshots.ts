@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer';
 import { type ErrorCode, VarveError } from '../errors/errors.js';
-import { type ContentRef, DATA, sameReference, TREE } from '../format/content.js';
+import { type ContentRef, DATA, sameReference } from '../format/content.js';
 import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import { Layout } from '../format/layout.js';
 import { joinPath } from '../format/path.js';
@@ -88,7 +88,7 @@ class Repair implements TreeVisitor {
     this.#options = options;
     this.#index = writer.repository.index;
     this.#reader = new TreeReader(writer.repository, { signal: options.signal });
-    this.#reliance = new Reliance(this.#index, this.#reader, writer);
+    this.#reliance = new Reliance(this.#index, this.#reader);
     this.#rewriter = new TreeRewriter(this.#reader, writer, this, options.signal);
   }
 
@@ -112,7 +112,7 @@ class Repair implements TreeVisitor {
   }
 
   mayKeep(content: ContentRef): boolean | Promise<boolean> {
-    return this.#reliance.on(content, TREE);
+    return this.#reliance.on(content);
   }
 
   unreadable(cause: unknown, path: Buffer): void {

@@ -3,7 +3,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { assertSameTree } from '../backup/tree-image.js';
 import { type Outcome, Playground } from '../cli/varve.js';
 
@@ -43,15 +43,6 @@ const backup =
   async (place, round) => {
     return [await place.run(['backup', change(place, name, round), ...PACKS])];
   };
-
-/** A stream that repeats most of the one before, so that it relies on packs that prunes condemn. */
-async function backupStream(place: Playground, round: number): Promise<Outcome[]> {
-  const file = place.path('stream');
-  const before = round === 0 ? Buffer.alloc(0) : readFileSync(file);
-  writeFileSync(file, Buffer.concat([before.subarray(-600_000), randomBytes(100_000)]));
-  const args = ['backup', '--stdin-from-command', '--stdin-filename', 'stream', ...PACKS, '--', 'cat', file];
-  return [await place.run(args)];
-}
 
 async function restore(place: Playground): Promise<Outcome[]> {
   const target = place.path('restored');
@@ -101,9 +92,6 @@ export const LOOPS: readonly Loop[] = [
   { name: 'restore', run: restore },
   { name: 'ls', run: single('ls', 'latest') },
   { name: 'copy', run: copy },
-  { name: 'rewrite', run: single('rewrite', 'latest', '--exclude', '1', '--forget', ...PACKS) },
-  { name: 'tag', run: single('tag', 'latest', '--add', 'seen') },
-  { name: 'stream', run: backupStream },
 ];
 
 /** A repository with a source that nobody changes, one to copy to, and a further key. */

@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict';
-import { Buffer } from 'node:buffer';
-import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import type { Buffer } from 'node:buffer';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { rewriteSnapshots } from '../../src/copy/rewrite.js';
 import { VarveError } from '../../src/errors/errors.js';
 import { writeCondemned } from '../../src/prune/ledger.js';
 import { HeldLease, listLeases } from '../../src/repository/leases.js';
 import { openRepository } from '../../src/repository/open.js';
 import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots.js';
-import { TreeReader } from '../../src/repository/tree-reader.js';
 import { retag } from '../../src/retention/tags.js';
 import type { ObjectInfo, ObjectType, Range } from '../../src/storage/store.js';
 import { PASSWORD, scratchFolder } from '../backup/sandbox.js';
@@ -220,81 +216,4 @@ test('a blob is read from the copy that was condemned last: one condemned before
   const { reinstated } = await prunable.prune();
   assert.equal(reinstated.packs, fresh.length);
   await prunable.verify();
-});
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
-}
-
-test('a backup of a stream goes on when a prune condemns what it relies on', async () => {
-  const { prunable, store } = await interrupted();
-  const path = Buffer.from('/dump/database.sql');
-  const bytes = randomBytes(3_000_000);
-  const options = () => ({ sources: { path, bytes: once(bytes) } });
-  const first = await prunable.sandbox.backup(options());
-  let condemned = 0;
-  store.before('put snapshots', async () => {
-    await prunable.forget(first.id as string);
-    const { remove, deleted } = await prunable.prune({ graceSeconds: 0 });
-    assert.equal(deleted.packs, 0, 'the lease of the backup keeps them');
-    condemned = remove.packs;
-  });
-  const { id, summary } = await prunable.sandbox.backup(options());
-  assert.ok(condemned > 0);
-  assert.equal(summary.total_bytes_processed, bytes.length);
-  // The packs of the first backup go now.
-  prunable.now += DAY;
-  assert.ok((await prunable.prune({ graceSeconds: 0 })).deleted.packs > 0);
-  const stored = await only(prunable);
-  assert.equal(stored.id, id);
-  const trees = new TreeReader(await prunable.sandbox.indexed());
-  const file = await trees.find(stored.snapshot.root, [Buffer.from('dump'), Buffer.from('database.sql')]);
-  const parts: Buffer[] = [];
-  for await (const part of trees.file(file, '')) parts.push(part);
-  assert.ok(Buffer.concat(parts).equals(bytes));
-});
-
-test('a backup of a stream says what happened when a prune has deleted what it relies on', async () => {
-  const { prunable, store } = await interrupted();
-  const path = Buffer.from('/dump');
-  const bytes = randomBytes(1_000_000);
-  const first = await prunable.sandbox.backup({ sources: { path, bytes: once(bytes) } });
-  // As when the machine slept for long.
-  store.before('put snapshots', async () => {
-    await prunable.forget(first.id as string);
-    prunable.now += DAY;
-    await prunable.prune();
-    prunable.now += 2 * DAY;
-    assert.ok((await prunable.prune()).deleted.packs > 0);
-  });
-  await assert.rejects(prunable.sandbox.backup({ sources: { path, bytes: once(bytes) } }), {
-    code: 'incomplete',
-    message: /a prune has removed what this backup relied on, and no snapshot was made: run it again/,
-  });
-  assert.deepEqual(await prunable.sandbox.snapshots(), []);
-});
-
-test('a rewrite stores again what a snapshot needs and a prune has condemned', async () => {
-  const { prunable } = await interrupted();
-  prunable.write(['a', 'b'], 100_000);
-  await prunable.backup();
-  const repository = await prunable.sandbox.indexed();
-  const old = [...repository.packs];
-  const since = { seconds: Math.floor(await prunable.store.now()), nanoseconds: 0 };
-  // As between the moment when a prune condemns and the one when it sees a snapshot that was made meanwhile.
-  await writeCondemned(repository, new Map(old.map((name) => [name, since])));
-  const settings = { excludes: ['b'], iexcludes: [], summary: false, forget: true, compression: 'auto' } as const;
-  const result = await rewriteSnapshots(await prunable.sandbox.open(), await prunable.sandbox.snapshots(), settings);
-  assert.deepEqual(result, { changed: 1, failed: 0 });
-  prunable.now += 2 * DAY;
-  await prunable.prune();
-  assert.deepEqual(
-    (await prunable.names('data')).filter((name) => old.includes(name)),
-    [],
-  );
-  const { snapshot } = await only(prunable);
-  const { target, progress } = await prunable.sandbox.restore(snapshot.root, { verify: true });
-  assert.equal(progress.errors, 0);
-  const source = prunable.sandbox.source;
-  assert.deepEqual(readFileSync(join(target, source, 'a')), readFileSync(join(source, 'a')));
 });
