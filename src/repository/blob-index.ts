@@ -19,7 +19,7 @@ export interface SharedBlobIndex {
   readonly usable: number;
   readonly prefixes: Uint32Array;
   readonly lengths: Uint32Array;
-  /** For each usable blob 1 once `has` has said yes: a new snapshot may rely on it. */
+  /** For each blob 1 once a new snapshot may rely on it. */
   readonly relied: Uint8Array;
   /** Open addressing by the first word of the id; number of the blob + 1, or 0. */
   readonly slots: Uint32Array;
@@ -105,15 +105,31 @@ export class BlobIndex {
   /** Whether a new snapshot may rely on the stored copy; that it may do so from now on is noted. */
   has(id: Buffer, at = 0): boolean {
     const blob = this.find(id, at);
-    if (blob < 0 || blob >= this.shared.usable) return false;
-    this.shared.relied[blob] = 1;
+    if (blob < 0 || !this.isUsable(blob)) return false;
+    this.relyOn(blob);
     return true;
   }
 
-  /** Whether `has` has said yes to a blob of the pack, in any thread. */
+  /** Whether the blob with this number is in a pack that is not condemned. */
+  isUsable(blob: number): boolean {
+    return blob < this.shared.usable;
+  }
+
+  /** Notes that a new snapshot needs it. What is in a condemned pack is copied before the snapshot is written. */
+  relyOn(blob: number): void {
+    this.shared.relied[blob] = 1;
+  }
+
+  /** Whether a new snapshot needs a blob of the pack, as any thread has noted. */
   reliesOn(pack: number): boolean {
+    const { first, end } = this.blobsOf(pack);
+    return this.shared.relied.subarray(first, end).includes(1);
+  }
+
+  /** The blobs of a pack: [first, end). */
+  blobsOf(pack: number): { first: number; end: number } {
     const { first, end } = this.framesOf(pack);
-    return this.shared.relied.subarray(this.#firstBlob(first), this.#firstBlob(end)).includes(1);
+    return { first: this.#firstBlob(first), end: this.#firstBlob(end) };
   }
 
   /** Whether the blob with this number has this id. */
@@ -254,7 +270,7 @@ export class BlobIndexBuilder {
     return new BlobIndex({
       blobs: this.#blobs,
       usable: this.#usable ?? this.#blobs,
-      relied: new Uint8Array(new SharedArrayBuffer(this.#usable ?? this.#blobs)),
+      relied: new Uint8Array(new SharedArrayBuffer(this.#blobs)),
       prefixes: this.#prefixes,
       lengths: this.#lengths,
       slots: this.#buildSlots(),

@@ -1,5 +1,6 @@
 import { VarveError } from '../errors/errors.js';
 import type { Snapshot } from '../format/snapshot.js';
+import { copyCondemned, type Needs } from './copy-condemned.js';
 import { condemnedSince, type IndexedRepository, loadIndexToWrite } from './index-store.js';
 import { HeldLease } from './leases.js';
 import { writeSnapshot } from './snapshots.js';
@@ -51,22 +52,38 @@ export async function underLease<T>(
  *
  * @param repository with the index that was relied on: `BlobIndex.has` has noted for what
  * @param stored names of the packs that were stored for it
- * @returns the snapshot's id, or undefined, and no snapshot, when a prune has condemned some of what it needs since the index was loaded
+ * @returns the snapshot's id, or undefined, and no snapshot, when a prune has condemned some of what it needs, and that cannot be copied any more
  */
 export async function commitSnapshot(
   repository: IndexedRepository,
   stored: readonly string[],
   snapshot: Snapshot,
 ): Promise<string | undefined> {
-  const { store } = repository;
+  let needs: Needs = { repository, stored };
+  for (let made = 0; made < ATTEMPTS; made++) {
+    const id = await writeUnlessCondemned(needs, snapshot);
+    if (id !== undefined) return id;
+    try {
+      needs = await copyCondemned(needs);
+    } catch (cause) {
+      if (cause instanceof VarveError && cause.code === 'incomplete') return undefined;
+      throw cause;
+    }
+  }
+  return undefined;
+}
+
+/** @returns undefined, and no snapshot, when it needs something in a condemned pack */
+async function writeUnlessCondemned(needs: Needs, snapshot: Snapshot): Promise<string | undefined> {
+  const { store } = needs.repository;
   let looked: number;
   do {
     looked = await store.now();
-    if (await reliesOnCondemned(repository, stored, true)) return undefined;
+    if (await reliesOnCondemned(needs, true)) return undefined;
   } while ((await store.now()) - looked > PROMPT_SECONDS);
-  const id = await writeSnapshot(repository, snapshot);
+  const id = await writeSnapshot(needs.repository, snapshot);
   try {
-    if (!(await reliesOnCondemned(repository, stored))) return id;
+    if (!(await reliesOnCondemned(needs))) return id;
   } catch (cause) {
     // Whether it is whole is not known, and nobody will be told that it was made.
     await store.remove('snapshots', id).catch(() => undefined);
@@ -76,12 +93,9 @@ export async function commitSnapshot(
   return undefined;
 }
 
-async function reliesOnCondemned(
-  repository: IndexedRepository,
-  stored: readonly string[],
-  once = false,
-): Promise<boolean> {
+async function reliesOnCondemned({ repository, stored }: Needs, once = false): Promise<boolean> {
   const condemned = await condemnedSince(repository, stored, once);
+  for (const name of repository.condemned) condemned.add(name);
   if (condemned.size === 0) return false;
   const { index } = repository;
   for (let pack = 0; pack < index.packCount; pack++)

@@ -7,7 +7,10 @@ import { ID_BYTES } from '../format/limits.js';
 import type { BlobIndex } from './blob-index.js';
 import type { TreeReader } from './tree-reader.js';
 
-/** Notes what a new snapshot takes over from an old one, so that it is not written when a prune condemns that meanwhile. */
+/**
+ * Notes what a new snapshot takes over from an old one. What of it a prune has condemned, before or meanwhile, is copied before the snapshot is
+ * written (`commitSnapshot`): a pack can be condemned though a snapshot needs it, when that was written while the prune looked at others.
+ */
 export class Reliance {
   readonly #index: BlobIndex;
   readonly #reader: TreeReader;
@@ -17,7 +20,7 @@ export class Reliance {
     this.#reader = reader;
   }
 
-  /** Whether all blobs of a stream may be relied on. @throws VarveError `damaged` when a list of them cannot be read */
+  /** Whether the index lists all blobs of a stream. @throws VarveError `damaged` when a list of them cannot be read */
   on(content: ContentRef): boolean | Promise<boolean> {
     return this.#onAll(content.ids) && (content.depth === 0 || this.#onListed(content));
   }
@@ -25,15 +28,19 @@ export class Reliance {
   /**
    * Relies on all that an entry needs beside what is in a folder.
    *
-   * @throws VarveError `incomplete` when it may not be relied on
+   * @throws VarveError `incomplete` when the index lacks a part of it
    */
   async onEntry({ type, content, xattrs, holes }: Pick<Entry, 'type' | 'content' | 'xattrs' | 'holes'>, path: Buffer) {
     const streams = [type === 'file' ? content : undefined, xattrs, holes];
-    for (const stream of streams) if (isReference(stream) && !(await this.on(stream))) throw condemned(path);
+    for (const stream of streams) if (isReference(stream) && !(await this.on(stream))) throw lost(path);
   }
 
   #onAll(ids: Buffer): boolean {
-    for (let at = 0; at < ids.length; at += ID_BYTES) if (!this.#index.has(ids, at)) return false;
+    for (let at = 0; at < ids.length; at += ID_BYTES) {
+      const blob = this.#index.find(ids, at);
+      if (blob < 0) return false;
+      this.#index.relyOn(blob);
+    }
     return true;
   }
 
@@ -43,9 +50,6 @@ export class Reliance {
   }
 }
 
-function condemned(path: Buffer): VarveError {
-  return new VarveError(
-    'incomplete',
-    `${path}: what it needs is lost, or condemned by a prune though this snapshot needs it: run \`varve check\`; another \`varve prune\` takes back what was condemned`,
-  );
+function lost(path: Buffer): VarveError {
+  return new VarveError('incomplete', `${path}: what it needs is lost: run \`varve check\``);
 }

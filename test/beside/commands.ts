@@ -79,6 +79,12 @@ async function copy(place: Playground): Promise<Outcome[]> {
   return [await place.run(['copy', 'latest', '--path', place.path('steady'), ...PACKS], { env })];
 }
 
+/** Leaves out another file of a source each time. */
+async function rewrite(place: Playground, round: number): Promise<Outcome[]> {
+  const excludes = ['--exclude', String(round % 12)];
+  return [await place.run(['rewrite', 'latest', '--path', place.path('one'), '--forget', ...excludes])];
+}
+
 export const LOOPS: readonly Loop[] = [
   { name: 'backup', run: backup('one') },
   { name: 'backup beside', run: backup('two') },
@@ -92,6 +98,7 @@ export const LOOPS: readonly Loop[] = [
   { name: 'restore', run: restore },
   { name: 'ls', run: single('ls', 'latest') },
   { name: 'copy', run: copy },
+  { name: 'rewrite', run: rewrite },
 ];
 
 /** A repository with a source that nobody changes, one to copy to, and a further key. */

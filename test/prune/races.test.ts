@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
+import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { test } from 'node:test';
+import { rewriteSnapshots } from '../../src/copy/rewrite.js';
 import { VarveError } from '../../src/errors/errors.js';
 import { writeCondemned } from '../../src/prune/ledger.js';
 import { HeldLease, listLeases } from '../../src/repository/leases.js';
@@ -11,11 +14,13 @@ import { retag } from '../../src/retention/tags.js';
 import type { ObjectInfo, ObjectType, Range } from '../../src/storage/store.js';
 import { PASSWORD, scratchFolder } from '../backup/sandbox.js';
 import { PassingStore } from '../storage/passing-store.js';
-import { DAY, Prunable } from './repository.js';
+import { DAY, digest, Prunable } from './repository.js';
 
 /** What the simulation has found: each case as small as it can be. */
 
 const scratch = scratchFolder();
+const digestOfFile = (path: string, bytes: Buffer): string =>
+  createHash('sha256').update(`${path}\0`).update(bytes).digest('hex');
 let folders = 0;
 
 /** Does something else just before a put, a get or a listing of a type of objects, once. */
@@ -216,4 +221,42 @@ test('a blob is read from the copy that was condemned last: one condemned before
   const { reinstated } = await prunable.prune();
   assert.equal(reinstated.packs, fresh.length);
   await prunable.verify();
+});
+
+test('a backup of a stream goes on when a prune condemns what it relies on', async () => {
+  const { prunable, store } = await interrupted();
+  const bytes = randomBytes(300_000);
+  const stream = () => ({ path: Buffer.from('/stream'), bytes: Readable.from([bytes]) });
+  const first = await prunable.sandbox.backup({ sources: stream() });
+  store.before('put snapshots', async () => {
+    await prunable.forget(first.id as string);
+    const { remove } = await prunable.prune();
+    assert.ok(remove.packs > 0, 'what the backup relies on is condemned');
+  });
+  const second = await prunable.sandbox.backup({ sources: stream() });
+  assert.deepEqual(
+    (await prunable.sandbox.snapshots()).map(({ id }) => id),
+    [second.id],
+  );
+  prunable.now += 3 * DAY;
+  await prunable.prune();
+  const { reinstated, deleted } = await prunable.prune();
+  assert.equal(reinstated.packs + deleted.packs, 0, 'the snapshot needs nothing that was condemned');
+  const expected = digestOfFile('/stream', bytes);
+  assert.equal(await digest(await prunable.sandbox.open(), second.snapshot.root), expected);
+});
+
+test('a rewrite copies what a prune has condemned though the snapshot needs it', async () => {
+  const { prunable } = await interrupted();
+  prunable.write(['a', 'b'], 100_000);
+  await prunable.backup();
+  const repository = await prunable.sandbox.indexed();
+  const now = { seconds: Math.floor(await prunable.store.now()), nanoseconds: 0 };
+  await writeCondemned(repository, new Map([...repository.packs].map((name) => [name, now])));
+  const options = { excludes: ['b'], iexcludes: [], summary: false, forget: true, compression: 'off' } as const;
+  const result = await rewriteSnapshots(repository, await prunable.sandbox.snapshots(), options);
+  assert.deepEqual(result, { changed: 1, failed: 0 });
+  for (const name of repository.packs) await prunable.store.remove('data', name);
+  const { snapshot } = await only(prunable);
+  await prunable.sandbox.restoreSource(snapshot.root);
 });
