@@ -14,6 +14,7 @@ import {
   type Unlock,
 } from '../crypto/slot.js';
 import { isUnreadable, VarveError } from '../errors/errors.js';
+import { keyNames } from './key-names.js';
 import { fetchObject, objectName, type Repository } from './repository.js';
 
 /** What this machine notes while it rotates, to go on with it after a crash. */
@@ -217,7 +218,7 @@ async function readSlots(
 ): Promise<{ read: ReadSlot[]; failures: { name: string; error: VarveError }[] }> {
   const read: ReadSlot[] = [];
   const failures: { name: string; error: VarveError }[] = [];
-  for await (const { name } of repository.store.list('keys')) {
+  for (const name of await keyNames(repository.store)) {
     try {
       read.push(describe(repository, name, await fetchObject(repository.store, 'keys', name)));
     } catch (cause) {

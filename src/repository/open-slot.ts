@@ -6,6 +6,7 @@ import { type OpenedSlot, openSlot, type Protection, slotEpochIn, slotIdIn, slot
 import { DEFAULT_LOG2N, scryptMemory, type Unlock } from '../crypto/slot-file.js';
 import { isUnreadable, VarveError } from '../errors/errors.js';
 import type { Store } from '../storage/store.js';
+import { keyNames, listKeys } from './key-names.js';
 import { fetchObject } from './repository.js';
 
 /** Key slots fetched at a time. */
@@ -169,12 +170,12 @@ function tooCostly({ location }: Store, tried: number, omitted: number): VarveEr
 /** The key slots that may fit: by what the options unlock with, and by the hint. */
 export async function readCandidates(store: Store, options: SlotOptions): Promise<Candidates> {
   const failures: VarveError[] = [];
-  const names: string[] = [];
-  for await (const { name } of store.list('keys')) names.push(name);
-  if (names.length === 0)
+  const listed = await listKeys(store);
+  const names = listed.size > 0 ? listed : await keyNames(store);
+  if (names.size === 0)
     throw new VarveError('damaged', `${store.location}: no key slots: keys/ is empty or cannot be listed`);
   const limit = pLimit(PARALLEL);
-  const read = await Promise.all(names.map((name) => limit(() => readCandidate(store, name, options, failures))));
+  const read = await Promise.all([...names].map((name) => limit(() => readCandidate(store, name, options, failures))));
   return { candidates: read.filter((candidate) => candidate !== undefined), failures };
 }
 

@@ -11,6 +11,7 @@ import type { Config } from '../format/config.js';
 import { MAX_SEALED_PLAINTEXT } from '../format/limits.js';
 import { CachedStore } from '../storage/cached/cached-store.js';
 import { type ObjectType, objectPath, type Store } from '../storage/store.js';
+import { keyNames } from './key-names.js';
 import type { LocalState } from './local-state.js';
 import type { Machine } from './machine.js';
 
@@ -112,7 +113,7 @@ export async function getSigned(repository: Repository, kind: SignedKind, name: 
 /** Looks for a newer object of the key slot that is open. @returns whether the keys know more epochs now */
 async function renewKeys({ store, keys, identity }: Repository): Promise<boolean> {
   const before = keys.newestEpoch;
-  for await (const { name } of store.list('keys')) {
+  for (const name of await keyNames(store)) {
     try {
       const newer = openNewerKeys({ keys, identity }, await fetchObject(store, 'keys', name), `keys/${name}`);
       if (newer !== undefined) keys.learn(newer);

@@ -3,11 +3,14 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { toHex } from '../../src/bytes/hex.js';
 import { encodeSlot, MAX_LOG2N, NONCE_LENGTH, WRAPPED_LENGTH } from '../../src/crypto/slot-file.js';
+import { listKeySlots } from '../../src/repository/key-slots.js';
 import { initRepository, openRepository } from '../../src/repository/open.js';
 import { type Candidate, planAttempts } from '../../src/repository/open-slot.js';
 import { objectName } from '../../src/repository/repository.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
+import type { ObjectInfo, ObjectType } from '../../src/storage/store.js';
 import { fails } from '../crypto/rings.js';
+import { PassingStore } from '../storage/passing-store.js';
 
 const PASSWORD = { unlock: { password: 'pebble' } };
 
@@ -106,4 +109,31 @@ test('openRepository says how much memory a key takes when its container has les
       fails('usage', /^keys\/\w+: opening this key takes 1024 MiB of memory; this process may have 512 MiB/),
     ),
   );
+});
+
+/** Its first listing of keys has none, as when the only key was replaced while the listing went on. */
+class MissingFirst extends PassingStore {
+  #listings = 0;
+
+  override async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
+    if (type !== 'keys' || this.#listings++ > 0) yield* this.inner.list(type);
+  }
+}
+
+test('openRepository lists keys again when a listing has none', async () => {
+  const store = await repository();
+  await openRepository(new MissingFirst(store), PASSWORD);
+});
+
+test('openRepository says that there are no keys when no listing has any', async () => {
+  const store = await repository();
+  for await (const { name } of store.list('keys')) await store.remove('keys', name);
+  await assert.rejects(openRepository(store, PASSWORD), { code: 'damaged', message: /no key slots: keys\/ is empty/ });
+});
+
+test('listKeySlots finds a key that the first listing misses', async () => {
+  const store = await repository();
+  const opened = await openRepository(store, PASSWORD);
+  const { slots } = await listKeySlots({ ...opened, store: new MissingFirst(store) });
+  assert.equal(slots.length, 1);
 });
