@@ -99,7 +99,7 @@ test('a dry run changes nothing, and says what a run does', async () => {
   assert.ok(dry.repack.packs + dry.remove.packs > 0);
 });
 
-test('a backup that runs through a prune stores again what was condemned under it', async () => {
+test('a backup that runs through a prune copies what was condemned under it', async () => {
   const prunable = await fresh();
   prunable.write(['a', 'b', 'c']);
   const first = await prunable.backup();
@@ -109,7 +109,7 @@ test('a backup that runs through a prune stores again what was condemned under i
   assert.ok((await prunable.prune()).remove.packs > 0);
   let attempts = 0;
   const again = await prunable.sandbox.backup({ packTarget: 4 * 1024 * 1024, onStart: () => attempts++ }, indexed);
-  assert.equal(attempts, 2, 'it was done twice');
+  assert.equal(attempts, 1, 'the files are read once');
   assert.equal(again.summary.files_new, 3);
   const content = await digest(await prunable.sandbox.open(), again.snapshot.root);
   prunable.now += 2 * DAY;
