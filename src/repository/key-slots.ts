@@ -15,7 +15,7 @@ import {
 } from '../crypto/slot.js';
 import { isUnreadable, VarveError } from '../errors/errors.js';
 import { keyNames } from './key-names.js';
-import { fetchObject, objectName, type Repository } from './repository.js';
+import { fetchObject, objectName, type Repository, renewKeys } from './repository.js';
 
 /** What this machine notes while it rotates, to go on with it after a crash. */
 const ROTATION = 'rotation';
@@ -53,7 +53,10 @@ interface ReadSlot {
 
 /** All key slots; any role may see them. */
 export async function listKeySlots(repository: Repository): Promise<KeySlotList> {
-  const { read, failures } = await readSlots(repository);
+  let { read, failures } = await readSlots(repository);
+  // Keys that were rotated since the repository was opened: they can be read with what this key's own slot has learned.
+  if (failures.some(({ error }) => error.code === 'role') && (await renewKeys(repository)))
+    ({ read, failures } = await readSlots(repository));
   return { slots: newestOfEach(read).map(({ slot }) => slot), failures };
 }
 

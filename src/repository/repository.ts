@@ -111,7 +111,7 @@ export async function getSigned(repository: Repository, kind: SignedKind, name: 
 }
 
 /** Looks for a newer object of the key slot that is open. @returns whether the keys know more epochs now */
-async function renewKeys({ store, keys, identity }: Repository): Promise<boolean> {
+export async function renewKeys({ store, keys, identity }: Repository): Promise<boolean> {
   const before = keys.newestEpoch;
   for (const name of await keyNames(store)) {
     try {

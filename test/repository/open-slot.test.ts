@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { toHex } from '../../src/bytes/hex.js';
 import { encodeSlot, MAX_LOG2N, NONCE_LENGTH, WRAPPED_LENGTH } from '../../src/crypto/slot-file.js';
-import { listKeySlots } from '../../src/repository/key-slots.js';
+import { listKeySlots, rotateKeySlots } from '../../src/repository/key-slots.js';
 import { initRepository, openRepository } from '../../src/repository/open.js';
 import { type Candidate, planAttempts } from '../../src/repository/open-slot.js';
 import { objectName } from '../../src/repository/repository.js';
@@ -136,4 +136,12 @@ test('listKeySlots finds a key that the first listing misses', async () => {
   const opened = await openRepository(store, PASSWORD);
   const { slots } = await listKeySlots({ ...opened, store: new MissingFirst(store) });
   assert.equal(slots.length, 1);
+});
+
+test('listKeySlots reads keys that were rotated since the repository was opened', async () => {
+  const store = await repository();
+  const before = await openRepository(store, PASSWORD);
+  await rotateKeySlots(await openRepository(store, PASSWORD));
+  const { slots, failures } = await listKeySlots(before);
+  assert.deepEqual([slots.length, failures.length, slots[0]?.epoch], [1, 0, 2]);
 });
