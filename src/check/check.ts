@@ -5,8 +5,9 @@ import { ListedPacks } from '../repository/listed-packs.js';
 import { packsOfSnapshots } from '../repository/packs-of-snapshots.js';
 import { type Repository, uncached } from '../repository/repository.js';
 import { BadBlobs } from './bad-blobs.js';
+import { isChanged, listingOf } from './changes.js';
 import { opensPack, readPacks } from './content.js';
-import { Findings } from './findings.js';
+import { type Finding, Findings } from './findings.js';
 import { type HealedPack, judgeByParity } from './healer.js';
 import { checkKeys, checkLeases, type OpenedSnapshot, openSnapshots } from './objects.js';
 import type { Amount, CheckOptions, CheckProgress, CheckResult } from './options.js';
@@ -15,6 +16,8 @@ import { scrubObjects } from './scrub.js';
 import { choosePacks } from './subset.js';
 import { TreeCheck } from './trees.js';
 
+/** How often what is not there is looked for, while other commands change the repository. */
+const LOOKS = 5;
 /** Files named with each finding. */
 const FILES_NAMED = 20;
 
@@ -27,6 +30,47 @@ const FILES_NAMED = 20;
 export async function check(cached: Repository, options: CheckOptions = {}): Promise<CheckResult> {
   cached.keys.requireRole('manage', 'check the repository');
   const repository = uncached(cached);
+  let before = await listingOf(repository);
+  const first = await checkOnce(repository, options);
+  let last = first;
+  for (
+    let looks = 1;
+    looks < LOOKS && last.findings.some(isAbsence) && (await isChanged(repository, before));
+    looks++
+  ) {
+    // What a prune removed beside this check may have been needed by snapshots that are gone too.
+    before = await listingOf(repository);
+    last = await checkOnce(repository, { ...options, readData: undefined, repair: false });
+  }
+  return last === first ? first : withAbsencesOf(first, last);
+}
+
+const isAbsence = (finding: Finding): boolean => finding.isAbsence;
+
+/** The result of a check, with what a later one says of what is not there. */
+function withAbsencesOf(first: CheckResult, last: CheckResult): CheckResult {
+  const findings = [...first.findings.filter((each) => !each.isAbsence), ...last.findings.filter(isAbsence)];
+  const { indexUnread, orphans } = first;
+  const broken = brokenOf(findings);
+  return {
+    ...first,
+    findings,
+    brokenPacks: broken.packs,
+    suggestRepairIndex: last.suggestRepairIndex || broken.suggestsRepairIndex,
+    suggestPrune: last.suggestPrune && orphans.count > 0 && !indexUnread && !broken.suggestsRepairIndex,
+  };
+}
+
+/** What of the findings is sure, and about packs and the index. */
+function brokenOf(findings: readonly Finding[]): { packs: string[]; suggestsRepairIndex: boolean } {
+  const damaged = findings.filter(({ unreadable, uncertain }) => !unreadable && !uncertain);
+  return {
+    packs: damaged.filter(({ subject }) => subject === 'data').map(({ name }) => name),
+    suggestsRepairIndex: damaged.some(({ subject }) => subject === 'index' || subject === 'blobs'),
+  };
+}
+
+async function checkOnce(repository: Repository, options: CheckOptions): Promise<CheckResult> {
   const { signal, maxFiles = FILES_NAMED } = options;
   const findings = new Findings(maxFiles, options.onFinding);
   const progress: CheckProgress = { phase: 'objects', done: 0, total: 0, bytes: 0, totalBytes: 0, errors: 0 };
@@ -64,10 +108,8 @@ export async function check(cached: Repository, options: CheckOptions = {}): Pro
   const indexUnread = findings.all.some(({ subject, unreadable }) => subject === 'index' && unreadable);
   const blobs = findings.get('blobs', '');
   if (indexUnread && blobs !== undefined) blobs.uncertain = true;
-  const damaged = findings.all.filter(({ unreadable, uncertain }) => !unreadable && !uncertain);
-  const brokenPacks = damaged.filter(({ subject }) => subject === 'data').map(({ name }) => name);
-  const suggestRepairIndex =
-    packs.someMissing || damaged.some(({ subject }) => subject === 'index' || subject === 'blobs');
+  const broken = brokenOf(findings.all);
+  const suggestRepairIndex = packs.someMissing || broken.suggestsRepairIndex;
   return {
     findings: findings.all,
     healed,
@@ -79,7 +121,7 @@ export async function check(cached: Repository, options: CheckOptions = {}): Pro
     orphans,
     backupRunning: orphans.count > 0 && (await isBackupRunning(repository)),
     condemned: packs.stored.filter(({ name }) => indexed.condemned.has(name)).length,
-    brokenPacks,
+    brokenPacks: broken.packs,
     indexUnread,
     suggestRepairIndex,
     suggestPrune: orphans.count > 0 && !suggestRepairIndex && !indexUnread,

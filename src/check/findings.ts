@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { isAboutObject, isUnreadable, VarveError } from '../errors/errors.js';
 import { shortId } from '../repository/snapshots.js';
 import { type ObjectType, objectPath } from '../storage/store.js';
+import { isGone } from './verdicts.js';
 
 /** What is said of a pack that the index lists and the store does not have. */
 export const IS_MISSING = 'is missing';
@@ -58,6 +59,8 @@ export class Finding {
   readonly #known = new Set<string>();
   #uncounted = 0;
   #unreadable: 'denied' | 'storage' | undefined;
+  /** Whether all that is known is that something was not there when it was looked for. */
+  #onlyAbsent = true;
   #damaged = false;
 
   constructor(subject: Subject, name: string, maxFiles: number) {
@@ -104,18 +107,31 @@ export class Finding {
 
   /** @param reason what is wrong with it */
   add(reason: string): void {
+    this.#onlyAbsent = false;
     this.#damaged = true;
     this.#addReason(reason);
   }
 
+  /** @param reason what is not there, or not any more: commands that run beside a check remove what snapshots do not need */
+  addAbsence(reason: string): void {
+    this.#damaged = true;
+    this.#addReason(reason);
+  }
+
+  get isAbsence(): boolean {
+    return this.#onlyAbsent;
+  }
+
   /** @param error why it could not be read */
   addUnreadable(reason: string, { code }: VarveError): void {
+    this.#onlyAbsent = false;
     this.#unreadable = code === 'denied' ? 'denied' : 'storage';
     this.#addReason(reason);
   }
 
   /** @param reason why a healed pack could not be put in its place */
   addUnhealed(reason: string): void {
+    this.#onlyAbsent = false;
     this.#addReason(reason);
   }
 
@@ -167,6 +183,10 @@ export class Findings {
     return this.#note(subject, name, (finding) => finding.add(reason));
   }
 
+  addAbsence(subject: Subject, name: string, reason: string): Finding {
+    return this.#note(subject, name, (finding) => finding.addAbsence(reason));
+  }
+
   /**
    * What an object could not be read or opened for.
    *
@@ -175,7 +195,8 @@ export class Findings {
   addError(type: ObjectType, name: string, cause: unknown): Finding {
     const reason = reasonOf(objectPath(type, name), cause);
     return this.#note(type, name, (finding) => {
-      if (!isUnreadable(cause)) finding.add(reason);
+      if (isGone(cause)) finding.addAbsence(reason);
+      else if (!isUnreadable(cause)) finding.add(reason);
       else finding.addUnreadable(NOT_READ.test(reason) ? reason : `cannot be read: ${reason}`, cause as VarveError);
     });
   }

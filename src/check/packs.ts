@@ -69,7 +69,7 @@ export class PackCheck {
   /** One that is condemned may be gone, unless a snapshot needs it. */
   #missing(name: string): void {
     const { listed, condemned, findings, bad } = this.#setting;
-    const finding = () => findings.add('data', name, IS_MISSING);
+    const finding = () => findings.addAbsence('data', name, IS_MISSING);
     if (!condemned.has(name)) {
       finding();
       this.someMissing = true;

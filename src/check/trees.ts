@@ -225,7 +225,7 @@ export class TreeCheck {
     if (blob < 0 || this.#index.packKind(this.#index.packOf(this.#index.locateFrame(blob))) !== kind) {
       const id = ids.toString('hex', at, at + ID_BYTES);
       const what = `${kind === DATA ? 'data' : 'tree'} blob ${id}`;
-      return this.#findings.add('blobs', '', `${what} is in no pack that the index lists`);
+      return this.#findings.addAbsence('blobs', '', `${what} is in no pack that the index lists`);
     }
     return this.#bad.of(blob) ?? blob;
   }

@@ -153,9 +153,14 @@ export async function openRepository(store: Store, options: OpenOptions): Promis
   });
   const isOutdated = ({ keys, identity }: OpenedSlot): boolean =>
     epochSeen(localState(keys, identity, cache)) > keys.newestEpoch;
-  const opening = openCurrentSlot(store, await candidates, { ...options, preferred: location.slot }, isOutdated);
+  const slotOptions = { ...options, preferred: location.slot };
+  const opening = openCurrentSlot(store, await candidates, slotOptions, isOutdated);
   // Native code loads while the password is hashed.
-  const [opened] = await Promise.all([opening, loadZstd()]);
+  const [early] = await Promise.all([opening, loadZstd()]);
+  // A rotation may have ended since the slot was opened: keys that were current then are not old ones that somebody has put back.
+  const opened = isOutdated(early)
+    ? await openCurrentSlot(store, await readCandidates(store, options), slotOptions, isOutdated)
+    : early;
   location.note(toHex(opened.identity.slot));
   return assemble(store, opened, sealed, options, cache);
 }

@@ -137,7 +137,11 @@ export async function runBeside(place: Playground, seconds: number): Promise<Map
   };
   const results = await Promise.allSettled(LOOPS.map(loop));
   const causes = results.flatMap((result) => (result.status === 'rejected' ? [String(result.reason)] : []));
-  if (causes.length > 0) throw new Error(causes.join('\n'));
+  if (causes.length > 0) {
+    // Whether the command was right to complain.
+    const { code, out, err } = await place.run(['check', '--read-data']);
+    throw new Error(`${causes.join('\n')}\nA check alone ends with ${code}:\n${out}${err}`);
+  }
   return counts;
 }
 

@@ -4,6 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
+import { check } from '../../src/check/check.js';
 import { rewriteSnapshots } from '../../src/copy/rewrite.js';
 import { VarveError } from '../../src/errors/errors.js';
 import { writeCondemned } from '../../src/prune/ledger.js';
@@ -259,4 +260,37 @@ test('a rewrite copies what a prune has condemned though the snapshot needs it',
   for (const name of repository.packs) await prunable.store.remove('data', name);
   const { snapshot } = await only(prunable);
   await prunable.sandbox.restoreSource(snapshot.root);
+});
+
+test('a check does not report what a prune removes beside it with the snapshot that needed it', async () => {
+  const { prunable, store } = await interrupted();
+  prunable.write(['a', 'b'], 100_000);
+  const first = await prunable.backup();
+  prunable.write(['a', 'b'], 100_000);
+  await prunable.backup();
+  let deleted = 0;
+  store.before('list data', async () => {
+    await prunable.forget(first);
+    await prunable.prune();
+    prunable.now += 2 * DAY;
+    deleted = (await prunable.prune()).deleted.packs;
+  });
+  const { findings, brokenPacks, suggestRepairIndex } = await check(await prunable.sandbox.open());
+  assert.ok(deleted > 0);
+  assert.deepEqual([findings.map(({ message }) => message), brokenPacks, suggestRepairIndex], [[], [], false]);
+});
+
+test('a check reports a pack that is missing though snapshots are forgotten beside it', async () => {
+  const { prunable, store } = await interrupted();
+  prunable.write(['a', 'b'], 100_000);
+  const first = await prunable.backup();
+  const packs = await prunable.names('data');
+  prunable.write(['c'], 100_000);
+  await prunable.backup();
+  const lost = packs[0] as string;
+  await prunable.store.remove('data', lost);
+  store.before('list data', () => prunable.forget(first));
+  const { findings, brokenPacks } = await check(await prunable.sandbox.open());
+  assert.deepEqual(brokenPacks, [lost]);
+  assert.equal(findings.length, 1);
 });

@@ -26,7 +26,7 @@ const PHASES: Record<CheckProgress['phase'], string> = {
 export class CheckReport {
   readonly #context: Context;
   readonly #repairs: boolean;
-  readonly #findings: Finding[] = [];
+  #findings: Finding[] = [];
   readonly #healed: HealedPack[] = [];
   readonly #speed = new Speed();
   #told = false;
@@ -66,6 +66,8 @@ export class CheckReport {
 
   finish(result: CheckResult): void {
     this.stop();
+    // A finding may have turned out to be about what a prune removed beside the check.
+    this.#findings = [...result.findings];
     this.tellFindings();
     const { output } = this.#context;
     if (output.json) {
