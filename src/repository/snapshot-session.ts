@@ -1,6 +1,5 @@
 import { VarveError } from '../errors/errors.js';
 import type { Snapshot } from '../format/snapshot.js';
-import { ATTEMPTS } from './commit.js';
 import type { IndexedRepository } from './index-store.js';
 import { RepositoryWriter, type WriterOptions } from './repository-writer.js';
 
@@ -55,7 +54,8 @@ export class SnapshotSession<Order> {
       const id = await state.writer.commit(snapshot);
       if (id !== undefined) return { id, snapshot };
       this.#state = undefined;
-      if (attempt === ATTEMPTS)
+      // What could not be copied out of a condemned pack is not there at the third look either.
+      if (attempt === LOOKS)
         throw new VarveError(
           'incomplete',
           'a prune is removing what the new snapshot relies on, and it was not made: run it again',
