@@ -20,7 +20,7 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   },
   backup: {
     group: 'Every day',
-    summary: 'make a snapshot of files and folders',
+    summary: 'make a snapshot of files and directories',
     load: () => import('./commands/backup.js'),
   },
   snapshots: {
@@ -50,7 +50,7 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   },
   dump: {
     group: 'Get files back',
-    summary: 'print a file of a snapshot, or a folder as tar or zip',
+    summary: 'print a file of a snapshot, or a directory as tar or zip',
     load: () => import('./commands/dump.js'),
   },
   mount: {
@@ -90,7 +90,7 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   },
   recover: {
     group: 'Care for the repository',
-    summary: 'make a snapshot of folders that no snapshot has',
+    summary: 'make a snapshot of directories that no snapshot has',
     load: () => import('./commands/recover.js'),
   },
   copy: {

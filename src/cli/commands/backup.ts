@@ -2,8 +2,9 @@ import type { Command } from 'commander';
 import { run, type Shell } from '../shell.js';
 import { collect } from '../snapshot-selection.js';
 
-const DESCRIPTION = `Make a snapshot of files and folders. What is in the repository already is not stored again; files that have not changed since
-the parent snapshot (the last of this host and these paths) are not even read. Files that cannot be read are told and left out, and the exit code is 3.`;
+const DESCRIPTION = `Make a snapshot of files and directories. Data that the repository has already are not stored again. Files that have not
+changed since the parent snapshot (the last one of this host and these paths) are not read. When some files cannot be read, a message names
+them, the snapshot lacks them, and the exit code is 3.`;
 
 const EXAMPLES = `
 Examples:
@@ -24,7 +25,7 @@ of a path that has lost all that it held: such a snapshot is marked, and forget 
 10 no repository; 12 wrong password; 130 interrupted.`;
 
 export function define(command: Command, shell: Shell): void {
-  command.description(DESCRIPTION).argument('[paths...]', 'files and folders').addHelpText('after', EXAMPLES);
+  command.description(DESCRIPTION).argument('[paths...]', 'files and directories').addHelpText('after', EXAMPLES);
   command
     .option('--tag <tags>', 'give the snapshot these tags, joined by commas (repeatable)', collect)
     .option('-H, --host <host>', "the snapshot's host ($VARVE_HOST; default: this machine's name)")
@@ -54,8 +55,8 @@ function defineFilters(command: Command): void {
     .option('--exclude-file <file>', 'leave out what the patterns in this file match (repeatable)', collect)
     .option('--iexclude-file <file>', 'the same without regard to upper and lower case (repeatable)', collect)
     .option('--exclude-regex <regex>', 'leave out paths in which this (JavaScript) is found (repeatable)', collect)
-    .option('--exclude-caches', 'leave out folders with a CACHEDIR.TAG')
-    .option('--exclude-if-present <name[:header]>', 'leave out folders with such a file (repeatable)', collect)
+    .option('--exclude-caches', 'leave out directories with a CACHEDIR.TAG')
+    .option('--exclude-if-present <name[:header]>', 'leave out directories with such a file (repeatable)', collect)
     .option('--exclude-larger-than <size>', 'leave out larger files: 10M, 2G')
     .option('-x, --one-file-system', 'stay on the file systems of the paths given');
 }

@@ -2,8 +2,9 @@ import type { Command } from 'commander';
 import { run, type Shell } from '../shell.js';
 import { addSelectionOptions } from '../snapshot-selection.js';
 
-const DESCRIPTION = `Look whether the repository is sound: whether every snapshot opens and everything that it needs is there, whether the index, the packs
-and the keys are as they should be. Of what is damaged it says which snapshots and files are touched, and what can be done. Nothing that the cache holds is believed, and nothing is changed but by --repair.`;
+const DESCRIPTION = `Check that the repository is sound: that every snapshot opens and has everything it needs, and that the index, the packs and the keys
+are as they should be. For each problem it says which snapshots and files it touches, and what to do. It does not trust the cache, and changes
+nothing without --repair.`;
 
 const EXAMPLES = `
 Without options the directories of packs are read, not what is in them. --read-data reads all: bytes that

@@ -3,8 +3,8 @@ import { addFromOptions } from '../from-repository.js';
 import { run, type Shell } from '../shell.js';
 import { addSelectionOptions } from '../snapshot-selection.js';
 
-const DESCRIPTION = `Copy snapshots from another repository: what is not here yet. Each keeps its time, host, tags and paths; one that was copied before is skipped. Everything is encrypted anew with
-the keys of this repository. Needs a full key of the other repository; here one that may append is enough.`;
+const DESCRIPTION = `Copy snapshots from another repository: those that are not here yet. Each keeps its time, host, tags and paths. Everything is encrypted
+again with the keys of this repository. Needs a full key of the other repository; here an append key is enough.`;
 
 const EXAMPLES = `
 Examples:

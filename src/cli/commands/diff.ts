@@ -16,7 +16,7 @@ interface Options {
   readonly metadata?: boolean;
 }
 
-const DESCRIPTION = `Show what changed from the first snapshot to the second, or between folders in them, and what that adds to and removes from the
+const DESCRIPTION = `Show what changed from the first snapshot to the second, or between directories in them, and what that adds to and removes from the
 repository's blobs.`;
 
 const EXAMPLES = `

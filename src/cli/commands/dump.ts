@@ -27,7 +27,7 @@ interface Options extends SelectionOptions {
   readonly target?: string;
 }
 
-const DESCRIPTION = `Write a file of a snapshot to standard output, or a folder with all that is in it as a tar or zip archive.`;
+const DESCRIPTION = `Write a file of a snapshot to standard output, or a directory with everything in it as a tar or zip archive.`;
 
 const EXAMPLES = `
 Examples:
@@ -41,9 +41,9 @@ export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   command
     .argument('[snapshot[:subfolder]]', 'latest, an id, or the beginning of one')
-    .argument('[path]', 'the file or folder');
+    .argument('[path]', 'the file or directory');
   command
-    .option('-a, --archive <format>', 'tar or zip, for a folder', 'tar')
+    .option('-a, --archive <format>', 'tar or zip, for a directory', 'tar')
     .option('-t, --target <file>', 'write to this file instead of standard output');
   addSelectionOptions(command, 'taken for latest');
   addTimeOption(command);

@@ -3,7 +3,7 @@ import { run, type Shell } from '../shell.js';
 import { addSelectionOptions, collect } from '../snapshot-selection.js';
 import { PAST_TIME } from '../text/past-time.js';
 
-const DESCRIPTION = `Find files and folders by name or path in all snapshots, or in some, the newest snapshot first. Or find what needs a blob, a
+const DESCRIPTION = `Find files and directories by name or path in all snapshots, or in some, the newest snapshot first. Or find what needs a blob or a
 tree, or what is in a pack.`;
 
 const EXAMPLES = `

@@ -3,9 +3,9 @@ import { addPruneOptions } from '../prune/options.js';
 import { run, type Shell } from '../shell.js';
 import { addSelectionOptions, collect } from '../snapshot-selection.js';
 
-const DESCRIPTION = `Remove snapshots: those given, or all that a policy does not keep. The snapshots are divided into groups (--group-by), and of each group
-is kept what any --keep option keeps; hours, days, weeks (from Monday), months and years are those of this machine's time zone. What only they
-need stays in the repository until it is pruned. Needs a manage or full key.`;
+const DESCRIPTION = `Remove snapshots: those given, or all that a policy does not keep. The snapshots are divided into groups (--group-by). Of each group
+varve keeps what any --keep option keeps. Hours, days, weeks (from Monday), months and years are in this machine's time zone. The data that only
+removed snapshots need stay in the repository until it is pruned. Needs a manage or full key.`;
 
 const EXAMPLES = `
 Examples:

@@ -11,8 +11,8 @@ import { storeSettings } from '../store-settings.js';
 
 const SHOWN_ID = 10;
 
-const DESCRIPTION = `Make a new repository. It is opened by the password that you give now (or by --key-file): without it nobody, you included, can
-read what is in it. \`varve key add\` adds further passwords and keys that may do less.`;
+const DESCRIPTION = `Make a new repository. The password that you give now (or --key-file) opens it: without it nobody can read the repository, you
+included. \`varve key add\` adds more passwords, and keys that may do less.`;
 
 const EXAMPLES = `
 With --parity each pack gets so much redundancy that \`varve check --repair\` heals it when up to that part of it is lost

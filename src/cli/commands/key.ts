@@ -6,9 +6,9 @@ import { definePasswd } from './key/passwd.js';
 import { defineRemove } from './key/remove.js';
 import { defineRotate } from './key/rotate.js';
 
-const DESCRIPTION = `Keys are the ways into the repository: a password or a key file each, for a person or a machine. A full key may do everything; a
-manage key may list what is in snapshots and manage them, but not read the contents of files; an append key may make backups and read nothing back.
-None of these commands touches what is backed up.`;
+const DESCRIPTION = `A key opens the repository: a password or a key file, for a person or a machine. A full key may do everything. A manage key may list and
+manage snapshots, but not read file contents. An append key may make backups, and read nothing back. None of these commands touches the data
+that are backed up.`;
 
 const EXAMPLES = `
 Examples:

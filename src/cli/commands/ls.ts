@@ -32,7 +32,7 @@ interface Options extends SelectionOptions, LineOptions {
   readonly ncdu?: boolean;
 }
 
-const DESCRIPTION = `List the files in a snapshot: all of them, or what is directly in the folders given.`;
+const DESCRIPTION = `List the files in a snapshot: all of them, or the entries of the directories given.`;
 
 const EXAMPLES = `
 Examples:
@@ -48,10 +48,10 @@ export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   command
     .argument('[snapshot[:subfolder]]', 'latest, an id, or the beginning of one')
-    .argument('[folders...]', 'only these folders and files');
+    .argument('[directories...]', 'only these directories and files');
   command
     .option('-l, --long', 'with mode, owner, size and time')
-    .option('--recursive', 'with what is in folders below those given')
+    .option('--recursive', 'with what is in directories below those given')
     .option('--human-readable', 'sizes in KiB, MiB and so on')
     .option('-s, --sort <order>', 'name, size, time (the same as mtime), atime, ctime or extension', 'name')
     .option('--reverse', 'the last one first')

@@ -3,9 +3,9 @@ import type { MountFlags } from '../mount/command.js';
 import { run, type Shell } from '../shell.js';
 import { addSelectionOptions, collect } from '../snapshot-selection.js';
 
-const DESCRIPTION = `Show the snapshots as folders, which any program can read (Linux). Nothing can be changed there; new snapshots appear by themselves.
-It goes on until Ctrl-C or SIGTERM, or until the folder is unmounted. Root needs nothing but the kernel's FUSE; others need fusermount3, of the
-package fuse3. docs/mount.md tells more.`;
+const DESCRIPTION = `Show the snapshots as directories that any program can read (Linux). Nothing can be changed there, and new snapshots appear by
+themselves. It runs until Ctrl-C or SIGTERM, or until the directory is unmounted. Root needs nothing but the kernel's FUSE; other users need
+fusermount3, of the package fuse3. See docs/mount.md.`;
 
 const EXAMPLES = `
 Examples:
@@ -22,7 +22,7 @@ A size is a number of bytes, with k, M, G or T after it if wanted.
 Exit codes: 0 it was told to end, or unmounted; 1 it cannot mount; 10 no repository; 12 wrong password.`;
 
 export function define(command: Command, shell: Shell): void {
-  command.description(DESCRIPTION).argument('<mountpoint>', 'a folder that there is').addHelpText('after', EXAMPLES);
+  command.description(DESCRIPTION).argument('<mountpoint>', 'an existing directory').addHelpText('after', EXAMPLES);
   addSelectionOptions(command, 'shown')
     .option(
       '--path-template <template>',

@@ -4,8 +4,8 @@ import { pruner } from '../prune/command.js';
 import { addPruneOptions, type PruneFlags } from '../prune/options.js';
 import { type Run, run, type Shell } from '../shell.js';
 
-const DESCRIPTION = `Remove what no snapshot needs any more. Nothing else has to stop for it: what is not needed is condemned first, and deleted by a
-later prune, when the grace time has passed and nothing runs that began before. It takes a key of the role manage or full.`;
+const DESCRIPTION = `Remove what no snapshot needs. Other commands may run beside it: it condemns unneeded data first, and a later prune deletes them, when the
+grace time has passed and nothing runs that began before. Needs a manage or full key.`;
 
 const EXAMPLES = `
 Examples:

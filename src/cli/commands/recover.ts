@@ -8,8 +8,8 @@ import type { Output } from '../output.js';
 import { type Run, run, type Shell } from '../shell.js';
 import { counted } from '../text/units.js';
 
-const DESCRIPTION = `Make a snapshot of the folders that no snapshot and no other folder refers to: the roots of snapshots that were forgotten by mistake, or that are
-damaged themselves, as long as \`varve prune\` has not removed what they need. Needs a manage or full key.`;
+const DESCRIPTION = `Make a snapshot of the directories that no snapshot and no other directory refers to: the roots of snapshots that were forgotten by
+mistake, or that are damaged themselves, as long as \`varve prune\` has not removed what they need. Needs a manage or full key.`;
 
 const EXAMPLES = `
 The snapshot is tagged recovered. In it, below /recovered, is a folder for each that was found, named by its id; its

@@ -4,8 +4,8 @@ import { definePacks } from './repair/packs.js';
 import { defineIndex } from './repair/repair-index.js';
 import { defineSnapshots } from './repair/snapshots.js';
 
-const DESCRIPTION = `Mend a repository that is damaged. \`varve check\` says what is damaged, and which of these helps; docs/repair.md tells more. Before all else,
-look for another copy of the repository: what is put back from it is whole again, and nothing is lost.`;
+const DESCRIPTION = `Mend a damaged repository. \`varve check\` says what is damaged, and which of these helps; see docs/repair.md. First look for another
+copy of the repository: an object that you put back from it is whole again, and nothing is lost.`;
 
 const EXAMPLES = `
 Examples:

@@ -2,9 +2,9 @@ import type { Command } from 'commander';
 import { run, type Shell } from '../shell.js';
 import { addSelectionOptions, addTimeOption, collect } from '../snapshot-selection.js';
 
-const DESCRIPTION = `Get files back from a snapshot, from a folder in it, or one file. Nothing outside the target is ever written. Of
-SNAPSHOT:FOLDER a target that is new or empty becomes that folder, with its owner, mode and times. It can be interrupted and run again: what is
-there and right is not written again. With --overwrite if-changed it goes by size and time then, else it compares.`;
+const DESCRIPTION = `Get files back: from a snapshot, from a directory in it, or one file. varve never writes outside the target. For SNAPSHOT:DIRECTORY a
+target that is new or empty becomes that directory, with its owner, mode and times. A restore can be interrupted and run again: files that are
+right are not written again. It compares contents; with --overwrite if-changed, size and time.`;
 
 const EXAMPLES = `
 Examples:
@@ -27,7 +27,7 @@ export function define(command: Command, shell: Shell): void {
     .argument('[snapshot[:path]]', 'latest, an id, or the beginning of one')
     .addHelpText('after', EXAMPLES);
   command
-    .option('-t, --target <folder>', 'where to; made when it is not there')
+    .option('-t, --target <directory>', 'where to; made if it does not exist')
     .option('-i, --include <pattern>', 'only what matches (repeatable)', collect)
     .option('--iinclude <pattern>', 'the same without regard to upper and lower case (repeatable)', collect)
     .option('--include-file <file>', 'only what the patterns in this file match (repeatable)', collect)
@@ -37,7 +37,7 @@ export function define(command: Command, shell: Shell): void {
     .option('--exclude-file <file>', 'not what the patterns in this file match (repeatable)', collect)
     .option('--iexclude-file <file>', 'the same without regard to upper and lower case (repeatable)', collect)
     .option('--overwrite <when>', 'what to do with files that are there: always, if-changed, if-newer, never', 'always')
-    .option('--delete', 'remove from the restored folders what is not in the snapshot')
+    .option('--delete', 'remove from the restored directories what is not in the snapshot')
     .option('--verify', 'read every restored file back and compare')
     .option('-n, --dry-run', 'write nothing; with -v tell what would be done, with -vv also what is right')
     .option('--include-xattr <pattern>', 'only extended attributes whose name matches: user.* (repeatable)', collect)

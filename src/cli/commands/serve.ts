@@ -25,21 +25,21 @@ export function define(command: Command, shell: Shell): void {
   const repeatable = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
   command
     .description(DESCRIPTION)
-    .option('--path <folder>', 'the folder with the repositories')
+    .option('--path <directory>', 'the directory with the repositories')
     .option('--listen <address>', 'HOST:PORT, :PORT for all addresses of this machine, or unix:/PATH', DEFAULT_ADDRESS)
-    .option('--tls', 'by https; with public_key and private_key in the folder unless told otherwise')
+    .option('--tls', 'https; with public_key and private_key in the directory by default')
     .option('--tls-cert <file>', 'PEM file with the certificate, and those above it')
     .option('--tls-key <file>', 'PEM file with its key')
-    .option('--htpasswd-file <file>', 'users and their passwords (default: .htpasswd in the folder)')
+    .option('--htpasswd-file <file>', 'users and their passwords (default: .htpasswd in the directory)')
     .option('--no-auth', 'nobody logs in')
     .option('--open-to-all', 'with --no-auth: listen also where other machines reach it')
-    .option('--private-repos', 'users have the repositories below the folder of their name, and no others')
+    .option('--private-repos', 'users may use the repositories below the directory of their name, and no others')
     .option('--append-only', 'nothing is deleted but locks')
     .option('--append-only-user <name>', 'this user deletes nothing but locks; repeatable', repeatable)
     .option('--max-size <size>', 'of all that is stored')
     .option(
       '--max-size-user <[name=]size>',
-      'of what is below the folder of this user, or of each who has no limit of their own; repeatable; needs --private-repos',
+      'of what is below the directory of this user, or of each user without a limit of their own; repeatable; needs --private-repos',
       repeatable,
     )
     .option(
