@@ -1,23 +1,25 @@
 import { isAboutObject } from '../errors/errors.js';
 import type { Repository } from '../repository/repository.js';
+import { objectPath } from '../storage/store.js';
 
-/** What commands that run beside a check remove or replace. */
-const CHANGING = ['snapshots', 'index'] as const;
+/** Names of objects that commands beside a check remove or replace, as a check has listed them. */
+export class Listed {
+  readonly #paths = new Set<string>();
 
-/** What the store lists of snapshots and of the index, to be compared later. */
-export async function listingOf({ store }: Repository): Promise<ReadonlySet<string>> {
-  const names = new Set<string>();
-  for (const type of CHANGING) for await (const { name } of store.list(type)) names.add(`${type}/${name}`);
-  return names;
-}
+  add(type: 'snapshots' | 'index', names: Iterable<string>): void {
+    for (const name of names) this.#paths.add(objectPath(type, name));
+  }
 
-/** Whether something that was listed is gone. What cannot be listed any more is not taken for gone. */
-export async function isChanged(repository: Repository, before: ReadonlySet<string>): Promise<boolean> {
-  try {
-    const now = await listingOf(repository);
-    return [...before].some((name) => !now.has(name));
-  } catch (cause) {
-    if (!isAboutObject(cause)) throw cause;
-    return false;
+  /** Whether one of them is gone. What cannot be listed any more is not taken for gone. */
+  async hasChanged({ store }: Repository): Promise<boolean> {
+    const left = new Set(this.#paths);
+    try {
+      for (const type of ['snapshots', 'index'] as const)
+        for await (const { name } of store.list(type)) left.delete(objectPath(type, name));
+    } catch (cause) {
+      if (!isAboutObject(cause)) throw cause;
+      return false;
+    }
+    return left.size > 0;
   }
 }

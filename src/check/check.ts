@@ -5,7 +5,7 @@ import { ListedPacks } from '../repository/listed-packs.js';
 import { packsOfSnapshots } from '../repository/packs-of-snapshots.js';
 import { type Repository, uncached } from '../repository/repository.js';
 import { BadBlobs } from './bad-blobs.js';
-import { isChanged, listingOf } from './changes.js';
+import { Listed } from './changes.js';
 import { opensPack, readPacks } from './content.js';
 import { type Finding, Findings } from './findings.js';
 import { type HealedPack, judgeByParity } from './healer.js';
@@ -30,17 +30,17 @@ const FILES_NAMED = 20;
 export async function check(cached: Repository, options: CheckOptions = {}): Promise<CheckResult> {
   cached.keys.requireRole('manage', 'check the repository');
   const repository = uncached(cached);
-  let before = await listingOf(repository);
-  const first = await checkOnce(repository, options);
+  let listed = new Listed();
+  const first = await checkOnce(repository, options, listed);
   let last = first;
   for (
     let looks = 1;
-    looks < LOOKS && last.findings.some(isAbsence) && (await isChanged(repository, before));
+    looks < LOOKS && last.findings.some(isAbsence) && (await listed.hasChanged(repository));
     looks++
   ) {
     // What a prune removed beside this check may have been needed by snapshots that are gone too.
-    before = await listingOf(repository);
-    last = await checkOnce(repository, { ...options, readData: undefined, repair: false });
+    listed = new Listed();
+    last = await checkOnce(repository, { ...options, readData: undefined, repair: false }, listed);
   }
   return last === first ? first : withAbsencesOf(first, last);
 }
@@ -70,7 +70,7 @@ function brokenOf(findings: readonly Finding[]): { packs: string[]; suggestsRepa
   };
 }
 
-async function checkOnce(repository: Repository, options: CheckOptions): Promise<CheckResult> {
+async function checkOnce(repository: Repository, options: CheckOptions, seen: Listed): Promise<CheckResult> {
   const { signal, maxFiles = FILES_NAMED } = options;
   const findings = new Findings(maxFiles, options.onFinding);
   const progress: CheckProgress = { phase: 'objects', done: 0, total: 0, bytes: 0, totalBytes: 0, errors: 0 };
@@ -78,7 +78,7 @@ async function checkOnce(repository: Repository, options: CheckOptions): Promise
   const { healed, unhealed } = await heal(repository, progress, options);
   begin(progress, 'objects', 0);
   // Snapshots before the index: what those that are listed need is in the index by then.
-  const { snapshots, revoked } = await openSnapshots(repository, findings, options.isWanted);
+  const { snapshots, revoked } = await openSnapshots(repository, findings, seen, options.isWanted);
   await checkKeys(repository, findings);
   await checkLeases(repository, findings);
   const listedPacks = new ListedPacks();
@@ -86,6 +86,7 @@ async function checkOnce(repository: Repository, options: CheckOptions): Promise
     onDamage: (error, name) => void findings.addError('index', name, error),
     inspect: listedPacks.add,
   });
+  seen.add('index', [...indexed.objects.map(({ name }) => name), ...indexed.replaced, ...indexed.unread]);
   const listed = listedPacks.resolve(indexed.index);
   const bad = new BadBlobs(indexed.index);
   begin(progress, 'packs', 0);

@@ -4,6 +4,7 @@ import { decodeSnapshot, type Snapshot } from '../format/snapshot.js';
 import { listKeySlots } from '../repository/key-slots.js';
 import { getSigned, type Repository } from '../repository/repository.js';
 import { eachAtMost } from '../workers/in-flight.js';
+import type { Listed } from './changes.js';
 import type { Findings } from './findings.js';
 import { isGone } from './verdicts.js';
 
@@ -41,11 +42,13 @@ export async function checkLeases(repository: Repository, findings: Findings): P
 export async function openSnapshots(
   repository: Repository,
   findings: Findings,
+  listed: Listed,
   isWanted: (snapshot: Snapshot, id: string) => boolean = () => true,
 ): Promise<{ snapshots: OpenedSnapshot[]; revoked: number }> {
   const snapshots: (OpenedSnapshot & { readonly seconds: number })[] = [];
   let revoked = 0;
   await eachAtMost(PARALLEL, repository.store.list('snapshots'), async ({ name }) => {
+    listed.add('snapshots', [name]);
     try {
       const { payload, certificate } = await getSigned(repository, 'snapshot', name);
       const snapshot = decodeSnapshot(payload, `snapshots/${name}`);

@@ -14,7 +14,7 @@ import {
   type Unlock,
 } from '../crypto/slot.js';
 import { isUnreadable, VarveError } from '../errors/errors.js';
-import { keyNames } from './key-names.js';
+import { keyNames, listKeys } from './key-names.js';
 import { fetchObject, objectName, type Repository, renewKeys } from './repository.js';
 
 /** What this machine notes while it rotates, to go on with it after a crash. */
@@ -53,10 +53,10 @@ interface ReadSlot {
 
 /** All key slots; any role may see them. */
 export async function listKeySlots(repository: Repository): Promise<KeySlotList> {
-  let { read, failures } = await readSlots(repository);
+  let { read, failures } = await readSlots(repository, await listKeys(repository.store));
   // Keys that were rotated since the repository was opened: they can be read with what this key's own slot has learned.
   if (failures.some(({ error }) => error.code === 'role') && (await renewKeys(repository)))
-    ({ read, failures } = await readSlots(repository));
+    ({ read, failures } = await readSlots(repository, await keyNames(repository.store)));
   return { slots: newestOfEach(read).map(({ slot }) => slot), failures };
 }
 
@@ -153,7 +153,7 @@ export interface Rotation {
  */
 export async function rotateKeySlots(repository: Repository): Promise<Rotation> {
   repository.keys.requireRole('full', 'rotate keys');
-  const { read, failures } = await readSlots(repository);
+  const { read, failures } = await readSlots(repository, await keyNames(repository.store));
   const [failure] = failures;
   if (failure !== undefined) throw failure.error;
   const unfinished = unfinishedRotation(repository, read);
@@ -218,10 +218,11 @@ async function replace({ store }: Repository, names: readonly string[], bytes: U
 
 async function readSlots(
   repository: Repository,
+  names: ReadonlySet<string>,
 ): Promise<{ read: ReadSlot[]; failures: { name: string; error: VarveError }[] }> {
   const read: ReadSlot[] = [];
   const failures: { name: string; error: VarveError }[] = [];
-  for (const name of await keyNames(repository.store)) {
+  for (const name of names) {
     try {
       read.push(describe(repository, name, await fetchObject(repository.store, 'keys', name)));
     } catch (cause) {
@@ -234,7 +235,7 @@ async function readSlots(
 
 /** @throws the reason when one cannot be read just now: it may be the one that is asked for, or another object of the same key */
 async function readEverySlot(repository: Repository): Promise<ReadSlot[]> {
-  const { read, failures } = await readSlots(repository);
+  const { read, failures } = await readSlots(repository, await keyNames(repository.store));
   const unread = failures.find(({ error }) => isUnreadable(error));
   if (unread !== undefined) throw unread.error;
   return read;

@@ -131,10 +131,10 @@ test('openRepository says that there are no keys when no listing has any', async
   await assert.rejects(openRepository(store, PASSWORD), { code: 'damaged', message: /no key slots: keys\/ is empty/ });
 });
 
-test('listKeySlots finds a key that the first listing misses', async () => {
+test('rotateKeySlots gives new secrets to a key that the first listing misses', async () => {
   const store = await repository();
   const opened = await openRepository(store, PASSWORD);
-  const { slots } = await listKeySlots({ ...opened, store: new MissingFirst(store) });
+  const { slots } = await rotateKeySlots({ ...opened, store: new MissingFirst(store) });
   assert.equal(slots.length, 1);
 });
 
