@@ -258,3 +258,8 @@ test('nothing is kept on this machine with --no-cache', async () => {
   await place.ok(['snapshots', '--cache-dir', place.path('other-cache')], { env });
   chmodSync(place.path('other-cache'), 0o700);
 });
+
+test('init prints nothing when it is quiet', async () => {
+  const place = new Playground();
+  assert.deepEqual(await place.run(['init', '--quiet']), { code: 0, out: '', err: '' });
+});

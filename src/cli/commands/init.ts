@@ -66,7 +66,7 @@ export function define(command: Command, shell: Shell): void {
     const id = toHex(repository.config.repository);
     if (output.json) output.object({ message_type: 'initialized', id, repository: store.location });
     else {
-      output.prose(`created varve repository ${id.slice(0, SHOWN_ID)} at ${store.location}`);
+      output.message(`created varve repository ${id.slice(0, SHOWN_ID)} at ${store.location}`);
       output.message('');
       output.message('Keep the password (or key file) in a safe place as well: without it nobody can read');
       output.message('the repository, and nobody can help.');
