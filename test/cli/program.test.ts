@@ -260,6 +260,6 @@ test('nothing is kept on this machine with --no-cache', async () => {
 });
 
 test('init prints nothing when it is quiet', async () => {
-  const place = new Playground();
-  assert.deepEqual(await place.run(['init', '--quiet']), { code: 0, out: '', err: '' });
+  const { code, out, err } = await new Playground().run(['init', '--quiet']);
+  assert.deepEqual([code, out, err], [0, '', '']);
 });
