@@ -3,7 +3,13 @@
 const BASE = ['errors', 'time', 'bytes'];
 const ENGINES = ['crypto', 'chunking', 'compression', 'parity'];
 const STORES = ['storage', 'storage/local', 'storage/memory', 'storage/cached', 'storage/transport'];
-const CORE = [...BASE, ...ENGINES, 'format', ...STORES, 'workers', 'repository', 'filesystem'];
+const CORE = [...BASE, ...ENGINES, 'format', ...STORES, 'workers', 'repository/**', 'filesystem'];
+/** What each directory of repository/ may import besides those of its own kind. */
+const BELOW_REPOSITORY = [...BASE, ...ENGINES, 'format', ...STORES, 'workers', 'repository'];
+const repositoryRow = (...rooms) => ({
+  imports: [...BELOW_REPOSITORY, ...rooms.map((room) => `repository/${room}`)],
+  packages: ['p-limit'],
+});
 const OPERATIONS = [
   'backup',
   'restore',
@@ -81,10 +87,19 @@ export const LAYERS = {
     process: ['flags'],
   },
   repository: {
-    what: 'open and init, packs, index, snapshots, leases, key slots',
-    imports: [...BASE, ...ENGINES, 'format', ...STORES, 'workers'],
+    what: 'open and init, packs, index, snapshots, leases, key slots: [its directories](#a-repository)',
+    imports: BELOW_REPOSITORY,
     packages: ['p-limit'],
   },
+  'repository/keys': repositoryRow(),
+  'repository/opening': repositoryRow('keys'),
+  'repository/leases': repositoryRow(),
+  'repository/packs': repositoryRow(),
+  'repository/snapshots': repositoryRow(),
+  'repository/index': repositoryRow('leases', 'packs'),
+  'repository/reading': repositoryRow('index'),
+  'repository/writing': repositoryRow('leases', 'packs', 'snapshots', 'index', 'reading'),
+  'repository/rewriting': repositoryRow('leases', 'snapshots', 'index', 'reading', 'writing'),
   filesystem: {
     what: 'patterns and filters, lstat, the calls of libc that Node lacks',
     imports: [...BASE, 'format'],

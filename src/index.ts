@@ -87,7 +87,7 @@ export {
   type RepairSnapshotsOptions,
   repairSnapshots,
 } from './repair/repair-snapshots.js';
-export { type IndexedRepository, loadIndex } from './repository/index-store.js';
+export { type IndexedRepository, loadIndex } from './repository/index/index-store.js';
 export {
   addKeySlot,
   changePassword,
@@ -100,13 +100,13 @@ export {
   type Rotation,
   removeKeySlot,
   rotateKeySlots,
-} from './repository/key-slots.js';
-export { listLeases, type StoredLease } from './repository/leases.js';
-export { type InitOptions, initRepository, type OpenOptions, openRepository } from './repository/open.js';
-export { loadAndAdopt } from './repository/orphans.js';
-export type { RemakeEvent, RemakeResult } from './repository/remake.js';
+} from './repository/keys/key-slots.js';
+export { listLeases, type StoredLease } from './repository/leases/leases.js';
+export { type InitOptions, initRepository, type OpenOptions, openRepository } from './repository/opening/open.js';
+export { loadAndAdopt } from './repository/index/orphans.js';
+export type { RemakeEvent, RemakeResult } from './repository/rewriting/rewrite-snapshots.js';
 export type { Repository as OpenedRepository } from './repository/repository.js';
-export type { GroupBy, GroupKey } from './repository/snapshot-groups.js';
+export type { GroupBy, GroupKey } from './repository/snapshots/snapshot-groups.js';
 export {
   findSnapshot,
   listSnapshots,
@@ -115,8 +115,8 @@ export {
   type SnapshotList,
   type StoredSnapshot,
   shortId,
-} from './repository/snapshots.js';
-export { TreeReader } from './repository/tree-reader.js';
+} from './repository/snapshots/snapshots.js';
+export { TreeReader } from './repository/reading/tree-reader.js';
 export type { Overwrite, RestoreAction, RestoreEvent, RestoreOptions, RestoreProgress } from './restore/options.js';
 export { restore } from './restore/restore.js';
 export {

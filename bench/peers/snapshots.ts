@@ -1,8 +1,8 @@
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { listSnapshots } from '../../src/index.js';
-import { openRepository } from '../../src/repository/open.js';
-import { writeSnapshot } from '../../src/repository/snapshots.js';
+import { openRepository } from '../../src/repository/opening/open.js';
+import { writeSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
 import { setting } from './machine.js';
 import { type Cost, measure } from './measure.js';

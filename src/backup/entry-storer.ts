@@ -15,7 +15,7 @@ import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import { Layout } from '../format/layout.js';
 import { joinPath } from '../format/path.js';
 import { encodeXattrs } from '../format/xattrs.js';
-import { isUnlisted } from '../repository/blob-reader.js';
+import { isUnlisted } from '../repository/reading/blob-reader.js';
 import { count } from './counters.js';
 import { CurrentFile } from './current-file.js';
 import { readFailure, type StoredFile, storeFile, wasTouched } from './file-storer.js';

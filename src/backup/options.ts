@@ -3,7 +3,7 @@ import type { Compression } from '../compression/policy.js';
 import type { FilterSpec } from '../filesystem/filter.js';
 import type { Snapshot, SnapshotSummary, SourceFigures } from '../format/snapshot.js';
 import type { Time } from '../format/time.js';
-import type { StoredSnapshot } from '../repository/snapshots.js';
+import type { StoredSnapshot } from '../repository/snapshots/snapshots.js';
 import type { Counters } from './counters.js';
 import type { ChangeReport, ErrorReport, ItemReport } from './messages.js';
 import type { Scanned } from './scan.js';

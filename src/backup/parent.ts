@@ -2,8 +2,8 @@
 import type { Buffer } from 'node:buffer';
 import { isSuspect, type Snapshot, type SourceFigures } from '../format/snapshot.js';
 import { compareTimes, type Time } from '../format/time.js';
-import type { GroupBy } from '../repository/snapshot-groups.js';
-import type { SnapshotList, StoredSnapshot } from '../repository/snapshots.js';
+import type { GroupBy } from '../repository/snapshots/snapshot-groups.js';
+import type { SnapshotList, StoredSnapshot } from '../repository/snapshots/snapshots.js';
 
 interface Backup {
   readonly host: string;

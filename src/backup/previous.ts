@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { entriesOf } from '../format/directory-parser.js';
 import type { EntryStat } from '../format/entry.js';
 import { type BadEntry, EntryReader } from '../format/entry-reader.js';
-import type { SyncTreeReader } from '../repository/blob-reader.js';
+import type { SyncTreeReader } from '../repository/reading/blob-reader.js';
 import type { ChangeRules } from './messages.js';
 
 /** What hears of trouble with the parent snapshot. */

@@ -1,7 +1,7 @@
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../errors/errors.js';
 import { ID_BYTES } from '../format/limits.js';
-import type { BlobIndex } from '../repository/blob-index.js';
+import type { BlobIndex } from '../repository/index/blob-index.js';
 import { BlobSet } from './blob-set.js';
 
 /** Ids of blobs that are looked for. */

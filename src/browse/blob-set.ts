@@ -1,4 +1,4 @@
-import type { BlobIndex } from '../repository/blob-index.js';
+import type { BlobIndex } from '../repository/index/blob-index.js';
 
 /** A set of the blobs of an index, by their numbers: a bit each. */
 export class BlobSet {

@@ -3,9 +3,9 @@ import { isReference } from '../format/attachment.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
 import { ID_BYTES } from '../format/limits.js';
-import type { BlobIndex } from '../repository/blob-index.js';
-import { locateBlob, splitIds } from '../repository/blob-reader.js';
-import type { TreeReader } from '../repository/tree-reader.js';
+import type { BlobIndex } from '../repository/index/blob-index.js';
+import { locateBlob, splitIds } from '../repository/reading/blob-reader.js';
+import type { TreeReader } from '../repository/reading/tree-reader.js';
 import { BlobSet } from './blob-set.js';
 
 /** Where blobs are needed: in the first snapshot, in the second, or by what is the same in both. */

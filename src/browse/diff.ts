@@ -4,9 +4,9 @@ import { type ContentRef, sameReference } from '../format/content.js';
 import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
 import { joinPath } from '../format/path.js';
-import { type EntryPair, pairEntries } from '../repository/entry-pairs.js';
-import type { IndexedRepository } from '../repository/index-store.js';
-import { TreeReader } from '../repository/tree-reader.js';
+import { type EntryPair, pairEntries } from '../repository/reading/entry-pairs.js';
+import type { IndexedRepository } from '../repository/index/index-store.js';
+import { TreeReader } from '../repository/reading/tree-reader.js';
 import { type BlobCounts, BlobTally, type Side } from './blob-tally.js';
 import { sameContent, sameMetadata } from './entry-differences.js';
 

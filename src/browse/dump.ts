@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer';
 import type { ContentRef } from '../format/content.js';
 import type { Entry } from '../format/entry.js';
 import type { Xattr } from '../format/xattrs.js';
-import type { TreeReader } from '../repository/tree-reader.js';
+import type { TreeReader } from '../repository/reading/tree-reader.js';
 import { type ListOptions, listTree } from './list.js';
 import { fitsPaxKey, fitsTar, TAR_BROKEN, TAR_END, tarHeader, tarPadding } from './tar.js';
 

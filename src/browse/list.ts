@@ -4,7 +4,7 @@ import type { ContentRef } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
 import { joinPath } from '../format/path.js';
-import type { TreeReader } from '../repository/tree-reader.js';
+import type { TreeReader } from '../repository/reading/tree-reader.js';
 
 /** An entry with its path. Valid until the next one is asked for. */
 export interface Listed {

@@ -6,7 +6,7 @@ import { decodeIndexObject, type IndexedPack, type IndexObject } from '../format
 import { decodeLease, type Lease } from '../format/lease.js';
 import { ID_BYTES } from '../format/limits.js';
 import { blobCount, type Frame, frameAt, frameCount, type PackRecord } from '../format/pack-record.js';
-import { readPackRecord } from '../repository/pack-directory.js';
+import { readPackRecord } from '../repository/packs/pack-directory.js';
 import { getSigned, type Repository } from '../repository/repository.js';
 import type { ObjectType } from '../storage/store.js';
 

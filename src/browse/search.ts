@@ -5,8 +5,8 @@ import type { ContentRef } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
 import { joinPath } from '../format/path.js';
-import { TimeSlices } from '../repository/time-slices.js';
-import type { TreeReader } from '../repository/tree-reader.js';
+import { TimeSlices } from '../repository/reading/time-slices.js';
+import type { TreeReader } from '../repository/reading/tree-reader.js';
 
 /** What is found at an entry. */
 export interface Found<Hit> {

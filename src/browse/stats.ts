@@ -5,9 +5,9 @@ import { type Attachment, isReference } from '../format/attachment.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js';
 import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
-import { locateBlob, splitIds } from '../repository/blob-reader.js';
-import type { IndexedRepository } from '../repository/index-store.js';
-import { TreeReader } from '../repository/tree-reader.js';
+import { locateBlob, splitIds } from '../repository/reading/blob-reader.js';
+import type { IndexedRepository } from '../repository/index/index-store.js';
+import { TreeReader } from '../repository/reading/tree-reader.js';
 
 export type StatsMode = 'restore-size' | 'files-by-contents' | 'blobs-per-file' | 'raw-data';
 export const STATS_MODES: readonly StatsMode[] = ['restore-size', 'files-by-contents', 'blobs-per-file', 'raw-data'];

@@ -1,4 +1,4 @@
-import type { BlobIndex } from '../repository/blob-index.js';
+import type { BlobIndex } from '../repository/index/blob-index.js';
 import type { Finding } from './findings.js';
 
 interface BadPack {

@@ -1,6 +1,6 @@
 import { exportKeys } from '../crypto/hierarchy.js';
 import { TREE } from '../format/content.js';
-import type { IndexedRepository } from '../repository/index-store.js';
+import type { IndexedRepository } from '../repository/index/index-store.js';
 import { eachAtMost } from '../workers/in-flight.js';
 import type { BadBlobs } from './bad-blobs.js';
 import type { Finding, Findings } from './findings.js';

@@ -1,7 +1,7 @@
 import type { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { isAboutObject, isUnreadable, VarveError } from '../errors/errors.js';
-import { shortId } from '../repository/snapshots.js';
+import { shortId } from '../repository/snapshots/snapshots.js';
 import { type ObjectType, objectPath } from '../storage/store.js';
 import { isGone } from './verdicts.js';
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ContentRef } from '../format/content.js';
 import { ID_BYTES } from '../format/limits.js';
-import type { BlobIndex } from '../repository/blob-index.js';
+import type { BlobIndex } from '../repository/index/blob-index.js';
 
 const KEY_BYTES = 16;
 

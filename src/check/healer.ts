@@ -1,4 +1,4 @@
-import { findHealing, putHealed } from '../repository/healing.js';
+import { findHealing, putHealed } from '../repository/packs/healing.js';
 import type { Store } from '../storage/store.js';
 import { type Findings, IS_MISSING } from './findings.js';
 import { isGone, stopIf } from './verdicts.js';

@@ -1,6 +1,6 @@
 import type { ExportedKeys } from '../crypto/hierarchy.js';
 import type { ErrorJson } from '../errors/errors.js';
-import type { SharedBlobIndex } from '../repository/blob-index.js';
+import type { SharedBlobIndex } from '../repository/index/blob-index.js';
 
 /** What a worker starts with; without keys it only hashes. */
 export interface WorkerInit {

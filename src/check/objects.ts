@@ -1,7 +1,7 @@
 import { isRevoked } from '../crypto/signed.js';
 import { decodeLease } from '../format/lease.js';
 import { decodeSnapshot, type Snapshot } from '../format/snapshot.js';
-import { listKeySlots } from '../repository/key-slots.js';
+import { listKeySlots } from '../repository/keys/key-slots.js';
 import { getSigned, type Repository } from '../repository/repository.js';
 import { eachAtMost } from '../workers/in-flight.js';
 import type { Listed } from './changes.js';

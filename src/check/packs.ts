@@ -1,5 +1,5 @@
-import { digestOf, type ListedPack } from '../repository/listed-packs.js';
-import { readPackRecord } from '../repository/pack-directory.js';
+import { digestOf, type ListedPack } from '../repository/index/listed-packs.js';
+import { readPackRecord } from '../repository/packs/pack-directory.js';
 import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
 import { eachAtMost } from '../workers/in-flight.js';

@@ -1,5 +1,5 @@
 import { VarveError } from '../errors/errors.js';
-import { requireRepository } from '../repository/open.js';
+import { requireRepository } from '../repository/opening/open.js';
 import { type ObjectInfo, type ObjectType, objectPath, type Store } from '../storage/store.js';
 import { eachAtMost } from '../workers/in-flight.js';
 import { type Finding, Findings, reasonOf } from './findings.js';

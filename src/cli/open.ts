@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Unlock } from '../crypto/slot-file.js';
 import { systemReason, VarveError } from '../errors/errors.js';
-import type { OpenOptions } from '../repository/open.js';
+import type { OpenOptions } from '../repository/opening/open.js';
 import type { Repository } from '../repository/repository.js';
 import { openStore } from '../storage/open-store.js';
 import type { Store } from '../storage/store.js';
@@ -73,7 +73,7 @@ export async function openFromOptions(
 ): Promise<Repository> {
   const settings = storeSettings(context);
   const store = await placeOfRepository(context, settings);
-  const { openRepository } = await import('../repository/open.js');
+  const { openRepository } = await import('../repository/opening/open.js');
   const { globals, environment } = context;
   const options = {
     cacheFolder: cacheFolder(context),
@@ -125,7 +125,7 @@ async function askAndOpen(
 
 /** Nobody is asked for the password of a repository that is not there. */
 async function refuseMissing(store: Store, options: Pick<OpenOptions, 'cacheFolder'>): Promise<void> {
-  const { requireRepository } = await import('../repository/open.js');
+  const { requireRepository } = await import('../repository/opening/open.js');
   await requireRepository(store, options);
 }
 

@@ -1,5 +1,5 @@
 import { VarveError } from '../errors/errors.js';
-import type { GroupBy, GroupKey } from '../repository/snapshot-groups.js';
+import type { GroupBy, GroupKey } from '../repository/snapshots/snapshot-groups.js';
 import { lossyText, printable } from './text/escape.js';
 
 const NAMES = { host: 'host', hosts: 'host', path: 'paths', paths: 'paths', tag: 'tags', tags: 'tags' } as const;

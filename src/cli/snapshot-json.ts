@@ -1,6 +1,6 @@
 import { treeId } from '../browse/tree-id.js';
 import type { Snapshot, SnapshotSummary } from '../format/snapshot.js';
-import { type StoredSnapshot, shortId } from '../repository/snapshots.js';
+import { type StoredSnapshot, shortId } from '../repository/snapshots/snapshots.js';
 import { isText, lossyText, printable } from './text/escape.js';
 import { rfc3339 } from './text/time.js';
 

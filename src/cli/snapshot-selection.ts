@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { normalize } from '../backup/sources.js';
 import { VarveError } from '../errors/errors.js';
-import type { IndexedRepository } from '../repository/index-store.js';
+import type { IndexedRepository } from '../repository/index/index-store.js';
 import type { Repository } from '../repository/repository.js';
 import {
   findSnapshot,
@@ -11,7 +11,7 @@ import {
   type SnapshotList,
   type StoredSnapshot,
   splitTags,
-} from '../repository/snapshots.js';
+} from '../repository/snapshots/snapshots.js';
 import { pathBytes, workingFolder } from './arguments.js';
 import type { Context } from './shell.js';
 import { PAST_TIME, parsePastTime } from './text/past-time.js';
@@ -77,7 +77,7 @@ export async function readSnapshots(context: Context, repository: Repository): P
 
 /** The index for reading; what of it is damaged is told on standard error, as the rest may do. */
 export async function readIndex(context: Context, repository: Repository): Promise<IndexedRepository> {
-  const { loadIndex } = await import('../repository/index-store.js');
+  const { loadIndex } = await import('../repository/index/index-store.js');
   const onDamage = ({ message }: VarveError): void =>
     context.output.warn(`a part of the index is left out, and what only it lists is not found: ${message}`);
   return loadIndex(repository, { onDamage });

@@ -1,5 +1,5 @@
 import { isSuspect } from '../format/snapshot.js';
-import { type StoredSnapshot, shortId } from '../repository/snapshots.js';
+import { type StoredSnapshot, shortId } from '../repository/snapshots/snapshots.js';
 import type { Output } from './output.js';
 import { printable } from './text/escape.js';
 import { Table } from './text/table.js';

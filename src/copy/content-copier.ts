@@ -3,10 +3,10 @@ import { blobId } from '../crypto/blob-id.js';
 import { VarveError } from '../errors/errors.js';
 import { type ContentRef, DATA } from '../format/content.js';
 import { ID_BYTES } from '../format/limits.js';
-import type { LocatedFrame } from '../repository/blob-index.js';
-import { checkSize, FrameOpener, locateBlob, PackKeyRing, splitIds } from '../repository/blob-reader.js';
-import type { IndexedRepository } from '../repository/index-store.js';
-import type { RepositoryWriter } from '../repository/repository-writer.js';
+import type { LocatedFrame } from '../repository/index/blob-index.js';
+import { checkSize, FrameOpener, locateBlob, PackKeyRing, splitIds } from '../repository/reading/blob-reader.js';
+import type { IndexedRepository } from '../repository/index/index-store.js';
+import type { RepositoryWriter } from '../repository/writing/repository-writer.js';
 import type { CopiedIds } from './copied-ids.js';
 
 /** Frames that are fetched ahead. */

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { ID_BYTES } from '../format/limits.js';
-import type { BlobIndex } from '../repository/blob-index.js';
+import type { BlobIndex } from '../repository/index/blob-index.js';
 
 /**
  * What the blobs of one repository are called in another: ids are made with a key of each. 32 bytes of memory for each that is known, and

@@ -6,21 +6,21 @@ import { type ContentRef, sameReference } from '../format/content.js';
 import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import type { Snapshot } from '../format/snapshot.js';
 import type { Time } from '../format/time.js';
-import { loadIndex } from '../repository/index-store.js';
-import { Reliance } from '../repository/reliance.js';
+import { loadIndex } from '../repository/index/index-store.js';
+import { Reliance } from '../repository/rewriting/references.js';
 import {
   type RemakeEvent,
   type RemakeOptions,
   type RemakeResult,
   remakeSnapshots,
   summaryOf,
-} from '../repository/remake.js';
+} from '../repository/rewriting/rewrite-snapshots.js';
 import type { Repository } from '../repository/repository.js';
-import type { RepositoryWriter } from '../repository/repository-writer.js';
-import { RewriteMemo } from '../repository/rewrite-memo.js';
-import type { StoredSnapshot } from '../repository/snapshots.js';
-import { TreeReader } from '../repository/tree-reader.js';
-import { type RewrittenFolder, TreeRewriter, type TreeVisitor, type Verdict } from '../repository/tree-rewriter.js';
+import type { RepositoryWriter } from '../repository/writing/repository-writer.js';
+import { RewriteMemo } from '../repository/rewriting/rewrite-memo.js';
+import type { StoredSnapshot } from '../repository/snapshots/snapshots.js';
+import { TreeReader } from '../repository/reading/tree-reader.js';
+import { type RewrittenFolder, TreeRewriter, type TreeVisitor, type Verdict } from '../repository/rewriting/tree-rewriter.js';
 
 export type RewriteEvent =
   | RemakeEvent

@@ -1,7 +1,7 @@
 // Reaching a repository: from a location and what a program knows of it to a store and the engine's options.
 import type { Unlock } from '../crypto/slot-file.js';
 import { VarveError } from '../errors/errors.js';
-import type { OpenOptions } from '../repository/open.js';
+import type { OpenOptions } from '../repository/opening/open.js';
 import { openStore } from '../storage/open-store.js';
 import { REFUSED_SECONDS, RETRY_SECONDS, STUCK_SECONDS, type StoreSettings } from '../storage/settings.js';
 import type { Store } from '../storage/store.js';

@@ -6,7 +6,7 @@ import {
   mayBeNewer,
   type SnapshotFilter,
   type SnapshotList,
-} from '../repository/snapshots.js';
+} from '../repository/snapshots/snapshots.js';
 import type { Source } from './filesystem/source.js';
 import type { CurrentView } from './filesystem/view-nodes.js';
 import { snapshotView, type ViewFolder } from './view/snapshot-view.js';

@@ -1,10 +1,10 @@
 import { createHmac } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { VarveError } from '../errors/errors.js';
-import { loadIndex } from '../repository/index-store.js';
-import { HeldLease } from '../repository/leases.js';
+import { loadIndex } from '../repository/index/index-store.js';
+import { HeldLease } from '../repository/leases/leases.js';
 import type { Repository } from '../repository/repository.js';
-import { listSnapshots, matchesFilter, type SnapshotFilter, type StoredSnapshot } from '../repository/snapshots.js';
+import { listSnapshots, matchesFilter, type SnapshotFilter, type StoredSnapshot } from '../repository/snapshots/snapshots.js';
 import { SnapshotFilesystem } from './filesystem/filesystem.js';
 import { rehearse } from './filesystem/rehearsal.js';
 import { Source } from './filesystem/source.js';

@@ -1,7 +1,7 @@
 import { isUnreadable, VarveError } from '../errors/errors.js';
 import { timeFromMillis } from '../format/time.js';
-import { condemnations, type IndexedRepository } from '../repository/index-store.js';
-import type { HeldLease } from '../repository/leases.js';
+import { condemnations, type IndexedRepository } from '../repository/index/index-store.js';
+import type { HeldLease } from '../repository/leases/leases.js';
 import { eachAtMost } from '../workers/in-flight.js';
 import { defaultThreads } from '../workers/pool.js';
 import { interrupted } from './interrupted.js';

@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
 import type { IndexedPack } from '../format/index-object.js';
 import type { Time } from '../format/time.js';
-import { type IndexedRepository, type IndexSummary, packsOf, writeIndex } from '../repository/index-store.js';
-import { INDEX_BLOBS } from '../repository/index-writer.js';
+import { type IndexedRepository, type IndexSummary, packsOf, writeIndex } from '../repository/index/index-store.js';
+import { INDEX_BLOBS } from '../repository/index/index-writer.js';
 
 /** An index object with fewer is put together with others. */
 const FEW_BLOBS = 10_000;

@@ -1,6 +1,6 @@
 import { asArray, asText, asUint } from '../bytes/msgpack.js';
 import { VarveError } from '../errors/errors.js';
-import type { IndexedRepository } from '../repository/index-store.js';
+import type { IndexedRepository } from '../repository/index/index-store.js';
 import type { Repository } from '../repository/repository.js';
 import { isLongEnough } from '../storage/lock-term.js';
 import type { LockedType } from '../storage/store.js';

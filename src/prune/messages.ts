@@ -1,7 +1,7 @@
 import type { ExportedKeys } from '../crypto/hierarchy.js';
 import type { PackRecord } from '../format/pack-record.js';
-import type { SharedBlobIndex } from '../repository/blob-index.js';
-import type { FinishedPack, PackPart } from '../repository/pack-writer.js';
+import type { SharedBlobIndex } from '../repository/index/blob-index.js';
+import type { FinishedPack, PackPart } from '../repository/packs/pack-writer.js';
 import type { SharedBuffersHandle } from '../workers/shared-buffers.js';
 import type { PackCopierOptions } from './pack-copier.js';
 

@@ -1,8 +1,8 @@
 import { VarveError } from '../errors/errors.js';
-import { type IndexedRepository, loadIndex } from '../repository/index-store.js';
-import { Reachable } from '../repository/reachable.js';
+import { type IndexedRepository, loadIndex } from '../repository/index/index-store.js';
+import { Reachable } from '../repository/reading/reachable.js';
 import type { Repository } from '../repository/repository.js';
-import { listSnapshots } from '../repository/snapshots.js';
+import { listSnapshots } from '../repository/snapshots/snapshots.js';
 import type { PruneOptions } from './options.js';
 
 const LISTED_TWICE = 2;

@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer';
-import type { IndexedRepository } from '../repository/index-store.js';
-import { listLeases, type UnreadLease } from '../repository/leases.js';
+import type { IndexedRepository } from '../repository/index/index-store.js';
+import { listLeases, type UnreadLease } from '../repository/leases/leases.js';
 import type { ObjectInfo } from '../storage/store.js';
 import { MARGIN_SECONDS } from './margin.js';
 

@@ -1,8 +1,8 @@
 import type { RepositoryKeys } from '../crypto/hierarchy.js';
 import { type BlobKind, TREE } from '../format/content.js';
 import { RAW } from '../format/pack-record.js';
-import type { BlobIndex } from '../repository/blob-index.js';
-import type { IndexedRepository } from '../repository/index-store.js';
+import type { BlobIndex } from '../repository/index/blob-index.js';
+import type { IndexedRepository } from '../repository/index/index-store.js';
 
 /** A pack and what of it snapshots need. Bytes are those of frames as they are stored. */
 export interface PackUse {

@@ -1,6 +1,6 @@
 import { importKeys } from '../crypto/hierarchy.js';
 import { recordFromThread } from '../format/pack-record.js';
-import { BlobIndex } from '../repository/blob-index.js';
+import { BlobIndex } from '../repository/index/blob-index.js';
 import { serveTasks } from '../workers/serve.js';
 import { SharedBuffers } from '../workers/shared-buffers.js';
 import type { Note, Reply, Task, WorkerInit } from './messages.js';

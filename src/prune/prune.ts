@@ -1,8 +1,8 @@
 import { VarveError } from '../errors/errors.js';
-import { exclusively } from '../repository/exclusive.js';
-import type { IndexedRepository } from '../repository/index-store.js';
-import type { HeldLease } from '../repository/leases.js';
-import { PACK_TARGET } from '../repository/pack-writer.js';
+import { exclusively } from '../repository/leases/exclusive.js';
+import type { IndexedRepository } from '../repository/index/index-store.js';
+import type { HeldLease } from '../repository/leases/leases.js';
+import { PACK_TARGET } from '../repository/packs/pack-writer.js';
 import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
 import { condemn } from './condemn.js';

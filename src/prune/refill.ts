@@ -2,8 +2,8 @@ import type { Buffer } from 'node:buffer';
 import type { BlobKind } from '../format/content.js';
 import { ID_BYTES } from '../format/limits.js';
 import { type PackRecord, RAW, type RecordFrame } from '../format/pack-record.js';
-import { FrameFiller } from '../repository/frame-filler.js';
-import type { PackWriter } from '../repository/pack-writer.js';
+import { FrameFiller } from '../repository/packs/frame-filler.js';
+import type { PackWriter } from '../repository/packs/pack-writer.js';
 
 /** Puts what is needed of frames that were opened together to new frames, what was compressed apart from what was not. */
 export class Refill {

@@ -1,8 +1,8 @@
 import { VarveError } from '../errors/errors.js';
 import type { Time } from '../format/time.js';
-import { otherLeases, tellLease } from '../repository/exclusive.js';
-import { condemnations, type IndexedRepository } from '../repository/index-store.js';
-import type { HeldLease, StoredLease } from '../repository/leases.js';
+import { otherLeases, tellLease } from '../repository/leases/exclusive.js';
+import { condemnations, type IndexedRepository } from '../repository/index/index-store.js';
+import type { HeldLease, StoredLease } from '../repository/leases/leases.js';
 import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
 import { interrupted } from './interrupted.js';

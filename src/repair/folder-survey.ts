@@ -5,9 +5,9 @@ import { type Attachment, isReference } from '../format/attachment.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
 import { ID_BYTES, MAX_DEPTH } from '../format/limits.js';
-import type { BlobIndex } from '../repository/blob-index.js';
-import type { IndexedRepository } from '../repository/index-store.js';
-import { TreeReader } from '../repository/tree-reader.js';
+import type { BlobIndex } from '../repository/index/blob-index.js';
+import type { IndexedRepository } from '../repository/index/index-store.js';
+import { TreeReader } from '../repository/reading/tree-reader.js';
 import { interrupted } from './interrupted.js';
 import type { UnreadableObjects } from './unreadable.js';
 

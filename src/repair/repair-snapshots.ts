@@ -5,22 +5,22 @@ import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import { Layout } from '../format/layout.js';
 import { joinPath } from '../format/path.js';
 import type { Snapshot } from '../format/snapshot.js';
-import { checkSize, locateBlob, splitIds } from '../repository/blob-reader.js';
-import { type IndexedRepository, loadIndex } from '../repository/index-store.js';
-import { Reliance } from '../repository/reliance.js';
+import { checkSize, locateBlob, splitIds } from '../repository/reading/blob-reader.js';
+import { type IndexedRepository, loadIndex } from '../repository/index/index-store.js';
+import { Reliance } from '../repository/rewriting/references.js';
 import {
   type RemakeEvent,
   type RemakeOptions,
   type RemakeResult,
   remakeSnapshots,
   summaryOf,
-} from '../repository/remake.js';
+} from '../repository/rewriting/rewrite-snapshots.js';
 import { type Repository, uncached } from '../repository/repository.js';
-import type { RepositoryWriter } from '../repository/repository-writer.js';
-import { RewriteMemo } from '../repository/rewrite-memo.js';
-import type { StoredSnapshot } from '../repository/snapshots.js';
-import { TreeReader } from '../repository/tree-reader.js';
-import { type RewrittenFolder, TreeRewriter, type TreeVisitor, type Verdict } from '../repository/tree-rewriter.js';
+import type { RepositoryWriter } from '../repository/writing/repository-writer.js';
+import { RewriteMemo } from '../repository/rewriting/rewrite-memo.js';
+import type { StoredSnapshot } from '../repository/snapshots/snapshots.js';
+import { TreeReader } from '../repository/reading/tree-reader.js';
+import { type RewrittenFolder, TreeRewriter, type TreeVisitor, type Verdict } from '../repository/rewriting/tree-rewriter.js';
 import { healTreePacks } from './heal-packs.js';
 
 /** What the new snapshot has not got: a file, the rest of a folder from where its list breaks off, or the attributes of a path. */

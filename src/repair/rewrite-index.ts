@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
 import type { IndexedPack } from '../format/index-object.js';
 import { timeFromMillis } from '../format/time.js';
-import { condemnations, type IndexedRepository, packsOf } from '../repository/index-store.js';
-import { IndexWriter } from '../repository/index-writer.js';
+import { condemnations, type IndexedRepository, packsOf } from '../repository/index/index-store.js';
+import { IndexWriter } from '../repository/index/index-writer.js';
 
 export interface IndexChanges {
   /** Names of the index objects that are written anew. */

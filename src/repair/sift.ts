@@ -3,8 +3,8 @@ import { type ErrorCode, VarveError } from '../errors/errors.js';
 import type { IndexedPack } from '../format/index-object.js';
 import { ID_BYTES } from '../format/limits.js';
 import { blobCount, framesOf, type PackRecord, type RecordFrame } from '../format/pack-record.js';
-import { BlobIndexBuilder } from '../repository/blob-index.js';
-import { FrameOpener, PackKeyRing } from '../repository/blob-reader.js';
+import { BlobIndexBuilder } from '../repository/index/blob-index.js';
+import { FrameOpener, PackKeyRing } from '../repository/reading/blob-reader.js';
 import type { Repository } from '../repository/repository.js';
 
 /** `role`: what a pack says of its epoch may be changed as all else. */

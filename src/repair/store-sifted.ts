@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer';
 import { compressionParameters } from '../compression/policy.js';
-import { PackBuffers } from '../repository/pack-buffers.js';
-import { PACK_TARGET, PackWriter, packCapacity } from '../repository/pack-writer.js';
+import { PackBuffers } from '../repository/packs/pack-buffers.js';
+import { PACK_TARGET, PackWriter, packCapacity } from '../repository/packs/pack-writer.js';
 import type { Repository } from '../repository/repository.js';
-import { PackUploader } from '../repository/uploader.js';
+import { PackUploader } from '../repository/writing/uploader.js';
 import { type Sifted, storedFrame } from './sift.js';
 
 /** Stores in new packs what can be read of an old one, and lists them when they are durable. Whole frames are copied as they are, sealed. */

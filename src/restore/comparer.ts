@@ -7,7 +7,7 @@ import { openat, renameat, unlinkat } from '../filesystem/posix.js';
 import { type FileStat, fstat } from '../filesystem/stat.js';
 import { DATA } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
-import type { BlobIndex } from '../repository/blob-index.js';
+import type { BlobIndex } from '../repository/index/blob-index.js';
 import { DataMap } from './data-map.js';
 import { FileContent, type Part, xattrsOf } from './file-content.js';
 import type { FileSystems } from './file-system.js';

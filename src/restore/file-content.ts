@@ -7,7 +7,7 @@ import { EntryReader } from '../format/entry-reader.js';
 import { Layout, type Piece } from '../format/layout.js';
 import { ID_BYTES } from '../format/limits.js';
 import { decodeXattrs, type Xattr } from '../format/xattrs.js';
-import type { BlobIndex } from '../repository/blob-index.js';
+import type { BlobIndex } from '../repository/index/blob-index.js';
 import type { DataMap } from './data-map.js';
 import type { ComparedFile, FileTarget } from './messages.js';
 

@@ -1,6 +1,6 @@
 import type { ExportedKeys } from '../crypto/hierarchy.js';
 import type { Piece } from '../format/layout.js';
-import type { SharedBlobIndex } from '../repository/blob-index.js';
+import type { SharedBlobIndex } from '../repository/index/blob-index.js';
 import type { WorkerPool } from '../workers/pool.js';
 import type { XattrPatterns } from './options.js';
 

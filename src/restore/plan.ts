@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer';
 import type { Layout } from '../format/layout.js';
-import type { BlobIndex } from '../repository/blob-index.js';
+import type { BlobIndex } from '../repository/index/blob-index.js';
 
 const MEBIBYTE = 1024 * 1024;
 

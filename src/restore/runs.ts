@@ -1,4 +1,4 @@
-import type { BlobIndex } from '../repository/blob-index.js';
+import type { BlobIndex } from '../repository/index/blob-index.js';
 import type { BlobUse } from './messages.js';
 
 /** Blobs that lie side by side in a frame and in a file. */

@@ -1,7 +1,7 @@
 import type { Buffer } from 'node:buffer';
 import type { ContentRef } from '../format/content.js';
 import type { Entry } from '../format/entry.js';
-import type { TreeReader } from '../repository/tree-reader.js';
+import type { TreeReader } from '../repository/reading/tree-reader.js';
 import type { RestoreOptions } from './options.js';
 
 /**

@@ -3,8 +3,8 @@ import { VarveError } from '../errors/errors.js';
 import { isSuspect } from '../format/snapshot.js';
 import { type Time, timeFromMillis } from '../format/time.js';
 import type { Repository } from '../repository/repository.js';
-import { type GroupBy, type GroupKey, groupSnapshots } from '../repository/snapshot-groups.js';
-import { removeSnapshot, type StoredSnapshot, shortId } from '../repository/snapshots.js';
+import { type GroupBy, type GroupKey, groupSnapshots } from '../repository/snapshots/snapshot-groups.js';
+import { removeSnapshot, type StoredSnapshot, shortId } from '../repository/snapshots/snapshots.js';
 import { applyPolicy, type Decision, isEmptyPolicy, type Policy } from './policy.js';
 
 /** Removed at a time. */

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { VarveError } from '../errors/errors.js';
 import type { Repository } from '../repository/repository.js';
-import { removeSnapshot, type StoredSnapshot, shortId, writeSnapshot } from '../repository/snapshots.js';
+import { removeSnapshot, type StoredSnapshot, shortId, writeSnapshot } from '../repository/snapshots/snapshots.js';
 
 /** Either other tags in place of those that are there, or some more and some less. */
 export type TagChange =

@@ -27,7 +27,7 @@ import { NO_FILTER } from '../../src/filesystem/filter.js';
 import { cachedPages, dropFromPageCache } from '../../src/filesystem/posix.js';
 import { lstat } from '../../src/filesystem/stat.js';
 import type { Entry } from '../../src/format/entry.js';
-import { TreeReader } from '../../src/repository/tree-reader.js';
+import { TreeReader } from '../../src/repository/reading/tree-reader.js';
 import { components, Sandbox, scratchFolder } from './sandbox.js';
 
 const scratch = scratchFolder();

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { listTree } from '../../src/browse/list.js';
 import { NO_FILTER } from '../../src/filesystem/filter.js';
-import { TreeReader } from '../../src/repository/tree-reader.js';
+import { TreeReader } from '../../src/repository/reading/tree-reader.js';
 import { ResticRepository } from '../retention/restic-repository.js';
 import { missingRestic, PEERS } from '../servers/peer-restic.js';
 import { Sandbox, scratchFolder } from './sandbox.js';

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { NO_FILTER } from '../../src/filesystem/filter.js';
 import { MAX_DIRECT_CHUNKS } from '../../src/format/limits.js';
-import { TreeReader } from '../../src/repository/tree-reader.js';
+import { TreeReader } from '../../src/repository/reading/tree-reader.js';
 import { fails } from '../crypto/rings.js';
 import { components, Sandbox, scratchFolder, undisturbed } from './sandbox.js';
 import { assertSameTree, treeImage } from './tree-image.js';

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { type ContentRef, TREE } from '../../src/format/content.js';
 import { RAW } from '../../src/format/pack-record.js';
 import type { Repository } from '../../src/repository/repository.js';
-import { writeSnapshot } from '../../src/repository/snapshots.js';
+import { writeSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import { Forge } from '../restore/crafted.js';
 
 const [WIDTH, DEPTH] = [1000, 4];

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { before, test } from 'node:test';
 import { encodeLease } from '../../src/format/lease.js';
-import { openRepository } from '../../src/repository/open.js';
+import { openRepository } from '../../src/repository/opening/open.js';
 import { putSigned } from '../../src/repository/repository.js';
 import { openTestStore } from '../servers/test-place.js';
 import { outcome, Playground } from './varve.js';

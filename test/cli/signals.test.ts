@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { initRepository, openRepository } from '../../src/repository/open.js';
+import { initRepository, openRepository } from '../../src/repository/opening/open.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
 import { writeLongFiles, writeWideTree } from './big-trees.js';
 import { MAIN } from './main-program.js';

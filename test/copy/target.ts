@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { initRepository, openRepository } from '../../src/repository/open.js';
+import { initRepository, openRepository } from '../../src/repository/opening/open.js';
 import type { Repository } from '../../src/repository/repository.js';
-import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots.js';
+import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import type { Store } from '../../src/storage/store.js';
 import { LATER } from '../backup/sandbox.js';
 import { SMALL_CHUNKS } from '../prune/repository.js';

@@ -14,8 +14,8 @@ import {
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { HeldLease } from '../../src/repository/leases.js';
-import { openRepository } from '../../src/repository/open.js';
+import { HeldLease } from '../../src/repository/leases/leases.js';
+import { openRepository } from '../../src/repository/opening/open.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
 import { MAIN } from '../cli/main-program.js';
 import { Playground } from '../cli/varve.js';

@@ -14,8 +14,8 @@ import {
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { DATA, TREE } from '../../src/format/content.js';
-import { loadIndex } from '../../src/repository/index-store.js';
-import { HeldLease } from '../../src/repository/leases.js';
+import { loadIndex } from '../../src/repository/index/index-store.js';
+import { HeldLease } from '../../src/repository/leases/leases.js';
 import { PASSWORD, Sandbox, scratchFolder } from '../backup/sandbox.js';
 import { treeImage } from '../backup/tree-image.js';
 import { type Outcome, varve } from './program.js';

@@ -1,7 +1,7 @@
 /** Runs commands under faults that follow from a seed, and gathers what is not as it should be. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { listSnapshots } from '../../src/repository/snapshots.js';
+import { listSnapshots } from '../../src/repository/snapshots/snapshots.js';
 import { Dice } from '../simulation/dice.js';
 import { AREAS, type Area, type Command, commandsOn } from './commands.js';
 import { judgeMount, runMount } from './mounted.js';

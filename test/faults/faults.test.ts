@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, suite, test } from 'node:test';
-import { listSnapshots } from '../../src/repository/snapshots.js';
+import { listSnapshots } from '../../src/repository/snapshots/snapshots.js';
 import { scratchFolder } from '../backup/sandbox.js';
 import { Campaign } from './campaign.js';
 import type { Command } from './commands.js';

@@ -17,11 +17,11 @@ import {
 import { join } from 'node:path';
 import { backup } from '../../src/backup/backup.js';
 import { NO_FILTER } from '../../src/filesystem/filter.js';
-import { loadIndex } from '../../src/repository/index-store.js';
-import { addKeySlot, listKeySlots } from '../../src/repository/key-slots.js';
-import { initRepository, openRepository } from '../../src/repository/open.js';
+import { loadIndex } from '../../src/repository/index/index-store.js';
+import { addKeySlot, listKeySlots } from '../../src/repository/keys/key-slots.js';
+import { initRepository, openRepository } from '../../src/repository/opening/open.js';
 import type { Repository } from '../../src/repository/repository.js';
-import { listSnapshots } from '../../src/repository/snapshots.js';
+import { listSnapshots } from '../../src/repository/snapshots/snapshots.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
 import { treeImage } from '../backup/tree-image.js';
 import { content } from '../kill/source.js';

@@ -1,7 +1,7 @@
 /** What a run leaves behind: exit code, words, calls that failed, objects. */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { StoredSnapshot } from '../../src/repository/snapshots.js';
+import type { StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import type { Area, Command } from './commands.js';
 import type { Fault, Report } from './preload.js';
 import type { Ended } from './program.js';

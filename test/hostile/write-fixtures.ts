@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { encodeSnapshot, type Snapshot } from '../../src/format/snapshot.js';
 import { timeFromMillis } from '../../src/format/time.js';
-import { initRepository, openRepository } from '../../src/repository/open.js';
+import { initRepository, openRepository } from '../../src/repository/opening/open.js';
 import { putSigned, type Repository } from '../../src/repository/repository.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
 import { Forge } from '../restore/crafted.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { initRepository } from '../../src/repository/open.js';
+import { initRepository } from '../../src/repository/opening/open.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
 import { MAIN } from '../cli/main-program.js';
 import { assertEqualTrees } from '../fidelity/compare.js';

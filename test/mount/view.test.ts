@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { snapshotView, type ViewEntry, type ViewFolder } from '../../src/mount/view/snapshot-view.js';
 import { checkTemplate, DEFAULT_PATHS, DEFAULT_TIME, placesOf } from '../../src/mount/view/templates.js';
 import { formatTime } from '../../src/mount/view/time-format.js';
-import type { StoredSnapshot } from '../../src/repository/snapshots.js';
+import type { StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
 
 process.env.TZ = 'Asia/Kolkata';
 /** Saturday, 7 March 2026, 14:05:09.0704 in India. */

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { check } from '../../src/check/check.js';
 import { parseSubset } from '../../src/check/subset.js';
 import { prune } from '../../src/prune/prune.js';
-import { openRepository } from '../../src/repository/open.js';
+import { openRepository } from '../../src/repository/opening/open.js';
 import type { Store } from '../../src/storage/store.js';
 import { PASSWORD, Sandbox } from '../backup/sandbox.js';
 import { assertSameTree, treeImage } from '../backup/tree-image.js';

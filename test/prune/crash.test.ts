@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { VarveError } from '../../src/errors/errors.js';
 import { prune } from '../../src/prune/prune.js';
-import { openRepository } from '../../src/repository/open.js';
+import { openRepository } from '../../src/repository/opening/open.js';
 import { PASSWORD, scratchFolder } from '../backup/sandbox.js';
 import { Dying, imageOf, reset } from '../storage/dying-store.js';
 import { DAY, Prunable } from './repository.js';

@@ -18,9 +18,9 @@ import {
   loadIndex,
   packsOf,
   writeIndex,
-} from '../../src/repository/index-store.js';
-import { removeKeySlot } from '../../src/repository/key-slots.js';
-import { openRepository } from '../../src/repository/open.js';
+} from '../../src/repository/index/index-store.js';
+import { removeKeySlot } from '../../src/repository/keys/key-slots.js';
+import { openRepository } from '../../src/repository/opening/open.js';
 import { putSigned } from '../../src/repository/repository.js';
 import { scratchFolder } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';

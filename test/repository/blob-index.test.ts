@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { IndexedPack } from '../../src/format/index-object.js';
 import { blobCount, frameAt, frameCount, PackRecordBuilder } from '../../src/format/pack-record.js';
-import { type BlobIndex, BlobIndexBuilder } from '../../src/repository/blob-index.js';
+import { type BlobIndex, BlobIndexBuilder } from '../../src/repository/index/blob-index.js';
 import * as any from '../format/arbitraries.js';
 
 interface Place {

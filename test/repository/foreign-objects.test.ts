@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { VarveError } from '../../src/errors/errors.js';
 import { encodeIndexObject } from '../../src/format/index-object.js';
 import { encodeLease } from '../../src/format/lease.js';
-import { loadAndAdopt } from '../../src/repository/orphans.js';
+import { loadAndAdopt } from '../../src/repository/index/orphans.js';
 import { objectName, putSigned } from '../../src/repository/repository.js';
 import { PassingStore } from '../../src/storage/guards/passing.js';
 import type { ObjectType, Range, Store } from '../../src/storage/store.js';

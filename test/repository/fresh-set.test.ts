@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { FreshSet, type FreshSetHandle } from '../../src/repository/fresh-set.js';
+import { FreshSet, type FreshSetHandle } from '../../src/repository/writing/fresh-set.js';
 import { WorkerPool } from '../../src/workers/pool.js';
 import type { Firsts, Range } from './fresh-worker.js';
 import { idOf } from './ids.js';

@@ -1,4 +1,4 @@
-import { FreshSet, type FreshSetHandle } from '../../src/repository/fresh-set.js';
+import { FreshSet, type FreshSetHandle } from '../../src/repository/writing/fresh-set.js';
 import { serveTasks } from '../../src/workers/serve.js';
 import { idOf } from './ids.js';
 

@@ -10,7 +10,7 @@ import { ALL } from '../../src/check/subset.js';
 import { VarveError } from '../../src/errors/errors.js';
 import { healPack } from '../../src/parity/heal.js';
 import { prune } from '../../src/prune/prune.js';
-import { loadIndex } from '../../src/repository/index-store.js';
+import { loadIndex } from '../../src/repository/index/index-store.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { ObjectType, Range } from '../../src/storage/store.js';
 import { Sandbox, scratchFolder } from '../backup/sandbox.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { VarveError } from '../../src/errors/errors.js';
-import { initRepository, openRepository } from '../../src/repository/open.js';
+import { initRepository, openRepository } from '../../src/repository/opening/open.js';
 import { PassingStore } from '../../src/storage/guards/passing.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { ObjectType } from '../../src/storage/store.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ContentRef } from '../../src/format/content.js';
 import { ID_BYTES } from '../../src/format/limits.js';
-import { FrameOpener, IdList, PackKeyRing, SyncTreeReader } from '../../src/repository/blob-reader.js';
+import { FrameOpener, IdList, PackKeyRing, SyncTreeReader } from '../../src/repository/reading/blob-reader.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import { Sandbox, scratchFolder } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';

@@ -10,9 +10,9 @@ import { type BlobKind, type ContentRef, DATA, TREE } from '../../src/format/con
 import { bareDirectory, type Entry, writeEntry } from '../../src/format/entry.js';
 import type { IndexedPack } from '../../src/format/index-object.js';
 import { type Codec, PackRecordBuilder } from '../../src/format/pack-record.js';
-import { BlobWriter } from '../../src/repository/blob-writer.js';
-import { indexedPack, writeIndex } from '../../src/repository/index-store.js';
-import { PackWriter, packCapacity, sealPack } from '../../src/repository/pack-writer.js';
+import { BlobWriter } from '../../src/repository/packs/blob-writer.js';
+import { indexedPack, writeIndex } from '../../src/repository/index/index-store.js';
+import { PackWriter, packCapacity, sealPack } from '../../src/repository/packs/pack-writer.js';
 import type { Repository } from '../../src/repository/repository.js';
 
 const TARGET = 1 << 20;

@@ -21,7 +21,7 @@ import { stats } from '../../src/browse/stats.js';
 import type { ContentRef } from '../../src/format/content.js';
 import { MAX_DEPTH } from '../../src/format/limits.js';
 import { encodeXattrs } from '../../src/format/xattrs.js';
-import { TreeReader } from '../../src/repository/tree-reader.js';
+import { TreeReader } from '../../src/repository/reading/tree-reader.js';
 import type { RestoreOptions } from '../../src/restore/options.js';
 import { Sandbox, scratchFolder } from '../backup/sandbox.js';
 import { treeImage } from '../backup/tree-image.js';

@@ -3,7 +3,7 @@ import { chmodSync, lstatSync, mkdirSync, readdirSync, utimesSync, writeFileSync
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Entry } from '../../src/format/entry.js';
-import { TreeReader } from '../../src/repository/tree-reader.js';
+import { TreeReader } from '../../src/repository/reading/tree-reader.js';
 import { beginRun, endRun, markerName } from '../../src/restore/temporary-names.js';
 import { components, Sandbox, scratchFolder } from '../backup/sandbox.js';
 

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { policyFrom } from '../../src/cli/forget/policy.js';
 import { rfc3339 } from '../../src/cli/text/time.js';
 import { compareTimes, type Time, timeFromMillis } from '../../src/format/time.js';
-import type { StoredSnapshot } from '../../src/repository/snapshots.js';
+import type { StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import { planForget } from '../../src/retention/forget.js';
 import { isEmptyPolicy } from '../../src/retention/policy.js';
 import { seeded } from '../filesystem/random.js';

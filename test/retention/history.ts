@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { Snapshot } from '../../src/format/snapshot.js';
 import type { Time } from '../../src/format/time.js';
-import type { StoredSnapshot } from '../../src/repository/snapshots.js';
+import type { StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import { PERIODS, type Period } from '../../src/retention/calendar.js';
 import { applyPolicy, type Policy } from '../../src/retention/policy.js';
 import { parseSpan } from '../../src/retention/span.js';

@@ -1,8 +1,8 @@
 import { VarveError } from '../../src/errors/errors.js';
 import type { Snapshot } from '../../src/format/snapshot.js';
-import { initRepository } from '../../src/repository/open.js';
+import { initRepository } from '../../src/repository/opening/open.js';
 import type { Repository } from '../../src/repository/repository.js';
-import { listSnapshots, type StoredSnapshot, writeSnapshot } from '../../src/repository/snapshots.js';
+import { listSnapshots, type StoredSnapshot, writeSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import { PassingStore } from '../../src/storage/guards/passing.js';
 import type { ObjectType } from '../../src/storage/store.js';
 import { openTestStore } from '../servers/test-place.js';

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { addKeySlot } from '../../src/repository/key-slots.js';
-import { openRepository } from '../../src/repository/open.js';
+import { addKeySlot } from '../../src/repository/keys/key-slots.js';
+import { openRepository } from '../../src/repository/opening/open.js';
 import type { Repository } from '../../src/repository/repository.js';
-import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots.js';
+import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import { changedTags, retag } from '../../src/retention/tags.js';
 import { scratchFolder } from '../backup/sandbox.js';
 import { newRepository, StubbornStore, writeDays } from './repository.js';

@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer';
 import { DATA, TREE } from '../../src/format/content.js';
-import { type IndexedRepository, loadIndex } from '../../src/repository/index-store.js';
+import { type IndexedRepository, loadIndex } from '../../src/repository/index/index-store.js';
 import { thisMachine } from '../../src/repository/machine.js';
-import { RepositoryWriter } from '../../src/repository/repository-writer.js';
-import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots.js';
+import { RepositoryWriter } from '../../src/repository/writing/repository-writer.js';
+import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import type { ObjectType } from '../../src/storage/store.js';
 import { snapshotOf } from './backup.js';
 import { Dice } from './dice.js';

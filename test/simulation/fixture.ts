@@ -3,7 +3,7 @@ import type { CryptoEngine } from '../../src/crypto/engine.js';
 import { createRepositoryKeys } from '../../src/crypto/hierarchy.js';
 import { createSlot } from '../../src/crypto/slot.js';
 import { LocalState } from '../../src/repository/local-state.js';
-import { packCapacity } from '../../src/repository/pack-writer.js';
+import { packCapacity } from '../../src/repository/packs/pack-writer.js';
 import type { Repository } from '../../src/repository/repository.js';
 import type { Store } from '../../src/storage/store.js';
 import { SharedBuffers } from '../../src/workers/shared-buffers.js';

@@ -1,6 +1,6 @@
 import { prune } from '../../src/prune/prune.js';
 import { repairIndex } from '../../src/repair/repair-index.js';
-import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots.js';
+import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import { forgetSnapshots, planForget } from '../../src/retention/forget.js';
 import { retag } from '../../src/retention/tags.js';
 import { simulateBackup } from './backup.js';

@@ -1,6 +1,6 @@
 import { rewriteSnapshots } from '../../src/copy/rewrite.js';
 import { repairSnapshots } from '../../src/repair/repair-snapshots.js';
-import { listSnapshots } from '../../src/repository/snapshots.js';
+import { listSnapshots } from '../../src/repository/snapshots/snapshots.js';
 import type { Files } from './source.js';
 import { type Task, WRITING } from './task.js';
 import { rootOf } from './tree.js';

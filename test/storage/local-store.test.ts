@@ -5,7 +5,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { openSource } from '../../src/repository/object-source.js';
+import { openSource } from '../../src/repository/packs/object-source.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
 import { fails } from '../crypto/rings.js';
 import { names, object } from './conformance.js';

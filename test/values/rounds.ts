@@ -12,7 +12,7 @@ import { check } from '../../src/check/check.js';
 import { nodeJson } from '../../src/cli/node-json.js';
 import { nodeLine } from '../../src/cli/node-line.js';
 import { type ContentRef, sameReference } from '../../src/format/content.js';
-import { TreeReader } from '../../src/repository/tree-reader.js';
+import { TreeReader } from '../../src/repository/reading/tree-reader.js';
 import { Sandbox } from '../backup/sandbox.js';
 import { anyCase, type Case, decorate, make } from './cases.js';
 import { type Image, imageOf } from './image.js';

@@ -4,8 +4,8 @@ import { figuresBefore, findParent } from '../../backup/parent.js';
 import { findSources } from '../../backup/sources.js';
 import type { VarveError } from '../../errors/errors.js';
 import { PROGRAM } from '../../library/version.js';
-import type { IndexedRepository } from '../../repository/index-store.js';
-import { findSnapshot, type SnapshotList, type StoredSnapshot } from '../../repository/snapshots.js';
+import type { IndexedRepository } from '../../repository/index/index-store.js';
+import { findSnapshot, type SnapshotList, type StoredSnapshot } from '../../repository/snapshots/snapshots.js';
 import { workingFolder } from '../arguments.js';
 import { truthOf } from '../boolean-options.js';
 import { compressionFrom, packTarget } from '../global-options.js';
@@ -96,8 +96,8 @@ function isSet({ environment }: Context, name: string): boolean {
 async function loadEngine() {
   const [engine, index, orphans] = await Promise.all([
     import('../../backup/backup.js'),
-    import('../../repository/index-store.js'),
-    import('../../repository/orphans.js'),
+    import('../../repository/index/index-store.js'),
+    import('../../repository/index/orphans.js'),
   ]);
   return { ...engine, ...index, ...orphans };
 }

@@ -2,7 +2,7 @@ import type { BackupEvent, BackupProgress, BackupResult } from '../../backup/opt
 import type { Suspect } from '../../backup/suspects.js';
 import type { SnapshotSummary, SourceFigures } from '../../format/snapshot.js';
 import type { Time } from '../../format/time.js';
-import { type StoredSnapshot, shortId } from '../../repository/snapshots.js';
+import { type StoredSnapshot, shortId } from '../../repository/snapshots/snapshots.js';
 import { everySoOften } from '../progress.js';
 import type { Context } from '../shell.js';
 import { lossyText, printable } from '../text/escape.js';

@@ -4,7 +4,7 @@ import { warmUp } from '../../check/reading.js';
 import { scrub } from '../../check/scrub.js';
 import { ALL, parseSubset, type Subset } from '../../check/subset.js';
 import { VarveError } from '../../errors/errors.js';
-import { matchesFilter } from '../../repository/snapshots.js';
+import { matchesFilter } from '../../repository/snapshots/snapshots.js';
 import { openFromOptions, placeOfRepository } from '../open.js';
 import type { Context } from '../shell.js';
 import { type SelectionOptions, selectionFilter } from '../snapshot-selection.js';

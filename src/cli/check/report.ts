@@ -2,7 +2,7 @@ import type { Finding } from '../../check/findings.js';
 import type { HealedPack } from '../../check/healer.js';
 import type { CheckOptions, CheckProgress, CheckResult } from '../../check/options.js';
 import type { ScrubResult } from '../../check/scrub.js';
-import { shortId } from '../../repository/snapshots.js';
+import { shortId } from '../../repository/snapshots/snapshots.js';
 import { objectPath } from '../../storage/store.js';
 import { estimateText, everySoOften, Speed, showProgress } from '../progress.js';
 import type { Context } from '../shell.js';

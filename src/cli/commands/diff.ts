@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { type Change, type DiffCounts, type Differences, diff } from '../../browse/diff.js';
 import { VarveError } from '../../errors/errors.js';
-import { shortId } from '../../repository/snapshots.js';
-import { TreeReader } from '../../repository/tree-reader.js';
+import { shortId } from '../../repository/snapshots/snapshots.js';
+import { TreeReader } from '../../repository/reading/tree-reader.js';
 import { pathJson } from '../node-json.js';
 import { openFromOptions } from '../open.js';
 import type { Output } from '../output.js';

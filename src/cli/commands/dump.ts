@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { type DumpedEntry, dumpEntries, dumpedEntry, dumpFile, type LeftOut, writeTar } from '../../browse/dump.js';
 import { systemReason, VarveError } from '../../errors/errors.js';
-import { TreeReader } from '../../repository/tree-reader.js';
+import { TreeReader } from '../../repository/reading/tree-reader.js';
 import { openFromOptions } from '../open.js';
 import { ReadErrors } from '../read-errors.js';
 import { type Context, type Run, run, type Shell } from '../shell.js';

@@ -45,7 +45,7 @@ export function define(command: Command, shell: Shell): void {
     const target = flags.copyChunkerParams === true ? targetContext(context) : context;
     const settings = storeSettings(target);
     const store = await placeOfRepository(target, settings);
-    const { initAbsent, refuseExisting, refuseMissingDisk } = await import('../../repository/open.js');
+    const { initAbsent, refuseExisting, refuseMissingDisk } = await import('../../repository/opening/open.js');
     await refuseExisting(store);
     if (flags.force !== true) refuseMissingDisk(store, { cacheFolder: cacheFolder(context) });
     const cutLike = flags.copyChunkerParams === true ? await openSource(context, flags) : undefined;

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { blobsOf, kindName, listIndexedPacks, listObjects } from '../../browse/objects.js';
 import { VarveError } from '../../errors/errors.js';
-import { packsOfSnapshots } from '../../repository/packs-of-snapshots.js';
+import { packsOfSnapshots } from '../../repository/reading/packs-of-snapshots.js';
 import type { Repository } from '../../repository/repository.js';
 import type { ObjectType } from '../../storage/store.js';
 import { openFromOptions } from '../open.js';

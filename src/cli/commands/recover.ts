@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { PROGRAM } from '../../library/version.js';
 import type { RecoverEvent, RecoverResult } from '../../repair/options.js';
-import { shortId } from '../../repository/snapshots.js';
+import { shortId } from '../../repository/snapshots/snapshots.js';
 import { thisHost, thisUser } from '../machine.js';
 import { openFromOptions } from '../open.js';
 import type { Output } from '../output.js';

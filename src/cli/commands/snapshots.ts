@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { VarveError } from '../../errors/errors.js';
-import { groupSnapshots } from '../../repository/snapshot-groups.js';
-import type { StoredSnapshot } from '../../repository/snapshots.js';
+import { groupSnapshots } from '../../repository/snapshots/snapshot-groups.js';
+import type { StoredSnapshot } from '../../repository/snapshots/snapshots.js';
 import { openFromOptions } from '../open.js';
 import { type Run, run, type Shell } from '../shell.js';
 import { groupTitle, parseGroupBy, pathsAndTags } from '../snapshot-groups.js';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { VarveError } from '../../errors/errors.js';
-import { type StoredSnapshot, shortId } from '../../repository/snapshots.js';
+import { type StoredSnapshot, shortId } from '../../repository/snapshots/snapshots.js';
 import { retag, type TagChange } from '../../retention/tags.js';
 import { openFromOptions } from '../open.js';
 import type { Output } from '../output.js';

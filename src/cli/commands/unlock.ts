@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { listLeases, type UnreadLease } from '../../repository/leases.js';
+import { listLeases, type UnreadLease } from '../../repository/leases/leases.js';
 import { openFromOptions } from '../open.js';
 import { run, type Shell } from '../shell.js';
 import { counted } from '../text/units.js';

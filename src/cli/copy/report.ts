@@ -1,6 +1,6 @@
 import type { CopyEvent, CopyResult } from '../../copy/copy.js';
 import type { CopyProgress } from '../../copy/copying.js';
-import { type StoredSnapshot, shortId } from '../../repository/snapshots.js';
+import { type StoredSnapshot, shortId } from '../../repository/snapshots/snapshots.js';
 import { everySoOften, Speed, showProgress } from '../progress.js';
 import type { Context } from '../shell.js';
 import { makerOf } from '../snapshot-json.js';

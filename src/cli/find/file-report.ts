@@ -1,5 +1,5 @@
 import type { FoundFile } from '../../browse/find-files.js';
-import { type StoredSnapshot, shortId } from '../../repository/snapshots.js';
+import { type StoredSnapshot, shortId } from '../../repository/snapshots/snapshots.js';
 import { matchJson } from '../node-json.js';
 import { type LineOptions, nodeLine } from '../node-line.js';
 import type { Output } from '../output.js';

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { FoundObject } from '../../browse/find-objects.js';
-import type { BlobIndex } from '../../repository/blob-index.js';
-import { type StoredSnapshot, shortId } from '../../repository/snapshots.js';
+import type { BlobIndex } from '../../repository/index/blob-index.js';
+import { type StoredSnapshot, shortId } from '../../repository/snapshots/snapshots.js';
 import { pathJson } from '../node-json.js';
 import type { Output } from '../output.js';
 import { printable } from '../text/escape.js';

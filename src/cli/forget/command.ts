@@ -1,7 +1,7 @@
 import { VarveError } from '../../errors/errors.js';
 import { timeFromMillis } from '../../format/time.js';
 import type { Repository } from '../../repository/repository.js';
-import type { StoredSnapshot } from '../../repository/snapshots.js';
+import type { StoredSnapshot } from '../../repository/snapshots/snapshots.js';
 import { forgetSnapshots, type PlannedGroup, planForget } from '../../retention/forget.js';
 import { describePolicy, isEmptyPolicy } from '../../retention/policy.js';
 import { zoneProblem } from '../../time/zone.js';

@@ -1,4 +1,4 @@
-import { type StoredSnapshot, shortId } from '../../repository/snapshots.js';
+import { type StoredSnapshot, shortId } from '../../repository/snapshots/snapshots.js';
 import type { ForgetFailure, PlannedGroup } from '../../retention/forget.js';
 import type { Output } from '../output.js';
 import { groupTitle, pathsAndTags } from '../snapshot-groups.js';

@@ -1,6 +1,6 @@
 import { isBroken, isUnreadable, VarveError } from '../../errors/errors.js';
 import { getSigned, type Repository } from '../../repository/repository.js';
-import { removeSnapshot, type StoredSnapshot, shortId } from '../../repository/snapshots.js';
+import { removeSnapshot, type StoredSnapshot, shortId } from '../../repository/snapshots/snapshots.js';
 import type { Output } from '../output.js';
 
 /** Objects of snapshots that are damaged, or of removed keys: they are in no list, but may be named by id to be removed. */

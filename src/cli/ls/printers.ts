@@ -4,7 +4,7 @@ import type { Int64 } from '../../bytes/int64.js';
 import { VarveError } from '../../errors/errors.js';
 import type { Entry } from '../../format/entry.js';
 import type { EntryReader } from '../../format/entry-reader.js';
-import type { StoredSnapshot } from '../../repository/snapshots.js';
+import type { StoredSnapshot } from '../../repository/snapshots/snapshots.js';
 import { nodeJson } from '../node-json.js';
 import { type LineOptions, nodeLine } from '../node-line.js';
 import type { Output } from '../output.js';

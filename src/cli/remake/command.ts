@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import type { RemakeEvent, RemakeOptions, RemakeResult } from '../../repository/remake.js';
+import type { RemakeEvent, RemakeOptions, RemakeResult } from '../../repository/rewriting/rewrite-snapshots.js';
 import type { Repository } from '../../repository/repository.js';
-import type { SnapshotList, StoredSnapshot } from '../../repository/snapshots.js';
+import type { SnapshotList, StoredSnapshot } from '../../repository/snapshots/snapshots.js';
 import { compressionFrom, packTarget } from '../global-options.js';
 import { openFromOptions } from '../open.js';
 import type { Context } from '../shell.js';

@@ -1,5 +1,5 @@
-import type { RemakeEvent, RemakeResult } from '../../repository/remake.js';
-import { shortId } from '../../repository/snapshots.js';
+import type { RemakeEvent, RemakeResult } from '../../repository/rewriting/rewrite-snapshots.js';
+import { shortId } from '../../repository/snapshots/snapshots.js';
 import type { Output } from '../output.js';
 import { counted } from '../text/units.js';
 

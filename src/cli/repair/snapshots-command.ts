@@ -1,7 +1,7 @@
 import { VarveError } from '../../errors/errors.js';
 import { type Loss, repairSnapshots } from '../../repair/repair-snapshots.js';
 import type { Repository } from '../../repository/repository.js';
-import { removeSnapshot, type SnapshotList, shortId } from '../../repository/snapshots.js';
+import { removeSnapshot, type SnapshotList, shortId } from '../../repository/snapshots/snapshots.js';
 import type { Output } from '../output.js';
 import { type RemakeFlags, remakeChosen } from '../remake/command.js';
 import type { Context } from '../shell.js';

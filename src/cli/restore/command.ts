@@ -5,7 +5,7 @@ import { VarveError } from '../../errors/errors.js';
 import { readPatternFile } from '../../filesystem/files-from.js';
 import { type PatternSpec, parsePatterns } from '../../filesystem/patterns.js';
 import { posixLimits } from '../../filesystem/posix.js';
-import { shortId } from '../../repository/snapshots.js';
+import { shortId } from '../../repository/snapshots/snapshots.js';
 import type { Overwrite, RestoreOptions, XattrPatterns } from '../../restore/options.js';
 import { startingPoint } from '../../restore/starting-point.js';
 import { warnOfMissingDisk } from '../missing-disk.js';
@@ -128,8 +128,8 @@ async function loadEngine() {
   const [engine, selection, index, trees] = await Promise.all([
     import('../../restore/restore.js'),
     import('../../restore/selection.js'),
-    import('../../repository/index-store.js'),
-    import('../../repository/tree-reader.js'),
+    import('../../repository/index/index-store.js'),
+    import('../../repository/reading/tree-reader.js'),
   ]);
   return { ...engine, ...selection, ...index, ...trees };
 }

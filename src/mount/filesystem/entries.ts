@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { isReference } from '../../format/attachment.js';
 import type { Entry } from '../../format/entry.js';
 import type { EntryReader } from '../../format/entry-reader.js';
-import { type StoredSnapshot, shortId } from '../../repository/snapshots.js';
+import { type StoredSnapshot, shortId } from '../../repository/snapshots/snapshots.js';
 import { Folder, Folders } from './folders.js';
 import type { InodeNumber, InodeNumbers } from './inode-numbers.js';
 import { FOLDER, LINKED, NodeTable, WITH_XATTRS } from './node-table.js';

@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
 import type { ContentRef } from '../../format/content.js';
-import { locateBlob } from '../../repository/blob-reader.js';
-import { type IndexedRepository, loadIndex } from '../../repository/index-store.js';
-import { TreeReader } from '../../repository/tree-reader.js';
+import { locateBlob } from '../../repository/reading/blob-reader.js';
+import { type IndexedRepository, loadIndex } from '../../repository/index/index-store.js';
+import { TreeReader } from '../../repository/reading/tree-reader.js';
 
 /** Bytes of blobs of trees that are kept, verified. */
 const KEPT = 8 * 1024 * 1024;

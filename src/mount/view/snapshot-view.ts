@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import type { StoredSnapshot } from '../../repository/snapshots.js';
+import type { StoredSnapshot } from '../../repository/snapshots/snapshots.js';
 import { placesOf } from './templates.js';
 
 export interface ViewFolder {

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
-import { type StoredSnapshot, shortId } from '../../repository/snapshots.js';
+import { type StoredSnapshot, shortId } from '../../repository/snapshots/snapshots.js';
 import { formatTime } from './time-format.js';
 
 export const DEFAULT_PATHS: readonly string[] = ['ids/%i', 'snapshots/%T', 'hosts/%h/%T', 'tags/%t/%T', 'paths/%p/%T'];

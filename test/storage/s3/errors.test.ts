@@ -5,7 +5,7 @@ import http from 'node:http';
 import { after, before, describe, mock, test } from 'node:test';
 import { PutBucketPolicyCommand } from '@aws-sdk/client-s3';
 import type { ErrorCode, VarveError } from '../../../src/errors/errors.js';
-import { readPack } from '../../../src/repository/pack-reading.js';
+import { readPack } from '../../../src/repository/packs/pack-reading.js';
 import { openS3 } from '../../../src/storage/s3/open.js';
 import type { StoreSettings } from '../../../src/storage/settings.js';
 import type { Store } from '../../../src/storage/store.js';

@@ -15,7 +15,7 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { check } from '../../../src/check/check.js';
-import { openRepository } from '../../../src/repository/open.js';
+import { openRepository } from '../../../src/repository/opening/open.js';
 import { lockInput } from '../../../src/storage/s3/object-lock.js';
 import { openS3 } from '../../../src/storage/s3/open.js';
 import type { StoreSettings } from '../../../src/storage/settings.js';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Role } from '../../../crypto/hierarchy.js';
 import { VarveError } from '../../../errors/errors.js';
-import { addKeySlot } from '../../../repository/key-slots.js';
+import { addKeySlot } from '../../../repository/keys/key-slots.js';
 import { thisHost, thisUser } from '../../machine.js';
 import { addNewKeyOptions, calibrated, type NewKeyFlags, newUnlock } from '../../new-key.js';
 import { openFromOptions } from '../../open.js';

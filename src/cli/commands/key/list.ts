@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type KeySlot, listKeySlots } from '../../../repository/key-slots.js';
+import { type KeySlot, listKeySlots } from '../../../repository/keys/key-slots.js';
 import { openFromOptions } from '../../open.js';
 import { run, type Shell } from '../../shell.js';
 import { printable } from '../../text/escape.js';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { changePassword } from '../../../repository/key-slots.js';
+import { changePassword } from '../../../repository/keys/key-slots.js';
 import { addNewKeyOptions, calibrated, type NewKeyFlags, newUnlock } from '../../new-key.js';
 import { openFromOptions } from '../../open.js';
 import { type Run, run, type Shell } from '../../shell.js';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { VarveError } from '../../../errors/errors.js';
-import { removeKeySlot } from '../../../repository/key-slots.js';
+import { removeKeySlot } from '../../../repository/keys/key-slots.js';
 import { openFromOptions } from '../../open.js';
 import { type Run, run, type Shell } from '../../shell.js';
 import { parseTimeOption } from '../../text/time.js';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { rotateKeySlots } from '../../../repository/key-slots.js';
+import { rotateKeySlots } from '../../../repository/keys/key-slots.js';
 import { openFromOptions } from '../../open.js';
 import { run, type Shell } from '../../shell.js';
 import { counted } from '../../text/units.js';

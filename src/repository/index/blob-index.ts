@@ -1,0 +1,367 @@
+import type { Buffer } from 'node:buffer';
+import { asBuffer } from '../../bytes/views.js';
+import type { BlobKind } from '../../format/content.js';
+import type { IndexedPack } from '../../format/index-object.js';
+import { ID_BYTES } from '../../format/limits.js';
+import { type Codec, type Frame, frameAt, frameCount, WRAPPED_KEY_BYTES } from '../../format/pack-record.js';
+
+/** u32 words kept of each id: 128 bits tell apart more blobs than can ever be stored. */
+const PREFIX_WORDS = 4;
+/** u32 words of a frame: offset; stored length and codec (top bit); key number and counter; number of its first blob. */
+const FRAME_WORDS = 4;
+const SLOTS_PER_BLOB = 1 / 0.75;
+const TWO_32 = 0x1_0000_0000;
+
+/** The columns, all in shared memory, so that worker threads read them without a copy. */
+export interface SharedBlobIndex {
+  readonly blobs: number;
+  /** Blobs from this number on are in condemned packs: they can be read but are not deduplicated against. */
+  readonly usable: number;
+  readonly prefixes: Uint32Array;
+  readonly lengths: Uint32Array;
+  /** For each blob 1 once a new snapshot may rely on it. */
+  readonly relied: Uint8Array;
+  /** Open addressing by the first word of the id; number of the blob + 1, or 0. */
+  readonly slots: Uint32Array;
+  readonly frames: Uint32Array;
+  readonly frameCount: number;
+  readonly packNames: Uint8Array;
+  readonly packKinds: Uint8Array;
+  readonly packFirstFrame: Uint32Array;
+  readonly packFirstKey: Uint32Array;
+  readonly keys: Uint8Array;
+}
+
+/** Where a blob is. */
+export interface BlobLocation {
+  readonly pack: number;
+  readonly frame: number;
+  /** Within the frame's plaintext. */
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** A frame, and what is needed to open it. */
+export interface LocatedFrame extends Omit<Frame, 'key'> {
+  readonly pack: number;
+  readonly wrappedKey: Buffer;
+  readonly firstBlob: number;
+}
+
+/** All blobs of a repository: about 31 bytes of memory each (DESIGN: at most 40). */
+export class BlobIndex {
+  readonly shared: SharedBlobIndex;
+
+  constructor(shared: SharedBlobIndex) {
+    this.shared = shared;
+  }
+
+  get size(): number {
+    return this.shared.blobs;
+  }
+
+  get packCount(): number {
+    return this.shared.packKinds.length;
+  }
+
+  /** The blob's number, or -1. @param at where in `id` the 32 bytes begin */
+  find(id: Buffer, at = 0): number {
+    return this.#findPrefix(
+      id.readUInt32LE(at),
+      id.readUInt32LE(at + 4),
+      id.readUInt32LE(at + 8),
+      id.readUInt32LE(at + 12),
+    );
+  }
+
+  /** The number here of a blob of another index, or -1. */
+  findSame(other: BlobIndex, blob: number): number {
+    const { prefixes } = other.shared;
+    const word = (number: number): number => prefixes[blob * PREFIX_WORDS + number] as number;
+    return this.#findPrefix(word(0), word(1), word(2), word(3));
+  }
+
+  /** What `find` gives for a blob's id: another number where the blob is stored several times. */
+  firstOf(blob: number): number {
+    return this.findSame(this, blob);
+  }
+
+  #findPrefix(a: number, b: number, c: number, d: number): number {
+    const { slots, prefixes } = this.shared;
+    const capacity = slots.length;
+    if (capacity === 0) return -1;
+    let slot = Math.floor((a / TWO_32) * capacity);
+    for (;;) {
+      const blob = (slots[slot] as number) - 1;
+      if (blob < 0) return -1;
+      const row = blob * PREFIX_WORDS;
+      if (prefixes[row] === a && prefixes[row + 1] === b && prefixes[row + 2] === c && prefixes[row + 3] === d) {
+        return blob;
+      }
+      if (++slot === capacity) slot = 0;
+    }
+  }
+
+  /** Whether a new snapshot may rely on the stored copy; that it may do so from now on is noted. */
+  has(id: Buffer, at = 0): boolean {
+    const blob = this.find(id, at);
+    if (blob < 0 || !this.isUsable(blob)) return false;
+    this.relyOn(blob);
+    return true;
+  }
+
+  /** Whether the blob with this number is in a pack that is not condemned. */
+  isUsable(blob: number): boolean {
+    return blob < this.shared.usable;
+  }
+
+  /** Notes that a new snapshot needs it. What is in a condemned pack is copied before the snapshot is written. */
+  relyOn(blob: number): void {
+    this.shared.relied[blob] = 1;
+  }
+
+  /** Whether a new snapshot needs a blob of the pack, as any thread has noted. */
+  reliesOn(pack: number): boolean {
+    const { first, end } = this.blobsOf(pack);
+    return this.shared.relied.subarray(first, end).includes(1);
+  }
+
+  /** The blobs of a pack: [first, end). */
+  blobsOf(pack: number): { first: number; end: number } {
+    const { first, end } = this.framesOf(pack);
+    return { first: this.#firstBlob(first), end: this.#firstBlob(end) };
+  }
+
+  /** Whether the blob with this number has this id. */
+  isNamed(blob: number, id: Buffer): boolean {
+    const { prefixes } = this.shared;
+    for (let word = 0; word < PREFIX_WORDS; word++)
+      if (prefixes[blob * PREFIX_WORDS + word] !== id.readUInt32LE(word * 4)) return false;
+    return true;
+  }
+
+  lengthOf(blob: number): number {
+    return this.shared.lengths[blob] as number;
+  }
+
+  locate(blob: number): BlobLocation {
+    const { lengths } = this.shared;
+    const frame = this.locateFrame(blob);
+    let offset = 0;
+    for (let other = this.#firstBlob(frame); other < blob; other++) offset += lengths[other] as number;
+    return { pack: this.packOf(frame), frame, offset, length: lengths[blob] as number };
+  }
+
+  /** Number of the frame that a blob is in. */
+  locateFrame(blob: number): number {
+    return lastAtMost(this.shared.frames, this.shared.frameCount, FRAME_WORDS, 3, blob);
+  }
+
+  frame(number: number): LocatedFrame {
+    const { frames, lengths, packFirstKey, keys } = this.shared;
+    const at = number * FRAME_WORDS;
+    const stored = frames[at + 1] as number;
+    const keyAndCounter = frames[at + 2] as number;
+    const firstBlob = this.#firstBlob(number);
+    const endBlob = this.#firstBlob(number + 1);
+    let rawLength = 0;
+    for (let blob = firstBlob; blob < endBlob; blob++) rawLength += lengths[blob] as number;
+    const pack = this.packOf(number);
+    const key = ((packFirstKey[pack] as number) + (keyAndCounter >>> 16)) * WRAPPED_KEY_BYTES;
+    return {
+      pack,
+      offset: frames[at] as number,
+      storedLength: stored & 0x7fff_ffff,
+      rawLength,
+      codec: (stored >>> 31) as Codec,
+      counter: keyAndCounter & 0xffff,
+      blobs: endBlob - firstBlob,
+      firstBlob,
+      wrappedKey: asBuffer(keys.subarray(key, key + WRAPPED_KEY_BYTES)),
+    };
+  }
+
+  packName(pack: number): string {
+    return asBuffer(this.shared.packNames.subarray(pack * ID_BYTES, (pack + 1) * ID_BYTES)).toString('hex');
+  }
+
+  packKind(pack: number): BlobKind {
+    return this.shared.packKinds[pack] as BlobKind;
+  }
+
+  packOf(frame: number): number {
+    return lastAtMost(this.shared.packFirstFrame, this.packCount, 1, 0, frame);
+  }
+
+  /** The frames of a pack: [first, end). */
+  framesOf(pack: number): { first: number; end: number } {
+    const { packFirstFrame, frameCount: total } = this.shared;
+    return {
+      first: packFirstFrame[pack] as number,
+      end: pack + 1 < this.packCount ? (packFirstFrame[pack + 1] as number) : total,
+    };
+  }
+
+  #firstBlob(frame: number): number {
+    return frame < this.shared.frameCount ? (this.shared.frames[frame * FRAME_WORDS + 3] as number) : this.shared.blobs;
+  }
+}
+
+/** The last row of an ascending column whose value is at most `value`. */
+function lastAtMost(rows: Uint32Array, count: number, stride: number, column: number, value: number): number {
+  let low = 0;
+  let high = count - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1;
+    if ((rows[middle * stride + column] as number) <= value) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/** Gathers packs into a BlobIndex. A pack that was added already is left out. */
+export class BlobIndexBuilder {
+  readonly #prefixes: Uint32Array;
+  readonly #lengths: Uint32Array;
+  readonly #frames: Uint32Array;
+  readonly #names = new Map<string, boolean>();
+  readonly #kinds: number[] = [];
+  readonly #firstFrame: number[] = [];
+  readonly #firstKey: number[] = [];
+  readonly #keys: Buffer[] = [];
+  #blobs = 0;
+  #frameCount = 0;
+  #usable: number | undefined;
+
+  /** @param maxBlobs an upper bound; room that is not used costs no memory */
+  constructor(maxBlobs: number) {
+    this.#prefixes = sharedU32(maxBlobs * PREFIX_WORDS);
+    this.#lengths = sharedU32(maxBlobs);
+    this.#frames = sharedU32(maxBlobs * FRAME_WORDS);
+  }
+
+  has(packName: string): boolean {
+    return this.#names.has(packName);
+  }
+
+  get packNames(): IterableIterator<string> {
+    return this.#names.keys();
+  }
+
+  /** Packs added from here on are condemned. */
+  startCondemned(): void {
+    this.#usable ??= this.#blobs;
+  }
+
+  add(pack: IndexedPack): void {
+    const name = pack.name.toString('hex');
+    if (this.#names.has(name)) return;
+    this.#names.set(name, true);
+    this.#kinds.push(pack.record.kind);
+    this.#firstFrame.push(this.#frameCount);
+    this.#firstKey.push(this.#keys.length);
+    this.#keys.push(...pack.record.keys);
+    this.#addFrames(pack);
+    this.#addBlobs(pack.record.ids, pack.record.lengths);
+  }
+
+  build(): BlobIndex {
+    const packNames = shareNames([...this.#names.keys()]);
+    return new BlobIndex({
+      blobs: this.#blobs,
+      usable: this.#usable ?? this.#blobs,
+      relied: new Uint8Array(new SharedArrayBuffer(this.#blobs)),
+      prefixes: this.#prefixes,
+      lengths: this.#lengths,
+      slots: this.#buildSlots(),
+      frames: this.#frames,
+      frameCount: this.#frameCount,
+      packNames,
+      packKinds: shareBytes(Uint8Array.from(this.#kinds)),
+      packFirstFrame: shareWords(this.#firstFrame),
+      packFirstKey: shareWords(this.#firstKey),
+      keys: concatShared(this.#keys),
+    });
+  }
+
+  #addFrames({ record }: IndexedPack): void {
+    let blob = this.#blobs;
+    for (let number = 0; number < frameCount(record); number++) {
+      const frame = frameAt(record, number);
+      const at = this.#frameCount++ * FRAME_WORDS;
+      this.#frames[at] = frame.offset;
+      this.#frames[at + 1] = frame.storedLength | (frame.codec << 31);
+      this.#frames[at + 2] = (frame.key << 16) | frame.counter;
+      this.#frames[at + 3] = blob;
+      blob += frame.blobs;
+    }
+  }
+
+  #addBlobs(ids: Buffer, lengths: Buffer): void {
+    const count = lengths.length / 4;
+    for (let i = 0; i < count; i++) {
+      const at = this.#blobs++;
+      for (let word = 0; word < PREFIX_WORDS; word++) {
+        this.#prefixes[at * PREFIX_WORDS + word] = ids.readUInt32LE(i * ID_BYTES + word * 4);
+      }
+      this.#lengths[at] = lengths.readUInt32LE(i * 4);
+    }
+  }
+
+  #buildSlots(): Uint32Array {
+    const capacity = Math.ceil(this.#blobs * SLOTS_PER_BLOB) + 1;
+    const slots = sharedU32(capacity);
+    for (let blob = 0; blob < this.#blobs; blob++) this.#insert(slots, capacity, blob);
+    return slots;
+  }
+
+  #insert(slots: Uint32Array, capacity: number, blob: number): void {
+    const prefixes = this.#prefixes;
+    const at = blob * PREFIX_WORDS;
+    let slot = Math.floor(((prefixes[at] as number) / TWO_32) * capacity);
+    for (let other = slots[slot] as number; other !== 0; other = slots[slot] as number) {
+      if (samePrefix(prefixes, at, (other - 1) * PREFIX_WORDS)) return;
+      if (++slot === capacity) slot = 0;
+    }
+    slots[slot] = blob + 1;
+  }
+}
+
+function samePrefix(prefixes: Uint32Array, a: number, b: number): boolean {
+  for (let word = 0; word < PREFIX_WORDS; word++) {
+    if (prefixes[a + word] !== prefixes[b + word]) return false;
+  }
+  return true;
+}
+
+function sharedU32(length: number): Uint32Array {
+  return new Uint32Array(new SharedArrayBuffer(length * 4));
+}
+
+function shareWords(words: readonly number[]): Uint32Array {
+  const out = sharedU32(words.length);
+  out.set(words);
+  return out;
+}
+
+function shareBytes(bytes: Uint8Array): Uint8Array {
+  const out = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  out.set(bytes);
+  return out;
+}
+
+function concatShared(parts: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(new SharedArrayBuffer(parts.reduce((sum, part) => sum + part.length, 0)));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+function shareNames(names: readonly string[]): Uint8Array {
+  const out = new Uint8Array(new SharedArrayBuffer(names.length * ID_BYTES));
+  for (const [number, name] of names.entries()) asBuffer(out).write(name, number * ID_BYTES, 'hex');
+  return out;
+}

@@ -1,0 +1,37 @@
+import type { IndexedPack, IndexObject } from '../../format/index-object.js';
+import { blobCount } from '../../format/pack-record.js';
+import { writeIndex } from './index-store.js';
+import type { Repository } from '../repository.js';
+
+/** Blobs that an index object lists, about, when there are enough. */
+export const INDEX_BLOBS = 100_000;
+
+/** Lists packs in as few index objects as are of a good size. */
+export class IndexWriter {
+  readonly #repository: Repository;
+  #packs: IndexedPack[] = [];
+  #blobs = 0;
+  /** Names of the objects that are written, and durable. */
+  readonly written: string[] = [];
+
+  constructor(repository: Repository) {
+    this.#repository = repository;
+  }
+
+  async add(pack: IndexedPack): Promise<void> {
+    this.#packs.push(pack);
+    this.#blobs += blobCount(pack.record);
+    if (this.#blobs >= INDEX_BLOBS) await this.#write();
+  }
+
+  /** @param taking what the last object replaces and condemns: all that was listed before it is durable by then */
+  async finish(taking?: Pick<IndexObject, 'replaces' | 'condemned'>): Promise<void> {
+    if (this.#packs.length > 0 || taking !== undefined) await this.#write(taking);
+  }
+
+  async #write(taking?: Pick<IndexObject, 'replaces' | 'condemned'>): Promise<void> {
+    this.written.push(await writeIndex(this.#repository, this.#packs, taking));
+    this.#packs = [];
+    this.#blobs = 0;
+  }
+}

@@ -1,0 +1,251 @@
+import type { Buffer } from 'node:buffer';
+import { toHex } from '../../bytes/hex.js';
+import { asBuffer, equalBytes } from '../../bytes/views.js';
+import { loadZstd } from '../../compression/engine.js';
+import { createRepositoryKeys, type RepositoryKeys } from '../../crypto/hierarchy.js';
+import { nativeEngine } from '../../crypto/native.js';
+import { openObject, sealObject } from '../../crypto/sealed.js';
+import type { Identity } from '../../crypto/signed.js';
+import { createSlot, type OpenedSlot } from '../../crypto/slot.js';
+import { calibrateLogN, type Unlock } from '../../crypto/slot-file.js';
+import { VarveError } from '../../errors/errors.js';
+import { type Config, decodeConfig, encodeConfig, type Sizes } from '../../format/config.js';
+import { timeFromMillis } from '../../format/time.js';
+import { CacheDirectory } from '../../storage/cached/cache-directory.js';
+import { CachedStore } from '../../storage/cached/cached-store.js';
+import type { Store } from '../../storage/store.js';
+import { noRepository, refuseAbsence } from './absence.js';
+import { KnownLocation } from './known-location.js';
+import { LocalState } from '../local-state.js';
+import { thisMachine } from '../machine.js';
+import { openCurrentSlot, readCandidates } from '../keys/open-slot.js';
+import { gearOf, objectName, type Repository } from '../repository.js';
+
+/** Chunk sizes in bytes; docs/chunking.md has the measurements behind them. */
+export const DATA_SIZES: Sizes = { min: 64 * 1024, average: 256 * 1024, max: 1024 * 1024 };
+export const TREE_SIZES: Sizes = { min: 16 * 1024, average: 64 * 1024, max: 256 * 1024 };
+
+export interface OpenOptions {
+  readonly unlock: Unlock;
+  /** Folder for what this machine remembers of repositories; undefined to remember nothing. */
+  readonly cacheFolder?: string | undefined;
+  /** Called with what the user should know, though the repository opens. */
+  readonly onWarning?: ((text: string) => void) | undefined;
+  /** Called when opening takes long. */
+  readonly onNotice?: ((text: string) => void) | undefined;
+  /** A key slot's id or its beginning: the only one that is tried. */
+  readonly keyHint?: string | undefined;
+  /** Milliseconds since 1970. */
+  readonly clock?: () => number;
+}
+
+export interface InitOptions extends OpenOptions {
+  readonly user: string;
+  readonly host: string;
+  readonly data?: Sizes;
+  /** The repository beside which this one shall cut, so that what is copied from it deduplicates. */
+  readonly cutLike?: Pick<Repository, 'config' | 'keys'> | undefined;
+  /** Percent of each pack that its parity shall be able to heal, up to 100; none when it is not given. */
+  readonly parity?: number | undefined;
+  /** log2 of scrypt's N; calibrated to this machine when it is not given. */
+  readonly logN?: number;
+}
+
+/**
+ * Makes a repository with one `full` key slot.
+ *
+ * @throws VarveError `repository-exists`
+ */
+export async function initRepository(store: Store, options: InitOptions): Promise<Repository> {
+  await refuseExisting(store);
+  return initAbsent(store, options);
+}
+
+/** The same where `refuseExisting` has been asked: so that nobody is asked for a password in vain. */
+export async function initAbsent(store: Store, options: InitOptions): Promise<Repository> {
+  await loadZstd();
+  const clock = options.clock ?? Date.now;
+  const keys = createRepositoryKeys();
+  const created = timeFromMillis(clock());
+  const slot = await createSlot(keys, {
+    role: 'full',
+    unlock: options.unlock,
+    user: options.user,
+    host: options.host,
+    created: created.seconds,
+    logN: options.logN ?? (await calibrateLogN(nativeEngine)),
+  });
+  const repository = asBuffer(keys.repository);
+  const config = encodeConfig({ repository, created, ...chunkingOf(options), parity: options.parity ?? 0 });
+  const sealed = sealObject(keys, 'config', config, { epoch: 1 });
+  await store.create();
+  // The slot first: a config without a key would be a repository that nobody can open.
+  const slotName = objectName(slot.bytes);
+  await store.put('keys', slotName, [slot.bytes]);
+  try {
+    await store.put('config', 'config', [sealed]);
+  } catch (cause) {
+    const isTaken = cause instanceof VarveError && cause.code === 'exists';
+    await takeBack(store, isTaken ? undefined : sealed, slotName).catch(() => undefined);
+    throw isTaken ? alreadyThere(store) : cause;
+  }
+  const cache = openCache(options);
+  new KnownLocation(store, cache).note(toHex(slot.slotId));
+  return assemble(store, { keys, identity: slot.identity }, asBuffer(sealed), options, cache);
+}
+
+/**
+ * Removes what an init that failed has written, so that it can be run again. Its config may be there although writing it failed; while that
+ * is not known the slot stays, as nobody could open the repository without it.
+ *
+ * @param config undefined when the config is another's
+ */
+async function takeBack(store: Store, config: Uint8Array | undefined, slotName: string): Promise<void> {
+  if (config !== undefined && (await isConfig(store, config)))
+    await store.remove('config', 'config').catch(async (cause) => {
+      if (await isConfig(store, config)) throw cause;
+    });
+  await store.remove('keys', slotName);
+}
+
+async function isConfig(store: Store, config: Uint8Array): Promise<boolean> {
+  try {
+    return equalBytes(await store.get('config', 'config'), config);
+  } catch (cause) {
+    if (cause instanceof VarveError && cause.code === 'not-found') return false;
+    throw cause;
+  }
+}
+
+function chunkingOf({ data = DATA_SIZES, cutLike }: InitOptions): Pick<Config, 'data' | 'tree' | 'gear'> {
+  if (cutLike === undefined) return { data, tree: TREE_SIZES, gear: undefined };
+  return { data: cutLike.config.data, tree: cutLike.config.tree, gear: asBuffer(gearOf(cutLike)) };
+}
+
+/** @throws VarveError `repository-exists` */
+export async function refuseExisting(store: Store): Promise<void> {
+  if ((await store.stat('config', 'config')) !== undefined) throw alreadyThere(store);
+}
+
+function alreadyThere(store: Store): VarveError {
+  return new VarveError(
+    'repository-exists',
+    `${store.location}: config file already exists: there is a repository already`,
+  );
+}
+
+/**
+ * Opens a repository with a password or a key file.
+ *
+ * @throws VarveError `no-repository`, `wrong-password`, or `damaged`
+ */
+export async function openRepository(store: Store, options: OpenOptions): Promise<Repository> {
+  const cache = openCache(options);
+  const location = new KnownLocation(store, cache);
+  const config = readConfig(store, location);
+  // The key slots come meanwhile.
+  const candidates = readCandidates(store, options);
+  const [, keys] = await Promise.allSettled([config, candidates]);
+  // That there is no repository is told first, unless nothing can be seen there at all: rclone calls everything missing that it fails to get.
+  const blind = keys.status === 'rejected' && ['storage', 'denied'].includes(VarveError.from(keys.reason).code);
+  const sealed = await config.catch((cause) => {
+    throw blind && cause.code === 'no-repository' ? keys.reason : cause;
+  });
+  const isOutdated = ({ keys, identity }: OpenedSlot): boolean =>
+    epochSeen(localState(keys, identity, cache)) > keys.newestEpoch;
+  const slotOptions = { ...options, preferred: location.slot };
+  const opening = openCurrentSlot(store, await candidates, slotOptions, isOutdated);
+  // Native code loads while the password is hashed.
+  const [early] = await Promise.all([opening, loadZstd()]);
+  // A rotation may have ended since the slot was opened: keys that were current then are not old ones that somebody has put back.
+  const opened = isOutdated(early)
+    ? await openCurrentSlot(store, await readCandidates(store, options), slotOptions, isOutdated)
+    : early;
+  location.note(toHex(opened.identity.slot));
+  return assemble(store, opened, sealed, options, cache);
+}
+
+/** @throws VarveError `no-repository` */
+export async function requireRepository(store: Store, options: Pick<OpenOptions, 'cacheFolder'> = {}): Promise<void> {
+  await readConfig(store, new KnownLocation(store, openCache(options)));
+}
+
+/**
+ * To be asked before a repository is made.
+ *
+ * @throws VarveError `usage` when it would be made where a disk should be mounted and is not
+ */
+export function refuseMissingDisk(store: Store, options: Pick<OpenOptions, 'cacheFolder'>): void {
+  refuseAbsence(store, new KnownLocation(store, openCache(options)));
+}
+
+/** @throws VarveError `no-repository` */
+async function readConfig(store: Store, known: KnownLocation): Promise<Buffer> {
+  try {
+    return await store.get('config', 'config');
+  } catch (cause) {
+    if (!(cause instanceof VarveError) || cause.code !== 'not-found') throw cause;
+    throw noRepository(store, known, cause);
+  }
+}
+
+/** Undefined when nothing shall be remembered, or when others could change what is. */
+function openCache({
+  cacheFolder,
+  onWarning,
+}: Pick<OpenOptions, 'cacheFolder' | 'onWarning'>): CacheDirectory | undefined {
+  if (cacheFolder === undefined) return undefined;
+  return CacheDirectory.open(cacheFolder, (problem) =>
+    onWarning?.(`the cache is not used: ${problem}; --cache-dir takes another one, --no-cache none`),
+  );
+}
+
+function assemble(
+  store: Store,
+  opened: OpenedSlot,
+  sealed: Buffer,
+  options: OpenOptions,
+  cache: CacheDirectory | undefined,
+): Repository {
+  const { keys, identity } = opened;
+  const { plaintext } = openObject(keys, 'config', sealed, 'config');
+  const config = decodeConfig(plaintext);
+  if (!equalBytes(config.repository, keys.repository)) {
+    throw new VarveError('damaged', 'config: belongs to another repository than the key');
+  }
+  const directory = cache?.within(toHex(keys.repository));
+  const local = localState(keys, identity, cache);
+  refuseRollback(local, keys.newestEpoch, store);
+  return {
+    store: directory === undefined ? store : new CachedStore(store, directory),
+    keys,
+    identity,
+    config,
+    local,
+    clock: options.clock ?? Date.now,
+    machine: thisMachine,
+  };
+}
+
+function localState(keys: RepositoryKeys, identity: Identity, cache: CacheDirectory | undefined): LocalState {
+  const directory = cache?.within(toHex(keys.repository));
+  return new LocalState(directory?.within(`slot-${toHex(identity.slot)}`), identity, keys.engine);
+}
+
+/** The newest epoch that this machine has seen; 0 when it has seen none. */
+function epochSeen(local: LocalState): number {
+  const seen = local.read('epoch');
+  return typeof seen === 'number' ? seen : 0;
+}
+
+/** SPEC.md section 4: old key slots put back would make this machine write for a key that was removed. */
+function refuseRollback(local: LocalState, epoch: number, store: Store): void {
+  const seen = epochSeen(local);
+  if (seen > epoch) {
+    throw new VarveError(
+      'damaged',
+      `${store.location}: its keys are of epoch ${epoch}, but epoch ${seen} was seen here before: somebody has put old keys back`,
+    );
+  }
+  if (seen !== epoch) local.write('epoch', epoch);
+}

@@ -1,0 +1,52 @@
+import type { RepositoryKeys } from '../../crypto/hierarchy.js';
+import { framesOf, type PackRecord, PackRecordBuilder, WRAPPED_KEY_BYTES } from '../../format/pack-record.js';
+import { type FinishedPack, type PackPart, packLength, sealPack } from './pack-writer.js';
+
+/**
+ * Puts the parts that several writers could not fill together to as few packs as fit the buffers: frames are copied as they are, with
+ * their wrapped keys (SPEC.md section 9).
+ *
+ * @param bytes the buffer with this number
+ * @param release called for each buffer that is free again
+ * @param parity percent, as the config has it
+ */
+export function mergeParts(
+  keys: RepositoryKeys,
+  parts: readonly PackPart[],
+  bytes: (buffer: number) => Uint8Array,
+  release: (buffer: number) => void,
+  parity: number,
+): FinishedPack[] {
+  const merged: PackPart[] = [];
+  for (const part of parts) {
+    const at = merged.findIndex(
+      (other) => other.record.kind === part.record.kind && fits(other, part, bytes(other.buffer), parity),
+    );
+    if (at < 0) {
+      merged.push(part);
+      continue;
+    }
+    merged[at] = append(merged[at] as PackPart, part, bytes);
+    release(part.buffer);
+  }
+  return merged.map((part) => sealPack(keys, part, bytes(part.buffer), parity));
+}
+
+function fits(into: PackPart, part: PackPart, space: Uint8Array, parity: number): boolean {
+  const directory = [into, part].reduce((sum, { record }) => sum + recordBytes(record), 1024);
+  return packLength(into.length + part.length, directory, parity) <= space.length;
+}
+
+function recordBytes(record: PackRecord): number {
+  return (
+    record.keys.length * (WRAPPED_KEY_BYTES + 2) + record.frames.length + record.ids.length + record.lengths.length
+  );
+}
+
+function append(into: PackPart, part: PackPart, bytes: (buffer: number) => Uint8Array): PackPart {
+  bytes(into.buffer).set(bytes(part.buffer).subarray(0, part.length), into.length);
+  const builder = new PackRecordBuilder(into.record.kind);
+  for (const frame of framesOf(into.record)) builder.addCopy(into.record, frame, frame.offset);
+  for (const frame of framesOf(part.record)) builder.addCopy(part.record, frame, into.length + frame.offset);
+  return { buffer: into.buffer, length: into.length + part.length, record: builder.build() };
+}

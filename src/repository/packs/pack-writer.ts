@@ -1,0 +1,273 @@
+import { Buffer } from 'node:buffer';
+import { createHash, randomFillSync } from 'node:crypto';
+import { encode } from '../../bytes/msgpack.js';
+import { asBuffer } from '../../bytes/views.js';
+import type { ZstdParameters } from '../../compression/engine.js';
+import { compress } from '../../compression/zstd.js';
+import { FOOTER_LENGTH as FOOTER_BYTES, sealFooter } from '../../crypto/footer.js';
+import type { RepositoryKeys } from '../../crypto/hierarchy.js';
+import { newPackKey, type PackKey, sealFrameInto } from '../../crypto/pack-key.js';
+import { SEALED_OVERHEAD, sealObject } from '../../crypto/sealed.js';
+import type { BlobKind } from '../../format/content.js';
+import { MAX_PACK } from '../../format/limits.js';
+import {
+  FRAME_TAG_BYTES,
+  type PackRecord,
+  PackRecordBuilder,
+  packRecordFields,
+  RAW,
+  type RecordFrame,
+  ZSTD,
+} from '../../format/pack-record.js';
+import { padmeLength } from '../../format/padme.js';
+import { type ParityLayout, parityLayout } from '../../parity/layout.js';
+import { writeParity } from '../../parity/section.js';
+
+/** Bytes at which a pack is closed: docs/benchmarks.md. */
+export const PACK_TARGET = 16 * 1024 * 1024;
+/** A pack that has reached its target is closed as soon as its padding is at most this part of it. */
+const GOOD_PADDING = 0.004;
+/** Room for what a pack may grow beyond its target while it waits for good padding. */
+const GROWTH = 1.25;
+/** A frame that compression makes no smaller than this part of itself is kept raw. */
+const WORTH_COMPRESSING = 0.97;
+export const MAX_FRAMES = 0xffff;
+/** Blobs in a pack: of very small files it takes many to fill one, and each takes memory in its directory until it is sealed. */
+export const MAX_BLOBS = 0xffff;
+
+/** Where packs are assembled: buffers of `packCapacity(target)` bytes or more. */
+export interface PackSpace {
+  acquire(): number;
+  bytes(number: number): Uint8Array;
+}
+
+/** A pack, whole and named, in the buffer where it was assembled. */
+export interface FinishedPack {
+  readonly buffer: number;
+  /** Lower-case hex SHA-256. */
+  readonly name: string;
+  readonly size: number;
+  readonly record: PackRecord;
+}
+
+/** Frames that do not fill a pack yet, not sealed as a pack: the parts of several writers can be put together. */
+export interface PackPart {
+  readonly buffer: number;
+  /** Bytes of frames from the buffer's start. */
+  readonly length: number;
+  readonly record: PackRecord;
+}
+
+interface OpenPack {
+  readonly buffer: number;
+  readonly builder: PackRecordBuilder;
+  /** Made for the first frame that is sealed here. */
+  key: { readonly key: Uint8Array; readonly wrapped: Buffer } | undefined;
+  length: number;
+}
+
+/** A buffer holds this many bytes and a chunk at least, however small its packs shall be: a frame and its directory must fit. */
+const SMALLEST_CAPACITY = 4 * 1024 * 1024;
+
+/**
+ * Bytes of a buffer in which a pack with this target size fits.
+ *
+ * @param maxChunk bytes of the largest chunk
+ * @param parity percent, as the config has it
+ */
+export function packCapacity(target: number, maxChunk: number, parity: number): number {
+  const content = Math.ceil(Math.max(target, SMALLEST_CAPACITY) * GROWTH) + Math.ceil(maxChunk * GROWTH);
+  return parity === 0 ? content : packLayout(content, parity).size;
+}
+
+/** Where the parts of a pack lie. */
+interface PackLayout {
+  /** Bytes of the pack, a Padmé length. */
+  readonly size: number;
+  /** Where the directory ends. */
+  readonly contentEnd: number;
+  readonly parity: ParityLayout | undefined;
+}
+
+/** @param content bytes of frames and directory */
+function packLayout(content: number, parity: number): PackLayout {
+  let size = padmeLength(content + FOOTER_BYTES);
+  if (parity === 0) return { size, contentEnd: size - FOOTER_BYTES, parity: undefined };
+  for (;;) {
+    const layout = parityLayout(size, parity);
+    if (layout !== undefined && layout.offset >= content) return { size, contentEnd: layout.offset, parity: layout };
+    if (size > MAX_PACK) throw new RangeError('a pack outgrew the limit of its size');
+    size = padmeLength(size + 1);
+  }
+}
+
+/**
+ * Bytes of the pack that so much makes.
+ *
+ * @param frames bytes of frames
+ * @param directory bytes of the directory's record, or an estimate that is not less
+ */
+export function packLength(frames: number, directory: number, parity: number): number {
+  return packLayout(frames + directory + SEALED_OVERHEAD, parity).size;
+}
+
+/** Compresses and seals frames, and assembles them into packs of one kind (SPEC.md section 9). */
+export class PackWriter {
+  readonly #keys: RepositoryKeys;
+  readonly #kind: BlobKind;
+  readonly #compression: ZstdParameters | undefined;
+  readonly #target: number;
+  readonly #parity: number;
+  readonly #space: PackSpace;
+  readonly #emit: (pack: FinishedPack) => void;
+  readonly #onKey: ((key: PackKey) => void) | undefined;
+  #current: OpenPack | undefined;
+
+  /**
+   * @param compression undefined to keep everything raw
+   * @param target bytes at which a pack is closed
+   * @param parity percent, as the config has it
+   * @param onKey is given the key of each pack
+   */
+  constructor(options: {
+    keys: RepositoryKeys;
+    kind: BlobKind;
+    compression: ZstdParameters | undefined;
+    target: number;
+    parity: number;
+    space: PackSpace;
+    emit: (pack: FinishedPack) => void;
+    onKey?: ((key: PackKey) => void) | undefined;
+  }) {
+    this.#keys = options.keys;
+    this.#kind = options.kind;
+    this.#compression = options.compression;
+    this.#target = options.target;
+    this.#parity = options.parity;
+    this.#space = options.space;
+    this.#emit = options.emit;
+    this.#onKey = options.onKey;
+  }
+
+  /**
+   * Adds one frame.
+   *
+   * @param raw the blobs laid end to end
+   * @param ids 32 bytes for each of `lengths`
+   * @returns bytes that the frame takes in the pack
+   */
+  addFrame(raw: Uint8Array, ids: Buffer, lengths: readonly number[], compressible: boolean): number {
+    const compressed = compressible ? this.#compress(raw) : undefined;
+    const body = compressed ?? raw;
+    const codec = compressed === undefined ? RAW : ZSTD;
+    const storedLength = body.length + FRAME_TAG_BYTES;
+    const pack = this.#packFor(storedLength, lengths.length);
+    const counter = pack.builder.frames;
+    pack.key ??= this.#newKey();
+    const { key, wrapped } = pack.key;
+    sealFrameInto(this.#space.bytes(pack.buffer), pack.length, key, counter, codec, raw.length, body);
+    const frame = { offset: pack.length, storedLength, rawLength: raw.length, wrappedKey: wrapped, codec, counter };
+    pack.builder.addFrame(frame, ids, lengths);
+    this.#grow(pack, storedLength);
+    return storedLength;
+  }
+
+  /** Whether a frame of these bytes would be compressed. */
+  compresses(raw: Uint8Array): boolean {
+    return this.#compress(raw) !== undefined;
+  }
+
+  #compress(raw: Uint8Array): Uint8Array | undefined {
+    const limit = Math.floor(raw.length * WORTH_COMPRESSING);
+    return this.#compression === undefined ? undefined : compress(raw, this.#compression, limit);
+  }
+
+  /**
+   * Adds a frame of another pack as it is: sealed, with its wrapped key.
+   *
+   * @param stored the frame's bytes
+   */
+  addSealed(record: PackRecord, frame: RecordFrame, stored: Uint8Array): void {
+    const pack = this.#packFor(frame.storedLength, frame.blobs);
+    this.#space.bytes(pack.buffer).set(stored, pack.length);
+    pack.builder.addCopy(record, frame, pack.length);
+    this.#grow(pack, frame.storedLength);
+  }
+
+  #grow(pack: OpenPack, bytes: number): void {
+    pack.length += bytes;
+    if ((pack.length >= this.#target && this.#wellPadded(pack)) || pack.builder.blobs >= MAX_BLOBS) this.finish();
+  }
+
+  /** Seals what there is as a pack of its own. */
+  finish(): void {
+    const part = this.takeRest();
+    if (part !== undefined) this.#emit(sealPack(this.#keys, part, this.#space.bytes(part.buffer), this.#parity));
+  }
+
+  /** Hands over the frames of the pack that is not full yet. */
+  takeRest(): PackPart | undefined {
+    const pack = this.#current;
+    this.#current = undefined;
+    return pack && { buffer: pack.buffer, length: pack.length, record: pack.builder.build() };
+  }
+
+  #packFor(storedLength: number, blobs: number): OpenPack {
+    const pack = this.#current;
+    if (pack !== undefined) {
+      const directory = pack.builder.encodedLength + blobs * 36 + 512;
+      const needed = packLength(pack.length + storedLength, directory, this.#parity);
+      if (needed <= this.#space.bytes(pack.buffer).length && pack.builder.frames < MAX_FRAMES) return pack;
+      this.finish();
+    }
+    return this.#startPack();
+  }
+
+  #startPack(): OpenPack {
+    const buffer = this.#space.acquire();
+    this.#current = { buffer, builder: new PackRecordBuilder(this.#kind), key: undefined, length: 0 };
+    return this.#current;
+  }
+
+  #newKey(): NonNullable<OpenPack['key']> {
+    const made = newPackKey(this.#keys, this.#kind);
+    this.#onKey?.(made);
+    return { key: made.key, wrapped: asBuffer(made.wrapped) };
+  }
+
+  #wellPadded(pack: OpenPack): boolean {
+    const content = pack.length + pack.builder.encodedLength + SEALED_OVERHEAD;
+    const { contentEnd } = packLayout(content, this.#parity);
+    return contentEnd - content <= content * GOOD_PADDING || pack.length >= this.#target * GROWTH;
+  }
+}
+
+/**
+ * Completes frames to a pack: padding, directory, parity, footer, name.
+ *
+ * @param space begins with the part's frames and has room for the rest
+ * @param parity percent, as the config has it
+ */
+export function sealPack(keys: RepositoryKeys, part: PackPart, space: Uint8Array, parity: number): FinishedPack {
+  const directory = sealObject(keys, 'directory', encode(packRecordFields(part.record)));
+  const layout = packLayout(part.length + directory.length, parity);
+  const { size } = layout;
+  const directoryOffset = layout.contentEnd - directory.length;
+  if (size > space.length) throw new RangeError('a pack outgrew its buffer');
+  const out = asBuffer(space).subarray(0, size);
+  const padding = Buffer.alloc(directoryOffset - part.length);
+  randomFillSync(padding);
+  out.set(padding, part.length);
+  out.set(directory, directoryOffset);
+  const footer = sealFooter(keys, {
+    directoryOffset,
+    directoryLength: directory.length,
+    kind: part.record.kind,
+    parityOffset: layout.parity?.offset ?? 0,
+    parityLength: layout.parity?.sectionLength ?? 0,
+  });
+  out.set(footer, size - FOOTER_BYTES);
+  if (layout.parity !== undefined) writeParity(out, layout.parity);
+  const name = createHash('sha256').update(out).digest('hex');
+  return { buffer: part.buffer, name, size, record: part.record };
+}

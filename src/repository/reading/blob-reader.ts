@@ -1,0 +1,274 @@
+import { Buffer } from 'node:buffer';
+import { toHex } from '../../bytes/hex.js';
+import { asBuffer, equalBytes } from '../../bytes/views.js';
+import { decompress } from '../../compression/zstd.js';
+import { blobId } from '../../crypto/blob-id.js';
+import type { RepositoryKeys } from '../../crypto/hierarchy.js';
+import { openFrame, unwrapPackKey } from '../../crypto/pack-key.js';
+import { VarveError } from '../../errors/errors.js';
+import { type BlobKind, type ContentRef, DATA, TREE } from '../../format/content.js';
+import { ID_BYTES } from '../../format/limits.js';
+import { ZSTD } from '../../format/pack-record.js';
+import type { BlobIndex, LocatedFrame } from '../index/blob-index.js';
+
+/** Unwraps pack keys, each once. A key that the role cannot unwrap may be known from when this machine made it. */
+export class PackKeyRing {
+  readonly #keys: RepositoryKeys;
+  readonly #known: Map<string, Uint8Array>;
+
+  /** @param known pack keys by the hex of their wrapped form */
+  constructor(keys: RepositoryKeys, known: ReadonlyMap<string, Uint8Array> = new Map()) {
+    this.#keys = keys;
+    this.#known = new Map(known);
+  }
+
+  /** Whether the key was known from the start or unwrapped before. */
+  has(wrapped: Buffer): boolean {
+    return this.#known.has(toHex(wrapped));
+  }
+
+  keyOf(kind: BlobKind, wrapped: Buffer): Uint8Array {
+    const name = toHex(wrapped);
+    let key = this.#known.get(name);
+    if (key === undefined) {
+      key = unwrapPackKey(this.#keys, kind, wrapped);
+      this.#known.set(name, key);
+    }
+    return key;
+  }
+}
+
+/** Opens frames and takes blobs out of them, verifying everything. Does no input itself. */
+export class FrameOpener {
+  readonly index: BlobIndex;
+  readonly #keys: RepositoryKeys;
+  readonly #ring: PackKeyRing;
+
+  constructor(index: BlobIndex, keys: RepositoryKeys, ring: PackKeyRing) {
+    this.index = index;
+    this.#keys = keys;
+    this.#ring = ring;
+  }
+
+  /**
+   * The plaintext of a frame: its blobs end to end.
+   *
+   * @param stored the frame's bytes in the pack
+   * @param room memory that the plaintext may be put into; rawLength bytes
+   * @param scratch memory that is used meanwhile, as long as `stored`; without, `stored` is overwritten
+   */
+  open(frame: LocatedFrame, stored: Buffer, room?: Buffer, scratch = stored): Buffer {
+    const name = `data/${this.index.packName(frame.pack)}`;
+    const key = this.#ring.keyOf(this.index.packKind(frame.pack), frame.wrappedKey);
+    const body = openFrame(key, frame.counter, frame.codec, frame.rawLength, stored, name, scratch);
+    const raw = frame.codec === ZSTD ? decompress(body, frame.rawLength, name, room) : asBuffer(body);
+    if (raw.length === frame.rawLength && room !== undefined && frame.codec !== ZSTD) {
+      room.set(raw);
+      return room;
+    }
+    if (raw.length !== frame.rawLength) throw new VarveError('damaged', `${name}: a frame has a wrong length`);
+    return raw;
+  }
+
+  /**
+   * @param stored the frame's bytes in the pack
+   * @param scratch memory that is used meanwhile, as long as they
+   */
+  authenticate({ pack, wrappedKey, counter, codec, rawLength }: LocatedFrame, stored: Buffer, scratch: Buffer): void {
+    const key = this.#ring.keyOf(this.index.packKind(pack), wrappedKey);
+    openFrame(key, counter, codec, rawLength, stored, `data/${this.index.packName(pack)}`, scratch);
+  }
+
+  /** Whether the bytes are the blob that the id names. */
+  matches(id: Buffer, kind: BlobKind, bytes: Buffer): boolean {
+    return equalBytes(blobId(this.#keys.id, kind, bytes), id);
+  }
+
+  /** @throws VarveError `damaged` unless the bytes are the blob that the id names */
+  verify(id: Buffer, kind: BlobKind, bytes: Buffer, pack: number): void {
+    if (!this.matches(id, kind, bytes)) {
+      const name = `data/${this.index.packName(pack)}`;
+      throw new VarveError(
+        'damaged',
+        `${name}: blob ${toHex(id)} holds other data than its id says; run \`varve check --read-data\``,
+      );
+    }
+  }
+}
+
+/** Fetches a frame's stored bytes. */
+export type FetchFrame = (packName: string, offset: number, length: number) => Buffer;
+
+const CACHE_BYTES = 16 * 1024 * 1024;
+
+/** Reads tree blobs, keeping the frames opened last: a folder's neighbours are in the same frame. */
+export class TreeBlobs {
+  readonly #opener: FrameOpener;
+  readonly #frames = new Map<number, Buffer>();
+  readonly #reuse: boolean;
+  readonly #spare: ArrayBufferLike[] = [];
+  #cached = 0;
+
+  /**
+   * @param reuse the memory of frames: what `take` returns is then valid only until a few other frames were supplied. Without, each frame is new
+   * memory, for which V8 looks through all of its own
+   */
+  constructor(opener: FrameOpener, reuse = false) {
+    this.#opener = opener;
+    this.#reuse = reuse;
+  }
+
+  /** The frame that has to be fetched before `take(id)` can be called, or undefined. */
+  missing(id: Buffer): LocatedFrame | undefined {
+    const frame = this.#locate(id).frame;
+    return this.#frames.has(frame) ? undefined : this.#opener.index.frame(frame);
+  }
+
+  /** Hands over the stored bytes of the frame that `missing(id)` asked for. */
+  supply(id: Buffer, stored: Buffer): void {
+    const { frame } = this.#locate(id);
+    if (this.#frames.has(frame)) return;
+    const located = this.#opener.index.frame(frame);
+    const raw = this.#opener.open(located, stored, this.#reuse ? this.#room(located.rawLength) : undefined);
+    this.#frames.set(frame, raw);
+    this.#cached += raw.length;
+    for (const [oldest, bytes] of this.#frames) {
+      if (this.#cached <= CACHE_BYTES || oldest === frame) break;
+      this.#frames.delete(oldest);
+      this.#cached -= bytes.length;
+      if (this.#reuse) this.#spare.push(bytes.buffer);
+    }
+  }
+
+  #room(length: number): Buffer {
+    const spare = this.#spare.length > 1 ? this.#spare.shift() : undefined;
+    return spare !== undefined && spare.byteLength >= length
+      ? Buffer.from(spare, 0, length)
+      : Buffer.allocUnsafeSlow(length);
+  }
+
+  /** The verified blob; its frame must be at hand. */
+  take(id: Buffer): Buffer {
+    const { frame, offset, length, pack } = this.#locate(id);
+    const raw = this.#frames.get(frame);
+    if (raw === undefined) throw new VarveError('internal', 'a frame was not fetched');
+    // Moved to the end: what was taken last is the last to go.
+    this.#frames.delete(frame);
+    this.#frames.set(frame, raw);
+    const blob = raw.subarray(offset, offset + length);
+    this.#opener.verify(id, TREE, blob, pack);
+    return blob;
+  }
+
+  #locate(id: Buffer): ReturnType<BlobIndex['locate']> {
+    return locateBlob(this.#opener.index, id, TREE);
+  }
+}
+
+/** About a blob that no index object lists: a new snapshot cannot share it by mistake. */
+class UnlistedBlobError extends VarveError {}
+
+/** Whether a blob was not found because the index does not list it. Whoever needs it can store it again. */
+export function isUnlisted(cause: unknown): boolean {
+  return cause instanceof UnlistedBlobError || (cause instanceof VarveError && isUnlisted(cause.cause));
+}
+
+/** @throws VarveError `damaged` when the index lacks the blob, or has it as another kind */
+export function locateBlob(index: BlobIndex, id: Buffer, kind: BlobKind): ReturnType<BlobIndex['locate']> {
+  const blob = index.find(id);
+  const location = blob < 0 ? undefined : index.locate(blob);
+  if (location === undefined || index.packKind(location.pack) !== kind) {
+    const what = kind === DATA ? 'data' : 'tree';
+    const message = `${what} blob ${toHex(id)} is in no pack that the index lists; run \`varve check\``;
+    throw location === undefined ? new UnlistedBlobError('damaged', message) : new VarveError('damaged', message);
+  }
+  return location;
+}
+
+/** The ids of a list, one after another. */
+export function* splitIds(ids: Buffer): Generator<Buffer> {
+  for (let at = 0; at < ids.length; at += ID_BYTES) yield ids.subarray(at, at + ID_BYTES);
+}
+
+/** Reads trees without waiting: for worker threads, which may block. */
+export class SyncTreeReader {
+  readonly #blobs: TreeBlobs;
+  readonly #fetch: FetchFrame;
+  readonly #index: BlobIndex;
+
+  constructor(opener: FrameOpener, fetch: FetchFrame) {
+    this.#blobs = new TreeBlobs(opener);
+    this.#fetch = fetch;
+    this.#index = opener.index;
+  }
+
+  blob(id: Buffer): Buffer {
+    const frame = this.#blobs.missing(id);
+    if (frame !== undefined) {
+      this.#blobs.supply(id, this.#fetch(this.#index.packName(frame.pack), frame.offset, frame.storedLength));
+    }
+    return this.#blobs.take(id);
+  }
+
+  /** The blobs of a tree stream. @throws VarveError `damaged` unless they are together as long as the reference says */
+  *stream(content: ContentRef): Generator<Buffer> {
+    let size = 0;
+    for (const ids of this.lists(content)) {
+      for (const id of splitIds(ids)) {
+        const blob = this.blob(id);
+        size += blob.length;
+        if (size > content.size) checkSize(size, content.size);
+        yield blob;
+      }
+    }
+    checkSize(size, content.size);
+  }
+
+  /** The ids of a stream's own blobs, with a list resolved: several at a time. @throws VarveError as IdList */
+  *lists({ size, depth, ids }: ContentRef): Generator<Buffer> {
+    if (depth === 0) {
+      yield ids;
+      return;
+    }
+    const list = new IdList(size);
+    for (const id of splitIds(ids)) yield list.push(this.blob(id));
+    list.end();
+  }
+}
+
+/** The ids in a list of blobs, which is cut into blobs anywhere: several at a time, so that no list need be held. */
+export class IdList {
+  readonly #size: number;
+  #rest: Buffer = Buffer.alloc(0);
+  #count = 0;
+
+  /** @param size bytes of the stream that the ids stand for */
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  /**
+   * The ids that are whole with the list's next blob.
+   *
+   * @throws VarveError `damaged` when they are more than the stream has bytes, however long the list goes on
+   */
+  push(blob: Buffer): Buffer {
+    const bytes = this.#rest.length === 0 ? blob : Buffer.concat([this.#rest, blob]);
+    const whole = bytes.length - (bytes.length % ID_BYTES);
+    this.#count += whole / ID_BYTES;
+    if (this.#count > this.#size) throw new VarveError('damaged', `it has more chunks than its ${this.#size} bytes`);
+    this.#rest = bytes.subarray(whole);
+    return bytes.subarray(0, whole);
+  }
+
+  /** @throws VarveError `damaged` when the list is not a whole number of ids */
+  end(): void {
+    if (this.#rest.length > 0) throw new VarveError('damaged', 'a list of blobs is cut off');
+  }
+}
+
+/** @throws VarveError `damaged` unless a file's blobs make up the size that its entry states */
+export function checkSize(ofBlobs: number, stated: number): void {
+  if (ofBlobs !== stated)
+    throw new VarveError('damaged', `its chunks have ${ofBlobs} bytes together, not ${stated} as the snapshot says`);
+}

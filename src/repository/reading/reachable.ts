@@ -1,0 +1,158 @@
+import { Buffer } from 'node:buffer';
+import { createHash } from 'node:crypto';
+import { VarveError } from '../../errors/errors.js';
+import { isReference } from '../../format/attachment.js';
+import { type BlobKind, type ContentRef, DATA, TREE } from '../../format/content.js';
+import type { EntryReader } from '../../format/entry-reader.js';
+import { ID_BYTES, MAX_DEPTH } from '../../format/limits.js';
+import { locateBlob } from './blob-reader.js';
+import type { IndexedRepository } from '../index/index-store.js';
+import { TreeReader } from './tree-reader.js';
+
+interface PendingFolder {
+  readonly path: string;
+  readonly depth: number;
+  readonly content: ContentRef;
+}
+
+/** Finds out which blobs snapshots need: 2 bytes of memory for each blob of the repository. */
+export class Reachable {
+  readonly #repository: IndexedRepository;
+  readonly #trees: TreeReader;
+  readonly #needed: Uint8Array;
+  /** Folders of one blob, by its number; others by a hash of their reference. */
+  readonly #seen: Uint8Array;
+  readonly #seenLonger = new Set<string>();
+  readonly #signal: AbortSignal | undefined;
+
+  /** @param before what was found with an earlier index of the same repository, where everything needed is still there */
+  constructor(repository: IndexedRepository, signal?: AbortSignal, before?: Reachable) {
+    this.#repository = repository;
+    this.#trees = new TreeReader(repository, { reuse: true, signal });
+    this.#needed = new Uint8Array(new SharedArrayBuffer(repository.index.size));
+    this.#seen = new Uint8Array(repository.index.size);
+    this.#signal = signal;
+    if (before !== undefined) this.#takeOver(before);
+  }
+
+  #takeOver(before: Reachable): void {
+    const [from, to] = [before.#repository.index, this.#repository.index];
+    for (const [blob, needed] of before.#needed.entries()) {
+      if (needed === 0) continue;
+      const now = to.findSame(from, blob);
+      if (now < 0)
+        throw new VarveError(
+          'damaged',
+          'the index lacks a blob that it had before, and that snapshots need; run `varve check`',
+        );
+      this.#needed[now] = 1;
+      this.#seen[now] = before.#seen[blob] as number;
+    }
+    for (const key of before.#seenLonger) this.#seenLonger.add(key);
+  }
+
+  has(blob: number): boolean {
+    return this.#needed[blob] === 1;
+  }
+
+  /** For each blob of the index 1 when it is needed, in shared memory. */
+  get needed(): Uint8Array {
+    return this.#needed;
+  }
+
+  /**
+   * Adds what snapshots need. Folders are read from the last frame to the first: a folder is stored after what is in it, so that each frame
+   * is opened about once.
+   *
+   * @param onFolders told how many folders were read
+   * @throws VarveError `damaged` when the index lacks some of it or a tree cannot be read, with the path; `interrupted`
+   */
+  async add(roots: readonly ContentRef[], onFolders?: (folders: number) => void): Promise<void> {
+    const pending = new Map<number, PendingFolder[]>();
+    const find = (path: string, depth: number, content: ContentRef): void => {
+      if (depth > MAX_DEPTH) throw new VarveError('damaged', `${path}: folders are nested too deeply`);
+      if (!this.#isNew(content)) return;
+      const frame = this.#frameOf(content);
+      const others = pending.get(frame);
+      if (others === undefined) pending.set(frame, [{ path, depth, content }]);
+      else others.push({ path, depth, content });
+    };
+    for (const root of roots) find('/', 0, root);
+    let read = 0;
+    while (pending.size > 0) {
+      for (let frame = this.#repository.index.shared.frameCount; frame >= 0; frame--) {
+        const folders = pending.get(frame) ?? [];
+        for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+          if (this.#signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+          await this.#folder(folder, find);
+          onFolders?.(++read);
+        }
+        pending.delete(frame);
+      }
+    }
+  }
+
+  async #folder(
+    folder: PendingFolder,
+    find: (path: string, depth: number, content: ContentRef) => void,
+  ): Promise<void> {
+    const { path, depth, content } = folder;
+    await this.#stream(content, TREE, path);
+    for await (const entry of this.#trees.entries(content, path)) {
+      const inside = await this.#entry(path, entry);
+      if (inside !== undefined) find(`${path === '/' ? '' : path}/${entry.name}`, depth + 1, inside);
+    }
+  }
+
+  /** Where the folder begins; 0 when that is nowhere. */
+  #frameOf({ ids }: ContentRef): number {
+    const { index } = this.#repository;
+    const blob = ids.length === 0 ? -1 : index.find(ids);
+    return blob < 0 ? 0 : index.locateFrame(blob);
+  }
+
+  /** @returns what is in it, for a folder that may be new */
+  async #entry(folder: string, entry: EntryReader): Promise<ContentRef | undefined> {
+    const { type, content, xattrs, holes } = entry;
+    const path = (): string => `${folder === '/' ? '' : folder}/${entry.name}`;
+    if (isReference(xattrs)) await this.#stream(xattrs, TREE, path());
+    if (isReference(holes)) await this.#stream(holes, TREE, path());
+    if (content === undefined) return undefined;
+    if (type === 'directory') return { ...content, ids: Buffer.from(content.ids) };
+    if (content.depth === 0) this.#mark(content.ids, DATA, path);
+    else await this.#stream(content, DATA, path());
+    return undefined;
+  }
+
+  async #stream(content: ContentRef, kind: BlobKind, path: string): Promise<void> {
+    if (content.depth === 1) this.#mark(content.ids, TREE, () => path);
+    for await (const ids of this.#trees.lists(content)) this.#mark(ids, kind, () => path);
+  }
+
+  #mark(ids: Buffer, kind: BlobKind, path: () => string): void {
+    const { index } = this.#repository;
+    for (let at = 0; at < ids.length; at += ID_BYTES) {
+      const blob = index.find(ids, at);
+      if (blob >= 0 && this.#needed[blob] === 1) continue;
+      try {
+        locateBlob(index, ids.subarray(at, at + ID_BYTES), kind);
+      } catch (cause) {
+        throw new VarveError('damaged', `${path()}: ${VarveError.from(cause).message}`, { cause });
+      }
+      this.#needed[blob] = 1;
+    }
+  }
+
+  #isNew({ ids, depth, size }: ContentRef): boolean {
+    const blob = depth === 0 && ids.length === ID_BYTES ? this.#repository.index.find(ids) : -1;
+    if (blob >= 0) {
+      if (this.#seen[blob] === 1) return false;
+      this.#seen[blob] = 1;
+      return true;
+    }
+    const key = createHash('sha256').update(`${depth} ${size} `).update(ids).digest('base64');
+    if (this.#seenLonger.has(key)) return false;
+    this.#seenLonger.add(key);
+    return true;
+  }
+}

@@ -1,0 +1,136 @@
+import { Buffer } from 'node:buffer';
+import { type ErrorCode, VarveError } from '../../errors/errors.js';
+import type { Snapshot, SnapshotSummary } from '../../format/snapshot.js';
+import type { IndexedRepository } from '../index/index-store.js';
+import { HeldLease } from '../leases/leases.js';
+import type { Repository } from '../repository.js';
+import type { RepositoryWriter, WriterOptions } from '../writing/repository-writer.js';
+import { SnapshotSession } from './snapshot-session.js';
+import { removeSnapshot, type StoredSnapshot, shortId } from '../snapshots/snapshots.js';
+import type { RewrittenFolder } from './tree-rewriter.js';
+
+/** What may be wrong with one snapshot alone. */
+const OF_ONE: readonly ErrorCode[] = ['damaged', 'not-found', 'incomplete', 'role'];
+
+/** What became of one snapshot. */
+export type RemakeEvent =
+  | { readonly kind: 'unchanged'; readonly stored: StoredSnapshot }
+  /** `id` is undefined for a dry run. */
+  | { readonly kind: 'changed'; readonly stored: StoredSnapshot; readonly id: string | undefined }
+  | { readonly kind: 'failed'; readonly stored: StoredSnapshot; readonly error: VarveError };
+
+export interface RemakeOptions extends WriterOptions {
+  /** As leases and errors call it: "rewrite". */
+  readonly operation: string;
+  /** Given to new snapshots beside which the old one stays. */
+  readonly tag: string;
+  /** Removes each old snapshot when the new one is durable. */
+  readonly forget: boolean;
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: RemakeEvent) => void;
+  readonly load: () => Promise<IndexedRepository>;
+  readonly begin: (writer: RepositoryWriter) => { make(stored: StoredSnapshot): Promise<Snapshot | undefined> };
+}
+
+export interface RemakeResult {
+  readonly changed: number;
+  readonly failed: number;
+}
+
+/**
+ * Writes another snapshot for each of those in which something is to change; it names the first of them as its `original`.
+ *
+ * @throws VarveError `role` for an append key, `interrupted`, and what keeps anything from being stored
+ */
+export async function remakeSnapshots(
+  repository: Repository,
+  snapshots: readonly StoredSnapshot[],
+  options: RemakeOptions,
+): Promise<RemakeResult> {
+  const { operation, onEvent } = options;
+  repository.keys.requireRole('manage', `${operation} snapshots`);
+  const lease = options.dryRun === true ? undefined : await HeldLease.acquire(repository, operation);
+  const session = new SnapshotSession<StoredSnapshot>({
+    ...options,
+    begin: (writer) => {
+      const maker = options.begin(writer);
+      return { make: async (stored) => named(await maker.make(stored), stored, options) };
+    },
+  });
+  const result = { changed: 0, failed: 0 };
+  try {
+    for (const stored of snapshots) {
+      if (options.signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+      const event = await remakeOne(repository, session, stored, options);
+      if (event.kind !== 'unchanged') result[event.kind]++;
+      onEvent?.(event);
+    }
+  } finally {
+    await session.close();
+    await lease?.release();
+  }
+  return result;
+}
+
+async function remakeOne(
+  repository: Repository,
+  session: SnapshotSession<StoredSnapshot>,
+  stored: StoredSnapshot,
+  { forget, dryRun }: RemakeOptions,
+): Promise<RemakeEvent> {
+  try {
+    const made = await session.write(stored);
+    if (made === undefined) return { kind: 'unchanged', stored };
+    if (forget && dryRun !== true && made.id !== stored.id) await removeOld(repository, stored.id, made.id as string);
+    return { kind: 'changed', stored, id: made.id };
+  } catch (cause) {
+    const error = VarveError.from(cause);
+    if (!OF_ONE.includes(error.code)) throw cause;
+    return { kind: 'failed', stored, error };
+  }
+}
+
+async function removeOld(repository: Repository, id: string, newId: string): Promise<void> {
+  try {
+    await removeSnapshot(repository, id);
+  } catch (cause) {
+    const { message } = VarveError.from(cause);
+    const told = `snapshot ${shortId(newId)} is there, but the old one, ${shortId(id)}, could not be removed: ${message}`;
+    throw new VarveError('incomplete', told, { cause });
+  }
+}
+
+function named(
+  snapshot: Snapshot | undefined,
+  { id }: StoredSnapshot,
+  { forget, tag }: RemakeOptions,
+): Snapshot | undefined {
+  if (snapshot === undefined) return undefined;
+  const tags = forget || snapshot.tags.includes(tag) ? snapshot.tags : [...snapshot.tags, tag];
+  return { ...snapshot, tags, original: snapshot.original ?? Buffer.from(id, 'hex') };
+}
+
+const NO_COUNTS = {
+  files_new: 0,
+  files_changed: 0,
+  files_unmodified: 0,
+  dirs_new: 0,
+  dirs_changed: 0,
+  dirs_unmodified: 0,
+  data_blobs: 0,
+  tree_blobs: 0,
+  data_added: 0,
+  data_added_packed: 0,
+};
+
+/** The summary of a snapshot that holds this instead. */
+export function summaryOf(
+  { summary, time }: Pick<Snapshot, 'summary' | 'time'>,
+  { files, bytes }: RewrittenFolder,
+): SnapshotSummary {
+  return {
+    ...(summary ?? { ...NO_COUNTS, backup_start: time, backup_end: time }),
+    total_files_processed: files,
+    total_bytes_processed: bytes,
+  };
+}

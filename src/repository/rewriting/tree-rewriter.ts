@@ -1,0 +1,224 @@
+import { Buffer } from 'node:buffer';
+import { MessagePackWriter } from '../../bytes/writer.js';
+import { isInterrupted, VarveError } from '../../errors/errors.js';
+import { type ContentRef, sameReference } from '../../format/content.js';
+import { type Entry, writeEntry } from '../../format/entry.js';
+import type { BadEntry, EntryReader } from '../../format/entry-reader.js';
+import { MAX_DEPTH } from '../../format/limits.js';
+import { joinPath } from '../../format/path.js';
+import type { RepositoryWriter } from '../writing/repository-writer.js';
+import type { TreeReader } from '../reading/tree-reader.js';
+import type { TreeStream } from '../writing/tree-stream.js';
+
+/** What becomes of an entry: it stays, goes, or another takes its place, of the same name. */
+export type Verdict = 'keep' | 'drop' | Entry;
+
+/** Decides what becomes of a tree. */
+export interface TreeVisitor {
+  /** @param path absolute. Of a folder that is kept, what is in it is visited before the next entry, and its content follows from that */
+  visit(entry: EntryReader, path: Buffer): Verdict | Promise<Verdict>;
+  /** Whether a folder that is kept stays when nothing is left in it. Without this, it does. */
+  keepsEmpty?(path: Buffer): boolean;
+  /** Whether a folder of which nothing has changed may stay as it is stored. False: it is written anew. */
+  mayKeep(content: ContentRef): boolean | Promise<boolean>;
+  /** Is told that a folder cannot be read from some point on: what comes before that is kept. To be thrown when that is not wanted. */
+  unreadable(cause: unknown, path: Buffer): void;
+  /** Whether an entry that cannot be read stays as it is stored; else the folder loses it. */
+  keepsBad(bad: BadEntry, folder: Buffer): boolean;
+  /** What is known of a folder that was rewritten before. */
+  recall(content: ContentRef, path: Buffer): RewrittenFolder | undefined;
+  remember(content: ContentRef, path: Buffer, rewritten: RewrittenFolder): void;
+}
+
+/** A folder of the new tree, with what is below it. */
+export interface RewrittenFolder {
+  readonly content: ContentRef;
+  readonly changed: boolean;
+  /** Of type file. */
+  readonly files: number;
+  readonly bytes: number;
+}
+
+interface Folder {
+  readonly content: ContentRef;
+  readonly path: Buffer;
+  readonly depth: number;
+}
+
+const ROOT = Buffer.from('/');
+
+/**
+ * Makes a tree out of another one, of this or another repository: folder by folder, children first. Of each folder on the way down
+ * it holds a blob and what has not been cut yet, whatever the number of its entries. A folder in which nothing changes is not written.
+ */
+export class TreeRewriter {
+  readonly #reader: TreeReader;
+  readonly #writer: RepositoryWriter;
+  readonly #visitor: TreeVisitor;
+  readonly #signal: AbortSignal | undefined;
+  readonly #encoder = new MessagePackWriter();
+
+  constructor(reader: TreeReader, writer: RepositoryWriter, visitor: TreeVisitor, signal?: AbortSignal) {
+    this.#reader = reader;
+    this.#writer = writer;
+    this.#visitor = visitor;
+    this.#signal = signal;
+  }
+
+  /** @throws VarveError `damaged` with the path, when the visitor does not make do with what can be read; `interrupted` */
+  rewrite(root: ContentRef): Promise<RewrittenFolder> {
+    return this.#folder({ content: root, path: ROOT, depth: 0 });
+  }
+
+  async #folder(folder: Folder): Promise<RewrittenFolder> {
+    const { content, path, depth } = folder;
+    if (this.#signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+    if (depth > MAX_DEPTH) throw new VarveError('damaged', `${path}: folders are nested too deeply`);
+    const known = this.#visitor.recall(content, path);
+    if (known !== undefined) return known;
+    const work = new FolderWork(this.#reader, this.#writer, content);
+    let read = false;
+    try {
+      for await (const entry of this.#reader.entries(content, path.toString(), (bad) => work.noteBad(bad))) {
+        read = true;
+        await this.#takeBad(folder, work);
+        await this.#entry(entry, folder, work);
+        read = false;
+      }
+    } catch (cause) {
+      // What happens to an entry is not the folder's fault.
+      if (read || isInterrupted(cause)) throw cause;
+      await this.#takeBad(folder, work);
+      this.#visitor.unreadable(cause, path);
+      await work.change();
+    }
+    await this.#takeBad(folder, work);
+    if (!work.changed && !(await this.#visitor.mayKeep(content))) await work.change();
+    const rewritten = work.end();
+    await this.#writer.settle();
+    this.#visitor.remember(content, path, rewritten);
+    return rewritten;
+  }
+
+  /** Keeps or leaves out the entries that could not be read since the last one that could. */
+  async #takeBad({ path }: Folder, work: FolderWork): Promise<void> {
+    for (const bad of work.takeBad()) {
+      if (this.#visitor.keepsBad(bad, path)) work.keep(bad.raw);
+      else await work.change();
+    }
+  }
+
+  async #entry(entry: EntryReader, folder: Folder, work: FolderWork): Promise<void> {
+    const path = joinPath(folder.path, entry.name);
+    const decided = this.#visitor.visit(entry, path);
+    const verdict = decided instanceof Promise ? await decided : decided;
+    if (verdict === 'drop') {
+      await work.change();
+      return;
+    }
+    const of = verdict === 'keep' ? entry : verdict;
+    if (of.type === 'file') work.count(of.size);
+    const below = of.type === 'directory' ? await this.#below(of, folder, path, work) : undefined;
+    if (below === 'drop') {
+      await work.change();
+      return;
+    }
+    const next = below ?? (verdict === 'keep' ? undefined : verdict);
+    if (next === undefined) {
+      work.keep(entry.raw);
+      return;
+    }
+    await work.change();
+    this.#encoder.reset();
+    writeEntry(this.#encoder, next);
+    work.add(this.#encoder.view());
+  }
+
+  /** A folder's entry with its new content; undefined when that is the old one, `drop` when it does not stay without any. */
+  async #below(
+    entry: EntryReader | Entry,
+    { depth }: Folder,
+    path: Buffer,
+    work: FolderWork,
+  ): Promise<Entry | 'drop' | undefined> {
+    const own = 'entry' in entry ? entry.entry() : entry;
+    if (own.content === undefined) throw new VarveError('internal', `${path}: a folder without content`);
+    const rewritten = await this.#folder({ content: own.content, path, depth: depth + 1 });
+    work.countBelow(rewritten);
+    if (rewritten.content.size === 0 && this.#visitor.keepsEmpty?.(path) === false) return 'drop';
+    return rewritten.changed ? { ...own, content: rewritten.content } : undefined;
+  }
+}
+
+/** The new list of one folder: nothing is written as long as it is the old one. */
+class FolderWork {
+  readonly #reader: TreeReader;
+  readonly #writer: RepositoryWriter;
+  readonly #content: ContentRef;
+  /** Bytes of the old list that are the beginning of the new one. */
+  #kept = 0;
+  #stream: TreeStream | undefined;
+  readonly #bad: BadEntry[] = [];
+  #files = 0;
+  #bytes = 0;
+
+  constructor(reader: TreeReader, writer: RepositoryWriter, content: ContentRef) {
+    this.#reader = reader;
+    this.#writer = writer;
+    this.#content = content;
+  }
+
+  get changed(): boolean {
+    return this.#stream !== undefined;
+  }
+
+  keep(raw: Buffer): void {
+    if (this.#stream === undefined) this.#kept += raw.length;
+    else this.#stream.write(raw);
+  }
+
+  /** From here on the list is another: begins to write it, with what was kept so far. */
+  async change(): Promise<void> {
+    if (this.#stream !== undefined) return;
+    const stream = this.#writer.stream();
+    let left = this.#kept;
+    if (left > 0) {
+      for await (const blob of this.#reader.stream(this.#content)) {
+        stream.write(blob.subarray(0, left));
+        left -= Math.min(left, blob.length);
+        if (left === 0) break;
+      }
+    }
+    this.#stream = stream;
+  }
+
+  add(raw: Uint8Array): void {
+    this.#stream?.write(raw);
+  }
+
+  noteBad({ name, raw, error }: BadEntry): void {
+    this.#bad.push({ name: name && Buffer.from(name), raw: Buffer.from(raw), error });
+  }
+
+  takeBad(): readonly BadEntry[] {
+    return this.#bad.splice(0);
+  }
+
+  count(bytes: number): void {
+    this.#files++;
+    this.#bytes += bytes;
+  }
+
+  countBelow({ files, bytes }: RewrittenFolder): void {
+    this.#files += files;
+    this.#bytes += bytes;
+  }
+
+  end(): RewrittenFolder {
+    const counts = { files: this.#files, bytes: this.#bytes };
+    const old = { ...this.#content, ids: Buffer.from(this.#content.ids) };
+    if (this.#stream === undefined) return { content: old, changed: false, ...counts };
+    const content = this.#writer.reference(this.#stream.end());
+    return { content, changed: !sameReference(content, old), ...counts };
+  }
+}

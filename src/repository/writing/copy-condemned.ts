@@ -1,0 +1,158 @@
+import type { Buffer } from 'node:buffer';
+import { createHash } from 'node:crypto';
+import { isAboutObject, VarveError } from '../../errors/errors.js';
+import { DATA, TREE } from '../../format/content.js';
+import { ID_BYTES } from '../../format/limits.js';
+import { framesOf, type PackRecord, type RecordFrame } from '../../format/pack-record.js';
+import type { BlobIndex } from '../index/blob-index.js';
+import { type IndexedRepository, loadIndexToWrite } from '../index/index-store.js';
+import { PackBuffers } from '../packs/pack-buffers.js';
+import { readPackRecord } from '../packs/pack-directory.js';
+import { PACK_TARGET, PackWriter, packCapacity } from '../packs/pack-writer.js';
+import { PackUploader } from './uploader.js';
+
+/** What a new snapshot needs: the blobs that `index` notes as relied on, and all blobs of the packs that were stored for it. */
+export interface Needs {
+  readonly repository: IndexedRepository;
+  /** Names of packs. */
+  readonly stored: readonly string[];
+}
+
+/** Packs that may be on their way to the store. */
+const MOST_UNDER_WAY = 1;
+
+/**
+ * Reads the index again, and copies what a new snapshot needs out of condemned packs into new ones, which are durable and listed then. Frames are copied as
+ * they are, sealed, so any key can do it. A pack is only copied from when its bytes are those that its name says.
+ *
+ * @throws VarveError `incomplete` when something that is needed cannot be read, or is gone
+ */
+export async function copyCondemned({ repository: before, stored }: Needs): Promise<Needs> {
+  const repository = await loadIndexToWrite(before);
+  const wanted = new Uint8Array(repository.index.size);
+  transferReliance(before.index, repository.index, wanted);
+  const kept = stored.filter((name) => !repository.condemned.has(name));
+  wantStored(repository, stored, wanted);
+  if (!wanted.includes(1)) return { repository, stored: kept };
+  const copied = await copyPacks(repository, wanted);
+  return { repository, stored: [...kept, ...copied] };
+}
+
+/** Relies on the same blobs in a newer index; those that are in condemned packs only are wanted. */
+function transferReliance(before: BlobIndex, index: BlobIndex, wanted: Uint8Array): void {
+  for (let blob = before.shared.relied.indexOf(1); blob >= 0; blob = before.shared.relied.indexOf(1, blob + 1))
+    relyOrWant(index, index.findSame(before, blob), wanted);
+}
+
+function wantStored(
+  { index, packs, condemned }: IndexedRepository,
+  stored: readonly string[],
+  wanted: Uint8Array,
+): void {
+  const names = new Set(stored);
+  for (const name of names) if (!packs.has(name)) throw lost(`data/${name}`, 'the index does not list it any more');
+  for (let pack = 0; pack < index.packCount; pack++) {
+    const name = index.packName(pack);
+    if (!names.has(name) || !condemned.has(name)) continue;
+    const { first, end } = index.blobsOf(pack);
+    for (let blob = first; blob < end; blob++) relyOrWant(index, index.firstOf(blob), wanted);
+  }
+}
+
+function relyOrWant(index: BlobIndex, blob: number, wanted: Uint8Array): void {
+  if (blob < 0) throw lost('a blob', 'it is in no pack that the index lists');
+  if (index.isUsable(blob)) index.relyOn(blob);
+  else wanted[blob] = 1;
+}
+
+/** @returns names of the new packs */
+async function copyPacks(repository: IndexedRepository, wanted: Uint8Array): Promise<readonly string[]> {
+  const { keys, config, index } = repository;
+  const trusted = new Set(repository.objects.flatMap(({ revoked, packs }) => (revoked ? [] : packs)));
+  const sources = Array.from({ length: index.packCount }, (_, pack) => pack).filter((pack) => {
+    const { first, end } = index.blobsOf(pack);
+    return wanted.subarray(first, end).includes(1);
+  });
+  const buffers = new PackBuffers(packCapacity(PACK_TARGET, largestFrame(index, sources), config.parity));
+  const uploader = new PackUploader(repository, buffers, () => undefined);
+  const writer = (kind: typeof DATA | typeof TREE): PackWriter =>
+    new PackWriter({
+      keys,
+      kind,
+      compression: undefined,
+      target: PACK_TARGET,
+      parity: config.parity,
+      space: buffers,
+      emit: (pack) => uploader.accept(pack),
+    });
+  const writers = { [DATA]: writer(DATA), [TREE]: writer(TREE) };
+  try {
+    for (const pack of sources) {
+      const name = index.packName(pack);
+      if (!trusted.has(name)) throw lost(`data/${name}`, 'only a revoked key lists it');
+      await copyPack(repository, pack, wanted, writers[index.packKind(pack)]);
+      while (uploader.underWay > MOST_UNDER_WAY) await uploader.next();
+    }
+    for (const each of Object.values(writers)) each.finish();
+    await uploader.finish();
+  } catch (cause) {
+    await uploader.salvage().catch(() => undefined);
+    throw cause;
+  }
+  return uploader.stored;
+}
+
+async function copyPack(
+  repository: IndexedRepository,
+  pack: number,
+  wanted: Uint8Array,
+  writer: PackWriter,
+): Promise<void> {
+  const { index } = repository;
+  const name = index.packName(pack);
+  const { bytes, record } = await readWhole(repository, name);
+  const isWanted = (frame: RecordFrame): boolean => {
+    let found = false;
+    for (let at = frame.firstBlob; at < frame.firstBlob + frame.blobs; at++) {
+      const blob = index.find(record.ids, at * ID_BYTES);
+      if (blob < 0 || wanted[blob] !== 1) continue;
+      found = true;
+      wanted[blob] = 0;
+    }
+    return found;
+  };
+  for (const frame of framesOf(record))
+    if (isWanted(frame))
+      writer.addSealed(record, frame, bytes.subarray(frame.offset, frame.offset + frame.storedLength));
+  const { first, end } = index.blobsOf(pack);
+  if (wanted.subarray(first, end).includes(1)) throw lost(`data/${name}`, 'its directory is not what the index says');
+}
+
+async function readWhole(repository: IndexedRepository, name: string): Promise<{ bytes: Buffer; record: PackRecord }> {
+  try {
+    const bytes = await repository.store.get('data', name);
+    if (createHash('sha256').update(bytes).digest('hex') !== name)
+      throw new VarveError('damaged', 'its content does not match its name');
+    return { bytes, record: await readPackRecord(repository, name, bytes.length, bytes) };
+  } catch (cause) {
+    if (!isAboutObject(cause)) throw cause;
+    throw lost(`data/${name}`, VarveError.from(cause).message, cause);
+  }
+}
+
+function largestFrame(index: BlobIndex, packs: readonly number[]): number {
+  let largest = 0;
+  for (const pack of packs) {
+    const { first, end } = index.framesOf(pack);
+    for (let frame = first; frame < end; frame++) largest = Math.max(largest, index.frame(frame).storedLength);
+  }
+  return largest;
+}
+
+function lost(what: string, reason: string, cause?: unknown): VarveError {
+  return new VarveError(
+    'incomplete',
+    `${what}: a prune has condemned it, the new snapshot needs it, and it cannot be copied: ${reason}; run it again`,
+    { cause },
+  );
+}
