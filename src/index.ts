@@ -88,6 +88,7 @@ export {
   repairSnapshots,
 } from './repair/repair-snapshots.js';
 export { type IndexedRepository, loadIndex } from './repository/index/index-store.js';
+export { loadAndAdopt } from './repository/index/orphans.js';
 export {
   addKeySlot,
   changePassword,
@@ -103,9 +104,9 @@ export {
 } from './repository/keys/key-slots.js';
 export { listLeases, type StoredLease } from './repository/leases/leases.js';
 export { type InitOptions, initRepository, type OpenOptions, openRepository } from './repository/opening/open.js';
-export { loadAndAdopt } from './repository/index/orphans.js';
-export type { RemakeEvent, RemakeResult } from './repository/rewriting/rewrite-snapshots.js';
+export { TreeReader } from './repository/reading/tree-reader.js';
 export type { Repository as OpenedRepository } from './repository/repository.js';
+export type { RemakeEvent, RemakeResult } from './repository/rewriting/rewrite-snapshots.js';
 export type { GroupBy, GroupKey } from './repository/snapshots/snapshot-groups.js';
 export {
   findSnapshot,
@@ -116,7 +117,6 @@ export {
   type StoredSnapshot,
   shortId,
 } from './repository/snapshots/snapshots.js';
-export { TreeReader } from './repository/reading/tree-reader.js';
 export type { Overwrite, RestoreAction, RestoreEvent, RestoreOptions, RestoreProgress } from './restore/options.js';
 export { restore } from './restore/restore.js';
 export {

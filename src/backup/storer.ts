@@ -7,11 +7,11 @@ import { type Attachment, MAX_ATTACHMENT, MAX_INLINE } from '../format/attachmen
 import { type ContentRef, DATA, TREE } from '../format/content.js';
 import { ID_BYTES, MAX_DIRECT_CHUNKS } from '../format/limits.js';
 import { BlobIndex } from '../repository/index/blob-index.js';
-import { FrameOpener, PackKeyRing, SyncTreeReader } from '../repository/reading/blob-reader.js';
 import { BlobWriter, FRAME_TARGET, type Stored } from '../repository/packs/blob-writer.js';
+import { PackWriter } from '../repository/packs/pack-writer.js';
+import { FrameOpener, PackKeyRing, SyncTreeReader } from '../repository/reading/blob-reader.js';
 import { claimsOf } from '../repository/writing/deduplicator.js';
 import { FreshSet } from '../repository/writing/fresh-set.js';
-import { PackWriter } from '../repository/packs/pack-writer.js';
 import { SharedBuffers } from '../workers/shared-buffers.js';
 import { SyncCaller } from '../workers/sync-call.js';
 import { setCount } from './counters.js';

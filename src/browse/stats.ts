@@ -5,8 +5,8 @@ import { type Attachment, isReference } from '../format/attachment.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js';
 import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
-import { locateBlob, splitIds } from '../repository/reading/blob-reader.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
+import { locateBlob, splitIds } from '../repository/reading/blob-reader.js';
 import { TreeReader } from '../repository/reading/tree-reader.js';
 
 export type StatsMode = 'restore-size' | 'files-by-contents' | 'blobs-per-file' | 'raw-data';

@@ -1,7 +1,7 @@
 import { VarveError } from '../errors/errors.js';
 import { type IndexedRepository, loadIndex } from '../repository/index/index-store.js';
-import { listLeases } from '../repository/leases/leases.js';
 import { ListedPacks } from '../repository/index/listed-packs.js';
+import { listLeases } from '../repository/leases/leases.js';
 import { packsOfSnapshots } from '../repository/reading/packs-of-snapshots.js';
 import { type Repository, uncached } from '../repository/repository.js';
 import { BadBlobs } from './bad-blobs.js';

@@ -4,8 +4,8 @@ import { blobId } from '../crypto/blob-id.js';
 import { importKeys, type RepositoryKeys } from '../crypto/hierarchy.js';
 import { VarveError } from '../errors/errors.js';
 import { BlobIndex, type LocatedFrame } from '../repository/index/blob-index.js';
-import { FrameOpener, PackKeyRing } from '../repository/reading/blob-reader.js';
 import { openSource, type Source } from '../repository/packs/object-source.js';
+import { FrameOpener, PackKeyRing } from '../repository/reading/blob-reader.js';
 import { reasonOf } from './findings.js';
 import type { Damage, Reply, Task, WorkerInit } from './messages.js';
 

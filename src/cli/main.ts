@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { writeSync } from 'node:fs';
-import { exactArguments } from './arguments.js';
-import { hideSecrets } from './process-title.js';
-import { leaveRemovedDirectory } from './working-directory.js';
+import { exactArguments } from './program/arguments.js';
+import { hideSecrets } from './program/process-title.js';
+import { leaveRemovedDirectory } from './repository/working-directory.js';
 
 let controller: AbortController | undefined;
 /** What a shell shows for a program whose reader is gone. */
@@ -65,8 +65,8 @@ function watchedError(): NodeJS.WriteStream {
 }
 
 async function runMain(): Promise<void> {
-  if (canKeepCode) (await import('./code-cache.js')).keepCompiledCode(args);
-  const { runProgram } = await import('./program.js');
+  if (canKeepCode) (await import('./program/code-cache.js')).keepCompiledCode(args);
+  const { runProgram } = await import('./program/program.js');
   process.exitCode = await runProgram(args, {
     environment: process.env,
     out: process.stdout.on('error', endOrGoOn),

@@ -4,8 +4,8 @@ import { VarveError } from '../errors/errors.js';
 import { type ContentRef, DATA } from '../format/content.js';
 import { ID_BYTES } from '../format/limits.js';
 import type { LocatedFrame } from '../repository/index/blob-index.js';
-import { checkSize, FrameOpener, locateBlob, PackKeyRing, splitIds } from '../repository/reading/blob-reader.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
+import { checkSize, FrameOpener, locateBlob, PackKeyRing, splitIds } from '../repository/reading/blob-reader.js';
 import type { RepositoryWriter } from '../repository/writing/repository-writer.js';
 import type { CopiedIds } from './copied-ids.js';
 

@@ -4,12 +4,12 @@ import { DATA, TREE } from '../format/content.js';
 import type { Snapshot } from '../format/snapshot.js';
 import { compareTimes } from '../format/time.js';
 import { type IndexedRepository, loadIndexToWrite } from '../repository/index/index-store.js';
-import { HeldLease } from '../repository/leases/leases.js';
 import { loadAndAdopt } from '../repository/index/orphans.js';
+import { HeldLease } from '../repository/leases/leases.js';
 import type { Repository } from '../repository/repository.js';
-import type { RepositoryWriter, WriterOptions } from '../repository/writing/repository-writer.js';
 import { SnapshotSession } from '../repository/rewriting/snapshot-session.js';
 import { listSnapshots, type StoredSnapshot } from '../repository/snapshots/snapshots.js';
+import type { RepositoryWriter, WriterOptions } from '../repository/writing/repository-writer.js';
 import { Copying, type CopyOrder, type CopyProgress, type RelatedCopy } from './copying.js';
 
 /** What may be wrong with one snapshot alone. */

@@ -6,12 +6,17 @@ import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
 import type { Snapshot } from '../format/snapshot.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
-import type { RepositoryWriter } from '../repository/writing/repository-writer.js';
+import { TreeReader } from '../repository/reading/tree-reader.js';
 import { RewriteMemo } from '../repository/rewriting/rewrite-memo.js';
 import type { SnapshotMaker } from '../repository/rewriting/snapshot-session.js';
+import {
+  type RewrittenFolder,
+  TreeRewriter,
+  type TreeVisitor,
+  type Verdict,
+} from '../repository/rewriting/tree-rewriter.js';
 import type { StoredSnapshot } from '../repository/snapshots/snapshots.js';
-import { TreeReader } from '../repository/reading/tree-reader.js';
-import { type RewrittenFolder, TreeRewriter, type TreeVisitor, type Verdict } from '../repository/rewriting/tree-rewriter.js';
+import type { RepositoryWriter } from '../repository/writing/repository-writer.js';
 import { ContentCopier } from './content-copier.js';
 import { CopiedIds } from './copied-ids.js';
 import { EarlierCopies } from './earlier-copy.js';

@@ -4,11 +4,11 @@ import { type Attachment, isReference } from '../format/attachment.js';
 import type { ContentRef } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
 import { ID_BYTES, MAX_DEPTH } from '../format/limits.js';
-import { pairEntries } from '../repository/reading/entry-pairs.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
+import { pairEntries } from '../repository/reading/entry-pairs.js';
+import { TreeReader } from '../repository/reading/tree-reader.js';
 import { Reliance } from '../repository/rewriting/references.js';
 import type { RewriteMemo } from '../repository/rewriting/rewrite-memo.js';
-import { TreeReader } from '../repository/reading/tree-reader.js';
 import type { CopiedIds } from './copied-ids.js';
 
 interface Side {

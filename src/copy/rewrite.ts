@@ -7,7 +7,10 @@ import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import type { Snapshot } from '../format/snapshot.js';
 import type { Time } from '../format/time.js';
 import { loadIndex } from '../repository/index/index-store.js';
+import { TreeReader } from '../repository/reading/tree-reader.js';
+import type { Repository } from '../repository/repository.js';
 import { Reliance } from '../repository/rewriting/references.js';
+import { RewriteMemo } from '../repository/rewriting/rewrite-memo.js';
 import {
   type RemakeEvent,
   type RemakeOptions,
@@ -15,12 +18,14 @@ import {
   remakeSnapshots,
   summaryOf,
 } from '../repository/rewriting/rewrite-snapshots.js';
-import type { Repository } from '../repository/repository.js';
-import type { RepositoryWriter } from '../repository/writing/repository-writer.js';
-import { RewriteMemo } from '../repository/rewriting/rewrite-memo.js';
+import {
+  type RewrittenFolder,
+  TreeRewriter,
+  type TreeVisitor,
+  type Verdict,
+} from '../repository/rewriting/tree-rewriter.js';
 import type { StoredSnapshot } from '../repository/snapshots/snapshots.js';
-import { TreeReader } from '../repository/reading/tree-reader.js';
-import { type RewrittenFolder, TreeRewriter, type TreeVisitor, type Verdict } from '../repository/rewriting/tree-rewriter.js';
+import type { RepositoryWriter } from '../repository/writing/repository-writer.js';
 
 export type RewriteEvent =
   | RemakeEvent

@@ -17,9 +17,10 @@ import { timeFromMillis } from '../format/time.js';
 import type { MountOptions, RunningMount } from '../mount/mount.js';
 import type { PruneResult } from '../prune/options.js';
 import { type IndexedRepository, loadIndex, loadIndexToWrite } from '../repository/index/index-store.js';
+import { loadAndAdopt } from '../repository/index/orphans.js';
 import { userName } from '../repository/machine.js';
 import { initRepository, openRepository } from '../repository/opening/open.js';
-import { loadAndAdopt } from '../repository/index/orphans.js';
+import { TreeReader } from '../repository/reading/tree-reader.js';
 import type { Repository as OpenedRepository } from '../repository/repository.js';
 import {
   findSnapshot,
@@ -29,7 +30,6 @@ import {
   type SnapshotList,
   type StoredSnapshot,
 } from '../repository/snapshots/snapshots.js';
-import { TreeReader } from '../repository/reading/tree-reader.js';
 import type { RestoreProgress } from '../restore/options.js';
 import { startingPoint } from '../restore/starting-point.js';
 import { type ForgetFailure, forgetSnapshots, type PlannedGroup, planForget } from '../retention/forget.js';

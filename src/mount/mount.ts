@@ -4,7 +4,12 @@ import { VarveError } from '../errors/errors.js';
 import { loadIndex } from '../repository/index/index-store.js';
 import { HeldLease } from '../repository/leases/leases.js';
 import type { Repository } from '../repository/repository.js';
-import { listSnapshots, matchesFilter, type SnapshotFilter, type StoredSnapshot } from '../repository/snapshots/snapshots.js';
+import {
+  listSnapshots,
+  matchesFilter,
+  type SnapshotFilter,
+  type StoredSnapshot,
+} from '../repository/snapshots/snapshots.js';
 import { SnapshotFilesystem } from './filesystem/filesystem.js';
 import { rehearse } from './filesystem/rehearsal.js';
 import { Source } from './filesystem/source.js';

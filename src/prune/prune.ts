@@ -1,6 +1,6 @@
 import { VarveError } from '../errors/errors.js';
-import { exclusively } from '../repository/leases/exclusive.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
+import { exclusively } from '../repository/leases/exclusive.js';
 import type { HeldLease } from '../repository/leases/leases.js';
 import { PACK_TARGET } from '../repository/packs/pack-writer.js';
 import type { Repository } from '../repository/repository.js';

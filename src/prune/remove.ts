@@ -1,7 +1,7 @@
 import { VarveError } from '../errors/errors.js';
 import type { Time } from '../format/time.js';
-import { otherLeases, tellLease } from '../repository/leases/exclusive.js';
 import { condemnations, type IndexedRepository } from '../repository/index/index-store.js';
+import { otherLeases, tellLease } from '../repository/leases/exclusive.js';
 import type { HeldLease, StoredLease } from '../repository/leases/leases.js';
 import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';

@@ -1,7 +1,7 @@
 import { isAboutObject } from '../errors/errors.js';
 import { TREE } from '../format/content.js';
-import { heal } from '../repository/packs/healing.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
+import { heal } from '../repository/packs/healing.js';
 import { fetchObject } from '../repository/repository.js';
 import { interrupted } from './interrupted.js';
 

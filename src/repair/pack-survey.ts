@@ -1,9 +1,9 @@
 import { isAboutObject, isUnreadable, VarveError } from '../errors/errors.js';
 import type { IndexedPack } from '../format/index-object.js';
 import type { PackRecord } from '../format/pack-record.js';
-import { heal } from '../repository/packs/healing.js';
 import { type IndexedRepository, indexedPack } from '../repository/index/index-store.js';
 import { digestOf, type ListedPacks } from '../repository/index/listed-packs.js';
+import { heal } from '../repository/packs/healing.js';
 import { readPackRecord } from '../repository/packs/pack-directory.js';
 import { fetchObject } from '../repository/repository.js';
 import { eachAtMost } from '../workers/in-flight.js';

@@ -1,7 +1,7 @@
 import { isUnreadable } from '../errors/errors.js';
-import { exclusively } from '../repository/leases/exclusive.js';
 import { FORGOTTEN_PACKS, loadIndex } from '../repository/index/index-store.js';
 import { ListedPacks } from '../repository/index/listed-packs.js';
+import { exclusively } from '../repository/leases/exclusive.js';
 import { type Repository, uncached } from '../repository/repository.js';
 import type { RepairIndexOptions, RepairIndexResult } from './options.js';
 import { PackSurvey } from './pack-survey.js';

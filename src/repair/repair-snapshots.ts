@@ -5,9 +5,12 @@ import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import { Layout } from '../format/layout.js';
 import { joinPath } from '../format/path.js';
 import type { Snapshot } from '../format/snapshot.js';
-import { checkSize, locateBlob, splitIds } from '../repository/reading/blob-reader.js';
 import { type IndexedRepository, loadIndex } from '../repository/index/index-store.js';
+import { checkSize, locateBlob, splitIds } from '../repository/reading/blob-reader.js';
+import { TreeReader } from '../repository/reading/tree-reader.js';
+import { type Repository, uncached } from '../repository/repository.js';
 import { Reliance } from '../repository/rewriting/references.js';
+import { RewriteMemo } from '../repository/rewriting/rewrite-memo.js';
 import {
   type RemakeEvent,
   type RemakeOptions,
@@ -15,12 +18,14 @@ import {
   remakeSnapshots,
   summaryOf,
 } from '../repository/rewriting/rewrite-snapshots.js';
-import { type Repository, uncached } from '../repository/repository.js';
-import type { RepositoryWriter } from '../repository/writing/repository-writer.js';
-import { RewriteMemo } from '../repository/rewriting/rewrite-memo.js';
+import {
+  type RewrittenFolder,
+  TreeRewriter,
+  type TreeVisitor,
+  type Verdict,
+} from '../repository/rewriting/tree-rewriter.js';
 import type { StoredSnapshot } from '../repository/snapshots/snapshots.js';
-import { TreeReader } from '../repository/reading/tree-reader.js';
-import { type RewrittenFolder, TreeRewriter, type TreeVisitor, type Verdict } from '../repository/rewriting/tree-rewriter.js';
+import type { RepositoryWriter } from '../repository/writing/repository-writer.js';
 import { healTreePacks } from './heal-packs.js';
 
 /** What the new snapshot has not got: a file, the rest of a folder from where its list breaks off, or the attributes of a path. */

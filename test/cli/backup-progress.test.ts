@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BackupProgress } from '../../src/backup/options.js';
-import { ProgressReport } from '../../src/cli/backup/progress-report.js';
-import { Output, type Verbosity } from '../../src/cli/output.js';
-import type { Context } from '../../src/cli/shell.js';
+import { ProgressReport } from '../../src/cli/commands/backup/progress-report.js';
+import type { Context } from '../../src/cli/program/shell.js';
+import { Output, type Verbosity } from '../../src/cli/terminal/output.js';
 
 const MIB = 2 ** 20;
 

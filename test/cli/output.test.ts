@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Output } from '../../src/cli/output.js';
+import { Output } from '../../src/cli/terminal/output.js';
 
 /** What a stream was given. */
 function stream(isTTY: boolean): { readonly written: string[]; readonly stream: NodeJS.WriteStream } {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { shownWord } from '../../src/cli/process-title.js';
+import { shownWord } from '../../src/cli/program/process-title.js';
 
 test('words of a command line as others may see them', () => {
   const words: [string, string][] = [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Speed } from '../../src/cli/progress.js';
+import { Speed } from '../../src/cli/terminal/progress.js';
 import { cutPath, cutToWidth, displayWidth } from '../../src/cli/text/width.js';
 
 test('Speed estimates nothing when the work has just begun', () => {

@@ -4,8 +4,8 @@ import { chmodSync, symlinkSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { Command } from 'commander';
-import { spellOut, wantsJson } from '../../src/cli/boolean-options.js';
-import { addGlobalOptions } from '../../src/cli/global-options.js';
+import { spellOut, wantsJson } from '../../src/cli/program/boolean-options.js';
+import { addGlobalOptions } from '../../src/cli/program/global-options.js';
 import { missingPrograms } from '../servers/programs.js';
 import { Playground } from './varve.js';
 

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
-import { Output, type Verbosity } from '../../src/cli/output.js';
-import { RestoreReport, type RestoreSetting } from '../../src/cli/restore/report.js';
-import type { Context } from '../../src/cli/shell.js';
+import { RestoreReport, type RestoreSetting } from '../../src/cli/commands/restore/report.js';
+import type { Context } from '../../src/cli/program/shell.js';
+import { Output, type Verbosity } from '../../src/cli/terminal/output.js';
 import type { RestoreEvent, RestoreProgress } from '../../src/restore/options.js';
 
 const PROGRESS = {

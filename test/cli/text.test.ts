@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { goMode, permissions } from '../../src/cli/node-json.js';
+import { goMode, permissions } from '../../src/cli/snapshots/node-json.js';
 import { printable } from '../../src/cli/text/escape.js';
 import { parsePastTime } from '../../src/cli/text/past-time.js';
 import { Table } from '../../src/cli/text/table.js';

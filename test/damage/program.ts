@@ -1,4 +1,4 @@
-import { runProgram } from '../../src/cli/program.js';
+import { runProgram } from '../../src/cli/program/program.js';
 
 export interface Outcome {
   readonly code: number;

@@ -1,6 +1,6 @@
 /** The process that runs one command after another, so that each costs no start of Node: see `RunnerProcess`. */
 import { Readable, Writable } from 'node:stream';
-import { runProgram } from '../../src/cli/program.js';
+import { runProgram } from '../../src/cli/program/program.js';
 
 export interface Order {
   readonly args: readonly string[];

@@ -1,5 +1,5 @@
 import { Writable } from 'node:stream';
-import { runProgram } from '../../src/cli/program.js';
+import { runProgram } from '../../src/cli/program/program.js';
 
 /**
  * Runs commands in a process of their own, one after another, so that what they take of memory can be limited and measured:

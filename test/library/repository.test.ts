@@ -5,7 +5,7 @@ import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSyn
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import fc from 'fast-check';
-import { parseGrace, parseRepackSize, parseUnused } from '../../src/cli/prune/options.js';
+import { parseGrace, parseRepackSize, parseUnused } from '../../src/cli/commands/prune/options.js';
 import { parseSize } from '../../src/filesystem/filter.js';
 import { MemoryStore, MOUNT_DEFAULTS, PRUNE_DEFAULTS, Repository } from '../../src/index.js';
 import { scratchFolder } from '../backup/sandbox.js';

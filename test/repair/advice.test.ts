@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { ADVICE, type Finding } from '../../src/check/findings.js';
 import { ALL } from '../../src/check/subset.js';
-import { COMMANDS } from '../../src/cli/commands.js';
+import { COMMANDS } from '../../src/cli/program/commands.js';
 import { VarveError } from '../../src/errors/errors.js';
 import { PASSWORD, scratchFolder } from '../backup/sandbox.js';
 import { damage } from '../check/damages.js';

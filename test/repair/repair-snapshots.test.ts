@@ -9,8 +9,8 @@ import { type BlobKind, DATA, TREE } from '../../src/format/content.js';
 import { type RepairSnapshotsEvent, repairSnapshots } from '../../src/repair/repair-snapshots.js';
 import { BlobIndex } from '../../src/repository/index/blob-index.js';
 import { openRepository } from '../../src/repository/opening/open.js';
-import type { StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import { TreeReader } from '../../src/repository/reading/tree-reader.js';
+import type { StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import { Sandbox, scratchFolder } from '../backup/sandbox.js';
 
 const scratch = scratchFolder();

@@ -9,10 +9,10 @@ import { encodeIndexObject, type IndexObject } from '../../src/format/index-obje
 import { encodeLease } from '../../src/format/lease.js';
 import { encodeSnapshot, type Snapshot } from '../../src/format/snapshot.js';
 import { loadIndex } from '../../src/repository/index/index-store.js';
+import { loadAndAdopt } from '../../src/repository/index/orphans.js';
 import { addKeySlot } from '../../src/repository/keys/key-slots.js';
 import { HeldLease, listLeases } from '../../src/repository/leases/leases.js';
 import { initRepository, openRepository } from '../../src/repository/opening/open.js';
-import { loadAndAdopt } from '../../src/repository/index/orphans.js';
 import { putSigned, type Repository } from '../../src/repository/repository.js';
 import { findSnapshot, listSnapshots, matchesFilter, writeSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';

@@ -15,12 +15,12 @@ import { blobCount, frameAt, frameCount } from '../../src/format/pack-record.js'
 import { isPadmeLength } from '../../src/format/padme.js';
 import { healPack } from '../../src/parity/heal.js';
 import { BlobIndexBuilder } from '../../src/repository/index/blob-index.js';
-import { FrameOpener, locateBlob, PackKeyRing, splitIds } from '../../src/repository/reading/blob-reader.js';
-import { BlobWriter } from '../../src/repository/packs/blob-writer.js';
 import { indexedPack } from '../../src/repository/index/index-store.js';
+import { BlobWriter } from '../../src/repository/packs/blob-writer.js';
 import { readPackRecord } from '../../src/repository/packs/pack-directory.js';
 import { mergeParts } from '../../src/repository/packs/pack-merge.js';
 import { type FinishedPack, type PackPart, PackWriter, packCapacity } from '../../src/repository/packs/pack-writer.js';
+import { FrameOpener, locateBlob, PackKeyRing, splitIds } from '../../src/repository/reading/blob-reader.js';
 import { objectName, type Repository } from '../../src/repository/repository.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import { fails, newRing } from '../crypto/rings.js';

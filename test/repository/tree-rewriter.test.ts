@@ -8,9 +8,9 @@ import { Chunker } from '../../src/chunking/chunker.js';
 import { type ContentRef, TREE } from '../../src/format/content.js';
 import type { EntryReader } from '../../src/format/entry-reader.js';
 import { type IndexedRepository, loadIndex } from '../../src/repository/index/index-store.js';
-import { RepositoryWriter } from '../../src/repository/writing/repository-writer.js';
 import { TreeReader } from '../../src/repository/reading/tree-reader.js';
 import { TreeRewriter, type TreeVisitor, type Verdict } from '../../src/repository/rewriting/tree-rewriter.js';
+import { RepositoryWriter } from '../../src/repository/writing/repository-writer.js';
 import { TreeStream, WINDOW } from '../../src/repository/writing/tree-stream.js';
 import { Sandbox, scratchFolder } from '../backup/sandbox.js';
 

@@ -10,8 +10,8 @@ import { type BlobKind, type ContentRef, DATA, TREE } from '../../src/format/con
 import { bareDirectory, type Entry, writeEntry } from '../../src/format/entry.js';
 import type { IndexedPack } from '../../src/format/index-object.js';
 import { type Codec, PackRecordBuilder } from '../../src/format/pack-record.js';
-import { BlobWriter } from '../../src/repository/packs/blob-writer.js';
 import { indexedPack, writeIndex } from '../../src/repository/index/index-store.js';
+import { BlobWriter } from '../../src/repository/packs/blob-writer.js';
 import { PackWriter, packCapacity, sealPack } from '../../src/repository/packs/pack-writer.js';
 import type { Repository } from '../../src/repository/repository.js';
 

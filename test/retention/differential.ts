@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { existsSync } from 'node:fs';
-import { policyFrom } from '../../src/cli/forget/policy.js';
+import { policyFrom } from '../../src/cli/commands/forget/policy.js';
 import { rfc3339 } from '../../src/cli/text/time.js';
 import { compareTimes, type Time, timeFromMillis } from '../../src/format/time.js';
 import type { StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';

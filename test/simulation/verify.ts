@@ -1,8 +1,8 @@
 import type { ContentRef } from '../../src/format/content.js';
 import { loadIndex } from '../../src/repository/index/index-store.js';
+import { TreeReader } from '../../src/repository/reading/tree-reader.js';
 import type { Repository } from '../../src/repository/repository.js';
 import { listSnapshots } from '../../src/repository/snapshots/snapshots.js';
-import { TreeReader } from '../../src/repository/reading/tree-reader.js';
 import { contentOf, type Files } from './source.js';
 
 /** What there has to be. */

@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
 import type { ContentRef } from '../../format/content.js';
-import { locateBlob } from '../../repository/reading/blob-reader.js';
 import { type IndexedRepository, loadIndex } from '../../repository/index/index-store.js';
+import { locateBlob } from '../../repository/reading/blob-reader.js';
 import { TreeReader } from '../../repository/reading/tree-reader.js';
 
 /** Bytes of blobs of trees that are kept, verified. */

@@ -7,9 +7,9 @@ import { decodeIndexObject, encodeIndexObject, type IndexedPack, type IndexObjec
 import { blobCount } from '../../format/pack-record.js';
 import { compareTimes, type Time, timeFromMillis } from '../../format/time.js';
 import type { Store } from '../../storage/store.js';
-import { type BlobIndex, BlobIndexBuilder } from './blob-index.js';
 import { refuseBesideDeletion } from '../leases/exclusive.js';
 import { getSigned, putSigned, type Repository } from '../repository.js';
+import { type BlobIndex, BlobIndexBuilder } from './blob-index.js';
 
 /** Later than all times of condemned packs. */
 const NEVER: Time = { seconds: Number.MAX_SAFE_INTEGER, nanoseconds: 0 };

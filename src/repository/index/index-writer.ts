@@ -1,7 +1,7 @@
 import type { IndexedPack, IndexObject } from '../../format/index-object.js';
 import { blobCount } from '../../format/pack-record.js';
-import { writeIndex } from './index-store.js';
 import type { Repository } from '../repository.js';
+import { writeIndex } from './index-store.js';
 
 /** Blobs that an index object lists, about, when there are enough. */
 export const INDEX_BLOBS = 100_000;

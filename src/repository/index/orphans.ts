@@ -1,9 +1,9 @@
 import { isAboutObject, type VarveError } from '../../errors/errors.js';
 import type { IndexedPack } from '../../format/index-object.js';
-import { type IndexedRepository, indexedPack, loadIndexToWrite, writeIndex } from './index-store.js';
 import { listLeases } from '../leases/leases.js';
 import { readPackRecord } from '../packs/pack-directory.js';
 import type { Repository } from '../repository.js';
+import { type IndexedRepository, indexedPack, loadIndexToWrite, writeIndex } from './index-store.js';
 
 /** What stores packs that are worth to be listed when it was interrupted. */
 const WRITERS: readonly string[] = ['backup', 'copy', 'rewrite', 'repair'];

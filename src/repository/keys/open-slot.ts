@@ -2,7 +2,14 @@
 
 import pLimit from 'p-limit';
 import { toHex } from '../../bytes/hex.js';
-import { type OpenedSlot, openSlot, type Protection, slotEpochIn, slotIdIn, slotProtection } from '../../crypto/slot.js';
+import {
+  type OpenedSlot,
+  openSlot,
+  type Protection,
+  slotEpochIn,
+  slotIdIn,
+  slotProtection,
+} from '../../crypto/slot.js';
 import { DEFAULT_LOG2N, scryptMemory, type Unlock } from '../../crypto/slot-file.js';
 import { isUnreadable, VarveError } from '../../errors/errors.js';
 import type { Store } from '../../storage/store.js';

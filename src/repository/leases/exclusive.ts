@@ -1,7 +1,7 @@
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
-import { HeldLease, listLeases, type StoredLease, type UnreadLease } from './leases.js';
 import type { Repository } from '../repository.js';
+import { HeldLease, listLeases, type StoredLease, type UnreadLease } from './leases.js';
 
 /**
  * Operations of which only one runs at a time: they delete packs or index objects, or rely on packs that another of them may be about to delete.

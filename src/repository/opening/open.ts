@@ -14,12 +14,12 @@ import { timeFromMillis } from '../../format/time.js';
 import { CacheDirectory } from '../../storage/cached/cache-directory.js';
 import { CachedStore } from '../../storage/cached/cached-store.js';
 import type { Store } from '../../storage/store.js';
-import { noRepository, refuseAbsence } from './absence.js';
-import { KnownLocation } from './known-location.js';
+import { openCurrentSlot, readCandidates } from '../keys/open-slot.js';
 import { LocalState } from '../local-state.js';
 import { thisMachine } from '../machine.js';
-import { openCurrentSlot, readCandidates } from '../keys/open-slot.js';
 import { gearOf, objectName, type Repository } from '../repository.js';
+import { noRepository, refuseAbsence } from './absence.js';
+import { KnownLocation } from './known-location.js';
 
 /** Chunk sizes in bytes; docs/chunking.md has the measurements behind them. */
 export const DATA_SIZES: Sizes = { min: 64 * 1024, average: 256 * 1024, max: 1024 * 1024 };

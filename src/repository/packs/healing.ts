@@ -2,8 +2,8 @@ import type { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
 import { type Healing, healPack } from '../../parity/heal.js';
 import type { Store } from '../../storage/store.js';
-import { readPack } from './pack-reading.js';
 import { objectName } from '../repository.js';
+import { readPack } from './pack-reading.js';
 
 /**
  * What a pack's parity can do for a pack that is damaged, or that a disk does not give whole. No key is needed, and nothing is written.

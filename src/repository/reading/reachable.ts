@@ -5,8 +5,8 @@ import { isReference } from '../../format/attachment.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../../format/content.js';
 import type { EntryReader } from '../../format/entry-reader.js';
 import { ID_BYTES, MAX_DEPTH } from '../../format/limits.js';
-import { locateBlob } from './blob-reader.js';
 import type { IndexedRepository } from '../index/index-store.js';
+import { locateBlob } from './blob-reader.js';
 import { TreeReader } from './tree-reader.js';
 
 interface PendingFolder {

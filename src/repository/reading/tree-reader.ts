@@ -7,10 +7,10 @@ import type { Entry } from '../../format/entry.js';
 import type { BadEntry, EntryReader } from '../../format/entry-reader.js';
 import { Layout } from '../../format/layout.js';
 import { decodeXattrs, type Xattr } from '../../format/xattrs.js';
-import { checkSize, FrameOpener, IdList, locateBlob, PackKeyRing, splitIds, TreeBlobs } from './blob-reader.js';
 import type { IndexedRepository } from '../index/index-store.js';
-import { TimeSlices } from './time-slices.js';
 import { knownTreeKeys } from '../tree-keys.js';
+import { checkSize, FrameOpener, IdList, locateBlob, PackKeyRing, splitIds, TreeBlobs } from './blob-reader.js';
+import { TimeSlices } from './time-slices.js';
 
 /** What the holes of files are read as, piece by piece: however long a hole is, this is all the memory that it takes. */
 const ZEROS = Buffer.alloc(1024 * 1024);

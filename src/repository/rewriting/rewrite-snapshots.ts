@@ -4,9 +4,9 @@ import type { Snapshot, SnapshotSummary } from '../../format/snapshot.js';
 import type { IndexedRepository } from '../index/index-store.js';
 import { HeldLease } from '../leases/leases.js';
 import type { Repository } from '../repository.js';
+import { removeSnapshot, type StoredSnapshot, shortId } from '../snapshots/snapshots.js';
 import type { RepositoryWriter, WriterOptions } from '../writing/repository-writer.js';
 import { SnapshotSession } from './snapshot-session.js';
-import { removeSnapshot, type StoredSnapshot, shortId } from '../snapshots/snapshots.js';
 import type { RewrittenFolder } from './tree-rewriter.js';
 
 /** What may be wrong with one snapshot alone. */

@@ -6,8 +6,8 @@ import { type Entry, writeEntry } from '../../format/entry.js';
 import type { BadEntry, EntryReader } from '../../format/entry-reader.js';
 import { MAX_DEPTH } from '../../format/limits.js';
 import { joinPath } from '../../format/path.js';
-import type { RepositoryWriter } from '../writing/repository-writer.js';
 import type { TreeReader } from '../reading/tree-reader.js';
+import type { RepositoryWriter } from '../writing/repository-writer.js';
 import type { TreeStream } from '../writing/tree-stream.js';
 
 /** What becomes of an entry: it stays, goes, or another takes its place, of the same name. */

@@ -1,9 +1,9 @@
 import { VarveError } from '../../errors/errors.js';
 import type { Snapshot } from '../../format/snapshot.js';
-import { copyCondemned, type Needs } from './copy-condemned.js';
 import { condemnedSince, type IndexedRepository, loadIndexToWrite } from '../index/index-store.js';
 import { HeldLease } from '../leases/leases.js';
 import { writeSnapshot } from '../snapshots/snapshots.js';
+import { copyCondemned, type Needs } from './copy-condemned.js';
 
 /**
  * How often something is stored again because prunes take away what it relies on. Each time less is left to do, as what was stored stays: so this many are never

@@ -2,8 +2,8 @@ import type { Buffer } from 'node:buffer';
 import type { RepositoryKeys } from '../../crypto/hierarchy.js';
 import { type BlobKind, TREE } from '../../format/content.js';
 import type { BlobIndex } from '../index/blob-index.js';
-import type { PackKeyRing } from '../reading/blob-reader.js';
 import type { Deduplicator } from '../packs/blob-writer.js';
+import type { PackKeyRing } from '../reading/blob-reader.js';
 import type { FreshSet } from './fresh-set.js';
 
 /**

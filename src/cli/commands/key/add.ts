@@ -2,10 +2,10 @@ import type { Command } from 'commander';
 import type { Role } from '../../../crypto/hierarchy.js';
 import { VarveError } from '../../../errors/errors.js';
 import { addKeySlot } from '../../../repository/keys/key-slots.js';
-import { thisHost, thisUser } from '../../machine.js';
-import { addNewKeyOptions, calibrated, type NewKeyFlags, newUnlock } from '../../new-key.js';
-import { openFromOptions } from '../../open.js';
-import { type Run, run, type Shell } from '../../shell.js';
+import { type Run, run, type Shell } from '../../program/shell.js';
+import { thisHost, thisUser } from '../../repository/machine.js';
+import { addNewKeyOptions, calibrated, type NewKeyFlags, newUnlock } from '../../repository/new-key.js';
+import { openFromOptions } from '../../repository/open.js';
 import { keyJson } from './list.js';
 
 interface Options extends NewKeyFlags {

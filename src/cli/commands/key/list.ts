@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { type KeySlot, listKeySlots } from '../../../repository/keys/key-slots.js';
-import { openFromOptions } from '../../open.js';
-import { run, type Shell } from '../../shell.js';
+import { run, type Shell } from '../../program/shell.js';
+import { openFromOptions } from '../../repository/open.js';
 import { printable } from '../../text/escape.js';
 import { Table } from '../../text/table.js';
 import { localTime } from '../../text/time.js';

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { changePassword } from '../../../repository/keys/key-slots.js';
-import { addNewKeyOptions, calibrated, type NewKeyFlags, newUnlock } from '../../new-key.js';
-import { openFromOptions } from '../../open.js';
-import { type Run, run, type Shell } from '../../shell.js';
+import { type Run, run, type Shell } from '../../program/shell.js';
+import { addNewKeyOptions, calibrated, type NewKeyFlags, newUnlock } from '../../repository/new-key.js';
+import { openFromOptions } from '../../repository/open.js';
 import { keyJson } from './list.js';
 
 const DESCRIPTION = `Give the key in use another password or key file. The old one opens the repository no more; but who has a copy of the old key object

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { VarveError } from '../../../errors/errors.js';
 import { removeKeySlot } from '../../../repository/keys/key-slots.js';
-import { openFromOptions } from '../../open.js';
-import { type Run, run, type Shell } from '../../shell.js';
+import { type Run, run, type Shell } from '../../program/shell.js';
+import { openFromOptions } from '../../repository/open.js';
 import { parseTimeOption } from '../../text/time.js';
 import { keyJson } from './list.js';
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { rotateKeySlots } from '../../../repository/keys/key-slots.js';
-import { openFromOptions } from '../../open.js';
-import { run, type Shell } from '../../shell.js';
+import { run, type Shell } from '../../program/shell.js';
+import { openFromOptions } from '../../repository/open.js';
 import { counted } from '../../text/units.js';
 import { keyJson } from './list.js';
 

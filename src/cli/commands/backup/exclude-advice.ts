@@ -1,0 +1,40 @@
+import { Buffer } from 'node:buffer';
+import { lstatSync } from 'node:fs';
+import { normalize } from '../../../backup/sources.js';
+import { joinPath } from '../../../format/path.js';
+import { pathBytes, workingFolder } from '../../program/arguments.js';
+import type { Context } from '../../program/shell.js';
+
+const GLOB = /[*?[\\]/;
+
+/**
+ * Warns of a path after `--exclude` that excludes nothing, such as one with a typing error. Not of other patterns, nor of those from files:
+ * a list for many machines names much that one of them does not have.
+ */
+export function adviseOnExcludes({ output }: Context, excludes: readonly string[], sources: readonly Buffer[]): void {
+  if (output.verbosity === 0) return;
+  for (const pattern of excludes) {
+    if (!pattern.startsWith('/') || GLOB.test(pattern)) continue;
+    const reason = whyUseless(normalize(pathBytes(pattern), ROOT), sources);
+    if (reason !== undefined) output.warn(`--exclude ${pattern} excludes nothing: ${reason}`);
+  }
+}
+
+const ROOT = Buffer.from('/');
+
+function whyUseless(path: Buffer, sources: readonly Buffer[]): string | undefined {
+  const absolute = sources.map((source) => normalize(source, workingFolder()));
+  if (!absolute.some((source) => isWithin(path, source) || isWithin(source, path)))
+    return 'it is below none of the paths that are backed up';
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) === undefined ? 'there is no such path' : undefined;
+  } catch {
+    // What cannot be looked at may be there.
+    return undefined;
+  }
+}
+
+function isWithin(path: Buffer, directory: Buffer): boolean {
+  const start = joinPath(directory, Buffer.alloc(0));
+  return path.equals(directory) || path.subarray(0, start.length).equals(start);
+}

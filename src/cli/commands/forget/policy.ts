@@ -1,0 +1,74 @@
+import { VarveError } from '../../../errors/errors.js';
+import type { Policy } from '../../../retention/policy.js';
+import { parseSpan, type Span } from '../../../retention/span.js';
+
+/** The options that say what is kept, as they are given. */
+export interface PolicyFlags {
+  readonly keepLast?: string;
+  readonly keepHourly?: string;
+  readonly keepDaily?: string;
+  readonly keepWeekly?: string;
+  readonly keepMonthly?: string;
+  readonly keepYearly?: string;
+  readonly keepWithin?: string;
+  readonly keepWithinHourly?: string;
+  readonly keepWithinDaily?: string;
+  readonly keepWithinWeekly?: string;
+  readonly keepWithinMonthly?: string;
+  readonly keepWithinYearly?: string;
+  readonly keepTag?: readonly string[];
+}
+
+/** Whether any of them is given. */
+export function hasPolicy(flags: PolicyFlags): boolean {
+  return rulesIn(flags).length > 0;
+}
+
+function rulesIn(flags: PolicyFlags): string[] {
+  return Object.entries(flags).flatMap(([name, value]) => (name.startsWith('keep') && value !== undefined ? name : []));
+}
+
+/** @throws VarveError `usage` for an empty tag alone, which a variable that is not set leaves */
+export function refuseEmptyTag(flags: PolicyFlags): void {
+  if (rulesIn(flags).length === 1 && flags.keepTag?.every((tag) => tag === '') === true)
+    throw new VarveError(
+      'usage',
+      "--keep-tag '' alone keeps only snapshots without tags; is a variable not set? To mean it, give another --keep-… option too",
+    );
+}
+
+/** @throws VarveError `usage` for what is no policy */
+export function policyFrom(flags: PolicyFlags): Policy {
+  return {
+    counts: {
+      ...count('last', flags.keepLast),
+      ...count('hourly', flags.keepHourly),
+      ...count('daily', flags.keepDaily),
+      ...count('weekly', flags.keepWeekly),
+      ...count('monthly', flags.keepMonthly),
+      ...count('yearly', flags.keepYearly),
+    },
+    within: flags.keepWithin === undefined ? undefined : parseSpan(flags.keepWithin, '--keep-within'),
+    withinEach: {
+      ...within('hourly', flags.keepWithinHourly),
+      ...within('daily', flags.keepWithinDaily),
+      ...within('weekly', flags.keepWithinWeekly),
+      ...within('monthly', flags.keepWithinMonthly),
+      ...within('yearly', flags.keepWithinYearly),
+    },
+    tags: flags.keepTag ?? [],
+  };
+}
+
+function count(what: string, text: string | undefined): Record<string, number> {
+  if (text === undefined) return {};
+  if (text === 'unlimited') return { [what]: Number.POSITIVE_INFINITY };
+  if (/^\d+$/.test(text)) return { [what]: Number(text) };
+  if (/^-\d+$/.test(text))
+    throw new VarveError('usage', `--keep-${what}: "${text}" is negative; "unlimited" keeps all`);
+  throw new VarveError('usage', `--keep-${what}: "${text}" is neither a number nor "unlimited"`);
+}
+
+function within(period: string, text: string | undefined): Record<string, Span> {
+  return text === undefined ? {} : { [period]: parseSpan(text, `--keep-within-${period}`) };
+}

@@ -1,0 +1,71 @@
+import { isBroken, isUnreadable, VarveError } from '../../../errors/errors.js';
+import { getSigned, type Repository } from '../../../repository/repository.js';
+import { removeSnapshot, type StoredSnapshot, shortId } from '../../../repository/snapshots/snapshots.js';
+import type { Output } from '../../terminal/output.js';
+
+/** Objects of snapshots that are damaged, or of removed keys: they are in no list, but may be named by id to be removed. */
+export class Unlisted {
+  /** The objects' names, by the id that was given. */
+  readonly #names: ReadonlyMap<string, string>;
+
+  private constructor(names: ReadonlyMap<string, string>) {
+    this.#names = names;
+  }
+
+  /** Those among the ids that name no snapshot of the list, and just one other object. */
+  static async find(
+    { store }: Repository,
+    snapshots: readonly StoredSnapshot[],
+    ids: readonly string[],
+  ): Promise<Unlisted> {
+    const listed = new Set(snapshots.map(({ id }) => id));
+    const unknown = ids.filter((id) => /^[0-9a-f]+$/.test(id) && ![...listed].some((each) => each.startsWith(id)));
+    const names = new Map<string, string>();
+    if (unknown.length === 0) return new Unlisted(names);
+    const others: string[] = [];
+    for await (const { name } of store.list('snapshots')) if (!listed.has(name)) others.push(name);
+    for (const id of unknown) {
+      const [found, ...more] = others.filter((name) => name.startsWith(id));
+      if (found !== undefined && more.length === 0) names.set(id, found);
+    }
+    return new Unlisted(names);
+  }
+
+  has(id: string): boolean {
+    return this.#names.has(id);
+  }
+
+  /** @returns how many stay, as they could not be read: they may be sound */
+  async remove(repository: Repository, output: Output, dryRun: boolean): Promise<number> {
+    let stay = 0;
+    for (const name of new Set(this.#names.values())) {
+      const unreadable = await whyUnreadable(repository, name);
+      if (unreadable === undefined) {
+        if (!dryRun) await removeSnapshot(repository, name);
+        output.message(`${dryRun ? 'would remove' : 'removed'} snapshot ${shortId(name)}, which cannot be opened`);
+      } else {
+        stay++;
+        tellStays(output, name, unreadable);
+      }
+    }
+    return stay;
+  }
+}
+
+/** Undefined when it could be read, and is damaged or of a removed key. */
+async function whyUnreadable(repository: Repository, name: string): Promise<VarveError | undefined> {
+  try {
+    await getSigned(repository, 'snapshot', name);
+    return undefined;
+  } catch (cause) {
+    if (isUnreadable(cause)) return VarveError.from(cause);
+    if (isBroken(cause)) return undefined;
+    throw cause;
+  }
+}
+
+function tellStays(output: Output, item: string, { message: reason }: VarveError): void {
+  const message = `snapshot ${shortId(item)} stays, as it may be sound: ${reason}`;
+  if (output.json) output.errorObject({ message_type: 'error', error: { message }, during: 'forget', item });
+  else output.error(`error: ${message}`);
+}

@@ -1,0 +1,160 @@
+import { Buffer } from 'node:buffer';
+import type { Command } from 'commander';
+import { type ListOptions, listTree } from '../../../browse/list.js';
+import { VarveError } from '../../../errors/errors.js';
+import type { ContentRef } from '../../../format/content.js';
+import { TreeReader } from '../../../repository/reading/tree-reader.js';
+import { type StoredSnapshot, shortId } from '../../../repository/snapshots/snapshots.js';
+import { type Context, type Run, run, type Shell } from '../../program/shell.js';
+import { openFromOptions } from '../../repository/open.js';
+import type { LineOptions } from '../../snapshots/node-line.js';
+import { makerOf, snapshotJson } from '../../snapshots/snapshot-json.js';
+import {
+  addSelectionOptions,
+  addTimeOption,
+  chooseOne,
+  pathNames,
+  readIndex,
+  readSnapshots,
+  requiredSnapshot,
+  type SelectionOptions,
+  selectionFilter,
+} from '../../snapshots/snapshot-selection.js';
+import { ReadErrors } from '../../terminal/read-errors.js';
+import { printable } from '../../text/escape.js';
+import { localTime } from '../../text/time.js';
+import { LinePrinter, type ListPrinter, NcduPrinter, type Order, parseOrder, SortedPrinter } from './printers.js';
+
+interface Options extends SelectionOptions, LineOptions {
+  readonly recursive?: boolean;
+  readonly sort: string;
+  readonly reverse?: boolean;
+  readonly ncdu?: boolean;
+}
+
+const DESCRIPTION = `List the files in a snapshot: all of them, or the entries of the directories given.`;
+
+const EXAMPLES = `
+Examples:
+  varve ls latest
+  varve ls -l latest /etc /home/anna
+  varve ls --json 1a2b3c4d:/srv --recursive /www
+  varve ls -l --sort size --reverse latest
+  varve ls --ncdu latest | ncdu -f -
+
+Exit codes: 0 listed, also when nothing is at the folders given; 1 failed; 10 no repository; 12 wrong password.`;
+
+export function define(command: Command, shell: Shell): void {
+  command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
+  command
+    .argument('[snapshot[:subfolder]]', 'latest, an id, or the beginning of one')
+    .argument('[directories...]', 'only these directories and files');
+  command
+    .option('-l, --long', 'with mode, owner, size and time')
+    .option('--recursive', 'with what is in directories below those given')
+    .option('--human-readable', 'sizes in KiB, MiB and so on')
+    .option('-s, --sort <order>', 'name, size, time (the same as mtime), atime, ctime or extension', 'name')
+    .option('--reverse', 'the last one first')
+    .option('--ncdu', 'as JSON that ncdu reads: varve ls --ncdu latest | ncdu -f -');
+  addSelectionOptions(command, 'taken for latest');
+  addTimeOption(command);
+  run(command, shell, list);
+}
+
+const list: Run<Options> = async (context, args, options) => {
+  const order = parseOrder(options.sort);
+  refuseContradictions(context, order, options);
+  const name = requiredSnapshot(args, options);
+  const folders = args
+    .slice(1)
+    .map((path) => ['', ...pathNames(path).map((name) => name.toString('latin1')), ''].join('/'));
+  const opened = await openFromOptions(context);
+  opened.keys.requireRole('manage', 'list files');
+  const [repository, snapshots] = await Promise.all([readIndex(context, opened), readSnapshots(context, opened)]);
+  const { stored, subfolder } = chooseOne(snapshots, name, selectionFilter(context, options));
+  const reader = new TreeReader(repository, { signal: context.signal });
+  const root = await reader.folder(stored.snapshot.root, subfolder);
+  if (options.ncdu !== true) announce(context, stored);
+  const errors = new ReadErrors(context.output, 'ls');
+  const printer = printerFor(context, stored, order, options);
+  const listing = new Listing(context, reader, printer, errors, { folders, recursive: options.recursive === true });
+  await listing.folder(root, Buffer.from('/'));
+  printer.end();
+  return errors.exitCode;
+};
+
+function refuseContradictions({ output }: Context, order: Order, { ncdu, reverse }: Options): void {
+  if (ncdu !== true) return;
+  if (output.json) throw new VarveError('usage', '--ncdu and --json exclude each other');
+  if (order !== 'name' || reverse === true)
+    throw new VarveError('usage', '--ncdu has an order of its own: --sort and --reverse cannot be given with it');
+}
+
+function printerFor({ output }: Context, stored: StoredSnapshot, order: Order, options: Options): ListPrinter {
+  if (options.ncdu === true) return new NcduPrinter(output, stored);
+  const reverse = options.reverse === true;
+  return order === 'name' && !reverse
+    ? new LinePrinter(output, options)
+    : new SortedPrinter(output, options, order, reverse);
+}
+
+function announce({ output }: Context, stored: StoredSnapshot): void {
+  const { snapshot, id } = stored;
+  if (output.json) {
+    output.object({ message_type: 'snapshot', ...snapshotJson(stored), struct_type: 'snapshot' });
+    return;
+  }
+  const paths = snapshot.paths.map(printable).join(', ');
+  output.message(`snapshot ${shortId(id)} of [${paths}] at ${localTime(snapshot.time)} by ${makerOf(snapshot)}:`);
+}
+
+interface Wanted {
+  /** Those whose contents are listed, as latin1 with a slash at the end; none for all. */
+  readonly folders: readonly string[];
+  /** Whether what is in folders below those is listed, too. */
+  readonly recursive: boolean;
+}
+
+/** Goes through a snapshot as restic does: each entry comes once, in the order of the tree. */
+class Listing {
+  readonly #context: Context;
+  readonly #reader: TreeReader;
+  readonly #printer: ListPrinter;
+  readonly #errors: ReadErrors;
+  readonly #wanted: Wanted;
+
+  constructor(context: Context, reader: TreeReader, printer: ListPrinter, errors: ReadErrors, wanted: Wanted) {
+    this.#context = context;
+    this.#reader = reader;
+    this.#printer = printer;
+    this.#errors = errors;
+    this.#wanted = wanted;
+  }
+
+  async folder(content: ContentRef, path: Buffer): Promise<void> {
+    const { folders, recursive } = this.#wanted;
+    if (folders.length === 0) return this.#all(content, path);
+    for await (const { path: child, entry } of listTree(this.#reader, content, path, this.#reading(false))) {
+      const name = `${child.toString('latin1')}/`;
+      const isWanted = folders.some((folder) => name.startsWith(folder));
+      const isOnTheWay = folders.some((folder) => folder.startsWith(name));
+      const below = entry.type === 'directory' ? entry.content : undefined;
+      const own = below && { ...below, ids: Buffer.from(below.ids) };
+      if (isWanted) this.#printer.entry(child, entry);
+      else if (isOnTheWay) this.#printer.above(child, entry);
+      if (own !== undefined && isWanted && recursive) await this.#all(own, child);
+      else if (own !== undefined && isOnTheWay) await this.folder(own, child);
+    }
+  }
+
+  async #all(content: ContentRef, path: Buffer): Promise<void> {
+    for await (const listed of listTree(this.#reader, content, path, this.#reading(true)))
+      this.#printer.entry(listed.path, listed.entry);
+  }
+
+  /** What cannot be read is an error, and the rest is listed. */
+  #reading(recursive: boolean): ListOptions {
+    const onError = (error: VarveError): void => this.#errors.tell(error);
+    return { recursive, signal: this.#context.signal, onBad: onError, onBroken: onError };
+  }
+}

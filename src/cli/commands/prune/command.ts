@@ -1,0 +1,56 @@
+import { toHex } from '../../../bytes/hex.js';
+import { VarveError } from '../../../errors/errors.js';
+import type { PruneEvent } from '../../../prune/options.js';
+import type { Repository } from '../../../repository/repository.js';
+import { compressionFrom, packTarget } from '../../program/global-options.js';
+import type { Context } from '../../program/shell.js';
+import { type PruneFlags, parseGrace, parseRepackSize, parseSmallerThan, parseUnused } from './options.js';
+import { PruneReport } from './report.js';
+
+/**
+ * Reads the options now, so that a mistake in them is told before a password is asked for.
+ *
+ * @returns what prunes; given ids of snapshots, a dry run counts those as forgotten. It returns the exit code
+ */
+export function pruner(
+  context: Context,
+  flags: PruneFlags,
+): (repository: Repository, without?: ReadonlySet<string>) => Promise<number> {
+  const dryRun = flags.dryRun === true;
+  if (flags.repackUncompressed === true && compressionFrom(context) === 'off')
+    throw new VarveError('usage', '--repack-uncompressed and --compression off contradict each other');
+  if (flags.repackUncompressed === true && flags.repackCacheableOnly === true)
+    throw new VarveError('usage', '--repack-uncompressed and --repack-cacheable-only exclude each other');
+  const target = packTarget(context.globals, context.environment);
+  const options = {
+    maxUnused: parseUnused(flags.maxUnused),
+    maxRepack: parseRepackSize(flags.maxRepackSize),
+    repackSmall: flags.repackSmall === true,
+    repackSmallerThan: parseSmallerThan(flags.repackSmallerThan),
+    repackTreesOnly: flags.repackCacheableOnly === true,
+    repackUncompressed: flags.repackUncompressed === true,
+    compression: compressionFrom(context),
+    graceSeconds: parseGrace(flags.grace),
+    dryRun,
+    signal: context.signal,
+    ...(target !== undefined && { packTarget: target }),
+  };
+  return async (repository, without) => {
+    const { prune } = await import('../../../prune/prune.js');
+    const report = new PruneReport(context, dryRun);
+    const told = without !== undefined && dryRun ? { without } : {};
+    const recoverNoFreeSpace = isMeant(repository, flags.unsafeRecoverNoFreeSpace);
+    const onEvent = (event: PruneEvent): void => report.event(event);
+    const result = await prune(repository, { ...options, ...told, recoverNoFreeSpace, onEvent });
+    report.finish(result);
+    return result.errors > 0 ? 1 : 0;
+  };
+}
+
+/** Whether an option that is unsafe was given for this repository, by its id: an id of another one is a mistake. */
+function isMeant({ config }: Repository, id: string | undefined): boolean {
+  if (id === undefined) return false;
+  const own = toHex(config.repository);
+  if (id === own) return true;
+  throw new VarveError('usage', `must pass id '${own}' to --unsafe-recover-no-free-space`);
+}

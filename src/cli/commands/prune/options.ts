@@ -1,0 +1,64 @@
+import type { Command } from 'commander';
+import { VarveError } from '../../../errors/errors.js';
+import { parseSize } from '../../../filesystem/filter.js';
+import { parseDuration, subtractDuration } from '../../../format/duration.js';
+import { timeFromMillis } from '../../../format/time.js';
+import type { Unused } from '../../../prune/plan.js';
+
+export interface PruneFlags {
+  readonly maxUnused: string;
+  readonly maxRepackSize?: string;
+  readonly repackSmall?: boolean;
+  readonly repackUncompressed?: boolean;
+  readonly repackSmallerThan?: string;
+  readonly repackCacheableOnly?: boolean;
+  readonly grace: string;
+  readonly dryRun?: boolean;
+  /** Of `prune` alone: the repository's id. */
+  readonly unsafeRecoverNoFreeSpace?: string;
+}
+
+export function addPruneOptions(command: Command): void {
+  command
+    .option('--max-unused <limit>', 'how much that is not needed may stay: 5%, 2G, unlimited', '5%')
+    .option('--max-repack-size <size>', 'copy no more than this, such as 500M; the next prune goes on')
+    .option('--repack-small', 'put small packs together')
+    .option('--repack-smaller-than <size>', 'put packs together that are smaller than this, such as 8M')
+    .option('--repack-cacheable-only', 'copy only packs of directories, which a cache keeps, and none of file contents')
+    .option('--repack-uncompressed', 'compress what is not, where that makes it smaller; needs a full key')
+    .option('--grace <duration>', 'how long condemned packs stay: 12h, 1d, 2w, 0', '1d');
+}
+
+/** `5%`, `2G`, `unlimited`. */
+export function parseUnused(text: string): Unused {
+  if (text === 'unlimited') return { bytes: Number.POSITIVE_INFINITY };
+  const percent = /^(\d+(?:\.\d+)?)%$/.exec(text)?.[1];
+  if (percent === undefined) return { bytes: sizeOf(text, '--max-unused', '5%, 2G or unlimited') };
+  const part = Number(percent) / 100;
+  if (part >= 1) throw new VarveError('usage', `--max-unused: "${text}" must be less than 100%`);
+  return { part };
+}
+
+/** Bytes; undefined when nothing is given. */
+export function parseSmallerThan(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : sizeOf(text, '--repack-smaller-than', '8M');
+}
+
+export function parseRepackSize(text: string | undefined): number {
+  return text === undefined ? Number.POSITIVE_INFINITY : sizeOf(text, '--max-repack-size', '500M or 2G');
+}
+
+/** Seconds of `12h`, `1d`, `2w`, `1d12h`; `0` for none. */
+export function parseGrace(text: string): number {
+  if (text === '0') return 0;
+  const now = timeFromMillis(Date.now());
+  return now.seconds - subtractDuration(now, parseDuration(text, '--grace')).seconds;
+}
+
+function sizeOf(text: string, option: string, example: string): number {
+  try {
+    return parseSize(text);
+  } catch {
+    throw new VarveError('usage', `${option}: "${text}" is no size such as ${example}`);
+  }
+}

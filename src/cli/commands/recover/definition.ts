@@ -1,0 +1,72 @@
+import type { Command } from 'commander';
+import { PROGRAM } from '../../../library/version.js';
+import type { RecoverEvent, RecoverResult } from '../../../repair/options.js';
+import { shortId } from '../../../repository/snapshots/snapshots.js';
+import { type Run, run, type Shell } from '../../program/shell.js';
+import { thisHost, thisUser } from '../../repository/machine.js';
+import { openFromOptions } from '../../repository/open.js';
+import type { Output } from '../../terminal/output.js';
+import { counted } from '../../text/units.js';
+
+const DESCRIPTION = `Make a snapshot of the directories that no snapshot and no other directory refers to: the roots of snapshots that were forgotten by
+mistake, or that are damaged themselves, as long as \`varve prune\` has not removed what they need. Needs a manage or full key.`;
+
+const EXAMPLES = `
+The snapshot is tagged recovered. In it, below /recovered, is a folder for each that was found, named by its id; its
+time is that of the latest change in it. Folders of which something is lost are in a snapshot of their own, tagged
+incomplete besides: \`varve repair snapshots\` makes it anew without what is lost.
+
+Examples:
+  varve recover
+  varve ls latest --tag recovered /recovered
+  varve restore latest:/recovered/1a2b3c4d… --tag recovered --target /tmp/recovered
+
+Exit codes: 0 done, also when there was nothing; 1 failed, or not all could be read; 10 no repository; 11 a prune or a repair is at work;
+12 wrong password; 130 interrupted.`;
+
+export function define(command: Command, shell: Shell): void {
+  command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
+  run(command, shell, recoverCommand);
+}
+
+const recoverCommand: Run<unknown> = async (context) => {
+  const { output, signal } = context;
+  const load = () => import('../../../repair/recover.js');
+  const repository = await openFromOptions(context, load);
+  const { recover } = await load();
+  const result = await recover(repository, {
+    host: context.environment.VARVE_HOST || thisHost(),
+    user: thisUser(),
+    uid: process.getuid?.() ?? 0,
+    gid: process.getgid?.() ?? 0,
+    program: PROGRAM,
+    signal,
+    onEvent: (event) => tell(output, event),
+  });
+  output.status('');
+  report(output, result);
+  return result.unreadable > 0 ? 1 : 0;
+};
+
+function tell(output: Output, event: RecoverEvent): void {
+  if (event.kind === 'snapshot') output.status(() => `looking at ${counted(event.total, 'snapshot')}: ${event.done}`);
+  else if (output.json)
+    output.errorObject({ message_type: 'error', error: { message: event.message }, during: 'recover' });
+  else output.error(`error: ${event.message}`);
+}
+
+function report(output: Output, { snapshots, unreadable }: RecoverResult): void {
+  if (output.json) {
+    const made = snapshots.map(({ id, folders, isWhole }) => ({ id, folders, incomplete: !isWhole }));
+    output.object({ message_type: 'summary', snapshots: made, unreadable });
+    return;
+  }
+  if (unreadable > 0)
+    output.error('not all could be read, so there may be more to recover: see above, then run it again');
+  else if (snapshots.length === 0)
+    output.message('there are no folders that nothing refers to: there is nothing to recover');
+  for (const { id, folders, isWhole } of snapshots) {
+    const lost = isWhole ? '' : ' of which something is lost: `varve repair snapshots` makes it anew without that';
+    output.prose(`snapshot ${shortId(id)} saved, with ${counted(folders, 'folder')}${lost}`);
+  }
+}

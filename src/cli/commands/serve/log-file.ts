@@ -1,0 +1,40 @@
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { systemReason, VarveError } from '../../../errors/errors.js';
+import type { LogFormat, Told } from '../../../serve/request-log.js';
+import type { Context } from '../../program/shell.js';
+
+export interface RequestLog {
+  write(told: Told): void;
+  close(): Promise<void>;
+}
+
+/**
+ * Writes a line for each request to a file, which only its owner can read, or to standard output when it is called `-`.
+ *
+ * @throws VarveError `usage` when it cannot be written to
+ */
+export async function openLog(context: Context, path: string, format: LogFormat): Promise<RequestLog> {
+  if (path === '-') {
+    const write = (told: Told): void => {
+      context.output.print(format(told));
+      context.output.flush();
+    };
+    return { write, close: async () => undefined };
+  }
+  const stream = createWriteStream(path, { flags: 'a', mode: 0o600 });
+  try {
+    await once(stream, 'open');
+  } catch (cause) {
+    throw new VarveError('usage', `--log: cannot write ${path}: ${systemReason(cause)}`, { cause });
+  }
+  // Serving goes on.
+  stream.once('error', (cause) =>
+    context.output.warn(`the log ${path} cannot be written any more: ${systemReason(cause)}`),
+  );
+  stream.on('error', () => undefined);
+  return {
+    write: (told) => void stream.write(`${format(told)}\n`),
+    close: () => new Promise((resolve) => stream.end(() => resolve())),
+  };
+}

@@ -1,0 +1,78 @@
+import { randomBytes } from 'node:crypto';
+import { VarveError } from '../../../errors/errors.js';
+import { belowPlace } from '../../../storage/below-place.js';
+import { empty, runChecks } from '../../../storage/conformance/run.js';
+import { measureSpeed } from '../../../storage/conformance/speed.js';
+import { openStore } from '../../../storage/open-store.js';
+import type { StoreSettings } from '../../../storage/settings.js';
+import type { Store } from '../../../storage/store.js';
+import type { Context } from '../../program/shell.js';
+import { storeSettings } from '../../repository/store-settings.js';
+import { StoreTestReport } from './test-report.js';
+
+/** Kinds of stores that cannot overwrite, and whose folders only their server can remove. */
+const BY_REST = /^(rest|rclone):/;
+
+/** @returns the exit code */
+export async function storeTestCommand(context: Context, place: string): Promise<number> {
+  await refuseRepository(context, place);
+  const scratch = belowPlace(place, `varve-store-test-${randomBytes(4).toString('hex')}`);
+  const settings = settingsOf(context);
+  const [store, other] = await Promise.all([openStore(scratch, settings), openStore(scratch, settings)]);
+  const report = new StoreTestReport(context, store.location);
+  try {
+    await store.create();
+    const replacesInTwoSteps = BY_REST.test(place);
+    for await (const result of runChecks({ store, other, replacesInTwoSteps })) {
+      report.check(result);
+      if (context.signal.aborted) throw new VarveError('interrupted', 'interrupted');
+    }
+    await tellSpeed(store, report);
+  } finally {
+    await Promise.all([store.close(), other.close()]);
+    await cleanUp(context, scratch);
+  }
+  return report.finish();
+}
+
+/** What it puts there it has to remove. */
+const settingsOf = (context: Context): StoreSettings => ({ ...storeSettings(context), lockSeconds: undefined });
+
+async function tellSpeed(store: Store, report: StoreTestReport): Promise<void> {
+  const began = performance.now();
+  try {
+    report.speed(await measureSpeed(store));
+  } catch (cause) {
+    const { code, message } = VarveError.from(cause);
+    if (code === 'interrupted') throw cause;
+    const seconds = (performance.now() - began) / 1000;
+    report.check({ what: 'packs can be put and got for some seconds', error: message, seconds });
+  }
+}
+
+async function refuseRepository(context: Context, place: string): Promise<void> {
+  const store = await openStore(place, settingsOf(context));
+  try {
+    if ((await store.stat('config', 'config')) === undefined) return;
+    const advice = 'name the folder that it is in, or another place there';
+    throw new VarveError('usage', `${store.location}: there is a repository here: ${advice}`);
+  } finally {
+    await store.close();
+  }
+}
+
+/** By a store of its own, which an interruption does not keep from it. */
+async function cleanUp(context: Context, scratch: string): Promise<void> {
+  let store: Store | undefined;
+  try {
+    store = await openStore(scratch, { ...settingsOf(context), signal: undefined });
+    await empty(store);
+    await store.discard?.();
+    if (BY_REST.test(scratch)) context.output.message(`empty folders may be left at ${store.location}`, 2);
+  } catch (cause) {
+    const where = store?.location ?? 'the place';
+    context.output.warn(`what the test put there is left at ${where}: ${VarveError.from(cause).message}`);
+  } finally {
+    await store?.close();
+  }
+}

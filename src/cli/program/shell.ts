@@ -1,0 +1,97 @@
+import type { Command } from 'commander';
+import { zoneProblem } from '../../time/zone.js';
+import { Output, type Verbosity } from '../terminal/output.js';
+import { type GlobalOptions, globalOptions } from './global-options.js';
+
+/** What the process gives to its command. */
+export interface Shell {
+  readonly environment: NodeJS.ProcessEnv;
+  readonly out: NodeJS.WriteStream;
+  readonly err: NodeJS.WriteStream;
+  readonly input: NodeJS.ReadStream;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+  /** From now on the command goes on to its end though nobody reads what it prints. */
+  readonly outliveReader: () => void;
+}
+
+/** What a command works with. */
+export interface Context extends Shell {
+  readonly globals: GlobalOptions;
+  readonly output: Output;
+  /** Has this done when the command is at its end, however it ends. */
+  readonly atEnd: (action: () => Promise<void>) => void;
+}
+
+/** Does a command's work. @returns its exit code, 0 when it does not say */
+export type Run<Options> = (context: Context, args: readonly string[], options: Options) => Promise<number | undefined>;
+
+/** A command's module: says what it takes, and loads what does it only when it is called. */
+export interface CommandModule {
+  define(command: Command, shell: Shell): void;
+}
+
+/** Carries the exit code of the command that ran. */
+export class Finished {
+  exitCode = 0;
+}
+
+const results = new WeakMap<Shell, Finished>();
+
+export function resultOf(shell: Shell): Finished {
+  const result = results.get(shell) ?? new Finished();
+  results.set(shell, result);
+  return result;
+}
+
+/** Has the command do this. */
+export function run<Options>(command: Command, shell: Shell, action: Run<Options>): void {
+  command.action(async () => {
+    const globals = globalOptions(command);
+    const output = new Output(globals.json === true, verbosityOf(globals), shell.out, shell.err);
+    const endings: (() => Promise<void>)[] = [];
+    const problem = zoneProblem();
+    if (problem !== undefined) output.warn(problem);
+    const atEnd = (ending: () => Promise<void>): void => void endings.push(ending);
+    try {
+      const context = contextOf(shell, { globals, output, atEnd });
+      const exitCode = (await action(context, command.args, command.opts() as Options)) ?? 0;
+      resultOf(shell).exitCode = exitCode;
+      if (exitCode !== 0 && output.json) output.errorObject(exitError(command.name(), exitCode));
+    } finally {
+      await Promise.allSettled(endings.map((ending) => ending()));
+      output.status('');
+      output.flush();
+    }
+  });
+}
+
+/** Leaves `input` a getter: Node opens standard input when it is read first, which takes time. */
+function contextOf(shell: Shell, more: Omit<Context, keyof Shell>): Context {
+  const { environment, out, err, signal, outliveReader } = shell;
+  return {
+    environment,
+    out,
+    err,
+    get input() {
+      return shell.input;
+    },
+    signal,
+    outliveReader,
+    ...more,
+  };
+}
+
+/** The last line of a command that came to its end, though something failed. */
+function exitError(command: string, code: number): Record<string, unknown> {
+  const message =
+    command === 'backup' && code === 3
+      ? 'Warning: at least one source file could not be read'
+      : `${command}: something failed; the errors above say what`;
+  return { message_type: 'exit_error', code, message };
+}
+
+function verbosityOf(globals: GlobalOptions): Verbosity {
+  if (globals.quiet === true) return 0;
+  return Math.min(3, 1 + (globals.verbose ?? 0)) as Verbosity;
+}

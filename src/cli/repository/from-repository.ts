@@ -1,0 +1,98 @@
+import type { Command } from 'commander';
+import { VarveError } from '../../errors/errors.js';
+import type { Repository } from '../../repository/repository.js';
+import type { Context } from '../program/shell.js';
+import { canPrompt } from '../terminal/prompt.js';
+import { openFromOptions } from './open.js';
+import { sourceOfUnlock } from './password.js';
+
+/** Options that say which other repository is read, and how it is opened. */
+export interface FromFlags {
+  readonly fromRepo?: string;
+  readonly fromRepository?: string;
+  readonly fromRepositoryFile?: string;
+  readonly fromPasswordFile?: string;
+  readonly fromPasswordCommand?: string;
+  readonly fromKeyFile?: string;
+  readonly fromKeyHint?: string;
+  readonly fromInsecureNoPassword?: boolean;
+}
+
+export function addFromOptions(command: Command): Command {
+  return command
+    .option('--from-repo <place>', 'the other repository, which is only read ($VARVE_FROM_REPOSITORY)')
+    .option('--from-repository <place>', 'the same as --from-repo')
+    .option('--from-repository-file <file>', 'file that says where it is ($VARVE_FROM_REPOSITORY_FILE)')
+    .option('--from-password-file <file>', 'file with its password ($VARVE_FROM_PASSWORD_FILE)')
+    .option('--from-password-command <command>', 'command that prints its password ($VARVE_FROM_PASSWORD_COMMAND)')
+    .option('--from-key-file <file>', '32 raw bytes that open it ($VARVE_FROM_KEY_FILE)')
+    .option('--from-key-hint <id>', 'key of it to try ($VARVE_FROM_KEY_HINT)')
+    .option('--from-insecure-no-password', 'its password is empty');
+}
+
+/** Opens the other repository. */
+export async function openSource(context: Context, flags: FromFlags): Promise<Repository> {
+  const source = sourceContext(context, flags);
+  const { globals, environment } = source;
+  if (
+    [globals.repo, globals.repositoryFile, environment.VARVE_REPOSITORY, environment.VARVE_REPOSITORY_FILE].every(
+      (each) => !each,
+    )
+  )
+    throw new VarveError(
+      'usage',
+      'from which repository? Say it with --from-repo PLACE, --from-repository-file FILE, or the environment variable VARVE_FROM_REPOSITORY',
+    );
+  if (sourceOfUnlock(source) === undefined && !canPrompt(source))
+    throw new VarveError(
+      'usage',
+      'no password given for the other repository, and no terminal to ask on: use --from-password-file FILE, --from-password-command COMMAND, or the environment variable VARVE_FROM_PASSWORD',
+    );
+  return openFromOptions(source, undefined, 'the other repository');
+}
+
+/**
+ * The context as if the other repository were the one. How its store is reached is as for this one, unless the environment says otherwise:
+ * VARVE_FROM_REST_PASSWORD, VARVE_FROM_CACERT, VARVE_FROM_AWS_ACCESS_KEY_ID and so on. Nothing is written there, so nothing is locked.
+ */
+function sourceContext(context: Context, flags: FromFlags): Context {
+  if (flags.fromRepo !== undefined && flags.fromRepository !== undefined)
+    throw new VarveError('usage', '--from-repo and --from-repository are the same: give one of them');
+  const { objectLock: _, ...inherited } = context.globals;
+  const given = {
+    repo: flags.fromRepo ?? flags.fromRepository,
+    repositoryFile: flags.fromRepositoryFile,
+    passwordFile: flags.fromPasswordFile,
+    passwordCommand: flags.fromPasswordCommand,
+    keyFile: flags.fromKeyFile,
+    keyHint: flags.fromKeyHint,
+    insecureNoPassword: flags.fromInsecureNoPassword,
+  };
+  const globals = Object.fromEntries(
+    Object.entries({ ...inherited, ...given }).filter(([, each]) => each !== undefined),
+  );
+  const environment: NodeJS.ProcessEnv = { ...context.environment, VARVE_OBJECT_LOCK: undefined };
+  for (const name of NAMES) environment[`VARVE_${name}`] = context.environment[`VARVE_FROM_${name}`];
+  for (const [name, value] of Object.entries(context.environment)) {
+    const [, own, amazon] = /^VARVE_FROM_(?:(REST_\w+|CACERT|TLS_CLIENT_CERT)|(AWS_\w+))$/.exec(name) ?? [];
+    if (own !== undefined) environment[`VARVE_${own}`] = value;
+    if (amazon !== undefined) environment[amazon] = value;
+  }
+  return { ...context, globals, environment };
+}
+
+/** The context of the repository that is written to, where another is read: it is that one which is read as it was in the past. */
+export function targetContext(context: Context): Context {
+  const option = context.globals.option?.filter((each) => !each.startsWith('s3.versions-at='));
+  return { ...context, globals: { ...context.globals, ...(option && { option }) } };
+}
+
+const NAMES = [
+  'REPOSITORY',
+  'REPOSITORY_FILE',
+  'PASSWORD',
+  'PASSWORD_FILE',
+  'PASSWORD_COMMAND',
+  'KEY_FILE',
+  'KEY_HINT',
+] as const;

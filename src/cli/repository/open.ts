@@ -1,0 +1,139 @@
+import { readFileSync } from 'node:fs';
+import type { Unlock } from '../../crypto/slot-file.js';
+import { systemReason, VarveError } from '../../errors/errors.js';
+import type { OpenOptions } from '../../repository/opening/open.js';
+import type { Repository } from '../../repository/repository.js';
+import { openStore } from '../../storage/open-store.js';
+import type { Store } from '../../storage/store.js';
+import type { Context } from '../program/shell.js';
+import { hideTyping } from '../terminal/prompt.js';
+import { cacheLocation } from './cache-location.js';
+import { askPassword, sourceOfUnlock, unlockFromOptions } from './password.js';
+import { storeSettings } from './store-settings.js';
+import { requireWorkingDirectory } from './working-directory.js';
+
+/** How often a password is asked for before it is given up. */
+const ATTEMPTS = 3;
+/** Milliseconds until the derivation is under way. */
+const PRELOAD_AFTER = 8;
+
+/** The repository's place, from the options or the environment. */
+export function repositoryPlace(context: Context): string {
+  const { globals, environment } = context;
+  if (globals.repo !== undefined && globals.repositoryFile !== undefined) {
+    throw new VarveError('usage', '--repo and --repository-file exclude each other');
+  }
+  const place =
+    globals.repo ?? (globals.repositoryFile === undefined ? environment.VARVE_REPOSITORY || undefined : undefined);
+  if (place !== undefined) return place;
+  const file = globals.repositoryFile ?? environment.VARVE_REPOSITORY_FILE;
+  if (file) return readPlace(file);
+  const restic = environment.RESTIC_REPOSITORY ? ' (RESTIC_REPOSITORY is restic’s, whose repositories are others)' : '';
+  throw new VarveError(
+    'usage',
+    `which repository? Say it with -r PLACE, --repository-file FILE, or the environment variable VARVE_REPOSITORY${restic}`,
+  );
+}
+
+function readPlace(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (cause) {
+    throw new VarveError('usage', `cannot read the repository file ${file}: ${systemReason(cause)}`, { cause });
+  }
+}
+
+/** Undefined for `--no-cache`. */
+export function cacheFolder(context: Context): string | undefined {
+  const { globals, environment } = context;
+  if (globals.cache === false) return undefined;
+  return globals.cacheDir ?? cacheLocation(environment);
+}
+
+/** Closed when the command is at its end: connections and programs would keep the process. */
+export async function placeOfRepository(context: Context, settings = storeSettings(context)): Promise<Store> {
+  const place = repositoryPlace(context);
+  if (!place.includes(':')) requireWorkingDirectory(place);
+  const store = await openStore(place, settings);
+  context.atEnd(() => store.close());
+  return store;
+}
+
+/**
+ * Opens the repository that the options name, asking for the password where there is no other source.
+ *
+ * @param preload loads what the command needs next, while a thread derives the key from the password: that takes a quarter of a second,
+ * in which this one has nothing to do
+ * @param called as the question for a password calls it
+ */
+export async function openFromOptions(
+  context: Context,
+  preload?: () => Promise<unknown>,
+  called = 'the repository',
+): Promise<Repository> {
+  const settings = storeSettings(context);
+  const store = await placeOfRepository(context, settings);
+  const { openRepository } = await import('../../repository/opening/open.js');
+  const { globals, environment } = context;
+  const options = {
+    cacheFolder: cacheFolder(context),
+    onWarning: onlyOnce(settings.onWarning),
+    onNotice: settings.onNotice,
+    keyHint: globals.keyHint ?? (environment.VARVE_KEY_HINT || undefined),
+  };
+  const unlock = unlockFromOptions(context);
+  if (unlock !== undefined) {
+    const timer = preload && setTimeout(() => void preload().catch(() => undefined), PRELOAD_AFTER);
+    try {
+      return await openRepository(store, { ...options, unlock });
+    } catch (cause) {
+      throw withSource(context, cause);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+  const showTyping = hideTyping(context);
+  try {
+    await refuseMissing(store, options);
+    return await askAndOpen(context, called, (password) => openRepository(store, { ...options, unlock: password }));
+  } finally {
+    showTyping();
+  }
+}
+
+/** A wrong password with where it came from: who reads of it in a mail from cron has nothing else to go by. */
+function withSource(context: Context, cause: unknown): unknown {
+  if (!(cause instanceof VarveError) || cause.code !== 'wrong-password') return cause;
+  return new VarveError(cause.code, `${cause.message}; it was taken from ${sourceOfUnlock(context)}`, { cause });
+}
+
+async function askAndOpen(
+  context: Context,
+  called: string,
+  open: (unlock: Unlock) => Promise<Repository>,
+): Promise<Repository> {
+  for (let attempt = 1; ; attempt++) {
+    const password = await askPassword(context, `password for ${called}`, false);
+    try {
+      return await open({ password });
+    } catch (cause) {
+      if (!(cause instanceof VarveError) || cause.code !== 'wrong-password' || attempt === ATTEMPTS) throw cause;
+      context.output.error('wrong password, try again');
+    }
+  }
+}
+
+/** Nobody is asked for the password of a repository that is not there. */
+async function refuseMissing(store: Store, options: Pick<OpenOptions, 'cacheFolder'>): Promise<void> {
+  const { requireRepository } = await import('../../repository/opening/open.js');
+  await requireRepository(store, options);
+}
+
+/** A wrong password has the same said at each attempt. */
+function onlyOnce(warn: ((text: string) => void) | undefined): (text: string) => void {
+  const said = new Set<string>();
+  return (text) => {
+    if (!said.has(text)) warn?.(text);
+    said.add(text);
+  };
+}

@@ -1,0 +1,106 @@
+import { VarveError } from '../../errors/errors.js';
+import { REFUSED_SECONDS, RETRY_SECONDS, STUCK_SECONDS, type StoreSettings } from '../../storage/settings.js';
+import type { Context } from '../program/shell.js';
+import { debugLog } from '../terminal/debug-log.js';
+import { lendTerminal } from '../terminal/prompt.js';
+import { parseLockTerm } from '../text/lock-term.js';
+import { parseSpan } from '../text/span.js';
+
+const KIBIBYTE = 1024;
+const MOST_CONNECTIONS = 1000;
+/** What names of `-o` begin with. */
+const PROVIDERS = ['s3', 'sftp', 'rclone'];
+
+/**
+ * How stores are reached, as the options and the environment say.
+ *
+ * @throws VarveError `usage`
+ */
+export function storeSettings(context: Context): StoreSettings {
+  const { globals, environment, signal, output } = context;
+  const stuck = globals.stuckRequestTimeout;
+  const stuckSeconds = stuck === undefined ? STUCK_SECONDS : parseSpan(stuck, '--stuck-request-timeout');
+  if (stuckSeconds === 0)
+    throw new VarveError(
+      'usage',
+      '--stuck-request-timeout: must be a second or more: without it nothing would ever end',
+    );
+  const warn = (text: string): void => {
+    if (output.json) output.errorObject({ message_type: 'warning', message: text });
+    else output.warn(text);
+  };
+  return {
+    environment,
+    extended: extendedOptions(globals.option ?? []),
+    caCertificate: globals.cacert ?? (environment.VARVE_CACERT || undefined),
+    clientCertificate: globals.tlsClientCert ?? (environment.VARVE_TLS_CLIENT_CERT || undefined),
+    insecureTls: globals.insecureTls,
+    userAgent: userAgentFrom(context),
+    connections: parseConnections(globals.connections),
+    uploadLimit: parseLimit(globals.limitUpload, '--limit-upload'),
+    downloadLimit: parseLimit(globals.limitDownload, '--limit-download'),
+    lockSeconds: lockTerm(context),
+    stuckSeconds,
+    ...retriesFrom(globals.retryFor),
+    onNotice: (text) => {
+      // What is tried again may go well: then there is nothing to be told by a quiet run.
+      if (output.json || output.verbosity > 0) warn(text);
+    },
+    onWarning: warn,
+    onDebug: debugLog(context),
+    onAsking: (asking) => {
+      output.holdStatus(asking);
+      lendTerminal(asking);
+    },
+    signal,
+  };
+}
+
+function userAgentFrom({ globals, environment }: Context): string | undefined {
+  const text = globals.httpUserAgent ?? (environment.VARVE_HTTP_USER_AGENT || undefined);
+  if (text === undefined || /^[\x20-\x7e]+$/.test(text)) return text;
+  throw new VarveError('usage', '--http-user-agent: only printable ASCII characters can be sent');
+}
+
+/** A time that the user gives is meant for refused connections too. */
+function retriesFrom(retryFor: string | undefined): Pick<StoreSettings, 'retrySeconds' | 'refusedSeconds'> {
+  if (retryFor === undefined) return { retrySeconds: RETRY_SECONDS, refusedSeconds: REFUSED_SECONDS };
+  return { retrySeconds: parseSpan(retryFor, '--retry-for') };
+}
+
+function lockTerm({ globals, environment }: Context): number | undefined {
+  const text = globals.objectLock ?? (environment.VARVE_OBJECT_LOCK || undefined);
+  return text === undefined ? undefined : parseLockTerm(text, '--object-lock');
+}
+
+/** `s3.storage-class=STANDARD_IA`, each by its name. */
+function extendedOptions(given: readonly string[]): ReadonlyMap<string, string> {
+  const options = new Map<string, string>();
+  for (const text of given) {
+    const [, name = '', value = ''] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+    // Without the value, which may be secret.
+    if (!PROVIDERS.some((provider) => name.startsWith(`${provider}.`)))
+      throw new VarveError(
+        'usage',
+        `-o ${/^[^=\s]*/.exec(text)}: must be NAME=VALUE, with a name that begins with ${dotted()}`,
+      );
+    options.set(name, value);
+  }
+  return options;
+}
+
+const dotted = (): string => PROVIDERS.map((provider) => `${provider}.`).join(' or ');
+
+function parseConnections(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const count = /^\d+$/.test(text) ? Number(text) : 0;
+  if (count >= 1 && count <= MOST_CONNECTIONS) return count;
+  throw new VarveError('usage', `--connections: "${text}" is not a number from 1 to ${MOST_CONNECTIONS}`);
+}
+
+/** KiB a second as bytes a second; 0 is no limit, as with restic. */
+function parseLimit(text: string | undefined, option: string): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d{1,9}$/.test(text)) throw new VarveError('usage', `${option}: "${text}" is not a number of KiB a second`);
+  return Number(text) * KIBIBYTE || undefined;
+}

@@ -1,0 +1,78 @@
+import type { Command } from 'commander';
+import type { Repository } from '../../repository/repository.js';
+import type { RemakeEvent, RemakeOptions, RemakeResult } from '../../repository/rewriting/rewrite-snapshots.js';
+import type { SnapshotList, StoredSnapshot } from '../../repository/snapshots/snapshots.js';
+import { compressionFrom, packTarget } from '../program/global-options.js';
+import type { Context } from '../program/shell.js';
+import { openFromOptions } from '../repository/open.js';
+import { RemakeReport } from './rewrite-report.js';
+import {
+  addSelectionOptions,
+  chooseSnapshots,
+  listedCode,
+  readSnapshots,
+  type SelectionOptions,
+  selectionFilter,
+} from './snapshot-selection.js';
+
+export interface RemakeFlags extends SelectionOptions {
+  readonly forget?: boolean;
+  readonly dryRun?: boolean;
+}
+
+/**
+ * What commands take that make new snapshots of old ones.
+ *
+ * @param which completes "only snapshots … are …"
+ * @param forget says what --forget does
+ */
+export function addRemakeOptions(command: Command, which: string, forget: string): Command {
+  command
+    .argument('[ids...]', 'only these: ids, beginnings of ids, or latest')
+    .option('--forget', forget)
+    .option('-n, --dry-run', 'change nothing, tell what would be done');
+  return addSelectionOptions(command, which);
+}
+
+type Settings = Pick<RemakeOptions, 'forget' | 'dryRun' | 'compression' | 'packTarget' | 'signal'>;
+
+/**
+ * Makes new snapshots of those that are chosen, and tells what became of each.
+ *
+ * @param operation as errors call it
+ * @param remake does it; what it tells is to be told by `tell`
+ * @param removeFirst deals with some of the ids given, and returns the others
+ * @returns the exit code
+ */
+export async function remakeChosen(
+  context: Context,
+  ids: readonly string[],
+  flags: RemakeFlags,
+  operation: string,
+  remake: (
+    repository: Repository,
+    chosen: readonly StoredSnapshot[],
+    settings: Settings,
+    tell: (event: RemakeEvent) => void,
+  ) => Promise<RemakeResult>,
+  removeFirst: (repository: Repository, list: SnapshotList) => Promise<readonly string[]> = async () => ids,
+): Promise<number> {
+  const { output, signal, globals, environment } = context;
+  const { forget = false, dryRun = false } = flags;
+  const settings = {
+    forget,
+    dryRun,
+    compression: compressionFrom(context),
+    packTarget: packTarget(globals, environment),
+    signal,
+  };
+  const repository = await openFromOptions(context);
+  repository.keys.requireRole('manage', operation);
+  const list = await readSnapshots(context, repository);
+  const others = await removeFirst(repository, list);
+  const none = ids.length > 0 && others.length === 0;
+  const chosen = none ? [] : chooseSnapshots(list, others, selectionFilter(context, flags));
+  const report = new RemakeReport(output, operation, { dryRun, forget });
+  const result = await remake(repository, chosen, settings, (event) => report.tell(event));
+  return report.finish(result) || listedCode(list, ids);
+}

@@ -1,0 +1,141 @@
+import type { Command } from 'commander';
+import { normalize } from '../../backup/sources.js';
+import { VarveError } from '../../errors/errors.js';
+import type { IndexedRepository } from '../../repository/index/index-store.js';
+import type { Repository } from '../../repository/repository.js';
+import {
+  findSnapshot,
+  listSnapshots,
+  matchesFilter,
+  type SnapshotFilter,
+  type SnapshotList,
+  type StoredSnapshot,
+  splitTags,
+} from '../../repository/snapshots/snapshots.js';
+import { pathBytes, workingFolder } from '../program/arguments.js';
+import type { Context } from '../program/shell.js';
+import { requireWorkingDirectory } from '../repository/working-directory.js';
+import { PAST_TIME, parsePastTime } from '../text/past-time.js';
+
+/** Options that say which snapshots are meant. */
+export interface SelectionOptions {
+  readonly host?: readonly string[];
+  readonly tag?: readonly string[];
+  readonly path?: readonly string[];
+  /** Of commands with `addTimeOption`. */
+  readonly time?: string;
+}
+
+/** Adds one to what an option was given before. */
+export function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
+/** The tags of lists joined by commas, each once. */
+export function tagsFrom(lists: readonly string[] = []): string[] {
+  return [...new Set(lists.flatMap(splitTags).filter((tag) => tag !== ''))];
+}
+
+/**
+ * @param which completes "only snapshots …"
+ * @param hostFlags for a command whose `-H` means something else
+ */
+export function addSelectionOptions(command: Command, which = 'considered', hostFlags = '-H, --host <host>'): Command {
+  return command
+    .option(hostFlags, `only snapshots of this host are ${which} (repeatable)`, collect)
+    .option(
+      '--tag <tags>',
+      `only snapshots with all of these tags, joined by commas (repeatable: any of them)`,
+      collect,
+    )
+    .option('--path <path>', `only snapshots of this path (repeatable: all of them)`, collect);
+}
+
+export function addTimeOption(command: Command): Command {
+  return command.option('--time <time>', `only snapshots at least that old are taken for latest; ${PAST_TIME}`);
+}
+
+export function selectionFilter(context: Context, options: SelectionOptions): SnapshotFilter {
+  const { host, tag = [], path = [], time } = options;
+  const hosts = host ?? (context.environment.VARVE_HOST ? [context.environment.VARVE_HOST] : []);
+  const folder = workingFolder();
+  path.forEach(requireWorkingDirectory);
+  return {
+    hosts: hosts.filter((each) => each !== ''),
+    tags: tag,
+    paths: path.map((each) => normalize(pathBytes(each), folder)),
+    ...(time !== undefined && { until: parsePastTime(time, '--time') }),
+  };
+}
+
+/** All snapshots, oldest first; a warning on standard error names each that cannot be opened. */
+export async function readSnapshots(context: Context, repository: Repository): Promise<SnapshotList> {
+  const list = await listSnapshots(repository);
+  for (const { error } of list.failures) context.output.warn(`a snapshot is left out: ${error.message}`);
+  return list;
+}
+
+/** The index for reading; what of it is damaged is told on standard error, as the rest may do. */
+export async function readIndex(context: Context, repository: Repository): Promise<IndexedRepository> {
+  const { loadIndex } = await import('../../repository/index/index-store.js');
+  const onDamage = ({ message }: VarveError): void =>
+    context.output.warn(`a part of the index is left out, and what only it lists is not found: ${message}`);
+  return loadIndex(repository, { onDamage });
+}
+
+/** A part of the index that who stores something passes over. */
+export function warnOfIndex({ output }: Context, { message }: VarveError): void {
+  output.warn(
+    `a part of the index is passed over, and what only it lists is stored again: ${message}; \`varve repair index\` writes the index again, and prune refuses until then`,
+  );
+}
+
+/** Those that the ids name, or without ids all that the filter leaves. */
+export function chooseSnapshots(
+  list: SnapshotList,
+  ids: readonly string[],
+  filter: SnapshotFilter,
+): readonly StoredSnapshot[] {
+  const { snapshots } = list;
+  if (ids.length === 0) return snapshots.filter(({ snapshot }) => matchesFilter(snapshot, filter));
+  const wanted = new Set(ids.map((id) => findSnapshot(list, id, filter).id));
+  return snapshots.filter(({ id }) => wanted.has(id));
+}
+
+/** The exit code of a command that is done with these snapshots: 1 when it was to take all, and some could not be opened. */
+export function listedCode({ failures }: SnapshotList, ids: readonly string[]): number {
+  return ids.length === 0 && failures.length > 0 ? 1 : 0;
+}
+
+/** What `SNAPSHOT[:SUBFOLDER]` names. */
+export interface Chosen {
+  readonly stored: StoredSnapshot;
+  /** Names of the subfolder's path; none for the whole snapshot. */
+  readonly subfolder: readonly Buffer[];
+}
+
+export function chooseOne(snapshots: SnapshotList, text: string, filter: SnapshotFilter): Chosen {
+  const colon = text.indexOf(':');
+  const id = colon < 0 ? text : text.slice(0, colon);
+  const subfolder = colon < 0 ? [] : pathNames(text.slice(colon + 1));
+  if (filter.until !== undefined && id !== 'latest')
+    throw new VarveError('usage', `--time chooses what \`latest\` is: it does not go with the snapshot ${id}`);
+  return { stored: findSnapshot(snapshots, id, filter), subfolder };
+}
+
+/** The names that a path in a snapshot is made of. */
+export function pathNames(path: string): Buffer[] {
+  const names: Buffer[] = [];
+  for (const name of normalize(pathBytes(path), Buffer.from('/')).toString('latin1').split('/')) {
+    if (name !== '') names.push(Buffer.from(name, 'latin1'));
+  }
+  return names;
+}
+
+/** The snapshot that a command needs first; with --time it goes without saying. */
+export function requiredSnapshot(args: readonly string[], { time }: SelectionOptions = {}): string {
+  const first = args[0] ?? (time === undefined ? undefined : 'latest');
+  if (first === undefined)
+    throw new VarveError('usage', 'the snapshot is missing: `latest`, or an id that `varve snapshots` lists');
+  return first;
+}
