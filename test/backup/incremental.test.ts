@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { share } from '../whole.js';
 import { step } from './random-steps.js';
 import { apply, empty } from './random-tree.js';
 import { type Changes, Sandbox, scratchFolder, undisturbed } from './sandbox.js';
@@ -51,7 +52,7 @@ test('whatever changes, a backup with a parent is the same as one without, and r
         }
       },
     ),
-    { numRuns: 8, endOnFailure: true },
+    { ...share(2, 8), endOnFailure: true },
   );
 });
 

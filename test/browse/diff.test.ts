@@ -12,6 +12,7 @@ import { encodeXattrs } from '../../src/format/xattrs.js';
 import { Sandbox, scratchFolder } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
 import { Forge } from '../restore/crafted.js';
+import { share } from '../whole.js';
 
 const scratch = scratchFolder();
 const sandbox = await Sandbox.create(join(scratch, 'box'));
@@ -272,6 +273,6 @@ test('random trees: the changes and the blobs are those of a plain comparison', 
       assert.deepEqual([removed.dataBlobs + removed.treeBlobs, removed.bytes], only(before, after));
       assert.deepEqual([added.dataBlobs + added.treeBlobs, added.bytes], only(after, before));
     }),
-    { numRuns: 100 },
+    share(30, 100),
   );
 });

@@ -12,11 +12,12 @@ import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapsho
 import { restore } from '../../src/restore/restore.js';
 import { objectPath } from '../../src/storage/store.js';
 import { PASSWORD, scratchFolder } from '../backup/sandbox.js';
+import { WHOLE } from '../whole.js';
 import { type Damage, damage } from './damages.js';
 import { foreignObjects, type Kind, Patient, SPARE, TYPES } from './patient.js';
 
 /** `npm run test:damage` sets it. */
-const CASES = Number(process.env.VARVE_DAMAGE_CASES || 60);
+const CASES = Number(process.env.VARVE_DAMAGE_CASES || (WHOLE ? 60 : 35));
 const SEED = Number(process.env.VARVE_DAMAGE_SEED || 0);
 
 const scratch = scratchFolder();

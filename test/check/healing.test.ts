@@ -10,11 +10,12 @@ import { objectName } from '../../src/repository/repository.js';
 import { objectPath } from '../../src/storage/store.js';
 import { scratchFolder } from '../backup/sandbox.js';
 import { piecesOf } from '../parity/pieces.js';
+import { WHOLE } from '../whole.js';
 import { Chance, damage } from './damages.js';
 import { foreignObjects, KINDS, type Kind, Patient } from './patient.js';
 
 /** `npm run test:damage` sets it. */
-const CASES = Number(process.env.VARVE_DAMAGE_CASES || 14);
+const CASES = Number(process.env.VARVE_DAMAGE_CASES || (WHOLE ? 14 : 7));
 const SEED = Number(process.env.VARVE_DAMAGE_SEED || 0);
 const PARITY = 5;
 

@@ -13,10 +13,10 @@ import { step } from '../backup/random-steps.js';
 import { apply, empty } from '../backup/random-tree.js';
 import { Sandbox, scratchFolder } from '../backup/sandbox.js';
 import { assertSameTree, treeImage } from '../backup/tree-image.js';
+import { share } from '../whole.js';
 import { Target } from './target.js';
 
 const scratch = scratchFolder();
-const RUNS = 6;
 const history = fc.tuple(
   fc.array(step, { minLength: 1, maxLength: 25 }),
   fc.array(fc.array(step, { maxLength: 8 }), { minLength: 1, maxLength: 2 }),
@@ -50,7 +50,7 @@ test('whatever a tree is and becomes, its copies return it', { timeout: 240_000 
         rmSync(restored, { recursive: true });
       }
     }),
-    { numRuns: RUNS, endOnFailure: true },
+    { ...share(2, 6), endOnFailure: true },
   );
 });
 
@@ -75,6 +75,6 @@ test('whatever a tree is, rewriting it is what a backup with the same excludes i
       assert.equal(result.summary?.total_files_processed, summary.total_files_processed);
       assert.equal(result.summary?.total_bytes_processed, summary.total_bytes_processed);
     }),
-    { numRuns: 2 * RUNS, endOnFailure: true },
+    { ...share(4, 12), endOnFailure: true },
   );
 });

@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { scratchFolder } from '../backup/sandbox.js';
+import { WHOLE } from '../whole.js';
 import { missingPrograms } from './commands.js';
 import { beside, runAsNobody } from './nobody.js';
 import { fidelityRounds } from './rounds.js';
 
-const USUAL_RUNS = 6;
+const USUAL_RUNS = WHOLE ? 6 : 2;
 /** Of `npm run test:fidelity`. */
 const asked = process.env['VARVE_FIDELITY_RUNS'];
 const runs = Number(asked ?? USUAL_RUNS);

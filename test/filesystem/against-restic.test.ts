@@ -8,10 +8,11 @@ import { after, before, describe, it } from 'node:test';
 import { Directory } from '../../src/filesystem/directory.js';
 import { BackupFilter, type FilterSpec, NO_FILTER } from '../../src/filesystem/filter.js';
 import { type PatternList, parsePatterns } from '../../src/filesystem/patterns.js';
+import { WHOLE } from '../whole.js';
 import { seeded } from './random.js';
 
 const SEED = Number(process.env.VARVE_TEST_SEED ?? 20240611);
-const ROUNDS = Number(process.env.VARVE_TEST_ROUNDS ?? 5);
+const ROUNDS = Number(process.env.VARVE_TEST_ROUNDS ?? (WHOLE ? 5 : 2));
 const SIGNATURE = 'Signature: 8a477f597d28d172789f06886806bc55';
 
 const NAMES = [

@@ -10,6 +10,7 @@ import { listTree } from '../spec-reader/listing.js';
 import { ALL, type Command } from './case.js';
 import { CASES } from './cases.js';
 import type { Ran, Runs } from './run.js';
+import { shareOf } from './share.js';
 
 const FIXTURES = fileURLToPath(new URL('../../../fixtures/hostile', import.meta.url));
 const RUN = fileURLToPath(new URL('./run.js', import.meta.url));
@@ -76,7 +77,7 @@ describe('repositories of somebody who has a key and no good in mind', { concurr
     assert.deepEqual(readdirSync(FIXTURES).sort(), [...cases.map(({ name }) => name), 'cases.json'].sort());
   });
 
-  for (const each of cases) {
+  for (const each of shareOf(cases)) {
     it(`${each.name}: ${each.what}`, async (test) => {
       const place = join(scratch, `${number++}`, 'place');
       mkdirSync(join(place, 'target'), { recursive: true });

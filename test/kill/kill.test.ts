@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { scratchFolder } from '../backup/sandbox.js';
+import { WHOLE } from '../whole.js';
 import { killRounds, summary } from './rounds.js';
 
 const scratch = scratchFolder();
@@ -10,10 +11,10 @@ test('a backup that is killed at any moment harms no snapshot, and the next one 
 }, async (t) => {
   const figures = await killRounds({
     folder: join(scratch, 'kill'),
-    rounds: 5,
-    mebibytes: 60,
+    rounds: WHOLE ? 5 : 3,
+    mebibytes: WHOLE ? 60 : 30,
     seed: 20_261_121,
-    renewAfter: 3,
+    renewAfter: WHOLE ? 3 : 2,
     log: (line) => t.diagnostic(line),
   });
   t.diagnostic(summary(figures));

@@ -29,6 +29,7 @@ export interface TreeSize {
 /** Some 3,000 files of all sizes. */
 export const WHOLE: TreeSize = { small: 2700, medium: 200, large: [30, 45, 100] };
 export const FEW: TreeSize = { small: 500, medium: 60, large: [12, 33] };
+export const LEAST: TreeSize = { small: 200, medium: 20, large: [20] };
 
 /** A tree in which a restore has everything to do: files of all sizes, with holes, hard links, attributes; all of it follows from the seed. */
 export function makeMixedTree(root: string, { small, medium, large }: TreeSize, seed: number): void {

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { scratchFolder } from '../backup/sandbox.js';
 import { missingPrograms } from '../fidelity/commands.js';
-import { FEW } from './mixed-tree.js';
+import { WHOLE } from '../whole.js';
+import { FEW, LEAST } from './mixed-tree.js';
 import { restoreKillRounds, restoreSummary } from './restore-rounds.js';
 
 const scratch = scratchFolder();
@@ -13,8 +14,8 @@ test('a restore that is killed at any moment leaves no half-written file, and th
 }, async (t) => {
   const figures = await restoreKillRounds({
     folder: join(scratch, 'kill'),
-    rounds: 5,
-    size: FEW,
+    rounds: WHOLE ? 5 : 2,
+    size: WHOLE ? FEW : LEAST,
     seed: 20_261_121,
     log: (line) => t.diagnostic(line),
   });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Playground } from '../cli/varve.js';
+import { shareOf } from '../hostile/share.js';
 import { peakMemory } from '../servers/peak-memory.js';
 import { NO_FUSE, type Running, startMount } from './fuse.js';
 
@@ -28,7 +29,7 @@ describe('a mount of a repository of somebody who has a key and no good in mind'
   const play = new Playground();
   writeFileSync(play.path('password'), `${password}\n`, { mode: 0o600 });
 
-  for (const { name, what } of cases)
+  for (const { name, what } of shareOf(cases))
     it(`${name}: ${what}`, async () => {
       cpSync(join(FIXTURES, name), play.path(name), { recursive: true });
       const args = ['--repo', play.path(name), '--password-file', play.path('password'), '--no-cache'];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { scratchFolder } from '../backup/sandbox.js';
 import { networkRun, total } from './run.js';
 import { MISSING, WAYS } from './ways.js';
@@ -11,17 +11,20 @@ const SEED = 5;
 
 const scratch = scratchFolder();
 
-for (const [kind, start] of Object.entries(WAYS)) {
-  test(`${kind}: backups, restores and prunes by a network that fails again and again: nothing is lost, doubled or left over`, {
-    skip: MISSING[kind] ?? false,
-  }, async () => {
-    const way = await start(SEED);
-    try {
-      const { faults, packs, failed } = await networkRun(way, { folder: join(scratch, kind), faults: FAULTS });
-      assert.ok(total(faults) >= FAULTS);
-      assert.ok(packs > 0 && failed > 0);
-    } finally {
-      await way.stop();
-    }
-  });
-}
+// Most of the time is waiting, so the kinds wait side by side.
+describe('a network that fails again and again', { concurrency: true }, () => {
+  for (const [kind, start] of Object.entries(WAYS)) {
+    test(`${kind}: backups, restores and prunes by a network that fails again and again: nothing is lost, doubled or left over`, {
+      skip: MISSING[kind] ?? false,
+    }, async () => {
+      const way = await start(SEED);
+      try {
+        const { faults, packs, failed } = await networkRun(way, { folder: join(scratch, kind), faults: FAULTS });
+        assert.ok(total(faults) >= FAULTS);
+        assert.ok(packs > 0 && failed > 0);
+      } finally {
+        await way.stop();
+      }
+    });
+  }
+});

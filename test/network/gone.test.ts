@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { assertSameTree, treeImage } from '../backup/tree-image.js';
 import { type Outcome, outcome, Playground } from '../cli/varve.js';
 import { nothingRemains } from './run.js';
@@ -18,10 +18,10 @@ const PATIENCE = ['--retry-for', '2s', '--stuck-request-timeout', '2s'];
 
 const play = new Playground();
 
-/** Makes all files anew: what earlier backups have stored is of no use. */
-function newSource(): string {
+/** Writes all files again: what earlier backups have stored is of no use. */
+function newSource(kind: string): string {
   const files = Array.from({ length: FILES }, (_, i) => [`file ${i}`, randomBytes(FILE_BYTES)] as const);
-  return play.files('source', Object.fromEntries(files));
+  return play.files(`source of ${kind}`, Object.fromEntries(files));
 }
 
 interface Ended extends Outcome {
@@ -66,34 +66,37 @@ async function endsClearly(way: Way, { code, err, after: milliseconds }: Ended, 
   await way.comeBack();
 }
 
-for (const [kind, start] of Object.entries(WAYS)) {
-  test(`${kind}: a backup and a restore whose server goes away for good end with an error, and nothing of them remains`, {
-    skip: MISSING[kind] ?? false,
-  }, async () => {
-    const way = await start(SEED);
-    try {
-      await direct(way, 'init');
-      for (const how of ['refusing', 'silent'] as const)
-        await endsClearly(
-          way,
-          await whileItGoes(way, how, 'put', ['backup', newSource()]),
-          /^Fatal: cannot .*; (?:given up after \d+ tries in|nothing has succeeded for) \d/m,
-        );
-      const source = newSource();
-      await direct(way, 'backup', source, ...PACKS);
-      if (way.leavesParts) await direct(way, 'prune', '--grace', '0');
-      await direct(way, 'check', '--read-data');
-      const restore = (to: string): string[] => ['restore', 'latest', '--target', play.path(to)];
-      for (const how of ['refusing', 'silent'] as const)
-        await endsClearly(
-          way,
-          await whileItGoes(way, how, 'get', restore(`${kind} ${how}`)),
-          /^Fatal: cannot read data\/[0-9a-f]{64}.*; (?:given up after \d+ tries in|nothing has succeeded for) \d/m,
-        );
-      await direct(way, ...restore(kind));
-      assertSameTree(`${play.path(kind)}${source}`, treeImage(source));
-    } finally {
-      await way.stop();
-    }
-  });
-}
+// Most of the time is waiting, so the kinds wait side by side.
+describe('a server that goes away for good', { concurrency: true }, () => {
+  for (const [kind, start] of Object.entries(WAYS)) {
+    test(`${kind}: a backup and a restore whose server goes away for good end with an error, and nothing of them remains`, {
+      skip: MISSING[kind] ?? false,
+    }, async () => {
+      const way = await start(SEED);
+      try {
+        await direct(way, 'init');
+        for (const how of ['refusing', 'silent'] as const)
+          await endsClearly(
+            way,
+            await whileItGoes(way, how, 'put', ['backup', newSource(kind)]),
+            /^Fatal: cannot .*; (?:given up after \d+ tries in|nothing has succeeded for) \d/m,
+          );
+        const source = newSource(kind);
+        await direct(way, 'backup', source, ...PACKS);
+        if (way.leavesParts) await direct(way, 'prune', '--grace', '0');
+        await direct(way, 'check', '--read-data');
+        const restore = (to: string): string[] => ['restore', 'latest', '--target', play.path(to)];
+        for (const how of ['refusing', 'silent'] as const)
+          await endsClearly(
+            way,
+            await whileItGoes(way, how, 'get', restore(`${kind} ${how}`)),
+            /^Fatal: cannot read data\/[0-9a-f]{64}.*; (?:given up after \d+ tries in|nothing has succeeded for) \d/m,
+          );
+        await direct(way, ...restore(kind));
+        assertSameTree(`${play.path(kind)}${source}`, treeImage(source));
+      } finally {
+        await way.stop();
+      }
+    });
+  }
+});

@@ -7,6 +7,7 @@ import { prune } from '../../src/prune/prune.js';
 import { openRepository } from '../../src/repository/opening/open.js';
 import { PASSWORD, scratchFolder } from '../backup/sandbox.js';
 import { Dying, imageOf, reset } from '../storage/dying-store.js';
+import { share } from '../whole.js';
 import { DAY, Prunable } from './repository.js';
 
 const scratch = scratchFolder();
@@ -95,7 +96,7 @@ test('whatever backups, forgets and prunes follow each other, every snapshot hol
       }
       assert.equal((await prunable.names('snapshots')).length, prunable.contents.size);
     }),
-    { numRuns: Number(process.env['VARVE_PRUNE_RUNS'] ?? 6) },
+    share(2, Number(process.env['VARVE_PRUNE_RUNS'] ?? 6)),
   );
 });
 

@@ -60,7 +60,7 @@ export class Prunable {
   }
 
   async backup(): Promise<string> {
-    const { id, snapshot } = await this.sandbox.backup({ packTarget: PACK, parent: 'latest' });
+    const { id, snapshot } = await this.sandbox.backup({ packTarget: PACK, parent: 'latest', threads: 1 });
     this.contents.set(id as string, await digest(await this.sandbox.open(), snapshot.root));
     return id as string;
   }

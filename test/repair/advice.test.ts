@@ -14,9 +14,10 @@ import { foreignObjects, type Kind, Patient, SPARE } from '../check/patient.js';
 import { MAIN } from '../cli/main-program.js';
 import { NEEDS_PROCESSES, testArguments, testEnvironment, testPlace } from '../servers/test-place.js';
 import { type Image, imageOf, reset } from '../storage/dying-store.js';
+import { WHOLE } from '../whole.js';
 
 /** More of them: VARVE_ADVICE_CASES. */
-const CASES = Number(process.env.VARVE_ADVICE_CASES || 28);
+const CASES = Number(process.env.VARVE_ADVICE_CASES || (WHOLE ? 28 : 14));
 /** What is enough for any damage of two objects. */
 const ROUNDS = 6;
 

@@ -23,6 +23,7 @@ import { Layout } from '../../src/format/layout.js';
 import type { RestoreOptions } from '../../src/restore/options.js';
 import { partName } from '../../src/restore/temporary-names.js';
 import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { share } from '../whole.js';
 import { Forge } from './crafted.js';
 
 const scratch = scratchFolder();
@@ -150,7 +151,7 @@ test('whatever the holes, the file is what it was, also over another one and wit
         assert.ok(readFileSync(path).equals(content));
       },
     ),
-    { numRuns: 30 },
+    share(10, 30),
   );
 });
 

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
+import { WHOLE } from '../whole.js';
 import { FAULTS } from './faults.js';
 import { simulateMany } from './many.js';
 import { simulate } from './run.js';
 
-const SEEDS = 400;
+const SEEDS = WHOLE ? 400 : 120;
 /** Within which each fault must be found. */
 const FAULT_SEEDS = 1000;
 const threads = Math.min(4, availableParallelism());
