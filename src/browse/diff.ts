@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { aboutPath, endsAll, VarveError } from '../errors/errors.js';
+import { aboutPath, endsAll, throwIfInterrupted, VarveError } from '../errors/errors.js';
 import { type ContentRef, sameReference } from '../format/content.js';
 import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
@@ -184,7 +184,7 @@ class Comparison {
 
   /** Does what may find damage, of which it then tells. */
   async #attempt({ path }: Folder, action: () => Promise<void> | undefined): Promise<void> {
-    if (this.#options.signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+    throwIfInterrupted(this.#options.signal);
     try {
       await action();
     } catch (cause) {

@@ -1,5 +1,5 @@
 import type { Buffer } from 'node:buffer';
-import { endsAll, VarveError } from '../errors/errors.js';
+import { endsAll, throwIfInterrupted, VarveError } from '../errors/errors.js';
 import type { ContentRef } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
@@ -35,7 +35,7 @@ export async function* listTree(
     reader.entries(folder, at.toString(), onBad && (({ error }) => onBad(error)));
   const open = [{ path, entries: entriesOf(content, path) }];
   for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
-    if (options.signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+    throwIfInterrupted(options.signal);
     const entry = await nextOf(top.entries, options);
     if (entry === undefined) {
       open.pop();

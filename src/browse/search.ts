@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { aboutPath, endsAll, VarveError } from '../errors/errors.js';
+import { aboutPath, endsAll, throwIfInterrupted, VarveError } from '../errors/errors.js';
 import type { ContentRef } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
@@ -84,7 +84,7 @@ export class Search<Hit> {
     for (const hit of own) onHit(hit);
     gathered.add(own);
     for await (const entry of this.#reader.entries(content, path.toString())) {
-      if (this.#options.signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+      throwIfInterrupted(this.#options.signal);
       const child = joinPath(path, entry.name);
       const found = await this.#look(child, entry, content);
       for (const hit of found?.hits ?? []) onHit(hit);

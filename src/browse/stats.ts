@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { aboutPath, endsAll, VarveError } from '../errors/errors.js';
+import { aboutPath, endsAll, throwIfInterrupted, VarveError } from '../errors/errors.js';
 import { type Attachment, isReference } from '../format/attachment.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js';
 import type { BadEntry, EntryReader } from '../format/entry-reader.js';
@@ -78,7 +78,7 @@ function subfolder(folder: Folder, name: Buffer, content: ContentRef): Folder {
 }
 
 function stopIf(signal: AbortSignal | undefined, { path, depth }: Folder): void {
-  if (signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+  throwIfInterrupted(signal);
   if (depth > MAX_DEPTH) throw new VarveError('damaged', `${path}: folders are nested too deeply`);
 }
 

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { blobId } from '../crypto/blob-id.js';
-import { VarveError } from '../errors/errors.js';
+import { throwIfInterrupted, VarveError } from '../errors/errors.js';
 import { type ContentRef, DATA } from '../format/content.js';
 import { ID_BYTES } from '../format/limits.js';
 import type { LocatedFrame } from '../repository/index/blob-index.js';
@@ -105,7 +105,7 @@ export class ContentCopier {
   async #copyFirst(ahead: { readonly frame: LocatedFrame; readonly stored: Promise<Buffer> }[]): Promise<void> {
     const first = ahead.shift();
     if (first === undefined) return;
-    if (this.#signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+    throwIfInterrupted(this.#signal);
     const { frame, stored } = first;
     const raw = this.#opener.open(frame, await stored);
     const { index } = this.#source;

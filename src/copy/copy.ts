@@ -1,5 +1,5 @@
 import { toHex } from '../bytes/hex.js';
-import { type ErrorCode, VarveError } from '../errors/errors.js';
+import { type ErrorCode, throwIfInterrupted, VarveError } from '../errors/errors.js';
 import { DATA, TREE } from '../format/content.js';
 import type { Snapshot } from '../format/snapshot.js';
 import { compareTimes } from '../format/time.js';
@@ -119,7 +119,7 @@ class CopyRun {
     const counts = { copied: 0, skipped: 0, failed: 0 };
     try {
       for (const stored of chosen) {
-        if (signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+        throwIfInterrupted(signal);
         const copy = this.#copies.get(originalOf(stored))?.find(({ snapshot }) => isCopy(snapshot, stored.snapshot));
         if (copy === undefined) onEvent?.({ kind: 'begun', stored });
         const event: CopyEvent = copy === undefined ? await this.#copyOne(stored) : { kind: 'skipped', stored, copy };

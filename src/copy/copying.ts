@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { aboutPath, VarveError } from '../errors/errors.js';
+import { aboutPath, throwIfInterrupted, VarveError } from '../errors/errors.js';
 import { type Attachment, isReference } from '../format/attachment.js';
 import type { ContentRef } from '../format/content.js';
 import type { BadEntry, EntryReader } from '../format/entry-reader.js';
@@ -104,7 +104,7 @@ export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
     const visited = new RewriteMemo();
     const folders = [{ content: root, path: '/', depth: 0 }];
     for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-      if (this.#signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+      throwIfInterrupted(this.#signal);
       const { content, path, depth } = folder;
       if (depth > MAX_DEPTH) throw new VarveError('damaged', `${path}: folders are nested too deeply`);
       if (this.#folders.get(content) !== undefined || visited.get(content) !== undefined) continue;

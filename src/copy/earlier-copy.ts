@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { isAboutObject, VarveError } from '../errors/errors.js';
+import { isAboutObject, throwIfInterrupted } from '../errors/errors.js';
 import { type Attachment, isReference } from '../format/attachment.js';
 import type { ContentRef } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
@@ -49,7 +49,7 @@ export class EarlierCopies {
 
   /** @returns whether the copy has all that is in the folder */
   async #folder(source: ContentRef, copy: ContentRef, depth: number): Promise<boolean> {
-    if (this.#signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+    throwIfInterrupted(this.#signal);
     if (this.#folders.get(source) !== undefined) return true;
     if (depth > MAX_DEPTH) return false;
     try {

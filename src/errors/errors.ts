@@ -99,6 +99,16 @@ export function endsAll(cause: unknown): boolean {
   );
 }
 
+/**
+ * Ends an operation whose signal is aborted.
+ *
+ * @param cause the error that the abort led to; the signal's reason when it is left out
+ * @throws VarveError `interrupted`
+ */
+export function throwIfInterrupted(signal: AbortSignal | undefined, cause?: unknown): void {
+  if (signal?.aborted === true) throw new VarveError('interrupted', 'interrupted', { cause: cause ?? signal.reason });
+}
+
 /** Whether an operation ends because its signal was aborted. */
 export const isInterrupted = (cause: unknown): boolean => cause instanceof VarveError && cause.code === 'interrupted';
 

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { VarveError } from '../../errors/errors.js';
+import { throwIfInterrupted, VarveError } from '../../errors/errors.js';
 import { isReference } from '../../format/attachment.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../../format/content.js';
 import type { EntryReader } from '../../format/entry-reader.js';
@@ -83,7 +83,7 @@ export class Reachable {
       for (let frame = this.#repository.index.shared.frameCount; frame >= 0; frame--) {
         const folders = pending.get(frame) ?? [];
         for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-          if (this.#signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+          throwIfInterrupted(this.#signal);
           await this.#folder(folder, find);
           onFolders?.(++read);
         }

@@ -1,4 +1,4 @@
-import { VarveError } from '../../errors/errors.js';
+import { throwIfInterrupted } from '../../errors/errors.js';
 
 /** Milliseconds for which a loop may keep the event loop waiting: signals, timers and progress need it. */
 const SLICE_MS = 20;
@@ -23,7 +23,7 @@ export class TimeSlices {
 
   async #yield(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
-    if (this.#signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+    throwIfInterrupted(this.#signal);
     this.#end = performance.now() + SLICE_MS;
   }
 }

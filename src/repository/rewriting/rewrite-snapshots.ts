@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { type ErrorCode, VarveError } from '../../errors/errors.js';
+import { type ErrorCode, throwIfInterrupted, VarveError } from '../../errors/errors.js';
 import type { Snapshot, SnapshotSummary } from '../../format/snapshot.js';
 import type { IndexedRepository } from '../index/index-store.js';
 import { HeldLease } from '../leases/leases.js';
@@ -60,7 +60,7 @@ export async function remakeSnapshots(
   const result = { changed: 0, failed: 0 };
   try {
     for (const stored of snapshots) {
-      if (options.signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+      throwIfInterrupted(options.signal);
       const event = await remakeOne(repository, session, stored, options);
       if (event.kind !== 'unchanged') result[event.kind]++;
       onEvent?.(event);

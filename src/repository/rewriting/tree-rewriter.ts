@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { MessagePackWriter } from '../../bytes/writer.js';
-import { isInterrupted, VarveError } from '../../errors/errors.js';
+import { isInterrupted, throwIfInterrupted, VarveError } from '../../errors/errors.js';
 import { type ContentRef, sameReference } from '../../format/content.js';
 import { type Entry, writeEntry } from '../../format/entry.js';
 import type { BadEntry, EntryReader } from '../../format/entry-reader.js';
@@ -72,7 +72,7 @@ export class TreeRewriter {
 
   async #folder(folder: Folder): Promise<RewrittenFolder> {
     const { content, path, depth } = folder;
-    if (this.#signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+    throwIfInterrupted(this.#signal);
     if (depth > MAX_DEPTH) throw new VarveError('damaged', `${path}: folders are nested too deeply`);
     const known = this.#visitor.recall(content, path);
     if (known !== undefined) return known;

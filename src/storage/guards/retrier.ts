@@ -1,4 +1,4 @@
-import { errnoCode, VarveError } from '../../errors/errors.js';
+import { errnoCode, throwIfInterrupted, VarveError } from '../../errors/errors.js';
 import { localDate } from '../../time/zone.js';
 import type { StoreSettings } from '../settings.js';
 import { secondsStuck } from '../transport/stuck-error.js';
@@ -125,7 +125,7 @@ export class Retrier {
     try {
       await this.#clock.sleep(wait, this.#stop);
     } catch (stopped) {
-      if (this.#settings.signal?.aborted === true) throw new VarveError('interrupted', 'interrupted');
+      throwIfInterrupted(this.#settings.signal);
       throw this.#stop.aborted ? cause : stopped;
     }
   }

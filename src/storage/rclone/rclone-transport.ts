@@ -1,4 +1,4 @@
-import { VarveError } from '../../errors/errors.js';
+import { throwIfInterrupted, VarveError } from '../../errors/errors.js';
 import { interruption, type RestAnswer, type RestRequest, type RestTransport } from '../rest/transport.js';
 import type { StoreSettings } from '../settings.js';
 import { type Throttles, throttlesOf } from '../transport/throttle.js';
@@ -33,7 +33,7 @@ export class RcloneTransport implements RestTransport {
       this.#works = true;
       return answer;
     } catch (cause) {
-      if (signal?.aborted === true) throw new VarveError('interrupted', 'interrupted', { cause });
+      throwIfInterrupted(signal, cause);
       if (rclone.alive) throw cause;
       throw new VarveError('storage', await rclone.howItEnded(), { cause, retryable: this.#works });
     }

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import type http from 'node:http';
 import { request as plainRequest } from 'node:http';
 import { request as secureRequest } from 'node:https';
-import { VarveError } from '../../errors/errors.js';
+import { throwIfInterrupted, type VarveError } from '../../errors/errors.js';
 import type { StoreSettings } from '../settings.js';
 import { type Agents, agentsFor } from '../transport/agents.js';
 import { networkError } from '../transport/network-error.js';
@@ -32,7 +32,7 @@ export class HttpTransport implements RestTransport {
     try {
       return await this.#exchange(request, signal);
     } catch (cause) {
-      if (signal?.aborted === true) throw new VarveError('interrupted', 'interrupted', { cause });
+      throwIfInterrupted(signal, cause);
       throw networkError(cause, this.#place.server);
     }
   }

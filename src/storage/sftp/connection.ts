@@ -1,4 +1,4 @@
-import { VarveError } from '../../errors/errors.js';
+import { throwIfInterrupted, type VarveError } from '../../errors/errors.js';
 import type { StoreSettings } from '../settings.js';
 import { startChild } from '../transport/child.js';
 import type { Throttles } from '../transport/throttle.js';
@@ -32,7 +32,7 @@ export async function connect(
   { unasked, onTouch, signal, throttles }: ConnectionOptions,
 ): Promise<SftpClient> {
   const { onNotice, onDebug } = settings;
-  if (signal.aborted) throw new VarveError('interrupted', 'interrupted');
+  throwIfInterrupted(signal);
   const command = commandFor(place, settings, unasked);
   const onLine = (line: string): void => {
     onDebug?.(`ssh: ${line.trimEnd()}`);

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import type { StreamSource } from '../../../backup/options.js';
 import { normalize } from '../../../backup/sources.js';
-import { systemReason, VarveError } from '../../../errors/errors.js';
+import { systemReason, throwIfInterrupted, VarveError } from '../../../errors/errors.js';
 import { childEnvironment } from '../../../storage/transport/child-environment.js';
 import { pathBytes } from '../../program/arguments.js';
 import type { Context } from '../../program/shell.js';
@@ -67,5 +67,5 @@ async function* outputOf(command: readonly string[], context: Context): AsyncGen
 }
 
 function refuseAborted(signal: AbortSignal): void {
-  if (signal.aborted) throw new VarveError('interrupted', 'interrupted');
+  throwIfInterrupted(signal);
 }

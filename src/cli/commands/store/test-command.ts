@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { VarveError } from '../../../errors/errors.js';
+import { throwIfInterrupted, VarveError } from '../../../errors/errors.js';
 import { belowPlace } from '../../../storage/below-place.js';
 import { empty, runChecks } from '../../../storage/conformance/run.js';
 import { measureSpeed } from '../../../storage/conformance/speed.js';
@@ -25,7 +25,7 @@ export async function storeTestCommand(context: Context, place: string): Promise
     const replacesInTwoSteps = BY_REST.test(place);
     for await (const result of runChecks({ store, other, replacesInTwoSteps })) {
       report.check(result);
-      if (context.signal.aborted) throw new VarveError('interrupted', 'interrupted');
+      throwIfInterrupted(context.signal);
     }
     await tellSpeed(store, report);
   } finally {
