@@ -13,16 +13,16 @@ const WORDS =
   );
 const STATES = ['new', 'paid', 'packed', 'shipped', 'returned'];
 
-/** Nightly SQL dumps of one database, a row a line in the order of the key. */
-export function dumps(folder: string): Workload {
-  mkdirSync(folder, { recursive: true });
+/** Nightly SQL dumps of one table: one row a line, in order of the key. */
+export function dumps(directory: string): Workload {
+  mkdirSync(directory, { recursive: true });
   const next = numbers(20);
-  // The number of times that a row was changed; -1 once it is deleted.
+  // How often each row was changed; -1 when it is deleted.
   const rows = Array.from({ length: FIRST_ROWS }, () => 0);
   const files: string[] = [];
   for (let day = 0; day < DAYS; day++) {
     if (day > 0) changeRows(rows, next);
-    const path = join(folder, `day-${day}.sql`);
+    const path = join(directory, `day-${day}.sql`);
     writeDump(path, rows);
     files.push(path);
   }

@@ -7,26 +7,26 @@ const SOURCE = '/usr/share';
 const STATES = 4;
 const IMAGE_MIB = 512;
 const CONTENT_BYTES = 320 * 1024 * 1024;
-/** Fractions of the files that are rewritten with a line more, removed, and added between two states. */
+/** Fractions of the files that get another line, are removed, and are added between two states. */
 const EDITED = 0.01;
 const REMOVED = 0.003;
 const ADDED = 0.005;
 
 /** An ext4 image in successive states, changed through the file system's own code; undefined without mke2fs and debugfs. */
-export function images(folder: string): Workload | undefined {
-  const tree = join(folder, 'tree');
+export function images(directory: string): Workload | undefined {
+  const tree = join(directory, 'tree');
   mkdirSync(tree, { recursive: true });
   const count = gather(SOURCE, tree);
-  const files = [join(folder, 'state-0.img')];
+  const files = [join(directory, 'state-0.img')];
   try {
     const options = ['-q', '-t', 'ext4', '-d', tree, '-E', 'hash_seed=00112233-4455-6677-8899-aabbccddeeff'];
     execFileSync('/usr/sbin/mke2fs', [...options, files[0] as string, `${IMAGE_MIB}M`], { stdio: 'pipe' });
     const next = numbers(30);
     for (let state = 1; state < STATES; state++) {
-      const path = join(folder, `state-${state}.img`);
+      const path = join(directory, `state-${state}.img`);
       copyFileSync(files.at(-1) as string, path);
-      const commands = join(folder, 'commands');
-      writeFileSync(commands, changes(tree, folder, count, state, next).join('\n'));
+      const commands = join(directory, 'commands');
+      writeFileSync(commands, changes(tree, directory, count, state, next).join('\n'));
       execFileSync('/usr/sbin/debugfs', ['-w', '-f', commands, path], { stdio: 'pipe' });
       files.push(path);
     }
@@ -41,7 +41,7 @@ export function images(folder: string): Workload | undefined {
   };
 }
 
-/** Copies files into tree as f0, f1, … until there are CONTENT_BYTES, and returns their number. */
+/** Copies files into the tree as f0, f1, … up to CONTENT_BYTES. @returns the number of files */
 function gather(source: string, tree: string): number {
   let count = 0;
   let bytes = 0;
@@ -58,10 +58,10 @@ function gather(source: string, tree: string): number {
 }
 
 /** debugfs commands that take the image to the next state. */
-function changes(tree: string, folder: string, count: number, state: number, next: () => number): string[] {
+function changes(tree: string, directory: string, count: number, state: number, next: () => number): string[] {
   const commands: string[] = [];
   const pick = (): string => `f${Math.floor(next() * count)}`;
-  const edited = join(folder, `edited-${state}`);
+  const edited = join(directory, `edited-${state}`);
   mkdirSync(edited);
   for (let i = 0; i < count * EDITED; i++) {
     const name = pick();

@@ -1,5 +1,5 @@
 // Deduplication and speed for candidate chunk sizes, as tables in Markdown. docs/chunking.md has results and reasons.
-// Run by `npm run bench:chunking` after `npm run build`; needs npm's registry, tar, and about 4 GB below the temporary folder.
+// Run by `npm run bench:chunking` after `npm run build`; needs npm's registry, tar, and about 4 GB below the temporary directory.
 import { randomFillSync } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
@@ -76,10 +76,10 @@ function report(workload: Workload): void {
   }
 }
 
-/** Bytes that are cut again and again: what caches hold, as when files are read piece by piece, and more than that. */
+/** Bytes that each round cuts: a portion that fits the processor's caches, as when files are read in pieces, and one that does not. */
 const SPEED_PORTIONS = [8 * MIB, SEGMENT];
 
-/** Speed on random bytes that stand in memory: the median of several runs, after some to warm up. */
+/** Speed on random bytes in memory: the median of several runs, after warm-up. */
 function speed(): void {
   console.log(
     '\n### Speed of cutting alone\n\nMiB/s of one thread over random bytes in memory, median of 9 rounds of 256 MiB.',
@@ -106,14 +106,14 @@ function medianRate(cutter: Cutter, portion: number): number {
 }
 
 function main(): void {
-  const folder = mkdtempSync(join(tmpdir(), 'varve-bench-chunking-'));
+  const directory = mkdtempSync(join(tmpdir(), 'varve-bench-chunking-'));
   process.once('SIGINT', () => process.exit(130));
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
   console.log(`${cpus()[0]?.model ?? 'unknown CPU'}, Node ${process.version}`);
   speed();
-  for (const workload of releases(join(folder, 'releases'))) report(workload);
-  report(dumps(join(folder, 'dumps')));
-  const disk = images(join(folder, 'images'));
+  for (const workload of releases(join(directory, 'releases'))) report(workload);
+  report(dumps(join(directory, 'dumps')));
+  const disk = images(join(directory, 'images'));
   if (disk !== undefined) report(disk);
 }
 

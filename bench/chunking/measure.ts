@@ -9,11 +9,11 @@ import type { Workload } from './workload.js';
 /** Files are cut at multiples of this first, as SPEC.md section 8 allows. Bytes. */
 export const SEGMENT = 256 * 1024 * 1024;
 const FRAME = 1024 * 1024;
-/** Bytes a unique chunk takes in index and pack directory (id and length, frame), and a reference in a tree (id). */
+/** Metadata in bytes: of a unique chunk in index and pack directory (id, length, frame), and of a reference in a tree (id). */
 const UNIQUE_OVERHEAD = 68;
 const REFERENCE_OVERHEAD = 32;
 
-/** Something that cuts: it owns the window that segments are read into, and gives the ends of the chunks. */
+/** A chunker under test. It owns the window that segments are read into, and returns the ends of the chunks. */
 export interface Cutter {
   readonly name: string;
   readonly sizes: ChunkSizes;
@@ -32,7 +32,7 @@ export function varveCutter(sizes: ChunkSizes): Cutter {
   return { name: 'varve', sizes, memory: chunker.memory, ends };
 }
 
-/** npm's fastcdc-wasm, which copies the data in and works with a fixed table. */
+/** fastcdc-wasm from npm: it copies its input and has a fixed gear table. */
 export function baselineCutter(sizes: ChunkSizes): Cutter {
   const { get_chunks } = createRequire(import.meta.url)('fastcdc-wasm') as typeof import('fastcdc-wasm');
   const memory = Buffer.alloc(SEGMENT);
@@ -43,7 +43,7 @@ export function baselineCutter(sizes: ChunkSizes): Cutter {
   return { name: 'fastcdc-wasm', sizes, memory, ends };
 }
 
-/** What became of a workload. Sizes in bytes. */
+/** The result for one workload. Sizes in bytes. */
 export interface Measured {
   readonly total: number;
   readonly unique: number;
@@ -51,13 +51,13 @@ export interface Measured {
   readonly uniqueChunks: number;
   /** Unique chunks in zstd level 1 frames. */
   readonly stored: number;
-  /** stored, and the bytes that chunks cost beside their content. */
+  /** `stored` plus the metadata of all chunks. */
   readonly cost: number;
-  /** Seconds spent on cutting alone. */
+  /** Seconds of cutting alone. */
   readonly seconds: number;
 }
 
-/** Cuts all files of a workload and keeps what has not been seen. */
+/** Cuts all files of a workload and stores each chunk that it has not met before. */
 export function measure(workload: Workload, cutter: Cutter): Measured {
   const seen = new Set<string>();
   const frames = new Frames();
@@ -84,7 +84,7 @@ export function measure(workload: Workload, cutter: Cutter): Measured {
   return { total, unique, chunks, uniqueChunks: seen.size, stored, cost, seconds: Number(nanoseconds) / 1e9 };
 }
 
-/** Reads the files into the window piece by piece and yields the lengths. */
+/** Reads the files into the window in pieces and yields the length of each piece. */
 function* segments(workload: Workload, memory: Buffer): Generator<number> {
   for (const path of workload.files) {
     const file = openSync(path, 'r');

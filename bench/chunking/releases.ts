@@ -7,20 +7,20 @@ const PACKAGE = 'typescript';
 const VERSIONS = ['5.6.2', '5.6.3', '5.7.2', '5.7.3', '5.8.2', '5.8.3', '5.9.2', '5.9.3'];
 
 /** Successive releases of one program, as a tree of files and as uncompressed tar archives. */
-export function releases(folder: string): Workload[] {
+export function releases(directory: string): Workload[] {
   const files: string[] = [];
   const archives: string[] = [];
   for (const version of VERSIONS) {
-    const tree = join(folder, version);
+    const tree = join(directory, version);
     mkdirSync(tree, { recursive: true });
     execFileSync('npm', ['pack', '--silent', `${PACKAGE}@${version}`], {
-      cwd: folder,
+      cwd: directory,
       stdio: ['ignore', 'ignore', 'ignore'],
     });
-    const tarball = join(folder, `${PACKAGE}-${version}.tgz`);
+    const tarball = join(directory, `${PACKAGE}-${version}.tgz`);
     execFileSync('tar', ['-xzf', tarball, '-C', tree]);
     rmSync(tarball);
-    const archive = join(folder, `${version}.tar`);
+    const archive = join(directory, `${version}.tar`);
     execFileSync('tar', ['--sort=name', '-cf', archive, '-C', tree, '.']);
     archives.push(archive);
     for (const entry of readdirSync(tree, { recursive: true, withFileTypes: true }))

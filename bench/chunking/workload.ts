@@ -1,13 +1,13 @@
-/** Files with a history, laid out one state after another. */
+/** Files in several states, one state after another. */
 export interface Workload {
   readonly name: string;
-  /** What it is, for the page of results. */
+  /** A description for the page of results. */
   readonly about: string;
   /** Paths of the files of all states. */
   readonly files: readonly string[];
 }
 
-/** mulberry32: a small generator of equally distributed numbers 0 ≤ x < 1, the same on every machine. */
+/** mulberry32: a small generator of uniform numbers 0 ≤ x < 1, the same on every machine. */
 export function numbers(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -1,5 +1,5 @@
-// What parity costs: backups of a folder with and without it, and healing, as a table in Markdown. docs/parity.md has results.
-// Run by `npm run bench:parity -- FOLDER --rounds 3` after `npm run build`; needs Debian's package time, and room for the repositories.
+// What parity costs: backups of a directory with and without it, and healing, as a table in Markdown. docs/parity.md has results.
+// Run by `npm run bench:parity -- DIRECTORY --rounds 3` after `npm run build`; needs Debian's package time, and disk space for the repositories.
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -79,7 +79,7 @@ async function main(): Promise<void> {
   writeFileSync(place.password, 'parity\n', { mode: 0o600 });
   const runs = PERCENTS.map((): Run[] => []);
   try {
-    // The first brings the source into the page cache.
+    // The first run brings the source into the page cache.
     await run(place, source, 0);
     for (let round = 0; round < Number(values.rounds); round++)
       for (const [at, percent] of PERCENTS.entries()) runs[at]?.push(await run(place, source, percent));

@@ -7,15 +7,15 @@ const PIECE = 4 * 1024 * 1024;
 const MARGIN = 512 * 1024 * 1024;
 
 /**
- * Fills free memory with pages of a file that is one hole: the kernel gives them up as soon as a program needs memory. The host of a virtual
- * machine takes back memory that is free, and getting it again would be counted as CPU time of whoever needs it first.
+ * Fills free memory with pages of a file that is one hole: the kernel reclaims them as soon as a program needs memory. The host of a virtual
+ * machine takes back free memory, and the program that needs it first would pay CPU time to get it again.
  */
 export class Ballast {
   readonly #path: string;
   #size = 0;
 
-  constructor(folder: string) {
-    this.#path = join(folder, 'ballast');
+  constructor(directory: string) {
+    this.#path = join(directory, 'ballast');
     writeFileSync(this.#path, '');
   }
 

@@ -10,7 +10,7 @@ import { sizeOf } from './tree.js';
 
 const PHASES: readonly Phase[] = ['first', 'restore'];
 
-/** An earlier build of varve and this one, in turn on the same data: whether it has become slower. */
+/** Compares an earlier build of varve with this one, in turn on the same data: has varve become slower? */
 export async function compareBuilds(bench: Bench): Promise<string> {
   if (bench.before === undefined) throw new Error('before-after needs --before FOLDER, a built checkout');
   const work = join(bench.work, 'before-after');

@@ -17,23 +17,23 @@ const SETTLE_MILLISECONDS = 310_000;
 
 /** One run of one program in one phase. */
 export interface Sample extends Cost {
-  /** Of the repository afterwards. */
+  /** The repository's size after the phase. */
   readonly size: Size;
 }
 
 export interface Campaign {
   readonly programs: readonly Program[];
-  /** An absolute folder; the phase `changed` changes it. */
+  /** An absolute directory; the phase `changed` changes it. */
   readonly source: string;
   readonly phases: readonly Phase[];
   readonly repeat: number;
-  /** Where everything is made. */
+  /** The directory for all repositories and restored files. */
   readonly work: string;
   readonly password: string;
   readonly say: (text: string) => void;
 }
 
-/** Of every program and phase all samples, or why there are none. */
+/** All samples of every program and phase, or the reason why there are none. */
 export class Results {
   readonly #samples = new Map<string, Sample[]>();
   readonly #failures = new Map<string, string>();
@@ -56,7 +56,7 @@ export class Results {
   }
 }
 
-/** Runs all programs in turn through one phase after another, and holds what they restore against the source. */
+/** Runs all programs in turn through one phase after another, and compares each restore with the source. */
 export async function runCampaign(campaign: Campaign): Promise<Results> {
   const results = new Results();
   for (let number = 1; number <= campaign.repeat; number++) {
@@ -66,28 +66,28 @@ export async function runCampaign(campaign: Campaign): Promise<Results> {
     const used = before - freeBytes(campaign.work);
     if (number < campaign.repeat && freeBytes(campaign.work) < 1.2 * used) {
       campaign.say('little space is left: what this round made is deleted, and the next begins in five minutes');
-      rmSync(round.folder, { recursive: true });
+      rmSync(round.directory, { recursive: true });
       await sleep(SETTLE_MILLISECONDS);
     }
   }
   return results;
 }
 
-const roundFolder = (work: string, round: number): string => join(work, `round-${round}`);
+const roundDirectory = (work: string, round: number): string => join(work, `round-${round}`);
 
-/** Where a program works in a round, from 1 on. */
+/** A program's directories in a round; rounds count from 1. */
 export function placeOf({ name }: Pick<Program, 'name'>, work: string, round: number, password: string): Place {
-  const folder = join(roundFolder(work, round), name);
-  return { home: join(folder, 'home'), repository: join(folder, 'repository'), password };
+  const directory = join(roundDirectory(work, round), name);
+  return { home: join(directory, 'home'), repository: join(directory, 'repository'), password };
 }
 
-function freeBytes(folder: string): number {
-  const { bavail, bsize } = statfsSync(folder);
+function freeBytes(directory: string): number {
+  const { bavail, bsize } = statfsSync(directory);
   return bavail * bsize;
 }
 
 class Round {
-  readonly folder: string;
+  readonly directory: string;
   readonly #campaign: Campaign;
   readonly #results: Results;
   readonly #number: number;
@@ -97,9 +97,9 @@ class Round {
     this.#campaign = campaign;
     this.#results = results;
     this.#number = number;
-    this.folder = roundFolder(campaign.work, number);
-    mkdirSync(this.folder, { recursive: true });
-    this.#ballast = new Ballast(this.folder);
+    this.directory = roundDirectory(campaign.work, number);
+    mkdirSync(this.directory, { recursive: true });
+    this.#ballast = new Ballast(this.directory);
   }
 
   async run(): Promise<void> {
@@ -115,7 +115,7 @@ class Round {
     await this.#each(['changed'], (program) => this.#checkChanged(program));
   }
 
-  /** @param lost the phases that count no more when it fails */
+  /** @param lost the phases whose times do not count when this step fails */
   async #each(lost: readonly Phase[], work: (program: Program) => Promise<void>): Promise<void> {
     for (const program of this.#inTurn()) {
       if (lost.some((phase) => this.#results.failure(program, phase) !== undefined)) continue;
@@ -129,7 +129,7 @@ class Round {
     }
   }
 
-  /** Each round another program begins. */
+  /** Another program begins each round. */
   #inTurn(): readonly Program[] {
     const { programs } = this.#campaign;
     const start = (this.#number - 1) % programs.length;
@@ -192,7 +192,7 @@ class Round {
   }
 
   #target(program: Program, name: string): string {
-    const target = join(this.folder, program.name, name);
+    const target = join(this.directory, program.name, name);
     mkdirSync(target, { recursive: true });
     return target;
   }

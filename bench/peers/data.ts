@@ -19,17 +19,17 @@ const MIB = 1024 * 1024;
 const ZEROS = Buffer.alloc(MIB);
 const CHANGED = 0.01;
 
-/** Copies folders below a new one, as they are, so that nothing changes them meanwhile but the change that is measured. */
-export function copyOf(paths: readonly string[], folder: string): void {
+/** Copies directories below a new one, so that only the measured change changes them. */
+export function copyOf(paths: readonly string[], directory: string): void {
   for (const path of paths.map((each) => resolve(each))) {
-    const target = join(folder, path);
+    const target = join(directory, path);
     mkdirSync(dirname(target), { recursive: true });
     execFileSync('cp', ['-a', path, target]);
   }
 }
 
-/** Copies files until there are so many bytes, the same random selection each time. */
-export function portionOf(source: string, bytes: number, folder: string): void {
+/** Copies a random selection of files up to this many bytes; the selection is the same each time. */
+export function portionOf(source: string, bytes: number, directory: string): void {
   const next = numbers(42);
   const all = [...files(source)];
   const chosen: string[] = [];
@@ -43,17 +43,16 @@ export function portionOf(source: string, bytes: number, folder: string): void {
     left -= size;
     chosen.push(path.slice(source.length + 1));
   }
-  mkdirSync(folder, { recursive: true });
-  execFileSync('rsync', ['-a', '--from0', '--files-from=-', `${source}/`, folder], { input: chosen.join('\0') });
+  mkdirSync(directory, { recursive: true });
+  execFileSync('rsync', ['-a', '--from0', '--files-from=-', `${source}/`, directory], { input: chosen.join('\0') });
 }
 
 /**
- * Changes 1 % of the files, the same ones each time: of four, one gets a line inserted, one is rewritten, one is removed and one gets a new
- * neighbour.
+ * Changes 1 % of the files, the same ones each time. In turn: inserts a line, rewrites the file, removes it, adds a file beside it.
  */
-export function change(folder: string, round: number): void {
+export function change(directory: string, round: number): void {
   const next = numbers(1000 + round);
-  const all = [...files(folder)].filter((path) => lstatSync(path).nlink === 1);
+  const all = [...files(directory)].filter((path) => lstatSync(path).nlink === 1);
   const count = Math.max(4, Math.round(all.length * CHANGED));
   for (let i = 0; i < count; i++) {
     const [path] = all.splice(Math.floor(next() * all.length), 1);
@@ -83,7 +82,7 @@ function changeFile(path: string, i: number, next: () => number): void {
   }
 }
 
-/** Bytes that nothing compresses, the same for the same seed. */
+/** Incompressible bytes, the same for the same seed. */
 export function keystream(length: number, seed: number): Buffer {
   const key = Buffer.alloc(32);
   key.writeUInt32LE(seed);
@@ -91,9 +90,9 @@ export function keystream(length: number, seed: number): Buffer {
 }
 
 /** One file of incompressible bytes. */
-export function incompressible(folder: string, bytes: number): void {
-  mkdirSync(folder, { recursive: true });
-  const file = openSync(join(folder, 'random'), 'w');
+export function incompressible(directory: string, bytes: number): void {
+  mkdirSync(directory, { recursive: true });
+  const file = openSync(join(directory, 'random'), 'w');
   const cipher = createCipheriv('aes-256-ctr', Buffer.alloc(32, 7), Buffer.alloc(16));
   for (let left = bytes; left > 0; left -= MIB) writeSync(file, cipher.update(ZEROS.subarray(0, Math.min(MIB, left))));
   closeSync(file);
@@ -101,7 +100,7 @@ export function incompressible(folder: string, bytes: number): void {
 
 const pool = keystream(192 * 1024, 1).toString('base64');
 
-/** Text in pieces that come again and again in another order: it compresses to about a third. */
+/** Text that repeats pieces in changing order: it compresses to about a third. */
 function prose(next: () => number, length: number): string {
   let text = '';
   while (text.length < length) {
@@ -111,12 +110,12 @@ function prose(next: () => number, length: number): string {
   return text.slice(0, length);
 }
 
-/** Files of 1 KiB to 64 MiB, half of the bytes compressible, a hundred to a folder. */
-export function mixture(folder: string, bytes: number): void {
+/** Files of 1 KiB to 64 MiB, half of the bytes compressible, a hundred to a directory. */
+export function mixture(directory: string, bytes: number): void {
   const next = numbers(77);
   for (let [i, left] = [0, bytes]; left > 0; i++) {
     const size = Math.min(left, Math.round(1024 * 2 ** (16 * next())));
-    const path = join(folder, `${Math.floor(i / 100)}`, `file-${i}`);
+    const path = join(directory, `${Math.floor(i / 100)}`, `file-${i}`);
     mkdirSync(dirname(path), { recursive: true });
     for (let written = 0; written < size; written += MIB)
       appendFileSync(path, piece(i, Math.min(MIB, size - written), next));
@@ -124,11 +123,11 @@ export function mixture(folder: string, bytes: number): void {
   }
 }
 
-/** One file of text and of what does not compress in turn, a mebibyte each. */
-export function alternating(folder: string, bytes: number): void {
-  mkdirSync(folder, { recursive: true });
+/** One file of compressible text and incompressible bytes in turn, a mebibyte each. */
+export function alternating(directory: string, bytes: number): void {
+  mkdirSync(directory, { recursive: true });
   const next = numbers(78);
-  const file = openSync(join(folder, 'alternating'), 'w');
+  const file = openSync(join(directory, 'alternating'), 'w');
   for (let [i, left] = [0, bytes]; left > 0; i++, left -= MIB) {
     const part = Buffer.from(piece(i, Math.min(MIB, left), next));
     for (let done = 0; done < part.length; ) done += writeSync(file, part, done);

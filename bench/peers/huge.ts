@@ -6,7 +6,7 @@ import type { Bench } from './options.js';
 import { BASE, failures, rounds } from './phases.js';
 import { MIB, mebibytes, medianCost, ratio, seconds, table } from './table.js';
 
-/** One large file of random bytes: what a program does with all cores when there is only one file. */
+/** One large file of random bytes: does a program use all cores when there is only one file? */
 export async function compareHuge(bench: Bench): Promise<string> {
   const work = join(bench.work, 'huge');
   const source = join(work, 'data');

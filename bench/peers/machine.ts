@@ -1,7 +1,7 @@
 import { cpus, release, totalmem } from 'node:os';
 import type { Program } from './programs/program.js';
 
-/** What the figures were measured on and with; nothing that tells whose machine it is. */
+/** Describes the machine and the programs, without anything that identifies the owner. */
 export function setting(programs: readonly Program[]): string {
   const [first] = cpus();
   const memory = Math.round(totalmem() / 2 ** 30);

@@ -8,30 +8,30 @@ const TIME = '/usr/bin/time';
 const SAMPLE_MILLISECONDS = 50;
 const SHOWN_OF_STDERR = 600;
 
-/** Whose command is measured. */
+/** The program whose command is measured. */
 export type Measured = Pick<Program, 'environment'>;
 
-/** What a command cost, with all processes that it started. */
+/** The cost of a command and all processes that it started. */
 export interface Cost {
   /** Seconds. */
   readonly wall: number;
   /** Seconds, user and system. */
   readonly cpu: number;
-  /** Peak of the resident bytes: of all processes together every 50 ms, or of the largest as the kernel counts it. */
+  /** Peak resident bytes: of all processes together, sampled every 50 ms, or the kernel's peak of the largest process. */
   readonly memory: number;
 }
 
 /**
- * Runs a command of a program and says what it cost.
+ * Runs a command of a program and measures it.
  *
- * @throws Error when it exits with anything but 0
+ * @throws Error when its exit code is not 0
  */
 export async function measure(program: Measured, place: Place, step: Step): Promise<Cost> {
   mkdirSync(place.home, { recursive: true });
   const report = join(place.home, 'time');
   const began = process.hrtime.bigint();
   const sampled = await run(['-q', '-o', report, '-f', '%U %S %M', '--', ...step.argv], {
-    cwd: step.folder ?? place.home,
+    cwd: step.directory ?? place.home,
     env: environment(program, place),
   });
   const [user = 0, system = 0, largestKib = 0] = readFileSync(report, 'utf8').trim().split(' ').map(Number);
@@ -39,7 +39,7 @@ export async function measure(program: Measured, place: Place, step: Step): Prom
   return { wall, cpu: user + system, memory: Math.max(sampled.peak, 1024 * largestKib) };
 }
 
-/** Nothing of the user's own settings, and no state outside the place. */
+/** An environment without the user's own settings; all state stays in the run's directories. */
 export function environment(program: Measured, place: Place): NodeJS.ProcessEnv {
   return {
     PATH: process.env.PATH,

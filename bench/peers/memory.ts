@@ -12,16 +12,16 @@ const PHASES: readonly Phase[] = ['first', 'unchanged', 'restore'];
 
 interface Input {
   readonly name: string;
-  make(folder: string, bytes: number): void;
+  make(directory: string, bytes: number): void;
 }
 
-/** Peak memory for inputs of different sizes: of the same kind of files once few and once many. */
+/** Peak memory for a small and a large input of the same kind of files. */
 export async function compareMemory(bench: Bench): Promise<string> {
   const all = join(bench.work, 'memory', 'all');
   bench.say(`copying ${bench.data.join(' ')}`);
   copyOf(bench.data, all);
   const inputs: readonly Input[] = [
-    { name: `part of ${bench.data.join(' and ')}`, make: (folder, bytes) => portionOf(all, bytes, folder) },
+    { name: `part of ${bench.data.join(' and ')}`, make: (directory, bytes) => portionOf(all, bytes, directory) },
     { name: 'generated, half of it compressible', make: mixture },
   ];
   const rows: (string | number)[][] = [];

@@ -14,7 +14,7 @@ import { sizeOf } from './tree.js';
 const PHASES: readonly Phase[] = ['first', 'unchanged', 'restore'];
 const FILES = 1_000_000;
 
-/** One folder of very many very small files, and what one change in it costs. */
+/** One directory of very many small files, and the cost of one change in it. */
 export async function compareMillion(bench: Bench): Promise<string> {
   const work = join(bench.work, 'million');
   const source = join(work, 'data');
@@ -26,7 +26,7 @@ export async function compareMillion(bench: Bench): Promise<string> {
   const rows = bench.programs
     .filter((program) => PHASES.every((phase) => results.failure(program, phase) === undefined))
     .map((program) => costOfOneChange(program, bench, work, source));
-  const content = `One folder of ${count} files of 20 to 60 bytes. ${rounds(bench.repeat)}.`;
+  const content = `One directory of ${count} files of 20 to 60 bytes. ${rounds(bench.repeat)}.`;
   const header = ['one file changed', 'new tree blobs', 'bytes added', 'repository grows by bytes'];
   const parts = [setting(bench.programs), content, costs(bench.programs, PHASES, results), table(header, rows)];
   return [...parts, failures(bench.programs, results)].filter((part) => part !== '').join('\n\n');
@@ -34,14 +34,14 @@ export async function compareMillion(bench: Bench): Promise<string> {
 
 const nameOf = (i: number): string => `file-${String(i).padStart(7, '0')}.txt`;
 
-function fill(folder: string, count: number): void {
-  mkdirSync(folder, { recursive: true });
+function fill(directory: string, count: number): void {
+  mkdirSync(directory, { recursive: true });
   const next = numbers(5);
   for (let i = 0; i < count; i++)
-    writeFileSync(join(folder, nameOf(i)), `${i} ${'x'.repeat(12 + Math.floor(next() * 40))}\n`);
+    writeFileSync(join(directory, nameOf(i)), `${i} ${'x'.repeat(12 + Math.floor(next() * 40))}\n`);
 }
 
-/** Backs up once more; the program's own figures are blank where it tells none in the JSON that restic prints. */
+/** Backs up once more. A figure is blank when the program does not print it in restic's JSON. */
 function costOfOneChange(program: Program, bench: Bench, work: string, source: string): (string | number)[] {
   const place = placeOf(program, work, bench.repeat, bench.password);
   const before = sizeOf(place.repository).apparent;

@@ -19,39 +19,45 @@ const LISTED = 1000;
 const READS = 1000;
 const READ_BYTES = 4096;
 const PAUSE_MILLISECONDS = 2000;
-/** Until it is mounted. */
+/** Milliseconds to wait for the mount. */
 const PATIENCE_MILLISECONDS = 60_000;
-/** Of the kernel's ticks, in which it counts CPU time. */
+/** The kernel's ticks a second, the unit of its CPU times. */
 const TICKS = 100;
 
 type Mounting = Program & Required<Pick<Program, 'mount'>>;
 
-/** What is asked of a mount that was just made. */
+/** A task for a fresh mount. */
 interface Task {
   readonly name: string;
-  /** @param folder the snapshot's */
-  readonly run: (folder: string, round: number) => void;
+  /** @param directory the directory of the snapshot in the mount */
+  readonly run: (directory: string, round: number) => void;
 }
 
 interface Figures {
   /** Seconds. */
   readonly wall: number;
-  /** Seconds that the mount's process worked. */
+  /** CPU seconds of the mount's process. */
   readonly cpu: number;
-  /** Peak resident bytes of it. */
+  /** Peak resident bytes of the mount's process. */
   readonly memory: number;
 }
 
 const TASKS: readonly Task[] = [
-  { name: 'find -printf', run: (folder) => shell('find "$1/tree" -printf "%p %s %m %T@ %l\\n" >/dev/null', folder) },
-  { name: 'tar', run: (folder) => shell('tar cf - -C "$1" tree | cat >/dev/null', folder) },
-  { name: `${READS} reads, random bytes`, run: (folder, round) => readRandomly(join(folder, 'random'), round) },
-  { name: `${READS} reads, compressible`, run: (folder, round) => readRandomly(join(folder, 'alternating'), round) },
-  { name: 'cat, random bytes', run: (folder) => shell('cat "$1"/random/* | cat >/dev/null', folder) },
-  { name: `ls -l of ${LISTED}`, run: (folder) => shell('ls -l "$1/listed" >/dev/null', folder) },
+  {
+    name: 'find -printf',
+    run: (directory) => shell('find "$1/tree" -printf "%p %s %m %T@ %l\\n" >/dev/null', directory),
+  },
+  { name: 'tar', run: (directory) => shell('tar cf - -C "$1" tree | cat >/dev/null', directory) },
+  { name: `${READS} reads, random bytes`, run: (directory, round) => readRandomly(join(directory, 'random'), round) },
+  {
+    name: `${READS} reads, compressible`,
+    run: (directory, round) => readRandomly(join(directory, 'alternating'), round),
+  },
+  { name: 'cat, random bytes', run: (directory) => shell('cat "$1"/random/* | cat >/dev/null', directory) },
+  { name: `ls -l of ${LISTED}`, run: (directory) => shell('ls -l "$1/listed" >/dev/null', directory) },
 ];
 
-/** What programs do that look into a snapshot: each in a mount that was just made. */
+/** What programs do that read from a snapshot: each task in a fresh mount. */
 export async function compareMount(bench: Bench): Promise<string> {
   const work = join(bench.work, 'mount');
   const source = join(work, 'data');
@@ -72,8 +78,8 @@ export async function compareMount(bench: Bench): Promise<string> {
         const key = `${task.name} ${program.name}`;
         try {
           const place = placeOf(program, work, 1, bench.password);
-          const figures = await inMount(program, place, join(work, `mnt-${program.name}`), source, (folder) =>
-            task.run(folder, round),
+          const figures = await inMount(program, place, join(work, `mnt-${program.name}`), source, (directory) =>
+            task.run(directory, round),
           );
           bench.say(`${key}: ${figures.wall.toFixed(3)} s, CPU ${figures.cpu.toFixed(2)} s`);
           found.set(key, [...(found.get(key) ?? []), figures]);
@@ -82,8 +88,8 @@ export async function compareMount(bench: Bench): Promise<string> {
         }
       }
   const { files, apparent } = sizeOf(join(source, 'tree'));
-  const text = `A copy of ${bench.data.join(' and ')} (${files} files, ${Math.round(apparent / MIB)} MiB), a file of ${size} MiB of random bytes, one of ${size} MiB of which half compresses, and a folder of
-${LISTED} small files, mounted anew for each task; the repository stands in the page cache, the time to mount does not count. Reads are of ${READ_BYTES} bytes at random places, the same for all. CPU is that of the mount's process. ${rounds(bench.repeat)}; ÷ is by ${BASE}'s.`;
+  const text = `A copy of ${bench.data.join(' and ')} (${files} files, ${Math.round(apparent / MIB)} MiB), a file of ${size} MiB of random bytes, one of ${size} MiB of which half compresses, and a directory of
+${LISTED} small files, mounted again for each task; the repository is in the page cache, and the time to mount does not count. Reads are of ${READ_BYTES} bytes at random offsets, the same for all. CPU and memory are the mount process's. ${rounds(bench.repeat)}; ÷ is by ${BASE}'s.`;
   return [setting(programs), text, tableOf(programs, found), ...failed].join('\n\n');
 }
 
@@ -99,7 +105,7 @@ async function inMount(
   place: Place,
   mountpoint: string,
   source: string,
-  run: (folder: string) => void,
+  run: (directory: string) => void,
 ): Promise<Figures> {
   mkdirSync(mountpoint, { recursive: true });
   warm(place.repository);
@@ -118,7 +124,7 @@ async function inMount(
     const ended = child.exitCode === null ? once(child, 'exit') : undefined;
     child.kill('SIGINT');
     await ended;
-    // What a program left that could not end as it should.
+    // A program that failed may have left its mount.
     spawnSync('umount', ['-l', mountpoint], { stdio: 'ignore' });
   }
 }
@@ -130,7 +136,7 @@ async function whenMounted(child: ChildProcess, mountpoint: string): Promise<voi
     if (child.exitCode !== null || performance.now() > until) throw new Error('it did not mount');
     await sleep(50);
   }
-  // Programs go on getting ready after they have mounted.
+  // Programs go on working for a moment after they have mounted.
   readdirSync(mountpoint);
   await sleep(PAUSE_MILLISECONDS);
 }
@@ -142,16 +148,16 @@ function processorSeconds({ pid }: ChildProcess): number {
   return (Number(fields[11]) + Number(fields[12])) / TICKS;
 }
 
-function shell(script: string, folder: string): void {
-  const { status, stderr } = spawnSync('sh', ['-c', script, 'sh', folder], { encoding: 'utf8' });
+function shell(script: string, directory: string): void {
+  const { status, stderr } = spawnSync('sh', ['-c', script, 'sh', directory], { encoding: 'utf8' });
   if (status !== 0) throw new Error(stderr.slice(0, 300));
 }
 
-/** The same places for all programs, others in each round. */
-function readRandomly(folder: string, round: number): void {
-  const [name = ''] = readdirSync(folder);
-  const file = openSync(join(folder, name), 'r');
-  const pages = Math.floor(statSync(join(folder, name)).size / READ_BYTES);
+/** The offsets are the same for all programs and differ between rounds. */
+function readRandomly(directory: string, round: number): void {
+  const [name = ''] = readdirSync(directory);
+  const file = openSync(join(directory, name), 'r');
+  const pages = Math.floor(statSync(join(directory, name)).size / READ_BYTES);
   const next = numbers(round);
   const bytes = Buffer.alloc(READ_BYTES);
   for (let count = 0; count < READS; count++) {

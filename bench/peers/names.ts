@@ -17,7 +17,7 @@ interface Task {
   readonly step: (program: Program, place: Place, round: number) => Step;
 }
 
-/** Very many names: hard links of one file, paths as arguments, and lines of a list. */
+/** Very many names: hard links to one file, paths as arguments, and lines of a list. */
 export async function compareNames(bench: Bench): Promise<string> {
   const work = join(bench.work, 'names');
   const tasks = makeTasks(work);
@@ -51,7 +51,7 @@ export async function compareNames(bench: Bench): Promise<string> {
   return [setting(bench.programs), `${rounds(bench.repeat)}; ÷ is by ${BASE}'s.`, table(header, rows)].join('\n\n');
 }
 
-/** The last backup before the restores is that of the links. */
+/** The backup of the hard links is the last one, because the restores use it. */
 function makeTasks(work: string): readonly Task[] {
   const [links, files, list] = [join(work, 'links'), join(work, 'files'), join(work, 'list')];
   mkdirSync(links, { recursive: true });
@@ -63,7 +63,7 @@ function makeTasks(work: string): readonly Task[] {
   writeFileSync(list, `${paths.join('\n')}\n`);
   const backup = (program: Program, place: Place, ...what: readonly string[]): Step => {
     const { argv } = program.backup(place, '', '');
-    return { argv: [...argv.slice(0, -1), ...what], folder: files };
+    return { argv: [...argv.slice(0, -1), ...what], directory: files };
   };
   const names = paths.slice(0, ARGUMENTS).map((path) => path.slice(files.length + 1));
   const restore = (program: Program, place: Place, round: number, isFirst: boolean): Step => {

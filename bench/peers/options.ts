@@ -36,7 +36,7 @@ export const USAGE = `Usage: npm run bench -- [--experiment ${EXPERIMENTS.join('
   --sizes       MiB of input for memory, the largest also for huge and mount; default: 1024,4096
   --count       snapshots for snapshots, default: 1000, and for upkeep, default: 50; files for million, default: 1000000
   --before      for before-after: a checkout of varve that is built, with which this one is compared
-  --work        where repositories and restored files go, in a new folder that is removed at the end; default: the temporary folder.
+  --work        where repositories and restored files go, in a new directory that is removed at the end; default: the temporary directory.
                 The default data take about 12 GiB a program and round
   --out         page whose sections are renewed; default: docs/benchmarks.md`;
 
@@ -49,13 +49,13 @@ export interface Options {
   /** MiB. */
   readonly sizes: readonly number[];
   readonly count: number | undefined;
-  /** An absolute folder. */
+  /** An absolute directory. */
   readonly before: string | undefined;
   readonly workParent: string;
   readonly page: string;
 }
 
-/** What an experiment is given. */
+/** The input of an experiment. */
 export interface Bench extends Omit<Options, 'isWanted' | 'workParent' | 'page' | 'experiments'> {
   readonly programs: readonly Program[];
   readonly work: string;

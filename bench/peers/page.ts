@@ -8,7 +8,7 @@ const TITLES: Record<Experiment, string> = {
   huge: 'One huge file',
   start: 'Starting',
   snapshots: 'Listing many snapshots',
-  million: 'A folder of a million files',
+  million: 'A directory of a million files',
   names: 'Very many names',
   sparse: 'A sparse file',
   upkeep: 'Prune and check',
@@ -19,8 +19,9 @@ const TITLES: Record<Experiment, string> = {
 
 const INTRODUCTION = `# Benchmarks
 
-varve beside other backup programs, each with its default settings, in one run, in turn, on the same data. \`npm run bench\` writes this
-page: it renews the sections that it measures and leaves the others.
+This page compares varve with other backup programs.
+Each runs with its default settings, in turn, in one run, on the same data.
+\`npm run bench\` writes this page: it replaces the sections that it measures and leaves the others.
 
 \`\`\`
 npm ci && npm run build
@@ -29,7 +30,7 @@ npm run bench -- --experiment memory         # peak memory for 1 GiB and 4 GiB o
 npm run bench -- --experiment huge           # one file of 4 GiB
 npm run bench -- --experiment start          # help, version and a short list of snapshots
 npm run bench -- --experiment snapshots      # listing 1,000 snapshots
-npm run bench -- --experiment million        # a folder of 1,000,000 small files
+npm run bench -- --experiment million        # a directory of 1,000,000 small files
 npm run bench -- --experiment names          # 20,000 hard links, 10,000 arguments, a list of 100,000 paths
 npm run bench -- --experiment sparse         # a file of 100 GiB, 10 MiB of them data
 npm run bench -- --experiment upkeep         # prune after forgetting 45 of 50 snapshots; check
@@ -39,26 +40,27 @@ npm run bench -- --experiment before-after --before ../built-earlier --repeat 5
 npm run bench -- --help
 \`\`\`
 
-It needs Linux, rsync, and Debian's packages time, restic and borgbackup; of newer restic, rustic, kopia and borg 2 it takes what it finds
-as \`restic-latest\`, \`rustic\`, \`kopia\` and \`borg2\` on the PATH or where \`$BENCH_RESTIC_LATEST\` and so on say.
+It needs Linux, rsync, and Debian's packages time, restic and borgbackup.
+It also compares a newer restic, rustic, kopia and borg 2 when it finds \`restic-latest\`, \`rustic\`, \`kopia\` and \`borg2\` in the PATH, or at the paths in \`$BENCH_RESTIC_LATEST\`, \`$BENCH_RUSTIC\` and so on.
 
 How it measures:
 
-- The data are a copy, so that nothing else changes them. Each round has new repositories and caches. All programs go through one phase
-  before the next begins: a first backup; a second with nothing changed; a restore into an empty folder; a backup after 1 % of the files
-  were changed (of these a quarter each edited, rewritten, removed and joined by a new file), the same ones for all.
-- What is about to be read stands in the page cache. Before each run everything is synced, and it waits two seconds. Nothing is deleted
-  shortly before a restore: for five minutes after 100,000 files were deleted, ext4 takes 10 to 20 CPU seconds more to create as many,
-  whichever program does it. So nothing should have been deleted on that disk for as long before a run either. Before a
-  restore free memory is filled with pages that can be given up at once: a virtual machine's host takes back what is free, and whoever needs
-  it first would pay for that.
-- A time counts only when a restore of that snapshot equals the source in contents and metadata, as \`rsync\` compares them with checksums
-  and nanoseconds; the backup of the changed data is restored once more for that. Otherwise the row says FAILED.
-- Wall time is from start to exit, with opening the repository and deriving the key. CPU time is user and system time of all processes, as
-  the kernel counts it. Peak memory is the resident memory of all processes together, looked at every 50 ms, or the kernel's own peak of
-  the largest one where that is more. Repository size is what \`du\` says: bytes, and on disk.`;
+- **Data.** The source is a copy, so that no other program changes it.
+  Each round has new repositories and caches.
+- **Phases.** All programs finish one phase before the next begins: a first backup; a backup of unchanged data; a restore into an empty directory; a backup after 1 % of the files changed (a quarter each edited, rewritten, removed and added), the same files for all.
+- **Caches.** The data to be read is in the page cache.
+  Before each command the run syncs all disks and waits two seconds.
+  It deletes nothing shortly before a restore, and you should not either: for five minutes after 100,000 files were deleted, ext4 takes 10 to 20 CPU seconds more to create as many, for any program.
+  Before a restore the run fills free memory with pages that the kernel can reclaim at once: the host of a virtual machine takes back free memory, and the first program to need it would pay for that.
+- **Correctness.** A time counts only when a restore of that snapshot equals the source in contents and metadata, as \`rsync\` compares them with checksums and nanoseconds.
+  Otherwise the row says FAILED.
+  The backup of the changed data is restored once more for this.
+- **Wall time** is from start to exit, with opening the repository and deriving the key.
+- **CPU time** is user and system time of all processes, as the kernel counts it.
+- **Peak memory** is the resident memory of all processes together, sampled every 50 ms, or the kernel's peak of the largest process where that is more.
+- **Repository size** is what \`du\` reports: bytes, and on disk.`;
 
-/** Renews sections of the page and leaves the others as they are. */
+/** Replaces the sections that were measured and keeps the others. */
 export function writePage(page: string, measured: ReadonlyMap<Experiment, string>): void {
   const before = readOrEmpty(page);
   const sections = EXPERIMENTS.map((name) => {

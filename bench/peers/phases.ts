@@ -13,7 +13,7 @@ const NAMES: Record<Phase, string> = {
   restore: 'restore',
   changed: '1 % changed',
 };
-/** Whose figures all others are divided by. */
+/** The program whose figures are the divisors. */
 export const BASE = 'restic';
 
 export async function comparePhases(bench: Bench): Promise<string> {
@@ -40,7 +40,7 @@ export async function comparePhases(bench: Bench): Promise<string> {
 
 export const rounds = (repeat: number): string => (repeat === 1 ? 'One round' : `Medians of ${repeat} rounds`);
 
-/** @param baseName the program whose figures the others are divided by */
+/** @param baseName the program whose figures are the divisors */
 export function costs(
   programs: readonly Program[],
   phases: readonly Phase[],

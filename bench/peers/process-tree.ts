@@ -14,7 +14,7 @@ function residentKib(pid: number): number {
   return found === null ? 0 : Number(found[1]);
 }
 
-/** Resident bytes of all descendants of a process at this moment; what ends meanwhile counts nothing. */
+/** Resident bytes of all descendants of a process at this moment. A process that ends during the count counts 0. */
 export function descendantBytes(pid: number): number {
   try {
     let total = 0;

@@ -15,7 +15,7 @@ const LEAST_ROUNDS = 5;
 const SNAPSHOTS = 1000;
 const HOUR = 3600;
 
-/** `varve snapshots` with many against none: both repositories are opened by the same key, so the key derivation costs the same. */
+/** `varve snapshots` with many snapshots and with none. Both repositories have the same key, so key derivation costs the same. */
 export async function compareSnapshots(bench: Bench): Promise<string> {
   const program = varve();
   const empty = placeIn(bench, 'empty');
@@ -36,14 +36,14 @@ export async function compareSnapshots(bench: Bench): Promise<string> {
     rows.push([cache, seconds(median(none)), seconds(median(many)), seconds(median(many) - median(none))]);
   }
   const text = `\`varve snapshots\` with ${count} snapshots and with none, in the same repository otherwise. Medians of ${repeat} runs in turn, in
-seconds; cold is with an empty cache folder. The password comes from a file, and deriving the key from it takes the same time in both.`;
+seconds; cold is with an empty cache directory. The password comes from a file, and deriving the key from it takes the same time in both.`;
   const header = ['cache', 'no snapshot', `${count} snapshots`, 'difference'];
   return [setting([program]), text, table(header, rows)].join('\n\n');
 }
 
 function placeIn(bench: Bench, name: string): Place {
-  const folder = join(bench.work, 'snapshots', name);
-  return { home: join(folder, 'home'), repository: join(folder, 'repository'), password: bench.password };
+  const directory = join(bench.work, 'snapshots', name);
+  return { home: join(directory, 'home'), repository: join(directory, 'repository'), password: bench.password };
 }
 
 function list(program: Program, place: Place, cache: 'cold' | 'warm', i: number): Promise<Cost> {
@@ -51,7 +51,7 @@ function list(program: Program, place: Place, cache: 'cold' | 'warm', i: number)
   return measure(program, { ...place, home }, { argv: [process.execPath, VARVE_MAIN, 'snapshots'] });
 }
 
-/** A real snapshot first; the others are as if made an hour apart before it. */
+/** Makes one real snapshot; the others have times an hour apart before it. */
 async function fill(program: Program, place: Place, bench: Bench, count: number): Promise<void> {
   const source = join(bench.work, 'snapshots', 'tiny');
   mkdirSync(source, { recursive: true });

@@ -25,7 +25,7 @@ interface Run {
   readonly restored: Sparseness;
 }
 
-/** A file of 100 GiB in which little is written. Whoever reads the holes needs minutes. */
+/** A file of 100 GiB with little data. A program that reads the holes takes minutes. */
 export async function compareSparse(bench: Bench): Promise<string> {
   const work = join(bench.work, 'sparse');
   const source = join(work, 'data');
@@ -52,10 +52,10 @@ The restored file is compared by its map of data and holes, and by its data.`;
 
 const shown = ({ allocated, holes }: Sparseness): string[] => [mebibytes(allocated), String(holes)];
 
-function makeSparse(folder: string): void {
-  mkdirSync(folder, { recursive: true });
+function makeSparse(directory: string): void {
+  mkdirSync(directory, { recursive: true });
   const next = numbers(9);
-  const file = openSync(join(folder, 'image'), 'w');
+  const file = openSync(join(directory, 'image'), 'w');
   ftruncateSync(file, SIZE);
   for (let i = 0; i < PLACES; i++) {
     const offset = Math.floor(((i + 0.1 + 0.8 * next()) * SIZE) / PLACES / 4096) * 4096;
@@ -103,7 +103,7 @@ function sparseness(path: string): Sparseness {
   }
 }
 
-/** Where data begin and end. */
+/** The ranges of a file that hold data. */
 function* runs(file: number, size: number): Generator<readonly [start: number, end: number]> {
   for (let at = 0; at < size; ) {
     const start = seekData(file, at);
@@ -113,7 +113,7 @@ function* runs(file: number, size: number): Generator<readonly [start: number, e
   }
 }
 
-/** What of the second file is unlike the first, where the first has data; elsewhere the second may have zeros instead of holes. */
+/** Compares the second file with the data of the first. Elsewhere the second may have zeros instead of holes. @returns the differences */
 function differenceOfData(original: string, copy: string): string | undefined {
   const [left, right] = [openSync(original, 'r'), openSync(copy, 'r')];
   try {
@@ -130,7 +130,7 @@ function differenceOfData(original: string, copy: string): string | undefined {
   }
 }
 
-/** Whether the bytes are those of the original, piece by piece: what has no holes is very long. */
+/** Compares the bytes with the original in pieces, because a file without holes is very long. */
 function isZeroBesides(left: number, right: number, start: number, end: number): boolean {
   for (let at = start; at < end; at += MIB) {
     const stop = Math.min(end, at + MIB);

@@ -1,4 +1,4 @@
-// How long short commands take: beside Node itself, and listing a few snapshots beside restic.
+// The time of short commands, compared with Node itself, and of listing a few snapshots, compared with restic.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setting } from './machine.js';
@@ -44,7 +44,9 @@ export async function compareStart(bench: Bench): Promise<string> {
   const rounds = Math.max(LEAST_ROUNDS, bench.repeat);
   const rows = [];
   for (const pair of pairs) rows.push(await row(pair, rounds));
-  const text = `Each pair in turn, ${rounds} times, after a run that does not count; wall time in milliseconds. The repositories have ${SNAPSHOTS} snapshots, and each program hashes the password as its own \`init\` has it. On a machine that does other work the least time says more than the median.`;
+  const text = `The two commands of a pair run in turn, ${rounds} times, after a run that does not count; wall time in milliseconds.
+The repositories have ${SNAPSHOTS} snapshots, and each program derives its key with the parameters that its own \`init\` chose.
+On a busy machine the least time says more than the median.`;
   const header = ['command', 'least', 'median', 'beside', 'least', 'median', 'ratio of the least', 'of the medians'];
   return [setting(bench.programs), text, table(header, rows)].join('\n\n');
 }
@@ -76,9 +78,9 @@ const wall = async ({ program, place, argv }: Timed): Promise<number> =>
   (await measure(program, place, { argv })).wall * 1000;
 
 async function filled(bench: Bench, program: Program): Promise<Place> {
-  const folder = join(bench.work, 'start', program.name);
-  const place = { home: join(folder, 'home'), repository: join(folder, 'repository'), password: bench.password };
-  const source = join(folder, 'source');
+  const directory = join(bench.work, 'start', program.name);
+  const place = { home: join(directory, 'home'), repository: join(directory, 'repository'), password: bench.password };
+  const source = join(directory, 'source');
   mkdirSync(source, { recursive: true });
   for (const step of program.init(place)) await measure(program, place, step);
   for (let i = 0; i < SNAPSHOTS; i++) {

@@ -27,7 +27,7 @@ export function ratio(value: number | undefined, base: number | undefined): stri
 
 type Cell = string | number;
 
-/** A table in Markdown, its columns aligned for those who read it as text. */
+/** A table in Markdown with aligned columns, so that it reads well as plain text. */
 export function table(header: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const cells = [header, ...rows].map((row) => row.map(String));
   const widths = header.map((_, column) => Math.max(3, ...cells.map((row) => row[column]?.length ?? 0)));

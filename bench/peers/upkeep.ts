@@ -13,13 +13,13 @@ import { MIB, mebibytes, ratio, seconds, table } from './table.js';
 import { difference, sizeOf, warm } from './tree.js';
 
 const SNAPSHOTS = 50;
-/** Of the snapshots, those that stay. */
+/** The snapshots that stay. */
 const KEPT = 0.1;
 const PAUSE_MILLISECONDS = 2000;
 
 type Tended = Program & { readonly upkeep: Upkeep };
 
-/** What one program's upkeep cost. */
+/** The cost of one program's prune and check. */
 interface Outcome {
   readonly program: Tended;
   readonly before: number;
@@ -28,7 +28,7 @@ interface Outcome {
   readonly check: Cost;
 }
 
-/** Prune after most snapshots of a changing tree were forgotten, then a check that reads everything. */
+/** A prune after most snapshots of a changing tree were forgotten, then a check that reads everything. */
 export async function compareUpkeep(bench: Bench): Promise<string> {
   const work = join(bench.work, 'upkeep');
   const source = join(work, 'data');

@@ -6,7 +6,7 @@ const environment = ({ password, home }: Place): Record<string, string> => ({
   BORG_PASSCOMMAND: `cat ${password}`,
 });
 
-/** As borg's manual advises: SHA-256 where the processor computes it, else BLAKE2. */
+/** As borg's manual advises: SHA-256 where the processor has instructions for it, else BLAKE2. */
 function encryption(): string {
   return /\b(sha_ni|sha2)\b/.test(readFileSync('/proc/cpuinfo', 'utf8')) ? 'repokey' : 'repokey-blake2';
 }
@@ -23,13 +23,13 @@ export function borg(name: string, command: string, version: string): Program {
     backup: ({ repository }, source, label) => ({ argv: [command, 'create', `${repository}::${label}`, source] }),
     restore: ({ repository }, _source, label, target) => ({
       argv: [command, 'extract', `${repository}::${label}`],
-      folder: target,
+      directory: target,
     }),
     restored: (source, target) => target + source,
   };
 }
 
-/** borg 2, whose repositories and words are others. */
+/** borg 2, which has other repositories and other commands. */
 export function borg2(name: string, command: string, version: string): Program {
   const mode = 'aes256-ocb';
   return {
@@ -39,7 +39,7 @@ export function borg2(name: string, command: string, version: string): Program {
     environment: (place) => ({ ...environment(place), BORG_REPO: place.repository }),
     init: () => [{ argv: [command, 'repo-create', '-e', mode] }],
     backup: (_, source, label) => ({ argv: [command, 'create', label, source] }),
-    restore: (_, _source, label, target) => ({ argv: [command, 'extract', label], folder: target }),
+    restore: (_, _source, label, target) => ({ argv: [command, 'extract', label], directory: target }),
     restored: (source, target) => target + source,
   };
 }

@@ -20,11 +20,11 @@ const PEERS: readonly (readonly [name: string, make: Make, ...asksForVersion: st
 
 export const PROGRAM_NAMES: readonly string[] = ['varve', ...PEERS.map(([name]) => name)];
 
-/** Where the command is, if it is anywhere: BENCH_NAME says so, or it stands under its name on the PATH. */
+/** Finds the command: at the path in BENCH_NAME, or by its name in the PATH. */
 function locate(name: string): string | undefined {
   const told = process.env[`BENCH_${name.toUpperCase().replaceAll('-', '_')}`];
-  const folders = (process.env.PATH ?? '').split(delimiter);
-  return [...(told ? [told] : []), ...folders.map((folder) => join(folder, name))].find(isExecutable);
+  const directories = (process.env.PATH ?? '').split(delimiter);
+  return [...(told ? [told] : []), ...directories.map((directory) => join(directory, name))].find(isExecutable);
 }
 
 function isExecutable(path: string): boolean {
@@ -46,7 +46,7 @@ export interface Found {
   readonly missing: readonly string[];
 }
 
-/** varve, and those of its peers that this machine has. */
+/** varve, and the peers that this machine has. */
 export function findPrograms(wanted: (name: string) => boolean): Found {
   const programs: Program[] = wanted('varve') ? [varve()] : [];
   const missing: string[] = [];

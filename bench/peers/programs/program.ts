@@ -1,10 +1,10 @@
-/** Where one program's run takes place; every folder is the run's own. */
+/** The directories of one program's run; no other run uses them. */
 export interface Place {
   /** The program's HOME: caches and configuration. */
   readonly home: string;
-  /** A folder, or a place on a server that varve and restic write alike. */
+  /** A directory, or a location on a server in the form that both varve and restic take. */
   readonly repository: string;
-  /** What else of the environment it takes to get there. */
+  /** Environment variables that the location needs. */
   readonly credentials?: Readonly<Record<string, string>>;
   /** A file with the password. */
   readonly password: string;
@@ -13,37 +13,37 @@ export interface Place {
 /** A command to run. */
 export interface Step {
   readonly argv: readonly string[];
-  readonly folder?: string;
+  readonly directory?: string;
 }
 
-/** A backup program with its default settings. Every snapshot is of one absolute folder. */
+/** A backup program with its default settings. Every snapshot is of one absolute directory. */
 export interface Program {
   readonly name: string;
   readonly version: string;
-  /** What its times have to be read with. */
+  /** A note for readers of its times. */
   readonly note?: string;
   readonly losesHardLinks?: boolean;
-  /** Added to the few variables that all programs get. */
+  /** Environment variables beyond the few that all programs get. */
   environment(place: Place): Record<string, string>;
   init(place: Place): readonly Step[];
   /** @param label unique in the repository */
   backup(place: Place, source: string, label: string): Step;
-  /** Of the snapshot with this label, the newest, into an empty folder. */
+  /** Restores the newest snapshot with this label into an empty directory. */
   restore(place: Place, source: string, label: string, target: string): Step;
-  /** Where the source's content is after such a restore. */
+  /** The directory that holds the source's content after such a restore. */
   restored(source: string, target: string): string;
-  /** Missing where it is not compared. */
+  /** Missing for a program that is not compared here. */
   readonly upkeep?: Upkeep;
-  /** Shows snapshots as folders, `snapshots/latest` among them, until it is told to end. Missing where it is not compared. */
+  /** Shows snapshots as directories, with `snapshots/latest`, until a signal ends it. Missing for a program that is not compared here. */
   mount?(place: Place, mountpoint: string): Step;
 }
 
-/** What is done to a repository now and then. */
+/** Maintenance of a repository. */
 export interface Upkeep {
   /** Removes all snapshots but the newest. */
   forget(place: Place, keep: number): Step;
-  /** Removes what no snapshot needs, with no time of grace. */
+  /** Removes what no snapshot needs, without a grace time. */
   prune(place: Place): Step;
-  /** Reads and verifies all that is stored. */
+  /** Reads and verifies all stored data. */
   check(place: Place): Step;
 }

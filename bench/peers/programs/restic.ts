@@ -23,7 +23,7 @@ export function restic(name: string, command: string, version: string): Program 
   };
 }
 
-/** rustic, which speaks restic's format. */
+/** rustic, which uses restic's format. */
 export function rustic(name: string, command: string, version: string): Program {
   return {
     name,

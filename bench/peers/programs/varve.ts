@@ -33,7 +33,7 @@ export function varveOf(name: string, checkout = fileURLToPath(PROJECT)): Progra
   };
 }
 
-/** A checkout from before the bundle has the modules alone. */
+/** A checkout that is older than the bundle has only the modules. */
 function mainOf(checkout: string): string {
   const bundle = join(checkout, 'build/varve.cjs');
   return existsSync(bundle) ? bundle : join(checkout, 'build/src/cli/main.js');

@@ -25,14 +25,14 @@ const NO_WIRE: Distance = { milliseconds: LATENCY, bytesPerSecond: undefined };
 /** Packs that the plain download fetches at a time. */
 const TRANSFERS = 16;
 
-/** What one run cost, and what it asked of the server. */
+/** The cost of one run, and its requests to the server. */
 interface Run extends Cost {
   readonly phase: string;
   readonly name: string;
   readonly requests: ReadonlyMap<string, number>;
 }
 
-/** Backups to a real S3 server on this machine and restores from it, as it is, and as if it were far away. */
+/** Backups to a real S3 server on this machine and restores from it: directly, and through a proxy that adds latency. */
 export async function compareS3(bench: Bench): Promise<string> {
   if (CEPH_MISSING !== false) throw new Error(CEPH_MISSING);
   const work = join(bench.work, 's3');
@@ -47,7 +47,7 @@ export async function compareS3(bench: Bench): Promise<string> {
     await comparison.far();
     const content = `A copy of ${bench.data.join(' and ')}: ${size.files} files, ${Math.round(size.apparent / MIB)} MiB. The server is Ceph's gateway on the same machine, before a store that
 keeps all in memory; its log has the requests. ${LATENCY} ms are added to each by a proxy, which also lets ${(WIRE.bytesPerSecond as number) / 1e6} MB pass a second where it says 1 Gbit/s. A
-plain download is \`rclone copy --transfers ${TRANSFERS}\` of varve's packs from there to a folder. One round; ÷ is by ${BASE}'s.`;
+plain download is \`rclone copy --transfers ${TRANSFERS}\` of varve's packs from there to a directory. One round; ÷ is by ${BASE}'s.`;
     return [setting(bench.programs), content, comparison.costs(), comparison.download()].join('\n\n');
   } finally {
     await server.stop();
@@ -114,7 +114,7 @@ class Comparison {
     }
   }
 
-  /** Of varve's packs, by somebody who does nothing else with them. */
+  /** A plain download of varve's packs. */
   async #download(phase: string, endpoint: string): Promise<void> {
     const rclone: Measured = {
       environment: () => ({
@@ -135,7 +135,7 @@ class Comparison {
     await sleep(PAUSE_MILLISECONDS);
     const before = this.#server.requests();
     const cost = await measure(measured, place, step);
-    // The gateway writes its log a little later.
+    // The gateway writes its log with a short delay.
     await sleep(PAUSE_MILLISECONDS);
     const after = this.#server.requests();
     const requests = new Map(KINDS.map((kind) => [kind, (after.get(kind) ?? 0) - (before.get(kind) ?? 0)]));
@@ -152,7 +152,7 @@ class Comparison {
     return { home, password, repository: `s3:${endpoint}/${BUCKET}/${name}`, credentials };
   }
 
-  /** A new folder to restore to, and memory that is had at once for it. */
+  /** Makes a new target directory, and memory that the kernel can reclaim at once. */
   #target(): string {
     this.#ballast.fill();
     const target = join(this.#work, `restored-${this.#targets++}`);
@@ -181,7 +181,7 @@ class Comparison {
     return table(header, rows);
   }
 
-  /** What a restore reaches of a plain download's speed. */
+  /** The speed of a restore as a fraction of a plain download's. */
   download(): string {
     const rows = ['50 ms', '50 ms, 1 Gbit/s'].map((phase) => {
       const plain = this.#runs.find((run) => run.phase === `plain download, ${phase}`)?.wall ?? Number.NaN;

@@ -4,11 +4,11 @@ import type { AddressInfo } from 'node:net';
 import { Transform } from 'node:stream';
 import { Throttle } from '../../../src/storage/transport/throttle.js';
 
-/** How a server is reached that is far away. */
+/** The connection to a distant server. */
 export interface Distance {
-  /** Added to each request. */
+  /** Milliseconds added to each request. */
   readonly milliseconds: number;
-  /** Of all answers together; undefined where they come as fast as they can. */
+  /** Bytes a second of all answers together; undefined for no limit. */
   readonly bytesPerSecond: number | undefined;
 }
 
@@ -18,7 +18,7 @@ export interface FarServer {
   stop(): Promise<void>;
 }
 
-/** An HTTP proxy before a server on this machine. */
+/** An HTTP proxy in front of a server on this machine, which makes it look far away. */
 export async function startFar(port: number, { milliseconds, bytesPerSecond }: Distance): Promise<FarServer> {
   const agent = new http.Agent({ keepAlive: true });
   const throttle = bytesPerSecond === undefined ? undefined : new Throttle(bytesPerSecond);
@@ -49,7 +49,7 @@ export async function startFar(port: number, { milliseconds, bytesPerSecond }: D
   };
 }
 
-/** What has come waits for its time. */
+/** Delays each piece by the latency. */
 function paced(throttle: Throttle): Transform {
   return new Transform({
     transform(bytes: Buffer, _, done) {
