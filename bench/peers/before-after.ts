@@ -12,7 +12,7 @@ const PHASES: readonly Phase[] = ['first', 'restore'];
 
 /** Compares an earlier build of varve with this one, in turn on the same data: has varve become slower? */
 export async function compareBuilds(bench: Bench): Promise<string> {
-  if (bench.before === undefined) throw new Error('before-after needs --before FOLDER, a built checkout');
+  if (bench.before === undefined) throw new Error('before-after needs --before DIRECTORY, a built checkout');
   const work = join(bench.work, 'before-after');
   const source = join(work, 'data');
   bench.say(`copying ${bench.data.join(' ')}`);

@@ -25,7 +25,7 @@ export type Experiment = (typeof EXPERIMENTS)[number];
 const PAGE = fileURLToPath(new URL('../../../docs/benchmarks.md', import.meta.url));
 
 export const USAGE = `Usage: npm run bench -- [--experiment ${EXPERIMENTS.join(',')}|all] [--data PATH…] [--repeat N] [--only PROGRAM,…]
-    [--phases ${PHASES.join(',')}] [--sizes MIB,…] [--count N] [--before FOLDER] [--work FOLDER] [--out FILE]
+    [--phases ${PHASES.join(',')}] [--sizes MIB,…] [--count N] [--before DIRECTORY] [--work DIRECTORY] [--out FILE]
 
   --experiment  what to measure; the default is phases: backups and restore, program beside program
   --data        what is backed up (a copy of it); default: /usr/lib /usr/share
