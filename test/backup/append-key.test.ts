@@ -10,10 +10,10 @@ import { TreeReader } from '../../src/repository/reading/tree-reader.js';
 import { listSnapshots } from '../../src/repository/snapshots/snapshots.js';
 import { restore } from '../../src/restore/restore.js';
 import { fails } from '../crypto/rings.js';
-import { LATER, Sandbox, scratchFolder } from './sandbox.js';
+import { LATER, Sandbox, scratchDirectory } from './sandbox.js';
 import { assertSameTree } from './tree-image.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 
 async function withAppendKey(
   name: string,

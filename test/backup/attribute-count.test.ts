@@ -4,9 +4,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { missingPrograms } from '../fidelity/commands.js';
-import { Sandbox, scratchFolder } from './sandbox.js';
+import { Sandbox, scratchDirectory } from './sandbox.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 
 test('a snapshot says how many entries have extended attributes, whatever of it was taken over', {
   skip: missingPrograms() ?? false,

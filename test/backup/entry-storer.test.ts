@@ -14,9 +14,9 @@ import { Directory } from '../../src/filesystem/directory.js';
 import { OwnerNames } from '../../src/filesystem/owners.js';
 import type { XattrPlace } from '../../src/filesystem/xattrs.js';
 import type { EntryReader } from '../../src/format/entry-reader.js';
-import { scratchFolder } from './sandbox.js';
+import { scratchDirectory } from './sandbox.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const NAME = Buffer.from('pipe');
 const NO_FILE = -1;
 

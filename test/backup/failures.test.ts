@@ -13,10 +13,10 @@ import { PassingStore } from '../../src/storage/guards/passing.js';
 import type { ObjectType } from '../../src/storage/store.js';
 import { fails } from '../crypto/rings.js';
 import { openTestStore } from '../servers/test-place.js';
-import { Sandbox, scratchFolder } from './sandbox.js';
+import { Sandbox, scratchDirectory } from './sandbox.js';
 import { assertSameTree } from './tree-image.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 
 /** A store that fails to take the first pack, when it is told to. */
 class FailingStore extends PassingStore {

@@ -20,11 +20,11 @@ import { test } from 'node:test';
 import { AT_FDCWD, mknodat, utimensat } from '../../src/filesystem/posix.js';
 import { missingPrograms } from '../fidelity/commands.js';
 import { assertEqualTrees } from '../fidelity/compare.js';
-import { Sandbox, scratchFolder } from './sandbox.js';
+import { Sandbox, scratchDirectory } from './sandbox.js';
 import { assertSameTree, treeImage } from './tree-image.js';
 
 const isRoot = process.getuid?.() === 0;
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 

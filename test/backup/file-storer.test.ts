@@ -8,9 +8,9 @@ import type { Storer } from '../../src/backup/storer.js';
 import { Directory } from '../../src/filesystem/directory.js';
 import { AT_FDCWD, mknodat } from '../../src/filesystem/posix.js';
 import { fails } from '../crypto/rings.js';
-import { scratchFolder } from './sandbox.js';
+import { scratchDirectory } from './sandbox.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 /** Bytes that are read in one go. */
 const SPACE = 40_000;
 

@@ -17,10 +17,10 @@ import fc from 'fast-check';
 import { share } from '../whole.js';
 import { step } from './random-steps.js';
 import { apply, empty } from './random-tree.js';
-import { type Changes, Sandbox, scratchFolder, undisturbed } from './sandbox.js';
+import { type Changes, Sandbox, scratchDirectory, undisturbed } from './sandbox.js';
 import { assertSameTree, treeImage } from './tree-image.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 
 test('whatever changes, a backup with a parent is the same as one without, and returns the tree', {
   timeout: 240_000,

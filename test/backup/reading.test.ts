@@ -28,9 +28,9 @@ import { cachedPages, dropFromPageCache } from '../../src/filesystem/posix.js';
 import { lstat } from '../../src/filesystem/stat.js';
 import type { Entry } from '../../src/format/entry.js';
 import { TreeReader } from '../../src/repository/reading/tree-reader.js';
-import { components, Sandbox, scratchFolder } from './sandbox.js';
+import { components, Sandbox, scratchDirectory } from './sandbox.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const isRoot = process.getuid?.() === 0;
 
 /** An entry of the newest snapshot. */

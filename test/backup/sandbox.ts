@@ -25,8 +25,8 @@ export const PASSWORD = 'pebble';
 /** Later than any file's times by more than the grain in which they are told apart, so that unchanged files are seen as such. */
 export const LATER = (): number => Date.now() + 10_000;
 
-/** A folder of its own for a suite, gone when that ends. */
-export function scratchFolder(): string {
+/** A temporary directory for a suite; removed when the suite ends. */
+export function scratchDirectory(): string {
   const path = mkdtempSync(join(tmpdir(), 'varve-test-'));
   // Unlike rmSync, rm removes paths that are too long for the kernel.
   after(() => spawnSync('rm', ['-rf', path]));

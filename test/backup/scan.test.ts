@@ -10,9 +10,9 @@ import { NO_FILTER } from '../../src/filesystem/filter.js';
 import { PassingStore } from '../../src/storage/guards/passing.js';
 import type { ObjectType } from '../../src/storage/store.js';
 import { openTestStore } from '../servers/test-place.js';
-import { Sandbox, scratchFolder } from './sandbox.js';
+import { Sandbox, scratchDirectory } from './sandbox.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 
 /** A store that takes packs only when it may. */
 class HeldStore extends PassingStore {

@@ -8,9 +8,9 @@ import { NO_FILTER } from '../../src/filesystem/filter.js';
 import { TreeReader } from '../../src/repository/reading/tree-reader.js';
 import { ResticRepository } from '../retention/restic-repository.js';
 import { missingRestic, PEERS } from '../servers/peer-restic.js';
-import { Sandbox, scratchFolder } from './sandbox.js';
+import { Sandbox, scratchDirectory } from './sandbox.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const home = join(scratch, 'home');
 const anna = join(home, 'anna');
 const DOCUMENTS = ['/Documents', '/Documents/f', '/Documents/sub', '/Documents/y.tmp'];

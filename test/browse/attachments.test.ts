@@ -14,12 +14,12 @@ import { Layout } from '../../src/format/layout.js';
 import { encodeXattrs, type Xattr } from '../../src/format/xattrs.js';
 import { type IndexedRepository, loadIndex } from '../../src/repository/index/index-store.js';
 import { TreeReader } from '../../src/repository/reading/tree-reader.js';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
 import { Forge } from '../restore/crafted.js';
 
 const MIB = 1024 * 1024;
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const data = randomBytes(300_000);
 /** Data, hole, data, hole: what is stored, and the file. */
 const RUNS = [100_000, 5000, 200_000, 3 * MIB + 1];

@@ -9,12 +9,12 @@ import type { ContentRef } from '../../src/format/content.js';
 import type { Entry } from '../../src/format/entry.js';
 import { Layout } from '../../src/format/layout.js';
 import { encodeXattrs } from '../../src/format/xattrs.js';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
 import { Forge } from '../restore/crafted.js';
 import { share } from '../whole.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const sandbox = await Sandbox.create(join(scratch, 'box'));
 
 interface Compared {

@@ -12,11 +12,11 @@ import type { Entry } from '../../src/format/entry.js';
 import { encodeXattrs } from '../../src/format/xattrs.js';
 import type { IndexedRepository } from '../../src/repository/index/index-store.js';
 import { TreeReader } from '../../src/repository/reading/tree-reader.js';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
 import { Forge } from '../restore/crafted.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const sandbox = await Sandbox.create(join(scratch, 'box'));
 
 /** What the function makes, stored. */

@@ -19,12 +19,12 @@ import { readPackRecord } from '../../src/repository/packs/pack-directory.js';
 import { putSigned, type Repository } from '../../src/repository/repository.js';
 import { writeSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
 import { Forge } from '../restore/crafted.js';
 import { Beneath } from '../servers/beneath.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 let number = 0;
 const place = (): string => join(scratch, String(number++));
 

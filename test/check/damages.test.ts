@@ -11,7 +11,7 @@ import { loadIndex } from '../../src/repository/index/index-store.js';
 import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import { restore } from '../../src/restore/restore.js';
 import { objectPath } from '../../src/storage/store.js';
-import { PASSWORD, scratchFolder } from '../backup/sandbox.js';
+import { PASSWORD, scratchDirectory } from '../backup/sandbox.js';
 import { WHOLE } from '../whole.js';
 import { type Damage, damage } from './damages.js';
 import { foreignObjects, type Kind, Patient, SPARE, TYPES } from './patient.js';
@@ -20,7 +20,7 @@ import { foreignObjects, type Kind, Patient, SPARE, TYPES } from './patient.js';
 const CASES = Number(process.env.VARVE_DAMAGE_CASES || (WHOLE ? 60 : 35));
 const SEED = Number(process.env.VARVE_DAMAGE_SEED || 0);
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 let patient: Patient;
 let foreign: Readonly<Record<Kind, Buffer>>;
 

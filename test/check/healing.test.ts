@@ -8,7 +8,7 @@ import { ALL } from '../../src/check/subset.js';
 import { type ParityLayout, parityLayout } from '../../src/parity/layout.js';
 import { objectName } from '../../src/repository/repository.js';
 import { objectPath } from '../../src/storage/store.js';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 import { piecesOf } from '../parity/pieces.js';
 import { WHOLE } from '../whole.js';
 import { Chance, damage } from './damages.js';
@@ -19,7 +19,7 @@ const CASES = Number(process.env.VARVE_DAMAGE_CASES || (WHOLE ? 14 : 7));
 const SEED = Number(process.env.VARVE_DAMAGE_SEED || 0);
 const PARITY = 5;
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 let patient: Patient;
 let foreign: Readonly<Record<Kind, Buffer>>;
 

@@ -3,12 +3,12 @@ import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 import { varve } from '../damage/program.js';
 import { shareOf } from '../hostile/share.js';
 
 const FIXTURES = fileURLToPath(new URL('../../../fixtures/hostile', import.meta.url));
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 
 const { password, cases } = JSON.parse(readFileSync(join(FIXTURES, 'cases.json'), 'utf8')) as {
   password: string;

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
-import { scratchFolder, startServer } from '../serve/running.js';
+import { scratchDirectory, startServer } from '../serve/running.js';
 import { Playground } from './varve.js';
 
 const play = new Playground();
@@ -62,7 +62,7 @@ test('a REST server is reached through HTTP_PROXY, by the name that the user giv
 });
 
 test('a server with TLS is reached through a tunnel of HTTPS_PROXY, and its certificate is checked', async () => {
-  const folder = scratchFolder();
+  const folder = scratchDirectory();
   const tls = { certificate: `${folder}/cert.pem`, key: `${folder}/key.pem` };
   const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
   const files = ['-keyout', tls.key, '-out', tls.certificate];

@@ -14,10 +14,10 @@ import { openRepository } from '../../src/repository/opening/open.js';
 import type { Repository } from '../../src/repository/repository.js';
 import { removeSnapshot, type StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import { restore } from '../../src/restore/restore.js';
-import { LATER, Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { LATER, Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { Target } from './target.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 let number = 0;
 
 async function filled(): Promise<Sandbox> {

@@ -11,12 +11,12 @@ import type { StoredSnapshot } from '../../src/repository/snapshots/snapshots.js
 import { restore } from '../../src/restore/restore.js';
 import { step } from '../backup/random-steps.js';
 import { apply, empty } from '../backup/random-tree.js';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { assertSameTree, treeImage } from '../backup/tree-image.js';
 import { share } from '../whole.js';
 import { Target } from './target.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const history = fc.tuple(
   fc.array(step, { minLength: 1, maxLength: 25 }),
   fc.array(fc.array(step, { maxLength: 8 }), { minLength: 1, maxLength: 2 }),

@@ -8,10 +8,10 @@ import { NO_FILTER } from '../../src/filesystem/filter.js';
 import { openRepository } from '../../src/repository/opening/open.js';
 import type { StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import type { Store } from '../../src/storage/store.js';
-import { LATER, Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { LATER, Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { DAY, Prunable } from '../prune/repository.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 let number = 0;
 
 async function filled(): Promise<Sandbox> {

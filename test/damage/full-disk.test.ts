@@ -4,12 +4,12 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { assertSameTree } from '../backup/tree-image.js';
 import { fails } from '../crypto/rings.js';
 import { varve } from './program.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const MIB = 2 ** 20;
 const mounted: string[] = [];
 after(() => {

@@ -16,11 +16,11 @@ import { before, test } from 'node:test';
 import { DATA, TREE } from '../../src/format/content.js';
 import { loadIndex } from '../../src/repository/index/index-store.js';
 import { HeldLease } from '../../src/repository/leases/leases.js';
-import { PASSWORD, Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { PASSWORD, Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { treeImage } from '../backup/tree-image.js';
 import { type Outcome, varve } from './program.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const template = join(scratch, 'box/repository');
 const source = join(scratch, 'box/source');
 const other = join(scratch, 'other/repository');

@@ -3,14 +3,14 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, suite, test } from 'node:test';
 import { listSnapshots } from '../../src/repository/snapshots/snapshots.js';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 import { Campaign } from './campaign.js';
 import type { Command } from './commands.js';
 import { type Fault, NO_FAULTS, Preload } from './preload.js';
 import { type Ended, startVarve } from './program.js';
 import { type History, Stage } from './stage.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const RANDOM_RUNS = 6;
 const SERVER_RUNS = 4;
 

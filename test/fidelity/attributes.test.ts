@@ -19,14 +19,14 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { missingPrograms } from './commands.js';
 import { assertEqualTrees } from './compare.js';
 import { complaintsBelow } from './complaints.js';
 import { makeDeepFolder } from './deep-folder.js';
 import { beside, runAsNobody } from './nobody.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const skip = missingPrograms() ?? false;
 const isRoot = process.getuid?.() === 0;
 const MIB = 2 ** 20;

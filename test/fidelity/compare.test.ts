@@ -19,12 +19,12 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 import { missingPrograms } from './commands.js';
 import { assertEqualTrees, compareTrees } from './compare.js';
 import { makeDeepFolder } from './deep-folder.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const missing = missingPrograms();
 const skip = missing ?? false;
 const isRoot = process.getuid?.() === 0;

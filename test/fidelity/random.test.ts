@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 import { WHOLE } from '../whole.js';
 import { missingPrograms } from './commands.js';
 import { beside, runAsNobody } from './nobody.js';
@@ -14,7 +14,7 @@ const isLong = asked !== undefined;
 const timeout = 60_000 + runs * 20_000;
 
 const isRoot = process.getuid?.() === 0;
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const missing = missingPrograms() ?? false;
 
 test(`random trees return with all that the system tells of them, ${isRoot ? 'as root' : 'as this user'}`, {

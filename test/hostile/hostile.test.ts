@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 import { outcome } from '../cli/varve.js';
 import { listTree } from '../spec-reader/listing.js';
 import { ALL, type Command } from './case.js';
@@ -38,7 +38,7 @@ const { password, cases } = JSON.parse(readFileSync(join(FIXTURES, 'cases.json')
 };
 
 describe('repositories of somebody who has a key and no good in mind', { concurrency: 2 }, () => {
-  const scratch = scratchFolder();
+  const scratch = scratchDirectory();
   let number = 0;
 
   before(() => writeFileSync(join(scratch, 'password'), `${password}\n`, { mode: 0o600 }));

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 import { WHOLE } from '../whole.js';
 import { killRounds, summary } from './rounds.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 
 test('a backup that is killed at any moment harms no snapshot, and the next one uses what it stored', {
   timeout: 300_000,

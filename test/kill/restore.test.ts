@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 import { missingPrograms } from '../fidelity/commands.js';
 import { WHOLE } from '../whole.js';
 import { FEW, LEAST } from './mixed-tree.js';
 import { restoreKillRounds, restoreSummary } from './restore-rounds.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 
 test('a restore that is killed at any moment leaves no half-written file, and the next one goes on from there', {
   skip: missingPrograms() ?? false,

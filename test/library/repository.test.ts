@@ -8,9 +8,9 @@ import fc from 'fast-check';
 import { parseGrace, parseRepackSize, parseUnused } from '../../src/cli/commands/prune/options.js';
 import { parseSize } from '../../src/filesystem/filter.js';
 import { MemoryStore, MOUNT_DEFAULTS, PRUNE_DEFAULTS, Repository } from '../../src/index.js';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const source = join(scratch, 'source');
 const store = new MemoryStore();
 const password = 'a password';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 import { networkRun, total } from './run.js';
 import { MISSING, WAYS } from './ways.js';
 
@@ -9,7 +9,7 @@ import { MISSING, WAYS } from './ways.js';
 const FAULTS = Number(process.env.VARVE_NETWORK_FAULTS ?? 20);
 const SEED = 5;
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 
 // Most of the time is waiting, so the kinds wait side by side.
 describe('a network that fails again and again', { concurrency: true }, () => {

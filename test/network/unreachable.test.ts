@@ -11,11 +11,11 @@ import { type IndexedRepository, loadIndex } from '../../src/repository/index/in
 import { openRepository } from '../../src/repository/opening/open.js';
 import { restore } from '../../src/restore/restore.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
-import { PASSWORD, Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { PASSWORD, Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
 import { FaultyStore } from '../storage/faulty-store.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 
 test('a store that is gone is no damage: restores and checks end as a whole, whatever they were at', async () => {
   const error = new VarveError('unreachable', 'connection refused; nothing has succeeded for 15 min', {

@@ -5,12 +5,12 @@ import fc from 'fast-check';
 import { VarveError } from '../../src/errors/errors.js';
 import { prune } from '../../src/prune/prune.js';
 import { openRepository } from '../../src/repository/opening/open.js';
-import { PASSWORD, scratchFolder } from '../backup/sandbox.js';
+import { PASSWORD, scratchDirectory } from '../backup/sandbox.js';
 import { Dying, imageOf, reset } from '../storage/dying-store.js';
 import { share } from '../whole.js';
 import { DAY, Prunable } from './repository.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 test('a prune that ends at any of its steps loses nothing, and the next one goes on', {
   timeout: 300_000,
 }, async () => {

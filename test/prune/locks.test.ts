@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { VarveError } from '../../src/errors/errors.js';
 import { type LockedType, objectPath } from '../../src/storage/store.js';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
 import { LockingStore } from '../storage/locking-store.js';
 import { DAY, Prunable } from './repository.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const TERM = 30 * DAY;
 let number = 0;
 

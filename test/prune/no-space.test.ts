@@ -6,12 +6,12 @@ import { ALL } from '../../src/check/subset.js';
 import { encodeLease } from '../../src/format/lease.js';
 import { repairIndex } from '../../src/repair/repair-index.js';
 import { putSigned } from '../../src/repository/repository.js';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
 import { DAY, Prunable } from './repository.js';
 import { SmallDisk } from './small-disk.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 let number = 0;
 
 interface Full {

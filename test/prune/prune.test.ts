@@ -16,12 +16,12 @@ import { putSigned } from '../../src/repository/repository.js';
 import { listSnapshots, writeSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
 import type { ObjectInfo, ObjectType, Range, Store } from '../../src/storage/store.js';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
 import { PassingStore } from '../storage/passing-store.js';
 import { DAY, digest, Prunable } from './repository.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 let folders = 0;
 const fresh = (wrap?: (store: Store) => Store): Promise<Prunable> =>
   Prunable.create(join(scratch, String(folders++)), wrap);

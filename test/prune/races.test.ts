@@ -13,13 +13,13 @@ import { openRepository } from '../../src/repository/opening/open.js';
 import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import { retag } from '../../src/retention/tags.js';
 import type { ObjectInfo, ObjectType, Range } from '../../src/storage/store.js';
-import { PASSWORD, scratchFolder } from '../backup/sandbox.js';
+import { PASSWORD, scratchDirectory } from '../backup/sandbox.js';
 import { PassingStore } from '../storage/passing-store.js';
 import { DAY, digest, Prunable } from './repository.js';
 
 /** What the simulation has found: each case as small as it can be. */
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const digestOfFile = (path: string, bytes: Buffer): string =>
   createHash('sha256').update(`${path}\0`).update(bytes).digest('hex');
 let folders = 0;

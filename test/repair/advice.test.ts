@@ -8,7 +8,7 @@ import { ADVICE, type Finding } from '../../src/check/findings.js';
 import { ALL } from '../../src/check/subset.js';
 import { COMMANDS } from '../../src/cli/program/commands.js';
 import { VarveError } from '../../src/errors/errors.js';
-import { PASSWORD, scratchFolder } from '../backup/sandbox.js';
+import { PASSWORD, scratchDirectory } from '../backup/sandbox.js';
 import { damage } from '../check/damages.js';
 import { foreignObjects, type Kind, Patient, SPARE } from '../check/patient.js';
 import { MAIN } from '../cli/main-program.js';
@@ -21,7 +21,7 @@ const CASES = Number(process.env.VARVE_ADVICE_CASES || (WHOLE ? 28 : 14));
 /** What is enough for any damage of two objects. */
 const ROUNDS = 6;
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 let patient: Patient;
 let foreign: Readonly<Record<Kind, Buffer>>;
 let sound: Image;

@@ -16,12 +16,12 @@ import { openRepository } from '../../src/repository/opening/open.js';
 import { TreeReader } from '../../src/repository/reading/tree-reader.js';
 import { putSigned, type Repository } from '../../src/repository/repository.js';
 import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
-import { components, scratchFolder } from '../backup/sandbox.js';
+import { components, scratchDirectory } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
 import { digest, Prunable } from '../prune/repository.js';
 import { Forge } from '../restore/crafted.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 let number = 0;
 
 const WHO = { host: 'test', user: 'anna', uid: 0, gid: 0, program: 'varve test' };

@@ -22,12 +22,12 @@ import {
 import { removeKeySlot } from '../../src/repository/keys/key-slots.js';
 import { openRepository } from '../../src/repository/opening/open.js';
 import { putSigned } from '../../src/repository/repository.js';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
 import { DAY, Prunable } from '../prune/repository.js';
 import { Dying, imageOf, reset } from '../storage/dying-store.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 let number = 0;
 type Wrap = Parameters<typeof Prunable.create>[1];
 

@@ -12,13 +12,13 @@ import { repairPacks } from '../../src/repair/repair-packs.js';
 import { condemnedSince, loadIndex } from '../../src/repository/index/index-store.js';
 import { openRepository } from '../../src/repository/opening/open.js';
 import type { Repository } from '../../src/repository/repository.js';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
 import { DAY, Prunable } from '../prune/repository.js';
 import { Forge } from '../restore/crafted.js';
 import { Dying, imageOf, reset } from '../storage/dying-store.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 let number = 0;
 
 type Wrap = Parameters<typeof Prunable.create>[1];

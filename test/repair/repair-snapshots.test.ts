@@ -11,9 +11,9 @@ import { BlobIndex } from '../../src/repository/index/blob-index.js';
 import { openRepository } from '../../src/repository/opening/open.js';
 import { TreeReader } from '../../src/repository/reading/tree-reader.js';
 import type { StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 let number = 0;
 
 /** A repository whose packs hold a file or folder each, about: two backups, so that there are some of either kind. */

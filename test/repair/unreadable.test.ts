@@ -19,11 +19,11 @@ import type { Repository } from '../../src/repository/repository.js';
 import { listSnapshots } from '../../src/repository/snapshots/snapshots.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { ObjectType } from '../../src/storage/store.js';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { Prunable } from '../prune/repository.js';
 import { FailingDisk, REASONS } from './failing-disk.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 let number = 0;
 const WHO = { host: 'test', user: 'anna', uid: 0, gid: 0, program: 'varve test' };
 const KEPT: readonly ObjectType[] = ['keys', 'data', 'index', 'snapshots'];

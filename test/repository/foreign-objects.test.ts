@@ -11,11 +11,11 @@ import { loadAndAdopt } from '../../src/repository/index/orphans.js';
 import { objectName, putSigned } from '../../src/repository/repository.js';
 import { PassingStore } from '../../src/storage/guards/passing.js';
 import type { ObjectType, Range, Store } from '../../src/storage/store.js';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
 import { DAY, Prunable } from '../prune/repository.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const FOREIGN = Buffer.from('an object of another program');
 let made = 0;
 

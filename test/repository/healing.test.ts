@@ -13,9 +13,9 @@ import { prune } from '../../src/prune/prune.js';
 import { loadIndex } from '../../src/repository/index/index-store.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { ObjectType, Range } from '../../src/storage/store.js';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 let number = 0;
 
 /** A disk with a part that cannot be read, and perhaps one that cannot be written. */

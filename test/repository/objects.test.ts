@@ -16,11 +16,11 @@ import { initRepository, openRepository } from '../../src/repository/opening/ope
 import { putSigned, type Repository } from '../../src/repository/repository.js';
 import { findSnapshot, listSnapshots, matchesFilter, writeSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
 import { Forge } from '../restore/crafted.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 
 async function fresh(): Promise<{
   store: MemoryStore;

@@ -7,10 +7,10 @@ import type { ContentRef } from '../../src/format/content.js';
 import { ID_BYTES } from '../../src/format/limits.js';
 import { FrameOpener, IdList, PackKeyRing, SyncTreeReader } from '../../src/repository/reading/blob-reader.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 
 /** What a worker reads parent snapshots with, and the root of one. */
 async function readerOfSnapshot(): Promise<{ reader: SyncTreeReader; root: ContentRef }> {

@@ -12,9 +12,9 @@ import { TreeReader } from '../../src/repository/reading/tree-reader.js';
 import { TreeRewriter, type TreeVisitor, type Verdict } from '../../src/repository/rewriting/tree-rewriter.js';
 import { RepositoryWriter } from '../../src/repository/writing/repository-writer.js';
 import { TreeStream, WINDOW } from '../../src/repository/writing/tree-stream.js';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 let sandbox: Sandbox;
 let root: ContentRef;
 

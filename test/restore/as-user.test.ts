@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 import { runAsNobody } from '../fidelity/nobody.js';
 
 test('restore as a normal user writes to read-only targets of that user, and says why other things fail', {
   skip: process.getuid?.() !== 0 && 'starts a process of another user: runs as root only',
 }, (t) => {
-  const scratch = scratchFolder();
+  const scratch = scratchDirectory();
   const ofRoot = join(scratch, 'of-root');
   mkdirSync(ofRoot, { mode: 0o755 });
   const script = new URL('./as-user.js', import.meta.url).pathname;

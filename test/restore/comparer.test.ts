@@ -20,10 +20,10 @@ import { Comparer } from '../../src/restore/comparer.js';
 import { FileSystems } from '../../src/restore/file-system.js';
 import type { Comparison } from '../../src/restore/messages.js';
 import { MetadataSetter } from '../../src/restore/metadata.js';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { Forge } from './crafted.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const MIB = 1024 * 1024;
 const content = randomBytes(16 * MIB);
 const sandbox = await Sandbox.create(join(scratch, 'box'));

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ContentRef } from '../../src/format/content.js';
 import { MAX_DEPTH } from '../../src/format/limits.js';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { Forge } from './crafted.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const sandbox = await Sandbox.create(join(scratch, 'box'));
 const OWNER = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 

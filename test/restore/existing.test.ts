@@ -23,11 +23,11 @@ import { test } from 'node:test';
 import { AT_FDCWD, mknodat } from '../../src/filesystem/posix.js';
 import type { ContentRef } from '../../src/format/content.js';
 import type { RestoreAction, RestoreOptions } from '../../src/restore/options.js';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { assertSameTree } from '../backup/tree-image.js';
 import { Forge } from './crafted.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const sandbox = await Sandbox.create(join(scratch, 'box'));
 const MIB = 1024 * 1024;
 const SECONDS = 1_000_000_000;

@@ -19,11 +19,11 @@ import { before, test } from 'node:test';
 import type { ContentRef } from '../../src/format/content.js';
 import type { RestoreEvent, RestoreProgress } from '../../src/restore/options.js';
 import { beginRun, endRun, partName } from '../../src/restore/temporary-names.js';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { EXFAT, FILE_SYSTEMS, whileMounted } from './mounted.js';
 
 const MIB = 1024 * 1024;
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const large = randomBytes(12 * MIB);
 const CONTENTS: Record<string, Buffer> = {
   large,

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { FileSystems } from '../../src/restore/file-system.js';
 import { GrowingFile, openPart } from '../../src/restore/growing-file.js';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const folder = openSync(scratch, constants.O_RDONLY | constants.O_DIRECTORY);
 after(() => closeSync(folder));
 const fileSystems = new FileSystems(() => Buffer.from('probe'), false);

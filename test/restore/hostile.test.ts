@@ -23,14 +23,14 @@ import { MAX_DEPTH } from '../../src/format/limits.js';
 import { encodeXattrs } from '../../src/format/xattrs.js';
 import { TreeReader } from '../../src/repository/reading/tree-reader.js';
 import type { RestoreOptions } from '../../src/restore/options.js';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { treeImage } from '../backup/tree-image.js';
 import { outcome } from '../cli/varve.js';
 import { fails } from '../crypto/rings.js';
 import { Forge } from './crafted.js';
 
 const SWAPPER = fileURLToPath(new URL('./swapper.js', import.meta.url));
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const sandbox = await Sandbox.create(join(scratch, 'box'));
 let number = 0;
 

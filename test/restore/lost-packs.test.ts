@@ -7,13 +7,13 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../../src/format/content.js';
 import type { ObjectType, Range } from '../../src/storage/store.js';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { assertSameTree } from '../backup/tree-image.js';
 import { Beneath } from '../servers/beneath.js';
 import { openTestStore } from '../servers/test-place.js';
 import { PassingStore } from '../storage/passing-store.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 let number = 0;
 
 /** What is there takes a while to be read; that something is lost is known at once, or when `tellsLoss` says so. */

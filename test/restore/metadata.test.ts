@@ -19,10 +19,10 @@ import { TREE } from '../../src/format/content.js';
 import type { Entry } from '../../src/format/entry.js';
 import { encodeXattrs, type Xattr } from '../../src/format/xattrs.js';
 import type { RestoreOptions } from '../../src/restore/options.js';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { Forge } from './crafted.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const sandbox = await Sandbox.create(join(scratch, 'box'));
 const isRoot = process.getuid?.() === 0;
 const OWNER = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };

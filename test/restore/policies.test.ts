@@ -18,11 +18,11 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import type { ContentRef } from '../../src/format/content.js';
 import type { Overwrite } from '../../src/restore/options.js';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { assertSameTree, treeImage } from '../backup/tree-image.js';
 import { fails } from '../crypto/rings.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const sandbox = await Sandbox.create(join(scratch, 'box'));
 const SECONDS = 1_600_000_000;
 

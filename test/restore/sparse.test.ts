@@ -22,11 +22,11 @@ import type { Entry } from '../../src/format/entry.js';
 import { Layout } from '../../src/format/layout.js';
 import type { RestoreOptions } from '../../src/restore/options.js';
 import { partName } from '../../src/restore/temporary-names.js';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { share } from '../whole.js';
 import { Forge } from './crafted.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const sandbox = await Sandbox.create(join(scratch, 'box'));
 const BLOCK = 4096;
 const MIB = 1024 * 1024;

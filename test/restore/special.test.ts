@@ -15,11 +15,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { AT_FDCWD, mknodat } from '../../src/filesystem/posix.js';
 import { makeDevice } from '../../src/filesystem/stat.js';
-import { Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { assertSameTree } from '../backup/tree-image.js';
 import { Forge } from './crafted.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const isRoot = process.getuid?.() === 0;
 const [FIFO, SOCKET, CHARACTER] = [0o010644, 0o140600, 0o020640];
 

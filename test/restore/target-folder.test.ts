@@ -5,9 +5,9 @@ import { test } from 'node:test';
 import type { Entry } from '../../src/format/entry.js';
 import { TreeReader } from '../../src/repository/reading/tree-reader.js';
 import { beginRun, endRun, markerName } from '../../src/restore/temporary-names.js';
-import { components, Sandbox, scratchFolder } from '../backup/sandbox.js';
+import { components, Sandbox, scratchDirectory } from '../backup/sandbox.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 
 async function home(): Promise<{ sandbox: Sandbox; folder: Entry; restoreTo: (target: string) => Promise<string> }> {
   const sandbox = await Sandbox.create(join(scratch, `home-${Math.random()}`));

@@ -6,11 +6,11 @@ import { addKeySlot } from '../../src/repository/keys/key-slots.js';
 import { openRepository } from '../../src/repository/opening/open.js';
 import { listSnapshots } from '../../src/repository/snapshots/snapshots.js';
 import { forgetSnapshots, type PlanOptions, planForget } from '../../src/retention/forget.js';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 import { policyOf, type Rules, storedSnapshot } from './history.js';
 import { newRepository, StubbornStore, writeDays } from './repository.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 let number = 0;
 
 process.env.TZ = 'UTC';

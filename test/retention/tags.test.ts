@@ -6,10 +6,10 @@ import { openRepository } from '../../src/repository/opening/open.js';
 import type { Repository } from '../../src/repository/repository.js';
 import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import { changedTags, retag } from '../../src/retention/tags.js';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 import { newRepository, StubbornStore, writeDays } from './repository.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 let number = 0;
 
 test('tags are added at the end, each once, removed, or set', () => {

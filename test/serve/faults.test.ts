@@ -9,7 +9,7 @@ import { type Fault, NO_FAULTS, Preload } from '../faults/preload.js';
 import { missingPrograms } from '../servers/programs.js';
 import type { RestServer } from '../servers/rclone.js';
 import { startVarveServeWith } from '../servers/varve-serve.js';
-import { ask, create, filesBelow, post, type Running, scratchFolder } from './running.js';
+import { ask, create, filesBelow, post, type Running, scratchDirectory } from './running.js';
 
 /** Older ones try again after any status. */
 const OLDEST_RESTIC = 17;
@@ -25,13 +25,13 @@ function tooOldRestic(): false | string {
 const SOON = 60_000;
 
 suite('varve serve when its own files cannot be read or written', { skip: NO_FAULTS }, () => {
-  const root = scratchFolder();
+  const root = scratchDirectory();
   const playground = new Playground();
   let preload: Preload;
   let server: RestServer;
   let running: Running;
   before(async () => {
-    preload = new Preload(scratchFolder());
+    preload = new Preload(scratchDirectory());
     preload.arm();
     mkdirSync(join(root, 'served'));
     const environment = { ...preload.environment([join(root, 'served')]), UV_USE_IO_URING: '0' };
@@ -116,7 +116,7 @@ suite('varve serve when its own files cannot be read or written', { skip: NO_FAU
       PATH: process.env.PATH,
       RESTIC_REPOSITORY: `rest:http://${server.host}/restic/`,
       RESTIC_PASSWORD: 'x',
-      RESTIC_CACHE_DIR: scratchFolder(),
+      RESTIC_CACHE_DIR: scratchDirectory(),
     };
     const restic = (...args: string[]) => outcome(spawn('restic', args, { env, stdio: ['ignore', 'pipe', 'pipe'] }));
     assert.equal((await restic('init')).code, 0);

@@ -9,13 +9,13 @@ import { test } from 'node:test';
 import { Connections } from '../../src/serve/connections.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
 import { object } from '../storage/conformance.js';
-import { ask, BLOCK, create, EMPTY, filesBelow, post, raw, scratchFolder, startServer, until } from './running.js';
+import { ask, BLOCK, create, EMPTY, filesBelow, post, raw, scratchDirectory, startServer, until } from './running.js';
 import { TRAVERSALS } from './traversals.js';
 
 const NAME = 'a'.repeat(64);
 
 test('no path reaches what is outside, or what is no object', async () => {
-  const folder = scratchFolder();
+  const folder = scratchDirectory();
   const root = join(folder, 'served');
   mkdirSync(root);
   writeFileSync(join(folder, 'config'), 'outside');
@@ -37,7 +37,7 @@ test('no path reaches what is outside, or what is no object', async () => {
 test('an object that is a link or a pipe is not there', async () => {
   const server = await startServer();
   await create(server);
-  const outside = join(scratchFolder(), 'outside');
+  const outside = join(scratchDirectory(), 'outside');
   writeFileSync(outside, 'secret');
   symlinkSync(outside, join(server.root, 'config'));
   symlinkSync(outside, join(server.root, 'keys', NAME));

@@ -6,12 +6,12 @@ import { test } from 'node:test';
 import { LocalStore } from '../../src/storage/local/local-store.js';
 import { startVarveServe } from '../servers/varve-serve.js';
 import { names, object } from '../storage/conformance.js';
-import { ask, create, filesBelow, post, type Running, scratchFolder, until } from './running.js';
+import { ask, create, filesBelow, post, type Running, scratchDirectory, until } from './running.js';
 
 const at = (host: string): Running => ({ port: Number(host.split(':')[1]) }) as Running;
 
 test('a server that is killed in the middle of uploads leaves the repository as it was', async () => {
-  const folder = scratchFolder();
+  const folder = scratchDirectory();
   const killed = await startVarveServe(folder, undefined);
   await create(at(killed.host));
   const whole = await post(at(killed.host), 100_000);

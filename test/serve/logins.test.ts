@@ -7,7 +7,7 @@ import { Logins } from '../../src/serve/logins.js';
 import { setPassword } from '../../src/serve/password-file.js';
 import { fails } from '../crypto/rings.js';
 import { htpasswd } from './htpasswd.js';
-import { ask, create, scratchFolder, startServer, until } from './running.js';
+import { ask, create, scratchDirectory, startServer, until } from './running.js';
 
 /** Of the password "secret", as `htpasswd -nbB -C 5` and `htpasswd -nbs` print them. */
 const BY_APACHE = {
@@ -159,7 +159,7 @@ test('the password file is read again when it changes; one that cannot be read c
 });
 
 test('giving passwords', async () => {
-  const path = join(scratchFolder(), 'users');
+  const path = join(scratchDirectory(), 'users');
   await setPassword(path, 'anna', 'one');
   await setPassword(path, 'eve', 'two');
   await setPassword(path, 'anna', 'three');

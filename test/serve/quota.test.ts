@@ -5,7 +5,7 @@ import http from 'node:http';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { object } from '../storage/conformance.js';
-import { ask, BLOCK, create, EMPTY, filesBelow, post, scratchFolder, startServer, until } from './running.js';
+import { ask, BLOCK, create, EMPTY, filesBelow, post, scratchDirectory, startServer, until } from './running.js';
 
 const NONE = { byUser: new Map() };
 
@@ -107,7 +107,7 @@ test('a body without a length is cut where the quota ends', async () => {
 });
 
 test('a disk that is full is told, and nothing is left of what was begun', async (t) => {
-  const root = join(scratchFolder(), 'disk');
+  const root = join(scratchDirectory(), 'disk');
   mkdirSync(root);
   if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', root]).status !== 0)
     return t.skip('no small disk can be mounted here');

@@ -10,7 +10,7 @@ import type { RestServer } from '../servers/rclone.js';
 import { startVarveServe } from '../servers/varve-serve.js';
 import { makeCertificates } from '../storage/transport/certificates.js';
 import { WHOLE } from '../whole.js';
-import { scratchFolder } from './running.js';
+import { scratchDirectory } from './running.js';
 
 const MISSING = missingPrograms(['restic', 'openssl'], 'restic openssl');
 
@@ -38,7 +38,7 @@ function restic(repository: string, ...options: string[]): Client {
     PATH: process.env.PATH,
     RESTIC_REPOSITORY: repository,
     RESTIC_PASSWORD: 'x',
-    RESTIC_CACHE_DIR: scratchFolder(),
+    RESTIC_CACHE_DIR: scratchDirectory(),
   };
   const start = (args: string[]): ChildProcess =>
     spawn('restic', [...options, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -64,7 +64,7 @@ function restic(repository: string, ...options: string[]): Client {
 }
 
 function sourceFolder(): string {
-  const folder = join(scratchFolder(), 'source');
+  const folder = join(scratchDirectory(), 'source');
   mkdirSync(join(folder, 'deep'), { recursive: true });
   for (let number = 0; number < 30; number++)
     writeFileSync(join(folder, 'deep', `${number}`), randomBytes(number * 5000));
@@ -86,7 +86,7 @@ async function wholeLife(client: Client): Promise<void> {
   await client.ok('backup', source);
   writeFileSync(join(source, 'deep', '3'), randomBytes(700_000));
   await client.ok('backup', source);
-  const target = scratchFolder();
+  const target = scratchDirectory();
   await client.ok('restore', 'latest', '--target', target);
   assertSame(source, target);
   await client.ok('check', '--read-data');
@@ -98,7 +98,7 @@ async function wholeLife(client: Client): Promise<void> {
 
 describe('restic with varve serve', { skip: MISSING, concurrency: true }, () => {
   test('over http, with a user and a password; the folder opens as a local repository, too', async () => {
-    const folder = scratchFolder();
+    const folder = scratchDirectory();
     const { host } = await start(folder, { anna: 'se:cr/et' }, '--private-repos');
     await wholeLife(restic(`rest:http://anna:se%3Acr%2Fet@${host}/anna/laptop`));
     await restic(join(folder, 'anna/laptop')).ok('check', '--read-data');
@@ -107,8 +107,8 @@ describe('restic with varve serve', { skip: MISSING, concurrency: true }, () => 
   });
 
   test('over https, with a certificate of its own authority', async () => {
-    const certificates = makeCertificates(scratchFolder());
-    const folder = scratchFolder();
+    const certificates = makeCertificates(scratchDirectory());
+    const folder = scratchDirectory();
     const { cert, key } = certificates.server;
     const { host } = await start(folder, { anna: 'a' }, '--tls', '--tls-cert', cert, '--tls-key', key);
     await wholeLife(restic(`rest:https://anna:a@${host}/`, '--cacert', certificates.ca));
@@ -118,14 +118,14 @@ describe('restic with varve serve', { skip: MISSING, concurrency: true }, () => 
 
   test('an append-only user backs up and restores, and removes nothing', async () => {
     const source = sourceFolder();
-    const server = await start(scratchFolder(), { web1: 'w', admin: 'a' }, '--append-only-user', 'web1');
+    const server = await start(scratchDirectory(), { web1: 'w', admin: 'a' }, '--append-only-user', 'web1');
     const web1 = restic(`rest:http://web1:w@${server.host}/`);
     await web1.ok('init');
     await web1.ok('backup', source);
     await web1.ok('backup', source);
     await web1.refused(/403 Forbidden: append-only/, 'forget', '--keep-last', '1', '--prune');
     await web1.ok('backup', source);
-    const target = scratchFolder();
+    const target = scratchDirectory();
     await web1.ok('restore', 'latest', '--target', target);
     assertSame(source, target);
     const count = (text: string): number => (JSON.parse(text) as unknown[]).length;
@@ -138,13 +138,13 @@ describe('restic with varve serve', { skip: MISSING, concurrency: true }, () => 
 
   test('a full quota is told, and what is there can be restored', async () => {
     const source = sourceFolder();
-    const server = await start(scratchFolder(), undefined, '--max-size', '4M');
+    const server = await start(scratchDirectory(), undefined, '--max-size', '4M');
     const client = restic(`rest:http://${server.host}/`);
     await client.ok('init');
     await client.ok('backup', source);
     writeFileSync(join(source, 'large'), randomBytes(4_000_000));
     await client.refused(/507 Insufficient Storage: the quota of the server is used up/, 'backup', source);
-    const target = scratchFolder();
+    const target = scratchDirectory();
     await client.ok('restore', 'latest', '--target', target);
     assertSame(source, target);
     await client.ok('check', '--read-data');

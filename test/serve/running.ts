@@ -46,7 +46,7 @@ after(async () => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
-export function scratchFolder(): string {
+export function scratchDirectory(): string {
   const folder = mkdtempSync(join(tmpdir(), 'varve-serve-'));
   folders.push(folder);
   return folder;
@@ -59,7 +59,7 @@ export async function startServer(
     readonly users?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<Running> {
-  const root = given.root ?? scratchFolder();
+  const root = given.root ?? scratchDirectory();
   const passwordFile = given.users === undefined ? given.passwordFile : join(root, '.htpasswd');
   if (given.users !== undefined && passwordFile !== undefined) writeFileSync(passwordFile, htpasswd(given.users));
   const told: Told[] = [];

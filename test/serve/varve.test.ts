@@ -6,7 +6,7 @@ import { after, test } from 'node:test';
 import { Playground } from '../cli/varve.js';
 import type { RestServer } from '../servers/rclone.js';
 import { startVarveServe } from '../servers/varve-serve.js';
-import { scratchFolder } from './running.js';
+import { scratchDirectory } from './running.js';
 
 const servers: RestServer[] = [];
 after(async () => {
@@ -17,7 +17,7 @@ const USERS = { web1: 'w', admin: 'secret' };
 
 test('a whole round of varve with varve serve, with a user who may only add', async () => {
   const playground = new Playground();
-  const folder = scratchFolder();
+  const folder = scratchDirectory();
   const server = await startVarveServe(folder, USERS, '--append-only-user', 'web1', '--log', '-');
   servers.push(server);
   const place = (user: keyof typeof USERS): string => `rest:http://${user}:${USERS[user]}@${server.host}/shared/`;

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { objectName } from '../../src/repository/repository.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 
 const NOBODY = 65_534;
 const skip = process.getuid?.() !== 0 && 'only root can make files of another user';
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 const BYTES = Buffer.from('an object');
 const NAME = objectName(BYTES);
 let number = 0;

@@ -4,11 +4,11 @@ import { test } from 'node:test';
 import { check } from '../../src/check/check.js';
 import { ALL } from '../../src/check/subset.js';
 import type { ContentRef } from '../../src/format/content.js';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 import { assertSameTree } from '../backup/tree-image.js';
 import { Prunable } from '../prune/repository.js';
 
-const scratch = scratchFolder();
+const scratch = scratchDirectory();
 
 test('backups, a restore, a prune and a check, which finds what was damaged', async () => {
   const prunable = await Prunable.create(join(scratch, 'round'));

@@ -1,5 +1,5 @@
 import { test } from 'node:test';
-import { scratchFolder } from '../backup/sandbox.js';
+import { scratchDirectory } from '../backup/sandbox.js';
 import { mountDisk } from './disks.js';
 import { valueRounds } from './rounds.js';
 
@@ -12,7 +12,7 @@ const isRoot = process.getuid?.() === 0;
 test('random stats, names, attributes and times return as they were, or are clamped and reported', {
   skip: isRoot ? false : 'only root can give files to others',
 }, async (t) => {
-  const scratch = scratchFolder();
+  const scratch = scratchDirectory();
   const disk = mountDisk(scratch, 'tmpfs');
   if (typeof disk === 'string') return t.skip(disk);
   t.after(() => disk.unmount());
