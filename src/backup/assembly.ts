@@ -38,7 +38,7 @@ export class TreeAssembly {
     this.#onFailure = onFailure;
   }
 
-  /** Has another worker read what one leaves to others, while that one is still at its folder. */
+  /** Has another worker read what one leaves to others, while that one is still at its directory. */
   accept(number: number, batch: FileBatch): void {
     const entries = this.#files(batch);
     // Whoever asks for it will be told; until then it is not unhandled.
@@ -95,14 +95,14 @@ export class TreeAssembly {
 
   /** Cuts a file into segments for several workers; each is a stream of its own (SPEC.md section 8). */
   async #largeFile({ path: parent, above, stat }: OpenedDirectory, file: LargeFile): Promise<Uint8Array | undefined> {
-    const folder = { path: parent, above, device: stat.device, inode: stat.inode };
+    const directory = { path: parent, above, device: stat.device, inode: stat.inode };
     const path = joinPath(asBuffer(parent), asBuffer(file.name));
     const segments: Promise<Reply>[] = [];
     for (let offset = 0; offset < file.stored; offset += SEGMENT_BYTES) {
       // The last segment reads on, so that a file that grows is taken to its end.
       const last = offset + SEGMENT_BYTES >= file.stored;
       const length = last ? Number.MAX_SAFE_INTEGER : SEGMENT_BYTES;
-      segments.push(this.#pool.run({ kind: 'segment', folder, file, offset, length }));
+      segments.push(this.#pool.run({ kind: 'segment', directory, file, offset, length }));
     }
     const replies = await Promise.all(segments);
     const failed = replies.find((reply) => reply.kind === 'failed');
@@ -123,7 +123,7 @@ export class TreeAssembly {
       size += reply.content.size;
       if (reply.content.size < SEGMENT_BYTES) break;
     }
-    return this.#entry({ kind: 'file', folder, path, file, size, ids: Buffer.concat(ids) });
+    return this.#entry({ kind: 'file', directory, path, file, size, ids: Buffer.concat(ids) });
   }
 
   async #entry(task: Task, transfer: readonly ArrayBuffer[] = []): Promise<Uint8Array | undefined> {

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { closeSync } from 'node:fs';
 import { asBuffer } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';
-import { Directory, type FolderPlace } from '../filesystem/directory.js';
+import { Directory, type DirectoryPlace } from '../filesystem/directory.js';
 import { BackupFilter } from '../filesystem/filter.js';
 import { OwnerNames } from '../filesystem/owners.js';
 import { type FileStat, fstat } from '../filesystem/stat.js';
@@ -72,19 +72,21 @@ function files(task: TaskOf<'files'>, { walker }: Context): Served<Reply> {
 }
 
 function file(task: TaskOf<'file'>, { entries }: Context): Served<Reply> {
-  const { folder, path, size, ids } = task;
-  return { reply: { kind: 'entry', raw: entries.finishFile(folder, asBuffer(path), task.file, size, asBuffer(ids)) } };
+  const { directory, path, size, ids } = task;
+  return {
+    reply: { kind: 'entry', raw: entries.finishFile(directory, asBuffer(path), task.file, size, asBuffer(ids)) },
+  };
 }
 
 /** A part of a large file. The file must still be the one that was found; a part that is gone is simply shorter. */
 function segment(task: TaskOf<'segment'>, { init, storer, entries }: Context): Served<Reply> {
   const { offset, length } = task;
-  entries.current.set(joinPath(asBuffer(task.folder.path), asBuffer(task.file.name)));
+  entries.current.set(joinPath(asBuffer(task.directory.path), asBuffer(task.file.name)));
   const { name, stat, stored, layout: encoded } = task.file;
   const layout = encoded && Layout.decode(asBuffer(encoded), stat.size, stored, 'layout');
   let read = 0;
   try {
-    const opened = openAgain(task.folder, asBuffer(name), stat);
+    const opened = openAgain(task.directory, asBuffer(name), stat);
     try {
       const content = storeSegment(storer, opened, { offset, length, stored, layout }, (bytes) => {
         read += bytes;
@@ -101,16 +103,16 @@ function segment(task: TaskOf<'segment'>, { init, storer, entries }: Context): S
 }
 
 /** Opens a file that was seen a moment ago. */
-function openAgain(place: FolderPlace, name: Buffer, seen: FileStat): number {
-  const folder = Directory.openPlace(place);
+function openAgain(place: DirectoryPlace, name: Buffer, seen: FileStat): number {
+  const directory = Directory.openPlace(place);
   try {
-    const opened = folder.openFile(name);
+    const opened = directory.openFile(name);
     const { inode, device } = fstat(opened);
     if (inode === seen.inode && device === seen.device) return opened;
     closeSync(opened);
     throw new VarveError('source', 'was replaced while it was read');
   } finally {
-    folder.close();
+    directory.close();
   }
 }
 

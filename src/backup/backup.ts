@@ -45,7 +45,7 @@ const WORKER = new URL('./backup-worker.js', import.meta.url);
 const RACY_SECONDS = 2;
 
 /**
- * Backs up files, folders or a stream (DESIGN: packs, then the index, then the snapshot; each durable before the next).
+ * Backs up files, directories or a stream (DESIGN: packs, then the index, then the snapshot; each durable before the next).
  *
  * @throws VarveError `source` when nothing of the sources is there, `interrupted` when the signal says so; whatever was stored until then is
  * found by the next backup
@@ -156,7 +156,7 @@ class BackupRun {
   constructor(repository: IndexedRepository, options: BackupOptions) {
     this.#repository = repository;
     this.#options = options;
-    this.#sources = 'bytes' in options.sources ? undefined : findSources(options.sources, options.folder);
+    this.#sources = 'bytes' in options.sources ? undefined : findSources(options.sources, options.directory);
     this.#threads = options.threads ?? defaultThreads();
     const target = options.packTarget ?? PACK_TARGET;
     const largestChunk = Math.max(repository.config.data.max, repository.config.tree.max);
@@ -263,7 +263,7 @@ class BackupRun {
     if (scan === true && parent === undefined) this.#scan = new Scan(top, { filter, nestedSources: found.nested });
     const raw = await this.#assembly.directory(top);
     const content = raw && readEntry(raw, '/')?.content;
-    if (content === undefined) throw new VarveError('source', 'the root folder could not be read');
+    if (content === undefined) throw new VarveError('source', 'the root directory could not be read');
     if (content.size === 0)
       throw new VarveError('usage', 'no snapshot was made: nothing of the sources could be stored, or they are empty');
     return { content: { ...content, ids: Buffer.from(content.ids) }, paths: found.paths };

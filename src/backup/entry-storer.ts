@@ -4,7 +4,7 @@ import type { Int64 } from '../bytes/int64.js';
 import { asBuffer, equalBytes } from '../bytes/views.js';
 import { MessagePackWriter } from '../bytes/writer.js';
 import { isAboutObject, VarveError } from '../errors/errors.js';
-import { Directory, type FolderPlace } from '../filesystem/directory.js';
+import { Directory, type DirectoryPlace } from '../filesystem/directory.js';
 import type { OwnerNames } from '../filesystem/owners.js';
 import { type FileStat, fstat } from '../filesystem/stat.js';
 import { readXattrs, type XattrPlace } from '../filesystem/xattrs.js';
@@ -53,7 +53,7 @@ export interface WalkedDirectory {
   readonly isRoot: boolean;
 }
 
-/** Makes the encoded entry of one file or folder, storing what it contains; counts and tells what it did. */
+/** Makes the encoded entry of one file or directory, storing what it contains; counts and tells what it did. */
 export class EntryStorer {
   readonly #init: WorkerInit;
   readonly #storer: Storer;
@@ -99,13 +99,13 @@ export class EntryStorer {
   /**
    * The entry of a file of which all segments are stored.
    *
-   * @param folder where the file is; undefined for one that is made up around a stream
+   * @param directory where the file is; undefined for one that is made up around a stream
    * @param size bytes that were read
    */
-  finishFile(folder: FolderPlace | undefined, path: Buffer, file: LargeFile, size: number, ids: Buffer): Buffer {
+  finishFile(directory: DirectoryPlace | undefined, path: Buffer, file: LargeFile, size: number, ids: Buffer): Buffer {
     const { name, stat, changed } = file;
     const layout = layoutOfLarge(file, size);
-    const xattrs = folder && this.#lookAgain(folder, path, file);
+    const xattrs = directory && this.#lookAgain(directory, path, file);
     const content = this.#storer.reference(size, ids);
     count(this.#init.counters, changed ? 'filesChanged' : 'filesNew');
     count(this.#init.counters, 'bytes', holeBytes(layout));
@@ -115,26 +115,26 @@ export class EntryStorer {
   }
 
   /** Reads a file and stores it; undefined when that failed, which is then told. */
-  storeFile(folder: Directory, file: PendingFile): Buffer | undefined {
+  storeFile(directory: Directory, file: PendingFile): Buffer | undefined {
     const { changed } = file;
     const name = asBuffer(file.name);
     const { counters, verbose } = this.#init;
     const started = verbose ? performance.now() : 0;
     const { rawBytes, storedBytes } = this.#storer.data.stored;
     let read = 0;
-    this.current.set(folder.pathOf(name));
+    this.current.set(directory.pathOf(name));
     try {
-      const { stat, content, layout, xattrs, torn } = this.#storeContent(folder, file, (bytes) => {
+      const { stat, content, layout, xattrs, torn } = this.#storeContent(directory, file, (bytes) => {
         read += bytes;
         count(counters, 'bytes', bytes);
       });
       count(counters, changed ? 'filesChanged' : 'filesNew');
       count(counters, 'bytes', holeBytes(layout));
-      this.#tallyEntry(folder, name, layout?.size ?? content.size);
+      this.#tallyEntry(directory, name, layout?.size ?? content.size);
       this.#storer.countStored();
-      if (torn) this.#note({ kind: 'changed', path: folder.pathOf(name), message: TORN });
+      if (torn) this.#note({ kind: 'changed', path: directory.pathOf(name), message: TORN });
       if (verbose) {
-        this.tell(folder.pathOf(name), false, changed ? 'changed' : 'new', layout?.size ?? content.size, {
+        this.tell(directory.pathOf(name), false, changed ? 'changed' : 'new', layout?.size ?? content.size, {
           dataAdded: this.#storer.data.stored.rawBytes - rawBytes,
           dataStored: this.#storer.data.stored.storedBytes - storedBytes,
           seconds: (performance.now() - started) / 1000,
@@ -143,45 +143,45 @@ export class EntryStorer {
       return this.#encodeFile(name, stat, content, layout, xattrs);
     } catch (cause) {
       count(counters, 'bytes', -read);
-      this.reportError(folder.pathOf(name), cause, 'archival');
+      this.reportError(directory.pathOf(name), cause, 'archival');
       return undefined;
     }
   }
 
   /** The entry of a file whose content is taken over from the parent snapshot. */
-  unchanged(folder: Directory, name: Buffer, stat: FileStat, before: EntryReader): TakenEntry {
+  unchanged(directory: Directory, name: Buffer, stat: FileStat, before: EntryReader): TakenEntry {
     const { content } = before;
     count(this.#init.counters, 'filesUnmodified');
     count(this.#init.counters, 'bytes', before.size);
-    this.#tallyEntry(folder, name, before.size);
-    if (this.#init.verbose) this.tell(folder.pathOf(name), false, 'unmodified', stat.size, {});
-    if (this.#isSame(before, stat) && this.#isAttached(folder, name, before.xattrs)) {
+    this.#tallyEntry(directory, name, before.size);
+    if (this.#init.verbose) this.tell(directory.pathOf(name), false, 'unmodified', stat.size, {});
+    if (this.#isSame(before, stat) && this.#isAttached(directory, name, before.xattrs)) {
       this.#countXattrs(before.xattrs);
       return { raw: before.raw, same: true };
     }
-    const xattrs = this.xattrs(folder.xattrPlace(name), folder, name);
+    const xattrs = this.xattrs(directory.xattrPlace(name), directory, name);
     const { holes, size } = before;
     const raw = this.#encode(name, stat, { content, xattrs, holes, size, target: undefined, rdev: undefined });
     return { raw, same: false };
   }
 
   /** Whether the parent snapshot's content is still that of the file, and is still stored. */
-  isUnchanged(folder: Directory, name: Buffer, stat: FileStat, before: EntryReader): boolean {
+  isUnchanged(directory: Directory, name: Buffer, stat: FileStat, before: EntryReader): boolean {
     if (!sameContent(before, stat, this.#init.rules)) return false;
     const { content, holes } = before;
-    return content !== undefined && this.isStored(content, folder, name) && this.#isAttached(folder, name, holes);
+    return content !== undefined && this.isStored(content, directory, name) && this.#isAttached(directory, name, holes);
   }
 
   /** Links, FIFOs, sockets and devices. */
-  special(folder: Directory, name: Buffer, stat: FileStat, before: EntryReader | undefined): TakenEntry | undefined {
+  special(directory: Directory, name: Buffer, stat: FileStat, before: EntryReader | undefined): TakenEntry | undefined {
     try {
-      const target = stat.type === 'symlink' ? folder.readlink(name) : undefined;
+      const target = stat.type === 'symlink' ? directory.readlink(name) : undefined;
       const device = stat.type === 'character' || stat.type === 'block';
       const rdev = device ? ([stat.rdevMajor, stat.rdevMinor] as const) : undefined;
       const xattrs =
-        before !== undefined && this.#isSame(before, stat) && this.#isAttached(folder, name, before.xattrs)
+        before !== undefined && this.#isSame(before, stat) && this.#isAttached(directory, name, before.xattrs)
           ? before.xattrs
-          : this.xattrs(folder.xattrPlace(name), folder, name);
+          : this.xattrs(directory.xattrPlace(name), directory, name);
       const [content, holes, size] = [undefined, undefined, undefined];
       const raw = this.#encode(name, stat, { content, xattrs, holes, size, target, rdev });
       const same = before !== undefined && equalBytes(before.raw, raw);
@@ -190,11 +190,11 @@ export class EntryStorer {
         this.#init.counters,
         action === 'new' ? 'othersNew' : action === 'changed' ? 'othersChanged' : 'othersUnmodified',
       );
-      this.#tallyEntry(folder, name, 0);
-      if (this.#init.verbose) this.tell(folder.pathOf(name), false, action, 0, {});
+      this.#tallyEntry(directory, name, 0);
+      if (this.#init.verbose) this.tell(directory.pathOf(name), false, action, 0, {});
       return { raw, same };
     } catch (cause) {
-      this.reportError(folder.pathOf(name), cause, 'archival');
+      this.reportError(directory.pathOf(name), cause, 'archival');
       return undefined;
     }
   }
@@ -213,21 +213,25 @@ export class EntryStorer {
   }
 
   /** The attributes of a directory that is open. */
-  directoryXattrs(folder: Directory, stat: FileStat, before: EntryReader | undefined): ReadAttributes {
-    if (before !== undefined && this.#isSame(before, stat) && this.#isAttached(folder.path, undefined, before.xattrs)) {
+  directoryXattrs(directory: Directory, stat: FileStat, before: EntryReader | undefined): ReadAttributes {
+    if (
+      before !== undefined &&
+      this.#isSame(before, stat) &&
+      this.#isAttached(directory.path, undefined, before.xattrs)
+    ) {
       return ownAttachment(before.xattrs);
     }
-    return this.xattrs(folder.xattrPlace(), folder.path);
+    return this.xattrs(directory.xattrPlace(), directory.path);
   }
 
   /** The attributes of a path. When they cannot be read that is told, and the path goes without them until the next backup. */
-  xattrs(place: XattrPlace, folder: Directory | Buffer, name?: Buffer): ReadAttributes {
+  xattrs(place: XattrPlace, directory: Directory | Buffer, name?: Buffer): ReadAttributes {
     try {
       const xattrs = readXattrs(place);
       return xattrs.length === 0 ? undefined : this.#storer.attach(encodeXattrs(xattrs));
     } catch (cause) {
       count(this.#init.counters, 'errors');
-      const path = pathIn(folder, name);
+      const path = pathIn(directory, name);
       const message = `its attributes and ACLs are left out: ${readFailure(cause)}`;
       this.#note({ kind: 'error', path, message, during: 'archival' });
       return 'unread';
@@ -242,8 +246,8 @@ export class EntryStorer {
     this.#note({ kind: 'error', path, message, during });
   }
 
-  #tallyEntry(folder: Directory, name: Buffer, bytes: number): void {
-    this.#tally.add(folder.path, () => folder.pathOf(name), bytes);
+  #tallyEntry(directory: Directory, name: Buffer, bytes: number): void {
+    this.#tally.add(directory.path, () => directory.pathOf(name), bytes);
   }
 
   /**
@@ -264,24 +268,24 @@ export class EntryStorer {
   }
 
   /** Reports an entry of the parent snapshot that cannot be read. No error: the new snapshot shares nothing with it. */
-  warnOfBad(folder: Buffer, { name, error }: BadEntry): void {
-    const path = name === undefined ? folder : joinPath(folder, name);
+  warnOfBad(directory: Buffer, { name, error }: BadEntry): void {
+    const path = name === undefined ? directory : joinPath(directory, name);
     const message = `the parent snapshot's entry cannot be read, so that the file is: ${error.message}`;
     this.#note({ kind: 'changed', path, message });
   }
 
   /** Whether all of a content that the parent snapshot has is still stored. */
-  isStored(content: ContentRef, folder: Directory | Buffer, name?: Buffer): boolean {
+  isStored(content: ContentRef, directory: Directory | Buffer, name?: Buffer): boolean {
     try {
       return this.#storer.has(content);
     } catch (cause) {
-      this.reportUnknown(pathIn(folder, name), cause);
+      this.reportUnknown(pathIn(directory, name), cause);
       return false;
     }
   }
 
   /** Of a file with several names in what this worker walks, the content is read once. */
-  #storeContent(folder: Directory, file: PendingFile, onRead: (bytes: number) => void): StoredFile {
+  #storeContent(directory: Directory, file: PendingFile, onRead: (bytes: number) => void): StoredFile {
     const { stat } = file;
     const name = asBuffer(file.name);
     const key = stat.links > 1 ? `${stat.device}:${stat.inode}` : undefined;
@@ -290,7 +294,7 @@ export class EntryStorer {
       onRead(known.content.size);
       return known;
     }
-    const stored = storeFile(this.#storer, folder, name, (opened) => this.xattrs(opened, folder, name), onRead);
+    const stored = storeFile(this.#storer, directory, name, (opened) => this.xattrs(opened, directory, name), onRead);
     if (key !== undefined && this.#linked.size < MAX_LINKED) this.#linked.set(key, stored);
     return stored;
   }
@@ -313,8 +317,8 @@ export class EntryStorer {
     );
   }
 
-  #isAttached(folder: Directory | Buffer, name: Buffer | undefined, attachment: Attachment | undefined): boolean {
-    return !isReference(attachment) || this.isStored(attachment, folder, name);
+  #isAttached(directory: Directory | Buffer, name: Buffer | undefined, attachment: Attachment | undefined): boolean {
+    return !isReference(attachment) || this.isStored(attachment, directory, name);
   }
 
   /** Of a file or a directory. */
@@ -330,11 +334,11 @@ export class EntryStorer {
   }
 
   /** At the end of a large file: its attributes, and whether it is still as it was at the beginning. */
-  #lookAgain(place: FolderPlace, path: Buffer, file: LargeFile): ReadAttributes {
+  #lookAgain(place: DirectoryPlace, path: Buffer, file: LargeFile): ReadAttributes {
     try {
-      const folder = Directory.openPlace(place);
+      const directory = Directory.openPlace(place);
       try {
-        const opened = folder.openFile(asBuffer(file.name));
+        const opened = directory.openFile(asBuffer(file.name));
         try {
           if (wasTouched(file.stat, storableSize(fstat(opened)))) this.#note({ kind: 'changed', path, message: TORN });
           return this.xattrs(opened, path);
@@ -342,7 +346,7 @@ export class EntryStorer {
           closeSync(opened);
         }
       } finally {
-        folder.close();
+        directory.close();
       }
     } catch (cause) {
       this.reportError(path, cause, 'archival');
@@ -408,10 +412,10 @@ export class EntryStorer {
   }
 }
 
-/** The path of a name in a folder, or of the folder itself. */
-function pathIn(folder: Directory | Buffer, name: Buffer | undefined): Buffer {
-  if (!(folder instanceof Directory)) return name === undefined ? folder : joinPath(folder, name);
-  return name === undefined ? folder.path : folder.pathOf(name);
+/** The path of a name in a directory, or of the directory itself. */
+function pathIn(directory: Directory | Buffer, name: Buffer | undefined): Buffer {
+  if (!(directory instanceof Directory)) return name === undefined ? directory : joinPath(directory, name);
+  return name === undefined ? directory.path : directory.pathOf(name);
 }
 
 /** What was read counts, not what lstat said before: a file may grow, and links of /proc state no length. */

@@ -38,12 +38,12 @@ export interface StoredFile {
  */
 export function storeFile(
   storer: Storer,
-  folder: Directory,
+  directory: Directory,
   name: Buffer,
   attributesOf: (file: number) => ReadAttributes,
   onRead: (bytes: number) => void,
 ): StoredFile {
-  const file = folder.openFile(name);
+  const file = directory.openFile(name);
   try {
     const stored = storeOpened(storer, file, attributesOf, onRead);
     if (!stored.torn || stored.content.size > READ_AGAIN_BYTES) return stored;

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { closeSync, constants, openSync } from 'node:fs';
 import { errnoCode, VarveError } from '../errors/errors.js';
-import { Directory, type FolderPlace } from '../filesystem/directory.js';
+import { Directory, type DirectoryPlace } from '../filesystem/directory.js';
 import type { BackupFilter, ContentsRule } from '../filesystem/filter.js';
 import { NameList } from '../filesystem/name-list.js';
 import { pseudoFileSystem } from '../filesystem/pseudo.js';
@@ -15,7 +15,7 @@ import { isTooLarge, storableSize, TOO_LARGE } from './storable-size.js';
 
 /** An open directory with the names in it that may belong to the backup. */
 export interface Listed {
-  readonly folder: Directory;
+  readonly opened: Directory;
   readonly names: NameList;
   /** Set when all of it is left out, but for sources below: what matters on the way to them. */
   readonly only?: OnlyNames;
@@ -26,18 +26,18 @@ export type FoundDirectory = PendingDirectory & { readonly path: Buffer };
 
 const ALL_IN_IT = Buffer.from('*');
 /** In one another below the root, which counts too. */
-const MAX_FOLDERS = MAX_DEPTH - 1;
+const MAX_DIRECTORIES = MAX_DEPTH - 1;
 
 /** Hears of what is left out, and of what cannot be looked at. */
 export type ListerReport = Pick<EntryStorer, 'reportError' | 'tellExcluded'>;
 
-/** Opens the folders of a walk, and decides which of the names in them belong to the backup. */
+/** Opens the directories of a walk, and decides which of the names in them belong to the backup. */
 export class Lister {
   readonly #filter: BackupFilter;
   readonly #report: ListerReport;
   readonly #nested: readonly string[];
   readonly #isNested: ReadonlySet<string>;
-  /** Folders on the way to those. */
+  /** Directories on the way to those. */
   readonly #leads = new Set<string>();
 
   /**
@@ -80,40 +80,40 @@ export class Lister {
   open(directory: FoundDirectory): Listed {
     const { path, only, stat, rootDevice, root } = directory;
     if (root?.gathered !== undefined && only !== undefined)
-      return { folder: Directory.gathered(path, root.gathered), names: namesOf(only) };
-    if (only !== undefined) return { folder: Directory.openAbove(path), names: namesOf(only) };
+      return { opened: Directory.gathered(path, root.gathered), names: namesOf(only) };
+    if (only !== undefined) return { opened: Directory.openAbove(path), names: namesOf(only) };
     const rule = this.#filter.rejectMount(stat.device, rootDevice)?.rule ?? this.#excludedOnTheWay(path);
     if (rule !== undefined) return this.#leftOut(Directory.unopened(path), { rule });
     try {
       return this.#list(directory);
     } catch (cause) {
       this.#report.reportError(path, cause, 'scan');
-      return { folder: Directory.unopened(path), names: NameList.of([]) };
+      return { opened: Directory.unopened(path), names: NameList.of([]) };
     }
   }
 
   /** What a name stands for, unless it is left out or cannot be looked at. */
-  stat(folder: Directory, name: Buffer, { only, rootDevice }: PendingDirectory): FileStat | undefined {
+  stat(opened: Directory, name: Buffer, { only, rootDevice }: PendingDirectory): FileStat | undefined {
     const source = nameIn(only, name);
-    if (typeof source === 'object') return this.#statAbove(folder.pathOf(name));
-    const isNamed = source === 'named' || (this.#nested.length > 0 && this.isSource(folder.pathOf(name)));
+    if (typeof source === 'object') return this.#statAbove(opened.pathOf(name));
+    const isNamed = source === 'named' || (this.#nested.length > 0 && this.isSource(opened.pathOf(name)));
     if (!isNamed && this.#filter.filtersPaths) {
-      const path = folder.pathOf(name);
+      const path = opened.pathOf(name);
       if (this.#isExcluded(path, this.#filter.rejectPath(path)) && !this.#leadsToSource(path)) return undefined;
     }
-    const stat = this.#lstat(folder, name);
-    if (stat === undefined || (stat.type === 'directory' && this.#isTooDeep(folder, name))) return undefined;
-    if (isNamed) return this.#storable(folder, name, stat);
+    const stat = this.#lstat(opened, name);
+    if (stat === undefined || (stat.type === 'directory' && this.#isTooDeep(opened, name))) return undefined;
+    if (isNamed) return this.#storable(opened, name, stat);
     const device = only === undefined ? rootDevice : stat.device;
     const rule = this.#filter.rejectNode(stat.type, stat.size, stat.device, device);
-    return rule !== undefined && this.#isExcluded(folder.pathOf(name), rule)
+    return rule !== undefined && this.#isExcluded(opened.pathOf(name), rule)
       ? undefined
-      : this.#storable(folder, name, stat);
+      : this.#storable(opened, name, stat);
   }
 
-  #storable(folder: Directory, name: Buffer, stat: FileStat): FileStat {
+  #storable(opened: Directory, name: Buffer, stat: FileStat): FileStat {
     if (isTooLarge(stat))
-      this.#report.reportError(folder.pathOf(name), new VarveError('source', TOO_LARGE), 'archival');
+      this.#report.reportError(opened.pathOf(name), new VarveError('source', TOO_LARGE), 'archival');
     return storableSize(stat);
   }
 
@@ -127,33 +127,33 @@ export class Lister {
   }
 
   #list(directory: FoundDirectory): Listed {
-    const folder = Directory.openPlace(placeOf(directory));
+    const opened = Directory.openPlace(placeOf(directory));
     try {
-      const mount = this.#rejectedMount(directory, folder);
-      if (mount !== undefined) return this.#leftOut(folder, { rule: mount });
-      const rule = this.#filter.rejectTagged(folder);
-      return rule === undefined ? { folder, names: folder.names() } : this.#leftOut(folder, rule);
+      const mount = this.#rejectedMount(directory, opened);
+      if (mount !== undefined) return this.#leftOut(opened, { rule: mount });
+      const rule = this.#filter.rejectTagged(opened);
+      return rule === undefined ? { opened, names: opened.names() } : this.#leftOut(opened, rule);
     } catch (cause) {
-      folder.close();
+      opened.close();
       throw cause;
     }
   }
 
   /** Why what is mounted at an open directory is left out. */
-  #rejectedMount(directory: FoundDirectory, folder: Directory): string | undefined {
+  #rejectedMount(directory: FoundDirectory, opened: Directory): string | undefined {
     const { path, mounted, above, rootDevice } = directory;
-    if (!mounted && folder.mounted === undefined) return undefined;
-    const other = folder.mounted === undefined ? undefined : this.#filter.rejectMount(folder.mounted, rootDevice);
-    return other?.rule ?? pseudoFileSystem(path, folder.shortPath, above === 1);
+    if (!mounted && opened.mounted === undefined) return undefined;
+    const other = opened.mounted === undefined ? undefined : this.#filter.rejectMount(opened.mounted, rootDevice);
+    return other?.rule ?? pseudoFileSystem(path, opened.shortPath, above === 1);
   }
 
   /** A directory whose contents are left out: of them only sources matter, and the name that the rule keeps. */
-  #leftOut(folder: Directory, { rule, kept }: ContentsRule): Listed {
-    this.#isExcluded(joinPath(folder.path, ALL_IN_IT), rule);
-    const below = sourcesBelow(folder.path, this.#nested);
-    if (below === undefined) return { folder, names: NameList.of(kept === undefined ? [] : [kept]) };
+  #leftOut(opened: Directory, { rule, kept }: ContentsRule): Listed {
+    this.#isExcluded(joinPath(opened.path, ALL_IN_IT), rule);
+    const below = sourcesBelow(opened.path, this.#nested);
+    if (below === undefined) return { opened, names: NameList.of(kept === undefined ? [] : [kept]) };
     const only = kept === undefined ? below : { [kept.toString('latin1')]: 'listed' as const, ...below };
-    return { folder, names: namesOf(only), only };
+    return { opened, names: namesOf(only), only };
   }
 
   /** A directory on the way to a source: a link there is followed, as the path to the source does. */
@@ -171,24 +171,24 @@ export class Lister {
     }
   }
 
-  #lstat(folder: Directory, name: Buffer): FileStat | undefined {
+  #lstat(opened: Directory, name: Buffer): FileStat | undefined {
     try {
-      return folder.lstat(name);
+      return opened.lstat(name);
     } catch (cause) {
-      this.#report.reportError(folder.pathOf(name), cause, errnoCode(cause) === 'ENOENT' ? 'archival' : 'scan');
+      this.#report.reportError(opened.pathOf(name), cause, errnoCode(cause) === 'ENOENT' ? 'archival' : 'scan');
       return undefined;
     }
   }
 
-  /** A snapshot with such a folder could not be restored at all, since readers refuse it (SPEC.md section 1). */
-  #isTooDeep(folder: Directory, name: Buffer): boolean {
-    const { path } = folder;
-    if (path.length < 2 * MAX_FOLDERS || path.toString('latin1').split('/').length <= MAX_FOLDERS) return false;
+  /** A snapshot with such a directory could not be restored at all, since readers refuse it (SPEC.md section 1). */
+  #isTooDeep(opened: Directory, name: Buffer): boolean {
+    const { path } = opened;
+    if (path.length < 2 * MAX_DIRECTORIES || path.toString('latin1').split('/').length <= MAX_DIRECTORIES) return false;
     const cause = new VarveError(
       'source',
-      `left out with all in it: no more than ${MAX_FOLDERS} folders can be in one another`,
+      `left out with all in it: no more than ${MAX_DIRECTORIES} directories can be in one another`,
     );
-    this.#report.reportError(folder.pathOf(name), cause, 'scan');
+    this.#report.reportError(opened.pathOf(name), cause, 'scan');
     return true;
   }
 
@@ -207,7 +207,7 @@ export function nameIn(only: OnlyNames | undefined, name: Buffer): OnlyNames | S
   return only?.[name.toString('latin1')];
 }
 
-export function placeOf({ path, above, stat }: PendingDirectory): FolderPlace {
+export function placeOf({ path, above, stat }: PendingDirectory): DirectoryPlace {
   return { path: new Uint8Array(path), above, device: stat.device, inode: stat.inode };
 }
 

@@ -11,7 +11,7 @@ interface Cursor {
 /**
  * Runs of encoded entries, each in order of name, and single ones in any order, as one run in order of name.
  *
- * The runs wait in a binary heap by their next name, since a folder of a million files may have come in thousands of them.
+ * The runs wait in a binary heap by their next name, since a directory of a million files may have come in thousands of them.
  */
 export function* mergeEntries(runs: readonly Buffer[], late: readonly LateEntry[]): Generator<Uint8Array> {
   const single = Buffer.concat([...late].sort((a, b) => compareBytes(a.name, b.name)).map(({ raw }) => raw));

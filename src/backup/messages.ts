@@ -1,7 +1,7 @@
 import type { Int64 } from '../bytes/int64.js';
 import type { Compression } from '../compression/policy.js';
 import type { ExportedKeys } from '../crypto/hierarchy.js';
-import type { FolderPlace } from '../filesystem/directory.js';
+import type { DirectoryPlace } from '../filesystem/directory.js';
 import type { FilterSpec } from '../filesystem/filter.js';
 import type { FileStat } from '../filesystem/stat.js';
 import type { Attachment } from '../format/attachment.js';
@@ -81,7 +81,7 @@ export interface OnlyNames {
 export interface PendingDirectory {
   readonly path: Uint8Array;
   readonly name: Uint8Array;
-  /** As it was found in the folder above it. */
+  /** As it was found in the directory above it. */
   readonly stat: FileStat;
   /** Its entry in the parent snapshot, encoded. */
   readonly previous: Uint8Array | undefined;
@@ -139,10 +139,10 @@ export interface LateEntry {
   readonly raw: Uint8Array;
 }
 
-/** Files of one folder that another worker is to read. */
+/** Files of one directory that another worker is to read. */
 export interface FileBatch {
   readonly kind: 'files';
-  readonly folder: FolderPlace;
+  readonly directory: DirectoryPlace;
   readonly files: readonly PendingFile[];
 }
 
@@ -151,7 +151,7 @@ export type Task =
   | FileBatch
   | {
       readonly kind: 'segment';
-      readonly folder: FolderPlace;
+      readonly directory: DirectoryPlace;
       readonly file: LargeFile;
       /** Within its data. */
       readonly offset: number;
@@ -160,7 +160,7 @@ export type Task =
   | {
       readonly kind: 'file';
       /** Where it is, unless it is made up around a stream. */
-      readonly folder: FolderPlace | undefined;
+      readonly directory: DirectoryPlace | undefined;
       readonly path: Uint8Array;
       readonly file: LargeFile;
       /** Bytes that were read, and their blobs. */

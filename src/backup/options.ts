@@ -22,10 +22,10 @@ export interface StreamSource {
 }
 
 export interface BackupOptions {
-  /** Files and folders, or one stream. */
+  /** Files and directories, or one stream. */
   readonly sources: readonly Buffer[] | StreamSource;
   /** Absolute: what relative sources are relative to. */
-  readonly folder: Buffer;
+  readonly directory: Buffer;
   readonly host: string;
   readonly user: string;
   readonly uid: number;

@@ -17,18 +17,18 @@ serveTasks<ScanInit, PendingDirectory, boolean>((init) => {
 function scan(root: PendingDirectory, lister: Lister, { totals, stop }: ScanInit): boolean {
   const pending: FoundDirectory[] = [{ ...root, path: Buffer.from(root.path) }];
   for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
-    const { folder, names, only } = lister.open(directory);
+    const { opened, names, only } = lister.open(directory);
     const listed = only === undefined ? directory : { ...directory, only };
     try {
       for (let number = 0; number < names.length; number++) {
         if (Atomics.load(stop, 0) !== 0) return false;
         const name = names.at(number);
-        const stat = lister.stat(folder, name, listed);
+        const stat = lister.stat(opened, name, listed);
         if (stat?.type === 'file') add(totals, stat.size);
-        else if (stat?.type === 'directory') pending.push(lister.subdirectory(listed, folder.pathOf(name), name, stat));
+        else if (stat?.type === 'directory') pending.push(lister.subdirectory(listed, opened.pathOf(name), name, stat));
       }
     } finally {
-      folder.close();
+      opened.close();
     }
   }
   return true;

@@ -40,23 +40,25 @@ export function createTallies(threads: number, sources: readonly Buffer[]): Tall
 export class SourceTally {
   readonly #numbers: ReadonlyMap<string, number>;
   readonly #row: Float64Array;
-  #folder: Buffer | undefined;
-  #folderNumber: number | undefined;
+  #directory: Buffer | undefined;
+  #directoryNumber: number | undefined;
 
   constructor({ paths, row }: TallyHandle) {
     this.#numbers = numbered(paths);
     this.#row = row;
   }
 
-  /** An entry that is no directory. @param folder where it is, the same object for all that are in it */
-  add(folder: Buffer, path: () => Buffer, bytes: number): void {
-    if (folder !== this.#folder) {
-      this.#folder = folder;
-      this.#folderNumber = innermost(this.#numbers, folder.toString('latin1'));
+  /** An entry that is no directory. @param directory where it is, the same object for all that are in it */
+  add(directory: Buffer, path: () => Buffer, bytes: number): void {
+    if (directory !== this.#directory) {
+      this.#directory = directory;
+      this.#directoryNumber = innermost(this.#numbers, directory.toString('latin1'));
     }
     // With one source, what is below it needs no further look.
-    const isKnown = this.#folderNumber !== undefined && this.#numbers.size === 1;
-    const number = isKnown ? this.#folderNumber : (this.#numbers.get(path().toString('latin1')) ?? this.#folderNumber);
+    const isKnown = this.#directoryNumber !== undefined && this.#numbers.size === 1;
+    const number = isKnown
+      ? this.#directoryNumber
+      : (this.#numbers.get(path().toString('latin1')) ?? this.#directoryNumber);
     this.#count(number, ENTRIES, 1);
     this.#count(number, BYTES, bytes);
   }

@@ -52,14 +52,14 @@ interface Target {
 /**
  * Looks at the sources.
  *
- * @param paths as given; relative ones are below `folder`
- * @param folder absolute
+ * @param paths as given; relative ones are below `directory`
+ * @param directory absolute
  */
-export function findSources(paths: readonly Buffer[], folder: Buffer): Sources {
+export function findSources(paths: readonly Buffer[], directory: Buffer): Sources {
   const missing: Missing[] = [];
   const found = new Map<string, Target>();
   for (const given of paths) {
-    const target = parseTarget(given, folder);
+    const target = parseTarget(given, directory);
     const reason = given.length === 0 ? 'an empty path: a variable that is not set?' : reasonOfAbsence(target);
     if (reason === undefined) found.set(keyOf(target), target);
     else missing.push({ path: given, reason });
@@ -79,9 +79,9 @@ export function findSources(paths: readonly Buffer[], folder: Buffer): Sources {
   return { root: rootOf([...found.values()], missing), paths: [...absolute.values()], missing, nested };
 }
 
-/** What of `nested` lies below a folder, as names from there on; undefined when nothing does. */
-export function sourcesBelow(folder: Buffer, nested: readonly string[]): OnlyNames | undefined {
-  const above = folder.length === 1 ? '/' : `${latin1(folder)}/`;
+/** What of `nested` lies below a directory, as names from there on; undefined when nothing does. */
+export function sourcesBelow(directory: Buffer, nested: readonly string[]): OnlyNames | undefined {
+  const above = directory.length === 1 ? '/' : `${latin1(directory)}/`;
   const below = nested.filter((path) => path.startsWith(above));
   if (below.length === 0) return undefined;
   const only = newNames();
@@ -109,8 +109,8 @@ export function statRoot(path: Buffer): FileStat {
 }
 
 /** Absolute, without `.`, `..`, double or trailing slashes; links are not resolved. */
-export function normalize(path: Buffer, folder: Buffer): Buffer {
-  return pathOf(parseTarget(path, folder));
+export function normalize(path: Buffer, directory: Buffer): Buffer {
+  return pathOf(parseTarget(path, directory));
 }
 
 const SLASH = Buffer.from('/');
@@ -122,7 +122,7 @@ function pathOf({ base, names }: Target): Buffer {
   return names.length === 0 ? base : joinPath(base, Buffer.from(names.join('/'), 'latin1'));
 }
 
-function parseTarget(given: Buffer, folder: Buffer): Target {
+function parseTarget(given: Buffer, directory: Buffer): Target {
   const isAbsolute = given[0] === SLASH[0];
   const names: string[] = [];
   let up = 0;
@@ -132,17 +132,17 @@ function parseTarget(given: Buffer, folder: Buffer): Target {
     else if (names.pop() === undefined && !isAbsolute) up++;
   }
   if (isAbsolute) return { given, start: '/', base: SLASH, names, kind: 'named' };
-  const above = namesIn(up === 0 ? folder : physical(folder));
+  const above = namesIn(up === 0 ? directory : physical(directory));
   const base = Buffer.from(`/${above.slice(0, Math.max(0, above.length - up)).join('/')}`, 'latin1');
   return { given, start: up === 0 ? '.' : Array(up).fill('..').join('/'), base, names, kind: 'named' };
 }
 
 /** `..` of a directory that a link leads to is where that directory is, and not where the link is. */
-function physical(folder: Buffer): Buffer {
+function physical(directory: Buffer): Buffer {
   try {
-    return realpathSync(folder, { encoding: 'buffer' });
+    return realpathSync(directory, { encoding: 'buffer' });
   } catch {
-    return folder;
+    return directory;
   }
 }
 

@@ -100,13 +100,13 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
       return this.reference(size, ids);
     },
     countStored() {
-      const [files, folders] = [data?.stored ?? NOTHING_STORED, tree?.stored ?? NOTHING_STORED];
+      const [files, directories] = [data?.stored ?? NOTHING_STORED, tree?.stored ?? NOTHING_STORED];
       setCount(init.counters, 'dataBlobs', files.blobs);
       setCount(init.counters, 'dataAdded', files.rawBytes);
       setCount(init.counters, 'dataStored', files.storedBytes);
-      setCount(init.counters, 'treeBlobs', folders.blobs);
-      setCount(init.counters, 'treeAdded', folders.rawBytes);
-      setCount(init.counters, 'treeStored', folders.storedBytes);
+      setCount(init.counters, 'treeBlobs', directories.blobs);
+      setCount(init.counters, 'treeAdded', directories.rawBytes);
+      setCount(init.counters, 'treeStored', directories.storedBytes);
     },
     stopIfCancelled() {
       if (Atomics.load(init.flags, SharedFlag.cancelled) !== 0) throw new VarveError('interrupted', 'interrupted');

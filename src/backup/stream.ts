@@ -10,13 +10,13 @@ import type { StreamSource } from './options.js';
 import { readEntry } from './previous.js';
 
 const FILE_MODE = 0o644;
-const FOLDER_MODE = 0o755;
+const DIRECTORY_MODE = 0o755;
 /** A stream is cut and stored in one thread: its chunks follow from each other. */
 const WORKER = 0;
 const ROOT_NAME = Buffer.from('root');
 
 /**
- * Stores a stream as one file, in folders made up around it.
+ * Stores a stream as one file, in directories made up around it.
  *
  * @param now milliseconds since 1970, for the file's times
  * @returns the root directory
@@ -37,24 +37,24 @@ export async function storeStream(pool: BackupPool, source: StreamSource, now: n
   const stat = madeUp('file', FILE_MODE, now, size);
   const file = { name, stat, changed: false, layout: undefined, stored: size };
   const { path } = source;
-  let raw = entryOf(await pool.runOn(WORKER, { kind: 'file', folder: undefined, path, file, size, ids }));
+  let raw = entryOf(await pool.runOn(WORKER, { kind: 'file', directory: undefined, path, file, size, ids }));
   let child: Buffer = name;
-  for (const folder of [...names.reverse(), ROOT_NAME]) {
+  for (const directory of [...names.reverse(), ROOT_NAME]) {
     const late = [{ name: child, raw }];
-    const folderStat = madeUp('directory', FOLDER_MODE, now, 0);
+    const directoryStat = madeUp('directory', DIRECTORY_MODE, now, 0);
     const task = {
       kind: 'directory',
-      name: folder,
-      path: folder,
-      isRoot: folder === ROOT_NAME,
-      stat: folderStat,
+      name: directory,
+      path: directory,
+      isRoot: directory === ROOT_NAME,
+      stat: directoryStat,
       previous: undefined,
       xattrs: undefined,
       entries: [],
       late,
     } as const;
     raw = entryOf(await pool.runOn(WORKER, task));
-    child = folder;
+    child = directory;
   }
   return rootOf(raw);
 }

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { closeSync } from 'node:fs';
 import { asBuffer, compareBytes } from '../bytes/views.js';
-import { Directory, type FolderPlace } from '../filesystem/directory.js';
+import { Directory, type DirectoryPlace } from '../filesystem/directory.js';
 import type { BackupFilter } from '../filesystem/filter.js';
 import type { NameList } from '../filesystem/name-list.js';
 import type { EntryReader } from '../format/entry-reader.js';
@@ -73,8 +73,8 @@ interface Walk {
 }
 
 /**
- * Walks a folder with everything below it, in one worker. What it can finish it finishes: reads, cuts, stores, encodes. When other workers
- * have nothing to do it leaves some of its work to them: files in batches, at once, and folders when its own turn ends; the folders that
+ * Walks a directory with everything below it, in one worker. What it can finish it finishes: reads, cuts, stores, encodes. When other workers
+ * have nothing to do it leaves some of its work to them: files in batches, at once, and directories when its own turn ends; the directories that
  * are not complete then are handed back "opened".
  */
 export class Walker {
@@ -115,11 +115,11 @@ export class Walker {
   }
 
   /** Stores files that another worker left: the entries of those that could be read, in order of name. */
-  files({ folder: place, files }: FileBatch): EntryRun {
+  files({ directory: place, files }: FileBatch): EntryRun {
     const entries = new EntryRun();
-    let folder: Directory;
+    let opened: Directory;
     try {
-      folder = Directory.openPlace(place);
+      opened = Directory.openPlace(place);
     } catch (cause) {
       for (const { name } of files) this.#entries.reportError(pathIn(place, name), cause, 'archival');
       return entries;
@@ -127,13 +127,13 @@ export class Walker {
     try {
       const stored = files.map((file) => {
         this.#storer.stopIfCancelled();
-        return { name: file.name, raw: this.#entries.storeFile(folder, file) };
+        return { name: file.name, raw: this.#entries.storeFile(opened, file) };
       });
       stored.sort((a, b) => compareBytes(a.name, b.name));
       for (const { raw } of stored) if (raw !== undefined) entries.add(raw);
       return entries;
     } finally {
-      folder.close();
+      opened.close();
     }
   }
 
@@ -169,7 +169,7 @@ export class Walker {
 
   /** Goes over a directory's names: everything but subdirectories is dealt with, or left to others. */
   #scan(directory: Subdirectory['pending']): Walk {
-    const { folder, names, only } = this.#lister.open(directory);
+    const { opened, names, only } = this.#lister.open(directory);
     const walk: Walk = {
       local: this.#nextLocal++,
       directory: only === undefined ? directory : { ...directory, only },
@@ -184,21 +184,21 @@ export class Walker {
     };
     try {
       const before = directory.previous && readEntry(directory.previous, 'parent snapshot');
-      walk.xattrs = this.#entries.directoryXattrs(folder, directory.stat, before);
+      walk.xattrs = this.#entries.directoryXattrs(opened, directory.stat, before);
       const previous = this.#previous(directory);
-      this.#children(walk, folder, names, previous);
+      this.#children(walk, opened, names, previous);
       if (previous.allFound()) walk.previous = previous.entry;
     } finally {
-      folder.close();
+      opened.close();
     }
     return walk;
   }
 
-  #children(walk: Walk, folder: Directory, names: NameList, previous: PreviousDirectory): void {
+  #children(walk: Walk, opened: Directory, names: NameList, previous: PreviousDirectory): void {
     let block: Child[] = [];
     let toRead: Reading[] = [];
     const finish = (): void => {
-      this.#read(walk, folder, toRead);
+      this.#read(walk, opened, toRead);
       for (const child of block) {
         if (child.later) walk.entries.addLater(child);
         else {
@@ -211,7 +211,7 @@ export class Walker {
     };
     for (let number = 0; number < names.length; number++) {
       this.#storer.stopIfCancelled();
-      const child = this.#child(walk, folder, names.at(number), previous, toRead);
+      const child = this.#child(walk, opened, names.at(number), previous, toRead);
       if (child !== undefined) block.push(child);
       if (block.length >= NAMES_PER_BLOCK) finish();
     }
@@ -220,22 +220,22 @@ export class Walker {
 
   #child(
     walk: Walk,
-    folder: Directory,
+    opened: Directory,
     name: Buffer,
     previous: PreviousDirectory,
     toRead: Reading[],
   ): Child | undefined {
-    const stat = this.#lister.stat(folder, name, walk.directory);
+    const stat = this.#lister.stat(opened, name, walk.directory);
     if (stat === undefined) return undefined;
     const before = previous.find(name);
     const child: Child = { name, raw: undefined, same: false, later: stat.type === 'directory' };
     if (stat.type === 'directory') {
-      const found = this.#lister.subdirectory(walk.directory, folder.pathOf(name), name, stat);
+      const found = this.#lister.subdirectory(walk.directory, opened.pathOf(name), name, stat);
       const pending = { ...found, previous: before?.type === 'directory' ? before.raw : undefined };
       walk.subdirectories.push({ pending, child });
-    } else if (stat.type !== 'file') take(child, this.#entries.special(folder, name, stat, before));
-    else if (before !== undefined && this.#entries.isUnchanged(folder, name, stat, before))
-      take(child, this.#entries.unchanged(folder, name, stat, before));
+    } else if (stat.type !== 'file') take(child, this.#entries.special(opened, name, stat, before));
+    else if (before !== undefined && this.#entries.isUnchanged(opened, name, stat, before))
+      take(child, this.#entries.unchanged(opened, name, stat, before));
     else toRead.push({ file: { name, stat, changed: before !== undefined }, child });
     return child;
   }
@@ -248,12 +248,12 @@ export class Walker {
   }
 
   /** Reads the files of a block, but for what is left to others. */
-  #read(walk: Walk, folder: Directory, toRead: Reading[]): void {
-    // Other workers find a file by its folder's path.
+  #read(walk: Walk, opened: Directory, toRead: Reading[]): void {
+    // Other workers find a file by its directory's path.
     const isShared = walk.directory.root?.gathered === undefined;
     const small = toRead.filter(({ file }) => {
       const isLarge = isShared && file.stat.size > SEGMENT_BYTES;
-      const large = isLarge ? this.#asLarge(folder, file) : undefined;
+      const large = isLarge ? this.#asLarge(opened, file) : undefined;
       if (large !== undefined) walk.large.push(large);
       return large === undefined;
     });
@@ -266,23 +266,23 @@ export class Walker {
         end = from;
       }
       const { file, child } = small[at] as Reading;
-      child.raw = this.#entries.storeFile(folder, file);
+      child.raw = this.#entries.storeFile(opened, file);
     }
   }
 
   /** A file with so much data that several workers are to read it; undefined for one that only seems to have. */
-  #asLarge(folder: Directory, file: PendingFile): LargeFile | undefined {
+  #asLarge(opened: Directory, file: PendingFile): LargeFile | undefined {
     const own = { ...file, name: new Uint8Array(file.name) };
     try {
-      const opened = folder.openFile(asBuffer(file.name));
+      const descriptor = opened.openFile(asBuffer(file.name));
       try {
-        const layout = layoutOf(opened, file.stat);
+        const layout = layoutOf(descriptor, file.stat);
         if (layout === undefined) return { ...own, layout: undefined, stored: file.stat.size };
         return layout.stored > SEGMENT_BYTES
           ? { ...own, layout: new Uint8Array(layout.encode()), stored: layout.stored }
           : undefined;
       } finally {
-        closeSync(opened);
+        closeSync(descriptor);
       }
     } catch {
       // It cannot be opened: reading it will tell.
@@ -294,7 +294,7 @@ export class Walker {
   #handOver(walk: Walk, readings: readonly Reading[]): void {
     const number = Atomics.add(this.#init.flags, SharedFlag.batches, 1);
     const files = readings.map(({ file }) => ({ ...file, name: new Uint8Array(file.name) }));
-    const batch: FileBatch = { kind: 'files', folder: placeOf(walk.directory), files };
+    const batch: FileBatch = { kind: 'files', directory: placeOf(walk.directory), files };
     this.#lastBatch = performance.now();
     walk.batches.push(number);
     this.#note({ kind: 'batch', number, batch });
@@ -311,7 +311,7 @@ export class Walker {
 }
 
 const OPEN = Symbol('open');
-const pathIn = ({ path }: FolderPlace, name: Uint8Array): Buffer => joinPath(asBuffer(path), asBuffer(name));
+const pathIn = ({ path }: DirectoryPlace, name: Uint8Array): Buffer => joinPath(asBuffer(path), asBuffer(name));
 
 /** With copies of its own of what are views of larger memory, which would cross to another thread with them. */
 function detach(pending: PendingDirectory): PendingDirectory {

@@ -30,17 +30,17 @@ export class BlobTally {
     this.#sets = { before: new BlobSet(index), after: new BlobSet(index), both: new BlobSet(index) };
   }
 
-  /** Whether a folder's only blob was marked as needed by both: then what is in it was, too. */
+  /** Whether a directory's only blob was marked as needed by both: then what is in it was, too. */
   knows({ depth, ids }: ContentRef): boolean {
     return depth === 0 && ids.length === ID_BYTES && this.#sets.both.has(this.#index.find(ids));
   }
 
-  /** A folder's own blobs. @throws VarveError `damaged` when one is missing */
-  async folder(side: Side, content: ContentRef): Promise<void> {
+  /** A directory's own blobs. @throws VarveError `damaged` when one is missing */
+  async directory(side: Side, content: ContentRef): Promise<void> {
     await this.#mark(side, content, TREE);
   }
 
-  /** What an entry needs beside what is in it when it is a folder. Undefined when there is nothing to wait for. */
+  /** What an entry needs beside what is in it when it is a directory. Undefined when there is nothing to wait for. */
   entry(side: Side, { type, content, xattrs, holes }: EntryReader): Promise<void> | undefined {
     const references: [ContentRef, BlobKind][] = [];
     if (type === 'file' && content !== undefined) references.push([content, DATA]);

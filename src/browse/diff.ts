@@ -12,7 +12,7 @@ import { sameContent, sameMetadata } from './entry-differences.js';
 
 /** A difference between two snapshots. */
 export interface Change {
-  /** With a slash at its end when it is a folder in the second snapshot, or was one when it is gone. */
+  /** With a slash at its end when it is a directory in the second snapshot, or was one when it is gone. */
   readonly path: Buffer;
   /** As restic's: `+` new, `-` gone, `T` another type, `M` another content, `U` other metadata; `?` after M: nothing but the content. */
   readonly modifier: string;
@@ -39,7 +39,7 @@ export interface DiffOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Compares two folders of snapshots. */
+/** Compares two directories of snapshots. */
 export async function diff(
   repository: IndexedRepository,
   before: ContentRef,
@@ -55,8 +55,8 @@ function noCounts(): DiffCounts {
   return { files: 0, dirs: 0, others: 0, dataBlobs: 0, treeBlobs: 0, bytes: 0 };
 }
 
-/** A folder on the way down. */
-interface Folder {
+/** A directory on the way down. */
+interface Directory {
   readonly path: Buffer;
   readonly depth: number;
 }
@@ -77,18 +77,18 @@ class Comparison {
   }
 
   async compare(before: ContentRef, after: ContentRef): Promise<Differences> {
-    if (!sameReference(before, after)) await this.#folders({ path: ROOT, depth: 0 }, before, after);
+    if (!sameReference(before, after)) await this.#directories({ path: ROOT, depth: 0 }, before, after);
     Object.assign(this.#result.removed, this.#tally.onlyIn('before'));
     Object.assign(this.#result.added, this.#tally.onlyIn('after'));
     return this.#result;
   }
 
-  /** What is in a folder that is not the same in both. */
-  async #folders(folder: Folder, before: ContentRef, after: ContentRef): Promise<void> {
-    await this.#inFolder(folder, async () => {
-      await this.#tally.folder('before', before);
-      await this.#tally.folder('after', after);
-      const path = folder.path.toString();
+  /** What is in a directory that is not the same in both. */
+  async #directories(directory: Directory, before: ContentRef, after: ContentRef): Promise<void> {
+    await this.#inDirectory(directory, async () => {
+      await this.#tally.directory('before', before);
+      await this.#tally.directory('after', after);
+      const path = directory.path.toString();
       // Names that one side has but not readably: the other's is neither new nor gone.
       const unreadable = new Set<string>();
       const onBad = (bad: BadEntry): void => {
@@ -96,31 +96,31 @@ class Comparison {
         this.#options.onError(bad.error);
       };
       const pairs = pairEntries(this.#reader.entries(before, path, onBad), this.#reader.entries(after, path, onBad));
-      for await (const pair of pairs) await this.#pair(folder, pair, unreadable);
+      for await (const pair of pairs) await this.#pair(directory, pair, unreadable);
     });
   }
 
-  async #pair(folder: Folder, { before, after }: EntryPair, unreadable: ReadonlySet<string>): Promise<void> {
+  async #pair(directory: Directory, { before, after }: EntryPair, unreadable: ReadonlySet<string>): Promise<void> {
     const name = (before ?? after)?.name;
     if (name === undefined || unreadable.has(name.toString('latin1'))) return;
-    const below = { path: joinPath(folder.path, name), depth: folder.depth + 1 };
+    const below = { path: joinPath(directory.path, name), depth: directory.depth + 1 };
     if (before === undefined) await this.#oneSided('after', below, after as EntryReader);
     else if (after === undefined) await this.#oneSided('before', below, before);
     else if (before.raw.equals(after.raw)) await this.#unchanged(below, before);
     else await this.#changed(below, before, after);
   }
 
-  async #changed(at: Folder, before: EntryReader, after: EntryReader): Promise<void> {
+  async #changed(at: Directory, before: EntryReader, after: EntryReader): Promise<void> {
     const modifier = this.#modifier(before, after);
     if (modifier !== '') this.#tell(at.path, after, modifier);
     await this.#attempt(at, async () => {
       await this.#tally.entry('before', before);
       await this.#tally.entry('after', after);
     });
-    const [from, to] = [folderOf(before), folderOf(after)];
+    const [from, to] = [directoryOf(before), directoryOf(after)];
     if (from !== undefined && to !== undefined) {
       if (sameReference(from, to)) await this.#common(at, from);
-      else await this.#folders(at, from, to);
+      else await this.#directories(at, from, to);
     } else if (from !== undefined) await this.#contents('before', at, from);
     else if (to !== undefined) await this.#contents('after', at, to);
   }
@@ -136,38 +136,38 @@ class Comparison {
   }
 
   /** An entry that is in one snapshot alone, with all that is in it. */
-  async #oneSided(side: OneSide, at: Folder, entry: EntryReader): Promise<void> {
+  async #oneSided(side: OneSide, at: Directory, entry: EntryReader): Promise<void> {
     this.#tell(at.path, entry, side === 'before' ? '-' : '+');
     const counts = side === 'before' ? this.#result.removed : this.#result.added;
     if (entry.type === 'file') counts.files++;
     else if (entry.type === 'directory') counts.dirs++;
     else counts.others++;
     await this.#attempt(at, () => this.#tally.entry(side, entry));
-    const content = folderOf(entry);
+    const content = directoryOf(entry);
     if (content !== undefined) await this.#contents(side, at, content);
   }
 
-  async #contents(side: OneSide, folder: Folder, content: ContentRef): Promise<void> {
-    await this.#inFolder(folder, async () => {
-      await this.#tally.folder(side, content);
-      for await (const entry of this.#reader.entries(content, folder.path.toString()))
-        await this.#oneSided(side, { path: joinPath(folder.path, entry.name), depth: folder.depth + 1 }, entry);
+  async #contents(side: OneSide, directory: Directory, content: ContentRef): Promise<void> {
+    await this.#inDirectory(directory, async () => {
+      await this.#tally.directory(side, content);
+      for await (const entry of this.#reader.entries(content, directory.path.toString()))
+        await this.#oneSided(side, { path: joinPath(directory.path, entry.name), depth: directory.depth + 1 }, entry);
     });
   }
 
   /** Nothing is to be told of it, but what it needs is neither added nor removed. */
-  async #unchanged(at: Folder, entry: EntryReader): Promise<void> {
+  async #unchanged(at: Directory, entry: EntryReader): Promise<void> {
     await this.#attempt(at, () => this.#tally.entry('both', entry));
-    const content = folderOf(entry);
+    const content = directoryOf(entry);
     if (content !== undefined) await this.#common(at, content);
   }
 
-  async #common(folder: Folder, content: ContentRef): Promise<void> {
+  async #common(directory: Directory, content: ContentRef): Promise<void> {
     if (this.#tally.knows(content)) return;
-    await this.#inFolder(folder, async () => {
-      await this.#tally.folder('both', content);
-      for await (const entry of this.#reader.entries(content, folder.path.toString()))
-        await this.#unchanged({ path: joinPath(folder.path, entry.name), depth: folder.depth + 1 }, entry);
+    await this.#inDirectory(directory, async () => {
+      await this.#tally.directory('both', content);
+      for await (const entry of this.#reader.entries(content, directory.path.toString()))
+        await this.#unchanged({ path: joinPath(directory.path, entry.name), depth: directory.depth + 1 }, entry);
     });
   }
 
@@ -175,15 +175,15 @@ class Comparison {
     this.#options.onChange({ path: type === 'directory' ? Buffer.concat([path, ROOT]) : path, modifier });
   }
 
-  async #inFolder(folder: Folder, action: () => Promise<void>): Promise<void> {
-    await this.#attempt(folder, async () => {
-      if (folder.depth > MAX_DEPTH) throw new VarveError('damaged', 'folders are nested too deeply');
+  async #inDirectory(directory: Directory, action: () => Promise<void>): Promise<void> {
+    await this.#attempt(directory, async () => {
+      if (directory.depth > MAX_DEPTH) throw new VarveError('damaged', 'directories are nested too deeply');
       await action();
     });
   }
 
   /** Does what may find damage, of which it then tells. */
-  async #attempt({ path }: Folder, action: () => Promise<void> | undefined): Promise<void> {
+  async #attempt({ path }: Directory, action: () => Promise<void> | undefined): Promise<void> {
     throwIfInterrupted(this.#options.signal);
     try {
       await action();
@@ -195,6 +195,6 @@ class Comparison {
   }
 }
 
-function folderOf({ type, content }: EntryReader): ContentRef | undefined {
+function directoryOf({ type, content }: EntryReader): ContentRef | undefined {
   return type === 'directory' ? content : undefined;
 }

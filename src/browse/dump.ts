@@ -40,7 +40,7 @@ export function dumpedEntry(reader: TreeReader, path: Buffer, entry: Entry): Dum
   };
 }
 
-/** Everything below a folder of a snapshot, folders before what is in them. */
+/** Everything below a directory of a snapshot, directories before what is in them. */
 export async function* dumpEntries(
   reader: TreeReader,
   content: ContentRef,

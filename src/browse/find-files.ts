@@ -23,7 +23,7 @@ export interface FoundFile {
   readonly entry: Entry;
 }
 
-/** Finds files, folders and all else by path, time and size. What matches as a folder does so with all that is in it. */
+/** Finds files, directories and all else by path, time and size. What matches as a directory does so with all that is in it. */
 export class FileFinder implements Finder<FoundFile> {
   readonly #criteria: FileCriteria;
   readonly #patterns: PatternList;

@@ -32,9 +32,9 @@ export class ObjectFinder implements Finder<FoundObject> {
   readonly #reader: TreeReader;
   /** Blobs of files and of attachments. */
   readonly #blobs: BlobNames | undefined;
-  /** Blobs of folders. */
+  /** Blobs of directories. */
   readonly #trees: BlobNames | undefined;
-  /** Folders by the id of the whole, which they have besides when they have several blobs. */
+  /** Directories by the id of the whole, which they have besides when they have several blobs. */
   readonly #treeIds: IdBeginnings | undefined;
 
   /** @throws VarveError `not-found` for a pack */
@@ -46,7 +46,7 @@ export class ObjectFinder implements Finder<FoundObject> {
     this.#treeIds = kind === 'tree' ? new IdBeginnings(ids) : undefined;
   }
 
-  async folder(path: Buffer, content: ContentRef): Promise<readonly FoundObject[]> {
+  async directory(path: Buffer, content: ContentRef): Promise<readonly FoundObject[]> {
     const ids = new Set<string>();
     const whole = treeId(content);
     if (this.#treeIds?.begins(whole) === true) ids.add(whole);

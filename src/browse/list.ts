@@ -14,16 +14,16 @@ export interface Listed {
 }
 
 export interface ListOptions {
-  /** Whether what is in folders is listed, too, after each folder. */
+  /** Whether what is in directories is listed, too, after each directory. */
   readonly recursive: boolean;
   readonly signal?: AbortSignal;
-  /** Hears of each entry that cannot be read; the rest is listed. Without it, it is an error after the folder's last entry. */
+  /** Hears of each entry that cannot be read; the rest is listed. Without it, it is an error after the directory's last entry. */
   readonly onBad?: (error: VarveError) => void;
-  /** Hears of a folder that cannot be read from some point on; the rest is listed. Without it, it is an error. */
+  /** Hears of a directory that cannot be read from some point on; the rest is listed. Without it, it is an error. */
   readonly onBroken?: (error: VarveError) => void;
 }
 
-/** What is in a folder of a snapshot, in order of name. Memory is that of the folders on the way down, not of the tree. */
+/** What is in a directory of a snapshot, in order of name. Memory is that of the directories on the way down, not of the tree. */
 export async function* listTree(
   reader: TreeReader,
   content: ContentRef,
@@ -31,8 +31,8 @@ export async function* listTree(
   options: ListOptions,
 ): AsyncGenerator<Listed> {
   const { onBad } = options;
-  const entriesOf = (folder: ContentRef, at: Buffer): AsyncGenerator<EntryReader> =>
-    reader.entries(folder, at.toString(), onBad && (({ error }) => onBad(error)));
+  const entriesOf = (directory: ContentRef, at: Buffer): AsyncGenerator<EntryReader> =>
+    reader.entries(directory, at.toString(), onBad && (({ error }) => onBad(error)));
   const open = [{ path, entries: entriesOf(content, path) }];
   for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
     throwIfInterrupted(options.signal);
@@ -45,7 +45,7 @@ export async function* listTree(
     const below = options.recursive && entry.type === 'directory' ? entry.content : undefined;
     yield { path: child, entry };
     if (below === undefined) continue;
-    if (open.length >= MAX_DEPTH) throw new VarveError('damaged', `${child}: folders are nested too deeply`);
+    if (open.length >= MAX_DEPTH) throw new VarveError('damaged', `${child}: directories are nested too deeply`);
     open.push({ path: child, entries: entriesOf(below, child) });
   }
 }

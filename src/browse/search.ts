@@ -11,16 +11,16 @@ import type { TreeReader } from '../repository/reading/tree-reader.js';
 /** What is found at an entry. */
 export interface Found<Hit> {
   readonly hits: readonly Hit[];
-  /** Whether something below the entry may be found, when it is a folder. */
+  /** Whether something below the entry may be found, when it is a directory. */
   readonly below: boolean;
 }
 
 /** Says what is looked for. The same for each snapshot: by path and content alone. */
 export interface Finder<Hit> {
-  /** @param parent the folder that the entry is in */
+  /** @param parent the directory that the entry is in */
   look(path: Buffer, entry: EntryReader, parent: ContentRef): Found<Hit> | Promise<Found<Hit>>;
-  /** What is found of a folder's content, the root's included. */
-  folder?(path: Buffer, content: ContentRef): Promise<readonly Hit[]>;
+  /** What is found of a directory's content, the root's included. */
+  directory?(path: Buffer, content: ContentRef): Promise<readonly Hit[]>;
 }
 
 export interface SearchOptions {
@@ -29,7 +29,7 @@ export interface SearchOptions {
   readonly signal?: AbortSignal;
 }
 
-interface Folder {
+interface Directory {
   readonly path: Buffer;
   readonly content: ContentRef;
   readonly depth: number;
@@ -37,7 +37,7 @@ interface Folder {
 
 const ROOT = Buffer.from('/');
 
-/** Searches snapshots, one after the other. A folder that is the same in several is read once, as far as memory allows. */
+/** Searches snapshots, one after the other. A directory that is the same in several is read once, as far as memory allows. */
 export class Search<Hit> {
   readonly #reader: TreeReader;
   readonly #finder: Finder<Hit>;
@@ -52,14 +52,14 @@ export class Search<Hit> {
     this.#slices = new TimeSlices(options.signal);
   }
 
-  /** @param onHit is told of each hit, folders before what is in them, in order of name */
+  /** @param onHit is told of each hit, directories before what is in them, in order of name */
   async run(root: ContentRef, onHit: (hit: Hit) => void): Promise<void> {
-    await this.#folder({ path: ROOT, content: root, depth: 0 }, onHit);
+    await this.#directory({ path: ROOT, content: root, depth: 0 }, onHit);
   }
 
   /** @returns all that was found; undefined when it is too much to be remembered, or a part could not be read */
-  async #folder(folder: Folder, onHit: (hit: Hit) => void): Promise<readonly Hit[] | undefined> {
-    const key = keyOf(folder);
+  async #directory(directory: Directory, onHit: (hit: Hit) => void): Promise<readonly Hit[] | undefined> {
+    const key = keyOf(directory);
     const known = this.#memory.get(key);
     if (known !== undefined) {
       await this.#slices.step();
@@ -68,19 +68,19 @@ export class Search<Hit> {
     }
     const hits = new Gathered<Hit>();
     try {
-      await this.#read(folder, hits, onHit);
+      await this.#read(directory, hits, onHit);
     } catch (cause) {
-      this.#tell(folder.path, cause);
+      this.#tell(directory.path, cause);
       return undefined;
     }
     if (hits.all !== undefined) this.#memory.add(key, hits.all);
     return hits.all;
   }
 
-  async #read(folder: Folder, gathered: Gathered<Hit>, onHit: (hit: Hit) => void): Promise<void> {
-    const { path, content, depth } = folder;
-    if (depth > MAX_DEPTH) throw new VarveError('damaged', 'folders are nested too deeply');
-    const own = (await this.#finder.folder?.(path, content)) ?? [];
+  async #read(directory: Directory, gathered: Gathered<Hit>, onHit: (hit: Hit) => void): Promise<void> {
+    const { path, content, depth } = directory;
+    if (depth > MAX_DEPTH) throw new VarveError('damaged', 'directories are nested too deeply');
+    const own = (await this.#finder.directory?.(path, content)) ?? [];
     for (const hit of own) onHit(hit);
     gathered.add(own);
     for await (const entry of this.#reader.entries(content, path.toString())) {
@@ -89,9 +89,9 @@ export class Search<Hit> {
       const found = await this.#look(child, entry, content);
       for (const hit of found?.hits ?? []) onHit(hit);
       gathered.add(found?.hits);
-      const subfolder = found?.below !== false && entry.type === 'directory' ? entry.content : undefined;
-      if (subfolder === undefined) continue;
-      gathered.add(await this.#folder({ path: child, content: subfolder, depth: depth + 1 }, onHit));
+      const subdirectory = found?.below !== false && entry.type === 'directory' ? entry.content : undefined;
+      if (subdirectory === undefined) continue;
+      gathered.add(await this.#directory({ path: child, content: subdirectory, depth: depth + 1 }, onHit));
     }
   }
 
@@ -112,22 +112,22 @@ export class Search<Hit> {
   }
 }
 
-/** What is found in a folder depends on where it is, too. */
-function keyOf({ path, content: { size, depth, ids } }: Folder): string {
+/** What is found in a directory depends on where it is, too. */
+function keyOf({ path, content: { size, depth, ids } }: Directory): string {
   const hash = createHash('sha256').update(path).update(`\0${size} ${depth} `).update(ids);
   return hash.digest().toString('latin1', 0, KEY_BYTES);
 }
 
 /** Bytes of a hash that keys a map: 128 bits tell all apart. */
 const KEY_BYTES = 16;
-/** A folder with more hits than this in and below it is read again each time. */
+/** A directory with more hits than this in and below it is read again each time. */
 const MAX_GATHERED = 10_000;
-/** What may be remembered, in folders of about 100 bytes. */
+/** What may be remembered, in directories of about 100 bytes. */
 const CAPACITY = 500_000;
-/** A hit takes about as much as so many folders. */
+/** A hit takes about as much as so many directories. */
 const HIT_WEIGHT = 8;
 
-/** The hits in and below a folder, until they are too many. */
+/** The hits in and below a directory, until they are too many. */
 class Gathered<Hit> {
   all: Hit[] | undefined = [];
 
@@ -138,7 +138,7 @@ class Gathered<Hit> {
   }
 }
 
-/** The hits in and below folders; the oldest are forgotten when there are too many. */
+/** The hits in and below directories; the oldest are forgotten when there are too many. */
 class HitMemory<Hit> {
   readonly #hits = new Map<string, readonly Hit[]>();
   #weight = 0;

@@ -33,8 +33,8 @@ const KEY_BYTES = 16;
 
 /**
  * Counts what snapshots hold, in restic's ways:
- * restore-size, as if each was restored to a folder of its own; files-by-contents, each content once; blobs-per-file, the blobs of each
- * content; raw-data, the blobs that the snapshots need, as they are stored. Holes count as the zeros that they are read as, but for blobs. A folder that is the same in many snapshots is read once.
+ * restore-size, as if each was restored to a directory of its own; files-by-contents, each content once; blobs-per-file, the blobs of each
+ * content; raw-data, the blobs that the snapshots need, as they are stored. Holes count as the zeros that they are read as, but for blobs. A directory that is the same in many snapshots is read once.
  */
 export async function stats(
   repository: IndexedRepository,
@@ -56,36 +56,36 @@ function keyOf({ depth, ids }: ContentRef, holes?: Attachment): string {
   return hash.digest().toString('latin1', 0, KEY_BYTES);
 }
 
-/** A folder on the way down: where it is matters for errors alone. */
-interface Folder {
+/** A directory on the way down: where it is matters for errors alone. */
+interface Directory {
   readonly content: ContentRef;
   readonly path: string;
   readonly depth: number;
 }
 
-function pathIn({ path }: Folder, name: Buffer): string {
+function pathIn({ path }: Directory, name: Buffer): string {
   return `${path === '/' ? '' : path}/${name}`;
 }
 
-function rootFolder(content: ContentRef): Folder {
+function rootDirectory(content: ContentRef): Directory {
   return { content, path: '/', depth: 0 };
 }
 
-/** A folder in a folder; with a copy of what is valid only until the next entry. */
-function subfolder(folder: Folder, name: Buffer, content: ContentRef): Folder {
+/** A directory in a directory; with a copy of what is valid only until the next entry. */
+function subdirectory(directory: Directory, name: Buffer, content: ContentRef): Directory {
   const ids = Buffer.from(content.ids);
-  return { content: { ...content, ids }, path: pathIn(folder, name), depth: folder.depth + 1 };
+  return { content: { ...content, ids }, path: pathIn(directory, name), depth: directory.depth + 1 };
 }
 
-function stopIf(signal: AbortSignal | undefined, { path, depth }: Folder): void {
+function stopIf(signal: AbortSignal | undefined, { path, depth }: Directory): void {
   throwIfInterrupted(signal);
-  if (depth > MAX_DEPTH) throw new VarveError('damaged', `${path}: folders are nested too deeply`);
+  if (depth > MAX_DEPTH) throw new VarveError('damaged', `${path}: directories are nested too deeply`);
 }
 
 interface Sums {
   files: number;
   bytes: number;
-  /** Whether it holds names of files that have several: such a folder is not the sum of its parts. */
+  /** Whether it holds names of files that have several: such a directory is not the sum of its parts. */
   linked: boolean;
 }
 
@@ -105,27 +105,27 @@ class RestoreSize {
   async count(roots: readonly ContentRef[]): Promise<void> {
     for (const root of roots) {
       this.#links = new Set();
-      const { files, bytes } = await this.#folder(rootFolder(root));
+      const { files, bytes } = await this.#directory(rootDirectory(root));
       this.#result.totalFiles += files;
       this.#result.totalSize += bytes;
     }
   }
 
-  async #folder(folder: Folder): Promise<Sums> {
-    stopIf(this.#options.signal, folder);
-    const key = keyOf(folder.content);
+  async #directory(directory: Directory): Promise<Sums> {
+    stopIf(this.#options.signal, directory);
+    const key = keyOf(directory.content);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const sums: Sums = { files: 0, bytes: 0, linked: false };
-    const below: Folder[] = [];
-    for await (const entry of readable(this.#reader, folder, this.#options)) {
+    const below: Directory[] = [];
+    for await (const entry of readable(this.#reader, directory, this.#options)) {
       sums.files++;
       if (entry.type === 'directory' && entry.content !== undefined)
-        below.push(subfolder(folder, entry.name, entry.content));
+        below.push(subdirectory(directory, entry.name, entry.content));
       else this.#file(entry, sums);
     }
     for (const each of below) {
-      const { files, bytes, linked } = await this.#folder(each);
+      const { files, bytes, linked } = await this.#directory(each);
       sums.files += files;
       sums.bytes += bytes;
       sums.linked ||= linked;
@@ -146,10 +146,10 @@ class RestoreSize {
   }
 }
 
-/** The entries of a folder that can be read. */
+/** The entries of a directory that can be read. */
 async function* readable(
   reader: TreeReader,
-  { content, path }: Folder,
+  { content, path }: Directory,
   { onError }: StatsOptions,
 ): AsyncGenerator<EntryReader> {
   const onBad = onError && (({ error }: BadEntry): void => onError(error));
@@ -175,7 +175,7 @@ function report(cause: unknown, onError: StatsOptions['onError']): void {
   onError(cause);
 }
 
-/** Folders are visited once, whatever the snapshot. */
+/** Directories are visited once, whatever the snapshot. */
 abstract class Visiting {
   protected readonly reader: TreeReader;
   readonly #options: StatsOptions;
@@ -187,26 +187,26 @@ abstract class Visiting {
   }
 
   async count(roots: readonly ContentRef[]): Promise<void> {
-    for (const root of roots) await this.#folder(rootFolder(root));
+    for (const root of roots) await this.#directory(rootDirectory(root));
   }
 
   protected abstract entry(entry: EntryReader): Promise<void>;
 
-  protected async folder(_content: ContentRef): Promise<void> {}
+  protected async directory(_content: ContentRef): Promise<void> {}
 
-  async #folder(folder: Folder): Promise<void> {
-    stopIf(this.#options.signal, folder);
-    const key = keyOf(folder.content);
+  async #directory(directory: Directory): Promise<void> {
+    stopIf(this.#options.signal, directory);
+    const key = keyOf(directory.content);
     if (this.#visited.has(key)) return;
     this.#visited.add(key);
-    await about(folder.path, this.folder(folder.content), this.#options);
-    const below: Folder[] = [];
-    for await (const entry of readable(this.reader, folder, this.#options)) {
+    await about(directory.path, this.directory(directory.content), this.#options);
+    const below: Directory[] = [];
+    for await (const entry of readable(this.reader, directory, this.#options)) {
       const { type, name, content } = entry;
-      await about(pathIn(folder, name), this.entry(entry), this.#options);
-      if (type === 'directory' && content !== undefined) below.push(subfolder(folder, name, content));
+      await about(pathIn(directory, name), this.entry(entry), this.#options);
+      if (type === 'directory' && content !== undefined) below.push(subdirectory(directory, name, content));
     }
-    for (const each of below) await this.#folder(each);
+    for (const each of below) await this.#directory(each);
   }
 }
 
@@ -262,7 +262,7 @@ class RawData extends Visiting {
     this.#sum();
   }
 
-  protected override async folder(content: ContentRef): Promise<void> {
+  protected override async directory(content: ContentRef): Promise<void> {
     await this.#use(content, TREE);
   }
 

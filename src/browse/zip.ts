@@ -5,14 +5,14 @@ import type { DumpedEntry, LeftOut } from './dump.js';
 
 /** The file types of POSIX that zip's external attributes carry. */
 const TYPE_BITS: Partial<Record<Entry['type'], number>> = { file: 0o100000, directory: 0o040000, symlink: 0o120000 };
-/** Bytes; a folder has a slash besides. */
+/** Bytes; a directory has a slash besides. */
 const MAX_NAME = 0xffff;
 /** The last second of the year 2107, which is the last year of zip; yazl takes none before 1970. */
 const LATEST = 4_354_819_199;
 const SLASHES = /^\/+/;
 
 /**
- * A zip archive of the entries: files, folders and symbolic links. Names in it are text: bytes that are not UTF-8 are lost, and a backslash, which
+ * A zip archive of the entries: files, directories and symbolic links. Names in it are text: bytes that are not UTF-8 are lost, and a backslash, which
  * some programs take for a slash, becomes an underscore.
  *
  * @param onLeftOut is told of entries that zip cannot hold; owners and attributes it never holds

@@ -48,7 +48,7 @@ export class Finding {
   readonly name: string;
   /** Ids of the snapshots that are touched. */
   readonly snapshots = new Set<string>();
-  /** Files that are touched, as snapshots have them; a folder that cannot be read ends with a slash. No more than are asked for. */
+  /** Files that are touched, as snapshots have them; a directory that cannot be read ends with a slash. No more than are asked for. */
   readonly files: Buffer[] = [];
   /** Whether a pack's parity can make it whole. */
   healable = false;

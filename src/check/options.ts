@@ -4,7 +4,7 @@ import type { HealedPack } from './healer.js';
 import type { Subset } from './subset.js';
 
 export interface CheckProgress {
-  /** What is looked at: packs to be healed, index and keys, directories of packs, bytes of packs, folders; with scrub, all objects. */
+  /** What is looked at: packs to be healed, index and keys, directories of packs, bytes of packs, directories; with scrub, all objects. */
   phase: 'healing' | 'objects' | 'packs' | 'data' | 'trees';
   /** Packs, snapshots or objects. */
   done: number;

@@ -12,26 +12,26 @@ import type { IndexedRepository } from '../repository/index/index-store.js';
 import { checkSize, IdList, splitIds } from '../repository/reading/blob-reader.js';
 import { TreeReader } from '../repository/reading/tree-reader.js';
 import type { BadBlobs } from './bad-blobs.js';
+import { DirectoryMemo, directoryKey } from './directory-memo.js';
 import { type Finding, type Findings, reasonOf } from './findings.js';
-import { FolderMemo, folderKey } from './folder-memo.js';
 import type { OpenedSnapshot } from './objects.js';
 import { stopIf } from './verdicts.js';
 
-/** A folder on the way down. */
-interface Folder {
+/** A directory on the way down. */
+interface Directory {
   readonly content: ContentRef;
   /** Undefined for the root. */
-  readonly place: { readonly parent: Folder; readonly name: Buffer } | undefined;
+  readonly place: { readonly parent: Directory; readonly name: Buffer } | undefined;
   readonly depth: number;
 }
 
-/** How many files and folders of a folder each finding touches. */
+/** How many files and directories of a directory each finding touches. */
 type Touched = Map<Finding, number>;
 
 const NONE: Touched = new Map();
 const SLASH = Buffer.from('/');
 
-/** Carries what is wrong with a blob up to the file or folder that needs it. */
+/** Carries what is wrong with a blob up to the file or directory that needs it. */
 class Blame extends Error {
   readonly finding: Finding;
 
@@ -42,7 +42,7 @@ class Blame extends Error {
 }
 
 /**
- * Walks the trees of snapshots, and looks whether every blob that they need can be had. A folder is visited once, however many
+ * Walks the trees of snapshots, and looks whether every blob that they need can be had. A directory is visited once, however many
  * snapshots share it; only those with something wrong in them are visited again in other places, so that all files are named.
  */
 export class TreeCheck {
@@ -51,8 +51,8 @@ export class TreeCheck {
   readonly #bad: BadBlobs;
   readonly #findings: Findings;
   readonly #signal: AbortSignal | undefined;
-  readonly #sound: FolderMemo;
-  /** What was found in folders, by their key, and the places where they were visited. */
+  readonly #sound: DirectoryMemo;
+  /** What was found in directories, by their key, and the places where they were visited. */
   readonly #unsound = new Map<string, { readonly touched: Touched; readonly places: Set<string> }>();
 
   constructor(
@@ -64,7 +64,7 @@ export class TreeCheck {
     this.#bad = bad;
     this.#findings = findings;
     this.#signal = signal;
-    this.#sound = new FolderMemo(repository.index);
+    this.#sound = new DirectoryMemo(repository.index);
   }
 
   async check({ id, root }: OpenedSnapshot): Promise<void> {
@@ -72,12 +72,12 @@ export class TreeCheck {
     for (const finding of touched.keys()) finding.snapshots.add(id);
   }
 
-  async #visit(folder: Folder): Promise<Touched> {
-    const { content } = folder;
+  async #visit(directory: Directory): Promise<Touched> {
+    const { content } = directory;
     if (this.#sound.has(content)) return NONE;
-    const known = this.#unsound.size === 0 ? undefined : this.#unsound.get(folderKey(content));
+    const known = this.#unsound.size === 0 ? undefined : this.#unsound.get(directoryKey(content));
     if (known !== undefined) {
-      const place = pathOf(folder).toString('latin1');
+      const place = pathOf(directory).toString('latin1');
       if (known.places.has(place)) return known.touched;
       known.places.add(place);
       if (allFull(known.touched)) {
@@ -85,39 +85,39 @@ export class TreeCheck {
         return known.touched;
       }
     }
-    const touched = await this.#walk(folder);
+    const touched = await this.#walk(directory);
     if (touched.size === 0) this.#sound.add(content);
     else if (known === undefined)
-      this.#unsound.set(folderKey(content), { touched, places: new Set([pathOf(folder).toString('latin1')]) });
+      this.#unsound.set(directoryKey(content), { touched, places: new Set([pathOf(directory).toString('latin1')]) });
     return touched;
   }
 
-  async #walk(folder: Folder): Promise<Touched> {
+  async #walk(directory: Directory): Promise<Touched> {
     stopIf(this.#signal);
     const touched: Touched = new Map();
-    const below: Folder[] = [];
+    const below: Directory[] = [];
     try {
-      if (folder.depth > MAX_DEPTH) throw new VarveError('damaged', 'folders are nested too deeply');
+      if (directory.depth > MAX_DEPTH) throw new VarveError('damaged', 'directories are nested too deeply');
       const onBad = ({ name, error }: BadEntry): void => {
-        const path = name === undefined ? withSlash(pathOf(folder)) : pathIn(folder, name);
+        const path = name === undefined ? withSlash(pathOf(directory)) : pathIn(directory, name);
         this.#touch(touched, this.#blamed(error), path);
       };
       const parser = new DirectoryParser('', onBad);
-      for await (const blob of this.#stream(folder.content))
-        for (const entry of parser.push(blob)) await this.#entry(entry, folder, touched, below);
-      for (const entry of parser.end()) await this.#entry(entry, folder, touched, below);
+      for await (const blob of this.#stream(directory.content))
+        for (const entry of parser.push(blob)) await this.#entry(entry, directory, touched, below);
+      for (const entry of parser.end()) await this.#entry(entry, directory, touched, below);
     } catch (cause) {
-      this.#touch(touched, this.#blamed(cause), withSlash(pathOf(folder)));
+      this.#touch(touched, this.#blamed(cause), withSlash(pathOf(directory)));
     }
     for (const each of below) for (const [finding, count] of await this.#visit(each)) increase(touched, finding, count);
     return touched;
   }
 
-  async #entry(entry: EntryReader, folder: Folder, touched: Touched, below: Folder[]): Promise<void> {
+  async #entry(entry: EntryReader, directory: Directory, touched: Touched, below: Directory[]): Promise<void> {
     const { type, content } = entry;
     if (type === 'directory' && content !== undefined) {
-      const place = { parent: folder, name: Buffer.from(entry.name) };
-      below.push({ content: { ...content, ids: Buffer.from(content.ids) }, place, depth: folder.depth + 1 });
+      const place = { parent: directory, name: Buffer.from(entry.name) };
+      below.push({ content: { ...content, ids: Buffer.from(content.ids) }, place, depth: directory.depth + 1 });
     }
     const blamed = new Set<Finding>();
     if (type === 'file' && content !== undefined) {
@@ -125,7 +125,7 @@ export class TreeCheck {
       else await this.#longContentOf(content, blamed);
     }
     if (entry.xattrs !== undefined || entry.holes !== undefined) await this.#attachments(entry, blamed);
-    for (const finding of blamed) this.#touch(touched, finding, pathIn(folder, entry.name));
+    for (const finding of blamed) this.#touch(touched, finding, pathIn(directory, entry.name));
   }
 
   #touch(touched: Touched, finding: Finding, path: Buffer): void {
@@ -240,7 +240,7 @@ export class TreeCheck {
     return this.#findings.add(
       'trees',
       '',
-      `what a snapshot says of a file or folder does not hold together: ${reason}`,
+      `what a snapshot says of a file or directory does not hold together: ${reason}`,
     );
   }
 }
@@ -254,12 +254,12 @@ function allFull(touched: Touched): boolean {
   return true;
 }
 
-function pathOf(folder: Folder): Buffer {
+function pathOf(directory: Directory): Buffer {
   const names: Buffer[] = [];
-  for (let at = folder.place; at !== undefined; at = at.parent.place) names.unshift(SLASH, at.name);
+  for (let at = directory.place; at !== undefined; at = at.parent.place) names.unshift(SLASH, at.name);
   return names.length === 0 ? SLASH : Buffer.concat(names);
 }
 
 const withSlash = (path: Buffer): Buffer => (path.length === 1 ? path : Buffer.concat([path, SLASH]));
 
-const pathIn = (folder: Folder, name: Buffer): Buffer => Buffer.concat([withSlash(pathOf(folder)), name]);
+const pathIn = (directory: Directory, name: Buffer): Buffer => Buffer.concat([withSlash(pathOf(directory)), name]);

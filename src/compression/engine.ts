@@ -52,7 +52,7 @@ function loadLibrary(): Library {
     return own;
   } catch {
     const manifest = require.resolve('@cloudpss/zstd/package.json');
-    const find = createRequire(manifest)('node-gyp-build') as { path(folder: string): string };
+    const find = createRequire(manifest)('node-gyp-build') as { path(directory: string): string };
     return koffi.load(find.path(dirname(manifest)));
   }
 }

@@ -10,7 +10,7 @@ import { TreeReader } from '../repository/reading/tree-reader.js';
 import { RewriteMemo } from '../repository/rewriting/rewrite-memo.js';
 import type { SnapshotMaker } from '../repository/rewriting/snapshot-session.js';
 import {
-  type RewrittenFolder,
+  type RewrittenDirectory,
   TreeRewriter,
   type TreeVisitor,
   type Verdict,
@@ -56,7 +56,7 @@ export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
   readonly #contents: ContentCopier;
   readonly #earlier: EarlierCopies;
   readonly #rewriter: TreeRewriter;
-  readonly #folders = new RewriteMemo();
+  readonly #directories = new RewriteMemo();
   readonly #progress = { bytes: 0, totalBytes: 0 };
   readonly #signal: AbortSignal | undefined;
   readonly #onLost: CopyingOptions['onLost'];
@@ -75,7 +75,7 @@ export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
     this.#signal = signal;
     this.#onLost = onLost;
     this.#contents = new ContentCopier(source, writer, ids, onCopied, signal);
-    this.#earlier = new EarlierCopies(source, writer.repository, { ids, folders: this.#folders }, signal);
+    this.#earlier = new EarlierCopies(source, writer.repository, { ids, directories: this.#directories }, signal);
     this.#rewriter = new TreeRewriter(this.#reader, writer, this, signal);
   }
 
@@ -99,21 +99,21 @@ export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
     }
   }
 
-  /** Notes the contents of all files that are in no folder known from before. */
+  /** Notes the contents of all files that are in no directory known from before. */
   async #wantAll(root: ContentRef): Promise<void> {
     const visited = new RewriteMemo();
-    const folders = [{ content: root, path: '/', depth: 0 }];
-    for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    const directories = [{ content: root, path: '/', depth: 0 }];
+    for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
       throwIfInterrupted(this.#signal);
-      const { content, path, depth } = folder;
-      if (depth > MAX_DEPTH) throw new VarveError('damaged', `${path}: folders are nested too deeply`);
-      if (this.#folders.get(content) !== undefined || visited.get(content) !== undefined) continue;
+      const { content, path, depth } = directory;
+      if (depth > MAX_DEPTH) throw new VarveError('damaged', `${path}: directories are nested too deeply`);
+      if (this.#directories.get(content) !== undefined || visited.get(content) !== undefined) continue;
       visited.add(content, { content, changed: false, files: 0, bytes: 0 });
       for await (const entry of this.#reader.entries(content, path, passOver)) {
         if (entry.type === 'file' && entry.content !== undefined) await this.#want(entry.content);
         if (entry.type !== 'directory' || entry.content === undefined) continue;
         const below = { ...entry.content, ids: Buffer.from(entry.content.ids) };
-        folders.push({ content: below, path: `${path}${entry.name}/`, depth: depth + 1 });
+        directories.push({ content: below, path: `${path}${entry.name}/`, depth: depth + 1 });
       }
     }
   }
@@ -146,7 +146,7 @@ export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
   async #content(content: ContentRef): Promise<ContentRef> {
     const ids = await this.#reader.ids(content);
     if (!this.#contents.isCopied(ids)) {
-      // A folder that was known when the contents were looked for, and is not any more.
+      // A directory that was known when the contents were looked for, and is not any more.
       this.#contents.want(ids);
       await this.#contents.copy();
     }
@@ -174,12 +174,12 @@ export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
     return false;
   }
 
-  recall(content: ContentRef): RewrittenFolder | undefined {
-    return this.#folders.get(content);
+  recall(content: ContentRef): RewrittenDirectory | undefined {
+    return this.#directories.get(content);
   }
 
-  remember(content: ContentRef, _path: Buffer, rewritten: RewrittenFolder): void {
-    // Each snapshot that shares a folder with a loss is to say so.
-    if (!this.#lacks) this.#folders.add(content, { ...rewritten, changed: true });
+  remember(content: ContentRef, _path: Buffer, rewritten: RewrittenDirectory): void {
+    // Each snapshot that shares a directory with a loss is to say so.
+    if (!this.#lacks) this.#directories.add(content, { ...rewritten, changed: true });
   }
 }

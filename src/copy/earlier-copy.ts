@@ -17,7 +17,7 @@ interface Side {
 }
 
 /**
- * Learns what contents and folders are called in the target from a snapshot and its copy there: the two trees are laid side by side, so that
+ * Learns what contents and directories are called in the target from a snapshot and its copy there: the two trees are laid side by side, so that
  * the contents need not be read. What it takes over is relied on.
  */
 export class EarlierCopies {
@@ -25,39 +25,39 @@ export class EarlierCopies {
   readonly #target: Side;
   readonly #reliance: Reliance;
   readonly #ids: CopiedIds;
-  readonly #folders: RewriteMemo;
+  readonly #directories: RewriteMemo;
   readonly #signal: AbortSignal | undefined;
 
-  /** @param folders is given those of the source that are in the target as they are */
+  /** @param directories is given those of the source that are in the target as they are */
   constructor(
     source: IndexedRepository,
     target: IndexedRepository,
-    { ids, folders }: { readonly ids: CopiedIds; readonly folders: RewriteMemo },
+    { ids, directories }: { readonly ids: CopiedIds; readonly directories: RewriteMemo },
     signal: AbortSignal | undefined,
   ) {
     this.#source = { repository: source, trees: new TreeReader(source, { signal }) };
     this.#target = { repository: target, trees: new TreeReader(target, { signal }) };
     this.#reliance = new Reliance(target.index, this.#target.trees);
     this.#ids = ids;
-    this.#folders = folders;
+    this.#directories = directories;
     this.#signal = signal;
   }
 
   async learn(source: ContentRef, copy: ContentRef): Promise<void> {
-    await this.#folder(source, copy, 0);
+    await this.#directory(source, copy, 0);
   }
 
-  /** @returns whether the copy has all that is in the folder */
-  async #folder(source: ContentRef, copy: ContentRef, depth: number): Promise<boolean> {
+  /** @returns whether the copy has all that is in the directory */
+  async #directory(source: ContentRef, copy: ContentRef, depth: number): Promise<boolean> {
     throwIfInterrupted(this.#signal);
-    if (this.#folders.get(source) !== undefined) return true;
+    if (this.#directories.get(source) !== undefined) return true;
     if (depth > MAX_DEPTH) return false;
     try {
       let whole = await this.#reliance.on(copy);
       const [before, after] = [this.#source.trees.entries(source, ''), this.#target.trees.entries(copy, '')];
       for await (const { before: from, after: to } of pairEntries(before, after))
         whole = from !== undefined && to !== undefined && (await this.#entry(from, to, depth)) && whole;
-      if (whole) this.#folders.add(own(source), { content: own(copy), changed: true, files: 0, bytes: 0 });
+      if (whole) this.#directories.add(own(source), { content: own(copy), changed: true, files: 0, bytes: 0 });
       return whole;
     } catch (cause) {
       if (!isAboutObject(cause)) throw cause;
@@ -71,7 +71,7 @@ export class EarlierCopies {
     let whole = sameStat(from, to);
     if (from.content !== undefined && to.content !== undefined) {
       const inside =
-        from.type === 'directory' ? this.#folder(from.content, to.content, depth + 1) : this.#file(from, to);
+        from.type === 'directory' ? this.#directory(from.content, to.content, depth + 1) : this.#file(from, to);
       whole = (await inside) && whole;
     }
     return whole && (await this.#attachment(from.xattrs, to.xattrs)) && (await this.#attachment(from.holes, to.holes));

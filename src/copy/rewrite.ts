@@ -19,7 +19,7 @@ import {
   summaryOf,
 } from '../repository/rewriting/rewrite-snapshots.js';
 import {
-  type RewrittenFolder,
+  type RewrittenDirectory,
   TreeRewriter,
   type TreeVisitor,
   type Verdict,
@@ -38,7 +38,7 @@ export interface RewriteOptions
   /** Patterns of what new snapshots leave out. */
   readonly excludes: readonly string[];
   readonly iexcludes: readonly string[];
-  /** When there are any, new snapshots have only what matches them, and the folders that lead there. */
+  /** When there are any, new snapshots have only what matches them, and the directories that lead there. */
   readonly includes?: readonly PatternSpec[];
   readonly newHost?: string | undefined;
   readonly newTime?: Time | undefined;
@@ -108,7 +108,7 @@ class Rewriting implements TreeVisitor {
     return this.#includes.length === 0 || this.#includes.some((list) => list.match(path).matched);
   }
 
-  /** Why a path is not included; undefined for one that is, and for a folder in which something may be. */
+  /** Why a path is not included; undefined for one that is, and for a directory in which something may be. */
   #omission({ type }: EntryReader, path: Buffer): string | undefined {
     const matches = this.#includes.map((list) => list.match(path));
     const isWanted = matches.some(({ matched, childMayMatch }) => matched || (type === 'directory' && childMayMatch));
@@ -134,15 +134,15 @@ class Rewriting implements TreeVisitor {
     return true;
   }
 
-  recall(content: ContentRef, path: Buffer): RewrittenFolder | undefined {
+  recall(content: ContentRef, path: Buffer): RewrittenDirectory | undefined {
     return this.#memo.get(content, path);
   }
 
-  remember(content: ContentRef, path: Buffer, rewritten: RewrittenFolder): void {
+  remember(content: ContentRef, path: Buffer, rewritten: RewrittenDirectory): void {
     this.#memo.add(content, rewritten, path);
   }
 }
 
-function hasCounts({ summary }: Snapshot, { files, bytes }: RewrittenFolder): boolean {
+function hasCounts({ summary }: Snapshot, { files, bytes }: RewrittenDirectory): boolean {
   return summary?.total_files_processed === files && summary.total_bytes_processed === bytes;
 }

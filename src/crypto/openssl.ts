@@ -40,7 +40,7 @@ export function directGcm(): DirectGcm | undefined {
 
 /**
  * HMAC in a context that is used again and again. Through node:crypto each one is an object with memory outside the heap, which costs
- * more than hashing a small folder. Undefined as above.
+ * more than hashing a small directory. Undefined as above.
  */
 export function directHmac(): DirectHmac | undefined {
   try {

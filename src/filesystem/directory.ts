@@ -25,8 +25,8 @@ const {
 
 const DIRECTORY_ITSELF = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 
-/** Which folder a path led to when it was looked at. Whatever has been put in its way since is not taken for it. */
-export interface FolderPlace {
+/** Which directory a path led to when it was looked at. Whatever has been put in its way since is not taken for it. */
+export interface DirectoryPlace {
   readonly path: Uint8Array;
   /** Bytes at the path's beginning in which links are followed: what leads to a source. */
   readonly above: number;
@@ -34,7 +34,7 @@ export interface FolderPlace {
   readonly inode: number | bigint;
 }
 
-/** A folder that is open, so that what is in it is reached by its name alone and not by a path that may change meanwhile. */
+/** A directory that is open, so that what is in it is reached by its name alone and not by a path that may change meanwhile. */
 export class Directory {
   readonly path: Buffer;
   /** The device of a file system that has been mounted there since the place was looked at, as automounters do when it is opened. */
@@ -49,18 +49,18 @@ export class Directory {
     this.#gathered = gathered;
   }
 
-  /** Opens a folder, but not through a link that stands for it. */
+  /** Opens a directory, but not through a link that stands for it. */
   static open(path: Buffer): Directory {
     return new Directory(path, libc() === undefined ? AT_FDCWD : openDirectoryAt(AT_FDCWD, path));
   }
 
   /**
-   * Opens the folder that was found at a place: by its path, and if that leads elsewhere (or is longer than the system takes), step by step
+   * Opens the directory that was found at a place: by its path, and if that leads elsewhere (or is longer than the system takes), step by step
    * without following links.
    *
    * @throws VarveError `source` when it is not there any more
    */
-  static openPlace(place: FolderPlace): Directory {
+  static openPlace(place: DirectoryPlace): Directory {
     const path = Buffer.from(place.path);
     if (libc() === undefined) return Directory.unopened(path);
     const descriptor = openByPath(path, place) ?? openByStep(path, place.above);
@@ -68,10 +68,10 @@ export class Directory {
     const { device } = fstat(descriptor);
     if (device !== place.device) return new Directory(path, descriptor, device);
     closeSync(descriptor);
-    throw new VarveError('source', 'was replaced by another folder while the backup was on its way to it');
+    throw new VarveError('source', 'was replaced by another directory while the backup was on its way to it');
   }
 
-  /** A folder on the way to a source: links are followed, and it need not be one that may be listed. */
+  /** A directory on the way to a source: links are followed, and it need not be one that may be listed. */
   static openAbove(path: Buffer): Directory {
     try {
       return new Directory(path, libc() === undefined ? AT_FDCWD : openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY));
@@ -80,13 +80,13 @@ export class Directory {
     }
   }
 
-  /** A folder whose names are known already, and which may be one that cannot be listed. */
+  /** A directory whose names are known already, and which may be one that cannot be listed. */
   static unopened(path: Buffer): Directory {
     return new Directory(path, AT_FDCWD);
   }
 
   /**
-   * A folder that is not there: its names are those of paths elsewhere.
+   * A directory that is not there: its names are those of paths elsewhere.
    *
    * @param gathered the path of each name, both as latin1
    */
@@ -150,7 +150,7 @@ function openUnnoticed(flags: number, open: (flags: number) => number): number {
 }
 
 /** Undefined when the path leads elsewhere, or is too long. */
-function openByPath(path: Buffer, place: FolderPlace): number | undefined {
+function openByPath(path: Buffer, place: DirectoryPlace): number | undefined {
   let descriptor: number;
   try {
     descriptor = openUnnoticed(DIRECTORY_ITSELF, (flags) => openat(AT_FDCWD, path, flags));
@@ -181,12 +181,12 @@ function openByStep(path: Buffer, above: number): number {
   return descriptor;
 }
 
-function isPlace(descriptor: number, { device, inode }: FolderPlace): boolean {
+function isPlace(descriptor: number, { device, inode }: DirectoryPlace): boolean {
   const stat = fstat(descriptor);
   return stat.inode === inode && stat.device === device;
 }
 
-/** The names in the folder that a descriptor stands for. */
+/** The names in the directory that a descriptor stands for. */
 export function namesAt(directory: number): Buffer[] {
   if (libc() === undefined) return readNames(pathAt(directory, HERE));
   const descriptor = openDirectoryAt(directory, HERE);
@@ -201,7 +201,7 @@ const readNames = (path: Buffer): Buffer[] => readdirSync(path, { encoding: 'buf
 
 const area = Buffer.alloc(NAMES_BYTES);
 
-/** The kernel's own answer: `fs` makes several objects of each name, which took a fifth of the time of looking at a folder. */
+/** The kernel's own answer: `fs` makes several objects of each name, which took a fifth of the time of looking at a directory. */
 function listNames(descriptor: number): NameCollector {
   const names = new NameCollector();
   const c = libc();

@@ -5,7 +5,7 @@ const RECORD_LENGTH = 16;
 const NAME = 19;
 const DOT = 0x2e;
 
-/** Names of a folder, laid end to end: a million of them take little more than their bytes. */
+/** Names of a directory, laid end to end: a million of them take little more than their bytes. */
 export class NameList {
   /** Each name with a NUL after it. */
   readonly #bytes: Buffer;
@@ -86,7 +86,7 @@ export class NameCollector {
   }
 }
 
-/** A name that is taken away and put back while the folder is listed may be told twice; a folder has each of them once. */
+/** A name that is taken away and put back while the directory is listed may be told twice; a directory has each of them once. */
 function withoutRepetitions(bytes: Buffer, order: Uint32Array): Uint32Array {
   let kept = 0;
   for (const start of order) {

@@ -28,9 +28,9 @@ const PSEUDO: ReadonlyMap<number, string> = new Map([
 const RUN_TIME = ['/proc', '/sys', '/dev', '/run'];
 
 /**
- * Why what is mounted at a folder is left out of a backup of what lies above; undefined when it is not.
+ * Why what is mounted at a directory is left out of a backup of what lies above; undefined when it is not.
  *
- * @param path of the folder, and `reachable` a path by which it can be opened
+ * @param path of the directory, and `reachable` a path by which it can be opened
  * @param wholeSystem whether all of `/` is backed up
  */
 export function pseudoFileSystem(path: Buffer, reachable: Buffer, wholeSystem: boolean): string | undefined {

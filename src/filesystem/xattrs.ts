@@ -5,7 +5,7 @@ import type { Xattr } from '../format/xattrs.js';
 import { CString, type Libc, libc, systemError } from './libc.js';
 import { pathAt } from './posix.js';
 
-/** Where attributes are: an open file or folder, or a name in an open folder (a link itself, not what it points to). */
+/** Where attributes are: an open file or directory, or a name in an open directory (a link itself, not what it points to). */
 export type XattrPlace = number | { readonly directory: number; readonly name: Buffer };
 
 const ERANGE = 34;

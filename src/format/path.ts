@@ -2,9 +2,9 @@ import { Buffer } from 'node:buffer';
 
 const SLASH = Buffer.from('/');
 
-/** The path of a name in a folder. */
-export function joinPath(folder: Buffer, name: Buffer): Buffer {
-  return folder.length === 1 && folder[0] === 0x2f
+/** The path of a name in a directory. */
+export function joinPath(directory: Buffer, name: Buffer): Buffer {
+  return directory.length === 1 && directory[0] === 0x2f
     ? Buffer.concat([SLASH, name])
-    : Buffer.concat([folder, SLASH, name]);
+    : Buffer.concat([directory, SLASH, name]);
 }

@@ -10,7 +10,7 @@ import type { AccessOptions } from './options.js';
 /** @throws VarveError `usage` unless there is either a password or a key file */
 export function engineOptions(options: AccessOptions): OpenOptions {
   const { cacheDirectory, onWarning, onNotice, keyHint } = options;
-  return { unlock: unlockOf(options), cacheFolder: cacheDirectory, onWarning, onNotice, keyHint };
+  return { unlock: unlockOf(options), cacheDirectory: cacheDirectory, onWarning, onNotice, keyHint };
 }
 
 function unlockOf({ password, keyFile }: AccessOptions): Unlock {

@@ -175,7 +175,7 @@ export class Repository implements AsyncDisposable {
         ...(when !== undefined && { time: when }),
         filter: filterOf(options),
         sources: from,
-        folder: Buffer.from(process.cwd()),
+        directory: Buffer.from(process.cwd()),
         parent: parentFrom(from, parent, list, made),
         before: figuresBefore(list, made),
         onStart: progress.start,
@@ -243,7 +243,7 @@ export class Repository implements AsyncDisposable {
     const { root } = (await this.#named(snapshot)).snapshot;
     const names = pathNames(path);
     const trees = new TreeReader(await this.#read(), { signal: options.signal });
-    const directory = await trees.folder(root, names);
+    const directory = await trees.directory(root, names);
     const at = names.reduce((above, name) => joinPath(above, name), Buffer.from('/'));
     yield* listTree(trees, directory, at, { recursive: false, ...options });
   }

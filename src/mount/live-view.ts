@@ -9,7 +9,7 @@ import {
 } from '../repository/snapshots/snapshots.js';
 import type { Source } from './filesystem/source.js';
 import type { CurrentView } from './filesystem/view-nodes.js';
-import { snapshotView, type ViewFolder } from './view/snapshot-view.js';
+import { snapshotView, type ViewDirectory } from './view/snapshot-view.js';
 
 /** Milliseconds after which snapshots are listed again when somebody looks. */
 const FRESH_MS = 5_000;
@@ -26,13 +26,13 @@ export interface LiveViewOptions {
 const XATTRS =
   'a new snapshot has extended attributes, which this mount does not show, as there were none before: mount again to see them';
 
-const NO_LATEST = 'no folder is called "latest": the snapshot that cannot be read may be the newest';
+const NO_LATEST = 'no directory is called "latest": the snapshot that cannot be read may be the newest';
 
 /** The snapshots that there are, as they come and go. */
 export class LiveView implements CurrentView {
   readonly #source: Source;
   readonly #options: LiveViewOptions;
-  #view: ViewFolder = { kind: 'folder', children: new Map() };
+  #view: ViewDirectory = { kind: 'directory', children: new Map() };
   #ids = '';
   #known = new Set<string>();
   #told = new Set<string>();
@@ -55,7 +55,7 @@ export class LiveView implements CurrentView {
     this.#listed = performance.now();
   }
 
-  async current(): Promise<ViewFolder> {
+  async current(): Promise<ViewDirectory> {
     if (performance.now() - this.#listed < FRESH_MS) return this.#view;
     this.#listing ??= this.#refresh().finally(() => {
       this.#listing = undefined;

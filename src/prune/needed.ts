@@ -46,8 +46,8 @@ export class NeededBlobs {
     const fresh = snapshots.filter(({ id }) => !this.#snapshots.has(id) && this.#options.without?.has(id) !== true);
     const roots = fresh.map(({ snapshot }) => snapshot.root);
     try {
-      await reachable.add(roots, (folders) =>
-        this.#options.onEvent?.({ kind: 'walked', folders, snapshots: fresh.length }),
+      await reachable.add(roots, (directories) =>
+        this.#options.onEvent?.({ kind: 'walked', directories, snapshots: fresh.length }),
       );
     } catch (cause) {
       throw withAdvice(cause);

@@ -41,8 +41,8 @@ export const PRUNE_DEFAULTS = {
 } as const satisfies PruneOptions;
 
 export type PruneEvent =
-  /** So many folders of the snapshots have been read. */
-  | { readonly kind: 'walked'; readonly folders: number; readonly snapshots: number }
+  /** So many directories of the snapshots have been read. */
+  | { readonly kind: 'walked'; readonly directories: number; readonly snapshots: number }
   | { readonly kind: 'planned'; readonly result: PruneResult }
   | { readonly kind: 'copied'; readonly done: number; readonly total: number; readonly bytes: number }
   | { readonly kind: 'removed'; readonly done: number; readonly total: number }

@@ -5,12 +5,12 @@ import { EntryReader } from '../format/entry-reader.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
 import { splitIds } from '../repository/reading/blob-reader.js';
 import { TreeReader } from '../repository/reading/tree-reader.js';
-import type { FolderFacts, FolderSurvey } from './folder-survey.js';
+import type { DirectoryFacts, DirectorySurvey } from './directory-survey.js';
 import { interrupted } from './interrupted.js';
 import type { UnreadableObjects } from './unreadable.js';
 
-/** A folder that nothing refers to. */
-export interface Root extends FolderFacts {
+/** A directory that nothing refers to. */
+export interface Root extends DirectoryFacts {
   /** The id of its first blob, in hex. */
   readonly id: string;
   /** Undefined when its end is lost. */
@@ -19,7 +19,7 @@ export interface Root extends FolderFacts {
   readonly entries: Buffer;
 }
 
-/** The beginning of a folder, with what follows it as far as it is found. */
+/** The beginning of a directory, with what follows it as far as it is found. */
 interface Chain {
   readonly ids: Buffer[];
   bytes: Buffer;
@@ -28,13 +28,13 @@ interface Chain {
 }
 
 /**
- * Finds folders that nothing refers to: no snapshot that was visited, and no folder. A folder may be several blobs, of which only the first can
+ * Finds directories that nothing refers to: no snapshot that was visited, and no directory. A directory may be several blobs, of which only the first can
  * be told by itself; the others are tried one after another, until the entries go on.
  */
 export class RootSearch {
   readonly #index: IndexedRepository['index'];
   readonly #trees: TreeReader;
-  readonly #survey: FolderSurvey;
+  readonly #survey: DirectorySurvey;
   readonly #unreadable: UnreadableObjects;
   readonly #signal: AbortSignal | undefined;
   readonly #found: Root[] = [];
@@ -42,7 +42,7 @@ export class RootSearch {
   /** @param unreadable is told of what cannot be read */
   constructor(
     repository: IndexedRepository,
-    survey: FolderSurvey,
+    survey: DirectorySurvey,
     unreadable: UnreadableObjects,
     signal?: AbortSignal,
   ) {

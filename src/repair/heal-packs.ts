@@ -5,7 +5,7 @@ import { heal } from '../repository/packs/healing.js';
 import { fetchObject } from '../repository/repository.js';
 import { interrupted } from './interrupted.js';
 
-/** Makes the packs of folders whole by their parity, where the repository has it: what heals is not lost. */
+/** Makes the packs of directories whole by their parity, where the repository has it: what heals is not lost. */
 export async function healTreePacks({ store, config, index }: IndexedRepository, signal?: AbortSignal): Promise<void> {
   if (config.parity === 0) return;
   const there = new Set<string>();

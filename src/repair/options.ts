@@ -100,10 +100,10 @@ export interface RecoverResult {
   readonly unreadable: number;
 }
 
-/** A snapshot of folders that nothing referred to. */
+/** A snapshot of directories that nothing referred to. */
 export interface RecoveredSnapshot {
   readonly id: string;
-  readonly folders: number;
+  readonly directories: number;
   /** Whether nothing of them is lost. */
   readonly isWhole: boolean;
 }

@@ -12,18 +12,18 @@ import { LocalState } from '../repository/local-state.js';
 import { type Repository, uncached } from '../repository/repository.js';
 import { listSnapshots } from '../repository/snapshots/snapshots.js';
 import { RepositoryWriter } from '../repository/writing/repository-writer.js';
+import { DirectorySurvey } from './directory-survey.js';
 import { type Root, RootSearch, treeIds } from './find-roots.js';
-import { FolderSurvey } from './folder-survey.js';
 import { healTreePacks } from './heal-packs.js';
 import type { RecoveredSnapshot, RecoverOptions, RecoverResult } from './options.js';
 import { UnreadableObjects } from './unreadable.js';
 
-/** The folder that holds those which are found. */
+/** The directory that holds those which are found. */
 const PLACE = 'recovered';
 const INCOMPLETE = 'incomplete';
 
 /**
- * Makes a snapshot of the folders that nothing refers to, such as the roots of snapshots that were forgotten by mistake, as long as prune has not removed what
+ * Makes a snapshot of the directories that nothing refers to, such as the roots of snapshots that were forgotten by mistake, as long as prune has not removed what
  * they need. Of what is not whole it makes another snapshot, so that the first one is sound.
  *
  * What cannot be read may be sound: it is counted, and the rest is recovered.
@@ -48,7 +48,7 @@ export async function recover(cached: Repository, options: RecoverOptions): Prom
       },
     });
     await healTreePacks(indexed, options.signal);
-    const survey = new FolderSurvey(indexed, unreadable, options.signal);
+    const survey = new DirectorySurvey(indexed, unreadable, options.signal);
     for (const [done, { snapshot }] of snapshots.entries()) {
       await survey.refer(snapshot.root);
       await survey.visit(snapshot.root);
@@ -70,14 +70,14 @@ async function store(
   const time = timeFromMillis(repository.clock());
   const made = sorts
     .filter(({ found }) => found.length > 0)
-    .map((sort) => ({ ...sort, root: storeFolders(writer, sort.found, time) }));
+    .map((sort) => ({ ...sort, root: storeDirectories(writer, sort.found, time) }));
   await refuseRemoved(repository, before);
   const snapshots: RecoveredSnapshot[] = [];
   for (const { isWhole, found, root } of made) {
     const tags = isWhole ? [PLACE] : [PLACE, INCOMPLETE];
     const id = await writer.commit(describe(options, time, tags, root));
     if (id === undefined) throw removedMeanwhile();
-    snapshots.push({ id, folders: found.length, isWhole });
+    snapshots.push({ id, directories: found.length, isWhole });
   }
   return snapshots;
 }
@@ -95,24 +95,24 @@ function describe(
   };
 }
 
-/** A root directory with a folder of all that were found, each by its id. */
-function storeFolders(writer: RepositoryWriter, found: readonly Root[], { seconds }: Time): ContentRef {
+/** A root directory with a directory of all that were found, each by its id. */
+function storeDirectories(writer: RepositoryWriter, found: readonly Root[], { seconds }: Time): ContentRef {
   const inOrder = [...found].sort((a, b) => (a.id < b.id ? -1 : 1));
-  const folders = inOrder.map(({ id, content, entries, newest }) =>
-    directory(id, content ?? folder(writer, entries), newest),
+  const directories = inOrder.map(({ id, content, entries, newest }) =>
+    directoryEntry(id, content ?? storeDirectory(writer, entries), newest),
   );
-  const place = folder(writer, encoded(folders));
-  return folder(writer, encoded([directory(PLACE, place, seconds)]));
+  const place = storeDirectory(writer, encoded(directories));
+  return storeDirectory(writer, encoded([directoryEntry(PLACE, place, seconds)]));
 }
 
 /** @param entries their encodings, one after another in order of name */
-function folder(writer: RepositoryWriter, entries: Buffer): ContentRef {
+function storeDirectory(writer: RepositoryWriter, entries: Buffer): ContentRef {
   const stream = writer.stream();
   stream.write(entries);
   return writer.reference(stream.end());
 }
 
-function directory(name: string, content: ContentRef, mtimeSeconds: number): Entry {
+function directoryEntry(name: string, content: ContentRef, mtimeSeconds: number): Entry {
   const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   return { ...bareDirectory(Buffer.from(name), content), ...owner, mode: 0o700, mtimeSeconds };
 }

@@ -127,7 +127,7 @@ async function salvage(
 }
 
 function requireReadable({ keys }: Repository, kind: BlobKind): void {
-  if (kind === TREE) keys.requireRole('manage', 'read packs of folders');
+  if (kind === TREE) keys.requireRole('manage', 'read packs of directories');
   else keys.requireRole('full', 'read packs of file contents');
 }
 

@@ -19,7 +19,7 @@ import {
   summaryOf,
 } from '../repository/rewriting/rewrite-snapshots.js';
 import {
-  type RewrittenFolder,
+  type RewrittenDirectory,
   TreeRewriter,
   type TreeVisitor,
   type Verdict,
@@ -28,10 +28,10 @@ import type { StoredSnapshot } from '../repository/snapshots/snapshots.js';
 import type { RepositoryWriter } from '../repository/writing/repository-writer.js';
 import { healTreePacks } from './heal-packs.js';
 
-/** What the new snapshot has not got: a file, the rest of a folder from where its list breaks off, or the attributes of a path. */
+/** What the new snapshot has not got: a file, the rest of a directory from where its list breaks off, or the attributes of a path. */
 export interface Loss {
   readonly kind: 'lost';
-  readonly what: 'file' | 'entry' | 'folder' | 'attributes';
+  readonly what: 'file' | 'entry' | 'directory' | 'attributes';
   readonly stored: StoredSnapshot;
   readonly path: Buffer;
   readonly reason: string;
@@ -49,7 +49,7 @@ const LOST: readonly ErrorCode[] = ['damaged', 'not-found'];
 
 /**
  * Writes each damaged snapshot anew without what is lost: files of which a part is in no pack, and what comes after the place where a
- * folder's list breaks off. All else stays. Needs a manage key; what of packs is damaged inside is known only when the index does not
+ * directory's list breaks off. All else stays. Needs a manage key; what of packs is damaged inside is known only when the index does not
  * list it any more.
  */
 export async function repairSnapshots(
@@ -121,20 +121,20 @@ class Repair implements TreeVisitor {
   }
 
   unreadable(cause: unknown, path: Buffer): void {
-    this.#lose('folder', path, cause);
+    this.#lose('directory', path, cause);
   }
 
-  keepsBad({ name, error }: BadEntry, folder: Buffer): boolean {
-    this.#lose('entry', name === undefined ? folder : joinPath(folder, name), error);
+  keepsBad({ name, error }: BadEntry, directory: Buffer): boolean {
+    this.#lose('entry', name === undefined ? directory : joinPath(directory, name), error);
     return false;
   }
 
   /** What is sound is so wherever it is; what is not is told for each path. */
-  recall(content: ContentRef): RewrittenFolder | undefined {
+  recall(content: ContentRef): RewrittenDirectory | undefined {
     return this.#sound.get(content);
   }
 
-  remember(content: ContentRef, _path: Buffer, rewritten: RewrittenFolder): void {
+  remember(content: ContentRef, _path: Buffer, rewritten: RewrittenDirectory): void {
     if (!rewritten.changed) this.#sound.add(content, rewritten);
   }
 

@@ -1,6 +1,6 @@
 import { isBroken, isUnreadable, VarveError } from '../errors/errors.js';
 
-/** Notes what could not be read while folders are looked for, each reason once. */
+/** Notes what could not be read while directories are looked for, each reason once. */
 export class UnreadableObjects {
   readonly #messages = new Set<string>();
   readonly #onNew: (message: string) => void;

@@ -10,7 +10,7 @@ const NONCE_BYTES = 12;
 const LONGEST = 256 * 1024 * 1024;
 
 /**
- * What this machine remembers of a repository between runs, in its cache folder, sealed under the slot's own key. All of it can be lost
+ * What this machine remembers of a repository between runs, in its cache directory, sealed under the slot's own key. All of it can be lost
  * at any time: it only saves work, with one exception: for an append key, which cannot read old trees, it is what lets a second backup
  * skip unchanged files.
  */

@@ -40,7 +40,7 @@ export function uncached(repository: Repository): Repository {
   return store instanceof CachedStore ? { ...repository, store: store.origin } : repository;
 }
 
-const FOLDERS: Record<SignedKind, ObjectType> = { index: 'index', snapshot: 'snapshots', lease: 'locks' };
+const DIRECTORIES: Record<SignedKind, ObjectType> = { index: 'index', snapshot: 'snapshots', lease: 'locks' };
 
 /** Of index objects and snapshots: mostly ids, which do not compress. */
 const COMPRESSION = { level: 1 };
@@ -71,10 +71,10 @@ export async function putSigned(repository: Repository, kind: SignedKind, payloa
   const { store } = repository;
   const { name, bytes } = sealSigned(repository, kind, payload);
   try {
-    await store.put(FOLDERS[kind], name, [bytes]);
+    await store.put(DIRECTORIES[kind], name, [bytes]);
   } catch (cause) {
     // It may be there and only not be durable. Nothing relies on a snapshot or a lease, so the failure leaves none.
-    if (kind !== 'index') await store.remove(FOLDERS[kind], name).catch(() => undefined);
+    if (kind !== 'index') await store.remove(DIRECTORIES[kind], name).catch(() => undefined);
     throw cause;
   }
   return name;
@@ -93,7 +93,7 @@ export function sealSigned(
 
 /** Fetches and opens a signed object; the caller checks revocation, for which the payload's time is needed. */
 export async function getSigned(repository: Repository, kind: SignedKind, name: string): Promise<OpenedSigned> {
-  const type = FOLDERS[kind];
+  const type = DIRECTORIES[kind];
   const path = objectPath(type, name);
   const sealed = await fetchObject(repository.store, type, name);
   const open = (): OpenedSigned => {

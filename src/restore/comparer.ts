@@ -67,7 +67,7 @@ export class Comparer {
     this.#zeros = new ZeroBlobs(idKey);
   }
 
-  /** @param directory the file's folder, opened */
+  /** @param directory the file's directory, opened */
   compare(directory: number, name: Buffer, file: ComparedFile, warn: Warn): Comparison {
     const content = new FileContent(file, this.#index);
     const existing = this.#open(directory, name, content, ({ type }) => type === 'file');

@@ -17,15 +17,15 @@ const PRIVATE = 0o600;
  */
 export function copyFile(
   copier: RangeCopier,
-  folder: number,
+  directory: number,
   name: Buffer,
-  toFolder: number,
+  toDirectory: number,
   toName: Buffer,
   onFault: (cause: unknown) => void,
 ): void {
-  const from = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  const from = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   try {
-    const to = openat(toFolder, toName, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, PRIVATE);
+    const to = openat(toDirectory, toName, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, PRIVATE);
     try {
       const stat = fstat(from);
       ftruncateSync(to, stat.size);

@@ -37,13 +37,13 @@ export class GrowingFile {
     return this.#handle;
   }
 
-  /** Opens it under its temporary name in an open folder; a name of one task alone must be new. */
-  open(folder: number, temporary: Buffer): void {
+  /** Opens it under its temporary name in an open directory; a name of one task alone must be new. */
+  open(directory: number, temporary: Buffer): void {
     this.temporary = temporary;
     this.#handle =
       this.target.temporary === undefined
-        ? openat(folder, temporary, NEW, PRIVATE)
-        : (createPart(folder, temporary) ?? openPart(folder, temporary, this.#fileSystems));
+        ? openat(directory, temporary, NEW, PRIVATE)
+        : (createPart(directory, temporary) ?? openPart(directory, temporary, this.#fileSystems));
   }
 
   write(bytes: Buffer, offset: number): void {
@@ -89,9 +89,9 @@ export class GrowingFile {
 }
 
 /** @returns undefined when another task of this run has made it */
-function createPart(folder: number, name: Buffer): number | undefined {
+function createPart(directory: number, name: Buffer): number | undefined {
   try {
-    return openat(folder, name, NEW, PRIVATE);
+    return openat(directory, name, NEW, PRIVATE);
   } catch (cause) {
     if (errnoCode(cause) !== 'EEXIST') throw cause;
     return undefined;
@@ -99,10 +99,10 @@ function createPart(folder: number, name: Buffer): number | undefined {
 }
 
 /** Opens a file that this run has made under a temporary name. @throws VarveError `target` when something else has that name */
-export function openPart(folder: number, name: Buffer, fileSystems: FileSystems): number {
-  const handle = openat(folder, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
+export function openPart(directory: number, name: Buffer, fileSystems: FileSystems): number {
+  const handle = openat(directory, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
   const stat = fstat(handle);
-  if (isOurPart(stat) || fileSystems.isLikeNew(folder, stat)) return handle;
+  if (isOurPart(stat) || fileSystems.isLikeNew(directory, stat)) return handle;
   closeSync(handle);
   throw new VarveError('target', `something else is in the place of its temporary file ${name}`);
 }

@@ -59,7 +59,7 @@ export interface FileTarget {
   readonly path: Uint8Array;
   /** The file's encoded entry. */
   readonly raw: Uint8Array;
-  /** Set when other tasks write to it too: the name, in the same folder, under which it grows. */
+  /** Set when other tasks write to it too: the name, in the same directory, under which it grows. */
   readonly temporary: Uint8Array | undefined;
   /** The bytes of its attributes and of its layout, when they are too long for the entry. */
   readonly xattrs?: Uint8Array | undefined;
@@ -69,7 +69,7 @@ export interface FileTarget {
 /** A file whose content is compared with what is there. */
 export interface ComparedFile extends FileTarget {
   readonly ids: Uint8Array;
-  /** What an earlier run left of it: a name in the same folder. */
+  /** What an earlier run left of it: a name in the same directory. */
   readonly part: Uint8Array | undefined;
 }
 
@@ -95,7 +95,7 @@ export type Task =
   /** Files without blobs, links, devices. */
   | { readonly kind: 'plain'; readonly files: readonly FileTarget[] }
   | { readonly kind: 'link'; readonly links: readonly LinkTarget[] }
-  | { readonly kind: 'folders'; readonly folders: readonly FileTarget[] }
+  | { readonly kind: 'directories'; readonly directories: readonly FileTarget[] }
   /** Looks which links, devices, FIFOs and sockets are there already. */
   | { readonly kind: 'stands'; readonly files: readonly FileTarget[] }
   /** Looks which files are there already, whole or in part. */

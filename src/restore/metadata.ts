@@ -47,7 +47,7 @@ export class MetadataSetter {
    * Makes the metadata that of the entry. The owner comes first, as changing it clears the setuid bits and capabilities; the mode after the
    * attributes, as an ACL changes it and as a normal user cannot give attributes to a file that is read-only.
    *
-   * @param place an open file or folder, or a name in an open folder: a link itself, not what it points to
+   * @param place an open file or directory, or a name in an open directory: a link itself, not what it points to
    * @param xattrs undefined when they are not known: then they stay as they are
    * @param bare whether it is known to have no attributes yet
    */
@@ -159,7 +159,7 @@ export class MetadataSetter {
   }
 }
 
-/** The snapshot's, and no others: what a folder's default ACL gave, or what an existing folder has, goes. What is not wanted stays as it is. */
+/** The snapshot's, and no others: what a directory's default ACL gave, or what an existing directory has, goes. What is not wanted stays as it is. */
 function setXattrs(
   place: XattrPlace,
   all: readonly Xattr[],

@@ -16,7 +16,7 @@ export type RestoreEvent =
   | { readonly kind: 'warning'; readonly about: MetadataKind; readonly path: Buffer; readonly message: string }
   | { readonly kind: 'item'; readonly action: RestoreAction; readonly path: Buffer; readonly size: number };
 
-/** How far a restore is. The totals grow while the snapshot's folders are read. */
+/** How far a restore is. The totals grow while the snapshot's directories are read. */
 export interface RestoreProgress {
   /** Directories that are made, or that get their metadata. */
   totalDirs: number;
@@ -26,7 +26,7 @@ export interface RestoreProgress {
   filesRestored: number;
   filesSkipped: number;
   filesDeleted: number;
-  /** Devices, FIFOs and sockets that were not to be made, and files and folders that did not get their setuid and setgid bits. */
+  /** Devices, FIFOs and sockets that were not to be made, and files and directories that did not get their setuid and setgid bits. */
   filesOmitted: number;
   /** Bytes, without those of holes. */
   totalBytes: number;
@@ -47,18 +47,18 @@ export interface XattrPatterns {
 }
 
 export interface RestoreOptions {
-  /** The folder of the snapshot whose content is restored. */
+  /** The directory of the snapshot whose content is restored. */
   readonly root: ContentRef;
-  /** The entry of that folder: a target that is new or empty gets its metadata. */
-  readonly folder?: Entry;
+  /** The entry of that directory: a target that is new or empty gets its metadata. */
+  readonly directory?: Entry;
   /** An absolute path; made when it is not there. */
   readonly target: string;
-  /** The only name in the root folder that is restored; nothing is deleted beside it. */
+  /** The only name in the root directory that is restored; nothing is deleted beside it. */
   readonly only?: Buffer;
   readonly includes?: readonly PatternSpec[];
   readonly excludes?: readonly PatternSpec[];
   readonly overwrite?: Overwrite;
-  /** Removes what is in a restored folder but not in the snapshot's. */
+  /** Removes what is in a restored directory but not in the snapshot's. */
   readonly delete?: boolean;
   /** Reads every file back and compares. */
   readonly verify?: boolean;

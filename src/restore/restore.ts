@@ -9,11 +9,11 @@ import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
 import { TreeReader } from '../repository/reading/tree-reader.js';
-import { makeFolders } from '../storage/make-folders.js';
+import { makeDirectories } from '../storage/make-directories.js';
 import { defaultThreads, WorkerPool } from '../workers/pool.js';
 import { Account, inSnapshot, withoutPath } from './account.js';
+import { below, type Directory, rootDirectory, type Subdirectory, subdirectoryOf, targetAs } from './directory.js';
 import { layoutOf } from './file-content.js';
-import { below, type Folder, rootFolder, type Subfolder, subfolderOf, targetAs } from './folder.js';
 import { HardLinks } from './hard-links.js';
 import { LinkMaker } from './link-maker.js';
 import { type FileTarget, INTERRUPTED, type RestorePool } from './messages.js';
@@ -32,13 +32,13 @@ const WINDOW = 75_000;
 const FAR_WINDOW = 300_000;
 /** Blobs that are planned before the workers have something to do. */
 const FIRST_WINDOW = 5_000;
-const FOLDERS_PER_TASK = 512;
-/** Subfolders of a folder that are held until all else in it is planned. */
-const MAX_SUBFOLDERS = 10_000;
+const DIRECTORIES_PER_TASK = 512;
+/** Subdirectories of a directory that are held until all else in it is planned. */
+const MAX_SUBDIRECTORIES = 10_000;
 const WORKER = new URL('./restore-worker.js', import.meta.url);
 
 /**
- * Restores a folder of a snapshot. Nothing outside the target is ever written, and no file stands under its name before it is whole.
+ * Restores a directory of a snapshot. Nothing outside the target is ever written, and no file stands under its name before it is whole.
  *
  * @throws VarveError `role` for a key that cannot read contents, `target` when the target cannot be written, `full`, `interrupted`;
  * single paths that fail are told as events and counted
@@ -60,7 +60,7 @@ export async function restore(repository: IndexedRepository, options: RestoreOpt
 
 function makeTarget(path: string): void {
   try {
-    makeFolders(path);
+    makeDirectories(path);
   } catch (cause) {
     throw new VarveError('target', `cannot create the target ${path}: ${systemReason(cause)}`, { cause });
   }
@@ -98,8 +98,8 @@ class RestoreRun {
   #failure: unknown;
   readonly #run = beginRun();
   readonly #flags = new Int32Array(new SharedArrayBuffer(4));
-  /** Folders whose metadata are to be set, parents before what is in them. */
-  readonly #folders: Folder[] = [];
+  /** Directories whose metadata are to be set, parents before what is in them. */
+  readonly #directories: Directory[] = [];
   readonly #account: Account;
   readonly #links = new HardLinks();
   readonly #linkMaker: LinkMaker;
@@ -116,7 +116,7 @@ class RestoreRun {
     this.#limits = isFar ? FAR_AWAY : NEARBY;
     this.#rooms = new Rooms(this.#limits.bytes);
     const dryRun = options.dryRun === true;
-    // Into a folder that a dry run does not make, everything would be restored.
+    // Into a directory that a dry run does not make, everything would be restored.
     if (!dryRun || existsSync(options.target)) {
       this.#target = openTarget(options.target, dryRun, this.#run);
       this.#pool = this.#startPool(dryRun);
@@ -129,25 +129,25 @@ class RestoreRun {
   }
 
   async restore(): Promise<RestoreProgress> {
-    const root = rootFolder(this.#target === undefined);
+    const root = rootDirectory(this.#target === undefined);
     this.#lookForLeftovers(root);
-    const marker = this.#becomesFolder(root) ? markerName(this.#run) : undefined;
+    const marker = this.#becomesDirectory(root) ? markerName(this.#run) : undefined;
     if (marker !== undefined) this.#mark(marker);
     await this.#walk(root, this.#options.root);
     await this.#runWindow();
     await this.#running?.done;
     if (marker !== undefined) this.#target?.discard(marker);
-    await this.#finishFolders();
+    await this.#finishDirectories();
     return this.#account.progress;
   }
 
-  /** Whether the target is to be the folder that is restored, and not only to hold what is in it. */
-  #becomesFolder({ leftovers }: Folder): boolean {
-    const { folder, dryRun } = this.#options;
-    if (folder === undefined || dryRun === true || leftovers?.alone !== true) return false;
-    this.#folders.push(targetAs(folder));
+  /** Whether the target is to be the directory that is restored, and not only to hold what is in it. */
+  #becomesDirectory({ leftovers }: Directory): boolean {
+    const { directory, dryRun } = this.#options;
+    if (directory === undefined || dryRun === true || leftovers?.alone !== true) return false;
+    this.#directories.push(targetAs(directory));
     this.#account.progress.totalDirs++;
-    this.#target?.becomesFolder();
+    this.#target?.becomesDirectory();
     return true;
   }
 
@@ -184,11 +184,12 @@ class RestoreRun {
     return new WorkerPool(WORKER, this.#options.threads ?? defaultThreads(), () => ({ data, transfer: [] }));
   }
 
-  async #walk(folder: Folder, content: ContentRef): Promise<void> {
+  async #walk(directory: Directory, content: ContentRef): Promise<void> {
     this.#stopIfAborted();
-    if (folder.depth > MAX_DEPTH) throw new VarveError('damaged', `${folder.path}: folders are nested too deeply`);
+    if (directory.depth > MAX_DEPTH)
+      throw new VarveError('damaged', `${directory.path}: directories are nested too deeply`);
     const { only, delete: removes = false } = this.#options;
-    const subfolders: Subfolder[] = [];
+    const subdirectories: Subdirectory[] = [];
     let directories = 0;
     const names = new Set<string>();
     let whole = false;
@@ -196,57 +197,57 @@ class RestoreRun {
     const onBad = (bad: BadEntry): void => {
       if (bad.name !== undefined) names.add(bad.name.toString('latin1'));
       else nameless = true;
-      this.#failBad(folder, bad);
+      this.#failBad(directory, bad);
     };
     try {
-      for await (const entry of this.#trees.entries(content, inSnapshot(folder.path).toString(), onBad)) {
-        if (folder.depth === 0 && only !== undefined && !entry.name.equals(only)) continue;
+      for await (const entry of this.#trees.entries(content, inSnapshot(directory.path).toString(), onBad)) {
+        if (directory.depth === 0 && only !== undefined && !entry.name.equals(only)) continue;
         if (removes) names.add(entry.name.toString('latin1'));
-        if (isTemporary(entry.name)) folder.alike.add(entry.name.toString('latin1'));
-        if (entry.type === 'directory' && ++directories > MAX_SUBFOLDERS) continue;
-        const subfolder = await this.#entry(folder, entry);
-        if (subfolder !== undefined) subfolders.push(subfolder);
+        if (isTemporary(entry.name)) directory.alike.add(entry.name.toString('latin1'));
+        if (entry.type === 'directory' && ++directories > MAX_SUBDIRECTORIES) continue;
+        const subdirectory = await this.#entry(directory, entry);
+        if (subdirectory !== undefined) subdirectories.push(subdirectory);
         if (this.#window.size + this.#links.size >= (this.#idle ? FIRST_WINDOW : this.#windowSize))
           await this.#runWindow();
       }
-      whole = !nameless && (folder.depth > 0 || only === undefined);
+      whole = !nameless && (directory.depth > 0 || only === undefined);
     } catch (cause) {
       if (cause === this.#failure) throw cause;
-      this.#account.fail(folder.path, cause);
+      this.#account.fail(directory.path, cause);
     }
-    if (whole) this.#removeLeftovers(folder);
-    if (removes && whole) this.#deleteOthers(folder, names);
-    for (const each of subfolders) await this.#walk(each.folder, each.content);
-    if (directories > MAX_SUBFOLDERS) await this.#walkRest(folder, content);
+    if (whole) this.#removeLeftovers(directory);
+    if (removes && whole) this.#deleteOthers(directory, names);
+    for (const each of subdirectories) await this.#walk(each.directory, each.content);
+    if (directories > MAX_SUBDIRECTORIES) await this.#walkRest(directory, content);
   }
 
-  /** Walks the subfolders that are too many to be held: each as it comes, when the folder is read once more. */
-  async #walkRest(folder: Folder, content: ContentRef): Promise<void> {
+  /** Walks the subdirectories that are too many to be held: each as it comes, when the directory is read once more. */
+  async #walkRest(directory: Directory, content: ContentRef): Promise<void> {
     let directories = 0;
     let isWalking = false;
     try {
-      for await (const entry of this.#trees.entries(content, inSnapshot(folder.path).toString())) {
-        if (entry.type !== 'directory' || ++directories <= MAX_SUBFOLDERS) continue;
-        const subfolder = await this.#entry(folder, entry);
+      for await (const entry of this.#trees.entries(content, inSnapshot(directory.path).toString())) {
+        if (entry.type !== 'directory' || ++directories <= MAX_SUBDIRECTORIES) continue;
+        const subdirectory = await this.#entry(directory, entry);
         isWalking = true;
-        if (subfolder !== undefined) await this.#walk(subfolder.folder, subfolder.content);
+        if (subdirectory !== undefined) await this.#walk(subdirectory.directory, subdirectory.content);
         isWalking = false;
       }
     } catch (cause) {
       if (isWalking) throw cause;
-      this.#account.fail(folder.path, cause);
+      this.#account.fail(directory.path, cause);
     }
   }
 
   /** Reports an entry that cannot be read, if it may be one of those that are asked for. What the target has in its place stays. */
-  #failBad(folder: Folder, { name, error }: BadEntry): void {
-    const reason = withoutPath(error.message, inSnapshot(folder.path));
+  #failBad(directory: Directory, { name, error }: BadEntry): void {
+    const reason = withoutPath(error.message, inSnapshot(directory.path));
     const cause = new VarveError('damaged', reason, { cause: error });
-    if (name === undefined) return this.#account.fail(folder.path, cause);
+    if (name === undefined) return this.#account.fail(directory.path, cause);
     const { only } = this.#options;
-    if (folder.depth === 0 && only !== undefined && !name.equals(only)) return;
-    folder.leftovers?.take(name);
-    const path = below(folder, name);
+    if (directory.depth === 0 && only !== undefined && !name.equals(only)) return;
+    directory.leftovers?.take(name);
+    const path = below(directory, name);
     const { selected, descend } = this.#selection.choose(inSnapshot(path));
     if (selected || descend) this.#account.fail(path, cause);
   }
@@ -281,86 +282,86 @@ class RestoreRun {
     this.#window = this.#newWindow();
   }
 
-  /** Deals with an entry; a folder that is to be walked is returned. */
-  async #entry(folder: Folder, entry: EntryReader): Promise<Subfolder | undefined> {
-    const path = below(folder, entry.name);
+  /** Deals with an entry; a directory that is to be walked is returned. */
+  async #entry(directory: Directory, entry: EntryReader): Promise<Subdirectory | undefined> {
+    const path = below(directory, entry.name);
     const { selected, descend } = this.#selection.choose(inSnapshot(path));
     try {
       if (entry.type === 'directory')
-        return selected || descend ? this.#subfolder(folder, path, entry, selected) : undefined;
-      if (selected) await this.#file(folder, path, entry);
-      else folder.leftovers?.take(entry.name);
+        return selected || descend ? this.#subdirectory(directory, path, entry, selected) : undefined;
+      if (selected) await this.#file(directory, path, entry);
+      else directory.leftovers?.take(entry.name);
     } catch (cause) {
       this.#account.fail(path, cause);
     }
     return undefined;
   }
 
-  #subfolder(parent: Folder, path: Buffer, entry: EntryReader, selected: boolean): Subfolder {
-    const subfolder = subfolderOf(parent, path, entry, selected);
+  #subdirectory(parent: Directory, path: Buffer, entry: EntryReader, selected: boolean): Subdirectory {
+    const subdirectory = subdirectoryOf(parent, path, entry, selected);
     if (selected) {
       this.#make(parent);
       this.#takeName(parent, entry.name);
-      this.#make(subfolder.folder);
+      this.#make(subdirectory.directory);
       this.#noteSetId(path, entry);
     }
-    return subfolder;
+    return subdirectory;
   }
 
-  /** Makes a folder, and those above it, unless they are made. @returns whether it is new, so that nothing is in it */
-  #make(folder: Folder): boolean {
-    if (folder.fresh !== undefined) return folder.fresh;
-    const inFresh = folder.parent !== undefined && this.#make(folder.parent);
-    folder.fresh =
+  /** Makes a directory, and those above it, unless they are made. @returns whether it is new, so that nothing is in it */
+  #make(directory: Directory): boolean {
+    if (directory.fresh !== undefined) return directory.fresh;
+    const inFresh = directory.parent !== undefined && this.#make(directory.parent);
+    directory.fresh =
       this.#target === undefined || (inFresh && this.#options.dryRun === true)
         ? true
-        : this.#target.makeFolder(folder.path, this.#options.overwrite !== 'never', folder.selected);
-    // A folder that was there and is only on the way stays as it is.
-    if (folder.fresh || folder.selected) this.#finishLater(folder);
-    this.#lookForLeftovers(folder);
-    return folder.fresh;
+        : this.#target.makeDirectory(directory.path, this.#options.overwrite !== 'never', directory.selected);
+    // A directory that was there and is only on the way stays as it is.
+    if (directory.fresh || directory.selected) this.#finishLater(directory);
+    this.#lookForLeftovers(directory);
+    return directory.fresh;
   }
 
-  /** A dry run holds no folders, however many there are. */
-  #finishLater(folder: Folder): void {
+  /** A dry run holds no directories, however many there are. */
+  #finishLater(directory: Directory): void {
     const { progress } = this.#account;
     progress.totalDirs++;
     if (this.#options.dryRun === true) progress.dirsRestored++;
-    else this.#folders.push(folder);
+    else this.#directories.push(directory);
   }
 
-  /** Notes a name in a folder that is made. @throws VarveError `target` when the file system takes it for one that was restored */
-  #takeName(folder: Folder, name: Buffer): void {
+  /** Notes a name in a directory that is made. @throws VarveError `target` when the file system takes it for one that was restored */
+  #takeName(directory: Directory, name: Buffer): void {
     if (this.#target === undefined || this.#options.dryRun === true) return;
-    folder.taken ??= this.#target.ignoresCase(folder.path) ? new Set() : 'exact';
-    if (folder.taken === 'exact') return;
+    directory.taken ??= this.#target.ignoresCase(directory.path) ? new Set() : 'exact';
+    if (directory.taken === 'exact') return;
     const key = withoutCase(name);
-    if (folder.taken.has(key)) throw sameButForCase();
-    folder.taken.add(key);
+    if (directory.taken.has(key)) throw sameButForCase();
+    directory.taken.add(key);
   }
 
-  #lookForLeftovers(folder: Folder): void {
-    if (folder.fresh !== false || this.#target === undefined) return;
+  #lookForLeftovers(directory: Directory): void {
+    if (directory.fresh !== false || this.#target === undefined) return;
     try {
-      folder.leftovers = new Leftovers(this.#target.names(folder.path));
+      directory.leftovers = new Leftovers(this.#target.names(directory.path));
     } catch {
-      // Nothing is found in a folder that cannot be listed.
+      // Nothing is found in a directory that cannot be listed.
     }
   }
 
-  /** What ended runs have left in a folder and what is not taken up again. */
-  #removeLeftovers({ path, leftovers, alike }: Folder): void {
+  /** What ended runs have left in a directory and what is not taken up again. */
+  #removeLeftovers({ path, leftovers, alike }: Directory): void {
     if (this.#options.dryRun === true) return;
     for (const name of leftovers?.rest ?? [])
       if (!alike.has(name.toString('latin1'))) this.#target?.removeLeftover(below({ path }, name));
   }
 
-  async #file(folder: Folder, path: Buffer, entry: EntryReader): Promise<void> {
+  async #file(directory: Directory, path: Buffer, entry: EntryReader): Promise<void> {
     const { type } = entry;
     if (this.#options.noSpecial === true && SPECIAL_TYPES.includes(type)) return this.#account.omitted(path);
     this.#account.progress.totalFiles++;
-    const fresh = this.#make(folder);
-    this.#takeName(folder, entry.name);
+    const fresh = this.#make(directory);
+    this.#takeName(directory, entry.name);
     const existing = fresh ? undefined : this.#target?.stat(path);
     if (existing !== undefined && !shouldWrite(existing, entry, this.#options.overwrite ?? 'always'))
       return this.#leave(path, entry, existing);
@@ -371,17 +372,17 @@ class RestoreRun {
       if (existing !== undefined) this.#account.stands(path);
     }
     this.#noteSetId(path, entry);
-    await this.#plan(folder, path, entry, existing?.type === type);
+    await this.#plan(directory, path, entry, existing?.type === type);
   }
 
-  async #plan(folder: Folder, path: Buffer, entry: EntryReader, existing: boolean): Promise<void> {
+  async #plan(directory: Directory, path: Buffer, entry: EntryReader, existing: boolean): Promise<void> {
     const raw = Buffer.from(entry.raw);
     const { size, content } = entry;
     const xattrs = isReference(entry.xattrs) ? await this.#attributes(path, entry.xattrs) : undefined;
     if (entry.type !== 'file' || content === undefined)
       return this.#window.addPlain({ path, raw, temporary: undefined, xattrs }, 0, existing);
     this.#account.progress.totalBytes += content.size;
-    const part = folder.leftovers?.take(entry.name);
+    const part = directory.leftovers?.take(entry.name);
     const isNew = !existing && part === undefined;
     if (isNew && content.size === 0 && content.ids.length === 0)
       return this.#window.addPlain({ path, raw, temporary: undefined, xattrs }, size);
@@ -427,30 +428,30 @@ class RestoreRun {
     this.#links.add({ path, to, size: entry.type === 'file' ? entry.size : 0 });
   }
 
-  /** A folder stands where a file is to be. */
+  /** A directory stands where a file is to be. */
   #giveWay(path: Buffer): void {
     if (this.#options.delete !== true) {
-      throw new VarveError('target', 'a folder is in its place; use --delete to have it removed');
+      throw new VarveError('target', 'a directory is in its place; use --delete to have it removed');
     }
     this.#account.progress.filesDeleted += this.#target?.remove(path) ?? 0;
   }
 
-  #deleteOthers(folder: Folder, names: ReadonlySet<string>): void {
-    if (this.#target === undefined || folder.fresh !== false) return;
+  #deleteOthers(directory: Directory, names: ReadonlySet<string>): void {
+    if (this.#target === undefined || directory.fresh !== false) return;
     try {
-      for (const name of this.#target.names(folder.path)) {
+      for (const name of this.#target.names(directory.path)) {
         if (names.has(name.toString('latin1'))) continue;
-        if (folder.taken instanceof Set && folder.taken.has(withoutCase(name))) continue;
-        this.#deleteOther(this.#target, below(folder, name), name);
+        if (directory.taken instanceof Set && directory.taken.has(withoutCase(name))) continue;
+        this.#deleteOther(this.#target, below(directory, name), name);
       }
     } catch (cause) {
-      this.#account.fail(folder.path, cause);
+      this.#account.fail(directory.path, cause);
     }
   }
 
   #deleteOther(target: Target, path: Buffer, name: Buffer): void {
     try {
-      // A running restore's file; a folder with such a name is of somebody else.
+      // A running restore's file; a directory with such a name is of somebody else.
       if (isTemporary(name) && target.stat(path)?.type !== 'directory') return;
       if (!this.#selection.choose(inSnapshot(path)).selected) return;
       this.#account.progress.filesDeleted += target.remove(path);
@@ -460,18 +461,18 @@ class RestoreRun {
     }
   }
 
-  /** Times and modes of folders come last, from the deepest up: writing into a folder changes its times. */
-  async #finishFolders(): Promise<void> {
+  /** Times and modes of directories come last, from the deepest up: writing into a directory changes its times. */
+  async #finishDirectories(): Promise<void> {
     if (this.#pool === undefined || this.#options.dryRun === true) return;
-    const folders = this.#folders.reverse();
-    for (let at = 0; at < folders.length; at += FOLDERS_PER_TASK) {
+    const directories = this.#directories.reverse();
+    for (let at = 0; at < directories.length; at += DIRECTORIES_PER_TASK) {
       this.#stopIfAborted();
       const targets: FileTarget[] = [];
-      for (const { path, raw, xattrs } of folders.slice(at, at + FOLDERS_PER_TASK)) {
+      for (const { path, raw, xattrs } of directories.slice(at, at + DIRECTORIES_PER_TASK)) {
         const attached = xattrs && (await this.#attributes(path, xattrs));
         targets.push({ path, raw: raw as Buffer, temporary: undefined, xattrs: attached });
       }
-      const { errors, failed } = await this.#pool.runOn(0, { kind: 'folders', folders: targets });
+      const { errors, failed } = await this.#pool.runOn(0, { kind: 'directories', directories: targets });
       this.#account.errors(errors);
       this.#account.progress.dirsRestored += targets.length - failed.length;
     }

@@ -16,9 +16,9 @@ import { FrameOpener, PackKeyRing } from '../repository/reading/blob-reader.js';
 import type { Served } from '../workers/serve.js';
 import { Comparer } from './comparer.js';
 import { copyFile } from './copy-file.js';
+import { beside, DirectoryHandles, splitPath } from './directory-handles.js';
 import { entryOf, xattrsOf } from './file-content.js';
 import { FileSystems } from './file-system.js';
-import { beside, FolderHandles, splitPath } from './folder-handles.js';
 import { GrowingFile, openPart } from './growing-file.js';
 import {
   type BlobUse,
@@ -43,7 +43,7 @@ const { O_RDONLY, O_DIRECTORY } = constants;
 
 /** What a restore worker does: opens frames and writes files, links, metadata. */
 export class Restorer {
-  readonly #folders: FolderHandles;
+  readonly #directories: DirectoryHandles;
   readonly #index: BlobIndex;
   readonly #opener: FrameOpener;
   readonly #metadata: MetadataSetter;
@@ -61,7 +61,7 @@ export class Restorer {
 
   constructor(init: WorkerInit) {
     const keys = importKeys(init.keys);
-    this.#folders = new FolderHandles(init.target);
+    this.#directories = new DirectoryHandles(init.target);
     this.#index = new BlobIndex(init.index);
     this.#opener = new FrameOpener(this.#index, keys, new PackKeyRing(keys));
     this.#metadata = new MetadataSetter(init.rules, new OwnerNames());
@@ -75,7 +75,7 @@ export class Restorer {
   }
 
   close(): void {
-    this.#folders.close();
+    this.#directories.close();
   }
 
   perform(task: Task): Served<Reply> {
@@ -111,8 +111,8 @@ export class Restorer {
         return this.#each(task.links, (link, number) => {
           if (!this.#link(link)) this.#there.push(number);
         });
-      case 'folders':
-        return this.#each(task.folders, (folder) => this.#folder(folder));
+      case 'directories':
+        return this.#each(task.directories, (directory) => this.#directory(directory));
       case 'compare':
         return this.#each(task.files, (file, number) => {
           this.#compared[number] = { outcome: 'different' };
@@ -127,10 +127,10 @@ export class Restorer {
     }
   }
 
-  /** A file's folder, opened until the next is asked for, and its name there. */
+  /** A file's directory, opened until the next is asked for, and its name there. */
   #placeOf(file: FileTarget): { directory: number; name: Buffer } {
-    const { folder, name } = splitPath(asBuffer(file.path));
-    return { directory: this.#folders.folder(folder), name };
+    const { directory, name } = splitPath(asBuffer(file.path));
+    return { directory: this.#directories.directory(directory), name };
   }
 
   /** Does something to each; numbers of those it failed for. */
@@ -215,8 +215,8 @@ export class Restorer {
 
   /** Writes blobs to their file; a file that no other task writes to gets its metadata and name with its last blob. */
   #write(file: GrowingFile, run: Pick<Run, 'uses' | 'stream'>, bytes: Buffer): void {
-    const folder = this.#folders.folder(splitPath(asBuffer(file.target.path)).folder);
-    if (file.handle === undefined) file.open(folder, this.#temporaryOf(file.target));
+    const directory = this.#directories.directory(splitPath(asBuffer(file.target.path)).directory);
+    if (file.handle === undefined) file.open(directory, this.#temporaryOf(file.target));
     const [first] = run.uses;
     if (first?.pieces === undefined) file.write(bytes, run.stream);
     else {
@@ -224,10 +224,10 @@ export class Restorer {
         file.write(bytes.subarray(stream - run.stream, stream - run.stream + length), place);
     }
     file.remaining -= run.uses.length;
-    if (file.remaining === 0) this.#complete(file, folder);
+    if (file.remaining === 0) this.#complete(file, directory);
   }
 
-  #complete(file: GrowingFile, folder: number): void {
+  #complete(file: GrowingFile, directory: number): void {
     const { target, temporary } = file;
     if (target.temporary !== undefined) return file.close();
     const entry = entryOf(target);
@@ -238,7 +238,7 @@ export class Restorer {
     } finally {
       closeSync(handle);
     }
-    this.#moveInto(folder, temporary, splitPath(asBuffer(target.path)).name);
+    this.#moveInto(directory, temporary, splitPath(asBuffer(target.path)).name);
   }
 
   #setMetadata(place: XattrPlace, target: FileTarget, entry: EntryReader): void {
@@ -250,10 +250,10 @@ export class Restorer {
       const message = `its attributes cannot be read: ${VarveError.from(cause).message}`;
       this.#errors.push({ path: new Uint8Array(target.path), message, kind: 'metadata' });
     }
-    const { folder } = splitPath(asBuffer(target.path));
-    const bare = entry.type !== 'directory' && !this.#folders.givesAttributes(folder);
+    const { directory } = splitPath(asBuffer(target.path));
+    const bare = entry.type !== 'directory' && !this.#directories.givesAttributes(directory);
     this.#metadata.set(place, entry, xattrs, bare, warn);
-    if (entry.holes !== undefined && !this.#fileSystems.of(this.#folders.folder(folder)).keepsHoles)
+    if (entry.holes !== undefined && !this.#fileSystems.of(this.#directories.directory(directory)).keepsHoles)
       warn('holes', HOLES_FILLED);
   }
 
@@ -287,8 +287,8 @@ export class Restorer {
   }
 
   #discard(path: Buffer): void {
-    const { folder, name } = splitPath(path);
-    tryTo(() => unlinkat(this.#folders.folder(folder), name));
+    const { directory, name } = splitPath(path);
+    tryTo(() => unlinkat(this.#directories.directory(directory), name));
   }
 
   /** Empty files, links, FIFOs and devices: what has no blobs. */
@@ -332,10 +332,11 @@ export class Restorer {
   /** @returns false when it is there already */
   #link({ path, to }: LinkTarget): boolean {
     const from = splitPath(asBuffer(to));
-    const { folder, name } = splitPath(asBuffer(path));
-    const source = openat(this.#folders.folder(from.folder), DOT, O_RDONLY | O_DIRECTORY);
+    const target = splitPath(asBuffer(path));
+    const { name } = target;
+    const source = openat(this.#directories.directory(from.directory), DOT, O_RDONLY | O_DIRECTORY);
     try {
-      const directory = this.#folders.folder(folder);
+      const directory = this.#directories.directory(target.directory);
       if (linkNew(source, from.name, directory, name)) return true;
       if (isSameFile(source, from.name, directory, name)) return false;
       const temporary = this.#temporaryName();
@@ -379,18 +380,18 @@ export class Restorer {
     }
   }
 
-  /** Sets a folder's metadata, after all that is in it is written. */
-  #folder(folder: FileTarget): void {
-    const entry = entryOf(folder);
+  /** Sets a directory's metadata, after all that is in it is written. */
+  #directory(directory: FileTarget): void {
+    const entry = entryOf(directory);
     let place: XattrPlace;
     try {
-      place = this.#folders.folder(asBuffer(folder.path));
+      place = this.#directories.directory(asBuffer(directory.path));
     } catch (cause) {
-      // A folder that was there and may not be read.
+      // A directory that was there and may not be read.
       if (errnoCode(cause) !== 'EACCES') throw cause;
-      place = this.#placeOf(folder);
+      place = this.#placeOf(directory);
     }
-    this.#setMetadata(place, folder, entry);
+    this.#setMetadata(place, directory, entry);
   }
 
   #fail(path: Uint8Array, cause: unknown): void {

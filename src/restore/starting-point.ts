@@ -15,10 +15,10 @@ export async function startingPoint(
   trees: Pick<TreeReader, 'find'>,
   root: ContentRef,
   names: readonly Buffer[],
-): Promise<Pick<RestoreOptions, 'root' | 'folder' | 'only'>> {
+): Promise<Pick<RestoreOptions, 'root' | 'directory' | 'only'>> {
   if (names.length === 0) return { root };
   const entry = await trees.find(root, names);
-  if (entry.type === 'directory' && entry.content !== undefined) return { root: entry.content, folder: entry };
+  if (entry.type === 'directory' && entry.content !== undefined) return { root: entry.content, directory: entry };
   const above = names.slice(0, -1);
   const parent: Entry | undefined = above.length === 0 ? undefined : await trees.find(root, above);
   return { root: parent?.content ?? root, only: entry.name };

@@ -6,21 +6,21 @@ import { fchmodat, mkdirat, openat, openDirectoryAt, rmdirat, unlinkat } from '.
 import { type FileStat, lstat } from '../filesystem/stat.js';
 import type { EntryStat } from '../format/entry.js';
 import { compareTimes, type FileTime } from '../format/time.js';
+import { DirectoryHandles, splitPath } from './directory-handles.js';
 import { FileSystems } from './file-system.js';
-import { FolderHandles, splitPath } from './folder-handles.js';
 import { noSuchName, refusesName } from './names.js';
 import type { Overwrite } from './options.js';
 import { isOurs } from './temporary-names.js';
 
 const PRIVATE = 0o600;
-const PRIVATE_FOLDER = 0o700;
+const PRIVATE_DIRECTORY = 0o700;
 
-/** The place that is restored to, as the main thread sees it: which names are there, folders, deletions. */
+/** The place that is restored to, as the main thread sees it: which names are there, directories, deletions. */
 export class Target {
-  readonly #folders: FolderHandles;
+  readonly #directories: DirectoryHandles;
   readonly #dryRun: boolean;
   readonly #fileSystems: FileSystems;
-  /** Folders that are read-only and opened up for this run. */
+  /** Directories that are read-only and opened up for this run. */
   #opened: { readonly path: Buffer; readonly mode: number }[] = [];
 
   /**
@@ -29,26 +29,26 @@ export class Target {
    */
   constructor(path: string, dryRun: boolean, probe: Buffer) {
     if (!dryRun) this.#openUpTarget(path);
-    this.#folders = new FolderHandles(path);
+    this.#directories = new DirectoryHandles(path);
     this.#dryRun = dryRun;
     this.#fileSystems = new FileSystems(() => probe, dryRun);
   }
 
-  /** Its mode will be set when all in it is restored, as that of a folder that `makeFolder` is to change. */
-  becomesFolder(): void {
+  /** Its mode will be set when all in it is restored, as that of a directory that `makeDirectory` is to change. */
+  becomesDirectory(): void {
     this.#opened = this.#opened.filter(({ path }) => path.length > 0);
   }
 
-  /** Whether names in a folder that differ only in case are one name. */
-  ignoresCase(folder: Buffer): boolean {
-    return this.#fileSystems.of(this.#folders.folder(folder)).ignoresCase;
+  /** Whether names in a directory that differ only in case are one name. */
+  ignoresCase(directory: Buffer): boolean {
+    return this.#fileSystems.of(this.#directories.directory(directory)).ignoresCase;
   }
 
   /** What is at a path below the target; a link is not followed. */
   stat(path: Buffer): FileStat | undefined {
-    const { folder, name } = splitPath(path);
+    const { directory, name } = splitPath(path);
     try {
-      return lstat(name, this.#folders.folder(folder));
+      return lstat(name, this.#directories.directory(directory));
     } catch (cause) {
       if (errnoCode(cause) === 'ENOENT') return undefined;
       throw refusesName(cause) ? noSuchName(cause) : cause;
@@ -56,19 +56,19 @@ export class Target {
   }
 
   /**
-   * Makes a folder unless it is there.
+   * Makes a directory unless it is there.
    *
    * @param replace whether something else under that name may be removed for it
    * @param isToChange whether its mode will be set when all in it is restored. One that is read-only is opened up till then, or till the end
    * @returns true when it is new, so that nothing can be in it
    */
-  makeFolder(path: Buffer, replace: boolean, isToChange: boolean): boolean {
-    const { folder, name } = splitPath(path);
-    const parent = this.#folders.folder(folder);
-    if (this.#dryRun) return wouldMakeFolder(this.stat(path), replace);
+  makeDirectory(path: Buffer, replace: boolean, isToChange: boolean): boolean {
+    const { directory, name } = splitPath(path);
+    const parent = this.#directories.directory(directory);
+    if (this.#dryRun) return wouldMakeDirectory(this.stat(path), replace);
     for (let attempt = 0; ; attempt++) {
       try {
-        mkdirat(parent, name, PRIVATE_FOLDER);
+        mkdirat(parent, name, PRIVATE_DIRECTORY);
         return true;
       } catch (cause) {
         if (refusesName(cause)) throw noSuchName(cause);
@@ -85,28 +85,28 @@ export class Target {
     }
   }
 
-  names(folder: Buffer): Buffer[] {
-    return namesAt(this.#folders.folder(folder));
+  names(directory: Buffer): Buffer[] {
+    return namesAt(this.#directories.directory(directory));
   }
 
   /** Removes a name with everything below it, without following links. @returns how many names are gone */
   remove(path: Buffer): number {
-    const { folder, name } = splitPath(path);
-    return removeAt(this.#folders.folder(folder), name, this.#dryRun);
+    const { directory, name } = splitPath(path);
+    return removeAt(this.#directories.directory(directory), name, this.#dryRun);
   }
 
   /** Makes an empty file that nobody else may read. */
   makeEmpty(path: Buffer): void {
-    const { folder, name } = splitPath(path);
+    const { directory, name } = splitPath(path);
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-    closeSync(openat(this.#folders.folder(folder), name, flags, PRIVATE));
+    closeSync(openat(this.#directories.directory(directory), name, flags, PRIVATE));
   }
 
   /** Removes a temporary file, if it is there. */
   discard(path: Buffer): void {
-    const { folder, name } = splitPath(path);
+    const { directory, name } = splitPath(path);
     try {
-      unlinkat(this.#folders.folder(folder), name);
+      unlinkat(this.#directories.directory(directory), name);
     } catch {
       // Never made, or renamed already.
     }
@@ -117,7 +117,7 @@ export class Target {
     try {
       const stat = this.stat(path);
       if (stat === undefined) return;
-      const directory = this.#folders.folder(splitPath(path).folder);
+      const directory = this.#directories.directory(splitPath(path).directory);
       if (isOurs(stat) || this.#fileSystems.isLikeNew(directory, stat)) this.discard(path);
     } catch {
       // Then it stays.
@@ -127,12 +127,12 @@ export class Target {
   close(): void {
     for (const { path, mode } of this.#opened.reverse()) {
       try {
-        fchmodSync(this.#folders.folder(path), mode);
+        fchmodSync(this.#directories.directory(path), mode);
       } catch {
         // It is gone, or somebody else's.
       }
     }
-    this.#folders.close();
+    this.#directories.close();
   }
 
   #openUpTarget(path: string): void {
@@ -141,11 +141,11 @@ export class Target {
   }
 }
 
-/** Lets the owner of a folder write to it; root can anyway. @returns whether the mode was changed */
+/** Lets the owner of a directory write to it; root can anyway. @returns whether the mode was changed */
 function openUp({ uid, mode }: FileStat, change: (mode: number) => void): boolean {
-  if (uid === 0 || uid !== process.geteuid?.() || (mode & PRIVATE_FOLDER) === PRIVATE_FOLDER) return false;
+  if (uid === 0 || uid !== process.geteuid?.() || (mode & PRIVATE_DIRECTORY) === PRIVATE_DIRECTORY) return false;
   try {
-    change(mode | PRIVATE_FOLDER);
+    change(mode | PRIVATE_DIRECTORY);
     return true;
   } catch {
     // An error tells what cannot be written in it.
@@ -153,25 +153,25 @@ function openUp({ uid, mode }: FileStat, change: (mode: number) => void): boolea
   }
 }
 
-function wouldMakeFolder(stat: FileStat | undefined, replace: boolean): boolean {
+function wouldMakeDirectory(stat: FileStat | undefined, replace: boolean): boolean {
   if (stat !== undefined && stat.type !== 'directory' && !replace) throw inTheWay();
   return stat?.type !== 'directory';
 }
 
 const inTheWay = (): VarveError =>
-  new VarveError('target', 'is there already and is not a folder; with another --overwrite than never it gives way');
+  new VarveError('target', 'is there already and is not a directory; with another --overwrite than never it gives way');
 
 function removeAt(parent: number, name: Buffer, dryRun: boolean): number {
   if (lstat(name, parent).type !== 'directory') {
     if (!dryRun) unlinkat(parent, name);
     return 1;
   }
-  const folder = openDirectoryAt(parent, name);
+  const directory = openDirectoryAt(parent, name);
   let count = 1;
   try {
-    for (const child of namesAt(folder)) count += removeAt(folder, child, dryRun);
+    for (const child of namesAt(directory)) count += removeAt(directory, child, dryRun);
   } finally {
-    closeSync(folder);
+    closeSync(directory);
   }
   if (!dryRun) rmdirat(parent, name);
   return count;

@@ -30,7 +30,7 @@ export function partName(name: Buffer, run: string): Buffer {
 /** The beginning of names of what is written in one go. */
 export const temporaryPrefix = (run: string, worker: string): string => `.varve-tmp-${run}-${worker}-`;
 
-/** The name that says in a target, while it is restored to, that it was empty and is to become the folder restored. */
+/** The name that says in a target, while it is restored to, that it was empty and is to become the directory restored. */
 export const markerName = (run: string): Buffer => Buffer.from(`.varve-tmp-${run}${MARKER}`);
 
 /** The name of a file that a run makes only to learn how the target's file system treats it. */
@@ -43,14 +43,14 @@ export const isTemporary = (name: Buffer): boolean =>
   name.indexOf(BEGINNING) === 0 &&
   TEMPORARY.test(name.toString('latin1'));
 
-/** What runs that ended before their time have left in a folder. */
+/** What runs that ended before their time have left in a directory. */
 export class Leftovers {
   readonly #parts = new Map<string, Buffer>();
   readonly #others: Buffer[] = [];
   /** Whether there was nothing else, also when the first of these runs began. */
   readonly alone: boolean;
 
-  /** @param names in the folder */
+  /** @param names in the directory */
   constructor(names: readonly Buffer[]) {
     let others = 0;
     let isMarked = false;

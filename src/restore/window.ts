@@ -8,7 +8,7 @@ import type { IndexedRepository } from '../repository/index/index-store.js';
 import { checkSize, locateBlob } from '../repository/reading/blob-reader.js';
 import type { Account } from './account.js';
 import { inBatches } from './batches.js';
-import { beside, splitPath } from './folder-handles.js';
+import { beside, splitPath } from './directory-handles.js';
 import type { BlobUse, ComparedFile, Comparison, FileTarget, RestorePool, Task } from './messages.js';
 import { PlainItems } from './plain-items.js';
 import { filesOf, PlannedFile, type Range, type RangeLimits, rangesOf, type Use, type WantedFile } from './plan.js';

@@ -3,7 +3,7 @@ import type { Target } from './target.js';
 
 /** Who may do what. */
 export interface AccessRules {
-  /** Each user has what is below the folder of their name, and nothing else. */
+  /** Each user has what is below the directory of their name, and nothing else. */
   readonly privateRepositories: boolean;
   /** Nobody deletes anything but locks. */
   readonly appendOnly: boolean;

@@ -4,13 +4,13 @@ import type { Exchange } from './exchange.js';
 import type { Metrics } from './metrics.js';
 import { bytesOfDirectories, bytesOnDisk, type Quota } from './quota.js';
 import { Refusal } from './refusal.js';
-import { RepositoryFolder } from './repository-folder.js';
+import { RepositoryDirectory } from './repository-directory.js';
 import type { Target } from './target.js';
 import { receive } from './upload.js';
 
 /** What requests work on. */
 export interface Room {
-  /** The folder that is served. */
+  /** The directory that is served. */
   readonly root: string;
   readonly quota: Quota;
   readonly metrics: Metrics;
@@ -34,19 +34,19 @@ const READ = 256 * 1024;
 /** Does what a request that is allowed asks for. @throws Refusal, or what went wrong */
 export async function act(room: Room, exchange: Exchange, target: Exclude<Target, { kind: 'metrics' }>): Promise<void> {
   const { method } = exchange;
-  const folder = new RepositoryFolder(room.root, target.repository);
+  const directory = new RepositoryDirectory(room.root, target.repository);
   if (target.kind === 'repository') {
     if (method !== 'POST') throw notAllowed('POST');
-    return create(room, exchange, folder, target.repository);
+    return create(room, exchange, directory, target.repository);
   }
   if (target.kind === 'list') {
     if (method !== 'GET') throw notAllowed('GET');
-    return list(exchange, folder, target);
+    return list(exchange, directory, target);
   }
-  if (method === 'HEAD') return exchange.done({ 'Content-Length': await folder.size(target.type, target.name) });
-  if (method === 'GET') return read(room, exchange, folder, target);
-  if (method === 'POST') return write(room, exchange, folder, target);
-  if (method === 'DELETE') return remove(room, exchange, folder, target);
+  if (method === 'HEAD') return exchange.done({ 'Content-Length': await directory.size(target.type, target.name) });
+  if (method === 'GET') return read(room, exchange, directory, target);
+  if (method === 'POST') return write(room, exchange, directory, target);
+  if (method === 'DELETE') return remove(room, exchange, directory, target);
   throw notAllowed('HEAD, GET, POST, DELETE');
 }
 
@@ -55,25 +55,25 @@ export const notAllowed = (methods: string): Refusal => new Refusal(405, `only $
 async function create(
   { quota }: Room,
   exchange: Exchange,
-  folder: RepositoryFolder,
+  directory: RepositoryDirectory,
   [owner = '']: readonly string[],
 ): Promise<void> {
   if (exchange.query.get('create') !== 'true') throw new Refusal(400, 'a repository is made with ?create=true');
-  const bytes = bytesOfDirectories(await folder.missing());
+  const bytes = bytesOfDirectories(await directory.missing());
   quota.take(owner, bytes, false);
   try {
-    await folder.create();
+    await directory.create();
   } catch (cause) {
-    quota.add(owner, bytesOfDirectories(await folder.missing()) - bytes);
+    quota.add(owner, bytesOfDirectories(await directory.missing()) - bytes);
     throw cause;
   }
   exchange.done();
 }
 
 /** The answer to a list that is not very long begins when all of it is read: what cannot be read is then a status and not a broken answer. */
-async function list(exchange: Exchange, folder: RepositoryFolder, { type }: ListTarget): Promise<void> {
+async function list(exchange: Exchange, directory: RepositoryDirectory, { type }: ListTarget): Promise<void> {
   const sizes = (exchange.header('accept') ?? '').includes(V2);
-  await folder.requireFolder(type);
+  await directory.requireDirectory(type);
   let begun = false;
   let text = '[';
   const flush = async (): Promise<void> => {
@@ -84,7 +84,7 @@ async function list(exchange: Exchange, folder: RepositoryFolder, { type }: List
     text = '';
   };
   let count = 0;
-  for await (const { name, size } of folder.list(type)) {
+  for await (const { name, size } of directory.list(type)) {
     const item = sizes ? `{"name":"${name}","size":${size}}` : `"${name}"`;
     text += count === 0 ? item : `,${item}`;
     if (text.length >= (begun ? LISTED : LONG_LIST)) await flush();
@@ -96,8 +96,13 @@ async function list(exchange: Exchange, folder: RepositoryFolder, { type }: List
   await exchange.sender.end();
 }
 
-async function read(room: Room, exchange: Exchange, folder: RepositoryFolder, target: ObjectTarget): Promise<void> {
-  const { file, size } = await folder.open(target.type, target.name);
+async function read(
+  room: Room,
+  exchange: Exchange,
+  directory: RepositoryDirectory,
+  target: ObjectTarget,
+): Promise<void> {
+  const { file, size } = await directory.open(target.type, target.name);
   try {
     // Without ETags no If-Range can be met: then it is the whole that is asked for.
     const range = exchange.header('if-range') === undefined ? parseRange(exchange.header('range'), size) : undefined;
@@ -129,11 +134,16 @@ async function read(room: Room, exchange: Exchange, folder: RepositoryFolder, ta
   }
 }
 
-async function write(room: Room, exchange: Exchange, folder: RepositoryFolder, target: ObjectTarget): Promise<void> {
+async function write(
+  room: Room,
+  exchange: Exchange,
+  directory: RepositoryDirectory,
+  target: ObjectTarget,
+): Promise<void> {
   const [owner = ''] = target.repository;
   const hashed = room.verifyUploads && target.type !== 'config' ? target.name : undefined;
   const isLock = target.type === 'locks';
-  const file = await folder.begin(target.type, target.name);
+  const file = await directory.begin(target.type, target.name);
   let taken = 0;
   const take = (bytes: number): void => {
     room.quota.take(owner, bytes, isLock);
@@ -156,8 +166,13 @@ async function write(room: Room, exchange: Exchange, folder: RepositoryFolder, t
   count(room, exchange, 'write', target, exchange.bytes);
 }
 
-async function remove(room: Room, exchange: Exchange, folder: RepositoryFolder, target: ObjectTarget): Promise<void> {
-  const bytes = await folder.remove(target.type, target.name);
+async function remove(
+  room: Room,
+  exchange: Exchange,
+  directory: RepositoryDirectory,
+  target: ObjectTarget,
+): Promise<void> {
+  const bytes = await directory.remove(target.type, target.name);
   if (bytes !== undefined) {
     room.quota.add(target.repository[0] ?? '', -bytesOnDisk(bytes));
     count(room, exchange, 'delete', target, bytes);

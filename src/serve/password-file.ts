@@ -1,7 +1,7 @@
 import { chownSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
 import { hashPassword, withUser } from './htpasswd.js';
-import { isFolderName } from './target.js';
+import { isDirectoryName } from './target.js';
 
 const MODE = 0o600;
 
@@ -11,7 +11,7 @@ const MODE = 0o600;
  * @throws VarveError `usage` when there can be no such user or password, or the file cannot be written
  */
 export async function setPassword(path: string, user: string, password: string): Promise<void> {
-  if (!isFolderName(user))
+  if (!isDirectoryName(user))
     throw new VarveError(
       'usage',
       `"${user}" cannot be a user: a name has letters, digits and _ @ + ~ = , . - and does not begin with a dot`,

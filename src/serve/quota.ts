@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
 import { TEMPORARY } from '../storage/layout.js';
 import { Refusal } from './refusal.js';
-import { DEEPEST_REPOSITORY, isFolderName } from './target.js';
+import { DEEPEST_REPOSITORY, isDirectoryName } from './target.js';
 
 export interface QuotaLimits {
   /** Bytes of all that is stored. */
   readonly all?: number | undefined;
-  /** Bytes of what is below the folder of a user who has no limit of their own. */
+  /** Bytes of what is below the directory of a user who has no limit of their own. */
   readonly eachUser?: number | undefined;
-  /** Bytes of what is below a user's folder. */
+  /** Bytes of what is below a user's directory. */
   readonly byUser: ReadonlyMap<string, number>;
 }
 
@@ -26,10 +26,10 @@ export const bytesOfDirectories = (count: number): number => count * BLOCK;
 
 /** Bytes that locks may need beyond a limit: without a lock restic does not even restore. */
 const FOR_LOCKS = 1024 * 1024;
-/** Folders in each other: those of a repository's path, `data`, and one more. */
+/** Directories in each other: those of a repository's path, `data`, and one more. */
 const DEEPEST = DEEPEST_REPOSITORY + 2;
 
-/** Counts the blocks of what is stored, and keeps them within limits. What others do in the folder meanwhile is counted at the next start. */
+/** Counts the blocks of what is stored, and keeps them within limits. What others do in the directory meanwhile is counted at the next start. */
 export class Quota {
   readonly #limits: QuotaLimits;
   readonly #used = new Map<string, number>();
@@ -39,13 +39,13 @@ export class Quota {
     this.#limits = limits;
   }
 
-  /** Counts what there is below a folder, when anything is limited. */
-  static async of(folder: string, limits: QuotaLimits): Promise<Quota> {
+  /** Counts what there is below a directory, when anything is limited. */
+  static async of(directory: string, limits: QuotaLimits): Promise<Quota> {
     const quota = new Quota(limits);
     if (limits.all === undefined && limits.eachUser === undefined && limits.byUser.size === 0) return quota;
-    for (const entry of await entriesOf(folder)) {
-      const owner = isFolderName(entry.name) ? entry.name : '';
-      quota.add(owner, await sizeBelow(join(folder, entry.name), entry, DEEPEST));
+    for (const entry of await entriesOf(directory)) {
+      const owner = isDirectoryName(entry.name) ? entry.name : '';
+      quota.add(owner, await sizeBelow(join(directory, entry.name), entry, DEEPEST));
     }
     return quota;
   }
@@ -102,7 +102,7 @@ async function sizeBelow(path: string, entry: Dirent, depth: number): Promise<nu
   if (entry.isFile()) return entry.name.startsWith(TEMPORARY) ? 0 : bytesOnDisk(await sizeOf(path));
   if (depth === 0) return 0;
   let sum = entry.isDirectory() ? bytesOfDirectories(1) : 0;
-  // A link to a folder counts as that folder: an administrator has put it on another disk.
+  // A link to a directory counts as that directory: an administrator has put it on another disk.
   for (const each of await entriesOf(path)) sum += await sizeBelow(join(path, each.name), each, depth - 1);
   return sum;
 }
@@ -116,13 +116,13 @@ async function sizeOf(file: string): Promise<number> {
   }
 }
 
-async function entriesOf(folder: string): Promise<Dirent[]> {
+async function entriesOf(directory: string): Promise<Dirent[]> {
   try {
-    return await readdir(folder, { withFileTypes: true });
+    return await readdir(directory, { withFileTypes: true });
   } catch (cause) {
     const code = errnoCode(cause);
     if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') return [];
-    throw uncounted(folder, cause);
+    throw uncounted(directory, cause);
   }
 }
 

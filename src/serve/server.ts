@@ -18,7 +18,7 @@ import type { Told } from './request-log.js';
 import { seldom } from './seldom.js';
 
 export interface ServeOptions {
-  /** The folder that is served. */
+  /** The directory that is served. */
   readonly root: string;
   readonly address: Address;
   /** PEM files. */
@@ -66,7 +66,7 @@ const IDLE_TIMEOUT = 120_000;
 /** @throws VarveError `usage` when the options do not allow it, `storage` when the address cannot be had */
 export async function serve(options: ServeOptions): Promise<Server> {
   const { root, passwordFile, onNotice } = options;
-  requireFolder(root);
+  requireDirectory(root);
   const users = passwordFile === undefined ? undefined : usersOf(passwordFile, onNotice);
   const quota = await Quota.of(root, options.quota);
   const room = { root, quota, metrics: new Metrics(), verifyUploads: options.verifyUploads };
@@ -100,7 +100,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   };
 }
 
-function requireFolder(root: string): void {
+function requireDirectory(root: string): void {
   let info: Stats | undefined;
   try {
     info = statSync(root, { throwIfNoEntry: false });
@@ -108,7 +108,7 @@ function requireFolder(root: string): void {
     throw new VarveError('storage', `--path ${root}: ${systemReason(cause)}`, { cause });
   }
   if (info?.isDirectory()) return;
-  const what = info === undefined ? 'there is no such folder; is the disk mounted?' : 'is not a folder';
+  const what = info === undefined ? 'there is no such directory; is the disk mounted?' : 'is not a directory';
   throw new VarveError('usage', `--path ${root}: ${what}`);
 }
 

@@ -4,7 +4,7 @@ import { HASH_NAME, type ObjectType } from '../storage/store.js';
 /** Namespaces of objects whose name is the hash of their content. */
 export type HashedType = Exclude<ObjectType, 'config'>;
 
-/** What a request is about. `repository` is the path of the repository's folder, name by name. */
+/** What a request is about. `repository` is the path of the repository's directory, name by name. */
 export type Target =
   | { readonly kind: 'metrics' }
   | { readonly kind: 'repository'; readonly repository: readonly string[] }
@@ -21,16 +21,16 @@ const HASHED = new Set<string>(['data', 'index', 'keys', 'locks', 'snapshots'] s
 export const DEEPEST_REPOSITORY = 8;
 const LONGEST_NAME = 255;
 /** Letters of any script, digits, and a few signs; a dot or a space neither first nor, for the space, last. */
-const FOLDER_NAME = /^[\p{L}\p{N}_@+~=,-](?:[\p{L}\p{M}\p{N} ._@+~=,-]*[\p{L}\p{M}\p{N}._@+~=,-])?$/u;
+const DIRECTORY_NAME = /^[\p{L}\p{N}_@+~=,-](?:[\p{L}\p{M}\p{N} ._@+~=,-]*[\p{L}\p{M}\p{N}._@+~=,-])?$/u;
 
-/** Whether a folder of a repository, and so a user with a repository of their own, may be called that. */
-export function isFolderName(name: string): boolean {
-  return FOLDER_NAME.test(name) && Buffer.byteLength(name) <= LONGEST_NAME && !HASHED.has(name) && name !== 'config';
+/** Whether a directory of a repository, and so a user with a repository of their own, may be called that. */
+export function isDirectoryName(name: string): boolean {
+  return DIRECTORY_NAME.test(name) && Buffer.byteLength(name) <= LONGEST_NAME && !HASHED.has(name) && name !== 'config';
 }
 
 /**
  * Undefined when nothing can be called that: a path consists of names that are as the grammar says and nothing else, so that no path leads out
- * of the folder that is served.
+ * of the directory that is served.
  *
  * @param path of the URL, as it was sent, without the query
  */
@@ -40,7 +40,7 @@ export function parseTarget(path: string): Target | undefined {
   if (names === undefined) return undefined;
   const at = names.findIndex((name) => HASHED.has(name) || name === 'config');
   const repository = at < 0 ? names : names.slice(0, at);
-  if (repository.length > DEEPEST_REPOSITORY || !repository.every(isFolderName)) return undefined;
+  if (repository.length > DEEPEST_REPOSITORY || !repository.every(isDirectoryName)) return undefined;
   if (at < 0) return { kind: 'repository', repository };
   const [type, name, ...more] = names.slice(at);
   if (more.length > 0) return undefined;
@@ -65,9 +65,9 @@ function decoded(path: string): string[] | undefined {
 /** `anna/laptop/data/1a2b…`, as the log calls it. */
 export function targetPath(target: Target): string {
   if (target.kind === 'metrics') return 'metrics';
-  const folder = target.repository.join('/');
-  const slash = folder === '' ? '' : '/';
-  if (target.kind === 'repository') return `${folder}/`;
-  if (target.kind === 'list') return `${folder}${slash}${target.type}/`;
-  return folder + slash + (target.type === 'config' ? 'config' : `${target.type}/${target.name}`);
+  const directory = target.repository.join('/');
+  const slash = directory === '' ? '' : '/';
+  if (target.kind === 'repository') return `${directory}/`;
+  if (target.kind === 'list') return `${directory}${slash}${target.type}/`;
+  return directory + slash + (target.type === 'config' ? 'config' : `${target.type}/${target.name}`);
 }

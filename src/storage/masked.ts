@@ -1,4 +1,4 @@
-/** Parameters of rclone's remotes (`:sftp,host=…,pass=…:folder`) whose values nobody else should see. */
+/** Parameters of rclone's remotes (`:sftp,host=…,pass=…:directory`) whose values nobody else should see. */
 export const SECRET_PARAMETER =
   /pass|secret|key|token|credential|auth|cookie|header|session|sas_url|connection_string/i;
 const PARAMETER = /([^,:=]+)=("(?:[^"]|"")*"|'(?:[^']|'')*'|[^,:]*)/g;

@@ -16,7 +16,7 @@ const PROVIDERS: Readonly<Record<string, () => Promise<OpenProvider>>> = {
 };
 
 /**
- * The store that a repository's place names: a folder, `local:FOLDER`, or another provider's, with its guards.
+ * The store that a repository's place names: a directory, `local:DIRECTORY`, or another provider's, with its guards.
  *
  * @throws VarveError `usage` when no such place can be
  */
@@ -29,7 +29,7 @@ export async function openStore(place: string, settings: StoreSettings): Promise
     return openGuarded(maskedPlace(place), (interruptible) => open(rest, interruptible), settings);
   }
   const path = scheme === 'local' ? rest : place;
-  if (path === '') throw new VarveError('usage', `repository "${place}": no folder is given`);
+  if (path === '') throw new VarveError('usage', `repository "${place}": no directory is given`);
   if (path === place) refuseStrange(place);
   const { LocalStore } = await import('./local/local-store.js');
   const local = new LocalStore(path);
@@ -39,7 +39,7 @@ export async function openStore(place: string, settings: StoreSettings): Promise
 }
 
 function withoutLock(scheme: string | undefined): VarveError {
-  const kind = scheme === undefined || scheme === 'local' ? 'a folder' : `${scheme}:`;
+  const kind = scheme === undefined || scheme === 'local' ? 'a directory' : `${scheme}:`;
   return new VarveError(
     'usage',
     `--object-lock: ${kind} has no Object Lock, only S3 has: leave it out, and unset VARVE_OBJECT_LOCK`,

@@ -61,7 +61,7 @@ export interface Store {
   stat(type: ObjectType, name: string): Promise<ObjectInfo | undefined>;
   list(type: ObjectType): AsyncIterable<ObjectInfo>;
   remove(type: ObjectType, name: string): Promise<void>;
-  /** The file that an object is, where the store is a folder of this machine: worker threads read it themselves. */
+  /** The file that an object is, where the store is a directory of this machine: worker threads read it themselves. */
   readonly filePath?: ((type: ObjectType, name: string) => string) | undefined;
   /** Seconds since 1970 by the store's clock. */
   now(): Promise<number>;
@@ -73,7 +73,7 @@ export interface Store {
    * @returns until when it is locked now, seconds since 1970
    */
   readonly extend?: ((type: LockedType, name: string) => Promise<number>) | undefined;
-  /** Removes what `create` prepared, where that is more than a name: the folders, when nothing else is in them. */
+  /** Removes what `create` prepared, where that is more than a name: the directories, when nothing else is in them. */
   readonly discard?: (() => Promise<void>) | undefined;
   /** Ends connections and programs. What is under way then fails. */
   close(): Promise<void>;

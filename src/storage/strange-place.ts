@@ -5,17 +5,17 @@ import { maskedPlace } from './masked.js';
 const STRANGE: readonly (readonly [RegExp, (place: string) => string])[] = [
   [/^https?:/i, (place) => `for a REST server write rest:${place}, for S3 s3:${place}`],
   [/^(?:ssh|scp):/i, () => 'write sftp:USER@HOST:/PATH, or sftp://USER@HOST:PORT//PATH'],
-  [/^file:/i, () => 'write the path of the folder alone'],
+  [/^file:/i, () => 'write the path of the directory alone'],
   [/^(?:rest|s3|sftp|rclone|local):/i, (place) => `write ${place.replace(/^[^:]+/, (scheme) => scheme.toLowerCase())}`],
   [
     /^(?:b2|azure|gs|swift|ftp|webdav|dav|smb):/i,
     () => 'that is reached by rclone: set up a remote with `rclone config`, and write rclone:REMOTE:PATH',
   ],
-  [/^[^/:@]+@[^/:]+:/, (place) => `for a machine that ssh reaches write sftp:${place}, for a folder local:${place}`],
+  [/^[^/:@]+@[^/:]+:/, (place) => `for a machine that ssh reaches write sftp:${place}, for a directory local:${place}`],
 ];
 
 /**
- * Refuses what looks like a folder's name, and is meant for something else: nobody wants a folder `http:` with backups in it.
+ * Refuses what looks like a directory's name, and is meant for something else: nobody wants a directory `http:` with backups in it.
  *
  * @throws VarveError `usage`
  */
@@ -27,4 +27,4 @@ export function refuseStrange(place: string): void {
 }
 
 const anything = (place: string): string =>
-  `for a remote of rclone's write rclone:${place}, for a machine that ssh reaches sftp:${place}, for a folder local:${place}`;
+  `for a remote of rclone's write rclone:${place}, for a machine that ssh reaches sftp:${place}, for a directory local:${place}`;

@@ -24,7 +24,7 @@ async function withAppendKey(
     loadIndex(
       await openRepository(sandbox.store, {
         unlock: { password: 'append' },
-        cacheFolder: join(sandbox.folder, cache),
+        cacheDirectory: join(sandbox.directory, cache),
         clock: LATER,
       }),
     );
@@ -58,7 +58,7 @@ test('without its cache an append key reads everything again and stores nothing 
     writeFileSync(join(sandbox.source, `file ${number}`), randomBytes(20_000));
   await sandbox.backup({}, await open());
   const [parent] = (await listSnapshots(await open())).snapshots;
-  rmSync(join(sandbox.folder, 'client-cache'), { recursive: true });
+  rmSync(join(sandbox.directory, 'client-cache'), { recursive: true });
   assert.equal((await listSnapshots(await open())).snapshots.length, 0);
   const { summary, id } = await sandbox.backup({ parent }, await open());
   assert.ok(id);
@@ -72,7 +72,7 @@ test('an append key lists no snapshots of others, reads no trees and restores no
   const repository = await open();
   assert.deepEqual((await listSnapshots(repository)).snapshots, []);
   await assert.rejects(new TreeReader(repository).find(snapshot.root, [Buffer.from('tmp')]), fails('role'));
-  const target = join(sandbox.folder, 'stolen');
+  const target = join(sandbox.directory, 'stolen');
   await assert.rejects(
     restore(repository, { root: snapshot.root, target, setOwner: false }),
     fails('role', /restore files/),

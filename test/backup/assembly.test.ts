@@ -30,7 +30,7 @@ const opened: OpenedDirectory = {
   batches: [0],
   large: [],
 };
-const batch: FileBatch = { kind: 'files', folder: { path: ROOT, above: 1, device: 0, inode: 0 }, files: [] };
+const batch: FileBatch = { kind: 'files', directory: { path: ROOT, above: 1, device: 0, inode: 0 }, files: [] };
 
 /** An assembly whose tasks are done by this. */
 function assemblyOf(run: (task: Task) => Promise<Reply>): TreeAssembly {

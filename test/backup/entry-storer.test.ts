@@ -22,8 +22,8 @@ const NO_FILE = -1;
 
 test('attributes that could not be read are asked for, and missed, again the next time', () => {
   execFileSync('mkfifo', [join(scratch, 'pipe')]);
-  const folder = Directory.unopened(Buffer.from(scratch));
-  const stat = folder.lstat(NAME);
+  const directory = Directory.unopened(Buffer.from(scratch));
+  const stat = directory.lstat(NAME);
   const counters = createCounters(1);
   const notes: Note[] = [];
   const rules = { ignoreInode: false, ignoreCtime: false, racySince: Number(stat.ctimeSeconds) + 10, withAtime: false };
@@ -33,21 +33,21 @@ test('attributes that could not be read are asked for, and missed, again the nex
   const storer = { attach: (bytes: Buffer) => bytes } as unknown as Storer;
   const entries = new EntryStorer(init, storer, new OwnerNames(), (note) => notes.push(note));
   const store = (before: EntryReader | undefined): EntryReader | undefined => {
-    const taken = entries.special(folder, NAME, stat, before);
+    const taken = entries.special(directory, NAME, stat, before);
     return taken && readEntry(taken.raw, 'entry');
   };
   const errors = (): number => sumCounters(counters).errors;
 
-  folder.xattrPlace = (): XattrPlace => NO_FILE;
+  directory.xattrPlace = (): XattrPlace => NO_FILE;
   const first = store(undefined);
   assert.ok(first, 'the file itself is stored');
   assert.equal(errors(), 1);
   const second = store(first);
   assert.equal(errors(), 2);
-  folder.xattrPlace = Directory.prototype.xattrPlace;
+  directory.xattrPlace = Directory.prototype.xattrPlace;
   const third = store(second);
   assert.equal(third?.ctimeSeconds, stat.ctimeSeconds);
-  folder.xattrPlace = (): XattrPlace => NO_FILE;
+  directory.xattrPlace = (): XattrPlace => NO_FILE;
   assert.deepEqual(store(third)?.raw, third?.raw, 'what was read once is taken over');
   assert.equal(errors(), 2);
   assert.equal(notes.length, 2);

@@ -38,19 +38,19 @@ class FailingStore extends PassingStore {
 }
 
 test('a pack that could not be stored, though all files have been read meanwhile, means that there is no snapshot', async () => {
-  const FOLDERS = 60;
+  const DIRECTORIES = 60;
   const FILES = 400;
   const store = new FailingStore(await openTestStore(join(scratch, 'failing/repository'), 'memory'));
   const sandbox = await Sandbox.create(join(scratch, 'failing'), { store });
   writeFileSync(join(sandbox.source, 'first'), randomBytes(24 << 20));
-  for (let folder = 0; folder < FOLDERS; folder++) {
-    mkdirSync(join(sandbox.source, String(folder)));
+  for (let directory = 0; directory < DIRECTORIES; directory++) {
+    mkdirSync(join(sandbox.source, String(directory)));
     for (let file = 0; file < FILES; file++)
-      writeFileSync(join(sandbox.source, String(folder), randomBytes(20).toString('hex')), '');
+      writeFileSync(join(sandbox.source, String(directory), randomBytes(20).toString('hex')), '');
   }
   let progress: (() => BackupProgress) | undefined;
   const timer = setInterval(() => {
-    if (progress?.().counters.filesNew === FOLDERS * FILES + 1) store.fail();
+    if (progress?.().counters.filesNew === DIRECTORIES * FILES + 1) store.fail();
   }, 0);
   const running = sandbox.backup({
     onStart: (ask) => {
@@ -152,7 +152,7 @@ test('a list of chunks that is lost from the parent does not keep a backup from 
   writeFileSync(join(sandbox.source, 'another'), 'file');
   await sandbox.backup({ parent: 'latest' });
   for (const name of lost) await store.remove('data', name);
-  rmSync(join(sandbox.folder, 'cache'), { recursive: true });
+  rmSync(join(sandbox.directory, 'cache'), { recursive: true });
   writeFileSync(join(sandbox.source, 'another'), 'content');
   const { id, errors, events } = await sandbox.backup({ parent: 'latest' });
   assert.ok(id);

@@ -209,16 +209,16 @@ test('a folder of 20,000 files returns, and costs little when one of them change
 test('somebody who is not root backs up and restores what is theirs', {
   skip: !isRoot && 'runs as a normal user anyway',
 }, async (t) => {
-  const folder = join(scratch, 'as-nobody');
-  mkdirSync(folder);
+  const directory = join(scratch, 'as-nobody');
+  mkdirSync(directory);
   chmodSync(scratch, 0o755);
-  chownSync(folder, 65_534, 65_534);
+  chownSync(directory, 65_534, 65_534);
   const script = new URL('./as-user.js', import.meta.url).pathname;
-  const { status, stdout, stderr, error } = spawnSync(process.execPath, [script, folder], {
+  const { status, stdout, stderr, error } = spawnSync(process.execPath, [script, directory], {
     uid: 65_534,
     gid: 65_534,
     cwd: '/',
-    env: { PATH: process.env['PATH'], HOME: folder, TMPDIR: folder },
+    env: { PATH: process.env['PATH'], HOME: directory, TMPDIR: directory },
     encoding: 'utf8',
   });
   if (error !== undefined || /EACCES.*(node_modules|build)|Cannot find module/.test(stderr))

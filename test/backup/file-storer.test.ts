@@ -55,12 +55,12 @@ function read(path: string, meanwhile: (reads: number) => void): StoredFile & { 
   const reference = (size: number, ids: Buffer) => ({ size, depth: 0, ids });
   const storer = { data, reference, stopIfCancelled: () => undefined } as unknown as Storer;
   let [told, reads] = [0, 0];
-  const folder = Directory.open(Buffer.from(scratch));
+  const directory = Directory.open(Buffer.from(scratch));
   try {
     const name = Buffer.from(path.slice(scratch.length + 1));
     const stored = storeFile(
       storer,
-      folder,
+      directory,
       name,
       () => undefined,
       (bytes) => {
@@ -70,7 +70,7 @@ function read(path: string, meanwhile: (reads: number) => void): StoredFile & { 
     );
     return { ...stored, bytes: data.bytes, told };
   } finally {
-    folder.close();
+    directory.close();
   }
 }
 

@@ -56,7 +56,7 @@ test('whatever changes, a backup with a parent is the same as one without, and r
   );
 });
 
-/** A few files and folders of different ages. */
+/** A few files and directories of different ages. */
 function fill(root: string): void {
   mkdirSync(join(root, 'folder/below'), { recursive: true });
   writeFileSync(join(root, 'large'), randomBytes(3_000_000));
@@ -145,7 +145,7 @@ test('with ctime or inode ignored, only size and mtime count', async () => {
   writeFileSync(file, 'content');
   utimesSync(file, 1000, 1000);
   await sandbox.backup();
-  const copy = join(sandbox.folder, 'copy');
+  const copy = join(sandbox.directory, 'copy');
   writeFileSync(copy, 'CONTENT');
   utimesSync(copy, 1000, 1000);
   renameSync(copy, file);

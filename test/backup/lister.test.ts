@@ -15,17 +15,17 @@ test('a folder so deep down that no reader would take it is told and left out; a
     reportError: (path: Buffer, cause: Error) => told.push(`${path.length} ${cause.message}`),
   } as unknown as EntryStorer;
   const lister = new Lister(new BackupFilter(NO_FILTER), entries, []);
-  const folderStat = lstat(Buffer.from('/'));
+  const directoryStat = lstat(Buffer.from('/'));
   const look = (depth: number, type: 'directory' | 'file'): boolean => {
-    const folder = Directory.unopened(Buffer.from('/d'.repeat(depth - 1)));
-    folder.lstat = () => ({ ...folderStat, type });
-    const pending = { rootDevice: folderStat.device, only: undefined } as unknown as PendingDirectory;
-    return lister.stat(folder, Buffer.from('d'), pending) !== undefined;
+    const directory = Directory.unopened(Buffer.from('/d'.repeat(depth - 1)));
+    directory.lstat = () => ({ ...directoryStat, type });
+    const pending = { rootDevice: directoryStat.device, only: undefined } as unknown as PendingDirectory;
+    return lister.stat(directory, Buffer.from('d'), pending) !== undefined;
   };
   assert.ok(look(MAX_DEPTH - 1, 'directory'), 'what browsing a snapshot takes');
   assert.ok(look(MAX_DEPTH, 'file'));
   assert.deepEqual(told, []);
   assert.ok(!look(MAX_DEPTH, 'directory'));
   assert.equal(told.length, 1);
-  assert.match(String(told[0]), new RegExp(`^${2 * MAX_DEPTH} left out with all in it: no more than 4095 folders`));
+  assert.match(String(told[0]), new RegExp(`^${2 * MAX_DEPTH} left out with all in it: no more than 4095 directories`));
 });

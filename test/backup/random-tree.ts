@@ -55,10 +55,10 @@ function pathOf(root: string, place: Place, orRoot = false): Buffer {
   return any;
 }
 
-function pathsBelow(folder: Buffer): Buffer[] {
-  const names = readdirSync(folder, { encoding: 'buffer' }).sort(Buffer.compare);
+function pathsBelow(directory: Buffer): Buffer[] {
+  const names = readdirSync(directory, { encoding: 'buffer' }).sort(Buffer.compare);
   return names.flatMap((name) => {
-    const path = Buffer.concat([folder, Buffer.from('/'), name]);
+    const path = Buffer.concat([directory, Buffer.from('/'), name]);
     return lstatSync(path).isDirectory() ? [path, ...pathsBelow(path)] : [path];
   });
 }

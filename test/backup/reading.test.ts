@@ -45,7 +45,7 @@ const excluded = (events: readonly BackupEvent[]): string[] =>
     event.kind === 'item' && event.action === 'excluded' ? [`${event.path} ${event.rule}`] : [],
   );
 
-test('a folder is reached by what it is: neither a link nor another folder in its way is taken for it', () => {
+test('a folder is reached by what it is: neither a link nor another directory in its way is taken for it', () => {
   const base = join(scratch, 'places');
   const place = (path: string, above: string) => {
     const { device, inode } = lstat(Buffer.from(path));
@@ -58,11 +58,11 @@ test('a folder is reached by what it is: neither a link nor another folder in it
   symlinkSync('source', join(base, 'to-source'));
   const found = place(join(base, 'to-source/a/b'), join(base, 'to-source'));
   const names = () => {
-    const folder = Directory.openPlace(found);
+    const directory = Directory.openPlace(found);
     try {
-      return [...folder.names()].map(String);
+      return [...directory.names()].map(String);
     } finally {
-      folder.close();
+      directory.close();
     }
   };
   assert.deepEqual(names(), ['right'], 'links above a source are followed');
@@ -71,7 +71,7 @@ test('a folder is reached by what it is: neither a link nor another folder in it
   assert.throws(names, { code: 'ENOTDIR' });
   rmSync(join(base, 'source/a'));
   mkdirSync(join(base, 'source/a/b'), { recursive: true });
-  assert.throws(names, /was replaced by another folder/);
+  assert.throws(names, /was replaced by another directory/);
   rmSync(join(base, 'source/a'), { recursive: true });
   assert.throws(names, { code: 'ENOENT' });
 });
@@ -282,7 +282,7 @@ test('a source on another file system, or in one of the kernel, is taken with a 
 
 test('a source behind a link that is stored as such, with the source that it lies in, is told as missing', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'behind'));
-  const elsewhere = join(sandbox.folder, 'elsewhere');
+  const elsewhere = join(sandbox.directory, 'elsewhere');
   mkdirSync(elsewhere);
   writeFileSync(join(elsewhere, 'file'), 'behind a link');
   symlinkSync('../elsewhere', join(sandbox.source, 'link'));
@@ -305,10 +305,10 @@ test('what is mounted while a folder is on its turn, as automounters do, is take
   if (spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', path]).status !== 0) return t.skip('mounting is not allowed here');
   try {
     writeFileSync(join(path, 'file'), '');
-    const folder = Directory.openPlace({ path: Buffer.from(path), above: scratch.length, device, inode });
-    assert.deepEqual([...folder.names()].map(String), ['file']);
-    assert.equal(folder.mounted, lstat(Buffer.from(path)).device);
-    folder.close();
+    const directory = Directory.openPlace({ path: Buffer.from(path), above: scratch.length, device, inode });
+    assert.deepEqual([...directory.names()].map(String), ['file']);
+    assert.equal(directory.mounted, lstat(Buffer.from(path)).device);
+    directory.close();
   } finally {
     execFileSync('umount', [path]);
   }
@@ -318,8 +318,8 @@ test('names are opened without their links', () => {
   const base = join(scratch, 'links');
   mkdirSync(base);
   symlinkSync('/etc/passwd', join(base, 'link'));
-  const folder = Directory.open(Buffer.from(base));
-  assert.throws(() => folder.openFile(Buffer.from('link')), { code: 'ELOOP' });
-  folder.close();
+  const directory = Directory.open(Buffer.from(base));
+  assert.throws(() => directory.openFile(Buffer.from('link')), { code: 'ELOOP' });
+  directory.close();
   assert.ok(constants.O_NOFOLLOW > 0);
 });

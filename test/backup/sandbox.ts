@@ -25,7 +25,7 @@ export const PASSWORD = 'pebble';
 /** Later than any file's times by more than the grain in which they are told apart, so that unchanged files are seen as such. */
 export const LATER = (): number => Date.now() + 10_000;
 
-/** A temporary directory for a suite; removed when the suite ends. */
+/** A directory of its own for a suite, gone when that ends. */
 export function scratchDirectory(): string {
   const path = mkdtempSync(join(tmpdir(), 'varve-test-'));
   // Unlike rmSync, rm removes paths that are too long for the kernel.
@@ -34,7 +34,7 @@ export function scratchDirectory(): string {
 }
 
 /**
- * What an action gives when nobody else has changed a folder above the path meanwhile. Those folders belong to a snapshot, and
+ * What an action gives when nobody else has changed a directory above the path meanwhile. Those directories belong to a snapshot, and
  * other tests write into /tmp; so the action is repeated until that is so.
  */
 export async function undisturbed<T>(path: string, action: () => Promise<T>): Promise<T> {
@@ -56,29 +56,29 @@ export type Changes = Partial<Omit<BackupOptions, 'parent'>> & {
   readonly parent?: StoredSnapshot | 'latest' | undefined;
 };
 
-/** A repository with a folder to back up, and what a user does with them. */
+/** A repository with a directory to back up, and what a user does with them. */
 export class Sandbox {
-  readonly folder: string;
+  readonly directory: string;
   readonly source: string;
   readonly store: Store;
   readonly #cache: string;
   #restores = 0;
 
-  private constructor(folder: string, store: Store) {
-    this.folder = folder;
+  private constructor(directory: string, store: Store) {
+    this.directory = directory;
     this.store = store;
-    this.source = join(folder, 'source');
-    this.#cache = join(folder, 'cache');
+    this.source = join(directory, 'source');
+    this.#cache = join(directory, 'cache');
     mkdirSync(this.source, { recursive: true });
   }
 
   static async create(
-    folder: string,
+    directory: string,
     options: { readonly store?: Store; readonly data?: Sizes; readonly parity?: number } = {},
   ): Promise<Sandbox> {
-    mkdirSync(folder, { recursive: true });
-    const { store = await openTestStore(join(folder, 'repository')), data, parity } = options;
-    const sandbox = new Sandbox(folder, store);
+    mkdirSync(directory, { recursive: true });
+    const { store = await openTestStore(join(directory, 'repository')), data, parity } = options;
+    const sandbox = new Sandbox(directory, store);
     await initRepository(store, {
       ...sandbox.#opening,
       user: 'anna',
@@ -91,7 +91,7 @@ export class Sandbox {
   }
 
   get #opening() {
-    return { unlock: { password: PASSWORD }, cacheFolder: this.#cache, clock: LATER };
+    return { unlock: { password: PASSWORD }, cacheDirectory: this.#cache, clock: LATER };
   }
 
   open(): Promise<Repository> {
@@ -111,7 +111,7 @@ export class Sandbox {
     return (await listSnapshots(await this.open())).snapshots;
   }
 
-  /** Backs up the source folder, or what the changes say. */
+  /** Backs up the source directory, or what the changes say. */
   async backup(
     changes: Changes = {},
     repository?: IndexedRepository,
@@ -120,7 +120,7 @@ export class Sandbox {
     const parent = changes.parent === 'latest' ? (await this.snapshots()).at(-1) : changes.parent;
     const result = await backup(repository ?? (await this.indexed()), {
       sources: [Buffer.from(this.source)],
-      folder: Buffer.from(this.folder),
+      directory: Buffer.from(this.directory),
       host: 'test',
       user: 'anna',
       uid: 0,
@@ -140,18 +140,18 @@ export class Sandbox {
     return { ...result, events };
   }
 
-  /** The source folder as a snapshot has it. */
+  /** The source directory as a snapshot has it. */
   async sourceIn(root: ContentRef, path = this.source, repository?: IndexedRepository): Promise<ContentRef> {
-    return new TreeReader(repository ?? (await this.indexed())).folder(root, components(path));
+    return new TreeReader(repository ?? (await this.indexed())).directory(root, components(path));
   }
 
-  /** Restores a folder of a snapshot to a new place, or to the target given. */
+  /** Restores a directory of a snapshot to a new place, or to the target given. */
   async restore(
     root: ContentRef,
     changes: Partial<RestoreOptions> = {},
   ): Promise<{ target: string; progress: RestoreProgress; events: RestoreEvent[] }> {
     const events: RestoreEvent[] = [];
-    const target = changes.target ?? join(this.folder, `restored-${this.#restores++}`);
+    const target = changes.target ?? join(this.directory, `restored-${this.#restores++}`);
     const progress = await restore(await this.indexed(), {
       root,
       target,
@@ -166,7 +166,7 @@ export class Sandbox {
     return { target, progress, events };
   }
 
-  /** Restores the source folder of a snapshot. */
+  /** Restores the source directory of a snapshot. */
   async restoreSource(root: ContentRef, changes: Partial<RestoreOptions> = {}): ReturnType<Sandbox['restore']> {
     return this.restore(await this.sourceIn(root), changes);
   }

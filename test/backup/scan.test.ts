@@ -27,7 +27,7 @@ class HeldStore extends PassingStore {
 async function sandboxOf(name: string): Promise<{ sandbox: Sandbox; store: HeldStore }> {
   const store = new HeldStore(await openTestStore(join(scratch, name, 'repository'), 'memory'));
   const sandbox = await Sandbox.create(join(scratch, name), { store });
-  for (const folder of ['a', 'a/b', 'left-out', 'cache']) mkdirSync(join(sandbox.source, folder));
+  for (const directory of ['a', 'a/b', 'left-out', 'cache']) mkdirSync(join(sandbox.source, directory));
   for (const file of ['top', 'a/one', 'a/b/two.tmp', 'a/b/three', 'left-out/four', 'cache/data'])
     writeFileSync(join(sandbox.source, file), randomBytes(1000));
   writeFileSync(join(sandbox.source, 'cache/CACHEDIR.TAG'), 'Signature: 8a477f597d28d172789f06886806bc55');

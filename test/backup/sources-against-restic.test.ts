@@ -14,11 +14,11 @@ const scratch = scratchDirectory();
 const home = join(scratch, 'home');
 const anna = join(home, 'anna');
 const DOCUMENTS = ['/Documents', '/Documents/f', '/Documents/sub', '/Documents/y.tmp'];
-const ABOVE_HOME = foldersOf(home);
+const ABOVE_HOME = directoriesOf(home);
 
 interface Case {
   readonly sources: readonly string[];
-  readonly folder?: string;
+  readonly directory?: string;
   readonly excludes?: readonly string[];
   /** All paths in the snapshot. */
   readonly tree: readonly string[];
@@ -51,9 +51,9 @@ const CASES: readonly Case[] = [
   },
 ];
 
-/** A folder and those above it. */
-function foldersOf(folder: string): string[] {
-  const names = folder.split('/').slice(1);
+/** A directory and those above it. */
+function directoriesOf(directory: string): string[] {
+  const names = directory.split('/').slice(1);
   return names.map((_, depth) => `/${names.slice(0, depth + 1).join('/')}`);
 }
 
@@ -78,10 +78,10 @@ describe('a backup lays out its sources as restic does', () => {
 
   for (const each of CASES)
     test(`for ${nameOf(each)}`, async () => {
-      const { sources, excludes = [], folder = anna, tree } = each;
+      const { sources, excludes = [], directory = anna, tree } = each;
       const { snapshot, errors } = await sandbox.backup({
         sources: sources.map((path) => Buffer.from(path)),
-        folder: Buffer.from(folder),
+        directory: Buffer.from(directory),
         filter: { ...NO_FILTER, excludes },
       });
       assert.equal(errors, 0);
@@ -93,7 +93,7 @@ describe('a backup lays out its sources as restic does', () => {
     });
 });
 
-async function pathsIn(sandbox: Sandbox, root: Parameters<TreeReader['folder']>[0]): Promise<string[]> {
+async function pathsIn(sandbox: Sandbox, root: Parameters<TreeReader['directory']>[0]): Promise<string[]> {
   const reader = new TreeReader(await sandbox.indexed());
   const paths: string[] = [];
   for await (const { path } of listTree(reader, root, Buffer.from('/'), { recursive: true }))
@@ -108,9 +108,9 @@ describe('restic lays them out so', { skip: missingRestic() }, () => {
     for (const each of CASES) {
       const skip = (each.since ?? 0) > version[1] && `only since restic 0.${each.since}`;
       test(`restic ${version.join('.')} for ${nameOf(each)}`, { skip }, () => {
-        const { sources, excludes = [], folder = anna, tree } = each;
+        const { sources, excludes = [], directory = anna, tree } = each;
         const options = excludes.flatMap((pattern) => ['--exclude', pattern]);
-        const backup = repository.run(['backup', '--json', ...options, ...sources], folder);
+        const backup = repository.run(['backup', '--json', ...options, ...sources], directory);
         assert.equal(backup.code, 0, backup.err);
         const { snapshot_id: id } = JSON.parse(backup.out.trimEnd().split('\n').at(-1) ?? '') as {
           snapshot_id: string;
@@ -128,7 +128,7 @@ test('a renamed name keeps its own contents, and is unchanged the next time', as
   const backup = (parent?: 'latest') =>
     sandbox.backup({
       sources: ['x', '../x', '../anna/Documents'].map((path) => Buffer.from(path)),
-      folder: Buffer.from(anna),
+      directory: Buffer.from(anna),
       parent,
       verbose: true,
     });
@@ -155,7 +155,7 @@ test('what changes beside a relative source does not make its snapshot another o
   const options = { sources: [Buffer.from('source')], skipIfUnchanged: true };
   const { id } = await sandbox.backup(options);
   assert.ok(id);
-  writeFileSync(join(sandbox.folder, 'beside'), 'changes the folder that holds the source');
+  writeFileSync(join(sandbox.directory, 'beside'), 'changes the folder that holds the source');
   const again = await sandbox.backup({ ...options, parent: 'latest' });
   assert.equal(again.id, undefined);
   const { summary } = await sandbox.backup({ sources: [Buffer.from('source')], parent: 'latest' });
@@ -164,7 +164,7 @@ test('what changes beside a relative source does not make its snapshot another o
 
 test('a backup of nothing ends with an error when the only source is an empty working folder', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'empty'));
-  const backup = sandbox.backup({ sources: [Buffer.from('.')], folder: Buffer.from(sandbox.source) });
+  const backup = sandbox.backup({ sources: [Buffer.from('.')], directory: Buffer.from(sandbox.source) });
   await assert.rejects(backup, { code: 'usage', message: /no snapshot was made/ });
 });
 
@@ -189,7 +189,7 @@ test('a working directory that is given as a link is backed up by its contents, 
   const link = join(scratch, 'elsewhere');
   symlinkSync(anna, link);
   const backup = async (source: string) => {
-    const { snapshot } = await sandbox.backup({ sources: [Buffer.from(source)], folder: Buffer.from(link) });
+    const { snapshot } = await sandbox.backup({ sources: [Buffer.from(source)], directory: Buffer.from(link) });
     return { paths: snapshot.paths.map(String), tree: await pathsIn(sandbox, snapshot.root) };
   };
   assert.deepEqual(await backup('.'), { paths: [link], tree: [...DOCUMENTS, '/link', '/t.tmp', '/x'] });

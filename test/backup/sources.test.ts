@@ -94,12 +94,12 @@ test('a stream that fails leaves no snapshot', async () => {
 
 test('a backup keeps all names of its sources when they are absolute, also of nested ones', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'several'));
-  const { source, folder } = sandbox;
+  const { source, directory } = sandbox;
   for (const path of ['a/b/c', 'a/d', 'e/f']) {
     mkdirSync(join(source, path), { recursive: true });
     writeFileSync(join(source, path, 'file'), path);
   }
-  writeFileSync(join(folder, 'beside'), 'not backed up');
+  writeFileSync(join(directory, 'beside'), 'not backed up');
   symlinkSync('a/d', join(source, 'to-d'));
   const sources = [
     `${source}/a/b`,
@@ -140,8 +140,8 @@ test('nothing at all to back up is an error, and leaves nothing', async () => {
 test('what is excluded is not in the snapshot, and is told as such', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'excludes'));
   const { source } = sandbox;
-  for (const folder of ['keep', 'node_modules', 'keep/cache', 'keep/marked'])
-    mkdirSync(join(source, folder), { recursive: true });
+  for (const directory of ['keep', 'node_modules', 'keep/cache', 'keep/marked'])
+    mkdirSync(join(source, directory), { recursive: true });
   for (const file of [
     'keep/a.txt',
     'keep/a.LOG',
@@ -199,7 +199,7 @@ async function whileReading(sandbox: Sandbox, disturb: () => void): ReturnType<S
 test('files that vanish, change or are replaced while they are read do not stop a backup', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'disturbed'));
   const at = (name: string): string => join(sandbox.source, name);
-  // Many, so that the disturbance comes between reading the folder and reading its last files.
+  // Many, so that the disturbance comes between reading the directory and reading its last files.
   for (let number = 0; number < 300; number++)
     writeFileSync(at(`file ${String(number).padStart(3, '0')}`), randomBytes(200_000));
   for (const name of ['vanishes', 'grows', 'shrinks', 'turns-link', 'turns-folder'])
@@ -276,7 +276,7 @@ test('a file that was renamed away while the folder was read is only missing', a
   for (let number = 0; number < 200; number++) writeFileSync(join(sandbox.source, `a ${number}`), randomBytes(100_000));
   writeFileSync(join(sandbox.source, 'z'), 'z');
   const { errors, events, id } = await whileReading(sandbox, () =>
-    renameSync(join(sandbox.source, 'z'), join(sandbox.folder, 'z')),
+    renameSync(join(sandbox.source, 'z'), join(sandbox.directory, 'z')),
   );
   assert.ok(id);
   assert.equal(errors, events.filter(({ kind }) => kind === 'error').length);

@@ -7,10 +7,10 @@ const SLASH = Buffer.from('/');
 const BLOCK = Buffer.alloc(1 << 20);
 
 /** All that a backup keeps of a tree, a line for each path: compared, it shows the first difference. */
-export function treeImage(folder: string | Buffer): string[] {
+export function treeImage(directory: string | Buffer): string[] {
   const lines: string[] = [];
   const links = new Map<string, string>();
-  walk(Buffer.from(folder), '', lines, links);
+  walk(Buffer.from(directory), '', lines, links);
   return lines;
 }
 

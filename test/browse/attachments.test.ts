@@ -61,7 +61,7 @@ before(async () => {
   const entries = [
     { name: Buffer.from('all hole'), content: none, size: 2 * MIB, holes: new Layout([0, 2 * MIB]).encode() },
     { name: Buffer.from('attributes'), content: forge.content(Buffer.from('content')), xattrs },
-    { name: Buffer.from('folder'), type: 'directory' as const, content: forge.directory(), xattrs, size: 0 },
+    { name: Buffer.from('directory'), type: 'directory' as const, content: forge.directory(), xattrs, size: 0 },
     {
       name: Buffer.from('many runs'),
       content: forge.content(data.subarray(0, between)),
@@ -182,14 +182,14 @@ test('stats count holes as bytes that are restored, and the blobs of attachments
 test('stats of what is missing are an error that names the path', async () => {
   const forge = new Forge(repository);
   const missing = { size: 2000, depth: 0 as const, ids: Buffer.alloc(32, 7) };
-  const folder = (entry: object): ContentRef =>
+  const directory = (entry: object): ContentRef =>
     forge.directory({
-      name: Buffer.from('folder'),
+      name: Buffer.from('directory'),
       type: 'directory',
       content: forge.directory({ name: Buffer.from('file'), content: forge.content(data), ...entry }),
       size: 0,
     });
-  const roots = [folder({ content: missing }), folder({ xattrs: missing })] as const;
+  const roots = [directory({ content: missing }), directory({ xattrs: missing })] as const;
   await forge.finish();
   const now = await loadIndex(repository);
   const path = /^\/folder\/file: .* blob 0707/;

@@ -43,7 +43,7 @@ async function compare(
 }
 
 const named = (name: string | Buffer, entry: Partial<Entry>): Partial<Entry> => ({ name: Buffer.from(name), ...entry });
-const folder = (name: string, content: ContentRef): Partial<Entry> => named(name, { type: 'directory', content });
+const directory = (name: string, content: ContentRef): Partial<Entry> => named(name, { type: 'directory', content });
 const file = (forge: Forge, name: string, text: string): Partial<Entry> =>
   named(name, { content: forge.content(Buffer.from(text)) });
 
@@ -104,8 +104,8 @@ test('each kind of change has its modifier, and metadata alone are told when wan
 
 test('a folder that becomes a file is gone with all that is in it', async () => {
   const craft = (forge: Forge) => {
-    const inner = forge.directory(file(forge, 'x', 'text'), folder('y', forge.directory(file(forge, 'z', 'more'))));
-    return [forge.directory(folder('a', inner)), forge.directory(file(forge, 'a', 'now a file'))] as const;
+    const inner = forge.directory(file(forge, 'x', 'text'), directory('y', forge.directory(file(forge, 'z', 'more'))));
+    return [forge.directory(directory('a', inner)), forge.directory(file(forge, 'a', 'now a file'))] as const;
   };
   const there = await compare(craft);
   assert.deepEqual(there.changes, ['T /a', '- /a/x', '- /a/y/', '- /a/y/z']);
@@ -122,13 +122,17 @@ test('blobs of attachments and of lists count, and those that are needed elsewhe
     const xattrs = forge.attachment(encodeXattrs([{ name: Buffer.from('user.a'), value: long }]));
     const shared = forge.directory({ ...moved, name: Buffer.from('elsewhere') });
     return [
-      forge.directory(folder('kept', shared), moved, named('with', { content: forge.content(Buffer.of(1)), xattrs })),
-      forge.directory(folder('kept', shared), named('with', { content: forge.content(Buffer.of(1)) })),
+      forge.directory(
+        directory('kept', shared),
+        moved,
+        named('with', { content: forge.content(Buffer.of(1)), xattrs }),
+      ),
+      forge.directory(directory('kept', shared), named('with', { content: forge.content(Buffer.of(1)) })),
     ];
   });
   assert.equal(result.removed.files, 1);
   assert.equal(result.removed.dataBlobs, 0);
-  // The root folder, and the attribute.
+  // The root directory, and the attribute.
   assert.equal(result.removed.treeBlobs, 2);
   assert.equal(result.added.treeBlobs, 1);
   assert.ok(result.removed.bytes > 5000 && result.removed.bytes < 6000);
@@ -152,23 +156,23 @@ test('what is damaged is named, and the rest is compared', async () => {
   const nowhere: ContentRef = { size: 100, depth: 0, ids: randomBytes(32) };
   const { changes, errors } = await compare((forge) => {
     const disordered = forge.directory(file(forge, 'b', '1'), file(forge, 'a', '1'));
-    const garbage = forge.content(Buffer.from('not a folder'), 2);
+    const garbage = forge.content(Buffer.from('not a directory'), 2);
     const other = forge.directory(file(forge, 'x', '1'));
     const before = forge.directory(
-      folder('a', nowhere),
-      folder('b', disordered),
-      folder('c', garbage),
+      directory('a', nowhere),
+      directory('b', disordered),
+      directory('c', garbage),
       named('d', { content: nowhere, size: 100 }),
-      folder('e', other),
-      folder('f', { ...other, size: other.size + 1 }),
+      directory('e', other),
+      directory('f', { ...other, size: other.size + 1 }),
       file(forge, 'g', '1'),
-      folder('h', nowhere),
+      directory('h', nowhere),
     );
     const after = forge.directory(
-      ...['a', 'b', 'c'].map((name) => folder(name, other)),
+      ...['a', 'b', 'c'].map((name) => directory(name, other)),
       file(forge, 'd', '2'),
-      folder('e', garbage),
-      folder('f', other),
+      directory('e', garbage),
+      directory('f', other),
       file(forge, 'g', '2'),
     );
     return [before, after];
@@ -188,7 +192,7 @@ test('what is damaged is named, and the rest is compared', async () => {
 test('folders in folders without an end are refused', async () => {
   const deep = (forge: Forge, last: ContentRef): ContentRef => {
     let content = last;
-    for (let depth = 0; depth < 4200; depth++) content = forge.directory(folder('d', content));
+    for (let depth = 0; depth < 4200; depth++) content = forge.directory(directory('d', content));
     return content;
   };
   const { errors } = await compare((forge) => [
@@ -196,7 +200,7 @@ test('folders in folders without an end are refused', async () => {
     deep(forge, forge.directory(file(forge, 'x', '2'))),
   ]);
   assert.equal(errors.length, 1);
-  assert.match(errors[0] ?? '', /^\/d\/d.*: folders are nested too deeply$/);
+  assert.match(errors[0] ?? '', /^\/d\/d.*: directories are nested too deeply$/);
 });
 
 test('it can be interrupted', async () => {
@@ -214,8 +218,8 @@ const { model } = fc.letrec<{ model: Model; node: number | string | Model }>((ti
   node: fc.oneof({ maxDepth: 4 }, fc.nat(1), fc.constantFrom('x', 'y'), tie('model')),
 }));
 
-const isFolder = (node: number | string | Model): node is Model => typeof node === 'object';
-const kindOf = (node: number | string | Model): string => (isFolder(node) ? 'folder' : typeof node);
+const isDirectory = (node: number | string | Model): node is Model => typeof node === 'object';
+const kindOf = (node: number | string | Model): string => (isDirectory(node) ? 'folder' : typeof node);
 const inOrder = (...models: readonly Model[]): string[] =>
   [...new Set(models.flatMap((each) => Object.keys(each)))].sort((a, b) =>
     Buffer.compare(Buffer.from(a), Buffer.from(b)),
@@ -229,7 +233,7 @@ function write(forge: Forge, tree: Model, blobs: Map<string, number>): ContentRe
   };
   const entries = inOrder(tree).map((name) => {
     const node = tree[name] ?? 0;
-    if (isFolder(node)) return folder(name, write(forge, node, blobs));
+    if (isDirectory(node)) return directory(name, write(forge, node, blobs));
     if (typeof node === 'string') return named(name, { target: Buffer.from(node) });
     return named(name, { content: note(forge.content(Buffer.alloc(node + 1, node))) });
   });
@@ -241,13 +245,13 @@ function expected(path: string, before: Model, after: Model): string[] {
   return inOrder(before, after).flatMap((name) => {
     const [from, to] = [before[name], after[name]];
     const at = `${path}/${name}`;
-    const slash = (node: number | string | Model): string => (isFolder(node) ? '/' : '');
+    const slash = (node: number | string | Model): string => (isDirectory(node) ? '/' : '');
     const below = (a: typeof from, b: typeof to): string[] =>
-      expected(at, a !== undefined && isFolder(a) ? a : {}, b !== undefined && isFolder(b) ? b : {});
+      expected(at, a !== undefined && isDirectory(a) ? a : {}, b !== undefined && isDirectory(b) ? b : {});
     if (to === undefined) return [`- ${at}${slash(from ?? 0)}`, ...below(from, to)];
     if (from === undefined) return [`+ ${at}${slash(to)}`, ...below(from, to)];
     if (kindOf(from) !== kindOf(to)) return [`T ${at}${slash(to)}`, ...below(from, to)];
-    if (isFolder(from)) return below(from, to);
+    if (isDirectory(from)) return below(from, to);
     if (from === to) return [];
     // Sizes differ, too: that is no bit that fell over.
     return [`M ${at}`];

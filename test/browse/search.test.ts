@@ -30,7 +30,7 @@ async function stored<T>(craft: (forge: Forge) => T): Promise<{ made: T; reposit
 const file = (name: string, changes: Partial<Entry> = {}): ((forge: Forge) => Partial<Entry>) => {
   return (forge) => ({ name: Buffer.from(name), content: forge.content(Buffer.from(name)), ...changes });
 };
-const folder = (name: string, content: ContentRef): Partial<Entry> => ({
+const directory = (name: string, content: ContentRef): Partial<Entry> => ({
   name: Buffer.from(name),
   type: 'directory',
   content,
@@ -78,7 +78,7 @@ const files = (criteria: Partial<FileCriteria>): FileFinder =>
 test('what snapshots share is read once, and found in each', async () => {
   const { made, repository } = await stored((forge) => {
     const shared = forge.directory(...['a.txt', 'b', 'c.txt'].map((name) => file(name)(forge)));
-    const root = (extra: string) => forge.directory(folder('d', shared), file(extra)(forge));
+    const root = (extra: string) => forge.directory(directory('d', shared), file(extra)(forge));
     return [root('x'), root('y'), root('x')];
   });
   const counting = new Counting(files({ patterns: ['*.txt'] }));
@@ -90,7 +90,7 @@ test('what snapshots share is read once, and found in each', async () => {
 test('the same folder in two places matches where it matches', async () => {
   const { made, repository } = await stored((forge) => {
     const shared = forge.directory(file('x')(forge));
-    return forge.directory(folder('a', shared), folder('b', shared));
+    return forge.directory(directory('a', shared), directory('b', shared));
   });
   assert.deepEqual((await search(repository, files({ patterns: ['/b/x'] }), [made])).paths, ['/b/x']);
   assert.deepEqual((await search(repository, files({ patterns: ['a/x'] }), [made, made])).paths, ['/a/x', '/a/x']);
@@ -99,7 +99,7 @@ test('the same folder in two places matches where it matches', async () => {
 test('where nothing can match nothing is read', async () => {
   const { made, repository } = await stored((forge) => {
     const missing: ContentRef = { size: 10, depth: 0, ids: randomBytes(32) };
-    return forge.directory(folder('a', forge.directory(file('x')(forge))), folder('b', missing));
+    return forge.directory(directory('a', forge.directory(file('x')(forge))), directory('b', missing));
   });
   assert.deepEqual(await search(repository, files({ patterns: ['/a/x'] }), [made]), { paths: ['/a/x'], errors: [] });
 });
@@ -111,7 +111,10 @@ test('more hits than are remembered are found again all the same', async () => {
       name: Buffer.from(`file ${String(at).padStart(5, '0')}`),
       content,
     }));
-    return forge.directory(folder('a', forge.directory(...entries)), folder('b', forge.directory(...entries.slice(1))));
+    return forge.directory(
+      directory('a', forge.directory(...entries)),
+      directory('b', forge.directory(...entries.slice(1))),
+    );
   });
   const counting = new Counting(files({ patterns: ['file*'] }));
   const { paths } = await search(repository, counting, [made, made]);
@@ -129,7 +132,7 @@ test('files by pattern, time, size and case', async () => {
         file('old', { mtimeSeconds: 100, mtimeNanoseconds: 5 }),
         file('small', { ...sized(10), mtimeSeconds: 200 }),
       ].map((make) => make(forge)),
-      { ...folder('z', forge.directory(file('in', { mtimeSeconds: 100 })(forge))), mtimeSeconds: 200 },
+      { ...directory('z', forge.directory(file('in', { mtimeSeconds: 100 })(forge))), mtimeSeconds: 200 },
     );
   });
   const found = async (criteria: Partial<FileCriteria>) => (await search(repository, files(criteria), [made])).paths;
@@ -156,7 +159,7 @@ test('objects: blobs of files, of attachments and of lists, trees, and all of a 
     const list = forge.content(Buffer.concat([twice.ids, twice.ids]), TREE);
     const root = forge.directory(
       { name: Buffer.from('big'), content: { size: 2, depth: 1, ids: list.ids } },
-      folder('d', inner),
+      directory('d', inner),
       file('with', { xattrs })(forge),
     );
     return { root, inner, list, x: twice.ids.toString('hex'), attributeId: (xattrs as ContentRef).ids };
@@ -202,7 +205,7 @@ test('what is damaged is named each time, and the rest is searched', async () =>
   const { made, repository } = await stored((forge) => {
     const missing: ContentRef = { size: 10, depth: 0, ids: randomBytes(32) };
     const disordered = forge.directory(file('b')(forge), file('a')(forge));
-    return forge.directory(folder('a', missing), folder('b', disordered), file('c')(forge), {
+    return forge.directory(directory('a', missing), directory('b', disordered), file('c')(forge), {
       name: Buffer.from('d'),
       content: { size: 5, depth: 1, ids: randomBytes(32) },
     });

@@ -30,9 +30,9 @@ const place = (): string => join(scratch, String(number++));
 
 async function sandboxWithFiles(store?: MemoryStore): Promise<Sandbox> {
   const sandbox = await Sandbox.create(place(), store && { store });
-  for (const folder of ['a', 'b', 'a/c']) {
-    mkdirSync(join(sandbox.source, folder), { recursive: true });
-    for (const name of ['one', 'two']) writeFileSync(join(sandbox.source, folder, name), randomBytes(100_000));
+  for (const directory of ['a', 'b', 'a/c']) {
+    mkdirSync(join(sandbox.source, directory), { recursive: true });
+    for (const name of ['one', 'two']) writeFileSync(join(sandbox.source, directory, name), randomBytes(100_000));
   }
   return sandbox;
 }
@@ -47,11 +47,11 @@ const files = ({ findings }: CheckResult): string[] => findings.flatMap((each) =
 function openWith(sandbox: Sandbox, password: string): Promise<Repository> {
   return openRepository(sandbox.store, {
     unlock: { password },
-    cacheFolder: join(sandbox.folder, `cache-${password}`),
+    cacheDirectory: join(sandbox.directory, `cache-${password}`),
   });
 }
 
-const beneathOf = ({ folder }: Sandbox): Promise<Beneath> => Beneath.open(join(folder, 'repository'));
+const beneathOf = ({ directory }: Sandbox): Promise<Beneath> => Beneath.open(join(directory, 'repository'));
 
 /** The name of a pack of this kind. */
 async function packOf(sandbox: Sandbox, kind: number): Promise<string> {
@@ -138,7 +138,7 @@ test('packs that an interrupted backup left are no error, until the next backup 
   assert.equal((await loadAndAdopt(await sandbox.open())).adopted, 0);
 });
 
-/** Counts how often it is asked whether to stop: for every folder that is walked. */
+/** Counts how often it is asked whether to stop: for every directory that is walked. */
 class CountingSignal {
   asked = 0;
 
@@ -162,7 +162,7 @@ test('folders that snapshots share are read once; where something is wrong its f
   const ids = [id];
   for (let more = 0; more < 20; more++)
     ids.push(await writeSnapshot(repository, { ...snapshot, time: { ...snapshot.time, seconds: more } }));
-  // On a busy machine it asks once more or so; folders that it reads again would make it ask 20 times more.
+  // On a busy machine it asks once more or so; directories that it reads again would make it ask 20 times more.
   assert.ok((await walked()) < once + 10);
   const { index } = await sandbox.indexed();
   for (let pack = 0; pack < index.packCount; pack++)
@@ -250,8 +250,8 @@ const CONTRADICTIONS: Record<
   },
   'a folder that is longer than it says': {
     make: (forge) => {
-      const folder = forge.directory({ content: forge.content(randomBytes(10)) });
-      return { ...folder, size: folder.size - 1 };
+      const directory = forge.directory({ content: forge.content(randomBytes(10)) });
+      return { ...directory, size: directory.size - 1 };
     },
     reason: /its chunks have \d+ bytes together/,
     path: '/',
@@ -321,13 +321,13 @@ test('folders in folders that fan out without end, with a file that is lost, tak
   timeout: 60_000,
 }, async () => {
   const result = await forged((forge) => {
-    let folder = forge.directory({ content: { size: 5, depth: 0, ids: randomBytes(32) } });
+    let directory = forge.directory({ content: { size: 5, depth: 0, ids: randomBytes(32) } });
     for (let depth = 0; depth < 200; depth++)
-      folder = forge.directory(
-        { name: Buffer.from('a'), type: 'directory', content: folder },
-        { name: Buffer.from('b'), type: 'directory', content: folder },
+      directory = forge.directory(
+        { name: Buffer.from('a'), type: 'directory', content: directory },
+        { name: Buffer.from('b'), type: 'directory', content: directory },
       );
-    return folder;
+    return directory;
   });
   assert.match(messages(result).join(), /is in no pack that the index lists/);
   assert.equal(result.findings[0]?.files.length, 20);

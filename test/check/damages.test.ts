@@ -63,11 +63,11 @@ async function assertFound(done: Damage, password: string): Promise<void> {
 
 /** A restore of the latest snapshot brings back all files but those that were named. */
 async function assertRestored(lost: readonly string[]): Promise<void> {
-  const { source, folder } = patient.sandbox;
+  const { source, directory } = patient.sandbox;
   const repository = await loadIndex(await patient.open());
   const { snapshots } = await listSnapshots(repository);
   const root = (snapshots.at(-1) as StoredSnapshot).snapshot.root;
-  const target = join(folder, 'restored');
+  const target = join(directory, 'restored');
   await restore(repository, { root, target, threads: 1, setOwner: false });
   const isLost = (path: string): boolean =>
     lost.some((each) => path === each || (each.endsWith('/') && path.startsWith(each)));

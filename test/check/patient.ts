@@ -33,7 +33,7 @@ export const TYPES: Record<Kind, ObjectType> = {
 /** Passwords of further full keys. */
 export const SPARE = ['spare', 'second spare'];
 
-/** Makes names so long that a folder takes several chunks. */
+/** Makes names so long that a directory takes several chunks. */
 const LONG = 'x'.repeat(240);
 
 /** What cannot be read of the snapshots, as a reader finds out that tries to. */
@@ -44,7 +44,7 @@ export interface Loss {
 
 /**
  * A repository that is damaged in many ways, and each time healed again: three snapshots in two epochs, several packs of each kind,
- * a folder of several chunks, keys of each role, a lease.
+ * a directory of several chunks, keys of each role, a lease.
  */
 export class Patient {
   readonly sandbox: Sandbox;
@@ -61,8 +61,8 @@ export class Patient {
   }
 
   /** @param parity percent */
-  static async create(folder: string, parity = 0): Promise<Patient> {
-    const sandbox = await Sandbox.create(folder, { data: { min: 2048, average: 4096, max: 16_384 }, parity });
+  static async create(directory: string, parity = 0): Promise<Patient> {
+    const sandbox = await Sandbox.create(directory, { data: { min: 2048, average: 4096, max: 16_384 }, parity });
     const { source } = sandbox;
     const options = { packTarget: 100_000, threads: 1 };
     await sandbox.addKey('manage', 'manage');
@@ -78,7 +78,7 @@ export class Patient {
     fill(source, 'newest', 3, 60_000);
     await sandbox.backup({ ...options, parent: 'latest' });
     await leaveLease(sandbox);
-    const patient = new Patient(sandbox, await Beneath.open(join(folder, 'repository')), await objectsOf(sandbox));
+    const patient = new Patient(sandbox, await Beneath.open(join(directory, 'repository')), await objectsOf(sandbox));
     await patient.#remember();
     return patient;
   }
@@ -110,7 +110,7 @@ export class Patient {
       for (const [path, hash] of files) if (hash !== undefined) this.#contents.set(`${id}${path}`, hash);
   }
 
-  /** The hash of each file by its path, undefined for what cannot be read; a folder that cannot be read ends with a slash. */
+  /** The hash of each file by its path, undefined for what cannot be read; a directory that cannot be read ends with a slash. */
   async #read(password: string): Promise<Map<string, Map<string, string | undefined>>> {
     const repository = await loadIndex(await this.open(password), { onDamage: () => undefined });
     const { snapshots } = await listSnapshots(repository);
@@ -118,7 +118,7 @@ export class Patient {
     const reader = new TreeReader(repository);
     for (const { id, snapshot } of snapshots) {
       const files = new Map<string, string | undefined>();
-      await readFolder(reader, snapshot.root, '', files);
+      await readDirectory(reader, snapshot.root, '', files);
       all.set(id, files);
     }
     return all;
@@ -127,7 +127,7 @@ export class Patient {
 
 type Content = Parameters<TreeReader['entries']>[0];
 
-async function readFolder(
+async function readDirectory(
   reader: TreeReader,
   content: Content,
   path: string,
@@ -146,7 +146,7 @@ async function readFolder(
     if (!(cause instanceof VarveError)) throw cause;
     files.set(`${path}/`, undefined);
   }
-  for (const each of below) await readFolder(reader, each.content, each.path, files);
+  for (const each of below) await readDirectory(reader, each.content, each.path, files);
 }
 
 async function hashOf(bytes: AsyncIterable<Buffer>): Promise<string | undefined> {
@@ -160,13 +160,13 @@ async function hashOf(bytes: AsyncIterable<Buffer>): Promise<string | undefined>
   return hash.digest('hex');
 }
 
-function fill(root: string, folder: string, files: number, bytes: number, suffix = ''): void {
-  mkdirSync(join(root, folder), { recursive: true });
+function fill(root: string, directory: string, files: number, bytes: number, suffix = ''): void {
+  mkdirSync(join(root, directory), { recursive: true });
   for (let number = 0; number < files; number++) {
     const blocks = Array.from({ length: Math.ceil(bytes / 32) }, (_, block) =>
-      createHash('sha256').update(`${folder} ${number} ${block}`).digest(),
+      createHash('sha256').update(`${directory} ${number} ${block}`).digest(),
     );
-    writeFileSync(join(root, folder, `file ${number}${suffix}`), Buffer.concat(blocks).subarray(0, bytes));
+    writeFileSync(join(root, directory, `file ${number}${suffix}`), Buffer.concat(blocks).subarray(0, bytes));
   }
 }
 
@@ -200,8 +200,8 @@ async function leaveLease(sandbox: Sandbox): Promise<void> {
 }
 
 /** Bytes of an object of the same kind, of a repository of somebody else. */
-export async function foreignObjects(folder: string): Promise<Readonly<Record<Kind, Buffer>>> {
-  const foreign = await Sandbox.create(folder);
+export async function foreignObjects(directory: string): Promise<Readonly<Record<Kind, Buffer>>> {
+  const foreign = await Sandbox.create(directory);
   fill(foreign.source, 'foreign', 3, 20_000);
   await foreign.backup({ threads: 1 });
   await leaveLease(foreign);

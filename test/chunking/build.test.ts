@@ -9,25 +9,25 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const compiler = join(root, 'node_modules/assemblyscript/bin/asc.js');
 
-/** Compiles a copy of wasm/ in a folder as `npm run build:wasm` does, and returns a module's bytes. */
-function build(folder: string, module: string): Buffer {
-  mkdirSync(folder, { recursive: true });
-  cpSync(join(root, 'wasm'), join(folder, 'wasm'), { recursive: true });
+/** Compiles a copy of wasm/ in a directory as `npm run build:wasm` does, and returns a module's bytes. */
+function build(directory: string, module: string): Buffer {
+  mkdirSync(directory, { recursive: true });
+  cpSync(join(root, 'wasm'), join(directory, 'wasm'), { recursive: true });
   const files = [`wasm/${module}.ts`, '--outFile', `build/wasm/${module}.wasm`];
   const options = [...files, '--config', 'wasm/asconfig.json', '--target', 'release'];
-  execFileSync(process.execPath, [compiler, ...options], { cwd: folder, stdio: 'pipe' });
-  return readFileSync(join(folder, `build/wasm/${module}.wasm`));
+  execFileSync(process.execPath, [compiler, ...options], { cwd: directory, stdio: 'pipe' });
+  return readFileSync(join(directory, `build/wasm/${module}.wasm`));
 }
 
 for (const module of ['fastcdc', 'reed-solomon'])
   test(`${module}: the same source gives the same module, wherever it is compiled`, () => {
-    const folder = mkdtempSync(join(tmpdir(), 'varve-build-'));
+    const directory = mkdtempSync(join(tmpdir(), 'varve-build-'));
     try {
-      const one = build(join(folder, 'one'), module);
-      const other = build(join(folder, 'quite', 'another'), module);
+      const one = build(join(directory, 'one'), module);
+      const other = build(join(directory, 'quite', 'another'), module);
       assert.ok(one.equals(other));
       assert.ok(one.equals(readFileSync(join(root, `build/wasm/${module}.wasm`))), 'run npm run build:wasm');
     } finally {
-      rmSync(folder, { recursive: true });
+      rmSync(directory, { recursive: true });
     }
   });

@@ -46,7 +46,7 @@ before(async () => {
   await delay(UNCERTAIN);
 });
 
-/** Paths of the files in a snapshot, below the source folder. */
+/** Paths of the files in a snapshot, below the source directory. */
 async function listed(id: string): Promise<string[]> {
   const { out } = await place.ok(['ls', id, '--json']);
   const nodes = out

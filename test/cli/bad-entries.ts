@@ -20,7 +20,7 @@ export type Spoil = (name: string, raw: Buffer) => Buffer;
 export async function plantSpoiled(place: Playground, path: string, spoil: Spoil): Promise<void> {
   const repository = await openRepository(await openTestStore(place.path('repo')), {
     unlock: { keyFile: readFileSync(place.path('key')) },
-    cacheFolder: place.path('cache', 'spoiled'),
+    cacheDirectory: place.path('cache', 'spoiled'),
   });
   const { snapshots } = await listSnapshots(repository);
   const latest = snapshots.at(-1);

@@ -20,7 +20,7 @@ import { Playground } from './varve.js';
 
 const SEED = Number(process.env.VARVE_TEST_SEED ?? 20260131);
 const STEPS = 2;
-/** In each folder: restic 0.14 does not find a folder whose tree it saw, and left, elsewhere, which is so of empty ones. */
+/** In each directory: restic 0.14 does not find a directory whose tree it saw, and left, elsewhere, which is so of empty ones. */
 const KEEP = 'keep';
 const place = new Playground();
 const source = place.path('Source');
@@ -35,10 +35,10 @@ const restic = (...args: string[]): string => {
 };
 const missing = spawnSync('restic', ['version']).status === 0 ? false : 'restic is not installed';
 
-/** All that is below the source, folders before what is in them. */
+/** All that is below the source, directories before what is in them. */
 const everything = (): string[] =>
   (readdirSync(source, { recursive: true }) as string[]).sort().map((path) => join(source, path));
-const isFolder = (path: string): boolean => lstatSync(path).isDirectory();
+const isDirectory = (path: string): boolean => lstatSync(path).isDirectory();
 
 function make(path: string): void {
   if (existsSync(path) || lstatSync(path, { throwIfNoEntry: false }) !== undefined) return;
@@ -55,17 +55,18 @@ function make(path: string): void {
 function change(): void {
   const all = everything();
   const path = pick(all.filter((each) => !each.endsWith(KEEP)));
-  const folders = [source, ...all.filter(isFolder)];
-  const fresh = join(pick(folders), pick(NAMES));
+  const directories = [source, ...all.filter(isDirectory)];
+  const fresh = join(pick(directories), pick(NAMES));
   const kind = below(7);
   if (kind < 2) make(fresh);
   else if (kind === 2) rmSync(path, { recursive: true });
-  else if (kind === 3 && !lstatSync(path).isSymbolicLink()) chmodSync(path, isFolder(path) ? 0o711 : 0o600 + below(8));
-  else if (kind === 4 && !isFolder(path)) {
+  else if (kind === 3 && !lstatSync(path).isSymbolicLink())
+    chmodSync(path, isDirectory(path) ? 0o711 : 0o600 + below(8));
+  else if (kind === 4 && !isDirectory(path)) {
     rmSync(path);
     make(path);
   } else if (kind === 5 && lstatSync(path).isFile() && !existsSync(fresh)) linkSync(path, fresh);
-  else if (kind === 6 && !existsSync(fresh) && !isFolder(path)) renameSync(path, fresh);
+  else if (kind === 6 && !existsSync(fresh) && !isDirectory(path)) renameSync(path, fresh);
 }
 
 interface Line {
@@ -106,7 +107,7 @@ describe(`the same between snapshots as restic (seed ${SEED})`, { skip: missing 
     restic('init');
     await place.ok(['init']);
     for (let number = 0; number < 60; number++)
-      make(join(pick([source, ...everything().filter(isFolder)]), pick(NAMES)));
+      make(join(pick([source, ...everything().filter(isDirectory)]), pick(NAMES)));
     for (let step = 0; step <= STEPS; step++) {
       if (step > 0) for (let number = 0; number < 12; number++) change();
       ours.push(await place.backup(source));
@@ -117,14 +118,14 @@ describe(`the same between snapshots as restic (seed ${SEED})`, { skip: missing 
     }
   });
 
-  /** Ours without what restic leaves out: links with another target, and the contents of folders that became something else. */
+  /** Ours without what restic leaves out: links with another target, and the contents of directories that became something else. */
   function comparable(changes: readonly Line[], step: number): Line[] {
     const became = changes
       .filter(({ modifier }) => modifier.startsWith('T'))
       .map(({ path }) => path.replace(/\/$/, ''));
     return changes.filter(
       ({ path, modifier }) =>
-        !became.some((folder) => path.startsWith(`${folder}/`) && path !== `${folder}/`) &&
+        !became.some((directory) => path.startsWith(`${directory}/`) && path !== `${directory}/`) &&
         !(modifier === 'M' && links[step]?.has(path)),
     );
   }

@@ -105,14 +105,14 @@ test('snapshots are chosen by host, tag, path, id and number', async () => {
   assert.match((await place.ok(['snapshots', '-g', 'host'])).out, /^snapshots for \(host \[web1\]\):\n/);
 });
 
-test('ls lists everything, or what is in a folder, or below it', async () => {
+test('ls lists everything, or what is in a directory, or below it', async () => {
   const all = (await place.ok(['ls', snapshot])).out.split('\n');
   assert.match(all[0] ?? '', new RegExp(`^snapshot ${snapshot.slice(0, 8)} of \\[${source}\\] at .* by .*@web1:$`));
   assert.ok(all.includes(`${source}/sub/inner.txt`));
   assert.ok(all.includes(`"${source}/new\\nline"`));
   assert.ok(all.includes(`"${source}/sub/odd\\xff"`));
-  const folder = (await place.ok(['ls', '-q', 'latest', '--host', 'web1', source])).out;
-  assert.ok(folder.includes(`${source}/sub\n`) && !folder.includes('inner.txt'));
+  const directory = (await place.ok(['ls', '-q', 'latest', '--host', 'web1', source])).out;
+  assert.ok(directory.includes(`${source}/sub\n`) && !directory.includes('inner.txt'));
   assert.ok((await place.ok(['ls', '-q', snapshot, source, '--recursive'])).out.includes('inner.txt'));
   assert.deepEqual((await place.ok(['ls', '-q', `${snapshot}:${source}/sub`])).out.split('\n').slice(0, 2), [
     '/inner.txt',
@@ -219,12 +219,12 @@ test('an archive of SNAPSHOT:FOLDER begins at that folder', async () => {
 });
 
 test('what an archive cannot hold is told, and left out', async () => {
-  const folder = place.files('unfit', { file: 'content' });
-  execFileSync('mkfifo', [`${folder}/fifo`]);
-  await place.backup(folder, '--host', 'unfit');
+  const directory = place.files('unfit', { file: 'content' });
+  execFileSync('mkfifo', [`${directory}/fifo`]);
+  await place.backup(directory, '--host', 'unfit');
   const { err } = await place.ok([
     'dump',
-    `latest:${folder}`,
+    `latest:${directory}`,
     '/',
     '--host',
     'unfit',
@@ -236,15 +236,15 @@ test('what an archive cannot hold is told, and left out', async () => {
   assert.match(err, /^Warning: fifo: left out, as a zip archive cannot hold a fifo$/m);
   const names = execFileSync('unzip', ['-Z1', place.path('u')], { encoding: 'utf8' }).trim();
   assert.equal(names, 'file');
-  const tar = await place.ok(['dump', `latest:${folder}`, '/', '--host', 'unfit']);
+  const tar = await place.ok(['dump', `latest:${directory}`, '/', '--host', 'unfit']);
   assert.equal(tar.err, '', 'a tar archive can');
 });
 
 test('holes and attributes of what was backed up are dumped; an attribute that tar cannot name is told', async (t) => {
-  const folder = place.files('attributes', { named: 'x', odd: 'y' });
+  const directory = place.files('attributes', { named: 'x', odd: 'y' });
   const set = (name: string, attribute: string) =>
     setXattr(
-      { directory: AT_FDCWD, name: Buffer.from(`${folder}/${name}`) },
+      { directory: AT_FDCWD, name: Buffer.from(`${directory}/${name}`) },
       { name: Buffer.from(attribute), value: Buffer.from('value') },
     );
   try {
@@ -254,10 +254,10 @@ test('holes and attributes of what was backed up are dumped; an attribute that t
     return t.skip(`NOT TESTED: attributes cannot be set here: ${cause}`);
   }
   const hole = 3_000_000;
-  writeFileSync(`${folder}/sparse`, 'begin');
-  truncateSync(`${folder}/sparse`, hole);
-  await place.backup(folder, '--host', 'attributes');
-  const dumped = (path: string) => place.ok(['dump', `latest:${folder}`, path, '--host', 'attributes']);
+  writeFileSync(`${directory}/sparse`, 'begin');
+  truncateSync(`${directory}/sparse`, hole);
+  await place.backup(directory, '--host', 'attributes');
+  const dumped = (path: string) => place.ok(['dump', `latest:${directory}`, path, '--host', 'attributes']);
   const sparse = Buffer.concat([Buffer.from('begin'), Buffer.alloc(hole - 5)]);
   assert.ok((await dumped('/sparse')).bytes.equals(sparse));
   const { bytes, err } = await dumped('/');

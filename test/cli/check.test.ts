@@ -56,7 +56,7 @@ test('a damaged pack: the object, the snapshot, the file, what to do; exit code 
   assert.equal(out, '');
   const [first, touched, file, advice, last] = err.split('\n');
   assert.match(first ?? '', new RegExp(`^error: data/${pack}: its content does not match its name; .*frame 0`));
-  assert.equal(touched, `  touches 1 snapshot (${snapshot.slice(0, 8)}); of files and folders 1:`);
+  assert.equal(touched, `  touches 1 snapshot (${snapshot.slice(0, 8)}); of files and directories 1:`);
   assert.equal(file, `    "${source}/letter\\n"`);
   assert.match(advice ?? '', /^ {2}put it back from another copy/);
   assert.match(last ?? '', /^Fatal: the repository has 1 error /);
@@ -125,7 +125,7 @@ test('-v names all files, otherwise 20 of each object', async () => {
     await packs.remove('data', name);
     const { err } = await other.run(['check']);
     if (err.includes('many/file 1\n')) {
-      assert.match(err, /of files and folders 30:/);
+      assert.match(err, /of files and directories 30:/);
       assert.equal(err.match(/^ {4}\//gm)?.length, 20);
       assert.match(err, /^ {4}and 10 more \(-v names all\)$/m);
       assert.equal((await other.run(['check', '-v'])).err.match(/^ {4}\//gm)?.length, 30);

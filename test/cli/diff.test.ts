@@ -108,19 +108,19 @@ test('what cannot be compared is refused, in words', async () => {
 test('folders that cannot be read are named, and the exit code says so', async () => {
   const hurt = new Playground();
   await hurt.ok(['init']);
-  const folder = hurt.files('source', { 'a/x': randomBytes(100), 'b/y': 'y' });
-  const one = await hurt.backup(folder);
+  const directory = hurt.files('source', { 'a/x': randomBytes(100), 'b/y': 'y' });
+  const one = await hurt.backup(directory);
   hurt.files('source', { 'a/z': randomBytes(100) });
-  const two = await hurt.backup(folder);
+  const two = await hurt.backup(directory);
   const found = await hurt.json<{ path: string; pack: string }[]>([
     ...['find', '-s', two, '--show-pack-id', '--tree'],
     ...'0123456789abcdef',
   ]);
-  const pack = found.find(({ path }) => path === `${folder}/a`)?.pack ?? '';
+  const pack = found.find(({ path }) => path === `${directory}/a`)?.pack ?? '';
   const beneath = await hurt.beneath();
   await beneath.change('data', pack, (bytes) => bytes.subarray(0, Math.floor(bytes.length / 3)));
   for (const args of [
-    ['diff', `${one}:${folder}`, `${two}:${folder}`],
+    ['diff', `${one}:${directory}`, `${two}:${directory}`],
     ['find', '-s', two, 'z'],
   ]) {
     const { code, err } = await hurt.run([...args, '--no-cache']);

@@ -8,7 +8,7 @@ import { Playground } from './varve.js';
 const place = new Playground();
 let source: string;
 
-/** Two packs of trees, of which the one with the folder `z` is lost, so that the archive ends after whole entries. */
+/** Two packs of trees, of which the one with the directory `z` is lost, so that the archive ends after whole entries. */
 before(async () => {
   await place.ok(['init']);
   const beneath = await place.beneath();
@@ -41,9 +41,9 @@ for (const archive of ['tar', 'zip']) {
   test(`dump --target leaves no partial ${archive}, and keeps an older file, when it fails`, async () => {
     const target = place.path(`archive.${archive}`);
     const dump = ['dump', 'latest', source, '--archive', archive, '--target', target, '--no-cache'];
-    const names = readdirSync(place.folder);
+    const names = readdirSync(place.directory);
     assert.equal((await place.run(dump)).code, 1);
-    assert.deepEqual(readdirSync(place.folder), names);
+    assert.deepEqual(readdirSync(place.directory), names);
     writeFileSync(target, 'yesterday');
     assert.equal((await place.run(dump)).code, 1);
     assert.equal(readFileSync(target, 'utf8'), 'yesterday');

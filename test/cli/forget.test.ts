@@ -141,7 +141,7 @@ test('a snapshot that cannot be removed is told, and the exit code is 3; the oth
 }, async () => {
   const file = place.path('repo', 'snapshots', ids[2] ?? '');
   renameSync(file, `${file}.away`);
-  // Of what was listed before only the name is looked at; a folder cannot be unlinked.
+  // Of what was listed before only the name is looked at; a directory cannot be unlinked.
   mkdirSync(file);
   const args = ['forget', '--host', 'web1', '--unsafe-allow-remove-all'];
   const { code, out, err } = await place.run([...args, '--json']);

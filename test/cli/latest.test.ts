@@ -57,12 +57,12 @@ test('restore takes the older snapshot when it is named', async () => {
 test('restore takes the latest when the snapshot that cannot be read is older', async () => {
   const other = new Playground();
   await other.ok(['init']);
-  const folder = other.files('source', { letter: 'first' });
-  const first = await other.backup(folder);
+  const directory = other.files('source', { letter: 'first' });
+  const first = await other.backup(directory);
   const beneath = await other.beneath();
   await beneath.plant('snapshots', first, Buffer.from('nothing'));
   await new Promise((resolve) => setTimeout(resolve, 1100));
-  await other.backup(folder, '--no-cache');
+  await other.backup(directory, '--no-cache');
   const { code, err } = await other.run(['restore', 'latest', '--target', other.path('restored'), '--no-cache']);
   // A store that does not say when objects were written leaves it open which is the newest.
   if (process.env.VARVE_TEST_STORE === 'rest') assert.equal(code, 1);

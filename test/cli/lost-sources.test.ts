@@ -53,56 +53,56 @@ test('backup marks the snapshot and ends with 3, again and again, when a path lo
 });
 
 test('backup tells files that became empty from files that went, and heeds --max-shrink', async () => {
-  const folder = place.files('shrinking', eight);
-  await place.ok(['backup', folder]);
-  for (let at = 0; at < 6; at++) rmSync(`${folder}/file ${at}`);
-  assert.equal((await place.run(['backup', '--max-shrink', '50%', folder])).code, 3);
-  await place.ok(['backup', '--max-shrink', '75', folder]);
-  for (const at of [6, 7]) writeFileSync(`${folder}/file ${at}`, '');
-  const { code, err } = await place.run(['backup', folder]);
+  const directory = place.files('shrinking', eight);
+  await place.ok(['backup', directory]);
+  for (let at = 0; at < 6; at++) rmSync(`${directory}/file ${at}`);
+  assert.equal((await place.run(['backup', '--max-shrink', '50%', directory])).code, 3);
+  await place.ok(['backup', '--max-shrink', '75', directory]);
+  for (const at of [6, 7]) writeFileSync(`${directory}/file ${at}`, '');
+  const { code, err } = await place.run(['backup', directory]);
   assert.equal(code, 3);
   assert.match(err, /it holds 2 files with 0 B where/);
-  assert.equal((await place.run(['backup', '--max-shrink', '101', folder])).code, 1);
+  assert.equal((await place.run(['backup', '--max-shrink', '101', directory])).code, 1);
 });
 
 test('backup ends with 0 when an empty directory is backed up for the first time', async () => {
-  const folder = place.path('always-empty');
-  mkdirSync(folder);
-  await place.ok(['backup', folder]);
-  await place.ok(['backup', folder]);
+  const directory = place.path('always-empty');
+  mkdirSync(directory);
+  await place.ok(['backup', directory]);
+  await place.ok(['backup', directory]);
   assert.equal((await last()).suspect, undefined);
 });
 
 test('backup marks the snapshot when excludes leave nothing of what it held before', async () => {
-  const folder = place.files('excluded', eight);
-  await place.ok(['backup', folder]);
-  assert.equal((await place.run(['backup', '--exclude', 'file*', folder])).code, 3);
-  await place.ok(['backup', '--exclude', 'file*', '--max-shrink', '100%', folder]);
+  const directory = place.files('excluded', eight);
+  await place.ok(['backup', directory]);
+  assert.equal((await place.run(['backup', '--exclude', 'file*', directory])).code, 3);
+  await place.ok(['backup', '--exclude', 'file*', '--max-shrink', '100%', directory]);
 });
 
 test('backup makes no snapshot and ends with 1 when none of the paths can be read', {
   skip: !isOneOfRoot && 'needs root and a repository in files',
 }, async () => {
-  const folder = place.files('unreadable', eight);
+  const directory = place.files('unreadable', eight);
   const count = (await place.json<Listed[]>(['snapshots'])).length;
-  spawnSync('chmod', ['755', place.folder]);
+  spawnSync('chmod', ['755', place.directory]);
   spawnSync('chown', ['-R', 'nobody', place.path('cache'), place.path('repo'), place.path('key')]);
-  spawnSync('chmod', ['700', folder]);
+  spawnSync('chmod', ['700', directory]);
   const asNobody = (...args: string[]) =>
     spawnSync('setpriv', ['--reuid', 'nobody', '--clear-groups', process.execPath, MAIN, ...args], {
       env: place.env,
       encoding: 'utf8',
       cwd: '/',
     });
-  const alone = asNobody('backup', folder);
+  const alone = asNobody('backup', directory);
   assert.equal(alone.status, 1, alone.stderr);
   assert.match(alone.stderr, /^Fatal: no snapshot was made: none of the sources could be read$/m);
   assert.equal((await place.json<Listed[]>(['snapshots'])).length, count);
   const readable = place.files('readable', eight);
   spawnSync('chmod', ['-R', 'a+rX', readable]);
-  const beside = asNobody('backup', readable, folder);
+  const beside = asNobody('backup', readable, directory);
   assert.equal(beside.status, 3, beside.stderr);
-  assert.deepEqual((await last()).suspect, [folder]);
+  assert.deepEqual((await last()).suspect, [directory]);
 });
 
 test('backup --stdin ends with 1 and makes no snapshot when standard input cannot be read', async () => {

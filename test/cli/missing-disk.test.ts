@@ -15,7 +15,7 @@ function withFstab(playground: Playground, fstab: string, args: readonly string[
   writeFileSync(file, fstab);
   const script = 'mount --bind "$0" /etc/fstab && exec "$@"';
   const words = ['--mount', 'sh', '-c', script, file, process.execPath, MAIN, ...args];
-  return outcome(spawn('unshare', words, { env: playground.env, cwd: playground.folder }));
+  return outcome(spawn('unshare', words, { env: playground.env, cwd: playground.directory }));
 }
 
 test('varve asks whether the disk is mounted when fstab mounts one where the repository should be', {

@@ -168,13 +168,13 @@ test('a place may be called local', { skip: NEEDS_LOCAL }, async () => {
   await place.ok(['-r', `local:${place.path('repo')}`, 'snapshots']);
 });
 
-test('what is meant for another kind of place makes no folder: what to write instead is told', async () => {
-  const folder = place.path('nothing');
-  mkdirSync(folder);
+test('what is meant for another kind of place makes no directory: what to write instead is told', async () => {
+  const directory = place.path('nothing');
+  mkdirSync(directory);
   const places: [string, RegExp][] = [
     ['http://host/', /for a REST server write rest:http:\/\/host\/, for S3 s3:http:/],
     ['https://ann:hidden@host/x', /rest:https:\/\/ann:\*\*\*@host\/x/],
-    ['ann@host:x', /for a machine that ssh reaches write sftp:ann@host:x, for a folder local:ann@host:x/],
+    ['ann@host:x', /for a machine that ssh reaches write sftp:ann@host:x, for a directory local:ann@host:x/],
     ['ann:hidden@host:x', /sftp:ann:\*\*\*@host:x/],
     ['ssh://ann@host/x', /write sftp:USER@HOST:\/PATH/],
     ['b2:bucket:folder', /reached by rclone: set up a remote with `rclone config`, and write rclone:REMOTE:PATH/],
@@ -182,19 +182,19 @@ test('what is meant for another kind of place makes no folder: what to write ins
     ['gs:x:/', /reached by rclone/],
     ['swift:x:/', /reached by rclone/],
     ['S3:bucket', /write s3:bucket/],
-    ['file:///x', /write the path of the folder alone/],
-    ['drive:x', /write rclone:drive:x, .* sftp:drive:x, for a folder local:drive:x/],
+    ['file:///x', /write the path of the directory alone/],
+    ['drive:x', /write rclone:drive:x, .* sftp:drive:x, for a directory local:drive:x/],
   ];
   for (const [where, advice] of places) {
-    const { code, err } = await place.run(['-r', where, 'init'], { cwd: folder });
+    const { code, err } = await place.run(['-r', where, 'init'], { cwd: directory });
     assert.equal(code, 1, where);
     assert.match(err, /^Fatal: repository "/);
     assert.match(err, advice);
     assert.doesNotMatch(err, /hidden/);
   }
-  assert.deepEqual(readdirSync(folder), []);
+  assert.deepEqual(readdirSync(directory), []);
   for (const where of ['./a:b', 'below/a:b', place.path('a:b')])
-    assert.equal((await place.run(['-r', where, 'snapshots'], { cwd: folder })).code, 10, where);
+    assert.equal((await place.run(['-r', where, 'snapshots'], { cwd: directory })).code, 10, where);
 });
 
 test('who has read enough ends it quietly', async () => {
@@ -207,14 +207,14 @@ test('who has read enough ends it quietly', async () => {
 
 test('a backup and a restore come to their end though nobody reads what they print', async () => {
   const files = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`file ${i}`, `${i}`]));
-  const folder = place.files('unread', files);
+  const directory = place.files('unread', files);
   const before = (await place.json<unknown[]>(['snapshots'])).length;
-  const backup = place.start(['backup', '-vv', folder]);
+  const backup = place.start(['backup', '-vv', directory]);
   backup.stdout?.destroy();
   backup.stderr?.destroy();
   assert.equal((await outcome(backup)).code, 0);
   assert.equal((await place.json<unknown[]>(['snapshots'])).length, before + 1);
-  const restore = place.start(['restore', `latest:${folder}`, '-vv', '--target', place.path('unread-restored')]);
+  const restore = place.start(['restore', `latest:${directory}`, '-vv', '--target', place.path('unread-restored')]);
   restore.stdout?.destroy();
   assert.equal((await outcome(restore)).code, 0);
   assert.deepEqual(readdirSync(place.path('unread-restored')).sort(), Object.keys(files).sort());
@@ -223,11 +223,11 @@ test('a backup and a restore come to their end though nobody reads what they pri
 test('a listing that cannot be written is an error, and a backup is made all the same', {
   skip: !existsSync('/dev/full') && 'there is no /dev/full',
 }, async () => {
-  const folder = place.files('unwritten', { file: 'content' });
+  const directory = place.files('unwritten', { file: 'content' });
   const full = async (args: readonly string[]): Promise<{ code: number | null; err: string }> =>
     outcome(place.start(args, { stdout: openSync('/dev/full', 'w') }));
   const before = (await place.json<unknown[]>(['snapshots'])).length;
-  const backup = await full(['backup', folder]);
+  const backup = await full(['backup', directory]);
   assert.equal(backup.code, 0);
   assert.match(backup.err, /^Warning: the output cannot be written: .*no space left on device/);
   assert.equal((await place.json<unknown[]>(['snapshots'])).length, before + 1);

@@ -62,8 +62,8 @@ test('a REST server is reached through HTTP_PROXY, by the name that the user giv
 });
 
 test('a server with TLS is reached through a tunnel of HTTPS_PROXY, and its certificate is checked', async () => {
-  const folder = scratchDirectory();
-  const tls = { certificate: `${folder}/cert.pem`, key: `${folder}/key.pem` };
+  const directory = scratchDirectory();
+  const tls = { certificate: `${directory}/cert.pem`, key: `${directory}/key.pem` };
   const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
   const files = ['-keyout', tls.key, '-out', tls.certificate];
   const type = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];

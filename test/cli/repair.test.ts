@@ -72,18 +72,18 @@ test('repair packs: keeps a copy, says what is lost and what to do', async () =>
   assert.match((await other.ok(['check', '--read-data'])).out, /^no errors were found/m);
 });
 
-test('recover: a snapshot that was forgotten is a folder of a new one', async () => {
+test('recover: a snapshot that was forgotten is a directory of a new one', async () => {
   const other = new Playground();
   await other.ok(['init']);
   const source = other.files('source', { letter: 'Dear all' });
   const id = await other.backup(source);
-  assert.match((await other.ok(['recover'])).out, /^there are no folders that nothing refers to/);
+  assert.match((await other.ok(['recover'])).out, /^there are no directorys that nothing refers to/);
   await other.ok(['forget', id]);
   const { out } = await other.ok(['recover']);
-  assert.match(out, /^snapshot [0-9a-f]{8} saved, with 1 folder\n$/);
+  assert.match(out, /^snapshot [0-9a-f]{8} saved, with 1 directory\n$/);
   const listed = (await other.ok(['ls', 'latest', '--tag', 'recovered', '/recovered'])).out;
-  const folder = /\/recovered\/[0-9a-f]{64}/.exec(listed)?.[0] as string;
-  await other.ok(['restore', `latest:${folder}${source}`, '--tag', 'recovered', '--target', other.path('back')]);
+  const directory = /\/recovered\/[0-9a-f]{64}/.exec(listed)?.[0] as string;
+  await other.ok(['restore', `latest:${directory}${source}`, '--tag', 'recovered', '--target', other.path('back')]);
   assert.equal(readFileSync(other.path('back', 'letter'), 'utf8'), 'Dear all');
 });
 
@@ -99,7 +99,7 @@ test('a damaged snapshot: check says what to do, recover brings back what it hel
     err,
     new RegExp(`\`varve recover\` makes another of what it held, and \`varve forget ${short}\` removes it`),
   );
-  assert.match((await other.ok(['recover'])).out, /^snapshot [0-9a-f]{8} saved, with 1 folder$/m);
+  assert.match((await other.ok(['recover'])).out, /^snapshot [0-9a-f]{8} saved, with 1 directory$/m);
   // This machine remembers what was in it.
   rmSync(other.path('cache'), { recursive: true });
   const dry = await other.ok(['forget', short, '--dry-run']);

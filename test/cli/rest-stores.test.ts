@@ -37,28 +37,28 @@ async function wholeRound(place: Playground, repository: string): Promise<void> 
   assert.ok(!said.join('').includes(SECRET));
 }
 
-async function overRest(context: TestContext, starting: (folder: string) => Promise<RestServer>): Promise<void> {
+async function overRest(context: TestContext, starting: (directory: string) => Promise<RestServer>): Promise<void> {
   const place = new Playground();
-  const folder = place.path('served');
-  mkdirSync(folder);
-  const server = await starting(folder);
+  const directory = place.path('served');
+  mkdirSync(directory);
+  const server = await starting(directory);
   context.after(() => server.stop());
   await wholeRound(place, `rest:http://ann:${SECRET}@${server.host}/repository/`);
 }
 
 describe('a whole round', () => {
   test('over rest-server', { skip: REST_SERVER_MISSING }, (context) =>
-    overRest(context, (folder) => startRestServer(folder, { ann: SECRET })),
+    overRest(context, (directory) => startRestServer(directory, { ann: SECRET })),
   );
 
   test('over rclone serve restic', { skip: RCLONE_MISSING }, (context) =>
-    overRest(context, (folder) => startRclone(folder, '--user', 'ann', '--pass', SECRET)),
+    overRest(context, (directory) => startRclone(directory, '--user', 'ann', '--pass', SECRET)),
   );
 
   test('over rclone', { skip: RCLONE_MISSING }, async () => {
     const place = new Playground();
     const configuration = place.path('rclone.conf');
-    writeFileSync(configuration, `[there]\ntype = alias\nremote = ${place.folder}\n`);
+    writeFileSync(configuration, `[there]\ntype = alias\nremote = ${place.directory}\n`);
     place.env.RCLONE_CONFIG = configuration;
     await wholeRound(place, 'rclone:there:repository');
   });

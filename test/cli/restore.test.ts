@@ -35,7 +35,7 @@ before(async () => {
   snapshot = await place.backup(source);
 });
 
-/** Restores below the source folder's path. @returns the names that are there then */
+/** Restores below the source directory's path. @returns the names that are there then */
 async function restored(name: string, ...args: string[]): Promise<string[]> {
   await place.ok(['restore', `${snapshot}:${source}`, '--target', place.path(name), ...args]);
   return (readdirSync(place.path(name), { recursive: true }) as string[]).sort();
@@ -105,7 +105,7 @@ test('errors say what is missing', async () => {
   );
   assert.match(
     (await place.run(['restore', 'latest', '-t', place.path('key')])).err,
-    /^Fatal: .*\/key is not a folder: --target /m,
+    /^Fatal: .*\/key is not a directory: --target /m,
   );
   const none = ['restore', 'latest', '-t', place.path('none'), '--include'];
   assert.match((await place.ok([...none, '/nowhere'])).err, /^Warning: no file in the snapshot matches /m);
@@ -139,12 +139,12 @@ test('folders on the way to what is included get their metadata only when the re
 });
 
 test('names with control characters, or that are not UTF-8, are chosen and are printed so that they do no harm', async () => {
-  const folder = place.path('odd names');
-  mkdirSync(folder);
+  const directory = place.path('odd names');
+  mkdirSync(directory);
   const names = ['line\nbreak', 'es\x1bcape', 'not \xff utf-8'].map((name) => Buffer.from(name, 'latin1'));
-  for (const name of names) writeFileSync(Buffer.concat([Buffer.from(`${folder}/`), name]), name);
-  const odd = await place.backup(folder);
-  const { out } = await place.ok(['restore', `${odd}:${folder}`, '--target', place.path('odd'), '-v']);
+  for (const name of names) writeFileSync(Buffer.concat([Buffer.from(`${directory}/`), name]), name);
+  const odd = await place.backup(directory);
+  const { out } = await place.ok(['restore', `${odd}:${directory}`, '--target', place.path('odd'), '-v']);
   assert.match(out, /^restored +"\/line\\nbreak" with size/m);
   assert.match(out, /"\/es\\x1bcape"/);
   assert.match(out, /"\/not \\xff utf-8"/);
@@ -153,25 +153,33 @@ test('names with control characters, or that are not UTF-8, are chosen and are p
     writeFileSync(place.path('odd patterns'), name);
     // A file of patterns has a line for each.
     const choice = name.includes(10) ? ['--include', `${name}`] : ['--include-file', place.path('odd patterns')];
-    await place.ok(['restore', `${odd}:${folder}`, '--target', target, ...choice]);
+    await place.ok(['restore', `${odd}:${directory}`, '--target', target, ...choice]);
     assert.deepEqual(readdirSync(target, { encoding: 'buffer' }), [name]);
   }
 });
 
 test('--no-special leaves out FIFOs and setuid bits and says so; --sparse makes holes', async () => {
-  const folder = place.files('special', { setuid: 'x', zeros: Buffer.alloc(2_000_000) });
-  chmodSync(join(folder, 'setuid'), 0o4755);
-  mknodat(AT_FDCWD, Buffer.from(join(folder, 'fifo')), 0o010644);
-  const special = await place.backup(folder);
+  const directory = place.files('special', { setuid: 'x', zeros: Buffer.alloc(2_000_000) });
+  chmodSync(join(directory, 'setuid'), 0o4755);
+  mknodat(AT_FDCWD, Buffer.from(join(directory, 'fifo')), 0o010644);
+  const special = await place.backup(directory);
   const target = place.path('without special');
-  const { out } = await place.ok(['restore', `${special}:${folder}`, '-t', target, '--no-special', '--sparse', '-v']);
+  const { out } = await place.ok([
+    'restore',
+    `${special}:${directory}`,
+    '-t',
+    target,
+    '--no-special',
+    '--sparse',
+    '-v',
+  ]);
   assert.match(out, /^left out because of --no-special \(devices, [^)]+\): 2$/m);
   assert.match(out, /^omitted +\/fifo$/m);
   assert.ok(!existsSync(join(target, 'fifo')));
   assert.equal(statSync(join(target, 'setuid')).mode & 0o7777, 0o755);
   assert.ok(lstatSync(join(target, 'zeros')).blocks <= 16);
   const all = place.path('with special');
-  await place.ok(['restore', `${special}:${folder}`, '-t', all]);
+  await place.ok(['restore', `${special}:${directory}`, '-t', all]);
   assert.ok(lstatSync(join(all, 'fifo')).isFIFO());
   assert.equal(statSync(join(all, 'setuid')).mode & 0o7777, 0o4755);
 });
@@ -182,10 +190,10 @@ test('killed at any moment and run again, a restore comes to its end and leaves 
   const files = Object.fromEntries(
     Array.from({ length: 1500 }, (_, number) => [`d${number % 20}/f${number}`, `content ${number}`]),
   );
-  const folder = place.files('killed', { ...files, large: randomBytes(60_000_000) });
-  const backup = await place.backup(folder);
+  const directory = place.files('killed', { ...files, large: randomBytes(60_000_000) });
+  const backup = await place.backup(directory);
   const target = place.path('killed restored');
-  const args = ['restore', `${backup}:${folder}`, '--target', target];
+  const args = ['restore', `${backup}:${directory}`, '--target', target];
   for (let round = 0; round < 8; round++) {
     const child = place.start(args);
     const ended = outcome(child);
@@ -195,10 +203,10 @@ test('killed at any moment and run again, a restore comes to its end and leaves 
   }
   const { files_restored, files_skipped } = await place.json<Record<string, number>>(args);
   assert.ok((files_restored ?? 0) + (files_skipped ?? 0) > 1501);
-  assertSameTree(target, folder);
+  assertSameTree(target, directory);
 });
 
-test('as a normal user nothing is told of folders above what was backed up, which are only made on the way', {
+test('as a normal user nothing is told of directories above what was backed up, which are only made on the way', {
   skip: process.geteuid?.() === 0 && 'root sets the owner of /tmp, too',
 }, async () => {
   const whole = await place.ok(['restore', snapshot, '--target', place.path('normal')]);
@@ -206,17 +214,17 @@ test('as a normal user nothing is told of folders above what was backed up, whic
   const above = await place.ok(['restore', `${snapshot}:${dirname(dirname(source))}`, '--target', place.path('above')]);
   assert.equal(above.err, '');
   const included = ['--include', `${source}/sub`];
-  const folder = await place.ok(['restore', `${snapshot}:/`, '--target', place.path('normal folder'), ...included]);
-  assert.equal(folder.err, '');
+  const directory = await place.ok(['restore', `${snapshot}:/`, '--target', place.path('normal folder'), ...included]);
+  assert.equal(directory.err, '');
 });
 
 test('restore names a file once that is larger than the target takes, restores the rest and leaves no part', async () => {
   const play = new Playground();
   await play.ok(['init']);
-  const folder = play.files('source', { large: randomBytes(12 * 2 ** 20), small: 'small' });
-  await play.backup(folder);
+  const directory = play.files('source', { large: randomBytes(12 * 2 ** 20), small: 'small' });
+  await play.backup(directory);
   const target = play.path('target');
-  const { code, err } = await play.shell(`restore 'latest:${folder}' --target '${target}'`, 'ulimit -f 8192');
+  const { code, err } = await play.shell(`restore 'latest:${directory}' --target '${target}'`, 'ulimit -f 8192');
   assert.equal(code, 1);
   assert.match(err, /^error: \/large: larger than the file system allows$/m);
   assert.equal(err.match(/\/large/g)?.length, 1);
@@ -226,14 +234,14 @@ test('restore names a file once that is larger than the target takes, restores t
 test('restore --include-xattr and --exclude-xattr choose extended attributes by name and leave the others alone', async () => {
   const play = new Playground();
   await play.ok(['init']);
-  const folder = play.files('source', { file: 'content' });
+  const directory = play.files('source', { file: 'content' });
   const set = (path: string, name: string, value: string) =>
     execFileSync('setfattr', ['-n', name, '-v', value, join(path, 'file')]);
-  set(folder, 'user.one', 'first');
-  set(folder, 'user.two', 'second');
-  await play.backup(folder);
+  set(directory, 'user.one', 'first');
+  set(directory, 'user.two', 'second');
+  await play.backup(directory);
   const restore = async (target: string, ...args: string[]) => {
-    await play.ok(['restore', `latest:${folder}`, '--target', play.path(target), '--ownership-by-name', ...args]);
+    await play.ok(['restore', `latest:${directory}`, '--target', play.path(target), '--ownership-by-name', ...args]);
     const text = execFileSync('getfattr', ['--absolute-names', '-d', join(play.path(target), 'file')], {
       encoding: 'utf8',
     });

@@ -13,8 +13,8 @@ import { makeCertificates } from '../storage/transport/certificates.js';
 import { type Outcome, outcome, Playground } from './varve.js';
 
 const playground = new Playground();
-const folder = playground.path('served');
-mkdirSync(folder);
+const directory = playground.path('served');
+mkdirSync(directory);
 
 interface Served {
   readonly child: ChildProcess;
@@ -30,7 +30,7 @@ after(() => {
 });
 
 async function start(...args: string[]): Promise<Served> {
-  const child = playground.start(['serve', '--path', folder, '--listen', '127.0.0.1:0', ...args]);
+  const child = playground.start(['serve', '--path', directory, '--listen', '127.0.0.1:0', ...args]);
   children.push(child);
   const ended = outcome(child);
   let out = '';
@@ -48,28 +48,28 @@ async function start(...args: string[]): Promise<Served> {
 
 test('options that cannot be are refused, with what to do', async () => {
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
-    [[], /no folder is given: --path FOLDER/],
-    [['--path', playground.path('nothing')], /no such folder; is the disk mounted\?/],
+    [[], /no directory is given: --path DIRECTORY/],
+    [['--path', playground.path('nothing')], /no such directory; is the disk mounted\?/],
     [
-      ['--path', folder],
+      ['--path', directory],
       /cannot read the password file .*\.htpasswd: no such file.*varve serve password USER.*--no-auth/,
     ],
     [
-      ['--path', folder, '--no-auth', '--listen', ':0'],
+      ['--path', directory, '--no-auth', '--listen', ':0'],
       /anybody who reaches :0 could read and delete all.*--open-to-all/,
     ],
-    [['--path', folder, '--no-auth', '--listen', '192.0.2.1:0'], /--open-to-all/],
-    [['--path', folder, '--no-auth', '--private-repos'], /--no-auth and --private-repos contradict/],
-    [['--path', folder, '--no-auth', '--append-only-user', 'x'], /--append-only-user contradict/],
-    [['--path', folder, '--open-to-all'], /--open-to-all is for --no-auth/],
-    [['--path', folder, '--max-size-user', '1G'], /needs --private-repos/],
-    [['--path', folder, '--no-auth', '--max-size', 'big'], /--max-size: "big" is no size/],
-    [['--path', folder, '--no-auth', '--listen', '8000'], /"8000" is no address such as 127\.0\.0\.1:8000/],
-    [['--path', folder, '--no-auth', '--listen', '127.0.0.1:99999'], /is no address/],
-    [['--path', folder, '--no-auth', '--tls-cert', 'x'], /are for --tls/],
-    [['--path', folder, '--no-auth', '--tls'], /cannot use the certificate .*public_key/],
-    [['--path', folder, '--no-auth', '--log-format', 'xml'], /neither plain nor combined/],
-    [['--path', folder, '--no-auth', '--log', '/nowhere/log'], /--log: cannot write \/nowhere\/log/],
+    [['--path', directory, '--no-auth', '--listen', '192.0.2.1:0'], /--open-to-all/],
+    [['--path', directory, '--no-auth', '--private-repos'], /--no-auth and --private-repos contradict/],
+    [['--path', directory, '--no-auth', '--append-only-user', 'x'], /--append-only-user contradict/],
+    [['--path', directory, '--open-to-all'], /--open-to-all is for --no-auth/],
+    [['--path', directory, '--max-size-user', '1G'], /needs --private-repos/],
+    [['--path', directory, '--no-auth', '--max-size', 'big'], /--max-size: "big" is no size/],
+    [['--path', directory, '--no-auth', '--listen', '8000'], /"8000" is no address such as 127\.0\.0\.1:8000/],
+    [['--path', directory, '--no-auth', '--listen', '127.0.0.1:99999'], /is no address/],
+    [['--path', directory, '--no-auth', '--tls-cert', 'x'], /are for --tls/],
+    [['--path', directory, '--no-auth', '--tls'], /cannot use the certificate .*public_key/],
+    [['--path', directory, '--no-auth', '--log-format', 'xml'], /neither plain nor combined/],
+    [['--path', directory, '--no-auth', '--log', '/nowhere/log'], /--log: cannot write \/nowhere\/log/],
   ];
   for (const [args, message] of cases) {
     const { code, err } = await playground.run(['serve', ...args]);
@@ -82,7 +82,14 @@ test('it says where it listens, writes the log, and ends with 0 when it is told 
   const log = playground.path('log');
   const { child, running, ended, output } = await start('--no-auth', '--log', log);
   assert.match(output(), /^serving .*served at http:\/\/127\.0\.0\.1:\d+\/ \(nobody has to log in\)\n$/);
-  const inUse = await playground.run(['serve', '--path', folder, '--no-auth', '--listen', `127.0.0.1:${running.port}`]);
+  const inUse = await playground.run([
+    'serve',
+    '--path',
+    directory,
+    '--no-auth',
+    '--listen',
+    `127.0.0.1:${running.port}`,
+  ]);
   assert.match(inUse.err, /cannot listen on 127\.0\.0\.1:\d+: another program listens there/);
   await create(running, '/anna/');
   child.kill('SIGTERM');
@@ -126,9 +133,9 @@ test('what runs when it is told to end comes to its end', async () => {
 test('passwords are given by the command, and taken by a server that runs', async () => {
   const password = playground.path('password');
   writeFileSync(password, 'first\n', { mode: 0o600 });
-  const give = ['serve', 'password', 'anna', '--path', folder, '--new-password-file', password];
+  const give = ['serve', 'password', 'anna', '--path', directory, '--new-password-file', password];
   assert.match((await playground.ok(give)).out, /^anna has a new password in .*\.htpasswd\n$/);
-  assert.equal(statSync(`${folder}/.htpasswd`).mode & 0o777, 0o600);
+  assert.equal(statSync(`${directory}/.htpasswd`).mode & 0o777, 0o600);
   const { child, running, ended, output } = await start('--json');
   assert.equal((JSON.parse(output()) as { message_type: string }).message_type, 'listening');
   await create(running, '/mine/', { as: 'anna:first' });
@@ -149,7 +156,7 @@ test('a socket in the file system, also where a server that was killed has left 
   const socketPath = playground.path('socket');
   const args = ['--no-auth', '--listen', `unix:${socketPath}`];
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
-    const child = playground.start(['serve', '--path', folder, ...args]);
+    const child = playground.start(['serve', '--path', directory, ...args]);
     children.push(child);
     const ended = outcome(child);
     let out = '';
@@ -165,7 +172,7 @@ test('a socket in the file system, also where a server that was killed has left 
       request.on('error', reject).end();
     });
     assert.equal(status, 404);
-    const second = await playground.run(['serve', '--path', folder, ...args]);
+    const second = await playground.run(['serve', '--path', directory, ...args]);
     assert.match(second.err, /another program listens there/);
     child.kill(signal);
     await ended;
@@ -178,9 +185,9 @@ describe('with a certificate', { skip: missingPrograms(['openssl'], 'openssl') }
     const place = playground.path('certificates');
     mkdirSync(place);
     const { server, client } = makeCertificates(place);
-    writeFileSync(`${folder}/.htpasswd`, htpasswd({ anna: 'a' }));
-    writeFileSync(`${folder}/public_key`, readFileSync(server.cert));
-    writeFileSync(`${folder}/private_key`, readFileSync(server.key));
+    writeFileSync(`${directory}/.htpasswd`, htpasswd({ anna: 'a' }));
+    writeFileSync(`${directory}/public_key`, readFileSync(server.cert));
+    writeFileSync(`${directory}/private_key`, readFileSync(server.key));
     const { child, ended, output, errors } = await start('--tls');
     const [, port] = / at https:\/\/127\.0\.0\.1:(\d+)\/ \(1 user\)/.exec(output()) ?? [];
     const served = (): Promise<string> =>
@@ -193,9 +200,9 @@ describe('with a certificate', { skip: missingPrograms(['openssl'], 'openssl') }
       });
     assert.equal(await served(), 'server');
     // A certificate without its key, for a moment.
-    writeFileSync(`${folder}/public_key`, readFileSync(client));
+    writeFileSync(`${directory}/public_key`, readFileSync(client));
     await until(async () => (await served()) === 'server' && errors().includes('the one before stays'), 'it is told');
-    writeFileSync(`${folder}/private_key`, readFileSync(client));
+    writeFileSync(`${directory}/private_key`, readFileSync(client));
     await until(async () => (await served()) === 'client', 'the new certificate is served');
     child.kill('SIGTERM');
     assert.equal((await ended).code, 0);

@@ -16,7 +16,7 @@ test('a repository on an SFTP server: made, written, checked, pruned and restore
   const sshd = await startSshd();
   servers.push(sshd);
   const play = new Playground();
-  const place = `sftp:server:${join(sshd.folder, 'repository')}`;
+  const place = `sftp:server:${join(sshd.directory, 'repository')}`;
   const options = ['-r', place, '-o', `sftp.args=-F ${sshd.clientConfig}`];
   const run = (...args: string[]) => play.ok([...args, ...options]);
   const source = play.files('source', { 'a file': 'one', 'below/another': Buffer.alloc(3_000_000, 'two') });

@@ -18,7 +18,7 @@ const TICKS_PER_SECOND = 100;
 const PATIENCE = 60_000;
 
 const play = new Playground();
-const opening = { unlock: { password: PASSWORD }, cacheFolder: play.path('cache') };
+const opening = { unlock: { password: PASSWORD }, cacheDirectory: play.path('cache') };
 let wide: readonly string[] = [];
 let long: readonly string[] = [];
 

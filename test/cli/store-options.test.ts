@@ -99,7 +99,7 @@ test('where nothing can be locked, a term is refused', async () => {
   ] as const) {
     const { code, err } = await place.run(['snapshots', ...args], { env });
     assert.equal(code, 1);
-    assert.match(err, /^Fatal: --object-lock: a folder has no Object Lock, only S3 has: leave it out, and unset/);
+    assert.match(err, /^Fatal: --object-lock: a directory has no Object Lock, only S3 has: leave it out, and unset/);
   }
 });
 

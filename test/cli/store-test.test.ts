@@ -8,15 +8,15 @@ import { Playground } from './varve.js';
 const place = new Playground();
 
 test('a place that keeps the contract passes; nothing is left there', async () => {
-  const folder = place.path('good');
-  mkdirSync(folder);
-  const { out, err } = await place.ok(['store', 'test', folder]);
+  const directory = place.path('good');
+  mkdirSync(directory);
+  const { out, err } = await place.ok(['store', 'test', directory]);
   assert.match(out, /^testing .*good\/varve-store-test-[0-9a-f]{8}$/m);
   assert.match(out, /^ok {6}config is created once \(\d+\.\d s\)$/m);
   assert.match(out, /^put {5}\d.* [KMG]iB\/s$/m);
   assert.match(out, /^all \d+ checks passed: varve can rely on this place$/m);
   assert.equal(err, '');
-  assert.deepEqual(readdirSync(folder), []);
+  assert.deepEqual(readdirSync(directory), []);
 });
 
 test('on a server that needs a password, with --json; the password is nowhere', async () => {
@@ -70,7 +70,7 @@ test('a place that has a repository is refused, and one that cannot be reached',
   const before = readdirSync(place.path('repo'));
   const refused = await place.run(['store', 'test', place.path('repo')]);
   assert.equal(refused.code, 1);
-  assert.match(refused.err, /^Fatal: .*repo: there is a repository here: name the folder that it is in/);
+  assert.match(refused.err, /^Fatal: .*repo: there is a repository here: name the directory that it is in/);
   assert.deepEqual(readdirSync(place.path('repo')), before);
   const gone = await place.run(['store', 'test', 'rest:http://127.0.0.1:1/', '--retry-for', '0']);
   assert.equal(gone.code, 1);

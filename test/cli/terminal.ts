@@ -25,7 +25,7 @@ export function onTerminal(
   const words = [process.execPath, MAIN, ...testArguments, ...args].map((word) => `'${word}'`).join(' ');
   const child = spawn('script', ['--quiet', '--return', '--echo', 'always', '--command', words, '/dev/null'], {
     env: { ...play.env, ...env, TERM: 'xterm' },
-    cwd: play.folder,
+    cwd: play.directory,
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   child.stdin.on('error', () => undefined);

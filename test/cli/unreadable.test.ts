@@ -10,8 +10,8 @@ import { type Outcome, Playground } from './varve.js';
 const NOBODY = 65_534;
 const NEEDS_ROOT = process.getuid?.() !== 0 && 'only root can make files of another user';
 /** Paths below the repository's directory. */
-const walk = (folder: string): string[] =>
-  readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name));
+const walk = (directory: string): string[] =>
+  readdirSync(directory, { recursive: true, encoding: 'utf8' }).map((name) => join(directory, name));
 
 function asNobody(place: Playground, args: readonly string[]): Pick<Outcome, 'code' | 'out' | 'err'> {
   const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
@@ -29,7 +29,7 @@ async function ofNobody(): Promise<{ place: Playground; own: string } | undefine
   const place = new Playground();
   place.files('home', { source: 'Dear all' });
   place.files('root', { source: 'Dear root' });
-  chmodSync(place.folder, 0o755);
+  chmodSync(place.directory, 0o755);
   await place.ok(['init']);
   for (const path of [
     place.path('repo'),

@@ -24,9 +24,9 @@ export interface Options {
   readonly stdout?: number;
 }
 
-/** A folder of its own with a repository, a cache and a key file, which costs no time to open. */
+/** A directory of its own with a repository, a cache and a key file, which costs no time to open. */
 export class Playground {
-  readonly folder = mkdtempSync(join(tmpdir(), 'varve-cli-'));
+  readonly directory = mkdtempSync(join(tmpdir(), 'varve-cli-'));
   readonly env: Record<string, string>;
 
   constructor() {
@@ -40,11 +40,11 @@ export class Playground {
       VARVE_KEY_FILE: keyFile,
       ...testEnvironment,
     };
-    after(() => rmSync(this.folder, { recursive: true, force: true }));
+    after(() => rmSync(this.directory, { recursive: true, force: true }));
   }
 
   path(...names: string[]): string {
-    return join(this.folder, ...names);
+    return join(this.directory, ...names);
   }
 
   /** The place of a repository. */
@@ -56,9 +56,9 @@ export class Playground {
     return Beneath.open(this.path(name));
   }
 
-  /** Writes files, each with its content, below a folder. */
-  files(folder: string, contents: Record<string, string | Buffer>): string {
-    const root = this.path(folder);
+  /** Writes files, each with its content, below a directory. */
+  files(directory: string, contents: Record<string, string | Buffer>): string {
+    const root = this.path(directory);
     for (const [name, content] of Object.entries(contents)) {
       mkdirSync(join(root, name, '..'), { recursive: true });
       writeFileSync(join(root, name), content);
@@ -71,7 +71,7 @@ export class Playground {
     const isHelp = args.length === 0 || args[0] === 'help';
     return spawn(process.execPath, [MAIN, ...(isHelp ? [] : testArguments), ...args], {
       env: { ...this.env, ...env },
-      cwd: cwd ?? this.folder,
+      cwd: cwd ?? this.directory,
       stdio: [...stdio],
     });
   }

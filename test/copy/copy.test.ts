@@ -64,24 +64,24 @@ async function copy(sandbox: Sandbox, target: Target, changes: Changes = {}) {
   return { ...result, events, read };
 }
 
-/** Restores a snapshot of a target and compares it with the source folder. */
+/** Restores a snapshot of a target and compares it with the source directory. */
 async function verify(sandbox: Sandbox, target: Target, root: ContentRef): Promise<void> {
   const indexed = await loadIndex(await target.open());
-  const folder = join(scratch, `restored-${number++}`);
+  const directory = join(scratch, `restored-${number++}`);
   const own = { setOwner: process.getuid?.() === 0, threads: 1 };
   const { errors } = await restore(indexed, {
     root: await sandbox.sourceIn(root, sandbox.source, indexed),
-    target: folder,
+    target: directory,
     ...own,
   });
   assert.equal(errors, 0);
-  execFileSync('diff', ['-r', '--no-dereference', sandbox.source, folder]);
+  execFileSync('diff', ['-r', '--no-dereference', sandbox.source, directory]);
   const listed = (path: string) =>
     execFileSync('find', ['.', '-mindepth', '1', '-printf', '%P %y %m %n %T@ %s\\n'], { cwd: path })
       .toString()
       .split('\n')
       .sort();
-  assert.equal(listed(folder).join('\n'), listed(sandbox.source).join('\n'));
+  assert.equal(listed(directory).join('\n'), listed(sandbox.source).join('\n'));
 }
 
 test('what is copied restores as the original does, and says the same of itself', async () => {
@@ -160,8 +160,8 @@ test('a key that may only append to the target is enough; one that may not read 
   const target = await Target.create(scratch);
   const unlock = { password: 'append' };
   await addKeySlot(await target.open(), { role: 'append', unlock, user: 'eva', host: 'c', logN: 10 });
-  const cacheFolder = join(scratch, `cache-${number++}`);
-  const open = () => openRepository(target.store, { unlock, clock: LATER, cacheFolder });
+  const cacheDirectory = join(scratch, `cache-${number++}`);
+  const open = () => openRepository(target.store, { unlock, clock: LATER, cacheDirectory });
   assert.equal((await copy(sandbox, target, { target: await open() })).copied, 1);
   assert.equal((await copy(sandbox, target, { target: await open() })).skipped, 1);
   writeFileSync(join(sandbox.source, 'new'), 'new');

@@ -12,18 +12,18 @@ let number = 0;
 /** Another repository, in memory unless the tests run over another store. */
 export class Target {
   readonly store: Store;
-  readonly opening: { unlock: { password: string }; cacheFolder: string; clock: () => number };
+  readonly opening: { unlock: { password: string }; cacheDirectory: string; clock: () => number };
 
-  private constructor(store: Store, cacheFolder: string) {
+  private constructor(store: Store, cacheDirectory: string) {
     this.store = store;
-    this.opening = { unlock: { password: 'second' }, cacheFolder, clock: LATER };
+    this.opening = { unlock: { password: 'second' }, cacheDirectory, clock: LATER };
   }
 
-  /** @param scratch a folder */
+  /** @param scratch a directory */
   static async create(scratch: string, cutLike?: Repository): Promise<Target> {
-    const folder = join(scratch, `target-${number++}`);
-    const store = await openTestStore(join(folder, 'repository'), 'memory');
-    const target = new Target(store, join(folder, 'cache'));
+    const directory = join(scratch, `target-${number++}`);
+    const store = await openTestStore(join(directory, 'repository'), 'memory');
+    const target = new Target(store, join(directory, 'cache'));
     const data = SMALL_CHUNKS;
     await initRepository(target.store, { ...target.opening, user: 'eva', host: 'b', logN: 10, data, cutLike });
     return target;

@@ -60,7 +60,7 @@ function largestPack(): string {
 }
 
 before(async () => {
-  for (const folder of [bin, home, source]) mkdirSync(folder);
+  for (const directory of [bin, home, source]) mkdirSync(directory);
   // As npm installs it.
   symlinkSync(MAIN, join(bin, 'varve'));
   symlinkSync(process.execPath, join(bin, 'node'));
@@ -186,7 +186,7 @@ test('damage: what is damaged, which files, what to do', async () => {
 
 test('a prune while another runs: who that is', async () => {
   const unlock = { password: PASSWORD };
-  const opened = await openRepository(new LocalStore(repository), { unlock, cacheFolder: undefined });
+  const opened = await openRepository(new LocalStore(repository), { unlock, cacheDirectory: undefined });
   const lease = await HeldLease.acquire(opened, 'prune');
   const { code, text } = await run(forget);
   assert.equal(code, 11);

@@ -9,7 +9,7 @@ export interface Mail {
 }
 
 /**
- * Runs a job as cron does: by /bin/sh, in the home folder, with cron's own short environment and what the crontab adds to it, in a session of
+ * Runs a job as cron does: by /bin/sh, in the home directory, with cron's own short environment and what the crontab adds to it, in a session of
  * its own without a terminal, and with both outputs gathered for a mail.
  */
 export function runJob(

@@ -33,13 +33,13 @@ const remount = (path: string, options: string): void => {
   assert.equal(spawnSync('mount', ['-o', `remount,${options}`, path]).status, 0);
 };
 
-function fill(folder: string, files: number, bytes: number): void {
-  mkdirSync(folder, { recursive: true });
-  for (let number = 0; number < files; number++) writeFileSync(join(folder, `file ${number}`), randomBytes(bytes));
+function fill(directory: string, files: number, bytes: number): void {
+  mkdirSync(directory, { recursive: true });
+  for (let number = 0; number < files; number++) writeFileSync(join(directory, `file ${number}`), randomBytes(bytes));
 }
 
-const temporaries = (folder: string): string[] =>
-  readdirSync(folder, { recursive: true })
+const temporaries = (directory: string): string[] =>
+  readdirSync(directory, { recursive: true })
     .map(String)
     .filter((path) => /\.varve-|\.tmp-/.test(path));
 
@@ -73,16 +73,16 @@ test('a full disk under the repository: an error that says so, no snapshot, noth
   remount(disk, 'size=200m');
   const second = await sandbox.backup({ sources, parent: 'latest' });
   assert.ok(second.summary.data_added < 50 * MIB, `${second.summary.data_added} bytes were stored again`);
-  for (const { snapshot, folder } of [
-    { snapshot: first.snapshot, folder: 'first' },
-    { snapshot: second.snapshot, folder: 'second' },
+  for (const { snapshot, directory } of [
+    { snapshot: first.snapshot, directory: 'first' },
+    { snapshot: second.snapshot, directory: 'second' },
   ]) {
-    const restored = join(scratch, `again-${folder}`);
-    const { progress } = await sandbox.restore(await sandbox.sourceIn(snapshot.root, join(source, folder)), {
+    const restored = join(scratch, `again-${directory}`);
+    const { progress } = await sandbox.restore(await sandbox.sourceIn(snapshot.root, join(source, directory)), {
       target: restored,
     });
     assert.equal(progress.errors, 0);
-    assertSameTree(restored, join(source, folder));
+    assertSameTree(restored, join(source, directory));
   }
 });
 

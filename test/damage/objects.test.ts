@@ -33,7 +33,7 @@ let images = { first: [] as string[], second: [] as string[] };
 
 before(async () => {
   const sandbox = await Sandbox.create(join(scratch, 'box'));
-  for (const folder of ['old', 'new']) mkdirSync(join(sandbox.source, folder));
+  for (const directory of ['old', 'new']) mkdirSync(join(sandbox.source, directory));
   for (let i = 0; i < 12; i++) writeFileSync(join(sandbox.source, 'old', `file ${i}`), randomBytes(150_000));
   writeFileSync(join(sandbox.source, 'old/empty'), '');
   const options = { packTarget: 300_000, threads: 1 };
@@ -72,10 +72,17 @@ before(async () => {
 /** Another object of the same kind, of another repository. */
 function foreign(kind: Kind): Buffer {
   if (kind === 'config') return readFileSync(join(other, 'config'));
-  const folders = { key: 'keys', index: 'index', snapshot: 'snapshots', lease: 'locks', data: 'data', tree: 'data' };
-  const folder = join(other, folders[kind]);
-  const [name] = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((each) => each.isFile());
-  return readFileSync(join(name?.parentPath ?? folder, name?.name ?? ''));
+  const directories = {
+    key: 'keys',
+    index: 'index',
+    snapshot: 'snapshots',
+    lease: 'locks',
+    data: 'data',
+    tree: 'data',
+  };
+  const directory = join(other, directories[kind]);
+  const [name] = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((each) => each.isFile());
+  return readFileSync(join(name?.parentPath ?? directory, name?.name ?? ''));
 }
 
 const DAMAGES: Record<string, (path: string, kind: Kind) => void> = {
@@ -93,22 +100,22 @@ const DAMAGES: Record<string, (path: string, kind: Kind) => void> = {
 
 class Patient {
   readonly repository: string;
-  readonly #folder: string;
+  readonly #directory: string;
   #targets = 0;
 
-  constructor(folder: string) {
-    this.#folder = folder;
-    this.repository = join(folder, 'repository');
+  constructor(directory: string) {
+    this.#directory = directory;
+    this.repository = join(directory, 'repository');
     cpSync(template, this.repository, { recursive: true });
   }
 
   run(args: readonly string[], password = PASSWORD): Promise<Outcome> {
-    const environment = { VARVE_REPOSITORY: this.repository, VARVE_PASSWORD: password, HOME: this.#folder };
+    const environment = { VARVE_REPOSITORY: this.repository, VARVE_PASSWORD: password, HOME: this.#directory };
     return varve([...args, '--no-cache'], environment);
   }
 
   async restore(id: string, password?: string): Promise<Outcome & { readonly found: readonly string[] }> {
-    const target = join(this.#folder, `target-${this.#targets++}`);
+    const target = join(this.#directory, `target-${this.#targets++}`);
     const outcome = await this.run(['restore', `${id}:${source}`, '--target', target], password);
     return { ...outcome, found: existsSync(target) ? treeImage(target) : [] };
   }
@@ -217,12 +224,12 @@ const EXPECTATIONS: Record<Kind, Expect> = {
 for (const [kind, expect] of Object.entries(EXPECTATIONS) as [Kind, Expect][]) {
   for (const [how, damage] of Object.entries(DAMAGES)) {
     test(`${kind} ${how}`, async () => {
-      const folder = join(scratch, `${kind} ${how}`);
-      const patient = new Patient(folder);
+      const directory = join(scratch, `${kind} ${how}`);
+      const patient = new Patient(directory);
       const path = objects[kind];
       damage(join(patient.repository, path), kind);
       await expect(patient, new RegExp(short(path)), how);
-      rmSync(folder, { recursive: true });
+      rmSync(directory, { recursive: true });
     });
   }
 }

@@ -5,34 +5,34 @@ import { join, resolve } from 'node:path';
 import { MAIN as VARVE } from '../cli/main-program.js';
 
 /**
- * Shows a whole round with a folder of one's own: init, two backups, snapshots, restore, and a comparison of what was restored with the source.
- * Everything it writes is in a temporary folder, which it removes.
+ * Shows a whole round with a directory of one's own: init, two backups, snapshots, restore, and a comparison of what was restored with the source.
+ * Everything it writes is in a temporary directory, which it removes.
  */
 
 function main(): number {
   const source = resolve(process.argv[2] ?? '.');
   if (statSync(source, { throwIfNoEntry: false }) === undefined) {
-    console.error(`${source}: no such file or folder. Give a folder of yours: npm run demo -- ~/Documents`);
+    console.error(`${source}: no such file or directory. Give a folder of yours: npm run demo -- ~/Documents`);
     return 3;
   }
-  const folder = mkdtempSync(join(tmpdir(), 'varve-demo-'));
+  const directory = mkdtempSync(join(tmpdir(), 'varve-demo-'));
   try {
-    return demonstrate(source, folder);
+    return demonstrate(source, directory);
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   }
 }
 
-function demonstrate(source: string, folder: string): number {
-  const password = join(folder, 'password');
+function demonstrate(source: string, directory: string): number {
+  const password = join(directory, 'password');
   writeFileSync(password, 'only for this demonstration\n', { mode: 0o600 });
-  const repository = join(folder, 'repository');
-  const target = join(folder, 'restored');
+  const repository = join(directory, 'repository');
+  const target = join(directory, 'restored');
   const environment = {
     ...process.env,
     VARVE_REPOSITORY: repository,
     VARVE_PASSWORD_FILE: password,
-    VARVE_CACHE_DIR: join(folder, 'cache'),
+    VARVE_CACHE_DIR: join(directory, 'cache'),
   };
   const steps = [
     ['init'],

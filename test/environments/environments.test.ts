@@ -103,7 +103,7 @@ function give(path: string): void {
 }
 
 function run(playground: Playground, conditions: readonly Condition[], args: readonly string[]): Promise<Outcome> {
-  const words = args.map((each) => each.replace(/^\$/, playground.folder));
+  const words = args.map((each) => each.replace(/^\$/, playground.directory));
   const script = ['mkdir -m 755 "$GONE"', ...conditions.map((each) => CONDITIONS[each]), 'exec "$@"'].join('\n');
   const { XDG_CACHE_HOME: _, ...env } = playground.env;
   const GONE = playground.path(`gone-${Math.random()}`);
@@ -114,12 +114,12 @@ function run(playground: Playground, conditions: readonly Condition[], args: rea
       env: {
         ...env,
         GONE,
-        PLACE: playground.folder,
+        PLACE: playground.directory,
         TZ: 'CET-1CEST,M3.5.0,M10.5.0/3',
         LANG: 'C',
         VARVE_FROM_KEY_FILE: env.VARVE_KEY_FILE,
       },
-      cwd: playground.folder,
+      cwd: playground.directory,
     }),
   );
 }
@@ -127,8 +127,8 @@ function run(playground: Playground, conditions: readonly Condition[], args: rea
 test('every command runs, or says in a line why not, where little is as usual', { skip }, async (context) => {
   if (ALL && !canMount) context.diagnostic('not with a read-only root: unshare and mount are not permitted');
   const playground = await prepared();
-  chmodSync(playground.folder, 0o777);
-  give(playground.folder);
+  chmodSync(playground.directory, 0o777);
+  give(playground.directory);
   for (const conditions of ALL ? [...COMBINED, ...EACH] : COMBINED) {
     for (const args of COMMANDS) {
       const { code, out, err } = await run(playground, conditions, args);

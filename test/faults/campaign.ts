@@ -14,8 +14,8 @@ import { describeSnapshots, objectsIn, packCount, type Run, type Sound } from '.
 import { comparable, judgeWords } from './words.js';
 
 export interface CampaignOptions {
-  /** An empty folder. */
-  readonly folder: string;
+  /** An empty directory. */
+  readonly directory: string;
   readonly runs: number;
   readonly seed: number;
   readonly kinds?: readonly Kind[];
@@ -70,10 +70,10 @@ export class Campaign {
   }
 
   static async create(options: CampaignOptions): Promise<Campaign> {
-    const { folder, kinds } = options;
-    const preload = new Preload(folder);
-    mkdirSync(join(folder, 'stage'));
-    const stage = await Stage.create(join(folder, 'stage'), kinds);
+    const { directory, kinds } = options;
+    const preload = new Preload(directory);
+    mkdirSync(join(directory, 'stage'));
+    const stage = await Stage.create(join(directory, 'stage'), kinds);
     const campaign = new Campaign(stage, preload, options);
     for (const kind of kinds ?? KINDS) await campaign.#warm(kind);
     return campaign;

@@ -39,7 +39,7 @@ const READ: readonly Area[] = ['repository', 'cache'];
 /** Commands that change nothing. */
 function readers(stage: Stage, { snapshots, pack }: History): Command[] {
   const [first = '', second = '', newest = ''] = snapshots;
-  const folder = join(stage.source, 'documents');
+  const directory = join(stage.source, 'documents');
   const lines = {
     snapshots: ['snapshots'],
     'snapshots --json': ['snapshots', '--json'],
@@ -53,8 +53,8 @@ function readers(stage: Stage, { snapshots, pack }: History): Command[] {
     diff: ['diff', first, second],
     'diff --json': ['diff', '--json', second, newest],
     'dump file': ['dump', 'latest', join(stage.source, 'pictures', 'changing')],
-    'dump tar': ['dump', 'latest', folder],
-    'dump zip': ['dump', '--archive', 'zip', first, folder],
+    'dump tar': ['dump', 'latest', directory],
+    'dump zip': ['dump', '--archive', 'zip', first, directory],
     'cat snapshot': ['cat', 'snapshot', newest],
     'cat config': ['cat', 'config'],
     'list packs': ['list', 'packs'],

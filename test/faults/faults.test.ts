@@ -193,7 +193,7 @@ suite('calls of libc that fail', { skip: NO_FAULTS, timeout: 600_000 }, () => {
   test('nothing is lost, and nothing is accused, when calls fail at random', async () => {
     mkdirSync(join(scratch, 'random'));
     const campaign = await Campaign.create({
-      folder: join(scratch, 'random'),
+      directory: join(scratch, 'random'),
       runs: RANDOM_RUNS,
       seed: 1,
       kinds: ['plain'],
@@ -206,7 +206,7 @@ suite('calls of libc that fail', { skip: NO_FAULTS, timeout: 600_000 }, () => {
   test('mounts and clients of a server lose nothing when calls fail at random', async () => {
     mkdirSync(join(scratch, 'servers'));
     const campaign = await Campaign.create({
-      folder: join(scratch, 'servers'),
+      directory: join(scratch, 'servers'),
       runs: SERVER_RUNS,
       seed: 2,
       kinds: ['plain'],

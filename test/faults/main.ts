@@ -13,12 +13,12 @@ const { values } = parseArgs({
     only: { type: 'string', default: '^' },
   },
 });
-const folder = mkdtempSync(join(tmpdir(), 'varve-faults-'));
+const directory = mkdtempSync(join(tmpdir(), 'varve-faults-'));
 if (NO_FUSE) console.log(NO_FUSE);
 console.log(`seed ${values.seed}`);
 try {
   const campaign = await Campaign.create({
-    folder,
+    directory,
     runs: Number(values.runs),
     seed: Number(values.seed),
     only: new RegExp(values.only),
@@ -32,5 +32,5 @@ try {
   console.log(`${failures.length} runs were not as they should be`);
   process.exitCode = failures.length === 0 ? 0 : 1;
 } finally {
-  rmSync(folder, { recursive: true });
+  rmSync(directory, { recursive: true });
 }

@@ -18,7 +18,7 @@ const POLL = 20;
 export async function runMount(stage: Stage, preload: Preload, command: Command, fault?: Fault): Promise<Ended> {
   preload.arm(fault);
   const child = spawn(process.execPath, [MAIN, ...command.args], {
-    cwd: stage.folder,
+    cwd: stage.directory,
     env: { ...environmentIn(stage, command), ...preload.environment(areasOf(stage)) },
   });
   const ended = outcome(child);

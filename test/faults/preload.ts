@@ -64,10 +64,10 @@ export class Preload {
   readonly #library: string;
   readonly #report: string;
 
-  /** @param folder gets the library and its report */
-  constructor(folder: string) {
-    this.#library = join(folder, 'faults.so');
-    this.#report = join(folder, 'report');
+  /** @param directory gets the library and its report */
+  constructor(directory: string) {
+    this.#library = join(directory, 'faults.so');
+    this.#report = join(directory, 'report');
     const args = ['-shared', '-fPIC', '-O1', '-Wall', '-Werror', '-o', this.#library, SOURCE, '-ldl', '-lpthread'];
     const { status, stderr } = spawnSync('gcc', args, { encoding: 'utf8' });
     if (status !== 0) throw new Error(`gcc ${args.join(' ')}: ${stderr}`);

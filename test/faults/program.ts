@@ -43,7 +43,7 @@ export function startVarve(
 ): Promise<Ended> {
   preload.arm(fault);
   const child = spawn(process.execPath, [MAIN, ...command.args], {
-    cwd: stage.folder,
+    cwd: stage.directory,
     env: { ...environmentIn(stage, command), ...preload.environment(paths) },
   });
   const [out, err]: [Buffer[], Buffer[]] = [[], []];
@@ -92,7 +92,7 @@ export class RunnerProcess {
     const areas = areasOf(this.#stage);
     const environment = { ...environmentIn(this.#stage, { name: '', args: [], areas: [] }) };
     return fork(RUNNER, {
-      cwd: this.#stage.folder,
+      cwd: this.#stage.directory,
       env: { ...environment, ...this.#preload.environment(areas) },
       serialization: 'advanced',
     });

@@ -55,18 +55,18 @@ const LONG_AGO = 1_600_000_000;
 
 /** A run works in `run/`, which `templates/KIND/` is copied to. `source/` is only read. */
 export class Stage {
-  readonly folder: string;
+  readonly directory: string;
   readonly source: string;
   readonly #histories = new Map<Kind, History>();
 
-  private constructor(folder: string) {
-    this.folder = folder;
-    this.source = join(folder, 'source');
+  private constructor(directory: string) {
+    this.directory = directory;
+    this.source = join(directory, 'source');
   }
 
-  static async create(folder: string, kinds: readonly Kind[] = KINDS): Promise<Stage> {
-    const stage = new Stage(folder);
-    mkdirSync(join(folder, 'templates'));
+  static async create(directory: string, kinds: readonly Kind[] = KINDS): Promise<Stage> {
+    const stage = new Stage(directory);
+    mkdirSync(join(directory, 'templates'));
     mkdirSync(stage.mountpoint);
     for (const kind of kinds) stage.#histories.set(kind, await stage.#prepare(kind));
     return stage;
@@ -74,11 +74,11 @@ export class Stage {
 
   /** An empty directory, outside of what `reset` puts back. */
   get mountpoint(): string {
-    return join(this.folder, 'mountpoint');
+    return join(this.directory, 'mountpoint');
   }
 
   run(...names: string[]): string {
-    return join(this.folder, 'run', ...names);
+    return join(this.directory, 'run', ...names);
   }
 
   history(kind: Kind): History {
@@ -102,7 +102,7 @@ export class Stage {
   }
 
   #template(kind: Kind, ...names: string[]): string {
-    return join(this.folder, 'templates', kind, ...names);
+    return join(this.directory, 'templates', kind, ...names);
   }
 
   /** With the password, or with the key that a command may have put in its place. */
@@ -159,7 +159,7 @@ export class Stage {
     await backup(repository, {
       ...IDENTITY,
       sources: [Buffer.from(this.source)],
-      folder: Buffer.from(this.folder),
+      directory: Buffer.from(this.directory),
       uid: 0,
       gid: 0,
       tags: [`v${version}`],
@@ -216,7 +216,7 @@ function write(path: string, bytes: number, seed = ''): void {
   writeFileSync(path, content(path.split('/').slice(-2).join('/') + seed, bytes, false));
 }
 
-/** Gives all folders and files times that no later change of the same second can be mistaken for. */
+/** Gives all directories and files times that no later change of the same second can be mistaken for. */
 function settle(root: string): void {
   for (const path of ['', ...readdirSync(root, { recursive: true }).map(String)].reverse()) {
     const whole = join(root, path);

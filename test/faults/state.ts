@@ -94,7 +94,7 @@ async function judgeMade(
   rmSync(target, { recursive: true, force: true });
   let root: ContentRef;
   try {
-    root = await new TreeReader(repository).folder(first.snapshot.root, components(stage.source));
+    root = await new TreeReader(repository).directory(first.snapshot.root, components(stage.source));
   } catch {
     return code === 3 && err.includes(stage.source) ? [] : [`exit code ${code}, and the source is not in it`];
   }
@@ -107,7 +107,7 @@ async function judgeMade(
   return wrong.filter((line) => code === 0 || !isNamed(err, line)).slice(0, 3);
 }
 
-/** Whether an error names the path of a line, or a folder above it. */
+/** Whether an error names the path of a line, or a directory above it. */
 function isNamed(err: string, line: string): boolean {
   const [, path = ''] = /^(?:lacks|has) (\/.*?) \d+ \d+ /.exec(line) ?? [];
   for (let each = path; each !== ''; each = each.slice(0, each.lastIndexOf('/'))) if (err.includes(each)) return true;

@@ -50,7 +50,7 @@ export function objectsIn(repository: string): string {
     .join('\n');
 }
 
-export function filesBelow(folder: string): string[] {
-  const paths = readdirSync(folder, { recursive: true }).map(String);
-  return paths.filter((path) => !statSync(join(folder, path)).isDirectory()).sort();
+export function filesBelow(directory: string): string[] {
+  const paths = readdirSync(directory, { recursive: true }).map(String);
+  return paths.filter((path) => !statSync(join(directory, path)).isDirectory()).sort();
 }

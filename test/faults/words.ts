@@ -51,7 +51,7 @@ function accusations(text: string): string[] {
   return [...new Set(text.replace(HARMLESS, '').match(ACCUSATIONS) ?? [])];
 }
 
-/** Whether a text has the path or its object; for a temporary file its folder, or an object. */
+/** Whether a text has the path or its object; for a temporary file its directory, or an object. */
 function names(text: string, path: string): boolean {
   const name = nameOf(path);
   if (text.includes(path)) return true;

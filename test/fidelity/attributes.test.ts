@@ -23,7 +23,7 @@ import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { missingPrograms } from './commands.js';
 import { assertEqualTrees } from './compare.js';
 import { complaintsBelow } from './complaints.js';
-import { makeDeepFolder } from './deep-folder.js';
+import { makeDeepDirectory } from './deep-directory.js';
 import { beside, runAsNobody } from './nobody.js';
 
 const scratch = scratchDirectory();
@@ -35,7 +35,7 @@ function run(program: string, ...args: readonly string[]): void {
   execFileSync(program, args, { env: { PATH: `${process.env['PATH']}:/usr/sbin:/sbin` } });
 }
 
-/** Backs up, restores to a new folder or to the target given, and compares everything. */
+/** Backs up, restores to a new directory or to the target given, and compares everything. */
 async function checkReturn(sandbox: Sandbox, parent?: 'latest', target?: string) {
   const made = await sandbox.backup({ parent });
   assert.deepEqual(complaintsBelow('', made.events), []);
@@ -186,35 +186,35 @@ test('a file of a tebibyte that is one hole takes no time and no place', { timeo
 const LARGE = '/dev/shm';
 
 test('an attribute of 40 KB returns', { skip }, async (t) => {
-  let folder: string;
+  let directory: string;
   try {
     accessSync(LARGE, constants.W_OK);
-    folder = mkdtempSync(join(LARGE, 'varve-test-'));
+    directory = mkdtempSync(join(LARGE, 'varve-test-'));
   } catch {
     return t.skip(`${LARGE} is not there to write to`);
   }
   try {
-    const sandbox = await Sandbox.create(folder);
+    const sandbox = await Sandbox.create(directory);
     const value = randomBytes(40_000);
     writeFileSync(join(sandbox.source, 'file'), 'content');
     writeFileSync(
-      join(folder, 'attributes'),
+      join(directory, 'attributes'),
       `# file: ${sandbox.source}/file\nuser.large=0s${value.toString('base64')}\n`,
     );
     try {
-      run('setfattr', `--restore=${join(folder, 'attributes')}`);
+      run('setfattr', `--restore=${join(directory, 'attributes')}`);
     } catch {
       return t.skip(`${LARGE} takes no attribute of 40 KB`);
     }
     await checkReturn(sandbox);
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 });
 
 test('paths longer than the kernel takes in one go return', { skip }, async () => {
   const sandbox = await Sandbox.create(join(scratch, 'deep'));
-  makeDeepFolder(sandbox.source, 20, 'deep down');
+  makeDeepDirectory(sandbox.source, 20, 'deep down');
   writeFileSync(join(sandbox.source, 'beside'), 'kept');
   const { target } = await checkReturn(sandbox);
   await checkReturn(sandbox, 'latest', target);
@@ -228,15 +228,15 @@ test('attributes of somebody who is not root return, also over what is there', {
 
 test('what is in a read-only folder is restored over by its owner, with attributes', { skip }, async () => {
   const sandbox = await Sandbox.create(join(scratch, 'read only'));
-  const folder = join(sandbox.source, 'folder');
-  mkdirSync(folder);
-  for (const name of ['same', 'changed', 'removed']) writeFileSync(join(folder, name), name);
-  chmodSync(folder, 0o550);
+  const directory = join(sandbox.source, 'folder');
+  mkdirSync(directory);
+  for (const name of ['same', 'changed', 'removed']) writeFileSync(join(directory, name), name);
+  chmodSync(directory, 0o550);
   const { target } = await checkReturn(sandbox);
-  chmodSync(folder, 0o750);
-  writeFileSync(join(folder, 'changed'), 'anew');
-  writeFileSync(join(folder, 'new'), 'new');
-  rmSync(join(folder, 'removed'));
-  chmodSync(folder, 0o550);
+  chmodSync(directory, 0o750);
+  writeFileSync(join(directory, 'changed'), 'anew');
+  writeFileSync(join(directory, 'new'), 'new');
+  rmSync(join(directory, 'removed'));
+  chmodSync(directory, 0o550);
   await checkReturn(sandbox, 'latest', target);
 });

@@ -18,14 +18,14 @@ export function missingPrograms(): string | undefined {
 const environment = { PATH: `${process.env['PATH']}:/usr/sbin:/sbin`, LC_ALL: 'C' };
 
 /**
- * Runs a program in a folder, and gives what it prints, a byte a character.
+ * Runs a program in a directory, and gives what it prints, a byte a character.
  *
  * @throws when it complains
  */
-export function output(folder: string, command: readonly string[], input?: Buffer): string {
+export function output(directory: string, command: readonly string[], input?: Buffer): string {
   const [program = '', ...args] = command;
   const { error, status, stdout, stderr } = spawnSync(program, args, {
-    cwd: folder,
+    cwd: directory,
     env: environment,
     input,
     maxBuffer: MOST_OUTPUT,
@@ -37,9 +37,9 @@ export function output(folder: string, command: readonly string[], input?: Buffe
 }
 
 /** The same for a program that takes names: as many at a time as fit on its command line. */
-export function outputFor(folder: string, command: readonly string[], names: readonly string[]): string {
+export function outputFor(directory: string, command: readonly string[], names: readonly string[]): string {
   if (names.length === 0) return '';
-  return output(folder, ['xargs', '-0', '-r', ...command], listOf(names.map((name) => `./${name}`)));
+  return output(directory, ['xargs', '-0', '-r', ...command], listOf(names.map((name) => `./${name}`)));
 }
 
 /** Names with a zero byte after each. */

@@ -22,7 +22,7 @@ import { test } from 'node:test';
 import { scratchDirectory } from '../backup/sandbox.js';
 import { missingPrograms } from './commands.js';
 import { assertEqualTrees, compareTrees } from './compare.js';
-import { makeDeepFolder } from './deep-folder.js';
+import { makeDeepDirectory } from './deep-directory.js';
 
 const scratch = scratchDirectory();
 const missing = missingPrograms();
@@ -123,12 +123,12 @@ test('paths longer than the kernel takes in one go are compared like all others'
   const [left, right] = [join(scratch, 'deep/left'), join(scratch, 'deep/right')];
   for (const root of [left, right]) {
     mkdirSync(root, { recursive: true });
-    makeDeepFolder(root, 20, 'the bottom');
+    makeDeepDirectory(root, 20, 'the bottom');
     execFileSync('touch', ['-h', '-d', '@1', root]);
   }
   assertEqualTrees(left, right);
-  makeDeepFolder(join(left), 20, 'THE BOTTOM', 'other');
-  makeDeepFolder(join(right), 20, 'the bottom', 'other');
+  makeDeepDirectory(join(left), 20, 'THE BOTTOM', 'other');
+  makeDeepDirectory(join(right), 20, 'the bottom', 'other');
   const found = compareTrees(left, right);
   assert.ok(
     found.some(({ what, path }) => what === 'sha256' && path.length > 4900),

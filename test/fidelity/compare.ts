@@ -79,15 +79,15 @@ const nearly = (a: number, b: number): boolean => Math.abs(a - b) <= BLOCKS_OF_S
 function askRsync(expected: string | Buffer, found: string | Buffer, paths: readonly string[]): Difference[] {
   return withStretches(expected, paths, (sources) =>
     withStretches(found, paths, (targets) =>
-      sources.flatMap((source, i) => itemized(source, (targets[i] as Stretch).folder)),
+      sources.flatMap((source, i) => itemized(source, (targets[i] as Stretch).directory)),
     ),
   );
 }
 
-function itemized({ folder, prefix, beyond }: Stretch, target: string): Difference[] {
+function itemized({ directory, prefix, beyond }: Stretch, target: string): Difference[] {
   const excluded = listOf(beyond.map((path) => `/${path.replace(/[\\*?[\]]/g, '\\$&')}/**`));
   const rules = beyond.length === 0 ? [] : ['--from0', '--exclude-from=-'];
-  const text = output('/', [...RSYNC, ...rules, `${folder}/`, `${target}/`], excluded);
+  const text = output('/', [...RSYNC, ...rules, `${directory}/`, `${target}/`], excluded);
   // Whom rsync does not trust with devices, it tells so; overlay file systems let everybody make some.
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('skipping non-regular file'));
   return lines.map((line) => ({ path: prefix, what: 'rsync', expected: undefined, found: line }));

@@ -7,7 +7,7 @@ interface Event {
 }
 
 /**
- * The errors and warnings of a backup or a restore about what is at a path or below it. Somebody who is not root hears that the folders above
+ * The errors and warnings of a backup or a restore about what is at a path or below it. Somebody who is not root hears that the directories above
  * cannot be given to their owners.
  */
 export function complaintsBelow(path: string, events: readonly Event[]): string[] {

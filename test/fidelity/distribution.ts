@@ -10,7 +10,7 @@ import { makeHome } from './home-tree.js';
 import { inventory } from './inventory.js';
 
 /**
- * Backs up the root of a distribution as root, and a home folder as somebody else, with the command line; restores both, and holds them
+ * Backs up the root of a distribution as root, and a home directory as somebody else, with the command line; restores both, and holds them
  * against the originals: `npm run test:distribution`.
  */
 const NOBODY = 65_534;
@@ -20,15 +20,15 @@ function say(text: string): void {
   console.log(text);
 }
 
-function varve(folder: string, ...args: readonly string[]): number {
+function varve(directory: string, ...args: readonly string[]): number {
   const started = performance.now();
   execFileSync(process.execPath, [MAIN, '-q', ...args], {
     env: {
       PATH: process.env['PATH'],
-      HOME: folder,
-      VARVE_REPOSITORY: join(folder, 'repository'),
+      HOME: directory,
+      VARVE_REPOSITORY: join(directory, 'repository'),
       VARVE_PASSWORD: 'pebble',
-      VARVE_CACHE_DIR: join(folder, 'cache'),
+      VARVE_CACHE_DIR: join(directory, 'cache'),
     },
     stdio: ['ignore', 'inherit', 'inherit'],
   });
@@ -53,13 +53,13 @@ function contents(source: string): string {
 }
 
 /** @returns whether what is restored equals the source */
-function check(folder: string, source: string): boolean {
+function check(directory: string, source: string): boolean {
   say(contents(source));
-  varve(folder, 'init');
-  say(`first backup: ${varve(folder, 'backup', source).toFixed(1)} s`);
-  say(`second backup: ${varve(folder, 'backup', source).toFixed(1)} s`);
-  const target = join(folder, 'restored');
-  say(`restore: ${varve(folder, 'restore', 'latest', '--target', target).toFixed(1)} s`);
+  varve(directory, 'init');
+  say(`first backup: ${varve(directory, 'backup', source).toFixed(1)} s`);
+  say(`second backup: ${varve(directory, 'backup', source).toFixed(1)} s`);
+  const target = join(directory, 'restored');
+  say(`restore: ${varve(directory, 'restore', 'latest', '--target', target).toFixed(1)} s`);
   const words = [
     'rsync',
     '-aHAXSnc',
@@ -77,34 +77,34 @@ function check(folder: string, source: string): boolean {
   return itemized === '' && differences.length === 0;
 }
 
-function checkHome(folder: string): boolean {
-  const source = join(folder, 'home');
+function checkHome(directory: string): boolean {
+  const source = join(directory, 'home');
   makeHome(source);
-  return check(folder, source);
+  return check(directory, source);
 }
 
 function checkAll(): boolean {
-  const folder = mkdtempSync(join(tmpdir(), 'varve-distribution-'));
-  chmodSync(folder, 0o755);
+  const directory = mkdtempSync(join(tmpdir(), 'varve-distribution-'));
+  chmodSync(directory, 0o755);
   try {
     if (!isRoot) {
-      say('not root: only a home folder is tried');
-      return checkHome(folder);
+      say('not root: only a home directory is tried');
+      return checkHome(directory);
     }
-    const source = join(folder, 'distribution');
-    say(`as root: ${makeDistribution(source, folder)}`);
-    return check(folder, source) && checkAsNobody(join(folder, 'nobody'));
+    const source = join(directory, 'distribution');
+    say(`as root: ${makeDistribution(source, directory)}`);
+    return check(directory, source) && checkAsNobody(join(directory, 'nobody'));
   } finally {
-    spawnSync('rm', ['-rf', folder]);
+    spawnSync('rm', ['-rf', directory]);
   }
 }
 
 /** The same program with the ids of a normal user. */
-function checkAsNobody(folder: string): boolean {
-  mkdirSync(folder);
-  execFileSync('chown', [String(NOBODY), folder]);
-  say('\nas a normal user: a home folder');
-  const { status } = spawnSync(process.execPath, [new URL(import.meta.url).pathname, folder], {
+function checkAsNobody(directory: string): boolean {
+  mkdirSync(directory);
+  execFileSync('chown', [String(NOBODY), directory]);
+  say('\nas a normal user: a home directory');
+  const { status } = spawnSync(process.execPath, [new URL(import.meta.url).pathname, directory], {
     uid: NOBODY,
     gid: NOBODY,
     cwd: '/',

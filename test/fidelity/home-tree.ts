@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, linkSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Makes what somebody's home folder holds: settings, keys, projects, pictures, mail, a virtual machine, odd names. */
+/** Makes what somebody's home directory holds: settings, keys, projects, pictures, mail, a virtual machine, odd names. */
 export function makeHome(root: string): void {
   const file = (path: string, content: string | Buffer, mode = 0o644): string => {
     mkdirSync(join(root, path, '..'), { recursive: true });

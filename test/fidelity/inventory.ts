@@ -12,17 +12,17 @@ const FIND = ['path', 'type', 'mode', 'owner', 'group', 'size', 'blocks', 'links
 const FORMAT = '%P\\0%y\\0%m\\0%U\\0%G\\0%s\\0%b\\0%n\\0%T@\\0%D:%i\\0%l\\0';
 
 export function inventory(root: string | Buffer): Inventory {
-  const found = withStretches(root, [''], ([{ folder = '' } = {}]) => listTree(folder));
+  const found = withStretches(root, [''], ([{ directory = '' } = {}]) => listTree(directory));
   withStretches(root, [...found.keys()], (stretches) => {
     for (const stretch of stretches) askPrograms(stretch, found);
   });
   return found;
 }
 
-function listTree(folder: string): Map<string, Facts> {
+function listTree(directory: string): Map<string, Facts> {
   const found = new Map<string, Facts>();
   const links = new Map<string, string>();
-  const words = splitZero(output(folder, ['find', '.', '-printf', FORMAT]));
+  const words = splitZero(output(directory, ['find', '.', '-printf', FORMAT]));
   const rows: Record<(typeof FIND)[number], string>[] = [];
   for (let at = 0; at < words.length; at += FIND.length)
     rows.push(Object.fromEntries(FIND.map((name, i) => [name, words[at + i] ?? ''])) as (typeof rows)[number]);
@@ -42,7 +42,7 @@ function listTree(folder: string): Map<string, Facts> {
 }
 
 /** Asks about all paths of one stretch. */
-function askPrograms({ folder, prefix, paths }: Stretch, found: ReadonlyMap<string, Facts>): void {
+function askPrograms({ directory, prefix, paths }: Stretch, found: ReadonlyMap<string, Facts>): void {
   const factsOf = (path: string): Facts => {
     const facts = found.get(`${prefix}${path}`);
     if (facts === undefined) throw new Error(`a program tells of ${JSON.stringify(path)}, which find did not list`);
@@ -57,34 +57,34 @@ function askPrograms({ folder, prefix, paths }: Stretch, found: ReadonlyMap<stri
     for (const [i, name] of names.entries()) factsOf(name).set(what, answers[i] as string);
   };
   const devices = ofType('bc');
-  note('device', devices, splitZero(outputFor(folder, ['stat', '--printf', '%Hr,%Lr\\0', '--'], devices)));
+  note('device', devices, splitZero(outputFor(directory, ['stat', '--printf', '%Hr,%Lr\\0', '--'], devices)));
   const files = ofType('f');
-  note('sha256', files, sumsOf(folder, files));
-  readAttributes(folder, paths, factsOf);
+  note('sha256', files, sumsOf(directory, files));
+  readAttributes(directory, paths, factsOf);
   const controlled = having('xattr system.posix_acl_access', 'xattr system.posix_acl_default');
-  note('ACL', controlled, aclsOf(folder, controlled));
+  note('ACL', controlled, aclsOf(directory, controlled));
   const capable = having('xattr security.capability');
-  note('capabilities', capable, capabilitiesOf(folder, capable));
+  note('capabilities', capable, capabilitiesOf(directory, capable));
 }
 
-const sumsOf = (folder: string, files: readonly string[]): string[] =>
-  splitZero(outputFor(folder, ['sha256sum', '-z', '--'], files)).map((line) => line.slice(0, 64));
+const sumsOf = (directory: string, files: readonly string[]): string[] =>
+  splitZero(outputFor(directory, ['sha256sum', '-z', '--'], files)).map((line) => line.slice(0, 64));
 
-const aclsOf = (folder: string, paths: readonly string[]): string[] =>
-  outputFor(folder, ['getfacl', '-n', '-p', '--'], paths)
+const aclsOf = (directory: string, paths: readonly string[]): string[] =>
+  outputFor(directory, ['getfacl', '-n', '-p', '--'], paths)
     .split('\n\n')
     .slice(0, -1)
     .map((block) => block.slice(block.indexOf('\n') + 1));
 
-function capabilitiesOf(folder: string, files: readonly string[]): string[] {
+function capabilitiesOf(directory: string, files: readonly string[]): string[] {
   const tell = ['-n', '1', 'sh', '-c', 'getcap -n "$1" && printf "\\0"', 'sh'];
-  const lines = splitZero(outputFor(folder, tell, files));
+  const lines = splitZero(outputFor(directory, tell, files));
   return lines.map((line, i) => line.slice(`./${files[i]}`.length).trim());
 }
 
 /** getfattr escapes what could be taken for its own signs, so its blocks and lines can be told apart. */
-function readAttributes(folder: string, paths: readonly string[], factsOf: (path: string) => Facts): void {
-  const text = outputFor(folder, ['getfattr', '-d', '-m', '-', '-e', 'hex', '-h', '--absolute-names', '--'], paths);
+function readAttributes(directory: string, paths: readonly string[], factsOf: (path: string) => Facts): void {
+  const text = outputFor(directory, ['getfattr', '-d', '-m', '-', '-e', 'hex', '-h', '--absolute-names', '--'], paths);
   for (const block of text.split('\n\n').slice(0, -1)) {
     const [head = '', ...lines] = block.split('\n');
     const path = unescapeOctal(head.slice('# file: ./'.length));

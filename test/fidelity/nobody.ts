@@ -7,22 +7,22 @@ import type { TestContext } from 'node:test';
 const NOBODY = 65_534;
 
 /**
- * Runs a module of this folder with the ids of a normal user, in a folder of its own, which is its temporary one too; it has to end with 0.
+ * Runs a module of this directory with the ids of a normal user, in a directory of its own, which is its temporary one too; it has to end with 0.
  *
- * @param args `FOLDER` stands for the folder
+ * @param args `DIRECTORY` stands for the directory
  * @returns what it prints; undefined when the test is skipped
  */
 export function runAsNobody(t: TestContext, scratch: string, args: readonly string[]): string | undefined {
-  const folder = join(scratch, 'of-nobody');
-  mkdirSync(folder);
+  const directory = join(scratch, 'of-nobody');
+  mkdirSync(directory);
   chmodSync(scratch, 0o755);
-  chownSync(folder, NOBODY, NOBODY);
-  const words = args.map((word) => (word === 'FOLDER' ? folder : word));
+  chownSync(directory, NOBODY, NOBODY);
+  const words = args.map((word) => (word === 'FOLDER' ? directory : word));
   const { status, stdout, stderr, error } = spawnSync(process.execPath, words, {
     uid: NOBODY,
     gid: NOBODY,
     cwd: '/',
-    env: { PATH: process.env['PATH'], HOME: folder, TMPDIR: folder },
+    env: { PATH: process.env['PATH'], HOME: directory, TMPDIR: directory },
     encoding: 'utf8',
   });
   if (error !== undefined || /EACCES.*(node_modules|build)|Cannot find module/.test(stderr))

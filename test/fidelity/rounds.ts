@@ -27,13 +27,13 @@ const plan: fc.Arbitrary<Plan> = fc.record({
 /**
  * Backs up and restores random trees, and holds every attribute of what returns against the original.
  *
- * @param folder a new one
+ * @param directory a new one
  * @param runs trees; unless it is the few of a usual test, a failing one is made smaller
  */
-export async function fidelityRounds(folder: string, runs: number, isLong: boolean): Promise<void> {
-  const sandbox = await Sandbox.create(folder);
+export async function fidelityRounds(directory: string, runs: number, isLong: boolean): Promise<void> {
+  const sandbox = await Sandbox.create(directory);
   let number = 0;
-  const property = fc.asyncProperty(plan, (each) => round(sandbox, each, join(folder, `target-${number++}`)));
+  const property = fc.asyncProperty(plan, (each) => round(sandbox, each, join(directory, `target-${number++}`)));
   await fc.assert(property, { numRuns: runs, endOnFailure: !isLong, ...(!isLong && { seed: 1 }) });
 }
 
@@ -65,7 +65,7 @@ async function backedUp(sandbox: Sandbox, isSplit: boolean, hasParent: boolean):
   return snapshot.root;
 }
 
-/** Restores into a new folder, or over what is there; then it must be the source. @returns bytes written */
+/** Restores into a new directory, or over what is there; then it must be the source. @returns bytes written */
 async function restored(sandbox: Sandbox, root: Root, target: string): Promise<number> {
   mkdirSync(target, { recursive: true });
   const { events, progress } = await sandbox.restore(root, { target, delete: true });

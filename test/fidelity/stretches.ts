@@ -4,22 +4,22 @@ import { closeSync, constants, openSync } from 'node:fs';
 /** Bytes of a path that programs and the kernel take for certain; the longest is 4,096. */
 const REACH = 3500;
 
-/** A folder, as a path that all programs take, and the paths below it that they can reach from there. */
+/** A directory, as a path that all programs take, and the paths below it that they can reach from there. */
 export interface Stretch {
-  readonly folder: string;
+  readonly directory: string;
   /** Where it is below the root: empty, or with a slash at the end. */
   readonly prefix: string;
-  /** Paths from the folder on. */
+  /** Paths from the directory on. */
   readonly paths: readonly string[];
-  /** Folders among them whose content belongs to other stretches. */
+  /** Directories among them whose content belongs to other stretches. */
   readonly beyond: readonly string[];
 }
 
 /**
- * Cuts a tree into stretches that are short enough for the kernel to take their paths in one go. A stretch's folder is named by an open descriptor,
+ * Cuts a tree into stretches that are short enough for the kernel to take their paths in one go. A stretch's directory is named by an open descriptor,
  * so it also does for a root whose name is no text.
  *
- * @param paths of bytes as characters, folders before what is in them
+ * @param paths of bytes as characters, directories before what is in them
  */
 export function withStretches<T>(
   root: string | Buffer,
@@ -27,8 +27,8 @@ export function withStretches<T>(
   action: (stretches: readonly Stretch[]) => T,
 ): T {
   const files: number[] = [];
-  const open = (folder: string | Buffer): string => {
-    files.push(openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY));
+  const open = (directory: string | Buffer): string => {
+    files.push(openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY));
     return `/proc/${process.pid}/fd/${files.at(-1)}`;
   };
   try {
@@ -39,10 +39,10 @@ export function withStretches<T>(
 }
 
 function stretch(
-  folder: string,
+  directory: string,
   prefix: string,
   paths: readonly string[],
-  open: (folder: string | Buffer) => string,
+  open: (directory: string | Buffer) => string,
 ): Stretch[] {
   const near = paths.filter((path) => path.length <= REACH);
   const far = new Map<string, string[]>();
@@ -52,7 +52,7 @@ function stretch(
     far.set(above, [...(far.get(above) ?? []), below]);
   }
   const others = [...far].flatMap(([above, below]) =>
-    stretch(open(Buffer.from(`${folder}/${above}`, 'latin1')), `${prefix}${above}/`, below, open),
+    stretch(open(Buffer.from(`${directory}/${above}`, 'latin1')), `${prefix}${above}/`, below, open),
   );
-  return [{ folder, prefix, paths: near, beyond: [...far.keys()] }, ...others];
+  return [{ directory, prefix, paths: near, beyond: [...far.keys()] }, ...others];
 }

@@ -13,15 +13,15 @@ const base = scratchDirectory();
 const text = (names: Iterable<Buffer>): string[] => Array.from(names, (name) => name.toString('latin1'));
 
 function namesOf(path: string): string[] {
-  const folder = Directory.open(Buffer.from(path));
+  const directory = Directory.open(Buffer.from(path));
   try {
-    return text(folder.names());
+    return text(directory.names());
   } finally {
-    folder.close();
+    directory.close();
   }
 }
 
-test('the names of a folder, in byte order, also more than the kernel tells at once', () => {
+test('the names of a directory, in byte order, also more than the kernel tells at once', () => {
   const path = join(base, 'many');
   mkdirSync(path);
   assert.deepEqual(namesOf(path), []);
@@ -47,10 +47,10 @@ test('what is in an open folder is reached by name, whatever becomes of the path
   mkdirSync(path);
   writeFileSync(join(path, 'file'), '12345');
   symlinkSync('a target', join(path, 'link'));
-  const folder = Directory.open(Buffer.from(path));
+  const directory = Directory.open(Buffer.from(path));
   rmSync(path, { recursive: true });
-  assert.throws(() => folder.lstat(Buffer.from('file')), { code: 'ENOENT' });
-  folder.close();
+  assert.throws(() => directory.lstat(Buffer.from('file')), { code: 'ENOENT' });
+  directory.close();
   mkdirSync(path);
   writeFileSync(join(path, 'file'), '12345');
   symlinkSync('a target', join(path, 'link'));

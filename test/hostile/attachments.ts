@@ -8,8 +8,8 @@ import {
   ALL,
   CONTENTS,
   type Command,
+  directoryOf,
   file,
-  folderOf,
   type HostileCase,
   HUGE_ARRAY,
   HUGE_INT,
@@ -34,7 +34,7 @@ function badXattrs(
     message: `/bad(/file)?: .*${message}`,
     fails,
     restored: fails === ALL ? [] : ['bad/file'],
-    folder: (forge) => {
+    directory: (forge) => {
       const attachment = typeof xattrs === 'function' ? xattrs(forge) : forge.attachment(xattrs);
       return forge.directory(file(forge, 'file', { xattrs: attachment }));
     },
@@ -116,7 +116,7 @@ export const XATTRS: readonly HostileCase[] = [
     message: '/bad/folder: .*an attribute has no value',
     fails: READERS,
     restored: ['bad/folder', 'bad/folder/inside'],
-    folder: (forge) => forge.directory({ ...folderOf(forge, 'folder'), xattrs: pairs('user.a') }),
+    directory: (forge) => forge.directory({ ...directoryOf(forge, 'folder'), xattrs: pairs('user.a') }),
   },
 ];
 
@@ -132,7 +132,7 @@ function badHoles(
     what,
     message: `/bad/file: .*${message}`,
     fails: CONTENTS,
-    folder: (forge) => {
+    directory: (forge) => {
       const bytes = Buffer.isBuffer(runs) ? runs : encode(runs);
       return forge.directory(file(forge, 'file', { size, holes: forge.attachment(bytes) }));
     },
@@ -175,26 +175,27 @@ export const HOLES: readonly HostileCase[] = [
     what: 'holes whose blob is nowhere',
     message: '/bad/file: .*tree blob 0707',
     fails: PLACES,
-    folder: (forge) =>
+    directory: (forge) =>
       forge.directory(file(forge, 'file', { size: 2007, holes: { size: 2000, depth: 0, ids: Buffer.alloc(32, 7) } })),
   },
   {
     name: 'holes-none',
     what: 'a file with holes that is as long as its content',
     message: '/bad(/[a-z]+)?: a file states two lengths',
-    folder: (forge) => forge.directory(file(forge, 'file', { holes: encode([7]) })),
+    directory: (forge) => forge.directory(file(forge, 'file', { holes: encode([7]) })),
   },
   {
     name: 'holes-of-folder',
     what: 'a folder with holes',
     message: '/bad(/[a-z]+)?: holes where none can be',
-    folder: (forge) => forge.directory({ ...folderOf(forge, 'folder'), holes: encode([0, 7]) }),
+    directory: (forge) => forge.directory({ ...directoryOf(forge, 'folder'), holes: encode([0, 7]) }),
   },
   {
     name: 'holes-of-link',
     what: 'a symbolic link with holes',
     message: '/bad(/[a-z]+)?: holes where none can be',
-    folder: (forge) => forge.directory({ name: name('link'), target: name('target'), size: 6, holes: encode([0, 6]) }),
+    directory: (forge) =>
+      forge.directory({ name: name('link'), target: name('target'), size: 6, holes: encode([0, 6]) }),
   },
   {
     name: 'holes-of-petabytes',
@@ -203,7 +204,7 @@ export const HOLES: readonly HostileCase[] = [
     message: '/bad/file: ',
     fails: [],
     endless: ['dump', 'zip'],
-    folder: (forge) => {
+    directory: (forge) => {
       const size = 2 ** 53 - 1;
       const holes = new Layout([0, size]).encode();
       return forge.directory({ name: name('file'), content: forge.content(Buffer.alloc(0)), size, holes });

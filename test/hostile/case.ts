@@ -16,7 +16,7 @@ export const PLACES: readonly Command[] = ['restore', 'dump', 'zip', 'stats'];
 
 /** A repository that was made with a key and no good in mind, and what becomes of who reads it. */
 export interface HostileCase {
-  /** Of its folder. */
+  /** Of its directory. */
   readonly name: string;
   readonly what: string;
   /** A regular expression: what those commands say that fail. */
@@ -27,10 +27,10 @@ export interface HostileCase {
   readonly mayFail?: readonly Command[];
   /** Those that would never end, as what they write is as long as the snapshot says. */
   readonly endless?: readonly Command[];
-  /** What a restore makes besides the folders `bad` and `good` and the file in that; null where even these are not to be had. */
+  /** What a restore makes besides the directories `bad` and `good` and the file in that; null where even these are not to be had. */
   readonly restored?: readonly string[] | null;
-  /** Makes the folder `bad`. */
-  readonly folder?: (forge: Forge) => ContentRef;
+  /** Makes the directory `bad`. */
+  readonly directory?: (forge: Forge) => ContentRef;
   /** Or the whole tree. */
   readonly root?: (forge: Forge) => ContentRef;
   /** The payload of the snapshot, when it is another than it should be. */
@@ -46,14 +46,14 @@ export function file(forge: Forge, called: string, more: Partial<Entry> = {}): P
   return { name: name(called), content: forge.content(Buffer.from('content')), ...more };
 }
 
-/** A folder with a file in it. */
-export function folderOf(forge: Forge, called: string, inside = 'inside'): Partial<Entry> {
+/** A directory with a file in it. */
+export function directoryOf(forge: Forge, called: string, inside = 'inside'): Partial<Entry> {
   return { name: name(called), type: 'directory', content: forge.directory(file(forge, inside)) };
 }
 
 /** The snapshot's tree: what is bad, beside what is to be there however bad it is. */
 export function rootOf(forge: Forge, bad: ContentRef): ContentRef {
-  return forge.directory({ name: name('bad'), type: 'directory', content: bad }, folderOf(forge, 'good', 'kept'));
+  return forge.directory({ name: name('bad'), type: 'directory', content: bad }, directoryOf(forge, 'good', 'kept'));
 }
 
 /** The fields of an entry of SPEC.md section 11, each encoded already. */

@@ -95,7 +95,7 @@ describe('repositories of somebody who has a key and no good in mind', { concurr
         const told = `${command}: exit code ${code}: ${err.slice(0, 2000)}`;
         assert.ok(code === 0 || code === 1, told);
         if (!mayFail.includes(command)) assert.equal(failed, fails.includes(command), told);
-        // What begins at a folder has its paths from there.
+        // What begins at a directory has its paths from there.
         const expected = command === 'cat' ? message?.replace('/bad', '/') : message;
         if (failed && expected !== undefined) assert.match(err, new RegExp(expected), told);
         assert.doesNotMatch(err, STACK, told);

@@ -33,7 +33,7 @@ function zstdFrame(states: number, length: number, windowDescriptor?: number): B
 const CONTENT = Buffer.alloc(1000, 'x');
 
 /** A file of 1,000 bytes in a frame of its own. */
-function inFrame(body: Buffer, changes: Partial<ForgedFrame> = {}): NonNullable<HostileCase['folder']> {
+function inFrame(body: Buffer, changes: Partial<ForgedFrame> = {}): NonNullable<HostileCase['directory']> {
   return (forge) => {
     const ids = forge.id(CONTENT, DATA);
     forge.pack(DATA, [{ body, codec: ZSTD, rawLength: 1000, ids: [ids], lengths: [1000], ...changes }]);
@@ -47,12 +47,12 @@ function damagedFrame(called: string, what: string, body: Buffer, message: strin
     what,
     message: `/bad/file: data/\\w+: compressed data ${message}`,
     fails: CONTENTS,
-    folder: inFrame(body),
+    directory: inFrame(body),
   };
 }
 
 /** A file of 1,000 bytes in an honest pack of which the index says something else. */
-function misindexed(listed: (pack: IndexedPack) => IndexedPack): NonNullable<HostileCase['folder']> {
+function misindexed(listed: (pack: IndexedPack) => IndexedPack): NonNullable<HostileCase['directory']> {
   return (forge) => {
     const other = Buffer.alloc(1000, 'y');
     const ids = [CONTENT, other].map((bytes) => forge.id(bytes, DATA));
@@ -82,7 +82,7 @@ export const PACKS: readonly HostileCase[] = [
     name: 'zstd-honest',
     what: 'what the others begin with: 1,000 bytes',
     restored: ['bad/file'],
-    folder: inFrame(zstdFrame(1000, 1000)),
+    directory: inFrame(zstdFrame(1000, 1000)),
   },
   damagedFrame(
     'inflates-past',
@@ -116,21 +116,21 @@ export const PACKS: readonly HostileCase[] = [
     mayFail: CONTENTS,
     message: '/bad/file: data/\\w+: compressed data',
     fails: [],
-    folder: inFrame(zstdFrame(1000, 1000, 0xff)),
+    directory: inFrame(zstdFrame(1000, 1000, 0xff)),
   },
   {
     name: 'frame-other-bytes',
     what: 'a chunk whose bytes are not those that its id names',
     message: '/bad/file: data/\\w+: blob \\w+ holds other data',
     fails: CONTENTS,
-    folder: inFrame(Buffer.alloc(1000, 'z'), { codec: RAW }),
+    directory: inFrame(Buffer.alloc(1000, 'z'), { codec: RAW }),
   },
   {
     name: 'index-swapped',
     what: 'an index that takes two chunks for each other',
     message: '/bad/file: data/\\w+: blob \\w+ holds other data',
     fails: CONTENTS,
-    folder: misindexed((pack) => {
+    directory: misindexed((pack) => {
       const { ids } = pack.record;
       return { ...pack, record: { ...pack.record, ids: Buffer.concat([ids.subarray(32), ids.subarray(0, 32)]) } };
     }),
@@ -140,7 +140,7 @@ export const PACKS: readonly HostileCase[] = [
     what: 'an index that says that a chunk is longer than its frame',
     message: '/bad/file: its chunks have 60000000 bytes together, not 1000',
     fails: CONTENTS,
-    folder: misindexed((pack) => {
+    directory: misindexed((pack) => {
       const longer = patched(pack, 'lengths', { 0: 60_000_000 });
       return patched(longer, 'frames', { [RAW_LENGTH]: 60_001_000 });
     }),
@@ -150,7 +150,7 @@ export const PACKS: readonly HostileCase[] = [
     what: 'an index that says that a frame is longer than it is',
     message: '/bad/file: data/\\w+: .*authentication',
     fails: CONTENTS,
-    folder: misindexed((pack) => {
+    directory: misindexed((pack) => {
       const longer = patched(pack, 'lengths', { 4: 60_000_000 });
       return patched(longer, 'frames', { [RAW_LENGTH]: 60_001_000 });
     }),
@@ -160,21 +160,21 @@ export const PACKS: readonly HostileCase[] = [
     what: 'an index in which a frame and its chunks differ in length: what it alone lists is not found',
     message: 'a frame and its blobs differ in length',
     restored: null,
-    folder: misindexed((pack) => patched(pack, 'lengths', { 0: 999 })),
+    directory: misindexed((pack) => patched(pack, 'lengths', { 0: 999 })),
   },
   {
     name: 'index-outside',
     what: 'an index that says that a frame lies beyond the end of its pack',
     message: '/bad/file: .*data/\\w+',
     fails: CONTENTS,
-    folder: misindexed((pack) => patched(pack, 'frames', { [OFFSET]: 900_000_000 })),
+    directory: misindexed((pack) => patched(pack, 'frames', { [OFFSET]: 900_000_000 })),
   },
   {
     name: 'index-pack-missing',
     what: 'an index that lists a pack that is not there',
     message: '/bad/file: .*data/0707',
     fails: CONTENTS,
-    folder: misindexed((pack) => ({ ...pack, name: Buffer.alloc(32, 7) })),
+    directory: misindexed((pack) => ({ ...pack, name: Buffer.alloc(32, 7) })),
   },
   {
     name: 'index-loop',
@@ -182,7 +182,7 @@ export const PACKS: readonly HostileCase[] = [
     message: '/bad/folder: data/\\w+: blob 0707\\w+ holds other data',
     fails: ['restore', 'ls', 'dump', 'zip', 'stats'],
     restored: ['bad/folder'],
-    folder: (forge) => {
+    directory: (forge) => {
       const id = Buffer.alloc(32, 7);
       const content = { size: 100, depth: 0 as const, ids: id };
       const bytes = forge.encoded({ name: name('folder'), type: 'directory', content });
@@ -194,7 +194,7 @@ export const PACKS: readonly HostileCase[] = [
     name: 'folder-in-data-pack',
     what: 'the entries of a folder in a pack of data',
     message: '/bad: tree blob \\w+ is in no pack',
-    folder: (forge) => {
+    directory: (forge) => {
       const bytes = forge.encoded(file(forge, 'file'));
       const id = forge.id(bytes, TREE);
       forge.pack(DATA, [{ body: bytes, codec: RAW, rawLength: bytes.length, ids: [id], lengths: [bytes.length] }]);
@@ -205,12 +205,12 @@ export const PACKS: readonly HostileCase[] = [
     name: 'index-array-huge',
     what: 'a further index object that says that it is an array of 2^32 − 1',
     index: HUGE_ARRAY,
-    folder: (forge) => forge.directory(),
+    directory: (forge) => forge.directory(),
   },
   {
     name: 'index-nested',
     what: 'a further index object of a million arrays inside one another',
     index: nested(1_000_000),
-    folder: (forge) => forge.directory(),
+    directory: (forge) => forge.directory(),
   },
 ];

@@ -42,7 +42,7 @@ export const SNAPSHOTS: readonly HostileCase[] = [
     name: 'snapshot-texts',
     what: 'a snapshot whose host, user, paths and tags move the cursor and end the line',
     restored: ['bad/file'],
-    folder: (forge) => forge.directory(file(forge, 'file')),
+    directory: (forge) => forge.directory(file(forge, 'file')),
     snapshot: (snapshot) => {
       const text = '\x1b[2J\r\nFatal: \u202e';
       return encodeSnapshot({ ...snapshot, host: text, user: text, tags: [text], paths: [Buffer.from(`/${text}`)] });
@@ -52,7 +52,7 @@ export const SNAPSHOTS: readonly HostileCase[] = [
     name: 'snapshot-time',
     what: 'a snapshot made in a year that no calendar has',
     restored: ['bad/file'],
-    folder: (forge) => forge.directory(file(forge, 'file')),
+    directory: (forge) => forge.directory(file(forge, 'file')),
     snapshot: (snapshot) => encodeSnapshot({ ...snapshot, time: { seconds: 2 ** 53 - 1, nanoseconds: 999_999_999 } }),
   },
 ];

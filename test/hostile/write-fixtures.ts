@@ -13,7 +13,7 @@ import { ALL, type HostileCase, rootOf } from './case.js';
 import { CASES } from './cases.js';
 
 /**
- * Writes fixtures/hostile/ anew: `npm run fixtures:hostile`. A folder for each case is a repository; config and key are the same in all.
+ * Writes fixtures/hostile/ anew: `npm run fixtures:hostile`. A directory for each case is a repository; config and key are the same in all.
  * Keys, salts and times are others each time.
  */
 
@@ -23,7 +23,7 @@ const FIXTURES = fileURLToPath(new URL('../../../fixtures/hostile', import.meta.
 
 async function write(each: HostileCase, repository: Repository): Promise<void> {
   const forge = new Forge(repository);
-  const root = each.root?.(forge) ?? rootOf(forge, (each.folder as NonNullable<HostileCase['folder']>)(forge));
+  const root = each.root?.(forge) ?? rootOf(forge, (each.directory as NonNullable<HostileCase['directory']>)(forge));
   await forge.finish();
   if (each.index !== undefined) await putSigned(repository, 'index', each.index);
   const snapshot: Snapshot = {
@@ -59,16 +59,16 @@ function described({ name, what, message, fails, mayFail, endless, restored = []
 }
 
 const scratch = mkdtempSync(join(tmpdir(), 'varve-hostile-'));
-const cacheFolder = join(scratch, 'cache');
+const cacheDirectory = join(scratch, 'cache');
 const base = join(scratch, 'base');
 const unlock = { password: PASSWORD };
-await initRepository(new LocalStore(base), { unlock, user: 'anna', host: 'desk', logN: LOG_N, cacheFolder });
+await initRepository(new LocalStore(base), { unlock, user: 'anna', host: 'desk', logN: LOG_N, cacheDirectory });
 rmSync(FIXTURES, { recursive: true, force: true });
 mkdirSync(FIXTURES, { recursive: true });
 for (const each of CASES) {
-  const folder = join(FIXTURES, each.name);
-  cpSync(base, folder, { recursive: true });
-  await write(each, await openRepository(new LocalStore(folder), { unlock, cacheFolder }));
+  const directory = join(FIXTURES, each.name);
+  cpSync(base, directory, { recursive: true });
+  await write(each, await openRepository(new LocalStore(directory), { unlock, cacheDirectory }));
 }
 const cases = { password: PASSWORD, cases: CASES.map(described) };
 writeFileSync(join(FIXTURES, 'cases.json'), `${JSON.stringify(cases, null, 2)}\n`);

@@ -10,7 +10,7 @@ test('a backup that is killed at any moment harms no snapshot, and the next one 
   timeout: 300_000,
 }, async (t) => {
   const figures = await killRounds({
-    folder: join(scratch, 'kill'),
+    directory: join(scratch, 'kill'),
     rounds: WHOLE ? 5 : 3,
     mebibytes: WHOLE ? 60 : 30,
     seed: 20_261_121,

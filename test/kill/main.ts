@@ -15,9 +15,9 @@ const { values, positionals } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
   },
 });
-const folder = mkdtempSync(join(tmpdir(), 'varve-kill-'));
+const directory = mkdtempSync(join(tmpdir(), 'varve-kill-'));
 const options = {
-  folder,
+  directory,
   rounds: Number(values.rounds),
   seed: Number(values.seed),
   log: (line: string) => console.log(line),
@@ -31,8 +31,8 @@ async function run(): Promise<string> {
 console.log(`seed ${values.seed}`);
 try {
   console.log(await run());
-  rmSync(folder, { recursive: true });
+  rmSync(directory, { recursive: true });
 } catch (cause) {
-  console.error(`failed; ${folder} is left to be looked at`);
+  console.error(`failed; ${directory} is left to be looked at`);
   throw cause;
 }

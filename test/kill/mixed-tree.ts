@@ -16,7 +16,7 @@ import { seeded } from '../filesystem/random.js';
 import { content } from './source.js';
 
 const MIB = 2 ** 20;
-const FOLDERS = 23;
+const DIRECTORIES = 23;
 const PIECES = 12;
 
 export interface TreeSize {
@@ -36,9 +36,9 @@ export function makeMixedTree(root: string, { small, medium, large }: TreeSize, 
   const random = seeded(seed);
   const paths: string[] = [];
   const write = (name: string, size: number): void => {
-    const folder = join(root, `folder ${random.below(FOLDERS)}`, `sub ${random.below(5)}`);
-    mkdirSync(folder, { recursive: true });
-    const path = join(folder, name);
+    const directory = join(root, `folder ${random.below(DIRECTORIES)}`, `sub ${random.below(5)}`);
+    mkdirSync(directory, { recursive: true });
+    const path = join(directory, name);
     writeFileSync(path, content(`${seed} ${name}`, size, random.below(2) === 0));
     paths.push(path);
   };

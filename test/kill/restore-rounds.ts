@@ -12,7 +12,7 @@ import { makeMixedTree, type TreeSize } from './mixed-tree.js';
 import { mib } from './rounds.js';
 
 export interface RestoreKillOptions {
-  readonly folder: string;
+  readonly directory: string;
   /** Kills; restores that had ended before they were to be killed do not count. */
   readonly rounds: number;
   readonly size: TreeSize;
@@ -72,26 +72,26 @@ export async function restoreKillRounds(options: RestoreKillOptions): Promise<Re
 
 class Place {
   readonly #source: string;
-  readonly #folder: string;
+  readonly #directory: string;
   readonly #target: string;
   readonly #inventory: Inventory;
   /** Of a whole restore. */
   #bytes = 0;
 
-  private constructor(folder: string, source: string) {
-    this.#folder = folder;
+  private constructor(directory: string, source: string) {
+    this.#directory = directory;
     this.#source = source;
-    this.#target = join(folder, 'restored');
+    this.#target = join(directory, 'restored');
     this.#inventory = inventory(source);
   }
 
-  static async create({ folder, size, seed }: RestoreKillOptions): Promise<Place> {
-    const source = join(folder, 'source');
+  static async create({ directory, size, seed }: RestoreKillOptions): Promise<Place> {
+    const source = join(directory, 'source');
     mkdirSync(source, { recursive: true });
     makeMixedTree(source, size, seed);
-    const store = new LocalStore(join(folder, 'repository'));
+    const store = new LocalStore(join(directory, 'repository'));
     await initRepository(store, { unlock: { password: PASSWORD }, user: 'anna', host: 'test', logN: 10 });
-    const place = new Place(folder, source);
+    const place = new Place(directory, source);
     await ended(place.#varve('backup', source));
     return place;
   }
@@ -186,12 +186,12 @@ class Place {
     return [...counted.values()].reduce((sum, size) => sum + size, 0);
   }
 
-  /** Bytes of a part, in blocks that are not zeros, that are as in that file of the source, in the same folder, which it is like most. */
+  /** Bytes of a part, in blocks that are not zeros, that are as in that file of the source, in the same directory, which it is like most. */
   #rightBytes(root: string, part: string): number {
     const bytes = readFileSync(join(root, part));
-    const folder = dirname(part);
-    const others = readdirSync(join(this.#source, folder), { withFileTypes: true }).filter((each) => each.isFile());
-    const counts = others.map(({ name }) => equalBytes(bytes, readFileSync(join(this.#source, folder, name))));
+    const directory = dirname(part);
+    const others = readdirSync(join(this.#source, directory), { withFileTypes: true }).filter((each) => each.isFile());
+    const counts = others.map(({ name }) => equalBytes(bytes, readFileSync(join(this.#source, directory, name))));
     return Math.max(0, ...counts);
   }
 
@@ -213,10 +213,10 @@ class Place {
   #varve(...args: readonly string[]) {
     const env = {
       PATH: process.env['PATH'],
-      HOME: this.#folder,
-      VARVE_REPOSITORY: join(this.#folder, 'repository'),
+      HOME: this.#directory,
+      VARVE_REPOSITORY: join(this.#directory, 'repository'),
       VARVE_PASSWORD: PASSWORD,
-      VARVE_CACHE_DIR: join(this.#folder, 'cache'),
+      VARVE_CACHE_DIR: join(this.#directory, 'cache'),
     };
     return spawn(process.execPath, [MAIN, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   }

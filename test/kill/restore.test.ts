@@ -13,7 +13,7 @@ test('a restore that is killed at any moment leaves no half-written file, and th
   timeout: 300_000,
 }, async (t) => {
   const figures = await restoreKillRounds({
-    folder: join(scratch, 'kill'),
+    directory: join(scratch, 'kill'),
     rounds: WHOLE ? 5 : 2,
     size: WHOLE ? FEW : LEAST,
     seed: 20_261_121,

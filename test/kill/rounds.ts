@@ -19,7 +19,7 @@ import { seeded } from '../filesystem/random.js';
 import { Source } from './source.js';
 
 export interface KillOptions {
-  readonly folder: string;
+  readonly directory: string;
   /** Kills; backups that had ended before they were to be killed do not count. */
   readonly rounds: number;
   readonly mebibytes: number;
@@ -69,8 +69,8 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
     temporaries: 0,
     snapshotsRestored: 0,
   };
-  mkdirSync(join(options.folder, 'source'), { recursive: true });
-  const source = new Source(join(options.folder, 'source'), options.mebibytes, seed);
+  mkdirSync(join(options.directory, 'source'), { recursive: true });
+  const source = new Source(join(options.directory, 'source'), options.mebibytes, seed);
   let place: Place | undefined;
   for (let round = 0; figures.kills < rounds; round++) {
     const isNew = place === undefined || round % options.renewAfter === 0;
@@ -91,10 +91,10 @@ interface Durations {
   changed: number;
 }
 
-/** When a backup is killed: after a time, or a little after something happens in a folder of the repository. */
+/** When a backup is killed: after a time, or a little after something happens in a directory of the repository. */
 interface Moment {
   readonly milliseconds: number;
-  readonly folder?: 'index' | 'snapshots' | 'locks';
+  readonly directory?: 'index' | 'snapshots' | 'locks';
 }
 
 /** Mostly at any time; now and then near the short moments that matter most. */
@@ -104,34 +104,34 @@ function anyMoment(random: ReturnType<typeof seeded>, duration: number): Moment 
   if (random.below(5) > 1) return { milliseconds: Math.floor((share / 1000) * duration) };
   return {
     milliseconds: random.below(8),
-    folder: random.pick(['index', 'index', 'snapshots', 'snapshots', 'locks'] as const),
+    directory: random.pick(['index', 'index', 'snapshots', 'snapshots', 'locks'] as const),
   };
 }
 
 /** A repository, and the snapshots that it has to have. */
 class Place {
-  readonly #folder: string;
+  readonly #directory: string;
   readonly #source: Source;
   readonly #store: LocalStore;
   readonly #target: string;
   /** The source as it was for each snapshot, by id. */
   readonly #images = new Map<string, readonly string[]>();
   private constructor(options: KillOptions, source: Source, name: string) {
-    this.#folder = join(options.folder, name);
-    this.#target = join(options.folder, 'restored');
+    this.#directory = join(options.directory, name);
+    this.#target = join(options.directory, 'restored');
     this.#source = source;
-    this.#store = new LocalStore(join(this.#folder, 'repository'));
+    this.#store = new LocalStore(join(this.#directory, 'repository'));
   }
 
   static async create(options: KillOptions, source: Source, name: string): Promise<Place> {
     const place = new Place(options, source, name);
-    mkdirSync(place.#folder);
+    mkdirSync(place.#directory);
     await initRepository(place.#store, { unlock: { password: PASSWORD }, user: 'anna', host: 'test', logN: 10 });
     return place;
   }
 
   async round(random: ReturnType<typeof seeded>, figures: KillFigures, durations: Durations): Promise<string> {
-    const image = treeImage(this.#source.folder);
+    const image = treeImage(this.#source.directory);
     const before = this.#state();
     const kind = this.#images.size === 0 ? 'first' : 'changed';
     const moment = anyMoment(random, durations[kind]);
@@ -161,9 +161,9 @@ class Place {
     figures.adopted += adopted;
     figures.temporaries += killed.temporaries;
     const when =
-      moment.folder === undefined
+      moment.directory === undefined
         ? `after ${moment.milliseconds} ms`
-        : `${moment.milliseconds} ms after ${moment.folder}`;
+        : `${moment.milliseconds} ms after ${moment.directory}`;
     return `killed ${when} (${phase}); stored ${mib(killed.bytes - before.bytes)}, then ${mib(after.bytes - killed.bytes)}; ${adopted} packs adopted, ${mib(resent)} stored twice`;
   }
 
@@ -171,7 +171,7 @@ class Place {
   async leave(figures: KillFigures): Promise<void> {
     const repository = await this.#open();
     for (const id of this.#images.keys()) await this.#restore(repository, id, figures);
-    rmSync(this.#folder, { recursive: true });
+    rmSync(this.#directory, { recursive: true });
   }
 
   #open(): Promise<Repository> {
@@ -179,14 +179,14 @@ class Place {
   }
 
   /** @returns whether it had ended before it was to be killed */
-  #backup({ milliseconds, folder }: Moment): Promise<boolean> {
+  #backup({ milliseconds, directory }: Moment): Promise<boolean> {
     const child = this.#spawn();
     let timer: NodeJS.Timeout | undefined;
     const killLater = (): void => {
       timer ??= setTimeout(() => child.kill('SIGKILL'), milliseconds);
     };
-    const watcher = folder && watch(join(this.#store.location, folder), killLater);
-    if (folder === undefined) killLater();
+    const watcher = directory && watch(join(this.#store.location, directory), killLater);
+    if (directory === undefined) killLater();
     return new Promise((resolve, reject) => {
       child.on('exit', (code, signal) => {
         clearTimeout(timer);
@@ -208,13 +208,13 @@ class Place {
   }
 
   #spawn() {
-    const args = [MAIN, 'backup', this.#source.folder, '--pack-size', String(PACK_MIB)];
+    const args = [MAIN, 'backup', this.#source.directory, '--pack-size', String(PACK_MIB)];
     const env = {
       PATH: process.env['PATH'],
-      HOME: this.#folder,
+      HOME: this.#directory,
       VARVE_REPOSITORY: this.#store.location,
       VARVE_PASSWORD: PASSWORD,
-      VARVE_CACHE_DIR: join(this.#folder, 'cache'),
+      VARVE_CACHE_DIR: join(this.#directory, 'cache'),
     };
     const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     let text = '';
@@ -228,15 +228,15 @@ class Place {
     );
     const state = { packs: new Map<string, number>(), bytes: 0, index: 0, snapshots: 0, locks: 0, temporaries: 0 };
     for (const { name, parentPath } of all) {
-      const folder = parentPath.slice(this.#store.location.length + 1);
+      const directory = parentPath.slice(this.#store.location.length + 1);
       if (name.startsWith('.tmp-')) state.temporaries++;
-      else if (folder.startsWith('data')) {
+      else if (directory.startsWith('data')) {
         const { length } = readFileSync(join(parentPath, name));
         state.packs.set(name, length);
         state.bytes += length;
-      } else if (folder === 'index') state.index++;
-      else if (folder === 'snapshots') state.snapshots++;
-      else if (folder === 'locks') state.locks++;
+      } else if (directory === 'index') state.index++;
+      else if (directory === 'snapshots') state.snapshots++;
+      else if (directory === 'locks') state.locks++;
     }
     return state;
   }
@@ -289,7 +289,7 @@ class Place {
     const repository = await loadIndex(opened);
     const stored = (await listSnapshots(opened)).snapshots.find((each) => each.id === id);
     assert.ok(stored, `snapshot ${id} is listed`);
-    const root = await new TreeReader(repository).folder(stored.snapshot.root, components(this.#source.folder));
+    const root = await new TreeReader(repository).directory(stored.snapshot.root, components(this.#source.directory));
     const told: string[] = [];
     await restore(repository, {
       root,

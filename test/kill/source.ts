@@ -15,7 +15,7 @@ export function content(seed: string, length: number, text: boolean): Buffer {
 
 /** A mixed set of files that changes from round to round; all of it follows from the seed. */
 export class Source {
-  readonly folder: string;
+  readonly directory: string;
   readonly #random: ReturnType<typeof seeded>;
   readonly #seed: number;
   readonly #files: { readonly path: string; readonly size: number; readonly text: boolean }[] = [];
@@ -24,11 +24,11 @@ export class Source {
   #version = 0;
 
   /** @param mebibytes about how much there is */
-  constructor(folder: string, mebibytes: number, seed: number) {
-    this.folder = folder;
+  constructor(directory: string, mebibytes: number, seed: number) {
+    this.directory = directory;
     this.#seed = seed;
     this.#random = seeded(seed);
-    this.#large = join(folder, 'disk.img');
+    this.#large = join(directory, 'disk.img');
     this.#largeSize = Math.floor((mebibytes * MIB) / 3);
     this.#build(mebibytes);
   }
@@ -36,23 +36,23 @@ export class Source {
   #build(mebibytes: number): void {
     const small = mebibytes * 8;
     for (let number = 0; number < small; number++) {
-      const folder = join(this.folder, `folder ${number % 17}`, `sub ${number % 5}`);
-      mkdirSync(folder, { recursive: true });
-      this.#files.push({ path: join(folder, `small ${number}.txt`), size: this.#random.below(24_000), text: true });
+      const directory = join(this.directory, `folder ${number % 17}`, `sub ${number % 5}`);
+      mkdirSync(directory, { recursive: true });
+      this.#files.push({ path: join(directory, `small ${number}.txt`), size: this.#random.below(24_000), text: true });
     }
     for (let left = (mebibytes * MIB) / 1.75; left > 0; ) {
       const size = 200_000 + this.#random.below(4 * MIB);
       const number = this.#files.length;
-      this.#files.push({ path: join(this.folder, `medium ${number}`), size, text: number % 3 === 0 });
+      this.#files.push({ path: join(this.directory, `medium ${number}`), size, text: number % 3 === 0 });
       left -= size;
     }
     for (const file of this.#files) this.#write(file);
     writeFileSync(this.#large, content(`${this.#seed} large`, this.#largeSize, false));
-    symlinkSync('disk.img', join(this.folder, 'link'));
+    symlinkSync('disk.img', join(this.directory, 'link'));
   }
 
   #write({ path, size, text }: { readonly path: string; readonly size: number; readonly text: boolean }): void {
-    writeFileSync(path, content(`${this.#seed} ${path.slice(this.folder.length)} ${this.#version}`, size, text));
+    writeFileSync(path, content(`${this.#seed} ${path.slice(this.directory.length)} ${this.#version}`, size, text));
   }
 
   /** Writes a part of the files anew (0 to 1), and something into the large one. */

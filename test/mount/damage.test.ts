@@ -29,10 +29,10 @@ describe('a mount of a damaged repository', { skip: NO_FUSE }, () => {
 
   /** Reads all files. @returns the names of those that cannot be read */
   function unreadable(mountpoint: string): string[] {
-    const folder = join(mountpoint, 'snapshots/latest', source);
-    return readdirSync(folder).filter((name) => {
+    const directory = join(mountpoint, 'snapshots/latest', source);
+    return readdirSync(directory).filter((name) => {
       try {
-        assert.equal(readFileSync(join(folder, name)).equals(readFileSync(join(source, name))), true, name);
+        assert.equal(readFileSync(join(directory, name)).equals(readFileSync(join(source, name))), true, name);
         return false;
       } catch (cause) {
         assert.match(String(cause), /EIO/);

@@ -20,7 +20,7 @@ const LOAD = 'while :; do find "$1" -type f -exec cat {} + >/dev/null 2>&1 || sl
 
 export interface EndsOptions {
   readonly play: Playground;
-  /** A folder that was backed up. */
+  /** A directory that was backed up. */
   readonly source: string;
   readonly rounds: number;
   readonly seed: number;
@@ -46,7 +46,7 @@ async function endRound(
   way: Way,
   random: ReturnType<typeof seeded>,
 ): Promise<number> {
-  const server = way === 'store gone' ? await startVarveServe(play.folder, undefined) : undefined;
+  const server = way === 'store gone' ? await startVarveServe(play.directory, undefined) : undefined;
   const repository = server === undefined ? [] : ['--repo', `rest:http://${server.host}/repo`, '--retry-for', '1s'];
   const mount = await startMount(play, 'mnt', [...repository, '--no-cache']);
   const readers = Array.from({ length: 3 }, () => startReader(mount.path));

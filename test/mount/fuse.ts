@@ -45,7 +45,7 @@ export interface Running {
   stop(): Promise<Outcome>;
 }
 
-/** Mounts, and waits until it is there. @param name of the folder, which is made */
+/** Mounts, and waits until it is there. @param name of the directory, which is made */
 export async function startMount(
   play: Playground,
   name: string,

@@ -49,7 +49,7 @@ test('many readers of a slow store get what they ask for in time, and one that r
   const source = play.files('source', { large: content });
   await play.ok(['init']);
   await play.backup(source);
-  const server = await startVarveServe(play.folder, undefined);
+  const server = await startVarveServe(play.directory, undefined);
   const network = await startBadNetwork(server.host, { seed: 1, rate: 0, latency: LATENCY });
   const place = `rest:http://${network.host}/repo`;
   try {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Arena, type Room } from '../../src/mount/filesystem/arena.js';
 import { InodeNumbers } from '../../src/mount/filesystem/inode-numbers.js';
-import { FOLDER, LINKED, NodeTable } from '../../src/mount/filesystem/node-table.js';
+import { DIRECTORY, LINKED, NodeTable } from '../../src/mount/filesystem/node-table.js';
 import { seeded } from '../filesystem/random.js';
 
 describe('the memory of a mount', () => {
@@ -51,22 +51,28 @@ describe('the nodes of a mount', () => {
   it('are the same for the same entry, and go when the kernel forgets them and what is below them', () => {
     const gone: number[] = [];
     const table = new NodeTable((node) => gone.push(node));
-    const root = table.node(1, -1, { low: 1, high: 0 }, FOLDER);
+    const root = table.node(1, -1, { low: 1, high: 0 }, DIRECTORY);
     assert.equal(root, 1);
-    const folder = table.node(root, 0, numbers.named({ low: 1, high: 0 }, Buffer.from('folder')), FOLDER, root);
-    table.countLookup(folder);
+    const directory = table.node(
+      root,
+      0,
+      numbers.named({ low: 1, high: 0 }, Buffer.from('directory')),
+      DIRECTORY,
+      root,
+    );
+    table.countLookup(directory);
     const children = Array.from({ length: 5000 }, (_, number) => {
-      const inode = numbers.named(table.inode(folder), Buffer.from(`child ${number}`));
-      const child = table.node(folder, number, inode, 0, root);
+      const inode = numbers.named(table.inode(directory), Buffer.from(`child ${number}`));
+      const child = table.node(directory, number, inode, 0, root);
       table.countLookup(child);
-      assert.equal(table.node(folder, number, inode, 0, root), child);
+      assert.equal(table.node(directory, number, inode, 0, root), child);
       return child;
     });
     assert.equal(new Set(children).size, 5000);
-    table.forget(folder, 1);
+    table.forget(directory, 1);
     assert.deepEqual(gone, []);
     for (const child of children) table.forget(child, 1);
-    assert.deepEqual(gone, [...children, folder]);
+    assert.deepEqual(gone, [...children, directory]);
     assert.equal(table.count, 1);
     table.forget(4000, 1);
     table.forget(1, 1);
@@ -75,7 +81,7 @@ describe('the nodes of a mount', () => {
 
   it('are one for all names of a file, and two for entries that happen to have one number', () => {
     const table = new NodeTable(() => undefined);
-    const root = table.node(1, -1, { low: 1, high: 0 }, FOLDER);
+    const root = table.node(1, -1, { low: 1, high: 0 }, DIRECTORY);
     const inode = numbers.linked(table.inode(root), 5n, 2n ** 60n);
     const first = table.node(root, 0, inode, LINKED, root);
     assert.equal(table.node(root, 9, inode, LINKED, root), first);

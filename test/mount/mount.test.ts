@@ -44,7 +44,7 @@ async function until(isDone: () => boolean): Promise<void> {
 describe('a mount', { skip: NO_FUSE }, () => {
   let mount: Running;
 
-  // Before the folder goes.
+  // Before the directory goes.
   after(async () => {
     const { code, err } = await mount.stop();
     assert.equal(code, 0, err);
@@ -80,9 +80,14 @@ describe('a mount', { skip: NO_FUSE }, () => {
   it('has the snapshots by id, time, host, tag and path', () => {
     assert.deepEqual(readdirSync(mount.path).sort(), ['hosts', 'ids', 'paths', 'snapshots', 'tags']);
     const [time = ''] = readdirSync(`${mount.path}/snapshots`);
-    for (const folder of ['hosts/web1', 'tags/first', 'snapshots', `paths/${source.slice(1).replaceAll('/', '_')}`]) {
-      assert.deepEqual(readdirSync(`${mount.path}/${folder}`), [time, 'latest']);
-      assert.equal(readlinkSync(`${mount.path}/${folder}/latest`), time);
+    for (const directory of [
+      'hosts/web1',
+      'tags/first',
+      'snapshots',
+      `paths/${source.slice(1).replaceAll('/', '_')}`,
+    ]) {
+      assert.deepEqual(readdirSync(`${mount.path}/${directory}`), [time, 'latest']);
+      assert.equal(readlinkSync(`${mount.path}/${directory}/latest`), time);
     }
     assert.equal(existsSync(`${mount.path}/hosts/web2`), false);
     assert.equal(lstatSync(`${mount.path}/snapshots/latest`).isSymbolicLink(), true);
@@ -209,7 +214,7 @@ describe('a mount as it is asked for', { skip: NO_FUSE }, () => {
   });
 
   it('lets others in as far as modes let them', { skip: !isRoot && 'runs as root only' }, async () => {
-    chmodSync(play.folder, 0o755);
+    chmodSync(play.directory, 0o755);
     writeFileSync(play.path('source/secret'), 'for root', { mode: 0o600 });
     await play.backup(source);
     const reading = (mount: Running, name: string): string | null => {
@@ -231,7 +236,7 @@ describe('a mount as it is asked for', { skip: NO_FUSE }, () => {
   });
 
   it('is made by a user who is not root, through fusermount3', { skip: NO_USER_FUSE }, async (t) => {
-    chmodSync(play.folder, 0o755);
+    chmodSync(play.directory, 0o755);
     const home = play.path('home');
     mkdirSync(`${home}/mnt`, { recursive: true });
     copyFileSync(play.path('key'), `${home}/key`);
@@ -270,10 +275,10 @@ describe('what a mount refuses', () => {
   const cases: [string[], RegExp][] = [
     [['mount'], /missing required argument/],
     [['mount', 'absent'], /absent: no such file or directory; `mkdir absent` makes it/],
-    [['mount', 'key'], /key: is not a folder/],
+    [['mount', 'key'], /key: is not a directory/],
     [['mount', '.', '--cache-size', '1M'], /--cache-size: "1M": from 16M/],
     [['mount', '.', '--cache-size', 'much'], /--cache-size: "much" is not a size/],
-    [['mount', '.', '--path-template', '/'], /--path-template: "\/" names no folder/],
+    [['mount', '.', '--path-template', '/'], /--path-template: "\/" names no directory/],
     [['mount', '.', '--no-default-permissions'], /goes with --allow-other/],
   ];
   for (const [args, message] of cases)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { describe, it } from 'node:test';
-import { snapshotView, type ViewEntry, type ViewFolder } from '../../src/mount/view/snapshot-view.js';
+import { snapshotView, type ViewDirectory, type ViewEntry } from '../../src/mount/view/snapshot-view.js';
 import { checkTemplate, DEFAULT_PATHS, DEFAULT_TIME, placesOf } from '../../src/mount/view/templates.js';
 import { formatTime } from '../../src/mount/view/time-format.js';
 import type { StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
@@ -27,10 +27,10 @@ function snapshot(more: Partial<StoredSnapshot['snapshot']> = {}): StoredSnapsho
 }
 
 /** The names in a view, with what links point to. */
-function listed(folder: ViewFolder, before = ''): string[] {
-  return [...folder.children].flatMap(([name, entry]: [string, ViewEntry]) => {
+function listed(directory: ViewDirectory, before = ''): string[] {
+  return [...directory.children].flatMap(([name, entry]: [string, ViewEntry]) => {
     const path = `${before}${name}`;
-    if (entry.kind === 'folder') return [`${path}/`, ...listed(entry, `${path}/`)];
+    if (entry.kind === 'directory') return [`${path}/`, ...listed(entry, `${path}/`)];
     return entry.kind === 'link' ? [`${path} -> ${entry.target}`] : [path];
   });
 }
@@ -59,7 +59,7 @@ describe('times by a pattern of Go', () => {
 
 describe('places of snapshots', () => {
   const paths = (template: string, stored: StoredSnapshot): string[] =>
-    placesOf(template, '2006', stored).map(({ folders, name }) => [...folders, name].join('/'));
+    placesOf(template, '2006', stored).map(({ directories, name }) => [...directories, name].join('/'));
 
   it('follow from the letters of a template', () => {
     const stored = snapshot();
@@ -83,7 +83,7 @@ describe('places of snapshots', () => {
     assert.deepEqual(paths('%h', snapshot({ host: '../../etc' })), ['.._.._etc']);
     assert.deepEqual(paths('%h', snapshot({ host: 'n'.repeat(300) })), ['n'.repeat(255)]);
     assert.deepEqual(paths('%p', snapshot({ paths: [Buffer.from('/')] })), ['_']);
-    for (const template of ['', '/', '//']) assert.throws(() => checkTemplate(template), /names no folder/);
+    for (const template of ['', '/', '//']) assert.throws(() => checkTemplate(template), /names no directory/);
   });
 });
 

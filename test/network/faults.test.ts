@@ -19,7 +19,7 @@ describe('a network that fails again and again', { concurrency: true }, () => {
     }, async () => {
       const way = await start(SEED);
       try {
-        const { faults, packs, failed } = await networkRun(way, { folder: join(scratch, kind), faults: FAULTS });
+        const { faults, packs, failed } = await networkRun(way, { directory: join(scratch, kind), faults: FAULTS });
         assert.ok(total(faults) >= FAULTS);
         assert.ok(packs > 0 && failed > 0);
       } finally {

@@ -22,13 +22,13 @@ for (const kind of positionals.length > 0 ? positionals : Object.keys(WAYS)) {
     continue;
   }
   console.log(`${kind}: seed ${values.seed}`);
-  const folder = mkdtempSync(join(tmpdir(), 'varve-network-'));
+  const directory = mkdtempSync(join(tmpdir(), 'varve-network-'));
   const way = await start(Number(values.seed));
   try {
-    console.log(`${kind}: ${inWords(await networkRun(way, { folder, faults: Number(values.faults) }))}`);
+    console.log(`${kind}: ${inWords(await networkRun(way, { directory, faults: Number(values.faults) }))}`);
   } finally {
     await way.stop();
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 }
 

@@ -14,8 +14,8 @@ import { names } from '../storage/conformance.js';
 import { openReach, type Way } from './ways.js';
 
 export interface RunOptions {
-  /** An empty folder. */
-  readonly folder: string;
+  /** An empty directory. */
+  readonly directory: string;
   /** As many as there are at least. */
   readonly faults: number;
 }
@@ -52,7 +52,7 @@ export const total = (faults: ReadonlyMap<string, number>): number => [...faults
  *
  * @throws when something is not as it should be
  */
-export async function networkRun(way: Way, { folder, faults }: RunOptions): Promise<Figures> {
+export async function networkRun(way: Way, { directory, faults }: RunOptions): Promise<Figures> {
   const began = performance.now();
   let requests = 0;
   let failed = 0;
@@ -64,7 +64,7 @@ export async function networkRun(way: Way, { folder, faults }: RunOptions): Prom
   });
   const direct = await openReach(way.direct);
   try {
-    const sandbox = await Sandbox.create(folder, { store, data: SMALL_CHUNKS });
+    const sandbox = await Sandbox.create(directory, { store, data: SMALL_CHUNKS });
     way.begin();
     let snapshots = 0;
     let rounds = 0;
@@ -101,9 +101,9 @@ async function round(sandbox: Sandbox, number: number): Promise<number> {
 }
 
 /** A few files of each size, of which some stay. */
-function change(folder: string, round: number): void {
+function change(directory: string, round: number): void {
   for (let i = 0; i < 4; i++) {
-    const below = join(folder, `folder ${i}`);
+    const below = join(directory, `folder ${i}`);
     mkdirSync(below, { recursive: true });
     writeFileSync(join(below, `big ${round % 3}`), randomBytes(500_000));
     for (let j = 0; j < 10; j++) writeFileSync(join(below, `small ${j} ${round % 2}`), randomBytes(500 * j));

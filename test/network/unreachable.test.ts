@@ -45,7 +45,7 @@ test('a store that is gone is no damage: restores and checks end as a whole, wha
   const restored = (indexed: IndexedRepository, name: string): Promise<unknown> =>
     restore(indexed, {
       root,
-      target: join(sandbox.folder, name),
+      target: join(sandbox.directory, name),
       setOwner: false,
       threads: 1,
       onEvent: (event) => event.kind === 'error' && onFinding(event),

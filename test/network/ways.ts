@@ -61,8 +61,8 @@ export const MISSING: Readonly<Record<string, string | false>> = {
 
 export const WAYS: Readonly<Record<string, (seed: number) => Promise<Way>>> = {
   async serve(seed) {
-    const folder = scratch();
-    const server = await startVarveServe(folder, undefined);
+    const directory = scratch();
+    const server = await startVarveServe(directory, undefined);
     const network = await overHttp(server.host, seed);
     const reach = (host: string): Reach => ({
       place: `rest:http://${host}/repository/`,
@@ -76,7 +76,7 @@ export const WAYS: Readonly<Record<string, (seed: number) => Promise<Way>>> = {
       async stop() {
         await network.stop();
         await server.stop();
-        rmSync(folder, { recursive: true });
+        rmSync(directory, { recursive: true });
       },
     };
   },
@@ -106,7 +106,7 @@ export const WAYS: Readonly<Record<string, (seed: number) => Promise<Way>>> = {
     const sshd = await startSshd();
     const wire = await startBadWire(sshd.port, { seed, every: 700_000, latency: 1 });
     const reach = (args: string): Reach => ({
-      place: `sftp:server:${join(sshd.folder, 'repository')}`,
+      place: `sftp:server:${join(sshd.directory, 'repository')}`,
       environment: {},
       extended: { 'sftp.args': `-F ${sshd.clientConfig} ${args}` },
     });
@@ -121,7 +121,7 @@ export const WAYS: Readonly<Record<string, (seed: number) => Promise<Way>>> = {
       comeBack: () => wire.comeBack(),
       leavesParts: false,
       remains: () => [...sshd.connections(), ...programsWith(`-p ${wire.port} `)],
-      leftovers: () => filesBelow(sshd.folder).filter((path) => path.includes('/.tmp-')),
+      leftovers: () => filesBelow(sshd.directory).filter((path) => path.includes('/.tmp-')),
       async stop() {
         await wire.stop();
         await sshd.stop();
@@ -130,11 +130,11 @@ export const WAYS: Readonly<Record<string, (seed: number) => Promise<Way>>> = {
   },
 
   async rclone(seed) {
-    const folder = scratch();
+    const directory = scratch();
     const bad = new BadRclone({ seed, every: 2 });
     const reach = (extended: Reach['extended']): Reach => ({
-      place: `rclone:${join(folder, 'repository')}`,
-      environment: { RCLONE_CONFIG: join(folder, 'none.conf') },
+      place: `rclone:${join(directory, 'repository')}`,
+      environment: { RCLONE_CONFIG: join(directory, 'none.conf') },
       extended,
     });
     return {
@@ -151,7 +151,7 @@ export const WAYS: Readonly<Record<string, (seed: number) => Promise<Way>>> = {
       leftovers: () => [],
       async stop() {
         await bad.stop();
-        rmSync(folder, { recursive: true });
+        rmSync(directory, { recursive: true });
       },
     };
   },

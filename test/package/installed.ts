@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 
 export const PROJECT = fileURLToPath(new URL('../../../', import.meta.url));
 /** Removed after the tests. */
-export const folder = mkdtempSync(join(tmpdir(), 'varve-package-'));
-after(() => rmSync(folder, { recursive: true, force: true }));
+export const directory = mkdtempSync(join(tmpdir(), 'varve-package-'));
+after(() => rmSync(directory, { recursive: true, force: true }));
 
 let packed: string | undefined;
 
@@ -20,8 +20,8 @@ export function pack(): string {
 }
 
 function packNow(): string {
-  execFileSync('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder], { cwd: PROJECT });
-  return join(folder, readdirSync(folder).find((name) => name.endsWith('.tgz')) as string);
+  execFileSync('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', directory], { cwd: PROJECT });
+  return join(directory, readdirSync(directory).find((name) => name.endsWith('.tgz')) as string);
 }
 
 /** Puts the package where `npm install --global --prefix` puts it, with copies of what it depends on. */

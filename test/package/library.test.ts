@@ -3,16 +3,16 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { folder, install, PROJECT, pack } from './installed.js';
+import { directory, install, PROJECT, pack } from './installed.js';
 
 const PASSWORD = 'a password';
 
 describe('the programs of docs/library.md, with the packed package', () => {
-  const prefix = join(folder, 'library');
+  const prefix = join(directory, 'library');
   // Where the package's name leads to it: beside node_modules.
   const home = join(prefix, 'lib');
-  const repository = join(folder, 'repository');
-  const source = join(folder, 'source');
+  const repository = join(directory, 'repository');
+  const source = join(directory, 'source');
   let programs: readonly string[] = [];
 
   before(() => {
@@ -42,7 +42,7 @@ describe('the programs of docs/library.md, with the packed package', () => {
   });
 
   test('a program restores a path with progress', () => {
-    const target = join(folder, 'restored');
+    const target = join(directory, 'restored');
     const said = run('Restore, with progress', repository, PASSWORD, target, join(source, 'letter'));
     assert.match(said, /19 of 19 bytes\n1 files restored, 0 errors\n$/);
     assert.equal(readFileSync(join(target, 'letter'), 'utf8'), 'Dear Anna, dear Ben');
@@ -62,7 +62,7 @@ describe('the programs of docs/library.md, with the packed package', () => {
   });
 
   test('a program serves a repository and uses it', () => {
-    const root = join(folder, 'served');
+    const root = join(directory, 'served');
     mkdirSync(root);
     assert.match(run('Serve repositories', root, PASSWORD, join(source, 'letter')), / has 1 file\n$/);
   });

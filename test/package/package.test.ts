@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { isBundled } from '../cli/main-program.js';
-import { folder, install, pack } from './installed.js';
+import { directory, install, pack } from './installed.js';
 
 const noBundle = isBundled() ? false : 'build/ has modules that the bundle lacks: `npm run build` first';
 /** Asks npm's registry for what varve depends on. */
@@ -38,7 +38,7 @@ function backUpAndRestore(prefix: string): void {
 }
 
 test('the packed package backs up and restores when it is far from the clone', { skip: noBundle }, () => {
-  const prefix = join(folder, 'copied');
+  const prefix = join(directory, 'copied');
   install(pack(), prefix);
   backUpAndRestore(prefix);
   const { status, stderr } = spawnSync(
@@ -57,9 +57,9 @@ test('the packed package has one program, and no tests', { skip: noBundle }, () 
 });
 
 test('npm installs the packed package, which backs up and restores', { skip: noRegistry, timeout: 300_000 }, () => {
-  const prefix = join(folder, 'installed');
+  const prefix = join(directory, 'installed');
   mkdirSync(prefix);
   const args = ['install', '--global', '--prefix', prefix, '--no-audit', '--no-fund', pack()];
-  execFileSync('npm', args, { cwd: folder, stdio: 'ignore' });
+  execFileSync('npm', args, { cwd: directory, stdio: 'ignore' });
   backUpAndRestore(prefix);
 });

@@ -22,8 +22,8 @@ const { keepEarlier, putInPlace } = (await import(join(PROJECT, 'scripts/put-in-
   keepEarlier(old: string, fresh: string): string[];
   putInPlace(fresh: string, target: string): void;
 };
-const folder = mkdtempSync(join(tmpdir(), 'varve-build-'));
-after(() => rmSync(folder, { recursive: true, force: true }));
+const directory = mkdtempSync(join(tmpdir(), 'varve-build-'));
+after(() => rmSync(directory, { recursive: true, force: true }));
 
 /** Reads a file over and over; ends at a line on standard input, with 1 when the file was missing once. */
 const READER = `
@@ -40,9 +40,9 @@ const READER = `
   look();`;
 
 test('a new build replaces the old one without a moment in which there is none', async () => {
-  const target = join(folder, 'build');
+  const target = join(directory, 'build');
   const make = (name: string): string => {
-    const path = join(folder, name);
+    const path = join(directory, name);
     mkdirSync(path);
     writeFileSync(join(path, 'varve.cjs'), name);
     return path;
@@ -56,19 +56,19 @@ test('a new build replaces the old one without a moment in which there is none',
   reader.stdin.end('end\n');
   assert.deepEqual(await once(reader, 'exit'), [0, null]);
   assert.equal(readFileSync(join(target, 'varve.cjs'), 'utf8'), 'round-299');
-  assert.deepEqual(readdirSync(folder), ['build']);
+  assert.deepEqual(readdirSync(directory), ['build']);
 });
 
 test('a new build keeps the programs of the ten before it', () => {
-  const old = join(folder, 'old');
+  const old = join(directory, 'old');
   for (let day = 10; day < 22; day++) mkdirSync(join(old, `202611${day}`), { recursive: true });
   writeFileSync(join(old, '20261121/lazy.js'), 'loaded later');
   writeFileSync(join(old, '.npmignore'), '/20261120/');
-  const kept = keepEarlier(old, join(folder, 'fresh'));
+  const kept = keepEarlier(old, join(directory, 'fresh'));
   assert.equal(kept.length, 10);
-  assert.deepEqual(readdirSync(join(folder, 'fresh')), kept);
-  assert.equal(readFileSync(join(folder, 'fresh/20261121/lazy.js'), 'utf8'), 'loaded later');
-  assert.deepEqual(keepEarlier(join(folder, 'none'), join(folder, 'fresh')), []);
+  assert.deepEqual(readdirSync(join(directory, 'fresh')), kept);
+  assert.equal(readFileSync(join(directory, 'fresh/20261121/lazy.js'), 'utf8'), 'loaded later');
+  assert.deepEqual(keepEarlier(join(directory, 'none'), join(directory, 'fresh')), []);
 });
 
 const skip = process.env.VARVE_PACKAGE_TESTS === 'all' ? false : '`npm run test:package` does it';
@@ -77,7 +77,7 @@ test('varve starts all the time, and a running one finds what it loads late, dur
   skip,
   timeout: 900_000,
 }, async () => {
-  const clone = join(folder, 'clone');
+  const clone = join(directory, 'clone');
   for (const name of ['src', 'test', 'bench', 'wasm', 'scripts', 'package.json', 'tsconfig.json', 'build']) {
     cpSync(join(PROJECT, name), join(clone, name), { recursive: true });
   }
@@ -85,14 +85,18 @@ test('varve starts all the time, and a running one finds what it loads late, dur
   const varve = async (...args: string[]): Promise<unknown> =>
     (await once(spawn(process.execPath, [join(clone, 'build/varve.cjs'), ...args], { stdio: 'ignore' }), 'exit'))[0];
   // Loads its store and what reads passwords only when a first line of its input names them.
-  const env = { ...process.env, VARVE_REPOSITORY: join(folder, 'repository'), XDG_CACHE_HOME: join(folder, 'cache') };
+  const env = {
+    ...process.env,
+    VARVE_REPOSITORY: join(directory, 'repository'),
+    XDG_CACHE_HOME: join(directory, 'cache'),
+  };
   const waiting = spawn(
     process.execPath,
     [
       join(clone, 'build/varve.cjs'),
       'init',
       '--password-command',
-      `sh -c 'while [ ! -e ${folder}/go ]; do sleep 0.1; done; echo password'`,
+      `sh -c 'while [ ! -e ${directory}/go ]; do sleep 0.1; done; echo password'`,
     ],
     { env, stdio: 'ignore' },
   );
@@ -105,7 +109,7 @@ test('varve starts all the time, and a running one finds what it loads late, dur
   })();
   for (let runs = 0; builds < 2 && runs < 100_000; runs++) assert.equal(await varve('version'), 0);
   await building;
-  writeFileSync(join(folder, 'go'), '');
+  writeFileSync(join(directory, 'go'), '');
   assert.deepEqual(await ended, [0, null]);
-  assert.ok(existsSync(join(folder, 'repository/config')));
+  assert.ok(existsSync(join(directory, 'repository/config')));
 });

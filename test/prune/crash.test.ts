@@ -102,7 +102,10 @@ test('whatever backups, forgets and prunes follow each other, every snapshot hol
 
 test('an empty repository has nothing to prune', async () => {
   const prunable = await Prunable.create(join(scratch, 'empty'));
-  const repository = await openRepository(prunable.store, { unlock: { password: PASSWORD }, cacheFolder: undefined });
+  const repository = await openRepository(prunable.store, {
+    unlock: { password: PASSWORD },
+    cacheDirectory: undefined,
+  });
   const result = await prune(repository, {
     maxUnused: { part: 0.05 },
     maxRepack: Number.POSITIVE_INFINITY,

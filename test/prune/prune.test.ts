@@ -22,9 +22,9 @@ import { PassingStore } from '../storage/passing-store.js';
 import { DAY, digest, Prunable } from './repository.js';
 
 const scratch = scratchDirectory();
-let folders = 0;
+let directories = 0;
 const fresh = (wrap?: (store: Store) => Store): Promise<Prunable> =>
-  Prunable.create(join(scratch, String(folders++)), wrap);
+  Prunable.create(join(scratch, String(directories++)), wrap);
 
 const OPTIONS = {
   maxUnused: { bytes: 0 },
@@ -179,7 +179,8 @@ test('an append key can neither prune nor condemn', async () => {
   await halfForgotten(prunable);
   await prunable.sandbox.addKey('append', 'robot');
   await prunable.sandbox.addKey('manage', 'keeper');
-  const open = (password: string) => openRepository(prunable.store, { unlock: { password }, cacheFolder: undefined });
+  const open = (password: string) =>
+    openRepository(prunable.store, { unlock: { password }, cacheDirectory: undefined });
   await assert.rejects(prune(await open('robot'), OPTIONS), fails('role'));
   const result = await prune(await open('keeper'), { ...OPTIONS, packTarget: 4 * 1024 * 1024, graceSeconds: 0 });
   assert.ok(result.deleted.packs > 0, 'a manage key copies frames that it cannot open');
@@ -196,7 +197,7 @@ test('of a frame only what is needed is copied, by a key that opens it', async (
   await prunable.forget(first);
   await prunable.sandbox.addKey('manage', 'keeper');
   const unlock = { password: 'keeper' };
-  const keeper = await openRepository(prunable.store, { unlock, cacheFolder: undefined });
+  const keeper = await openRepository(prunable.store, { unlock, cacheDirectory: undefined });
   const options = { ...OPTIONS, packTarget: 4 * 1024 * 1024, graceSeconds: 0 };
   const byKeeper = await prune(keeper, options);
   assert.ok(byKeeper.blobs.unused > 30);
@@ -226,7 +227,7 @@ test('frames with little waste are opened too where none may stay', async () => 
 });
 
 /** Tells which packs were asked for whole. */
-class WatchedFolder extends LocalStore {
+class WatchedDirectory extends LocalStore {
   readonly whole: string[] = [];
 
   override get(type: ObjectType, name: string, range?: Range): Promise<Buffer> {
@@ -236,8 +237,8 @@ class WatchedFolder extends LocalStore {
 }
 
 test('packs in a folder are copied out of their files, also behind a cache', async () => {
-  const folder = join(scratch, 'watched');
-  const store = new WatchedFolder(folder);
+  const directory = join(scratch, 'watched');
+  const store = new WatchedDirectory(directory);
   const prunable = await fresh(() => store);
   await halfForgotten(prunable);
   store.whole.length = 0;
@@ -270,7 +271,7 @@ test('what is not compressed is, where that makes it smaller; what does not comp
   assert.equal(again.copied.packs, 0, 'noise is not copied again and again');
   assert.equal(again.deleted.packs, 0);
   await prunable.sandbox.addKey('manage', 'keeper');
-  const keeper = await openRepository(prunable.store, { unlock: { password: 'keeper' }, cacheFolder: undefined });
+  const keeper = await openRepository(prunable.store, { unlock: { password: 'keeper' }, cacheDirectory: undefined });
   await assert.rejects(prune(keeper, { ...OPTIONS, repackUncompressed: true }), fails('role'));
 });
 
@@ -323,7 +324,7 @@ test('what a revoked key listed is not listed by prune, which everybody relies o
     await prunable.backup();
   }
   await prunable.sandbox.addKey('append', 'robot');
-  const robot = await openRepository(prunable.store, { unlock: { password: 'robot' }, cacheFolder: undefined });
+  const robot = await openRepository(prunable.store, { unlock: { password: 'robot' }, cacheDirectory: undefined });
   prunable.write(['planted'], 3000);
   await prunable.sandbox.backup({}, await loadIndex(robot));
   const slot = Buffer.from(robot.identity.slot).toString('hex');

@@ -22,7 +22,7 @@ import { DAY, digest, Prunable } from './repository.js';
 const scratch = scratchDirectory();
 const digestOfFile = (path: string, bytes: Buffer): string =>
   createHash('sha256').update(`${path}\0`).update(bytes).digest('hex');
-let folders = 0;
+let directories = 0;
 
 /** Does something else just before a put, a get or a listing of a type of objects, once. */
 class Interrupting extends PassingStore {
@@ -59,7 +59,7 @@ class Interrupting extends PassingStore {
 
 async function interrupted(): Promise<{ prunable: Prunable; store: Interrupting }> {
   let store: Interrupting | undefined;
-  const prunable = await Prunable.create(join(scratch, String(folders++)), (inner) => {
+  const prunable = await Prunable.create(join(scratch, String(directories++)), (inner) => {
     store = new Interrupting(inner);
     return store;
   });
@@ -154,7 +154,7 @@ test('a snapshot that is tagged anew after it was listed, and before it is read,
   const stored = await only(prunable);
   const tagger = await prunable.sandbox.open();
   const unlock = { password: PASSWORD };
-  const reader = await openRepository(prunable.store, { unlock, cacheFolder: undefined });
+  const reader = await openRepository(prunable.store, { unlock, cacheDirectory: undefined });
   store.before('get snapshots', async () => {
     await retag(tagger, stored, { add: ['x'], remove: [] });
   });

@@ -34,11 +34,11 @@ export class Prunable {
     this.now = now;
   }
 
-  static async create(folder: string, wrap: (store: Store) => Store = (store) => store): Promise<Prunable> {
+  static async create(directory: string, wrap: (store: Store) => Store = (store) => store): Promise<Prunable> {
     const clock = { now: Date.now() / 1000 };
-    const place = join(folder, 'repository');
+    const place = join(directory, 'repository');
     const store = wrap(new ClockedStore(await openTestStore(place, 'memory'), () => clock.now));
-    const sandbox = await Sandbox.create(folder, { store, data: SMALL_CHUNKS });
+    const sandbox = await Sandbox.create(directory, { store, data: SMALL_CHUNKS });
     const prunable = new Prunable(sandbox, await Beneath.open(place), clock.now);
     Object.defineProperty(prunable, 'now', {
       get: () => clock.now,
@@ -112,7 +112,7 @@ export class Prunable {
 
 type Root = Parameters<TreeReader['entries']>[0];
 
-/** A hash of everything below a folder: names, and the bytes of files. */
+/** A hash of everything below a directory: names, and the bytes of files. */
 export async function digest(repository: Repository, root: Root): Promise<string> {
   const trees = new TreeReader(await loadIndex(repository));
   const hash = createHash('sha256');

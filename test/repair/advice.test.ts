@@ -32,9 +32,9 @@ before(async () => {
   sound = await imageOf(patient.sandbox.store);
 });
 
-/** Runs the command line, in a folder of its own. */
+/** Runs the command line, in a directory of its own. */
 function varve(args: readonly string[], password: string): { readonly code: number | null; readonly text: string } {
-  const repository = ['-r', testPlace(join(patient.sandbox.folder, 'repository')), ...testArguments];
+  const repository = ['-r', testPlace(join(patient.sandbox.directory, 'repository')), ...testArguments];
   const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, '--no-cache', ...repository, ...args], {
     cwd: mkdtempSync(join(scratch, 'cwd-')),
     env: { ...process.env, ...testEnvironment, VARVE_PASSWORD: password },

@@ -33,7 +33,7 @@ async function fresh(): Promise<Prunable> {
 }
 
 const open = ({ store }: Prunable): Promise<Repository> =>
-  openRepository(store, { unlock: { password: 'pebble' }, cacheFolder: undefined });
+  openRepository(store, { unlock: { password: 'pebble' }, cacheDirectory: undefined });
 
 async function recovered(prunable: Prunable): Promise<readonly RecoveredSnapshot[]> {
   return (await recover(await open(prunable), WHO)).snapshots;
@@ -44,15 +44,15 @@ async function snapshot(prunable: Prunable, id: string): Promise<StoredSnapshot>
   return snapshots.find((each) => each.id === id) as StoredSnapshot;
 }
 
-/** What is below each folder of the snapshot, by the folder's name. */
-async function foldersIn(prunable: Prunable, id: string): Promise<Map<string, string>> {
+/** What is below each directory of the snapshot, by the directory's name. */
+async function directoriesIn(prunable: Prunable, id: string): Promise<Map<string, string>> {
   const repository = await open(prunable);
   const trees = new TreeReader(await loadIndex(repository));
-  const place = await trees.folder((await snapshot(prunable, id)).snapshot.root, components('/recovered'));
-  const folders = new Map<string, string>();
+  const place = await trees.directory((await snapshot(prunable, id)).snapshot.root, components('/recovered'));
+  const directories = new Map<string, string>();
   for await (const entry of trees.entries(place, ''))
-    if (entry.content) folders.set(entry.name.toString(), await digest(repository, entry.entry().content as never));
-  return folders;
+    if (entry.content) directories.set(entry.name.toString(), await digest(repository, entry.entry().content as never));
+  return directories;
 }
 
 const problems = async (prunable: Prunable): Promise<string[]> =>
@@ -70,8 +70,8 @@ test('snapshots that were forgotten by mistake come back, each as a folder', asy
   await prunable.forget(first);
   await prunable.forget(second);
   const [made, ...more] = await recovered(prunable);
-  assert.deepEqual([made?.folders, made?.isWhole, more], [2, true, []]);
-  assert.deepEqual([...(await foldersIn(prunable, made?.id as string)).values()].sort(), wanted.sort());
+  assert.deepEqual([made?.directories, made?.isWhole, more], [2, true, []]);
+  assert.deepEqual([...(await directoriesIn(prunable, made?.id as string)).values()].sort(), wanted.sort());
   const { snapshot: saved } = await snapshot(prunable, made?.id as string);
   assert.deepEqual([saved.tags, saved.paths.map(String)], [['recovered'], ['/recovered']]);
   assert.deepEqual(await problems(prunable), []);
@@ -85,10 +85,10 @@ test('a snapshot whose object is damaged leaves its folders to be recovered', as
   const id = await prunable.backup();
   await prunable.beneath.plant('snapshots', id, randomBytes(500));
   const [made] = await recovered(prunable);
-  assert.deepEqual([...(await foldersIn(prunable, made?.id as string)).values()], [prunable.contents.get(id)]);
+  assert.deepEqual([...(await directoriesIn(prunable, made?.id as string)).values()], [prunable.contents.get(id)]);
 });
 
-/** Bytes of a part of a folder that is one blob. */
+/** Bytes of a part of a directory that is one blob. */
 const PIECE = 10_000;
 
 const entries = (count: number) =>
@@ -97,13 +97,13 @@ const entries = (count: number) =>
     target: Buffer.from(`target ${at}`),
   }));
 
-/** Names of what is in the only folder that was recovered. */
+/** Names of what is in the only directory that was recovered. */
 async function namesIn(prunable: Prunable, id: string): Promise<string[]> {
   const trees = new TreeReader(await loadIndex(await open(prunable)));
-  const place = await trees.folder((await snapshot(prunable, id)).snapshot.root, components('/recovered'));
+  const place = await trees.directory((await snapshot(prunable, id)).snapshot.root, components('/recovered'));
   const names: string[] = [];
-  for await (const folder of trees.entries(place, '')) {
-    const content = folder.entry().content as Entry['content'];
+  for await (const directory of trees.entries(place, '')) {
+    const content = directory.entry().content as Entry['content'];
     for await (const { name } of trees.entries(content as never, '')) names.push(name.toString());
   }
   return names;
@@ -114,11 +114,11 @@ test('the blobs of a folder are put together again', async () => {
   await prunable.backup();
   const forge = new Forge(await open(prunable));
   const bytes = forge.encoded(...entries(300));
-  // Too short to be cut, and cut within entries: between two of them nothing would tell that they were in one folder.
+  // Too short to be cut, and cut within entries: between two of them nothing would tell that they were in one directory.
   for (let at = 0; at < bytes.length; at += PIECE) forge.content(bytes.subarray(at, at + PIECE), TREE);
   await forge.finish();
   const [made] = await recovered(prunable);
-  assert.deepEqual([made?.folders, made?.isWhole], [1, true]);
+  assert.deepEqual([made?.directories, made?.isWhole], [1, true]);
   const names = await namesIn(prunable, made?.id as string);
   assert.deepEqual(
     names,
@@ -132,11 +132,11 @@ test('of a folder that is cut off the entries that are there come back', async (
   await prunable.backup();
   const forge = new Forge(await open(prunable));
   forge.content(forge.encoded(...entries(100)).subarray(0, 10_000), TREE);
-  // What goes on otherwise, and is no folder.
+  // What goes on otherwise, and is no directory.
   forge.content(randomBytes(5000), TREE);
   await forge.finish();
   const [made] = await recovered(prunable);
-  assert.deepEqual([made?.folders, made?.isWhole], [1, false]);
+  assert.deepEqual([made?.directories, made?.isWhole], [1, false]);
   const names = await namesIn(prunable, made?.id as string);
   assert.ok(names.length > 20 && names.length < 100);
   assert.deepEqual(await problems(prunable), [], 'what is there is sound');
@@ -157,7 +157,7 @@ test('what lacks something is in a snapshot of its own', async () => {
   await prunable.forget(second);
   const made = await recovered(prunable);
   assert.deepEqual(
-    made.map(({ folders, isWhole }) => [folders, isWhole]),
+    made.map(({ directories, isWhole }) => [directories, isWhole]),
     [
       [1, true],
       [1, false],
@@ -165,7 +165,7 @@ test('what lacks something is in a snapshot of its own', async () => {
   );
   const tags = await Promise.all(made.map(async ({ id }) => (await snapshot(prunable, id)).snapshot.tags));
   assert.deepEqual(tags, [['recovered'], ['recovered', 'incomplete']]);
-  assert.equal((await foldersIn(prunable, made[0]?.id as string)).size, 1);
+  assert.equal((await directoriesIn(prunable, made[0]?.id as string)).size, 1);
   await prunable.forget(made[1]?.id as string);
   assert.deepEqual(await problems(prunable), []);
 });
@@ -174,7 +174,7 @@ test('append keys cannot, nor anybody while a prune runs', async () => {
   const prunable = await fresh();
   await prunable.forget(await prunable.backup());
   await prunable.sandbox.addKey('append', 'robot');
-  const robot = await openRepository(prunable.store, { unlock: { password: 'robot' }, cacheFolder: undefined });
+  const robot = await openRepository(prunable.store, { unlock: { password: 'robot' }, cacheDirectory: undefined });
   await assert.rejects(recover(robot, WHO), fails('role', /recover snapshots/));
   const time = { seconds: Math.floor(prunable.now), nanoseconds: 0 };
   const lease = { time, since: time, id: randomBytes(16), operation: 'prune', host: 'other', user: 'x', pid: 7 };

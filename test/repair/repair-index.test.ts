@@ -227,7 +227,7 @@ test('an index object that another had replaced does not count again when that o
 test('with --read-all-packs the whole index is written anew, but for what a revoked key listed', async () => {
   const prunable = await twoBackups();
   await prunable.sandbox.addKey('append', 'robot');
-  const robot = await openRepository(prunable.store, { unlock: { password: 'robot' }, cacheFolder: undefined });
+  const robot = await openRepository(prunable.store, { unlock: { password: 'robot' }, cacheDirectory: undefined });
   prunable.write(['d'], 3_000_000);
   await prunable.sandbox.backup({ packTarget: 4 * 1024 * 1024 }, await loadIndex(robot));
   const own = (await indexed(prunable)).objects.length;
@@ -247,7 +247,7 @@ test('with --read-all-packs the whole index is written anew, but for what a revo
 test('append keys cannot; nor while a prune is at work, which in turn waits for a repair', async () => {
   const prunable = await twoBackups();
   await prunable.sandbox.addKey('append', 'robot');
-  const robot = await openRepository(prunable.store, { unlock: { password: 'robot' }, cacheFolder: undefined });
+  const robot = await openRepository(prunable.store, { unlock: { password: 'robot' }, cacheDirectory: undefined });
   await assert.rejects(repairIndex(robot), fails('role', /cannot repair the index/));
   const repository = await prunable.sandbox.open();
   const time = { seconds: Math.floor(prunable.now), nanoseconds: 0 };

@@ -40,7 +40,7 @@ async function repaired(prunable: Prunable, names: readonly string[], repository
 
 /** What a cache holds would be saved too. */
 function openUncached(prunable: Prunable, password = 'pebble'): Promise<Repository> {
-  return openRepository(prunable.store, { unlock: { password }, cacheFolder: undefined });
+  return openRepository(prunable.store, { unlock: { password }, cacheDirectory: undefined });
 }
 
 async function backedUp(wrap?: Wrap): Promise<Prunable> {

@@ -16,7 +16,7 @@ import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 const scratch = scratchDirectory();
 let number = 0;
 
-/** A repository whose packs hold a file or folder each, about: two backups, so that there are some of either kind. */
+/** A repository whose packs hold a file or directory each, about: two backups, so that there are some of either kind. */
 async function filled(): Promise<Sandbox> {
   const sandbox = await Sandbox.create(join(scratch, `${number++}`));
   const { source } = sandbox;
@@ -32,7 +32,7 @@ async function filled(): Promise<Sandbox> {
   return sandbox;
 }
 
-/** Takes away the pack of a file's content or of a folder's list. */
+/** Takes away the pack of a file's content or of a directory's list. */
 async function lose(sandbox: Sandbox, path: string, kind: BlobKind): Promise<void> {
   const repository = await sandbox.indexed();
   const { index } = repository;
@@ -101,7 +101,7 @@ test('a folder whose list is lost becomes empty; with forget the old snapshots g
   await lose(sandbox, 'a', TREE);
   const { changed, failed, lost } = await repair(sandbox, { forget: true });
   assert.deepEqual([changed, failed], [2, 1], 'of the first snapshot everything is in that pack');
-  assert.ok(lost.includes('folder /a'));
+  assert.ok(lost.includes('directory /a'));
   const now = await sandbox.snapshots();
   assert.equal(now.length, before.length);
   assert.equal((await repaired(sandbox)).length, 0, 'the tag is for what stands beside another');
@@ -141,7 +141,7 @@ test('attributes that are lost do not take the file with them', async (t) => {
   const reader = new TreeReader(repository);
   const entry = await reader.find(await sandbox.sourceIn(backup.snapshot.root), [Buffer.from('file')]);
   assert.ok(isReference(entry.xattrs));
-  // The list of the folder is in the same pack: so it is just the index that does not know the blob.
+  // The list of the directory is in the same pack: so it is just the index that does not know the blob.
   const lost = entry.xattrs.ids;
   const find = BlobIndex.prototype.find;
   t.mock.method(BlobIndex.prototype, 'find', function (this: BlobIndex, id: Buffer, at = 0) {

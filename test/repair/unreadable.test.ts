@@ -54,7 +54,7 @@ async function backedUp(): Promise<Failing> {
 }
 
 const open = ({ store }: Prunable): Promise<Repository> =>
-  openRepository(store, { unlock: { password: 'pebble' }, cacheFolder: undefined });
+  openRepository(store, { unlock: { password: 'pebble' }, cacheDirectory: undefined });
 
 async function objectsOf(prunable: Prunable): Promise<string[]> {
   const names = await Promise.all(KEPT.map((type) => prunable.names(type)));
@@ -185,7 +185,7 @@ async function withParity(): Promise<Parity> {
 }
 
 const openParity = ({ disk }: Parity): Promise<Repository> =>
-  openRepository(disk, { unlock: { password: 'pebble' }, cacheFolder: undefined });
+  openRepository(disk, { unlock: { password: 'pebble' }, cacheDirectory: undefined });
 
 async function flip({ disk }: Parity, name: string, at: number): Promise<Buffer> {
   const original = await disk.get('data', name);

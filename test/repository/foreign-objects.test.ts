@@ -103,7 +103,7 @@ test('backup fails when an index object cannot be fetched', async () => {
     return store;
   });
   (store as DeniedIndex).denied = true;
-  rmSync(join(prunable.sandbox.folder, 'cache'), { recursive: true });
+  rmSync(join(prunable.sandbox.directory, 'cache'), { recursive: true });
   await assert.rejects(backUp(prunable), fails('denied', /permission denied/));
 });
 

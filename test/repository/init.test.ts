@@ -7,7 +7,7 @@ import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { ObjectType } from '../../src/storage/store.js';
 import { fails } from '../crypto/rings.js';
 
-const OPTIONS = { unlock: { password: 'pebble' }, cacheFolder: undefined, user: 'anna', host: 'test', logN: 10 };
+const OPTIONS = { unlock: { password: 'pebble' }, cacheDirectory: undefined, user: 'anna', host: 'test', logN: 10 };
 
 /** Stores the config, and fails all the same: as when its directory cannot be synced, or the answer is lost. */
 class LateFailure extends PassingStore {

@@ -267,7 +267,7 @@ test('what a machine remembers is nobody else’s, and damage to it is no more t
   local.write('thing', [1, 'two', Buffer.from('three')]);
   assert.deepEqual(JSON.stringify(local.read('thing')), JSON.stringify([1, 'two', Buffer.from('three')]));
   assert.equal(local.read('other'), undefined);
-  const cache = join(sandbox.folder, 'cache');
+  const cache = join(sandbox.directory, 'cache');
   const [file] = readdirSync(cache, { recursive: true })
     .map(String)
     .filter((path) => path.endsWith('/thing'));
@@ -284,7 +284,7 @@ test('what a machine remembers is nobody else’s, and damage to it is no more t
     assert.equal(local.read('thing'), undefined);
   }
   rmSync(cache, { recursive: true });
-  writeFileSync(cache, 'no folder');
+  writeFileSync(cache, 'no directory');
   writeFileSync(join(sandbox.source, 'file'), 'content');
   assert.ok((await sandbox.backup()).id, 'without a cache it is only slower');
 });

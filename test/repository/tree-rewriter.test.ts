@@ -20,7 +20,8 @@ let root: ContentRef;
 
 before(async () => {
   sandbox = await Sandbox.create(join(scratch, 'one'));
-  for (const folder of ['wide', 'deep/er/est', 'empty']) mkdirSync(join(sandbox.source, folder), { recursive: true });
+  for (const directory of ['wide', 'deep/er/est', 'empty'])
+    mkdirSync(join(sandbox.source, directory), { recursive: true });
   for (let number = 0; number < 6000; number++)
     writeFileSync(join(sandbox.source, 'wide', `file ${number}`), `${number % 10}`);
   writeFileSync(join(sandbox.source, 'deep/er/est/file'), 'deep down');
@@ -30,7 +31,7 @@ before(async () => {
 
 type Visit = (path: string, entry: EntryReader) => Verdict;
 
-/** Rewrites the source folder with a visitor that remembers nothing. */
+/** Rewrites the source directory with a visitor that remembers nothing. */
 async function rewrite(visit: Visit, changes: Partial<TreeVisitor> = {}, repository?: IndexedRepository) {
   const indexed = repository ?? (await sandbox.indexed());
   const writer = new RepositoryWriter(indexed, { compression: 'auto' });
@@ -51,12 +52,12 @@ async function rewrite(visit: Visit, changes: Partial<TreeVisitor> = {}, reposit
   return { ...rewritten, source, stored: writer.stored[TREE] };
 }
 
-/** Paths of all that is below a folder. */
+/** Paths of all that is below a directory. */
 async function paths(content: ContentRef): Promise<string[]> {
   const reader = new TreeReader(await sandbox.indexed());
   const found: string[] = [];
-  const walk = async (folder: ContentRef, path: string): Promise<void> => {
-    for await (const entry of reader.entries(folder, path)) {
+  const walk = async (directory: ContentRef, path: string): Promise<void> => {
+    for await (const entry of reader.entries(directory, path)) {
       found.push(`${path}/${entry.name}`);
       if (entry.type === 'directory' && entry.content !== undefined) await walk(entry.content, `${path}/${entry.name}`);
     }
@@ -102,7 +103,7 @@ test('any entries of a wide folder can go or change; the list is cut as a backup
   }
   const { content } = await rewrite((path, entry) => (path.endsWith('9') ? { ...entry.entry(), mode: 0 } : 'keep'));
   const reader = new TreeReader(await sandbox.indexed());
-  const wide = await reader.folder(content, [Buffer.from('wide')]);
+  const wide = await reader.directory(content, [Buffer.from('wide')]);
   for await (const { name, mode } of reader.entries(wide, '/'))
     assert.equal(mode === 0, name.toString().endsWith('9'), `${name}`);
 });
@@ -125,7 +126,7 @@ test('a folder that is known from before is not visited again', async () => {
 test('of a folder that breaks off, what comes before stays when the visitor makes do with it', async () => {
   const repository = await loadIndex(await sandbox.open());
   const reader = new TreeReader(repository);
-  const wide = await reader.folder(await sandbox.sourceIn(root), [Buffer.from('wide')]);
+  const wide = await reader.directory(await sandbox.sourceIn(root), [Buffer.from('wide')]);
   const lost = wide.ids.subarray(wide.ids.length - 32);
   const { index } = repository;
   const broken = {

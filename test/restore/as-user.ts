@@ -6,14 +6,14 @@ import { components, Sandbox } from '../backup/sandbox.js';
 import { Forge } from './crafted.js';
 
 /** Run as a child with the ids of a normal user: restores to targets that are read-only, and a device. Prints what came of it. */
-const [folder = '', ofRoot = ''] = process.argv.slice(2);
-const sandbox = await Sandbox.create(join(folder, 'box'));
+const [directory = '', ofRoot = ''] = process.argv.slice(2);
+const sandbox = await Sandbox.create(join(directory, 'box'));
 writeFileSync(join(sandbox.source, 'file'), 'mine');
 const { snapshot } = await sandbox.backup();
 const root = await sandbox.sourceIn(snapshot.root);
 
 function readOnlyTarget(name: string, mode: number): string {
-  const target = join(folder, name);
+  const target = join(directory, name);
   mkdirSync(target);
   writeFileSync(join(target, 'other'), 'there before');
   chmodSync(target, mode);
@@ -31,7 +31,7 @@ async function restoreTo(target: string): Promise<string> {
 async function restoreToRoots(): Promise<string> {
   const entry = await new TreeReader(await sandbox.indexed()).find(snapshot.root, components(sandbox.source));
   try {
-    await sandbox.restore(root, { target: ofRoot, folder: entry });
+    await sandbox.restore(root, { target: ofRoot, directory: entry });
     return 'restored';
   } catch (cause) {
     return VarveError.from(cause).message;

@@ -46,9 +46,9 @@ function overwrite(path: string, text: string): void {
  * snapshot is taken from it.
  */
 function compareWhile(name: string, mode: number, meanwhile: (path: string) => void) {
-  const folder = join(scratch, name);
-  mkdirSync(folder);
-  const path = join(folder, 'file');
+  const directory = join(scratch, name);
+  mkdirSync(directory);
+  const path = join(directory, 'file');
   writeFileSync(path, Buffer.concat([content.subarray(0, 15 * MIB), Buffer.from('another end')]));
   chmodSync(path, mode);
   const rules = { privileged: process.getuid?.() === 0, numericOwner: true, special: true };
@@ -58,18 +58,18 @@ function compareWhile(name: string, mode: number, meanwhile: (path: string) => v
   const comparer = new Comparer(index, keys.id, metadata, fileSystems, false, () => {
     if (++looks === BLOBS + 1) meanwhile(path);
   });
-  const directory = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  const opened = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   let comparison: Comparison;
   try {
     const [path, temporary] = [Buffer.from('file'), Buffer.from(TEMPORARY)];
-    comparison = comparer.compare(directory, path, { path, raw, temporary, ids: reference.ids, part: undefined }, () =>
+    comparison = comparer.compare(opened, path, { path, raw, temporary, ids: reference.ids, part: undefined }, () =>
       assert.fail(),
     );
   } finally {
-    closeSync(directory);
+    closeSync(opened);
   }
   assert.ok(looks > BLOBS, 'something was taken');
-  return { comparison, temporary: join(folder, TEMPORARY) };
+  return { comparison, temporary: join(directory, TEMPORARY) };
 }
 
 test('of a file that changes while it is copied nothing is taken', () => {

@@ -12,7 +12,7 @@ const scratch = scratchDirectory();
 const sandbox = await Sandbox.create(join(scratch, 'box'));
 const OWNER = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 
-/** Folders in folders, a file and a link to the first file in each. */
+/** Directories in directories, a file and a link to the first file in each. */
 async function tower(depth: number, name: string): Promise<ContentRef> {
   const forge = new Forge(await sandbox.open());
   const linked = { content: forge.content(Buffer.from('linked')), inode: 7, device: 1, links: depth + 1, ...OWNER };
@@ -27,9 +27,9 @@ async function tower(depth: number, name: string): Promise<ContentRef> {
 }
 
 /** Paths that are too long for the kernel are gone through by a program that goes step by step. */
-function count(folder: string, ...expression: string[]): number | undefined {
+function count(directory: string, ...expression: string[]): number | undefined {
   const { status, stdout, error } = spawnSync('find', ['.', ...expression, '-printf', 'x'], {
-    cwd: folder,
+    cwd: directory,
     encoding: 'utf8',
   });
   return error === undefined && status === 0 ? stdout.length : undefined;
@@ -47,9 +47,9 @@ for (const [depth, name] of [
     const again = await sandbox.restore(root, { target });
     assert.deepEqual(again.events, []);
     assert.equal(again.progress.filesSkipped, 2 * (depth + 1));
-    const folders = count(target, '-type', 'd');
-    if (folders === undefined) return t.diagnostic('no program to count them with');
-    assert.equal(folders, depth + 1);
+    const directories = count(target, '-type', 'd');
+    if (directories === undefined) return t.diagnostic('no program to count them with');
+    assert.equal(directories, depth + 1);
     assert.equal(count(target, '-name', 'a file', '-size', '-20c'), depth + 1);
     assert.equal(count(target, '-name', 'a link', '-links', String(depth + 1)), depth + 1);
     return undefined;

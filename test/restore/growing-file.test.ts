@@ -9,8 +9,8 @@ import { scratchDirectory } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
 
 const scratch = scratchDirectory();
-const folder = openSync(scratch, constants.O_RDONLY | constants.O_DIRECTORY);
-after(() => closeSync(folder));
+const directory = openSync(scratch, constants.O_RDONLY | constants.O_DIRECTORY);
+after(() => closeSync(directory));
 const fileSystems = new FileSystems(() => Buffer.from('probe'), false);
 const outside = join(scratch, 'outside');
 writeFileSync(outside, 'precious', { mode: 0o600 });
@@ -31,7 +31,7 @@ test('what was put in the place of a temporary file is not written to', () => {
       const name = temporary ?? Buffer.from(`own: ${what}`);
       plant(join(scratch, name.toString()));
       const file = new GrowingFile({ path: Buffer.from('file'), raw: Buffer.alloc(0), temporary }, false, fileSystems);
-      assert.throws(() => file.open(folder, name), what);
+      assert.throws(() => file.open(directory, name), what);
       assert.equal(file.handle, undefined);
     }
   }
@@ -43,9 +43,9 @@ test('something else in the place of a file that grew by and by is told', () => 
   writeFileSync(join(scratch, 'replaced'), 'theirs');
   chmodSync(join(scratch, 'replaced'), 0o644);
   assert.throws(
-    () => openPart(folder, name, fileSystems),
+    () => openPart(directory, name, fileSystems),
     fails('target', /something else is in the place of its temporary file replaced/),
   );
   chmodSync(join(scratch, 'replaced'), 0o600);
-  closeSync(openPart(folder, name, fileSystems));
+  closeSync(openPart(directory, name, fileSystems));
 });

@@ -41,7 +41,7 @@ interface Restored {
   readonly messages: readonly string[];
 }
 
-/** Restores what `craft` makes into an empty folder, or one that `prepare` filled. */
+/** Restores what `craft` makes into an empty directory, or one that `prepare` filled. */
 async function restoreCrafted(
   craft: (forge: Forge) => ContentRef,
   prepare: (target: string, around: string) => void = () => undefined,
@@ -65,7 +65,7 @@ async function restoreCrafted(
   return { target, around, messages };
 }
 
-const paths = (folder: string): (string | undefined)[] => treeImage(folder).map((line) => line.split(' ')[0]);
+const paths = (directory: string): (string | undefined)[] => treeImage(directory).map((line) => line.split(' ')[0]);
 
 test('names that lead out of their folder are refused, and nothing of them is written', async () => {
   for (const name of ['..', '.', '', '../precious', '/etc/evil', 'a/b', '../../evil', 'a\0b', '/', '//']) {
@@ -94,7 +94,7 @@ test('folders with such names are refused too', async () => {
   }
 });
 
-test('a name that comes twice, as a link and then as a folder, is refused before it is followed', async () => {
+test('a name that comes twice, as a link and then as a directory, is refused before it is followed', async () => {
   const { target, messages, around } = await restoreCrafted((forge) => {
     const inside = forge.directory({ name: Buffer.from('evil'), content: forge.content(Buffer.from('evil')) });
     return forge.directory(
@@ -114,12 +114,12 @@ test('a link that was there before is not followed, neither for a folder nor for
         const inside = forge.directory({ name: Buffer.from('file'), content: forge.content(Buffer.from('content')) });
         return forge.directory(
           { name: Buffer.from('file'), content: forge.content(Buffer.from('restored')), mtimeSeconds: 4_000_000_000 },
-          { name: Buffer.from('folder'), type: 'directory', content: inside },
+          { name: Buffer.from('directory'), type: 'directory', content: inside },
         );
       },
-      (folder, beside) => {
-        symlinkSync(join(beside, 'outside'), join(folder, 'folder'));
-        symlinkSync(join(beside, 'precious'), join(folder, 'file'));
+      (directory, beside) => {
+        symlinkSync(join(beside, 'outside'), join(directory, 'folder'));
+        symlinkSync(join(beside, 'precious'), join(directory, 'file'));
       },
       { overwrite },
     );
@@ -134,9 +134,9 @@ test('with nothing to be overwritten, a link in the way of a folder is left and 
   const { target, messages } = await restoreCrafted(
     (forge) => {
       const inside = forge.directory({ name: Buffer.from('file'), content: forge.content(Buffer.from('content')) });
-      return forge.directory({ name: Buffer.from('folder'), type: 'directory', content: inside });
+      return forge.directory({ name: Buffer.from('directory'), type: 'directory', content: inside });
     },
-    (folder, beside) => symlinkSync(join(beside, 'outside'), join(folder, 'folder')),
+    (directory, beside) => symlinkSync(join(beside, 'outside'), join(directory, 'folder')),
     { overwrite: 'never' },
   );
   assert.ok(lstatSync(join(target, 'folder')).isSymbolicLink());
@@ -156,7 +156,7 @@ test('a link that is planted while the restore runs is not followed', async () =
   const target = join(around, 'target');
   mkdirSync(target, { recursive: true });
   mkdirSync(join(around, 'outside'));
-  // Each folder is there as a link at first: the restore removes it and makes a folder, whose way is never through a link again.
+  // Each directory is there as a link at first: the restore removes it and makes a directory, whose way is never through a link again.
   for (const name of names) symlinkSync('../outside', join(target, name));
   const { progress } = await sandbox.restore(root, { target });
   assert.equal(progress.errors, 0);
@@ -168,11 +168,11 @@ test('a link that is put in the place of a folder again and again is not followe
   const forge = new Forge(await sandbox.open());
   const attribute = encodeXattrs([{ name: Buffer.from('user.evil'), value: Buffer.from('evil') }]);
   const names = Array.from({ length: 30 }, (_, i) => `folder ${String(i).padStart(2, '0')}`);
-  const inside = (folder: string): ContentRef =>
+  const inside = (directory: string): ContentRef =>
     forge.directory(
       ...Array.from({ length: 20 }, (_, i) => ({
         name: Buffer.from(`file ${String(i).padStart(2, '0')}`),
-        content: forge.content(Buffer.from(`${folder} ${i}`)),
+        content: forge.content(Buffer.from(`${directory} ${i}`)),
         xattrs: attribute,
       })),
     );
@@ -228,11 +228,11 @@ test('attributes that are damaged are an error, and all else is restored', async
 test('deleting what is not in the snapshot does not follow links', async () => {
   const { target, around } = await restoreCrafted(
     (forge) => forge.directory({ name: Buffer.from('kept'), content: forge.content(Buffer.from('x')) }),
-    (folder, beside) => {
-      mkdirSync(join(folder, 'old/deep'), { recursive: true });
-      writeFileSync(join(folder, 'old/deep/file'), 'old');
-      symlinkSync(beside, join(folder, 'old/link'));
-      symlinkSync(join(beside, 'precious'), join(folder, 'link'));
+    (directory, beside) => {
+      mkdirSync(join(directory, 'old/deep'), { recursive: true });
+      writeFileSync(join(directory, 'old/deep/file'), 'old');
+      symlinkSync(beside, join(directory, 'old/link'));
+      symlinkSync(join(beside, 'precious'), join(directory, 'link'));
     },
     { delete: true },
   );
@@ -281,7 +281,7 @@ test('a file cannot bring more into an archive than its header states', async ()
   assert.equal(Buffer.concat(parts).length, 512, 'nothing follows the header');
 });
 
-test('a file or folder that refers to what is not stored, or to the other kind, is told; the others are there', async () => {
+test('a file or directory that refers to what is not stored, or to the other kind, is told; the others are there', async () => {
   const { target, messages } = await restoreCrafted((forge) => {
     const missing = { size: 4, depth: 0 as const, ids: Buffer.alloc(32, 7) };
     const data = forge.content(Buffer.from('data'));
@@ -289,7 +289,7 @@ test('a file or folder that refers to what is not stored, or to the other kind, 
     return forge.directory(
       { name: Buffer.from('a'), content: data },
       { name: Buffer.from('b missing'), content: missing },
-      { name: Buffer.from('c folder'), type: 'directory', content: missing },
+      { name: Buffer.from('c directory'), type: 'directory', content: missing },
       { name: Buffer.from('d of data'), type: 'directory', content: data },
       { name: Buffer.from('e of trees'), content: tree },
       { name: Buffer.from('f list'), content: { ...data, depth: 1 } },
@@ -314,7 +314,7 @@ test('a tree that contains itself by depth beyond the limit ends with an error',
   await forge.finish();
   await assert.rejects(sandbox.restore(content, { dryRun: true }), /nested too deeply/);
   const repository = await sandbox.indexed();
-  const tooDeep = fails('damaged', /^(\/d)+: folders are nested too deeply/);
+  const tooDeep = fails('damaged', /^(\/d)+: directories are nested too deeply/);
   for (const mode of ['restore-size', 'raw-data'] as const)
     await assert.rejects(stats(repository, [content], mode), tooDeep);
   const archive = writeTar(dumpEntries(new TreeReader(repository), content, Buffer.from('/')), () => assert.fail());

@@ -33,23 +33,23 @@ class SlowStore extends PassingStore {
 class Loss {
   readonly store: SlowStore;
   readonly beneath: Beneath;
-  readonly #folder: string;
+  readonly #directory: string;
   readonly #lost: { readonly name: string; readonly bytes: Buffer }[] = [];
 
-  private constructor(folder: string, store: SlowStore, beneath: Beneath) {
-    this.#folder = folder;
+  private constructor(directory: string, store: SlowStore, beneath: Beneath) {
+    this.#directory = directory;
     this.store = store;
     this.beneath = beneath;
   }
 
   static async create(): Promise<Loss> {
-    const folder = join(scratch, String(number++));
-    const place = join(folder, 'repository');
-    return new Loss(folder, new SlowStore(await openTestStore(place, 'memory')), await Beneath.open(place));
+    const directory = join(scratch, String(number++));
+    const place = join(directory, 'repository');
+    return new Loss(directory, new SlowStore(await openTestStore(place, 'memory')), await Beneath.open(place));
   }
 
   async sandbox(): Promise<Sandbox> {
-    return Sandbox.create(this.#folder, { store: this.store });
+    return Sandbox.create(this.#directory, { store: this.store });
   }
 
   /** Takes away all packs of a kind that are there now. */
@@ -61,7 +61,7 @@ class Loss {
       this.#lost.push({ name, bytes: await this.store.get('data', name) });
       await this.store.remove('data', name);
     }
-    rmSync(join(sandbox.folder, 'cache'), { recursive: true });
+    rmSync(join(sandbox.directory, 'cache'), { recursive: true });
   }
 
   async find(): Promise<void> {
@@ -170,7 +170,7 @@ test('no name is linked to what stands in the place of a file that was lost', as
   linkSync(join(sandbox.source, 'first'), join(sandbox.source, 'second'));
   const { snapshot } = await sandbox.backup();
   await loss.lose(sandbox, DATA);
-  const target = join(sandbox.folder, 'target');
+  const target = join(sandbox.directory, 'target');
   mkdirSync(target);
   writeFileSync(join(target, 'first'), 'stale');
   const { progress, events } = await sandbox.restoreSource(snapshot.root, { target });

@@ -10,7 +10,7 @@ export interface Mountable {
   readonly name: string;
   /** Why it cannot be mounted here; false when it can. */
   readonly skip: string | false;
-  readonly mount: (folder: string, place: string) => (() => void) | undefined;
+  readonly mount: (directory: string, place: string) => (() => void) | undefined;
 }
 
 const IMAGE_BYTES = 64 * 1024 * 1024;
@@ -19,9 +19,9 @@ const IMAGE_BYTES = 64 * 1024 * 1024;
 export const EXFAT: Mountable = {
   name: 'exfat-fuse',
   skip: reasonAgainst(['mount.exfat-fuse', 'mkfs.exfat', 'losetup'], 'exfat-fuse exfatprogs mount'),
-  mount(folder, place) {
-    program('mkfs.exfat', image(folder));
-    const device = program('losetup', '--find', '--show', join(folder, 'image')).trim();
+  mount(directory, place) {
+    program('mkfs.exfat', image(directory));
+    const device = program('losetup', '--find', '--show', join(directory, 'image')).trim();
     const free = (): void => void program('losetup', '--detach', device);
     try {
       program('mount.exfat-fuse', device, place);
@@ -36,9 +36,9 @@ export const EXFAT: Mountable = {
 const NTFS: Mountable = {
   name: 'ntfs-3g',
   skip: reasonAgainst(['ntfs-3g', 'mkfs.ntfs'], 'ntfs-3g'),
-  mount(folder, place) {
-    program('mkfs.ntfs', '--force', '--quick', '--quiet', image(folder));
-    program('ntfs-3g', join(folder, 'image'), place);
+  mount(directory, place) {
+    program('mkfs.ntfs', '--force', '--quick', '--quiet', image(directory));
+    program('ntfs-3g', join(directory, 'image'), place);
     return undefined;
   },
 };
@@ -52,11 +52,11 @@ export const FILE_SYSTEMS: readonly Mountable[] = [
 
 /** Does something with the file system mounted, and unmounts it in all cases. */
 export async function whileMounted(fileSystem: Mountable, action: (place: string) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'varve-mounted-'));
-  const place = join(folder, 'place');
+  const directory = mkdtempSync(join(tmpdir(), 'varve-mounted-'));
+  const place = join(directory, 'place');
   mkdirSync(place);
   try {
-    const free = fileSystem.mount(folder, place);
+    const free = fileSystem.mount(directory, place);
     try {
       await action(place);
     } finally {
@@ -64,7 +64,7 @@ export async function whileMounted(fileSystem: Mountable, action: (place: string
       free?.();
     }
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   }
 }
 
@@ -72,8 +72,8 @@ function boundWith(name: string, ...options: readonly string[]): Mountable {
   return {
     name,
     skip: reasonAgainst(['bindfs'], 'bindfs'),
-    mount(folder, place) {
-      const under = join(folder, 'under');
+    mount(directory, place) {
+      const under = join(directory, 'under');
       mkdirSync(under);
       program('bindfs', ...options, under, place);
       return undefined;
@@ -85,8 +85,8 @@ function reasonAgainst(programs: readonly string[], from: string): string | fals
   return NO_FUSE || (process.getuid?.() === 0 ? missingPrograms(programs, from) : 'mounts as root only');
 }
 
-function image(folder: string): string {
-  const path = join(folder, 'image');
+function image(directory: string): string {
+  const path = join(directory, 'image');
   writeFileSync(path, '');
   truncateSync(path, IMAGE_BYTES);
   return path;

@@ -138,7 +138,7 @@ test('includes and excludes choose by path, with the folders on the way', async 
   assert.deepEqual(without, ['/content', '/new', '/same']);
 });
 
-test('times and modes of folders that were there on the way are restored', async () => {
+test('times and modes of directories that were there on the way are restored', async () => {
   const target = join(scratch, 'folders');
   mkdirSync(join(target, 'folder'), { recursive: true });
   chmodSync(join(target, 'folder'), 0o700);

@@ -96,17 +96,17 @@ test('a device that no Linux has is told, and not counted as restored', async ()
 
 test('a file in the place of a folder stays with --overwrite never, and a dry run says so too', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'in-the-way'));
-  const folder = join(sandbox.source, 'folder');
-  mkdirSync(folder);
-  writeFileSync(join(folder, 'file'), '');
+  const directory = join(sandbox.source, 'folder');
+  mkdirSync(directory);
+  writeFileSync(join(directory, 'file'), '');
   const { snapshot } = await sandbox.backup();
-  const target = join(sandbox.folder, 'target');
+  const target = join(sandbox.directory, 'target');
   mkdirSync(target);
   writeFileSync(join(target, 'folder'), 'in the way');
   for (const dryRun of [true, false]) {
     const { events, progress } = await sandbox.restoreSource(snapshot.root, { target, dryRun, overwrite: 'never' });
     const errors = events.flatMap((event) => (event.kind === 'error' ? [`${event.path}: ${event.message}`] : []));
-    assert.match(errors[0] as string, /^\/folder: is there already and is not a folder/);
+    assert.match(errors[0] as string, /^\/folder: is there already and is not a directory/);
     assert.equal(progress.filesRestored, 0);
   }
 });

@@ -2,15 +2,15 @@ import { renameSync, symlinkSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * Puts links in the place of folders for a moment, over and over, until it is ended: `node swapper.js FOLDER TARGET NAME…`. Prints a line
+ * Puts links in the place of directories for a moment, over and over, until it is ended: `node swapper.js DIRECTORY TARGET NAME…`. Prints a line
  * when it begins, and how often it did so once it is told to end.
  */
-const [folder = '', target = '', ...names] = process.argv.slice(2);
+const [directory = '', target = '', ...names] = process.argv.slice(2);
 let swaps = 0;
 let going = true;
 
 function swap(name: string): void {
-  const path = join(folder, name);
+  const path = join(directory, name);
   try {
     renameSync(path, `${path}.aside`);
     try {

@@ -10,9 +10,9 @@ import { storedSnapshot } from './history.js';
 
 /** A store that does not let go of some objects, and notes what is put and removed. */
 export class StubbornStore extends PassingStore {
-  /** @param folder where it is when it is in files */
-  static async open(folder: string): Promise<StubbornStore> {
-    return new StubbornStore(await openTestStore(folder, 'memory'));
+  /** @param directory where it is when it is in files */
+  static async open(directory: string): Promise<StubbornStore> {
+    return new StubbornStore(await openTestStore(directory, 'memory'));
   }
 
   readonly stubborn = new Set<string>();

@@ -41,7 +41,7 @@ export function resticVersion(program = 'restic'): string | undefined {
 
 /** A repository that the real restic made and reads, into which snapshots of any time are put as it would write them: `restic backup` takes a second for each. */
 export class ResticRepository {
-  readonly #folder = mkdtempSync(join(tmpdir(), 'varve-restic-'));
+  readonly #directory = mkdtempSync(join(tmpdir(), 'varve-restic-'));
   readonly #key: MasterKey;
   readonly #program: string;
 
@@ -87,7 +87,7 @@ export class ResticRepository {
   }
 
   remove(): void {
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.#directory, { recursive: true, force: true });
   }
 
   #makeKeyCheap(masterKey: string): void {
@@ -114,7 +114,7 @@ export class ResticRepository {
   }
 
   #path(...names: string[]): string {
-    return join(this.#folder, ...names);
+    return join(this.#directory, ...names);
   }
 }
 

@@ -15,14 +15,14 @@ import { TRAVERSALS } from './traversals.js';
 const NAME = 'a'.repeat(64);
 
 test('no path reaches what is outside, or what is no object', async () => {
-  const folder = scratchDirectory();
-  const root = join(folder, 'served');
+  const directory = scratchDirectory();
+  const root = join(directory, 'served');
   mkdirSync(root);
-  writeFileSync(join(folder, 'config'), 'outside');
+  writeFileSync(join(directory, 'config'), 'outside');
   writeFileSync(join(root, '.htpasswd'), 'secret');
   const server = await startServer({ root });
   await create(server);
-  const before = filesBelow(folder);
+  const before = filesBelow(directory);
   for (const path of TRAVERSALS) {
     for (const method of ['GET', 'HEAD', 'POST', 'DELETE']) {
       const line = await raw(server, `${method} ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx`);
@@ -31,7 +31,7 @@ test('no path reaches what is outside, or what is no object', async () => {
     const line = await raw(server, `POST ${path}?create=true HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n`);
     assert.match(line, /^HTTP\/1\.1 (400|404) /, `create ${path}`);
   }
-  assert.deepEqual(filesBelow(folder), before);
+  assert.deepEqual(filesBelow(directory), before);
 });
 
 test('an object that is a link or a pipe is not there', async () => {

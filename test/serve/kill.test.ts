@@ -11,8 +11,8 @@ import { ask, create, filesBelow, post, type Running, scratchDirectory, until } 
 const at = (host: string): Running => ({ port: Number(host.split(':')[1]) }) as Running;
 
 test('a server that is killed in the middle of uploads leaves the repository as it was', async () => {
-  const folder = scratchDirectory();
-  const killed = await startVarveServe(folder, undefined);
+  const directory = scratchDirectory();
+  const killed = await startVarveServe(directory, undefined);
   await create(at(killed.host));
   const whole = await post(at(killed.host), 100_000);
   assert.equal(whole.answer.status, 200);
@@ -25,22 +25,22 @@ test('a server that is killed in the middle of uploads leaves the repository as 
     socket.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\n`);
     socket.write(bytes.subarray(0, 400_000));
   }
-  const temporaries = (): string[] => filesBelow(folder).filter((path) => path.includes('.tmp-'));
+  const temporaries = (): string[] => filesBelow(directory).filter((path) => path.includes('.tmp-'));
   await until(() => temporaries().length === 2, 'both uploads have begun');
   await killed.kill();
 
-  const store = new LocalStore(folder);
+  const store = new LocalStore(directory);
   assert.deepEqual(await names(store, 'data'), [whole.name]);
   assert.deepEqual(await store.get('data', whole.name), whole.bytes);
   assert.equal(await store.stat('config', 'config'), undefined);
 
-  const server = await startVarveServe(folder, undefined);
+  const server = await startVarveServe(directory, undefined);
   assert.equal((await ask(at(server.host), 'POST', `/data/${name}`, { body: bytes })).status, 200);
   assert.equal((await ask(at(server.host), 'POST', '/config', { body: config })).status, 200);
-  for (const path of temporaries()) utimesSync(join(folder, path), 0, 0);
+  for (const path of temporaries()) utimesSync(join(directory, path), 0, 0);
   await ask(at(server.host), 'GET', '/data/');
   assert.deepEqual(
-    readdirSync(join(folder, 'data', name.slice(0, 2))),
+    readdirSync(join(directory, 'data', name.slice(0, 2))),
     [name],
     'a later listing removes what is older than a day',
   );

@@ -44,9 +44,9 @@ test('lists have sizes in version 2 and names in version 1, and nothing that is 
   await create(server);
   for (const type of ['data', 'keys', 'snapshots']) {
     const [first, second] = [await post(server, 100, `/${type}/`), await post(server, 0, `/${type}/`)];
-    const folder = join(server.root, type === 'data' ? `data/${first.name.slice(0, 2)}` : type);
-    writeFileSync(join(folder, '.tmp-0123456789abcdef'), 'half');
-    writeFileSync(join(folder, 'notes.txt'), 'not an object');
+    const directory = join(server.root, type === 'data' ? `data/${first.name.slice(0, 2)}` : type);
+    writeFileSync(join(directory, '.tmp-0123456789abcdef'), 'half');
+    writeFileSync(join(directory, 'notes.txt'), 'not an object');
     const two = await ask(server, 'GET', `/${type}/`, { headers: { Accept: V2 } });
     assert.equal(two.headers['content-type'], V2);
     const bySize = (json(two) as { name: string; size: number }[]).sort((a, b) => b.size - a.size);

@@ -63,12 +63,12 @@ function restic(repository: string, ...options: string[]): Client {
   });
 }
 
-function sourceFolder(): string {
-  const folder = join(scratchDirectory(), 'source');
-  mkdirSync(join(folder, 'deep'), { recursive: true });
+function sourceDirectory(): string {
+  const directory = join(scratchDirectory(), 'source');
+  mkdirSync(join(directory, 'deep'), { recursive: true });
   for (let number = 0; number < 30; number++)
-    writeFileSync(join(folder, 'deep', `${number}`), randomBytes(number * 5000));
-  return folder;
+    writeFileSync(join(directory, 'deep', `${number}`), randomBytes(number * 5000));
+  return directory;
 }
 
 function assertSame(source: string, restored: string): void {
@@ -81,7 +81,7 @@ function assertSame(source: string, restored: string): void {
 
 /** All that a repository goes through. */
 async function wholeLife(client: Client): Promise<void> {
-  const source = sourceFolder();
+  const source = sourceDirectory();
   await client.ok('init');
   await client.ok('backup', source);
   writeFileSync(join(source, 'deep', '3'), randomBytes(700_000));
@@ -98,26 +98,26 @@ async function wholeLife(client: Client): Promise<void> {
 
 describe('restic with varve serve', { skip: MISSING, concurrency: true }, () => {
   test('over http, with a user and a password; the folder opens as a local repository, too', async () => {
-    const folder = scratchDirectory();
-    const { host } = await start(folder, { anna: 'se:cr/et' }, '--private-repos');
+    const directory = scratchDirectory();
+    const { host } = await start(directory, { anna: 'se:cr/et' }, '--private-repos');
     await wholeLife(restic(`rest:http://anna:se%3Acr%2Fet@${host}/anna/laptop`));
-    await restic(join(folder, 'anna/laptop')).ok('check', '--read-data');
+    await restic(join(directory, 'anna/laptop')).ok('check', '--read-data');
     const stranger = await restic(`rest:http://anna:wrong@${host}/anna/laptop`)('snapshots');
     assert.match(stranger.err, /401 Unauthorized: wrong user name or password/);
   });
 
   test('over https, with a certificate of its own authority', async () => {
     const certificates = makeCertificates(scratchDirectory());
-    const folder = scratchDirectory();
+    const directory = scratchDirectory();
     const { cert, key } = certificates.server;
-    const { host } = await start(folder, { anna: 'a' }, '--tls', '--tls-cert', cert, '--tls-key', key);
+    const { host } = await start(directory, { anna: 'a' }, '--tls', '--tls-cert', cert, '--tls-key', key);
     await wholeLife(restic(`rest:https://anna:a@${host}/`, '--cacert', certificates.ca));
     const other = await restic(`rest:https://anna:a@${host}/`, '--cacert', certificates.otherCa)('snapshots');
     assert.notEqual(other.code, 0);
   });
 
   test('an append-only user backs up and restores, and removes nothing', async () => {
-    const source = sourceFolder();
+    const source = sourceDirectory();
     const server = await start(scratchDirectory(), { web1: 'w', admin: 'a' }, '--append-only-user', 'web1');
     const web1 = restic(`rest:http://web1:w@${server.host}/`);
     await web1.ok('init');
@@ -137,7 +137,7 @@ describe('restic with varve serve', { skip: MISSING, concurrency: true }, () => 
   });
 
   test('a full quota is told, and what is there can be restored', async () => {
-    const source = sourceFolder();
+    const source = sourceDirectory();
     const server = await start(scratchDirectory(), undefined, '--max-size', '4M');
     const client = restic(`rest:http://${server.host}/`);
     await client.ok('init');

@@ -39,17 +39,17 @@ export const EMPTY = 261 * BLOCK;
 
 export const V2 = 'application/vnd.x.restic.rest.v2';
 
-const folders: string[] = [];
+const directories: string[] = [];
 const running: Running[] = [];
 after(async () => {
   for (const { server } of running) await server.stop(0);
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
 });
 
 export function scratchDirectory(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'varve-serve-'));
-  folders.push(folder);
-  return folder;
+  const directory = mkdtempSync(join(tmpdir(), 'varve-serve-'));
+  directories.push(directory);
+  return directory;
 }
 
 /** A server in this process; without users nobody logs in. */
@@ -141,11 +141,11 @@ export async function post(
   return { name, bytes, path, answer: await ask(server, 'POST', path, { ...asked, body: bytes }) };
 }
 
-/** All files below a folder, by their paths in it. */
-export function filesBelow(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
+/** All files below a directory, by their paths in it. */
+export function filesBelow(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter((entry) => !entry.isDirectory())
-    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .map((entry) => join(entry.parentPath, entry.name).slice(directory.length + 1))
     .sort();
 }
 

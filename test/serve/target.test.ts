@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join, sep } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isFolderName, parseTarget, targetPath } from '../../src/serve/target.js';
+import { isDirectoryName, parseTarget, targetPath } from '../../src/serve/target.js';
 import { TRAVERSALS } from './traversals.js';
 
 const NAME = 'a'.repeat(64);
@@ -65,10 +65,10 @@ test('no path leads out of the folder, and each is called by itself', () => {
       const target = parseTarget(text);
       if (target === undefined || target.kind === 'metrics') return;
       const root = '/srv/backup';
-      const folder = join(root, ...target.repository);
-      assert.ok(folder === root || folder.startsWith(root + sep), folder);
-      assert.equal(folder.split(sep).length, 3 + target.repository.length);
-      for (const name of target.repository) assert.ok(isFolderName(name) && !/[\p{Cc}/\\]/u.test(name));
+      const directory = join(root, ...target.repository);
+      assert.ok(directory === root || directory.startsWith(root + sep), directory);
+      assert.equal(directory.split(sep).length, 3 + target.repository.length);
+      for (const name of target.repository) assert.ok(isDirectoryName(name) && !/[\p{Cc}/\\]/u.test(name));
       assert.deepEqual(parseTarget(encodeURI(`/${targetPath(target)}`)), target);
     }),
     { numRuns: 5000 },

@@ -17,8 +17,8 @@ const USERS = { web1: 'w', admin: 'secret' };
 
 test('a whole round of varve with varve serve, with a user who may only add', async () => {
   const playground = new Playground();
-  const folder = scratchDirectory();
-  const server = await startVarveServe(folder, USERS, '--append-only-user', 'web1', '--log', '-');
+  const directory = scratchDirectory();
+  const server = await startVarveServe(directory, USERS, '--append-only-user', 'web1', '--log', '-');
   servers.push(server);
   const place = (user: keyof typeof USERS): string => `rest:http://${user}:${USERS[user]}@${server.host}/shared/`;
   const contents = Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`f${at}`, randomBytes(at * 20_000)]));
@@ -42,7 +42,7 @@ test('a whole round of varve with varve serve, with a user who may only add', as
   for (const name of Object.keys(contents))
     assert.deepEqual(readFileSync(join(target, source, name)), readFileSync(join(source, name)), name);
 
-  const local = { env: { VARVE_REPOSITORY: join(folder, 'shared') } };
+  const local = { env: { VARVE_REPOSITORY: join(directory, 'shared') } };
   await playground.ok(['check', '--read-data'], local);
   await playground.ok(['backup', source], local);
   assert.equal((await playground.json<unknown[]>(['snapshots'], web1)).length, 2);

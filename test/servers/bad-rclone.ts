@@ -28,7 +28,7 @@ const SOON = 60;
 /** Programs of rclone that do not live long. */
 export class BadRclone {
   readonly faults = new Map<RcloneFault, number>();
-  readonly #folder = mkdtempSync(join(tmpdir(), 'varve-bad-rclone-'));
+  readonly #directory = mkdtempSync(join(tmpdir(), 'varve-bad-rclone-'));
   readonly #badness: RcloneBadness;
   readonly #dice: Dice;
   #timer: NodeJS.Timeout | undefined;
@@ -91,7 +91,7 @@ export class BadRclone {
   async stop(): Promise<void> {
     clearTimeout(this.#timer);
     for (const pid of this.running()) process.kill(pid, 'SIGKILL');
-    rmSync(this.#folder, { recursive: true });
+    rmSync(this.#directory, { recursive: true });
   }
 
   #act(): void {
@@ -112,13 +112,13 @@ export class BadRclone {
   }
 
   #started(): number[] {
-    return existsSync(this.#folder)
+    return existsSync(this.#directory)
       ? readFileSync(this.#path('pids'), 'utf8').split('\n').filter(Boolean).map(Number)
       : [];
   }
 
   #path(name: string): string {
-    return join(this.#folder, name);
+    return join(this.#directory, name);
   }
 }
 

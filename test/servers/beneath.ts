@@ -13,9 +13,9 @@ export class Beneath {
     this.#store = store;
   }
 
-  /** @param folder where the repository is when it is in files */
-  static async open(folder: string): Promise<Beneath> {
-    return new Beneath(await openBeneath(folder));
+  /** @param directory where the repository is when it is in files */
+  static async open(directory: string): Promise<Beneath> {
+    return new Beneath(await openBeneath(directory));
   }
 
   async names(type: ObjectType): Promise<string[]> {

@@ -44,14 +44,14 @@ export interface CephServer {
 
 /** Takes 3 to 6 s. It ends with this process, whatever that ends by. */
 export async function startCeph(): Promise<CephServer> {
-  const folder = mkdtempSync(join(tmpdir(), 'varve-ceph-'));
+  const directory = mkdtempSync(join(tmpdir(), 'varve-ceph-'));
   const daemons: Daemon[] = [];
   const stop = async (): Promise<void> => {
     await Promise.all(daemons.map((daemon) => daemon.kill()));
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   };
   try {
-    return { ...(await start(folder, daemons)), stop };
+    return { ...(await start(directory, daemons)), stop };
   } catch (cause) {
     const logs = daemons.map((daemon) => daemon.log());
     await stop();
@@ -59,18 +59,18 @@ export async function startCeph(): Promise<CephServer> {
   }
 }
 
-async function start(folder: string, daemons: Daemon[]): Promise<Omit<CephServer, 'stop'>> {
+async function start(directory: string, daemons: Daemon[]): Promise<Omit<CephServer, 'stop'>> {
   const [monitorPort, port] = [await freePort(), await freePort()];
   const cluster = randomUUID();
-  const configuration = join(folder, 'ceph.conf');
-  for (const each of ['mon', 'osd', 'rgw', 'run']) mkdirSync(join(folder, each));
-  writeFileSync(configuration, configurationText({ folder, cluster, monitorPort, port }));
+  const configuration = join(directory, 'ceph.conf');
+  for (const each of ['mon', 'osd', 'rgw', 'run']) mkdirSync(join(directory, each));
+  writeFileSync(configuration, configurationText({ directory, cluster, monitorPort, port }));
   const daemon = (program: string, ...args: string[]): void => {
-    daemons.push(new Daemon(join(folder, `${program}.out`), program, [...args, '-f', '-c', configuration]));
+    daemons.push(new Daemon(join(directory, `${program}.out`), program, [...args, '-f', '-c', configuration]));
   };
   const run = (program: string, ...args: string[]): Promise<string> => runOnce(program, [...args, '-c', configuration]);
   const address = `[v2:127.0.0.1:${monitorPort}]`;
-  const map = join(folder, 'monmap');
+  const map = join(directory, 'monmap');
   await runOnce('monmaptool', ['--create', '--fsid', cluster, '--addv', 'a', address, map]);
   await run('ceph-mon', '-i', 'a', '--mkfs', '--monmap', map);
   daemon('ceph-mon', '-i', 'a');
@@ -102,7 +102,7 @@ async function start(folder: string, daemons: Daemon[]): Promise<Omit<CephServer
     user,
     addUser,
     admin,
-    requests: () => requestsIn(readFileSync(join(folder, 'client.rgw.log'), 'latin1')),
+    requests: () => requestsIn(readFileSync(join(directory, 'client.rgw.log'), 'latin1')),
     freeze(frozen) {
       if (frozen) suspend(daemons[1]?.pid);
       else daemons[1]?.signal('SIGCONT');
@@ -198,13 +198,13 @@ function randomText(length: number): string {
 }
 
 interface Cluster {
-  readonly folder: string;
+  readonly directory: string;
   readonly cluster: string;
   readonly monitorPort: number;
   readonly port: number;
 }
 
-function configurationText({ folder, cluster, monitorPort, port }: Cluster): string {
+function configurationText({ directory, cluster, monitorPort, port }: Cluster): string {
   return `[global]
 fsid = ${cluster}
 mon_host = v2:127.0.0.1:${monitorPort}
@@ -216,11 +216,11 @@ auth_cluster_required = none
 auth_service_required = none
 auth_client_required = none
 keyring = /dev/null
-run_dir = ${folder}/run
-crash_dir = ${folder}/run
-log_file = ${folder}/$name.log
-pid_file = ${folder}/run/$name.pid
-admin_socket = ${folder}/run/$name.asok
+run_dir = ${directory}/run
+crash_dir = ${directory}/run
+log_file = ${directory}/$name.log
+pid_file = ${directory}/run/$name.pid
+admin_socket = ${directory}/run/$name.asok
 # One copy of everything, in few placement groups, without a manager daemon.
 osd_pool_default_size = 1
 osd_pool_default_min_size = 1
@@ -234,20 +234,20 @@ paxos_propose_interval = 0.05
 paxos_min_wait = 0.01
 
 [mon]
-mon_data = ${folder}/mon
-mon_cluster_log_file = ${folder}/cluster.log
+mon_data = ${directory}/mon
+mon_cluster_log_file = ${directory}/cluster.log
 mon_data_avail_warn = 1
 mon_data_avail_crit = 0
 
 [osd]
-osd_data = ${folder}/osd
+osd_data = ${directory}/osd
 osd_objectstore = memstore
 memstore_device_bytes = ${CAPACITY}
 
 [client.rgw]
 # Without tcp_nodelay every GET takes 40 ms.
 rgw_frontends = beast endpoint=127.0.0.1:${port} tcp_nodelay=1
-rgw_data = ${folder}/rgw
+rgw_data = ${directory}/rgw
 rgw_thread_pool_size = 64
 rgw_run_sync_thread = false
 rgw_enable_usage_log = false

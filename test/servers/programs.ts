@@ -2,7 +2,7 @@ import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 
 /** Where programs are that daemons come as, which are not on every user's PATH. */
-const FOLDERS = [...(process.env.PATH ?? '').split(':').filter(Boolean), '/usr/sbin', '/usr/local/sbin'];
+const DIRECTORIES = [...(process.env.PATH ?? '').split(':').filter(Boolean), '/usr/sbin', '/usr/local/sbin'];
 
 /**
  * Why tests that need these programs are left out; false when all are there. In CI nothing is left out.
@@ -18,7 +18,7 @@ export function missingPrograms(programs: readonly string[], from: string): fals
 }
 
 export function programPath(program: string): string | undefined {
-  return FOLDERS.map((folder) => join(folder, program)).find(isProgram);
+  return DIRECTORIES.map((directory) => join(directory, program)).find(isProgram);
 }
 
 function isProgram(path: string): boolean {

@@ -10,12 +10,12 @@ export interface RestServer extends Pick<Started, 'output' | 'kill' | 'stop'> {
 }
 
 /**
- * `rclone serve restic` over a folder.
+ * `rclone serve restic` over a directory.
  *
  * @param options such as --append-only, --user and --pass, --cert and --key
  */
-export async function startRclone(folder: string, ...options: string[]): Promise<RestServer> {
-  const args = ['serve', 'restic', '--addr', '127.0.0.1:0', '--config', '', ...options, folder];
+export async function startRclone(directory: string, ...options: string[]): Promise<RestServer> {
+  const args = ['serve', 'restic', '--addr', '127.0.0.1:0', '--config', '', ...options, directory];
   const { ready, output, kill, stop } = await startProgram(
     'rclone',
     args,

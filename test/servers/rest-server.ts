@@ -22,12 +22,12 @@ function findOrBuild(): { readonly program: string } | { readonly missing: strin
   const installed = programPath('rest-server');
   if (installed !== undefined) return { program: installed };
   if (!given) return { missing: 'no rest-server: VARVE_REST_SERVER can name one, or be "build" when there is Go' };
-  const folder = join(tmpdir(), `varve-rest-server-${VERSION}`);
-  const program = join(folder, 'rest-server');
+  const directory = join(tmpdir(), `varve-rest-server-${VERSION}`);
+  const program = join(directory, 'rest-server');
   if (existsSync(program)) return { program };
   try {
     if (missingPrograms(['go'], 'golang-go') !== false) throw new Error('there is no Go to build it with');
-    build(folder, program);
+    build(directory, program);
     return { program };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
@@ -35,9 +35,9 @@ function findOrBuild(): { readonly program: string } | { readonly missing: strin
   }
 }
 
-function build(folder: string, program: string): void {
-  mkdirSync(folder, { recursive: true });
-  const scratch = mkdtempSync(join(folder, 'build-'));
+function build(directory: string, program: string): void {
+  mkdirSync(directory, { recursive: true });
+  const scratch = mkdtempSync(join(directory, 'build-'));
   try {
     const go = (...args: string[]): void => {
       execFileSync('go', args, { cwd: scratch, stdio: 'pipe', timeout: BUILD_MINUTES * 60_000 });
@@ -53,14 +53,14 @@ function build(folder: string, program: string): void {
 
 /** @param options such as --append-only and --private-repos; without `users` anybody may come */
 export async function startRestServer(
-  folder: string,
+  directory: string,
   users: Readonly<Record<string, string>> | undefined,
   ...options: string[]
 ): Promise<RestServer> {
   if ('missing' in REST_SERVER) throw new Error(REST_SERVER.missing);
-  if (users !== undefined) writeFileSync(join(folder, '.htpasswd'), htpasswd(users));
+  if (users !== undefined) writeFileSync(join(directory, '.htpasswd'), htpasswd(users));
   const login = users === undefined ? ['--no-auth'] : [];
-  const args = ['--path', folder, '--listen', '127.0.0.1:0', ...login, ...options];
+  const args = ['--path', directory, '--listen', '127.0.0.1:0', ...login, ...options];
   const { ready, output, kill, stop } = await startProgram(REST_SERVER.program, args, /start server on (\S+)/);
   return { host: ready[1] ?? '', output, kill, stop };
 }

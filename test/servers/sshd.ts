@@ -11,7 +11,7 @@ export interface Sshd {
   readonly port: number;
   readonly user: string;
   /** For files that tests give it to serve, or need beside. */
-  readonly folder: string;
+  readonly directory: string;
   /** For `ssh -F`: with it, `ssh HOST` reaches the server, whatever HOST is. */
   readonly clientConfig: string;
   /** Processes of it that serve connections at the moment. */
@@ -33,17 +33,17 @@ export const sftpServer: string | undefined = SFTP_SERVERS.find((path) => exists
 export const SSHD_MISSING = missingPrograms(['sshd', 'ssh', 'ssh-keygen'], 'openssh-server openssh-client');
 
 export async function startSshd({ subsystem = 'internal-sftp', config = [] }: SshdOptions = {}): Promise<Sshd> {
-  const folder = mkdtempSync(join(tmpdir(), 'varve-sshd-'));
+  const directory = mkdtempSync(join(tmpdir(), 'varve-sshd-'));
   const port = await freePort();
   const user = userInfo().username;
-  const hostKey = join(folder, 'host-key');
-  for (const key of [hostKey, join(folder, 'key')]) makeKey(key);
-  writeFileSync(join(folder, 'known-hosts'), `* ${publicKey(hostKey)}\n`);
-  const serverConfig = write(folder, 'sshd-config', [
+  const hostKey = join(directory, 'host-key');
+  for (const key of [hostKey, join(directory, 'key')]) makeKey(key);
+  writeFileSync(join(directory, 'known-hosts'), `* ${publicKey(hostKey)}\n`);
+  const serverConfig = write(directory, 'sshd-config', [
     `Port ${port}`,
     'ListenAddress 127.0.0.1',
     `HostKey ${hostKey}`,
-    `AuthorizedKeysFile ${join(folder, 'key.pub')}`,
+    `AuthorizedKeysFile ${join(directory, 'key.pub')}`,
     'StrictModes no',
     'UsePAM no',
     'PasswordAuthentication no',
@@ -54,15 +54,15 @@ export async function startSshd({ subsystem = 'internal-sftp', config = [] }: Ss
     ...(subsystem === '' ? [] : [`Subsystem sftp ${subsystem}`]),
     ...config,
   ]);
-  const clientConfig = write(folder, 'client-config', [
+  const clientConfig = write(directory, 'client-config', [
     'Host *',
     'HostName 127.0.0.1',
     `Port ${port}`,
     `User ${user}`,
-    `IdentityFile ${join(folder, 'key')}`,
+    `IdentityFile ${join(directory, 'key')}`,
     'IdentitiesOnly yes',
     'IdentityAgent none',
-    `UserKnownHostsFile ${join(folder, 'known-hosts')}`,
+    `UserKnownHostsFile ${join(directory, 'known-hosts')}`,
     'GlobalKnownHostsFile none',
     'StrictHostKeyChecking yes',
     'BatchMode yes',
@@ -74,14 +74,14 @@ export async function startSshd({ subsystem = 'internal-sftp', config = [] }: Ss
   return {
     port,
     user,
-    folder,
+    directory,
     clientConfig,
     connections: () => childrenOf(server.pid),
     async stop() {
       const serving = childrenOf(server.pid);
       await server.stop();
       for (const pid of serving) end(pid);
-      rmSync(folder, { recursive: true, force: true });
+      rmSync(directory, { recursive: true, force: true });
     },
   };
 }
@@ -115,8 +115,8 @@ function publicKey(path: string): string {
   return spawnSync('ssh-keygen', ['-y', '-f', path], { encoding: 'utf8' }).stdout.trim();
 }
 
-function write(folder: string, name: string, lines: readonly string[]): string {
-  const path = join(folder, name);
+function write(directory: string, name: string, lines: readonly string[]): string {
+  const path = join(directory, name);
   writeFileSync(path, `${lines.join('\n')}\n`, { mode: 0o600 });
   return path;
 }

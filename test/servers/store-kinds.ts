@@ -5,10 +5,10 @@ import type { RestServer } from './rclone.js';
 
 /** How repositories are reached, in words that can be handed to another process. */
 export interface Way {
-  /** What the place of a repository is before and after the folder where it is, or would be if it were in files. */
+  /** What the place of a repository is before and after the directory where it is, or would be if it were in files. */
   readonly before: string;
   readonly after: string;
-  /** Where a server has repositories that takes no folders in folders: by one name each. */
+  /** Where a server has repositories that takes no directories in directories: by one name each. */
   readonly root?: string;
   readonly environment: Readonly<Record<string, string>>;
   /** Of `-o`. */
@@ -62,7 +62,7 @@ async function sftp(): Promise<StoreKind> {
   return { missing: SSHD_MISSING, hasFiles: true, start };
 }
 
-/** restic's own server knows only folders in a folder. */
+/** restic's own server knows only directories in a directory. */
 async function restServer(): Promise<StoreKind> {
   const { REST_SERVER_MISSING, startRestServer } = await import('./rest-server.js');
   const start = async (): Promise<Served> => {
@@ -97,11 +97,11 @@ function wholeDisk({ host, stop }: RestServer): Served {
 async function rclone(): Promise<StoreKind> {
   const { RCLONE_MISSING } = await import('./rclone.js');
   const start = async (): Promise<Served> => {
-    const folder = mkdtempSync(join(tmpdir(), 'varve-rclone-'));
-    const environment = { RCLONE_CONFIG: join(folder, 'rclone.conf') };
+    const directory = mkdtempSync(join(tmpdir(), 'varve-rclone-'));
+    const environment = { RCLONE_CONFIG: join(directory, 'rclone.conf') };
     writeFileSync(environment.RCLONE_CONFIG, '[disk]\ntype = local\n');
     const extended = { 'rclone.args': `serve restic --stdio ${NO_CACHE}` };
-    const stop = async (): Promise<void> => rmSync(folder, { recursive: true });
+    const stop = async (): Promise<void> => rmSync(directory, { recursive: true });
     return { before: 'rclone:disk:', after: '', environment, extended, stop };
   };
   return { missing: RCLONE_MISSING, hasFiles: true, start };

@@ -30,15 +30,15 @@ async function reach(): Promise<Way> {
   return served ?? (JSON.parse(given as string) as Way);
 }
 
-/** For tests of what only a folder that nobody serves has: why they are left out. */
-export const NEEDS_LOCAL = (asked ?? 'local') !== 'local' && `${asked} is no folder of this machine`;
+/** For tests of what only a directory that nobody serves has: why they are left out. */
+export const NEEDS_LOCAL = (asked ?? 'local') !== 'local' && `${asked} is no directory of this machine`;
 /** For tests that start the command line. */
 export const NEEDS_PROCESSES = asked === 'memory' && 'memory is of one process';
 
-/** A repository's place, for the command line. @param folder where it is when it is in files */
-export const testPlace = (folder: string): string =>
-  `${way.before}${way.root === undefined ? folder : oneName(folder)}${way.after}`;
-const oneName = (folder: string): string => folder.slice(1).replaceAll('/', '-');
+/** A repository's place, for the command line. @param directory where it is when it is in files */
+export const testPlace = (directory: string): string =>
+  `${way.before}${way.root === undefined ? directory : oneName(directory)}${way.after}`;
+const oneName = (directory: string): string => directory.slice(1).replaceAll('/', '-');
 
 export const testEnvironment: Readonly<Record<string, string>> = way.environment;
 export const testArguments: readonly string[] = Object.entries(way.extended).flatMap(([name, value]) => [
@@ -47,18 +47,18 @@ export const testArguments: readonly string[] = Object.entries(way.extended).fla
 ]);
 
 /**
- * @param folder where the repository is when it is in files
+ * @param directory where the repository is when it is in files
  * @param unasked what it is where $VARVE_TEST_STORE does not say
  */
-export async function openTestStore(folder: string, unasked: 'local' | 'memory' = 'local'): Promise<Store> {
+export async function openTestStore(directory: string, unasked: 'local' | 'memory' = 'local'): Promise<Store> {
   const name = asked ?? unasked;
-  if (name === 'local') return new LocalStore(folder);
+  if (name === 'local') return new LocalStore(directory);
   if (name === 'memory') {
-    const store = inMemory.get(folder) ?? new MemoryStore();
-    inMemory.set(folder, store);
+    const store = inMemory.get(directory) ?? new MemoryStore();
+    inMemory.set(directory, store);
     return store;
   }
-  const store = await openStore(testPlace(folder), {
+  const store = await openStore(testPlace(directory), {
     environment: { ...process.env, ...way.environment },
     extended: new Map(Object.entries(way.extended)),
     stuckSeconds: STUCK_SECONDS,
@@ -68,8 +68,8 @@ export async function openTestStore(folder: string, unasked: 'local' | 'memory' 
   return store;
 }
 
-/** What the objects of a repository are kept in, past whoever serves them. @param folder as for openTestStore */
-export async function openBeneath(folder: string): Promise<Store> {
-  const files = way.root === undefined ? folder : join(way.root, oneName(folder));
-  return inMemory.get(folder) ?? (kind.hasFiles ? new LocalStore(files) : openTestStore(folder));
+/** What the objects of a repository are kept in, past whoever serves them. @param directory as for openTestStore */
+export async function openBeneath(directory: string): Promise<Store> {
+  const files = way.root === undefined ? directory : join(way.root, oneName(directory));
+  return inMemory.get(directory) ?? (kind.hasFiles ? new LocalStore(files) : openTestStore(directory));
 }

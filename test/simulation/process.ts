@@ -8,7 +8,7 @@ const REFRESH = { least: 5 * 60, most: 20 * 60 };
 export interface Host {
   readonly name: string;
   readonly clock: number;
-  /** Of what it takes for the store's clock: its own, where the store is a folder. */
+  /** Of what it takes for the store's clock: its own, where the store is a directory. */
   readonly storeClock: number;
   /** Suspended until then: nothing of it goes on. */
   asleepUntil: number;

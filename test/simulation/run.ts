@@ -159,12 +159,12 @@ class Run {
 /** Hosts with one or two lanes each; in some runs their clocks are wrong. */
 function drawLanes(dice: Dice): Lane[] {
   const wrong = dice.pick([0, 60, DAY]);
-  const isFolder = dice.chance(0.4);
+  const isDirectory = dice.chance(0.4);
   const hosts = ['a', 'b', 'c'].slice(0, 1 + dice.below(3)).map((name): Host => {
     const clock = dice.between(-wrong, wrong);
-    // Nobody whose clock is wrong by more than this can share a folder: the program says so in its documentation.
-    const storeClock = isFolder ? Math.max(-120, Math.min(120, clock)) : 0;
-    return { name, clock: isFolder ? storeClock : clock, storeClock, asleepUntil: 0 };
+    // Nobody whose clock is wrong by more than this can share a directory: the program says so in its documentation.
+    const storeClock = isDirectory ? Math.max(-120, Math.min(120, clock)) : 0;
+    return { name, clock: isDirectory ? storeClock : clock, storeClock, asleepUntil: 0 };
   });
   const places = hosts.length === 1 ? [...hosts, ...hosts] : dice.chance(0.5) ? [...hosts, dice.pick(hosts)] : hosts;
   return places.map((host) => ({ host, nextAt: 0, process: undefined }));

@@ -4,7 +4,7 @@ import type { Dice } from './dice.js';
 const CONTENTS = 14;
 const NAMES = ['a', 'b', 'c', 'x/a', 'x/b', 'y/a'];
 
-/** What a host backs up: paths with one folder at most, and the number of each file's content. */
+/** What a host backs up: paths with one directory at most, and the number of each file's content. */
 export type Files = ReadonlyMap<string, number>;
 
 export function firstFiles(dice: Dice): Map<string, number> {

@@ -9,21 +9,21 @@ import { contentOf, type Files } from './source.js';
 const writer = new MessagePackWriter();
 
 /**
- * Stores the folders of files whose contents are stored.
+ * Stores the directories of files whose contents are stored.
  *
- * @param put stores a folder
+ * @param put stores a directory
  * @returns the root
  */
 export function storeTree(contents: ReadonlyMap<string, ContentRef>, put: (bytes: Buffer) => ContentRef): ContentRef {
-  const top = new Map<string, { folder: boolean; content: ContentRef }>();
-  const folders = new Map<string, Map<string, { folder: boolean; content: ContentRef }>>();
+  const top = new Map<string, { directory: boolean; content: ContentRef }>();
+  const directories = new Map<string, Map<string, { directory: boolean; content: ContentRef }>>();
   for (const [path, content] of contents) {
-    const [folder, name] = path.includes('/') ? (path.split('/') as [string, string]) : [undefined, path];
-    if (folder === undefined) top.set(name, { folder: false, content });
-    else folders.set(folder, (folders.get(folder) ?? new Map()).set(name, { folder: false, content }));
+    const [directory, name] = path.includes('/') ? (path.split('/') as [string, string]) : [undefined, path];
+    if (directory === undefined) top.set(name, { directory: false, content });
+    else directories.set(directory, (directories.get(directory) ?? new Map()).set(name, { directory: false, content }));
   }
-  for (const [name, entries] of folders) top.set(name, { folder: true, content: put(encodeFolder(entries)) });
-  return put(encodeFolder(top));
+  for (const [name, entries] of directories) top.set(name, { directory: true, content: put(encodeDirectory(entries)) });
+  return put(encodeDirectory(top));
 }
 
 /** What a snapshot of files has for a root in a repository. */
@@ -39,19 +39,19 @@ export function refer({ id }: Repository['keys'], kind: BlobKind, bytes: Buffer)
   return { size: bytes.length, depth: 0, ids: blobId(id, kind, bytes) };
 }
 
-/** A folder as it is stored. */
-function encodeFolder(
-  contents: ReadonlyMap<string, { readonly folder: boolean; readonly content: ContentRef }>,
+/** A directory as it is stored. */
+function encodeDirectory(
+  contents: ReadonlyMap<string, { readonly directory: boolean; readonly content: ContentRef }>,
 ): Buffer {
   writer.reset();
   for (const name of [...contents.keys()].sort()) {
-    const { folder, content } = contents.get(name) as { folder: boolean; content: ContentRef };
-    writeEntry(writer, entryOf(name, folder, content));
+    const { directory, content } = contents.get(name) as { directory: boolean; content: ContentRef };
+    writeEntry(writer, entryOf(name, directory, content));
   }
   return Buffer.from(writer.view());
 }
 
-function entryOf(name: string, folder: boolean, content: ContentRef): Entry {
+function entryOf(name: string, directory: boolean, content: ContentRef): Entry {
   const entry = bareDirectory(Buffer.from(name), content);
-  return folder ? entry : { ...entry, type: 'file', size: content.size };
+  return directory ? entry : { ...entry, type: 'file', size: content.size };
 }

@@ -34,7 +34,7 @@ export async function verify(repository: Repository, expected: Expected): Promis
     const root = rootName(snapshot.root);
     if (read.has(root)) continue;
     read.add(root);
-    const found = await readFolder(trees, snapshot.root, '').catch((cause) => {
+    const found = await readDirectory(trees, snapshot.root, '').catch((cause) => {
       if (unsure.has(id) && !promised.has(id)) return undefined;
       throw new Error(`snapshots/${id} cannot be restored: ${cause.message}`, { cause });
     });
@@ -51,13 +51,14 @@ export async function verify(repository: Repository, expected: Expected): Promis
   return broken;
 }
 
-async function readFolder(trees: TreeReader, content: ContentRef, above: string): Promise<string[]> {
+async function readDirectory(trees: TreeReader, content: ContentRef, above: string): Promise<string[]> {
   const entries = [];
   for await (const entry of trees.entries(content, above)) entries.push(entry.entry());
   const found: string[] = [];
   for (const entry of entries) {
     const path = `${above}${entry.name}`;
-    if (entry.type === 'directory') found.push(...(await readFolder(trees, entry.content as ContentRef, `${path}/`)));
+    if (entry.type === 'directory')
+      found.push(...(await readDirectory(trees, entry.content as ContentRef, `${path}/`)));
     else for await (const bytes of trees.file(entry, path)) found.push(`${path}: ${bytes}`);
   }
   return found;

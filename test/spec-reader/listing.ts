@@ -70,8 +70,8 @@ function describe(path: Buffer, shown: Buffer): Listed {
   };
 }
 
-/** Everything in a folder, in ascending byte order of names, and the folder itself when it has a name. */
-export function listTree(folder: string, shown = ''): Listed[] {
+/** Everything in a directory, in ascending byte order of names, and the directory itself when it has a name. */
+export function listTree(directory: string, shown = ''): Listed[] {
   const listed: Listed[] = [];
   const visit = (path: Buffer, name: Buffer) => {
     if (name.length > 0) listed.push(describe(path, name));
@@ -80,20 +80,20 @@ export function listTree(folder: string, shown = ''): Listed[] {
       visit(Buffer.concat([path, SLASH, child]), name.length > 0 ? Buffer.concat([name, SLASH, child]) : child);
     }
   };
-  visit(Buffer.from(folder), Buffer.from(shown));
+  visit(Buffer.from(directory), Buffer.from(shown));
   return listed;
 }
 
 /** The same with extended attributes, as Python reads them: what writes them is not to be asked. */
-export function listWithXattrs(folder: string, shown = ''): Listed[] {
-  const found = JSON.parse(runPython(WALK, folder)) as Record<string, readonly (readonly [string, string])[]>;
+export function listWithXattrs(directory: string, shown = ''): Listed[] {
+  const found = JSON.parse(runPython(WALK, directory)) as Record<string, readonly (readonly [string, string])[]>;
   const top = shown === '' ? '' : `${shown}/`;
   const xattrs = new Map<string, readonly (readonly [string, string])[]>();
   for (const [path, values] of Object.entries(found)) {
     const below = toText(Buffer.from(path, 'hex'));
     xattrs.set(below === '.' ? shown : top + below, values);
   }
-  return listTree(folder, shown).map((each) => {
+  return listTree(directory, shown).map((each) => {
     const values = xattrs.get(each.path);
     return values === undefined ? each : { ...each, xattrs: values };
   });
@@ -114,9 +114,9 @@ for folder, folders, files in os.walk(top):
 print(json.dumps(found))
 `;
 
-/** What the file system of a folder keeps, tried with a file in it. */
-export function abilitiesOf(folder: string): Abilities {
-  const [holes, xattrs, acls] = JSON.parse(runPython(TRY, folder)) as [boolean, boolean, boolean];
+/** What the file system of a directory keeps, tried with a file in it. */
+export function abilitiesOf(directory: string): Abilities {
+  const [holes, xattrs, acls] = JSON.parse(runPython(TRY, directory)) as [boolean, boolean, boolean];
   return { holes, xattrs, acls };
 }
 

@@ -62,8 +62,8 @@ function touch(path: string, time: string): void {
   execFileSync('touch', ['--no-dereference', '--date', time, path]);
 }
 
-/** Times of its own for everything: links and files one after another, then folders. */
-function touchAll(folder: string, start: number): void {
+/** Times of its own for everything: links and files one after another, then directories. */
+function touchAll(directory: string, start: number): void {
   let next = start;
   const visit = (path: string) => {
     for (const child of readdirSync(path, { withFileTypes: true })) {
@@ -73,21 +73,21 @@ function touchAll(folder: string, start: number): void {
     }
     touch(path, `@${next++}.987654321`);
   };
-  visit(folder);
+  visit(directory);
 }
 
 /** So many that the list of them does not fit into an entry. */
 const SCATTERED = Array.from({ length: 500 }, (_, i) => [i * 16_384 + 8192, Buffer.alloc(4096, `${i} `)] as const);
 
 /** What the first snapshot holds. */
-export function writeFirst(folder: string): void {
+export function writeFirst(directory: string): void {
   const file = (name: string, content: string | Buffer, mode = 0o644) => {
-    writeFileSync(join(folder, name), content);
-    chmodSync(join(folder, name), mode);
+    writeFileSync(join(directory, name), content);
+    chmodSync(join(directory, name), mode);
   };
   for (const name of ['', 'books', 'books/long', 'pictures', 'scripts', 'empty folder']) {
-    mkdirSync(join(folder, name));
-    chmodSync(join(folder, name), 0o755);
+    mkdirSync(join(directory, name));
+    chmodSync(join(directory, name), 0o755);
   }
   file('books/a letter.txt', 'Dear reader,\n\nif you can read this, SPEC.md is enough.\n');
   file('books/long/novel.txt', prose('novel', 1_400_000));
@@ -98,46 +98,46 @@ export function writeFirst(folder: string): void {
   file('scripts/run', '#!/bin/sh\nexec true\n', 0o755);
   file('scripts/set-user-id', 'no program\n', 0o4755);
   writeFileSync(
-    Buffer.concat([Buffer.from(`${folder}/pictures/caf`), Buffer.from([0xe9]), Buffer.from('.txt')]),
+    Buffer.concat([Buffer.from(`${directory}/pictures/caf`), Buffer.from([0xe9]), Buffer.from('.txt')]),
     'é\n',
   );
-  symlinkSync('books/a letter.txt', join(folder, 'link to a letter'));
-  symlinkSync('../nowhere', join(folder, 'pictures/dangling'));
-  linkSync(join(folder, 'books/poem.txt'), join(folder, 'pictures/poem again.txt'));
-  linkSync(join(folder, 'books/poem.txt'), join(folder, 'the poem'));
-  execFileSync('mkfifo', ['--mode=0620', join(folder, 'scripts/pipe')]);
-  chmodSync(join(folder, 'empty folder'), 0o1777);
+  symlinkSync('books/a letter.txt', join(directory, 'link to a letter'));
+  symlinkSync('../nowhere', join(directory, 'pictures/dangling'));
+  linkSync(join(directory, 'books/poem.txt'), join(directory, 'pictures/poem again.txt'));
+  linkSync(join(directory, 'books/poem.txt'), join(directory, 'the poem'));
+  execFileSync('mkfifo', ['--mode=0620', join(directory, 'scripts/pipe')]);
+  chmodSync(join(directory, 'empty folder'), 0o1777);
   const image = { 131072: noise('image', 65_536), 524288: noise('more of the image', 100_000) };
-  writeSparse(join(folder, 'pictures/image of a disk'), 1_048_699, image);
-  writeSparse(join(folder, 'pictures/nothing but a hole'), 300_000, {});
-  writeSparse(join(folder, 'pictures/many holes'), 8_388_608, Object.fromEntries(SCATTERED));
-  setAttribute(join(folder, 'books/poem.txt'), 'user.author', 'unknown');
-  setAttribute(join(folder, 'books/poem.txt'), 'user.empty', '');
-  setAttribute(join(folder, 'pictures/noise.raw'), 'user.binary', Buffer.from([0, 1, 0xff, 0x0a, 0x3d]));
-  setAttribute(join(folder, 'pictures/noise.raw'), 'user.preview', noise('preview', 3000));
-  setAttribute(join(folder, 'books'), 'user.comment', 'a folder has attributes, too');
-  setAttribute(join(folder, 'scripts/run'), 'system.posix_acl_access', Buffer.from(ACL, 'hex'));
-  setAttribute(join(folder, 'pictures'), 'system.posix_acl_default', Buffer.from(ACL, 'hex'));
-  touchAll(folder, 1_700_000_000);
-  touch(join(folder, 'pictures/noise.raw'), '1969-07-20T20:17:40.000000001Z');
-  touch(join(folder, 'pictures/dangling'), '1901-12-14T00:00:00.5Z');
-  touch(join(folder, 'empty file'), '1969-12-31T23:59:59.999999999Z');
-  touch(join(folder, 'books'), '2037-12-31T23:59:59.25Z');
+  writeSparse(join(directory, 'pictures/image of a disk'), 1_048_699, image);
+  writeSparse(join(directory, 'pictures/nothing but a hole'), 300_000, {});
+  writeSparse(join(directory, 'pictures/many holes'), 8_388_608, Object.fromEntries(SCATTERED));
+  setAttribute(join(directory, 'books/poem.txt'), 'user.author', 'unknown');
+  setAttribute(join(directory, 'books/poem.txt'), 'user.empty', '');
+  setAttribute(join(directory, 'pictures/noise.raw'), 'user.binary', Buffer.from([0, 1, 0xff, 0x0a, 0x3d]));
+  setAttribute(join(directory, 'pictures/noise.raw'), 'user.preview', noise('preview', 3000));
+  setAttribute(join(directory, 'books'), 'user.comment', 'a folder has attributes, too');
+  setAttribute(join(directory, 'scripts/run'), 'system.posix_acl_access', Buffer.from(ACL, 'hex'));
+  setAttribute(join(directory, 'pictures'), 'system.posix_acl_default', Buffer.from(ACL, 'hex'));
+  touchAll(directory, 1_700_000_000);
+  touch(join(directory, 'pictures/noise.raw'), '1969-07-20T20:17:40.000000001Z');
+  touch(join(directory, 'pictures/dangling'), '1901-12-14T00:00:00.5Z');
+  touch(join(directory, 'empty file'), '1969-12-31T23:59:59.999999999Z');
+  touch(join(directory, 'books'), '2037-12-31T23:59:59.25Z');
 }
 
 /** What has changed until the second. */
-export function change(folder: string): void {
-  writeFileSync(join(folder, 'books/a letter.txt'), 'Dear reader,\n\nthis is the second letter.\n');
+export function change(directory: string): void {
+  writeFileSync(join(directory, 'books/a letter.txt'), 'Dear reader,\n\nthis is the second letter.\n');
   const novel = prose('novel', 1_400_000);
   writeFileSync(
-    join(folder, 'books/long/novel.txt'),
+    join(directory, 'books/long/novel.txt'),
     `${novel.slice(0, 600_000)}[a page is gone]${novel.slice(604_000)}`,
   );
-  unlinkSync(join(folder, 'the poem'));
-  rmSync(join(folder, 'empty folder'), { recursive: true });
-  mkdirSync(join(folder, 'new', 'deep', 'deeper'), { recursive: true });
-  writeFileSync(join(folder, 'new/deep/deeper/file'), 'deep down\n');
-  chmodSync(join(folder, 'scripts/run'), 0o700);
+  unlinkSync(join(directory, 'the poem'));
+  rmSync(join(directory, 'empty folder'), { recursive: true });
+  mkdirSync(join(directory, 'new', 'deep', 'deeper'), { recursive: true });
+  writeFileSync(join(directory, 'new/deep/deeper/file'), 'deep down\n');
+  chmodSync(join(directory, 'scripts/run'), 0o700);
   for (const name of [
     'books/a letter.txt',
     'books/long/novel.txt',
@@ -145,11 +145,11 @@ export function change(folder: string): void {
     'new/deep/deeper',
     'new/deep',
   ])
-    touch(join(folder, name), '2024-02-29T12:00:00.000000042Z');
+    touch(join(directory, name), '2024-02-29T12:00:00.000000042Z');
 }
 
-/** A folder of random content: names, sizes and depths are anybody's guess, and one file is cut into very many chunks. */
-export function writeRandom(folder: string, seed: string, able: Abilities): void {
+/** A directory of random content: names, sizes and depths are anybody's guess, and one file is cut into very many chunks. */
+export function writeRandom(directory: string, seed: string, able: Abilities): void {
   const random = noise(seed, 4096);
   let at = 0;
   const next = (below: number) => {
@@ -169,24 +169,24 @@ export function writeRandom(folder: string, seed: string, able: Abilities): void
     }
     if (depth < 6) for (let i = 0; i < next(4); i++) fill(join(path, `folder ${i}`), depth + 1);
   };
-  fill(folder, 0);
-  writeFileSync(join(folder, 'many chunks'), noise(seed, 1_500_000));
-  mkdirSync(join(folder, 'many files'));
-  for (let i = 0; i < 3000; i++) writeFileSync(join(folder, 'many files', `${i}`), `${i}`);
+  fill(directory, 0);
+  writeFileSync(join(directory, 'many chunks'), noise(seed, 1_500_000));
+  mkdirSync(join(directory, 'many files'));
+  for (let i = 0; i < 3000; i++) writeFileSync(join(directory, 'many files', `${i}`), `${i}`);
   for (let i = 0; i < 10; i++) {
-    const name = join(folder, 'many files', `${i}`);
+    const name = join(directory, 'many files', `${i}`);
     const runs = Array.from({ length: next(5) }, () => [next(20) * 65_536, noise(`${seed} ${i}`, next(9000))] as const);
     if (able.holes) writeSparse(name, 21 * 65_536 + next(5000), Object.fromEntries(runs));
     for (let number = next(4); able.xattrs && number > 0; number--)
       setAttribute(name, `user.${'n'.repeat(next(200))}${number}`, noise(name, next(700)));
   }
-  touchRandomly(folder);
+  touchRandomly(directory);
 }
 
 /** A random time for each at the top. */
-function touchRandomly(folder: string): void {
-  for (const name of readdirSync(folder)) {
-    const path = join(folder, name);
+function touchRandomly(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    const path = join(directory, name);
     const seconds = noise(path, 4).readInt32LE(0);
     if (lstatSync(path).isFile()) touch(path, `@${seconds}.${noise(path, 1).readUInt8(0)}`);
   }

@@ -45,7 +45,7 @@ interface Vectors {
 const FIXTURES = fileURLToPath(new URL('../../../fixtures/vectors', import.meta.url));
 const skip = whyNoReader() ?? false;
 
-/** What is in a folder besides the folders above the one that was backed up, whose state is nobody's business. */
+/** What is in a directory besides the directories above the one that was backed up, whose state is nobody's business. */
 function restored(target: string): Listed[] {
   return listWithXattrs(target).filter(({ path }) => path !== 'tmp');
 }
@@ -119,10 +119,10 @@ describe('a reader written from SPEC.md alone', { skip }, () => {
 
   for (const parity of [0, 7])
     it(`restores a fresh repository of random content, cut into very many chunks, with ${parity} % parity`, async () => {
-      const [source, folder, target] = [join(scratch, `source ${parity}`), fresh(), fresh()];
+      const [source, directory, target] = [join(scratch, `source ${parity}`), fresh(), fresh()];
       writeRandom(source, randomBytes(8).toString('hex'), able);
       const secret = `${randomBytes(8).toString('hex')} A\u030a`;
-      const repository = await initRepository(new LocalStore(folder), {
+      const repository = await initRepository(new LocalStore(directory), {
         unlock: { password: secret },
         user: 'user',
         host: 'host',
@@ -132,7 +132,7 @@ describe('a reader written from SPEC.md alone', { skip }, () => {
       });
       const { errors } = await backup(await loadIndex(repository), {
         sources: [Buffer.from(source)],
-        folder: Buffer.from('/'),
+        directory: Buffer.from('/'),
         host: 'host',
         user: 'user',
         uid: 0,
@@ -146,9 +146,9 @@ describe('a reader written from SPEC.md alone', { skip }, () => {
       });
       assert.equal(errors, 0);
       const lease = await HeldLease.acquire(repository, 'test');
-      await readerOutput(secret.normalize('NFC'), folder, 'check');
+      await readerOutput(secret.normalize('NFC'), directory, 'check');
       await lease.release();
-      await readerOutput(secret, folder, 'restore', 'latest', target);
+      await readerOutput(secret, directory, 'restore', 'latest', target);
       assert.deepEqual(listWithXattrs(join(target, source)), listWithXattrs(source));
     });
 

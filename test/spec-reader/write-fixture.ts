@@ -29,18 +29,18 @@ const VECTORS = fileURLToPath(new URL('../../../fixtures/vectors', import.meta.u
 const REPOSITORY = join(VECTORS, 'repository');
 
 const keyFile = noise('key file', 32);
-const cacheFolder = mkdtempSync(join(tmpdir(), 'varve-fixture-cache-'));
+const cacheDirectory = mkdtempSync(join(tmpdir(), 'varve-fixture-cache-'));
 const store = new LocalStore(REPOSITORY);
 
 async function open(unlock: Unlock, clock = Date.now): Promise<Repository> {
-  return openRepository(store, { unlock, cacheFolder, clock });
+  return openRepository(store, { unlock, cacheDirectory, clock });
 }
 
 async function makeSnapshot(repository: Repository, host: string, tag: string): Promise<string> {
   const { snapshots } = await listSnapshots(repository);
   const { id, errors } = await backup(await loadIndex(repository), {
     sources: [Buffer.from(SOURCE)],
-    folder: Buffer.from('/'),
+    directory: Buffer.from('/'),
     host,
     user: 'anna',
     uid: 1000,
@@ -58,7 +58,7 @@ async function makeSnapshot(repository: Repository, host: string, tag: string): 
 
 const listSource = () => listWithXattrs(SOURCE, SOURCE.slice(1));
 
-for (const folder of [REPOSITORY, SOURCE]) rmSync(folder, { recursive: true, force: true });
+for (const directory of [REPOSITORY, SOURCE]) rmSync(directory, { recursive: true, force: true });
 mkdirSync(VECTORS, { recursive: true });
 writeFirst(SOURCE);
 
@@ -67,7 +67,7 @@ const first = await initRepository(store, {
   user: 'anna',
   host: 'desk',
   logN: LOG_N,
-  cacheFolder,
+  cacheDirectory,
 });
 await addKeySlot(first, { role: 'manage', unlock: { keyFile }, user: 'anna', host: 'nas' });
 const append = { password: 'varve-append' };
@@ -110,5 +110,5 @@ const vectors = {
   steps: trace,
 };
 writeFileSync(join(VECTORS, 'repository.json'), `${JSON.stringify(vectors, null, 2)}\n`);
-for (const folder of [cacheFolder, SOURCE]) rmSync(folder, { recursive: true, force: true });
+for (const directory of [cacheDirectory, SOURCE]) rmSync(directory, { recursive: true, force: true });
 execFileSync('find', [REPOSITORY, '-type', 'd', '-empty', '-delete']);

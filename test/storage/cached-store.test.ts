@@ -25,16 +25,16 @@ class CountingStore extends MemoryStore {
   }
 }
 
-function fresh(): { behind: CountingStore; store: CachedStore; again: () => CachedStore; folder: string } {
+function fresh(): { behind: CountingStore; store: CachedStore; again: () => CachedStore; directory: string } {
   const behind = new CountingStore();
-  const folder = join(scratch, String(number++));
-  const again = (): CachedStore => new CachedStore(behind, CacheDirectory.open(folder) as CacheDirectory);
-  return { behind, store: again(), again, folder };
+  const directory = join(scratch, String(number++));
+  const again = (): CachedStore => new CachedStore(behind, CacheDirectory.open(directory) as CacheDirectory);
+  return { behind, store: again(), again, directory };
 }
 
 /** What a cache has of a type, beside the tag that tells backups to leave it out. */
-const cachedIn = (folder: string, type: ObjectType): string[] =>
-  readdirSync(join(folder, type)).filter((name) => name !== 'CACHEDIR.TAG');
+const cachedIn = (directory: string, type: ObjectType): string[] =>
+  readdirSync(join(directory, type)).filter((name) => name !== 'CACHEDIR.TAG');
 
 const KEEP = { keep: true };
 
@@ -58,7 +58,7 @@ test('index objects and kept packs are fetched once, others each time', async ()
 });
 
 test('what is put is cached at once, if it is of a sort that is kept', async () => {
-  const { behind, store, folder } = fresh();
+  const { behind, store, directory } = fresh();
   const { name, bytes } = object(1000);
   await store.put('data', name, [bytes.subarray(0, 300), bytes.subarray(300)], KEEP);
   await store.put('index', name, [bytes]);
@@ -67,13 +67,13 @@ test('what is put is cached at once, if it is of a sort that is kept', async () 
   assert.equal(behind.asked.length, 0);
   const { name: other, bytes: content } = object(10);
   await store.put('data', other, [content]);
-  assert.deepEqual(cachedIn(folder, 'data'), [name]);
-  assert.equal(statSync(join(folder, 'data', name)).mode & 0o777, 0o600);
-  assert.equal(statSync(join(folder, 'data')).mode & 0o777, 0o700);
+  assert.deepEqual(cachedIn(directory, 'data'), [name]);
+  assert.equal(statSync(join(directory, 'data', name)).mode & 0o777, 0o600);
+  assert.equal(statSync(join(directory, 'data')).mode & 0o777, 0o700);
 });
 
 test('a cached file that was changed, cut or emptied is not believed, and is made anew', async () => {
-  const { behind, store, again, folder } = fresh();
+  const { behind, store, again, directory } = fresh();
   const { name, bytes } = object(1000);
   await store.put('index', name, [bytes]);
   await store.put('data', name, [bytes], KEEP);
@@ -81,26 +81,26 @@ test('a cached file that was changed, cut or emptied is not believed, and is mad
   flipped[500] = (flipped[500] as number) ^ 1;
   for (const wrong of [flipped, bytes.subarray(0, 999), Buffer.alloc(0), Buffer.concat([bytes, bytes])]) {
     for (const type of ['index', 'data'] as const) {
-      writeFileSync(join(folder, type, name), wrong);
+      writeFileSync(join(directory, type, name), wrong);
       const before = behind.asked.length;
       const fetched = again();
       assert.deepEqual(await fetched.get(type, name, { offset: 450, length: 100 }, KEEP), bytes.subarray(450, 550));
       assert.deepEqual(await fetched.get(type, name, undefined, KEEP), bytes);
       assert.equal(behind.asked.length, before + 1);
-      assert.deepEqual(readFileSync(join(folder, type, name)), bytes);
+      assert.deepEqual(readFileSync(join(directory, type, name)), bytes);
     }
   }
 });
 
 test('a cached pack is believed only when all of it is right, however large', async () => {
-  const { behind, store, again, folder } = fresh();
+  const { behind, store, again, directory } = fresh();
   const { name, bytes } = object(600_000);
   await store.put('data', name, [bytes.subarray(0, 1), bytes.subarray(1)], KEEP);
   assert.deepEqual(await again().get('data', name, { offset: 0, length: 9 }, KEEP), bytes.subarray(0, 9));
   assert.equal(behind.asked.length, 0);
   const flipped = Buffer.from(bytes);
   flipped[599_999] = (flipped[599_999] as number) ^ 1;
-  writeFileSync(join(folder, 'data', name), flipped);
+  writeFileSync(join(directory, 'data', name), flipped);
   assert.deepEqual(await again().get('data', name, { offset: 0, length: 9 }, KEEP), bytes.subarray(0, 9));
   assert.equal(behind.asked.length, 1);
 });
@@ -120,24 +120,24 @@ test('what is cached may be put into memory that the caller has', async () => {
 });
 
 test('a cache that is deleted, at any moment, is made anew', async () => {
-  const { store, folder } = fresh();
+  const { store, directory } = fresh();
   const { name, bytes } = object(1000);
   await store.put('data', name, [bytes], KEEP);
   for (let round = 0; round < 3; round++) {
     assert.deepEqual(await store.get('data', name, { offset: 10, length: 20 }, KEEP), bytes.subarray(10, 30));
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
     assert.deepEqual(await store.get('data', name, undefined, KEEP), bytes);
-    assert.ok(existsSync(join(folder, 'data', name)));
+    assert.ok(existsSync(join(directory, 'data', name)));
   }
-  rmSync(folder, { recursive: true });
-  writeFileSync(folder, 'in the way');
+  rmSync(directory, { recursive: true });
+  writeFileSync(directory, 'in the way');
   assert.deepEqual(await store.get('data', name, { offset: 10, length: 20 }, KEEP), bytes.subarray(10, 30));
   await store.put('index', name, [bytes]);
   assert.deepEqual(await names(store, 'index'), [name]);
 });
 
 test('listing forgets what is gone from the store, and no more', async () => {
-  const { behind, store, folder } = fresh();
+  const { behind, store, directory } = fresh();
   const [kept, gone] = [object(10), object(20)];
   for (const { name, bytes } of [kept, gone]) {
     await store.put('index', name, [bytes]);
@@ -147,24 +147,24 @@ test('listing forgets what is gone from the store, and no more', async () => {
     await behind.remove(type, gone.name);
     await names(store, type);
   }
-  assert.deepEqual(cachedIn(folder, 'index'), [kept.name]);
-  assert.equal(cachedIn(folder, 'data').length, 2);
+  assert.deepEqual(cachedIn(directory, 'index'), [kept.name]);
+  assert.equal(cachedIn(directory, 'data').length, 2);
   await store.retain('data', (name) => name === kept.name);
-  assert.deepEqual(cachedIn(folder, 'data'), [kept.name]);
+  assert.deepEqual(cachedIn(directory, 'data'), [kept.name]);
 });
 
 test('a list that is broken off forgets nothing', async () => {
-  const { store, folder } = fresh();
+  const { store, directory } = fresh();
   for (const { name, bytes } of [object(1), object(2), object(3)]) await store.put('index', name, [bytes]);
   for await (const _ of store.list('index')) break;
-  assert.equal(cachedIn(folder, 'index').length, 3);
+  assert.equal(cachedIn(directory, 'index').length, 3);
 });
 
 test('an object that the store refuses is not cached', async () => {
-  const { behind, store, folder } = fresh();
+  const { behind, store, directory } = fresh();
   const { name, bytes } = object(10);
   behind.put = () => Promise.reject(new Error('refused'));
   await assert.rejects(store.put('index', name, [bytes]), /refused/);
-  assert.ok(!existsSync(join(folder, 'index', name)));
+  assert.ok(!existsSync(join(directory, 'index', name)));
   await assert.rejects(store.get('index', name), fails('not-found'));
 });

@@ -41,7 +41,7 @@ test('a folder', async () => {
 test('a folder of an SFTP server', { skip: SSHD_MISSING }, async () => {
   const sshd = await startSshd();
   try {
-    const path = join(sshd.folder, 'repository');
+    const path = join(sshd.directory, 'repository');
     const store = await openOn(sshd, path);
     await discards(store, path);
     await store.close();

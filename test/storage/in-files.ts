@@ -6,10 +6,10 @@ import type { Store } from '../../src/storage/store.js';
 import { fails } from '../crypto/rings.js';
 import { names, object } from './conformance.js';
 
-/** A new repository's store, and its folder as this machine sees it. */
+/** A new repository's store, and its directory as this machine sees it. */
 export type Fresh = () => Promise<{ readonly store: Store; readonly path: string }>;
 
-/** Names of all files below a folder. */
+/** Names of all files below a directory. */
 export const allFiles = (path: string): string[] =>
   readdirSync(path, { recursive: true, withFileTypes: true }).flatMap((each) => (each.isFile() ? [each.name] : []));
 
@@ -28,8 +28,8 @@ export function testsInFiles(fresh: Fresh, skip: string | false = false): void {
       assert.equal(size, 100);
       assert.equal(mode & 0o777, 0o600);
     }
-    for (const folder of ['', 'data', 'keys', 'index', 'snapshots', 'locks', 'data/00', 'data/ff'])
-      assert.equal(statSync(join(path, folder)).mode & 0o777, 0o700, folder);
+    for (const directory of ['', 'data', 'keys', 'index', 'snapshots', 'locks', 'data/00', 'data/ff'])
+      assert.equal(statSync(join(path, directory)).mode & 0o777, 0o700, directory);
     await store.close();
   });
 
@@ -52,7 +52,7 @@ export function testsInFiles(fresh: Fresh, skip: string | false = false): void {
   }, async () => {
     const { store, path } = await fresh();
     const { name, bytes } = object(100);
-    for (const folder of ['data', 'locks']) rmSync(join(path, folder), { recursive: true });
+    for (const directory of ['data', 'locks']) rmSync(join(path, directory), { recursive: true });
     for (const type of ['data', 'locks'] as const) {
       await store.put(type, name, [bytes]);
       assert.deepEqual(await store.get(type, name), bytes);
@@ -60,7 +60,7 @@ export function testsInFiles(fresh: Fresh, skip: string | false = false): void {
     rmSync(path, { recursive: true });
     await assert.rejects(
       store.put('data', name, [bytes]),
-      fails('storage', /cannot write data\/.*no such (?:folder|file or directory)/),
+      fails('storage', /cannot write data\/.*no such (?:directory|file or directory)/),
     );
     assert.ok(!existsSync(path));
     assert.deepEqual(await names(store, 'data'), []);

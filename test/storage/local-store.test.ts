@@ -53,7 +53,7 @@ test('a folder that is not there has no objects', async () => {
   await assert.rejects(store.get('config', 'config'), fails('not-found', /nowhere/));
 });
 
-test('a repository folder that cannot be made is named', async () => {
+test('a repository directory that cannot be made is named', async () => {
   const file = join(scratch, 'file');
   writeFileSync(file, '');
   await assert.rejects(new LocalStore(join(file, 'below')).create(), fails('storage', /below.*not a directory/));

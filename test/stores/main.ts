@@ -9,7 +9,7 @@ import { type Counts, reasons, summary, table } from './report.js';
 
 /** Runs the tests of repositories over each kind of store: `npm run test:stores -- --stores s3,sftp`. */
 const TESTS = fileURLToPath(new URL('..', import.meta.url));
-const FOLDERS = ['backup', 'restore', 'prune', 'check', 'repair', 'retention', 'copy', 'browse', 'cli'];
+const DIRECTORIES = ['backup', 'restore', 'prune', 'check', 'repair', 'retention', 'copy', 'browse', 'cli'];
 /** What opens repositories: files without it have the same tests over every store. */
 const OPENS = /\b(Sandbox|Prunable|Patient|Playground|StubbornStore|openTestStore)\b/;
 /** Starts the command line. */
@@ -18,7 +18,7 @@ const PROCESSES = /\bPlayground\b/;
 const OWN_STORE = ['rest-stores', 'serve', 'sftp', 'store-options', 'store-test'].map((name) => `${name}.test.js`);
 
 const { values } = parseArgs({ options: { stores: { type: 'string', default: Object.keys(STORE_KINDS).join() } } });
-const folder = mkdtempSync(join(tmpdir(), 'varve-stores-'));
+const directory = mkdtempSync(join(tmpdir(), 'varve-stores-'));
 const results: (readonly [string, Counts | string])[] = [];
 for (const name of values.stores.split(',')) {
   const kind = await STORE_KINDS[name]?.();
@@ -26,14 +26,14 @@ for (const name of values.stores.split(',')) {
   console.log(`== ${name}${kind.missing ? `: left out: ${kind.missing}` : ''}`);
   results.push([name, kind.missing || (await runOver(name, kind))]);
 }
-rmSync(folder, { recursive: true });
+rmSync(directory, { recursive: true });
 console.log(table(results));
 process.exitCode = results.some(([, counts]) => typeof counts !== 'string' && counts.fail > 0) ? 1 : 0;
 
 /** All tests over one server. */
 async function runOver(name: string, kind: StoreKind): Promise<Counts> {
   const { stop, ...way } = await kind.start();
-  const log = join(folder, `${name}.tap`);
+  const log = join(directory, `${name}.tap`);
   const env = { ...process.env, VARVE_TEST_STORE: name, VARVE_TEST_WAY: JSON.stringify(way) };
   const start = Date.now();
   try {
@@ -47,7 +47,7 @@ async function runOver(name: string, kind: StoreKind): Promise<Counts> {
 }
 
 function testFiles(name: string): string[] {
-  const files = FOLDERS.flatMap((each) => readdirSync(join(TESTS, each)).map((file) => join(each, file)));
+  const files = DIRECTORIES.flatMap((each) => readdirSync(join(TESTS, each)).map((file) => join(each, file)));
   return files
     .filter((file) => file.endsWith('.test.js') && !OWN_STORE.some((own) => file === join('cli', own)))
     .map((file) => join(TESTS, file))

@@ -146,7 +146,7 @@ function lengthen(path: Buffer, file: number, length: bigint): boolean {
   return spawnSync('python3', ['-c', script, path.toString('hex'), String(length)]).status === 0;
 }
 
-/** Owner, attributes, mode, times. Those of a folder are to be set again once it is filled. */
+/** Owner, attributes, mode, times. Those of a directory are to be set again once it is filled. */
 export function decorate(path: Buffer, { type, uid, gid, mode, xattrs, atime, mtime }: Case): void {
   attempt(() => (type === 'symlink' ? lchownSync : chownSync)(path, uid, gid));
   if (type === 'file' || type === 'sparse' || type === 'directory')

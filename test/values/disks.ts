@@ -15,15 +15,15 @@ export interface Disk {
 }
 
 /** @returns why there is none, where it cannot be made or mounted */
-export function mountDisk(folder: string, type: FileSystem): Disk | string {
-  const path = join(folder, type);
+export function mountDisk(directory: string, type: FileSystem): Disk | string {
+  const path = join(directory, type);
   mkdirSync(path, { recursive: true });
-  const failure = type === 'tmpfs' ? run('mount', '-t', 'tmpfs', 'tmpfs', path) : mountImage(folder, path, type);
+  const failure = type === 'tmpfs' ? run('mount', '-t', 'tmpfs', 'tmpfs', path) : mountImage(directory, path, type);
   return failure ?? { path, unmount: () => void spawnSync('umount', ['-l', path]) };
 }
 
-function mountImage(folder: string, path: string, type: FileSystem): string | undefined {
-  const image = join(folder, `${type}.image`);
+function mountImage(directory: string, path: string, type: FileSystem): string | undefined {
+  const image = join(directory, `${type}.image`);
   writeFileSync(image, '');
   truncateSync(image, IMAGE_BYTES);
   return run(`mkfs.${type}`, '-q', image) ?? run('mount', '-o', 'loop', image, path);

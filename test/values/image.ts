@@ -34,7 +34,7 @@ export function imageOf(top: string): Image {
   return { lines, tooLong };
 }
 
-const join = (folder: Buffer, name: Buffer): Buffer => Buffer.concat([folder, Buffer.from('/'), name]);
+const join = (directory: Buffer, name: Buffer): Buffer => Buffer.concat([directory, Buffer.from('/'), name]);
 
 function line(path: Buffer, stat: BigIntStats): string {
   const { mode, uid, gid, size, mtimeNs, rdev, nlink } = stat;

@@ -19,7 +19,7 @@ import { type Image, imageOf } from './image.js';
 
 /** Files that are made before a backup. */
 const PER_ROUND = 500;
-const PER_FOLDER = 50;
+const PER_DIRECTORY = 50;
 
 export interface Sums {
   cases: number;
@@ -29,26 +29,26 @@ export interface Sums {
   restores: number;
 }
 
-/** @param disk a folder of the file system that is tried */
+/** @param disk a directory of the file system that is tried */
 export async function valueRounds(disk: string, cases: number, seed: number): Promise<Sums> {
   const sums: Sums = { cases: 0, clamped: 0, backups: 0, restores: 0 };
   for (let round = 0; sums.cases < cases; round++) {
     const count = Math.min(PER_ROUND, cases - sums.cases);
-    const folder = join(disk, `round ${round}`);
+    const directory = join(disk, `round ${round}`);
     try {
-      await oneRound(folder, fc.sample(anyCase, { numRuns: count, seed: seed + round }), sums);
+      await oneRound(directory, fc.sample(anyCase, { numRuns: count, seed: seed + round }), sums);
     } catch (cause) {
       throw new Error(`seed ${seed + round}, ${count} cases: ${cause instanceof Error ? cause.stack : cause}`);
     } finally {
-      rmSync(folder, { recursive: true, force: true });
+      rmSync(directory, { recursive: true, force: true });
     }
     sums.cases += count;
   }
   return sums;
 }
 
-async function oneRound(folder: string, cases: readonly Case[], sums: Sums): Promise<void> {
-  const sandbox = await Sandbox.create(folder);
+async function oneRound(directory: string, cases: readonly Case[], sums: Sums): Promise<void> {
+  const sandbox = await Sandbox.create(directory);
   const made = makeAll(sandbox.source, cases);
   await backUpAndRestore(sandbox, undefined, sums);
   // Every tenth gets other times and another owner: the rest is the parent snapshot's.
@@ -69,9 +69,9 @@ function makeAll(source: string, cases: readonly Case[]): [Buffer, Case][] {
   const made: [Buffer, Case][] = [];
   let first: Buffer | undefined;
   for (const [at, each] of cases.entries()) {
-    const folder = join(source, `folder ${Math.floor(at / PER_FOLDER)}`);
-    mkdirSync(folder, { recursive: true });
-    const path = Buffer.concat([Buffer.from(`${folder}/`), each.name]);
+    const directory = join(source, `folder ${Math.floor(at / PER_DIRECTORY)}`);
+    mkdirSync(directory, { recursive: true });
+    const path = Buffer.concat([Buffer.from(`${directory}/`), each.name]);
     try {
       make(path, each, first);
       made.push([path, each]);

@@ -35,7 +35,7 @@ export const pathBytes = textToBytes;
  * The working directory as bytes. As in Go, whose rule restic follows, it is $PWD where that leads to the same directory: a shell keeps
  * the links there by which the user came.
  */
-export function workingFolder(): Buffer {
+export function workingDirectory(): Buffer {
   const text = process.cwd();
   const { PWD } = process.env;
   if (PWD !== undefined && PWD !== text && isAbsolute(PWD) && isWorkingDirectory(PWD)) return textToBytes(PWD);

@@ -2,7 +2,7 @@ import * as module from 'node:module';
 import { join } from 'node:path';
 import { tagCache } from '../../storage/cached/cache-tag.js';
 import { trustOf } from '../../storage/cached/trust.js';
-import { makeFolders } from '../../storage/make-folders.js';
+import { makeDirectories } from '../../storage/make-directories.js';
 import { cacheLocation } from '../repository/cache-location.js';
 
 const PRIVATE = 0o700;
@@ -19,7 +19,7 @@ export function keepCompiledCode(args: readonly string[]): void {
   const trust = trustOf(join(location, 'code'));
   if (!('path' in trust)) return;
   try {
-    makeFolders(trust.path, PRIVATE);
+    makeDirectories(trust.path, PRIVATE);
     enableCompileCache(trust.path);
     tagCache(trust.path);
   } catch {

@@ -42,7 +42,7 @@ export function addGlobalOptions(command: Command): Command {
     command.addOption(option);
     return option;
   };
-  add('-r, --repo <place>', 'the repository: a folder, s3:, sftp:, rest: or rclone:… ($VARVE_REPOSITORY)');
+  add('-r, --repo <place>', 'the repository: a directory, s3:, sftp:, rest: or rclone:… ($VARVE_REPOSITORY)');
   add('--repository-file <file>', 'file that says where the repository is ($VARVE_REPOSITORY_FILE)');
   add('-p, --password-file <file>', 'file with the password ($VARVE_PASSWORD_FILE)');
   add('--password-command <command>', 'command that prints the password ($VARVE_PASSWORD_COMMAND)');
@@ -54,7 +54,7 @@ export function addGlobalOptions(command: Command): Command {
   add('-v, --verbose', 'tell more; twice for every file').argParser(
     (_: unknown, before: number | undefined) => (before ?? 0) + 1,
   );
-  add('--cache-dir <folder>', 'the cache ($VARVE_CACHE_DIR; default: $XDG_CACHE_HOME/varve or ~/.cache/varve)');
+  add('--cache-dir <directory>', 'the cache ($VARVE_CACHE_DIR; default: $XDG_CACHE_HOME/varve or ~/.cache/varve)');
   add('--no-cache', 'keep nothing on this machine between runs');
   add('--no-lock', 'accepted for the sake of scripts: locks never block').hideHelp();
   add('--retry-lock <duration>', 'accepted for the sake of scripts: locks never block').hideHelp();

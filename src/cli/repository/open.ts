@@ -44,7 +44,7 @@ function readPlace(file: string): string {
 }
 
 /** Undefined for `--no-cache`. */
-export function cacheFolder(context: Context): string | undefined {
+export function cacheDirectory(context: Context): string | undefined {
   const { globals, environment } = context;
   if (globals.cache === false) return undefined;
   return globals.cacheDir ?? cacheLocation(environment);
@@ -76,7 +76,7 @@ export async function openFromOptions(
   const { openRepository } = await import('../../repository/opening/open.js');
   const { globals, environment } = context;
   const options = {
-    cacheFolder: cacheFolder(context),
+    cacheDirectory: cacheDirectory(context),
     onWarning: onlyOnce(settings.onWarning),
     onNotice: settings.onNotice,
     keyHint: globals.keyHint ?? (environment.VARVE_KEY_HINT || undefined),
@@ -124,7 +124,7 @@ async function askAndOpen(
 }
 
 /** Nobody is asked for the password of a repository that is not there. */
-async function refuseMissing(store: Store, options: Pick<OpenOptions, 'cacheFolder'>): Promise<void> {
+async function refuseMissing(store: Store, options: Pick<OpenOptions, 'cacheDirectory'>): Promise<void> {
   const { requireRepository } = await import('../../repository/opening/open.js');
   await requireRepository(store, options);
 }

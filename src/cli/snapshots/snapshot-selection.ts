@@ -12,7 +12,7 @@ import {
   type StoredSnapshot,
   splitTags,
 } from '../../repository/snapshots/snapshots.js';
-import { pathBytes, workingFolder } from '../program/arguments.js';
+import { pathBytes, workingDirectory } from '../program/arguments.js';
 import type { Context } from '../program/shell.js';
 import { requireWorkingDirectory } from '../repository/working-directory.js';
 import { PAST_TIME, parsePastTime } from '../text/past-time.js';
@@ -58,12 +58,12 @@ export function addTimeOption(command: Command): Command {
 export function selectionFilter(context: Context, options: SelectionOptions): SnapshotFilter {
   const { host, tag = [], path = [], time } = options;
   const hosts = host ?? (context.environment.VARVE_HOST ? [context.environment.VARVE_HOST] : []);
-  const folder = workingFolder();
+  const directory = workingDirectory();
   path.forEach(requireWorkingDirectory);
   return {
     hosts: hosts.filter((each) => each !== ''),
     tags: tag,
-    paths: path.map((each) => normalize(pathBytes(each), folder)),
+    paths: path.map((each) => normalize(pathBytes(each), directory)),
     ...(time !== undefined && { until: parsePastTime(time, '--time') }),
   };
 }
@@ -107,20 +107,20 @@ export function listedCode({ failures }: SnapshotList, ids: readonly string[]): 
   return ids.length === 0 && failures.length > 0 ? 1 : 0;
 }
 
-/** What `SNAPSHOT[:SUBFOLDER]` names. */
+/** What `SNAPSHOT[:SUBDIRECTORY]` names. */
 export interface Chosen {
   readonly stored: StoredSnapshot;
-  /** Names of the subfolder's path; none for the whole snapshot. */
-  readonly subfolder: readonly Buffer[];
+  /** Names of the subdirectory's path; none for the whole snapshot. */
+  readonly subdirectory: readonly Buffer[];
 }
 
 export function chooseOne(snapshots: SnapshotList, text: string, filter: SnapshotFilter): Chosen {
   const colon = text.indexOf(':');
   const id = colon < 0 ? text : text.slice(0, colon);
-  const subfolder = colon < 0 ? [] : pathNames(text.slice(colon + 1));
+  const subdirectory = colon < 0 ? [] : pathNames(text.slice(colon + 1));
   if (filter.until !== undefined && id !== 'latest')
     throw new VarveError('usage', `--time chooses what \`latest\` is: it does not go with the snapshot ${id}`);
-  return { stored: findSnapshot(snapshots, id, filter), subfolder };
+  return { stored: findSnapshot(snapshots, id, filter), subdirectory };
 }
 
 /** The names that a path in a snapshot is made of. */

@@ -45,7 +45,7 @@ export function attributesOf(entry: Stored, inode: InodeNumber, owner: Owner | u
   };
 }
 
-/** What it is told of a folder or a link of the view, or of a snapshot's root. */
+/** What it is told of a directory or a link of the view, or of a snapshot's root. */
 export function plainAttributes(
   mode: number,
   size: number,

@@ -3,20 +3,20 @@ import { isReference } from '../../format/attachment.js';
 import type { Entry } from '../../format/entry.js';
 import type { EntryReader } from '../../format/entry-reader.js';
 import { type StoredSnapshot, shortId } from '../../repository/snapshots/snapshots.js';
-import { Folder, Folders } from './folders.js';
+import { Directories, Directory } from './directories.js';
 import type { InodeNumber, InodeNumbers } from './inode-numbers.js';
-import { FOLDER, LINKED, NodeTable, WITH_XATTRS } from './node-table.js';
+import { DIRECTORY, LINKED, NodeTable, WITH_XATTRS } from './node-table.js';
 import type { Source } from './source.js';
 
 /** Bytes of entries that are kept. */
 const KEPT = 1024 * 1024;
 
-/** The folders and entries of snapshots, by their nodes. */
+/** The directories and entries of snapshots, by their nodes. */
 export class Entries {
   readonly nodes: NodeTable;
   readonly numbers: InodeNumbers;
   readonly #source: Source;
-  readonly #folders = new Folders();
+  readonly #directories = new Directories();
   /** Roots that the kernel knows. */
   readonly #snapshots = new Map<number, StoredSnapshot>();
   readonly #kept = new Map<number, Entry>();
@@ -27,7 +27,7 @@ export class Entries {
     this.#source = source;
     this.numbers = numbers;
     this.nodes = new NodeTable((node) => {
-      this.#folders.delete(node);
+      this.#directories.delete(node);
       this.#snapshots.delete(node);
       this.#drop(node);
       onFree(node);
@@ -36,7 +36,7 @@ export class Entries {
 
   /** The node of a snapshot's root. */
   rootNode(parent: number, inode: InodeNumber, stored: StoredSnapshot): number {
-    const node = this.nodes.node(parent, -1, inode, FOLDER);
+    const node = this.nodes.node(parent, -1, inode, DIRECTORY);
     this.#snapshots.set(node, stored);
     return node;
   }
@@ -46,33 +46,33 @@ export class Entries {
   }
 
   /** The number of an entry's inode: one for all names of a file. */
-  inodeOf(folder: number, entry: EntryReader): InodeNumber {
-    if (!isLinked(entry)) return this.numbers.named(this.nodes.inode(folder), entry.name);
-    return this.numbers.linked(this.nodes.inode(this.nodes.root(folder)), entry.device, entry.inode);
+  inodeOf(directory: number, entry: EntryReader): InodeNumber {
+    if (!isLinked(entry)) return this.numbers.named(this.nodes.inode(directory), entry.name);
+    return this.numbers.linked(this.nodes.inode(this.nodes.root(directory)), entry.device, entry.inode);
   }
 
-  /** The node of an entry that begins at a place in its folder's stream. */
-  entryNode(folder: number, entry: EntryReader, position: number, inode: InodeNumber): number {
+  /** The node of an entry that begins at a place in its directory's stream. */
+  entryNode(directory: number, entry: EntryReader, position: number, inode: InodeNumber): number {
     const flags =
-      (entry.type === 'directory' ? FOLDER : 0) |
+      (entry.type === 'directory' ? DIRECTORY : 0) |
       (entry.xattrs === undefined ? 0 : WITH_XATTRS) |
       (isLinked(entry) ? LINKED : 0);
-    return this.nodes.node(folder, position, inode, flags, this.nodes.root(folder));
+    return this.nodes.node(directory, position, inode, flags, this.nodes.root(directory));
   }
 
-  async folder(node: number): Promise<Folder> {
-    const known = this.#folders.get(node);
+  async directory(node: number): Promise<Directory> {
+    const known = this.#directories.get(node);
     if (known !== undefined) return known;
     const stored = this.#snapshots.get(node);
     const entry = stored === undefined ? await this.entry(node) : undefined;
     const content = stored?.snapshot.root ?? entry?.content;
-    if (content === undefined) throw new Error('a folder has no content');
-    const folder = await Folder.open(this.#source, content, await this.path(node));
+    if (content === undefined) throw new Error('a directory has no content');
+    const directory = await Directory.open(this.#source, content, await this.path(node));
     // Somebody else may have been quicker.
-    const other = this.#folders.get(node);
+    const other = this.#directories.get(node);
     if (other !== undefined) return other;
-    if (this.nodes.has(node)) this.#folders.set(node, folder);
-    return folder;
+    if (this.nodes.has(node)) this.#directories.set(node, directory);
+    return directory;
   }
 
   /** The entry of a node that is no root, with memory of its own. */
@@ -83,9 +83,9 @@ export class Entries {
       this.#kept.set(node, known);
       return known;
     }
-    const folder = await this.folder(this.nodes.parent(node));
+    const directory = await this.directory(this.nodes.parent(node));
     let found: Entry | undefined;
-    await folder.at(this.nodes.position(node), (entry) => {
+    await directory.at(this.nodes.position(node), (entry) => {
       found = entry.entry();
     });
     if (found === undefined) throw new Error('an entry is missing');

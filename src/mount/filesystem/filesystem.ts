@@ -35,7 +35,7 @@ import { Contents } from './contents.js';
 import { Entries } from './entries.js';
 import { OpenFile, untilCurrent } from './file.js';
 import { InodeNumbers } from './inode-numbers.js';
-import { FOLDER, VIEW, WITH_XATTRS } from './node-table.js';
+import { DIRECTORY, VIEW, WITH_XATTRS } from './node-table.js';
 import type { Source } from './source.js';
 import { type CurrentView, ViewNodes } from './view-nodes.js';
 
@@ -46,11 +46,11 @@ const VIEW_SECONDS = 1;
 /** Bytes and number of files whose blobs are known. */
 const OPEN_FILE_BYTES = 16 * 1024 * 1024;
 const OPEN_FILES = 128;
-/** Folders of which it is known where the last listing ended. */
+/** Directories of which it is known where the last listing ended. */
 const LISTINGS = 500;
 /** Messages that are told once. */
 const TOLD = 1000;
-/** "." and ".." come before a folder's entries. */
+/** "." and ".." come before a directory's entries. */
 const DOTS = 2;
 
 export interface FilesystemOptions {
@@ -58,7 +58,7 @@ export interface FilesystemOptions {
   readonly view: CurrentView;
   /** Bytes of opened contents that are kept. */
   readonly cacheSize: number;
-  /** Of what has none of its own: the folders that snapshots are seen in. */
+  /** Of what has none of its own: the directories that snapshots are seen in. */
   readonly viewOwner: Owner;
   /** Of everything in snapshots; undefined for what they say. */
   readonly owner: Owner | undefined;
@@ -76,7 +76,7 @@ export class SnapshotFilesystem implements Handlers {
   readonly #views: ViewNodes;
   readonly #files = new Map<number, OpenFile>();
   #fileBytes = 0;
-  /** Where the last listing of a folder ended: the next goes on there, unless it goes back. */
+  /** Where the last listing of a directory ended: the next goes on there, unless it goes back. */
   readonly #next = new Map<number, number>();
   readonly #told = new Set<string>();
 
@@ -101,12 +101,12 @@ export class SnapshotFilesystem implements Handlers {
 
   lookup(parent: number, name: Buffer): Later {
     if (name.length > NAME_MAX) return ENAMETOOLONG;
-    if (!this.#entries.nodes.is(parent, FOLDER)) return ENOTDIR;
+    if (!this.#entries.nodes.is(parent, DIRECTORY)) return ENOTDIR;
     return this.#guarded(parent, async () => {
       if (this.#entries.nodes.is(parent, VIEW)) return this.#lookupView(parent, name);
-      const folder = await this.#entries.folder(parent);
+      const directory = await this.#entries.directory(parent);
       let found: Answer | undefined;
-      await folder.find(name, (entry, start) => {
+      await directory.find(name, (entry, start) => {
         const inode = this.#entries.inodeOf(parent, entry);
         const node = this.#entries.entryNode(parent, entry, start, inode);
         this.#entries.nodes.countLookup(node);
@@ -159,9 +159,9 @@ export class SnapshotFilesystem implements Handlers {
     });
   }
 
-  readFolder(node: number, { offset, size }: ReadRequest, plus: boolean): Later {
+  readDirectory(node: number, { offset, size }: ReadRequest, plus: boolean): Later {
     const { nodes } = this.#entries;
-    if (!nodes.is(node, FOLDER)) return ENOTDIR;
+    if (!nodes.is(node, DIRECTORY)) return ENOTDIR;
     const listing = new Listing(size, plus);
     return this.#guarded(node, async () => {
       const from = this.#listDots(node, listing, offset);
@@ -266,13 +266,15 @@ export class SnapshotFilesystem implements Handlers {
 
   /** @returns false when no entry begins there */
   async #listEntries(node: number, from: number, listing: Listing, plus: boolean): Promise<boolean> {
-    const folder = await this.#entries.folder(node);
-    if (from !== this.#next.get(node) && !(await folder.isPlace(from))) return false;
+    const directory = await this.#entries.directory(node);
+    if (from !== this.#next.get(node) && !(await directory.isPlace(from))) return false;
     let next = from;
     const list = (entry: EntryReader, start: number, end: number): boolean => {
       const { name } = entry;
       if (name.length > NAME_MAX) {
-        this.#tell(`${folder.path}: a name of ${name.length} bytes is left out: Linux takes no more than ${NAME_MAX}`);
+        this.#tell(
+          `${directory.path}: a name of ${name.length} bytes is left out: Linux takes no more than ${NAME_MAX}`,
+        );
         return true;
       }
       if (!listing.fits(name.length)) return false;
@@ -284,7 +286,7 @@ export class SnapshotFilesystem implements Handlers {
       next = end;
       return true;
     };
-    await folder.scan(from, list, ({ name, error }) => {
+    await directory.scan(from, list, ({ name, error }) => {
       const which = name === undefined ? '' : ` (${JSON.stringify(name.toString())})`;
       this.#tell(`an entry is left out: ${error.message}${which}`);
     });

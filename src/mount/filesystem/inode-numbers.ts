@@ -5,7 +5,7 @@ export interface InodeNumber {
 }
 
 /**
- * Numbers that are the same whenever the same repository is mounted: a file's follows from its folder's and its name. Who does not know the seed cannot choose
+ * Numbers that are the same whenever the same repository is mounted: a file's follows from its directory's and its name. Who does not know the seed cannot choose
  * names that get the same number.
  */
 export class InodeNumbers {
@@ -15,9 +15,9 @@ export class InodeNumbers {
     this.#seed = seed;
   }
 
-  /** Of a name in a folder. */
-  named(folder: InodeNumber, name: Uint8Array): InodeNumber {
-    let [a, b] = this.#begin(folder);
+  /** Of a name in a directory. */
+  named(directory: InodeNumber, name: Uint8Array): InodeNumber {
+    let [a, b] = this.#begin(directory);
     for (let i = 0; i < name.length; i++) {
       const byte = name[i] as number;
       a = Math.imul(a ^ byte, 0x0100_0193);

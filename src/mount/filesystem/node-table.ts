@@ -6,13 +6,13 @@ const NONE = 0xffff_ffff;
 export const VIEW = 1;
 /** An entry that has extended attributes. */
 export const WITH_XATTRS = 2;
-/** A folder. */
-export const FOLDER = 4;
+/** A directory. */
+export const DIRECTORY = 4;
 /** A file that other names may stand for too: it is known by its inode's number alone. */
 export const LINKED = 8;
 
 /**
- * What the kernel knows, in columns: some 45 bytes for each file, as it may know a million. An entry is known by its folder and its place in the folder's
+ * What the kernel knows, in columns: some 45 bytes for each file, as it may know a million. An entry is known by its directory and its place in the directory's
  * stream; all else is read there again when it is asked for. A node stays as long as the kernel counts on it, or one below it is there. Numbers begin at 1, the root.
  */
 export class NodeTable {
@@ -70,7 +70,7 @@ export class NodeTable {
   /**
    * The node of an entry, as it is known or made now; its lookups are counted by `countLookup`.
    *
-   * @param position where the entry begins in its folder's stream; of what is no entry, a number of its own
+   * @param position where the entry begins in its directory's stream; of what is no entry, a number of its own
    * @param root undefined for a root itself
    */
   node(parent: number, position: number, { low, high }: InodeNumber, flags: number, root?: number): number {

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import type { ContentRef } from '../../format/content.js';
 import { Listing } from '../protocol/replies.js';
 import { attributesOf } from './attributes.js';
-import { Folder } from './folders.js';
+import { Directory } from './directories.js';
 import { InodeNumbers } from './inode-numbers.js';
 import { NodeTable } from './node-table.js';
 import type { Source } from './source.js';
@@ -13,7 +13,7 @@ const TIME_MS = 300;
 const PAGE = 4096;
 
 /**
- * Lists the first folders of a snapshot for nobody, when nobody has asked yet: what is at the top is then opened, and the code that lists has been
+ * Lists the first directories of a snapshot for nobody, when nobody has asked yet: what is at the top is then opened, and the code that lists has been
  * compiled, which makes the first listing three times as quick.
  */
 export async function rehearse(source: Source, root: ContentRef): Promise<void> {
@@ -21,12 +21,12 @@ export async function rehearse(source: Source, root: ContentRef): Promise<void> 
   const nodes = new NodeTable(() => undefined);
   const top = nodes.node(1, -1, { low: 1, high: 0 }, 0);
   const until = performance.now() + TIME_MS;
-  const folders: ContentRef[] = [root];
+  const directories: ContentRef[] = [root];
   let left = ENTRIES;
-  for (let content = folders.pop(); content !== undefined; content = folders.pop()) {
-    const folder = await Folder.open(source, content, '');
+  for (let content = directories.pop(); content !== undefined; content = directories.pop()) {
+    const directory = await Directory.open(source, content, '');
     let listing = new Listing(PAGE, true);
-    await folder.scan(0, (entry, start, end) => {
+    await directory.scan(0, (entry, start, end) => {
       const inode = numbers.named(nodes.inode(top), entry.name);
       const node = nodes.node(top, start, inode, 0, top);
       if (!listing.fits(entry.name.length)) listing = new Listing(PAGE, true);
@@ -39,7 +39,7 @@ export async function rehearse(source: Source, root: ContentRef): Promise<void> 
           attributes: attributesOf(entry, inode, undefined),
         });
       if (entry.type === 'directory' && entry.content !== undefined)
-        folders.push({ ...entry.content, ids: Buffer.from(entry.content.ids) });
+        directories.push({ ...entry.content, ids: Buffer.from(entry.content.ids) });
       return --left > 0 && performance.now() < until;
     });
     if (left <= 0 || performance.now() >= until) return;

@@ -1,21 +1,21 @@
 import { Buffer } from 'node:buffer';
 import { S_IFDIR, S_IFLNK } from '../protocol/abi.js';
 import type { Attributes, Listing } from '../protocol/replies.js';
-import type { ViewEntry, ViewFolder } from '../view/snapshot-view.js';
+import type { ViewDirectory, ViewEntry } from '../view/snapshot-view.js';
 import { viewAt } from '../view/snapshot-view.js';
 import { type Owner, plainAttributes } from './attributes.js';
 import type { Entries } from './entries.js';
-import { FOLDER, VIEW } from './node-table.js';
+import { DIRECTORY, VIEW } from './node-table.js';
 
-/** "." and ".." come before the names of a folder. */
+/** "." and ".." come before the names of a directory. */
 const DOTS = 2;
 const ROOT = 1;
 
-/** The folders that snapshots are seen in, which others change by making and forgetting snapshots. */
+/** The directories that snapshots are seen in, which others change by making and forgetting snapshots. */
 export interface CurrentView {
   /** Seconds and nanoseconds since 1970 when it last changed. */
   readonly changed: readonly [number, number];
-  current(): Promise<ViewFolder>;
+  current(): Promise<ViewDirectory>;
   /** Whether nothing in any snapshot has extended attributes. The kernel, when it is told so, never asks for any again. */
   withoutXattrs(): boolean;
 }
@@ -32,15 +32,15 @@ export class ViewNodes {
   readonly #view: CurrentView;
   readonly #owner: Owner;
   readonly #known = new Map<number, Known>();
-  /** What a folder had when its last listing began: names do not shift under who reads it. */
+  /** What a directory had when its last listing began: names do not shift under who reads it. */
   readonly #listed = new Map<number, readonly [string, ViewEntry][]>();
 
   constructor(entries: Entries, view: CurrentView, owner: Owner) {
     this.#entries = entries;
     this.#view = view;
     this.#owner = owner;
-    const root = entries.nodes.node(ROOT, -1, { low: 1, high: 0 }, VIEW | FOLDER);
-    this.#known.set(root, { path: [], entry: { kind: 'folder', children: new Map() } });
+    const root = entries.nodes.node(ROOT, -1, { low: 1, high: 0 }, VIEW | DIRECTORY);
+    this.#known.set(root, { path: [], entry: { kind: 'directory', children: new Map() } });
   }
 
   drop(node: number): void {
@@ -91,14 +91,14 @@ export class ViewNodes {
   #nodeOf(parent: number, path: readonly string[], entry: ViewEntry): number {
     const inode = this.#inodeOf(parent, path[path.length - 1] as string, entry);
     if (entry.kind === 'snapshot') return this.#entries.rootNode(parent, inode, entry.stored);
-    const node = this.#entries.nodes.node(parent, -1, inode, VIEW | (entry.kind === 'folder' ? FOLDER : 0));
+    const node = this.#entries.nodes.node(parent, -1, inode, VIEW | (entry.kind === 'directory' ? DIRECTORY : 0));
     this.#known.set(node, { path, entry });
     return node;
   }
 
   /** Another one when a name stands for another snapshot, so that the kernel takes nothing for what it was. */
   #inodeOf(parent: number, name: string, entry: ViewEntry): { low: number; high: number } {
-    const what = entry.kind === 'folder' ? '' : entry.stored.id;
+    const what = entry.kind === 'directory' ? '' : entry.stored.id;
     return this.#entries.numbers.named(
       this.#entries.nodes.inode(parent),
       Buffer.from(`${name}\0${entry.kind}${what}`, 'latin1'),
@@ -106,8 +106,8 @@ export class ViewNodes {
   }
 
   #attributesOf(node: number, entry: ViewEntry): Attributes {
-    const { seconds, nanoseconds } = entry.kind === 'folder' ? NO_TIME : entry.stored.snapshot.time;
-    const time = entry.kind === 'folder' ? this.#view.changed : ([seconds, nanoseconds] as const);
+    const { seconds, nanoseconds } = entry.kind === 'directory' ? NO_TIME : entry.stored.snapshot.time;
+    const time = entry.kind === 'directory' ? this.#view.changed : ([seconds, nanoseconds] as const);
     const size = entry.kind === 'link' ? entry.target.length : 0;
     return plainAttributes(modeOf(entry), size, time, this.#entries.nodes.inode(node), this.#owner);
   }
@@ -120,6 +120,6 @@ function modeOf({ kind }: ViewEntry): number {
 }
 
 function childrenOf(entry: ViewEntry | undefined): [string, ViewEntry][] {
-  if (entry?.kind !== 'folder') return [];
+  if (entry?.kind !== 'directory') return [];
   return [...entry.children].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
 }

@@ -33,7 +33,7 @@ export const PARALLEL_DIROPS = 1 << 18;
 export const POSIX_ACL = 1 << 20;
 export const MAX_PAGES = 1 << 22;
 export const CACHE_SYMLINKS = 1 << 23;
-/** The kernel opens folders without asking when it is told ENOSYS once. */
+/** The kernel opens directories without asking when it is told ENOSYS once. */
 export const NO_OPENDIR_SUPPORT = 1 << 24;
 export const EXPLICIT_INVAL_DATA = 1 << 25;
 
@@ -52,7 +52,7 @@ export const S_IFIFO = 0o010000;
 export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
 
-/** Bytes of the longest name that a folder is listed with: the kernel takes no longer one. */
+/** Bytes of the longest name that a directory is listed with: the kernel takes no longer one. */
 export const NAME_MAX = 255;
 
 /** Numbers of Linux, which are the same on all machines that varve mounts on. */

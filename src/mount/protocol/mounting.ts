@@ -53,13 +53,13 @@ export interface Mounted {
  */
 export async function mount(mountpoint: string, options: MountOptions): Promise<Mounted> {
   calls();
-  const path = await folderToMountOn(mountpoint);
+  const path = await directoryToMountOn(mountpoint);
   return process.geteuid?.() === 0 ? mountAsRoot(path, options) : mountAsUser(path, options);
 }
 
-async function folderToMountOn(mountpoint: string): Promise<string> {
+async function directoryToMountOn(mountpoint: string): Promise<string> {
   try {
-    if (!statSync(mountpoint).isDirectory()) throw new VarveError('usage', `${mountpoint}: is not a folder`);
+    if (!statSync(mountpoint).isDirectory()) throw new VarveError('usage', `${mountpoint}: is not a directory`);
     return await realpath(mountpoint);
   } catch (cause) {
     if (cause instanceof VarveError) throw cause;

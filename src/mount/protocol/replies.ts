@@ -187,7 +187,7 @@ export function statfsReply(nameLength: number): Buffer {
   return out;
 }
 
-/** A name in a folder. */
+/** A name in a directory. */
 export interface Listed {
   readonly name: Uint8Array;
   /** Where to go on after it. */

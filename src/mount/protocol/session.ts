@@ -78,7 +78,7 @@ export interface Handlers {
   read(node: number, request: ReadRequest, alone: boolean): Later;
   seek(node: number, request: SeekRequest): Later;
   /** @param plus whether all that is known of what is listed goes along */
-  readFolder(node: number, request: ReadRequest, plus: boolean): Later;
+  readDirectory(node: number, request: ReadRequest, plus: boolean): Later;
   /** The kernel has said hello. */
   begun(): void;
   /** @param size bytes that there is room for, 0 when only the length is asked for */
@@ -107,7 +107,7 @@ export class Session {
   readonly #open = new Set<bigint>();
   readonly #onDefect: (cause: unknown) => void;
   /** The kernel does so by itself. */
-  #opensFolders = false;
+  #opensDirectories = false;
   /** Requests that may be read before others get their turn. */
   #left = 0;
   #waiting: Waiting | undefined;
@@ -223,11 +223,11 @@ export class Session {
       case READ:
         return handlers.read(node, readRead(bytes), alone);
       case READDIR:
-        return handlers.readFolder(node, readRead(bytes), false);
+        return handlers.readDirectory(node, readRead(bytes), false);
       case READDIRPLUS:
-        return handlers.readFolder(node, readRead(bytes), true);
+        return handlers.readDirectory(node, readRead(bytes), true);
       case OPENDIR:
-        return this.#opensFolders ? ENOSYS : openReply(0, KEEP_CACHE | CACHE_DIR);
+        return this.#opensDirectories ? ENOSYS : openReply(0, KEEP_CACHE | CACHE_DIR);
       case READLINK:
         return handlers.readlink(node);
       case GETXATTR:
@@ -253,7 +253,7 @@ export class Session {
   #init(bytes: Buffer): Answer {
     const { minor, maxReadahead, flags } = readInit(bytes);
     setImmediate(() => this.#handlers.begun());
-    this.#opensFolders = (flags & NO_OPENDIR_SUPPORT) !== 0;
+    this.#opensDirectories = (flags & NO_OPENDIR_SUPPORT) !== 0;
     const wanted =
       ASYNC_READ |
       EXPORT_SUPPORT |

@@ -12,16 +12,16 @@ const LONGEST = 255;
 
 /** Where a snapshot is to be seen. Names are bytes as latin1. */
 export interface Place {
-  readonly folders: readonly string[];
+  readonly directories: readonly string[];
   readonly name: string;
-  /** The name is the snapshot's time: the folder has a link to its latest. */
+  /** The name is the snapshot's time: the directory has a link to its latest. */
   readonly isTime: boolean;
 }
 
 /** @throws VarveError `usage` */
 export function checkTemplate(template: string): void {
   if (template.split('/').every((part) => part === ''))
-    throw new VarveError('usage', `--path-template: "${template}" names no folder`);
+    throw new VarveError('usage', `--path-template: "${template}" names no directory`);
   if (template.includes('\0')) throw new VarveError('usage', '--path-template: a NUL is in it');
 }
 
@@ -54,7 +54,7 @@ function placeOf(text: string, isTime: boolean): Place[] {
     .filter((name) => name !== '' && name !== '.')
     .map(shorten);
   const name = names.pop();
-  return name === undefined || name === '..' || names.includes('..') ? [] : [{ folders: names, name, isTime }];
+  return name === undefined || name === '..' || names.includes('..') ? [] : [{ directories: names, name, isTime }];
 }
 
 /** As restic writes what cannot be a file's name. */

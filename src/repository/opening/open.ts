@@ -27,8 +27,8 @@ export const TREE_SIZES: Sizes = { min: 16 * 1024, average: 64 * 1024, max: 256 
 
 export interface OpenOptions {
   readonly unlock: Unlock;
-  /** Folder for what this machine remembers of repositories; undefined to remember nothing. */
-  readonly cacheFolder?: string | undefined;
+  /** Directory for what this machine remembers of repositories; undefined to remember nothing. */
+  readonly cacheDirectory?: string | undefined;
   /** Called with what the user should know, though the repository opens. */
   readonly onWarning?: ((text: string) => void) | undefined;
   /** Called when opening takes long. */
@@ -166,7 +166,10 @@ export async function openRepository(store: Store, options: OpenOptions): Promis
 }
 
 /** @throws VarveError `no-repository` */
-export async function requireRepository(store: Store, options: Pick<OpenOptions, 'cacheFolder'> = {}): Promise<void> {
+export async function requireRepository(
+  store: Store,
+  options: Pick<OpenOptions, 'cacheDirectory'> = {},
+): Promise<void> {
   await readConfig(store, new KnownLocation(store, openCache(options)));
 }
 
@@ -175,7 +178,7 @@ export async function requireRepository(store: Store, options: Pick<OpenOptions,
  *
  * @throws VarveError `usage` when it would be made where a disk should be mounted and is not
  */
-export function refuseMissingDisk(store: Store, options: Pick<OpenOptions, 'cacheFolder'>): void {
+export function refuseMissingDisk(store: Store, options: Pick<OpenOptions, 'cacheDirectory'>): void {
   refuseAbsence(store, new KnownLocation(store, openCache(options)));
 }
 
@@ -191,11 +194,11 @@ async function readConfig(store: Store, known: KnownLocation): Promise<Buffer> {
 
 /** Undefined when nothing shall be remembered, or when others could change what is. */
 function openCache({
-  cacheFolder,
+  cacheDirectory,
   onWarning,
-}: Pick<OpenOptions, 'cacheFolder' | 'onWarning'>): CacheDirectory | undefined {
-  if (cacheFolder === undefined) return undefined;
-  return CacheDirectory.open(cacheFolder, (problem) =>
+}: Pick<OpenOptions, 'cacheDirectory' | 'onWarning'>): CacheDirectory | undefined {
+  if (cacheDirectory === undefined) return undefined;
+  return CacheDirectory.open(cacheDirectory, (problem) =>
     onWarning?.(`the cache is not used: ${problem}; --cache-dir takes another one, --no-cache none`),
   );
 }

@@ -101,7 +101,7 @@ export type FetchFrame = (packName: string, offset: number, length: number) => B
 
 const CACHE_BYTES = 16 * 1024 * 1024;
 
-/** Reads tree blobs, keeping the frames opened last: a folder's neighbours are in the same frame. */
+/** Reads tree blobs, keeping the frames opened last: a directory's neighbours are in the same frame. */
 export class TreeBlobs {
   readonly #opener: FrameOpener;
   readonly #frames = new Map<number, Buffer>();

@@ -1,12 +1,12 @@
 import type { EntryReader } from '../../format/entry-reader.js';
 
-/** The entries of a name in two folders; at least one is there. Valid until the next pair is asked for. */
+/** The entries of a name in two directories; at least one is there. Valid until the next pair is asked for. */
 export interface EntryPair {
   readonly before: EntryReader | undefined;
   readonly after: EntryReader | undefined;
 }
 
-/** Puts two folders, each in order of name, side by side: of each no more than one entry is looked at. */
+/** Puts two directories, each in order of name, side by side: of each no more than one entry is looked at. */
 export async function* pairEntries(
   before: AsyncIterator<EntryReader>,
   after: AsyncIterator<EntryReader>,

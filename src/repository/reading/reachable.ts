@@ -9,7 +9,7 @@ import type { IndexedRepository } from '../index/index-store.js';
 import { locateBlob } from './blob-reader.js';
 import { TreeReader } from './tree-reader.js';
 
-interface PendingFolder {
+interface PendingDirectory {
   readonly path: string;
   readonly depth: number;
   readonly content: ContentRef;
@@ -20,7 +20,7 @@ export class Reachable {
   readonly #repository: IndexedRepository;
   readonly #trees: TreeReader;
   readonly #needed: Uint8Array;
-  /** Folders of one blob, by its number; others by a hash of their reference. */
+  /** Directories of one blob, by its number; others by a hash of their reference. */
   readonly #seen: Uint8Array;
   readonly #seenLonger = new Set<string>();
   readonly #signal: AbortSignal | undefined;
@@ -61,16 +61,16 @@ export class Reachable {
   }
 
   /**
-   * Adds what snapshots need. Folders are read from the last frame to the first: a folder is stored after what is in it, so that each frame
+   * Adds what snapshots need. Directories are read from the last frame to the first: a directory is stored after what is in it, so that each frame
    * is opened about once.
    *
-   * @param onFolders told how many folders were read
+   * @param onDirectories told how many directories were read
    * @throws VarveError `damaged` when the index lacks some of it or a tree cannot be read, with the path; `interrupted`
    */
-  async add(roots: readonly ContentRef[], onFolders?: (folders: number) => void): Promise<void> {
-    const pending = new Map<number, PendingFolder[]>();
+  async add(roots: readonly ContentRef[], onDirectories?: (directories: number) => void): Promise<void> {
+    const pending = new Map<number, PendingDirectory[]>();
     const find = (path: string, depth: number, content: ContentRef): void => {
-      if (depth > MAX_DEPTH) throw new VarveError('damaged', `${path}: folders are nested too deeply`);
+      if (depth > MAX_DEPTH) throw new VarveError('damaged', `${path}: directories are nested too deeply`);
       if (!this.#isNew(content)) return;
       const frame = this.#frameOf(content);
       const others = pending.get(frame);
@@ -81,22 +81,22 @@ export class Reachable {
     let read = 0;
     while (pending.size > 0) {
       for (let frame = this.#repository.index.shared.frameCount; frame >= 0; frame--) {
-        const folders = pending.get(frame) ?? [];
-        for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+        const directories = pending.get(frame) ?? [];
+        for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
           throwIfInterrupted(this.#signal);
-          await this.#folder(folder, find);
-          onFolders?.(++read);
+          await this.#directory(directory, find);
+          onDirectories?.(++read);
         }
         pending.delete(frame);
       }
     }
   }
 
-  async #folder(
-    folder: PendingFolder,
+  async #directory(
+    directory: PendingDirectory,
     find: (path: string, depth: number, content: ContentRef) => void,
   ): Promise<void> {
-    const { path, depth, content } = folder;
+    const { path, depth, content } = directory;
     await this.#stream(content, TREE, path);
     for await (const entry of this.#trees.entries(content, path)) {
       const inside = await this.#entry(path, entry);
@@ -104,17 +104,17 @@ export class Reachable {
     }
   }
 
-  /** Where the folder begins; 0 when that is nowhere. */
+  /** Where the directory begins; 0 when that is nowhere. */
   #frameOf({ ids }: ContentRef): number {
     const { index } = this.#repository;
     const blob = ids.length === 0 ? -1 : index.find(ids);
     return blob < 0 ? 0 : index.locateFrame(blob);
   }
 
-  /** @returns what is in it, for a folder that may be new */
-  async #entry(folder: string, entry: EntryReader): Promise<ContentRef | undefined> {
+  /** @returns what is in it, for a directory that may be new */
+  async #entry(directory: string, entry: EntryReader): Promise<ContentRef | undefined> {
     const { type, content, xattrs, holes } = entry;
-    const path = (): string => `${folder === '/' ? '' : folder}/${entry.name}`;
+    const path = (): string => `${directory === '/' ? '' : directory}/${entry.name}`;
     if (isReference(xattrs)) await this.#stream(xattrs, TREE, path());
     if (isReference(holes)) await this.#stream(holes, TREE, path());
     if (content === undefined) return undefined;

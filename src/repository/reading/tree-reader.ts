@@ -21,7 +21,7 @@ const ENTRIES_PER_STEP = 64;
 export interface TreeReaderOptions {
   /** Ends whatever is being read. */
   readonly signal?: AbortSignal | undefined;
-  /** As TreeBlobs takes it: for those that read one folder after another to its end and keep nothing of it. */
+  /** As TreeBlobs takes it: for those that read one directory after another to its end and keep nothing of it. */
   readonly reuse?: boolean;
 }
 
@@ -157,8 +157,8 @@ export class TreeReader {
     let content: ContentRef | undefined = root;
     let entry: Entry | undefined;
     for (const [depth, name] of names.entries()) {
-      const folder = `/${names.slice(0, depth).join('/')}`;
-      entry = content && (await this.#named(content, name, folder));
+      const directory = `/${names.slice(0, depth).join('/')}`;
+      entry = content && (await this.#named(content, name, directory));
       if (entry === undefined)
         throw new VarveError('not-found', `/${names.slice(0, depth + 1).join('/')}: not in the snapshot`);
       content = entry.type === 'directory' ? entry.content : undefined;
@@ -168,15 +168,15 @@ export class TreeReader {
   }
 
   /**
-   * The folder that a path names.
+   * The directory that a path names.
    *
-   * @throws VarveError `not-found`, or `usage` when it is not a folder
+   * @throws VarveError `not-found`, or `usage` when it is not a directory
    */
-  async folder(root: ContentRef, names: readonly Buffer[]): Promise<ContentRef> {
+  async directory(root: ContentRef, names: readonly Buffer[]): Promise<ContentRef> {
     if (names.length === 0) return root;
     const entry = await this.find(root, names);
     if (entry.type === 'directory' && entry.content !== undefined) return entry.content;
-    throw new VarveError('usage', `/${names.join('/')}: not a folder in the snapshot`);
+    throw new VarveError('usage', `/${names.join('/')}: not a directory in the snapshot`);
   }
 
   async #named(content: ContentRef, name: Buffer, path: string): Promise<Entry | undefined> {

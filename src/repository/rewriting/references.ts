@@ -26,7 +26,7 @@ export class Reliance {
   }
 
   /**
-   * Relies on all that an entry needs beside what is in a folder.
+   * Relies on all that an entry needs beside what is in a directory.
    *
    * @throws VarveError `incomplete` when the index lacks a part of it
    */

@@ -1,26 +1,26 @@
 import type { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import type { ContentRef } from '../../format/content.js';
-import type { RewrittenFolder } from './tree-rewriter.js';
+import type { RewrittenDirectory } from './tree-rewriter.js';
 
 /** Some 200 bytes each. */
-const MAX_FOLDERS = 300_000;
+const MAX_DIRECTORIES = 300_000;
 const KEY_BYTES = 16;
 
-/** What became of folders, so that those which snapshots share are done once. Of too many the oldest are forgotten. */
+/** What became of directories, so that those which snapshots share are done once. Of too many the oldest are forgotten. */
 export class RewriteMemo {
-  readonly #folders = new Map<string, RewrittenFolder>();
+  readonly #directories = new Map<string, RewrittenDirectory>();
 
   /** @param path where it counts */
-  get(content: ContentRef, path?: Buffer): RewrittenFolder | undefined {
-    return this.#folders.get(keyOf(content, path));
+  get(content: ContentRef, path?: Buffer): RewrittenDirectory | undefined {
+    return this.#directories.get(keyOf(content, path));
   }
 
-  add(content: ContentRef, rewritten: RewrittenFolder, path?: Buffer): void {
-    this.#folders.set(keyOf(content, path), rewritten);
-    if (this.#folders.size <= MAX_FOLDERS) return;
-    const [oldest] = this.#folders.keys();
-    if (oldest !== undefined) this.#folders.delete(oldest);
+  add(content: ContentRef, rewritten: RewrittenDirectory, path?: Buffer): void {
+    this.#directories.set(keyOf(content, path), rewritten);
+    if (this.#directories.size <= MAX_DIRECTORIES) return;
+    const [oldest] = this.#directories.keys();
+    if (oldest !== undefined) this.#directories.delete(oldest);
   }
 }
 

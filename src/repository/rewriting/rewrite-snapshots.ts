@@ -7,7 +7,7 @@ import type { Repository } from '../repository.js';
 import { removeSnapshot, type StoredSnapshot, shortId } from '../snapshots/snapshots.js';
 import type { RepositoryWriter, WriterOptions } from '../writing/repository-writer.js';
 import { SnapshotSession } from './snapshot-session.js';
-import type { RewrittenFolder } from './tree-rewriter.js';
+import type { RewrittenDirectory } from './tree-rewriter.js';
 
 /** What may be wrong with one snapshot alone. */
 const OF_ONE: readonly ErrorCode[] = ['damaged', 'not-found', 'incomplete', 'role'];
@@ -126,7 +126,7 @@ const NO_COUNTS = {
 /** The summary of a snapshot that holds this instead. */
 export function summaryOf(
   { summary, time }: Pick<Snapshot, 'summary' | 'time'>,
-  { files, bytes }: RewrittenFolder,
+  { files, bytes }: RewrittenDirectory,
 ): SnapshotSummary {
   return {
     ...(summary ?? { ...NO_COUNTS, backup_start: time, backup_end: time }),

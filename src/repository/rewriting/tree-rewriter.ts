@@ -15,23 +15,23 @@ export type Verdict = 'keep' | 'drop' | Entry;
 
 /** Decides what becomes of a tree. */
 export interface TreeVisitor {
-  /** @param path absolute. Of a folder that is kept, what is in it is visited before the next entry, and its content follows from that */
+  /** @param path absolute. Of a directory that is kept, what is in it is visited before the next entry, and its content follows from that */
   visit(entry: EntryReader, path: Buffer): Verdict | Promise<Verdict>;
-  /** Whether a folder that is kept stays when nothing is left in it. Without this, it does. */
+  /** Whether a directory that is kept stays when nothing is left in it. Without this, it does. */
   keepsEmpty?(path: Buffer): boolean;
-  /** Whether a folder of which nothing has changed may stay as it is stored. False: it is written anew. */
+  /** Whether a directory of which nothing has changed may stay as it is stored. False: it is written anew. */
   mayKeep(content: ContentRef): boolean | Promise<boolean>;
-  /** Is told that a folder cannot be read from some point on: what comes before that is kept. To be thrown when that is not wanted. */
+  /** Is told that a directory cannot be read from some point on: what comes before that is kept. To be thrown when that is not wanted. */
   unreadable(cause: unknown, path: Buffer): void;
-  /** Whether an entry that cannot be read stays as it is stored; else the folder loses it. */
-  keepsBad(bad: BadEntry, folder: Buffer): boolean;
-  /** What is known of a folder that was rewritten before. */
-  recall(content: ContentRef, path: Buffer): RewrittenFolder | undefined;
-  remember(content: ContentRef, path: Buffer, rewritten: RewrittenFolder): void;
+  /** Whether an entry that cannot be read stays as it is stored; else the directory loses it. */
+  keepsBad(bad: BadEntry, directory: Buffer): boolean;
+  /** What is known of a directory that was rewritten before. */
+  recall(content: ContentRef, path: Buffer): RewrittenDirectory | undefined;
+  remember(content: ContentRef, path: Buffer, rewritten: RewrittenDirectory): void;
 }
 
-/** A folder of the new tree, with what is below it. */
-export interface RewrittenFolder {
+/** A directory of the new tree, with what is below it. */
+export interface RewrittenDirectory {
   readonly content: ContentRef;
   readonly changed: boolean;
   /** Of type file. */
@@ -39,7 +39,7 @@ export interface RewrittenFolder {
   readonly bytes: number;
 }
 
-interface Folder {
+interface Directory {
   readonly content: ContentRef;
   readonly path: Buffer;
   readonly depth: number;
@@ -48,8 +48,8 @@ interface Folder {
 const ROOT = Buffer.from('/');
 
 /**
- * Makes a tree out of another one, of this or another repository: folder by folder, children first. Of each folder on the way down
- * it holds a blob and what has not been cut yet, whatever the number of its entries. A folder in which nothing changes is not written.
+ * Makes a tree out of another one, of this or another repository: directory by directory, children first. Of each directory on the way down
+ * it holds a blob and what has not been cut yet, whatever the number of its entries. A directory in which nothing changes is not written.
  */
 export class TreeRewriter {
   readonly #reader: TreeReader;
@@ -66,33 +66,33 @@ export class TreeRewriter {
   }
 
   /** @throws VarveError `damaged` with the path, when the visitor does not make do with what can be read; `interrupted` */
-  rewrite(root: ContentRef): Promise<RewrittenFolder> {
-    return this.#folder({ content: root, path: ROOT, depth: 0 });
+  rewrite(root: ContentRef): Promise<RewrittenDirectory> {
+    return this.#directory({ content: root, path: ROOT, depth: 0 });
   }
 
-  async #folder(folder: Folder): Promise<RewrittenFolder> {
-    const { content, path, depth } = folder;
+  async #directory(directory: Directory): Promise<RewrittenDirectory> {
+    const { content, path, depth } = directory;
     throwIfInterrupted(this.#signal);
-    if (depth > MAX_DEPTH) throw new VarveError('damaged', `${path}: folders are nested too deeply`);
+    if (depth > MAX_DEPTH) throw new VarveError('damaged', `${path}: directories are nested too deeply`);
     const known = this.#visitor.recall(content, path);
     if (known !== undefined) return known;
-    const work = new FolderWork(this.#reader, this.#writer, content);
+    const work = new DirectoryWork(this.#reader, this.#writer, content);
     let read = false;
     try {
       for await (const entry of this.#reader.entries(content, path.toString(), (bad) => work.noteBad(bad))) {
         read = true;
-        await this.#takeBad(folder, work);
-        await this.#entry(entry, folder, work);
+        await this.#takeBad(directory, work);
+        await this.#entry(entry, directory, work);
         read = false;
       }
     } catch (cause) {
-      // What happens to an entry is not the folder's fault.
+      // What happens to an entry is not the directory's fault.
       if (read || isInterrupted(cause)) throw cause;
-      await this.#takeBad(folder, work);
+      await this.#takeBad(directory, work);
       this.#visitor.unreadable(cause, path);
       await work.change();
     }
-    await this.#takeBad(folder, work);
+    await this.#takeBad(directory, work);
     if (!work.changed && !(await this.#visitor.mayKeep(content))) await work.change();
     const rewritten = work.end();
     await this.#writer.settle();
@@ -101,15 +101,15 @@ export class TreeRewriter {
   }
 
   /** Keeps or leaves out the entries that could not be read since the last one that could. */
-  async #takeBad({ path }: Folder, work: FolderWork): Promise<void> {
+  async #takeBad({ path }: Directory, work: DirectoryWork): Promise<void> {
     for (const bad of work.takeBad()) {
       if (this.#visitor.keepsBad(bad, path)) work.keep(bad.raw);
       else await work.change();
     }
   }
 
-  async #entry(entry: EntryReader, folder: Folder, work: FolderWork): Promise<void> {
-    const path = joinPath(folder.path, entry.name);
+  async #entry(entry: EntryReader, directory: Directory, work: DirectoryWork): Promise<void> {
+    const path = joinPath(directory.path, entry.name);
     const decided = this.#visitor.visit(entry, path);
     const verdict = decided instanceof Promise ? await decided : decided;
     if (verdict === 'drop') {
@@ -118,7 +118,7 @@ export class TreeRewriter {
     }
     const of = verdict === 'keep' ? entry : verdict;
     if (of.type === 'file') work.count(of.size);
-    const below = of.type === 'directory' ? await this.#below(of, folder, path, work) : undefined;
+    const below = of.type === 'directory' ? await this.#below(of, directory, path, work) : undefined;
     if (below === 'drop') {
       await work.change();
       return;
@@ -134,24 +134,24 @@ export class TreeRewriter {
     work.add(this.#encoder.view());
   }
 
-  /** A folder's entry with its new content; undefined when that is the old one, `drop` when it does not stay without any. */
+  /** A directory's entry with its new content; undefined when that is the old one, `drop` when it does not stay without any. */
   async #below(
     entry: EntryReader | Entry,
-    { depth }: Folder,
+    { depth }: Directory,
     path: Buffer,
-    work: FolderWork,
+    work: DirectoryWork,
   ): Promise<Entry | 'drop' | undefined> {
     const own = 'entry' in entry ? entry.entry() : entry;
-    if (own.content === undefined) throw new VarveError('internal', `${path}: a folder without content`);
-    const rewritten = await this.#folder({ content: own.content, path, depth: depth + 1 });
+    if (own.content === undefined) throw new VarveError('internal', `${path}: a directory without content`);
+    const rewritten = await this.#directory({ content: own.content, path, depth: depth + 1 });
     work.countBelow(rewritten);
     if (rewritten.content.size === 0 && this.#visitor.keepsEmpty?.(path) === false) return 'drop';
     return rewritten.changed ? { ...own, content: rewritten.content } : undefined;
   }
 }
 
-/** The new list of one folder: nothing is written as long as it is the old one. */
-class FolderWork {
+/** The new list of one directory: nothing is written as long as it is the old one. */
+class DirectoryWork {
   readonly #reader: TreeReader;
   readonly #writer: RepositoryWriter;
   readonly #content: ContentRef;
@@ -209,12 +209,12 @@ class FolderWork {
     this.#bytes += bytes;
   }
 
-  countBelow({ files, bytes }: RewrittenFolder): void {
+  countBelow({ files, bytes }: RewrittenDirectory): void {
     this.#files += files;
     this.#bytes += bytes;
   }
 
-  end(): RewrittenFolder {
+  end(): RewrittenDirectory {
     const counts = { files: this.#files, bytes: this.#bytes };
     const old = { ...this.#content, ids: Buffer.from(this.#content.ids) };
     if (this.#stream === undefined) return { content: old, changed: false, ...counts };

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { errnoCode } from '../../errors/errors.js';
-import { makeFolders } from '../make-folders.js';
+import { makeDirectories } from '../make-directories.js';
 import { tagCache } from './cache-tag.js';
 import { problemOf, trustOf } from './trust.js';
 
@@ -132,7 +132,7 @@ export class CacheDirectory {
   /** Creates the directory unless it is there. @returns whether it can be used */
   #make(): boolean {
     if (this.#parent !== undefined && !this.#parent.#make()) return false;
-    makeFolders(this.path, DIRECTORY_MODE);
+    makeDirectories(this.path, DIRECTORY_MODE);
     if (!this.#isTrusted()) return false;
     this.#tag();
     return true;

@@ -12,7 +12,7 @@ const LARGEST = 2 * 1024 * 1024 * 1024;
 const PIECE = 256 * 1024;
 
 /**
- * Keeps index objects and packs of trees, sealed as they are, in a folder of this machine (snapshots are remembered opened, by LocalState). Whatever is in the folder may be
+ * Keeps index objects and packs of trees, sealed as they are, in a directory of this machine (snapshots are remembered opened, by LocalState). Whatever is in the directory may be
  * deleted at any time, and is believed only when its SHA-256 is its name. A failing cache is a slow one, never an error.
  */
 export class CachedStore implements Store {

@@ -6,7 +6,7 @@ import { errnoCode, VarveError } from '../../errors/errors.js';
 import { FILE_MODE, TEMPORARY } from '../layout.js';
 import type { Ownership } from './ownership.js';
 
-/** A name of its own, in the folder of what it will become. */
+/** A name of its own, in the directory of what it will become. */
 export function temporaryBeside(path: string): string {
   return join(dirname(path), `${TEMPORARY}${randomBytes(8).toString('hex')}`);
 }
@@ -34,16 +34,16 @@ export async function linkNew(temporary: string, path: string): Promise<void> {
   await unlink(temporary).catch(() => undefined);
 }
 
-export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, constants.O_RDONLY);
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, constants.O_RDONLY);
   try {
-    await folder.sync();
+    await directory.sync();
   } catch (cause) {
-    // Some file systems (vfat, some network ones) cannot sync a folder; the file itself is synced.
+    // Some file systems (vfat, some network ones) cannot sync a directory; the file itself is synced.
     const code = errnoCode(cause);
     if (code !== 'EINVAL' && code !== 'ENOTSUP' && code !== 'EPERM') throw cause;
   } finally {
-    await folder.close();
+    await directory.close();
   }
 }
 
@@ -82,7 +82,7 @@ export class NewFile {
     await this.#file.sync();
     await this.#file.close();
     await linkNew(this.#temporary, this.#path);
-    await syncFolder(dirname(this.#path));
+    await syncDirectory(dirname(this.#path));
   }
 
   /** Leaves nothing. Unless it is finished, this must be called. */

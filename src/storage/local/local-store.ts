@@ -5,16 +5,16 @@ import { dirname, join } from 'node:path';
 import { BLOCK } from '../../bytes/pages.js';
 import { errnoCode, systemReason, VarveError } from '../../errors/errors.js';
 import {
+  DIRECTORIES,
+  DIRECTORY_MODE,
   FILE_MODE,
-  FOLDER_MODE,
-  FOLDERS,
   LISTED_WITH_ROOT,
   objectFile,
   SHARDS,
   TEMPORARY,
   TEMPORARY_AGE_SECONDS,
 } from '../layout.js';
-import { makeFolders } from '../make-folders.js';
+import { makeDirectories } from '../make-directories.js';
 import { fileError } from '../refused-access.js';
 import {
   type Advice,
@@ -25,7 +25,7 @@ import {
   type Range,
   type Store,
 } from '../store.js';
-import { linkNew, syncFolder, temporaryBeside, writeFully } from './durable.js';
+import { linkNew, syncDirectory, temporaryBeside, writeFully } from './durable.js';
 import { Ownership } from './ownership.js';
 import { READ_FLAGS, requireRegular } from './regular-file.js';
 
@@ -33,8 +33,8 @@ import { READ_FLAGS, requireRegular } from './regular-file.js';
 const BLOCKING_MILLISECONDS = 250;
 
 /**
- * A repository in a folder, laid out as restic's local backend does (`data/ab/abcd…`).
- * An object is written to a temporary file, synced, renamed, and its folder synced.
+ * A repository in a directory, laid out as restic's local backend does (`data/ab/abcd…`).
+ * An object is written to a temporary file, synced, renamed, and its directory synced.
  */
 export class LocalStore implements Store {
   readonly location: string;
@@ -47,13 +47,14 @@ export class LocalStore implements Store {
 
   async create(): Promise<void> {
     try {
-      for (const folder of FOLDERS) makeFolders(join(this.location, folder), FOLDER_MODE);
-      for (const folder of FOLDERS) if (folder !== 'data') await this.ownership.giveFolder(join(this.location, folder));
+      for (const directory of DIRECTORIES) makeDirectories(join(this.location, directory), DIRECTORY_MODE);
+      for (const directory of DIRECTORIES)
+        if (directory !== 'data') await this.ownership.giveDirectory(join(this.location, directory));
       await this.#createShards();
-      await syncFolder(this.location);
+      await syncDirectory(this.location);
     } catch (cause) {
       const { path = this.location } = cause as NodeJS.ErrnoException;
-      throw this.#error(cause, path, 'cannot create the repository folder');
+      throw this.#error(cause, path, 'cannot create the repository directory');
     }
   }
 
@@ -64,7 +65,7 @@ export class LocalStore implements Store {
       const place = type === 'config' ? linkNew : rename;
       await this.#writeAs(path, parts, place).catch(async (cause) => {
         if (errnoCode(cause) !== 'ENOENT' || type === 'config') throw cause;
-        await this.makeFoldersOf(type, name);
+        await this.makeDirectoriesOf(type, name);
         await this.#writeAs(path, parts, place);
       });
     } catch (cause) {
@@ -115,10 +116,12 @@ export class LocalStore implements Store {
 
   async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
     if (type === LISTED_WITH_ROOT) await this.#removeStaleIn(this.location);
-    const folder = join(this.location, type);
-    const folders =
-      type === 'data' ? (await this.#names(folder)).filter(isShard).map((shard) => join(folder, shard)) : [folder];
-    for (const each of folders) {
+    const directory = join(this.location, type);
+    const directories =
+      type === 'data'
+        ? (await this.#names(directory)).filter(isShard).map((shard) => join(directory, shard))
+        : [directory];
+    for (const each of directories) {
       for (const name of await this.#names(each)) {
         if (name.startsWith(TEMPORARY)) await removeStale(join(each, name));
         if (!HASH_NAME.test(name)) continue;
@@ -132,7 +135,7 @@ export class LocalStore implements Store {
     const path = this.filePath(type, name);
     try {
       await unlink(path);
-      await syncFolder(dirname(path));
+      await syncDirectory(dirname(path));
     } catch (cause) {
       if (errnoCode(cause) !== 'ENOENT') throw this.#error(cause, path, `cannot remove ${objectPath(type, name)}`);
     }
@@ -141,9 +144,9 @@ export class LocalStore implements Store {
   async discard(): Promise<void> {
     const data = join(this.location, 'data');
     const shards = (await this.#names(data)).filter(isShard).map((shard) => join(data, shard));
-    for (const folder of [...shards, ...FOLDERS.map((each) => join(this.location, each)), this.location]) {
-      await rmdir(folder).catch((cause) => {
-        if (errnoCode(cause) !== 'ENOENT') throw this.#error(cause, folder, 'cannot remove');
+    for (const directory of [...shards, ...DIRECTORIES.map((each) => join(this.location, each)), this.location]) {
+      await rmdir(directory).catch((cause) => {
+        if (errnoCode(cause) !== 'ENOENT') throw this.#error(cause, directory, 'cannot remove');
       });
     }
   }
@@ -158,17 +161,17 @@ export class LocalStore implements Store {
     return `${this.location}/${objectFile(type, name)}`;
   }
 
-  /** Folders that whoever copied the repository left out as they were empty. That all of it is gone is told, not mended. */
-  async makeFoldersOf(type: ObjectType, name: string): Promise<void> {
-    const folder = join(this.location, type);
-    for (const each of type === 'data' ? [folder, dirname(this.filePath(type, name))] : [folder]) {
-      await mkdir(each, { mode: FOLDER_MODE }).then(
-        () => this.ownership.giveFolder(each),
+  /** Directories that whoever copied the repository left out as they were empty. That all of it is gone is told, not mended. */
+  async makeDirectoriesOf(type: ObjectType, name: string): Promise<void> {
+    const directory = join(this.location, type);
+    for (const each of type === 'data' ? [directory, dirname(this.filePath(type, name))] : [directory]) {
+      await mkdir(each, { mode: DIRECTORY_MODE }).then(
+        () => this.ownership.giveDirectory(each),
         (cause) => {
           if (errnoCode(cause) !== 'EEXIST') throw cause;
         },
       );
-      await syncFolder(dirname(each));
+      await syncDirectory(dirname(each));
     }
   }
 
@@ -178,8 +181,9 @@ export class LocalStore implements Store {
     return this.#ownership;
   }
 
-  async #removeStaleIn(folder: string): Promise<void> {
-    for (const name of await this.#names(folder)) if (name.startsWith(TEMPORARY)) await removeStale(join(folder, name));
+  async #removeStaleIn(directory: string): Promise<void> {
+    for (const name of await this.#names(directory))
+      if (name.startsWith(TEMPORARY)) await removeStale(join(directory, name));
   }
 
   async #readWhole(type: ObjectType, path: string): Promise<Buffer> {
@@ -199,26 +203,26 @@ export class LocalStore implements Store {
     }
   }
 
-  async #names(folder: string): Promise<string[]> {
+  async #names(directory: string): Promise<string[]> {
     try {
-      return await readdir(folder);
+      return await readdir(directory);
     } catch (cause) {
       if (errnoCode(cause) === 'ENOENT') return [];
-      throw this.#error(cause, folder, 'cannot list');
+      throw this.#error(cause, directory, 'cannot list');
     }
   }
 
   async #createShards(): Promise<void> {
     const data = join(this.location, 'data');
-    await this.ownership.giveFolder(data);
+    await this.ownership.giveDirectory(data);
     for (const shard of SHARDS) {
-      makeFolders(join(data, shard), FOLDER_MODE);
-      await this.ownership.giveFolder(join(data, shard));
+      makeDirectories(join(data, shard), DIRECTORY_MODE);
+      await this.ownership.giveDirectory(join(data, shard));
     }
-    await syncFolder(data);
+    await syncDirectory(data);
   }
 
-  /** Written under another name, synced, then given its own by `place`, and the folder synced. */
+  /** Written under another name, synced, then given its own by `place`, and the directory synced. */
   async #writeAs(
     path: string,
     parts: readonly Uint8Array[],
@@ -232,7 +236,7 @@ export class LocalStore implements Store {
       await unlink(temporary).catch(() => undefined);
       throw cause;
     }
-    await syncFolder(dirname(path));
+    await syncDirectory(dirname(path));
   }
 
   #error(cause: unknown, path: string, doing: string): VarveError {

@@ -2,7 +2,7 @@ import { constants, statSync } from 'node:fs';
 import { type FileHandle, lstat, open, readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errnoCode } from '../../errors/errors.js';
-import { FILE_MODE, FOLDER_MODE } from '../layout.js';
+import { DIRECTORY_MODE, FILE_MODE } from '../layout.js';
 
 /** Group bits where a repository is shared with a group. */
 const GROUP_READS = 0o040;
@@ -17,7 +17,7 @@ export class Ownership {
   readonly #uid: number;
   readonly #gid: number;
   readonly #shared: boolean;
-  readonly #folderMode: number;
+  readonly #directoryMode: number;
   readonly #isRoot: boolean;
 
   /** @param root the repository's directory. */
@@ -29,7 +29,7 @@ export class Ownership {
     // Before there is a config only a directory made for a group says so.
     const isForGroup = (directory.mode & SETGID) !== 0 && (directory.mode & GROUP_USES) === GROUP_USES;
     this.#shared = config === undefined ? isForGroup : (config.mode & GROUP_READS) !== 0;
-    this.#folderMode = FOLDER_MODE | (this.#shared ? GROUP_USES | (directory.mode & SETGID) : 0);
+    this.#directoryMode = DIRECTORY_MODE | (this.#shared ? GROUP_USES | (directory.mode & SETGID) : 0);
     this.#isRoot = process.geteuid?.() === 0;
   }
 
@@ -39,15 +39,15 @@ export class Ownership {
   }
 
   /** The same for a directory, unless something is in it, or it was made by somebody else. */
-  async giveFolder(path: string): Promise<void> {
+  async giveDirectory(path: string): Promise<void> {
     if (!this.#isNeeded || (await lstat(path)).isSymbolicLink()) return;
-    const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
     try {
-      const { uid } = await folder.stat();
+      const { uid } = await directory.stat();
       if (uid !== process.geteuid?.() || (await readdir(path)).length > 0) return;
-      if (await this.#give(folder, path)) await this.#setMode(folder, this.#folderMode);
+      if (await this.#give(directory, path)) await this.#setMode(directory, this.#directoryMode);
     } finally {
-      await folder.close();
+      await directory.close();
     }
   }
 
@@ -82,12 +82,12 @@ async function isIn(
   owner: number,
   file: { readonly ino: number; readonly dev: number },
 ): Promise<boolean> {
-  const folder = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+  const directory = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    if ((await folder.stat()).uid !== owner) return false;
-    const found = await lstat(`/proc/self/fd/${folder.fd}/${basename(path)}`).catch(() => undefined);
+    if ((await directory.stat()).uid !== owner) return false;
+    const found = await lstat(`/proc/self/fd/${directory.fd}/${basename(path)}`).catch(() => undefined);
     return found?.ino === file.ino && found.dev === file.dev;
   } finally {
-    await folder.close();
+    await directory.close();
   }
 }

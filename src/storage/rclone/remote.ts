@@ -11,7 +11,7 @@ export interface Remote {
 }
 
 const VALUE = `"(?:[^"]|"")*"|'(?:[^']|'')*'|[^,:]*`;
-/** `remote,name=value,…:folder`, or `:type,name=value,…:folder`. */
+/** `remote,name=value,…:directory`, or `:type,name=value,…:directory`. */
 const DESCRIBED = new RegExp(`^(:?[^,:=]+)((?:,[^,:=]+(?:=(?:${VALUE}))?)+):(.*)$`, 's');
 const PARAMETER = new RegExp(`,([^,:=]+)=(${VALUE})`, 'g');
 /** Shorter ones would be found in all that rclone says. */
@@ -19,7 +19,7 @@ const SHORTEST = 4;
 
 /** With the values of secret parameters in variables of the environment, which rclone takes them from as well. */
 export function describedInEnvironment(place: string): Remote {
-  const [, name = '', parameters = '', folder = ''] = DESCRIBED.exec(place) ?? [];
+  const [, name = '', parameters = '', directory = ''] = DESCRIBED.exec(place) ?? [];
   // Types with spaces in their names have others in variables.
   if (name === '' || name.includes(' ')) return describedOpenly(place);
   const prefix = name.startsWith(':') ? `RCLONE_${name.slice(1)}` : `RCLONE_CONFIG_${name}`;
@@ -29,7 +29,7 @@ export function describedInEnvironment(place: string): Remote {
     environment[`${prefix}_${parameter}`.toUpperCase()] = unquoted(value);
     return '';
   });
-  return { place: `${name}${open}:${folder}`, environment, mask: masking(Object.values(environment)) };
+  return { place: `${name}${open}:${directory}`, environment, mask: masking(Object.values(environment)) };
 }
 
 /** With all in the place. */

@@ -4,7 +4,7 @@ import { HttpTransport } from './http-transport.js';
 import { parsePlace } from './place.js';
 import { CONNECTIONS, RestStore } from './rest-store.js';
 
-/** `rest:https://user:password@host:8000/folder/`. */
+/** `rest:https://user:password@host:8000/directory/`. */
 export async function openRest(rest: string, settings: StoreSettings): Promise<Store> {
   const place = parsePlace(rest, settings.environment);
   const transport = new HttpTransport(place, settings, settings.connections ?? CONNECTIONS);

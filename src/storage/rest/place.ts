@@ -18,16 +18,16 @@ export interface RestPlace {
   readonly server: string;
   readonly secure: boolean;
   readonly address: { readonly host: string; readonly port: number } | { readonly socketPath: string };
-  /** "/folder/": the requests' paths begin with it. */
+  /** "/directory/": the requests' paths begin with it. */
   readonly base: string;
   readonly credentials: Credentials | undefined;
 }
 
-const EXAMPLE = 'such as rest:https://USER:PASSWORD@backup.example:8000/folder/';
+const EXAMPLE = 'such as rest:https://USER:PASSWORD@backup.example:8000/directory/';
 const VARIABLES = ['VARVE_REST_USERNAME', 'VARVE_REST_PASSWORD'] as const;
 
 /**
- * `https://user:password@host:8000/folder/`, or `http+unix:///run/rest.sock:/folder/`. What it does not say of user and password is in the
+ * `https://user:password@host:8000/directory/`, or `http+unix:///run/rest.sock:/directory/`. What it does not say of user and password is in the
  * environment.
  *
  * @throws VarveError `usage`

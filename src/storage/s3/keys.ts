@@ -2,7 +2,7 @@ import { HASH_NAME, type ObjectType } from '../store.js';
 
 const NAME_LENGTH = 64;
 
-/** Where objects are in a bucket: as in a folder, so that whoever copies one into the other has a repository. */
+/** Where objects are in a bucket: as in a directory, so that whoever copies one into the other has a repository. */
 export class Keys {
   readonly #prefix: string;
 

@@ -46,7 +46,7 @@ interface Putting {
 }
 
 /**
- * A repository in a bucket of S3, laid out as in a folder. Objects are put whole, by one request each: packs are far smaller than the 5 GiB that
+ * A repository in a bucket of S3, laid out as in a directory. Objects are put whole, by one request each: packs are far smaller than the 5 GiB that
  * S3 takes, so nothing is ever uploaded in parts.
  */
 export class S3Store implements Store {

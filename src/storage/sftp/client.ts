@@ -176,7 +176,7 @@ export class SftpClient {
     okOf(await this.#request(TYPE.write, [handle, BigInt(offset), length], { views, length }));
   }
 
-  /** Has what was written to a file, or the names in a folder, on the server's disk, where this account may. */
+  /** Has what was written to a file, or the names in a directory, on the server's disk, where this account may. */
   async fsync(handle: Buffer): Promise<void> {
     const reply = await this.#extended('fsync', [handle]);
     const forbidden: readonly number[] = [STATUS.permissionDenied, STATUS.unsupported];

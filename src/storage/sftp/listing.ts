@@ -2,13 +2,13 @@ import type { SftpClient } from './client.js';
 import { type NamedFile, STATUS } from './protocol.js';
 import { hasStatus } from './status.js';
 
-/** Requests for names of one folder that are under way at a time, at the most. */
+/** Requests for names of one directory that are under way at a time, at the most. */
 const READS_AHEAD = 16;
 
-/** What is in a folder; nothing when it is not there. */
-export async function namesIn(client: SftpClient, folder: string): Promise<NamedFile[]> {
+/** What is in a directory; nothing when it is not there. */
+export async function namesIn(client: SftpClient, directory: string): Promise<NamedFile[]> {
   const names: NamedFile[] = [];
-  const handle = await client.opendir(folder).catch((cause) => {
+  const handle = await client.opendir(directory).catch((cause) => {
     if (hasStatus(cause, STATUS.noSuchFile)) return undefined;
     throw cause;
   });

@@ -7,7 +7,7 @@ export interface SftpPlace {
   readonly user?: string | undefined;
   readonly host: string;
   readonly port?: string | undefined;
-  /** Absolute, or below the folder that the server begins in. Without a slash at its end, unless it is the root. */
+  /** Absolute, or below the directory that the server begins in. Without a slash at its end, unless it is the root. */
   readonly path: string;
 }
 
@@ -26,10 +26,10 @@ export function parsePlace(rest: string): SftpPlace {
     if (value === '' || value?.startsWith('-') || /[\s\p{C}]/u.test(value ?? ''))
       throw wrong(`no ${what} can be called "${value}"`);
   }
-  if (path === '') throw wrong('no folder is given');
-  if (path.includes('\0')) throw wrong('a folder has a NUL in its name');
+  if (path === '') throw wrong('no directory is given');
+  if (path.includes('\0')) throw wrong('a directory has a NUL in its name');
   if (path.startsWith('~'))
-    throw wrong('servers do not know ~: a path that does not begin with / is below your home folder there');
+    throw wrong('servers do not know ~: a path that does not begin with / is below your home directory there');
   return { ...server, path: path.replace(/(?<=.)\/+$/, '') };
 }
 

@@ -7,8 +7,8 @@ interface Circumstances {
   readonly client: SftpClient;
   /** "cannot write data/abcd…" */
   readonly doing: string;
-  /** The repository's folder. */
-  readonly folder: string;
+  /** The repository's directory. */
+  readonly directory: string;
   readonly location: string;
   /** Bytes of what was to be written. */
   readonly length: number;
@@ -16,13 +16,13 @@ interface Circumstances {
 
 /** Why a server refused something. It says little itself: a full disk is a "failure" in version 3, so its disk is asked. */
 export async function explainRefusal(refusal: StatusError, circumstances: Circumstances): Promise<VarveError> {
-  const { client, doing, folder, location, length } = circumstances;
+  const { client, doing, directory, location, length } = circumstances;
   const failed = (code: 'denied' | 'full' | 'storage', why: string): VarveError =>
     new VarveError(code, `${doing}: ${location}: ${why}`, { cause: refusal });
   if (refusal.code === STATUS.permissionDenied)
-    return failed('denied', 'permission denied: is the account read-only, or does the folder belong to another?');
-  if (refusal.code === STATUS.noSuchFile) return failed('storage', 'no such folder, or it is gone');
-  const space = refusal.code === STATUS.failure ? await spaceLeft(client, folder) : undefined;
+    return failed('denied', 'permission denied: is the account read-only, or does the directory belong to another?');
+  if (refusal.code === STATUS.noSuchFile) return failed('storage', 'no such directory, or it is gone');
+  const space = refusal.code === STATUS.failure ? await spaceLeft(client, directory) : undefined;
   if (space?.readOnly === true) return failed('denied', 'its file system is read-only');
   if (space !== undefined && (space.bytes < Math.max(length, 1) || space.files === 0))
     return failed('full', 'no space is left there; nothing that was stored is lost: free some space and run it again');
@@ -30,7 +30,7 @@ export async function explainRefusal(refusal: StatusError, circumstances: Circum
   return failed('storage', `the server says "${refusal.message || `status ${refusal.code}`}"${hint}`);
 }
 
-async function spaceLeft(client: SftpClient, folder: string): Promise<FreeSpace | undefined> {
+async function spaceLeft(client: SftpClient, directory: string): Promise<FreeSpace | undefined> {
   if (!client.offers('statvfs')) return undefined;
-  return client.statvfs(folder).catch(() => undefined);
+  return client.statvfs(directory).catch(() => undefined);
 }

@@ -1,8 +1,8 @@
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
 import {
-  FOLDER_MODE,
-  FOLDERS,
+  DIRECTORIES,
+  DIRECTORY_MODE,
   LISTED_WITH_ROOT,
   objectFile,
   SHARDS,
@@ -23,18 +23,18 @@ import { Abandoned } from './abandoned.js';
 import type { SftpClient } from './client.js';
 import { timeOfNewFile } from './clock.js';
 import type { Connections } from './connections.js';
+import { makeDirectories, makeDirectory } from './directories.js';
 import { download } from './download.js';
-import { makeFolder, makeFolders } from './folders.js';
 import { ahead, namesIn } from './listing.js';
 import { type Attributes, isRegular, type NamedFile, STATUS } from './protocol.js';
 import { explainRefusal } from './refusals.js';
 import { hasStatus, StatusError } from './status.js';
-import { folderOf, type Place, SyncedFolder, upload } from './upload.js';
+import { directoryOf, type Place, SyncedDirectory, upload } from './upload.js';
 
-/** Folders of data/ that are listed at a time. Servers keep some hundred open. */
+/** Directories of data/ that are listed at a time. Servers keep some hundred open. */
 const LISTED_AT_A_TIME = 64;
 /**
- * A repository in a folder of an SFTP server, laid out as restic has it. An object is written under a temporary name, synced where the server can,
+ * A repository in a directory of an SFTP server, laid out as restic has it. An object is written under a temporary name, synced where the server can,
  * and renamed. When the connection has ended, the next request opens another.
  */
 export class SftpStore implements Store {
@@ -46,7 +46,7 @@ export class SftpStore implements Store {
   readonly #abandoned = new Abandoned();
 
   /**
-   * @param root the repository's folder there, without a slash at its end unless it is the root
+   * @param root the repository's directory there, without a slash at its end unless it is the root
    * @param requests that it pays to have under way at a time
    */
   constructor(location: string, root: string, connections: Connections, requests: number) {
@@ -57,18 +57,20 @@ export class SftpStore implements Store {
   }
 
   create(): Promise<void> {
-    return this.#attempt('cannot create the repository folder', async (client) => {
-      await makeFolders(client, this.#root, FOLDER_MODE);
-      for (const folders of [FOLDERS, SHARDS.map((shard) => `data/${shard}`)])
-        await Promise.all(folders.map((folder) => makeFolder(client, this.#below(folder), FOLDER_MODE)));
-      await Promise.all([this.#root, this.#below('data')].map((folder) => syncFolder(client, folder)));
+    return this.#attempt('cannot create the repository directory', async (client) => {
+      await makeDirectories(client, this.#root, DIRECTORY_MODE);
+      for (const directories of [DIRECTORIES, SHARDS.map((shard) => `data/${shard}`)])
+        await Promise.all(
+          directories.map((directory) => makeDirectory(client, this.#below(directory), DIRECTORY_MODE)),
+        );
+      await Promise.all([this.#root, this.#below('data')].map((directory) => syncDirectory(client, directory)));
     });
   }
 
   discard(): Promise<void> {
-    return this.#attempt('cannot remove the repository folder', async (client) => {
+    return this.#attempt('cannot remove the repository directory', async (client) => {
       await Promise.all(SHARDS.map((shard) => client.rmdir(this.#below(`data/${shard}`))));
-      await Promise.all(FOLDERS.map((folder) => client.rmdir(this.#below(folder))));
+      await Promise.all(DIRECTORIES.map((directory) => client.rmdir(this.#below(directory))));
       await client.rmdir(this.#root);
     });
   }
@@ -99,9 +101,9 @@ export class SftpStore implements Store {
 
   async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
     const cleared = type === LISTED_WITH_ROOT ? this.#clearRoot() : undefined;
-    const folders = type === 'data' ? SHARDS.map((shard) => this.#below(`data/${shard}`)) : [this.#below(type)];
-    const listed = ahead(folders, LISTED_AT_A_TIME, (folder) =>
-      this.#attempt(`cannot list ${folder}`, (client) => this.#objectsIn(client, type, folder)),
+    const directories = type === 'data' ? SHARDS.map((shard) => this.#below(`data/${shard}`)) : [this.#below(type)];
+    const listed = ahead(directories, LISTED_AT_A_TIME, (directory) =>
+      this.#attempt(`cannot list ${directory}`, (client) => this.#objectsIn(client, type, directory)),
     );
     for await (const objects of listed) yield* objects;
     await cleared;
@@ -110,16 +112,16 @@ export class SftpStore implements Store {
   remove(type: ObjectType, name: string): Promise<void> {
     return this.#attempt(`cannot remove ${objectPath(type, name)}`, async (client) => {
       const path = this.#path(type, name);
-      const folder = new SyncedFolder(client, folderOf(path));
+      const directory = new SyncedDirectory(client, directoryOf(path));
       try {
         await Promise.all([
           client.remove(path).catch((cause) => {
             if (!hasStatus(cause, STATUS.noSuchFile)) throw cause;
           }),
-          folder.sync(),
+          directory.sync(),
         ]);
       } finally {
-        folder.close();
+        directory.close();
       }
     });
   }
@@ -162,25 +164,25 @@ export class SftpStore implements Store {
     );
   }
 
-  /** Folders that whoever copied the repository left out as they were empty. That all of it is gone is told, not mended. */
+  /** Directories that whoever copied the repository left out as they were empty. That all of it is gone is told, not mended. */
   async #makeMissing(client: SftpClient, type: ObjectType, path: string): Promise<void> {
-    const folder = this.#below(type);
-    for (const each of type === 'data' ? [folder, folderOf(path)] : [folder]) {
-      await makeFolder(client, each, FOLDER_MODE);
-      await syncFolder(client, folderOf(each));
+    const directory = this.#below(type);
+    for (const each of type === 'data' ? [directory, directoryOf(path)] : [directory]) {
+      await makeDirectory(client, each, DIRECTORY_MODE);
+      await syncDirectory(client, directoryOf(each));
     }
   }
 
   /** What cannot be done there is left to others. */
   async #clearRoot(): Promise<void> {
-    await this.#attempt('cannot list the repository folder', async (client) =>
+    await this.#attempt('cannot list the repository directory', async (client) =>
       this.#removeStale(client, this.#root, await namesIn(client, this.#root)),
     ).catch(() => undefined);
   }
 
-  async #objectsIn(client: SftpClient, type: ObjectType, folder: string): Promise<ObjectInfo[]> {
-    const files = await namesIn(client, folder);
-    await this.#removeStale(client, folder, files);
+  async #objectsIn(client: SftpClient, type: ObjectType, directory: string): Promise<ObjectInfo[]> {
+    const files = await namesIn(client, directory);
+    await this.#removeStale(client, directory, files);
     const infos = files
       .filter(({ name }) => HASH_NAME.test(name))
       .map(({ name, attributes }) =>
@@ -199,12 +201,12 @@ export class SftpStore implements Store {
   }
 
   /** What cannot be removed is left to others. */
-  async #removeStale(client: SftpClient, folder: string, files: readonly NamedFile[]): Promise<void> {
+  async #removeStale(client: SftpClient, directory: string, files: readonly NamedFile[]): Promise<void> {
     const temporary = files.filter(({ name }) => name.startsWith(TEMPORARY));
     if (temporary.length === 0) return;
     const before = (await this.now()) - TEMPORARY_AGE_SECONDS;
     const old = temporary.filter(({ attributes }) => (attributes.modified ?? before) < before);
-    await Promise.all(old.map(({ name }) => client.remove(`${folder}/${name}`).catch(() => undefined)));
+    await Promise.all(old.map(({ name }) => client.remove(`${directory}/${name}`).catch(() => undefined)));
   }
 
   #below(path: string): string {
@@ -224,7 +226,7 @@ export class SftpStore implements Store {
     const connected = this.#connections.use(async (client) => {
       const refused = async (cause: unknown): Promise<unknown> =>
         cause instanceof StatusError
-          ? explainRefusal(cause, { client, doing, folder: this.#root, location: this.location, length })
+          ? explainRefusal(cause, { client, doing, directory: this.#root, location: this.location, length })
           : cause;
       try {
         return await action(client, refused);
@@ -251,10 +253,10 @@ function prefixed(doing: string, cause: unknown): unknown {
   return new VarveError(cause.code, `${doing}: ${cause.message}`, { cause, retryable: cause.retryable });
 }
 
-async function syncFolder(client: SftpClient, path: string): Promise<void> {
-  const folder = new SyncedFolder(client, path);
-  await folder.sync();
-  folder.close();
+async function syncDirectory(client: SftpClient, path: string): Promise<void> {
+  const directory = new SyncedDirectory(client, path);
+  await directory.sync();
+  directory.close();
 }
 
 /** For an object whose name tells its contents: one that is there is as good, if it is as long. */

@@ -7,18 +7,18 @@ import { OPEN } from './protocol.js';
 import { StatusError } from './status.js';
 import type { Step } from './window.js';
 
-/** A name of its own in a folder. */
-export function temporaryIn(folder: string): string {
-  return `${folder}/${TEMPORARY}${randomBytes(8).toString('hex')}`;
+/** A name of its own in a directory. */
+export function temporaryIn(directory: string): string {
+  return `${directory}/${TEMPORARY}${randomBytes(8).toString('hex')}`;
 }
 
-/** The folder that a path is in; "." for a name alone. */
-export function folderOf(path: string): string {
+/** The directory that a path is in; "." for a name alone. */
+export function directoryOf(path: string): string {
   const slash = path.lastIndexOf('/');
   return slash < 0 ? '.' : path.slice(0, slash) || '/';
 }
 
-/** Gives a temporary file its name, and has the folder synced: at once after the request, as servers do one after the other. */
+/** Gives a temporary file its name, and has the directory synced: at once after the request, as servers do one after the other. */
 export type Place = (temporary: string, sync: () => Promise<void>) => Promise<unknown>;
 
 export interface Uploading {
@@ -35,9 +35,9 @@ export async function upload(
   parts: readonly Uint8Array[],
   { place, refused, abandoned }: Uploading,
 ): Promise<void> {
-  const folder = folderOf(path);
-  const temporary = temporaryIn(folder);
-  const synced = new SyncedFolder(client, folder);
+  const directory = directoryOf(path);
+  const temporary = temporaryIn(directory);
+  const synced = new SyncedDirectory(client, directory);
   abandoned.sweep(client);
   try {
     const flags = OPEN.write | OPEN.create | OPEN.exclusive;
@@ -94,15 +94,15 @@ export function* cut(parts: readonly Uint8Array[], length: number): Generator<Pi
   if (filled > 0) yield { offset, length: filled, views };
 }
 
-/** Has the names in a folder on the server's disk, where that can be: it is opened beforehand, so that it takes no time of its own. */
-export class SyncedFolder {
+/** Has the names in a directory on the server's disk, where that can be: it is opened beforehand, so that it takes no time of its own. */
+export class SyncedDirectory {
   readonly #client: SftpClient;
   readonly #handle: Promise<Buffer | undefined>;
 
-  constructor(client: SftpClient, folder: string) {
+  constructor(client: SftpClient, directory: string) {
     this.#client = client;
     this.#handle = client.offers('fsync')
-      ? client.open(folder, OPEN.read).catch(() => undefined)
+      ? client.open(directory, OPEN.read).catch(() => undefined)
       : Promise.resolve(undefined);
   }
 

@@ -93,7 +93,7 @@ export async function startChild(
 
 /** Looks for it as a shell does: the shell that ignores Ctrl-C for it could only say so on standard error. */
 function findProgram(program: string, path = ''): string {
-  const places = program.includes('/') ? [program] : path.split(delimiter).map((folder) => join(folder, program));
+  const places = program.includes('/') ? [program] : path.split(delimiter).map((directory) => join(directory, program));
   const found = places.find(isProgram);
   if (found !== undefined) return found;
   throw new VarveError('usage', `cannot start ${program}: it is not installed, or not on the PATH`);

@@ -21,7 +21,7 @@ describe('rclone', { skip: RCLONE_MISSING }, () => {
     const watched = new Watched(PASSWORD);
     const { place } = watched;
     const configuration = place.path('rclone.conf');
-    writeFileSync(configuration, `[there]\ntype = alias\nremote = ${place.folder}\n`);
+    writeFileSync(configuration, `[there]\ntype = alias\nremote = ${place.directory}\n`);
     place.env.RCLONE_CONFIG = configuration;
     const repository = 'rclone:there:repository';
     await watched.ok(['init', '-r', repository]);

@@ -23,12 +23,12 @@ after(async () => {
   for (const each of servers) await each.stop();
 });
 
-type Start = (folder: string, ...options: string[]) => Promise<RestServer>;
+type Start = (directory: string, ...options: string[]) => Promise<RestServer>;
 
 const STARTS: Readonly<Record<string, { readonly start: Start; readonly skip: string | false }>> = {
-  'varve serve': { start: (folder, ...options) => startVarveServe(folder, USERS, ...options), skip: false },
+  'varve serve': { start: (directory, ...options) => startVarveServe(directory, USERS, ...options), skip: false },
   'rest-server': {
-    start: (folder, ...options) => startRestServer(folder, USERS, ...options),
+    start: (directory, ...options) => startRestServer(directory, USERS, ...options),
     skip: REST_SERVER_MISSING,
   },
 };
@@ -37,13 +37,13 @@ for (const [name, { start, skip }] of Object.entries(STARTS)) {
   test(`what goes wrong with ${name} is told with what to do, and no password`, { skip }, async () => {
     const watched = new Watched(...SECRETS);
     const { place } = watched;
-    const folder = (called: string): string => {
+    const directory = (called: string): string => {
       const path = place.path(called);
       mkdirSync(path);
       return path;
     };
-    const server = await start(folder('private'), '--private-repos');
-    const strict = await start(folder('strict'), '--append-only', '--max-size', '3000000');
+    const server = await start(directory('private'), '--private-repos');
+    const strict = await start(directory('strict'), '--append-only', '--max-size', '3000000');
     servers.push(server, strict);
     const at = (login: string, path: string, host = server.host): string =>
       `rest:http://${login === '' ? '' : `${login}@`}${host}/${path}`;

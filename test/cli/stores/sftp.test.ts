@@ -25,7 +25,7 @@ test('what goes wrong with SFTP is told with what to do, and no password', { ski
   const { place } = watched;
   const sshd = await started();
   const readOnly = await started({ subsystem: 'internal-sftp -R' });
-  const repository = `sftp:server:${join(sshd.folder, 'repository')}`;
+  const repository = `sftp:server:${join(sshd.directory, 'repository')}`;
   const by = (more = '', on = sshd): string[] => ['-o', `sftp.args=-F ${on.clientConfig} ${more}`];
   const source = place.files('source', { file: 'text' });
   await watched.ok(['init', '-r', repository, ...by()]);
@@ -65,7 +65,7 @@ test('what goes wrong with SFTP is told with what to do, and no password', { ski
   await watched.fails({
     repository: `sftp:server:${place.path('source', 'file')}`,
     args: ['init', ...by()],
-    message: /source\/file is there, but is no folder/,
+    message: /source\/file is there, but is no directory/,
   });
   await watched.ok(['snapshots', '-r', repository, ...by('', readOnly)]);
   for (const args of [['backup', source], ['prune']])
@@ -97,8 +97,8 @@ test('what ssh asks is asked on the terminal, and nothing is written over it', {
   const sshd = await started();
   const key = place.path('key-with-passphrase');
   makeKey(key, SECRET);
-  appendFileSync(join(sshd.folder, 'key.pub'), readFileSync(`${key}.pub`));
-  const repository = `sftp:${sshd.user}@localhost:${join(sshd.folder, 'repository')}`;
+  appendFileSync(join(sshd.directory, 'key.pub'), readFileSync(`${key}.pub`));
+  const repository = `sftp:${sshd.user}@localhost:${join(sshd.directory, 'repository')}`;
   const options = [
     `-F /dev/null -p ${sshd.port} -oHostName=127.0.0.1 -oGlobalKnownHostsFile=none`,
     `-oUserKnownHostsFile=${place.path('known')} -oIdentityFile=${key} -oIdentitiesOnly=yes -oIdentityAgent=none`,

@@ -24,9 +24,9 @@ describe('rclone', { skip: RCLONE_MISSING }, () => {
       const store = await openRclone(`there:${name}`, given);
       await store.create();
       const plant = async (type: ObjectType, name_: string, bytes: Uint8Array): Promise<void> => {
-        const folder = type === 'data' ? join(scratch, name, type, name_.slice(0, 2)) : join(scratch, name, type);
-        mkdirSync(folder, { recursive: true });
-        writeFileSync(join(folder, name_), bytes);
+        const directory = type === 'data' ? join(scratch, name, type, name_.slice(0, 2)) : join(scratch, name, type);
+        mkdirSync(directory, { recursive: true });
+        writeFileSync(join(directory, name_), bytes);
       };
       return { store, other: await openRclone(`there:${name}`, given), plant };
     },

@@ -14,9 +14,9 @@ import { settings } from '../transport/settings.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'varve-rclone-'));
 after(() => rmSync(scratch, { recursive: true, force: true }));
-let folders = 0;
+let directories = 0;
 
-const folder = (): string => join(scratch, `${folders++}`);
+const directory = (): string => join(scratch, `${directories++}`);
 
 interface Given extends Partial<StoreSettings> {
   readonly program?: string;
@@ -68,12 +68,12 @@ describe('rclone', { skip: RCLONE_MISSING }, () => {
   });
 
   test('arguments that it does not know', async (context) => {
-    const store = await opened(context, folder(), { args: 'serve restic --stdio --no-such-thing' });
+    const store = await opened(context, directory(), { args: 'serve restic --stdio --no-such-thing' });
     await failsWith(store.now(), /rclone ended: .*unknown flag: --no-such-thing/, 'storage', false);
   });
 
   test('its arguments may be others: append-only', async (context) => {
-    const store = await opened(context, folder(), { args: "serve restic '--stdio' --append-only" });
+    const store = await opened(context, directory(), { args: "serve restic '--stdio' --append-only" });
     await store.create();
     const { name, bytes } = object(100);
     await store.put('data', name, [bytes]);
@@ -83,11 +83,11 @@ describe('rclone', { skip: RCLONE_MISSING }, () => {
   });
 
   test('what fails is told with what rclone says of it', async (context) => {
-    const path = folder();
+    const path = directory();
     const lines: string[] = [];
     const store = await opened(context, path, { onDebug: (line) => lines.push(line) });
     mkdirSync(path);
-    writeFileSync(join(path, 'index'), 'this is no folder');
+    writeFileSync(join(path, 'index'), 'this is no directory');
     const { name, bytes } = object(100);
     await failsWith(store.put('index', name, [bytes]), /cannot write index\/.*: rclone: ERROR : /, 'storage', true);
     assert.ok(lines.some((line) => line.startsWith('rclone: ERROR : ')));
@@ -95,7 +95,7 @@ describe('rclone', { skip: RCLONE_MISSING }, () => {
 
   test('when it ends in the middle that can be tried again: another one is started', async (context) => {
     const file = join(scratch, 'killed.pid');
-    const store = await opened(context, folder(), { program: noting(file) });
+    const store = await opened(context, directory(), { program: noting(file) });
     await store.create();
     const first = Number(readFileSync(file, 'utf8'));
     const { name, bytes } = object(64_000_000);
@@ -109,7 +109,7 @@ describe('rclone', { skip: RCLONE_MISSING }, () => {
 
   test('closing the store ends it', async (context) => {
     const file = join(scratch, 'closed.pid');
-    const store = await opened(context, folder(), { program: noting(file) });
+    const store = await opened(context, directory(), { program: noting(file) });
     await store.create();
     const pid = Number(readFileSync(file, 'utf8'));
     assert.ok(isRunning(pid));
@@ -120,7 +120,7 @@ describe('rclone', { skip: RCLONE_MISSING }, () => {
 
   test('what is under way ends when it is interrupted; what remains to be done is done', async (context) => {
     const stop = new AbortController();
-    const store = await opened(context, folder(), { signal: stop.signal });
+    const store = await opened(context, directory(), { signal: stop.signal });
     await store.create();
     const { name, bytes } = object(256_000_000);
     const writing = store.put('data', name, [bytes]);
@@ -131,7 +131,7 @@ describe('rclone', { skip: RCLONE_MISSING }, () => {
   });
 
   test('with limits for its bytes', async (context) => {
-    const store = await opened(context, folder(), { uploadLimit: 50e6, downloadLimit: 50e6 });
+    const store = await opened(context, directory(), { uploadLimit: 50e6, downloadLimit: 50e6 });
     await store.create();
     const { name, bytes } = object(3_000_000);
     await store.put('data', name, [bytes]);

@@ -14,7 +14,7 @@ import { settings } from '../transport/settings.js';
 function conforms(
   kind: string,
   missing: false | string,
-  start: (folder: string) => Promise<RestServer>,
+  start: (directory: string) => Promise<RestServer>,
   except: Readonly<Record<string, string>> = {},
 ): void {
   describe(kind, { skip: missing }, () => {
@@ -34,9 +34,9 @@ function conforms(
       const store = await openRest(place, settings());
       await store.create();
       const plant = async (type: ObjectType, name_: string, bytes: Uint8Array): Promise<void> => {
-        const folder = type === 'data' ? join(scratch, name, type, name_.slice(0, 2)) : join(scratch, name, type);
-        mkdirSync(folder, { recursive: true });
-        writeFileSync(join(folder, name_), bytes);
+        const directory = type === 'data' ? join(scratch, name, type, name_.slice(0, 2)) : join(scratch, name, type);
+        mkdirSync(directory, { recursive: true });
+        writeFileSync(join(directory, name_), bytes);
       };
       return { store, other: await openRest(place, settings()), plant, replacesInTwoSteps: true };
     };
@@ -44,13 +44,13 @@ function conforms(
   });
 }
 
-conforms('rest-server', REST_SERVER_MISSING, (folder) =>
-  startRestServer(folder, { ann: 'secret' }, '--no-verify-upload'),
+conforms('rest-server', REST_SERVER_MISSING, (directory) =>
+  startRestServer(directory, { ann: 'secret' }, '--no-verify-upload'),
 );
 conforms(
   'rclone serve restic',
   RCLONE_MISSING,
-  (folder) => startRclone(folder, '--user', 'ann', '--pass', 'secret'),
+  (directory) => startRclone(directory, '--user', 'ann', '--pass', 'secret'),
   NOT_OF_RCLONE,
 );
-conforms('varve serve', false, (folder) => startVarveServe(folder, { ann: 'secret' }, '--no-verify-upload'));
+conforms('varve serve', false, (directory) => startVarveServe(directory, { ann: 'secret' }, '--no-verify-upload'));

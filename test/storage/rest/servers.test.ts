@@ -17,10 +17,10 @@ import { settings } from '../transport/settings.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'varve-rest-servers-'));
 after(() => rmSync(scratch, { recursive: true, force: true }));
-let folders = 0;
+let directories = 0;
 
-function folder(): string {
-  const path = join(scratch, `${folders++}`);
+function directory(): string {
+  const path = join(scratch, `${directories++}`);
   mkdirSync(path);
   return path;
 }
@@ -69,7 +69,7 @@ async function appendsOnly(all: Store, appends: Store): Promise<void> {
 
 describe('rest-server', { skip: REST_SERVER_MISSING }, () => {
   test('a wrong password, whatever is asked', async (context) => {
-    const { host } = await running(context, startRestServer(folder(), USERS));
+    const { host } = await running(context, startRestServer(directory(), USERS));
     const store = await opened(context, `http://ann:wrong@${host}/`);
     const { name, bytes } = object(32_000_000);
     const asked = [
@@ -87,14 +87,14 @@ describe('rest-server', { skip: REST_SERVER_MISSING }, () => {
   });
 
   test('append-only', async (context) => {
-    const path = folder();
+    const path = directory();
     const all = await running(context, startRestServer(path, undefined));
     const appends = await running(context, startRestServer(path, undefined, '--append-only'));
     await appendsOnly(await opened(context, `http://${all.host}/`), await opened(context, `http://${appends.host}/`));
   });
 
   test('the repository of another user', async (context) => {
-    const { host } = await running(context, startRestServer(folder(), USERS, '--private-repos'));
+    const { host } = await running(context, startRestServer(directory(), USERS, '--private-repos'));
     await (await opened(context, `http://ann:secret@${host}/ann/`)).create();
     const other = await opened(context, `http://bob:hidden@${host}/ann/`);
     await denied(other.create(), /user "bob".* or the repository is another user’s/);
@@ -102,7 +102,7 @@ describe('rest-server', { skip: REST_SERVER_MISSING }, () => {
   });
 
   test('what was changed on the way is refused', async (context) => {
-    const { host } = await running(context, startRestServer(folder(), undefined));
+    const { host } = await running(context, startRestServer(directory(), undefined));
     const store = await opened(context, `http://${host}/`);
     await store.create();
     const { name, bytes } = object(1000);
@@ -112,7 +112,7 @@ describe('rest-server', { skip: REST_SERVER_MISSING }, () => {
   });
 
   test('a quota that is used up', async (context) => {
-    const { host } = await running(context, startRestServer(folder(), undefined, '--max-size', '5000000'));
+    const { host } = await running(context, startRestServer(directory(), undefined, '--max-size', '5000000'));
     const store = await opened(context, `http://${host}/`);
     await store.create();
     const [small, large] = [object(1_000_000), object(32_000_000)];
@@ -124,7 +124,7 @@ describe('rest-server', { skip: REST_SERVER_MISSING }, () => {
 
 describe('rclone serve restic', { skip: RCLONE_MISSING }, () => {
   test('a wrong password', async (context) => {
-    const { host } = await running(context, startRclone(folder(), '--user', 'ann', '--pass', 'secret'));
+    const { host } = await running(context, startRclone(directory(), '--user', 'ann', '--pass', 'secret'));
     const store = await opened(context, `http://ann:wrong@${host}/`);
     const { name, bytes } = object(32_000_000);
     await denied(store.now(), /does not know the user "ann"/);
@@ -132,7 +132,7 @@ describe('rclone serve restic', { skip: RCLONE_MISSING }, () => {
   });
 
   test('append-only', async (context) => {
-    const path = folder();
+    const path = directory();
     const all = await running(context, startRclone(path));
     const appends = await running(context, startRclone(path, '--append-only'));
     await appendsOnly(await opened(context, `http://${all.host}/`), await opened(context, `http://${appends.host}/`));
@@ -140,7 +140,7 @@ describe('rclone serve restic', { skip: RCLONE_MISSING }, () => {
 
   test('TLS', async (context) => {
     const { ca, server } = makeCertificates(scratch);
-    const { host } = await running(context, startRclone(folder(), '--cert', server.cert, '--key', server.key));
+    const { host } = await running(context, startRclone(directory(), '--cert', server.cert, '--key', server.key));
     const store = await opened(context, `https://${host}/x/`, { caCertificate: ca });
     await store.create();
     const { name, bytes } = object(20_000_000);

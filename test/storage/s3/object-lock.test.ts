@@ -47,7 +47,7 @@ test('what is locked has a checksum that S3 demands: for Amazon the name, which 
 });
 
 describe('objects that are locked', { skip: CEPH_MISSING }, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'varve-lock-'));
+  const directory = mkdtempSync(join(tmpdir(), 'varve-lock-'));
   const stores: Store[] = [];
   let ceph: CephServer;
   let thief: S3Client;
@@ -60,7 +60,7 @@ describe('objects that are locked', { skip: CEPH_MISSING }, () => {
     await Promise.all(stores.map((store) => store.close()));
     thief?.destroy();
     await ceph?.stop();
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   });
 
   async function open(
@@ -268,7 +268,7 @@ describe('objects that are locked', { skip: CEPH_MISSING }, () => {
 
   test('a repository that a thief with all keys has emptied and written over is read as it was', async () => {
     const path = `thief/${number++}`;
-    const sandbox = await Sandbox.create(join(folder, 'sandbox'), { store: await locking(path) });
+    const sandbox = await Sandbox.create(join(directory, 'sandbox'), { store: await locking(path) });
     await sandbox.backup({ sources: [Buffer.from(import.meta.dirname)] });
     const before = await moment();
     const versions = await thief.send(new ListObjectVersionsCommand({ Bucket: BUCKET, Prefix: `${path}/` }));

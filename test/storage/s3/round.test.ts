@@ -15,7 +15,7 @@ type Requests = Readonly<Partial<Record<Operation, number>>>;
 const ALLOWED: Readonly<Record<string, Requests>> = {
   init: { HEAD: 3, PUT: 3 },
   backup: { LIST: 7, GET: 2, PUT: 11, DELETE: 1 },
-  // Two objects more when a folder above the source has changed.
+  // Two objects more when a directory above the source has changed.
   'unchanged backup': { LIST: 7, GET: 2, PUT: 4, DELETE: 1 },
   snapshots: { LIST: 2, GET: 2 },
   restore: { LIST: 4, GET: 9 },

@@ -72,8 +72,8 @@ describe('a repository with Object Lock', { skip: CEPH_MISSING }, () => {
     return { ...summary, looked: count('HEAD'), extended: count('PUT', 'retention') };
   }
 
-  /** Of a folder that was restored, what is as it was. */
-  const large = (folder: string): Buffer => readFileSync(join(folder, source, 'large'));
+  /** Of a directory that was restored, what is as it was. */
+  const large = (directory: string): Buffer => readFileSync(join(directory, source, 'large'));
 
   const contents: Buffer[] = [];
   let attacked = '';

@@ -24,7 +24,7 @@ after(async () => {
 });
 
 async function fresh(given: Given = {}): Promise<{ store: Store; path: string }> {
-  const path = join(sshd.folder, `repository-${number++}`);
+  const path = join(sshd.directory, `repository-${number++}`);
   const store = await openOn(sshd, path, given);
   await store.create();
   return { store, path };

@@ -28,9 +28,9 @@ test('what is no place is refused, and says why', () => {
   const cases: [string, RegExp][] = [
     ['host', /sftp:USER@HOST:\/PATH/],
     ['', /sftp:USER@HOST:\/PATH/],
-    ['host:', /no folder is given/],
-    ['//host', /no folder is given/],
-    ['//host/', /no folder is given/],
+    ['host:', /no directory is given/],
+    ['//host', /no directory is given/],
+    ['//host/', /no directory is given/],
     [':/x', /no host can be called ""/],
     ['@host:/x', /no user can be called ""/],
     ['-oProxyCommand=evil:/x', /no host can be called "-oProxyCommand=evil"/],

@@ -24,7 +24,7 @@ after(() => sshd?.stop());
 
 describe('sftp', { skip }, () => {
   conformance('sftp', async () => {
-    const path = join(sshd.folder, `repository-${number++}`);
+    const path = join(sshd.directory, `repository-${number++}`);
     const store = await openOn(sshd, path);
     await store.create();
     return { store, other: await openOn(sshd, path), plant: planting(path) };
@@ -38,7 +38,7 @@ describe('sftp without extensions', { skip: skip || (sftpServer === undefined &&
   conformance(
     'sftp without extensions',
     async () => {
-      const path = join(sshd.folder, `repository-${number++}`);
+      const path = join(sshd.directory, `repository-${number++}`);
       const open = (): Promise<Store> => openBy(`${process.execPath} ${PLAIN} ${sftpServer}`, path);
       const store = await open();
       await store.create();
@@ -48,9 +48,9 @@ describe('sftp without extensions', { skip: skip || (sftpServer === undefined &&
   );
 });
 
-/** A repository's folder of its own. */
+/** A repository's directory of its own. */
 async function fresh(): Promise<{ store: Store; path: string }> {
-  const path = join(sshd.folder, `repository-${number++}`);
+  const path = join(sshd.directory, `repository-${number++}`);
   const store = await openOn(sshd, path);
   await store.create();
   return { store, path };
@@ -61,13 +61,13 @@ testsInFiles(fresh, skip);
 test('a path that does not begin with / is below where the server begins; what is above is made', {
   skip,
 }, async () => {
-  const store = await openBy(`${sftpServer} -d ${sshd.folder}`, `some/where/${number++}`);
+  const store = await openBy(`${sftpServer} -d ${sshd.directory}`, `some/where/${number++}`);
   await store.create();
   const { name, bytes } = object(10);
   await store.put('keys', name, [bytes]);
   await store.put('config', 'config', [bytes]);
-  assert.ok(existsSync(join(sshd.folder, 'some', 'where', String(number - 1), 'keys', name)));
-  assert.ok(existsSync(join(sshd.folder, 'some', 'where', String(number - 1), 'config')));
+  assert.ok(existsSync(join(sshd.directory, 'some', 'where', String(number - 1), 'keys', name)));
+  assert.ok(existsSync(join(sshd.directory, 'some', 'where', String(number - 1), 'config')));
   await store.close();
 });
 
@@ -92,7 +92,7 @@ test('what lies in the way of an object says so', { skip }, async () => {
   const below = await openOn(sshd, join(file, 'below'));
   await assert.rejects(
     below.create(),
-    fails('storage', /cannot create the repository folder: .*file is there, but is no folder/),
+    fails('storage', /cannot create the repository directory: .*file is there, but is no directory/),
   );
   await store.close();
   await below.close();
@@ -131,7 +131,7 @@ test('a folder that belongs to another says so', { skip: skip || isRoot() }, asy
 });
 
 test('a full disk is told as one; with room it goes on, and nothing is left of what failed', { skip }, async (t) => {
-  const path = join(sshd.folder, `repository-${number++}`);
+  const path = join(sshd.directory, `repository-${number++}`);
   mkdirSync(path);
   if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', path]).status !== 0)
     return t.skip('no small disk can be mounted here');

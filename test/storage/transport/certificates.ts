@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 /** Files with certificates that are good for an hour or so, made by openssl. */
 export interface Certificates {
-  readonly folder: string;
+  readonly directory: string;
   /** The authority's own certificate. */
   readonly ca: string;
   /** For 127.0.0.1 and localhost. */
@@ -15,10 +15,10 @@ export interface Certificates {
   readonly otherCa: string;
 }
 
-export function makeCertificates(folder: string): Certificates {
-  const at = (name: string): string => join(folder, name);
+export function makeCertificates(directory: string): Certificates {
+  const at = (name: string): string => join(directory, name);
   const openssl = (...args: string[]): void => {
-    execFileSync('openssl', args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
+    execFileSync('openssl', args, { cwd: directory, stdio: ['ignore', 'ignore', 'pipe'] });
   };
   const KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
   const authority = (name: string): void =>
@@ -59,7 +59,7 @@ export function makeCertificates(folder: string): Certificates {
   signed('client', 'extendedKeyUsage=clientAuth\n');
   writeFileSync(at('both.pem'), readFileSync(at('client.pem'), 'utf8') + readFileSync(at('client.key'), 'utf8'));
   return {
-    folder,
+    directory,
     ca: at('authority.pem'),
     server: { cert: at('server.pem'), key: at('server.key') },
     client: at('both.pem'),

@@ -6,7 +6,7 @@ import type { VarveError } from '../../../errors/errors.js';
 import { PROGRAM } from '../../../library/version.js';
 import type { IndexedRepository } from '../../../repository/index/index-store.js';
 import { findSnapshot, type SnapshotList, type StoredSnapshot } from '../../../repository/snapshots/snapshots.js';
-import { workingFolder } from '../../program/arguments.js';
+import { workingDirectory } from '../../program/arguments.js';
 import { truthOf } from '../../program/boolean-options.js';
 import { compressionFrom, packTarget } from '../../program/global-options.js';
 import type { Context } from '../../program/shell.js';
@@ -67,7 +67,7 @@ function prepare(context: Context, args: readonly string[], flags: BackupFlags):
   if (!isStream(sources)) adviseOnExcludes(context, flags.exclude ?? [], sources);
   return {
     sources,
-    folder: workingFolder(),
+    directory: workingDirectory(),
     host: flags.host || context.environment.VARVE_HOST || thisHost(),
     user: thisUser(),
     uid: process.getuid?.() ?? 0,
@@ -137,8 +137,8 @@ function parentOf(
 ): StoredSnapshot | undefined {
   if (flags.force === true) return undefined;
   if (flags.parent !== undefined) return findSnapshot(snapshots, flags.parent);
-  const { host, tags, time, folder } = prepared;
-  const { paths } = findSources(sources, folder);
+  const { host, tags, time, directory } = prepared;
+  const { paths } = findSources(sources, directory);
   return findParent(snapshots, { host, tags, time, paths }, parseGroupBy(flags.groupBy));
 }
 

@@ -13,7 +13,7 @@ Examples:
   varve backup / --one-file-system --exclude-file /etc/varve-excludes --tag daily
   varve backup --stdin-filename shop.sql --stdin-from-command -- pg_dump shop
 
-Patterns: *, ?, [a-z] match within a name, ** any number of folders; one that starts with / is
+Patterns: *, ?, [a-z] match within a name, ** any number of directories; one that starts with / is
 matched from the root; ! takes back what a pattern before it, of the same option, leaves out. With
 --dry-run -vv it is told of every path whether it would be taken, and which rule leaves it out.
 

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { lstatSync } from 'node:fs';
 import { normalize } from '../../../backup/sources.js';
 import { joinPath } from '../../../format/path.js';
-import { pathBytes, workingFolder } from '../../program/arguments.js';
+import { pathBytes, workingDirectory } from '../../program/arguments.js';
 import type { Context } from '../../program/shell.js';
 
 const GLOB = /[*?[\\]/;
@@ -23,7 +23,7 @@ export function adviseOnExcludes({ output }: Context, excludes: readonly string[
 const ROOT = Buffer.from('/');
 
 function whyUseless(path: Buffer, sources: readonly Buffer[]): string | undefined {
-  const absolute = sources.map((source) => normalize(source, workingFolder()));
+  const absolute = sources.map((source) => normalize(source, workingDirectory()));
   if (!absolute.some((source) => isWithin(path, source) || isWithin(source, path)))
     return 'it is below none of the paths that are backed up';
   try {

@@ -98,7 +98,7 @@ export function sourcesFrom(context: Context, args: readonly string[], flags: Ba
     ...args.map(pathBytes),
   ];
   if (sources.length === 0)
-    throw new VarveError('usage', 'nothing to back up: name files or folders, or use --files-from or --stdin');
+    throw new VarveError('usage', 'nothing to back up: name files or directories, or use --files-from or --stdin');
   for (const each of sources) requireWorkingDirectory(each.toString());
   return sources;
 }

@@ -185,7 +185,7 @@ function duration({ backup_start, backup_end }: SnapshotSummary): number {
   return Math.max(0, Math.round((exact(backup_end) - exact(backup_start)) * 1000) / 1000);
 }
 
-/** Folders end with a slash, as in restic. */
+/** Directories end with a slash, as in restic. */
 function slashAfter({ path, directory, action }: Item): string {
   return directory && action !== 'excluded' && path.length > 1 ? '/' : '';
 }
@@ -199,7 +199,7 @@ function itemLine(item: Item): string {
       return `excluded  ${path}${item.rule === undefined ? '' : ` by ${printable(item.rule)}`}`;
     default: {
       const action = item.action === 'new' ? 'new      ' : 'modified ';
-      // Lists of folders are stored many at a time: what one of them took is not known.
+      // Lists of directories are stored many at a time: what one of them took is not known.
       if (item.directory) return `${action} ${path}`;
       const sized = `${action} ${path} with size ${formatBytes(item.size)}`;
       // Nor what a small file took.

@@ -11,7 +11,7 @@ import { repositoryPlace } from '../../repository/open.js';
 import { openStandardInput } from '../../terminal/standard-input.js';
 import type { BackupFlags } from './options.js';
 
-/** What `--stdin` or `--stdin-from-command` is to store; undefined for files and folders. */
+/** What `--stdin` or `--stdin-from-command` is to store; undefined for files and directories. */
 export function streamFrom(context: Context, args: readonly string[], flags: BackupFlags): StreamSource | undefined {
   if (flags.stdin !== true && flags.stdinFromCommand !== true) return undefined;
   const path = normalize(pathBytes(flags.stdinFilename), Buffer.from('/'));

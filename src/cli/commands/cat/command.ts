@@ -129,8 +129,8 @@ async function treeOfSnapshot(
   reader: TreeReader,
   text: string,
 ): Promise<ContentRef> {
-  const { stored, subfolder } = chooseOne(await readSnapshots(context, repository), text, {});
-  return reader.folder(stored.snapshot.root, subfolder);
+  const { stored, subdirectory } = chooseOne(await readSnapshots(context, repository), text, {});
+  return reader.directory(stored.snapshot.root, subdirectory);
 }
 
 async function catBlob(context: Context, repository: Repository, text: string): Promise<void> {

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { run, type Shell } from '../../program/shell.js';
 
 const DESCRIPTION = `Print one object of the repository, opened and verified, as JSON: config; snapshot ID; index ID; key ID; lock ID; tree
-SNAPSHOT[:SUBFOLDER]. A blob is printed as its bytes; a pack as it is stored, or with --json as what it holds.`;
+SNAPSHOT[:SUBDIRECTORY]. A blob is printed as its bytes; a pack as it is stored, or with --json as what it holds.`;
 
 const EXAMPLES = `
 Examples:

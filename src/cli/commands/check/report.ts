@@ -129,7 +129,7 @@ export class CheckReport {
     if (snapshots.size > short.length) short.push('…');
     if (snapshots.size > 0)
       output.error(
-        `  touches ${counted(snapshots.size, 'snapshot')} (${short.join(', ')})${fileCount > 0 ? `; of files and folders ${fileCount}:` : ''}`,
+        `  touches ${counted(snapshots.size, 'snapshot')} (${short.join(', ')})${fileCount > 0 ? `; of files and directories ${fileCount}:` : ''}`,
       );
     for (const file of files) output.error(`    ${printable(file)}`);
     if (fileCount > files.length) output.error(`    and ${fileCount - files.length} more (-v names all)`);

@@ -26,7 +26,7 @@ Each line begins with what happened:
   M  a file has another content, or a link another target
   M? nothing but the content changed, not even a time: the disk may be failing
   U  with --metadata: its owner, mode, times or attributes changed
-  T  it has another type; a folder's content is listed, too
+  T  it has another type; a directory's content is listed, too
 
 Examples:
   varve diff 1a2b3c4d latest
@@ -38,8 +38,8 @@ repository; 12 wrong password.`;
 export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   command
-    .argument('[snapshot[:subfolder]]', 'latest, an id, or the beginning of one')
-    .argument('[snapshot[:subfolder]]', 'what it is compared with');
+    .argument('[snapshot[:subdirectory]]', 'latest, an id, or the beginning of one')
+    .argument('[snapshot[:subdirectory]]', 'what it is compared with');
   command.option('--metadata', 'also what changed in metadata alone');
   run(command, shell, compare);
 }
@@ -52,8 +52,8 @@ const compare: Run<Options> = async (context, [first, second, ...more], { metada
   const [repository, snapshots] = await Promise.all([readIndex(context, opened), readSnapshots(context, opened)]);
   const [before, after] = [chooseOne(snapshots, first, {}), chooseOne(snapshots, second, {})];
   const reader = new TreeReader(repository, { signal: context.signal });
-  const folder = ({ stored, subfolder }: Chosen) => reader.folder(stored.snapshot.root, subfolder);
-  const [from, to] = [await folder(before), await folder(after)];
+  const directory = ({ stored, subdirectory }: Chosen) => reader.directory(stored.snapshot.root, subdirectory);
+  const [from, to] = [await directory(before), await directory(after)];
   const { output, signal } = context;
   output.message(`comparing snapshot ${shortId(before.stored.id)} to ${shortId(after.stored.id)}:\n`);
   const errors = new ReadErrors(output, 'diff');

@@ -40,7 +40,7 @@ Exit codes: 0 written; 1 failed, or there is no such file; 10 no repository; 12 
 export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   command
-    .argument('[snapshot[:subfolder]]', 'latest, an id, or the beginning of one')
+    .argument('[snapshot[:subdirectory]]', 'latest, an id, or the beginning of one')
     .argument('[path]', 'the file or directory');
   command
     .option('-a, --archive <format>', 'tar or zip, for a directory', 'tar')
@@ -60,9 +60,9 @@ const dump: Run<Options> = async (context, args, options) => {
   const opened = await openFromOptions(context);
   opened.keys.requireRole('full', 'read the contents of files');
   const [repository, snapshots] = await Promise.all([readIndex(context, opened), readSnapshots(context, opened)]);
-  const { stored, subfolder } = chooseOne(snapshots, name, selectionFilter(context, options));
+  const { stored, subdirectory } = chooseOne(snapshots, name, selectionFilter(context, options));
   const reader = new TreeReader(repository, { signal: context.signal });
-  const root = await reader.folder(stored.snapshot.root, subfolder);
+  const root = await reader.directory(stored.snapshot.root, subdirectory);
   const errors = new ReadErrors(context.output, 'dump');
   const source = await bytesOf(reader, root, path, options.archive, context, errors);
   if (options.target === undefined) for await (const bytes of source) await context.output.bytes(bytes);
@@ -82,11 +82,11 @@ async function bytesOf(
   const path = Buffer.from(`/${names.map((name) => name.toString('latin1')).join('/')}`, 'latin1');
   const content = entry === undefined ? root : entry.content;
   if (content === undefined)
-    throw new VarveError('usage', `${printable(path)}: is a ${entry?.type}: only files and folders can be dumped`);
+    throw new VarveError('usage', `${printable(path)}: is a ${entry?.type}: only files and directories can be dumped`);
   if (entry?.type === 'file') return dumpFile(reader, entry, path);
-  const folder = entry && dumpedEntry(reader, path, entry);
+  const directory = entry && dumpedEntry(reader, path, entry);
   const onBad = (error: VarveError): void => errors.tell(error);
-  const entries = withFolder(dumpEntries(reader, content, path, { signal, onBad }), folder);
+  const entries = withDirectory(dumpEntries(reader, content, path, { signal, onBad }), directory);
   const onLeftOut = (left: LeftOut): void => output.warn(leftOut(left, archive));
   if (archive === 'tar') return writeTar(entries, onLeftOut, () => errors.exitCode === 0);
   const { writeZip } = await import('../../../browse/zip.js');
@@ -98,12 +98,12 @@ function leftOut({ path, attribute, what }: LeftOut, archive: 'tar' | 'zip'): st
   return `${printable(path)}: ${name}left out, as a ${archive} archive cannot hold ${what}`;
 }
 
-/** The folder itself comes first. */
-async function* withFolder(
+/** The directory itself comes first. */
+async function* withDirectory(
   entries: AsyncIterable<DumpedEntry>,
-  folder: DumpedEntry | undefined,
+  directory: DumpedEntry | undefined,
 ): AsyncGenerator<DumpedEntry> {
-  if (folder !== undefined) yield folder;
+  if (directory !== undefined) yield directory;
   yield* entries;
 }
 

@@ -7,7 +7,7 @@ const DESCRIPTION = `Find files and directories by name or path in all snapshots
 tree, or what is in a pack.`;
 
 const EXAMPLES = `
-Patterns are those of \`varve backup\`: a folder that matches is found with all that is in it, and
+Patterns are those of \`varve backup\`: a directory that matches is found with all that is in it, and
 !PATTERN takes back what those before it found. Of several patterns one is enough; of times and
 sizes all must fit. Here ${PAST_TIME}.
 

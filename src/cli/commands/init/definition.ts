@@ -5,7 +5,7 @@ import { MAX_PARITY_PERCENT } from '../../../parity/layout.js';
 import { run, type Shell } from '../../program/shell.js';
 import { addFromOptions, type FromFlags, openSource, targetContext } from '../../repository/from-repository.js';
 import { thisHost, thisUser } from '../../repository/machine.js';
-import { cacheFolder, placeOfRepository } from '../../repository/open.js';
+import { cacheDirectory, placeOfRepository } from '../../repository/open.js';
 import { askPassword, unlockFromOptions } from '../../repository/password.js';
 import { storeSettings } from '../../repository/store-settings.js';
 
@@ -47,7 +47,7 @@ export function define(command: Command, shell: Shell): void {
     const store = await placeOfRepository(target, settings);
     const { initAbsent, refuseExisting, refuseMissingDisk } = await import('../../../repository/opening/open.js');
     await refuseExisting(store);
-    if (flags.force !== true) refuseMissingDisk(store, { cacheFolder: cacheFolder(context) });
+    if (flags.force !== true) refuseMissingDisk(store, { cacheDirectory: cacheDirectory(context) });
     const cutLike = flags.copyChunkerParams === true ? await openSource(context, flags) : undefined;
     const unlock = unlockFromOptions(context) ?? {
       password: await askPassword(context, 'password for the new repository', true),
@@ -55,7 +55,7 @@ export function define(command: Command, shell: Shell): void {
     const { onWarning } = settings;
     const options = {
       unlock,
-      cacheFolder: cacheFolder(context),
+      cacheDirectory: cacheDirectory(context),
       onWarning,
       user: thisUser(),
       host: thisHost(),

@@ -42,12 +42,12 @@ Examples:
   varve ls -l --sort size --reverse latest
   varve ls --ncdu latest | ncdu -f -
 
-Exit codes: 0 listed, also when nothing is at the folders given; 1 failed; 10 no repository; 12 wrong password.`;
+Exit codes: 0 listed, also when nothing is at the directories given; 1 failed; 10 no repository; 12 wrong password.`;
 
 export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   command
-    .argument('[snapshot[:subfolder]]', 'latest, an id, or the beginning of one')
+    .argument('[snapshot[:subdirectory]]', 'latest, an id, or the beginning of one')
     .argument('[directories...]', 'only these directories and files');
   command
     .option('-l, --long', 'with mode, owner, size and time')
@@ -65,20 +65,20 @@ const list: Run<Options> = async (context, args, options) => {
   const order = parseOrder(options.sort);
   refuseContradictions(context, order, options);
   const name = requiredSnapshot(args, options);
-  const folders = args
+  const directories = args
     .slice(1)
     .map((path) => ['', ...pathNames(path).map((name) => name.toString('latin1')), ''].join('/'));
   const opened = await openFromOptions(context);
   opened.keys.requireRole('manage', 'list files');
   const [repository, snapshots] = await Promise.all([readIndex(context, opened), readSnapshots(context, opened)]);
-  const { stored, subfolder } = chooseOne(snapshots, name, selectionFilter(context, options));
+  const { stored, subdirectory } = chooseOne(snapshots, name, selectionFilter(context, options));
   const reader = new TreeReader(repository, { signal: context.signal });
-  const root = await reader.folder(stored.snapshot.root, subfolder);
+  const root = await reader.directory(stored.snapshot.root, subdirectory);
   if (options.ncdu !== true) announce(context, stored);
   const errors = new ReadErrors(context.output, 'ls');
   const printer = printerFor(context, stored, order, options);
-  const listing = new Listing(context, reader, printer, errors, { folders, recursive: options.recursive === true });
-  await listing.folder(root, Buffer.from('/'));
+  const listing = new Listing(context, reader, printer, errors, { directories, recursive: options.recursive === true });
+  await listing.directory(root, Buffer.from('/'));
   printer.end();
   return errors.exitCode;
 };
@@ -110,8 +110,8 @@ function announce({ output }: Context, stored: StoredSnapshot): void {
 
 interface Wanted {
   /** Those whose contents are listed, as latin1 with a slash at the end; none for all. */
-  readonly folders: readonly string[];
-  /** Whether what is in folders below those is listed, too. */
+  readonly directories: readonly string[];
+  /** Whether what is in directories below those is listed, too. */
   readonly recursive: boolean;
 }
 
@@ -131,19 +131,19 @@ class Listing {
     this.#wanted = wanted;
   }
 
-  async folder(content: ContentRef, path: Buffer): Promise<void> {
-    const { folders, recursive } = this.#wanted;
-    if (folders.length === 0) return this.#all(content, path);
+  async directory(content: ContentRef, path: Buffer): Promise<void> {
+    const { directories, recursive } = this.#wanted;
+    if (directories.length === 0) return this.#all(content, path);
     for await (const { path: child, entry } of listTree(this.#reader, content, path, this.#reading(false))) {
       const name = `${child.toString('latin1')}/`;
-      const isWanted = folders.some((folder) => name.startsWith(folder));
-      const isOnTheWay = folders.some((folder) => folder.startsWith(name));
+      const isWanted = directories.some((directory) => name.startsWith(directory));
+      const isOnTheWay = directories.some((directory) => directory.startsWith(name));
       const below = entry.type === 'directory' ? entry.content : undefined;
       const own = below && { ...below, ids: Buffer.from(below.ids) };
       if (isWanted) this.#printer.entry(child, entry);
       else if (isOnTheWay) this.#printer.above(child, entry);
       if (own !== undefined && isWanted && recursive) await this.#all(own, child);
-      else if (own !== undefined && isOnTheWay) await this.folder(own, child);
+      else if (own !== undefined && isOnTheWay) await this.directory(own, child);
     }
   }
 

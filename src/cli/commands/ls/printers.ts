@@ -14,7 +14,7 @@ import { lossyText } from '../../text/escape.js';
 export interface ListPrinter {
   /** @param entry valid until this returns */
   entry(path: Buffer, entry: Entry | EntryReader): void;
-  /** A folder on the way to one that is asked for. */
+  /** A directory on the way to one that is asked for. */
   above(path: Buffer, entry: Entry | EntryReader): void;
   /** After the last entry. */
   end(): void;

@@ -29,7 +29,7 @@ export async function mountCommand(
   flags: MountFlags,
 ): Promise<number> {
   if (mountpoint === undefined)
-    throw new VarveError('usage', 'where? Say in which folder the snapshots are to be seen');
+    throw new VarveError('usage', 'where? Say in which directory the snapshots are to be seen');
   const options = mountOptions(context, flags);
   const opened = await openFromOptions(context);
   requireWorkingDirectory(mountpoint);

@@ -20,7 +20,7 @@ export class PruneReport {
       case 'walked':
         return output.status(
           () =>
-            `looking for needed data in ${counted(event.snapshots, 'snapshot')}: ${counted(event.folders, 'folder')}`,
+            `looking for needed data in ${counted(event.snapshots, 'snapshot')}: ${counted(event.directories, 'directory')}`,
         );
       case 'planned':
         return this.#plan(event.result);

@@ -12,7 +12,7 @@ const DESCRIPTION = `Make a snapshot of the directories that no snapshot and no 
 mistake, or that are damaged themselves, as long as \`varve prune\` has not removed what they need. Needs a manage or full key.`;
 
 const EXAMPLES = `
-The snapshot is tagged recovered. In it, below /recovered, is a folder for each that was found, named by its id; its
+The snapshot is tagged recovered. In it, below /recovered, is a directory for each that was found, named by its id; its
 time is that of the latest change in it. Folders of which something is lost are in a snapshot of their own, tagged
 incomplete besides: \`varve repair snapshots\` makes it anew without what is lost.
 
@@ -57,16 +57,16 @@ function tell(output: Output, event: RecoverEvent): void {
 
 function report(output: Output, { snapshots, unreadable }: RecoverResult): void {
   if (output.json) {
-    const made = snapshots.map(({ id, folders, isWhole }) => ({ id, folders, incomplete: !isWhole }));
+    const made = snapshots.map(({ id, directories, isWhole }) => ({ id, directories, incomplete: !isWhole }));
     output.object({ message_type: 'summary', snapshots: made, unreadable });
     return;
   }
   if (unreadable > 0)
     output.error('not all could be read, so there may be more to recover: see above, then run it again');
   else if (snapshots.length === 0)
-    output.message('there are no folders that nothing refers to: there is nothing to recover');
-  for (const { id, folders, isWhole } of snapshots) {
+    output.message('there are no directories that nothing refers to: there is nothing to recover');
+  for (const { id, directories, isWhole } of snapshots) {
     const lost = isWhole ? '' : ' of which something is lost: `varve repair snapshots` makes it anew without that';
-    output.prose(`snapshot ${shortId(id)} saved, with ${counted(folders, 'folder')}${lost}`);
+    output.prose(`snapshot ${shortId(id)} saved, with ${counted(directories, 'directory')}${lost}`);
   }
 }

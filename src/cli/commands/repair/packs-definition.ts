@@ -3,7 +3,7 @@ import { run, type Shell } from '../../program/shell.js';
 
 const DESCRIPTION = `Heal damaged packs by their parity. Of those that do not heal, what is right is stored anew, and the pack is removed, after a copy of it was put into
 the working directory. A pack that cannot be read whole stays: it may be sound.
-Needs a full key; for packs of folders a manage key is enough. Backups may run meanwhile.`;
+Needs a full key; for packs of directories a manage key is enough. Backups may run meanwhile.`;
 
 const AFTER = `
 \`varve check --read-data\` names the packs that are damaged. What is lost is lost for the snapshots that there are:

@@ -68,8 +68,8 @@ async function removeBroken(
 
 const WHAT: Readonly<Record<Loss['what'], string>> = {
   file: 'the file is left out',
-  entry: 'what stands there is left out',
-  folder: 'the folder has only what can be read of it',
+  entry: 'the entry is left out',
+  directory: 'the directory keeps only what can be read',
   attributes: 'its attributes and ACLs are left out',
 };
 

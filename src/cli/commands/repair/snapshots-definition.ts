@@ -10,7 +10,7 @@ First let \`varve check --read-data\` say what is damaged, then \`varve repair p
 index\` save what can be saved, then let a backup store anew what is still there: that often heals all.
 
 A file of which any part is lost is left out, so that none looks whole that is not; what there is of it
-can be had from the damaged snapshot as long as that stays. Of a folder whose list breaks off what comes
+can be had from the damaged snapshot as long as that stays. Of a directory whose list breaks off what comes
 before that is kept. Attributes that cannot be read are left out, and the file is kept. A snapshot of
 which nothing can be read is left as it is; name it, with --forget, to remove it.
 

@@ -56,7 +56,7 @@ export async function restoreCommand(context: Context, args: readonly string[], 
   context.outliveReader();
   const name = requiredSnapshot(args, flags);
   if (flags.target === undefined || flags.target === '')
-    throw new VarveError('usage', 'where to? Say it with --target FOLDER');
+    throw new VarveError('usage', 'where to? Say it with --target DIRECTORY');
   const wanted = wantedFiles(context, flags);
   const overwrite = OVERWRITES.find((each) => each === flags.overwrite);
   if (overwrite === undefined)
@@ -70,7 +70,7 @@ export async function restoreCommand(context: Context, args: readonly string[], 
   const [repository, snapshots] = await Promise.all([readIndex(context, opened), readSnapshots(context, opened)]);
   const chosen = chooseOne(snapshots, name, selectionFilter(context, flags));
   const trees = new TreeReader(repository, { signal: context.signal });
-  const from = await startingPoint(trees, chosen.stored.snapshot.root, chosen.subfolder);
+  const from = await startingPoint(trees, chosen.stored.snapshot.root, chosen.subdirectory);
   requireWorkingDirectory(flags.target);
   refuseFile(flags.target);
   warnOfMissingDisk(context, flags.target);
@@ -113,15 +113,15 @@ export async function restoreCommand(context: Context, args: readonly string[], 
 
 function refuseFile(target: string): void {
   if (existsSync(target) && !statSync(target).isDirectory())
-    throw new VarveError('target', `${target} is not a folder: --target says in which folder files are restored`);
+    throw new VarveError('target', `${target} is not a directory: --target says in which directory files are restored`);
 }
 
-/** Whether a path, as restored, is that of a folder above all that was backed up: of it only the way was taken. */
-function isAboveSources({ stored, subfolder }: Chosen, path: Buffer): boolean {
+/** Whether a path, as restored, is that of a directory above all that was backed up: of it only the way was taken. */
+function isAboveSources({ stored, subdirectory }: Chosen, path: Buffer): boolean {
   const below = path.equals(SLASH) ? path : Buffer.concat([path, SLASH]);
-  const folder = Buffer.concat([...subfolder.flatMap((name) => [SLASH, name]), below]);
+  const directory = Buffer.concat([...subdirectory.flatMap((name) => [SLASH, name]), below]);
   const { paths } = stored.snapshot;
-  return paths.some((each) => each.subarray(0, folder.length).equals(folder));
+  return paths.some((each) => each.subarray(0, directory.length).equals(directory));
 }
 
 async function loadEngine() {
@@ -165,10 +165,10 @@ function xattrPatterns({ includeXattr = [], excludeXattr = [] }: RestoreFlags): 
   return { kind, patterns };
 }
 
-function announce({ output }: Context, { stored, subfolder }: Chosen, target: string): void {
+function announce({ output }: Context, { stored, subdirectory }: Chosen, target: string): void {
   const { snapshot, id } = stored;
   const paths = snapshot.paths.map(printable).join(', ');
-  const below = subfolder.length === 0 ? '' : ` (only ${printable(Buffer.from(`/${subfolder.join('/')}`))})`;
+  const below = subdirectory.length === 0 ? '' : ` (only ${printable(Buffer.from(`/${subdirectory.join('/')}`))})`;
   output.message(
     `restoring snapshot ${shortId(id)} of [${paths}] at ${localTime(snapshot.time)} by ${makerOf(snapshot)} to ${target}${below}`,
   );

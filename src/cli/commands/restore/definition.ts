@@ -15,7 +15,7 @@ Examples:
   varve restore 1a2b3c4d --target / --include /etc/nginx --verify
 
 Patterns are those of \`varve backup\`. They are compared with the path as \`varve ls\` lists it, and
-with SNAPSHOT:FOLDER with the path below that folder; what matches is taken with all that is in it.
+with SNAPSHOT:DIRECTORY with the path below that directory; what matches is taken with all that is in it.
 
 Exit codes: 0 all is restored; 1 failed, or some files could not be restored; 10 no repository; 12
 wrong password; 130 interrupted. When the target or your rights do not allow a file's owner, mode,

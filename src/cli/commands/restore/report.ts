@@ -24,7 +24,7 @@ export interface RestoreSetting {
   readonly verify: boolean;
   /** Whether only some of the snapshot is asked for. */
   readonly including: boolean;
-  /** Whether a path is a folder that is only made for what is in it: whose owner it has matters to nobody. */
+  /** Whether a path is a directory that is only made for what is in it: whose owner it has matters to nobody. */
   readonly isOnTheWay: (path: Buffer) => boolean;
 }
 

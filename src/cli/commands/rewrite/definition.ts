@@ -3,7 +3,7 @@ import { run, type Shell } from '../../program/shell.js';
 import { addRemakeOptions } from '../../snapshots/rewrite-command.js';
 import { collect } from '../../snapshots/snapshot-selection.js';
 
-const DESCRIPTION = `Leave files and folders out of snapshots that there are. A snapshot is never changed: a new one is written, with the tag rewrite;
+const DESCRIPTION = `Leave files and directories out of snapshots that there are. A snapshot is never changed: a new one is written, with the tag rewrite;
 with --forget the old one is then removed. What only the old one needs stays in the repository until it is pruned. Needs a manage or full key.`;
 
 const EXAMPLES = `

@@ -4,7 +4,7 @@ import { run, type Shell } from '../../program/shell.js';
 import type { ServeFlags } from './options.js';
 import { definePassword } from './password-definition.js';
 
-const DESCRIPTION = `Serve the repositories below a folder by restic's REST protocol, to varve and to restic. Options are rest-server's where it has them;
+const DESCRIPTION = `Serve the repositories below a directory by restic's REST protocol, to varve and to restic. Options are rest-server's where it has them;
 docs/serve.md tells more. It goes on until Ctrl-C or SIGTERM; what runs then has 10 seconds to come to its end.`;
 
 const EXAMPLES = `

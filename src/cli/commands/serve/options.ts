@@ -32,7 +32,7 @@ export interface ServeFlags {
 /** What the options say. @throws VarveError `usage` */
 export function serveOptions(flags: ServeFlags): Omit<ServeOptions, 'onNotice' | 'onRequest'> {
   const { path: root } = flags;
-  if (root === undefined) throw new VarveError('usage', 'no folder is given: --path FOLDER');
+  if (root === undefined) throw new VarveError('usage', 'no directory is given: --path DIRECTORY');
   if (flags.auth) refuseAlone(flags);
   else refuseWithoutLogin(flags);
   return {
@@ -54,7 +54,7 @@ export function serveOptions(flags: ServeFlags): Omit<ServeOptions, 'onNotice' |
 export function passwordFileOf({ htpasswdFile, path }: Pick<ServeFlags, 'htpasswdFile' | 'path'>): string {
   if (htpasswdFile !== undefined) return htpasswdFile;
   if (path === undefined)
-    throw new VarveError('usage', 'no password file is given: --path FOLDER or --htpasswd-file FILE');
+    throw new VarveError('usage', 'no password file is given: --path DIRECTORY or --htpasswd-file FILE');
   return join(path, '.htpasswd');
 }
 
@@ -106,7 +106,7 @@ function metricsFor({ prometheus, prometheusNoAuth }: ServeFlags): ServeOptions[
 
 function quotaLimits({ maxSize, maxSizeUser = [], privateRepos }: ServeFlags): QuotaLimits {
   if (maxSizeUser.length > 0 && privateRepos !== true)
-    throw new VarveError('usage', '--max-size-user needs --private-repos: what is whose is told by the folders');
+    throw new VarveError('usage', '--max-size-user needs --private-repos: what is whose is told by the directories');
   const byUser = new Map<string, number>();
   let eachUser: number | undefined;
   for (const text of maxSizeUser) {

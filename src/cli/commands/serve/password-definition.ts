@@ -7,7 +7,7 @@ const DESCRIPTION = `Give a user of \`varve serve\` a password, a new user or on
 Apache's htpasswd makes it; to remove a user, remove the line.`;
 
 const AFTER = `
-Where the file is: --path FOLDER (then it is .htpasswd in it), or --htpasswd-file FILE.
+Where the file is: --path DIRECTORY (then it is .htpasswd in it), or --htpasswd-file FILE.
 
 Examples:
   varve serve password anna --path /srv/backup

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Shell } from '../../program/shell.js';
 import { defineTest } from './test-definition.js';
 
-const DESCRIPTION = `What repositories are stored on: folders, S3, SFTP, REST servers, and what rclone reaches. docs/stores.md tells of each.`;
+const DESCRIPTION = `What repositories are stored on: directories, S3, SFTP, REST servers, and what rclone reaches. docs/stores.md tells of each.`;
 
 const EXAMPLES = `
 Examples:

@@ -10,7 +10,7 @@ import type { Context } from '../../program/shell.js';
 import { storeSettings } from '../../repository/store-settings.js';
 import { StoreTestReport } from './test-report.js';
 
-/** Kinds of stores that cannot overwrite, and whose folders only their server can remove. */
+/** Kinds of stores that cannot overwrite, and whose directories only their server can remove. */
 const BY_REST = /^(rest|rclone):/;
 
 /** @returns the exit code */
@@ -54,7 +54,7 @@ async function refuseRepository(context: Context, place: string): Promise<void> 
   const store = await openStore(place, settingsOf(context));
   try {
     if ((await store.stat('config', 'config')) === undefined) return;
-    const advice = 'name the folder that it is in, or another place there';
+    const advice = 'name the directory that it is in, or another place there';
     throw new VarveError('usage', `${store.location}: there is a repository here: ${advice}`);
   } finally {
     await store.close();
@@ -68,7 +68,7 @@ async function cleanUp(context: Context, scratch: string): Promise<void> {
     store = await openStore(scratch, { ...settingsOf(context), signal: undefined });
     await empty(store);
     await store.discard?.();
-    if (BY_REST.test(scratch)) context.output.message(`empty folders may be left at ${store.location}`, 2);
+    if (BY_REST.test(scratch)) context.output.message(`empty directories may be left at ${store.location}`, 2);
   } catch (cause) {
     const where = store?.location ?? 'the place';
     context.output.warn(`what the test put there is left at ${where}: ${VarveError.from(cause).message}`);

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { run, type Shell } from '../../program/shell.js';
 
 const DESCRIPTION = `Try whether a place keeps what varve relies on: that objects appear whole or not at all, stay as they are, are listed, and are gone when
-they are removed; and how fast it is. It makes a folder of its own there, and removes it in the end. Needs no repository, and no password.`;
+they are removed; and how fast it is. It makes a directory of its own there, and removes it in the end. Needs no repository, and no password.`;
 
 const AFTER = `
 It takes some 10 to 60 seconds, moves a few hundred MiB, and makes some thousand requests. docs/stores.md tells what it means

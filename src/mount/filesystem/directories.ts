@@ -9,13 +9,13 @@ import { MAX_ENTRY } from '../../format/limits.js';
 import { checkSize } from '../../repository/reading/blob-reader.js';
 import type { Source } from './source.js';
 
-/** Bytes of a folder's stream from one place that is remembered to the next: what has to be read to find a name. */
+/** Bytes of a directory's stream from one place that is remembered to the next: what has to be read to find a name. */
 const APART = 8 * 1024;
 /** Blobs after which others get their turn. */
 const AT_A_TURN = 16;
-/** Bytes of folders that are remembered. */
+/** Bytes of directories that are remembered. */
 const KEPT = 8 * 1024 * 1024;
-/** As many folders. */
+/** As many directories. */
 const MOST = 500;
 /** Bytes of a part of an entry from which on as many more are gathered before it is looked at again. */
 const LONG = 64 * 1024;
@@ -25,8 +25,8 @@ type Visit = (entry: EntryReader, start: number, end: number) => boolean;
 type OnBad = (bad: BadEntry) => void;
 const PASS_OVER: OnBad = () => undefined;
 
-/** A folder of a snapshot: its entries lie one after another in a stream, which is never held whole. */
-export class Folder {
+/** A directory of a snapshot: its entries lie one after another in a stream, which is never held whole. */
+export class Directory {
   /** For errors. */
   readonly path: string;
   readonly #source: Source;
@@ -43,10 +43,10 @@ export class Folder {
     this.#starts = starts;
   }
 
-  static async open(source: Source, content: ContentRef, path: string): Promise<Folder> {
+  static async open(source: Source, content: ContentRef, path: string): Promise<Directory> {
     const { ids, starts } = await source.blobsOf(content);
     checkSize(starts[starts.length - 1] as number, content.size);
-    return new Folder(source, path, Buffer.from(ids), starts);
+    return new Directory(source, path, Buffer.from(ids), starts);
   }
 
   /** Bytes that it takes, about. */
@@ -172,32 +172,32 @@ export class Folder {
   }
 }
 
-/** Folders that were looked into last. */
-export class Folders {
-  readonly #folders = new Map<number, { readonly folder: Folder; readonly weight: number }>();
+/** Directories that were looked into last. */
+export class Directories {
+  readonly #directories = new Map<number, { readonly directory: Directory; readonly weight: number }>();
   #weight = 0;
 
-  get(node: number): Folder | undefined {
-    const known = this.#folders.get(node);
+  get(node: number): Directory | undefined {
+    const known = this.#directories.get(node);
     if (known === undefined) return undefined;
-    this.#folders.delete(node);
-    this.#folders.set(node, known);
-    return known.folder;
+    this.#directories.delete(node);
+    this.#directories.set(node, known);
+    return known.directory;
   }
 
-  set(node: number, folder: Folder): void {
+  set(node: number, directory: Directory): void {
     this.delete(node);
-    const { weight } = folder;
-    this.#folders.set(node, { folder, weight });
+    const { weight } = directory;
+    this.#directories.set(node, { directory, weight });
     this.#weight += weight;
-    for (const oldest of this.#folders.keys()) {
-      if ((this.#weight <= KEPT && this.#folders.size <= MOST) || oldest === node) break;
+    for (const oldest of this.#directories.keys()) {
+      if ((this.#weight <= KEPT && this.#directories.size <= MOST) || oldest === node) break;
       this.delete(oldest);
     }
   }
 
   delete(node: number): void {
-    this.#weight -= this.#folders.get(node)?.weight ?? 0;
-    this.#folders.delete(node);
+    this.#weight -= this.#directories.get(node)?.weight ?? 0;
+    this.#directories.delete(node);
   }
 }

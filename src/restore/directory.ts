@@ -8,11 +8,11 @@ import type { Leftovers } from './temporary-names.js';
 
 const SLASH = Buffer.from('/');
 
-/** A folder of the snapshot as it is walked. */
-export interface Folder {
+/** A directory of the snapshot as it is walked. */
+export interface Directory {
   /** Below the target, without a slash in front; empty for the target itself. */
   readonly path: Buffer;
-  readonly parent: Folder | undefined;
+  readonly parent: Directory | undefined;
   /** Its encoded entry; undefined for the target itself. */
   readonly raw: Buffer | undefined;
   readonly depth: number;
@@ -22,7 +22,7 @@ export interface Folder {
   readonly xattrs: ContentRef | undefined;
   /** Undefined while it has not been made. */
   fresh: boolean | undefined;
-  /** In a folder that was there. */
+  /** In a directory that was there. */
   leftovers: Leftovers | undefined;
   /** Names of its entries that look like leftovers. */
   readonly alike: Set<string>;
@@ -30,42 +30,42 @@ export interface Folder {
   taken: Set<string> | 'exact' | undefined;
 }
 
-export interface Subfolder {
-  readonly folder: Folder;
+export interface Subdirectory {
+  readonly directory: Directory;
   readonly content: ContentRef;
 }
 
 /** The target itself. */
-export function rootFolder(fresh: boolean): Folder {
+export function rootDirectory(fresh: boolean): Directory {
   const path = Buffer.alloc(0);
   const parent = undefined;
   return { path, parent, raw: undefined, depth: 0, selected: true, xattrs: undefined, ...unseen(), fresh };
 }
 
-/** The target when it is to be the folder of this entry, with its metadata. */
-export function targetAs(entry: Entry): Folder {
+/** The target when it is to be the directory of this entry, with its metadata. */
+export function targetAs(entry: Entry): Directory {
   const out = new MessagePackWriter();
   writeEntry(out, entry);
   const xattrs = isReference(entry.xattrs) ? entry.xattrs : undefined;
-  return { ...rootFolder(false), raw: Buffer.from(out.view()), xattrs };
+  return { ...rootDirectory(false), raw: Buffer.from(out.view()), xattrs };
 }
 
-export function subfolderOf(parent: Folder, path: Buffer, entry: EntryReader, selected: boolean): Subfolder {
+export function subdirectoryOf(parent: Directory, path: Buffer, entry: EntryReader, selected: boolean): Subdirectory {
   const { content, xattrs } = entry.entry();
   const raw = Buffer.from(entry.raw);
   const attached = isReference(xattrs) ? xattrs : undefined;
-  const folder = { path, parent, raw, depth: parent.depth + 1, selected, xattrs: attached, ...unseen() };
-  return { folder, content: content as ContentRef };
+  const directory = { path, parent, raw, depth: parent.depth + 1, selected, xattrs: attached, ...unseen() };
+  return { directory, content: content as ContentRef };
 }
 
-const unseen = (): Pick<Folder, 'fresh' | 'leftovers' | 'alike' | 'taken'> => ({
+const unseen = (): Pick<Directory, 'fresh' | 'leftovers' | 'alike' | 'taken'> => ({
   fresh: undefined,
   leftovers: undefined,
   alike: new Set(),
   taken: undefined,
 });
 
-/** The path of a name in a folder. */
-export function below(folder: Pick<Folder, 'path'>, name: Buffer): Buffer {
-  return folder.path.length === 0 ? Buffer.from(name) : Buffer.concat([folder.path, SLASH, name]);
+/** The path of a name in a directory. */
+export function below(directory: Pick<Directory, 'path'>, name: Buffer): Buffer {
+  return directory.path.length === 0 ? Buffer.from(name) : Buffer.concat([directory.path, SLASH, name]);
 }

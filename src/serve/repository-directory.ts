@@ -2,8 +2,8 @@ import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoCode } from '../errors/errors.js';
-import { FOLDERS, SHARDS } from '../storage/layout.js';
-import { NewFile, syncFolder } from '../storage/local/durable.js';
+import { DIRECTORIES, SHARDS } from '../storage/layout.js';
+import { NewFile, syncDirectory } from '../storage/local/durable.js';
 import { LocalStore } from '../storage/local/local-store.js';
 import type { ObjectInfo, ObjectType } from '../storage/store.js';
 import { exists, notFound } from './refusal.js';
@@ -13,12 +13,12 @@ import type { HashedType } from './target.js';
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** The files of one repository, which lie as those of a local one do. Types and names are as the grammar says, which `parseTarget` has seen to. */
-export class RepositoryFolder {
+export class RepositoryDirectory {
   readonly #root: string;
   readonly #names: readonly string[];
   readonly #store: LocalStore;
 
-  /** @param root the folder that is served */
+  /** @param root the directory that is served */
   constructor(root: string, names: readonly string[]) {
     this.#root = root;
     this.#names = names;
@@ -28,13 +28,13 @@ export class RepositoryFolder {
   /** How many directories `create` would make. */
   async missing(): Promise<number> {
     const above = this.#names.map((_, at) => join(this.#root, ...this.#names.slice(0, at + 1)));
-    const types = FOLDERS.map((type) => join(this.#store.location, type));
+    const types = DIRECTORIES.map((type) => join(this.#store.location, type));
     const shards = SHARDS.map((shard) => join(this.#store.location, 'data', shard));
     const there = await Promise.all([...above, ...types, ...shards].map(isThere));
     return there.filter((each) => !each).length;
   }
 
-  /** Makes the folders of a repository, unless they are there. */
+  /** Makes the directories of a repository, unless they are there. */
   async create(): Promise<void> {
     // Not where the disk is that is not mounted.
     await stat(this.#root);
@@ -69,7 +69,7 @@ export class RepositoryFolder {
       return await NewFile.begin(path, this.#store.ownership);
     } catch (cause) {
       if (errnoCode(cause) !== 'ENOENT' || type === 'config') throw cause;
-      await this.#store.makeFoldersOf(type, name);
+      await this.#store.makeDirectoriesOf(type, name);
       return await NewFile.begin(path, this.#store.ownership);
     }
   }
@@ -80,7 +80,7 @@ export class RepositoryFolder {
     try {
       const { size } = await lstat(path);
       await unlink(path);
-      await syncFolder(dirname(path));
+      await syncDirectory(dirname(path));
       return size;
     } catch (cause) {
       if (errnoCode(cause) === 'ENOENT') return undefined;
@@ -88,8 +88,8 @@ export class RepositoryFolder {
     }
   }
 
-  /** @throws Refusal 404 when there is no such folder */
-  async requireFolder(type: HashedType): Promise<void> {
+  /** @throws Refusal 404 when there is no such directory */
+  async requireDirectory(type: HashedType): Promise<void> {
     await stat(join(this.#store.location, type));
   }
 

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 
-/** Steps down folder by folder, so that no path is ever too long. */
+/** Steps down directory by directory, so that no path is ever too long. */
 const SCRIPT = `
 import os, sys
 root, levels, text, name = sys.argv[1:]
@@ -19,7 +19,7 @@ os.utime('link', ns=(0, 2), follow_symlinks=False)
 os.utime('.', ns=(0, 3))
 `;
 
-/** Makes a chain of folders with names of 250 bytes, and a file and a link at its end. Times are the same for the same arguments. */
-export function makeDeepFolder(root: string, levels: number, text: string, name = 'x'): void {
+/** Makes a chain of directories with names of 250 bytes, and a file and a link at its end. Times are the same for the same arguments. */
+export function makeDeepDirectory(root: string, levels: number, text: string, name = 'x'): void {
   execFileSync('python3', ['-c', SCRIPT, root, String(levels), text, name]);
 }

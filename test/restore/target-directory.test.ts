@@ -9,37 +9,37 @@ import { components, Sandbox, scratchDirectory } from '../backup/sandbox.js';
 
 const scratch = scratchDirectory();
 
-async function home(): Promise<{ sandbox: Sandbox; folder: Entry; restoreTo: (target: string) => Promise<string> }> {
+async function home(): Promise<{ sandbox: Sandbox; directory: Entry; restoreTo: (target: string) => Promise<string> }> {
   const sandbox = await Sandbox.create(join(scratch, `home-${Math.random()}`));
   writeFileSync(join(sandbox.source, 'letter'), 'dear');
   chmodSync(sandbox.source, 0o1710);
   utimesSync(sandbox.source, 1_200_000_000, 1_200_000_000);
   const { snapshot } = await sandbox.backup();
-  const folder = await new TreeReader(await sandbox.indexed()).find(snapshot.root, components(sandbox.source));
-  const { content } = folder;
+  const directory = await new TreeReader(await sandbox.indexed()).find(snapshot.root, components(sandbox.source));
+  const { content } = directory;
   assert.ok(content);
   const restoreTo = async (target: string) => {
-    const { progress } = await sandbox.restore(content, { target, folder });
+    const { progress } = await sandbox.restore(content, { target, directory });
     assert.equal(progress.errors + progress.warnings, 0);
     const { mode, mtimeMs } = lstatSync(target);
     return `${(mode & 0o7777).toString(8)} ${mtimeMs / 1000} ${readdirSync(target)}`;
   };
-  return { sandbox, folder, restoreTo };
+  return { sandbox, directory, restoreTo };
 }
 
 const LIKE_THE_SOURCE = '1710 1200000000 letter';
 
 test('a target that is new or empty becomes the folder that is restored', async () => {
   const { sandbox, restoreTo } = await home();
-  assert.equal(await restoreTo(join(sandbox.folder, 'not/yet/there')), LIKE_THE_SOURCE);
-  const empty = join(sandbox.folder, 'empty');
+  assert.equal(await restoreTo(join(sandbox.directory, 'not/yet/there')), LIKE_THE_SOURCE);
+  const empty = join(sandbox.directory, 'empty');
   mkdirSync(empty, { mode: 0o755 });
   assert.equal(await restoreTo(empty), LIKE_THE_SOURCE);
 });
 
 test('a target that holds something stays as it is', async () => {
   const { sandbox, restoreTo } = await home();
-  const filled = join(sandbox.folder, 'filled');
+  const filled = join(sandbox.directory, 'filled');
   mkdirSync(filled, { mode: 0o755 });
   writeFileSync(join(filled, 'mine'), '');
   assert.match(await restoreTo(filled), /^755 \d{10}\.?\d* letter,mine$/);
@@ -47,7 +47,7 @@ test('a target that holds something stays as it is', async () => {
 
 test('so it does after a run that was ended before its time, and nothing is left of that', async () => {
   const { sandbox, restoreTo } = await home();
-  const ended = join(sandbox.folder, 'ended');
+  const ended = join(sandbox.directory, 'ended');
   mkdirSync(ended, { mode: 0o755 });
   const run = beginRun();
   endRun(run);

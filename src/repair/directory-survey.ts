@@ -11,8 +11,8 @@ import { TreeReader } from '../repository/reading/tree-reader.js';
 import { interrupted } from './interrupted.js';
 import type { UnreadableObjects } from './unreadable.js';
 
-/** What is known of a folder and all below it. */
-export interface FolderFacts {
+/** What is known of a directory and all below it. */
+export interface DirectoryFacts {
   /** Whether nothing of it is lost. */
   readonly whole: boolean;
   /** When the latest change was made, in seconds since 1970, as the change times of its entries say. */
@@ -22,20 +22,20 @@ export interface FolderFacts {
 const UNSEEN = 0;
 const WHOLE = 1;
 const LACKING = 2;
-const NOTHING: FolderFacts = { whole: true, newest: 0 };
+const NOTHING: DirectoryFacts = { whole: true, newest: 0 };
 
-/** Walks folders, each once, whatever is lost of them, and notes which tree blobs they refer to. */
-export class FolderSurvey {
+/** Walks directories, each once, whatever is lost of them, and notes which tree blobs they refer to. */
+export class DirectorySurvey {
   readonly #index: BlobIndex;
   readonly #trees: TreeReader;
   readonly #unreadable: UnreadableObjects;
   readonly #signal: AbortSignal | undefined;
   /** 1 for each tree blob that something refers to. */
   readonly #referenced: Uint8Array;
-  /** Of folders of one blob, by its number; of others by a hash of their reference. */
+  /** Of directories of one blob, by its number; of others by a hash of their reference. */
   readonly #state: Uint8Array;
   readonly #newest: Float64Array;
-  readonly #longer = new Map<string, FolderFacts>();
+  readonly #longer = new Map<string, DirectoryFacts>();
 
   /** @param unreadable is told of what cannot be read */
   constructor(repository: IndexedRepository, unreadable: UnreadableObjects, signal?: AbortSignal) {
@@ -52,17 +52,17 @@ export class FolderSurvey {
     return this.#referenced[blob] === 1;
   }
 
-  /** Notes what a folder refers to, not the folder itself. */
-  async visit(folder: ContentRef, depth = 0): Promise<FolderFacts> {
-    const known = this.#recall(folder);
+  /** Notes what a directory refers to, not the directory itself. */
+  async visit(directory: ContentRef, depth = 0): Promise<DirectoryFacts> {
+    const known = this.#recall(directory);
     if (known !== undefined) return known;
-    const facts = await this.#walk(folder, depth);
-    this.#remember(folder, facts);
+    const facts = await this.#walk(directory, depth);
+    this.#remember(directory, facts);
     return facts;
   }
 
-  /** The same for entries that are not a folder, or only a part of one. */
-  async visitEntries(entries: Iterable<EntryReader> | AsyncIterable<EntryReader>, depth = 0): Promise<FolderFacts> {
+  /** The same for entries that are not a directory, or only a part of one. */
+  async visitEntries(entries: Iterable<EntryReader> | AsyncIterable<EntryReader>, depth = 0): Promise<DirectoryFacts> {
     const below: ContentRef[] = [];
     let facts = NOTHING;
     for await (const entry of entries) {
@@ -73,24 +73,24 @@ export class FolderSurvey {
     return facts;
   }
 
-  /** Notes that something refers to the folder. @returns false when something of it is lost */
-  async refer(folder: ContentRef): Promise<boolean> {
-    return this.#stream(folder, TREE);
+  /** Notes that something refers to the directory. @returns false when something of it is lost */
+  async refer(directory: ContentRef): Promise<boolean> {
+    return this.#stream(directory, TREE);
   }
 
-  async #walk(folder: ContentRef, depth: number): Promise<FolderFacts> {
+  async #walk(directory: ContentRef, depth: number): Promise<DirectoryFacts> {
     if (this.#signal?.aborted === true) throw interrupted();
     if (depth > MAX_DEPTH) return { whole: false, newest: 0 };
     const read = new Tolerant(this.#unreadable);
-    const facts = await this.visitEntries(read.all(this.#trees.entries(folder, '')), depth);
+    const facts = await this.visitEntries(read.all(this.#trees.entries(directory, '')), depth);
     return { ...facts, whole: facts.whole && !read.failed };
   }
 
   async #entry({ type, content, xattrs, holes }: EntryReader, below: ContentRef[]): Promise<boolean> {
-    const folder = type === 'directory' && content && { ...content, ids: Buffer.from(content.ids) };
-    if (folder) below.push(folder);
+    const directory = type === 'directory' && content && { ...content, ids: Buffer.from(content.ids) };
+    if (directory) below.push(directory);
     const attached = (await this.#attachment(xattrs)) && (await this.#attachment(holes));
-    return (content === undefined || (await this.#stream(folder || content, folder ? TREE : DATA))) && attached;
+    return (content === undefined || (await this.#stream(directory || content, directory ? TREE : DATA))) && attached;
   }
 
   async #attachment(attachment: Attachment | undefined): Promise<boolean> {
@@ -115,17 +115,17 @@ export class FolderSurvey {
     return whole;
   }
 
-  #recall(folder: ContentRef): FolderFacts | undefined {
-    const blob = this.#blobOf(folder);
-    if (blob < 0) return this.#longer.get(keyOf(folder));
+  #recall(directory: ContentRef): DirectoryFacts | undefined {
+    const blob = this.#blobOf(directory);
+    if (blob < 0) return this.#longer.get(keyOf(directory));
     if (this.#state[blob] === UNSEEN) return undefined;
     return { whole: this.#state[blob] === WHOLE, newest: this.#newest[blob] as number };
   }
 
-  #remember(folder: ContentRef, facts: FolderFacts): void {
-    const blob = this.#blobOf(folder);
+  #remember(directory: ContentRef, facts: DirectoryFacts): void {
+    const blob = this.#blobOf(directory);
     if (blob < 0) {
-      this.#longer.set(keyOf(folder), facts);
+      this.#longer.set(keyOf(directory), facts);
       return;
     }
     this.#state[blob] = facts.whole ? WHOLE : LACKING;
@@ -140,7 +140,7 @@ export class FolderSurvey {
 
 const inRange = (seconds: Int64): number => Math.min(Number.MAX_SAFE_INTEGER, Number(seconds));
 
-const both = (a: FolderFacts, b: FolderFacts): FolderFacts => ({
+const both = (a: DirectoryFacts, b: DirectoryFacts): DirectoryFacts => ({
   whole: a.whole && b.whole,
   newest: Math.max(a.newest, b.newest),
 });

@@ -5,16 +5,16 @@ import type { BlobIndex } from '../repository/index/blob-index.js';
 
 const KEY_BYTES = 16;
 
-/** Tells folders apart. */
-export function folderKey({ size, depth, ids }: ContentRef): string {
+/** Tells directories apart. */
+export function directoryKey({ size, depth, ids }: ContentRef): string {
   return createHash('sha256').update(`${size} ${depth} `).update(ids).digest().toString('latin1', 0, KEY_BYTES);
 }
 
 /**
- * Folders that have been visited: a bit for each blob of the index for those that are one blob, as most are, so that a million of them
+ * Directories that have been visited: a bit for each blob of the index for those that are one blob, as most are, so that a million of them
  * take no memory to speak of; a hash for the others.
  */
-export class FolderMemo {
+export class DirectoryMemo {
   readonly #index: BlobIndex;
   readonly #bits: Uint8Array;
   readonly #others = new Set<string>();
@@ -24,19 +24,19 @@ export class FolderMemo {
     this.#bits = new Uint8Array(Math.ceil(index.size / 8));
   }
 
-  has(folder: ContentRef): boolean {
-    const blob = this.#only(folder);
-    if (blob < 0) return this.#others.has(folderKey(folder));
+  has(directory: ContentRef): boolean {
+    const blob = this.#only(directory);
+    if (blob < 0) return this.#others.has(directoryKey(directory));
     return (((this.#bits[blob >>> 3] as number) >>> (blob & 7)) & 1) === 1;
   }
 
-  add(folder: ContentRef): void {
-    const blob = this.#only(folder);
-    if (blob < 0) this.#others.add(folderKey(folder));
+  add(directory: ContentRef): void {
+    const blob = this.#only(directory);
+    if (blob < 0) this.#others.add(directoryKey(directory));
     else this.#bits[blob >>> 3] = (this.#bits[blob >>> 3] as number) | (1 << (blob & 7));
   }
 
-  /** The blob that is all of the folder, or -1. */
+  /** The blob that is all of the directory, or -1. */
   #only({ size, depth, ids }: ContentRef): number {
     if (depth !== 0 || ids.length !== ID_BYTES) return -1;
     const blob = this.#index.find(ids);

@@ -5,23 +5,23 @@ import { openDirectoryAt } from '../filesystem/posix.js';
 import { listXattrs } from '../filesystem/xattrs.js';
 
 const MAX_OPEN = 64;
-/** Of so many folders on a path one is kept apart, so that the way to a folder is short also when the path is long. */
+/** Of so many directories on a path one is kept apart, so that the way to a directory is short also when the path is long. */
 const MILESTONE = 64;
 const SLASH = 0x2f;
 
-/** A path below the target as its folder and its name. */
-export function splitPath(path: Buffer): { folder: Buffer; name: Buffer } {
+/** A path below the target as its directory and its name. */
+export function splitPath(path: Buffer): { directory: Buffer; name: Buffer } {
   const slash = path.lastIndexOf(SLASH);
-  return { folder: path.subarray(0, Math.max(0, slash)), name: path.subarray(slash + 1) };
+  return { directory: path.subarray(0, Math.max(0, slash)), name: path.subarray(slash + 1) };
 }
 
-/** The path of another name in the same folder. */
+/** The path of another name in the same directory. */
 export function beside(path: Buffer, name: Buffer): Buffer {
-  const { folder } = splitPath(path);
-  return folder.length === 0 ? name : Buffer.concat([folder, Buffer.from('/'), name]);
+  const { directory } = splitPath(path);
+  return directory.length === 0 ? name : Buffer.concat([directory, Buffer.from('/'), name]);
 }
 
-interface OpenFolder {
+interface OpenDirectory {
   readonly path: Buffer;
   readonly handle: number;
   /** Whether it has attributes, which what is made in it may inherit; undefined while nobody has asked. */
@@ -37,15 +37,15 @@ function openTarget(path: string): number {
 }
 
 /**
- * Opened folders below a restore's target. Each is opened by its name in its parent and never through a link, so whatever is put in the
+ * Opened directories below a restore's target. Each is opened by its name in its parent and never through a link, so whatever is put in the
  * way meanwhile, nothing outside the target is reached.
  */
-export class FolderHandles {
-  readonly #root: OpenFolder;
-  readonly #open = new Map<string, OpenFolder>();
-  readonly #milestones = new Map<string, OpenFolder>();
+export class DirectoryHandles {
+  readonly #root: OpenDirectory;
+  readonly #open = new Map<string, OpenDirectory>();
+  readonly #milestones = new Map<string, OpenDirectory>();
   /** The one asked for last. */
-  #last: OpenFolder;
+  #last: OpenDirectory;
 
   /** @throws VarveError `target` when it cannot be opened */
   constructor(target: string) {
@@ -54,24 +54,24 @@ export class FolderHandles {
     this.#last = this.#root;
   }
 
-  /** The descriptor of a folder below the target; valid until the next call. The empty path is the target. */
-  folder(path: Buffer): number {
-    return this.#folder(path).handle;
+  /** The descriptor of a directory below the target; valid until the next call. The empty path is the target. */
+  directory(path: Buffer): number {
+    return this.#directory(path).handle;
   }
 
-  /** Whether what is made in a folder may have attributes from the start. */
+  /** Whether what is made in a directory may have attributes from the start. */
   givesAttributes(path: Buffer): boolean {
-    const folder = this.#folder(path);
-    folder.attributed ??= hasAttributes(folder.handle);
-    return folder.attributed;
+    const directory = this.#directory(path);
+    directory.attributed ??= hasAttributes(directory.handle);
+    return directory.attributed;
   }
 
-  #folder(path: Buffer): OpenFolder {
+  #directory(path: Buffer): OpenDirectory {
     if (!path.equals(this.#last.path)) this.#last = path.length === 0 ? this.#root : this.#find(path);
     return this.#last;
   }
 
-  #find(path: Buffer): OpenFolder {
+  #find(path: Buffer): OpenDirectory {
     const open = depthOf(path) % MILESTONE === 0 ? this.#milestones : this.#open;
     const key = path.toString('latin1');
     const known = open.get(key);
@@ -80,8 +80,8 @@ export class FolderHandles {
       open.set(key, known);
       return known;
     }
-    const { folder, name } = splitPath(path);
-    const handle = openDirectoryAt(this.folder(folder), name);
+    const { directory, name } = splitPath(path);
+    const handle = openDirectoryAt(this.directory(directory), name);
     const opened = { path: Buffer.from(path), handle, attributed: undefined };
     open.set(key, opened);
     closeOldest(open);
@@ -96,7 +96,7 @@ export class FolderHandles {
   }
 }
 
-function closeOldest(open: Map<string, OpenFolder>): void {
+function closeOldest(open: Map<string, OpenDirectory>): void {
   if (open.size <= MAX_OPEN) return;
   const [oldest] = open;
   if (oldest === undefined) return;
@@ -110,9 +110,9 @@ function depthOf(path: Buffer): number {
   return depth;
 }
 
-function hasAttributes(folder: number): boolean {
+function hasAttributes(directory: number): boolean {
   try {
-    return listXattrs(folder).length > 0;
+    return listXattrs(directory).length > 0;
   } catch {
     return true;
   }
