@@ -39,7 +39,7 @@ export { parseSubset, type Subset } from './check/subset.js';
 export { COMPRESSIONS, type Compression } from './compression/policy.js';
 export { type CopyEvent, type CopyOptions, type CopyResult, copySnapshots } from './copy/copy.js';
 export type { CopyProgress } from './copy/copying.js';
-export { type RewriteEvent, type RewriteOptions, rewriteSnapshots } from './copy/rewrite.js';
+export { type EditEvent, type EditOptions, editSnapshots } from './copy/rewrite.js';
 export type { RepositoryKeys, Role } from './crypto/hierarchy.js';
 export type { Unlock } from './crypto/slot-file.js';
 export { type ErrorCode, type ErrorJson, VarveError } from './errors/errors.js';
@@ -106,7 +106,7 @@ export { listLeases, type StoredLease } from './repository/leases/leases.js';
 export { type InitOptions, initRepository, type OpenOptions, openRepository } from './repository/opening/open.js';
 export { TreeReader } from './repository/reading/tree-reader.js';
 export type { Repository as OpenedRepository } from './repository/repository.js';
-export type { RemakeEvent, RemakeResult } from './repository/rewriting/rewrite-snapshots.js';
+export type { RewriteEvent, RewriteResult } from './repository/rewriting/rewrite-snapshots.js';
 export type { GroupBy, GroupKey } from './repository/snapshots/snapshot-groups.js';
 export {
   findSnapshot,

@@ -10,7 +10,7 @@ import { BlobIndex } from '../repository/index/blob-index.js';
 import { BlobWriter, FRAME_TARGET, type Stored } from '../repository/packs/blob-writer.js';
 import { PackWriter } from '../repository/packs/pack-writer.js';
 import { FrameOpener, PackKeyRing, SyncTreeReader } from '../repository/reading/blob-reader.js';
-import { claimsOf } from '../repository/writing/deduplicator.js';
+import { deduplicatorOf } from '../repository/writing/deduplicator.js';
 import { FreshSet } from '../repository/writing/fresh-set.js';
 import { SharedBuffers } from '../workers/shared-buffers.js';
 import { SyncCaller } from '../workers/sync-call.js';
@@ -59,7 +59,7 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
     const sizes = kind === DATA ? init.data : init.tree;
     const frameTarget = FRAME_TARGET[kind];
     const chunker = Chunker.create(init.gear, sizes, BlobWriter.capacity(sizes.max, frameTarget));
-    const deduplicator = claimsOf(kind, { keys, index, ring, fresh });
+    const deduplicator = deduplicatorOf(kind, { keys, index, ring, fresh });
     return new BlobWriter({ kind, chunker, idKey: keys.id, deduplicator, packs, frameTarget });
   };
   const dataPacks = pack(DATA);

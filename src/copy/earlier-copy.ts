@@ -7,7 +7,7 @@ import { ID_BYTES, MAX_DEPTH } from '../format/limits.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
 import { pairEntries } from '../repository/reading/entry-pairs.js';
 import { TreeReader } from '../repository/reading/tree-reader.js';
-import { Reliance } from '../repository/rewriting/references.js';
+import { References } from '../repository/rewriting/references.js';
 import type { RewriteMemo } from '../repository/rewriting/rewrite-memo.js';
 import type { CopiedIds } from './copied-ids.js';
 
@@ -23,7 +23,7 @@ interface Side {
 export class EarlierCopies {
   readonly #source: Side;
   readonly #target: Side;
-  readonly #reliance: Reliance;
+  readonly #references: References;
   readonly #ids: CopiedIds;
   readonly #directories: RewriteMemo;
   readonly #signal: AbortSignal | undefined;
@@ -37,7 +37,7 @@ export class EarlierCopies {
   ) {
     this.#source = { repository: source, trees: new TreeReader(source, { signal }) };
     this.#target = { repository: target, trees: new TreeReader(target, { signal }) };
-    this.#reliance = new Reliance(target.index, this.#target.trees);
+    this.#references = new References(target.index, this.#target.trees);
     this.#ids = ids;
     this.#directories = directories;
     this.#signal = signal;
@@ -53,7 +53,7 @@ export class EarlierCopies {
     if (this.#directories.get(source) !== undefined) return true;
     if (depth > MAX_DEPTH) return false;
     try {
-      let whole = await this.#reliance.on(copy);
+      let whole = await this.#references.add(copy);
       const [before, after] = [this.#source.trees.entries(source, ''), this.#target.trees.entries(copy, '')];
       for await (const { before: from, after: to } of pairEntries(before, after))
         whole = from !== undefined && to !== undefined && (await this.#entry(from, to, depth)) && whole;
@@ -82,7 +82,7 @@ export class EarlierCopies {
     if (source.size !== copy.size || !sameStat(from, to)) return false;
     const [ids, copied] = [await this.#source.trees.ids(source), await this.#target.trees.ids(copy)];
     if (ids.length !== copied.length) return false;
-    let whole = copy.depth === 0 || (await this.#reliance.on(copy));
+    let whole = copy.depth === 0 || (await this.#references.add(copy));
     for (let at = 0; at < ids.length; at += ID_BYTES) whole = this.#blob(ids, copied, at) && whole;
     return whole;
   }
@@ -99,7 +99,7 @@ export class EarlierCopies {
   async #attachment(from: Attachment | undefined, to: Attachment | undefined): Promise<boolean> {
     if (from === undefined || to === undefined) return from === to;
     if (!isReference(from) || !isReference(to)) return !isReference(from) && !isReference(to) && from.equals(to);
-    if (from.size !== to.size || !(await this.#reliance.on(to))) return false;
+    if (from.size !== to.size || !(await this.#references.add(to))) return false;
     return (await this.#source.trees.attachment(from)).equals(await this.#target.trees.attachment(to));
   }
 }

@@ -9,13 +9,13 @@ import type { Time } from '../format/time.js';
 import { loadIndex } from '../repository/index/index-store.js';
 import { TreeReader } from '../repository/reading/tree-reader.js';
 import type { Repository } from '../repository/repository.js';
-import { Reliance } from '../repository/rewriting/references.js';
+import { References } from '../repository/rewriting/references.js';
 import { RewriteMemo } from '../repository/rewriting/rewrite-memo.js';
 import {
-  type RemakeEvent,
-  type RemakeOptions,
-  type RemakeResult,
-  remakeSnapshots,
+  type RewriteEvent,
+  type RewriteOptions,
+  type RewriteResult,
+  rewriteSnapshots,
   summaryOf,
 } from '../repository/rewriting/rewrite-snapshots.js';
 import {
@@ -27,14 +27,14 @@ import {
 import type { StoredSnapshot } from '../repository/snapshots/snapshots.js';
 import type { RepositoryWriter } from '../repository/writing/repository-writer.js';
 
-export type RewriteEvent =
-  | RemakeEvent
+export type EditEvent =
+  | RewriteEvent
   | { readonly kind: 'excluded'; readonly path: Buffer; readonly rule: string }
   /** An entry that stays as it is stored. */
   | { readonly kind: 'unreadable'; readonly error: VarveError };
 
-export interface RewriteOptions
-  extends Omit<RemakeOptions, 'operation' | 'tag' | 'load' | 'begin' | 'onEvent' | 'largestBlob'> {
+export interface EditOptions
+  extends Omit<RewriteOptions, 'operation' | 'tag' | 'load' | 'begin' | 'onEvent' | 'largestBlob'> {
   /** Patterns of what new snapshots leave out. */
   readonly excludes: readonly string[];
   readonly iexcludes: readonly string[];
@@ -44,16 +44,16 @@ export interface RewriteOptions
   readonly newTime?: Time | undefined;
   /** Also writes a snapshot anew because the figures of its summary are wrong, or lacking. */
   readonly summary: boolean;
-  readonly onEvent?: (event: RewriteEvent) => void;
+  readonly onEvent?: (event: EditEvent) => void;
 }
 
 /** Writes snapshots anew without what is excluded now, or with another host or time. Needs a manage key. */
-export function rewriteSnapshots(
+export function editSnapshots(
   repository: Repository,
   snapshots: readonly StoredSnapshot[],
-  options: RewriteOptions,
-): Promise<RemakeResult> {
-  return remakeSnapshots(repository, snapshots, {
+  options: EditOptions,
+): Promise<RewriteResult> {
+  return rewriteSnapshots(repository, snapshots, {
     ...options,
     operation: 'rewrite',
     tag: 'rewrite',
@@ -63,20 +63,20 @@ export function rewriteSnapshots(
 }
 
 class Rewriting implements TreeVisitor {
-  readonly #options: RewriteOptions;
+  readonly #options: EditOptions;
   readonly #filter: BackupFilter;
   readonly #includes: readonly PatternList[];
-  readonly #reliance: Reliance;
+  readonly #references: References;
   readonly #rewriter: TreeRewriter;
   readonly #memo = new RewriteMemo();
 
-  constructor(writer: RepositoryWriter, options: RewriteOptions) {
+  constructor(writer: RepositoryWriter, options: EditOptions) {
     const { excludes, iexcludes, signal } = options;
     this.#options = options;
     this.#filter = new BackupFilter({ ...NO_FILTER, excludes, iexcludes });
     this.#includes = (options.includes ?? []).map((spec) => new PatternList(spec)).filter(({ empty }) => !empty);
     const reader = new TreeReader(writer.repository, { signal });
-    this.#reliance = new Reliance(writer.repository.index, reader);
+    this.#references = new References(writer.repository.index, reader);
     this.#rewriter = new TreeRewriter(reader, writer, this, signal);
   }
 
@@ -116,12 +116,12 @@ class Rewriting implements TreeVisitor {
   }
 
   async #keep(entry: EntryReader, path: Buffer): Promise<Verdict> {
-    await this.#reliance.onEntry(entry, path);
+    await this.#references.addEntry(entry, path);
     return 'keep';
   }
 
   mayKeep(content: ContentRef): boolean | Promise<boolean> {
-    return this.#reliance.on(content);
+    return this.#references.add(content);
   }
 
   unreadable(cause: unknown): void {

@@ -1,7 +1,7 @@
 import { VarveError } from '../errors/errors.js';
 import type { Time } from '../format/time.js';
 import { condemnations, type IndexedRepository } from '../repository/index/index-store.js';
-import { otherLeases, tellLease } from '../repository/leases/exclusive.js';
+import { describeLease, otherLeases } from '../repository/leases/exclusive.js';
 import type { HeldLease, StoredLease } from '../repository/leases/leases.js';
 import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
@@ -111,5 +111,5 @@ function tellWaiting(
 ): void {
   result.waiting.packs = waiting.length;
   result.waiting.bytes = waiting.reduce((sum, name) => sum + (stored.get(name)?.size ?? 0), 0);
-  for (const [lease, packs] of blocking) onEvent?.({ kind: 'waiting', packs, who: tellLease(lease) });
+  for (const [lease, packs] of blocking) onEvent?.({ kind: 'waiting', packs, who: describeLease(lease) });
 }

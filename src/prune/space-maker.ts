@@ -3,7 +3,7 @@ import { toHex } from '../bytes/hex.js';
 import { VarveError } from '../errors/errors.js';
 import { timeFromMillis } from '../format/time.js';
 import { condemnations, type IndexedRepository, packsOf, writeIndex } from '../repository/index/index-store.js';
-import { isExclusive, otherLeases, tellLease } from '../repository/leases/exclusive.js';
+import { describeLease, isExclusive, otherLeases } from '../repository/leases/exclusive.js';
 import { listLeases } from '../repository/leases/leases.js';
 import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
@@ -65,7 +65,7 @@ export class SpaceMaker {
     const leases = await otherLeases(repository, this.#own);
     const other = leases.find((each) => isUnsafe || isExclusive(each));
     if (other !== undefined)
-      throw new VarveError('locked', `there is ${tellLease(other)}: wait for it, or run this again later`);
+      throw new VarveError('locked', `there is ${describeLease(other)}: wait for it, or run this again later`);
     for (const { name, stale } of await listLeases(repository)) {
       if (!stale) continue;
       await store.remove('locks', name);

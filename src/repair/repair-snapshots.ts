@@ -9,13 +9,13 @@ import { type IndexedRepository, loadIndex } from '../repository/index/index-sto
 import { checkSize, locateBlob, splitIds } from '../repository/reading/blob-reader.js';
 import { TreeReader } from '../repository/reading/tree-reader.js';
 import { type Repository, uncached } from '../repository/repository.js';
-import { Reliance } from '../repository/rewriting/references.js';
+import { References } from '../repository/rewriting/references.js';
 import { RewriteMemo } from '../repository/rewriting/rewrite-memo.js';
 import {
-  type RemakeEvent,
-  type RemakeOptions,
-  type RemakeResult,
-  remakeSnapshots,
+  type RewriteEvent,
+  type RewriteOptions,
+  type RewriteResult,
+  rewriteSnapshots,
   summaryOf,
 } from '../repository/rewriting/rewrite-snapshots.js';
 import {
@@ -37,10 +37,10 @@ export interface Loss {
   readonly reason: string;
 }
 
-export type RepairSnapshotsEvent = RemakeEvent | Loss;
+export type RepairSnapshotsEvent = RewriteEvent | Loss;
 
 export interface RepairSnapshotsOptions
-  extends Omit<RemakeOptions, 'operation' | 'tag' | 'load' | 'begin' | 'onEvent' | 'largestBlob'> {
+  extends Omit<RewriteOptions, 'operation' | 'tag' | 'load' | 'begin' | 'onEvent' | 'largestBlob'> {
   readonly onEvent?: (event: RepairSnapshotsEvent) => void;
 }
 
@@ -56,10 +56,10 @@ export async function repairSnapshots(
   repository: Repository,
   snapshots: readonly StoredSnapshot[],
   options: RepairSnapshotsOptions,
-): Promise<RemakeResult> {
+): Promise<RewriteResult> {
   // What only a cache has is lost for everybody else.
   const stored = uncached(repository);
-  return remakeSnapshots(stored, snapshots, {
+  return rewriteSnapshots(stored, snapshots, {
     ...options,
     operation: 'repair',
     tag: 'repaired',
@@ -84,7 +84,7 @@ class Repair implements TreeVisitor {
   readonly #options: RepairSnapshotsOptions;
   readonly #reader: TreeReader;
   readonly #index: IndexedRepository['index'];
-  readonly #reliance: Reliance;
+  readonly #references: References;
   readonly #rewriter: TreeRewriter;
   readonly #sound = new RewriteMemo();
   #stored: StoredSnapshot | undefined;
@@ -93,7 +93,7 @@ class Repair implements TreeVisitor {
     this.#options = options;
     this.#index = writer.repository.index;
     this.#reader = new TreeReader(writer.repository, { signal: options.signal });
-    this.#reliance = new Reliance(this.#index, this.#reader);
+    this.#references = new References(this.#index, this.#reader);
     this.#rewriter = new TreeRewriter(this.#reader, writer, this, options.signal);
   }
 
@@ -112,12 +112,12 @@ class Repair implements TreeVisitor {
     const { xattrs } = entry;
     const bare = xattrs !== undefined && (await this.#isLost('attributes', path, () => this.#reader.xattrs(entry, '')));
     const kept = bare ? { ...entry.entry(), xattrs: undefined, ctimeSeconds: 0, ctimeNanoseconds: 0 } : entry;
-    await this.#reliance.onEntry(kept, path);
+    await this.#references.addEntry(kept, path);
     return kept === entry ? 'keep' : (kept as Verdict);
   }
 
   mayKeep(content: ContentRef): boolean | Promise<boolean> {
-    return this.#reliance.on(content);
+    return this.#references.add(content);
   }
 
   unreadable(cause: unknown, path: Buffer): void {

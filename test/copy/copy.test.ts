@@ -5,7 +5,7 @@ import { linkSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync }
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type CopyEvent, copySnapshots } from '../../src/copy/copy.js';
-import { rewriteSnapshots } from '../../src/copy/rewrite.js';
+import { editSnapshots } from '../../src/copy/rewrite.js';
 import type { ContentRef } from '../../src/format/content.js';
 import { loadIndex } from '../../src/repository/index/index-store.js';
 import { addKeySlot } from '../../src/repository/keys/key-slots.js';
@@ -245,7 +245,7 @@ test('a snapshot that was rewritten is another one; where copies were forgotten 
   const target = await Target.create(scratch);
   await copy(sandbox, target);
   const patterns = { excludes: ['linked'], iexcludes: [], summary: false, forget: true, compression: 'auto' } as const;
-  await rewriteSnapshots(await sandbox.open(), await sandbox.snapshots(), patterns);
+  await editSnapshots(await sandbox.open(), await sandbox.snapshots(), patterns);
   const { copied, read } = await copy(sandbox, target);
   assert.deepEqual([copied, read], [1, 0], 'all that is in it is known from the copy of the original');
   for (const { id } of await target.snapshots()) await removeSnapshot(await target.open(), id);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { copySnapshots } from '../../src/copy/copy.js';
-import { rewriteSnapshots } from '../../src/copy/rewrite.js';
+import { editSnapshots } from '../../src/copy/rewrite.js';
 import { NO_FILTER } from '../../src/filesystem/filter.js';
 import { loadIndex } from '../../src/repository/index/index-store.js';
 import type { StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
@@ -66,7 +66,7 @@ test('whatever a tree is, rewriting it is what a backup with the same excludes i
       const { id } = await sandbox.backup();
       const stored = (await sandbox.snapshots()).find((each) => each.id === id) as StoredSnapshot;
       const options = { excludes, iexcludes: [], summary: false, forget: false, compression: 'auto' } as const;
-      const { changed } = await rewriteSnapshots(await sandbox.open(), [stored], options);
+      const { changed } = await editSnapshots(await sandbox.open(), [stored], options);
       const rewritten = (await sandbox.snapshots()).find(({ snapshot }) => snapshot.original?.toString('hex') === id);
       assert.equal(changed, rewritten === undefined ? 0 : 1);
       const { snapshot, summary } = await sandbox.backup({ filter: { ...NO_FILTER, excludes } });

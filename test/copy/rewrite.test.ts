@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { linkSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type RewriteEvent, type RewriteOptions, rewriteSnapshots } from '../../src/copy/rewrite.js';
+import { type EditEvent, type EditOptions, editSnapshots } from '../../src/copy/rewrite.js';
 import { NO_FILTER } from '../../src/filesystem/filter.js';
 import { openRepository } from '../../src/repository/opening/open.js';
 import type { StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
@@ -28,11 +28,11 @@ async function filled(): Promise<Sandbox> {
 
 async function rewrite(
   sandbox: Sandbox,
-  changes: Partial<RewriteOptions>,
+  changes: Partial<EditOptions>,
   snapshots?: readonly StoredSnapshot[],
-): Promise<{ changed: number; failed: number; events: RewriteEvent[] }> {
-  const events: RewriteEvent[] = [];
-  const result = await rewriteSnapshots(await sandbox.open(), snapshots ?? (await sandbox.snapshots()), {
+): Promise<{ changed: number; failed: number; events: EditEvent[] }> {
+  const events: EditEvent[] = [];
+  const result = await editSnapshots(await sandbox.open(), snapshots ?? (await sandbox.snapshots()), {
     excludes: [],
     iexcludes: [],
     summary: false,
@@ -150,8 +150,8 @@ test('a manage key may, an append key may not', async () => {
   const open = (password: string) => openRepository(sandbox.store, { unlock: { password }, clock: LATER });
   const options = { excludes: ['z'], iexcludes: [], summary: false, forget: true, compression: 'auto' } as const;
   const snapshots = await sandbox.snapshots();
-  await assert.rejects(rewriteSnapshots(await open('append'), snapshots, options), /may only append/);
-  assert.deepEqual(await rewriteSnapshots(await open('manage'), snapshots, options), { changed: 1, failed: 0 });
+  await assert.rejects(editSnapshots(await open('append'), snapshots, options), /may only append/);
+  assert.deepEqual(await editSnapshots(await open('manage'), snapshots, options), { changed: 1, failed: 0 });
   const [only] = await sandbox.snapshots();
   await sandbox.restoreSource(only?.snapshot.root ?? assert.fail());
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { check } from '../../src/check/check.js';
-import { rewriteSnapshots } from '../../src/copy/rewrite.js';
+import { editSnapshots } from '../../src/copy/rewrite.js';
 import { VarveError } from '../../src/errors/errors.js';
 import { writeCondemned } from '../../src/prune/ledger.js';
 import { HeldLease, listLeases } from '../../src/repository/leases/leases.js';
@@ -255,7 +255,7 @@ test('a rewrite copies what a prune has condemned though the snapshot needs it',
   const now = { seconds: Math.floor(await prunable.store.now()), nanoseconds: 0 };
   await writeCondemned(repository, new Map([...repository.packs].map((name) => [name, now])));
   const options = { excludes: ['b'], iexcludes: [], summary: false, forget: true, compression: 'off' } as const;
-  const result = await rewriteSnapshots(repository, await prunable.sandbox.snapshots(), options);
+  const result = await editSnapshots(repository, await prunable.sandbox.snapshots(), options);
   assert.deepEqual(result, { changed: 1, failed: 0 });
   for (const name of repository.packs) await prunable.store.remove('data', name);
   const { snapshot } = await only(prunable);

@@ -1,4 +1,4 @@
-import { rewriteSnapshots } from '../../src/copy/rewrite.js';
+import { editSnapshots } from '../../src/copy/rewrite.js';
 import { repairSnapshots } from '../../src/repair/repair-snapshots.js';
 import { listSnapshots } from '../../src/repository/snapshots/snapshots.js';
 import type { Files } from './source.js';
@@ -20,7 +20,7 @@ export async function rewriteOne({ process, repository, backing, giveUp, promise
   const forget = dice.chance(0.5);
   if (forget) giveUp([stored.id]);
   const told: string[] = [];
-  await rewriteSnapshots(repository, [stored], {
+  await editSnapshots(repository, [stored], {
     ...WRITING,
     excludes,
     iexcludes: [],

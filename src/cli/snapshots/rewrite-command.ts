@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Repository } from '../../repository/repository.js';
-import type { RemakeEvent, RemakeOptions, RemakeResult } from '../../repository/rewriting/rewrite-snapshots.js';
+import type { RewriteEvent, RewriteOptions, RewriteResult } from '../../repository/rewriting/rewrite-snapshots.js';
 import type { SnapshotList, StoredSnapshot } from '../../repository/snapshots/snapshots.js';
 import { compressionFrom, packTarget } from '../program/global-options.js';
 import type { Context } from '../program/shell.js';
@@ -34,7 +34,7 @@ export function addRemakeOptions(command: Command, which: string, forget: string
   return addSelectionOptions(command, which);
 }
 
-type Settings = Pick<RemakeOptions, 'forget' | 'dryRun' | 'compression' | 'packTarget' | 'signal'>;
+type Settings = Pick<RewriteOptions, 'forget' | 'dryRun' | 'compression' | 'packTarget' | 'signal'>;
 
 /**
  * Makes new snapshots of those that are chosen, and tells what became of each.
@@ -53,8 +53,8 @@ export async function remakeChosen(
     repository: Repository,
     chosen: readonly StoredSnapshot[],
     settings: Settings,
-    tell: (event: RemakeEvent) => void,
-  ) => Promise<RemakeResult>,
+    tell: (event: RewriteEvent) => void,
+  ) => Promise<RewriteResult>,
   removeFirst: (repository: Repository, list: SnapshotList) => Promise<readonly string[]> = async () => ids,
 ): Promise<number> {
   const { output, signal, globals, environment } = context;

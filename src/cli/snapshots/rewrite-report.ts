@@ -1,4 +1,4 @@
-import type { RemakeEvent, RemakeResult } from '../../repository/rewriting/rewrite-snapshots.js';
+import type { RewriteEvent, RewriteResult } from '../../repository/rewriting/rewrite-snapshots.js';
 import { shortId } from '../../repository/snapshots/snapshots.js';
 import type { Output } from '../terminal/output.js';
 import { counted } from '../text/units.js';
@@ -20,7 +20,7 @@ export class RemakeReport {
     this.#forget = forget;
   }
 
-  tell(event: RemakeEvent): void {
+  tell(event: RewriteEvent): void {
     const { id } = event.stored;
     const output = this.#output;
     if (event.kind === 'unchanged') output.message(`snapshot ${shortId(id)}: nothing to change`);
@@ -31,7 +31,7 @@ export class RemakeReport {
     } else output.message(`snapshot ${shortId(id)} ${this.#become(event.id)}`);
   }
 
-  finish({ changed, failed }: RemakeResult): number {
+  finish({ changed, failed }: RewriteResult): number {
     const output = this.#output;
     if (output.json) output.object({ message_type: 'summary', changed_snapshots: changed, dry_run: this.#dryRun });
     else if (changed === 0) output.message('no snapshots were modified');

@@ -197,9 +197,9 @@ async function sealAnew(
   const ordered = [...read].sort((a, b) => Number(b.slot.current) - Number(a.slot.current));
   for (const { slot, bytes } of ordered) {
     try {
-      const anew = resealSlot(keys, bytes, `keys/${slot.name}`);
-      await replace(repository, [slot.name], anew);
-      sealed.push({ ...slot, name: objectName(anew), epoch: keys.newestEpoch });
+      const resealed = resealSlot(keys, bytes, `keys/${slot.name}`);
+      await replace(repository, [slot.name], resealed);
+      sealed.push({ ...slot, name: objectName(resealed), epoch: keys.newestEpoch });
     } catch (cause) {
       const error = VarveError.from(cause);
       if (error.code !== 'role') throw error;

@@ -45,7 +45,7 @@ async function refuseOther(repository: Repository, operation: ExclusiveOperation
   const other = (await otherLeases(repository, own)).find(isExclusive);
   if (other === undefined) return;
   const what = other.lease.operation === operation ? `another ${operation}` : other.lease.operation;
-  throw new VarveError('locked', `${what} is at work: ${tellLease(other)}; wait for it, or run it again later`);
+  throw new VarveError('locked', `${what} is at work: ${describeLease(other)}; wait for it, or run it again later`);
 }
 
 /**
@@ -56,7 +56,7 @@ async function refuseOther(repository: Repository, operation: ExclusiveOperation
 export async function refuseBesideDeletion(repository: Repository, reason: string): Promise<void> {
   const other = (await otherLeases(repository, undefined)).find(({ lease }) => EXCLUSIVE.has(lease.operation));
   if (other === undefined) return;
-  throw new VarveError('locked', `${reason}, and ${tellLease(other)} may delete packs: run it again later`);
+  throw new VarveError('locked', `${reason}, and ${describeLease(other)} may delete packs: run it again later`);
 }
 
 /**
@@ -77,5 +77,5 @@ function unreadLease({ error }: UnreadLease): VarveError {
   return new VarveError('locked', message, { cause: error });
 }
 
-export const tellLease = ({ lease }: StoredLease): string =>
+export const describeLease = ({ lease }: StoredLease): string =>
   `a ${lease.operation} by ${lease.user}@${lease.host}, process ${lease.pid}, since ${new Date(lease.since.seconds * 1000).toISOString()}`;

@@ -11,7 +11,7 @@ import type { TreeReader } from '../reading/tree-reader.js';
  * Notes what a new snapshot takes over from an old one. What of it a prune has condemned, before or meanwhile, is copied before the snapshot is
  * written (`commitSnapshot`): a pack can be condemned though a snapshot needs it, when that was written while the prune looked at others.
  */
-export class Reliance {
+export class References {
   readonly #index: BlobIndex;
   readonly #reader: TreeReader;
 
@@ -21,8 +21,8 @@ export class Reliance {
   }
 
   /** Whether the index lists all blobs of a stream. @throws VarveError `damaged` when a list of them cannot be read */
-  on(content: ContentRef): boolean | Promise<boolean> {
-    return this.#onAll(content.ids) && (content.depth === 0 || this.#onListed(content));
+  add(content: ContentRef): boolean | Promise<boolean> {
+    return this.#addAll(content.ids) && (content.depth === 0 || this.#addListed(content));
   }
 
   /**
@@ -30,12 +30,12 @@ export class Reliance {
    *
    * @throws VarveError `incomplete` when the index lacks a part of it
    */
-  async onEntry({ type, content, xattrs, holes }: Pick<Entry, 'type' | 'content' | 'xattrs' | 'holes'>, path: Buffer) {
+  async addEntry({ type, content, xattrs, holes }: Pick<Entry, 'type' | 'content' | 'xattrs' | 'holes'>, path: Buffer) {
     const streams = [type === 'file' ? content : undefined, xattrs, holes];
-    for (const stream of streams) if (isReference(stream) && !(await this.on(stream))) throw lost(path);
+    for (const stream of streams) if (isReference(stream) && !(await this.add(stream))) throw lost(path);
   }
 
-  #onAll(ids: Buffer): boolean {
+  #addAll(ids: Buffer): boolean {
     for (let at = 0; at < ids.length; at += ID_BYTES) {
       const blob = this.#index.find(ids, at);
       if (blob < 0) return false;
@@ -44,8 +44,8 @@ export class Reliance {
     return true;
   }
 
-  async #onListed(content: ContentRef): Promise<boolean> {
-    for await (const ids of this.#reader.lists(content)) if (!this.#onAll(ids)) return false;
+  async #addListed(content: ContentRef): Promise<boolean> {
+    for await (const ids of this.#reader.lists(content)) if (!this.#addAll(ids)) return false;
     return true;
   }
 }

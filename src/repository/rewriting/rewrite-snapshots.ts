@@ -13,13 +13,13 @@ import type { RewrittenDirectory } from './tree-rewriter.js';
 const OF_ONE: readonly ErrorCode[] = ['damaged', 'not-found', 'incomplete', 'role'];
 
 /** What became of one snapshot. */
-export type RemakeEvent =
+export type RewriteEvent =
   | { readonly kind: 'unchanged'; readonly stored: StoredSnapshot }
   /** `id` is undefined for a dry run. */
   | { readonly kind: 'changed'; readonly stored: StoredSnapshot; readonly id: string | undefined }
   | { readonly kind: 'failed'; readonly stored: StoredSnapshot; readonly error: VarveError };
 
-export interface RemakeOptions extends WriterOptions {
+export interface RewriteOptions extends WriterOptions {
   /** As leases and errors call it: "rewrite". */
   readonly operation: string;
   /** Given to new snapshots beside which the old one stays. */
@@ -27,12 +27,12 @@ export interface RemakeOptions extends WriterOptions {
   /** Removes each old snapshot when the new one is durable. */
   readonly forget: boolean;
   readonly signal?: AbortSignal;
-  readonly onEvent?: (event: RemakeEvent) => void;
+  readonly onEvent?: (event: RewriteEvent) => void;
   readonly load: () => Promise<IndexedRepository>;
   readonly begin: (writer: RepositoryWriter) => { make(stored: StoredSnapshot): Promise<Snapshot | undefined> };
 }
 
-export interface RemakeResult {
+export interface RewriteResult {
   readonly changed: number;
   readonly failed: number;
 }
@@ -42,11 +42,11 @@ export interface RemakeResult {
  *
  * @throws VarveError `role` for an append key, `interrupted`, and what keeps anything from being stored
  */
-export async function remakeSnapshots(
+export async function rewriteSnapshots(
   repository: Repository,
   snapshots: readonly StoredSnapshot[],
-  options: RemakeOptions,
-): Promise<RemakeResult> {
+  options: RewriteOptions,
+): Promise<RewriteResult> {
   const { operation, onEvent } = options;
   repository.keys.requireRole('manage', `${operation} snapshots`);
   const lease = options.dryRun === true ? undefined : await HeldLease.acquire(repository, operation);
@@ -61,7 +61,7 @@ export async function remakeSnapshots(
   try {
     for (const stored of snapshots) {
       throwIfInterrupted(options.signal);
-      const event = await remakeOne(repository, session, stored, options);
+      const event = await rewriteOne(repository, session, stored, options);
       if (event.kind !== 'unchanged') result[event.kind]++;
       onEvent?.(event);
     }
@@ -72,12 +72,12 @@ export async function remakeSnapshots(
   return result;
 }
 
-async function remakeOne(
+async function rewriteOne(
   repository: Repository,
   session: SnapshotSession<StoredSnapshot>,
   stored: StoredSnapshot,
-  { forget, dryRun }: RemakeOptions,
-): Promise<RemakeEvent> {
+  { forget, dryRun }: RewriteOptions,
+): Promise<RewriteEvent> {
   try {
     const made = await session.write(stored);
     if (made === undefined) return { kind: 'unchanged', stored };
@@ -103,7 +103,7 @@ async function removeOld(repository: Repository, id: string, newId: string): Pro
 function named(
   snapshot: Snapshot | undefined,
   { id }: StoredSnapshot,
-  { forget, tag }: RemakeOptions,
+  { forget, tag }: RewriteOptions,
 ): Snapshot | undefined {
   if (snapshot === undefined) return undefined;
   const tags = forget || snapshot.tags.includes(tag) ? snapshot.tags : [...snapshot.tags, tag];

@@ -10,7 +10,7 @@ import type { FreshSet } from './fresh-set.js';
  * Decides for blobs of a kind whether they have to be stored: when the repository has none that may be relied on, and this run has not
  * stored them yet. An append key relies only on trees that it can read again from here: those that this machine wrote.
  */
-export function claimsOf(
+export function deduplicatorOf(
   kind: BlobKind,
   { keys, index, ring, fresh }: { keys: RepositoryKeys; index: BlobIndex; ring: PackKeyRing; fresh: FreshSet },
 ): Deduplicator {

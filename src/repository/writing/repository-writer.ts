@@ -16,7 +16,7 @@ import { PackKeyRing } from '../reading/blob-reader.js';
 import { gearOf } from '../repository.js';
 import { knownTreeKeys, rememberTreeKeys, type TreeKey } from '../tree-keys.js';
 import { commitSnapshot } from './commit.js';
-import { claimsOf } from './deduplicator.js';
+import { deduplicatorOf } from './deduplicator.js';
 import { FreshSet } from './fresh-set.js';
 import { TreeStream, WINDOW } from './tree-stream.js';
 import { PackUploader } from './uploader.js';
@@ -57,7 +57,7 @@ export class RepositoryWriter {
     this.#chunker = Chunker.create(gearOf(repository), config.tree, WINDOW * config.tree.max);
     const ring = new PackKeyRing(keys, knownTreeKeys(repository));
     const [fresh, compression] = [FreshSet.create(), compressionParameters(options.compression)];
-    const claims = (kind: BlobKind): Deduplicator => claimsOf(kind, { keys, index, ring, fresh });
+    const claims = (kind: BlobKind): Deduplicator => deduplicatorOf(kind, { keys, index, ring, fresh });
     const space = this.#buffers;
     const onKey = keys.role === 'append' ? (key: TreeKey) => this.#treeKeys.push(key) : undefined;
     const emit = (pack: FinishedPack): void => this.#accept(pack);

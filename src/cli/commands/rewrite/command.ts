@@ -28,9 +28,9 @@ export async function rewriteCommand(context: Context, ids: readonly string[], f
       'usage',
       'nothing to do: say what to leave out with --exclude, what to keep with --include, or give --new-host, --new-time or --snapshot-summary',
     );
-  const { rewriteSnapshots } = await import('../../../copy/rewrite.js');
+  const { editSnapshots } = await import('../../../copy/rewrite.js');
   return remakeChosen(context, ids, flags, 'rewrite snapshots', (repository, chosen, settings, tell) =>
-    rewriteSnapshots(repository, chosen, {
+    editSnapshots(repository, chosen, {
       ...settings,
       ...patterns,
       includes,
