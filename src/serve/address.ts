@@ -1,10 +1,13 @@
+// The addresses that `--listen` accepts.
+// Listening itself is in server.ts.
+
 import { isIPv4 } from 'node:net';
 import { VarveError } from '../errors/errors.js';
 
-/** Where a server listens: a port of this machine, or a socket in the file system. */
+/** Where a server listens: a TCP port or a Unix socket. */
 export type Address = { readonly host: string; readonly port: number } | { readonly socket: string };
 
-/** Only programs of this machine reach it; rest-server's port. */
+/** Only programs on this machine reach it. The port is rest-server's. */
 export const DEFAULT_ADDRESS = '127.0.0.1:8000';
 
 /** @throws VarveError `usage` */
@@ -15,11 +18,11 @@ export function parseAddress(text: string): Address {
   if (digits !== undefined && port < 65536) return { host: inBrackets ?? plain ?? '', port };
   throw new VarveError(
     'usage',
-    `--listen: "${text}" is no address such as 127.0.0.1:8000, [::1]:8000, :8000 (all of this machine's) or unix:/run/varve.sock`,
+    `--listen: "${text}" is not an address; examples: 127.0.0.1:8000, [::1]:8000, :8000 (all addresses of this machine), unix:/run/varve.sock`,
   );
 }
 
-/** Whether other machines may reach it. A name is taken for one that they do, unless it is localhost. */
+/** Whether other machines may reach the address. Every host name but localhost counts as reachable. */
 export function isOpen(address: Address): boolean {
   if ('socket' in address) return false;
   const { host } = address;

@@ -1,4 +1,7 @@
-import { Refusal } from './refusal.js';
+// The Range header of a request.
+// Reading the range is left to actions.ts.
+
+import { HttpError } from './http-error.js';
 
 /** A part of an object: `length` bytes from `offset` on. */
 export interface ByteRange {
@@ -7,9 +10,9 @@ export interface ByteRange {
 }
 
 /**
- * What a Range header asks for of an object; undefined for all of it, as when the header is not one that is understood: of several ranges, say.
+ * The range of an object that a Range header asks for. Undefined means all of it, also when the header is not understood, such as one with several ranges.
  *
- * @throws Refusal 416 when nothing of it is there
+ * @throws HttpError 416 when the range begins after the object's end
  */
 export function parseRange(header: string | undefined, size: number): ByteRange | undefined {
   const [, first, last] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header?.trim() ?? '') ?? [];
@@ -18,6 +21,6 @@ export function parseRange(header: string | undefined, size: number): ByteRange 
   const end = first === '' || last === '' ? size : Math.min(size, Number(last) + 1);
   if (first !== '' && last !== '' && Number(last) < offset) return undefined;
   if (offset >= size || end <= offset)
-    throw new Refusal(416, 'the range is past the end', { 'Content-Range': `bytes */${size}` });
+    throw new HttpError(416, 'the range begins after the end of the object', { 'Content-Range': `bytes */${size}` });
   return { offset, length: end - offset };
 }

@@ -3,21 +3,21 @@ import type { Socket } from 'node:net';
 interface Connection {
   readonly socket: Socket;
   readonly address: string;
-  /** Whether a request of it was let in. */
+  /** Whether a request over this connection was accepted. */
   isAdmitted: boolean;
 }
 
 /**
- * The connections of a server, of which there are only so many. When they are used up a new one takes the place of one that has not logged
- * in: the oldest of the address that has most of those. So connections that say nothing shut nobody out.
+ * The connections of a server, up to a limit. At the limit, a new connection replaces one that has not logged in:
+ * the oldest one of the address that has most of those. So idle connections cannot keep other clients out.
  */
 export class Connections {
   readonly #most: number;
   readonly #onRefused: () => void;
-  /** By the peer's address and port: the socket of TLS is another object than the connection below it. Oldest first. */
+  /** By the peer's address and port, because a TLS socket and the socket below it are different objects. Oldest first. */
   readonly #open = new Map<string | Socket, Connection>();
 
-  /** @param onRefused is called when a new connection is refused, since all have logged in */
+  /** @param onRefused called when a new connection is refused because all others have logged in */
   constructor(most: number, onRefused: () => void) {
     this.#most = most;
     this.#onRefused = onRefused;
@@ -41,7 +41,7 @@ export class Connections {
     });
   }
 
-  /** Notes that a request over this connection was let in. */
+  /** Notes that a request over this connection was accepted. */
   admit(socket: Socket): void {
     const connection = this.#open.get(keyOf(socket));
     if (connection !== undefined) connection.isAdmitted = true;
@@ -52,11 +52,11 @@ export class Connections {
   }
 
   #evict(): boolean {
-    const strangers = [...this.#open].filter(([, { isAdmitted }]) => !isAdmitted);
+    const candidates = [...this.#open].filter(([, { isAdmitted }]) => !isAdmitted);
     const counts = new Map<string, number>();
-    for (const [, { address }] of strangers) counts.set(address, (counts.get(address) ?? 0) + 1);
+    for (const [, { address }] of candidates) counts.set(address, (counts.get(address) ?? 0) + 1);
     const most = Math.max(...counts.values());
-    const victim = strangers.find(([, { address }]) => counts.get(address) === most);
+    const victim = candidates.find(([, { address }]) => counts.get(address) === most);
     if (victim === undefined) return false;
     this.#open.delete(victim[0]);
     victim[1].socket.destroy();

@@ -1,60 +1,61 @@
 import { Buffer } from 'node:buffer';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { systemReason } from '../errors/errors.js';
-import { Pace } from './pace.js';
-import { isServersFault, type Refusal, refusalOf } from './refusal.js';
-import type { Told } from './request-log.js';
+import { type HttpError, httpErrorOf, isServerFault } from './http-error.js';
+import type { RequestRecord } from './request-log.js';
 import { Sender } from './sender.js';
+import { SlowClientGuard } from './slow-client-guard.js';
 import { type Target, targetPath } from './target.js';
 
-/** What is read and thrown away of a body that is refused, so that the client gets to reading the answer. */
-const MOST_DISCARDED = 32 * 1024 * 1024;
+/** Bytes of a refused body that are read and discarded, so that the client goes on to read the response. */
+const MAX_DISCARDED = 32 * 1024 * 1024;
 const DISCARD_MS = 30_000;
 
-/** One request and its answer. */
+/** One request and its response. */
 export class Exchange {
   readonly request: IncomingMessage;
-  readonly pace: Pace;
-  /** The client's; `local` for a unix socket. */
+  readonly clientGuard: SlowClientGuard;
+  /** The client's address; `local` for a Unix socket. */
   readonly address: string;
   readonly sender: Sender;
-  /** Known from the login on; '' where nobody logs in. */
+  /** Undefined until the login; '' where the server asks for no login. */
   user: string | undefined;
   target: Target | undefined;
-  /** Of the body, sent or received. */
+  /** Bytes of the body, sent or received. */
   bytes = 0;
   readonly #response: ServerResponse;
   readonly #isLast: () => boolean;
-  #waits: boolean;
+  #expectsContinue: boolean;
   readonly #began = performance.now();
   readonly #time = new Date();
   #reason = '';
 
   /**
-   * @param waits whether the client waits to be told that it may send the body
-   * @param isLast whether the connection is to end with the answer
+   * @param idleTimeout see `SlowClientGuard`
+   * @param expectsContinue whether the client waits for "100 Continue" before it sends the body
+   * @param isLast whether to close the connection after the response
    */
   constructor(
     request: IncomingMessage,
     response: ServerResponse,
-    patience: number,
-    waits: boolean,
+    idleTimeout: number,
+    expectsContinue: boolean,
     isLast: () => boolean,
   ) {
     this.request = request;
-    this.#waits = waits;
+    this.#expectsContinue = expectsContinue;
     this.#isLast = isLast;
     this.#response = response;
     this.address = request.socket.remoteAddress ?? 'local';
-    this.pace = new Pace(patience);
-    this.sender = new Sender(response, this.pace);
+    this.clientGuard = new SlowClientGuard(idleTimeout);
+    this.sender = new Sender(response, this.clientGuard);
   }
 
   get method(): string {
     return this.request.method ?? '';
   }
 
-  /** What the request is about, without the query; undefined where it is a whole URL, as for a proxy. */
+  /** The path of the request without the query; undefined when the request has a whole URL, as one to a proxy has. */
   get path(): string | undefined {
     const [path] = (this.request.url ?? '').split('?', 1);
     return path?.startsWith('/') ? path : undefined;
@@ -69,7 +70,7 @@ export class Exchange {
     return typeof value === 'string' ? value : undefined;
   }
 
-  /** The body's length, where the client tells. */
+  /** The length that the client declares for the body, if any. */
   get declaredLength(): number | undefined {
     const text = this.header('content-length');
     return text === undefined ? undefined : Number(text);
@@ -80,46 +81,46 @@ export class Exchange {
     this.#response.writeHead(status, reason, { Server: 'varve', ...headers, ...last });
   }
 
-  /** The whole of an answer without a body. */
-  done(headers: Readonly<Record<string, string | number>> = {}): void {
+  /** Sends a whole response without a body. */
+  sendEmpty(headers: Readonly<Record<string, string | number>> = {}): void {
     this.head(200, { 'Content-Length': 0, ...headers });
     this.#response.end();
   }
 
-  /** The whole of an answer with a short text. */
-  whole(text: string, contentType: string): void {
+  /** Sends a whole response with a short text. */
+  sendText(text: string, contentType: string): void {
     this.bytes = Buffer.byteLength(text);
     this.head(200, { 'Content-Type': contentType, 'Content-Length': this.bytes });
     this.#response.end(text);
   }
 
-  /** Has the client send the body, when it waits for that: so one that is refused need not be sent. */
+  /** Asks the client to send the body, if it waits for that. So the client need not send a body that is refused. */
   sendContinue(): void {
-    if (this.#waits) this.#response.writeContinue();
-    this.#waits = false;
+    if (this.#expectsContinue) this.#response.writeContinue();
+    this.#expectsContinue = false;
   }
 
-  /** @returns what the client is told */
-  refuse(cause: unknown): Refusal {
-    const refusal = refusalOf(cause);
-    this.#reason = isServersFault(cause) ? systemReason(cause) : refusal.message;
+  /** Responds with an error. @returns the error as the client gets it */
+  refuse(cause: unknown): HttpError {
+    const refusal = httpErrorOf(cause);
+    this.#reason = isServerFault(cause) ? systemReason(cause) : refusal.message;
     if (this.#response.destroyed || this.#response.headersSent) this.#response.destroy();
-    else this.#sendRefusal(refusal);
+    else this.#sendError(refusal);
     return refusal;
   }
 
-  #sendRefusal(refusal: Refusal): void {
+  #sendError(refusal: HttpError): void {
     const text = `${refusal.message || refusal.reason}\n`;
     const headers = { 'Content-Type': 'text/plain; charset=utf-8', 'Content-Length': Buffer.byteLength(text) };
-    const last = (refusal.status === 408 || this.#isStranger(refusal)) && { Connection: 'close' };
+    const last = (refusal.status === 408 || this.#isUnknown(refusal)) && { Connection: 'close' };
     this.head(refusal.status, { ...headers, ...last, ...refusal.headers }, latin(refusal.reason));
     this.#response.end(text);
     if (refusal.status === 408) this.#response.once('finish', () => this.request.destroy());
-    else if (!this.request.complete && !this.#waits) this.#discardBody();
+    else if (!this.request.complete && !this.#expectsContinue) this.#discardBody();
   }
 
-  /** For the log. */
-  told(): Told {
+  /** What the log needs to know of the request. */
+  record(): RequestRecord {
     return {
       time: this.#time,
       address: this.address,
@@ -130,19 +131,19 @@ export class Exchange {
       milliseconds: performance.now() - this.#began,
       status: this.#response.statusCode,
       reason: this.#reason,
-      cut: !this.#response.writableFinished,
+      aborted: !this.#response.writableFinished,
       userAgent: this.header('user-agent') ?? '',
     };
   }
 
-  /** Strangers hold no connections, of which there are only so many. */
-  #isStranger({ status }: Refusal): boolean {
+  /** A client without a login keeps no connection open, because their number is limited. */
+  #isUnknown({ status }: HttpError): boolean {
     return status === 401 && this.request.complete;
   }
 
   #discardBody(): void {
     const { request } = this;
-    let left = MOST_DISCARDED;
+    let left = MAX_DISCARDED;
     const timer = setTimeout(() => request.destroy(), DISCARD_MS);
     request.on('data', (bytes: Buffer) => {
       left -= bytes.length;

@@ -1,30 +1,33 @@
+// What happens to each request: parse, log in, check the rules, perform, log.
+// The steps themselves are in target.ts, logins.ts, access.ts and actions.ts.
+
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { systemReason } from '../errors/errors.js';
 import { type AccessRules, requireAccess } from './access.js';
-import { act, notAllowed, type Room } from './actions.js';
+import { notAllowed, perform, type ServerState } from './actions.js';
 import type { Connections } from './connections.js';
 import { Exchange } from './exchange.js';
+import { HttpError, isServerFault, notFound } from './http-error.js';
 import type { Logins } from './logins.js';
-import { isServersFault, notFound, Refusal } from './refusal.js';
-import type { Told } from './request-log.js';
-import { seldom } from './seldom.js';
+import { rateLimited } from './rate-limited.js';
+import type { RequestRecord } from './request-log.js';
 import { parseTarget, type Target, targetPath } from './target.js';
 
-/** Who may see the metrics: nobody, the user of that name, or all. */
-export type MetricsFor = 'nobody' | 'its-user' | 'all';
+/** Who may read the metrics: no user, the user `metrics`, or everyone. */
+export type MetricsFor = 'none' | 'metrics-user' | 'all';
 
-/** The user who may see the metrics, and rest-server's name for them. */
+/** The user who may read the metrics. The name is rest-server's. */
 const METRICS_USER = 'metrics';
 
 export interface Rules {
-  /** Undefined when nobody logs in. */
+  /** Undefined when the server asks for no login. */
   readonly logins: Logins | undefined;
   readonly access: AccessRules;
   readonly metricsFor: MetricsFor;
-  /** Milliseconds that the server waits for a client that hardly moves. */
-  readonly patience: number;
-  readonly onRequest: ((told: Told) => void) | undefined;
-  /** Told what went wrong on this side. */
+  /** Milliseconds; see `SlowClientGuard`. */
+  readonly idleTimeout: number;
+  readonly onRequest: ((record: RequestRecord) => void) | undefined;
+  /** Called with faults of the server itself. */
   readonly onNotice: (text: string) => void;
   readonly connections: Connections;
 }
@@ -34,36 +37,36 @@ function noticeOf({ method, target }: Exchange, cause: unknown): string {
   return `${method}${path}: ${systemReason(cause)}`;
 }
 
-/** Answers requests: who is it, what is it about, may they, and then does it. */
+/** Answers requests. */
 export class Handler {
-  /** Then each connection ends with its answer. */
+  /** When it is set, each connection closes after its next response. */
   stopping = false;
-  readonly #room: Room;
+  readonly #state: ServerState;
   readonly #rules: Rules;
   readonly #notice: (text: string) => void;
 
-  constructor(room: Room, rules: Rules) {
-    this.#room = room;
+  constructor(state: ServerState, rules: Rules) {
+    this.#state = state;
     this.#rules = rules;
-    this.#notice = seldom(rules.onNotice);
+    this.#notice = rateLimited(rules.onNotice);
   }
 
-  /** Never throws. @param waits whether the client waits to be told that it may send the body */
-  async handle(request: IncomingMessage, response: ServerResponse, waits: boolean): Promise<void> {
-    const exchange = new Exchange(request, response, this.#rules.patience, waits, () => this.stopping);
-    response.once('close', () => this.#over(exchange));
+  /** Never throws. @param expectsContinue whether the client waits for "100 Continue" before it sends the body */
+  async handle(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
+    const exchange = new Exchange(request, response, this.#rules.idleTimeout, expectsContinue, () => this.stopping);
+    response.once('close', () => this.#finish(exchange));
     try {
       await this.#answer(exchange);
     } catch (cause) {
       exchange.refuse(cause);
-      if (isServersFault(cause)) this.#notice(noticeOf(exchange, cause));
+      if (isServerFault(cause)) this.#notice(noticeOf(exchange, cause));
     }
   }
 
   async #answer(exchange: Exchange): Promise<void> {
-    if (exchange.path === undefined) throw new Refusal(400, 'this is no proxy');
-    // Another site's page in a browser of this network: it has no business here, and could do harm where nobody logs in.
-    if (exchange.header('origin') !== undefined) throw new Refusal(403, 'not for web pages');
+    if (exchange.path === undefined) throw new HttpError(400, 'this server is not a proxy');
+    // A web page in a browser on this network has no business here, and could do harm where no login is needed.
+    if (exchange.header('origin') !== undefined) throw new HttpError(403, 'not for web pages');
     const target = parseTarget(exchange.path);
     exchange.target = target;
     exchange.user = await this.#userOf(exchange, target);
@@ -72,7 +75,7 @@ export class Handler {
     if (target.kind === 'metrics') return this.#metrics(exchange);
     this.#refuseMetricsUser(exchange.user);
     requireAccess(this.#rules.access, exchange.user, exchange.method, target);
-    await act(this.#room, exchange, target);
+    await perform(this.#state, exchange, target);
   }
 
   async #userOf(exchange: Exchange, target: Target | undefined): Promise<string> {
@@ -81,28 +84,28 @@ export class Handler {
     return logins.userOf(exchange.header('authorization'), exchange.address);
   }
 
-  /** The password of a monitoring system opens no repository. */
+  /** The password of a monitoring system must not open repositories. */
   #refuseMetricsUser(user: string): void {
     const { metricsFor, logins } = this.#rules;
-    if (metricsFor === 'its-user' && logins !== undefined && user === METRICS_USER)
-      throw new Refusal(403, `the user "${METRICS_USER}" may read the metrics and nothing else`);
+    if (metricsFor === 'metrics-user' && logins !== undefined && user === METRICS_USER)
+      throw new HttpError(403, `the user "${METRICS_USER}" may only read the metrics`);
   }
 
   #metrics(exchange: Exchange): void {
     const { metricsFor, logins, connections } = this.#rules;
-    if (metricsFor === 'nobody') throw notFound();
-    if (metricsFor === 'its-user' && logins !== undefined && exchange.user !== METRICS_USER)
-      throw new Refusal(403, `metrics are for the user "${METRICS_USER}"`);
+    if (metricsFor === 'none') throw notFound();
+    if (metricsFor === 'metrics-user' && logins !== undefined && exchange.user !== METRICS_USER)
+      throw new HttpError(403, `only the user "${METRICS_USER}" may read the metrics`);
     if (exchange.method !== 'GET') throw notAllowed('GET');
-    exchange.whole(
-      this.#room.metrics.text(this.#room.quota, connections.size),
+    exchange.sendText(
+      this.#state.metrics.text(this.#state.quota, connections.size),
       'text/plain; version=0.0.4; charset=utf-8',
     );
   }
 
-  #over(exchange: Exchange): void {
-    const told = exchange.told();
-    this.#room.metrics.answer(told.cut ? 499 : told.status);
-    this.#rules.onRequest?.(told);
+  #finish(exchange: Exchange): void {
+    const record = exchange.record();
+    this.#state.metrics.answer(record.aborted ? 499 : record.status);
+    this.#rules.onRequest?.(record);
   }
 }

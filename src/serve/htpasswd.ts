@@ -1,22 +1,25 @@
+// Apache's htpasswd files: parsing, adding a user, hashing and verifying passwords.
+// Reading and writing the file is left to password-file.ts and server.ts.
+
 import { Buffer } from 'node:buffer';
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { compare, hash, truncates } from 'bcryptjs';
 import { VarveError } from '../errors/errors.js';
 
-/** Users and the hashes of their passwords. */
+/** Hashes of passwords by user name. */
 export type Users = ReadonlyMap<string, string>;
 
-/** As much work as 1024 rounds; each login pays it once in a while. */
+/** 1024 rounds. Each login pays them once in 15 minutes. */
 const COST = 10;
 const BCRYPT = /^\$2[aby]\$(?:0[4-9]|1\d)\$[./0-9A-Za-z]{53}$/;
 const SHA1 = /^\{SHA\}[A-Za-z0-9+/]{27}=$/;
 
-const LEAST_COST = 4;
+const MIN_COST = 4;
 
 /**
- * Reads a file as Apache's htpasswd makes it.
+ * Parses the text of an htpasswd file.
  *
- * @param onIgnored told of users whose passwords are hashed in a way that is not read
+ * @param onIgnored called with each user whose password hash has an unsupported format
  */
 export function parseHtpasswd(text: string, onIgnored: (user: string) => void): Users {
   const users = new Map<string, string>();
@@ -32,30 +35,30 @@ export function parseHtpasswd(text: string, onIgnored: (user: string) => void): 
 
 /** The highest cost of the users' bcrypt hashes. */
 export function highestCost(users: Users): number {
-  return Math.max(LEAST_COST, ...[...users.values()].map(costOf));
+  return Math.max(MIN_COST, ...[...users.values()].map(costOf));
 }
 
 /**
- * Whether this is the password that was hashed. Takes as long for each user, and for a name that does not exist: the time says nothing of
- * who has an account, or how their password is hashed.
+ * Whether this password matches the stored hash. Takes equally long for every user and for names that do not exist,
+ * so that the time reveals neither which users exist nor how their passwords are hashed.
  *
  * @param stored undefined when there is no such user
- * @param highest what `highestCost` returns for the file
+ * @param highest the file's `highestCost`
  */
 export async function isPassword(password: string, stored: string | undefined, highest: number): Promise<boolean> {
   const isBcrypt = stored !== undefined && !stored.startsWith(SHA1_PREFIX);
   const cost = isBcrypt ? costOf(stored) : undefined;
   const right = isBcrypt ? await compare(password, stored) : isSha1(password, stored);
-  if (cost === undefined) await compare(password, nobodyOf(highest));
+  if (cost === undefined) await compare(password, unmatchableHash(highest));
   // Each step of the cost doubles the work: 2^c + 2^c + 2^(c+1) + … + 2^(h-1) is 2^h.
-  else for (let step = cost; step < highest; step++) await compare(password, nobodyOf(step));
+  else for (let step = cost; step < highest; step++) await compare(password, unmatchableHash(step));
   return right;
 }
 
 const SHA1_PREFIX = '{SHA}';
-/** Without a match for any password. */
-const nobodyOf = (cost: number): string => `$2b$${String(cost).padStart(2, '0')}$${'.'.repeat(53)}`;
-const costOf = (stored: string): number => (BCRYPT.test(stored) ? Number(stored.slice(4, 6)) : LEAST_COST);
+/** A hash that no password matches. */
+const unmatchableHash = (cost: number): string => `$2b$${String(cost).padStart(2, '0')}$${'.'.repeat(53)}`;
+const costOf = (stored: string): number => (BCRYPT.test(stored) ? Number(stored.slice(4, 6)) : MIN_COST);
 
 function isSha1(password: string, stored: string | undefined): boolean {
   const digest = createHash('sha1').update(password).digest();
@@ -65,12 +68,11 @@ function isSha1(password: string, stored: string | undefined): boolean {
 
 /** @throws VarveError `usage` when the password is longer than bcrypt reads */
 export async function hashPassword(password: string): Promise<string> {
-  if (truncates(password))
-    throw new VarveError('usage', 'the password is too long: bcrypt reads no more than 72 bytes');
+  if (truncates(password)) throw new VarveError('usage', 'the password is too long: bcrypt reads only 72 bytes');
   return hash(password, COST);
 }
 
-/** The file's text with a user's hash added, or in the place of the one before. */
+/** The file's text with the user's hash added or replaced. */
 export function withUser(text: string, user: string, hashed: string): string {
   const line = `${user}:${hashed}`;
   const lines = text.split('\n').filter((each) => each !== '');

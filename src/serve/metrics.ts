@@ -1,7 +1,7 @@
 import type { ObjectType } from '../storage/store.js';
 import type { Quota } from './quota.js';
 
-/** What is done to objects, as rest-server's metrics call it. */
+/** Operations on objects, by the names of rest-server's metrics. */
 export type Operation = 'write' | 'read' | 'delete';
 
 interface Labels {
@@ -22,12 +22,12 @@ const HELP: Readonly<Record<Operation, readonly [string, string]>> = {
   delete: ['Total number of blobs deleted', 'Total number of bytes of blobs deleted'],
 };
 
-/** Counts for Prometheus, with rest-server's names where it has them, so that its dashboards and alerts go on. */
+/** Counters for Prometheus. Where rest-server has a metric, the name is the same, so that its dashboards and alerts work. */
 export class Metrics {
   readonly #objects: Record<Operation, Map<string, Count>> = { write: new Map(), read: new Map(), delete: new Map() };
-  /** By repository: seconds since 1970. */
+  /** Seconds since 1970 by repository. */
   readonly #updated = new Map<string, number>();
-  /** By status. */
+  /** Responses by status. */
   readonly #answers = new Map<number, number>();
   readonly #started = Date.now() / 1000;
 
@@ -44,7 +44,7 @@ export class Metrics {
     this.#answers.set(status, (this.#answers.get(status) ?? 0) + 1);
   }
 
-  /** Prometheus' text format. */
+  /** Returns the metrics in Prometheus' text format. */
   text(quota: Quota, connections: number): string {
     const lines: string[] = [];
     const family = (name: string, type: string, help: string, samples: Iterable<readonly [string, number]>): void => {
@@ -71,7 +71,7 @@ export class Metrics {
     family('rest_server_repo_last_update_timestamp', 'gauge', updated, this.#updated);
     const answers = [...this.#answers].map(([status, count]) => [labelled({ status: String(status) }), count] as const);
     family('varve_serve_answers_total', 'counter', 'Answers by their HTTP status', answers);
-    family('varve_serve_connections', 'gauge', 'Connections that are open', [['', connections]]);
+    family('varve_serve_connections', 'gauge', 'Open connections', [['', connections]]);
     quotaFamilies(quota, family);
     family('process_resident_memory_bytes', 'gauge', 'Resident memory size in bytes', [
       ['', process.memoryUsage.rss()],
@@ -90,8 +90,8 @@ function quotaFamilies(quota: Quota, family: Family): void {
   if (samples.length === 0) return;
   const used = samples.map(([labels, bytes]) => [labels, bytes] as const);
   const limits = samples.map(([labels, , bytes]) => [labels, bytes] as const);
-  family('varve_serve_used_bytes', 'gauge', 'Bytes stored, of the user or of all', used);
-  family('varve_serve_quota_bytes', 'gauge', 'Bytes that may be stored, by the user or by all', limits);
+  family('varve_serve_used_bytes', 'gauge', 'Bytes stored by the user, or by all users', used);
+  family('varve_serve_quota_bytes', 'gauge', 'Most bytes that the user, or all users, may store', limits);
 }
 
 function labelled(labels: Readonly<Record<string, string>>): string {

@@ -6,15 +6,15 @@ import { isDirectoryName } from './target.js';
 const MODE = 0o600;
 
 /**
- * Gives a user a password, in a file that is made when it is not there.
+ * Sets a user's password. Creates the password file if it does not exist.
  *
- * @throws VarveError `usage` when there can be no such user or password, or the file cannot be written
+ * @throws VarveError `usage` when the name or the password is not allowed, or the file cannot be written
  */
 export async function setPassword(path: string, user: string, password: string): Promise<void> {
   if (!isDirectoryName(user))
     throw new VarveError(
       'usage',
-      `"${user}" cannot be a user: a name has letters, digits and _ @ + ~ = , . - and does not begin with a dot`,
+      `"${user}" is not a valid user name: use letters, digits and _ @ + ~ = , . - and do not begin with a dot`,
     );
   const hashed = await hashPassword(password);
   try {
@@ -25,7 +25,7 @@ export async function setPassword(path: string, user: string, password: string):
   }
 }
 
-/** The server, which may run as somebody else, reads either the old file or the new one. */
+/** Replaces the file in one step: the server, perhaps under another user, reads either the old file or the new one. */
 function replaceFile(path: string, text: string, before: { mode: number; uid: number; gid: number } | undefined): void {
   const temporary = `${path}.new`;
   rmSync(temporary, { force: true });

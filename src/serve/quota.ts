@@ -1,35 +1,38 @@
+// Quotas of the whole server and of users.
+// Refuses what would exceed them; who the user is and what an upload holds is left to others.
+
 import type { Dirent } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
 import { TEMPORARY } from '../storage/layout.js';
-import { Refusal } from './refusal.js';
-import { DEEPEST_REPOSITORY, isDirectoryName } from './target.js';
+import { HttpError } from './http-error.js';
+import { isDirectoryName, MAX_REPOSITORY_DEPTH } from './target.js';
 
 export interface QuotaLimits {
-  /** Bytes of all that is stored. */
+  /** Bytes of everything that is stored. */
   readonly all?: number | undefined;
-  /** Bytes of what is below the directory of a user who has no limit of their own. */
+  /** Bytes below the directory of each user without a limit of their own. */
   readonly eachUser?: number | undefined;
-  /** Bytes of what is below a user's directory. */
+  /** Bytes below the user's directory, by user. */
   readonly byUser: ReadonlyMap<string, number>;
 }
 
-/** Bytes: what a file system gives to files and directories at a time. */
+/** The size of a block in most file systems, in bytes. */
 const BLOCK = 4096;
 
-/** Bytes that a file takes on the disk. */
+/** Bytes that a file of this length occupies on the disk. */
 export const bytesOnDisk = (length: number): number => Math.ceil(length / BLOCK) * BLOCK;
 
-/** Bytes that directories take on the disk. */
+/** Bytes that this many directories occupy on the disk. */
 export const bytesOfDirectories = (count: number): number => count * BLOCK;
 
-/** Bytes that locks may need beyond a limit: without a lock restic does not even restore. */
+/** Bytes by which locks may exceed a limit: without a lock restic cannot even restore. */
 const FOR_LOCKS = 1024 * 1024;
-/** Directories in each other: those of a repository's path, `data`, and one more. */
-const DEEPEST = DEEPEST_REPOSITORY + 2;
+/** Levels of directories: those of a repository's path, `data`, and one more. */
+const MAX_DEPTH = MAX_REPOSITORY_DEPTH + 2;
 
-/** Counts the blocks of what is stored, and keeps them within limits. What others do in the directory meanwhile is counted at the next start. */
+/** Counts the blocks in use and enforces the limits. Changes by other programs are counted at the next start. */
 export class Quota {
   readonly #limits: QuotaLimits;
   readonly #used = new Map<string, number>();
@@ -39,13 +42,13 @@ export class Quota {
     this.#limits = limits;
   }
 
-  /** Counts what there is below a directory, when anything is limited. */
+  /** Counts what is stored below a directory, if there is any limit. */
   static async of(directory: string, limits: QuotaLimits): Promise<Quota> {
     const quota = new Quota(limits);
     if (limits.all === undefined && limits.eachUser === undefined && limits.byUser.size === 0) return quota;
     for (const entry of await entriesOf(directory)) {
       const owner = isDirectoryName(entry.name) ? entry.name : '';
-      quota.add(owner, await sizeBelow(join(directory, entry.name), entry, DEEPEST));
+      quota.add(owner, await sizeBelow(join(directory, entry.name), entry, MAX_DEPTH));
     }
     return quota;
   }
@@ -54,7 +57,7 @@ export class Quota {
     return this.#all;
   }
 
-  /** Bytes by the first name of the repository's path, of those that have a limit. */
+  /** What each user with a limit has stored. The user is the first name of the repository's path. */
   *usedByUser(): Iterable<{ readonly user: string; readonly used: number; readonly limit: number }> {
     for (const [user, used] of this.#used) {
       const limit = this.#limitOf(user);
@@ -67,27 +70,27 @@ export class Quota {
   }
 
   /**
-   * Counts bytes that are about to be stored. A caller that does not store them takes them away again.
+   * Counts bytes before they are stored. If they are not stored after all, the caller subtracts them with `add`.
    *
    * @param owner first name of the repository's path
-   * @throws Refusal 507 when they are too many
+   * @throws HttpError 507 when they exceed a limit
    */
   take(owner: string, bytes: number, isLock: boolean): void {
     this.require(owner, bytes, isLock);
     this.add(owner, bytes);
   }
 
-  /** Counts nothing yet: a client may announce what it never sends. @throws Refusal 507 when so many bytes would be too many */
+  /** Checks the limits and counts nothing: a client may announce bytes that it never sends. @throws HttpError 507 */
   require(owner: string, bytes: number, isLock: boolean): void {
     const beyond = isLock ? FOR_LOCKS : 0;
     const own = (this.#used.get(owner) ?? 0) + bytes;
     if (own > (this.#limitOf(owner) ?? Number.POSITIVE_INFINITY) + beyond)
-      throw new Refusal(507, `the quota of ${JSON.stringify(owner)} is used up`);
+      throw new HttpError(507, `the quota of ${JSON.stringify(owner)} is exceeded`);
     if (this.#all + bytes > (this.#limits.all ?? Number.POSITIVE_INFINITY) + beyond)
-      throw new Refusal(507, 'the quota of the server is used up');
+      throw new HttpError(507, 'the quota of the server is exceeded');
   }
 
-  /** Counts bytes, or takes them away when there are less than 0. */
+  /** Adds bytes, or subtracts them when they are negative. */
   add(owner: string, bytes: number): void {
     this.#used.set(owner, Math.max(0, (this.#used.get(owner) ?? 0) + bytes));
     this.#all = Math.max(0, this.#all + bytes);
@@ -102,7 +105,7 @@ async function sizeBelow(path: string, entry: Dirent, depth: number): Promise<nu
   if (entry.isFile()) return entry.name.startsWith(TEMPORARY) ? 0 : bytesOnDisk(await sizeOf(path));
   if (depth === 0) return 0;
   let sum = entry.isDirectory() ? bytesOfDirectories(1) : 0;
-  // A link to a directory counts as that directory: an administrator has put it on another disk.
+  // A link to a directory counts as that directory: an administrator moved it to another disk.
   for (const each of await entriesOf(path)) sum += await sizeBelow(join(path, each.name), each, depth - 1);
   return sum;
 }
@@ -127,4 +130,6 @@ async function entriesOf(directory: string): Promise<Dirent[]> {
 }
 
 const uncounted = (path: string, cause: unknown): VarveError =>
-  new VarveError('storage', `cannot count for the quota what is stored: ${path}: ${systemReason(cause)}`, { cause });
+  new VarveError('storage', `cannot determine what is stored, for the quota: ${path}: ${systemReason(cause)}`, {
+    cause,
+  });

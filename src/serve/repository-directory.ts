@@ -6,13 +6,13 @@ import { DIRECTORIES, SHARDS } from '../storage/layout.js';
 import { NewFile, syncDirectory } from '../storage/local/durable.js';
 import { LocalStore } from '../storage/local/local-store.js';
 import type { ObjectInfo, ObjectType } from '../storage/store.js';
-import { exists, notFound } from './refusal.js';
+import { alreadyExists, notFound } from './http-error.js';
 import type { HashedType } from './target.js';
 
-/** A link is followed nowhere here, and a pipe is not waited for. */
+/** Neither follow links nor wait for pipes. */
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** The files of one repository, which lie as those of a local one do. Types and names are as the grammar says, which `parseTarget` has seen to. */
+/** The files of one repository, in the layout of a local repository. Names and types must come from `parseTarget`, which validates them. */
 export class RepositoryDirectory {
   readonly #root: string;
   readonly #names: readonly string[];
@@ -25,30 +25,30 @@ export class RepositoryDirectory {
     this.#store = new LocalStore(join(root, ...names));
   }
 
-  /** How many directories `create` would make. */
-  async missing(): Promise<number> {
+  /** Counts the directories that `create` would make. */
+  async countMissing(): Promise<number> {
     const above = this.#names.map((_, at) => join(this.#root, ...this.#names.slice(0, at + 1)));
     const types = DIRECTORIES.map((type) => join(this.#store.location, type));
     const shards = SHARDS.map((shard) => join(this.#store.location, 'data', shard));
-    const there = await Promise.all([...above, ...types, ...shards].map(isThere));
+    const there = await Promise.all([...above, ...types, ...shards].map(fileExists));
     return there.filter((each) => !each).length;
   }
 
-  /** Makes the directories of a repository, unless they are there. */
+  /** Makes the repository's directories that do not exist. */
   async create(): Promise<void> {
-    // Not where the disk is that is not mounted.
+    // Fails if the disk is not mounted, instead of filling the mount point.
     await stat(this.#root);
     await this.#store.create();
   }
 
-  /** Bytes. @throws Refusal 404 */
+  /** Returns the bytes of an object. @throws HttpError 404 */
   async size(type: ObjectType, name: string): Promise<number> {
     const info = await lstat(this.#store.filePath(type, name));
     if (!info.isFile()) throw notFound();
     return info.size;
   }
 
-  /** The caller closes it. */
+  /** Opens an object; the caller closes it. @throws HttpError 404 when it is not a file */
   async open(type: ObjectType, name: string): Promise<{ readonly file: FileHandle; readonly size: number }> {
     const file = await open(this.#store.filePath(type, name), READ);
     try {
@@ -61,10 +61,10 @@ export class RepositoryDirectory {
     }
   }
 
-  /** @throws Refusal 403 when there is one; 404 when there is no repository */
+  /** Begins a new object. @throws HttpError 403 when it already exists, 404 when there is no repository */
   async begin(type: ObjectType, name: string): Promise<NewFile> {
     const path = this.#store.filePath(type, name);
-    if (await isThere(path)) throw exists();
+    if (await fileExists(path)) throw alreadyExists();
     try {
       return await NewFile.begin(path, this.#store.ownership);
     } catch (cause) {
@@ -74,7 +74,7 @@ export class RepositoryDirectory {
     }
   }
 
-  /** How many bytes are no more; undefined when it was not there. */
+  /** Returns the bytes that were freed; undefined when the object did not exist. */
   async remove(type: ObjectType, name: string): Promise<number | undefined> {
     const path = this.#store.filePath(type, name);
     try {
@@ -88,7 +88,7 @@ export class RepositoryDirectory {
     }
   }
 
-  /** @throws Refusal 404 when there is no such directory */
+  /** @throws HttpError 404 when the directory of this type does not exist */
   async requireDirectory(type: HashedType): Promise<void> {
     await stat(join(this.#store.location, type));
   }
@@ -98,7 +98,7 @@ export class RepositoryDirectory {
   }
 }
 
-async function isThere(path: string): Promise<boolean> {
+async function fileExists(path: string): Promise<boolean> {
   try {
     await lstat(path);
     return true;

@@ -1,27 +1,27 @@
 import type { ServerResponse } from 'node:http';
-import type { Pace } from './pace.js';
+import type { SlowClientGuard } from './slow-client-guard.js';
 
-/** Sends the body of an answer piece by piece, as fast as the client takes it. */
+/** Sends the body of a response in pieces, as fast as the client takes them. */
 export class Sender {
   readonly #response: ServerResponse;
-  readonly #pace: Pace;
+  readonly #clientGuard: SlowClientGuard;
 
-  constructor(response: ServerResponse, pace: Pace) {
+  constructor(response: ServerResponse, clientGuard: SlowClientGuard) {
     this.#response = response;
-    this.#pace = pace;
+    this.#clientGuard = clientGuard;
   }
 
-  /** Resolves when more can be taken. @throws when the client is gone, or too slow */
+  /** Resolves when the next piece can be sent. @throws when the client disconnects or is too slow */
   async write(bytes: Uint8Array | string): Promise<void> {
-    if (!this.#response.write(bytes)) await this.#pace.waitFor(this.#event('drain'));
-    this.#pace.moved(bytes.length);
+    if (!this.#response.write(bytes)) await this.#clientGuard.waitFor(this.#event('drain'));
+    this.#clientGuard.moved(bytes.length);
   }
 
-  /** Resolves when all was handed to the system. */
+  /** Resolves when everything was handed to the system. */
   async end(): Promise<void> {
     const finished = this.#event('finish');
     this.#response.end();
-    await this.#pace.waitFor(finished);
+    await this.#clientGuard.waitFor(finished);
   }
 
   #event(name: 'drain' | 'finish'): Promise<void> {
@@ -33,9 +33,9 @@ export class Sender {
       };
       const gone = (): void => {
         response.off(name, done);
-        reject(new Error('the client is gone'));
+        reject(new Error('the client disconnected'));
       };
-      if (response.destroyed) return reject(new Error('the client is gone'));
+      if (response.destroyed) return reject(new Error('the client disconnected'));
       response.once(name, done).once('close', gone);
     });
   }

@@ -1,3 +1,6 @@
+// Starts and stops the server: sockets, TLS, the password file.
+// Requests are left to handler.ts.
+
 import { readFileSync, type Stats, statSync } from 'node:fs';
 import { chmod, unlink } from 'node:fs/promises';
 import http from 'node:http';
@@ -6,16 +9,16 @@ import net, { type AddressInfo } from 'node:net';
 import { systemReason, VarveError } from '../errors/errors.js';
 import type { AccessRules } from './access.js';
 import type { Address } from './address.js';
-import { Comparer } from './comparer.js';
 import { Connections } from './connections.js';
 import { Handler, type MetricsFor } from './handler.js';
 import { parseHtpasswd, type Users } from './htpasswd.js';
 import { Logins } from './logins.js';
 import { Metrics } from './metrics.js';
+import { PasswordVerifier } from './password-verifier.js';
 import { Quota, type QuotaLimits } from './quota.js';
-import { Reloaded } from './reloaded.js';
-import type { Told } from './request-log.js';
-import { seldom } from './seldom.js';
+import { rateLimited } from './rate-limited.js';
+import type { RequestRecord } from './request-log.js';
+import { WatchedFile } from './watched-file.js';
 
 export interface ServeOptions {
   /** The directory that is served. */
@@ -23,63 +26,63 @@ export interface ServeOptions {
   readonly address: Address;
   /** PEM files. */
   readonly tls?: { readonly certificate: string; readonly key: string } | undefined;
-  /** Users and their passwords; undefined when nobody logs in. */
+  /** htpasswd file; undefined when the server asks for no login. */
   readonly passwordFile?: string | undefined;
   readonly access: AccessRules;
   readonly quota: QuotaLimits;
   readonly verifyUploads: boolean;
   readonly metricsFor: MetricsFor;
-  /** Milliseconds that the server waits for a client that hardly moves. */
-  readonly patience?: number;
-  readonly onRequest?: ((told: Told) => void) | undefined;
-  /** Told what the administrator should know. */
+  /** Milliseconds that the server waits for a client that hardly sends or receives anything. */
+  readonly idleTimeout?: number;
+  readonly onRequest?: ((record: RequestRecord) => void) | undefined;
+  /** Called with what the administrator should know. */
   readonly onNotice: (text: string) => void;
 }
 
-/** What `varve serve` does without options. */
+/** The options of `varve serve` when none are given. */
 export const SERVE_DEFAULTS = {
   address: { host: '127.0.0.1', port: 8000 },
   access: { privateRepositories: false, appendOnly: false, appendOnlyUsers: new Set<string>() },
   quota: { byUser: new Map<string, number>() },
   verifyUploads: true,
-  metricsFor: 'nobody',
+  metricsFor: 'none',
 } as const satisfies Omit<ServeOptions, 'root' | 'onNotice'>;
 
 export interface Server {
   /** `http://127.0.0.1:8000/`, or `unix:/run/varve.sock`. */
   readonly location: string;
-  /** Users who may log in; undefined when nobody has to. */
+  /** The number of users who can log in; undefined when the server asks for no login. */
   readonly users: number | undefined;
-  /** Takes no new connections, and lets what runs come to its end, for some milliseconds. */
+  /** Accepts no new connections, and gives running requests this many milliseconds to finish. */
   stop(milliseconds: number): Promise<void>;
 }
 
-const PATIENCE = 60_000;
-const MOST_CONNECTIONS = 256;
-const LONGEST_HEADERS = 8 * 1024;
+const CLIENT_IDLE_TIMEOUT = 60_000;
+const MAX_CONNECTIONS = 256;
+const MAX_HEADERS = 8 * 1024;
 const HEADERS_TIMEOUT = 20_000;
-/** Milliseconds between looks at connections that do not get on. */
-const LOOK_AT_CONNECTIONS = 5000;
-/** Longer than Go's clients keep idle ones: so it is never the server that ends one as a request comes. */
-const IDLE_TIMEOUT = 120_000;
+/** Milliseconds between checks for stalled connections. */
+const CHECK_CONNECTIONS = 5000;
+/** Longer than Go's clients keep idle connections, so that the server never closes one just as a request arrives. */
+const KEEP_ALIVE_TIMEOUT = 120_000;
 
-/** @throws VarveError `usage` when the options do not allow it, `storage` when the address cannot be had */
+/** @throws VarveError `usage` when the options are not valid, `storage` when the server cannot listen on the address */
 export async function serve(options: ServeOptions): Promise<Server> {
   const { root, passwordFile, onNotice } = options;
   requireDirectory(root);
   const users = passwordFile === undefined ? undefined : usersOf(passwordFile, onNotice);
   const quota = await Quota.of(root, options.quota);
-  const room = { root, quota, metrics: new Metrics(), verifyUploads: options.verifyUploads };
-  const comparer = new Comparer();
-  const tellOfRefused = seldom(onNotice);
-  const connections = new Connections(MOST_CONNECTIONS, () =>
-    tellOfRefused(`more than ${MOST_CONNECTIONS} connections that have logged in: new ones are refused`),
+  const state = { root, quota, metrics: new Metrics(), verifyUploads: options.verifyUploads };
+  const verifier = new PasswordVerifier();
+  const noticeRefused = rateLimited(onNotice);
+  const connections = new Connections(MAX_CONNECTIONS, () =>
+    noticeRefused(`all ${MAX_CONNECTIONS} connections are in use by clients that have logged in: refusing new ones`),
   );
-  const handler = new Handler(room, {
-    logins: users === undefined ? undefined : new Logins(() => users.value, comparer.isPassword),
+  const handler = new Handler(state, {
+    logins: users === undefined ? undefined : new Logins(() => users.value, verifier.isPassword),
     access: options.access,
     metricsFor: options.metricsFor,
-    patience: options.patience ?? PATIENCE,
+    idleTimeout: options.idleTimeout ?? CLIENT_IDLE_TIMEOUT,
     onRequest: options.onRequest,
     onNotice,
     connections,
@@ -95,7 +98,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     async stop(milliseconds) {
       handler.stopping = true;
       await closeServer(server, connections, milliseconds);
-      await comparer.close();
+      await verifier.close();
     },
   };
 }
@@ -108,37 +111,39 @@ function requireDirectory(root: string): void {
     throw new VarveError('storage', `--path ${root}: ${systemReason(cause)}`, { cause });
   }
   if (info?.isDirectory()) return;
-  const what = info === undefined ? 'there is no such directory; is the disk mounted?' : 'is not a directory';
+  const what = info === undefined ? 'no such directory; is the disk mounted?' : 'is not a directory';
   throw new VarveError('usage', `--path ${root}: ${what}`);
 }
 
-function usersOf(path: string, onNotice: (text: string) => void): Reloaded<Users> {
+function usersOf(path: string, onNotice: (text: string) => void): WatchedFile<Users> {
   const read = (): Users =>
     parseHtpasswd(readFileSync(path, 'utf8'), (user) =>
-      onNotice(`${path}: the user ${JSON.stringify(user)} cannot log in: only bcrypt (htpasswd -B) and {SHA} are read`),
+      onNotice(
+        `${path}: the user ${JSON.stringify(user)} cannot log in: the password hash is neither bcrypt (htpasswd -B) nor {SHA}`,
+      ),
     );
   try {
-    return new Reloaded([path], read, (cause) =>
-      onNotice(`cannot read ${path}: ${systemReason(cause)}; who could log in before can go on`),
+    return new WatchedFile([path], read, (cause) =>
+      onNotice(`cannot read ${path}: ${systemReason(cause)}; the users read before stay valid`),
     );
   } catch (cause) {
-    const advice = 'make it with `varve serve password USER`, or use --no-auth';
+    const advice = 'create it with `varve serve password USER`, or use --no-auth';
     throw new VarveError('usage', `cannot read the password file ${path}: ${systemReason(cause)}; ${advice}`, {
       cause,
     });
   }
 }
 
-/** HTTP/2 is not offered: all streams of a client would share one window, and bodies of many MiB come slower through it. */
+/** HTTP/2 is not offered: all streams of a client would share one window, which slows down bodies of many MiB. */
 function makeServer({ tls, onNotice }: ServeOptions): http.Server | https.Server {
   const settings: http.ServerOptions & https.ServerOptions = {
-    maxHeaderSize: LONGEST_HEADERS,
+    maxHeaderSize: MAX_HEADERS,
     headersTimeout: HEADERS_TIMEOUT,
     handshakeTimeout: HEADERS_TIMEOUT,
-    // How fast bodies come is watched in another way: a large one takes its time.
+    // SlowClientGuard watches bodies instead: a large one may take long.
     requestTimeout: 0,
-    keepAliveTimeout: IDLE_TIMEOUT,
-    connectionsCheckingInterval: LOOK_AT_CONNECTIONS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
+    connectionsCheckingInterval: CHECK_CONNECTIONS,
     noDelay: true,
   };
   const server = tls === undefined ? http.createServer(settings) : https.createServer(settings);
@@ -146,16 +151,16 @@ function makeServer({ tls, onNotice }: ServeOptions): http.Server | https.Server
   return server;
 }
 
-/** Gives the server its certificate, and each time that it is renewed. */
+/** Sets the certificate, and sets it again whenever its files change. */
 function certify(server: https.Server, certificate: string, key: string, onNotice: (text: string) => void): void {
   const read = (): void => server.setSecureContext({ cert: readFileSync(certificate), key: readFileSync(key) });
   const failed = (cause: unknown): string =>
     `cannot use the certificate ${certificate} with the key ${key}: ${systemReason(cause)}`;
   try {
-    const context = new Reloaded([certificate, key], read, (cause) =>
-      onNotice(`${failed(cause)}; the one before stays`),
+    const context = new WatchedFile([certificate, key], read, (cause) =>
+      onNotice(`${failed(cause)}; the previous certificate stays in use`),
     );
-    // Before the handshake.
+    // Before the TLS handshake.
     server.prependListener('connection', () => context.value);
   } catch (cause) {
     throw new VarveError('usage', failed(cause), { cause });
@@ -167,18 +172,18 @@ async function listen(server: net.Server, address: Address): Promise<void> {
     if ('socket' in address) {
       await removeStaleSocket(address.socket);
       await listening(server, { path: address.socket });
-      // Its group may use it; a connection takes the permission to write.
+      // Connecting takes write permission; the group gets it.
       await chmod(address.socket, 0o660);
     } else await listening(server, { port: address.port, ...(address.host !== '' && { host: address.host }) });
   } catch (cause) {
-    const place = 'socket' in address ? address.socket : `${address.host}:${address.port}`;
-    throw new VarveError('storage', `cannot listen on ${place}: ${reasonNotToListen(cause)}`, { cause });
+    const where = 'socket' in address ? address.socket : `${address.host}:${address.port}`;
+    throw new VarveError('storage', `cannot listen on ${where}: ${reasonNotToListen(cause)}`, { cause });
   }
 }
 
 function reasonNotToListen(cause: unknown): string {
   const code = (cause as NodeJS.ErrnoException).code;
-  if (code === 'EADDRINUSE') return 'another program listens there';
+  if (code === 'EADDRINUSE') return 'another program already listens there';
   if (code === 'EADDRNOTAVAIL') return 'this machine has no such address';
   return systemReason(cause);
 }
@@ -193,7 +198,7 @@ function listening(server: net.Server, options: net.ListenOptions): Promise<void
   });
 }
 
-/** One that a server which was killed has left. */
+/** Removes the socket file of a server that was killed. */
 async function removeStaleSocket(path: string): Promise<void> {
   if (statSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
   const answered = await new Promise<boolean>((resolve) => {

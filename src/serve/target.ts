@@ -1,10 +1,13 @@
+// The grammar of paths: which object, list or repository a request is about.
+// What may be done with it is left to access.ts, and doing it to actions.ts.
+
 import { Buffer } from 'node:buffer';
 import { HASH_NAME, type ObjectType } from '../storage/store.js';
 
 /** Namespaces of objects whose name is the hash of their content. */
 export type HashedType = Exclude<ObjectType, 'config'>;
 
-/** What a request is about. `repository` is the path of the repository's directory, name by name. */
+/** What a request is about. `repository` has the names in the path of the repository's directory. */
 export type Target =
   | { readonly kind: 'metrics' }
   | { readonly kind: 'repository'; readonly repository: readonly string[] }
@@ -17,22 +20,22 @@ export type Target =
     };
 
 const HASHED = new Set<string>(['data', 'index', 'keys', 'locks', 'snapshots'] satisfies HashedType[]);
-/** Names in the path of a repository. */
-export const DEEPEST_REPOSITORY = 8;
-const LONGEST_NAME = 255;
-/** Letters of any script, digits, and a few signs; a dot or a space neither first nor, for the space, last. */
+/** Directories in the path of a repository. */
+export const MAX_REPOSITORY_DEPTH = 8;
+const MAX_NAME = 255;
+/** Letters of any script, digits and a few signs. No dot or space at the beginning, no space at the end. */
 const DIRECTORY_NAME = /^[\p{L}\p{N}_@+~=,-](?:[\p{L}\p{M}\p{N} ._@+~=,-]*[\p{L}\p{M}\p{N}._@+~=,-])?$/u;
 
-/** Whether a directory of a repository, and so a user with a repository of their own, may be called that. */
+/** Whether a directory in a repository's path may have this name, and so a user with repositories of their own. */
 export function isDirectoryName(name: string): boolean {
-  return DIRECTORY_NAME.test(name) && Buffer.byteLength(name) <= LONGEST_NAME && !HASHED.has(name) && name !== 'config';
+  return DIRECTORY_NAME.test(name) && Buffer.byteLength(name) <= MAX_NAME && !HASHED.has(name) && name !== 'config';
 }
 
 /**
- * Undefined when nothing can be called that: a path consists of names that are as the grammar says and nothing else, so that no path leads out
- * of the directory that is served.
+ * Parses the path of a request. Undefined when it does not match the grammar. No path that matches leads out of the
+ * directory that is served.
  *
- * @param path of the URL, as it was sent, without the query
+ * @param path of the URL, still encoded, without the query
  */
 export function parseTarget(path: string): Target | undefined {
   if (path === '/metrics') return { kind: 'metrics' };
@@ -40,7 +43,7 @@ export function parseTarget(path: string): Target | undefined {
   if (names === undefined) return undefined;
   const at = names.findIndex((name) => HASHED.has(name) || name === 'config');
   const repository = at < 0 ? names : names.slice(0, at);
-  if (repository.length > DEEPEST_REPOSITORY || !repository.every(isDirectoryName)) return undefined;
+  if (repository.length > MAX_REPOSITORY_DEPTH || !repository.every(isDirectoryName)) return undefined;
   if (at < 0) return { kind: 'repository', repository };
   const [type, name, ...more] = names.slice(at);
   if (more.length > 0) return undefined;
@@ -50,7 +53,7 @@ export function parseTarget(path: string): Target | undefined {
   return HASH_NAME.test(name) ? { kind: 'object', repository, type: type as HashedType, name } : undefined;
 }
 
-/** The names between the slashes; one slash at the end is of no importance. */
+/** The names between the slashes. A slash at the end is ignored. */
 function decoded(path: string): string[] | undefined {
   if (!path.startsWith('/')) return undefined;
   const inner = path.slice(1, path.endsWith('/') && path.length > 1 ? -1 : undefined);
@@ -62,7 +65,7 @@ function decoded(path: string): string[] | undefined {
   }
 }
 
-/** `anna/laptop/data/1a2b…`, as the log calls it. */
+/** The path as the log shows it: `anna/laptop/data/1a2b…`. */
 export function targetPath(target: Target): string {
   if (target.kind === 'metrics') return 'metrics';
   const directory = target.repository.join('/');

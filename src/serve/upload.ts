@@ -2,62 +2,62 @@ import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { NewFile } from '../storage/local/durable.js';
-import type { Pace } from './pace.js';
-import { Refusal } from './refusal.js';
+import { HttpError } from './http-error.js';
+import type { SlowClientGuard } from './slow-client-guard.js';
 
-/** Bytes gathered before they are written: a body comes in pieces of some KiB. */
-const GATHERED = 256 * 1024;
+/** Bytes to collect before a write: bodies arrive in pieces of some KiB. */
+const WRITE_SIZE = 256 * 1024;
 
 /**
- * Writes a request's body to a file that is not finished yet.
+ * Writes the body of a request to a new file.
  *
- * @param name the SHA-256 that the body must have; undefined when it may be anything
- * @param take told of bytes before they are written; throws when they are too many
- * @returns how many bytes it has
- * @throws Refusal 400 when it is not what its name says, 408 when it comes too slowly; an error when it breaks off
+ * @param name the SHA-256 that the body must have; undefined to accept any body
+ * @param take called with the bytes before they are written; throws when they exceed a limit
+ * @returns the length of the body
+ * @throws HttpError 400 when the SHA-256 differs, 408 when the client is too slow; another error when the connection breaks
  */
 export async function receive(
   request: IncomingMessage,
   file: NewFile,
   name: string | undefined,
-  pace: Pace,
+  clientGuard: SlowClientGuard,
   take: (bytes: number) => void,
 ): Promise<number> {
   const hash = name === undefined ? undefined : createHash('sha256');
   let size = 0;
-  let gathered: Buffer[] = [];
-  let waiting = 0;
+  let pending: Buffer[] = [];
+  let pendingBytes = 0;
   const flush = async (): Promise<void> => {
-    await file.write(Buffer.concat(gathered));
-    gathered = [];
-    waiting = 0;
+    await file.write(Buffer.concat(pending));
+    pending = [];
+    pendingBytes = 0;
   };
-  for await (const piece of pieces(request, pace)) {
+  for await (const piece of pieces(request, clientGuard)) {
     take(piece.length);
     hash?.update(piece);
     size += piece.length;
-    gathered.push(piece);
-    waiting += piece.length;
-    if (waiting >= GATHERED) await flush();
+    pending.push(piece);
+    pendingBytes += piece.length;
+    if (pendingBytes >= WRITE_SIZE) await flush();
   }
   if (hash !== undefined && hash.digest('hex') !== name)
-    throw new Refusal(400, 'the content is not what the name says: its SHA-256 differs');
+    throw new HttpError(400, 'the SHA-256 of the content differs from the name');
   await flush();
   return size;
 }
 
-async function* pieces(request: IncomingMessage, pace: Pace): AsyncIterable<Buffer> {
-  // The connection is still needed for the answer when reading ends early.
+async function* pieces(request: IncomingMessage, clientGuard: SlowClientGuard): AsyncIterable<Buffer> {
+  // Keep the connection open when reading ends early: the response still needs it.
   const iterator: AsyncIterator<Buffer> = request.iterator({ destroyOnReturn: false })[Symbol.asyncIterator]();
   try {
     for (;;) {
-      const { done, value } = await pace.waitFor(iterator.next());
+      const { done, value } = await clientGuard.waitFor(iterator.next());
       if (done === true) return;
-      pace.moved(value.length);
+      clientGuard.moved(value.length);
       yield value;
     }
   } finally {
-    // Not waited for: it goes on waiting itself when the client is too slow.
+    // Not awaited: it would wait for a slow client.
     iterator.return?.().catch(() => undefined);
   }
 }

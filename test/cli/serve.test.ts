@@ -64,7 +64,7 @@ test('options that cannot be are refused, with what to do', async () => {
     [['--path', directory, '--open-to-all'], /--open-to-all is for --no-auth/],
     [['--path', directory, '--max-size-user', '1G'], /needs --private-repos/],
     [['--path', directory, '--no-auth', '--max-size', 'big'], /--max-size: "big" is no size/],
-    [['--path', directory, '--no-auth', '--listen', '8000'], /"8000" is no address such as 127\.0\.0\.1:8000/],
+    [['--path', directory, '--no-auth', '--listen', '8000'], /"8000" is not an address; examples: 127\.0\.0\.1:8000/],
     [['--path', directory, '--no-auth', '--listen', '127.0.0.1:99999'], /is no address/],
     [['--path', directory, '--no-auth', '--tls-cert', 'x'], /are for --tls/],
     [['--path', directory, '--no-auth', '--tls'], /cannot use the certificate .*public_key/],
@@ -90,7 +90,7 @@ test('it says where it listens, writes the log, and ends with 0 when it is told 
     '--listen',
     `127.0.0.1:${running.port}`,
   ]);
-  assert.match(inUse.err, /cannot listen on 127\.0\.0\.1:\d+: another program listens there/);
+  assert.match(inUse.err, /cannot listen on 127\.0\.0\.1:\d+: another program already listens there/);
   await create(running, '/anna/');
   child.kill('SIGTERM');
   assert.equal((await ended).code, 0);
@@ -149,7 +149,7 @@ test('passwords are given by the command, and taken by a server that runs', asyn
   const nowhere = await playground.run(['serve', 'password', 'anna']);
   assert.match(nowhere.err, /no password file is given/);
   const byOther = await playground.run(['serve', 'password', '../x', ...give.slice(3)]);
-  assert.match(byOther.err, /cannot be a user/);
+  assert.match(byOther.err, /is not a valid user name/);
 });
 
 test('a socket in the file system, also where a server that was killed has left one', async () => {
@@ -173,7 +173,7 @@ test('a socket in the file system, also where a server that was killed has left 
     });
     assert.equal(status, 404);
     const second = await playground.run(['serve', '--path', directory, ...args]);
-    assert.match(second.err, /another program listens there/);
+    assert.match(second.err, /another program already listens there/);
     child.kill(signal);
     await ended;
     assert.equal(existsSync(socketPath), signal === 'SIGKILL');
@@ -201,7 +201,10 @@ describe('with a certificate', { skip: missingPrograms(['openssl'], 'openssl') }
     assert.equal(await served(), 'server');
     // A certificate without its key, for a moment.
     writeFileSync(`${directory}/public_key`, readFileSync(client));
-    await until(async () => (await served()) === 'server' && errors().includes('the one before stays'), 'it is told');
+    await until(
+      async () => (await served()) === 'server' && errors().includes('the previous certificate stays'),
+      'it is told',
+    );
     writeFileSync(`${directory}/private_key`, readFileSync(client));
     await until(async () => (await served()) === 'client', 'the new certificate is served');
     child.kill('SIGTERM');

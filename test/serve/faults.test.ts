@@ -11,7 +11,7 @@ import type { RestServer } from '../servers/rclone.js';
 import { startVarveServeWith } from '../servers/varve-serve.js';
 import { ask, create, filesBelow, post, type Running, scratchDirectory } from './running.js';
 
-/** Older ones try again after any status. */
+/** Older versions of restic retry after any status. */
 const OLDEST_RESTIC = 17;
 const NO_RESTIC = missingPrograms(['restic'], 'restic') || tooOldRestic();
 
@@ -21,7 +21,7 @@ function tooOldRestic(): false | string {
   return minor !== undefined && Number(minor) < OLDEST_RESTIC && `needs restic 0.${OLDEST_RESTIC}: ${version.trim()}`;
 }
 
-/** Milliseconds within which a client gives up what cannot be had; one that tries again goes on for 15 minutes. */
+/** Milliseconds within which a client must give up. A client that retries goes on for 15 minutes. */
 const SOON = 60_000;
 
 suite('varve serve when its own files cannot be read or written', { skip: NO_FAULTS }, () => {
@@ -51,7 +51,7 @@ suite('varve serve when its own files cannot be read or written', { skip: NO_FAU
     ['EIO', 500],
     ['ESTALE', 500],
   ] as const)
-    test(`serve answers ${status} and logs path and reason when ${error} keeps it from reading`, async () => {
+    test(`serve answers ${status} and logs path and reason when reading fails with ${error}`, async () => {
       preload.arm();
       const { path } = await post(running, 1000, '/plain/data/');
       for (const [calls, asked] of [
@@ -67,7 +67,7 @@ suite('varve serve when its own files cannot be read or written', { skip: NO_FAU
       preload.arm();
       assert.equal((await ask(running, 'GET', path)).status, 200);
       const reason = { EACCES: 'permission denied', EIO: 'input/output error', ESTALE: 'stale file handle' }[error];
-      // Of warnings only the first of a while is printed.
+      // Only the first warning of each minute is printed.
       assert.match(server.output(), /^Warning: GET plain\/data\/[0-9a-f]{64}: permission denied$/m);
       assert.match(server.output(), new RegExp(`GET  plain/data/  .*  ${status}  .*${reason}`));
     });
@@ -77,7 +77,7 @@ suite('varve serve when its own files cannot be read or written', { skip: NO_FAU
     ['ENOSPC', 507],
     ['EIO', 500],
   ] as const)
-    test(`serve answers ${status} and keeps nothing when ${error} keeps it from writing`, async () => {
+    test(`serve answers ${status} and keeps nothing when writing fails with ${error}`, async () => {
       for (const calls of ['open', 'write', 'fsync', 'rename'] as const) {
         preload.arm();
         const there = filesBelow(join(root, 'served', 'plain'));
@@ -89,7 +89,7 @@ suite('varve serve when its own files cannot be read or written', { skip: NO_FAU
       }
     });
 
-  test('varve gives up soon, and says why, when the server may not read its files', async () => {
+  test('varve gives up soon and says why when the server has no permission to read its files', async () => {
     preload.arm();
     const place = { env: { VARVE_REPOSITORY: `rest:http://${server.host}/varve/` } };
     const source = playground.files('source', { f: randomBytes(100_000) });
@@ -110,7 +110,7 @@ suite('varve serve when its own files cannot be read or written', { skip: NO_FAU
     await playground.ok(['check', '--read-data'], place);
   });
 
-  test('restic gives up soon when the server may not read its files', { skip: NO_RESTIC }, async () => {
+  test('restic gives up soon when the server has no permission to read its files', { skip: NO_RESTIC }, async () => {
     preload.arm();
     const env = {
       PATH: process.env.PATH,

@@ -14,7 +14,7 @@ import { TRAVERSALS } from './traversals.js';
 
 const NAME = 'a'.repeat(64);
 
-test('no path reaches what is outside, or what is no object', async () => {
+test('serve refuses paths when they lead outside or name no object', async () => {
   const directory = scratchDirectory();
   const root = join(directory, 'served');
   mkdirSync(root);
@@ -34,7 +34,7 @@ test('no path reaches what is outside, or what is no object', async () => {
   assert.deepEqual(filesBelow(directory), before);
 });
 
-test('an object that is a link or a pipe is not there', async () => {
+test('serve answers 404 when an object is a link or a pipe', async () => {
   const server = await startServer();
   await create(server);
   const outside = join(scratchDirectory(), 'outside');
@@ -49,7 +49,7 @@ test('an object that is a link or a pipe is not there', async () => {
   }
 });
 
-test('headers that are too long, or say two things of the length', async () => {
+test('serve refuses headers when they are too long or give contradictory lengths', async () => {
   const server = await startServer();
   await create(server);
   const long = await raw(server, `GET /config HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`);
@@ -69,7 +69,7 @@ test('headers that are too long, or say two things of the length', async () => {
   assert.deepEqual(filesBelow(server.root), []);
 });
 
-test('an upload that breaks off leaves nothing', async () => {
+test('serve leaves nothing of an upload when its connection breaks', async () => {
   const server = await startServer();
   await create(server);
   const { name, bytes } = object(100_000);
@@ -80,20 +80,20 @@ test('an upload that breaks off leaves nothing', async () => {
   await until(() => filesBelow(server.root).length === 1, 'the upload has begun');
   socket.destroy();
   await until(() => filesBelow(server.root).length === 0, 'nothing is left');
-  await until(() => server.told.some(({ cut }) => cut), 'the log tells of it');
+  await until(() => server.records.some(({ aborted }) => aborted), 'the request is logged');
 
   await raw(server, head + bytes.subarray(0, 99_999).toString('latin1'), true);
-  await until(() => server.told.length === 3, 'the second upload is over');
+  await until(() => server.records.length === 3, 'the second upload is over');
   await until(() => filesBelow(server.root).length === 0, 'nothing is left of it');
   assert.deepEqual(
-    server.told.map(({ cut }) => cut),
+    server.records.map(({ aborted }) => aborted),
     [false, true, true],
   );
   assert.equal((await ask(server, 'POST', `/data/${name}`, { body: bytes })).status, 200);
 });
 
-test('who sends a byte now and then is given up', async () => {
-  const server = await startServer({ patience: 300 });
+test('serve gives up a client when it sends a byte now and then', async () => {
+  const server = await startServer({ idleTimeout: 300 });
   await create(server);
   const socket = net.connect(server.port, '127.0.0.1');
   let answer = '';
@@ -110,20 +110,23 @@ test('who sends a byte now and then is given up', async () => {
   await until(() => filesBelow(server.root).length === 0, 'nothing is left');
 });
 
-test('who reads a byte now and then is given up', async () => {
-  const server = await startServer({ patience: 300 });
+test('serve gives up a client when it reads a byte now and then', async () => {
+  const server = await startServer({ idleTimeout: 300 });
   await create(server);
   const { path, answer } = await post(server, 24 * 1024 * 1024);
   assert.equal(answer.status, 200);
   const socket = net.connect(server.port, '127.0.0.1');
   socket.on('error', () => undefined).pause();
   socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
-  await until(() => server.told.some(({ method, cut }) => method === 'GET' && cut), 'the download is given up');
+  await until(
+    () => server.records.some(({ method, aborted }) => method === 'GET' && aborted),
+    'the download is given up',
+  );
   socket.destroy();
 });
 
-test('who moves on steadily is not given up, however long it takes', async () => {
-  const server = await startServer({ patience: 250 });
+test('serve lets an upload take long when it progresses steadily', async () => {
+  const server = await startServer({ idleTimeout: 250 });
   await create(server);
   const { name, bytes } = object(20 * 20_000);
   const socket = net.connect(server.port, '127.0.0.1');
@@ -134,8 +137,8 @@ test('who moves on steadily is not given up, however long it takes', async () =>
   }
   await until(
     () =>
-      server.told.some(
-        ({ status, method, cut }) => status === 200 && method === 'POST' && !cut && server.told.length > 1,
+      server.records.some(
+        ({ status, method, aborted }) => status === 200 && method === 'POST' && !aborted && server.records.length > 1,
       ),
     'it is stored',
   );
@@ -143,7 +146,7 @@ test('who moves on steadily is not given up, however long it takes', async () =>
   assert.deepEqual(await new LocalStore(server.root).get('data', name), bytes);
 });
 
-test('who is refused with a long body on its way still gets the answer, and the connection goes on', async () => {
+test('serve answers and keeps the connection when it refuses a request whose long body is under way', async () => {
   const server = await startServer();
   await create(server);
   const { path, bytes } = await post(server, 8 * 1024 * 1024);
@@ -159,7 +162,7 @@ test('who is refused with a long body on its way still gets the answer, and the 
   assert.match(answers, /^HTTP\/1\.1 403 .*HTTP\/1\.1 200 /s);
 });
 
-test('a body without an end that is refused ends the connection', async () => {
+test('serve closes the connection when it refuses a body without an end', async () => {
   const server = await startServer();
   await create(server);
   const { path } = await post(server, 10);
@@ -179,7 +182,7 @@ test('a body without an end that is refused ends the connection', async () => {
   await until(() => !open, 'the connection is ended');
 });
 
-test('neither a proxy nor a server of web pages', async () => {
+test('serve refuses requests when they are for a proxy or from a web page', async () => {
   const server = await startServer();
   await create(server);
   const proxied = await raw(server, 'GET http://user:secret@elsewhere/config HTTP/1.1\r\nHost: x\r\n\r\n');
@@ -196,7 +199,7 @@ test('neither a proxy nor a server of web pages', async () => {
   assert.equal(await raw(server, 'CONNECT elsewhere:443 HTTP/1.1\r\nHost: x\r\n\r\n'), '');
 });
 
-test('a server lets others in when one address holds all connections and says nothing', async () => {
+test('serve accepts other clients when one address holds all connections and is silent', async () => {
   const server = await startServer({ users: { anna: 'a' } });
   await create(server, '/', { as: 'anna:a' });
   const silent = Array.from({ length: 300 }, () =>
@@ -212,7 +215,7 @@ test('a server lets others in when one address holds all connections and says no
   }
 });
 
-test('Connections takes the oldest stranger of the busiest address when it is full', () => {
+test('Connections evicts the oldest connection without a login, of the busiest address, when it is full', () => {
   class FakeSocket extends EventEmitter {
     readonly remoteAddress: string;
     readonly remotePort: number;
@@ -255,7 +258,7 @@ test('Connections takes the oldest stranger of the busiest address when it is fu
   assert.equal(connections.size, 3);
 });
 
-test('a body that is refused in the middle is read to its end, and the connection goes on', async () => {
+test('serve reads a body to its end and keeps the connection when it refuses the body in the middle', async () => {
   const server = await startServer({ quota: { all: EMPTY + 25 * BLOCK, byUser: new Map() } });
   await create(server);
   const socket = net.connect(server.port, '127.0.0.1');
@@ -273,7 +276,7 @@ test('a body that is refused in the middle is read to its end, and the connectio
   assert.deepEqual(filesBelow(server.root), []);
 });
 
-test('who hangs keeps no server from ending', async () => {
+test('stop ends the server when clients hang', async () => {
   const server = await startServer();
   await create(server);
   const sockets = [`POST /data/${NAME} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n`, 'GET', ''].map((begun) => {

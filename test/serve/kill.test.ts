@@ -10,7 +10,7 @@ import { ask, create, filesBelow, post, type Running, scratchDirectory, until } 
 
 const at = (host: string): Running => ({ port: Number(host.split(':')[1]) }) as Running;
 
-test('a server that is killed in the middle of uploads leaves the repository as it was', async () => {
+test('serve leaves the repository as it was when it is killed during uploads', async () => {
   const directory = scratchDirectory();
   const killed = await startVarveServe(directory, undefined);
   await create(at(killed.host));

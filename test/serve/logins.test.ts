@@ -9,7 +9,7 @@ import { fails } from '../crypto/rings.js';
 import { htpasswd } from './htpasswd.js';
 import { ask, create, scratchDirectory, startServer, until } from './running.js';
 
-/** Of the password "secret", as `htpasswd -nbB -C 5` and `htpasswd -nbs` print them. */
+/** The password "secret", as `htpasswd -nbB -C 5` and `htpasswd -nbs` hash it. */
 const BY_APACHE = {
   bcrypt: '$2y$05$ijmLDX6.QktrItFqsCHZ2.g8m6ToVAMhfvxfkuAAnn.NvoQCvTl46',
   sha: '{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=',
@@ -17,7 +17,7 @@ const BY_APACHE = {
 
 const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`;
 
-test('passwords as they are hashed by Apache, by others, and by varve', async () => {
+test('isPassword verifies a password when Apache, another program or varve hashed it', async () => {
   for (const stored of [...Object.values(BY_APACHE), await hashPassword('secret')]) {
     assert.equal(await isPassword('secret', stored, 10), true, stored);
     assert.equal(await isPassword('Secret', stored, 10), false, stored);
@@ -27,7 +27,7 @@ test('passwords as they are hashed by Apache, by others, and by varve', async ()
   await assert.rejects(hashPassword('ü'.repeat(37)), fails('usage', /72 bytes/));
 });
 
-test('isPassword does the same work when a user has another hash, or does not exist', async () => {
+test('isPassword does the same work when the hash has another cost or the user does not exist', async () => {
   const users = new Map([
     ['slow', await hashPassword('secret')],
     ['fast', BY_APACHE.bcrypt],
@@ -49,7 +49,7 @@ test('isPassword does the same work when a user has another hash, or does not ex
   }
 });
 
-test('the lines of a password file', () => {
+test('parseHtpasswd and withUser keep the other lines when a file has several', () => {
   const ignored: string[] = [];
   const text = `# users\n\nanna:${BY_APACHE.bcrypt}\r\neve:$apr1$abc$defghijklmnopqrstuvwxyz\nbob:plain\nx\n:${BY_APACHE.sha}\nweb1:${BY_APACHE.sha}\n`;
   const users = parseHtpasswd(text, (user) => ignored.push(user));
@@ -59,7 +59,7 @@ test('the lines of a password file', () => {
   assert.equal(withUser('a:1\n', 'aa', '3'), 'a:1\naa:3\n');
 });
 
-test('who says nothing, or the wrong thing, is not let in', async () => {
+test('serve answers 401 when the login is missing or wrong', async () => {
   const server = await startServer({ users: { anna: 'sec:ret', Jürgen: 'pässword' } });
   await create(server, '/', { as: 'anna:sec:ret' });
   await create(server, '/', { as: 'Jürgen:pässword' });
@@ -82,11 +82,11 @@ test('who says nothing, or the wrong thing, is not let in', async () => {
     const answer = await ask(server, 'GET', '/keys/', { headers });
     assert.equal(answer.status, 401, authorization);
     assert.match(answer.headers['www-authenticate'] ?? '', /^Basic realm=/);
-    assert.equal((await ask(server, 'GET', '/../etc/passwd', { headers })).status, 401, 'before anything else is told');
+    assert.equal((await ask(server, 'GET', '/../etc/passwd', { headers })).status, 401, 'before the path is checked');
   }
 });
 
-test('a password that was right is compared once; a changed line in the file counts at once', async () => {
+test('Logins verifies a right password once, and again when its line in the file changes', async () => {
   let users = new Map([['anna', 'hash of secret']]);
   let compared = 0;
   const logins = new Logins(
@@ -100,14 +100,14 @@ test('a password that was right is compared once; a changed line in the file cou
   assert.equal(compared, 1);
   await assert.rejects(logins.userOf(basic('anna:wrong'), ''), { status: 401 });
   await assert.rejects(logins.userOf(basic('anna:wrong'), ''), { status: 401 });
-  assert.equal(compared, 3, 'what was wrong is compared again');
+  assert.equal(compared, 3, 'a wrong password is verified again');
   users = new Map([['anna', 'hash of other']]);
   await assert.rejects(logins.userOf(basic('anna:secret'), ''), { status: 401 });
   users = new Map();
   await assert.rejects(logins.userOf(basic('anna:secret'), ''), { status: 401 });
 });
 
-test('Logins compares once when a login comes many times, and lets a flood of wrong ones fill no more than its places', async () => {
+test('Logins shares one verification between equal logins, and keeps slots free when many wrong ones wait', async () => {
   let compared = 0;
   let answer: () => void = () => undefined;
   const answered = new Promise<void>((resolve) => {
@@ -128,9 +128,9 @@ test('Logins compares once when a login comes many times, and lets a flood of wr
   assert.equal(await ofUser[4], 503, 'for one user from one address');
   const ofAddress = Array.from({ length: 13 }, (_, at) => attempt(`name${at}:wrong`, '198.51.100.1'));
   assert.equal(await ofAddress[12], 503, 'from one address');
-  const strangers = Array.from({ length: 33 }, (_, at) => attempt(`eve:wrong ${at}`, `198.51.100.${100 + at}`));
-  for (let at = 0; at < 33; at++) strangers.push(attempt(`other${at}:wrong`, `203.0.113.${at}`));
-  assert.equal(await strangers.at(-1), 503, 'from strangers');
+  const unknown = Array.from({ length: 33 }, (_, at) => attempt(`eve:wrong ${at}`, `198.51.100.${100 + at}`));
+  for (let at = 0; at < 33; at++) unknown.push(attempt(`other${at}:wrong`, `203.0.113.${at}`));
+  assert.equal(await unknown.at(-1), 503, 'from addresses without a successful login');
   const right = Array.from({ length: 200 }, () => attempt('anna:secret', '192.0.2.1'));
   const before = compared;
   answer();
@@ -138,7 +138,7 @@ test('Logins compares once when a login comes many times, and lets a flood of wr
   assert.equal(before, 1 + 48 + 1);
 });
 
-test('the password file is read again when it changes; one that cannot be read changes nothing', async () => {
+test('serve reads the password file again when it changes, and keeps its users when it cannot be read', async () => {
   const server = await startServer({ users: { anna: 'old' } });
   const path = join(server.root, '.htpasswd');
   const status = async (as: string): Promise<number> => (await ask(server, 'HEAD', '/config', { as })).status;
@@ -147,18 +147,18 @@ test('the password file is read again when it changes; one that cannot be read c
   await until(async () => (await status('anna:new')) === 404, 'the new password is right');
   assert.equal(await status('anna:old'), 401);
   writeFileSync(path, htpasswd({ eve: 'e' }));
-  await until(async () => (await status('anna:new')) === 401, 'anna is no user any more');
+  await until(async () => (await status('anna:new')) === 401, 'anna was removed');
   rmSync(path);
   mkdirSync(path);
   await until(
     async () => (await status('eve:e')) === 404 && server.notices.length > 0,
-    'that it cannot be read is told',
+    'the unreadable file is reported',
   );
   assert.match(server.notices[0] ?? '', /cannot read .*\.htpasswd/);
   assert.equal(await status('eve:e'), 404);
 });
 
-test('giving passwords', async () => {
+test('setPassword adds and changes users, and refuses names when they are not valid', async () => {
   const path = join(scratchDirectory(), 'users');
   await setPassword(path, 'anna', 'one');
   await setPassword(path, 'eve', 'two');
@@ -168,5 +168,5 @@ test('giving passwords', async () => {
   assert.equal((await ask(server, 'HEAD', '/config', { as: 'anna:three' })).status, 404);
   assert.equal((await ask(server, 'HEAD', '/config', { as: 'anna:one' })).status, 401);
   for (const user of ['', 'a:b', '../x', '.', 'a/b', 'a\nb', 'data'])
-    await assert.rejects(setPassword(path, user, 'x'), fails('usage', /cannot be a user/));
+    await assert.rejects(setPassword(path, user, 'x'), fails('usage', /is not a valid user name/));
 });

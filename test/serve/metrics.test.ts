@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { combinedLine, plainLine, type Told } from '../../src/serve/request-log.js';
+import { combinedLine, plainLine, type RequestRecord } from '../../src/serve/request-log.js';
 import { ask, BLOCK, create, EMPTY, filesBelow, post, raw, startServer, until } from './running.js';
 
-test('metrics have the names of rest-server, and are for the user of that name', async () => {
+test('serve gives metrics with the names of rest-server when the user is "metrics"', async () => {
   const users = { anna: 'a', metrics: 'm' };
   const quota = { all: 3 * EMPTY, byUser: new Map([['anna', 2 * EMPTY]]) };
   const access = { privateRepositories: true };
-  const server = await startServer({ users, metricsFor: 'its-user', access, quota });
+  const server = await startServer({ users, metricsFor: 'metrics-user', access, quota });
   const as = 'anna:a';
   await create(server, '/anna/lap top/'.replace(' ', '%20'), { as });
   const { path } = await post(server, 1000, '/anna/lap%20top/data/', { as });
@@ -40,26 +40,26 @@ test('metrics have the names of rest-server, and are for the user of that name',
   for (const line of lines) assert.match(line, /^(# (HELP|TYPE) \S+ .+|[a-z_]+(\{.*\})? [\d.e+]+|)$/);
 });
 
-test('the user of the metrics has no repository when repositories are private', async () => {
+test('serve refuses repositories to the user "metrics" when repositories are private', async () => {
   const users = { metrics: 'm' };
-  const server = await startServer({ users, metricsFor: 'its-user', access: { privateRepositories: true } });
+  const server = await startServer({ users, metricsFor: 'metrics-user', access: { privateRepositories: true } });
   for (const path of ['/metrics/?create=true', '/metrics/x/?create=true'])
     assert.equal((await ask(server, 'POST', path, { as: 'metrics:m' })).status, 403);
   assert.deepEqual(filesBelow(server.root), ['.htpasswd']);
 });
 
-test('metrics for all, or for nobody', async () => {
+test('serve gives metrics to all or to no user when the option says so', async () => {
   const users = { anna: 'a' };
   const open = await startServer({ users, metricsFor: 'all' });
   assert.equal((await ask(open, 'GET', '/metrics')).status, 200);
   assert.equal((await ask(open, 'GET', '/keys/')).status, 401);
   const closed = await startServer({ users });
   assert.equal((await ask(closed, 'GET', '/metrics', { as: 'anna:a' })).status, 404);
-  const withoutLogins = await startServer({ metricsFor: 'its-user' });
+  const withoutLogins = await startServer({ metricsFor: 'metrics-user' });
   assert.equal((await ask(withoutLogins, 'GET', '/metrics')).status, 200);
 });
 
-test('a line for each request, with nothing secret in it', async () => {
+test('serve logs each request without secrets when passwords are in unexpected parts', async () => {
   const server = await startServer({ users: { anna: 'hunter2' } });
   const as = 'anna:hunter2';
   await create(server, '/', { as });
@@ -68,9 +68,9 @@ test('a line for each request, with nothing secret in it', async () => {
   await ask(server, 'GET', `${path}?token=hunter2`, { as: 'hunter2:anna' });
   await ask(server, 'GET', '/nothing/known/hunter2%0a', { as, headers: { 'User-Agent': '"x\u00a0' } });
   await raw(server, 'GET http://anna:hunter2@host/config HTTP/1.1\r\nHost: x\r\n\r\n');
-  await until(() => server.told.length === 6, 'all are told');
-  const plain = server.told.map(plainLine);
-  const combined = server.told.map(combinedLine);
+  await until(() => server.records.length === 6, 'all requests are logged');
+  const plain = server.records.map(plainLine);
+  const combined = server.records.map(combinedLine);
   assert.doesNotMatch([...plain, ...combined].join('\n'), /hunter2|YW5uY|Basic/);
   const short = `data/${name.slice(0, 12)}…`;
   const expected = [
@@ -79,7 +79,7 @@ test('a line for each request, with nothing secret in it', async () => {
     `anna  GET  ${short}  1234 bytes  N ms  200`,
     `-  GET  ${short}  0 bytes  N ms  401  wrong user name or password`,
     'anna  GET  ?  0 bytes  N ms  404',
-    '-  GET  ?  0 bytes  N ms  400  this is no proxy',
+    '-  GET  ?  0 bytes  N ms  400  this server is not a proxy',
   ];
   const shown = plain.map((line) =>
     line.replace(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}127\.0\.0\.1 {2}/, '').replace(/\d+ ms/, 'N ms'),
@@ -90,8 +90,8 @@ test('a line for each request, with nothing secret in it', async () => {
   for (const line of combined) assert.match(line, format);
 });
 
-test('what could move a cursor, or begin a line of its own, is not written as it is', () => {
-  const told: Told = {
+test('plainLine and combinedLine escape text when it could move a cursor or begin a new line', () => {
+  const record: RequestRecord = {
     time: new Date(2026, 0, 31, 14, 0, 5),
     address: '192.0.2.7',
     user: 'a\n2026 b\u001b[2J',
@@ -101,14 +101,14 @@ test('what could move a cursor, or begin a line of its own, is not written as it
     milliseconds: 1.6,
     status: 404,
     reason: 'a\r\nb',
-    cut: true,
+    aborted: true,
     userAgent: 'x" "y\n',
   };
   const expected =
     '2026-01-31 14:00:05  192.0.2.7  a\\u{a}2026 b\\u{1b}[2J  GET  x  0 bytes  2 ms  cut off  a\\u{d}\\u{a}b';
-  assert.equal(plainLine(told), expected);
-  assert.match(combinedLine(told), /^192\.0\.2\.7 - a\\u\{a\}2026\\x20b\S+ .* 499 0 "" "x\\" \\"y\\u\{a\}"$/);
-  const escaped = { ...told, userAgent: `\\" "GET / ${'\\'.repeat(400)}`, user: 'a\\u{a}' };
+  assert.equal(plainLine(record), expected);
+  assert.match(combinedLine(record), /^192\.0\.2\.7 - a\\u\{a\}2026\\x20b\S+ .* 499 0 "" "x\\" \\"y\\u\{a\}"$/);
+  const escaped = { ...record, userAgent: `\\" "GET / ${'\\'.repeat(400)}`, user: 'a\\u{a}' };
   assert.match(combinedLine(escaped), / - a\\\\u\{a\} \[.* "\\\\\\" \\"GET \/ (\\\\){190}"$/);
   assert.match(plainLine(escaped), / {2}a\\\\u\{a\} {2}GET/);
 });

@@ -9,7 +9,7 @@ import { type Answer, ask, create, filesBelow, post, startServer, V2 } from './r
 
 const json = ({ body }: Answer): unknown => JSON.parse(body.toString());
 
-test('an object comes back as it was stored, in a repository that opens as a local one', async () => {
+test('serve returns an object as it was stored when a local store opens the repository too', async () => {
   const server = await startServer();
   await create(server, '/anna/laptop/');
   const { name, bytes, path, answer } = await post(server, 300_000, '/anna/laptop/data/');
@@ -25,12 +25,12 @@ test('an object comes back as it was stored, in a repository that opens as a loc
   assert.equal(existsSync(join(server.root, 'anna/laptop/data', name.slice(0, 2), name)), true);
 
   assert.equal((await ask(server, 'DELETE', path)).status, 200);
-  assert.equal((await ask(server, 'DELETE', path)).status, 200, 'deleting what is gone');
+  assert.equal((await ask(server, 'DELETE', path)).status, 200, 'deleting a missing object');
   assert.equal((await ask(server, 'GET', path)).status, 404);
   assert.equal((await ask(server, 'HEAD', path)).status, 404);
 });
 
-test('what a local store has written is served', async () => {
+test('serve returns objects when a local store wrote them', async () => {
   const server = await startServer();
   const local = new LocalStore(server.root);
   await local.create();
@@ -39,7 +39,7 @@ test('what a local store has written is served', async () => {
   assert.deepEqual((await ask(server, 'GET', `/index/${name}`)).body, bytes);
 });
 
-test('lists have sizes in version 2 and names in version 1, and nothing that is no object', async () => {
+test('serve lists sizes or names, and only objects, when version 2 or 1 is asked for', async () => {
   const server = await startServer();
   await create(server);
   for (const type of ['data', 'keys', 'snapshots']) {
@@ -62,7 +62,7 @@ test('lists have sizes in version 2 and names in version 1, and nothing that is 
   assert.equal((await ask(server, 'GET', '/nobody/locks/')).status, 404);
 });
 
-test('a long list is sent whole', async () => {
+test('serve sends the whole list when it is long', async () => {
   const server = await startServer();
   await create(server);
   const all = new Set<string>();
@@ -75,7 +75,7 @@ test('a long list is sent whole', async () => {
   assert.deepEqual(new Set(listed.map(({ name }) => name)), all);
 });
 
-test('parts of objects', async () => {
+test('serve sends parts of objects when the request has a range', async () => {
   const server = await startServer();
   await create(server);
   const { bytes, path } = await post(server, 700_000);
@@ -97,7 +97,7 @@ test('parts of objects', async () => {
     assert.equal((await part(odd))[0], 200, odd);
 });
 
-test('nothing is overwritten', async () => {
+test('serve answers 403 when an object already exists', async () => {
   const server = await startServer();
   await create(server);
   const { bytes, path } = await post(server, 1000);
@@ -109,7 +109,7 @@ test('nothing is overwritten', async () => {
   assert.equal((await ask(server, 'HEAD', '/config')).status, 404);
 });
 
-test('of uploads of the same object at a time one is stored, and the others leave nothing', async () => {
+test('serve stores one upload and leaves nothing of the others when they upload the same object at once', async () => {
   const server = await startServer();
   await create(server);
   for (const path of ['config', `data/${object(0).name}`]) {
@@ -123,7 +123,7 @@ test('of uploads of the same object at a time one is stored, and the others leav
   assert.equal(filesBelow(server.root).length, 2);
 });
 
-test('what is not as its name says is refused, and leaves nothing', async () => {
+test('serve refuses an upload and leaves nothing when its SHA-256 differs from its name', async () => {
   const server = await startServer();
   await create(server);
   const { name } = object(10);
@@ -137,7 +137,7 @@ test('what is not as its name says is refused, and leaves nothing', async () => 
   assert.equal((await ask(trusting, 'POST', `/data/${name}`, { body: Buffer.from('something else') })).status, 200);
 });
 
-test('a body without a length is taken, too', async () => {
+test('serve stores a body when its length is not declared', async () => {
   const server = await startServer();
   await create(server);
   const { name, bytes } = object(300_000);
@@ -154,7 +154,7 @@ test('a body without a length is taken, too', async () => {
   assert.deepEqual((await ask(server, 'GET', `/data/${name}`)).body, bytes);
 });
 
-test('a client that waits for it is told to go on, unless it is refused', async () => {
+test('serve sends 100 Continue when the client waits for it and the request is allowed', async () => {
   const server = await startServer();
   await create(server);
   const { name, bytes } = object(1000);
@@ -179,7 +179,7 @@ test('a client that waits for it is told to go on, unless it is refused', async 
   assert.deepEqual(await attempt(), { status: 403, asked: false });
 });
 
-test('methods that are none of the protocol', async () => {
+test('serve rejects methods when the protocol does not have them', async () => {
   const server = await startServer();
   await create(server);
   const { path } = await post(server, 10);
@@ -194,7 +194,7 @@ test('methods that are none of the protocol', async () => {
   assert.equal((await ask(server, 'POST', '/?create=false')).status, 400);
 });
 
-test('making a repository again changes nothing', async () => {
+test('serve changes nothing when an existing repository is created', async () => {
   const server = await startServer();
   await create(server, '/deep/below/others/');
   const { path, bytes } = await post(server, 10, '/deep/below/others/keys/');
@@ -202,7 +202,7 @@ test('making a repository again changes nothing', async () => {
   assert.deepEqual((await ask(server, 'GET', path)).body, bytes);
 });
 
-test('folders that were left out as they were empty are made again, and a whole repository is not', async () => {
+test('serve makes missing directories of a repository again, but not when the whole repository is missing', async () => {
   const server = await startServer();
   await create(server, '/anna/');
   rmSync(join(server.root, 'anna/data'), { recursive: true });
@@ -212,7 +212,7 @@ test('folders that were left out as they were empty are made again, and a whole 
   assert.equal(existsSync(join(server.root, 'eve')), false);
 });
 
-test('append-only: nothing is deleted but locks, and all else goes on', async () => {
+test('serve deletes only locks when it is append-only, and does all else', async () => {
   for (const access of [{ appendOnly: true }, { appendOnlyUsers: new Set(['web1']) }]) {
     const server = await startServer({ users: { web1: 'secret', admin: 'secret' }, access });
     const as = 'web1:secret';
@@ -231,7 +231,7 @@ test('append-only: nothing is deleted but locks, and all else goes on', async ()
   }
 });
 
-test('private repositories: users have what is below the folder of their name', async () => {
+test('serve restricts users to the directory of their name when repositories are private', async () => {
   const server = await startServer({ users: { anna: 'a', eve: 'e' }, access: { privateRepositories: true } });
   await create(server, '/anna/', { as: 'anna:a' });
   await create(server, '/anna/laptop/', { as: 'anna:a' });
@@ -244,7 +244,7 @@ test('private repositories: users have what is below the folder of their name', 
   assert.equal((await ask(server, 'GET', path, { as: 'anna:a' })).status, 200);
 });
 
-test('a folder that is a link is followed: an administrator has put it elsewhere', async () => {
+test('serve follows a directory when it is a link', async () => {
   const server = await startServer();
   const elsewhere = await startServer();
   mkdirSync(join(elsewhere.root, 'disk2'));

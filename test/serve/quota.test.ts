@@ -9,7 +9,7 @@ import { ask, BLOCK, create, EMPTY, filesBelow, post, scratchDirectory, startSer
 
 const NONE = { byUser: new Map() };
 
-test('a quota refuses what goes beyond, leaves nothing of it, and counts what is deleted no more', async () => {
+test('Quota refuses uploads when they exceed it, and subtracts what is deleted', async () => {
   const server = await startServer({ quota: { ...NONE, all: EMPTY + 10 * BLOCK } });
   await create(server);
   const first = await post(server, 9 * BLOCK - 5);
@@ -24,7 +24,7 @@ test('a quota refuses what goes beyond, leaves nothing of it, and counts what is
   assert.equal((await post(server, 9 * BLOCK)).answer.status, 200);
 });
 
-test('a quota lets locks pass when it is used up, so that what is there can be restored', async () => {
+test('Quota accepts locks when it is exceeded, so that restores still work', async () => {
   const server = await startServer({ quota: { ...NONE, all: EMPTY } });
   await create(server);
   assert.equal((await post(server, 200, '/snapshots/')).answer.status, 507);
@@ -32,7 +32,7 @@ test('a quota lets locks pass when it is used up, so that what is there can be r
   assert.equal((await post(server, 2 ** 20, '/locks/')).answer.status, 507);
 });
 
-test('a quota counts no uploads that fail', async () => {
+test('Quota does not count uploads when they fail', async () => {
   const server = await startServer({ quota: { ...NONE, all: EMPTY + BLOCK } });
   await create(server);
   for (let attempt = 0; attempt < 3; attempt++) {
@@ -42,7 +42,7 @@ test('a quota counts no uploads that fail', async () => {
   assert.equal((await post(server, BLOCK)).answer.status, 200);
 });
 
-test('a quota counts the directories of repositories, once each', async () => {
+test('Quota counts each directory once when a repository is created', async () => {
   const server = await startServer({ quota: { ...NONE, all: 2 * (EMPTY + BLOCK) } });
   for (let time = 0; time < 3; time++) await create(server, '/one/');
   await create(server, '/two/');
@@ -50,7 +50,7 @@ test('a quota counts the directories of repositories, once each', async () => {
   assert.deepEqual(readdirSync(server.root).sort(), ['one', 'two']);
 });
 
-test('a quota keeps nothing for a length that is announced and never sent', async () => {
+test('Quota reserves nothing when a client announces a length and never sends it', async () => {
   const server = await startServer({ quota: { ...NONE, all: EMPTY + 100 * BLOCK } });
   await create(server);
   const { name } = object(100 * BLOCK);
@@ -63,7 +63,7 @@ test('a quota keeps nothing for a length that is announced and never sent', asyn
   silent.destroy();
 });
 
-test('a quota counts what was there before, user by user', async () => {
+test('Quota counts what each user has stored when the server starts', async () => {
   const before = await startServer();
   await create(before, '/anna/laptop/');
   await create(before, '/eve/');
@@ -82,13 +82,13 @@ test('a quota counts what was there before, user by user', async () => {
   assert.equal(await status('anna', 2), 200);
   assert.equal(await status('bob', 2), 507);
   assert.equal(await status('bob', 1), 200);
-  // Of 28: the directories of users and laptop, the password file, and what anna and bob have.
+  // Of 28 blocks: the directories of users and laptop, the password file, and what anna and bob stored.
   const left = 28 - 4 - 1 - 8 - 2 - 1;
   assert.equal(await status('eve', left + 1), 507, 'the server as a whole has no more');
   assert.equal(await status('eve', left), 200);
 });
 
-test('a body without a length is cut where the quota ends', async () => {
+test('serve aborts a body without a length when it exceeds the quota', async () => {
   const server = await startServer({ quota: { ...NONE, all: EMPTY + 25 * BLOCK } });
   await create(server);
   const { name, bytes } = object(400_000);
@@ -106,7 +106,7 @@ test('a body without a length is cut where the quota ends', async () => {
   assert.equal((await post(server, 25 * BLOCK)).answer.status, 200);
 });
 
-test('a disk that is full is told, and nothing is left of what was begun', async (t) => {
+test('serve answers 507 and leaves nothing when the disk is full', async (t) => {
   const root = join(scratchDirectory(), 'disk');
   mkdirSync(root);
   if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', root]).status !== 0)

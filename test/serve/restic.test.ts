@@ -27,9 +27,9 @@ async function start(...args: Parameters<typeof startVarveServe>): Promise<RestS
 
 interface Client {
   (...args: string[]): Promise<Outcome>;
-  /** Of what must succeed. */
+  /** Runs restic, which must succeed. */
   ok(...args: string[]): Promise<string>;
-  /** Of what the server refuses. restic tries it again for some forty seconds: unless it is a whole run, restic is interrupted. */
+  /** Runs restic, which the server must refuse. restic retries for some forty seconds, so only a whole run waits for it to end. */
   refused(message: RegExp, ...args: string[]): Promise<void>;
 }
 
@@ -79,7 +79,7 @@ function assertSame(source: string, restored: string): void {
     );
 }
 
-/** All that a repository goes through. */
+/** The life of a repository: init, backup, restore, forget, prune, check. */
 async function wholeLife(client: Client): Promise<void> {
   const source = sourceDirectory();
   await client.ok('init');
@@ -97,7 +97,7 @@ async function wholeLife(client: Client): Promise<void> {
 }
 
 describe('restic with varve serve', { skip: MISSING, concurrency: true }, () => {
-  test('over http, with a user and a password; the folder opens as a local repository, too', async () => {
+  test('restic works over http when it logs in; the directory opens as a local repository too', async () => {
     const directory = scratchDirectory();
     const { host } = await start(directory, { anna: 'se:cr/et' }, '--private-repos');
     await wholeLife(restic(`rest:http://anna:se%3Acr%2Fet@${host}/anna/laptop`));
@@ -106,7 +106,7 @@ describe('restic with varve serve', { skip: MISSING, concurrency: true }, () => 
     assert.match(stranger.err, /401 Unauthorized: wrong user name or password/);
   });
 
-  test('over https, with a certificate of its own authority', async () => {
+  test('restic works over https when the certificate has a private authority', async () => {
     const certificates = makeCertificates(scratchDirectory());
     const directory = scratchDirectory();
     const { cert, key } = certificates.server;
@@ -116,7 +116,7 @@ describe('restic with varve serve', { skip: MISSING, concurrency: true }, () => 
     assert.notEqual(other.code, 0);
   });
 
-  test('an append-only user backs up and restores, and removes nothing', async () => {
+  test('restic backs up and restores but removes nothing when its user is append-only', async () => {
     const source = sourceDirectory();
     const server = await start(scratchDirectory(), { web1: 'w', admin: 'a' }, '--append-only-user', 'web1');
     const web1 = restic(`rest:http://web1:w@${server.host}/`);
@@ -136,14 +136,14 @@ describe('restic with varve serve', { skip: MISSING, concurrency: true }, () => 
     assert.equal(count(await web1.ok('snapshots', '--json')), 1);
   });
 
-  test('a full quota is told, and what is there can be restored', async () => {
+  test('restic reports the exceeded quota and still restores when the quota is exceeded', async () => {
     const source = sourceDirectory();
     const server = await start(scratchDirectory(), undefined, '--max-size', '4M');
     const client = restic(`rest:http://${server.host}/`);
     await client.ok('init');
     await client.ok('backup', source);
     writeFileSync(join(source, 'large'), randomBytes(4_000_000));
-    await client.refused(/507 Insufficient Storage: the quota of the server is used up/, 'backup', source);
+    await client.refused(/507 Insufficient Storage: the quota of the server is exceeded/, 'backup', source);
     const target = scratchDirectory();
     await client.ok('restore', 'latest', '--target', target);
     assertSame(source, target);

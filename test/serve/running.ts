@@ -4,7 +4,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import type { Told } from '../../src/serve/request-log.js';
+import type { RequestRecord } from '../../src/serve/request-log.js';
 import { type ServeOptions, type Server, serve } from '../../src/serve/server.js';
 import { object, type TestObject } from '../storage/conformance.js';
 import { htpasswd } from './htpasswd.js';
@@ -13,8 +13,8 @@ export interface Running {
   readonly root: string;
   readonly port: number;
   readonly server: Server;
-  /** What the log has. */
-  readonly told: Told[];
+  /** The records of the log. */
+  readonly records: RequestRecord[];
   readonly notices: string[];
 }
 
@@ -32,9 +32,9 @@ export interface Asked {
   readonly as?: string;
 }
 
-/** Bytes that a quota counts for a directory, and for each begun part of a file. */
+/** Bytes of a block: a directory counts as one, a file as one for each begun block. */
 export const BLOCK = 4096;
-/** What an empty repository takes: data/ with 256 directories in it, and four others. */
+/** Bytes of an empty repository: data/ with 256 directories in it, and four others. */
 export const EMPTY = 261 * BLOCK;
 
 export const V2 = 'application/vnd.x.restic.rest.v2';
@@ -52,7 +52,7 @@ export function scratchDirectory(): string {
   return directory;
 }
 
-/** A server in this process; without users nobody logs in. */
+/** Starts a server in this process. Without users it asks for no login. */
 export async function startServer(
   given: Partial<Omit<ServeOptions, 'access'>> & {
     readonly access?: Partial<ServeOptions['access']>;
@@ -62,22 +62,22 @@ export async function startServer(
   const root = given.root ?? scratchDirectory();
   const passwordFile = given.users === undefined ? given.passwordFile : join(root, '.htpasswd');
   if (given.users !== undefined && passwordFile !== undefined) writeFileSync(passwordFile, htpasswd(given.users));
-  const told: Told[] = [];
+  const records: RequestRecord[] = [];
   const notices: string[] = [];
   const server = await serve({
     address: { host: '127.0.0.1', port: 0 },
     quota: { byUser: new Map() },
     verifyUploads: true,
-    metricsFor: 'nobody',
+    metricsFor: 'none',
     ...given,
     access: { privateRepositories: false, appendOnly: false, appendOnlyUsers: new Set(), ...given.access },
     root,
     passwordFile,
-    onRequest: (each) => told.push(each),
+    onRequest: (each) => records.push(each),
     onNotice: (text) => notices.push(text),
   });
   const port = Number(/:(\d+)\/$/.exec(server.location)?.[1]);
-  const result = { root, port, server, told, notices };
+  const result = { root, port, server, records, notices };
   running.push(result);
   return result;
 }
@@ -107,7 +107,7 @@ export function ask(
   });
 }
 
-/** The first line of what is answered to these bytes; '' when the connection just ends. */
+/** Returns the first line of the response to these bytes; '' when the server only closes the connection. */
 export function raw({ port }: { readonly port: number }, text: string, end = false): Promise<string> {
   return new Promise((resolve) => {
     const socket = net.connect(port, '127.0.0.1');
@@ -129,7 +129,7 @@ export async function create(server: Running, path = '/', asked: Asked = {}): Pr
   if (status !== 200) throw new Error(reason);
 }
 
-/** Stores an object, and tells its path. */
+/** Stores an object. */
 export async function post(
   server: Running,
   length: number,
@@ -141,7 +141,7 @@ export async function post(
   return { name, bytes, path, answer: await ask(server, 'POST', path, { ...asked, body: bytes }) };
 }
 
-/** All files below a directory, by their paths in it. */
+/** Lists all files below a directory, with paths relative to it. */
 export function filesBelow(directory: string): string[] {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter((entry) => !entry.isDirectory())
@@ -149,7 +149,7 @@ export function filesBelow(directory: string): string[] {
     .sort();
 }
 
-/** Looks again until it is so. */
+/** Waits until the condition holds; throws after 20 s. */
 export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
   for (const end = Date.now() + 20_000; Date.now() < end; ) {
     if (await condition()) return;

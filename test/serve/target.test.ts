@@ -7,7 +7,7 @@ import { TRAVERSALS } from './traversals.js';
 
 const NAME = 'a'.repeat(64);
 
-test('paths that the protocol knows', () => {
+test('parseTarget parses a path when the protocol has it', () => {
   assert.deepEqual(parseTarget('/'), { kind: 'repository', repository: [] });
   assert.deepEqual(parseTarget('/anna/laptop/'), { kind: 'repository', repository: ['anna', 'laptop'] });
   assert.deepEqual(parseTarget('/J%C3%BCrgen%20M./'), { kind: 'repository', repository: ['Jürgen M.'] });
@@ -24,11 +24,11 @@ test('paths that the protocol knows', () => {
   assert.deepEqual(parseTarget('/metrics/'), { kind: 'repository', repository: ['metrics'] });
 });
 
-test('paths that lead elsewhere, or are none', () => {
+test('parseTarget returns undefined when a path leads elsewhere or is not valid', () => {
   for (const path of TRAVERSALS) assert.equal(parseTarget(path), undefined, path);
 });
 
-test('no path leads out of the folder, and each is called by itself', () => {
+test('parseTarget stays in the directory and targetPath gives the path back when the path is random', () => {
   const piece = fc.oneof(
     fc.constantFrom(
       '..',

@@ -1,6 +1,6 @@
 const NAME = 'a'.repeat(64);
 
-/** Paths that lead out of the directory that is served, into what is no repository, or nowhere. */
+/** Paths that lead out of the served directory, or name neither a repository nor an object. */
 export const TRAVERSALS = [
   '/..',
   '/../',

@@ -15,7 +15,7 @@ after(async () => {
 
 const USERS = { web1: 'w', admin: 'secret' };
 
-test('a whole round of varve with varve serve, with a user who may only add', async () => {
+test('varve works with varve serve when its user is append-only', async () => {
   const playground = new Playground();
   const directory = scratchDirectory();
   const server = await startVarveServe(directory, USERS, '--append-only-user', 'web1', '--log', '-');

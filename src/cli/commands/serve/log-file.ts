@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { systemReason, VarveError } from '../../../errors/errors.js';
-import type { LogFormat, Told } from '../../../serve/request-log.js';
+import type { LogFormat, RequestRecord } from '../../../serve/request-log.js';
 import type { Context } from '../../program/shell.js';
 
 export interface RequestLog {
-  write(told: Told): void;
+  write(record: RequestRecord): void;
   close(): Promise<void>;
 }
 
@@ -16,8 +16,8 @@ export interface RequestLog {
  */
 export async function openLog(context: Context, path: string, format: LogFormat): Promise<RequestLog> {
   if (path === '-') {
-    const write = (told: Told): void => {
-      context.output.print(format(told));
+    const write = (record: RequestRecord): void => {
+      context.output.print(format(record));
       context.output.flush();
     };
     return { write, close: async () => undefined };
@@ -34,7 +34,7 @@ export async function openLog(context: Context, path: string, format: LogFormat)
   );
   stream.on('error', () => undefined);
   return {
-    write: (told) => void stream.write(`${format(told)}\n`),
+    write: (record) => void stream.write(`${format(record)}\n`),
     close: () => new Promise((resolve) => stream.end(() => resolve())),
   };
 }

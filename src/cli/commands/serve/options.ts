@@ -101,7 +101,7 @@ function tlsFiles({ tls, tlsCert, tlsKey }: ServeFlags, root: string): ServeOpti
 
 function metricsFor({ prometheus, prometheusNoAuth }: ServeFlags): ServeOptions['metricsFor'] {
   if (prometheusNoAuth === true) return 'all';
-  return prometheus === true ? 'its-user' : 'nobody';
+  return prometheus === true ? 'metrics-user' : 'none';
 }
 
 function quotaLimits({ maxSize, maxSizeUser = [], privateRepos }: ServeFlags): QuotaLimits {

@@ -1,7 +1,7 @@
 const MINUTE = 60_000;
 
-/** Passes on what is said, at most once a minute: what happens at each request would fill a log. */
-export function seldom(say: (text: string) => void): (text: string) => void {
+/** Passes on one text a minute at most and drops the rest: a fault of every request must not flood a log. */
+export function rateLimited(say: (text: string) => void): (text: string) => void {
   let said = Number.NEGATIVE_INFINITY;
   return (text) => {
     const now = performance.now();

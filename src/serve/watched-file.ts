@@ -1,20 +1,20 @@
 import { statSync } from 'node:fs';
 
-/** Milliseconds between two looks at a file. */
-const LOOK_AGAIN = 1000;
+/** Milliseconds between two checks of a file. */
+const CHECK_INTERVAL = 1000;
 
-/** What a file says, read again when the file has changed. */
-export class Reloaded<T> {
+/** A value that is read from files, and read again when they change. */
+export class WatchedFile<T> {
   readonly #paths: readonly string[];
   readonly #read: () => T;
   readonly #onFailure: (cause: unknown) => void;
   #value: T;
   #stamp: string;
-  #looked = performance.now();
+  #checked = performance.now();
 
   /**
-   * @param read throws when the files are not as they should be; then what they said before stays
-   * @throws what `read` throws, the first time
+   * @param read throws when the files are not valid; the value then stays as it was
+   * @throws the error of the first `read`
    */
   constructor(paths: readonly string[], read: () => T, onFailure: (cause: unknown) => void) {
     this.#paths = paths;
@@ -26,8 +26,8 @@ export class Reloaded<T> {
 
   get value(): T {
     const now = performance.now();
-    if (now - this.#looked < LOOK_AGAIN) return this.#value;
-    this.#looked = now;
+    if (now - this.#checked < CHECK_INTERVAL) return this.#value;
+    this.#checked = now;
     const stamp = this.#stampNow();
     if (stamp !== this.#stamp) this.#reload(stamp);
     return this.#value;
@@ -47,7 +47,7 @@ export class Reloaded<T> {
   }
 }
 
-/** Changes when the file does; reading it says why it cannot be looked at. */
+/** A string that changes with the file; '' when it cannot be read, because `read` reports the reason. */
 function stampOf(path: string): string {
   try {
     const { ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });

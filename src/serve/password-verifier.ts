@@ -1,21 +1,21 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import pLimit from 'p-limit';
-import type { ComparePassword } from './logins.js';
-import type { Question } from './password-worker.js';
+import type { VerifyPassword } from './logins.js';
+import type { VerifyRequest } from './password-worker.js';
 
-/** Compares passwords in a thread of its own, one at a time: it takes tens of milliseconds, in which requests go on. */
-export class Comparer {
+/** Verifies passwords in a worker thread, one at a time. Each takes tens of milliseconds, and the main thread serves requests in that time. */
+export class PasswordVerifier {
   readonly #oneAtATime = pLimit(1);
   #worker: Worker | undefined;
 
-  /** As `isPassword` of htpasswd.ts. */
-  readonly isPassword: ComparePassword = (password, stored, highest) =>
+  /** See `isPassword` in htpasswd.ts. */
+  readonly isPassword: VerifyPassword = (password, stored, highest) =>
     this.#oneAtATime(async () => {
-      const question: Question = { password, stored, highest };
+      const request: VerifyRequest = { password, stored, highest };
       const worker = this.#started();
       const answer = once(worker, 'message');
-      worker.postMessage(question);
+      worker.postMessage(request);
       return (await answer)[0] === true;
     });
 
