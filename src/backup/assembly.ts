@@ -1,3 +1,5 @@
+// Assembles the tree on the main thread from the workers' replies, and divides the work among them.
+// What one worker does with its task is in walker.ts and backup-worker.ts.
 import { Buffer } from 'node:buffer';
 import { asBuffer } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';
@@ -17,36 +19,36 @@ import type {
 } from './messages.js';
 import { SEGMENT_BYTES } from './walker.js';
 
-/** Encoded entries, in order of name within each piece. */
+/** Pieces of encoded entries, in order of name within each piece. */
 type Runs = readonly Uint8Array<ArrayBuffer>[];
 
 export type BackupPool = WorkerPool<WorkerInit, Task, Reply, Note>;
 
 /**
- * Puts a tree together from what the workers hand back: a directory is encoded as soon as all that is in it is. The promises
- * that wait for each other have the shape of the part of the tree that is not finished.
+ * Assembles a tree from the workers' replies. It has a directory encoded as soon as everything in it is.
+ * Each unfinished directory is a promise that awaits the promises of its children.
  */
 export class TreeAssembly {
   readonly #pool: BackupPool;
   readonly #onFailure: (path: Uint8Array, reason: string, bytes: number) => void;
-  /** The entries of files that workers left to others, by the batch's number. */
+  /** The entries of handed-over files, by the batch's number. */
   readonly #batches = new Map<number, Promise<Runs>>();
 
-  /** @param onFailure is told of a file of which a part could not be read, and how many bytes of it were read in vain */
+  /** @param onFailure called for a large file with an unreadable segment; `bytes` were read of it in vain */
   constructor(pool: BackupPool, onFailure: (path: Uint8Array, reason: string, bytes: number) => void) {
     this.#pool = pool;
     this.#onFailure = onFailure;
   }
 
-  /** Has another worker read what one leaves to others, while that one is still at its directory. */
+  /** Assigns a batch to a worker, while the worker that sent it still walks its directory. */
   accept(number: number, batch: FileBatch): void {
     const entries = this.#files(batch);
-    // Whoever asks for it will be told; until then it is not unhandled.
+    // #complete() awaits it later and sees the error; until then this keeps it from counting as unhandled.
     entries.catch(() => undefined);
     this.#batches.set(number, entries);
   }
 
-  /** The encoded entry of a directory with all below it stored; undefined when it could not be read. */
+  /** Stores a directory and everything below it. @returns its encoded entry; undefined when it could not be read */
   async directory(pending: PendingDirectory): Promise<Uint8Array | undefined> {
     const reply = await this.#pool.run({ kind: 'walk', directory: pending });
     if (reply.kind === 'entry') return reply.raw;
@@ -66,7 +68,7 @@ export class TreeAssembly {
       const bytes = await raw;
       return bytes === undefined ? [] : [{ name: of.name, raw: bytes }];
     };
-    // Waited for together: what fails first is told, and no other failure goes without somebody to hear of it.
+    // Awaited together: the first failure is thrown, and the others do not become unhandled rejections.
     const [batches, late] = await Promise.all([
       Promise.all(opened.batches.map((number) => this.#batch(number))),
       Promise.all([
@@ -93,13 +95,13 @@ export class TreeAssembly {
     return reply.entries;
   }
 
-  /** Cuts a file into segments for several workers; each is a stream of its own (SPEC.md section 8). */
+  /** Divides a file into segments for several workers; each is chunked separately (SPEC.md section 8). */
   async #largeFile({ path: parent, above, stat }: OpenedDirectory, file: LargeFile): Promise<Uint8Array | undefined> {
     const directory = { path: parent, above, device: stat.device, inode: stat.inode };
     const path = joinPath(asBuffer(parent), asBuffer(file.name));
     const segments: Promise<Reply>[] = [];
     for (let offset = 0; offset < file.stored; offset += SEGMENT_BYTES) {
-      // The last segment reads on, so that a file that grows is taken to its end.
+      // The last segment reads to the end, in case the file grows.
       const last = offset + SEGMENT_BYTES >= file.stored;
       const length = last ? Number.MAX_SAFE_INTEGER : SEGMENT_BYTES;
       segments.push(this.#pool.run({ kind: 'segment', directory, file, offset, length }));
@@ -144,5 +146,5 @@ function groupByParent(directories: readonly OpenedDirectory[]): Map<number, Ope
 }
 
 function unexpected(reply: Reply): VarveError {
-  return new VarveError('internal', `unexpected reply "${reply.kind}" of a worker`);
+  return new VarveError('internal', `a worker sent the unexpected reply "${reply.kind}"`);
 }

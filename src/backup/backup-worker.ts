@@ -55,7 +55,7 @@ function perform(task: Task, context: Context): Served<Reply> {
     case 'stream':
       return stream(task, context);
     case 'flush':
-      return { reply: { kind: 'rest', parts: context.storer.rest() } };
+      return { reply: { kind: 'partialPacks', parts: context.storer.takePartialPacks() } };
   }
 }
 
@@ -78,7 +78,7 @@ function file(task: TaskOf<'file'>, { entries }: Context): Served<Reply> {
   };
 }
 
-/** A part of a large file. The file must still be the one that was found; a part that is gone is simply shorter. */
+/** Stores a segment of a large file, which must still be the file that was found. When it was truncated the segment is shorter. */
 function segment(task: TaskOf<'segment'>, { init, storer, entries }: Context): Served<Reply> {
   const { offset, length } = task;
   entries.current.set(joinPath(asBuffer(task.directory.path), asBuffer(task.file.name)));
@@ -86,7 +86,7 @@ function segment(task: TaskOf<'segment'>, { init, storer, entries }: Context): S
   const layout = encoded && Layout.decode(asBuffer(encoded), stat.size, stored, 'layout');
   let read = 0;
   try {
-    const opened = openAgain(task.directory, asBuffer(name), stat);
+    const opened = reopen(task.directory, asBuffer(name), stat);
     try {
       const content = storeSegment(storer, opened, { offset, length, stored, layout }, (bytes) => {
         read += bytes;
@@ -102,15 +102,15 @@ function segment(task: TaskOf<'segment'>, { init, storer, entries }: Context): S
   }
 }
 
-/** Opens a file that was seen a moment ago. */
-function openAgain(place: DirectoryPlace, name: Buffer, seen: FileStat): number {
+/** Opens a file and checks that it is the one seen before. */
+function reopen(place: DirectoryPlace, name: Buffer, seen: FileStat): number {
   const directory = Directory.openPlace(place);
   try {
     const opened = directory.openFile(name);
     const { inode, device } = fstat(opened);
     if (inode === seen.inode && device === seen.device) return opened;
     closeSync(opened);
-    throw new VarveError('source', 'was replaced while it was read');
+    throw new VarveError('source', 'was replaced while it was being read');
   } finally {
     directory.close();
   }
@@ -123,7 +123,7 @@ function directory(task: TaskOf<'directory'>, { entries }: Context): Served<Repl
   return { reply: { kind: 'entry', raw } };
 }
 
-/** One piece of a stream that the main thread reads, such as standard input; `undefined` ends it. The first piece is empty. */
+/** Stores one piece of a stream, such as standard input, which the main thread reads. An empty piece begins it, `undefined` ends it. */
 function stream(task: TaskOf<'stream'>, { init, storer }: Context): Served<Reply> {
   if (task.bytes === undefined) {
     const content = storer.data.end();

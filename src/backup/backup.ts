@@ -28,8 +28,8 @@ import type {
   FrameRequest,
   ItemReport,
   Note,
+  PartialPack,
   PendingDirectory,
-  RestPart,
 } from './messages.js';
 import { SharedFlag } from './messages.js';
 import type { BackupOptions, BackupProgress, BackupResult } from './options.js';
@@ -41,18 +41,18 @@ import { storeStream } from './stream.js';
 import { findSuspects } from './suspects.js';
 
 const WORKER = new URL('./backup-worker.js', import.meta.url);
-/** Seconds before the parent's start from which on a file's times do not prove that it is unchanged (FAT counts in 2 s). */
+/** A file modified less than so many seconds before the parent's start may have changed later: FAT's times have steps of 2 s. */
 const RACY_SECONDS = 2;
 
 /**
- * Backs up files, directories or a stream (DESIGN: packs, then the index, then the snapshot; each durable before the next).
+ * Backs up files and directories, or a stream. Packs, the index and the snapshot are each durable before the next is written.
  *
- * @throws VarveError `source` when nothing of the sources is there, `interrupted` when the signal says so; whatever was stored until then is
- * found by the next backup
+ * @throws VarveError `source` when no source can be read, `interrupted` when the signal is aborted; the next backup reuses what
+ * was stored by then
  */
 export async function backup(repository: IndexedRepository, options: BackupOptions): Promise<BackupResult> {
   const { filter } = options;
-  // Before hours of work, not after them.
+  // Fails now rather than after hours of work.
   checkTexts({ ...options, excludes: [...filter.excludes, ...filter.iexcludes] });
   const start = timeFromMillis(repository.clock());
   const attempt = (indexed: IndexedRepository) => attemptBackup(indexed, options, start);
@@ -60,7 +60,7 @@ export async function backup(repository: IndexedRepository, options: BackupOptio
   return underLease(repository, 'backup', 'bytes' in options.sources ? 1 : ATTEMPTS, attempt);
 }
 
-/** @returns undefined when some of what it relies on was condemned meanwhile, by a prune: then there is no snapshot */
+/** @returns undefined, with no snapshot written, when a prune has condemned packs that this backup relies on */
 async function attemptBackup(
   repository: IndexedRepository,
   options: BackupOptions,
@@ -72,11 +72,11 @@ async function attemptBackup(
     if (options.signal?.aborted === true) throw interrupted();
     const summary = run.summary(start, timeFromMillis(repository.clock()));
     const sources = run.sources(root.paths);
-    const suspects = findSuspects(root.paths, sources, options.before ?? (() => undefined), options.maxShrink);
+    const suspects = findSuspects(root.paths, sources, options.earlierFigures ?? (() => undefined), options.maxShrink);
     if (sources.every(({ unreadable }) => unreadable))
-      throw new VarveError('source', 'no snapshot was made: none of the sources could be read');
+      throw new VarveError('source', 'no snapshot was made: no source could be read');
     const snapshot = {
-      ...describe(options, root.content, root.paths, summary, options.time ?? start),
+      ...describeSnapshot(options, root.content, root.paths, summary, options.time ?? start),
       sources,
       suspect: suspects.map(({ path }) => path),
     };
@@ -100,15 +100,15 @@ function isUnchanged({ skipIfUnchanged, parent }: BackupOptions, root: ContentRe
 }
 
 /**
- * Starts the threads of a backup that will come soon, while the repository is being opened.
+ * Starts the threads of the coming backup while the repository is being opened.
  *
  * @public The command line imports it dynamically.
  */
-export function warmUp(threads = defaultThreads()): void {
+export function prewarm(threads = defaultThreads()): void {
   startThreads(WORKER, threads);
 }
 
-function describe(
+function describeSnapshot(
   options: BackupOptions,
   root: ContentRef,
   paths: readonly Buffer[],
@@ -133,11 +133,11 @@ function describe(
   };
 }
 
-/** One backup's threads, buffers and uploads. */
+/** The threads, buffers and uploads of one attempt. */
 class BackupRun {
   readonly #repository: IndexedRepository;
   readonly #options: BackupOptions;
-  /** Undefined when there is a stream to be stored. */
+  /** Undefined when the source is a stream. */
   readonly #sources: Sources | undefined;
   readonly #threads: number;
   readonly #flags = new Int32Array(new SharedArrayBuffer(16));
@@ -160,19 +160,19 @@ class BackupRun {
     this.#threads = options.threads ?? defaultThreads();
     const target = options.packTarget ?? PACK_TARGET;
     const largestChunk = Math.max(repository.config.data.max, repository.config.tree.max);
-    // Each thread holds a pack of data and one of trees; others are on their way to the store.
+    // Each thread fills one pack of data and one of trees; each connection uploads one more.
     this.#buffers = SharedBuffers.create(
       2 * this.#threads + (repository.store.connections ?? 1),
       packCapacity(target, largestChunk, repository.config.parity),
     );
     this.#uploader = new PackUploader(repository, this.#buffers, (cause) => this.#fail(cause));
-    // One row for each thread, and one for what is found here.
+    // One row for each worker, and one for the main thread.
     this.#counters = createCounters(this.#threads + 1);
     this.#current = Array.from({ length: this.#threads }, () => new CurrentFile());
     this.#tallies = createTallies(this.#threads + 1, this.#sources?.paths ?? []);
     Atomics.store(this.#flags, SharedFlag.threads, this.#threads);
     this.#pool = this.#startPool(target);
-    this.#assembly = new TreeAssembly(this.#pool, (...failure) => this.#lose(...failure));
+    this.#assembly = new TreeAssembly(this.#pool, (...failure) => this.#reportLostFile(...failure));
     options.signal?.addEventListener('abort', this.#onAbort);
     if (options.signal?.aborted === true) this.#cancel();
     options.onStart?.(() => this.#progress());
@@ -201,12 +201,12 @@ class BackupRun {
     } catch (cause) {
       this.#cancel();
       await this.#salvage();
-      throw this.#reason(cause);
+      throw this.#failureFrom(cause);
     }
   }
 
-  /** What an interruption makes fail, such as a request to the store, is told as the interruption. */
-  #reason(cause: unknown): unknown {
+  /** The error to throw. An abort makes requests fail too: those errors are reported as the interruption. */
+  #failureFrom(cause: unknown): unknown {
     const failure = this.#failure;
     const isOther = failure !== undefined && VarveError.from(failure).code !== 'interrupted';
     return this.#options.signal?.aborted === true && !isOther ? interrupted() : (failure ?? cause);
@@ -239,7 +239,7 @@ class BackupRun {
     };
   }
 
-  /** What each of the paths holds. */
+  /** The entries, bytes and errors of each source. */
   sources(paths: readonly Buffer[]): SourceCount[] {
     if (this.#sources !== undefined) return sumSources(this.#tallies);
     const { bytes } = sumCounters(this.#counters);
@@ -265,11 +265,11 @@ class BackupRun {
     const content = raw && readEntry(raw, '/')?.content;
     if (content === undefined) throw new VarveError('source', 'the root directory could not be read');
     if (content.size === 0)
-      throw new VarveError('usage', 'no snapshot was made: nothing of the sources could be stored, or they are empty');
+      throw new VarveError('usage', 'no snapshot was made: the sources are empty, or nothing in them could be stored');
     return { content: { ...content, ids: Buffer.from(content.ids) }, paths: found.paths };
   }
 
-  #lose(path: Uint8Array, reason: string, bytes: number): void {
+  #reportLostFile(path: Uint8Array, reason: string, bytes: number): void {
     const own = this.#counters[this.#threads] as Float64Array;
     count(own, 'errors');
     count(own, 'bytes', -bytes);
@@ -294,11 +294,11 @@ class BackupRun {
     return { ...place, previous, only, root: { gathered } };
   }
 
-  /** Closes what the workers have in the making, and puts their last packs together. */
+  /** Has the workers close their frames, and merges their partly filled packs. */
   async #flush(): Promise<void> {
     const replies = await this.#pool.runOnEach({ kind: 'flush' });
-    const parts: RestPart[] = [];
-    for (const reply of replies) if (reply.kind === 'rest') parts.push(...reply.parts);
+    const parts: PartialPack[] = [];
+    for (const reply of replies) if (reply.kind === 'partialPacks') parts.push(...reply.parts);
     const merged = mergeParts(
       this.#repository.keys,
       parts.map((part) => ({ ...part, record: recordFromThread(part.record) })),
@@ -314,13 +314,13 @@ class BackupRun {
     else this.#uploader.accept(pack);
   }
 
-  /** After an interruption nothing that was read and stored is lost; after a failure, what the store took. */
+  /** Keeps what was done for the next backup: after an interruption all that was read, after a failure what was uploaded. */
   async #salvage(): Promise<void> {
     try {
       if (this.#failure === undefined && this.#options.signal?.aborted === true) await this.#flush();
       await this.#uploader.salvage();
     } catch {
-      // The first failure is the one to be told.
+      // The first failure is the one to report.
     }
   }
 
@@ -332,7 +332,7 @@ class BackupRun {
     const parentStart = parent?.snapshot.summary?.backup_start ?? parent?.snapshot.time;
     const rules = {
       ignoreInode,
-      // As in restic: where inode numbers do not last, as with FUSE, change times do not either.
+      // As in restic: where inode numbers change, as with FUSE, change times do too.
       ignoreCtime: ignoreCtime || ignoreInode,
       racySince: (parentStart?.seconds ?? 0) - RACY_SECONDS,
       withAtime,
@@ -381,7 +381,7 @@ class BackupRun {
     this.#options.onEvent?.({ ...note, path: this.#shownPath(note) });
   }
 
-  /** As in restic: what was stored is reported by its path in the snapshot, all else by its path on this machine. */
+  /** As in restic: stored items are reported by their path in the snapshot, all else by the path on this machine. */
   #shownPath(note: ItemReport | ErrorReport | ChangeReport): Buffer {
     const path = Buffer.from(note.path);
     const isStored = note.kind === 'item' && note.action !== 'excluded';
@@ -401,7 +401,7 @@ class BackupRun {
 
 const ROOT_NAME = Buffer.from('root');
 
-/** The entry that the root directory would have, if it had a parent. */
+/** An entry for the root directory, which has none in the snapshot. */
 function encodeRoot(content: ContentRef): Uint8Array {
   const out = new MessagePackWriter();
   writeEntry(out, bareDirectory(ROOT_NAME, content));

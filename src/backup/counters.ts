@@ -1,4 +1,5 @@
-/** What each worker counts, in its own row, so that nobody waits for anybody; the main thread adds the rows up. */
+// Counters in shared memory: each worker writes its own row, without locks, and the main thread adds the rows up.
+// Counts by source are in source-tally.ts.
 const NAMES = [
   'filesNew',
   'filesChanged',
@@ -23,7 +24,7 @@ const NAMES = [
 export type CounterName = (typeof NAMES)[number];
 export type Counters = Readonly<Record<CounterName, number>>;
 
-/** A row for each of `rows` threads, in shared memory. */
+/** Makes one row for each thread. */
 export function createCounters(rows: number): Float64Array[] {
   const bytes = NAMES.length * 8;
   const memory = new SharedArrayBuffer(rows * bytes);

@@ -1,21 +1,23 @@
+// Collects the encoded entries of a directory in order of name.
+// Merging runs of several workers is in merge.ts.
 import { Buffer } from 'node:buffer';
 
 const FIRST_BLOCK = 1024;
-/** Smaller blocks share memory with others: that of most directories. */
+/** Smaller blocks (those of most directories) come from Node's shared buffer pool. */
 const OWN_BLOCK = 4 * 1024;
 const LARGEST_BLOCK = 1024 * 1024;
 
-/** An entry that becomes known later than those around it; it has none when its path could not be read. */
+/** An entry that becomes known later than its neighbours; `raw` stays undefined when the path could not be read. */
 export interface LateRaw {
   raw: Uint8Array | undefined;
 }
 
-/** The memory that pieces lie in, each once: what is to be moved with them to another thread. */
+/** The buffers of the pieces, without duplicates: the list to transfer to another thread. */
 export function memoryOf(pieces: readonly Uint8Array<ArrayBuffer>[]): ArrayBuffer[] {
   return [...new Set(pieces.map(({ buffer }) => buffer))];
 }
 
-/** Encoded entries of a directory in order of name, laid end to end, with places for those that are not known yet. */
+/** Encoded entries of a directory in order of name, end to end, with gaps for those that are not known yet. */
 export class EntryRun {
   readonly #parts: (Buffer | LateRaw)[] = [];
   #block = Buffer.alloc(0);
@@ -32,7 +34,7 @@ export class EntryRun {
     this.#parts.push(late);
   }
 
-  /** What is known by now, in order. */
+  /** The entries that are known, in order. */
   *bytes(): Generator<Uint8Array> {
     this.#closeBlock();
     for (const part of this.#parts) {
@@ -41,7 +43,7 @@ export class EntryRun {
     }
   }
 
-  /** The same as pieces of memory that can be handed to another thread; each begins and ends with an entry. */
+  /** The same as pieces that can be transferred to another thread; each holds whole entries. */
   pieces(): Uint8Array<ArrayBuffer>[] {
     this.#closeBlock();
     return this.#parts.flatMap((part) => {

@@ -18,7 +18,7 @@ import { encodeXattrs } from '../format/xattrs.js';
 import { isUnlisted } from '../repository/reading/blob-reader.js';
 import { count } from './counters.js';
 import { CurrentFile } from './current-file.js';
-import { readFailure, type StoredFile, storeFile, wasTouched } from './file-storer.js';
+import { readFailure, type StoredFile, storeFile, wasModified } from './file-storer.js';
 import type { ItemAction, LargeFile, Note, PendingFile, ReadAttributes, WorkerInit } from './messages.js';
 import { sameContent, sameMetadata } from './previous.js';
 import { SourceTally } from './source-tally.js';
@@ -88,7 +88,7 @@ export class EntryStorer {
     const action = previous === undefined ? 'new' : equalBytes(previous, raw) ? 'unmodified' : 'changed';
     this.#countDirectory(directory, action);
     if (this.#init.verbose) {
-      this.tell(directory.path, true, action, 0, {
+      this.#reportItem(directory.path, true, action, 0, {
         metadataAdded: tree.stored.rawBytes - before.added,
         metadataStored: tree.stored.storedBytes - before.stored,
       });
@@ -110,7 +110,7 @@ export class EntryStorer {
     count(this.#init.counters, changed ? 'filesChanged' : 'filesNew');
     count(this.#init.counters, 'bytes', holeBytes(layout));
     this.#tally.add(path, () => path, layout?.size ?? size);
-    if (this.#init.verbose) this.tell(path, false, changed ? 'changed' : 'new', layout?.size ?? size, {});
+    if (this.#init.verbose) this.#reportItem(path, false, changed ? 'changed' : 'new', layout?.size ?? size, {});
     return this.#encodeFile(asBuffer(name), stat, content, layout, xattrs);
   }
 
@@ -134,7 +134,7 @@ export class EntryStorer {
       this.#storer.countStored();
       if (torn) this.#note({ kind: 'changed', path: directory.pathOf(name), message: TORN });
       if (verbose) {
-        this.tell(directory.pathOf(name), false, changed ? 'changed' : 'new', layout?.size ?? content.size, {
+        this.#reportItem(directory.pathOf(name), false, changed ? 'changed' : 'new', layout?.size ?? content.size, {
           dataAdded: this.#storer.data.stored.rawBytes - rawBytes,
           dataStored: this.#storer.data.stored.storedBytes - storedBytes,
           seconds: (performance.now() - started) / 1000,
@@ -154,7 +154,7 @@ export class EntryStorer {
     count(this.#init.counters, 'filesUnmodified');
     count(this.#init.counters, 'bytes', before.size);
     this.#tallyEntry(directory, name, before.size);
-    if (this.#init.verbose) this.tell(directory.pathOf(name), false, 'unmodified', stat.size, {});
+    if (this.#init.verbose) this.#reportItem(directory.pathOf(name), false, 'unmodified', stat.size, {});
     if (this.#isSame(before, stat) && this.#isAttached(directory, name, before.xattrs)) {
       this.#countXattrs(before.xattrs);
       return { raw: before.raw, same: true };
@@ -191,7 +191,7 @@ export class EntryStorer {
         action === 'new' ? 'othersNew' : action === 'changed' ? 'othersChanged' : 'othersUnmodified',
       );
       this.#tallyEntry(directory, name, 0);
-      if (this.#init.verbose) this.tell(directory.pathOf(name), false, action, 0, {});
+      if (this.#init.verbose) this.#reportItem(directory.pathOf(name), false, action, 0, {});
       return { raw, same };
     } catch (cause) {
       this.reportError(directory.pathOf(name), cause, 'archival');
@@ -204,7 +204,7 @@ export class EntryStorer {
     const { name, stat, xattrs } = directory;
     const same = this.#isSame(previous, stat) && this.#isAttached(directory.path, undefined, previous.xattrs);
     this.#countDirectory(directory, same ? 'unmodified' : 'changed');
-    if (this.#init.verbose) this.tell(directory.path, true, same ? 'unmodified' : 'changed', 0, {});
+    if (this.#init.verbose) this.#reportItem(directory.path, true, same ? 'unmodified' : 'changed', 0, {});
     if (same) {
       this.#countXattrs(previous.xattrs);
       return directory.previous as Buffer;
@@ -340,7 +340,7 @@ export class EntryStorer {
       try {
         const opened = directory.openFile(asBuffer(file.name));
         try {
-          if (wasTouched(file.stat, storableSize(fstat(opened)))) this.#note({ kind: 'changed', path, message: TORN });
+          if (wasModified(file.stat, storableSize(fstat(opened)))) this.#note({ kind: 'changed', path, message: TORN });
           return this.xattrs(opened, path);
         } finally {
           closeSync(opened);
@@ -395,12 +395,12 @@ export class EntryStorer {
   }
 
   /** Tells which rule leaves a path out, for `--verbose`. */
-  tellExcluded(path: Buffer, rule: string): void {
-    if (this.#init.verbose) this.tell(path, false, 'excluded', 0, { rule });
+  reportExcluded(path: Buffer, rule: string): void {
+    if (this.#init.verbose) this.#reportItem(path, false, 'excluded', 0, { rule });
   }
 
   /** Tells what was done with a path, for `--verbose`. */
-  tell(
+  #reportItem(
     path: Buffer,
     directory: boolean,
     action: ItemAction,

@@ -1,3 +1,5 @@
+// Reads files into the repository: whole, by segment, and around holes. Reads a file again when it changes while it is read.
+// Entries are encoded in entry-storer.ts.
 import type { Buffer } from 'node:buffer';
 import { closeSync, readSync } from 'node:fs';
 import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
@@ -11,44 +13,44 @@ import type { ReadAttributes } from './messages.js';
 import { storableSize } from './storable-size.js';
 import type { Storer } from './storer.js';
 
-/** Bytes of a file, or a part of one, from which on it is taken care that reading it does not push other files out of memory. */
+/** A range of at least so many bytes is dropped from the page cache after reading, so that the backup does not evict other files. */
 const NOT_CACHED_BYTES = 64 * 1024;
-/** The same where the kernel does not tell what it had in memory before. */
+/** The same where the kernel does not say which pages were cached before. */
 const UNKNOWN_CACHED_BYTES = 1024 * 1024;
 const PAGE = 4096;
-/** Bytes up to which a file that changes while it is read is read once more. */
+/** A file of at most so many bytes is read again when it changes while it is read. */
 const READ_AGAIN_BYTES = 64 * 1024 * 1024;
 
-/** What was read of a file. */
+/** A file as it was read and stored. */
 export interface StoredFile {
-  /** Of the moment before it was read: if it changes meanwhile, the next backup sees that it is another. */
+  /** Taken before reading: if the file changes during the read, the next backup sees a difference. */
   readonly stat: FileStat;
   readonly content: ContentRef;
   readonly layout: Layout | undefined;
   readonly xattrs: ReadAttributes;
-  /** Whether it was not the same from beginning to end. */
+  /** Whether the file changed while it was read. */
   readonly torn: boolean;
 }
 
 /**
- * Reads a file from start to end into the repository; once more, if it changes while it is read.
+ * Stores a file; reads it a second time if it changes while it is read.
  *
- * @param attributesOf reads those of an open file
- * @param onRead is told how many bytes were read, or (negative) are not to be counted
+ * @param readAttributes reads the attributes of an open file
+ * @param onRead called with the number of bytes read; negative to take back what a first reading counted
  */
 export function storeFile(
   storer: Storer,
   directory: Directory,
   name: Buffer,
-  attributesOf: (file: number) => ReadAttributes,
+  readAttributes: (file: number) => ReadAttributes,
   onRead: (bytes: number) => void,
 ): StoredFile {
   const file = directory.openFile(name);
   try {
-    const stored = storeOpened(storer, file, attributesOf, onRead);
+    const stored = storeOpened(storer, file, readAttributes, onRead);
     if (!stored.torn || stored.content.size > READ_AGAIN_BYTES) return stored;
     onRead(-stored.content.size);
-    return storeOpened(storer, file, attributesOf, onRead);
+    return storeOpened(storer, file, readAttributes, onRead);
   } finally {
     closeSync(file);
   }
@@ -57,7 +59,7 @@ export function storeFile(
 function storeOpened(
   storer: Storer,
   file: number,
-  attributesOf: (file: number) => ReadAttributes,
+  readAttributes: (file: number) => ReadAttributes,
   onRead: (bytes: number) => void,
 ): StoredFile {
   const stat = storableSize(fstat(file));
@@ -76,20 +78,20 @@ function storeOpened(
       : readPieces(storer, file, layout, 0, layout.stored, count);
   const read = data.end();
   const expected = layout?.stored ?? stat.size;
-  // One call reads a file as it is at one moment; where its holes are, others have told.
+  // A single read() sees one state of the file. A layout was found by calls before it, and may be out of date.
   const torn =
-    layout !== undefined || stored !== expected || reads > 1 ? wasTouched(stat, storableSize(fstat(file))) : false;
+    layout !== undefined || stored !== expected || reads > 1 ? wasModified(stat, storableSize(fstat(file))) : false;
   return {
     stat,
     content: storer.reference(read.size, read.ids),
     layout: stored < expected ? layout?.truncated(stored) : layout,
-    xattrs: attributesOf(file),
+    xattrs: readAttributes(file),
     torn,
   };
 }
 
-/** Whether a file was written to, or otherwise changed, between two looks at it. */
-export function wasTouched(before: FileStat, after: FileStat): boolean {
+/** Whether a file was written or replaced between two stats. */
+export function wasModified(before: FileStat, after: FileStat): boolean {
   return (
     before.size !== after.size ||
     before.mtimeSeconds !== after.mtimeSeconds ||
@@ -100,10 +102,10 @@ export function wasTouched(before: FileStat, after: FileStat): boolean {
 }
 
 /**
- * Reads a part of an open file's data as a stream of its own.
+ * Stores a segment of an open file, chunked separately.
  *
- * @param offset of the data, and `length` of it; without a layout both count in the file, which is read on if it is longer than `expected`
- * @param stored bytes of the file's data, as far as is known
+ * @param offset within the file's data, as `length`; without a layout that is the offset in the file
+ * @param stored bytes of data in the file when it was found
  * @param layout of a file with holes
  */
 export function storeSegment(
@@ -120,7 +122,7 @@ export function storeSegment(
   return storer.data.end();
 }
 
-/** Reads data that lies between holes. @returns how many bytes; fewer than asked for when the file has become shorter */
+/** Reads the data between holes. @returns the number of bytes; fewer than `length` when the file was truncated */
 function readPieces(
   storer: Storer,
   file: number,
@@ -140,9 +142,10 @@ function readPieces(
 }
 
 /**
- * Reads [offset, offset + length) of an open file, or what there is of it.
+ * Reads [offset, offset + length) of an open file, up to its end.
  *
- * @param expected bytes that are probably there
+ * @param expected bytes that probably exist
+ * @returns the number of bytes read
  */
 function readRange(
   storer: Storer,
@@ -163,26 +166,26 @@ function readRange(
     data.commit(count);
     done += count;
     onRead(count);
-    // A short read behind the known length is the end. Files of /proc have length 0 and are read until nothing comes.
+    // A short read beyond the expected length is the end. Files of /proc have size 0 and are read until read() returns 0.
     if (count < wanted && expected > 0 && done >= expected) break;
   }
   return done;
 }
 
-/** Reads, and lets the kernel forget what was not in memory before: others need the room more than a file that a backup read once. */
+/** Reads a range, and drops it from the page cache if it was not cached before: a backup reads a file only once. */
 function withoutCaching<Result>(file: number, offset: number, length: number, read: () => Result): Result {
   if (length < NOT_CACHED_BYTES) return read();
   const cached = cachedPages(file, offset, length);
   const result = read();
-  const wasAway = cached === undefined ? length >= UNKNOWN_CACHED_BYTES : cached * PAGE * 20 < length;
-  if (wasAway) dropFromPageCache(file, offset, length);
+  const wasUncached = cached === undefined ? length >= UNKNOWN_CACHED_BYTES : cached * PAGE * 20 < length;
+  if (wasUncached) dropFromPageCache(file, offset, length);
   return result;
 }
 
 /**
- * Why a path could not be read, for the report.
+ * The reason why a path could not be read, for the report.
  *
- * @throws the cause, when it is not the path's: errors of the repository, and of this program
+ * @throws the cause, when it is not about the path but an error of the repository or of this program
  */
 export function readFailure(cause: unknown): string {
   if (cause instanceof VarveError && cause.code === 'source') return cause.message;

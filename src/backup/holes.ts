@@ -1,20 +1,21 @@
+// Finds the holes of sparse files with lseek. How a layout is encoded is in format/layout.ts.
 import { errnoCode } from '../errors/errors.js';
 import { seekData, seekHole } from '../filesystem/posix.js';
 import type { FileStat } from '../filesystem/stat.js';
 import { Layout, MAX_RUNS } from '../format/layout.js';
 
-/** Bytes of one of `blocks` in a stat. */
+/** Bytes of a block in `stat.blocks`. */
 const STAT_BLOCK = 512;
 
-/** Where an open file goes on with data, and with a hole, from an offset on. */
+/** The next data and the next hole of an open file, at or after an offset. */
 export interface Seeker {
   readonly data: (offset: number) => number | undefined;
   readonly hole: (offset: number) => number;
 }
 
 /**
- * Where an open file has data; undefined when it has no holes. Only a file that takes less room than its length can have some (or be
- * compressed by the file system), so the others are not asked. Where the file system cannot tell, all counts as data.
+ * Finds the holes of an open file; undefined when it has none. Only a file with fewer blocks than its size needs can have holes (or be
+ * compressed by the file system), so others are not examined. Where the file system cannot seek to holes, everything is data.
  */
 export function layoutOf(file: number, { size, blocks }: Pick<FileStat, 'size' | 'blocks'>): Layout | undefined {
   if (blocks * STAT_BLOCK >= size) return undefined;
@@ -28,8 +29,8 @@ export function layoutOf(file: number, { size, blocks }: Pick<FileStat, 'size' |
 }
 
 /**
- * Lengths of data, hole, data, …; beyond so many that a list can hold, what is left counts as data. So it does when the file is changed
- * at this very moment, and the hole that a run of data ended with is none any more.
+ * The lengths of data, hole, data, …, starting with data. After MAX_RUNS of them the rest counts as data. So does the rest of a file
+ * that changes during the search: a hole just found may be filled already.
  */
 export function runsOf(seek: Seeker, size: number): number[] {
   const runs: number[] = [];

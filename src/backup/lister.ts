@@ -1,3 +1,5 @@
+// Opens directories and decides which of their names belong to the backup.
+// The Walker and the scan read what it finds.
 import { Buffer } from 'node:buffer';
 import { closeSync, constants, openSync } from 'node:fs';
 import { errnoCode, VarveError } from '../errors/errors.js';
@@ -13,36 +15,34 @@ import type { OnlyNames, PendingDirectory, SourceKind } from './messages.js';
 import { sourcesBelow } from './sources.js';
 import { isTooLarge, storableSize, TOO_LARGE } from './storable-size.js';
 
-/** An open directory with the names in it that may belong to the backup. */
+/** An open directory and the names in it that may belong to the backup. */
 export interface Listed {
   readonly opened: Directory;
   readonly names: NameList;
-  /** Set when all of it is left out, but for sources below: what matters on the way to them. */
+  /** Set when the directory is excluded except for sources below it: the names to visit. */
   readonly only?: OnlyNames;
 }
 
-/** A directory to be walked, with its path as a buffer. */
+/** A directory to walk, with its path as a Buffer. */
 export type FoundDirectory = PendingDirectory & { readonly path: Buffer };
 
-const ALL_IN_IT = Buffer.from('*');
-/** In one another below the root, which counts too. */
+const ANY_NAME = Buffer.from('*');
+/** Levels of directories below the root, which counts as one. */
 const MAX_DIRECTORIES = MAX_DEPTH - 1;
 
-/** Hears of what is left out, and of what cannot be looked at. */
-export type ListerReport = Pick<EntryStorer, 'reportError' | 'tellExcluded'>;
+/** Receives what is excluded and what cannot be read. */
+export type ListerReport = Pick<EntryStorer, 'reportError' | 'reportExcluded'>;
 
-/** Opens the directories of a walk, and decides which of the names in them belong to the backup. */
+/** Opens the directories of a walk, and decides which of their names belong to the backup. */
 export class Lister {
   readonly #filter: BackupFilter;
   readonly #report: ListerReport;
   readonly #nested: readonly string[];
   readonly #isNested: ReadonlySet<string>;
-  /** Directories on the way to those. */
+  /** Directories above the nested sources. */
   readonly #leads = new Set<string>();
 
-  /**
-   * @param nested sources below other sources: bytes of their paths as latin1
-   */
+  /** @param nested paths (latin1) of sources below other sources */
   constructor(filter: BackupFilter, report: ListerReport, nested: readonly string[]) {
     this.#filter = filter;
     this.#report = report;
@@ -53,37 +53,37 @@ export class Lister {
         this.#leads.add(path.slice(0, end));
   }
 
-  /** Whether a path that lies below a source is one itself. */
+  /** Whether a path below a source is itself a source. */
   isSource(path: Buffer): boolean {
     return this.#isNested.size > 0 && this.#isNested.has(path.toString('latin1'));
   }
 
-  /** A directory found in another one, to be walked. */
+  /** Describes a directory found in another, for the walk. */
   subdirectory(directory: PendingDirectory, path: Buffer, name: Buffer, stat: FileStat): FoundDirectory {
     const only = nameIn(directory.only, name);
     const isAbove = directory.only !== undefined;
-    // A source, or what leads to one, is on the right file system, whichever that is.
-    const isRight = isAbove || this.isSource(path);
+    // A source, and every directory above one, is included whatever its file system.
+    const isIncluded = isAbove || this.isSource(path);
     return {
       path,
       name,
       stat,
       previous: undefined,
-      rootDevice: isRight ? stat.device : directory.rootDevice,
+      rootDevice: isIncluded ? stat.device : directory.rootDevice,
       above: isAbove ? lengthAbove(path) : directory.above,
-      mounted: !isRight && stat.device !== directory.stat.device,
+      mounted: !isIncluded && stat.device !== directory.stat.device,
       only: typeof only === 'object' ? only : undefined,
     };
   }
 
-  /** A directory that cannot be listed is told, and has no names. */
+  /** Opens and lists a directory. When that fails it is reported, and has no names. */
   open(directory: FoundDirectory): Listed {
     const { path, only, stat, rootDevice, root } = directory;
     if (root?.gathered !== undefined && only !== undefined)
       return { opened: Directory.gathered(path, root.gathered), names: namesOf(only) };
     if (only !== undefined) return { opened: Directory.openAbove(path), names: namesOf(only) };
-    const rule = this.#filter.rejectMount(stat.device, rootDevice)?.rule ?? this.#excludedOnTheWay(path);
-    if (rule !== undefined) return this.#leftOut(Directory.unopened(path), { rule });
+    const rule = this.#filter.rejectMount(stat.device, rootDevice)?.rule ?? this.#ruleExcludingParentOfSource(path);
+    if (rule !== undefined) return this.#excludeContents(Directory.unopened(path), { rule });
     try {
       return this.#list(directory);
     } catch (cause) {
@@ -92,7 +92,7 @@ export class Lister {
     }
   }
 
-  /** What a name stands for, unless it is left out or cannot be looked at. */
+  /** @returns undefined when the name is excluded, or cannot be read */
   stat(opened: Directory, name: Buffer, { only, rootDevice }: PendingDirectory): FileStat | undefined {
     const source = nameIn(only, name);
     if (typeof source === 'object') return this.#statAbove(opened.pathOf(name));
@@ -121,25 +121,25 @@ export class Lister {
     return this.#leads.size > 0 && this.#leads.has(path.toString('latin1'));
   }
 
-  /** The rule that leaves out a directory in which a source is. */
-  #excludedOnTheWay(path: Buffer): string | undefined {
+  /** The rule that excludes a directory with a source in it. */
+  #ruleExcludingParentOfSource(path: Buffer): string | undefined {
     return this.#leadsToSource(path) && !this.isSource(path) ? this.#filter.rejectPath(path) : undefined;
   }
 
   #list(directory: FoundDirectory): Listed {
-    const opened = Directory.openPlace(placeOf(directory));
+    const opened = Directory.openPlace(locationOf(directory));
     try {
       const mount = this.#rejectedMount(directory, opened);
-      if (mount !== undefined) return this.#leftOut(opened, { rule: mount });
+      if (mount !== undefined) return this.#excludeContents(opened, { rule: mount });
       const rule = this.#filter.rejectTagged(opened);
-      return rule === undefined ? { opened, names: opened.names() } : this.#leftOut(opened, rule);
+      return rule === undefined ? { opened, names: opened.names() } : this.#excludeContents(opened, rule);
     } catch (cause) {
       opened.close();
       throw cause;
     }
   }
 
-  /** Why what is mounted at an open directory is left out. */
+  /** The rule that excludes the file system mounted at an open directory. */
   #rejectedMount(directory: FoundDirectory, opened: Directory): string | undefined {
     const { path, mounted, above, rootDevice } = directory;
     if (!mounted && opened.mounted === undefined) return undefined;
@@ -147,16 +147,16 @@ export class Lister {
     return other?.rule ?? pseudoFileSystem(path, opened.shortPath, above === 1);
   }
 
-  /** A directory whose contents are left out: of them only sources matter, and the name that the rule keeps. */
-  #leftOut(opened: Directory, { rule, kept }: ContentsRule): Listed {
-    this.#isExcluded(joinPath(opened.path, ALL_IN_IT), rule);
+  /** A directory whose contents are excluded, except for sources below it and the name that the rule keeps. */
+  #excludeContents(opened: Directory, { rule, kept }: ContentsRule): Listed {
+    this.#isExcluded(joinPath(opened.path, ANY_NAME), rule);
     const below = sourcesBelow(opened.path, this.#nested);
     if (below === undefined) return { opened, names: NameList.of(kept === undefined ? [] : [kept]) };
     const only = kept === undefined ? below : { [kept.toString('latin1')]: 'listed' as const, ...below };
     return { opened, names: namesOf(only), only };
   }
 
-  /** A directory on the way to a source: a link there is followed, as the path to the source does. */
+  /** The stat of a directory above a source. Links are followed, as in the source's path. */
   #statAbove(path: Buffer): FileStat | undefined {
     try {
       const directory = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -180,20 +180,20 @@ export class Lister {
     }
   }
 
-  /** A snapshot with such a directory could not be restored at all, since readers refuse it (SPEC.md section 1). */
+  /** Readers refuse a snapshot with such a directory as a whole (SPEC.md section 1). */
   #isTooDeep(opened: Directory, name: Buffer): boolean {
     const { path } = opened;
     if (path.length < 2 * MAX_DIRECTORIES || path.toString('latin1').split('/').length <= MAX_DIRECTORIES) return false;
     const cause = new VarveError(
       'source',
-      `left out with all in it: no more than ${MAX_DIRECTORIES} directories can be in one another`,
+      `not backed up, nor anything in it: a snapshot holds at most ${MAX_DIRECTORIES} levels of directories`,
     );
     this.#report.reportError(opened.pathOf(name), cause, 'scan');
     return true;
   }
 
   #isExcluded(path: Buffer, rule: string | undefined): boolean {
-    if (rule !== undefined) this.#report.tellExcluded(path, rule);
+    if (rule !== undefined) this.#report.reportExcluded(path, rule);
     return rule !== undefined;
   }
 }
@@ -202,14 +202,14 @@ function namesOf(only: OnlyNames): NameList {
   return NameList.of(Object.keys(only).map((name) => Buffer.from(name, 'latin1')));
 }
 
-/** What matters of a name in a directory above the sources; undefined elsewhere. */
+/** What to visit at a name of a directory above the sources; undefined in other directories. */
 export function nameIn(only: OnlyNames | undefined, name: Buffer): OnlyNames | SourceKind | undefined {
   return only?.[name.toString('latin1')];
 }
 
-export function placeOf({ path, above, stat }: PendingDirectory): DirectoryPlace {
+export function locationOf({ path, above, stat }: PendingDirectory): DirectoryPlace {
   return { path: new Uint8Array(path), above, device: stat.device, inode: stat.inode };
 }
 
-/** Bytes of a directory's path down to the one above it. */
+/** Length in bytes of the path of the directory above. */
 const lengthAbove = (path: Buffer): number => path.lastIndexOf('/') || 1;

@@ -3,15 +3,15 @@ import { compareBytes } from '../bytes/views.js';
 import { EntryReader } from '../format/entry-reader.js';
 import type { LateEntry } from './messages.js';
 
-/** A run of encoded entries as far as it has been merged: its next entry. */
+/** A run of encoded entries; the reader stands at its next entry. */
 interface Cursor {
   readonly reader: EntryReader;
 }
 
 /**
- * Runs of encoded entries, each in order of name, and single ones in any order, as one run in order of name.
+ * Merges runs of encoded entries, each in order of name, and single entries in any order.
  *
- * The runs wait in a binary heap by their next name, since a directory of a million files may have come in thousands of them.
+ * A binary heap orders the runs by their next name, because a directory of a million files may come in thousands of runs.
  */
 export function* mergeEntries(runs: readonly Buffer[], late: readonly LateEntry[]): Generator<Uint8Array> {
   const single = Buffer.concat([...late].sort((a, b) => compareBytes(a.name, b.name)).map(({ raw }) => raw));
@@ -43,7 +43,7 @@ class Heap {
     cursors[at] = cursor;
   }
 
-  /** Moves the first run on to its next entry, or takes it out when it has none. */
+  /** Moves the first run to its next entry, or removes it when it has none. */
   advanceFirst(): void {
     const cursors = this.#cursors;
     const first = cursors[0] as Cursor;

@@ -1,3 +1,5 @@
+// What the main thread and the workers of a backup send each other: what a worker starts with, tasks, replies, notes.
+// What a caller of the backup sees is in options.ts.
 import type { Int64 } from '../bytes/int64.js';
 import type { Compression } from '../compression/policy.js';
 import type { ExportedKeys } from '../crypto/hierarchy.js';
@@ -14,23 +16,23 @@ import type { SharedBuffersHandle } from '../workers/shared-buffers.js';
 import type { SyncCallHandle } from '../workers/sync-call.js';
 import type { TallyHandle } from './source-tally.js';
 
-/** The attributes of a path: none, or `unread` when they could not be read. */
+/** The extended attributes of a path; undefined when it has none, `unread` when they could not be read. */
 export type ReadAttributes = Attachment | 'unread' | undefined;
 
-/** How the walk decides that a file is unchanged. */
+/** How the walk decides whether a file has changed. */
 export interface ChangeRules {
   readonly ignoreInode: boolean;
   readonly ignoreCtime: boolean;
-  /** Seconds since 1970: a file touched at or after this moment is read again, whatever its times say. */
+  /** Seconds since 1970: a file modified at or after this time is read again, even if its times are the parent's. */
   readonly racySince: number;
-  /** Whether access times are recorded. */
+  /** Whether access times are stored. */
   readonly withAtime: boolean;
 }
 
 /** What a backup worker starts with. */
 export interface WorkerInit {
   readonly keys: ExportedKeys;
-  /** The chunkers' secret. */
+  /** The secret table of the chunkers. */
   readonly gear: Uint8Array;
   readonly data: Sizes;
   readonly tree: Sizes;
@@ -43,79 +45,79 @@ export interface WorkerInit {
   readonly fresh: FreshSetHandle;
   readonly buffers: SharedBuffersHandle;
   readonly counters: Float64Array;
-  /** The row of a CurrentFile. */
+  /** The memory of this worker's CurrentFile. */
   readonly current: SharedArrayBuffer;
-  /** Flags shared with the main thread: see SharedFlag. */
+  /** Shared with the main thread: see SharedFlag. */
   readonly flags: Int32Array;
   readonly fetch: SyncCallHandle;
-  /** Pack keys that this machine made and its role cannot unwrap, by the hex of their wrapped form. */
+  /** Pack keys that this machine made but its role cannot unwrap, by their wrapped form in hex. */
   readonly knownPackKeys: ReadonlyMap<string, Uint8Array>;
   readonly filter: FilterSpec;
-  /** Sources that lie below other sources: bytes of their paths as latin1. */
+  /** Paths (latin1) of sources below other sources. */
   readonly nestedSources: readonly string[];
   readonly rules: ChangeRules;
   readonly tally: TallyHandle;
-  /** Whether every path is to be told, for `--verbose`. */
+  /** Whether to report every path, for `--verbose`. */
   readonly verbose: boolean;
 }
 
-/** Words of `flags`. */
+/** Positions in `flags`. */
 export const SharedFlag = { cancelled: 0, waitingTasks: 1, threads: 2, batches: 3 } as const;
 
-/** A tree frame that a worker needs. */
+/** A frame of trees that a worker asks the main thread for. */
 export interface FrameRequest {
   readonly pack: string;
   readonly offset: number;
   readonly length: number;
 }
 
-/** A source that the user named, which no rule leaves out, or one that is in a directory that the user named. */
+/** `named`: given by the user, so that no rule excludes it. `listed`: found in a directory that the user gave. */
 export type SourceKind = 'named' | 'listed';
 
-/** The names that matter in a directory above the backup's sources (bytes of the name as latin1), and what matters below. */
+/** The names to visit in a directory above the sources (latin1), and in turn the names to visit below them. */
 export interface OnlyNames {
   readonly [name: string]: OnlyNames | SourceKind;
 }
 
-/** A directory still to be walked. */
+/** A directory to walk. */
 export interface PendingDirectory {
   readonly path: Uint8Array;
   readonly name: Uint8Array;
-  /** As it was found in the directory above it. */
+  /** As found in the directory above it. */
   readonly stat: FileStat;
   /** Its entry in the parent snapshot, encoded. */
   readonly previous: Uint8Array | undefined;
-  /** Device of the source that it belongs to. */
+  /** Device of the source that it is in. */
   readonly rootDevice: Int64;
-  /** Bytes of the path in which links are followed: what leads to the source. */
+  /** Length in bytes of the path above the source, in which links are followed. */
   readonly above: number;
-  /** Whether something is mounted there. */
+  /** Whether it is a mount point. */
   readonly mounted: boolean;
-  /** Set above the sources. */
+  /** Set for a directory above the sources. */
   readonly only: OnlyNames | undefined;
   /** Set for the snapshot's root directory. */
   readonly root?: { readonly gathered: ReadonlyMap<string, string> | undefined };
 }
 
-/** A file to be read. */
+/** A file to read. */
 export interface PendingFile {
   readonly name: Uint8Array;
   readonly stat: FileStat;
-  /** Whether the parent snapshot has it too. */
+  /** Whether the parent snapshot has it. */
   readonly changed: boolean;
 }
 
-/** A file that is too large for one worker. */
+/** A file large enough for several workers. */
 export interface LargeFile extends PendingFile {
-  /** Its encoded layout, when it has holes. */
+  /** The encoded layout of a file with holes. */
   readonly layout: Uint8Array | undefined;
-  /** Bytes of its data. */
+  /** Bytes of data, without the holes. */
   readonly stored: number;
 }
 
-/** A directory whose entries are not all known yet. */
+/** A directory that is not complete: other workers still read some of its entries. */
 export interface OpenedDirectory {
-  /** Number within the reply; 0 is the directory that the task named. */
+  /** Number within the reply; 0 is the task's own directory. */
   readonly local: number;
   readonly parent: number;
   readonly path: Uint8Array;
@@ -125,21 +127,21 @@ export interface OpenedDirectory {
   readonly previous: Uint8Array | undefined;
   readonly isRoot: boolean;
   readonly xattrs: ReadAttributes;
-  /** The encoded entries that are known, in order of name; each piece begins and ends with one. */
+  /** Encoded entries that are known, in order of name; each piece holds whole entries. */
   readonly entries: readonly Uint8Array<ArrayBuffer>[];
   readonly directories: readonly PendingDirectory[];
-  /** Numbers of the batches of its files that were handed over. */
+  /** Numbers of the batches in which its files were handed over. */
   readonly batches: readonly number[];
   readonly large: readonly LargeFile[];
 }
 
-/** A directory's entry that became known after the others. */
+/** An entry that another worker encoded. */
 export interface LateEntry {
   readonly name: Uint8Array;
   readonly raw: Uint8Array;
 }
 
-/** Files of one directory that another worker is to read. */
+/** Files of one directory for another worker to read. */
 export interface FileBatch {
   readonly kind: 'files';
   readonly directory: DirectoryPlace;
@@ -153,17 +155,17 @@ export type Task =
       readonly kind: 'segment';
       readonly directory: DirectoryPlace;
       readonly file: LargeFile;
-      /** Within its data. */
+      /** Within the file's data. */
       readonly offset: number;
       readonly length: number;
     }
   | {
       readonly kind: 'file';
-      /** Where it is, unless it is made up around a stream. */
+      /** Undefined for a file made from a stream. */
       readonly directory: DirectoryPlace | undefined;
       readonly path: Uint8Array;
       readonly file: LargeFile;
-      /** Bytes that were read, and their blobs. */
+      /** Bytes read, and the ids of their blobs. */
       readonly size: number;
       readonly ids: Uint8Array;
     }
@@ -183,7 +185,7 @@ export type Task =
   | { readonly kind: 'flush' };
 
 export type Reply =
-  /** `raw` is undefined when there is no entry: the file has vanished, or is excluded. */
+  /** `raw` is undefined when the file has vanished or could not be read. */
   | { readonly kind: 'entry'; readonly raw: Uint8Array | undefined }
   /** Encoded, in order of name. */
   | { readonly kind: 'entries'; readonly entries: readonly Uint8Array<ArrayBuffer>[] }
@@ -192,10 +194,10 @@ export type Reply =
   | { readonly kind: 'none' }
   /** A part of a file could not be read. */
   | { readonly kind: 'failed'; readonly reason: string }
-  | { readonly kind: 'rest'; readonly parts: readonly RestPart[] };
+  | { readonly kind: 'partialPacks'; readonly parts: readonly PartialPack[] };
 
 /** Frames in a shared buffer that do not fill a pack. */
-export interface RestPart {
+export interface PartialPack {
   readonly buffer: number;
   readonly length: number;
   readonly record: PackRecord;
@@ -211,24 +213,23 @@ export interface ErrorReport {
   readonly during: 'scan' | 'archival';
 }
 
-/** A file that was not the same from the beginning to the end of its being read. */
+/** A file that changed while it was read, or that is read again because the parent's entry cannot be. */
 export interface ChangeReport {
   readonly kind: 'changed';
   readonly path: Uint8Array;
   readonly message: string;
 }
 
-/** What was done with a path. */
+/** What the backup did with a path. */
 export interface ItemReport {
   readonly kind: 'item';
   readonly path: Uint8Array;
   readonly directory: boolean;
   readonly action: ItemAction;
-  /** Bytes of the file. */
   readonly size: number;
-  /** The rule that excludes it. */
+  /** The rule that excluded it. */
   readonly rule?: string;
-  /** Bytes that it added to the repository: of contents and of trees, before and after compression. */
+  /** Bytes that it added to the repository, as data and as trees: `added` before compression, `stored` after. */
   readonly dataAdded: number;
   readonly dataStored: number;
   readonly metadataAdded: number;
@@ -236,7 +237,7 @@ export interface ItemReport {
   readonly seconds: number;
 }
 
-/** What a worker tells on its own. */
+/** A message that a worker sends during a task. */
 export type Note =
   | {
       readonly kind: 'pack';
@@ -245,9 +246,9 @@ export type Note =
       readonly size: number;
       readonly record: PackRecord;
     }
-  /** The key of a tree pack that an append key cannot unwrap later. */
+  /** The key of a tree pack: the `append` role cannot unwrap it later. */
   | { readonly kind: 'treeKey'; readonly wrapped: Uint8Array; readonly key: Uint8Array }
-  /** A batch of files, with a number that no other batch has. */
+  /** A batch of files, with a unique number. */
   | { readonly kind: 'batch'; readonly number: number; readonly batch: FileBatch }
   | ErrorReport
   | ChangeReport

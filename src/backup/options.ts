@@ -1,3 +1,5 @@
+// What a caller gives to a backup, and what it gets: options, events, progress, result.
+// How the work is divided among threads is in messages.ts.
 import type { Buffer } from 'node:buffer';
 import type { Compression } from '../compression/policy.js';
 import type { FilterSpec } from '../filesystem/filter.js';
@@ -9,14 +11,14 @@ import type { ChangeReport, ErrorReport, ItemReport } from './messages.js';
 import type { Scanned } from './scan.js';
 import type { Suspect } from './suspects.js';
 
-/** What a backup tells while it runs. */
+/** A report of a running backup. */
 export type BackupEvent = (Omit<ErrorReport, 'path'> | Omit<ChangeReport, 'path'> | Omit<ItemReport, 'path'>) & {
   readonly path: Buffer;
 };
 
-/** A stream to be stored as one file, such as a database dump. */
+/** A stream to store as one file, such as a database dump. */
 export interface StreamSource {
-  /** Absolute path that the file gets in the snapshot. */
+  /** Absolute path of the file in the snapshot. */
   readonly path: Buffer;
   readonly bytes: AsyncIterable<Uint8Array>;
 }
@@ -24,7 +26,7 @@ export interface StreamSource {
 export interface BackupOptions {
   /** Files and directories, or one stream. */
   readonly sources: readonly Buffer[] | StreamSource;
-  /** Absolute: what relative sources are relative to. */
+  /** Absolute path that relative sources start from. */
   readonly directory: Buffer;
   readonly host: string;
   readonly user: string;
@@ -32,54 +34,54 @@ export interface BackupOptions {
   readonly gid: number;
   readonly tags: readonly string[];
   readonly filter: FilterSpec;
-  /** Unchanged files are taken over from it. */
+  /** The backup reuses the content of files that have not changed since this snapshot. */
   readonly parent: StoredSnapshot | undefined;
   readonly program: string;
   readonly compression: Compression;
-  /** The snapshot's time; the clock's when it is not given. */
+  /** The snapshot's time. Default: now. */
   readonly time?: Time;
   readonly packTarget?: number;
   readonly threads?: number;
   readonly ignoreInode?: boolean;
   readonly ignoreCtime?: boolean;
-  /** Records access times too. */
+  /** Also stores access times. */
   readonly withAtime?: boolean;
-  /** Goes through everything and stores nothing. */
+  /** Reads everything and stores nothing. */
   readonly dryRun?: boolean;
-  /** What the last snapshot of a source that is not suspect had of it. */
-  readonly before?: (path: Buffer) => SourceFigures | undefined;
-  /** Percent of its entries or bytes that a source may have lost since then before it is suspect; anything but all when it is not given. */
+  /** The figures of a source in its last snapshot that is not suspect. */
+  readonly earlierFigures?: (path: Buffer) => SourceFigures | undefined;
+  /** A source that has lost more than this percentage of its entries or bytes since then is suspect. Default: only one that has lost all. */
   readonly maxShrink?: number | undefined;
-  /** Makes no snapshot when everything is as it is in the parent. */
+  /** Makes no snapshot when its tree would be the parent's. */
   readonly skipIfUnchanged?: boolean;
-  /** Whether `item` events are wanted. */
+  /** Sends `item` events. */
   readonly verbose?: boolean;
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: BackupEvent) => void;
-  /** Counts what there is to be read, beside the backup, when there is no parent snapshot whose figures could stand for it. */
+  /** Counts files and bytes in a thread of its own, to show a total. Only without a parent: with one, its figures serve. */
   readonly scan?: boolean;
-  /** Gets a function that returns at any moment how far the backup is; once more for each time that a prune makes it begin again. */
+  /** Receives a function that returns the current progress. Called again when a prune makes the backup start over. */
   readonly onStart?: (progress: () => BackupProgress) => void;
 }
 
 /** How far a backup is. */
 export interface BackupProgress {
   readonly counters: Counters;
-  /** What the scan has counted; undefined without one. */
+  /** What the scan has counted so far; undefined without a scan. */
   readonly scanned: Scanned | undefined;
   /** Paths of the files that are being read. */
   readonly current: readonly Buffer[];
 }
 
 export interface BackupResult {
-  /** Undefined when no snapshot was made: for a dry run, or when nothing has changed. */
+  /** Undefined when no snapshot was made: in a dry run, or when nothing has changed. */
   readonly id: string | undefined;
-  /** Of a dry run: the id that the snapshot would have got. */
+  /** In a dry run: the id that the snapshot would have. */
   readonly idIfStored?: string;
   readonly snapshot: Snapshot;
   readonly summary: SnapshotSummary;
-  /** Paths that could not be read. */
+  /** How many paths could not be read. */
   readonly errors: number;
-  /** Sources that should hold more: the snapshot says so too. */
+  /** Sources that hold far less than before; the snapshot names them too. */
   readonly suspects: readonly Suspect[];
 }

@@ -1,4 +1,5 @@
-// What earlier snapshots say to a backup: which one to compare with, and how much each source had.
+// What a backup needs of earlier snapshots: the one to compare with, and how much each source held.
+// Deciding which sources are suspect is in suspects.ts.
 import type { Buffer } from 'node:buffer';
 import { isSuspect, type Snapshot, type SourceFigures } from '../format/snapshot.js';
 import { compareTimes, type Time } from '../format/time.js';
@@ -13,23 +14,23 @@ interface Backup {
 }
 
 /**
- * The snapshot that unchanged files are taken over from: the last one that agrees with the backup in what `by` says. One that is
- * suspect is taken only when no other is there.
+ * Finds the snapshot to compare files with: the last one with the same host, paths and tags, as far as `by` asks for them.
+ * A suspect snapshot is chosen only when there is no other.
  */
 export function findParent(list: SnapshotList, backup: Backup, by: GroupBy): StoredSnapshot | undefined {
   const paths = new Set(backup.paths.map(asText));
   const tags = new Set(backup.tags);
-  const isAlike = ({ snapshot }: StoredSnapshot): boolean => {
+  const matches = ({ snapshot }: StoredSnapshot): boolean => {
     if (by.host && snapshot.host !== backup.host) return false;
-    if (by.paths && !areAll(snapshot.paths, paths, asText)) return false;
-    if (by.tags && !areAll(snapshot.tags, tags, (tag) => tag)) return false;
+    if (by.paths && !coversExactly(snapshot.paths, paths, asText)) return false;
+    if (by.tags && !coversExactly(snapshot.tags, tags, (tag) => tag)) return false;
     return isNotLater(snapshot, backup);
   };
-  const good = list.snapshots.findLast((stored) => !isSuspect(stored.snapshot) && isAlike(stored));
-  return good ?? list.snapshots.findLast(isAlike);
+  const good = list.snapshots.findLast((stored) => !isSuspect(stored.snapshot) && matches(stored));
+  return good ?? list.snapshots.findLast(matches);
 }
 
-/** What the last snapshot of this host had of a source, unless it is suspect there. */
+/** The figures of a source in the last snapshot of this host in which it is not suspect. */
 export function figuresBefore(
   { snapshots }: SnapshotList,
   backup: { readonly host: string; readonly time?: Time | undefined },
@@ -53,8 +54,12 @@ function isNotLater({ time }: Snapshot, backup: { readonly time?: Time | undefin
 
 const asText = (path: Buffer): string => path.toString('latin1');
 
-/** Whether the items are those of the set, each at least once. */
-function areAll<Item>(items: readonly Item[], wanted: ReadonlySet<string>, textOf: (item: Item) => string): boolean {
+/** Whether the items are exactly those of the set, duplicates aside. */
+function coversExactly<Item>(
+  items: readonly Item[],
+  wanted: ReadonlySet<string>,
+  textOf: (item: Item) => string,
+): boolean {
   const found = new Set<string>();
   for (const item of items) {
     const text = textOf(item);

@@ -1,3 +1,5 @@
+// Reads the parent snapshot's entries, and compares them with what the file system has.
+// What follows from a difference is decided in entry-storer.ts.
 import { Buffer } from 'node:buffer';
 import { entriesOf } from '../format/directory-parser.js';
 import type { EntryStat } from '../format/entry.js';
@@ -5,34 +7,34 @@ import { type BadEntry, EntryReader } from '../format/entry-reader.js';
 import type { SyncTreeReader } from '../repository/reading/blob-reader.js';
 import type { ChangeRules } from './messages.js';
 
-/** What hears of trouble with the parent snapshot. */
-export interface PreviousTrouble {
-  /** The rest of the directory cannot be read: nothing more is found, so the files are read again. */
+/** Receives problems with the parent snapshot. */
+export interface PreviousDirectoryListener {
+  /** The rest of the directory cannot be read: nothing more is found, and the files are read again. */
   readonly onDamage: (cause: unknown) => void;
   /** One entry cannot be read: its file is read again. */
   readonly onBad: (bad: BadEntry) => void;
 }
 
-/** The entries of a directory as the parent snapshot has them, asked for in ascending order of name. */
+/** The entries of a directory in the parent snapshot, to be asked for in ascending order of name. */
 export class PreviousDirectory {
   /** The directory's own entry. */
   readonly entry: EntryReader | undefined;
   readonly #entries: Iterator<EntryReader> | undefined;
-  readonly #trouble: PreviousTrouble;
+  readonly #listener: PreviousDirectoryListener;
   #current: EntryReader | undefined;
   #count = 0;
   #found = 0;
 
   /** @param raw the directory's own entry in the parent snapshot */
-  constructor(raw: Uint8Array | undefined, trees: SyncTreeReader, what: string, trouble: PreviousTrouble) {
-    this.#trouble = trouble;
+  constructor(raw: Uint8Array | undefined, trees: SyncTreeReader, what: string, listener: PreviousDirectoryListener) {
+    this.#listener = listener;
     const entry = raw && readEntry(raw, what);
     const content = entry?.type === 'directory' ? entry.content : undefined;
     if (entry === undefined || content === undefined) return;
     this.entry = entry;
     const onBad = (bad: BadEntry): void => {
       this.#count = Number.NaN;
-      trouble.onBad(bad);
+      listener.onBad(bad);
     };
     this.#entries = entriesOf(trees.stream(content), what, onBad)[Symbol.iterator]();
     this.#advance();
@@ -52,7 +54,7 @@ export class PreviousDirectory {
     return undefined;
   }
 
-  /** Whether each of its entries was asked for. */
+  /** Whether every entry was found by find(). */
   allFound(): boolean {
     while (this.#current !== undefined) this.#advance();
     return this.entry !== undefined && this.#found === this.#count;
@@ -67,18 +69,18 @@ export class PreviousDirectory {
       this.#current = next.value;
     } catch (cause) {
       this.#count = Number.NaN;
-      this.#trouble.onDamage(cause);
+      this.#listener.onDamage(cause);
     }
   }
 }
 
-/** The one entry that the bytes hold. */
+/** Reads bytes that hold one entry. */
 export function readEntry(raw: Uint8Array, what: string): EntryReader | undefined {
   const reader = new EntryReader(Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength), what);
   return reader.next() ? reader : undefined;
 }
 
-/** Whether a file's content can be taken over from the parent snapshot (size, times and inode are the same). */
+/** Whether a file is unchanged (size, times, inode), so that the parent's content is still its own. */
 export function sameContent(previous: EntryStat, stat: EntryStat, rules: ChangeRules): boolean {
   return (
     previous.type === 'file' &&
@@ -94,7 +96,7 @@ export function sameContent(previous: EntryStat, stat: EntryStat, rules: ChangeR
   );
 }
 
-/** Whether everything else that an entry records of lstat is the same too, so that its encoding can be taken over. */
+/** Whether all other stored fields of lstat are the same too, so that the encoded entry can be reused. */
 export function sameMetadata(previous: EntryStat, stat: EntryStat): boolean {
   return (
     previous.type === stat.type &&

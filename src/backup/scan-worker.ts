@@ -5,15 +5,15 @@ import { type FoundDirectory, Lister } from './lister.js';
 import type { PendingDirectory } from './messages.js';
 import { type ScanInit, ScanTotal } from './scan.js';
 
-/** The backup reports what is wrong and what is excluded. */
-const SILENT = { reportError: () => undefined, tellExcluded: () => undefined };
+/** The backup itself reports errors and exclusions. */
+const SILENT = { reportError: () => undefined, reportExcluded: () => undefined };
 
 serveTasks<ScanInit, PendingDirectory, boolean>((init) => {
   const lister = new Lister(new BackupFilter(init.filter), SILENT, init.nestedSources);
   return (root) => ({ reply: scan(root, lister, init) });
 });
 
-/** Depth first, one directory open at a time. @returns whether all was counted */
+/** Depth first, with one open directory at a time. @returns false when it was stopped */
 function scan(root: PendingDirectory, lister: Lister, { totals, stop }: ScanInit): boolean {
   const pending: FoundDirectory[] = [{ ...root, path: Buffer.from(root.path) }];
   for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
@@ -34,7 +34,7 @@ function scan(root: PendingDirectory, lister: Lister, { totals, stop }: ScanInit
   return true;
 }
 
-/** The main thread only reads. */
+/** Without a lock: only this thread writes. */
 function add(totals: Float64Array, bytes: number): void {
   totals[ScanTotal.files] = (totals[ScanTotal.files] as number) + 1;
   totals[ScanTotal.bytes] = (totals[ScanTotal.bytes] as number) + bytes;

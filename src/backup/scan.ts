@@ -1,4 +1,5 @@
-/** The scan beside a first backup: counts what there is to be read, so that progress has a total. Its thread takes nothing from the backup but time. */
+// Counts files and bytes during a first backup, in a thread of its own, so that progress has a total.
+// The backup does not use the counts.
 import type { FilterSpec } from '../filesystem/filter.js';
 import { WorkerPool } from '../workers/pool.js';
 import type { PendingDirectory } from './messages.js';
@@ -9,30 +10,30 @@ const WORKER = new URL('./scan-worker.js', import.meta.url);
 export interface ScanInit {
   readonly filter: FilterSpec;
   readonly nestedSources: readonly string[];
-  /** Files and bytes, as far as they are counted. */
+  /** Files and bytes counted so far. */
   readonly totals: Float64Array;
-  /** Not 0 when the scan is to stop. */
+  /** Not 0: the scan stops. */
   readonly stop: Int32Array;
 }
 
-/** Words of `totals`. */
+/** Positions in `totals`. */
 export const ScanTotal = { files: 0, bytes: 1 } as const;
 
-/** What is counted until now. */
+/** What the scan has counted so far. */
 export interface Scanned {
   readonly files: number;
   readonly bytes: number;
   readonly isComplete: boolean;
 }
 
-/** A scan under way. */
+/** A running scan. */
 export class Scan {
   readonly #totals = new Float64Array(new SharedArrayBuffer(16));
   readonly #stop = new Int32Array(new SharedArrayBuffer(4));
   readonly #pool: WorkerPool<ScanInit, PendingDirectory, boolean>;
   #isComplete = false;
 
-  /** @param root as the backup walks it */
+  /** @param root the directory that the backup walks */
   constructor(root: PendingDirectory, { filter, nestedSources }: Pick<ScanInit, 'filter' | 'nestedSources'>) {
     const data = { filter, nestedSources, totals: this.#totals, stop: this.#stop };
     this.#pool = new WorkerPool(WORKER, 1, () => ({ data, transfer: [] }));
@@ -53,7 +54,7 @@ export class Scan {
     try {
       this.#isComplete = await this.#pool.run(root);
     } catch {
-      // Then there is no total. The backup reports what is wrong with the files.
+      // There is no total then. The backup reports errors in files.
     }
   }
 }

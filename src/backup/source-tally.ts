@@ -1,18 +1,17 @@
-/**
- * Counts what each source of a backup holds. Every thread counts in rows of shared memory of its own; `sumSources` adds them up.
- */
+// Counts entries, bytes and errors by source. Each thread counts in its own row of shared memory; `sumSources` adds them up.
+// Totals of the whole backup are in counters.ts.
 import type { Buffer } from 'node:buffer';
 import type { SourceFigures } from '../format/snapshot.js';
 
 /** What a backup found in a source. */
 export interface SourceCount extends SourceFigures {
-  /** Paths below it that could not be read. */
+  /** How many paths below it could not be read. */
   readonly errors: number;
-  /** It could not be read itself. */
+  /** Whether the source itself could not be read. */
   readonly unreadable: boolean;
 }
 
-/** Where a thread counts, and the absolute paths of the sources as latin1. Survives structured clone. */
+/** The row of a thread, and the absolute paths of the sources (latin1). Can be sent to a worker. */
 export interface TallyHandle {
   readonly paths: readonly string[];
   readonly row: Float64Array;
@@ -25,7 +24,7 @@ const ERRORS = 2;
 const UNREADABLE = 3;
 const COLUMNS = 4;
 
-/** A handle for each of so many threads. */
+/** Makes a handle for each thread. */
 export function createTallies(threads: number, sources: readonly Buffer[]): TallyHandle[] {
   const paths = sources.map((path) => path.toString('latin1'));
   const columns = COLUMNS * paths.length;
@@ -36,7 +35,7 @@ export function createTallies(threads: number, sources: readonly Buffer[]): Tall
   }));
 }
 
-/** One thread's part of the counting. What is below several sources is counted for the innermost. */
+/** Counts for one thread. An entry below several sources counts for the innermost. */
 export class SourceTally {
   readonly #numbers: ReadonlyMap<string, number>;
   readonly #row: Float64Array;
@@ -48,13 +47,13 @@ export class SourceTally {
     this.#row = row;
   }
 
-  /** An entry that is no directory. @param directory where it is, the same object for all that are in it */
+  /** Counts an entry that is not a directory. @param directory the path it is in: the same object for all its entries */
   add(directory: Buffer, path: () => Buffer, bytes: number): void {
     if (directory !== this.#directory) {
       this.#directory = directory;
       this.#directoryNumber = innermost(this.#numbers, directory.toString('latin1'));
     }
-    // With one source, what is below it needs no further look.
+    // With a single source, everything below it belongs to it.
     const isKnown = this.#directoryNumber !== undefined && this.#numbers.size === 1;
     const number = isKnown
       ? this.#directoryNumber
@@ -63,7 +62,7 @@ export class SourceTally {
     this.#count(number, BYTES, bytes);
   }
 
-  /** A path that could not be read. */
+  /** Counts a path that could not be read. */
   fail(path: Buffer): void {
     const text = path.toString('latin1');
     const exact = this.#numbers.get(text);
@@ -78,7 +77,7 @@ export class SourceTally {
   }
 }
 
-/** What each source holds, with what is in sources below it. */
+/** The counts of each source, including the sources below it. */
 export function sumSources(tallies: readonly TallyHandle[]): SourceCount[] {
   const paths = tallies[0]?.paths ?? [];
   const own = paths.map((_, number) => {
@@ -102,12 +101,12 @@ export function sumSources(tallies: readonly TallyHandle[]): SourceCount[] {
 
 const numbered = (paths: readonly string[]): Map<string, number> => new Map(paths.map((path, at) => [path, at]));
 
-/** The number of the source that a path is or is below. */
+/** The number of the innermost source that is or contains a path. */
 function innermost(numbers: ReadonlyMap<string, number>, path: string): number | undefined {
   return numbers.get(path) ?? outerOf(numbers, path);
 }
 
-/** The number of the innermost source that a path is below. */
+/** The number of the innermost source above a path. */
 function outerOf(numbers: ReadonlyMap<string, number>, path: string): number | undefined {
   for (let rest = path; rest !== '/'; ) {
     rest = rest.slice(0, rest.lastIndexOf('/')) || '/';

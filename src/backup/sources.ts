@@ -1,7 +1,5 @@
-/**
- * Finds what the paths given to a backup name, and where each of them is in the snapshot's tree. As in restic, an absolute path keeps all
- * of its names there, a relative one only those that it is given with: `Documents` in `/home/anna` is `/Documents`.
- */
+// Finds the sources of a backup, and decides the path of each in the snapshot. The walk reads them.
+// As in restic, an absolute path keeps all of its names, a relative one only those given: `Documents` in `/home/anna` becomes `/Documents`.
 import { Buffer } from 'node:buffer';
 import { readdirSync, realpathSync } from 'node:fs';
 import { systemReason } from '../errors/errors.js';
@@ -13,22 +11,22 @@ interface MutableNames {
   [name: string]: MutableNames | SourceKind;
 }
 
-/** What the snapshot's root directory is made of. */
+/** What the snapshot's root directory is made from. */
 export interface SourceRoot {
-  /** The directory that it stands for; `/` where its names are from several directories. */
+  /** The directory that becomes the root; `/` when names of several directories are gathered in it. */
   readonly path: Buffer;
   /** Undefined when the whole directory is a source. */
   readonly only: OnlyNames | undefined;
-  /** Where its names are (all as latin1), when they are from several directories. */
+  /** The path of each name in it (both latin1), when names of several directories are gathered. */
   readonly gathered: ReadonlyMap<string, string> | undefined;
 }
 
 export interface Sources {
   readonly root: SourceRoot;
-  /** Absolute paths of those that are there, in the order given, each once. */
+  /** Absolute paths of the sources that exist, in the order given, without duplicates. */
   readonly paths: readonly Buffer[];
   readonly missing: readonly Missing[];
-  /** Absolute paths, as latin1, of those that are below another: no rule that leaves out a directory there leaves out them. */
+  /** Absolute paths (latin1) of sources below other sources: a rule that excludes a directory above them does not exclude them. */
   readonly nested: readonly string[];
 }
 
@@ -37,22 +35,22 @@ interface Missing {
   readonly reason: string;
 }
 
-/** A path as given, without `.`, double slashes, and `..` where it can be resolved; links are not. */
+/** A source's path, without `.`, double slashes, and `..` after a name. Links are not resolved. */
 interface Target {
   readonly given: Buffer;
-  /** What the names start from: `/`, `.`, `..`, `../..` and so on. */
+  /** What the names are relative to: `/`, `.`, `..`, `../..` and so on. */
   readonly start: string;
-  /** The directory that this is, absolute. */
+  /** The absolute path of `start`. */
   readonly base: Buffer;
-  /** As latin1. None for the directory itself. */
+  /** As latin1; empty for `start` itself. */
   readonly names: readonly string[];
   readonly kind: SourceKind;
 }
 
 /**
- * Looks at the sources.
+ * Resolves the sources and checks that they exist.
  *
- * @param paths as given; relative ones are below `directory`
+ * @param paths as given; relative ones start from `directory`
  * @param directory absolute
  */
 export function findSources(paths: readonly Buffer[], directory: Buffer): Sources {
@@ -60,7 +58,7 @@ export function findSources(paths: readonly Buffer[], directory: Buffer): Source
   const found = new Map<string, Target>();
   for (const given of paths) {
     const target = parseTarget(given, directory);
-    const reason = given.length === 0 ? 'an empty path: a variable that is not set?' : reasonOfAbsence(target);
+    const reason = given.length === 0 ? 'the path is empty: is a variable not set?' : reasonOfAbsence(target);
     if (reason === undefined) found.set(keyOf(target), target);
     else missing.push({ path: given, reason });
   }
@@ -79,7 +77,7 @@ export function findSources(paths: readonly Buffer[], directory: Buffer): Source
   return { root: rootOf([...found.values()], missing), paths: [...absolute.values()], missing, nested };
 }
 
-/** What of `nested` lies below a directory, as names from there on; undefined when nothing does. */
+/** The paths of `nested` below a directory, as names relative to it; undefined when there are none. */
 export function sourcesBelow(directory: Buffer, nested: readonly string[]): OnlyNames | undefined {
   const above = directory.length === 1 ? '/' : `${latin1(directory)}/`;
   const below = nested.filter((path) => path.startsWith(above));
@@ -89,7 +87,7 @@ export function sourcesBelow(directory: Buffer, nested: readonly string[]): Only
   return only;
 }
 
-/** Where a path of this machine is in the snapshot's tree. */
+/** The path in the snapshot of a path on this machine. */
 export function pathInSnapshot({ path: root, gathered }: SourceRoot, path: Buffer): Buffer {
   if (gathered === undefined) return below(path, root) ?? path;
   let best = { length: 0, path };
@@ -102,13 +100,13 @@ export function pathInSnapshot({ path: root, gathered }: SourceRoot, path: Buffe
   return best.path;
 }
 
-/** The working directory may be given as a link: $PWD says how the user came to it. */
+/** Follows a link: the working directory, taken from $PWD, may be one. */
 export function statRoot(path: Buffer): FileStat {
   const stat = lstat(path);
   return stat.type === 'symlink' ? lstat(joinPath(path, Buffer.from('.'))) : stat;
 }
 
-/** Absolute, without `.`, `..`, double or trailing slashes; links are not resolved. */
+/** The absolute path, without `.`, `..`, double or trailing slashes. Links are not resolved. */
 export function normalize(path: Buffer, directory: Buffer): Buffer {
   return pathOf(parseTarget(path, directory));
 }
@@ -132,13 +130,13 @@ function parseTarget(given: Buffer, directory: Buffer): Target {
     else if (names.pop() === undefined && !isAbsolute) up++;
   }
   if (isAbsolute) return { given, start: '/', base: SLASH, names, kind: 'named' };
-  const above = namesIn(up === 0 ? directory : physical(directory));
+  const above = namesIn(up === 0 ? directory : resolveLinks(directory));
   const base = Buffer.from(`/${above.slice(0, Math.max(0, above.length - up)).join('/')}`, 'latin1');
   return { given, start: up === 0 ? '.' : Array(up).fill('..').join('/'), base, names, kind: 'named' };
 }
 
-/** `..` of a directory that a link leads to is where that directory is, and not where the link is. */
-function physical(directory: Buffer): Buffer {
+/** Resolves links, because the kernel takes `..` of a link's target, not of the link. */
+function resolveLinks(directory: Buffer): Buffer {
   try {
     return realpathSync(directory, { encoding: 'buffer' });
   } catch {
@@ -157,7 +155,7 @@ function reasonOfAbsence(target: Target): string | undefined {
   }
 }
 
-/** The outermost of the sources that a source is below of. */
+/** The outermost source above a source. */
 function outerSource({ start, names }: Target, found: ReadonlyMap<string, Target>): Target | undefined {
   for (const depth of names.keys()) {
     const outer = found.get([start, ...names.slice(0, depth)].join('\0'));
@@ -166,7 +164,7 @@ function outerSource({ start, names }: Target, found: ReadonlyMap<string, Target
   return undefined;
 }
 
-/** The first link on the way from a source to one below it. */
+/** The first link between a source and a source below it. */
 function linkBetween(inner: Target, outer: Target): string | undefined {
   for (let depth = outer.names.length; depth < inner.names.length; depth++) {
     const path = pathOf({ ...inner, names: inner.names.slice(0, depth) });
@@ -179,14 +177,14 @@ function isLink(path: Buffer): boolean {
   try {
     return lstat(path).type === 'symlink';
   } catch {
-    // It has just gone; the walk will tell.
+    // It has just been removed; the walk reports it.
     return false;
   }
 }
 
 function lostBehind(link: string, outer: string): string {
   const [by, from] = [link, outer].map((path) => Buffer.from(path, 'latin1').toString());
-  return `leads through ${by}, a link, and as such that is stored with ${from}: give the path to which it leads`;
+  return `leads through the symbolic link ${by}, which is stored as a link with ${from}: give the path that the link points to`;
 }
 
 function rootOf(targets: readonly Target[], missing: Missing[]): SourceRoot {
@@ -198,7 +196,7 @@ function rootOf(targets: readonly Target[], missing: Missing[]): SourceRoot {
   return { path: first.base, only: isWhole ? undefined : only, gathered: undefined };
 }
 
-/** Names from several directories become one: of those that are the same, restic calls the second `NAME-1`. */
+/** Gathers names of several directories in one. As in restic, a second `NAME` becomes `NAME-1`. */
 function gather(targets: readonly Target[], missing: Missing[]): SourceRoot {
   const only = newNames();
   const starts = new Map<string, string>();
@@ -214,7 +212,7 @@ function gather(targets: readonly Target[], missing: Missing[]): SourceRoot {
   return { path: SLASH, only, gathered };
 }
 
-/** A directory that has no name of its own stands for what is in it. */
+/** Replaces a directory without a name (such as `..`) by what is in it. */
 function expand(target: Target, missing: Missing[]): Target[] {
   if (target.names.length > 0) return [target];
   try {
@@ -226,22 +224,22 @@ function expand(target: Target, missing: Missing[]): Target[] {
   }
 }
 
-/** A source below another source adds nothing. */
+/** A source below another source is already included: it adds nothing. */
 function addSource(only: MutableNames, names: readonly string[], kind: SourceKind): void {
   let at = only;
   for (const [depth, name] of names.entries()) {
-    const there = at[name];
-    if (depth === names.length - 1) at[name] = there === 'named' ? there : kind;
-    else if (typeof there === 'string') return;
+    const existing = at[name];
+    if (depth === names.length - 1) at[name] = existing === 'named' ? existing : kind;
+    else if (typeof existing === 'string') return;
     else {
-      const next = there ?? newNames();
+      const next = existing ?? newNames();
       at[name] = next;
       at = next;
     }
   }
 }
 
-/** What follows a directory's path in the path of what is in it, as a path from `/`; undefined for a path elsewhere. */
+/** The part of a path below a directory, with a leading `/`; undefined when the path is not in it. */
 function below(path: Buffer, directory: Buffer): Buffer | undefined {
   if (directory.length === 1) return path;
   if (path.equals(directory)) return SLASH;

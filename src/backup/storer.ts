@@ -15,26 +15,27 @@ import { FreshSet } from '../repository/writing/fresh-set.js';
 import { SharedBuffers } from '../workers/shared-buffers.js';
 import { SyncCaller } from '../workers/sync-call.js';
 import { setCount } from './counters.js';
-import { type FrameRequest, type Note, type RestPart, SharedFlag, type WorkerInit } from './messages.js';
+import { type FrameRequest, type Note, type PartialPack, SharedFlag, type WorkerInit } from './messages.js';
 
 const NOTHING_STORED: Stored = { blobs: 0, rawBytes: 0, storedBytes: 0 };
 
-/** A worker's way into the repository: writers for data and trees, and a reader for the parent snapshot's trees. */
+// A worker's access to the repository: writers for data and trees, and a reader of the parent snapshot's trees.
+// FileToRead files is file-storer.ts's, encoding their entries entry-storer.ts's part.
 export interface Storer {
   readonly data: BlobWriter;
   readonly tree: BlobWriter;
   readonly previous: SyncTreeReader;
-  /** Whether all blobs of a stream of the parent snapshot may be relied on without storing them. */
+  /** Whether the repository has all blobs of a content of the parent snapshot, so that the new snapshot may rely on them. */
   has(content: ContentRef): boolean;
-  /** The reference for a file's blobs: directly, or through a list when they are many. */
+  /** Makes a content reference from the ids of blobs; stores a list of them when they are many. */
   reference(size: number, ids: Buffer): ContentRef;
-  /** What an entry gets for bytes that may be many. @throws VarveError `source` when they are too many */
+  /** Puts bytes inline or, when they are many, in a blob. @throws VarveError `source` when they are too many */
   attach(bytes: Buffer): Attachment;
   countStored(): void;
   /** @throws VarveError `interrupted` once the backup is cancelled */
   stopIfCancelled(): void;
-  /** Closes all frames and hands over the packs that are not full. */
-  rest(): RestPart[];
+  /** Closes all frames and returns the packs that are not full. */
+  takePartialPacks(): PartialPack[];
 }
 
 export function createStorer(init: WorkerInit, note: (note: Note) => void): Storer {
@@ -64,7 +65,7 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
   };
   const dataPacks = pack(DATA);
   const treePacks = pack(TREE);
-  // A backup in which little has changed may need neither.
+  // Made on first use: a backup in which little has changed may need neither.
   let data: BlobWriter | undefined;
   let tree: BlobWriter | undefined;
   const caller = new SyncCaller<FrameRequest>(init.fetch);
@@ -100,21 +101,21 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
       return this.reference(size, ids);
     },
     countStored() {
-      const [files, directories] = [data?.stored ?? NOTHING_STORED, tree?.stored ?? NOTHING_STORED];
+      const [files, trees] = [data?.stored ?? NOTHING_STORED, tree?.stored ?? NOTHING_STORED];
       setCount(init.counters, 'dataBlobs', files.blobs);
       setCount(init.counters, 'dataAdded', files.rawBytes);
       setCount(init.counters, 'dataStored', files.storedBytes);
-      setCount(init.counters, 'treeBlobs', directories.blobs);
-      setCount(init.counters, 'treeAdded', directories.rawBytes);
-      setCount(init.counters, 'treeStored', directories.storedBytes);
+      setCount(init.counters, 'treeBlobs', trees.blobs);
+      setCount(init.counters, 'treeAdded', trees.rawBytes);
+      setCount(init.counters, 'treeStored', trees.storedBytes);
     },
     stopIfCancelled() {
       if (Atomics.load(init.flags, SharedFlag.cancelled) !== 0) throw new VarveError('interrupted', 'interrupted');
     },
-    rest() {
+    takePartialPacks() {
       data?.flush();
       tree?.flush();
-      return [dataPacks.takeRest(), treePacks.takeRest()].filter((part) => part !== undefined);
+      return [dataPacks.takePart(), treePacks.takePart()].filter((part) => part !== undefined);
     },
   };
 }
@@ -124,7 +125,7 @@ function hasAll(index: BlobIndex, ids: Buffer): boolean {
   return true;
 }
 
-/** The reference for more blobs than one lists by itself. */
+/** Stores the list of ids as a blob, and refers to that. */
 function listed(tree: BlobWriter, size: number, ids: Buffer): ContentRef {
   tree.begin();
   tree.write(ids);

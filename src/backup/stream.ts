@@ -11,12 +11,12 @@ import { readEntry } from './previous.js';
 
 const FILE_MODE = 0o644;
 const DIRECTORY_MODE = 0o755;
-/** A stream is cut and stored in one thread: its chunks follow from each other. */
+/** One thread stores the whole stream, because where a chunk ends depends on the one before. */
 const WORKER = 0;
 const ROOT_NAME = Buffer.from('root');
 
 /**
- * Stores a stream as one file, in directories made up around it.
+ * Stores a stream as one file, in the directories of its path.
  *
  * @param now milliseconds since 1970, for the file's times
  * @returns the root directory
@@ -34,14 +34,14 @@ export async function storeStream(pool: BackupPool, source: StreamSource, now: n
     .map((name) => Buffer.from(name, 'latin1'));
   const name = names.pop();
   if (name === undefined) throw new VarveError('usage', 'a stream needs a file name');
-  const stat = madeUp('file', FILE_MODE, now, size);
+  const stat = syntheticStat('file', FILE_MODE, now, size);
   const file = { name, stat, changed: false, layout: undefined, stored: size };
   const { path } = source;
   let raw = entryOf(await pool.runOn(WORKER, { kind: 'file', directory: undefined, path, file, size, ids }));
   let child: Buffer = name;
   for (const directory of [...names.reverse(), ROOT_NAME]) {
     const late = [{ name: child, raw }];
-    const directoryStat = madeUp('directory', DIRECTORY_MODE, now, 0);
+    const directoryStat = syntheticStat('directory', DIRECTORY_MODE, now, 0);
     const task = {
       kind: 'directory',
       name: directory,
@@ -60,22 +60,22 @@ export async function storeStream(pool: BackupPool, source: StreamSource, now: n
 }
 
 function contentOf(reply: Reply): { size: number; ids: Buffer } {
-  if (reply.kind !== 'content') throw new VarveError('internal', `unexpected reply "${reply.kind}" of a worker`);
+  if (reply.kind !== 'content') throw new VarveError('internal', `a worker sent the unexpected reply "${reply.kind}"`);
   return { size: reply.content.size, ids: asBuffer(reply.content.ids) };
 }
 
 function entryOf(reply: Reply): Uint8Array {
-  if (reply.kind !== 'entry' || reply.raw === undefined) throw new VarveError('internal', 'a worker made no entry');
+  if (reply.kind !== 'entry' || reply.raw === undefined) throw new VarveError('internal', 'a worker returned no entry');
   return reply.raw;
 }
 
 function rootOf(raw: Uint8Array): ContentRef {
   const content = readEntry(raw, 'stream')?.content;
-  if (content === undefined) throw new VarveError('internal', 'a worker made no directory');
+  if (content === undefined) throw new VarveError('internal', 'a worker returned no directory');
   return { ...content, ids: Buffer.from(content.ids) };
 }
 
-function madeUp(type: 'file' | 'directory', mode: number, now: number, size: number): FileStat {
+function syntheticStat(type: 'file' | 'directory', mode: number, now: number, size: number): FileStat {
   const { seconds, nanoseconds } = timeFromMillis(now);
   return {
     type,

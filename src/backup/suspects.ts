@@ -1,32 +1,34 @@
+// Finds sources that hold far less than in an earlier snapshot.
+// That snapshot is found in parent.ts.
 import type { Buffer } from 'node:buffer';
 import type { SourceFigures } from '../format/snapshot.js';
 import type { SourceCount } from './source-tally.js';
 
-/** A source that should hold more than the new snapshot has of it. */
+/** A source that probably should hold more than was found. */
 export interface Suspect {
   readonly path: Buffer;
   readonly now: SourceFigures;
-  /** What an earlier snapshot had of it; undefined when nothing of it could be read. */
+  /** Its figures in an earlier snapshot; undefined when the source could not be read. */
   readonly before: SourceFigures | undefined;
 }
 
 /**
- * Finds the sources that hold too little: nothing of them could be read, or they lost too much since an earlier snapshot.
+ * Finds the sources that hold too little: nothing in them could be read, or they lost too much since an earlier snapshot.
  *
  * @param counts one for each path
- * @param before what an earlier snapshot had of a source
- * @param maxShrink percent of entries or bytes that a source may lose; undefined: anything but all
+ * @param earlierFigures the figures of a source in an earlier snapshot
+ * @param maxShrink percent of entries or bytes that a source may lose; undefined: less than all
  */
 export function findSuspects(
   paths: readonly Buffer[],
   counts: readonly SourceCount[],
-  before: (path: Buffer) => SourceFigures | undefined,
+  earlierFigures: (path: Buffer) => SourceFigures | undefined,
   maxShrink: number | undefined,
 ): Suspect[] {
   return paths.flatMap((path, at): Suspect[] => {
     const now = counts[at] as SourceCount;
     if (now.unreadable || (now.entries === 0 && now.errors > 0)) return [{ path, now, before: undefined }];
-    const earlier = before(path);
+    const earlier = earlierFigures(path);
     if (earlier === undefined) return [];
     const lost = Math.max(percentLost(now.entries, earlier.entries), percentLost(now.bytes, earlier.bytes));
     const tooMuch = maxShrink === undefined ? lost === 100 : lost > maxShrink;

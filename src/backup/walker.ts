@@ -1,3 +1,5 @@
+// Walks directories in one worker, and hands parts of the work to others when they are idle.
+// The Lister decides what belongs to the backup, the EntryStorer stores and encodes it, the main thread's TreeAssembly puts split directories together.
 import { Buffer } from 'node:buffer';
 import { closeSync } from 'node:fs';
 import { asBuffer, compareBytes } from '../bytes/views.js';
@@ -9,7 +11,7 @@ import { joinPath } from '../format/path.js';
 import { EntryRun, type LateRaw } from './entry-run.js';
 import type { EntryStorer, TakenEntry } from './entry-storer.js';
 import { layoutOf } from './holes.js';
-import { type FoundDirectory, Lister, placeOf } from './lister.js';
+import { type FoundDirectory, Lister, locationOf } from './lister.js';
 import type {
   FileBatch,
   LargeFile,
@@ -24,24 +26,24 @@ import { SharedFlag } from './messages.js';
 import { PreviousDirectory, readEntry } from './previous.js';
 import type { Storer } from './storer.js';
 
-/** Bytes: a larger file is cut into segments of this size, which workers share. */
+/** A file with more bytes than this is divided into segments of this size, which several workers read. */
 export const SEGMENT_BYTES = 64 * 1024 * 1024;
-/** Milliseconds that a task runs before it may be split. */
+/** Milliseconds before a task may be split. */
 const MIN_TASK_MS = 15;
-/** Milliseconds between two batches: until the main thread has taken the last it still seems that others have nothing to do. */
+/** Milliseconds between two batches: until the main thread has assigned a batch, its worker still looks idle. */
 const BATCH_PAUSE_MS = 2;
-/** Files that are handed over together when a task is split. */
+/** Files handed over together when a task is split. */
 const FILES_PER_BATCH = 256;
-/** Names that are looked at before the files among them are read: it bounds the memory, and how far files of one kind are put together. */
+/** Names examined before their files are read. It bounds the memory, and the range in which files are sorted by extension. */
 const NAMES_PER_BLOCK = 4096;
 
-/** A child of the directory being walked: its entry's encoding, as soon as that is known. */
+/** A child of the directory being walked; `raw` is its encoded entry, once known. */
 interface Child extends LateRaw {
   readonly name: Buffer;
   raw: Buffer | undefined;
-  /** Taken over from the parent snapshot as it is. */
+  /** Whether the entry is the parent snapshot's, byte for byte. */
   same: boolean;
-  /** A directory: it is walked after all else. */
+  /** A directory: it is walked after all other children. */
   readonly later: boolean;
 }
 
@@ -50,32 +52,33 @@ interface Subdirectory {
   readonly child: Child;
 }
 
-interface Reading {
+interface FileToRead {
   readonly file: PendingFile;
   readonly child: Child;
 }
 
-/** A directory on the way from its names to its entry. */
+/** A directory while it is walked. */
 interface Walk {
   readonly local: number;
   readonly directory: Subdirectory['pending'];
   readonly entries: EntryRun;
   readonly subdirectories: Subdirectory[];
-  /** Left to others. */
+  /** For other workers. */
   readonly directories: PendingDirectory[];
   readonly batches: number[];
   readonly large: LargeFile[];
   xattrs: ReadAttributes;
-  /** The directory in the parent snapshot, when that has just the names that are here now. */
+  /** The directory's entry in the parent snapshot, when that directory has exactly the names found now. */
   previous: EntryReader | undefined;
-  /** Whether all children so far are the parent snapshot's. */
+  /** Whether all entries so far are the parent snapshot's. */
   same: boolean;
 }
 
 /**
- * Walks a directory with everything below it, in one worker. What it can finish it finishes: reads, cuts, stores, encodes. When other workers
- * have nothing to do it leaves some of its work to them: files in batches, at once, and directories when its own turn ends; the directories that
- * are not complete then are handed back "opened".
+ * Walks a directory and everything below it in one worker: reads and stores files, encodes entries.
+ *
+ * When other workers are idle it hands work to them: batches of files at once, subdirectories with the reply at the end of the task.
+ * The reply also returns, as "opened", the directories that this leaves incomplete.
  */
 export class Walker {
   readonly #init: WorkerInit;
@@ -87,7 +90,7 @@ export class Walker {
   #nextLocal = 0;
   #started = 0;
   #lastBatch = 0;
-  /** Local numbers of directories that have an open directory in them. */
+  /** Local numbers of directories with an incomplete subdirectory. */
   readonly #isOpen = new Set<number>();
 
   constructor(
@@ -104,7 +107,7 @@ export class Walker {
     this.#note = note;
   }
 
-  /** Walks one directory: its entry when all below it is done, or what has to be done for it still. */
+  /** @returns the directory's entry when everything below it is stored, otherwise the directories that remain incomplete */
   walk(directory: PendingDirectory): { raw: Buffer | undefined } | { opened: OpenedDirectory[] } {
     this.#started = performance.now();
     this.#opened = [];
@@ -114,7 +117,7 @@ export class Walker {
     return raw === OPEN ? { opened: this.#opened } : { raw };
   }
 
-  /** Stores files that another worker left: the entries of those that could be read, in order of name. */
+  /** Stores a batch of another worker. @returns the entries of the files that could be read, in order of name */
   files({ directory: place, files }: FileBatch): EntryRun {
     const entries = new EntryRun();
     let opened: Directory;
@@ -141,7 +144,7 @@ export class Walker {
     const walk = this.#scan(directory);
     for (const [at, { pending, child }] of walk.subdirectories.entries()) {
       if (this.#shouldSplit()) {
-        for (const rest of walk.subdirectories.slice(at)) walk.directories.push(detach(rest.pending));
+        for (const rest of walk.subdirectories.slice(at)) walk.directories.push(copyViews(rest.pending));
         break;
       }
       const raw = this.#directory(pending, walk.local);
@@ -167,7 +170,7 @@ export class Walker {
     return !openBelow && walk.directories.length + walk.batches.length + walk.large.length === 0;
   }
 
-  /** Goes over a directory's names: everything but subdirectories is dealt with, or left to others. */
+  /** Stores all children of a directory but its subdirectories, or hands them to other workers. */
   #scan(directory: Subdirectory['pending']): Walk {
     const { opened, names, only } = this.#lister.open(directory);
     const walk: Walk = {
@@ -196,7 +199,7 @@ export class Walker {
 
   #children(walk: Walk, opened: Directory, names: NameList, previous: PreviousDirectory): void {
     let block: Child[] = [];
-    let toRead: Reading[] = [];
+    let toRead: FileToRead[] = [];
     const finish = (): void => {
       this.#read(walk, opened, toRead);
       for (const child of block) {
@@ -223,7 +226,7 @@ export class Walker {
     opened: Directory,
     name: Buffer,
     previous: PreviousDirectory,
-    toRead: Reading[],
+    toRead: FileToRead[],
   ): Child | undefined {
     const stat = this.#lister.stat(opened, name, walk.directory);
     if (stat === undefined) return undefined;
@@ -247,9 +250,9 @@ export class Walker {
     });
   }
 
-  /** Reads the files of a block, but for what is left to others. */
-  #read(walk: Walk, opened: Directory, toRead: Reading[]): void {
-    // Other workers find a file by its directory's path.
+  /** Reads the files of a block, except those handed to other workers. */
+  #read(walk: Walk, opened: Directory, toRead: FileToRead[]): void {
+    // Other workers open files through the directory's path, which a gathered root does not have.
     const isShared = walk.directory.root?.gathered === undefined;
     const small = toRead.filter(({ file }) => {
       const isLarge = isShared && file.stat.size > SEGMENT_BYTES;
@@ -257,7 +260,7 @@ export class Walker {
       if (large !== undefined) walk.large.push(large);
       return large === undefined;
     });
-    byExtension(small);
+    sortByExtension(small);
     let end = small.length;
     for (let at = 0; at < end; at++) {
       if (isShared && end - at > 1 && this.#shouldSplit()) {
@@ -265,12 +268,12 @@ export class Walker {
         this.#handOver(walk, small.slice(from, end));
         end = from;
       }
-      const { file, child } = small[at] as Reading;
+      const { file, child } = small[at] as FileToRead;
       child.raw = this.#entries.storeFile(opened, file);
     }
   }
 
-  /** A file with so much data that several workers are to read it; undefined for one that only seems to have. */
+  /** @returns undefined when the file is mostly holes: then one worker reads it */
   #asLarge(opened: Directory, file: PendingFile): LargeFile | undefined {
     const own = { ...file, name: new Uint8Array(file.name) };
     try {
@@ -285,22 +288,22 @@ export class Walker {
         closeSync(descriptor);
       }
     } catch {
-      // It cannot be opened: reading it will tell.
+      // FileToRead it will report why it cannot be opened.
       return undefined;
     }
   }
 
-  /** Leaves files to other workers at once. */
-  #handOver(walk: Walk, readings: readonly Reading[]): void {
+  /** Hands files to other workers at once. */
+  #handOver(walk: Walk, readings: readonly FileToRead[]): void {
     const number = Atomics.add(this.#init.flags, SharedFlag.batches, 1);
     const files = readings.map(({ file }) => ({ ...file, name: new Uint8Array(file.name) }));
-    const batch: FileBatch = { kind: 'files', directory: placeOf(walk.directory), files };
+    const batch: FileBatch = { kind: 'files', directory: locationOf(walk.directory), files };
     this.#lastBatch = performance.now();
     walk.batches.push(number);
     this.#note({ kind: 'batch', number, batch });
   }
 
-  /** True when another worker could use a part of this task. */
+  /** Whether another worker is idle and this task has run long enough to be split. */
   #shouldSplit(): boolean {
     const { flags } = this.#init;
     const waiting = Atomics.load(flags, SharedFlag.waitingTasks);
@@ -313,8 +316,8 @@ export class Walker {
 const OPEN = Symbol('open');
 const pathIn = ({ path }: DirectoryPlace, name: Uint8Array): Buffer => joinPath(asBuffer(path), asBuffer(name));
 
-/** With copies of its own of what are views of larger memory, which would cross to another thread with them. */
-function detach(pending: PendingDirectory): PendingDirectory {
+/** Copies views of larger buffers: a message to another thread would clone the whole buffer. */
+function copyViews(pending: PendingDirectory): PendingDirectory {
   const { path, name, previous } = pending;
   return {
     ...pending,
@@ -326,7 +329,7 @@ function detach(pending: PendingDirectory): PendingDirectory {
 
 function openedDirectory(walk: Walk, parent: number): OpenedDirectory {
   const { local, directory, xattrs, entries, directories, batches, large } = walk;
-  const { path, name, stat, above, previous, root } = detach(directory);
+  const { path, name, stat, above, previous, root } = copyViews(directory);
   return {
     local,
     parent,
@@ -349,8 +352,8 @@ function take(child: Child, entry: TakenEntry | undefined): void {
   child.same = entry?.same ?? false;
 }
 
-/** Like beside like compresses better: files of one extension next to each other, in order of name. */
-function byExtension(readings: Reading[]): void {
+/** Puts files of one extension next to each other, because similar files compress better together. */
+function sortByExtension(readings: FileToRead[]): void {
   if (readings.length < 3) return;
   const keys = new Map(readings.map(({ file }) => [file, extension(file.name)]));
   readings.sort((a, b) => {

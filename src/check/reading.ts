@@ -7,7 +7,7 @@ import type { Reply, Task, WorkerInit } from './messages.js';
 const WORKER = new URL('./check-worker.js', import.meta.url);
 
 /** Starts the threads of a reading that will come soon, while the repository is being opened. */
-export function warmUp(threads = defaultThreads()): void {
+export function prewarm(threads = defaultThreads()): void {
   startThreads(WORKER, threads);
 }
 

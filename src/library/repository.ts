@@ -177,7 +177,7 @@ export class Repository implements AsyncDisposable {
         sources: from,
         directory: Buffer.from(process.cwd()),
         parent: parentFrom(from, parent, list, made),
-        before: figuresBefore(list, made),
+        earlierFigures: figuresBefore(list, made),
         onStart: progress.start,
       });
     } finally {

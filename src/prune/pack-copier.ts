@@ -99,7 +99,7 @@ export class PackCopier {
   /** Hands over what fills no pack. */
   rest(): PackPart[] {
     for (const { refill } of Object.values(this.#writers)) refill.flush();
-    return Object.values(this.#writers).flatMap(({ packs }) => packs.takeRest() ?? []);
+    return Object.values(this.#writers).flatMap(({ packs }) => packs.takePart() ?? []);
   }
 
   #frame(source: Source, record: PackRecord, frame: RecordFrame, listed: LocatedFrame, opens: boolean): void {

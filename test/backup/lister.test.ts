@@ -27,5 +27,8 @@ test('a folder so deep down that no reader would take it is told and left out; a
   assert.deepEqual(told, []);
   assert.ok(!look(MAX_DEPTH, 'directory'));
   assert.equal(told.length, 1);
-  assert.match(String(told[0]), new RegExp(`^${2 * MAX_DEPTH} left out with all in it: no more than 4095 directories`));
+  assert.match(
+    String(told[0]),
+    new RegExp(`^${2 * MAX_DEPTH} not backed up, nor anything in it: a snapshot holds at most 4095 levels`),
+  );
 });

@@ -96,7 +96,7 @@ test('backup makes no snapshot and ends with 1 when none of the paths can be rea
     });
   const alone = asNobody('backup', directory);
   assert.equal(alone.status, 1, alone.stderr);
-  assert.match(alone.stderr, /^Fatal: no snapshot was made: none of the sources could be read$/m);
+  assert.match(alone.stderr, /^Fatal: no snapshot was made: no source could be read$/m);
   assert.equal((await place.json<Listed[]>(['snapshots'])).length, count);
   const readable = place.files('readable', eight);
   spawnSync('chmod', ['-R', 'a+rX', readable]);

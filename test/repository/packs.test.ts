@@ -300,9 +300,9 @@ test('parts of several writers make few packs, which read like any other', async
           return blobs.end();
         });
         blobs.flush();
-        const rest = packs.takeRest();
+        const rest = packs.takePart();
         if (rest !== undefined) parts.push(rest);
-        assert.equal(packs.takeRest(), undefined);
+        assert.equal(packs.takePart(), undefined);
         return own;
       });
       const before = space.stored.length;

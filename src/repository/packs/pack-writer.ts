@@ -201,12 +201,12 @@ export class PackWriter {
 
   /** Seals what there is as a pack of its own. */
   finish(): void {
-    const part = this.takeRest();
+    const part = this.takePart();
     if (part !== undefined) this.#emit(sealPack(this.#keys, part, this.#space.bytes(part.buffer), this.#parity));
   }
 
   /** Hands over the frames of the pack that is not full yet. */
-  takeRest(): PackPart | undefined {
+  takePart(): PackPart | undefined {
     const pack = this.#current;
     this.#current = undefined;
     return pack && { buffer: pack.buffer, length: pack.length, record: pack.builder.build() };

@@ -35,12 +35,12 @@ export async function backupCommand(context: Context, args: readonly string[], f
   context.outliveReader();
   refuseContradictions(args, flags);
   const prepared = prepare(context, args, flags);
-  const { repository, parent, before, backup } = await open(context, prepared, flags);
+  const { repository, parent, earlierFigures, backup } = await open(context, prepared, flags);
   const report = new BackupReport(context, parent);
   const options: BackupOptions = {
     ...prepared,
     parent,
-    before,
+    earlierFigures,
     signal: context.signal,
     verbose: report.wantsItems,
     scan: flags.scan && report.showsProgress,
@@ -105,14 +105,14 @@ async function loadEngine() {
 interface Opened {
   readonly repository: IndexedRepository;
   readonly parent: StoredSnapshot | undefined;
-  readonly before: NonNullable<BackupOptions['before']>;
+  readonly earlierFigures: NonNullable<BackupOptions['earlierFigures']>;
   readonly backup: typeof import('../../../backup/backup.js').backup;
 }
 
 async function open(context: Context, prepared: Prepared, flags: BackupFlags): Promise<Opened> {
   const opened = await openFromOptions(context, async () => {
-    const { warmUp } = await loadEngine();
-    warmUp(prepared.threads);
+    const { prewarm } = await loadEngine();
+    prewarm(prepared.threads);
   });
   const { backup, loadIndexToWrite, loadAndAdopt } = await loadEngine();
   const onDamage = (error: VarveError): void => warnOfIndex(context, error);
@@ -126,7 +126,7 @@ async function open(context: Context, prepared: Prepared, flags: BackupFlags): P
       `an earlier backup was interrupted: ${adopted} pack files that it had stored are used again`,
     );
   const parent = isStream(prepared.sources) ? undefined : parentOf(prepared, prepared.sources, snapshots, flags);
-  return { repository, parent, before: figuresBefore(snapshots, prepared), backup };
+  return { repository, parent, earlierFigures: figuresBefore(snapshots, prepared), backup };
 }
 
 function parentOf(

@@ -1,6 +1,6 @@
 import { check } from '../../../check/check.js';
 import type { CheckOptions } from '../../../check/options.js';
-import { warmUp } from '../../../check/reading.js';
+import { prewarm } from '../../../check/reading.js';
 import { scrub } from '../../../check/scrub.js';
 import { ALL, parseSubset, type Subset } from '../../../check/subset.js';
 import { VarveError } from '../../../errors/errors.js';
@@ -26,7 +26,7 @@ export async function checkCommand(context: Context, flags: CheckFlags): Promise
     if (flags.scrub === true) report.finishScrub(await scrub(await placeOfRepository(context), report.options));
     else {
       const reads = readData !== undefined || repair;
-      const repository = await openFromOptions(context, reads ? async () => warmUp() : undefined);
+      const repository = await openFromOptions(context, reads ? async () => prewarm() : undefined);
       report.finish(await check(repository, { ...report.options, readData, isWanted }));
       if (isWanted !== undefined) context.output.message('only the selected snapshots were checked');
     }
