@@ -61,7 +61,7 @@ before(async () => {
   const entries = [
     { name: Buffer.from('all hole'), content: none, size: 2 * MIB, holes: new Layout([0, 2 * MIB]).encode() },
     { name: Buffer.from('attributes'), content: forge.content(Buffer.from('content')), xattrs },
-    { name: Buffer.from('directory'), type: 'directory' as const, content: forge.directory(), xattrs, size: 0 },
+    { name: Buffer.from('folder'), type: 'directory' as const, content: forge.directory(), xattrs, size: 0 },
     {
       name: Buffer.from('many runs'),
       content: forge.content(data.subarray(0, between)),
@@ -184,7 +184,7 @@ test('stats of what is missing are an error that names the path', async () => {
   const missing = { size: 2000, depth: 0 as const, ids: Buffer.alloc(32, 7) };
   const directory = (entry: object): ContentRef =>
     forge.directory({
-      name: Buffer.from('directory'),
+      name: Buffer.from('folder'),
       type: 'directory',
       content: forge.directory({ name: Buffer.from('file'), content: forge.content(data), ...entry }),
       size: 0,

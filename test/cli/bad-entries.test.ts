@@ -160,7 +160,7 @@ test('a mount shows all else, and gives an error for the entry that cannot be re
 test('repair snapshots leaves out what cannot be read, and prune goes on', async () => {
   const repaired = await place.run(['repair', 'snapshots', '--forget']);
   assert.equal(repaired.code, 3, 'the new snapshot lacks something');
-  assert.match(repaired.out, /folder\/b: what stands there is left out: .*wrong number of fields/);
+  assert.match(repaired.out, /folder\/b: the entry is left out: .*wrong number of fields/);
   await place.ok(['check', '--read-data']);
   await place.ok(['prune']);
   const listed = await place.ok(['ls', 'latest', DIRECTORY]);

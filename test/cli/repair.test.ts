@@ -77,7 +77,7 @@ test('recover: a snapshot that was forgotten is a directory of a new one', async
   await other.ok(['init']);
   const source = other.files('source', { letter: 'Dear all' });
   const id = await other.backup(source);
-  assert.match((await other.ok(['recover'])).out, /^there are no directorys that nothing refers to/);
+  assert.match((await other.ok(['recover'])).out, /^there are no directories that nothing refers to/);
   await other.ok(['forget', id]);
   const { out } = await other.ok(['recover']);
   assert.match(out, /^snapshot [0-9a-f]{8} saved, with 1 directory\n$/);

@@ -97,7 +97,7 @@ test('a dry run writes nothing', async () => {
 
 test('errors say what is missing', async () => {
   assert.match((await place.run(['restore', '--target', 'x'])).err, /snapshot is missing/);
-  assert.match((await place.run(['restore', 'latest'])).err, /--target FOLDER/);
+  assert.match((await place.run(['restore', 'latest'])).err, /--target DIRECTORY/);
   assert.match((await place.run(['restore', 'latest:/nowhere', '-t', 'x'])).err, /\/nowhere: not in the snapshot/);
   assert.match(
     (await place.run(['restore', 'latest', '-t', place.path('key', 'x')])).err,

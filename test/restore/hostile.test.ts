@@ -114,7 +114,7 @@ test('a link that was there before is not followed, neither for a folder nor for
         const inside = forge.directory({ name: Buffer.from('file'), content: forge.content(Buffer.from('content')) });
         return forge.directory(
           { name: Buffer.from('file'), content: forge.content(Buffer.from('restored')), mtimeSeconds: 4_000_000_000 },
-          { name: Buffer.from('directory'), type: 'directory', content: inside },
+          { name: Buffer.from('folder'), type: 'directory', content: inside },
         );
       },
       (directory, beside) => {
@@ -134,7 +134,7 @@ test('with nothing to be overwritten, a link in the way of a folder is left and 
   const { target, messages } = await restoreCrafted(
     (forge) => {
       const inside = forge.directory({ name: Buffer.from('file'), content: forge.content(Buffer.from('content')) });
-      return forge.directory({ name: Buffer.from('directory'), type: 'directory', content: inside });
+      return forge.directory({ name: Buffer.from('folder'), type: 'directory', content: inside });
     },
     (directory, beside) => symlinkSync(join(beside, 'outside'), join(directory, 'folder')),
     { overwrite: 'never' },
@@ -289,7 +289,7 @@ test('a file or directory that refers to what is not stored, or to the other kin
     return forge.directory(
       { name: Buffer.from('a'), content: data },
       { name: Buffer.from('b missing'), content: missing },
-      { name: Buffer.from('c directory'), type: 'directory', content: missing },
+      { name: Buffer.from('c folder'), type: 'directory', content: missing },
       { name: Buffer.from('d of data'), type: 'directory', content: data },
       { name: Buffer.from('e of trees'), content: tree },
       { name: Buffer.from('f list'), content: { ...data, depth: 1 } },

@@ -109,14 +109,14 @@ test('attributes and ACLs of files and directories are restored, long ones too, 
         xattrs: encodeXattrs([COMMENT]),
       },
       {
-        name: Buffer.from('directory'),
+        name: Buffer.from('folder'),
         type: 'directory',
         content: forge.directory(),
         mode: 0o555,
         xattrs: encodeXattrs([DEFAULT_ACL, COMMENT]),
       },
       { name: Buffer.from('long'), content, xattrs: attached },
-      { name: Buffer.from('long directory'), type: 'directory', content: forge.directory(), xattrs: attached },
+      { name: Buffer.from('long folder'), type: 'directory', content: forge.directory(), xattrs: attached },
     ];
   });
   assert.deepEqual(warnings, []);
@@ -169,9 +169,9 @@ test('attributes that the snapshot does not have go: inherited ones and those of
     const content = forge.content(Buffer.from('x'));
     const inside = forge.directory({ name: Buffer.from('file'), content, ...OWNER });
     return [
-      { name: Buffer.from('directory'), type: 'directory', content: inside },
+      { name: Buffer.from('folder'), type: 'directory', content: inside },
       { name: Buffer.from('new'), content, mode: 0o640 },
-      { name: Buffer.from('new directory'), type: 'directory', content: inside },
+      { name: Buffer.from('new folder'), type: 'directory', content: inside },
       { name: Buffer.from('same'), content },
     ];
   };
@@ -251,7 +251,7 @@ test('where the file system has no attributes, each is a warning, and nothing fa
     const entries = (forge: Forge): Partial<Entry>[] => [
       { name: Buffer.from('file'), content: forge.content(Buffer.from('x')), xattrs: encodeXattrs([ACL, COMMENT]) },
       {
-        name: Buffer.from('directory'),
+        name: Buffer.from('folder'),
         type: 'directory',
         content: forge.directory(),
         xattrs: encodeXattrs([COMMENT]),
@@ -306,7 +306,7 @@ test('without special things: no FIFO, no device, no set-id bits; what is left o
     (forge) => [
       { name: Buffer.from('device'), type: 'character', rdev: [1, 3] },
       { name: Buffer.from('fifo'), type: 'fifo' },
-      { name: Buffer.from('directory'), type: 'directory', content: forge.directory(), mode: 0o3777 },
+      { name: Buffer.from('folder'), type: 'directory', content: forge.directory(), mode: 0o3777 },
       { name: Buffer.from('link'), target: Buffer.from('x'), mode: 0o777 },
       { name: Buffer.from('setuid'), content: forge.content(Buffer.from('x')), mode: 0o6755 },
       { name: Buffer.from('socket'), type: 'socket' },
