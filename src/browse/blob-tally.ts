@@ -4,7 +4,8 @@ import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js
 import type { EntryReader } from '../format/entry-reader.js';
 import { ID_BYTES } from '../format/limits.js';
 import type { BlobIndex } from '../repository/index/blob-index.js';
-import { locateBlob, splitIds } from '../repository/reading/blob-reader.js';
+import { locateBlob } from '../repository/reading/blob-reader.js';
+import { splitIds } from '../repository/reading/content-stream.js';
 import type { TreeReader } from '../repository/reading/tree-reader.js';
 import { BlobSet } from './blob-set.js';
 

@@ -3,7 +3,7 @@ import { isReference } from '../format/attachment.js';
 import type { ContentRef } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
-import { splitIds } from '../repository/reading/blob-reader.js';
+import { splitIds } from '../repository/reading/content-stream.js';
 import type { TreeReader } from '../repository/reading/tree-reader.js';
 import { type BlobNames, BlobsOfPacks, IdBeginnings } from './blob-names.js';
 import type { Finder, Found } from './search.js';

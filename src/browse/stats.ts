@@ -6,7 +6,8 @@ import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js
 import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import { MAX_DEPTH } from '../format/limits.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
-import { locateBlob, splitIds } from '../repository/reading/blob-reader.js';
+import { locateBlob } from '../repository/reading/blob-reader.js';
+import { splitIds } from '../repository/reading/content-stream.js';
 import { TreeReader } from '../repository/reading/tree-reader.js';
 
 export type StatsMode = 'restore-size' | 'files-by-contents' | 'blobs-per-file' | 'raw-data';

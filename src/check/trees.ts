@@ -9,7 +9,7 @@ import { ID_BYTES, MAX_DEPTH } from '../format/limits.js';
 import { decodeXattrs } from '../format/xattrs.js';
 import type { BlobIndex } from '../repository/index/blob-index.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
-import { checkSize, IdList, splitIds } from '../repository/reading/blob-reader.js';
+import { checkSize, streamBlobs, streamIds } from '../repository/reading/content-stream.js';
 import { TreeReader } from '../repository/reading/tree-reader.js';
 import type { BadBlobs } from './bad-blobs.js';
 import { DirectoryMemo, directoryKey } from './directory-memo.js';
@@ -141,7 +141,7 @@ export class TreeCheck {
   async #longContentOf(content: ContentRef, blamed: Set<Finding>): Promise<void> {
     let size = 0;
     try {
-      for await (const ids of this.#lists(content)) size += this.#sum(ids, blamed);
+      for await (const ids of streamIds(content, (id) => this.#blob(id))) size += this.#sum(ids, blamed);
       if (blamed.size === 0) checkSize(size, content.size);
     } catch (cause) {
       blamed.add(this.#blamed(cause));
@@ -181,27 +181,8 @@ export class TreeCheck {
   }
 
   /** The blobs of a stream of kind tree. @throws Blame or VarveError */
-  async *#stream(content: ContentRef): AsyncGenerator<Buffer> {
-    let size = 0;
-    for await (const ids of this.#lists(content)) {
-      for (const id of splitIds(ids)) {
-        const blob = await this.#blob(id);
-        size += blob.length;
-        if (size > content.size) checkSize(size, content.size);
-        yield blob;
-      }
-    }
-    checkSize(size, content.size);
-  }
-
-  async *#lists({ size, depth, ids }: ContentRef): AsyncGenerator<Buffer> {
-    if (depth === 0) {
-      yield ids;
-      return;
-    }
-    const list = new IdList(size);
-    for (const id of splitIds(ids)) yield list.push(await this.#blob(id));
-    list.end();
+  #stream(content: ContentRef): AsyncGenerator<Buffer> {
+    return streamBlobs(content, (id) => this.#blob(id));
   }
 
   /** A tree blob. @throws Blame when it cannot be had */

@@ -5,7 +5,8 @@ import { type ContentRef, DATA } from '../format/content.js';
 import { ID_BYTES } from '../format/limits.js';
 import type { LocatedFrame } from '../repository/index/blob-index.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
-import { checkSize, FrameOpener, locateBlob, PackKeyRing, splitIds } from '../repository/reading/blob-reader.js';
+import { FrameOpener, locateBlob, PackKeyRing } from '../repository/reading/blob-reader.js';
+import { checkSize, splitIds } from '../repository/reading/content-stream.js';
 import type { RepositoryWriter } from '../repository/writing/repository-writer.js';
 import type { CopiedIds } from './copied-ids.js';
 

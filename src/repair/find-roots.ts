@@ -3,7 +3,7 @@ import { VarveError } from '../errors/errors.js';
 import { type ContentRef, TREE } from '../format/content.js';
 import { EntryReader } from '../format/entry-reader.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
-import { splitIds } from '../repository/reading/blob-reader.js';
+import { splitIds } from '../repository/reading/content-stream.js';
 import { TreeReader } from '../repository/reading/tree-reader.js';
 import type { DirectoryFacts, DirectorySurvey } from './directory-survey.js';
 import { interrupted } from './interrupted.js';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { loadIndex } from '../../src/repository/index/index-store.js';
 import { initRepository, openRepository } from '../../src/repository/opening/open.js';
 import { readPackRecord } from '../../src/repository/packs/pack-directory.js';
-import { splitIds } from '../../src/repository/reading/blob-reader.js';
+import { splitIds } from '../../src/repository/reading/content-stream.js';
 import { TreeReader } from '../../src/repository/reading/tree-reader.js';
 import type { Repository } from '../../src/repository/repository.js';
 import { listSnapshots } from '../../src/repository/snapshots/snapshots.js';

@@ -6,7 +6,7 @@ import { VarveError } from '../../errors/errors.js';
 import type { ContentRef } from '../../format/content.js';
 import { type BadEntry, EntryReader } from '../../format/entry-reader.js';
 import { MAX_ENTRY } from '../../format/limits.js';
-import { checkSize } from '../../repository/reading/blob-reader.js';
+import { checkSize } from '../../repository/reading/content-stream.js';
 import type { Source } from './source.js';
 
 /** Bytes of a directory's stream from one place that is remembered to the next: what has to be read to find a name. */

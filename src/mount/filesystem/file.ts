@@ -4,7 +4,8 @@ import { VarveError } from '../../errors/errors.js';
 import { DATA } from '../../format/content.js';
 import type { Entry } from '../../format/entry.js';
 import { Layout } from '../../format/layout.js';
-import { checkSize, locateBlob, splitIds } from '../../repository/reading/blob-reader.js';
+import { locateBlob } from '../../repository/reading/blob-reader.js';
+import { checkSize, splitIds } from '../../repository/reading/content-stream.js';
 import { type Contents, OUTDATED } from './contents.js';
 import type { Source } from './source.js';
 

@@ -7,9 +7,9 @@ import type { RepositoryKeys } from '../../crypto/hierarchy.js';
 import { openFrame, unwrapPackKey } from '../../crypto/pack-key.js';
 import { VarveError } from '../../errors/errors.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../../format/content.js';
-import { ID_BYTES } from '../../format/limits.js';
 import { ZSTD } from '../../format/pack-record.js';
 import type { BlobIndex, LocatedFrame } from '../index/blob-index.js';
+import { streamBlobsSync, streamIdsSync } from './content-stream.js';
 
 /** Unwraps pack keys, each once. A key that the role cannot unwrap may be known from when this machine made it. */
 export class PackKeyRing {
@@ -185,11 +185,6 @@ export function locateBlob(index: BlobIndex, id: Buffer, kind: BlobKind): Return
   return location;
 }
 
-/** The ids of a list, one after another. */
-export function* splitIds(ids: Buffer): Generator<Buffer> {
-  for (let at = 0; at < ids.length; at += ID_BYTES) yield ids.subarray(at, at + ID_BYTES);
-}
-
 /** Reads trees without waiting: for worker threads, which may block. */
 export class SyncTreeReader {
   readonly #blobs: TreeBlobs;
@@ -210,65 +205,13 @@ export class SyncTreeReader {
     return this.#blobs.take(id);
   }
 
-  /** The blobs of a tree stream. @throws VarveError `damaged` unless they are together as long as the reference says */
-  *stream(content: ContentRef): Generator<Buffer> {
-    let size = 0;
-    for (const ids of this.lists(content)) {
-      for (const id of splitIds(ids)) {
-        const blob = this.blob(id);
-        size += blob.length;
-        if (size > content.size) checkSize(size, content.size);
-        yield blob;
-      }
-    }
-    checkSize(size, content.size);
+  /** @throws VarveError as `streamBlobs` */
+  stream(content: ContentRef): Generator<Buffer> {
+    return streamBlobsSync(content, (id) => this.blob(id));
   }
 
-  /** The ids of a stream's own blobs, with a list resolved: several at a time. @throws VarveError as IdList */
-  *lists({ size, depth, ids }: ContentRef): Generator<Buffer> {
-    if (depth === 0) {
-      yield ids;
-      return;
-    }
-    const list = new IdList(size);
-    for (const id of splitIds(ids)) yield list.push(this.blob(id));
-    list.end();
+  /** The ids of a content's blobs. @throws VarveError as `streamIds` */
+  lists(content: ContentRef): Generator<Buffer> {
+    return streamIdsSync(content, (id) => this.blob(id));
   }
-}
-
-/** The ids in a list of blobs, which is cut into blobs anywhere: several at a time, so that no list need be held. */
-export class IdList {
-  readonly #size: number;
-  #rest: Buffer = Buffer.alloc(0);
-  #count = 0;
-
-  /** @param size bytes of the stream that the ids stand for */
-  constructor(size: number) {
-    this.#size = size;
-  }
-
-  /**
-   * The ids that are whole with the list's next blob.
-   *
-   * @throws VarveError `damaged` when they are more than the stream has bytes, however long the list goes on
-   */
-  push(blob: Buffer): Buffer {
-    const bytes = this.#rest.length === 0 ? blob : Buffer.concat([this.#rest, blob]);
-    const whole = bytes.length - (bytes.length % ID_BYTES);
-    this.#count += whole / ID_BYTES;
-    if (this.#count > this.#size) throw new VarveError('damaged', `it has more chunks than its ${this.#size} bytes`);
-    this.#rest = bytes.subarray(whole);
-    return bytes.subarray(0, whole);
-  }
-
-  /** @throws VarveError `damaged` when the list is not a whole number of ids */
-  end(): void {
-    if (this.#rest.length > 0) throw new VarveError('damaged', 'a list of blobs is cut off');
-  }
-}
-
-/** @throws VarveError `damaged` unless a file's blobs make up the size that its entry states */
-export function checkSize(ofBlobs: number, stated: number): void {
-  if (ofBlobs !== stated)
-    throw new VarveError('damaged', `its chunks have ${ofBlobs} bytes together, not ${stated} as the snapshot says`);
 }

@@ -9,7 +9,8 @@ import { Layout } from '../../format/layout.js';
 import { decodeXattrs, type Xattr } from '../../format/xattrs.js';
 import type { IndexedRepository } from '../index/index-store.js';
 import { knownTreeKeys } from '../tree-keys.js';
-import { checkSize, FrameOpener, IdList, locateBlob, PackKeyRing, splitIds, TreeBlobs } from './blob-reader.js';
+import { FrameOpener, locateBlob, PackKeyRing, TreeBlobs } from './blob-reader.js';
+import { checkSize, splitIds, streamBlobs, streamIds } from './content-stream.js';
 import { TimeSlices } from './time-slices.js';
 
 /** What the holes of files are read as, piece by piece: however long a hole is, this is all the memory that it takes. */
@@ -66,19 +67,9 @@ export class TreeReader {
     return this.#room;
   }
 
-  /**
-   * The ids of a stream's own blobs, with a list resolved: several at a time.
-   *
-   * @throws VarveError as IdList
-   */
-  async *lists({ size, depth, ids }: ContentRef): AsyncGenerator<Buffer> {
-    if (depth === 0) {
-      yield ids;
-      return;
-    }
-    const list = new IdList(size);
-    for (const id of splitIds(ids)) yield list.push(await this.blob(id));
-    list.end();
+  /** The ids of a content's blobs, several at a time. @throws VarveError as `streamIds` */
+  lists(content: ContentRef): AsyncGenerator<Buffer> {
+    return streamIds(content, (id) => this.blob(id));
   }
 
   /** The same, all of them, with memory of their own. */
@@ -133,18 +124,9 @@ export class TreeReader {
     }
   }
 
-  /** The blobs of a stream of kind tree. @throws VarveError `damaged` as soon as they have more bytes than the reference says, or fewer */
-  async *stream(content: ContentRef): AsyncGenerator<Buffer> {
-    let size = 0;
-    for await (const ids of this.lists(content)) {
-      for (const id of splitIds(ids)) {
-        const blob = await this.blob(id);
-        size += blob.length;
-        if (size > content.size) checkSize(size, content.size);
-        yield blob;
-      }
-    }
-    checkSize(size, content.size);
+  /** The blobs of a content of kind tree. @throws VarveError as `streamBlobs` */
+  stream(content: ContentRef): AsyncGenerator<Buffer> {
+    return streamBlobs(content, (id) => this.blob(id));
   }
 
   /**
