@@ -3,13 +3,10 @@ import { decodeLease } from '../format/lease.js';
 import { decodeSnapshot, type Snapshot } from '../format/snapshot.js';
 import { listKeySlots } from '../repository/keys/key-slots.js';
 import { getSigned, type Repository } from '../repository/repository.js';
-import { eachAtMost } from '../workers/in-flight.js';
+import { eachAtMost, REQUESTS } from '../workers/in-flight.js';
 import type { Listed } from './changes.js';
 import type { Findings } from './findings.js';
 import { isGone } from './verdicts.js';
-
-/** Objects fetched at a time. */
-const PARALLEL = 8;
 
 export interface OpenedSnapshot {
   readonly id: string;
@@ -24,7 +21,7 @@ export async function checkKeys(repository: Repository, findings: Findings): Pro
 
 /** Opens all leases. */
 export async function checkLeases(repository: Repository, findings: Findings): Promise<void> {
-  await eachAtMost(PARALLEL, repository.store.list('locks'), async ({ name }) => {
+  await eachAtMost(REQUESTS, repository.store.list('locks'), async ({ name }) => {
     try {
       const { payload } = await getSigned(repository, 'lease', name);
       decodeLease(payload, `locks/${name}`);
@@ -47,7 +44,7 @@ export async function openSnapshots(
 ): Promise<{ snapshots: OpenedSnapshot[]; revoked: number }> {
   const snapshots: (OpenedSnapshot & { readonly seconds: number })[] = [];
   let revoked = 0;
-  await eachAtMost(PARALLEL, repository.store.list('snapshots'), async ({ name }) => {
+  await eachAtMost(REQUESTS, repository.store.list('snapshots'), async ({ name }) => {
     listed.add('snapshots', [name]);
     try {
       const { payload, certificate } = await getSigned(repository, 'snapshot', name);

@@ -2,14 +2,11 @@ import { digestOf, type ListedPack } from '../repository/index/listed-packs.js';
 import { readPackRecord } from '../repository/packs/pack-directory.js';
 import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
-import { eachAtMost } from '../workers/in-flight.js';
+import { eachAtMost, REQUESTS } from '../workers/in-flight.js';
 import type { BadBlobs } from './bad-blobs.js';
 import { type Findings, IS_MISSING } from './findings.js';
 import type { CheckProgress } from './options.js';
 import { isGone, stopIf } from './verdicts.js';
-
-/** Packs whose directories are fetched at a time. */
-const PARALLEL = 8;
 
 /** A pack is not as an index object says: one of the two is wrong. */
 export interface Contradiction {
@@ -59,7 +56,7 @@ export class PackCheck {
     }
     progress.total = this.stored.length;
     for (const name of missing) this.#missing(name);
-    await eachAtMost(PARALLEL, this.stored, async (pack) => {
+    await eachAtMost(REQUESTS, this.stored, async (pack) => {
       stopIf(signal);
       await this.#compare(pack);
       progress.done++;

@@ -1,7 +1,7 @@
-import type { Buffer } from 'node:buffer';
 import { VarveError } from '../errors/errors.js';
 import { type ObjectType, objectPath, type Store } from '../storage/store.js';
 import { defaultThreads, startThreads, WorkerPool } from '../workers/pool.js';
+import { transferable } from '../workers/transfer.js';
 import type { Reply, Task, WorkerInit } from './messages.js';
 
 const WORKER = new URL('./check-worker.js', import.meta.url);
@@ -32,7 +32,7 @@ export class Reading {
     const path = this.#store.filePath?.(type, name);
     const source = path ?? (await this.#store.get(type, name));
     const task = { object: objectPath(type, name), source, pack };
-    const reply = await this.#pool.run(task, typeof source === 'string' ? [] : movable(source));
+    const reply = await this.#pool.run(task, typeof source === 'string' ? [] : transferable(source));
     if (reply.error !== undefined) throw VarveError.fromJSON(reply.error);
     return reply;
   }
@@ -40,9 +40,4 @@ export class Reading {
   close(): Promise<void> {
     return this.#pool.close();
   }
-}
-
-/** Memory that belongs to the bytes alone goes to the other thread without a copy. */
-function movable({ buffer, length }: Buffer): ArrayBuffer[] {
-  return buffer instanceof ArrayBuffer && buffer.byteLength === length ? [buffer] : [];
 }

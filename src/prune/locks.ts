@@ -4,14 +4,12 @@ import type { IndexedRepository } from '../repository/index/index-store.js';
 import type { Repository } from '../repository/repository.js';
 import { isLongEnough } from '../storage/lock-term.js';
 import type { LockedType } from '../storage/store.js';
-import { eachAtMost } from '../workers/in-flight.js';
+import { eachAtMost, REQUESTS } from '../workers/in-flight.js';
 import { interrupted } from './interrupted.js';
 import type { PruneOptions, PruneResult } from './options.js';
 
 /** What this machine remembers: until when the objects of a place are locked. */
 const REMEMBERED = 'locked';
-/** Objects at a time where the store does not say. */
-const PARALLEL = 5;
 
 interface LockedObject {
   readonly type: LockedType;
@@ -36,7 +34,7 @@ export async function extendLocks(
   const due = objects.filter(({ name }) => !isLongEnough(known.get(name) ?? 0, now, lockSeconds));
   let done = 0;
   try {
-    await eachAtMost(store.connections ?? PARALLEL, due, async ({ type, name }) => {
+    await eachAtMost(store.connections ?? REQUESTS, due, async ({ type, name }) => {
       if (signal?.aborted === true) throw interrupted();
       const until = await extend(type, name).catch(unlessGone);
       if (until !== undefined) known.set(name, until);

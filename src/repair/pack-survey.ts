@@ -6,12 +6,9 @@ import { digestOf, type ListedPacks } from '../repository/index/listed-packs.js'
 import { heal } from '../repository/packs/healing.js';
 import { readPackRecord } from '../repository/packs/pack-directory.js';
 import { fetchObject } from '../repository/repository.js';
-import { eachAtMost } from '../workers/in-flight.js';
+import { eachAtMost, REQUESTS } from '../workers/in-flight.js';
 import { interrupted } from './interrupted.js';
 import type { RepairIndexOptions } from './options.js';
-
-/** Packs whose directories are fetched at a time. */
-const PARALLEL = 8;
 
 /** Compares what the index says of packs with what they say of themselves. */
 export class PackSurvey {
@@ -53,7 +50,7 @@ export class PackSurvey {
     for await (const { name, size } of store.list('data')) this.stored.set(name, size);
     for (const name of packs) if (!this.stored.has(name) && !condemned.has(name)) this.#miss(name);
     let done = 0;
-    await eachAtMost(PARALLEL, [...this.stored.keys()], async (name) => {
+    await eachAtMost(REQUESTS, [...this.stored.keys()], async (name) => {
       if (signal?.aborted === true) throw interrupted();
       await this.#look(name, readAllPacks === true);
       onEvent?.({ kind: 'pack', done: ++done, total: this.stored.size });

@@ -7,6 +7,7 @@ import { ID_BYTES } from '../format/limits.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
 import { locateBlob } from '../repository/reading/blob-reader.js';
 import { checkSize } from '../repository/reading/content-stream.js';
+import { transferable } from '../workers/transfer.js';
 import type { Account } from './account.js';
 import { inBatches } from './batches.js';
 import { beside, splitPath } from './directory-handles.js';
@@ -212,7 +213,7 @@ export class RestoreWindow {
     }));
     const targets = files.map((file) => this.#targetOf(file));
     const task: Task = { kind: 'write', bytes, start: range.start, frames, files: targets };
-    const reply = await pool.run(task, movable(bytes));
+    const reply = await pool.run(task, transferable(bytes));
     this.#account.errors(reply.errors);
     for (const number of reply.failed) this.#fail(files[number] as PlannedFile);
     this.#tell(range);
@@ -343,9 +344,3 @@ function idOf({ wanted: { ids } }: PlannedFile, part: number): Buffer {
 
 /** Nothing more is written to a file that cannot become whole. */
 const isWanted = ({ file }: Use): boolean => !file.failed;
-
-/** A buffer's memory can be moved to a worker when nothing else lies in it. */
-function movable(bytes: Buffer): ArrayBuffer[] {
-  const { buffer } = bytes;
-  return buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length ? [buffer] : [];
-}

@@ -5,10 +5,8 @@ import { type Time, timeFromMillis } from '../format/time.js';
 import type { Repository } from '../repository/repository.js';
 import { type GroupBy, type GroupKey, groupSnapshots } from '../repository/snapshots/snapshot-groups.js';
 import { removeSnapshot, type StoredSnapshot, shortId } from '../repository/snapshots/snapshots.js';
+import { REQUESTS } from '../workers/in-flight.js';
 import { applyPolicy, type Decision, isEmptyPolicy, type Policy } from './policy.js';
-
-/** Removed at a time. */
-const PARALLEL = 8;
 
 /** What a policy makes of the snapshots that have something in common. */
 export interface PlannedGroup extends Decision<StoredSnapshot> {
@@ -84,7 +82,7 @@ export async function forgetSnapshots(
 ): Promise<ForgetFailure[]> {
   repository.keys.requireRole('manage', 'forget snapshots');
   const failures: ForgetFailure[] = [];
-  const limit = pLimit(PARALLEL);
+  const limit = pLimit(REQUESTS);
   let done = 0;
   const forget = async (stored: StoredSnapshot): Promise<void> => {
     if (signal?.aborted) return;

@@ -1,3 +1,6 @@
+/** Requests to a store at a time, of commands that fetch many small objects. */
+export const REQUESTS = 8;
+
 /**
  * Does something with each, so many at a time.
  *

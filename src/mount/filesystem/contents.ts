@@ -8,6 +8,7 @@ import { PackKeyRing } from '../../repository/reading/blob-reader.js';
 import { uncached } from '../../repository/repository.js';
 import type { Store } from '../../storage/store.js';
 import { defaultThreads, WorkerPool } from '../../workers/pool.js';
+import { transferable } from '../../workers/transfer.js';
 import { Arena, type Room } from './arena.js';
 import type { WorkerInit } from './mount-worker.js';
 import { ID_PREFIX, neededRange, Opener, type Opening, type Part, verifyBlob } from './opening.js';
@@ -239,7 +240,7 @@ export class Contents {
         await this.#workers().run({ ...opening, source: filePath.call(this.#store, 'data', pack) });
       } else {
         const stored = await this.#store.get('data', pack, neededRange(opening));
-        if (opening.codec === ZSTD) await this.#workers().run({ ...opening, source: stored }, movable(stored));
+        if (opening.codec === ZSTD) await this.#workers().run({ ...opening, source: stored }, transferable(stored));
         else this.#opener.open({ ...opening, source: stored });
       }
     } catch (cause) {
@@ -352,11 +353,6 @@ function wholePart(
 function blobPart(index: BlobIndex, blob: number): Omit<Part, 'room'> {
   const { offset, length } = index.locate(blob);
   return { offset, length, ids: prefixesOf(index, blob, 1), lengths: [length] };
-}
-
-/** What was fetched goes to the thread without a copy, where it has memory of its own. */
-function movable({ buffer, byteLength }: Buffer): ArrayBuffer[] {
-  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
 }
 
 /** The rooms are filled, or will not be: they may be taken for something else. */

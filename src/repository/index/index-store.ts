@@ -7,14 +7,13 @@ import { decodeIndexObject, encodeIndexObject, type IndexedPack, type IndexObjec
 import { blobCount } from '../../format/pack-record.js';
 import { compareTimes, type Time, timeFromMillis } from '../../format/time.js';
 import type { Store } from '../../storage/store.js';
+import { REQUESTS } from '../../workers/in-flight.js';
 import { refuseBesideDeletion } from '../leases/exclusive.js';
 import { getSigned, putSigned, type Repository } from '../repository.js';
 import { type BlobIndex, BlobIndexBuilder } from './blob-index.js';
 
 /** Later than all times of condemned packs. */
 const NEVER: Time = { seconds: Number.MAX_SAFE_INTEGER, nanoseconds: 0 };
-/** Objects fetched at a time. */
-const PARALLEL = 8;
 
 /**
  * A name that no pack has. It is condemned when it is not known any more which packs were: who relies on packs then looks whether they are
@@ -180,7 +179,7 @@ async function loadAll(
   { onDamage, once = false }: IndexOptions,
   known: ReadonlySet<string> = new Set(),
 ): Promise<LoadedIndex[]> {
-  const limit = pLimit(PARALLEL);
+  const limit = pLimit(REQUESTS);
   const loaded = new Map<string, LoadedIndex | undefined>();
   for (let rounds = 0, news = true; once ? rounds < 1 : news || rounds < 2; rounds++) {
     const names: string[] = [];
@@ -226,15 +225,9 @@ function entitled(loaded: readonly LoadedIndex[]): LoadedIndex[] {
   );
 }
 
-/** With the last time for each. */
 function condemnedBy(loaded: readonly LoadedIndex[]): Map<string, Time> {
-  const condemned = new Map<string, Time>();
-  for (const { pack, time } of loaded.flatMap(({ index }) => index.condemned)) {
-    const name = pack.toString('hex');
-    const other = condemned.get(name);
-    if (other === undefined || compareTimes(other, time) < 0) condemned.set(name, time);
-  }
-  return condemned;
+  const condemned = loaded.flatMap(({ index }) => index.condemned);
+  return lastTimes(condemned.map(({ pack, time }) => [pack.toString('hex'), time]));
 }
 
 /**
@@ -246,16 +239,18 @@ function lastToGo(packs: readonly IndexedPack[], condemned: ReadonlyMap<string, 
   return packs.toSorted((a, b) => compareTimes(since(b), since(a)) || a.name.compare(b.name));
 }
 
-/** Which packs the index condemns, and since when. */
-export function condemnations(repository: Pick<IndexedRepository, 'objects'>): Map<string, Time> {
-  const condemned = new Map<string, Time>();
-  for (const object of repository.objects) {
-    for (const [name, time] of object.condemned) {
-      const other = condemned.get(name);
-      if (other === undefined || other.seconds < time.seconds) condemned.set(name, time);
-    }
+/** The packs that the index condemns, with the last time that it does. */
+export function condemnations({ objects }: Pick<IndexedRepository, 'objects'>): Map<string, Time> {
+  return lastTimes(objects.flatMap(({ condemned }) => [...condemned]));
+}
+
+function lastTimes(condemned: Iterable<readonly [string, Time]>): Map<string, Time> {
+  const last = new Map<string, Time>();
+  for (const [name, time] of condemned) {
+    const other = last.get(name);
+    if (other === undefined || compareTimes(other, time) < 0) last.set(name, time);
   }
-  return condemned;
+  return last;
 }
 
 function summaryOf({ name, index, revoked }: LoadedIndex): IndexSummary {

@@ -13,11 +13,10 @@ import {
 import { DEFAULT_LOG2N, scryptMemory, type Unlock } from '../../crypto/slot-file.js';
 import { isUnreadable, VarveError } from '../../errors/errors.js';
 import type { Store } from '../../storage/store.js';
+import { REQUESTS } from '../../workers/in-flight.js';
 import { keyNames, listKeys } from '../key-names.js';
 import { fetchObject } from '../repository.js';
 
-/** Key slots fetched at a time. */
-const PARALLEL = 8;
 /** A key slot costs 1 where opening it takes as long as by default, about a quarter of a second, and 32 at most. */
 const MOST_COST = 128;
 /** From this cost on the user is told that opening takes time. */
@@ -181,7 +180,7 @@ export async function readCandidates(store: Store, options: SlotOptions): Promis
   const names = listed.size > 0 ? listed : await keyNames(store);
   if (names.size === 0)
     throw new VarveError('damaged', `${store.location}: no key slots: keys/ is empty or cannot be listed`);
-  const limit = pLimit(PARALLEL);
+  const limit = pLimit(REQUESTS);
   const read = await Promise.all([...names].map((name) => limit(() => readCandidate(store, name, options, failures))));
   return { candidates: read.filter((candidate) => candidate !== undefined), failures };
 }

@@ -8,9 +8,9 @@ import { endsAll, VarveError } from '../../errors/errors.js';
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../../format/snapshot.js';
 import { compareTimes, type Time } from '../../format/time.js';
 import type { ObjectInfo } from '../../storage/store.js';
+import { REQUESTS } from '../../workers/in-flight.js';
 import { getSigned, putSigned, type Repository, sealSigned } from '../repository.js';
 
-const PARALLEL = 8;
 const SHORT_ID = 8;
 const REMEMBERED = 'snapshots';
 
@@ -62,7 +62,7 @@ export async function listSnapshots(repository: Repository, rounds = 1): Promise
   const remembered = recall(repository);
   const known = new Map<string, Remembered>();
   const failures: UnreadSnapshot[] = [];
-  const limit = pLimit(PARALLEL);
+  const limit = pLimit(REQUESTS);
   const seen = new Set<string>();
   let fetched = 0;
   for (let calm = 0, first = true; calm < rounds; first = false) {
