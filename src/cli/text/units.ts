@@ -30,5 +30,5 @@ export function formatPercent(part: number, whole: number): string {
 export function counted(count: number, thing: string): string {
   // Not toLocaleString: loading the locales takes 10 ms.
   const digits = String(count).replace(/\B(?=(\d{3})+$)/g, ',');
-  return `${digits} ${count === 1 ? thing : thing.replace(/y$/, 'ie').concat('s')}`;
+  return `${digits} ${count === 1 ? thing : thing.replace(/(?<![aeiou])y$/, 'ie').concat('s')}`;
 }
