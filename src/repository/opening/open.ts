@@ -73,7 +73,7 @@ export async function initAbsent(store: Store, options: InitOptions): Promise<Re
     user: options.user,
     host: options.host,
     created: created.seconds,
-    logN: options.logN ?? (await calibrateLogN(nativeEngine)),
+    ...(await costOf(options)),
   });
   const repository = asBuffer(keys.repository);
   const config = encodeConfig({ repository, created, ...chunkingOf(options), parity: options.parity ?? 0 });
@@ -92,6 +92,12 @@ export async function initAbsent(store: Store, options: InitOptions): Promise<Re
   const cache = openCache(options);
   new KnownLocation(store, cache).note(toHex(slot.slotId));
   return assemble(store, { keys, identity: slot.identity }, asBuffer(sealed), options, cache);
+}
+
+/** A key file is not hashed: measuring this machine for it would take a fifth of a second for nothing. */
+async function costOf({ logN, unlock }: InitOptions): Promise<{ readonly logN?: number }> {
+  if ('keyFile' in unlock) return {};
+  return { logN: logN ?? (await calibrateLogN(nativeEngine)) };
 }
 
 /**
