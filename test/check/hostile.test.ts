@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { scratchDirectory } from '../backup/sandbox.js';
-import { varve } from '../damage/program.js';
+import { runInProcess } from '../cli/in-process.js';
 import { shareOf } from '../hostile/share.js';
 
 const FIXTURES = fileURLToPath(new URL('../../../fixtures/hostile', import.meta.url));
@@ -20,7 +20,7 @@ for (const { name, fails } of shareOf(cases)) {
     const repository = join(scratch, name);
     cpSync(join(FIXTURES, name), repository, { recursive: true });
     const environment = { VARVE_REPOSITORY: repository, VARVE_PASSWORD: password, HOME: scratch };
-    const { code, err, out } = await varve(['check', '--read-data', '--no-cache'], environment);
+    const { code, err, out } = await runInProcess(['check', '--read-data', '--no-cache'], environment);
     t.diagnostic(`${fails.join(' ')}: ${code} ${err}`);
     assert.equal(code === 0, err === '');
     assert.doesNotMatch(err + out, /^ +at .*:\d+:\d+\)?$|node:internal|internal|undefined/m);

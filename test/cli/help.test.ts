@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { COMMANDS } from '../../src/cli/program/commands.js';
-import { varve } from '../damage/program.js';
+import { runInProcess } from './in-process.js';
 
 const PAGES = [
   [],
@@ -18,7 +18,7 @@ for (const page of PAGES) {
   test(`the help of ${name} fits 40, 80 and 120 columns, and breaks no word`, async () => {
     const texts = [];
     for (const columns of WIDTHS) {
-      const { code, out } = await varve([...page, '--help'], {}, { columns });
+      const { code, out } = await runInProcess([...page, '--help'], {}, { columns });
       assert.equal(code, 0);
       for (const line of out.split('\n')) {
         assert.ok([...line].length <= columns || !line.trim().includes(' '), `${columns} columns: ${line}`);
@@ -31,7 +31,7 @@ for (const page of PAGES) {
 }
 
 test('the help groups commands by what people come for, and has the global options and exit code 11', async () => {
-  const { out } = await varve(['--help'], {});
+  const { out } = await runInProcess(['--help'], {});
   const headings = [...out.matchAll(/^([A-Z][a-z ]+):$/gm)].map(([, heading]) => heading);
   assert.deepEqual(headings.slice(0, 3), ['Begin with', 'Every day', 'Get files back']);
   assert.deepEqual(headings.slice(-3), ['Other', 'Global options', 'Options']);
@@ -40,7 +40,7 @@ test('the help groups commands by what people come for, and has the global optio
 });
 
 test('the help of a command has its own options, and of the global ones a line', async () => {
-  const { out } = await varve(['snapshots', '--help'], {});
+  const { out } = await runInProcess(['snapshots', '--help'], {});
   assert.match(out, /--group-by/);
   assert.doesNotMatch(out, /--tls-client-cert/);
   assert.equal(out.match(/^Global options/gm)?.length, 1);

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { Table } from '../../src/cli/text/table.js';
 import { counted } from '../../src/cli/text/units.js';
 import { wrap } from '../../src/cli/text/wrap.js';
-import { varve } from '../damage/program.js';
+import { runInProcess } from './in-process.js';
 import { Playground } from './varve.js';
 
 const ESCAPE = String.fromCharCode(27);
@@ -73,18 +73,18 @@ test('tables and messages fit the terminal, and are whole in a pipe', async () =
     ['check'],
     ['prune'],
   ]) {
-    const narrow = await varve(args, env, { columns: 40, isTTY: true });
+    const narrow = await runInProcess(args, env, { columns: 40, isTTY: true });
     assert.equal(narrow.code, 0, narrow.err);
     // What is drawn again and again is cut instead.
     const shown = narrow.out.split(new RegExp(`\n|\r|${ESCAPE}\\[[0-9]*[A-Z]`));
     for (const line of shown) assert.ok([...line].length <= 40 || !line.trim().includes(' '), line);
   }
-  const one = await varve(['snapshots'], env);
+  const one = await runInProcess(['snapshots'], env);
   assert.match(one.out, /^1 snapshot$/m);
   assert.ok(widest(one.out.split('\n')) > 80);
-  const failed = await varve(['snapshots', 'ffffffff'], env, { columns: 40, isTTY: true });
+  const failed = await runInProcess(['snapshots', 'ffffffff'], env, { columns: 40, isTTY: true });
   assert.ok(widest(failed.err.split('\n')) <= 40, failed.err);
-  const piped = await varve(['snapshots', 'ffffffff'], env);
+  const piped = await runInProcess(['snapshots', 'ffffffff'], env);
   assert.equal(words(failed.err), words(piped.err));
 });
 

@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 import { Beneath } from '../servers/beneath.js';
 import { testArguments, testEnvironment, testPlace } from '../servers/test-place.js';
+import { WHOLE } from '../whole.js';
+import { canRunInProcess, runIn } from './in-process.js';
 import { MAIN } from './main-program.js';
 
 export interface Outcome {
@@ -28,8 +30,11 @@ export interface Options {
 export class Playground {
   readonly directory = mkdtempSync(join(tmpdir(), 'varve-cli-'));
   readonly env: Record<string, string>;
+  readonly #inProcess: boolean;
 
-  constructor() {
+  /** @param isOnlyProcesses each command is to run in a process of its own */
+  constructor({ isOnlyProcesses = false } = {}) {
+    this.#inProcess = !isOnlyProcesses;
     const keyFile = this.path('key');
     writeFileSync(keyFile, randomBytes(32), { mode: 0o600 });
     this.env = {
@@ -38,6 +43,8 @@ export class Playground {
       XDG_CACHE_HOME: this.path('cache'),
       VARVE_REPOSITORY: this.repository(),
       VARVE_KEY_FILE: keyFile,
+      // Each thread costs a seventh of a second.
+      ...(WHOLE ? {} : { VARVE_READ_CONCURRENCY: '1' }),
       ...testEnvironment,
     };
     after(() => rmSync(this.directory, { recursive: true, force: true }));
@@ -86,7 +93,10 @@ export class Playground {
     return outcome(spawn('sh', ['-c', `${before}; ${quoted} ${args}`], { env: this.env }));
   }
 
+  /** Runs a command to its end, in this process where that makes no difference. */
   async run(args: readonly string[], options: Options = {}): Promise<Outcome> {
+    if (this.#inProcess && canRunInProcess(args, options))
+      return runIn(this.directory, args, { ...this.env, ...options.env });
     const child = this.start(args, options);
     child.stdin?.on('error', () => undefined);
     child.stdin?.end(options.input ?? '');

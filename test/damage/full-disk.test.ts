@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { assertSameTree } from '../backup/tree-image.js';
+import { runInProcess } from '../cli/in-process.js';
 import { fails } from '../crypto/rings.js';
-import { varve } from './program.js';
 
 const scratch = scratchDirectory();
 const MIB = 2 ** 20;
@@ -64,7 +64,7 @@ test('a full disk under the repository: an error that says so, no snapshot, noth
   );
   assert.deepEqual(temporaries(join(disk, 'box/repository')), []);
   const environment = { VARVE_REPOSITORY: join(disk, 'box/repository'), VARVE_PASSWORD: 'pebble', HOME: scratch };
-  const outcome = await varve(['backup', source, '--no-cache'], environment);
+  const outcome = await runInProcess(['backup', source, '--no-cache'], environment);
   assert.equal(outcome.code, 1);
   assert.match(outcome.err, /^Fatal: cannot write .*no space left on device/m);
   const target = join(scratch, 'first-restored');
@@ -106,7 +106,10 @@ test('a full disk under the restore: an error that says so, no half files; with 
     VARVE_PASSWORD: 'pebble',
     HOME: scratch,
   };
-  const outcome = await varve(['restore', `latest:${sandbox.source}`, '--target', target, '--no-cache'], environment);
+  const outcome = await runInProcess(
+    ['restore', `latest:${sandbox.source}`, '--target', target, '--no-cache'],
+    environment,
+  );
   assert.equal(outcome.code, 1);
   assert.match(outcome.err, /^Fatal: the target is full/m);
   assert.doesNotMatch(outcome.err, /^\s+at /m);

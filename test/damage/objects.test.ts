@@ -18,7 +18,8 @@ import { loadIndex } from '../../src/repository/index/index-store.js';
 import { HeldLease } from '../../src/repository/leases/leases.js';
 import { PASSWORD, Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { treeImage } from '../backup/tree-image.js';
-import { type Outcome, varve } from './program.js';
+import { runInProcess } from '../cli/in-process.js';
+import type { Outcome } from '../cli/varve.js';
 
 const scratch = scratchDirectory();
 const template = join(scratch, 'box/repository');
@@ -111,7 +112,7 @@ class Patient {
 
   run(args: readonly string[], password = PASSWORD): Promise<Outcome> {
     const environment = { VARVE_REPOSITORY: this.repository, VARVE_PASSWORD: password, HOME: this.#directory };
-    return varve([...args, '--no-cache'], environment);
+    return runInProcess([...args, '--no-cache'], environment);
   }
 
   async restore(id: string, password?: string): Promise<Outcome & { readonly found: readonly string[] }> {

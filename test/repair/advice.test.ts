@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import type { Buffer } from 'node:buffer';
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
@@ -11,7 +10,7 @@ import { VarveError } from '../../src/errors/errors.js';
 import { PASSWORD, scratchDirectory } from '../backup/sandbox.js';
 import { damage } from '../check/damages.js';
 import { foreignObjects, type Kind, Patient, SPARE } from '../check/patient.js';
-import { MAIN } from '../cli/main-program.js';
+import { runIn, runInProcess } from '../cli/in-process.js';
 import { NEEDS_PROCESSES, testArguments, testEnvironment, testPlace } from '../servers/test-place.js';
 import { type Image, imageOf, reset } from '../storage/dying-store.js';
 import { WHOLE } from '../whole.js';
@@ -33,14 +32,14 @@ before(async () => {
 });
 
 /** Runs the command line, in a directory of its own. */
-function varve(args: readonly string[], password: string): { readonly code: number | null; readonly text: string } {
-  const repository = ['-r', testPlace(join(patient.sandbox.directory, 'repository')), ...testArguments];
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, '--no-cache', ...repository, ...args], {
-    cwd: mkdtempSync(join(scratch, 'cwd-')),
-    env: { ...process.env, ...testEnvironment, VARVE_PASSWORD: password },
-    encoding: 'utf8',
-  });
-  return { code: status, text: stdout + stderr };
+async function varve(
+  args: readonly string[],
+  password: string,
+): Promise<{ readonly code: number | null; readonly text: string }> {
+  const all = ['--no-cache', '-r', testPlace(join(patient.sandbox.directory, 'repository')), ...testArguments, ...args];
+  const environment = { ...process.env, ...testEnvironment, VARVE_PASSWORD: password };
+  const { code, out, err } = await runIn(mkdtempSync(join(scratch, 'cwd-')), all, environment);
+  return { code, text: out + err };
 }
 
 /** The commands that an advice names, in its order. */
@@ -48,11 +47,11 @@ const commandsIn = (advice: string): string[][] =>
   [...advice.matchAll(/`varve ([^`]+)`/g)].map(([, command]) => (command as string).split(' '));
 
 /** Whether the help of a command lists it. */
-function exists([name, child]: readonly string[]): boolean {
+async function exists([name, child]: readonly string[]): Promise<boolean> {
   if (name === undefined || !(name in COMMANDS)) return false;
   if (name !== 'repair' && name !== 'key') return true;
-  const { stdout } = spawnSync(process.execPath, [MAIN, name, '--help'], { encoding: 'utf8' });
-  return new RegExp(`^  ${child}\\b`, 'm').test(stdout);
+  const { out } = await runInProcess([name, '--help'], {});
+  return new RegExp(`^  ${child}\\b`, 'm').test(out);
 }
 
 /** Tell people something, and mend nothing by themselves. */
@@ -65,7 +64,7 @@ async function follow(finding: Finding, password: string): Promise<void> {
     if (TELLING.has(command[0] as string)) continue;
     const args = command.join() === 'forget' ? [...command, ...(await beyondRepair(password))] : command;
     if (args.join() === 'forget') continue;
-    const { code, text } = varve(args, password);
+    const { code, text } = await varve(args, password);
     // A pack that is damaged beside the one that is being repaired is told by exit code 1, a snapshot of which nothing is left by 3.
     assert.ok(code === 0 || code === 1 || code === 3, `${args.join(' ')}: ${text}`);
     assert.doesNotMatch(text, /^Fatal: /m, args.join(' '));
@@ -108,13 +107,13 @@ async function mend(): Promise<string[]> {
   return left.map(({ message }) => message);
 }
 
-test('every command that an advice names is there', () => {
+test('every command that an advice names is there', async () => {
   const named = new Set<string>();
   for (const advice of Object.values(ADVICE))
     for (const [name, child] of commandsIn(advice)) named.add([name, child ?? ''].join(' '));
   for (const command of named) {
     const [name, child] = command.split(' ');
-    assert.ok(exists([name as string, child as string]), command);
+    assert.ok(await exists([name as string, child as string]), command);
   }
 });
 
