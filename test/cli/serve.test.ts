@@ -65,7 +65,7 @@ test('options that cannot be are refused, with what to do', async () => {
     [['--path', directory, '--max-size-user', '1G'], /needs --private-repos/],
     [['--path', directory, '--no-auth', '--max-size', 'big'], /--max-size: "big" is no size/],
     [['--path', directory, '--no-auth', '--listen', '8000'], /"8000" is not an address; examples: 127\.0\.0\.1:8000/],
-    [['--path', directory, '--no-auth', '--listen', '127.0.0.1:99999'], /is no address/],
+    [['--path', directory, '--no-auth', '--listen', '127.0.0.1:99999'], /is not an address/],
     [['--path', directory, '--no-auth', '--tls-cert', 'x'], /are for --tls/],
     [['--path', directory, '--no-auth', '--tls'], /cannot use the certificate .*public_key/],
     [['--path', directory, '--no-auth', '--log-format', 'xml'], /neither plain nor combined/],
