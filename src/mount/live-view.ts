@@ -11,10 +11,10 @@ import type { Source } from './filesystem/source.js';
 import type { CurrentView } from './filesystem/view-nodes.js';
 import { snapshotView, type ViewDirectory } from './view/snapshot-view.js';
 
-/** Milliseconds after which snapshots are listed again when somebody looks. */
+/** Milliseconds after which a request for the view lists the snapshots again. */
 const FRESH_MS = 5_000;
-/** Milliseconds that somebody waits for that: then the snapshots are as they were, until the store has answered. */
-const PATIENCE_MS = 3_000;
+/** Milliseconds that a request waits for that. Then it gets the old view, until the store has answered. */
+const WAIT_MS = 3_000;
 
 export interface LiveViewOptions {
   readonly filter: SnapshotFilter;
@@ -24,34 +24,35 @@ export interface LiveViewOptions {
 }
 
 const XATTRS =
-  'a new snapshot has extended attributes, which this mount does not show, as there were none before: mount again to see them';
+  'a new snapshot has extended attributes, but this mount does not show any because there were none before: mount again to see them';
 
-const NO_LATEST = 'no directory is called "latest": the snapshot that cannot be read may be the newest';
+const NO_LATEST = 'the link "latest" is left out: a snapshot that cannot be read may be the newest';
 
-/** The snapshots that there are, as they come and go. */
+/** The directories of snapshots, kept up to date while snapshots come and go. */
 export class LiveView implements CurrentView {
   readonly #source: Source;
   readonly #options: LiveViewOptions;
   #view: ViewDirectory = { kind: 'directory', children: new Map() };
   #ids = '';
   #known = new Set<string>();
-  #told = new Set<string>();
+  #reported = new Set<string>();
   #listed = Number.NEGATIVE_INFINITY;
   #listing: Promise<void> | undefined;
   changed: readonly [number, number] = [0, 0];
-  /** Whether any snapshot has extended attributes, or may have; and whether the kernel was told that none has. */
+  /** Whether any snapshot may have extended attributes. */
   #xattrs = true;
-  #toldOfNone = false;
+  /** Whether the kernel was told that there are none. It never asks again then. */
+  #xattrsRuledOut = false;
 
   constructor(source: Source, options: LiveViewOptions) {
     this.#source = source;
     this.#options = options;
   }
 
-  /** Lists the snapshots for the first time. @param snapshots those that there are when the index was read after them */
+  /** Sets the first list of snapshots. @param snapshots listed before the index was read, so that the index has all of them */
   begin(snapshots: SnapshotList): void {
-    this.#tell(snapshots);
-    this.#take(snapshots);
+    this.#report(snapshots);
+    this.#update(snapshots);
     this.#listed = performance.now();
   }
 
@@ -63,7 +64,7 @@ export class LiveView implements CurrentView {
     });
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, PATIENCE_MS);
+      timer = setTimeout(resolve, WAIT_MS);
     });
     await Promise.race([this.#listing, patience]);
     clearTimeout(timer);
@@ -71,38 +72,38 @@ export class LiveView implements CurrentView {
   }
 
   withoutXattrs(): boolean {
-    this.#toldOfNone ||= !this.#xattrs;
-    return this.#toldOfNone;
+    this.#xattrsRuledOut ||= !this.#xattrs;
+    return this.#xattrsRuledOut;
   }
 
   async #refresh(): Promise<void> {
     try {
       const list = await listSnapshots(this.#source.repository);
-      this.#tell(list);
-      // What new ones need is in the index by now: it was written before they were.
+      this.#report(list);
+      // A new snapshot's packs were in the index before the snapshot was written.
       if (list.snapshots.some(({ id }) => !this.#known.has(id))) await this.#source.reload();
-      this.#take(list);
+      this.#update(list);
     } catch (cause) {
-      this.#options.onError(`the snapshots are shown as they were: ${VarveError.from(cause).message}`);
+      this.#options.onError(`showing the snapshots as they were before: ${VarveError.from(cause).message}`);
     }
   }
 
-  #tell({ failures }: SnapshotList): void {
+  #report({ failures }: SnapshotList): void {
     for (const { id, error } of failures) {
-      if (!this.#told.has(id)) this.#options.onError(`a snapshot is left out: ${error.message}`);
-      this.#told.add(id);
+      if (!this.#reported.has(id)) this.#options.onError(`a snapshot is left out: ${error.message}`);
+      this.#reported.add(id);
     }
   }
 
-  #take({ snapshots, failures }: SnapshotList): void {
+  #update({ snapshots, failures }: SnapshotList): void {
     const ids = snapshots.map(({ id }) => id);
     const joined = [...ids, ...failures.map(({ id }) => id)].join();
     if (joined === this.#ids && this.#known.size > 0) return;
     const { filter, pathTemplates, timeTemplate } = this.#options;
     const shown = snapshots.filter(({ snapshot }) => matchesFilter(snapshot, filter));
     this.#xattrs = shown.some(({ snapshot }) => snapshot.summary?.entries_with_xattrs !== 0);
-    if (this.#xattrs && this.#toldOfNone && !this.#told.has(XATTRS)) {
-      this.#told.add(XATTRS);
+    if (this.#xattrs && this.#xattrsRuledOut && !this.#reported.has(XATTRS)) {
+      this.#reported.add(XATTRS);
       this.#options.onError(XATTRS);
     }
     this.#view = snapshotView(shown, pathTemplates, timeTemplate, this.#isLatestKnown(shown, failures));
@@ -112,11 +113,11 @@ export class LiveView implements CurrentView {
     this.changed = [seconds, nanoseconds];
   }
 
-  /** A link to an older snapshot must not be called the latest. */
+  /** Whether the newest snapshot is known. `latest` must not point to an older one. */
   #isLatestKnown(shown: SnapshotList['snapshots'], failures: SnapshotList['failures']): boolean {
     if (mayBeNewer(failures, shown.at(-1)).length === 0) return true;
-    if (!this.#told.has(NO_LATEST)) this.#options.onError(NO_LATEST);
-    this.#told.add(NO_LATEST);
+    if (!this.#reported.has(NO_LATEST)) this.#options.onError(NO_LATEST);
+    this.#reported.add(NO_LATEST);
     return false;
   }
 }

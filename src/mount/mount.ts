@@ -1,3 +1,6 @@
+// Mounts a repository: lease, snapshots, index, kernel.
+// The kernel's protocol is left to protocol/, its answers to filesystem/, the directories of snapshots to view/.
+
 import { createHmac } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { VarveError } from '../errors/errors.js';
@@ -11,7 +14,7 @@ import {
   type StoredSnapshot,
 } from '../repository/snapshots/snapshots.js';
 import { SnapshotFilesystem } from './filesystem/filesystem.js';
-import { rehearse } from './filesystem/rehearsal.js';
+import { prewarm } from './filesystem/prewarm.js';
 import { Source } from './filesystem/source.js';
 import { LiveView } from './live-view.js';
 import { type Mounted, mount, readAheadSetting } from './protocol/mounting.js';
@@ -19,26 +22,26 @@ import { Session } from './protocol/session.js';
 import { watch } from './protocol/watchdog.js';
 import { DEFAULT_PATHS, DEFAULT_TIME } from './view/templates.js';
 
-/** KiB that the kernel reads ahead where we may say so: 128 of its own would be eight times as many requests. */
+/** KiB of the kernel's read-ahead where it can be set. The default of 128 would make eight times as many requests. */
 const READ_AHEAD = 1024;
 
 export interface MountOptions {
   readonly filter: SnapshotFilter;
   readonly pathTemplates: readonly string[];
   readonly timeTemplate: string;
-  /** Bytes of opened contents that are kept. */
+  /** Bytes of decoded contents to keep in memory. */
   readonly cacheSize: number;
-  /** Everything belongs to root. */
+  /** Whether root owns everything. */
   readonly ownerRoot: boolean;
-  /** Others than who mounts may look into it. */
+  /** Whether other users may use the mount. */
   readonly allowOther: boolean;
-  /** Whoever may look into it sees only what modes and owners let them. */
+  /** Whether the kernel checks modes and owners. */
   readonly defaultPermissions: boolean;
-  /** Is told what cannot be read, and why. */
+  /** Called with what cannot be read, and the reason. */
   readonly onError: (message: string) => void;
 }
 
-/** What `varve mount` does without options. */
+/** The options of `varve mount` when none are given. */
 export const MOUNT_DEFAULTS = {
   filter: {},
   pathTemplates: DEFAULT_PATHS,
@@ -51,20 +54,20 @@ export const MOUNT_DEFAULTS = {
 
 /** A repository that is mounted. */
 export interface RunningMount {
-  /** Where, without links in it. */
+  /** The mount point, with links resolved. */
   readonly path: string;
-  /** Resolves when it is gone, whoever took it away. */
+  /** Resolves when the mount ends, for whatever reason. */
   readonly ended: Promise<void>;
-  /** Takes it away. @returns false when it was in use: then it is out of sight, and who uses it gets errors */
+  /** Unmounts. @returns false when the mount was in use: it is then detached, and programs that use it get errors */
   stop(): Promise<boolean>;
-  /** To be called when it has ended: ends threads, and gives back the lease. */
+  /** Ends the threads and releases the lease. Call it after `ended`. */
   close(): Promise<void>;
 }
 
 /**
  * Mounts a repository's snapshots.
  *
- * @throws VarveError that says what is missing
+ * @throws VarveError whose message says what is missing
  */
 export async function mountRepository(
   opened: Repository,
@@ -73,11 +76,11 @@ export async function mountRepository(
 ): Promise<RunningMount> {
   opened.keys.requireRole('full', 'read the contents of files');
   const { onError } = options;
-  // Before the index is read: a prune spares what was condemned since.
+  // Before the index is read: from then on a prune keeps what it condemns.
   const lease = await leaseOrNone(opened, onError);
   try {
-    const onDamage = ({ message }: VarveError): void => onError(`a part of the index is left out: ${message}`);
-    // What the snapshots need is in the index by then.
+    const onDamage = ({ message }: VarveError): void => onError(`a part of the index cannot be read: ${message}`);
+    // Snapshots before the index: the index then has all that they need.
     const list = await listSnapshots(opened);
     const source = new Source(await loadIndex(opened, { onDamage }), onDamage);
     const view = new LiveView(source, options);
@@ -109,10 +112,10 @@ function serve(
     owner: options.ownerRoot ? ROOT : undefined,
     seed: seedOf(source.repository),
     onError,
-    onBegun: () => {
-      readFurtherAhead(mounted.path);
-      // What cannot be read is told to who asks for it.
-      if (latest !== undefined) rehearse(source, latest.snapshot.root).catch(() => undefined);
+    onInitialized: () => {
+      raiseReadAhead(mounted.path);
+      // An error is reported again to the program that reads the same data.
+      if (latest !== undefined) prewarm(source, latest.snapshot.root).catch(() => undefined);
     },
   });
   const acl = options.allowOther && options.defaultPermissions;
@@ -138,35 +141,35 @@ function serve(
 
 const ROOT = { uid: 0, gid: 0 };
 
-/** A store that cannot be written to can be mounted all the same: there no prune takes anything away. */
+/** The lease, if it can be written. A read-only store can be mounted without one: no prune removes anything there. */
 async function leaseOrNone(repository: Repository, onError: (message: string) => void): Promise<HeldLease | undefined> {
   try {
     return await HeldLease.acquire(repository, 'mount');
   } catch (cause) {
     onError(
-      `no lease can be written, so a prune does not know of this mount, and may remove what it needs: ${VarveError.from(cause).message}`,
+      `cannot write a lease, so a prune may remove packs that this mount needs: ${VarveError.from(cause).message}`,
     );
     return undefined;
   }
 }
 
-/** As `df` shows it; without what would end an option. */
+/** The source that `df` shows, without characters that would end a mount option. */
 function sourceName({ store }: Repository): string {
   return `varve:${store.location}`.replaceAll(/[^\x21-\x7e]/g, '_');
 }
 
-/** Known to nobody without a key, and the same each time. */
+/** A seed that stays the same for a repository, and that only a key reveals. */
 function seedOf({ keys }: Repository): readonly [number, number] {
   const digest = createHmac('sha256', keys.id).update('varve/1/mount/inodes').digest();
   return [digest.readInt32LE(0), digest.readInt32LE(4)];
 }
 
-/** Only root may. */
-function readFurtherAhead(path: string): void {
+/** Sets the kernel's read-ahead. Only root can do this. */
+function raiseReadAhead(path: string): void {
   try {
     const setting = readAheadSetting(path);
     if (setting !== undefined) writeFileSync(setting, String(READ_AHEAD));
   } catch {
-    // Then what is ahead is only opened here, and asked for in smaller pieces.
+    // Without it varve prefetches all the same, and the kernel sends more requests.
   }
 }

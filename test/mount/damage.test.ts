@@ -14,7 +14,7 @@ describe('a mount of a damaged repository', { skip: NO_FUSE }, () => {
   const source = play.path('source');
 
   before(async () => {
-    // Half of them compress, as they are stored in another way.
+    // Half of them compress, because compressed frames are read in another way.
     const content = (number: number): Buffer =>
       number % 2 === 0
         ? randomBytes(FILE_BYTES)
@@ -42,7 +42,7 @@ describe('a mount of a damaged repository', { skip: NO_FUSE }, () => {
   }
 
   for (const how of ['changed', 'gone'] as const)
-    it(`gives an error for the files that a pack was for which is ${how}, names it, and nothing else`, async () => {
+    it(`gives errors only for the files of a pack, and names it, when the pack is ${how}`, async () => {
       const beneath = await play.beneath();
       const [pack = ''] = (await beneath.packs()).slice(how === 'changed' ? 0 : 1);
       const bytes = await beneath.get('data', pack);
@@ -68,7 +68,7 @@ describe('a mount of a damaged repository', { skip: NO_FUSE }, () => {
       assert.equal(mount.said().match(/Warning/g)?.length, failed.length, mount.said());
     });
 
-  it('keeps a prune from removing packs, and goes on where one has put what was in them elsewhere', async () => {
+  it('keeps packs from a prune, and finds repacked blobs again when a prune ran', async () => {
     const junk = play.files('junk', { one: randomBytes(700_000), two: randomBytes(700_000) });
     await play.ok(['backup', source, junk, '--force', '--pack-size', '4', '--tag', 'both']);
     await play.ok(['rewrite', '--forget', '--exclude', junk, '--tag', 'both']);

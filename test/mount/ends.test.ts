@@ -4,10 +4,10 @@ import { endRounds, WAYS } from './ends.js';
 import { NO_FUSE } from './fuse.js';
 import { makeSource } from './source.js';
 
-/** Of `npm run test:mount` there are more. */
+/** `npm run test:mount` does more. */
 const ROUNDS = 2 * WAYS.length;
 
-test('whichever way a mount ends, nothing is left of it', { skip: NO_FUSE, timeout: 300_000 }, async (t) => {
+test('mount leaves nothing behind when it ends in any way', { skip: NO_FUSE, timeout: 300_000 }, async (t) => {
   const play = new Playground();
   const source = makeSource(play);
   await play.ok(['init']);

@@ -9,25 +9,25 @@ import { seeded } from '../filesystem/random.js';
 import { startVarveServe } from '../servers/varve-serve.js';
 import { type Running, startMount } from './fuse.js';
 
-/** How a mount ends. */
+/** Ways in which a mount can end. */
 export const WAYS = ['SIGINT', 'SIGTERM', 'SIGKILL', 'unmounted', 'busy', 'store gone'] as const;
 export type Way = (typeof WAYS)[number];
 
-/** Milliseconds that an end may take. */
+/** Milliseconds that ending may take. */
 const BOUND = 5_000;
-/** What a reader that has nothing to do with it does all the time. */
+/** The load: an unrelated process that reads all the time. */
 const LOAD = 'while :; do find "$1" -type f -exec cat {} + >/dev/null 2>&1 || sleep 0.01; done';
 
 export interface EndsOptions {
   readonly play: Playground;
-  /** A directory that was backed up. */
+  /** The directory that was backed up. */
   readonly source: string;
   readonly rounds: number;
   readonly seed: number;
   readonly log: (line: string) => void;
 }
 
-/** Ends mounts under load, in one way after another, and looks what is left of each. @returns the longest end, ms */
+/** Ends mounts under load in each way, and checks what is left. @returns the longest time to end, in ms */
 export async function endRounds({ play, source, rounds, seed, log }: EndsOptions): Promise<number> {
   const random = seeded(seed);
   let longest = 0;
@@ -55,10 +55,10 @@ async function endRound(
     await setTimeout(random.below(700));
     if (server !== undefined) {
       await server.kill();
-      // Somebody waits for what is not in the memory of anybody.
+      // A reader waits for data that are in no cache.
       spawnSync('timeout', ['4', 'sh', '-c', `cat "$1"/snapshots/latest${source}/* >/dev/null 2>&1`, 'sh', mount.path]);
     }
-    // What is in use cannot be unmounted.
+    // A mount that is in use cannot be unmounted.
     if (way === 'unmounted') for (const reader of readers) endGroup(reader);
     const began = performance.now();
     await end(mount, way);
@@ -79,23 +79,23 @@ function startReader(path: string): ChildProcess {
   return spawn('sh', ['-c', LOAD, 'sh', path], { stdio: 'ignore', detached: true });
 }
 
-/** It and what it has started. */
+/** Kills a process and its children. */
 function endGroup({ pid }: ChildProcess): void {
   try {
     process.kill(-(pid as number), 'SIGKILL');
   } catch {
-    // It has ended.
+    // The process has ended.
   }
 }
 
 async function end({ child, path }: Running, way: Way): Promise<void> {
   if (way === 'unmounted') {
-    // Who was reading takes a moment to end.
+    // The reader takes a moment to end.
     while (spawnSync('umount', [path], { stdio: 'ignore' }).status !== 0 && isMounted(path)) await setTimeout(5);
   } else child.kill(way === 'busy' || way === 'store gone' ? 'SIGINT' : way);
 }
 
-/** The mount, and what stands by to take it away. */
+/** The processes of the mount and of its watchdog. */
 async function untilGone({ path, child }: Running): Promise<void> {
   const until = performance.now() + BOUND;
   for (;;) {
@@ -106,7 +106,7 @@ async function untilGone({ path, child }: Running): Promise<void> {
   }
 }
 
-/** Processes of the mount itself, by what is in their environment or which they are. */
+/** Finds processes of a mount by their environment or their id. */
 function processesOf(path: string, pid: number): string[] {
   const found = existsSync(`/proc/${pid}/exe`) ? [`process ${pid}`] : [];
   for (const each of readdirSync('/proc')) {
@@ -115,7 +115,7 @@ function processesOf(path: string, pid: number): string[] {
       if (readFileSync(`/proc/${each}/environ`, 'utf8').split('\0').includes(`MOUNT=${path}`))
         found.push(`watchdog ${each}`);
     } catch {
-      // It has ended meanwhile.
+      // The process ended in between.
     }
   }
   return found;

@@ -5,13 +5,13 @@ import { isMounted } from '../../src/mount/protocol/mounting.js';
 import type { Options, Outcome, Playground } from '../cli/varve.js';
 import { outcome } from '../cli/varve.js';
 
-/** Milliseconds until it is mounted, on a busy machine. */
+/** Milliseconds until the mount is ready, on a busy machine. */
 const MOUNTED = 30_000;
 export const NOBODY = 65_534;
 
-/** Why tests that mount are left out; false where they can run. In CI nothing is left out. */
+/** Why tests that mount are skipped; false where they can run. In CI nothing is skipped. */
 export const NO_FUSE = reasonAgainst();
-/** The same of tests that mount as a user who is not root. */
+/** Why tests that mount as a user other than root are skipped. */
 export const NO_USER_FUSE =
   NO_FUSE ||
   (process.getuid?.() !== 0
@@ -34,18 +34,18 @@ function required(reason: string): string {
   return reason;
 }
 
-/** A mount that a process of its own serves. */
+/** A mount, served by a process of its own. */
 export interface Running {
   readonly path: string;
   readonly child: ChildProcess;
   readonly ended: Promise<Outcome>;
-  /** What it has said on standard error so far. */
+  /** Its standard error so far. */
   said(): string;
-  /** Ends it as Ctrl-C does. */
+  /** Ends it as Ctrl-C does. Returns its exit. */
   stop(): Promise<Outcome>;
 }
 
-/** Mounts, and waits until it is there. @param name of the directory, which is made */
+/** Mounts on a new directory and waits until the mount is ready. @param name of the directory */
 export async function startMount(
   play: Playground,
   name: string,

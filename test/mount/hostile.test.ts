@@ -10,12 +10,12 @@ import { peakMemory } from '../servers/peak-memory.js';
 import { NO_FUSE, type Running, startMount } from './fuse.js';
 
 const FIXTURES = fileURLToPath(new URL('../../../fixtures/hostile', import.meta.url));
-/** MiB of the heap of JavaScript, and of all memory: 128 of them for contents. */
+/** MiB of the JavaScript heap, and of all memory, 128 of which are for contents. */
 const [HEAP, MEMORY] = [256, 640];
-/** A stack, or what a name might bring to a terminal. */
+/** A stack trace, or control characters from a name. */
 const STACK = /^ +at .*:\d+:\d+\)?$|node:internal/m;
 const CONTROL = /[^\P{C}\n]/u;
-/** All that a program may want to know; what is endless is left off after a while. */
+/** Reads everything that a program can read; stops after a while where there is no end. */
 const ASK = `find "$1" -xdev -ls; find "$1" -xdev -type f -exec head -c 1000000 {} + ; getfattr -R -P -d -m - "$1"; true`;
 
 const { password, cases } = JSON.parse(readFileSync(join(FIXTURES, 'cases.json'), 'utf8')) as {
@@ -23,7 +23,7 @@ const { password, cases } = JSON.parse(readFileSync(join(FIXTURES, 'cases.json')
   cases: readonly { readonly name: string; readonly what: string }[];
 };
 
-describe('a mount of a repository of somebody who has a key and no good in mind', { skip: NO_FUSE }, () => {
+describe('mount of a hostile repository whose maker has a key', { skip: NO_FUSE }, () => {
   let mount: Running | undefined;
   after(() => mount?.stop());
   const play = new Playground();

@@ -12,18 +12,18 @@ import { NO_FUSE, startMount } from './fuse.js';
 
 const LATENCY = 50;
 const READERS = 20;
-/** Seconds of random reading; `VARVE_MOUNT_SECONDS=120` is the whole of it. */
+/** Seconds of random reading; `VARVE_MOUNT_SECONDS=120` runs the long test. */
 const SECONDS = Number(process.env.VARVE_MOUNT_SECONDS ?? 6);
 const MIB = 2 ** 20;
 const FILE_MIB = 96;
-/** Milliseconds of the longest read. */
+/** The longest that a read may take, in ms. */
 const LONGEST = 5_000;
-/** Of contents that are kept, and of memory besides, with Node 20. Later ones take more themselves: Node 24 has 12 MiB more in an idle mount, 20 to 30 in a busy one. */
+/** MiB of cached contents, and of other memory with Node 20. Node 24 takes 12 MiB more in an idle mount and 20 to 30 in a busy one. */
 const [CACHE_MIB, BESIDE_MIB] = [64, process.versions.node.startsWith('20.') ? 150 : 180];
-/** Of what the store gives, a reader from beginning to end gets so much. */
+/** The share of the store's throughput that a sequential reader must get. */
 const SHARE = 0.6;
 
-/** Reads 4 KiB at random places until the time is over, none of it from the kernel's cache; prints how many, the longest in ms, and how many were wrong. */
+/** Reads 4 KiB at random offsets, past the kernel's cache, until the time is over. Prints the number of reads, the longest in ms, and how many were wrong. */
 const READER = `import os, random, sys, time
 path, original, seconds, seed = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
 f, o, r = os.open(path, os.O_RDONLY), os.open(original, os.O_RDONLY), random.Random(seed)
@@ -38,31 +38,31 @@ while time.time() < end:
     wrong += got != os.pread(o, 4096, at)
 print(count, longest * 1000, wrong)`;
 
-test('many readers of a slow store get what they ask for in time, and one that reads all gets most of what the store gives', {
+test('mount serves random readers in time and a sequential reader at most of the speed when the store is slow', {
   skip: NO_FUSE,
   timeout: 120_000 + SECONDS * 2000,
 }, async (t) => {
   const play = new Playground();
   const content = randomBytes(FILE_MIB * MIB);
-  // A third of it compresses, and is opened as whole frames.
+  // A third of it compresses, so its frames are decoded as a whole.
   Buffer.from('a line that comes again and again\n'.repeat((32 * MIB) / 34)).copy(content, 0);
   const source = play.files('source', { large: content });
   await play.ok(['init']);
   await play.backup(source);
   const server = await startVarveServe(play.directory, undefined);
   const network = await startBadNetwork(server.host, { seed: 1, rate: 0, latency: LATENCY });
-  const place = `rest:http://${network.host}/repo`;
+  const location = `rest:http://${network.host}/repo`;
   try {
-    await readAtRandom(t, play, place, source);
-    await readInOrder(t, play, place, source);
+    await readAtRandom(t, play, location, source);
+    await readInOrder(t, play, location, source);
   } finally {
     await network.stop();
     await server.stop();
   }
 });
 
-async function readAtRandom(t: TestContext, play: Playground, place: string, source: string): Promise<void> {
-  const mount = await startMount(play, 'mnt', ['--repo', place, '--cache-size', `${CACHE_MIB}M`]);
+async function readAtRandom(t: TestContext, play: Playground, location: string, source: string): Promise<void> {
+  const mount = await startMount(play, 'mnt', ['--repo', location, '--cache-size', `${CACHE_MIB}M`]);
   try {
     const path = join(mount.path, 'snapshots/latest', source, 'large');
     const readers = Array.from({ length: READERS }, (_, seed) =>
@@ -85,16 +85,16 @@ async function readAtRandom(t: TestContext, play: Playground, place: string, sou
   }
 }
 
-async function readInOrder(t: TestContext, play: Playground, place: string, source: string): Promise<void> {
-  const own = await throughput(place, play);
-  const mount = await startMount(play, 'again', ['--repo', place, '--cache-size', `${CACHE_MIB}M`]);
+async function readInOrder(t: TestContext, play: Playground, location: string, source: string): Promise<void> {
+  const own = await throughput(location, play);
+  const mount = await startMount(play, 'again', ['--repo', location, '--cache-size', `${CACHE_MIB}M`]);
   try {
     const began = performance.now();
     const path = join(mount.path, 'snapshots/latest', source, 'large');
     const { code, err } = await outcome(spawn('sh', ['-c', `cat "${path}" | cmp - "${source}/large"`]));
     const sequential = FILE_MIB / ((performance.now() - began) / 1000);
     assert.equal(code, 0, err);
-    // What is compressed is less on its way: what was sent counts.
+    // Compressed data are fewer bytes on the network: count those that were sent.
     const sent = sequential * (2 / 3);
     t.diagnostic(`${Math.round(sequential)} MiB/s of the file, ${Math.round(own)} MiB/s of the store`);
     assert.ok(sent >= SHARE * own, `${sent} MiB/s of ${own}`);
@@ -103,9 +103,14 @@ async function readInOrder(t: TestContext, play: Playground, place: string, sour
   }
 }
 
-/** MiB a second that the store gives who asks for packs only, as many at a time as it takes. */
-async function throughput(place: string, { env }: Playground): Promise<number> {
-  const store = await openStore(place, { environment: env, extended: new Map(), stuckSeconds: 60, retrySeconds: 60 });
+/** MiB a second that the store gives when only packs are requested, with all its connections. */
+async function throughput(location: string, { env }: Playground): Promise<number> {
+  const store = await openStore(location, {
+    environment: env,
+    extended: new Map(),
+    stuckSeconds: 60,
+    retrySeconds: 60,
+  });
   const packs: { name: string; size: number }[] = [];
   for await (const info of store.list('data')) packs.push(info);
   const began = performance.now();

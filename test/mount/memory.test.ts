@@ -1,37 +1,37 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Arena, type Room } from '../../src/mount/filesystem/arena.js';
+import { Arena, type Region } from '../../src/mount/filesystem/arena.js';
 import { InodeNumbers } from '../../src/mount/filesystem/inode-numbers.js';
 import { DIRECTORY, LINKED, NodeTable } from '../../src/mount/filesystem/node-table.js';
 import { seeded } from '../filesystem/random.js';
 
-describe('the memory of a mount', () => {
-  it('gives out room round and round, and never what is being filled', () => {
+describe('Arena', () => {
+  it('allocates in a ring and keeps regions when they are being filled', () => {
     const random = seeded(1);
     const arena = new Arena(64 * 1024);
-    const live = new Map<Room, number>();
+    const live = new Map<Region, number>();
     let mark = 0;
     let evicted = 0;
     for (let step = 0; step < 20_000; step++) {
       const length = 1 + random.below(5000);
-      let room: Room | undefined;
-      room = arena.take(length, () => {
+      let region: Region | undefined;
+      region = arena.take(length, () => {
         evicted++;
-        assert.equal(room?.filling, false);
-        if (room !== undefined) live.delete(room);
+        assert.equal(region?.filling, false);
+        if (region !== undefined) live.delete(region);
       });
-      if (room === undefined) {
+      if (region === undefined) {
         assert.ok([...live.keys()].filter(({ filling }) => filling).length > 3);
         for (const each of live.keys()) each.filling = false;
         continue;
       }
       const value = ++mark % 251;
-      room.bytes.fill(value);
-      live.set(room, value);
-      if (random.below(4) > 0) room.filling = false;
+      region.bytes.fill(value);
+      live.set(region, value);
+      if (random.below(4) > 0) region.filling = false;
       for (const each of live.keys()) if (random.below(20) === 0) each.filling = false;
       const [oldest] = live;
-      for (const [each, expected] of [[room, value] as const, ...(oldest === undefined ? [] : [oldest])])
+      for (const [each, expected] of [[region, value] as const, ...(oldest === undefined ? [] : [oldest])])
         assert.ok(
           each.bytes.every((byte) => byte === expected),
           `step ${step}`,
@@ -45,10 +45,10 @@ describe('the memory of a mount', () => {
   });
 });
 
-describe('the nodes of a mount', () => {
+describe('NodeTable', () => {
   const numbers = new InodeNumbers([1, 2]);
 
-  it('are the same for the same entry, and go when the kernel forgets them and what is below them', () => {
+  it('keeps a node for each entry and removes it when the kernel has forgotten it and its children', () => {
     const gone: number[] = [];
     const table = new NodeTable((node) => gone.push(node));
     const root = table.node(1, -1, { low: 1, high: 0 }, DIRECTORY);
@@ -79,7 +79,7 @@ describe('the nodes of a mount', () => {
     assert.ok(table.has(1));
   });
 
-  it('are one for all names of a file, and two for entries that happen to have one number', () => {
+  it('shares a node between hard links, but not between entries when their numbers collide', () => {
     const table = new NodeTable(() => undefined);
     const root = table.node(1, -1, { low: 1, high: 0 }, DIRECTORY);
     const inode = numbers.linked(table.inode(root), 5n, 2n ** 60n);

@@ -29,10 +29,10 @@ import { assertEqualTrees } from '../fidelity/compare.js';
 import { NO_FUSE, NO_USER_FUSE, NOBODY, type Running, startMount, whenMounted } from './fuse.js';
 
 const isRoot = process.getuid?.() === 0;
-/** Trees of every kind of thing, the same each time. */
+/** Random trees with every kind of entry, the same each time. */
 const STEPS = fc.sample(fc.array(step, { minLength: 60, maxLength: 120, size: 'max' }), { seed: 6, numRuns: 4 });
 
-/** Waits for what a mount does some seconds after something has changed. */
+/** Waits for a change that a mount shows some seconds later. */
 async function until(isDone: () => boolean): Promise<void> {
   const end = performance.now() + 30_000;
   while (!isDone()) {
@@ -41,10 +41,10 @@ async function until(isDone: () => boolean): Promise<void> {
   }
 }
 
-describe('a mount', { skip: NO_FUSE }, () => {
+describe('mount', { skip: NO_FUSE }, () => {
   let mount: Running;
 
-  // Before the directory goes.
+  // Before the directory is removed.
   after(async () => {
     const { code, err } = await mount.stop();
     assert.equal(code, 0, err);
@@ -71,13 +71,13 @@ describe('a mount', { skip: NO_FUSE }, () => {
 
   const latest = (...names: string[]): string => [mount.path, 'snapshots/latest', source, ...names].join('/');
 
-  it('shows every attribute of every kind of thing, as the system tells of the original', {
+  it('shows the attributes of the original when an entry is of any kind', {
     skip: missingPrograms() ?? false,
   }, () => {
     assertEqualTrees(source, latest());
   });
 
-  it('has the snapshots by id, time, host, tag and path', () => {
+  it('shows snapshots by id, time, host, tag and path when there are no options', () => {
     assert.deepEqual(readdirSync(mount.path).sort(), ['hosts', 'ids', 'paths', 'snapshots', 'tags']);
     const [time = ''] = readdirSync(`${mount.path}/snapshots`);
     for (const directory of [
@@ -93,7 +93,7 @@ describe('a mount', { skip: NO_FUSE }, () => {
     assert.equal(lstatSync(`${mount.path}/snapshots/latest`).isSymbolicLink(), true);
   });
 
-  it('reads any part of a file, and zeros for its holes', () => {
+  it('reads any part of a file, and zeros when it is a hole', () => {
     const sparse = readFileSync(latest('known/sparse'));
     assert.equal(sparse.length, 50_000_003);
     assert.equal(sparse.equals(readFileSync(play.path('source/known/sparse'))), true);
@@ -105,7 +105,7 @@ describe('a mount', { skip: NO_FUSE }, () => {
     assert.equal(readFileSync(latest('known/empty')).length, 0);
   });
 
-  it('tells where the holes of a file are', () => {
+  it('finds the holes of a file when a program seeks them', () => {
     const script = `import os
 f = os.open(${JSON.stringify(latest('known/sparse'))}, os.O_RDONLY)
 print(os.lseek(f, 0, os.SEEK_HOLE), os.lseek(f, 1000000, os.SEEK_DATA), os.lseek(f, 49999999, os.SEEK_HOLE))`;
@@ -118,21 +118,21 @@ print(os.lseek(f, 0, os.SEEK_HOLE), os.lseek(f, 1000000, os.SEEK_DATA), os.lseek
     assert.equal(end === 50_000_003 || end === 49_999_999, true);
   });
 
-  it('cannot be written to', () => {
+  it('refuses to write when a program tries', () => {
     assert.throws(() => writeFileSync(latest('known/one.txt'), 'x'), /EROFS/);
     assert.throws(() => mkdirSync(latest('new')), /EROFS/);
   });
 
-  it('has no names but those that are there', () => {
+  it('reports ENOENT when a name does not exist', () => {
     for (const name of ['absent', 'known/one.tx', 'known/one.txt2', 'known/one.txt/x'])
       assert.throws(() => statSync(latest(name)), /ENOENT|ENOTDIR/);
     assert.throws(() => statSync(latest('n'.repeat(256))), /ENAMETOOLONG/);
   });
 
-  it('shows a new snapshot, what is in it, and which is the latest now', async () => {
+  it('shows a new snapshot and moves "latest" when one is made', async () => {
     play.files('source', { 'later.txt': 'came later' });
     const before = readlinkSync(`${mount.path}/snapshots/latest`);
-    // A snapshot is named after the second in which it was made.
+    // A snapshot's name has the second in which it was made.
     await setTimeout(1000);
     await play.backup(source, '--tag', 'second');
     await until(() => readlinkSync(`${mount.path}/snapshots/latest`) !== before);
@@ -141,7 +141,7 @@ print(os.lseek(f, 0, os.SEEK_HOLE), os.lseek(f, 1000000, os.SEEK_DATA), os.lseek
   });
 });
 
-describe('a mount as it is asked for', { skip: NO_FUSE }, () => {
+describe('mount with options', { skip: NO_FUSE }, () => {
   const play = new Playground();
   const source = play.path('source');
 
@@ -152,7 +152,7 @@ describe('a mount as it is asked for', { skip: NO_FUSE }, () => {
     await play.backup(source, '--host', 'web2');
   });
 
-  it('has places by templates, and the snapshots that are chosen', async () => {
+  it('shows chosen snapshots at the paths of the templates when both are given', async () => {
     const args = ['--host', 'web2', '--path-template', 'of/%h/%T', '--time-template', '2006'];
     const mount = await startMount(play, 'templates', args);
     try {
@@ -165,7 +165,7 @@ describe('a mount as it is asked for', { skip: NO_FUSE }, () => {
     }
   });
 
-  it('says where it is, and in JSON too', async () => {
+  it('prints the mount point, as JSON when --json is given', async () => {
     const mount = await startMount(play, 'json', ['--json']);
     const quiet = await startMount(play, 'quiet', ['-q']);
     const said = await mount.stop();
@@ -175,7 +175,7 @@ describe('a mount as it is asked for', { skip: NO_FUSE }, () => {
     assert.match((await usual.stop()).out, /^Now serving the repository at .*usual\n/);
   });
 
-  it('asks for no attributes where there are none, and says so when a later snapshot has some', {
+  it('tells the kernel that there are no xattrs when there are none, and warns when a later snapshot has some', {
     skip: missingPrograms() ?? false,
   }, async () => {
     const mount = await startMount(play, 'attributes');
@@ -199,7 +199,7 @@ describe('a mount as it is asked for', { skip: NO_FUSE }, () => {
     assert.match(found, /user.color="blue"/);
   });
 
-  it('belongs to root when that is wanted', { skip: !isRoot && 'runs as root only' }, async () => {
+  it('shows root as owner when --owner-root is given', { skip: !isRoot && 'runs as root only' }, async () => {
     chownSync(play.path('source/file'), NOBODY, NOBODY);
     await play.backup(source);
     for (const [args, uid] of [
@@ -213,7 +213,9 @@ describe('a mount as it is asked for', { skip: NO_FUSE }, () => {
     }
   });
 
-  it('lets others in as far as modes let them', { skip: !isRoot && 'runs as root only' }, async () => {
+  it('lets other users read as modes allow when --allow-other is given', {
+    skip: !isRoot && 'runs as root only',
+  }, async () => {
     chmodSync(play.directory, 0o755);
     writeFileSync(play.path('source/secret'), 'for root', { mode: 0o600 });
     await play.backup(source);
@@ -235,7 +237,7 @@ describe('a mount as it is asked for', { skip: NO_FUSE }, () => {
     }
   });
 
-  it('is made by a user who is not root, through fusermount3', { skip: NO_USER_FUSE }, async (t) => {
+  it('mounts through fusermount3 when the user is not root', { skip: NO_USER_FUSE }, async (t) => {
     chmodSync(play.directory, 0o755);
     const home = play.path('home');
     mkdirSync(`${home}/mnt`, { recursive: true });
@@ -266,7 +268,7 @@ describe('a mount as it is asked for', { skip: NO_FUSE }, () => {
   });
 });
 
-describe('what a mount refuses', () => {
+describe('mount refuses', () => {
   const play = new Playground();
   before(async () => {
     await play.ok(['init']);
@@ -274,7 +276,7 @@ describe('what a mount refuses', () => {
 
   const cases: [string[], RegExp][] = [
     [['mount'], /missing required argument/],
-    [['mount', 'absent'], /absent: no such file or directory; `mkdir absent` makes it/],
+    [['mount', 'absent'], /absent: no such file or directory; create it with `mkdir absent`/],
     [['mount', 'key'], /key: is not a directory/],
     [['mount', '.', '--cache-size', '1M'], /--cache-size: "1M": from 16M/],
     [['mount', '.', '--cache-size', 'much'], /--cache-size: "much" is not a size/],

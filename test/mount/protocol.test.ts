@@ -29,7 +29,7 @@ import {
   readXattrSize,
 } from '../../src/mount/protocol/requests.js';
 
-/** Bytes of words, each as wide as it says: little-endian, as the kernel's structs are on the machines that varve mounts on. */
+/** Encodes words of the given widths, little-endian as the kernel's structs on the machines that varve mounts on. */
 function bytes(...fields: readonly (readonly [bits: 16 | 32 | 64, value: number | bigint])[]): Buffer {
   return Buffer.concat(
     fields.map(([bits, value]) => {
@@ -61,7 +61,7 @@ const ATTRIBUTES: Attributes = {
   gid: 100,
   device: undefined,
 };
-/** struct fuse_attr of it */
+/** Its struct fuse_attr. */
 const ATTRIBUTE_BYTES = bytes(
   [64, 0x3344_0000_1122n],
   [64, 2n ** 40n + 3n],
@@ -83,12 +83,12 @@ const ATTRIBUTE_BYTES = bytes(
 const entry = (node: number, seconds: number): Buffer =>
   Buffer.concat([bytes([64, node], [64, 0], [64, seconds], [64, seconds], [32, 0], [32, 0]), ATTRIBUTE_BYTES]);
 
-describe('requests of the kernel', () => {
-  it('have a header', () => {
+describe('decoding of requests', () => {
+  it('reads the header', () => {
     assert.deepEqual(readRequest(header(40, 15, 5)), { length: 40, opcode: 15, unique: 7n, node: 5, uid: 1000 });
   });
 
-  it('are read by their structs', () => {
+  it('reads bodies as the structs of the kernel are', () => {
     const init = request(26, bytes([32, 7], [32, 45], [32, 131072], [32, 0xffff_fffb]));
     assert.deepEqual(readInit(init), { major: 7, minor: 45, maxReadahead: 131072, flags: 0xffff_fffb });
     const read = request(15, bytes([64, 3], [64, 2n ** 40n], [32, 4096], [32, 0], [64, 0], [32, 0], [32, 0]));
@@ -99,7 +99,7 @@ describe('requests of the kernel', () => {
     assert.equal(readInterrupt(request(36, bytes([64, 99n]))), 99n);
   });
 
-  it('have names that end with a zero, or with the request', () => {
+  it('ends a name at a NUL or at the end of the request', () => {
     const name = Buffer.from('caf\xe9\0', 'latin1');
     const lookup = request(1, name);
     assert.deepEqual(readName(lookup, lookup.length), Buffer.from('caf\xe9', 'latin1'));
@@ -109,7 +109,7 @@ describe('requests of the kernel', () => {
     assert.equal(readXattrName(xattr, xattr.length).toString(), 'user.x');
   });
 
-  it('forget many at once, and no more than are there', () => {
+  it('reads as many forgets as fit when the request claims more', () => {
     const forgets = request(42, bytes([32, 2], [32, 0], [64, 5], [64, 1], [64, 6], [64, 2]));
     const both = [
       { node: 5, lookups: 1 },
@@ -121,14 +121,14 @@ describe('requests of the kernel', () => {
   });
 });
 
-describe('answers to the kernel', () => {
-  it('have a header with the errno turned round', () => {
+describe('encoding of replies', () => {
+  it('writes a header with the negative errno', () => {
     const out = Buffer.alloc(16);
     writeHeader(out, 16, 5, 7n);
     assert.deepEqual(out, bytes([32, 16], [32, -5], [64, 7]));
   });
 
-  it('are written by their structs', () => {
+  it("writes bodies by the kernel's structs", () => {
     assert.deepEqual(entryReply(8, 60, ATTRIBUTES), entry(8, 60));
     assert.deepEqual(
       attributesReply(60, ATTRIBUTES),
@@ -146,7 +146,7 @@ describe('answers to the kernel', () => {
     assert.deepEqual(init.subarray(28), Buffer.concat([bytes([16, 256]), Buffer.alloc(34)]));
   });
 
-  it('tell when a file was made', () => {
+  it('writes the birth time when an entry has one', () => {
     const time = (seconds: number, nanoseconds: number): Buffer => bytes([64, seconds], [32, nanoseconds], [32, 0]);
     const expected = Buffer.concat([
       bytes([64, 60], [32, 0], [32, 0], [64, 0], [64, 0]),
@@ -162,12 +162,12 @@ describe('answers to the kernel', () => {
     assert.deepEqual(statxReply(60, ATTRIBUTES), expected);
   });
 
-  it('have device numbers as the kernel keeps them', () => {
+  it('encodes device numbers as the kernel does', () => {
     assert.equal(encodeDevice([8, 1]), 0x801);
     assert.equal(encodeDevice([0xabc, 0x12345]), 0x123abc45);
   });
 
-  it('list names, each at a multiple of eight bytes, as far as there is room', () => {
+  it('pads names to eight bytes and stops when the buffer is full', () => {
     const name = Buffer.from('abc');
     const dirent = Buffer.concat([bytes([64, 0x3344_0000_1122n], [64, 9], [32, 3], [32, 8]), name, Buffer.alloc(5)]);
     const listed = { name, next: 9, node: 8, seconds: 60, attributes: ATTRIBUTES };

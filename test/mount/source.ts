@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Playground } from '../cli/varve.js';
 
-/** Files of many sizes, some of which compress. */
+/** Makes files of many sizes; some of them compress. */
 export function makeSource(play: Playground): string {
   const content = (number: number): Buffer =>
     number % 3 === 0 ? randomBytes(1 + number * 20_000) : Buffer.from(`line ${number}\n`.repeat(number * 500));

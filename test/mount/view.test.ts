@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { describe, it } from 'node:test';
 import { snapshotView, type ViewDirectory, type ViewEntry } from '../../src/mount/view/snapshot-view.js';
-import { checkTemplate, DEFAULT_PATHS, DEFAULT_TIME, placesOf } from '../../src/mount/view/templates.js';
+import { checkTemplate, DEFAULT_PATHS, DEFAULT_TIME, viewPathsOf } from '../../src/mount/view/templates.js';
 import { formatTime } from '../../src/mount/view/time-format.js';
 import type { StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
 
@@ -26,7 +26,7 @@ function snapshot(more: Partial<StoredSnapshot['snapshot']> = {}): StoredSnapsho
   return { id, slot: '', label: '', snapshot: fields } as unknown as StoredSnapshot;
 }
 
-/** The names in a view, with what links point to. */
+/** The names in a view, with the targets of links. */
 function listed(directory: ViewDirectory, before = ''): string[] {
   return [...directory.children].flatMap(([name, entry]: [string, ViewEntry]) => {
     const path = `${before}${name}`;
@@ -35,7 +35,7 @@ function listed(directory: ViewDirectory, before = ''): string[] {
   });
 }
 
-describe('times by a pattern of Go', () => {
+describe('formatTime', () => {
   const cases: [string, string][] = [
     [DEFAULT_TIME, '2026-03-07T14:05:09+05:30'],
     ['2006-01-02_15-04-05', '2026-03-07_14-05-09'],
@@ -50,25 +50,25 @@ describe('times by a pattern of Go', () => {
   for (const [pattern, expected] of cases)
     it(pattern, () => assert.equal(formatTime(pattern, SECONDS, NANOSECONDS), expected));
 
-  it('has Z for UTC where it is asked for', () => {
+  it('writes Z when the pattern has Z and the zone is UTC', () => {
     process.env.TZ = 'UTC';
     assert.equal(formatTime(DEFAULT_TIME, SECONDS, NANOSECONDS), '2026-03-07T08:35:09Z');
     process.env.TZ = 'Asia/Kolkata';
   });
 });
 
-describe('places of snapshots', () => {
+describe('viewPathsOf', () => {
   const paths = (template: string, stored: StoredSnapshot): string[] =>
-    placesOf(template, '2006', stored).map(({ directories, name }) => [...directories, name].join('/'));
+    viewPathsOf(template, '2006', stored).map(({ directories, name }) => [...directories, name].join('/'));
 
-  it('follow from the letters of a template', () => {
+  it('replaces the letters of a template', () => {
     const stored = snapshot();
     const { id } = stored;
     assert.deepEqual(paths('%i/%I/%u/%h/%T/%%/%x', stored), [`${id.slice(0, 8)}/${id}/anna/web1/2026/%/x`]);
     assert.deepEqual(paths('p/%p', stored), ['p/home_anna']);
   });
 
-  it('are several for several tags, and none without one', () => {
+  it('returns a path for each tag, and none when there is no tag', () => {
     assert.deepEqual(paths('%t/%T', snapshot({ tags: ['b', 'a/b', '..', ''] })), [
       'b/2026',
       'a_b/2026',
@@ -78,7 +78,7 @@ describe('places of snapshots', () => {
     assert.deepEqual(paths('%t/%T', snapshot()), []);
   });
 
-  it('are never outside, nor have names that no file can have', () => {
+  it('returns only paths inside with valid names when values are hostile', () => {
     assert.deepEqual(paths('../%T', snapshot()), []);
     assert.deepEqual(paths('%h', snapshot({ host: '../../etc' })), ['.._.._etc']);
     assert.deepEqual(paths('%h', snapshot({ host: 'n'.repeat(300) })), ['n'.repeat(255)]);
@@ -87,8 +87,8 @@ describe('places of snapshots', () => {
   });
 });
 
-describe('the view of snapshots', () => {
-  it('has them by id, time, host, tag and path, with the latest of each', () => {
+describe('snapshotView', () => {
+  it('shows snapshots by id, time, host, tag and path, with a link to the latest', () => {
     const [first, second] = [
       snapshot({ tags: ['nightly'] }),
       snapshot({ time: { seconds: SECONDS + 60, nanoseconds: 0 }, host: 'web2' }),
@@ -121,7 +121,7 @@ describe('the view of snapshots', () => {
     ]);
   });
 
-  it('has its folders without any', () => {
+  it('makes the fixed directories when there are no snapshots', () => {
     assert.deepEqual(listed(snapshotView([], DEFAULT_PATHS, DEFAULT_TIME)), [
       'ids/',
       'snapshots/',
@@ -131,12 +131,12 @@ describe('the view of snapshots', () => {
     ]);
   });
 
-  it('numbers those of one time, in the order in which they were made', () => {
+  it('numbers snapshots in order of creation when their times are equal', () => {
     const view = snapshotView([snapshot(), snapshot(), snapshot()], ['%T'], '15-04');
     assert.deepEqual(listed(view), ['14-05', '14-05-1', '14-05-2', 'latest -> 14-05-2']);
   });
 
-  it('lets a folder that is in the way of a snapshot be, and the other way round', () => {
+  it('gives another name when a directory and a snapshot have the same one', () => {
     const view = snapshotView([snapshot()], ['a', 'a/b/%h', 'a-1/b/%h'], '15');
     assert.deepEqual(listed(view), ['a', 'a-1/', 'a-1/b/', 'a-1/b/web1', 'a-1/b/web1-1']);
   });

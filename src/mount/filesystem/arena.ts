@@ -1,42 +1,42 @@
 import { Buffer } from 'node:buffer';
 import { sharedPages } from '../../bytes/pages.js';
 
-/** A part of the memory. What is in it is somebody's until it is evicted. */
-export interface Room {
+/** A part of the arena. Its owner may use it until it is evicted. */
+export interface Region {
   readonly bytes: Buffer;
   readonly start: number;
-  /** Called when the memory is taken for something else. */
-  readonly evicted: () => void;
-  /** While it is being filled it stays. */
+  /** Called when the memory is reused. */
+  readonly onEvicted: () => void;
+  /** A region that is being filled is not evicted. */
   filling: boolean;
 }
 
-/** What is in one room may be so much of all of it. */
-const SHARE = 4;
-/** Rooms begin at lines of the processor's cache. */
-const ALIGNED = 64;
+/** A region takes at most this fraction of the arena. */
+const MAX_SHARE = 4;
+/** Regions begin at cache lines of the processor. */
+const ALIGNMENT = 64;
 
 /**
- * Memory for what is opened, taken round and round: what was put there first goes first. It is one piece that all threads share, so it never grows, no memory is
- * ever cleared anew, and nothing falls to pieces.
+ * A ring buffer in shared memory for decoded contents. The oldest region is evicted first. The arena never grows, clears no
+ * memory and does not fragment.
  */
 export class Arena {
   readonly memory: SharedArrayBuffer;
   readonly #size: number;
-  /** Oldest first: those that begin at or behind the next place, then those before it. */
-  readonly #rooms = new Queue<Room>();
+  /** Oldest first: regions at or after the next position, then those before it. */
+  readonly #regions = new Queue<Region>();
   #next = 0;
 
-  /** @param size bytes; they take memory only from when they are first used */
+  /** @param size bytes of address space; pages take memory when they are first used */
   constructor(size: number) {
     this.memory = sharedPages(size);
     this.#size = size;
   }
 
-  /** So many bytes; undefined when it is too much at once, or all is being filled. */
-  take(length: number, evicted: () => void): Room | undefined {
-    const needed = Math.ceil(length / ALIGNED) * ALIGNED;
-    if (needed > this.#size / SHARE) return undefined;
+  /** Allocates a region. Undefined when it is too large, or everything is being filled. */
+  take(length: number, onEvicted: () => void): Region | undefined {
+    const needed = Math.ceil(length / ALIGNMENT) * ALIGNMENT;
+    if (needed > this.#size / MAX_SHARE) return undefined;
     for (let passed = 0; passed <= 2 * this.#size; ) {
       if (this.#next + needed > this.#size) {
         passed += this.#size - this.#next;
@@ -46,10 +46,10 @@ export class Arena {
       const blocked = this.#clear(this.#next + needed, false);
       if (blocked === undefined) {
         const bytes = Buffer.from(this.memory, this.#next, length);
-        const room = { bytes, start: this.#next, evicted, filling: true };
-        this.#rooms.push(room);
+        const region = { bytes, start: this.#next, onEvicted, filling: true };
+        this.#regions.push(region);
         this.#next += needed;
-        return room;
+        return region;
       }
       passed += blocked - this.#next;
       this.#next = blocked;
@@ -58,19 +58,19 @@ export class Arena {
   }
 
   /**
-   * Evicts what lies between the next place and an end.
+   * Evicts the regions between the next position and an end.
    *
-   * @param past whether to go past rooms that are being filled
-   * @returns otherwise the end of the first of them
+   * @param past whether to skip regions that are being filled
+   * @returns the end of the first such region, unless they are skipped
    */
   #clear(end: number, past: boolean): number | undefined {
-    for (let room = this.#rooms.first; room !== undefined; room = this.#rooms.first) {
-      if (room.start < this.#next || room.start >= end) return undefined;
-      this.#rooms.shift();
-      if (room.filling) {
-        this.#rooms.push(room);
-        if (!past) return Math.ceil((room.start + room.bytes.length) / ALIGNED) * ALIGNED;
-      } else room.evicted();
+    for (let region = this.#regions.first; region !== undefined; region = this.#regions.first) {
+      if (region.start < this.#next || region.start >= end) return undefined;
+      this.#regions.shift();
+      if (region.filling) {
+        this.#regions.push(region);
+        if (!past) return Math.ceil((region.start + region.bytes.length) / ALIGNMENT) * ALIGNMENT;
+      } else region.onEvicted();
     }
     return undefined;
   }

@@ -1,3 +1,6 @@
+// Attributes that the kernel gets for entries of snapshots and for directories of the view.
+// Encoding them is left to ../protocol/replies.ts.
+
 import type { Int64 } from '../../bytes/int64.js';
 import type { EntryStat, EntryType } from '../../format/entry.js';
 import type { EntryReader } from '../../format/entry-reader.js';
@@ -5,7 +8,7 @@ import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK } from '
 import type { Attributes } from '../protocol/replies.js';
 import type { InodeNumber } from './inode-numbers.js';
 
-/** Whose everything is; undefined for those whom the snapshot names. */
+/** The owner to report instead of the one in the snapshot. */
 export interface Owner {
   readonly uid: number;
   readonly gid: number;
@@ -23,7 +26,7 @@ const TYPES: Record<EntryType, number> = {
 
 type Stored = EntryStat & Pick<EntryReader, 'atime' | 'btime' | 'rdev' | 'holes' | 'content'>;
 
-/** What the kernel is told of an entry. */
+/** The attributes of an entry. */
 export function attributesOf(entry: Stored, inode: InodeNumber, owner: Owner | undefined): Attributes {
   const { type, size } = entry;
   const mtime: readonly [Int64, number] = [entry.mtimeSeconds, entry.mtimeNanoseconds];
@@ -45,7 +48,7 @@ export function attributesOf(entry: Stored, inode: InodeNumber, owner: Owner | u
   };
 }
 
-/** What it is told of a directory or a link of the view, or of a snapshot's root. */
+/** The attributes of a directory or link of the view, or of a snapshot's root. */
 export function plainAttributes(
   mode: number,
   size: number,

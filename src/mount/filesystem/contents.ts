@@ -1,3 +1,6 @@
+// A cache of decoded file contents that worker threads fill.
+// Which blobs a read needs is left to file.ts, decoding to opening.ts.
+
 import { Buffer } from 'node:buffer';
 import { CIPHER_BLOCK } from '../../crypto/pack-key.js';
 import { VarveError } from '../../errors/errors.js';
@@ -9,43 +12,43 @@ import { uncached } from '../../repository/repository.js';
 import type { Store } from '../../storage/store.js';
 import { defaultThreads, WorkerPool } from '../../workers/pool.js';
 import { transferable } from '../../workers/transfer.js';
-import { Arena, type Room } from './arena.js';
+import { Arena, type Region } from './arena.js';
 import type { WorkerInit } from './mount-worker.js';
 import { ID_PREFIX, neededRange, Opener, type Opening, type Part, verifyBlob } from './opening.js';
 import type { Source } from './source.js';
 
-/** Bytes of one request to a store for blobs that follow each other. */
-const AT_ONCE = 4 * 1024 * 1024;
+/** Bytes to request from a store at once when blobs follow each other. */
+const FETCH_SIZE = 4 * 1024 * 1024;
 
-/** What is opened together: a frame that is compressed, or a blob of one that is not. */
-interface Unit {
-  readonly room: Room;
-  /** Of its blobs. */
+/** What is decoded together: a compressed frame, or one blob of an uncompressed frame. */
+interface DecodedUnit {
+  readonly region: Region;
+  /** The number of its first blob. */
   readonly first: number;
-  /** For each blob 1 when it was compared with its id. */
+  /** 1 for each blob whose id was verified. */
   readonly verified: Uint8Array;
-  /** As errors call its pack. */
+  /** The pack's name in errors. */
   readonly name: string;
 }
 
-/** Contents of files, opened, within a budget of bytes. What was opened last stays. */
+/** A cache of decoded contents, up to a number of bytes. The oldest are evicted. */
 export class Contents {
   readonly #source: Source;
   readonly #budget: number;
   readonly #opener: Opener;
   readonly #arena: Arena;
-  /** By the number of the blob, or of the frame: `keyOf`. */
-  readonly #units = new Map<number, Unit>();
-  readonly #coming = new Map<number, Promise<void>>();
+  /** By the number of the blob, or -1 - the number of the frame. */
+  readonly #units = new Map<number, DecodedUnit>();
+  readonly #pending = new Map<number, Promise<void>>();
   #generation: number;
   #ring: PackKeyRing;
   #pool: WorkerPool<WorkerInit, Opening, undefined> | undefined;
-  /** The last of those that got memory of their own. */
-  #large: Room | undefined;
+  /** The last region outside the arena, for contents that do not fit in it. */
+  #oversized: Region | undefined;
   #closed = false;
-  /** Requests ahead of readers that are under way. */
+  /** Prefetches under way. */
   #ahead = 0;
-  /** The frame that somebody waited for last in each pack. */
+  /** The last frame that a reader waited for, by pack. */
   readonly #last = new Map<number, number>();
 
   constructor(source: Source, budget: number) {
@@ -58,28 +61,28 @@ export class Contents {
     this.#ring = new PackKeyRing(keys);
   }
 
-  /** Whether reading is of files of this machine: it then is so quick that a thread of its own takes longer. */
+  /** Whether the store is a local directory. Reading here is then faster than handing over to a thread. */
   get isLocal(): boolean {
     return this.#store.filePath !== undefined;
   }
 
-  /** Bytes ahead of a reader that are worth to be fetched. */
-  get reach(): number {
+  /** Bytes to prefetch ahead of a reader. */
+  get prefetchLimit(): number {
     const most = this.isLocal ? 8 * 1024 * 1024 : 32 * 1024 * 1024;
     return Math.min(most, this.#budget / 4);
   }
 
-  /** A blob that is opened. Valid until something else is done here. @throws VarveError `damaged` */
+  /** A decoded blob; undefined when it is not in the cache. Valid until the next call here. @throws VarveError `damaged` */
   ready(blob: number): Buffer | undefined {
     this.#refresh();
     const { index, keys } = this.#source.repository;
     const direct = this.#units.get(blob);
-    if (direct !== undefined) return direct.room.bytes.subarray(0, index.lengthOf(blob));
+    if (direct !== undefined) return direct.region.bytes.subarray(0, index.lengthOf(blob));
     const key = -1 - index.locateFrame(blob);
     const unit = this.#units.get(key);
     if (unit === undefined) return undefined;
     const { offset, length } = index.locate(blob);
-    const bytes = unit.room.bytes.subarray(offset, offset + length);
+    const bytes = unit.region.bytes.subarray(offset, offset + length);
     if (unit.verified[blob - unit.first] === 0) {
       verifyBlob(keys.id, prefixesOf(index, blob, 1), bytes, unit.name);
       unit.verified[blob - unit.first] = 1;
@@ -87,17 +90,17 @@ export class Contents {
     return bytes;
   }
 
-  /** Opens a blob at once, where it is in a file of this machine. @returns undefined elsewhere */
+  /** Decodes a blob now, from a local file. @returns undefined when the store is remote */
   openNow(blob: number): Buffer | undefined {
     const { filePath } = this.#store;
     if (filePath === undefined) return undefined;
-    if (this.#isThere(this.#source.repository.index, blob)) return undefined;
+    if (this.#isAvailable(this.#source.repository.index, blob)) return undefined;
     const planned = this.#plan([blob], false);
     try {
       this.#opener.open({ ...planned.opening, source: filePath.call(this.#store, 'data', planned.pack) });
     } catch (cause) {
-      giveBack(planned);
-      // The index may be out of date: that takes longer to find out.
+      release(planned);
+      // The index may be out of date, and reading it again takes longer: leave that to the asynchronous way.
       if (VarveError.from(cause).code === 'not-found') return undefined;
       throw cause;
     }
@@ -106,14 +109,14 @@ export class Contents {
   }
 
   /**
-   * Uses blobs when they are opened, one after another; all are begun at once.
+   * Calls `use` with each decoded blob, in order. Starts to decode all of them at once.
    *
-   * @param use is to be done with the bytes when it returns
-   * @throws VarveError; OUTDATED when numbers of blobs are others now
+   * @param use must not keep the bytes after it returns
+   * @throws VarveError; OUTDATED when a new index was read and the blob numbers changed
    */
   async use(blobs: readonly number[], use: (bytes: Buffer, number: number) => void): Promise<void> {
     const generation = this.#source.generation;
-    for (const blob of blobs) if (this.ready(blob) === undefined) this.#comingOf(blob).catch(() => undefined);
+    for (const blob of blobs) if (this.ready(blob) === undefined) this.#pendingOf(blob).catch(() => undefined);
     for (const [number, blob] of blobs.entries()) {
       for (;;) {
         if (this.#source.generation !== generation) throw OUTDATED;
@@ -122,20 +125,20 @@ export class Contents {
           use(bytes, number);
           break;
         }
-        await this.#comingOf(blob);
+        await this.#pendingOf(blob);
       }
     }
   }
 
-  /** Begins to open blobs that will be needed soon. @returns how many of them are there or coming */
+  /** Starts to decode blobs that will be needed soon. @returns how many of them are decoded or being decoded */
   prefetch(blobs: readonly number[]): number {
     this.#refresh();
     const { index } = this.#source.repository;
     for (let at = 0; at < blobs.length; ) {
       const blob = blobs[at] as number;
       const run = this.#runFrom(index, blobs, at);
-      if (!this.#isThere(index, blob)) {
-        if (this.#ahead >= this.#mostAhead) return at;
+      if (!this.#isAvailable(index, blob)) {
+        if (this.#ahead >= this.#maxPrefetches) return at;
         this.#ahead++;
         this.#begin(run, true)
           .catch(() => undefined)
@@ -152,7 +155,7 @@ export class Contents {
     await this.#pool?.close();
   }
 
-  /** Blobs of one frame that is not compressed and lie one after another in it; else a single one. */
+  /** Blobs to fetch together: those of one compressed frame, or blobs that follow each other in an uncompressed frame. */
   #runFrom(index: BlobIndex, blobs: readonly number[], at: number): number[] {
     const first = blobs[at] as number;
     const frame = index.locateFrame(first);
@@ -162,44 +165,44 @@ export class Contents {
         run.push(blobs[next] as number);
       return run;
     }
-    if (this.#isThere(index, first)) return run;
+    if (this.#isAvailable(index, first)) return run;
     let bytes = index.lengthOf(first);
-    for (let next = at + 1; next < blobs.length && bytes < AT_ONCE; next++) {
+    for (let next = at + 1; next < blobs.length && bytes < FETCH_SIZE; next++) {
       const blob = blobs[next] as number;
-      if (blob !== first + run.length || index.locateFrame(blob) !== frame || this.#isThere(index, blob)) break;
+      if (blob !== first + run.length || index.locateFrame(blob) !== frame || this.#isAvailable(index, blob)) break;
       run.push(blob);
       bytes += index.lengthOf(blob);
     }
     return run;
   }
 
-  #isThere(index: BlobIndex, blob: number): boolean {
+  #isAvailable(index: BlobIndex, blob: number): boolean {
     const frame = -1 - index.locateFrame(blob);
-    return this.#units.has(blob) || this.#units.has(frame) || this.#coming.has(blob) || this.#coming.has(frame);
+    return this.#units.has(blob) || this.#units.has(frame) || this.#pending.has(blob) || this.#pending.has(frame);
   }
 
   get #store(): Store {
     return uncached(this.#source.repository).store;
   }
 
-  /** At least one reader's request must find a connection free. */
-  get #mostAhead(): number {
+  /** One connection stays free for a reader that waits. */
+  get #maxPrefetches(): number {
     if (this.isLocal) return 2 * defaultThreads();
     return Math.max(1, (this.#store.connections ?? 4) - 1);
   }
 
-  #comingOf(blob: number): Promise<void> {
+  #pendingOf(blob: number): Promise<void> {
     this.#refresh();
     const { index } = this.#source.repository;
     const frame = index.locateFrame(blob);
-    const coming = this.#coming.get(blob) ?? this.#coming.get(-1 - frame);
-    if (coming !== undefined) return coming;
-    this.#followUp(index, blob, frame);
+    const pending = this.#pending.get(blob) ?? this.#pending.get(-1 - frame);
+    if (pending !== undefined) return pending;
+    this.#prefetchNextFrame(index, blob, frame);
     return this.#begin([blob], false);
   }
 
-  /** Who reads small files one after another, in the order in which they were stored, needs one frame after the other. */
-  #followUp(index: BlobIndex, blob: number, frame: number): void {
+  /** Prefetches the next frame when small files are read in the order in which they were stored. */
+  #prefetchNextFrame(index: BlobIndex, blob: number, frame: number): void {
     const pack = index.packOf(frame);
     const before = this.#last.get(pack);
     this.#last.set(pack, frame);
@@ -210,14 +213,14 @@ export class Contents {
     if (blob < firstBlob + blobs) setImmediate(() => this.#closed || this.prefetch([firstBlob + blobs]));
   }
 
-  /** @param blobs of one frame */
+  /** @param blobs all of one frame */
   #begin(blobs: readonly number[], verifyAll: boolean): Promise<void> {
     const { keys } = this.#plannedKeys(blobs);
     const generation = this.#generation;
     const begun = this.#source.retried(() => this.#fetch(blobs, verifyAll, generation));
-    for (const key of keys) this.#coming.set(key, begun);
+    for (const key of keys) this.#pending.set(key, begun);
     const done = (): void => {
-      for (const key of keys) if (this.#coming.get(key) === begun) this.#coming.delete(key);
+      for (const key of keys) if (this.#pending.get(key) === begun) this.#pending.delete(key);
     };
     begun.then(done, done);
     return begun;
@@ -230,7 +233,7 @@ export class Contents {
   }
 
   async #fetch(blobs: readonly number[], verifyAll: boolean, generation: number): Promise<void> {
-    // Numbers that were looked up in an index that is not there any more mean nothing.
+    // Blob numbers of another index mean nothing here.
     if (generation !== this.#source.generation) throw OUTDATED;
     const planned = this.#plan(blobs, verifyAll);
     const { opening, pack } = planned;
@@ -244,11 +247,11 @@ export class Contents {
         else this.#opener.open({ ...opening, source: stored });
       }
     } catch (cause) {
-      giveBack(planned);
+      release(planned);
       throw cause;
     }
     if (this.#source.generation === generation) this.#add(planned);
-    else giveBack(planned);
+    else release(planned);
   }
 
   #workers(): WorkerPool<WorkerInit, Opening, undefined> {
@@ -269,15 +272,15 @@ export class Contents {
     const name = `data/${pack}`;
     const compressed = frame.codec === ZSTD;
     const keys = compressed ? [-1 - number] : [...blobs];
-    const rooms: Room[] = [];
+    const regions: Region[] = [];
     const parts = keys.map((key, at): Part => {
-      const room = this.#room(key, compressed ? frame.rawLength : index.lengthOf(key) + CIPHER_BLOCK);
-      rooms.push(room);
+      const region = this.#region(key, compressed ? frame.rawLength : index.lengthOf(key) + CIPHER_BLOCK);
+      regions.push(region);
       const part = compressed ? wholePart(index, frame, verifyAll) : blobPart(index, blobs[at] as number);
-      return { ...part, room: room.start < 0 ? room.bytes : room.start };
+      return { ...part, into: region.start < 0 ? region.bytes : region.start };
     });
     const units = parts.map(({ lengths }, at) => ({
-      room: rooms[at] as Room,
+      region: regions[at] as Region,
       first: compressed ? frame.firstBlob : (blobs[at] as number),
       verified: new Uint8Array(compressed ? frame.blobs : 1).fill(lengths.length > 0 ? 1 : 0),
       name,
@@ -295,47 +298,47 @@ export class Contents {
     return { keys, units, opening, pack };
   }
 
-  /** What is too large for the budget gets memory of its own, and is not kept. */
-  #room(key: number, length: number): Room {
-    const evicted = (): void => {
-      if (this.#units.get(key)?.room === room) this.#units.delete(key);
+  /** Allocates a region. One that does not fit in the arena gets memory of its own and is not cached for long. */
+  #region(key: number, length: number): Region {
+    const onEvicted = (): void => {
+      if (this.#units.get(key)?.region === region) this.#units.delete(key);
     };
-    const room: Room = this.#arena.take(length, evicted) ?? {
+    const region: Region = this.#arena.take(length, onEvicted) ?? {
       bytes: Buffer.from(new SharedArrayBuffer(length)),
       start: -1,
-      evicted,
+      onEvicted,
       filling: true,
     };
-    return room;
+    return region;
   }
 
   #add(planned: Planned): void {
     const { keys, units } = planned;
     for (const [at, unit] of units.entries()) {
       this.#units.set(keys[at] as number, unit);
-      if (unit.room.start < 0) this.#keepLarge(unit.room);
+      if (unit.region.start < 0) this.#keepOversized(unit.region);
     }
-    giveBack(planned);
+    release(planned);
   }
 
-  #keepLarge(room: Room): void {
-    this.#large?.evicted();
-    this.#large = room;
+  #keepOversized(region: Region): void {
+    this.#oversized?.onEvicted();
+    this.#oversized = region;
   }
 
-  /** With another index all numbers are others. */
+  /** A new index has other blob numbers. */
   #refresh(): void {
     if (this.#generation === this.#source.generation) return;
     this.#generation = this.#source.generation;
     this.#units.clear();
-    this.#coming.clear();
+    this.#pending.clear();
     this.#last.clear();
   }
 }
 
 interface Planned {
   readonly keys: readonly number[];
-  readonly units: readonly Unit[];
+  readonly units: readonly DecodedUnit[];
   readonly opening: Omit<Opening, 'source'>;
   readonly pack: string;
 }
@@ -344,26 +347,26 @@ function wholePart(
   index: BlobIndex,
   { rawLength, firstBlob, blobs }: LocatedFrame,
   verifyAll: boolean,
-): Omit<Part, 'room'> {
+): Omit<Part, 'into'> {
   const lengths = verifyAll ? Array.from({ length: blobs }, (_, number) => index.lengthOf(firstBlob + number)) : [];
   const ids = verifyAll ? prefixesOf(index, firstBlob, blobs) : new Uint8Array();
   return { offset: 0, length: rawLength, ids, lengths };
 }
 
-function blobPart(index: BlobIndex, blob: number): Omit<Part, 'room'> {
+function blobPart(index: BlobIndex, blob: number): Omit<Part, 'into'> {
   const { offset, length } = index.locate(blob);
   return { offset, length, ids: prefixesOf(index, blob, 1), lengths: [length] };
 }
 
-/** The rooms are filled, or will not be: they may be taken for something else. */
-function giveBack({ units }: Planned): void {
-  for (const { room } of units) room.filling = false;
+/** Marks the regions as filled, or as not needed: they may be evicted. */
+function release({ units }: Planned): void {
+  for (const { region } of units) region.filling = false;
 }
 
-/** Thrown when numbers of blobs are to be looked up again. */
-export const OUTDATED = new VarveError('internal', 'the index is another now');
+/** Thrown when the blob numbers changed and must be looked up again. */
+export const OUTDATED = new VarveError('internal', 'a new index was read; try again');
 
-/** The beginnings of the ids of blobs, as the index has them. */
+/** The first bytes of the blobs' ids, as the index has them. */
 function prefixesOf({ shared }: BlobIndex, first: number, count: number): Uint8Array {
   const words = shared.prefixes.subarray(first * 4, (first + count) * 4);
   const out = Buffer.allocUnsafeSlow(count * ID_PREFIX);

@@ -1,3 +1,6 @@
+// Reads directories of snapshots: lists entries from an offset on, finds names.
+// The blobs come from source.ts; what the kernel gets is made in filesystem.ts.
+
 import { Buffer } from 'node:buffer';
 import { setImmediate } from 'node:timers/promises';
 import { lastAtMost, lastOf } from '../../bytes/ascending.js';
@@ -9,31 +12,31 @@ import { MAX_ENTRY } from '../../format/limits.js';
 import { checkSize } from '../../repository/reading/content-stream.js';
 import type { Source } from './source.js';
 
-/** Bytes of a directory's stream from one place that is remembered to the next: what has to be read to find a name. */
-const APART = 8 * 1024;
-/** Blobs after which others get their turn. */
-const AT_A_TURN = 16;
-/** Bytes of directories that are remembered. */
-const KEPT = 8 * 1024 * 1024;
-/** As many directories. */
-const MOST = 500;
-/** Bytes of a part of an entry from which on as many more are gathered before it is looked at again. */
-const LONG = 64 * 1024;
+/** Bytes between two checkpoints in a directory's stream. Finding a name reads at most that much. */
+const CHECKPOINT_SPACING = 8 * 1024;
+/** Blobs to read before other requests get a turn. */
+const TURN = 16;
+/** Bytes of directories to cache. */
+const CACHE_BYTES = 8 * 1024 * 1024;
+/** Directories to cache. */
+const MAX_DIRECTORIES = 500;
+/** From this length on, an incomplete entry is parsed again only after its buffered bytes have doubled. */
+const LONG_ENTRY = 64 * 1024;
 
-/** @returns whether to go on */
+/** @returns whether to continue */
 type Visit = (entry: EntryReader, start: number, end: number) => boolean;
 type OnBad = (bad: BadEntry) => void;
-const PASS_OVER: OnBad = () => undefined;
+const IGNORE: OnBad = () => undefined;
 
-/** A directory of a snapshot: its entries lie one after another in a stream, which is never held whole. */
+/** A directory of a snapshot. It is a stream of entries that is never in memory as a whole. */
 export class Directory {
-  /** For errors. */
+  /** Shown in errors. */
   readonly path: string;
   readonly #source: Source;
   readonly #ids: Buffer;
   readonly #starts: Float64Array;
-  /** Places in the stream where an entry begins, with its name, in order. */
-  readonly #places: number[] = [0];
+  /** Checkpoints: offsets in the stream at which entries begin, with their names, in order. */
+  readonly #checkpoints: number[] = [0];
   readonly #names: Buffer[] = [Buffer.alloc(0)];
 
   private constructor(source: Source, path: string, ids: Buffer, starts: Float64Array) {
@@ -49,9 +52,9 @@ export class Directory {
     return new Directory(source, path, Buffer.from(ids), starts);
   }
 
-  /** Bytes that it takes, about. */
+  /** Approximate bytes of memory. */
   get weight(): number {
-    return 500 + this.#ids.length + this.#starts.length * 8 + this.#places.length * 200;
+    return 500 + this.#ids.length + this.#starts.length * 8 + this.#checkpoints.length * 200;
   }
 
   get size(): number {
@@ -59,12 +62,12 @@ export class Directory {
   }
 
   /**
-   * Goes over the entries from a place on where one begins.
+   * Visits entries, beginning with the one at an offset.
    *
-   * @param onBad gets entries that cannot be read
-   * @throws VarveError `damaged`, and what reading throws
+   * @param onBad called with entries that cannot be read
+   * @throws VarveError `damaged`, or the error of reading a blob
    */
-  async scan(from: number, visit: Visit, onBad: OnBad = PASS_OVER): Promise<void> {
+  async scan(from: number, visit: Visit, onBad: OnBad = IGNORE): Promise<void> {
     let waiting: Buffer[] = [];
     let length = 0;
     let wanted = 0;
@@ -74,7 +77,7 @@ export class Directory {
     for (let number = this.#blobAt(from); number < this.#starts.length - 1; number++) {
       const kept = this.#source.keptBlob(this.#ids, number * 32);
       const blob = kept ?? (await this.#source.blob(this.#ids, number * 32));
-      if (++turn % AT_A_TURN === 0) await setImmediate();
+      if (++turn % TURN === 0) await setImmediate();
       const start = this.#starts[number] as number;
       const part = start < from ? blob.subarray(from - start) : blob;
       waiting.push(part);
@@ -89,7 +92,7 @@ export class Directory {
       if (rest.length > MAX_ENTRY) throw new VarveError('damaged', `${this.path}: an entry is too long`);
       waiting = rest.length === 0 ? [] : [rest];
       length = rest.length;
-      wanted = length < LONG ? 0 : length * 2;
+      wanted = length < LONG_ENTRY ? 0 : length * 2;
     }
     if (length === 0) return;
     const reader = new EntryReader(Buffer.concat(waiting, length), this.path, { previous, onBad });
@@ -98,9 +101,9 @@ export class Directory {
   }
 
   /**
-   * Where the entry with this name begins; undefined when there is none. The visitor sees it, and no other.
+   * Visits the entry with a name. @returns whether there is one
    *
-   * @throws VarveError `damaged` also when it is there and cannot be read
+   * @throws VarveError `damaged` also when the entry exists and cannot be read
    */
   async find(name: Buffer, visit: (entry: EntryReader, start: number) => void): Promise<boolean> {
     let found = false;
@@ -113,17 +116,17 @@ export class Directory {
       }
       return order < 0;
     };
-    await this.scan(this.#placeBefore(name), look, (bad) => {
+    await this.scan(this.#checkpointBefore(name), look, (bad) => {
       if (bad.name?.equals(name) === true) unreadable = bad.error;
     });
     if (!found && unreadable !== undefined) throw unreadable;
     return found;
   }
 
-  /** The entry that begins at a place. */
-  async at(place: number, visit: (entry: EntryReader) => void): Promise<void> {
+  /** Visits the entry that begins at an offset. */
+  async at(offset: number, visit: (entry: EntryReader) => void): Promise<void> {
     let seen = false;
-    await this.scan(place, (entry) => {
+    await this.scan(offset, (entry) => {
       seen = true;
       visit(entry);
       return false;
@@ -131,14 +134,14 @@ export class Directory {
     if (!seen) throw new VarveError('damaged', `${this.path}: an entry is missing`);
   }
 
-  /** Whether an entry begins there, or the stream ends. */
-  async isPlace(place: number): Promise<boolean> {
-    if (place === this.size || place === 0) return true;
-    if (place > this.size) return false;
+  /** Whether an entry begins at an offset, or the stream ends there. */
+  async isEntryStart(offset: number): Promise<boolean> {
+    if (offset === this.size || offset === 0) return true;
+    if (offset > this.size) return false;
     let found = false;
-    await this.scan(this.#placeAtMost(place), (_, start, end) => {
-      found = start === place || end === place;
-      return !found && start < place;
+    await this.scan(this.#checkpointAtMost(offset), (_, start, end) => {
+      found = start === offset || end === offset;
+      return !found && start < offset;
     });
     return found;
   }
@@ -153,26 +156,26 @@ export class Directory {
   }
 
   #note(start: number, reader: EntryReader): void {
-    if (start < (this.#places[this.#places.length - 1] as number) + APART) return;
-    this.#places.push(start);
+    if (start < (this.#checkpoints[this.#checkpoints.length - 1] as number) + CHECKPOINT_SPACING) return;
+    this.#checkpoints.push(start);
     this.#names.push(Buffer.from(reader.name));
   }
 
-  #placeBefore(name: Buffer): number {
+  #checkpointBefore(name: Buffer): number {
     const before = (number: number): boolean => compareBytes(this.#names[number] as Buffer, name) <= 0;
-    return this.#places[lastOf(this.#names.length, before)] as number;
+    return this.#checkpoints[lastOf(this.#names.length, before)] as number;
   }
 
-  #placeAtMost(place: number): number {
-    return this.#places[lastAtMost(this.#places, place)] as number;
+  #checkpointAtMost(offset: number): number {
+    return this.#checkpoints[lastAtMost(this.#checkpoints, offset)] as number;
   }
 
-  #blobAt(place: number): number {
-    return lastAtMost(this.#starts, place);
+  #blobAt(offset: number): number {
+    return lastAtMost(this.#starts, offset);
   }
 }
 
-/** Directories that were looked into last. */
+/** A cache of directories. The least recently used are evicted. */
 export class Directories {
   readonly #directories = new Map<number, { readonly directory: Directory; readonly weight: number }>();
   #weight = 0;
@@ -191,7 +194,7 @@ export class Directories {
     this.#directories.set(node, { directory, weight });
     this.#weight += weight;
     for (const oldest of this.#directories.keys()) {
-      if ((this.#weight <= KEPT && this.#directories.size <= MOST) || oldest === node) break;
+      if ((this.#weight <= CACHE_BYTES && this.#directories.size <= MAX_DIRECTORIES) || oldest === node) break;
       this.delete(oldest);
     }
   }

@@ -8,21 +8,21 @@ import type { InodeNumber, InodeNumbers } from './inode-numbers.js';
 import { DIRECTORY, LINKED, NodeTable, WITH_XATTRS } from './node-table.js';
 import type { Source } from './source.js';
 
-/** Bytes of entries that are kept. */
-const KEPT = 1024 * 1024;
+/** Bytes of entries to cache. */
+const CACHE_BYTES = 1024 * 1024;
 
-/** The directories and entries of snapshots, by their nodes. */
+/** Directories and entries of snapshots by their nodes. */
 export class Entries {
   readonly nodes: NodeTable;
   readonly numbers: InodeNumbers;
   readonly #source: Source;
   readonly #directories = new Directories();
-  /** Roots that the kernel knows. */
+  /** Snapshots by the nodes of their roots. */
   readonly #snapshots = new Map<number, StoredSnapshot>();
   readonly #kept = new Map<number, Entry>();
   #keptBytes = 0;
 
-  /** @param onFree is told of nodes that are gone */
+  /** @param onFree called with nodes that the kernel has forgotten */
   constructor(source: Source, numbers: InodeNumbers, onFree: (node: number) => void) {
     this.#source = source;
     this.numbers = numbers;
@@ -34,7 +34,7 @@ export class Entries {
     });
   }
 
-  /** The node of a snapshot's root. */
+  /** The node of a snapshot's root directory. */
   rootNode(parent: number, inode: InodeNumber, stored: StoredSnapshot): number {
     const node = this.nodes.node(parent, -1, inode, DIRECTORY);
     this.#snapshots.set(node, stored);
@@ -45,13 +45,13 @@ export class Entries {
     return this.#snapshots.get(node);
   }
 
-  /** The number of an entry's inode: one for all names of a file. */
+  /** The inode number of an entry. All names of a hard-linked file share one. */
   inodeOf(directory: number, entry: EntryReader): InodeNumber {
     if (!isLinked(entry)) return this.numbers.named(this.nodes.inode(directory), entry.name);
     return this.numbers.linked(this.nodes.inode(this.nodes.root(directory)), entry.device, entry.inode);
   }
 
-  /** The node of an entry that begins at a place in its directory's stream. */
+  /** The node of an entry that begins at a position in its directory's stream. */
   entryNode(directory: number, entry: EntryReader, position: number, inode: InodeNumber): number {
     const flags =
       (entry.type === 'directory' ? DIRECTORY : 0) |
@@ -68,14 +68,14 @@ export class Entries {
     const content = stored?.snapshot.root ?? entry?.content;
     if (content === undefined) throw new Error('a directory has no content');
     const directory = await Directory.open(this.#source, content, await this.path(node));
-    // Somebody else may have been quicker.
+    // Another request may have been faster.
     const other = this.#directories.get(node);
     if (other !== undefined) return other;
     if (this.nodes.has(node)) this.#directories.set(node, directory);
     return directory;
   }
 
-  /** The entry of a node that is no root, with memory of its own. */
+  /** The entry of a node other than a root, as a copy. */
   async entry(node: number): Promise<Entry> {
     const known = this.#kept.get(node);
     if (known !== undefined) {
@@ -93,7 +93,7 @@ export class Entries {
     return found;
   }
 
-  /** For errors: `SNAPSHOT:/path`, as `varve ls` takes it. */
+  /** The path to show in errors: `SNAPSHOT:/path`, as `varve ls` takes it. */
   async path(node: number): Promise<string> {
     const names: string[] = [];
     let at = node;
@@ -108,7 +108,7 @@ export class Entries {
     this.#kept.set(node, entry);
     this.#keptBytes += weightOf(entry);
     for (const oldest of this.#kept.keys()) {
-      if (this.#keptBytes <= KEPT || oldest === node) break;
+      if (this.#keptBytes <= CACHE_BYTES || oldest === node) break;
       this.#drop(oldest);
     }
   }

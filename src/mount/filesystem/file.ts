@@ -1,3 +1,6 @@
+// Reads from files: finds the blobs, copies or shows them, and prefetches.
+// Fetching and caching are left to contents.ts.
+
 import { Buffer } from 'node:buffer';
 import { lastAtMost } from '../../bytes/ascending.js';
 import { VarveError } from '../../errors/errors.js';
@@ -9,23 +12,23 @@ import { checkSize, splitIds } from '../../repository/reading/content-stream.js'
 import { type Contents, OUTDATED } from './contents.js';
 import type { Source } from './source.js';
 
-/** Bytes that must have been read one after another before what follows is fetched ahead. */
-const STEADY = 256 * 1024;
-/** Requests of the kernel's own read-ahead may come out of order by so much. */
+/** Bytes to be read sequentially before prefetching starts. */
+const SEQUENTIAL_BYTES = 256 * 1024;
+/** Bytes by which requests of the kernel's own read-ahead may be out of order. */
 const JITTER = 2 * 1024 * 1024;
-/** Times that a read is begun anew because the index has become another. */
-const TRIES = 3;
+/** Attempts of a read when the index changes. */
+const MAX_TRIES = 3;
 
-/** What holes are read as. */
+/** The content of holes. */
 const ZEROS = Buffer.alloc(128 * 1024);
 
-/** A part of what is read: bytes of a blob, and where they go. */
-interface Wanted {
+/** A slice of a blob, and its position in the result. */
+interface BlobSlice {
   readonly blob: number;
-  /** In the blob. */
+  /** Offset in the blob. */
   readonly from: number;
   readonly length: number;
-  /** In what is read. */
+  /** Offset in the result. */
   readonly to: number;
 }
 
@@ -34,13 +37,13 @@ export class OpenFile {
   readonly size: number;
   readonly layout: Layout | undefined;
   readonly #contents: Contents;
-  /** Numbers of the blobs, and where in the stream each begins. */
+  /** Numbers of the blobs, and the offset in the stream at which each begins. */
   readonly #blobs: Uint32Array;
   readonly #starts: Float64Array;
   readonly #generation: number;
   #next = -1;
-  #steady = 0;
-  /** How far into the stream was asked for ahead. */
+  #sequential = 0;
+  /** The end of what was prefetched, as an offset in the stream. */
   #ahead = 0;
 
   private constructor(
@@ -59,14 +62,14 @@ export class OpenFile {
     this.#generation = generation;
   }
 
-  /** @throws VarveError `damaged` when the index lacks a blob of it, or they are not as many bytes as the entry says */
+  /** @throws VarveError `damaged` when the index lacks a blob, or the blobs do not have the size that the entry says */
   static async open(source: Source, contents: Contents, entry: Entry, path: string): Promise<OpenFile> {
     const { content, holes, size } = entry;
     if (content === undefined) throw new VarveError('internal', `${path}: has no content`);
     const ids = content.depth === 0 ? content.ids : await source.retried(() => source.trees.ids(content));
     const attached = holes && (await source.retried(() => source.trees.attachment(holes)));
     const layout = attached && Layout.decode(attached, size, content.size, path);
-    // From here on without waiting: the numbers are of the index that there is now.
+    // No waiting from here on: the blob numbers belong to the current index.
     const { index } = source.repository;
     const blobs = new Uint32Array(ids.length / 32);
     const starts = new Float64Array(blobs.length + 1);
@@ -81,7 +84,7 @@ export class OpenFile {
     return new OpenFile(contents, size, layout, blobs, starts, source.generation);
   }
 
-  /** Bytes that it takes, about. */
+  /** Approximate bytes of memory. */
   get weight(): number {
     return 500 + this.#blobs.length * 12;
   }
@@ -91,23 +94,23 @@ export class OpenFile {
   }
 
   /**
-   * What is there at once, as views that are valid until something else is done; undefined when it has to be waited for.
+   * Returns views of cached contents, valid until the next call here; undefined when they must be loaded.
    *
-   * @param open whether to open frames here and now, where that is quick
+   * @param open whether to decode local frames right now
    * @throws VarveError `damaged`
    */
   readNow(offset: number, size: number, open: boolean): Buffer[] | undefined {
     const length = this.#lengthAt(offset, size);
-    const wanted = this.#wanted(offset, length);
+    const wanted = this.#slicesOf(offset, length);
     const found = this.#views(wanted, length);
     if (found !== undefined || !open) return found;
     for (const { blob } of wanted)
       if (this.#contents.ready(blob) === undefined && this.#contents.openNow(blob) === undefined) return undefined;
-    // To open one may have evicted another.
+    // Decoding one may have evicted another.
     return this.#views(wanted, length);
   }
 
-  #views(wanted: readonly Wanted[], length: number): Buffer[] | undefined {
+  #views(wanted: readonly BlobSlice[], length: number): Buffer[] | undefined {
     const views: Buffer[] = [];
     let at = 0;
     for (const { blob, from, length: part, to } of wanted) {
@@ -121,39 +124,39 @@ export class OpenFile {
     return views;
   }
 
-  /** Waits until what is read is opened: `readNow` then gives it, unless it was evicted again meanwhile. */
+  /** Loads a range into the cache. `readNow` then finds it, unless it was evicted again. */
   async await(offset: number, size: number): Promise<void> {
-    const wanted = this.#wanted(offset, this.#lengthAt(offset, size));
+    const wanted = this.#slicesOf(offset, this.#lengthAt(offset, size));
     await this.#contents.use(
       wanted.map(({ blob }) => blob),
       () => undefined,
     );
   }
 
-  /** Waits for it, and copies piece by piece. */
+  /** Loads a range and returns a copy of it. */
   async read(offset: number, size: number): Promise<Buffer> {
     const length = this.#lengthAt(offset, size);
-    const wanted = this.#wanted(offset, length);
+    const wanted = this.#slicesOf(offset, length);
     const out = Buffer.alloc(length);
     const blobs = wanted.map(({ blob }) => blob);
     await this.#contents.use(blobs, (bytes, number) => {
-      const part = wanted[number] as Wanted;
+      const part = wanted[number] as BlobSlice;
       bytes.copy(out, part.to, part.from, part.from + part.length);
     });
     return out;
   }
 
-  /** To be called after each read: fetches what a steady reader needs next. */
-  lookAhead(offset: number, size: number): void {
+  /** Call it after each read: prefetches for a sequential reader. */
+  prefetchAhead(offset: number, size: number): void {
     const expected = Math.abs(offset - this.#next) <= JITTER;
     const end = Math.min(this.size, offset + size);
-    this.#steady = expected || (this.#next < 0 && offset === 0) ? this.#steady + size : 0;
+    this.#sequential = expected || (this.#next < 0 && offset === 0) ? this.#sequential + size : 0;
     this.#next = expected ? Math.max(this.#next, end) : end;
-    if (this.#steady < STEADY || this.layout !== undefined) return;
-    const to = Math.min(this.size, this.#next + Math.min(this.#contents.reach, this.#steady * 2));
+    if (this.#sequential < SEQUENTIAL_BYTES || this.layout !== undefined) return;
+    const to = Math.min(this.size, this.#next + Math.min(this.#contents.prefetchLimit, this.#sequential * 2));
     const from = Math.min(Math.max(this.#ahead, this.#next), to);
-    // A few small requests are as long under way as a large one.
-    if (to - from < Math.min(this.#contents.reach / 4, this.size - from)) return;
+    // Wait until one large request is worth it: a few small ones take as long.
+    if (to - from < Math.min(this.#contents.prefetchLimit / 4, this.size - from)) return;
     const first = this.#blobAt(from);
     const blobs: number[] = [];
     for (let number = first; number < this.#blobs.length && (this.#starts[number] as number) < to; number++)
@@ -166,16 +169,16 @@ export class OpenFile {
     return Math.max(0, Math.min(size, this.size - offset));
   }
 
-  #wanted(offset: number, length: number): Wanted[] {
+  #slicesOf(offset: number, length: number): BlobSlice[] {
     if (this.layout === undefined) return this.#inStream(offset, length, 0);
-    const wanted: Wanted[] = [];
+    const wanted: BlobSlice[] = [];
     for (const piece of this.layout.within(offset, length))
       wanted.push(...this.#inStream(piece.stream, piece.length, piece.file - offset));
     return wanted;
   }
 
-  #inStream(from: number, length: number, to: number): Wanted[] {
-    const wanted: Wanted[] = [];
+  #inStream(from: number, length: number, to: number): BlobSlice[] {
+    const wanted: BlobSlice[] = [];
     const end = from + length;
     for (let number = this.#blobAt(from), at = from; at < end; number++) {
       const start = this.#starts[number] as number;
@@ -186,9 +189,9 @@ export class OpenFile {
     return wanted;
   }
 
-  /** The last one when the place is the stream's end. */
-  #blobAt(place: number): number {
-    return Math.min(lastAtMost(this.#starts, place), Math.max(0, this.#blobs.length - 1));
+  /** The number of the blob at an offset; the last one for the end of the stream. */
+  #blobAt(offset: number): number {
+    return Math.min(lastAtMost(this.#starts, offset), Math.max(0, this.#blobs.length - 1));
   }
 }
 
@@ -196,13 +199,13 @@ function addZeros(views: Buffer[], count: number): void {
   for (let left = count; left > 0; left -= ZEROS.length) views.push(ZEROS.subarray(0, left));
 }
 
-/** Does something with a file, and again when the index has become another meanwhile. */
-export async function untilCurrent<Result>(action: () => Promise<Result>): Promise<Result> {
+/** Runs an action, and again when the index changed in between. */
+export async function retryWhenOutdated<Result>(action: () => Promise<Result>): Promise<Result> {
   for (let tries = 1; ; tries++) {
     try {
       return await action();
     } catch (cause) {
-      if (cause !== OUTDATED || tries === TRIES) throw cause;
+      if (cause !== OUTDATED || tries === MAX_TRIES) throw cause;
     }
   }
 }

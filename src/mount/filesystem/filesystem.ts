@@ -1,3 +1,6 @@
+// Answers the kernel's requests for files and directories of snapshots.
+// Encoding is left to ../protocol/, reading contents to file.ts, directories to directories.ts and view-nodes.ts.
+
 import { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
 import type { EntryReader } from '../../format/entry-reader.js';
@@ -29,46 +32,46 @@ import {
   xattrSizeReply,
 } from '../protocol/replies.js';
 import type { ReadRequest, SeekRequest } from '../protocol/requests.js';
-import type { Answer, Handlers, Later, Views } from '../protocol/session.js';
+import type { Answer, Handlers, Pending, Views } from '../protocol/session.js';
 import { attributesOf, type Owner, plainAttributes } from './attributes.js';
 import { Contents } from './contents.js';
 import { Entries } from './entries.js';
-import { OpenFile, untilCurrent } from './file.js';
+import { OpenFile, retryWhenOutdated } from './file.js';
 import { InodeNumbers } from './inode-numbers.js';
 import { DIRECTORY, VIEW, WITH_XATTRS } from './node-table.js';
 import type { Source } from './source.js';
 import { type CurrentView, ViewNodes } from './view-nodes.js';
 
-/** Seconds for which the kernel need not ask again: nothing in a snapshot ever changes. */
+/** Seconds for which the kernel may cache what is in a snapshot: it never changes. */
 const FOREVER = 86_400;
-/** The same of what may change: the snapshots that there are. */
+/** Seconds for which the kernel may cache the directories of snapshots, which change. */
 const VIEW_SECONDS = 1;
-/** Bytes and number of files whose blobs are known. */
+/** Limits of the cache of open files: bytes, and number. */
 const OPEN_FILE_BYTES = 16 * 1024 * 1024;
 const OPEN_FILES = 128;
-/** Directories of which it is known where the last listing ended. */
+/** Directories whose last listing's end is remembered. */
 const LISTINGS = 500;
-/** Messages that are told once. */
-const TOLD = 1000;
+/** Messages that are remembered, so that each is reported once. */
+const MAX_REPORTED = 1000;
 /** "." and ".." come before a directory's entries. */
 const DOTS = 2;
 
 export interface FilesystemOptions {
   readonly source: Source;
   readonly view: CurrentView;
-  /** Bytes of opened contents that are kept. */
+  /** Bytes of decoded contents to keep in memory. */
   readonly cacheSize: number;
-  /** Of what has none of its own: the directories that snapshots are seen in. */
+  /** The owner of the directories in which snapshots appear. */
   readonly viewOwner: Owner;
-  /** Of everything in snapshots; undefined for what they say. */
+  /** The owner of everything in snapshots; undefined for the owners that the snapshots name. */
   readonly owner: Owner | undefined;
-  /** Makes the numbers of inodes. */
+  /** The seed of the inode numbers. */
   readonly seed: readonly [number, number];
   readonly onError: (message: string) => void;
-  readonly onBegun: () => void;
+  readonly onInitialized: () => void;
 }
 
-/** The file system of snapshots that the kernel asks for. */
+/** The file system of snapshots. */
 export class SnapshotFilesystem implements Handlers {
   readonly #options: FilesystemOptions;
   readonly #contents: Contents;
@@ -76,9 +79,9 @@ export class SnapshotFilesystem implements Handlers {
   readonly #views: ViewNodes;
   readonly #files = new Map<number, OpenFile>();
   #fileBytes = 0;
-  /** Where the last listing of a directory ended: the next goes on there, unless it goes back. */
+  /** The offset at which a directory's last listing ended. The next one usually continues there, so it needs no check. */
   readonly #next = new Map<number, number>();
-  readonly #told = new Set<string>();
+  readonly #reported = new Set<string>();
 
   constructor(options: FilesystemOptions) {
     this.#options = options;
@@ -91,15 +94,15 @@ export class SnapshotFilesystem implements Handlers {
     this.#views = new ViewNodes(this.#entries, options.view, options.viewOwner);
   }
 
-  begun(): void {
-    this.#options.onBegun();
+  initialized(): void {
+    this.#options.onInitialized();
   }
 
   close(): Promise<void> {
     return this.#contents.close();
   }
 
-  lookup(parent: number, name: Buffer): Later {
+  lookup(parent: number, name: Buffer): Pending {
     if (name.length > NAME_MAX) return ENAMETOOLONG;
     if (!this.#entries.nodes.is(parent, DIRECTORY)) return ENOTDIR;
     return this.#guarded(parent, async () => {
@@ -120,34 +123,34 @@ export class SnapshotFilesystem implements Handlers {
     this.#entries.nodes.forget(node, lookups);
   }
 
-  attributes(node: number, withBirth: boolean): Later {
+  attributes(node: number, withBirthTime: boolean): Pending {
     return this.#guarded(node, async () => {
       const { seconds, attributes } = await this.#attributes(node);
-      return withBirth ? statxReply(seconds, attributes) : attributesReply(seconds, attributes);
+      return withBirthTime ? statxReply(seconds, attributes) : attributesReply(seconds, attributes);
     });
   }
 
-  readlink(node: number): Later {
+  readlink(node: number): Pending {
     const target = this.#views.target(node);
     if (target !== undefined) return target;
     return this.#guarded(node, async () => (await this.#entries.entry(node)).target ?? EINVAL);
   }
 
-  read(node: number, { offset, size }: ReadRequest, alone: boolean): Later {
+  read(node: number, { offset, size }: ReadRequest, alone: boolean): Pending {
     const known = this.#knownFile(node);
     try {
       const bytes = known?.readNow(offset, size, alone);
       if (bytes !== undefined) {
-        known?.lookAhead(offset, size);
+        known?.prefetchAhead(offset, size);
         return bytes;
       }
     } catch (cause) {
       return this.#failed(node, cause);
     }
-    return this.#guarded(node, () => untilCurrent(() => this.#readLater(node, offset, size, alone)));
+    return this.#guarded(node, () => retryWhenOutdated(() => this.#readLater(node, offset, size, alone)));
   }
 
-  seek(node: number, { offset, whence }: SeekRequest): Later {
+  seek(node: number, { offset, whence }: SeekRequest): Pending {
     if (whence !== SEEK_DATA && whence !== SEEK_HOLE) return EINVAL;
     return this.#guarded(node, async () => {
       const { size, layout } = await this.#file(node);
@@ -159,7 +162,7 @@ export class SnapshotFilesystem implements Handlers {
     });
   }
 
-  readDirectory(node: number, { offset, size }: ReadRequest, plus: boolean): Later {
+  readDirectory(node: number, { offset, size }: ReadRequest, plus: boolean): Pending {
     const { nodes } = this.#entries;
     if (!nodes.is(node, DIRECTORY)) return ENOTDIR;
     const listing = new Listing(size, plus);
@@ -172,7 +175,7 @@ export class SnapshotFilesystem implements Handlers {
     });
   }
 
-  xattr(node: number, name: Buffer, size: number): Later {
+  xattr(node: number, name: Buffer, size: number): Pending {
     if (!this.#entries.nodes.is(node, WITH_XATTRS)) return this.#options.view.withoutXattrs() ? ENOSYS : ENODATA;
     return this.#guarded(node, async () => {
       const found = (await this.#xattrs(node)).find((each) => each.name.equals(name));
@@ -180,7 +183,7 @@ export class SnapshotFilesystem implements Handlers {
     });
   }
 
-  xattrNames(node: number, size: number): Later {
+  xattrNames(node: number, size: number): Pending {
     if (!this.#entries.nodes.is(node, WITH_XATTRS))
       return this.#options.view.withoutXattrs() ? ENOSYS : sized(Buffer.alloc(0), size);
     return this.#guarded(node, async () => {
@@ -207,15 +210,15 @@ export class SnapshotFilesystem implements Handlers {
   async #readLater(node: number, offset: number, size: number, alone: boolean): Promise<Views> {
     const file = await this.#file(node);
     const there = file.readNow(offset, size, alone) !== undefined;
-    file.lookAhead(offset, size);
+    file.prefetchAhead(offset, size);
     if (!there) await file.await(offset, size);
     const again = (): Promise<Answer> =>
-      this.#guarded(node, () => untilCurrent(() => this.#copied(node, offset, size)));
+      this.#guarded(node, () => retryWhenOutdated(() => this.#copied(node, offset, size)));
     return () =>
       (file.isOf(this.#options.source.generation) ? file.readNow(offset, size, false) : undefined) ?? again();
   }
 
-  /** Where so much is read at once that what was opened first is evicted before the last. */
+  /** Reads a copy, for a read so large that its first blobs are evicted before its last are decoded. */
   async #copied(node: number, offset: number, size: number): Promise<Answer> {
     return (await this.#file(node)).read(offset, size);
   }
@@ -251,7 +254,7 @@ export class SnapshotFilesystem implements Handlers {
     this.#files.delete(node);
   }
 
-  /** @returns where to go on behind the dots; undefined when there is no room for more */
+  /** @returns the offset of the entry after the dots; undefined when the buffer is full */
   #listDots(node: number, listing: Listing, offset: number): number | undefined {
     for (let at = offset; at < DOTS; at++) {
       const name = Buffer.from(at === 0 ? '.' : '..');
@@ -264,17 +267,15 @@ export class SnapshotFilesystem implements Handlers {
     return Math.max(0, offset - DOTS);
   }
 
-  /** @returns false when no entry begins there */
+  /** @returns false when no entry begins at `from` */
   async #listEntries(node: number, from: number, listing: Listing, plus: boolean): Promise<boolean> {
     const directory = await this.#entries.directory(node);
-    if (from !== this.#next.get(node) && !(await directory.isPlace(from))) return false;
+    if (from !== this.#next.get(node) && !(await directory.isEntryStart(from))) return false;
     let next = from;
     const list = (entry: EntryReader, start: number, end: number): boolean => {
       const { name } = entry;
       if (name.length > NAME_MAX) {
-        this.#tell(
-          `${directory.path}: a name of ${name.length} bytes is left out: Linux takes no more than ${NAME_MAX}`,
-        );
+        this.#report(`${directory.path}: a name of ${name.length} bytes is left out: Linux allows at most ${NAME_MAX}`);
         return true;
       }
       if (!listing.fits(name.length)) return false;
@@ -288,7 +289,7 @@ export class SnapshotFilesystem implements Handlers {
     };
     await directory.scan(from, list, ({ name, error }) => {
       const which = name === undefined ? '' : ` (${JSON.stringify(name.toString())})`;
-      this.#tell(`an entry is left out: ${error.message}${which}`);
+      this.#report(`an entry is left out: ${error.message}${which}`);
     });
     this.#next.delete(node);
     this.#next.set(node, next);
@@ -311,13 +312,13 @@ export class SnapshotFilesystem implements Handlers {
     }
   }
 
-  /** Tells of it with the path, as far as that can be found out. @returns the errno */
+  /** Reports the error with the path, if the path can be found. @returns the errno */
   #failed(node: number, cause: unknown): number {
     const error = VarveError.from(cause);
     if (error.code === 'interrupted') return EIO;
     this.#pathOf(node).then(
-      (path) => this.#tell(error.message.startsWith(path) ? error.message : `${path}: ${error.message}`),
-      () => this.#tell(error.message),
+      (path) => this.#report(error.message.startsWith(path) ? error.message : `${path}: ${error.message}`),
+      () => this.#report(error.message),
     );
     return error.code === 'role' ? EACCES : EIO;
   }
@@ -326,15 +327,15 @@ export class SnapshotFilesystem implements Handlers {
     return this.#entries.nodes.is(node, VIEW) ? 'the list of snapshots' : this.#entries.path(node);
   }
 
-  #tell(message: string): void {
-    if (this.#told.has(message)) return;
-    if (this.#told.size >= TOLD) this.#told.clear();
-    this.#told.add(message);
+  #report(message: string): void {
+    if (this.#reported.has(message)) return;
+    if (this.#reported.size >= MAX_REPORTED) this.#reported.clear();
+    this.#reported.add(message);
     this.#options.onError(message);
   }
 }
 
-/** What answers a question for an attribute: its length, or itself where there is room. */
+/** The reply to a request for an attribute: its length when `size` is 0, otherwise its value. */
 function sized(value: Buffer, size: number): Answer {
   if (size === 0) return xattrSizeReply(value.length);
   return value.length > size ? ERANGE : value;

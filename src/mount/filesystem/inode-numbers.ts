@@ -1,12 +1,15 @@
-/** The number of an inode, in two halves of 32 bits. */
+// Inode numbers that stay the same from mount to mount.
+// Which entries share a number is decided in entries.ts.
+
+/** An inode number as two halves of 32 bits. */
 export interface InodeNumber {
   readonly low: number;
   readonly high: number;
 }
 
 /**
- * Numbers that are the same whenever the same repository is mounted: a file's follows from its directory's and its name. Who does not know the seed cannot choose
- * names that get the same number.
+ * Derives inode numbers from names, so that they are the same whenever the repository is mounted. The seed is secret,
+ * so that names cannot be chosen to collide.
  */
 export class InodeNumbers {
   readonly #seed: readonly [number, number];
@@ -15,7 +18,7 @@ export class InodeNumbers {
     this.#seed = seed;
   }
 
-  /** Of a name in a directory. */
+  /** The number of a name in a directory. */
   named(directory: InodeNumber, name: Uint8Array): InodeNumber {
     let [a, b] = this.#begin(directory);
     for (let i = 0; i < name.length; i++) {
@@ -27,7 +30,7 @@ export class InodeNumbers {
     return finish(a, b ^ name.length);
   }
 
-  /** Of a file that has several names: one for all of them. @param root the snapshot's */
+  /** The number of a hard-linked file. @param root the number of the snapshot's root */
   linked(root: InodeNumber, device: number | bigint, inode: number | bigint): InodeNumber {
     let [a, b] = this.#begin(root);
     for (const value of [BigInt(device), BigInt(inode)]) {
@@ -44,7 +47,7 @@ export class InodeNumbers {
   }
 }
 
-/** The end of MurmurHash3. */
+/** MurmurHash3's finalizer. */
 function mix(word: number): number {
   let h = word;
   h = Math.imul(h ^ (h >>> 16), 0x85eb_ca6b);
@@ -52,7 +55,7 @@ function mix(word: number): number {
   return h ^ (h >>> 16);
 }
 
-/** 0 and 1 are nobody's: 1 is the root's. */
+/** Avoids 0, which is no inode, and 1, which is the root's. */
 function finish(a: number, b: number): InodeNumber {
   const low = (mix(a) ^ Math.imul(mix(b), 0x27d4_eb2f)) >>> 0;
   const high = mix(b ^ Math.imul(a, 0x1656_67b1)) >>> 0;

@@ -1,7 +1,6 @@
 import { serveTasks } from '../../workers/serve.js';
 import { Opener, type Opening } from './opening.js';
 
-/** What a worker starts with. */
 export interface WorkerInit {
   readonly idKey: Uint8Array;
   readonly memory: SharedArrayBuffer;

@@ -1,19 +1,22 @@
+// The table of nodes that the kernel knows.
+// What a node shows is read again in entries.ts and view-nodes.ts.
+
 import type { InodeNumber } from './inode-numbers.js';
 
 const NONE = 0xffff_ffff;
 
-/** What a node is: a part of the view of snapshots, or an entry of a snapshot. */
+/** A node of the view, not of a snapshot. */
 export const VIEW = 1;
 /** An entry that has extended attributes. */
 export const WITH_XATTRS = 2;
-/** A directory. */
 export const DIRECTORY = 4;
-/** A file that other names may stand for too: it is known by its inode's number alone. */
+/** A hard-linked file. Its inode number alone identifies it. */
 export const LINKED = 8;
 
 /**
- * What the kernel knows, in columns: some 45 bytes for each file, as it may know a million. An entry is known by its directory and its place in the directory's
- * stream; all else is read there again when it is asked for. A node stays as long as the kernel counts on it, or one below it is there. Numbers begin at 1, the root.
+ * The nodes that the kernel knows, stored in columns: some 45 bytes each, because there may be a million. A node stores its
+ * directory and its position in the directory's stream; the rest is read again when it is needed. A node is kept while the
+ * kernel or a child refers to it. Numbers begin at 1, the root.
  */
 export class NodeTable {
   #capacity = 1024;
@@ -25,7 +28,7 @@ export class NodeTable {
   #lookups = new Uint32Array(this.#capacity);
   #children = new Uint32Array(this.#capacity);
   #flags = new Uint8Array(this.#capacity);
-  /** The next node with the same hash, or the next free one. */
+  /** The next node in the same hash bucket, or the next free one. */
   #nexts = new Uint32Array(this.#capacity).fill(NONE);
   #buckets = new Uint32Array(2048).fill(NONE);
   #used = 1;
@@ -33,7 +36,7 @@ export class NodeTable {
   #count = 0;
   readonly #onFree: (node: number) => void;
 
-  /** @param onFree is told of nodes that are gone */
+  /** @param onFree called with nodes that are removed */
   constructor(onFree: (node: number) => void) {
     this.#onFree = onFree;
   }
@@ -50,7 +53,7 @@ export class NodeTable {
     return this.#parents[node] as number;
   }
 
-  /** The snapshot's root that it is below. */
+  /** The root of the snapshot that contains the node. */
   root(node: number): number {
     return this.#roots[node] as number;
   }
@@ -68,9 +71,9 @@ export class NodeTable {
   }
 
   /**
-   * The node of an entry, as it is known or made now; its lookups are counted by `countLookup`.
+   * Finds or adds the node of an entry. Does not count a lookup: see `countLookup`.
    *
-   * @param position where the entry begins in its directory's stream; of what is no entry, a number of its own
+   * @param position where the entry begins in its directory's stream; -1 for nodes that are not entries
    * @param root undefined for a root itself
    */
   node(parent: number, position: number, { low, high }: InodeNumber, flags: number, root?: number): number {
@@ -83,19 +86,19 @@ export class NodeTable {
     return this.#insert(parent, position, low, high, flags, root);
   }
 
-  /** The kernel counts on it once more. */
+  /** Counts one more reference of the kernel. */
   countLookup(node: number): void {
     this.#lookups[node] = (this.#lookups[node] as number) + 1;
   }
 
-  /** The kernel counts on it so many times less. */
+  /** Subtracts references of the kernel. */
   forget(node: number, lookups: number): void {
     if (!this.has(node)) return;
     this.#lookups[node] = Math.max(0, (this.#lookups[node] as number) - lookups);
     this.#sweep(node);
   }
 
-  /** Lets go of a node that was made and that the kernel was not told of after all. */
+  /** Removes a node that was added but not reported to the kernel. */
   release(node: number): void {
     this.#sweep(node);
   }

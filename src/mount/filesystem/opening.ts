@@ -1,3 +1,6 @@
+// Decodes frames and blobs in one thread: reads, decrypts, decompresses and verifies.
+// Which ones, and where the results go, is left to contents.ts.
+
 import { Buffer } from 'node:buffer';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { asBuffer, equalBytes } from '../../bytes/views.js';
@@ -9,39 +12,39 @@ import { DATA } from '../../format/content.js';
 import { type Codec, ZSTD } from '../../format/pack-record.js';
 import { READ_FLAGS } from '../../storage/local/regular-file.js';
 
-/** Packs whose files stay open. */
+/** Pack files to keep open. */
 const OPEN_FILES = 64;
 
-/** What is to be put into a room. */
+/** A piece of a frame's plaintext, and where to put it. */
 export interface Part {
-  /** Where it is put: from this byte on of the memory that all threads share, or memory of its own. */
-  readonly room: number | Uint8Array;
-  /** In the frame's plaintext. */
+  /** The destination: an offset in the shared memory, or a buffer of its own. */
+  readonly into: number | Uint8Array;
+  /** Offset in the frame's plaintext. */
   readonly offset: number;
   readonly length: number;
-  /** The first 16 bytes of the id of what it is, where that is to be looked at; of a whole frame, of each of its blobs. */
+  /** The first 16 bytes of the id of each blob to verify. */
   readonly ids: Uint8Array;
   readonly lengths: readonly number[];
 }
 
-/** Opens a frame, or blobs of one that is stored as it is. */
+/** A frame to decode, or blobs of an uncompressed frame. */
 export interface Opening {
-  /** As errors call the pack. */
+  /** The pack's name in errors. */
   readonly name: string;
-  /** The pack's file, or what was fetched of it. */
+  /** The path of the pack, or bytes of it that were fetched. */
   readonly source: string | Uint8Array;
-  /** In the pack: where the frame begins. */
+  /** The offset of the frame in the pack. */
   readonly frame: number;
   readonly storedLength: number;
   readonly rawLength: number;
   readonly key: Uint8Array;
   readonly counter: number;
   readonly codec: Codec;
-  /** One part that is the whole frame, or of one that is not compressed some that follow each other. */
+  /** The whole frame as one part, or parts of an uncompressed frame that follow each other. */
   readonly parts: readonly Part[];
 }
 
-/** What of the pack an opening needs: the whole frame, or what its parts lie in. */
+/** The range of the pack that an opening needs: the whole frame, or the blocks that its parts lie in. */
 export function neededRange({ frame, storedLength, codec, parts }: Omit<Opening, 'source'>): {
   offset: number;
   length: number;
@@ -53,7 +56,7 @@ export function neededRange({ frame, storedLength, codec, parts }: Omit<Opening,
   return { offset: frame + begin, length: (last === undefined ? 0 : last.offset + last.length) - begin };
 }
 
-/** Opens frames in one thread. */
+/** Decodes frames in one thread. */
 export class Opener {
   readonly #idKey: Uint8Array;
   readonly #memory: Buffer;
@@ -65,7 +68,7 @@ export class Opener {
     this.#memory = Buffer.from(memory);
   }
 
-  /** Fills the rooms. @throws VarveError `damaged`, `not-found` or `storage` */
+  /** Fills the destinations. @throws VarveError `damaged`, `not-found` or `storage` */
   open(opening: Opening): void {
     const { source, name } = opening;
     const { offset, length } = neededRange(opening);
@@ -83,27 +86,27 @@ export class Opener {
     const [part] = parts;
     if (part === undefined) return;
     const body = openFrame(key, counter, codec, rawLength, stored, name);
-    const room = this.#room(part, rawLength);
-    decompress(body, rawLength, name, room);
-    this.#verify(part, room, name);
+    const into = this.#into(part, rawLength);
+    decompress(body, rawLength, name, into);
+    this.#verify(part, into, name);
   }
 
-  /** A blob that its id proves needs no other proof: the rest of the frame is not read. */
+  /** Reads only the blobs: their ids prove them, so the frame's tag is not needed. */
   #openParts({ key, counter, name, parts, frame }: Opening, stored: Buffer, from: number): void {
     const first = from - frame;
     for (const part of parts) {
       const skipped = part.offset % CIPHER_BLOCK;
       const begin = part.offset - skipped;
       const sealed = stored.subarray(begin - first, part.offset - first + part.length);
-      const out = this.#room(part, sealed.length);
+      const out = this.#into(part, sealed.length);
       decryptFramePart(key, counter, begin, sealed, out);
       if (skipped > 0) out.copyWithin(0, skipped);
       this.#verify(part, out.subarray(0, part.length), name);
     }
   }
 
-  #room({ room }: Part, length: number): Buffer {
-    return typeof room === 'number' ? this.#memory.subarray(room, room + length) : asBuffer(room).subarray(0, length);
+  #into({ into }: Part, length: number): Buffer {
+    return typeof into === 'number' ? this.#memory.subarray(into, into + length) : asBuffer(into).subarray(0, length);
   }
 
   #verify({ ids, lengths }: Part, bytes: Buffer, name: string): void {
@@ -121,15 +124,15 @@ export class Opener {
 
   #read(path: string, name: string, offset: number, length: number): Buffer {
     if (this.#scratch.length < length) this.#scratch = Buffer.allocUnsafeSlow(Math.max(length, 4 * 1024 * 1024));
-    const room = this.#scratch.subarray(0, length);
+    const into = this.#scratch.subarray(0, length);
     try {
       const file = this.#file(path);
       for (let filled = 0; filled < length; ) {
-        const count = readSync(file, room, filled, length - filled, offset + filled);
+        const count = readSync(file, into, filled, length - filled, offset + filled);
         if (count === 0) throw new VarveError('damaged', `${name}: ends early; run \`varve check\``);
         filled += count;
       }
-      return room;
+      return into;
     } catch (cause) {
       if (cause instanceof VarveError) throw cause;
       if (errnoCode(cause) === 'ENOENT') throw new VarveError('not-found', `${name}: is missing`, { cause });
@@ -155,12 +158,12 @@ export class Opener {
   }
 }
 
-/** Bytes of an id that the index has. */
+/** Bytes of each id in the index. */
 export const ID_PREFIX = 16;
 
-/** @throws VarveError `damaged` unless the bytes are what the id says, of which the beginning is given */
+/** @throws VarveError `damaged` when the id of the bytes does not begin with `prefix` */
 export function verifyBlob(idKey: Uint8Array, prefix: Uint8Array, bytes: Uint8Array, name: string): void {
   const id = blobId(idKey, DATA, bytes);
   if (equalBytes(id.subarray(0, ID_PREFIX), prefix)) return;
-  throw new VarveError('damaged', `${name}: a blob in it is not what its id says; run \`varve check --read-data\``);
+  throw new VarveError('damaged', `${name}: a blob does not match its id; run \`varve check --read-data\``);
 }

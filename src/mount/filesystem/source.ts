@@ -5,25 +5,25 @@ import { type IndexedRepository, loadIndex } from '../../repository/index/index-
 import { locateBlob } from '../../repository/reading/blob-reader.js';
 import { TreeReader } from '../../repository/reading/tree-reader.js';
 
-/** Bytes of blobs of trees that are kept, verified. */
-const KEPT = 8 * 1024 * 1024;
-/** Milliseconds between two readings of the index for packs that are gone: when they are truly lost, each file would ask for one. */
+/** Bytes of verified tree blobs to cache. */
+const CACHE_BYTES = 8 * 1024 * 1024;
+/** Milliseconds between two reads of the index because of missing packs. Without it, each read of a lost pack would read the index. */
 const RELOAD_MS = 10_000;
 
-/** The repository that is mounted, which others change meanwhile. */
+/** The repository behind the mount, while other programs change it. */
 export class Source {
   #repository: IndexedRepository;
   #trees: TreeReader;
-  /** Grows when the index is another: numbers of blobs are others then. */
+  /** Grows with each new index, because blob numbers then change. */
   generation = 0;
   readonly #kept = new Map<string, Buffer>();
   #keptBytes = 0;
-  readonly #coming = new Map<string, Promise<Buffer>>();
+  readonly #pending = new Map<string, Promise<Buffer>>();
   #reloading: Promise<void> | undefined;
   #reloaded = Number.NEGATIVE_INFINITY;
   readonly #onDamage: (error: VarveError) => void;
 
-  /** @param onDamage is told of objects of the index that cannot be read, when it is read anew */
+  /** @param onDamage called with index objects that cannot be read when the index is read again */
   constructor(repository: IndexedRepository, onDamage: (error: VarveError) => void) {
     this.#repository = repository;
     this.#trees = new TreeReader(repository);
@@ -38,7 +38,7 @@ export class Source {
     return this.#trees;
   }
 
-  /** Reads the index anew: a snapshot has come, whose packs it does not know. */
+  /** Reads the index again, for new snapshots whose packs it lacks. */
   reload(): Promise<void> {
     this.#reloading ??= this.#load().finally(() => {
       this.#reloading = undefined;
@@ -46,9 +46,7 @@ export class Source {
     return this.#reloading;
   }
 
-  /**
-   * Does something, and once more with a new index when a pack is not there any more: a prune of another machine may have put what was in it elsewhere.
-   */
+  /** Runs an action, and again with a new index when a pack is missing: a prune may have repacked it. */
   async retried<Result>(action: () => Promise<Result>): Promise<Result> {
     try {
       return await action();
@@ -60,7 +58,7 @@ export class Source {
     }
   }
 
-  /** A tree's blob that is kept, so that it can be had without waiting. */
+  /** A cached tree blob, without waiting. */
   keptBlob(id: Buffer, at: number): Buffer | undefined {
     const name = id.toString('latin1', at, at + 32);
     const blob = this.#kept.get(name);
@@ -71,21 +69,21 @@ export class Source {
     return blob;
   }
 
-  /** A tree's blob, in memory that stays as it is. @param at where in `ids` its id begins */
+  /** A tree blob, as a buffer that stays valid. @param at offset of its id in `ids` */
   blob(ids: Buffer, at: number): Promise<Buffer> {
     const id = Buffer.from(ids.subarray(at, at + 32));
     const name = id.toString('latin1');
-    let coming = this.#coming.get(name);
-    if (coming === undefined) {
-      coming = this.retried(async () => this.#keep(name, await this.#trees.blob(id)));
-      this.#coming.set(name, coming);
-      const done = (): void => void this.#coming.delete(name);
-      coming.then(done, done);
+    let pending = this.#pending.get(name);
+    if (pending === undefined) {
+      pending = this.retried(async () => this.#keep(name, await this.#trees.blob(id)));
+      this.#pending.set(name, pending);
+      const done = (): void => void this.#pending.delete(name);
+      pending.then(done, done);
     }
-    return coming;
+    return pending;
   }
 
-  /** The ids of a stream's blobs, and where in the stream each begins; at the end the stream's length. */
+  /** The ids of a stream's blobs and the offsets at which they begin. The last offset is the stream's length. */
   async blobsOf(content: ContentRef): Promise<{ ids: Buffer; starts: Float64Array }> {
     const ids = content.depth === 0 ? content.ids : await this.retried(() => this.#trees.ids(content));
     const count = ids.length / 32;
@@ -105,14 +103,14 @@ export class Source {
     this.#reloaded = Date.now();
   }
 
-  /** A copy: the blob itself is a part of a whole frame, which would be kept with it. */
+  /** Caches a copy, because the blob is a view of a whole frame. */
   #keep(name: string, blob: Buffer): Buffer {
     const own = Buffer.allocUnsafeSlow(blob.length);
     own.set(blob);
     this.#kept.set(name, own);
     this.#keptBytes += own.length;
     for (const [oldest, bytes] of this.#kept) {
-      if (this.#keptBytes <= KEPT || oldest === name) break;
+      if (this.#keptBytes <= CACHE_BYTES || oldest === name) break;
       this.#kept.delete(oldest);
       this.#keptBytes -= bytes.length;
     }

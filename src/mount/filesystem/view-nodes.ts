@@ -11,28 +11,28 @@ import { DIRECTORY, VIEW } from './node-table.js';
 const DOTS = 2;
 const ROOT = 1;
 
-/** The directories that snapshots are seen in, which others change by making and forgetting snapshots. */
+/** The directories in which snapshots appear. They change when snapshots are made and forgotten. */
 export interface CurrentView {
   /** Seconds and nanoseconds since 1970 when it last changed. */
   readonly changed: readonly [number, number];
   current(): Promise<ViewDirectory>;
-  /** Whether nothing in any snapshot has extended attributes. The kernel, when it is told so, never asks for any again. */
+  /** Whether no snapshot has extended attributes. Once the kernel knows this, it never asks for any. */
   withoutXattrs(): boolean;
 }
 
 interface Known {
-  /** Names from the root on. */
+  /** Names from the root down. */
   readonly path: readonly string[];
   readonly entry: ViewEntry;
 }
 
-/** Nodes of the view, and of the roots of snapshots in it. */
+/** The nodes of the view and of the roots of snapshots. */
 export class ViewNodes {
   readonly #entries: Entries;
   readonly #view: CurrentView;
   readonly #owner: Owner;
   readonly #known = new Map<number, Known>();
-  /** What a directory had when its last listing began: names do not shift under who reads it. */
+  /** The children of a directory when its current listing began, so that names do not shift under the reader. */
   readonly #listed = new Map<number, readonly [string, ViewEntry][]>();
 
   constructor(entries: Entries, view: CurrentView, owner: Owner) {
@@ -56,7 +56,7 @@ export class ViewNodes {
     return { node, attributes: this.#attributesOf(node, entry) };
   }
 
-  /** Undefined for what is in a snapshot, below its root. */
+  /** Undefined for entries below the root of a snapshot. */
   attributes(node: number): Attributes | undefined {
     const stored = this.#entries.snapshotOf(node);
     if (stored !== undefined) return this.#attributesOf(node, { kind: 'snapshot', stored });
@@ -64,7 +64,7 @@ export class ViewNodes {
     return known && this.#attributesOf(node, known.entry);
   }
 
-  /** Where a link of the view points to. */
+  /** The target of a link of the view. */
   target(node: number): Buffer | undefined {
     const entry = this.#known.get(node)?.entry;
     return entry?.kind === 'link' ? Buffer.from(entry.target, 'latin1') : undefined;
@@ -78,7 +78,7 @@ export class ViewNodes {
     for (const [at, [name, entry]] of children.slice(from).entries()) {
       const bytes = Buffer.from(name, 'latin1');
       if (!listing.fits(bytes.length)) return;
-      // The kernel asks for what it is like by a lookup: a million snapshots are not made nodes for a listing.
+      // Without nodes: the kernel looks up those that it needs, and a listing of a million snapshots stays cheap.
       const attributes = plainAttributes(modeOf(entry), 0, [0, 0], this.#inodeOf(node, name, entry), this.#owner);
       listing.add({ name: bytes, next: from + at + 1 + DOTS, node: 0, seconds: 0, attributes });
     }
@@ -96,7 +96,7 @@ export class ViewNodes {
     return node;
   }
 
-  /** Another one when a name stands for another snapshot, so that the kernel takes nothing for what it was. */
+  /** The inode number. It changes when a name gets another snapshot, so that the kernel does not use what it cached. */
   #inodeOf(parent: number, name: string, entry: ViewEntry): { low: number; high: number } {
     const what = entry.kind === 'directory' ? '' : entry.stored.id;
     return this.#entries.numbers.named(

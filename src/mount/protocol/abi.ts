@@ -1,4 +1,5 @@
-/** Numbers of the kernel's FUSE protocol (include/uapi/linux/fuse.h), those that varve speaks of. */
+// Constants of the kernel's FUSE protocol (include/uapi/linux/fuse.h), as far as varve uses them.
+// The layouts of requests and replies are in requests.ts and replies.ts.
 
 export const LOOKUP = 1;
 export const FORGET = 2;
@@ -21,10 +22,10 @@ export const LSEEK = 46;
 export const STATX = 52;
 
 export const MAJOR = 7;
-/** The newest minor version that is spoken: 39 has STATX, which tells when a file was made. */
+/** The newest minor version that varve speaks: 39 has STATX, which has birth times. */
 export const MINOR = 39;
 
-/** Bits of INIT. */
+/** Flags of INIT. */
 export const ASYNC_READ = 1 << 0;
 export const EXPORT_SUPPORT = 1 << 4;
 export const DO_READDIRPLUS = 1 << 13;
@@ -33,11 +34,11 @@ export const PARALLEL_DIROPS = 1 << 18;
 export const POSIX_ACL = 1 << 20;
 export const MAX_PAGES = 1 << 22;
 export const CACHE_SYMLINKS = 1 << 23;
-/** The kernel opens directories without asking when it is told ENOSYS once. */
+/** After one ENOSYS to OPENDIR, the kernel opens directories without asking. */
 export const NO_OPENDIR_SUPPORT = 1 << 24;
 export const EXPLICIT_INVAL_DATA = 1 << 25;
 
-/** What OPENDIR answers: the kernel may keep the listing and use what it kept. */
+/** Flags of the reply to OPENDIR: the kernel may cache the listing. */
 export const KEEP_CACHE = 1 << 1;
 export const CACHE_DIR = 1 << 3;
 
@@ -52,10 +53,10 @@ export const S_IFIFO = 0o010000;
 export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
 
-/** Bytes of the longest name that a directory is listed with: the kernel takes no longer one. */
+/** Bytes of the longest name that the kernel accepts in a listing. */
 export const NAME_MAX = 255;
 
-/** Numbers of Linux, which are the same on all machines that varve mounts on. */
+/** Linux's error numbers, the same on all architectures that varve mounts on. */
 export const ENOENT = 2;
 export const EINTR = 4;
 export const EIO = 5;

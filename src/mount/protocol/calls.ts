@@ -1,15 +1,18 @@
+// libc calls for mounting and for /dev/fuse, through koffi.
+// What they are used for is in mounting.ts, descriptors.ts and session.ts.
+
 import { createRequire } from 'node:module';
 import { VarveError } from '../../errors/errors.js';
 import { libcFailure } from '../../filesystem/libc.js';
 
 type Call = (...args: readonly unknown[]) => number;
 
-/** What waits for a descriptor; of koffi's `node.poll`. */
-export interface Waiting {
+/** A watch on a descriptor, from koffi's `node.poll`. */
+export interface Watch {
   close(): void;
 }
 
-/** The calls of libc that mounting takes. Those that give a number give -1 when they fail; errno says why. */
+/** Calls that return a number return -1 when they fail; `errno` then has the reason. */
 export interface Calls {
   readonly errno: () => number;
   readonly read: Call;
@@ -19,14 +22,14 @@ export interface Calls {
   readonly socketpair: Call;
   readonly recvmsg: Call;
   readonly fcntl: Call;
-  /** The address of memory. */
+  /** The address of a buffer. */
   readonly address: (bytes: Uint8Array) => bigint;
-  /** Calls back whenever the descriptor can be read. */
-  readonly whenReadable: (file: number, callback: () => void) => Waiting;
+  /** Calls back whenever the descriptor is readable. */
+  readonly whenReadable: (file: number, callback: () => void) => Watch;
 }
 
 const DECLARATIONS = {
-  read: 'intptr_t read(int fd, void *room, size_t length)',
+  read: 'intptr_t read(int fd, void *buffer, size_t length)',
   write: 'intptr_t write(int fd, const void *bytes, size_t length)',
   mount: 'int mount(const char *source, const void *target, const char *type, unsigned long flags, const char *data)',
   umount2: 'int umount2(const void *target, int flags)',
@@ -37,7 +40,7 @@ const DECLARATIONS = {
 
 let loaded: Calls | undefined;
 
-/** @throws VarveError where they cannot be had */
+/** @throws VarveError `usage` where they are not available */
 export function calls(): Calls {
   loaded ??= load();
   return loaded;
@@ -48,7 +51,7 @@ function load(): Calls {
   if (failure !== undefined)
     throw new VarveError(
       'usage',
-      `mounting needs Linux and system calls through koffi, which there are not here: ${failure}`,
+      `mounting needs Linux and koffi for system calls, and they are not available: ${failure}`,
     );
   const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
   const library = koffi.load(null);

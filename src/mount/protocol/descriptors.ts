@@ -1,3 +1,6 @@
+// Passing of file descriptors over Unix sockets, which is how fusermount3 hands over /dev/fuse.
+// The calls themselves are in calls.ts.
+
 import { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
 import { systemError } from '../../filesystem/libc.js';
@@ -10,10 +13,10 @@ const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const MSG_CMSG_CLOEXEC = 0x4000_0000;
 
-/** Bytes of struct cmsghdr with one descriptor behind it, padded. */
+/** Bytes of struct cmsghdr with one descriptor, padded. */
 const CONTROL = 24;
 
-/** Two sockets that are connected with each other. */
+/** A pair of connected sockets. */
 export function socketPair(): [number, number] {
   const c = calls();
   const pair = Buffer.allocUnsafeSlow(8);
@@ -22,7 +25,7 @@ export function socketPair(): [number, number] {
   return [pair.readInt32LE(0), pair.readInt32LE(4)];
 }
 
-/** The descriptor that somebody sent through a socket. */
+/** Receives a descriptor that was sent through a socket. */
 export function receiveDescriptor(socket: number): number {
   const c = calls();
   const byte = Buffer.allocUnsafeSlow(128);
@@ -30,7 +33,7 @@ export function receiveDescriptor(socket: number): number {
   const vector = Buffer.allocUnsafeSlow(128);
   vector.writeBigUInt64LE(c.address(byte), 0);
   vector.writeBigUInt64LE(1n, 8);
-  // struct msghdr: name, its length, vector and its length, control and its length, flags.
+  // struct msghdr: name and length, vector and length, control and length, flags.
   const message = Buffer.allocUnsafeSlow(128).fill(0);
   message.writeBigUInt64LE(c.address(vector), 16);
   message.writeBigUInt64LE(1n, 24);
@@ -39,6 +42,6 @@ export function receiveDescriptor(socket: number): number {
   const received = c.recvmsg(socket, message, MSG_CMSG_CLOEXEC);
   if (received < 0) throw VarveError.from(systemError(c.errno(), 'recvmsg'), 'target');
   const sent = control.readUInt32LE(8) === SOL_SOCKET && control.readUInt32LE(12) === SCM_RIGHTS;
-  if (received === 0 || !sent) throw new VarveError('target', 'fusermount3 has mounted nothing');
+  if (received === 0 || !sent) throw new VarveError('target', 'fusermount3 did not mount anything');
   return control.readInt32LE(16);
 }

@@ -1,3 +1,6 @@
+// Mounts and unmounts, as root and as a user.
+// Talking to the kernel afterwards is left to session.ts.
+
 import { Buffer } from 'node:buffer';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,7 +15,7 @@ import { receiveDescriptor, socketPair } from './descriptors.js';
 
 const DEVICE = '/dev/fuse';
 const HELPERS = ['fusermount3', 'fusermount'];
-/** Bytes of the longest READ. */
+/** The largest READ in bytes. */
 export const MAX_READ = 1024 * 1024;
 
 const MS_RDONLY = 1;
@@ -23,33 +26,33 @@ const F_GETFL = 3;
 const F_SETFL = 4;
 
 export interface MountOptions {
-  /** Others than who mounts may look into it. */
+  /** Whether other users may use the mount. */
   readonly allowOther: boolean;
-  /** The kernel compares modes and owners with who asks. */
+  /** Whether the kernel checks modes and owners. */
   readonly defaultPermissions: boolean;
-  /** As `df` and `mount` name it. */
+  /** The source that `df` and `mount` show. */
   readonly source: string;
 }
 
-/** A mount as the kernel has it, and the device by which it asks. */
+/** A mount, and the device through which the kernel sends requests. */
 export interface Mounted {
-  /** Does not block. */
+  /** Descriptor of /dev/fuse, non-blocking. */
   readonly file: number;
-  /** Without links in it. */
+  /** The mount point, with links resolved. */
   readonly path: string;
   /**
-   * Takes the mount away.
+   * Unmounts.
    *
-   * @param lazily also while it is in use: it is then out of sight, and ends when nobody uses it any more
-   * @returns false when it is in use
+   * @param lazily also when it is in use: the mount is then detached and ends when no program uses it any more
+   * @returns false when the mount is in use
    */
   unmount(lazily: boolean): Promise<boolean>;
 }
 
 /**
- * Mounts: as root with the kernel's own call, as a user through fusermount3.
+ * Mounts: as root with mount(2), as a user with fusermount3.
  *
- * @throws VarveError that says what is missing
+ * @throws VarveError whose message says what is missing
  */
 export async function mount(mountpoint: string, options: MountOptions): Promise<Mounted> {
   calls();
@@ -67,9 +70,9 @@ async function directoryToMountOn(mountpoint: string): Promise<string> {
     if (code === 'ENOTCONN')
       throw new VarveError(
         'target',
-        `${mountpoint}: a mount lies there whose program is gone; \`umount -l ${mountpoint}\` (or \`fusermount3 -uz\`) takes it away`,
+        `${mountpoint}: the program behind the mount there has ended; unmount it with \`umount -l ${mountpoint}\` or \`fusermount3 -uz ${mountpoint}\``,
       );
-    const hint = code === 'ENOENT' ? `; \`mkdir ${mountpoint}\` makes it` : '';
+    const hint = code === 'ENOENT' ? `; create it with \`mkdir ${mountpoint}\`` : '';
     throw new VarveError('target', `${mountpoint}: ${systemReason(cause)}${hint}`, { cause });
   }
 }
@@ -82,15 +85,15 @@ function mountAsRoot(path: string, options: MountOptions): Mounted {
   if (c.mount(options.source, target, 'fuse.varve', MS_RDONLY | MS_NOSUID | MS_NODEV, data) !== 0) {
     const errno = c.errno();
     closeSync(file);
-    throw rootsFailure(path, errno);
+    throw rootFailure(path, errno);
   }
   const unmount = async (lazily: boolean): Promise<boolean> => {
     if (c.umount2(target, lazily ? MNT_DETACH : 0) === 0) return true;
     const errno = c.errno();
     if (errno === system.errno.EBUSY) return false;
-    // Not mounted any more: somebody else took it away.
+    // Not mounted any more: another program unmounted it.
     if (errno === system.errno.EINVAL || errno === system.errno.ENOENT) return true;
-    throw new VarveError('target', `${path}: cannot be unmounted: ${systemReason(systemError(errno, 'umount2'))}`);
+    throw new VarveError('target', `${path}: cannot unmount: ${systemReason(systemError(errno, 'umount2'))}`);
   };
   return { file, path, unmount };
 }
@@ -111,34 +114,34 @@ function openDevice(): number {
   }
 }
 
-/** What to do where the kernel's side is missing or closed. */
+/** Explains why /dev/fuse cannot be opened, and what to do. */
 function deviceFailure(cause: unknown): VarveError {
   const code = errnoCode(cause);
   const say = (what: string): VarveError => new VarveError('target', what, { cause });
   if (code === 'ENOENT' || code === 'ENODEV' || code === 'ENXIO')
     return say(
-      `${DEVICE} is missing: the kernel's FUSE is not there. \`modprobe fuse\` as root loads it; a container must be given it (docker run --device ${DEVICE} --cap-add SYS_ADMIN)`,
+      `${DEVICE} is missing: the kernel has no FUSE. Load it with \`modprobe fuse\` as root; start a container with \`docker run --device ${DEVICE} --cap-add SYS_ADMIN\``,
     );
   if (code === 'EACCES' || code === 'EPERM')
     return say(
-      `${DEVICE} cannot be opened: ${systemReason(cause)}. \`chmod 666 ${DEVICE}\` as root opens it to users, as most systems have it; a container must be given the device`,
+      `${DEVICE} cannot be opened: ${systemReason(cause)}. Allow it to all users with \`chmod 666 ${DEVICE}\` as root, which is what most systems do; give a container the device`,
     );
   return say(`${DEVICE} cannot be opened: ${systemReason(cause)}`);
 }
 
-function rootsFailure(path: string, errno: number): VarveError {
+function rootFailure(path: string, errno: number): VarveError {
   const reason = systemReason(systemError(errno, 'mount'));
   const hint =
     errno === system.errno.EPERM
-      ? '; in a container, mounting must be allowed (docker run --cap-add SYS_ADMIN --security-opt apparmor=unconfined)'
+      ? '; allow a container to mount with `docker run --cap-add SYS_ADMIN --security-opt apparmor=unconfined`'
       : errno === system.errno.ENODEV
-        ? '; the kernel lacks FUSE: `modprobe fuse` loads it'
+        ? '; the kernel lacks FUSE: load it with `modprobe fuse`'
         : '';
-  return new VarveError('target', `${path}: cannot be mounted on: ${reason}${hint}`);
+  return new VarveError('target', `${path}: cannot mount here: ${reason}${hint}`);
 }
 
 function mountAsUser(path: string, options: MountOptions): Mounted {
-  // Which says better than fusermount3 what is wrong with it.
+  // Fails with a better message than fusermount3 would.
   closeSync(openDevice());
   const helper = findHelper();
   const [ours, theirs] = socketPair();
@@ -150,7 +153,7 @@ function mountAsUser(path: string, options: MountOptions): Mounted {
       env: { ...childEnvironment('system', process.env), _FUSE_COMMFD: '3' },
       encoding: 'utf8',
     });
-    if (ran.status !== 0) throw helpersFailure(path, ran.stderr ?? '', ran.error);
+    if (ran.status !== 0) throw helperFailure(path, ran.stderr ?? '', ran.error);
     const file = receiveDescriptor(ours);
     const c = calls();
     c.fcntl(file, F_SETFL, c.fcntl(file, F_GETFL, 0) | constants.O_NONBLOCK);
@@ -172,22 +175,22 @@ function findHelper(): string {
     if (spawnSync(helper, ['-V'], { stdio: 'ignore', env }).error === undefined) return helper;
   throw new VarveError(
     'target',
-    'fusermount3 is missing, without which only root can mount: install fuse3 (apt install fuse3, dnf install fuse3, apk add fuse3)',
+    'fusermount3 is missing, and only root can mount without it: install fuse3 (apt install fuse3, dnf install fuse3, apk add fuse3)',
   );
 }
 
-function helpersFailure(path: string, stderr: string, cause: Error | undefined): VarveError {
+function helperFailure(path: string, stderr: string, cause: Error | undefined): VarveError {
   const said = stderr.trim().replaceAll(/\s*\n\s*/g, '; ');
   const reason = said === '' ? `fusermount3 failed${cause === undefined ? '' : `: ${cause.message}`}` : said;
   const hint = said.includes('user_allow_other')
-    ? '; that is a line `user_allow_other` in /etc/fuse.conf, which root can write there'
+    ? '; root must add the line `user_allow_other` to /etc/fuse.conf'
     : /must have .*setuid|Operation not permitted/i.test(said)
-      ? '; fusermount3 must belong to root and have its setuid bit (reinstall fuse3), and in a container mounting must be allowed'
+      ? '; fusermount3 must belong to root and have its setuid bit (reinstall fuse3), and a container must be allowed to mount'
       : '';
-  return new VarveError('target', `${path}: cannot be mounted on: ${reason}${hint}`);
+  return new VarveError('target', `${path}: cannot mount here: ${reason}${hint}`);
 }
 
-/** Not to be waited for in one go: it may ask something of the mount, which this process answers. */
+/** Unmounts through the helper. Asynchronous, because the helper may send requests to the mount, which this process answers. */
 async function unmountAsUser(helper: string, path: string, lazily: boolean): Promise<boolean> {
   const child = spawn(helper, ['-u', ...(lazily ? ['-z'] : []), '--', path], {
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -200,10 +203,10 @@ async function unmountAsUser(helper: string, path: string, lazily: boolean): Pro
   const [status] = (await once(child, 'close')) as [number | null];
   if (status === 0 || !isMounted(path)) return true;
   if (/busy/i.test(said)) return false;
-  throw new VarveError('target', `${path}: cannot be unmounted: ${said.trim()}`);
+  throw new VarveError('target', `${path}: cannot unmount: ${said.trim()}`);
 }
 
-/** Where the kernel keeps how far it reads ahead; undefined when that cannot be told. */
+/** The file with the kernel's read-ahead of a mount; undefined when it cannot be found. */
 export function readAheadSetting(path: string): string | undefined {
   const line = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
@@ -212,12 +215,12 @@ export function readAheadSetting(path: string): string | undefined {
   return device === undefined ? undefined : `/sys/class/bdi/${device}/read_ahead_kb`;
 }
 
-/** As the kernel lists paths of mounts. */
+/** A path as the kernel escapes it in its lists of mounts. */
 export function escapeMount(path: string): string {
   return path.replaceAll(/[ \t\n\\]/g, (each) => `\\${each.charCodeAt(0).toString(8).padStart(3, '0')}`);
 }
 
-/** Whether something of varve is mounted there. */
+/** Whether a varve file system is mounted at a path. */
 export function isMounted(path: string): boolean {
   return readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')

@@ -1,3 +1,6 @@
+// Encodes replies of the FUSE protocol.
+// What they say is decided in ../filesystem/.
+
 import { Buffer } from 'node:buffer';
 import type { Int64 } from '../../bytes/int64.js';
 import { MAJOR } from './abi.js';
@@ -5,24 +8,24 @@ import { OUT_HEADER } from './requests.js';
 
 const TWO_32 = 0x1_0000_0000;
 const ATTRIBUTES = 88;
-/** Bytes of what LOOKUP answers, and of what comes before each name in READDIRPLUS. */
+/** Bytes of the reply to LOOKUP, and of the part before each name in READDIRPLUS. */
 export const ENTRY = 40 + ATTRIBUTES;
 const DIRENT = 24;
 const XSTAT = 256;
 
-/** What the kernel knows of a file. Times are seconds and nanoseconds since 1970. */
+/** What the kernel learns of a file. Times are seconds and nanoseconds since 1970. */
 export interface Attributes {
-  /** The two halves of the inode's number. */
+  /** The two halves of the inode number. */
   readonly inodeLow: number;
   readonly inodeHigh: number;
   readonly size: number;
-  /** Of 512 bytes. */
+  /** Blocks of 512 bytes. */
   readonly blocks: number;
   readonly atime: readonly [Int64, number];
   readonly mtime: readonly [Int64, number];
   readonly ctime: readonly [Int64, number];
   readonly btime: readonly [Int64, number] | undefined;
-  /** With the bits of the type. */
+  /** With the bits of the file type. */
   readonly mode: number;
   readonly links: number;
   readonly uid: number;
@@ -30,7 +33,7 @@ export interface Attributes {
   readonly device: readonly [major: number, minor: number] | undefined;
 }
 
-/** Writes the header of a reply. @param error an errno, 0 when it went well */
+/** Writes the header of a reply. @param error an errno, or 0 */
 export function writeHeader(out: Buffer, length: number, error: number, unique: bigint): void {
   out.writeUInt32LE(length, 0);
   out.writeInt32LE(-error, 4);
@@ -42,7 +45,7 @@ function writeU64(out: Buffer, at: number, value: number): void {
   out.writeUInt32LE(Math.floor(value / TWO_32), at + 4);
 }
 
-/** Times before 1970 are negative: in two's complement. */
+/** Negative times, before 1970, are in two's complement. */
 function writeSeconds(out: Buffer, at: number, seconds: Int64): void {
   if (typeof seconds === 'bigint') {
     out.writeBigInt64LE(seconds, at);
@@ -53,7 +56,7 @@ function writeSeconds(out: Buffer, at: number, seconds: Int64): void {
   out.writeInt32LE(high, at + 4);
 }
 
-/** As `stat` has device numbers: the kernel's own 32 bits (new_encode_dev). */
+/** A device number as the kernel encodes it in 32 bits (new_encode_dev). */
 export function encodeDevice([major, minor]: readonly [number, number]): number {
   return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xfff00) << 12)) >>> 0;
 }
@@ -78,7 +81,7 @@ function writeAttributes(out: Buffer, at: number, a: Attributes): void {
   out.writeUInt32LE(0, at + 84);
 }
 
-/** @param seconds for which the kernel need not ask again whether the name is there, and what it is like */
+/** @param seconds for which the kernel may cache the name and the attributes */
 function writeEntry(out: Buffer, at: number, node: number, seconds: number, attributes: Attributes): void {
   writeU64(out, at, node);
   writeU64(out, at + 8, 0);
@@ -94,7 +97,7 @@ export function entryReply(node: number, seconds: number, attributes: Attributes
   return out;
 }
 
-/** There is no such name, and for so many seconds nobody need ask again. */
+/** The name does not exist. @param seconds for which the kernel may cache this */
 export function absentReply(seconds: number): Buffer {
   const out = Buffer.alloc(ENTRY);
   writeU64(out, 16, seconds);
@@ -108,11 +111,11 @@ export function attributesReply(seconds: number, attributes: Attributes): Buffer
   return out;
 }
 
-/** STATX_BASIC_STATS, and STATX_BTIME. */
+/** Masks STATX_BASIC_STATS and STATX_BTIME. */
 const BASIC = 0x7ff;
 const BTIME = 0x800;
 
-/** What STATX answers: the same, and when the file was made. */
+/** The reply to STATX: attributes with the birth time. */
 export function statxReply(seconds: number, a: Attributes): Buffer {
   const out = Buffer.alloc(32 + XSTAT);
   writeU64(out, 0, seconds);
@@ -141,7 +144,7 @@ export interface InitReply {
   readonly minor: number;
   readonly flags: number;
   readonly maxReadahead: number;
-  /** Bytes of the longest READ. */
+  /** The largest READ in bytes. */
   readonly maxRead: number;
 }
 
@@ -151,10 +154,10 @@ export function initReply({ minor, flags, maxReadahead, maxRead }: InitReply): B
   out.writeUInt32LE(minor, 4);
   out.writeUInt32LE(maxReadahead, 8);
   out.writeUInt32LE(flags, 12);
-  out.writeUInt16LE(64, 16); // requests in the background: read-ahead
-  out.writeUInt16LE(48, 18);
-  out.writeUInt32LE(4096, 20); // nothing is ever written
-  out.writeUInt32LE(1, 24); // times are to the nanosecond
+  out.writeUInt16LE(64, 16); // max_background, for read-ahead
+  out.writeUInt16LE(48, 18); // congestion_threshold
+  out.writeUInt32LE(4096, 20); // max_write, which a read-only mount does not use
+  out.writeUInt32LE(1, 24); // times are exact to the nanosecond
   out.writeUInt16LE(maxRead / 4096, 28);
   return out;
 }
@@ -178,7 +181,7 @@ export function seekReply(offset: number): Buffer {
   return out;
 }
 
-/** There is no telling how large it is, or that anything is free. */
+/** Reports only block size and name length. The size of the file system is not known. */
 export function statfsReply(nameLength: number): Buffer {
   const out = Buffer.alloc(80);
   out.writeUInt32LE(4096, 40);
@@ -187,35 +190,35 @@ export function statfsReply(nameLength: number): Buffer {
   return out;
 }
 
-/** A name in a directory. */
-export interface Listed {
+/** An entry of a listing. */
+export interface ListedEntry {
   readonly name: Uint8Array;
-  /** Where to go on after it. */
+  /** The offset at which a listing continues after this entry. */
   readonly next: number;
   readonly node: number;
   readonly seconds: number;
   readonly attributes: Attributes;
 }
 
-/** Gathers what READDIR and READDIRPLUS answer, as far as there is room. */
+/** Collects the reply to READDIR or READDIRPLUS, up to the size of the kernel's buffer. */
 export class Listing {
   readonly #out: Buffer;
   readonly #plus: boolean;
   #length = 0;
 
-  /** @param plus whether all that is known of each file goes along */
+  /** @param plus whether attributes are included, as in READDIRPLUS */
   constructor(size: number, plus: boolean) {
     this.#out = Buffer.allocUnsafe(size);
     this.#plus = plus;
   }
 
-  /** Whether a name of so many bytes still fits. */
+  /** Whether a name of this many bytes still fits. */
   fits(nameLength: number): boolean {
     return this.#length + this.#lengthOf(nameLength) <= this.#out.length;
   }
 
-  /** One that fits. A `node` of 0 with READDIRPLUS: the kernel learns the name and its type only. */
-  add({ name, next, node, seconds, attributes }: Listed): void {
+  /** Adds an entry; it must fit. With READDIRPLUS and a `node` of 0, the kernel learns only the name and the type. */
+  add({ name, next, node, seconds, attributes }: ListedEntry): void {
     const out = this.#out;
     const length = this.#lengthOf(name.length);
     let at = this.#length;

@@ -1,6 +1,9 @@
+// Decodes requests of the FUSE protocol.
+// Answering them is left to session.ts.
+
 import { Buffer } from 'node:buffer';
 
-/** Bytes before the body of a request, and before that of a reply. */
+/** Bytes before the body of a request and of a reply. */
 export const IN_HEADER = 40;
 export const OUT_HEADER = 16;
 
@@ -10,18 +13,18 @@ const TWO_32 = 0x1_0000_0000;
 export interface Request {
   readonly length: number;
   readonly opcode: number;
-  /** Names the request; the reply has the same. */
+  /** Identifies the request; the reply repeats it. */
   readonly unique: bigint;
   readonly node: number;
   readonly uid: number;
 }
 
-/** All our own numbers are below 2^53; a larger one is nobody's. */
+/** Numbers of varve are below 2^53. A larger number loses precision, and matches nothing. */
 function u64(bytes: Buffer, at: number): number {
   return bytes.readUInt32LE(at + 4) * TWO_32 + bytes.readUInt32LE(at);
 }
 
-/** @param bytes what was read of the device: one request */
+/** @param bytes one request, as read from the device */
 export function readRequest(bytes: Buffer): Request {
   return {
     length: bytes.readUInt32LE(0),
@@ -49,7 +52,7 @@ export function readInit(bytes: Buffer): InitRequest {
   };
 }
 
-/** Of READ, READDIR and READDIRPLUS. */
+/** The body of READ, READDIR and READDIRPLUS. */
 export interface ReadRequest {
   readonly offset: number;
   readonly size: number;
@@ -60,24 +63,24 @@ export function readRead(bytes: Buffer): ReadRequest {
   return { offset: u64(bytes, at + 8), size: bytes.readUInt32LE(at + 16) };
 }
 
-/** A name, in memory of its own, without the NUL after it. @param at where it begins behind the header */
+/** Copies a name without the NUL at its end. @param at its offset after the header */
 export function readName(bytes: Buffer, length: number, at = 0): Buffer {
   const start = IN_HEADER + at;
   const end = bytes.indexOf(0, start);
   return Buffer.from(bytes.subarray(start, end < 0 || end > length ? length : end));
 }
 
-/** Of GETXATTR and LISTXATTR: bytes that there is room for, 0 when only the length is asked for. */
+/** The buffer size of GETXATTR and LISTXATTR; 0 asks only for the length. */
 export function readXattrSize(bytes: Buffer): number {
   return bytes.readUInt32LE(IN_HEADER);
 }
 
-/** GETXATTR has the attribute's name behind its size and padding. */
+/** In GETXATTR the name follows the size and padding. */
 export function readXattrName(bytes: Buffer, length: number): Buffer {
   return readName(bytes, length, 8);
 }
 
-/** The number of lookups that are taken back. */
+/** The number of lookups to forget. */
 export function readForget(bytes: Buffer): number {
   return u64(bytes, IN_HEADER);
 }
@@ -88,7 +91,7 @@ export function* readForgets(bytes: Buffer, length: number): Generator<{ node: n
     yield { node: u64(bytes, at), lookups: u64(bytes, at + 8) };
 }
 
-/** The request that is not waited for any more. */
+/** The `unique` of the request that is interrupted. */
 export function readInterrupt(bytes: Buffer): bigint {
   return bytes.readBigUInt64LE(IN_HEADER);
 }

@@ -1,3 +1,6 @@
+// The conversation with the kernel over /dev/fuse: reads requests, calls handlers, writes replies.
+// What is answered is left to the handlers, layouts to requests.ts and replies.ts.
+
 import { Buffer } from 'node:buffer';
 import { closeSync, writevSync } from 'node:fs';
 import { errnoCode } from '../../errors/errors.js';
@@ -42,7 +45,7 @@ import {
   STATFS,
   STATX,
 } from './abi.js';
-import { type Calls, calls, type Waiting } from './calls.js';
+import { type Calls, calls, type Watch } from './calls.js';
 import { MAX_READ } from './mounting.js';
 import { emptyReply, initReply, openReply, statfsReply, writeHeader } from './replies.js';
 import {
@@ -62,62 +65,60 @@ import {
   type SeekRequest,
 } from './requests.js';
 
-/** An errno, or the bytes that were asked for: one after another. */
+/** An errno, or the bytes of the reply, in one or several buffers. */
 export type Answer = number | Buffer | readonly Buffer[];
-export type Later = Answer | Promise<Answer | Views>;
-/** Gives bytes that are valid only until something else is done: it is called just before they are written. */
+export type Pending = Answer | Promise<Answer | Views>;
+/** Returns bytes that are valid only until the next call of a handler. Called just before they are written. */
 export type Views = () => Answer | Promise<Answer>;
 
-/** What a file system does when it is asked. Bytes that are answered are written before anything else is done. */
+/** The operations of a file system. Replies are written before the next handler is called. */
 export interface Handlers {
-  lookup(parent: number, name: Buffer): Later;
+  lookup(parent: number, name: Buffer): Pending;
   forget(node: number, lookups: number): void;
-  attributes(node: number, withBirth: boolean): Later;
-  readlink(node: number): Later;
-  /** @param alone whether nobody else is known to wait: then it may take a moment, in which others would get no answer */
-  read(node: number, request: ReadRequest, alone: boolean): Later;
-  seek(node: number, request: SeekRequest): Later;
-  /** @param plus whether all that is known of what is listed goes along */
-  readDirectory(node: number, request: ReadRequest, plus: boolean): Later;
-  /** The kernel has said hello. */
-  begun(): void;
-  /** @param size bytes that there is room for, 0 when only the length is asked for */
-  xattr(node: number, name: Buffer, size: number): Later;
-  xattrNames(node: number, size: number): Later;
+  attributes(node: number, withBirthTime: boolean): Pending;
+  readlink(node: number): Pending;
+  /** @param alone whether no other request is known to wait. Then the handler may block for a moment */
+  read(node: number, request: ReadRequest, alone: boolean): Pending;
+  seek(node: number, request: SeekRequest): Pending;
+  /** @param plus whether attributes are included, as in READDIRPLUS */
+  readDirectory(node: number, request: ReadRequest, plus: boolean): Pending;
+  /** Called after the kernel's INIT. */
+  initialized(): void;
+  /** @param size of the kernel's buffer; 0 asks only for the length */
+  xattr(node: number, name: Buffer, size: number): Pending;
+  xattrNames(node: number, size: number): Pending;
 }
 
-/** Requests that are read before others get their turn. */
-const AT_A_TURN = 64;
-/**
- * Milliseconds for which it is looked whether who was answered asks again: many do, and to sleep and be woken takes both sides longer than that.
- */
+/** Requests to read before other work of this thread gets a turn. */
+const TURN = 64;
+/** Milliseconds to poll for the next request after a reply. It often comes at once, and sleeping and waking would take longer. */
 const LINGER_MS = 0.06;
 /** Bytes of the longest request. */
-const ROOM = 128 * 1024;
+const MAX_REQUEST = 128 * 1024;
 
-/** Speaks with the kernel until the mount is gone. */
+/** Serves the kernel's requests until the mount ends. */
 export class Session {
   readonly #file: number;
   readonly #handlers: Handlers;
   readonly #acl: boolean;
   readonly #calls: Calls = calls();
-  readonly #room = Buffer.allocUnsafeSlow(ROOM);
+  readonly #buffer = Buffer.allocUnsafeSlow(MAX_REQUEST);
   readonly #header = Buffer.allocUnsafeSlow(OUT_HEADER);
-  /** Requests that are not answered yet; those that nobody waits for any more are taken out. */
+  /** Requests without a reply, except interrupted ones. */
   readonly #open = new Set<bigint>();
   readonly #onDefect: (cause: unknown) => void;
-  /** The kernel does so by itself. */
+  /** Whether the kernel opens directories without asking. */
   #opensDirectories = false;
-  /** Requests that may be read before others get their turn. */
+  /** Requests that may be read in this turn. */
   #left = 0;
-  #waiting: Waiting | undefined;
+  #waiting: Watch | undefined;
   #end: () => void = () => undefined;
   /** Resolves when the mount is gone. */
   readonly ended: Promise<void>;
 
   /**
-   * @param acl whether the kernel is to heed POSIX ACLs
-   * @param onDefect is told what a handler threw
+   * @param acl whether the kernel should enforce POSIX ACLs
+   * @param onDefect called with errors that a handler throws
    */
   constructor(file: number, handlers: Handlers, acl: boolean, onDefect: (cause: unknown) => void) {
     this.#file = file;
@@ -131,12 +132,12 @@ export class Session {
 
   start(): void {
     this.#waiting = this.#calls.whenReadable(this.#file, () => {
-      this.#left = AT_A_TURN;
+      this.#left = TURN;
       this.#turn();
     });
   }
 
-  /** Ends it whatever is going on: who waits for an answer gets an error of the kernel. */
+  /** Ends the session at once. Requests without a reply get an error from the kernel. */
   close(): void {
     if (this.#waiting === undefined) return;
     this.#waiting.close();
@@ -146,16 +147,16 @@ export class Session {
     this.#end();
   }
 
-  /** @param until when it is to be looked no more whether somebody asks, by performance.now() */
+  /** @param until when to stop polling, by performance.now() */
   #turn(until = 0): void {
     let end = until;
-    // Whether nobody else is known to wait: the request came when there was none.
+    // A request is alone if there was none when polling began.
     let alone = true;
     while (this.#left > 0 && this.#waiting !== undefined) {
-      const length = this.#calls.read(this.#file, this.#room, ROOM);
+      const length = this.#calls.read(this.#file, this.#buffer, MAX_REQUEST);
       if (length > 0) {
         this.#left--;
-        this.#take(this.#room.subarray(0, length), length, alone);
+        this.#handle(this.#buffer.subarray(0, length), length, alone);
         end = performance.now() + LINGER_MS;
         alone = false;
         continue;
@@ -164,17 +165,17 @@ export class Session {
       if (errno === EAGAIN) {
         alone = this.#open.size === 0;
         if (!alone || performance.now() >= end) return;
-        // ENOENT: the request was taken back just then.
+        // ENOENT: the request was interrupted before it could be read.
       } else if (errno !== EINTR && errno !== ENOENT) return this.close();
     }
   }
 
-  #take(bytes: Buffer, length: number, alone: boolean): void {
+  #handle(bytes: Buffer, length: number, alone: boolean): void {
     const request = readRequest(bytes);
     if (this.#isWithoutReply(request, bytes, length)) return;
     try {
       const answer = this.#ask(request, bytes, length, alone);
-      if (answer instanceof Promise) this.#later(request.unique, answer);
+      if (answer instanceof Promise) this.#replyLater(request.unique, answer);
       else this.#reply(request.unique, answer);
     } catch (cause) {
       this.#onDefect(cause);
@@ -182,15 +183,15 @@ export class Session {
     }
   }
 
-  #later(unique: bigint, promised: Promise<Answer | Views>): void {
+  #replyLater(unique: bigint, promised: Promise<Answer | Views>): void {
     this.#open.add(unique);
     const settle = (answer: Answer | Views): void => {
       if (!this.#open.delete(unique)) return;
       const now = typeof answer === 'function' ? answer() : answer;
-      if (now instanceof Promise) this.#later(unique, now);
+      if (now instanceof Promise) this.#replyLater(unique, now);
       else {
         this.#reply(unique, now);
-        // Who was answered may ask again at once.
+        // The program may send its next request at once.
         if (this.#open.size === 0 && this.#left > 0) this.#turn(performance.now() + LINGER_MS);
       }
     };
@@ -211,7 +212,7 @@ export class Session {
     return true;
   }
 
-  #ask({ opcode, node }: Request, bytes: Buffer, length: number, alone: boolean): Later {
+  #ask({ opcode, node }: Request, bytes: Buffer, length: number, alone: boolean): Pending {
     const handlers = this.#handlers;
     switch (opcode) {
       case LOOKUP:
@@ -245,14 +246,14 @@ export class Session {
       case DESTROY:
         return 0;
       default:
-        // OPEN and FLUSH too: the kernel then opens and closes files by itself, and keeps what it has read of them.
+        // Also OPEN and FLUSH: the kernel then handles them itself and keeps its cache of the file.
         return ENOSYS;
     }
   }
 
   #init(bytes: Buffer): Answer {
     const { minor, maxReadahead, flags } = readInit(bytes);
-    setImmediate(() => this.#handlers.begun());
+    setImmediate(() => this.#handlers.initialized());
     this.#opensDirectories = (flags & NO_OPENDIR_SUPPORT) !== 0;
     const wanted =
       ASYNC_READ |
@@ -280,7 +281,7 @@ export class Session {
     try {
       writevSync(this.#file, [this.#header, ...parts]);
     } catch (cause) {
-      // ENOENT: nobody waits for it any more. ENODEV: the mount is gone, which the next reading tells.
+      // ENOENT: the request was interrupted. ENODEV: the mount has ended, and the next read notices it.
       const code = errnoCode(cause);
       if (code !== 'ENOENT' && code !== 'ENODEV') this.#onDefect(cause);
     }

@@ -2,15 +2,15 @@ import { spawn } from 'node:child_process';
 import { childEnvironment } from '../../storage/transport/child-environment.js';
 import { escapeMount } from './mounting.js';
 
-/** A process beside this one that takes the mount away should this one die without doing so. */
+/** A process that unmounts if this one dies without doing so. */
 export interface Watchdog {
-  /** The mount is gone: there is nothing left to watch. */
+  /** Ends the watchdog, because the mount has ended. */
   dismiss(): void;
 }
 
 /**
- * Reads a line that comes when all is well. When its input ends without one, whoever should have written it is dead. The mount is only taken away while it is
- * ours, and dead.
+ * Waits for a line on standard input. If the input ends without one, varve has died, and the script unmounts. It does so only
+ * while the mount is varve's and dead.
  */
 const SCRIPT = `IFS= read -r word && exit 0
 for try in 1 2 3 4 5 6 7 8 9 10; do

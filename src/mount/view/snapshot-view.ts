@@ -1,10 +1,13 @@
+// The directories in which snapshots appear.
+// Names come from templates.ts; nodes and attributes are left to ../filesystem/view-nodes.ts.
+
 import { Buffer } from 'node:buffer';
 import type { StoredSnapshot } from '../../repository/snapshots/snapshots.js';
-import { placesOf } from './templates.js';
+import { viewPathsOf } from './templates.js';
 
 export interface ViewDirectory {
   readonly kind: 'directory';
-  /** By name; bytes as latin1. */
+  /** Children by name. Names are bytes as latin1. */
   readonly children: Map<string, ViewEntry>;
 }
 
@@ -13,7 +16,7 @@ export interface ViewSnapshot {
   readonly stored: StoredSnapshot;
 }
 
-/** A link beside what it points to. */
+/** A link to a sibling. */
 export interface ViewLink {
   readonly kind: 'link';
   readonly target: string;
@@ -27,11 +30,11 @@ export const LATEST = 'latest';
 const newDirectory = (): ViewDirectory => ({ kind: 'directory', children: new Map() });
 
 /**
- * The directories that snapshots are seen in.
+ * Builds the directories in which snapshots appear.
  *
- * @param snapshots oldest first: of two with one name, the later gets `-1`, so that names stay when others come
- * @param templates each as `placesOf` takes it
- * @param linkLatest whether the newest of each directory gets a link that calls it the latest
+ * @param snapshots oldest first. Of two with the same name the later gets `-1`, so that names stay when snapshots are added
+ * @param templates see `viewPathsOf`
+ * @param linkLatest whether each directory of times gets a link `latest` to its newest snapshot
  */
 export function snapshotView(
   snapshots: readonly StoredSnapshot[],
@@ -44,11 +47,11 @@ export function snapshotView(
   for (const template of templates) {
     for (const name of fixedDirectories(template)) directoryIn(root, name);
     for (const stored of snapshots) {
-      for (const place of placesOf(template, timeTemplate, stored)) {
-        const directory = directoryIn(root, place.directories);
-        const name = freeName(directory, place.name);
+      for (const path of viewPathsOf(template, timeTemplate, stored)) {
+        const directory = directoryIn(root, path.directories);
+        const name = freeName(directory, path.name);
         directory.children.set(name, { kind: 'snapshot', stored });
-        if (place.isTime && linkLatest) latest.set(directory, { name, stored });
+        if (path.isTime && linkLatest) latest.set(directory, { name, stored });
       }
     }
   }
@@ -57,7 +60,7 @@ export function snapshotView(
   return root;
 }
 
-/** The directories of a template up to what differs between snapshots: they are there without any. */
+/** The leading directories of a template that do not depend on a snapshot. They exist even without snapshots. */
 function fixedDirectories(template: string): string[][] {
   const bytes = Buffer.from(template).toString('latin1');
   const names = bytes.split('/').filter((name) => name !== '' && name !== '.');
@@ -75,8 +78,8 @@ function directoryIn(root: ViewDirectory, names: readonly string[]): ViewDirecto
       if (child === undefined || child.kind === 'directory') break;
       name = `${wanted}-${number}`;
     }
-    const there = directory.children.get(name);
-    const child = there?.kind === 'directory' ? there : newDirectory();
+    const existing = directory.children.get(name);
+    const child = existing?.kind === 'directory' ? existing : newDirectory();
     directory.children.set(name, child);
     directory = child;
   }
@@ -89,7 +92,7 @@ function freeName(directory: ViewDirectory, wanted: string): string {
   return name;
 }
 
-/** What is at a path of names; undefined when nothing is. */
+/** The entry at a path; undefined when there is none. */
 export function viewAt(root: ViewDirectory, names: readonly string[]): ViewEntry | undefined {
   let entry: ViewEntry | undefined = root;
   for (const name of names) entry = entry?.kind === 'directory' ? entry.children.get(name) : undefined;

@@ -1,20 +1,23 @@
+// Path templates: which names a snapshot gets in the mount.
+// Times are left to time-format.ts, the directories to snapshot-view.ts.
+
 import { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
 import { type StoredSnapshot, shortId } from '../../repository/snapshots/snapshots.js';
 import { formatTime } from './time-format.js';
 
 export const DEFAULT_PATHS: readonly string[] = ['ids/%i', 'snapshots/%T', 'hosts/%h/%T', 'tags/%t/%T', 'paths/%p/%T'];
-/** RFC 3339, as restic has it. */
+/** RFC 3339, as in restic. */
 export const DEFAULT_TIME = '2006-01-02T15:04:05Z07:00';
 
-/** Bytes of a name at most. */
-const LONGEST = 255;
+/** The longest name in bytes. */
+const MAX_NAME = 255;
 
-/** Where a snapshot is to be seen. Names are bytes as latin1. */
-export interface Place {
+/** A path at which a snapshot appears. Names are bytes as latin1. */
+export interface ViewPath {
   readonly directories: readonly string[];
   readonly name: string;
-  /** The name is the snapshot's time: the directory has a link to its latest. */
+  /** Whether the name is the snapshot's time. Then the directory has a link to its latest snapshot. */
   readonly isTime: boolean;
 }
 
@@ -22,13 +25,11 @@ export interface Place {
 export function checkTemplate(template: string): void {
   if (template.split('/').every((part) => part === ''))
     throw new VarveError('usage', `--path-template: "${template}" names no directory`);
-  if (template.includes('\0')) throw new VarveError('usage', '--path-template: a NUL is in it');
+  if (template.includes('\0')) throw new VarveError('usage', '--path-template: contains a NUL byte');
 }
 
-/**
- * Where a snapshot is by a template: nowhere when it has no tag and the template names one, at several places when it has several.
- */
-export function placesOf(template: string, time: string, { id, snapshot }: StoredSnapshot): Place[] {
+/** The paths of a snapshot by a template. None when the template has %t and the snapshot no tags; several when it has several. */
+export function viewPathsOf(template: string, time: string, { id, snapshot }: StoredSnapshot): ViewPath[] {
   const formatted = bytesOf(formatTime(time, snapshot.time.seconds, snapshot.time.nanoseconds));
   const values: Record<string, () => readonly string[]> = {
     i: () => [shortId(id)],
@@ -45,10 +46,10 @@ export function placesOf(template: string, time: string, { id, snapshot }: Store
     const wanted = letter === undefined ? [bytesOf(part)] : (values[letter]?.() ?? [bytesOf(letter)]);
     texts = texts.flatMap((text) => wanted.map((value) => text + value));
   }
-  return texts.flatMap((text) => placeOf(text, template.endsWith('%T')));
+  return texts.flatMap((text) => viewPathOf(text, template.endsWith('%T')));
 }
 
-function placeOf(text: string, isTime: boolean): Place[] {
+function viewPathOf(text: string, isTime: boolean): ViewPath[] {
   const names = text
     .split('/')
     .filter((name) => name !== '' && name !== '.')
@@ -57,13 +58,13 @@ function placeOf(text: string, isTime: boolean): Place[] {
   return name === undefined || name === '..' || names.includes('..') ? [] : [{ directories: names, name, isTime }];
 }
 
-/** As restic writes what cannot be a file's name. */
+/** Replaces what a file name must not have, as restic does. */
 function fileName(text: string): string {
   if (text === '' || text === '.') return '_';
   if (text === '..') return '__';
   return text.replaceAll(/[/\0]/g, '_');
 }
 
-const shorten = (name: string): string => name.slice(0, LONGEST);
+const shorten = (name: string): string => name.slice(0, MAX_NAME);
 const unique = (names: readonly string[]): string[] => [...new Set(names)];
 const bytesOf = (text: string): string => Buffer.from(text).toString('latin1');

@@ -1,4 +1,4 @@
-/** Times as Go writes them by a pattern, which is what restic's `--time-template` takes. */
+// Formats times by patterns of Go's time package, which restic's `--time-template` takes.
 
 import { localDate, offsetAt, zoneNameAt } from '../../time/zone.js';
 
@@ -18,13 +18,13 @@ const MONTHS = [
 ];
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
 
-/** What of a pattern stands for a part of the time: in this order, as Go looks for them. */
+/** The parts of a pattern that stand for parts of the time, in the order in which Go tries them. */
 const CHUNKS =
   /January|Jan(?![a-z])|Monday|Mon(?![a-z])|MST|2006|__2|_2(?!006)|002|0[1-6]|15|PM|pm|[-Z]07:00:00|[-Z]070000|[-Z]07:00|[-Z]0700|[-Z]07|[.,](?:0+|9+)(?!\d)|[1-5]/g;
 
-/** A moment as this machine's calendar has it. */
+/** A time in the local time zone. */
 interface Moment {
-  /** By its getters for UTC. */
+  /** Local time, in the getters for UTC. */
   readonly date: Date;
   /** Milliseconds since 1970. */
   readonly millis: number;
@@ -92,7 +92,7 @@ function formatChunk(chunk: string, { date, millis, nanoseconds }: Moment): stri
   }
 }
 
-/** `.000` has as many digits; `.999` leaves out zeros at the end. */
+/** `.000` keeps trailing zeros; `.999` drops them. */
 function fraction(chunk: string, nanoseconds: number): string {
   const digits = String(nanoseconds)
     .padStart(9, '0')

@@ -7,16 +7,16 @@ import { InodeNumbers } from './inode-numbers.js';
 import { NodeTable } from './node-table.js';
 import type { Source } from './source.js';
 
-/** Entries that are looked at, and milliseconds that it may take. */
+/** Limits of the work: entries, and milliseconds. */
 const ENTRIES = 2000;
 const TIME_MS = 300;
 const PAGE = 4096;
 
 /**
- * Lists the first directories of a snapshot for nobody, when nobody has asked yet: what is at the top is then opened, and the code that lists has been
- * compiled, which makes the first listing three times as quick.
+ * Lists the first directories of a snapshot before any program asks. This fetches the top of the tree and lets the JIT compile
+ * the code, which makes the first listing three times as fast.
  */
-export async function rehearse(source: Source, root: ContentRef): Promise<void> {
+export async function prewarm(source: Source, root: ContentRef): Promise<void> {
   const numbers = new InodeNumbers([0, 0]);
   const nodes = new NodeTable(() => undefined);
   const top = nodes.node(1, -1, { low: 1, high: 0 }, 0);
