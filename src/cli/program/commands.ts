@@ -15,7 +15,7 @@ export const OTHER = 'Other';
 export const COMMANDS: Readonly<Record<string, Listed>> = {
   init: {
     group: 'Every day',
-    summary: 'make a new repository',
+    summary: 'create a repository',
     load: () => import('../commands/init/definition.js'),
   },
   backup: {
@@ -30,7 +30,7 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   },
   restore: {
     group: 'Get files back',
-    summary: 'get files back from a snapshot',
+    summary: 'restore files from a snapshot',
     load: () => import('../commands/restore/definition.js'),
   },
   ls: {
@@ -40,27 +40,27 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   },
   find: {
     group: 'Get files back',
-    summary: 'find files in snapshots, or the files that need a blob',
+    summary: 'find files in snapshots',
     load: () => import('../commands/find/definition.js'),
   },
   diff: {
     group: 'Get files back',
-    summary: 'show what changed between two snapshots',
+    summary: 'show the changes between two snapshots',
     load: () => import('../commands/diff/definition.js'),
   },
   dump: {
     group: 'Get files back',
-    summary: 'print a file of a snapshot, or a directory as tar or zip',
+    summary: 'print a file, or a directory as tar or zip',
     load: () => import('../commands/dump/definition.js'),
   },
   mount: {
     group: 'Get files back',
-    summary: 'show snapshots as a file system',
+    summary: 'mount snapshots as a file system',
     load: () => import('../commands/mount/definition.js'),
   },
   forget: {
     group: 'Keep and remove snapshots',
-    summary: 'remove snapshots, by a policy or by id',
+    summary: 'remove snapshots by policy or id',
     load: () => import('../commands/forget/definition.js'),
   },
   prune: {
@@ -75,12 +75,12 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   },
   rewrite: {
     group: 'Keep and remove snapshots',
-    summary: 'make snapshots again without some paths',
+    summary: 'remove files from existing snapshots',
     load: () => import('../commands/rewrite/definition.js'),
   },
   check: {
     group: 'Care for the repository',
-    summary: 'check that every snapshot can be restored',
+    summary: 'check the repository for errors',
     load: () => import('../commands/check/definition.js'),
   },
   repair: {
@@ -90,7 +90,7 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   },
   recover: {
     group: 'Care for the repository',
-    summary: 'make a snapshot of directories that no snapshot has',
+    summary: 'recover snapshots that were forgotten by mistake',
     load: () => import('../commands/recover/definition.js'),
   },
   copy: {
@@ -100,17 +100,17 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   },
   stats: {
     group: 'Care for the repository',
-    summary: 'count files, bytes and blobs',
+    summary: 'show sizes and counts',
     load: () => import('../commands/stats/definition.js'),
   },
   unlock: {
     group: 'Care for the repository',
-    summary: 'remove the leases of processes that are gone',
+    summary: 'remove leases of processes that have ended',
     load: () => import('../commands/unlock/definition.js'),
   },
   key: {
     group: 'Keys',
-    summary: 'list, add, remove and change keys',
+    summary: 'manage keys and passwords',
     load: () => import('../commands/key/definition.js'),
   },
   serve: {
@@ -125,7 +125,7 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   },
   list: {
     group: OTHER,
-    summary: 'list objects of a kind',
+    summary: 'list objects of one kind',
     load: () => import('../commands/list/definition.js'),
   },
   cat: {

@@ -42,24 +42,27 @@ export function addGlobalOptions(command: Command): Command {
     command.addOption(option);
     return option;
   };
-  add('-r, --repo <place>', 'the repository: a directory, s3:, sftp:, rest: or rclone:… ($VARVE_REPOSITORY)');
-  add('--repository-file <file>', 'file that says where the repository is ($VARVE_REPOSITORY_FILE)');
+  add('-r, --repo <location>', 'the repository: a directory, s3:…, sftp:…, rest:… or rclone:… ($VARVE_REPOSITORY)');
+  add('--repository-file <file>', 'file with the location of the repository ($VARVE_REPOSITORY_FILE)');
   add('-p, --password-file <file>', 'file with the password ($VARVE_PASSWORD_FILE)');
   add('--password-command <command>', 'command that prints the password ($VARVE_PASSWORD_COMMAND)');
-  add('--key-file <file>', '32 raw bytes that open a key, instead of a password ($VARVE_KEY_FILE)');
-  add('--key-hint <id>', 'key to try, by its id or the beginning of it ($VARVE_KEY_HINT)');
-  add('--insecure-no-password', 'the password is empty: who reaches the repository can read it');
-  add('--json', 'JSON on standard output, for programs');
-  add('-q, --quiet', 'only the result');
-  add('-v, --verbose', 'tell more; twice for every file').argParser(
+  add('--key-file <file>', 'file with 32 raw bytes that opens a key, instead of a password ($VARVE_KEY_FILE)');
+  add('--key-hint <id>', 'id of the key to try, or a prefix of it ($VARVE_KEY_HINT)');
+  add('--insecure-no-password', 'the password is empty: anyone with access to the repository can read it');
+  add('--json', 'print JSON, for programs');
+  add('-q, --quiet', 'print only the result');
+  add('-v, --verbose', 'print more; twice: every file').argParser(
     (_: unknown, before: number | undefined) => (before ?? 0) + 1,
   );
-  add('--cache-dir <directory>', 'the cache ($VARVE_CACHE_DIR; default: $XDG_CACHE_HOME/varve or ~/.cache/varve)');
-  add('--no-cache', 'keep nothing on this machine between runs');
-  add('--no-lock', 'accepted for the sake of scripts: locks never block').hideHelp();
-  add('--retry-lock <duration>', 'accepted for the sake of scripts: locks never block').hideHelp();
-  add('--cleanup-cache', 'accepted for the sake of scripts: the cache cleans up after itself').hideHelp();
-  add('--no-extra-verify', 'the same as without it: varve does not decrypt what it has just encrypted');
+  add(
+    '--cache-dir <directory>',
+    'directory of the cache ($VARVE_CACHE_DIR; default: $XDG_CACHE_HOME/varve or ~/.cache/varve)',
+  );
+  add('--no-cache', 'use no cache on this machine');
+  add('--no-lock', 'accepted for compatibility: locks never block').hideHelp();
+  add('--retry-lock <duration>', 'accepted for compatibility: locks never block').hideHelp();
+  add('--cleanup-cache', 'accepted for compatibility: the cache cleans itself up').hideHelp();
+  add('--no-extra-verify', 'accepted for compatibility: varve does not decrypt what it has just encrypted');
   add('--compression <mode>', 'auto, off, fastest, better or max ($VARVE_COMPRESSION; default: auto)');
   add('--pack-size <MiB>', 'size of pack files, 4 to 128 ($VARVE_PACK_SIZE; default: 16)');
   addStoreOptions(add);
@@ -68,33 +71,32 @@ export function addGlobalOptions(command: Command): Command {
 
 /** How a repository that is not on this machine is reached. */
 function addStoreOptions(add: (flags: string, description: string) => Option): void {
-  add(
-    '-o, --option <name=value>',
-    'option of a kind of store, such as s3.storage-class=GLACIER_IR; repeatable',
-  ).argParser((value: string, before: readonly string[] = []) => [...before, value]);
-  add('--limit-upload <KiB>', 'send no more than so many KiB a second (default: no limit)');
-  add('--limit-download <KiB>', 'receive no more than so many KiB a second (default: no limit)');
-  add('--connections <number>', 'requests at a time (default: what suits the kind of store)');
-  add('--cacert <file>', 'PEM file of certificates to trust in the place of the usual ones ($VARVE_CACERT)');
+  add('-o, --option <name=value>', 'option of a store, such as s3.storage-class=GLACIER_IR; repeatable').argParser(
+    (value: string, before: readonly string[] = []) => [...before, value],
+  );
+  add('--limit-upload <KiB>', 'limit for sending in KiB/s (default: no limit)');
+  add('--limit-download <KiB>', 'limit for receiving in KiB/s (default: no limit)');
+  add('--connections <number>', 'number of requests at a time (default: depends on the store)');
+  add('--cacert <file>', 'PEM file of certificates to trust instead of the usual ones ($VARVE_CACERT)');
   add('--tls-client-cert <file>', "PEM file with this client's certificate and private key ($VARVE_TLS_CLIENT_CERT)");
   add(
     '--insecure-tls',
-    "take any certificate for the server's: whoever is in between can read and change what is sent",
+    'do not verify the certificate of the server: an attacker on the network can read and change the traffic',
   );
-  add('--http-user-agent <text>', 'what to call this client to servers of HTTP ($VARVE_HTTP_USER_AGENT)');
+  add('--http-user-agent <text>', 'user agent for HTTP servers ($VARVE_HTTP_USER_AGENT)');
   add(
     '--stuck-request-timeout <duration>',
-    'give up a request after so long without progress, or when --retry-for is over, and try again (default: 5m)',
+    'cancel a request after this long without progress, and try again (default: 5m)',
   );
   add(
     '--retry-for <duration>',
-    'how long to try again what the network or the server fails, counted from when it began to fail or fell silent (default: 15m; 0: not at all)',
+    'how long to retry failed requests, from the first failure (default: 15m; 0: do not retry)',
   );
   add(
     '--object-lock <term>',
-    'S3: lock what is written for days or years, such as 30d; prune extends what is in use ($VARVE_OBJECT_LOCK)',
+    'S3: lock new objects for days or years, such as 30d; prune extends the locks of data in use ($VARVE_OBJECT_LOCK)',
   );
-  add('--debug', 'tell of each request to the store, on standard error, or in the file $VARVE_DEBUG_LOG');
+  add('--debug', 'log each request to the store to standard error, or to the file in $VARVE_DEBUG_LOG');
 }
 
 /** The options of a command and of those above it; where several give one, the one nearest to the command counts. */

@@ -20,13 +20,13 @@ export interface FromFlags {
 
 export function addFromOptions(command: Command): Command {
   return command
-    .option('--from-repo <place>', 'the other repository, which is only read ($VARVE_FROM_REPOSITORY)')
-    .option('--from-repository <place>', 'the same as --from-repo')
-    .option('--from-repository-file <file>', 'file that says where it is ($VARVE_FROM_REPOSITORY_FILE)')
+    .option('--from-repo <location>', 'the other repository, which is only read ($VARVE_FROM_REPOSITORY)')
+    .option('--from-repository <location>', 'the same as --from-repo')
+    .option('--from-repository-file <file>', 'file with its location ($VARVE_FROM_REPOSITORY_FILE)')
     .option('--from-password-file <file>', 'file with its password ($VARVE_FROM_PASSWORD_FILE)')
     .option('--from-password-command <command>', 'command that prints its password ($VARVE_FROM_PASSWORD_COMMAND)')
-    .option('--from-key-file <file>', '32 raw bytes that open it ($VARVE_FROM_KEY_FILE)')
-    .option('--from-key-hint <id>', 'key of it to try ($VARVE_FROM_KEY_HINT)')
+    .option('--from-key-file <file>', 'key file that opens it ($VARVE_FROM_KEY_FILE)')
+    .option('--from-key-hint <id>', 'id of its key to try ($VARVE_FROM_KEY_HINT)')
     .option('--from-insecure-no-password', 'its password is empty');
 }
 
@@ -41,7 +41,7 @@ export async function openSource(context: Context, flags: FromFlags): Promise<Re
   )
     throw new VarveError(
       'usage',
-      'from which repository? Say it with --from-repo PLACE, --from-repository-file FILE, or the environment variable VARVE_FROM_REPOSITORY',
+      'the other repository is missing: give --from-repo LOCATION, --from-repository-file FILE, or the environment variable VARVE_FROM_REPOSITORY',
     );
   if (sourceOfUnlock(source) === undefined && !canPrompt(source))
     throw new VarveError(

@@ -19,8 +19,11 @@ export function addNewKeyOptions(command: Command): void {
   command
     .option('--new-password-file <file>', 'file with the new password')
     .option('--new-password-command <command>', 'command that prints the new password')
-    .option('--new-key-file <file>', '32 raw bytes instead of a password; made at random when it is not there')
-    .option('--new-insecure-no-password', 'the new password is empty: who reaches the repository can read it');
+    .option(
+      '--new-key-file <file>',
+      'file with 32 raw bytes, instead of a password; created with random bytes if missing',
+    )
+    .option('--new-insecure-no-password', 'use an empty password: anyone with access to the repository can read it');
 }
 
 /** What is to open the key from now on; asked for twice when the options do not say. */

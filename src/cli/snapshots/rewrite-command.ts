@@ -28,9 +28,9 @@ export interface RemakeFlags extends SelectionOptions {
  */
 export function addRemakeOptions(command: Command, which: string, forget: string): Command {
   command
-    .argument('[ids...]', 'only these: ids, beginnings of ids, or latest')
+    .argument('[ids...]', 'only these snapshots: ids, prefixes of ids, or latest')
     .option('--forget', forget)
-    .option('-n, --dry-run', 'change nothing, tell what would be done');
+    .option('-n, --dry-run', 'change nothing, show what would be done');
   return addSelectionOptions(command, which);
 }
 

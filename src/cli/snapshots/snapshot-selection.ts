@@ -45,14 +45,14 @@ export function addSelectionOptions(command: Command, which = 'considered', host
     .option(hostFlags, `only snapshots of this host are ${which} (repeatable)`, collect)
     .option(
       '--tag <tags>',
-      `only snapshots with all of these tags, joined by commas (repeatable: any of them)`,
+      'only snapshots with all of these comma-separated tags (repeatable: any of the lists)',
       collect,
     )
-    .option('--path <path>', `only snapshots of this path (repeatable: all of them)`, collect);
+    .option('--path <path>', 'only snapshots that include this path (repeatable: all of the paths)', collect);
 }
 
 export function addTimeOption(command: Command): Command {
-  return command.option('--time <time>', `only snapshots at least that old are taken for latest; ${PAST_TIME}`);
+  return command.option('--time <time>', `use the latest snapshot that is at least this old; ${PAST_TIME}`);
 }
 
 export function selectionFilter(context: Context, options: SelectionOptions): SnapshotFilter {

@@ -1,21 +1,21 @@
 import type { Command } from 'commander';
 import { run, type Shell } from '../../program/shell.js';
 
-const DESCRIPTION = `Print one object of the repository, opened and verified, as JSON: config; snapshot ID; index ID; key ID; lock ID; tree
-SNAPSHOT[:SUBDIRECTORY]. A blob is printed as its bytes; a pack as it is stored, or with --json as what it holds.`;
+const DESCRIPTION = `Print one object of the repository, decrypted and verified, as JSON: config; snapshot ID; index ID; key ID; lock ID; tree
+SNAPSHOT[:SUBDIRECTORY]. For a blob, print its bytes; for a pack, its bytes as stored, or with --json its contents.`;
 
 const EXAMPLES = `
 Examples:
   varve cat config
   varve cat tree latest:/etc
 
-Exit codes: 0 printed; 1 failed, or there is no such object; 10 no repository; 12 wrong password.`;
+Exit codes: 0 printed; 1 failed, or the object does not exist; 10 no repository; 12 wrong password.`;
 
 export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   command
     .argument('[kind]', 'config, snapshot, index, key, lock, tree, blob or pack')
-    .argument('[id]', 'its id, or the beginning of it');
+    .argument('[id]', 'its id, or a prefix of it');
   run(command, shell, async (context, args) => {
     const { catCommand } = await import('./command.js');
     return catCommand(context, args);

@@ -2,48 +2,40 @@ import type { Command } from 'commander';
 import { run, type Shell } from '../../program/shell.js';
 import { addSelectionOptions } from '../../snapshots/snapshot-selection.js';
 
-const DESCRIPTION = `Check that the repository is sound: that every snapshot opens and has everything it needs, and that the index, the packs and the keys
-are as they should be. For each problem it says which snapshots and files it touches, and what to do. It does not trust the cache, and changes
-nothing without --repair.`;
+const DESCRIPTION = `Check the repository: every snapshot opens and has all its data, and the index, packs and keys are sound. For each problem, check names the
+affected snapshots and files, and what to do. It does not trust the cache, and changes nothing without --repair.`;
 
 const EXAMPLES = `
-Without options the directories of packs are read, not what is in them. --read-data reads all: bytes that
-changed on the disk, and data that a stolen key planted. Each week another quarter, so that everything is read
-once a month (a crontab line; in a shell write % for \\%):
+By default check reads the directories of packs, not their contents. --read-data reads everything, and finds bytes that
+changed on the disk and data that a stolen key planted. To read a quarter each week (a crontab line; in a shell write %
+instead of \\%):
   30 4 * * 0  varve check --quiet --read-data-subset "$(( $(date +\\%s) / 604800 \\% 4 + 1 ))/4"
 
---scrub needs no password: on the machine that holds the repository it compares all objects with their names,
-which are hashes of them. It finds what changed, not what is missing, and cannot name files.
+--scrub needs no password: run it on the machine that holds the repository. It compares all objects with their names, which
+are hashes. It finds objects that changed, not objects that are missing, and cannot name the affected files.
 
---repair reads all packs, and those that are not what their names say it makes whole by their parity (varve init
---parity), if no more is damaged than that covers. The name proves the result: it is what was stored, or nothing
-is changed. It says on standard error what it healed. With --scrub it needs no password.
+--repair reads all packs, and repairs damaged ones from their parity (varve init --parity) where the damage is not too
+large. It changes a pack only when the result matches the pack's name. With --scrub it needs no password.
 
 Examples:
   varve check
   varve check --read-data
-  varve check --read-data-subset 500M        packs by chance, another choice each time
+  varve check --read-data-subset 500M        random packs, different ones each time
   varve check --scrub -r /srv/backup
   varve check --repair
 
-Exit codes: 0 all is well, or well again; 1 something is wrong, or it failed; 10 no repository; 12 wrong password; 130
-interrupted. Packs that no index lists, as an interrupted backup leaves them, are told but no error.`;
+Exit codes: 0 sound, or repaired; 1 something is wrong, or check failed; 10 no repository; 12 wrong password; 130
+interrupted. Packs that no index lists, as an interrupted backup leaves them, are reported but are not an error.`;
 
 export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   addSelectionOptions(command, 'checked, with the packs that they need');
   command
-    .option(
-      '--read-data',
-      'read all packs, and verify every blob (without a full key: file contents by their hashes only)',
-    )
-    .option(
-      '--read-data-subset <subset>',
-      'read some packs: the n-th of t parts (n/t), a share (2.5%) or so much (500M)',
-    )
-    .option('--scrub', 'only compare all objects with the hashes that they are named by; needs no password')
-    .option('--repair', 'heal damaged packs by their parity')
-    .option('--with-cache', 'accepted for the sake of scripts: nothing that the cache holds is believed');
+    .option('--read-data', 'read all packs and verify every blob (without a full key: file contents by pack hash only)')
+    .option('--read-data-subset <subset>', 'read some packs: part n of t (n/t), a percentage (2.5%) or a size (500M)')
+    .option('--scrub', 'only compare all objects with their names; needs no password')
+    .option('--repair', 'repair damaged packs from their parity')
+    .option('--with-cache', 'accepted for compatibility: check never trusts the cache');
   run(command, shell, async (context, _args, options) => {
     const { checkCommand } = await import('./command.js');
     return checkCommand(context, options as Parameters<typeof checkCommand>[1]);

@@ -16,37 +16,36 @@ interface Options {
   readonly metadata?: boolean;
 }
 
-const DESCRIPTION = `Show what changed from the first snapshot to the second, or between directories in them, and what that adds to and removes from the
-repository's blobs.`;
+const DESCRIPTION = `Show the changes from one snapshot to another, or between directories in them, and the blobs that these changes add and remove.`;
 
 const EXAMPLES = `
-Each line begins with what happened:
-  +  it is new
-  -  it is gone
-  M  a file has another content, or a link another target
-  M? nothing but the content changed, not even a time: the disk may be failing
-  U  with --metadata: its owner, mode, times or attributes changed
-  T  it has another type; a directory's content is listed, too
+The first character of each line:
+  +  added
+  -  removed
+  M  modified: a file has other content, or a link another target
+  M? only the content changed, not even a time: the disk may be failing
+  U  with --metadata: owner, mode, times or attributes changed
+  T  type changed; for a directory, its contents are listed too
 
 Examples:
   varve diff 1a2b3c4d latest
   varve diff --metadata 1a2b3c4d:/etc 5e6f7a8b:/etc
 
-Exit codes: 0 compared, whether they differ or not; 1 failed, or something could not be read; 10 no
-repository; 12 wrong password.`;
+Exit codes: 0 compared, whether or not they differ; 1 failed, or could not read everything; 10 no repository; 12 wrong
+password.`;
 
 export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   command
-    .argument('[snapshot[:subdirectory]]', 'latest, an id, or the beginning of one')
-    .argument('[snapshot[:subdirectory]]', 'what it is compared with');
-  command.option('--metadata', 'also what changed in metadata alone');
+    .argument('[snapshot[:subdirectory]]', 'latest, an id, or a prefix of an id')
+    .argument('[snapshot[:subdirectory]]', 'the snapshot to compare it with');
+  command.option('--metadata', 'also show changes of metadata only');
   run(command, shell, compare);
 }
 
 const compare: Run<Options> = async (context, [first, second, ...more], { metadata }) => {
   if (first === undefined || second === undefined || more.length > 0)
-    throw new VarveError('usage', 'which two snapshots? For example: varve diff 1a2b3c4d latest');
+    throw new VarveError('usage', 'diff needs two snapshots, for example: varve diff 1a2b3c4d latest');
   const opened = await openFromOptions(context);
   opened.keys.requireRole('manage', 'compare snapshots');
   const [repository, snapshots] = await Promise.all([readIndex(context, opened), readSnapshots(context, opened)]);

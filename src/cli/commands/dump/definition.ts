@@ -27,7 +27,7 @@ interface Options extends SelectionOptions {
   readonly target?: string;
 }
 
-const DESCRIPTION = `Write a file of a snapshot to standard output, or a directory with everything in it as a tar or zip archive.`;
+const DESCRIPTION = `Write a file of a snapshot to standard output, or a directory as a tar or zip archive.`;
 
 const EXAMPLES = `
 Examples:
@@ -35,24 +35,25 @@ Examples:
   varve dump latest /home/anna | tar tv
   varve dump latest:/home/anna / --archive zip --target anna.zip
 
-Exit codes: 0 written; 1 failed, or there is no such file; 10 no repository; 12 wrong password.`;
+Exit codes: 0 written; 1 failed, or the file does not exist; 10 no repository; 12 wrong password.`;
 
 export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   command
-    .argument('[snapshot[:subdirectory]]', 'latest, an id, or the beginning of one')
+    .argument('[snapshot[:subdirectory]]', 'latest, an id, or a prefix of an id')
     .argument('[path]', 'the file or directory');
   command
-    .option('-a, --archive <format>', 'tar or zip, for a directory', 'tar')
+    .option('-a, --archive <format>', 'format of a directory: tar or zip', 'tar')
     .option('-t, --target <file>', 'write to this file instead of standard output');
-  addSelectionOptions(command, 'taken for latest');
+  addSelectionOptions(command, 'used for latest');
   addTimeOption(command);
   run(command, shell, dump);
 }
 
 const dump: Run<Options> = async (context, args, options) => {
   const name = requiredSnapshot(args, options);
-  if (args[1] === undefined) throw new VarveError('usage', 'which file? For example: varve dump latest /etc/hosts');
+  if (args[1] === undefined)
+    throw new VarveError('usage', 'the path is missing, for example: varve dump latest /etc/hosts');
   const path = pathNames(args[1]);
   if (options.archive !== 'tar' && options.archive !== 'zip') {
     throw new VarveError('usage', `--archive: "${options.archive}" is neither tar nor zip`);

@@ -11,13 +11,16 @@ import { storeSettings } from '../../repository/store-settings.js';
 
 const SHOWN_ID = 10;
 
-const DESCRIPTION = `Make a new repository. The password that you give now (or --key-file) opens it: without it nobody can read the repository, you
-included. \`varve key add\` adds more passwords, and keys that may do less.`;
+const DESCRIPTION = `Create a repository. Its password (or --key-file) opens it: without the password, nobody can read the repository, not even you. \`varve key add\`
+adds more passwords, and keys with fewer rights.`;
 
 const EXAMPLES = `
-With --parity each pack gets so much redundancy that \`varve check --repair\` heals it when up to that part of it is lost
-on the disk. It is for good: it cannot be added or changed later. 5 is plenty for bits and sectors that go bad; a disk
-that dies takes its parity with it, so it does not replace a second copy.
+--parity adds redundancy to each pack, so that \`varve check --repair\` can repair it after damage to up to that share of it. You
+choose it for good: it cannot be added or changed later. 5 is plenty for bad sectors. Parity does not replace a second
+copy: a disk that dies takes the parity with it.
+
+--copy-chunker-params cuts files as the other repository does, so that snapshots that \`varve copy\` brings from there share data
+with backups made here. The keys of the new repository then know the other one's chunking secret, which decrypts nothing.
 
 Examples:
   varve init -r /mnt/backup/varve
@@ -25,17 +28,13 @@ Examples:
   varve -r /mnt/backup/varve --password-file ~/.varve-password init
   varve -r /mnt/second init --from-repo /mnt/backup/varve --copy-chunker-params
 
-With --copy-chunker-params files are cut as in the other repository: what \`varve copy\` brings from there and
-what is backed up here then share what they have in common. Keys of the new repository know that secret of
-the other, with which nothing can be read.
-
-Exit codes: 0 made; 1 failed, or there is a repository already.`;
+Exit codes: 0 created; 1 failed, or a repository already exists.`;
 
 export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
-  command.option('--parity <percent>', 'add so much redundancy to every pack, from 1 to 100 percent (default: none)');
-  command.option('--repository-version <version>', 'accepted for the sake of scripts; there is one version');
-  command.option('--force', 'make it even where a disk should be mounted and is not, or where a repository was before');
+  command.option('--parity <percent>', 'add this much redundancy to every pack, 1 to 100 percent (default: none)');
+  command.option('--repository-version <version>', 'accepted for compatibility; there is only one version');
+  command.option('--force', 'create it even if a disk seems not to be mounted, or a repository was here before');
   addFromOptions(command);
   command.option('--copy-chunker-params', 'cut files as the other repository does');
   run<InitFlags>(command, shell, async (context, _, flags) => {
@@ -68,8 +67,8 @@ export function define(command: Command, shell: Shell): void {
     else {
       output.message(`created varve repository ${id.slice(0, SHOWN_ID)} at ${store.location}`);
       output.message('');
-      output.message('Keep the password (or key file) in a safe place as well: without it nobody can read');
-      output.message('the repository, and nobody can help.');
+      output.message('Keep a copy of the password (or key file) in a safe place: without it nobody can read');
+      output.message('the repository, and nobody can help you.');
     }
     return 0;
   });
@@ -84,12 +83,15 @@ interface InitFlags extends FromFlags {
 function refuseContradictions({ fromRepo, fromRepository, fromRepositoryFile, ...flags }: InitFlags): void {
   const given = fromRepo ?? fromRepository ?? fromRepositoryFile;
   if (given !== undefined && flags.copyChunkerParams !== true)
-    throw new VarveError('usage', 'another repository is needed for --copy-chunker-params only: give that, too');
+    throw new VarveError(
+      'usage',
+      '--from-repo needs --copy-chunker-params: init uses another repository for nothing else',
+    );
 }
 
 function parsePercent(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const percent = Number(text.replace(/%$/, ''));
   if (Number.isInteger(percent) && percent >= 1 && percent <= MAX_PARITY_PERCENT) return percent;
-  throw new VarveError('usage', `--parity ${text}: want whole percent from 1 to ${MAX_PARITY_PERCENT}`);
+  throw new VarveError('usage', `--parity ${text}: give a whole number from 1 to ${MAX_PARITY_PERCENT}`);
 }

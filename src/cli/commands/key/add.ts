@@ -18,11 +18,11 @@ const ROLES: readonly Role[] = ['append', 'manage', 'full'];
 
 export function defineAdd(command: Command, shell: Shell): void {
   command.description(
-    'Add a key: another password or key file that opens the repository, for a role. Needs a full key.',
+    'Add a key: another password or key file that opens the repository, with a role. Needs a full key.',
   );
   command.option('--role <role>', 'append, manage or full', 'full');
-  command.option('--user <user>', 'whose key it is (default: the name of who runs this)');
-  command.option('--host <host>', "which machine's it is (default: this one's name)");
+  command.option('--user <user>', 'the user that the key is for (default: the current user)');
+  command.option('--host <host>', "the machine that the key is for (default: this machine's name)");
   addNewKeyOptions(command);
   command.addHelpText('after', '\nExit codes: 0 added; 1 failed; 10 no repository; 12 wrong password.');
   run(command, shell, add);
@@ -30,7 +30,7 @@ export function defineAdd(command: Command, shell: Shell): void {
 
 const add: Run<Options> = async (context, _, options) => {
   const role = ROLES.find((each) => each === options.role);
-  if (role === undefined) throw new VarveError('usage', `--role: "${options.role}" is none of ${ROLES.join(', ')}`);
+  if (role === undefined) throw new VarveError('usage', `--role: "${options.role}" is not one of ${ROLES.join(', ')}`);
   const repository = await openFromOptions(context);
   repository.keys.requireRole('full', 'add keys');
   const unlock = await newUnlock(context, options);

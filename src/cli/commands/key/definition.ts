@@ -6,9 +6,9 @@ import { definePasswd } from './passwd.js';
 import { defineRemove } from './remove.js';
 import { defineRotate } from './rotate.js';
 
-const DESCRIPTION = `A key opens the repository: a password or a key file, for a person or a machine. A full key may do everything. A manage key may list and
-manage snapshots, but not read file contents. An append key may make backups, and read nothing back. None of these commands touches the data
-that are backed up.`;
+const DESCRIPTION = `A key opens the repository with a password or a key file, for one person or machine. A full key may do everything. A manage key can list and
+manage snapshots, but not read file contents. An append key can make backups, but read nothing back. None of these commands changes the
+stored data.`;
 
 const EXAMPLES = `
 Examples:

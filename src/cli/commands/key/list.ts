@@ -9,7 +9,7 @@ import { localTime } from '../../text/time.js';
 const SHORT = 8;
 
 export function defineList(command: Command, shell: Shell): void {
-  command.description('List the keys of the repository; a star marks the one in use. Every key may.');
+  command.description('List the keys of the repository; a star marks the one in use. Any key can do this.');
   command.addHelpText(
     'after',
     '\nExit codes: 0 listed; 1 failed, or a key could not be read; 10 no repository; 12 wrong password.',

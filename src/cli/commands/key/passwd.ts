@@ -5,14 +5,14 @@ import { addNewKeyOptions, calibrated, type NewKeyFlags, newUnlock } from '../..
 import { openFromOptions } from '../../repository/open.js';
 import { keyJson } from './list.js';
 
-const DESCRIPTION = `Give the key in use another password or key file. The old one opens the repository no more; but who has a copy of the old key object
-and the old password still has what is in it.`;
+const DESCRIPTION = `Give the key in use another password or key file. The old one no longer opens the repository. But an attacker with a copy of the old key object
+and the old password can still open that copy.`;
 
 export function definePasswd(command: Command, shell: Shell): void {
   command.description(DESCRIPTION);
   addNewKeyOptions(command);
-  command.option('--user <user>', 'whose key it is from now on (default: as before)');
-  command.option('--host <host>', "which machine's it is from now on (default: as before)");
+  command.option('--user <user>', 'the user that the key is for from now on (default: unchanged)');
+  command.option('--host <host>', 'the machine that the key is for from now on (default: unchanged)');
   command.addHelpText('after', '\nExit codes: 0 changed; 1 failed; 10 no repository; 12 wrong password.');
   run(command, shell, passwd);
 }

@@ -11,19 +11,22 @@ interface Options {
   readonly force?: boolean;
 }
 
-const DESCRIPTION = `Remove a key: its password opens the repository no more, and what it writes from now on is ignored. Who has copied the key before
-still has the secrets of today: \`varve key rotate\` makes new ones for what is stored from then on. Needs a full key.`;
+const DESCRIPTION = `Remove a key: its password no longer opens the repository, and varve ignores what the key signs from now on. A thief who copied the key still has
+today's secrets: \`varve key rotate\` makes new ones for data stored from then on. Needs a full key.`;
 
 export function defineRemove(command: Command, shell: Shell): void {
-  command.description(DESCRIPTION).argument('[id]', "the key's id, or the beginning of it");
-  command.option('--ignore-since <time>', 'also ignore what this key wrote since then, as after a theft');
-  command.option('--force', 'also remove the key in use');
+  command.description(DESCRIPTION).argument('[id]', "the key's id, or a prefix of it");
+  command.option(
+    '--ignore-since <time>',
+    'also ignore what this key signed since this time, for example after a theft',
+  );
+  command.option('--force', 'remove even the key in use');
   command.addHelpText('after', '\nExit codes: 0 removed; 1 failed; 10 no repository; 12 wrong password.');
   run(command, shell, remove);
 }
 
 const remove: Run<Options> = async (context, [id], { ignoreSince, force }) => {
-  if (id === undefined) throw new VarveError('usage', 'which key? `varve key list` lists them');
+  if (id === undefined) throw new VarveError('usage', 'the id of a key is missing: `varve key list` lists them');
   const since = ignoreSince === undefined ? undefined : parseTimeOption(ignoreSince, '--ignore-since').seconds;
   const repository = await openFromOptions(context);
   const options = { ...(since !== undefined && { ignoreSince: since }), force: force ?? false };
@@ -31,6 +34,8 @@ const remove: Run<Options> = async (context, [id], { ignoreSince, force }) => {
   const { output } = context;
   if (output.json) output.object({ message_type: 'key_removed', ...keyJson(slot) });
   else output.prose(`removed key ${slot.name} (${slot.role}, of ${slot.user}@${slot.host})`);
-  output.message('It may have been copied: `varve key rotate` makes secrets that it does not know.');
+  output.message(
+    'If the key may have been copied, run `varve key rotate`: it makes secrets that the key does not know.',
+  );
   return 0;
 };

@@ -5,8 +5,8 @@ import { openFromOptions } from '../../repository/open.js';
 import { counted } from '../../text/units.js';
 import { keyJson } from './list.js';
 
-const DESCRIPTION = `Give the repository new secrets, sealed to every key that there is; passwords stay. What is stored from now on uses them, so that a key
-that was removed, and copied before, cannot read it. What is stored already stays as it is. Needs a full key.`;
+const DESCRIPTION = `Give the repository new secrets, sealed to every existing key; passwords stay. New data uses them, so a key that was copied and then removed
+cannot read it. Existing data stays as it is. Needs a full key.`;
 
 export function defineRotate(command: Command, shell: Shell): void {
   command.description(DESCRIPTION);

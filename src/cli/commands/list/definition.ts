@@ -17,20 +17,17 @@ const TYPES: Record<string, ObjectType> = {
 };
 
 export function define(command: Command, shell: Shell): void {
-  command.description('List the names of all objects of a kind, a line each; blobs with their kind in front.');
+  command.description('List the names of all objects of one kind, one per line; blobs with their kind in front.');
   command.argument('[kind]', 'snapshots, packs, index, keys, locks or blobs');
-  command.argument(
-    '[snapshot]',
-    'of packs only those that this snapshot needs: latest, an id, or the beginning of one',
-  );
+  command.argument('[snapshot]', 'only packs that this snapshot needs: latest, an id, or a prefix of an id');
   command.addHelpText('after', '\nExit codes: 0 listed; 1 failed; 10 no repository; 12 wrong password.');
   run(command, shell, async (context, [kind = '', snapshot]) => {
     const type = TYPES[kind];
     if (type === undefined && kind !== 'blobs') {
-      throw new VarveError('usage', `list what? One of ${[...Object.keys(TYPES), 'blobs'].join(', ')}`);
+      throw new VarveError('usage', `which kind? One of ${[...Object.keys(TYPES), 'blobs'].join(', ')}`);
     }
     if (snapshot !== undefined && kind !== 'packs')
-      throw new VarveError('usage', `list ${kind}: only packs are listed by snapshot`);
+      throw new VarveError('usage', `list ${kind}: a snapshot selects packs only`);
     const repository = await openFromOptions(context);
     const names = namesFrom(context, repository, type, snapshot);
     for await (const name of names) context.output.print(name);

@@ -32,7 +32,7 @@ interface Options extends SelectionOptions, LineOptions {
   readonly ncdu?: boolean;
 }
 
-const DESCRIPTION = `List the files in a snapshot: all of them, or the entries of the directories given.`;
+const DESCRIPTION = `List the files in a snapshot, or only the entries of the given directories.`;
 
 const EXAMPLES = `
 Examples:
@@ -42,21 +42,21 @@ Examples:
   varve ls -l --sort size --reverse latest
   varve ls --ncdu latest | ncdu -f -
 
-Exit codes: 0 listed, also when nothing is at the directories given; 1 failed; 10 no repository; 12 wrong password.`;
+Exit codes: 0 listed, even if the given directories do not exist; 1 failed; 10 no repository; 12 wrong password.`;
 
 export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   command
-    .argument('[snapshot[:subdirectory]]', 'latest, an id, or the beginning of one')
-    .argument('[directories...]', 'only these directories and files');
+    .argument('[snapshot[:subdirectory]]', 'latest, an id, or a prefix of an id')
+    .argument('[directories...]', 'list only these directories and files');
   command
-    .option('-l, --long', 'with mode, owner, size and time')
-    .option('--recursive', 'with what is in directories below those given')
-    .option('--human-readable', 'sizes in KiB, MiB and so on')
-    .option('-s, --sort <order>', 'name, size, time (the same as mtime), atime, ctime or extension', 'name')
-    .option('--reverse', 'the last one first')
-    .option('--ncdu', 'as JSON that ncdu reads: varve ls --ncdu latest | ncdu -f -');
-  addSelectionOptions(command, 'taken for latest');
+    .option('-l, --long', 'show mode, owner, size and time')
+    .option('--recursive', 'include subdirectories of the given directories')
+    .option('--human-readable', 'show sizes in KiB, MiB and so on')
+    .option('-s, --sort <order>', 'sort by name, size, time (same as mtime), atime, ctime or extension', 'name')
+    .option('--reverse', 'reverse the order')
+    .option('--ncdu', 'print JSON for ncdu: varve ls --ncdu latest | ncdu -f -');
+  addSelectionOptions(command, 'used for latest');
   addTimeOption(command);
   run(command, shell, list);
 }

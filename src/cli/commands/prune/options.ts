@@ -20,13 +20,13 @@ export interface PruneFlags {
 
 export function addPruneOptions(command: Command): void {
   command
-    .option('--max-unused <limit>', 'how much that is not needed may stay: 5%, 2G, unlimited', '5%')
-    .option('--max-repack-size <size>', 'copy no more than this, such as 500M; the next prune goes on')
-    .option('--repack-small', 'put small packs together')
-    .option('--repack-smaller-than <size>', 'put packs together that are smaller than this, such as 8M')
-    .option('--repack-cacheable-only', 'copy only packs of directories, which a cache keeps, and none of file contents')
-    .option('--repack-uncompressed', 'compress what is not, where that makes it smaller; needs a full key')
-    .option('--grace <duration>', 'how long condemned packs stay: 12h, 1d, 2w, 0', '1d');
+    .option('--max-unused <limit>', 'how much unneeded data may stay: 5%, 2G, unlimited', '5%')
+    .option('--max-repack-size <size>', 'copy at most this much, such as 500M; the next prune continues')
+    .option('--repack-small', 'merge small packs')
+    .option('--repack-smaller-than <size>', 'merge packs smaller than this, such as 8M')
+    .option('--repack-cacheable-only', 'copy only packs of trees, which caches keep, not packs of file contents')
+    .option('--repack-uncompressed', 'compress uncompressed data where that saves space; needs a full key')
+    .option('--grace <duration>', 'how long condemned packs stay before they are deleted: 12h, 1d, 2w, 0', '1d');
 }
 
 /** `5%`, `2G`, `unlimited`. */
@@ -59,6 +59,6 @@ function sizeOf(text: string, option: string, example: string): number {
   try {
     return parseSize(text);
   } catch {
-    throw new VarveError('usage', `${option}: "${text}" is no size such as ${example}`);
+    throw new VarveError('usage', `${option}: "${text}" is not a size such as ${example}`);
   }
 }

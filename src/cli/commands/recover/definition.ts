@@ -8,21 +8,21 @@ import { openFromOptions } from '../../repository/open.js';
 import type { Output } from '../../terminal/output.js';
 import { counted } from '../../text/units.js';
 
-const DESCRIPTION = `Make a snapshot of the directories that no snapshot and no other directory refers to: the roots of snapshots that were forgotten by
-mistake, or that are damaged themselves, as long as \`varve prune\` has not removed what they need. Needs a manage or full key.`;
+const DESCRIPTION = `Make a snapshot of the directories that no snapshot and no other directory refers to: the root directories of snapshots that were forgotten by
+mistake or are damaged, as long as \`varve prune\` has not removed their data. Needs a manage or full key.`;
 
 const EXAMPLES = `
-The snapshot is tagged recovered. In it, below /recovered, is a directory for each that was found, named by its id; its
-time is that of the latest change in it. Folders of which something is lost are in a snapshot of their own, tagged
-incomplete besides: \`varve repair snapshots\` makes it anew without what is lost.
+The snapshot has the tag recovered. It has a directory /recovered/ID for each directory that was found, with the time of the
+latest change in it. Directories that lack something go into a second snapshot, which also has the tag incomplete:
+\`varve repair snapshots\` makes it again without what is lost.
 
 Examples:
   varve recover
   varve ls latest --tag recovered /recovered
   varve restore latest:/recovered/1a2b3c4d… --tag recovered --target /tmp/recovered
 
-Exit codes: 0 done, also when there was nothing; 1 failed, or not all could be read; 10 no repository; 11 a prune or a repair is at work;
-12 wrong password; 130 interrupted.`;
+Exit codes: 0 done, even if there was nothing to recover; 1 failed, or could not read everything; 10 no repository; 11 a prune
+or a repair is running; 12 wrong password; 130 interrupted.`;
 
 export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
@@ -62,11 +62,12 @@ function report(output: Output, { snapshots, unreadable }: RecoverResult): void 
     return;
   }
   if (unreadable > 0)
-    output.error('not all could be read, so there may be more to recover: see above, then run it again');
-  else if (snapshots.length === 0)
-    output.message('there are no directories that nothing refers to: there is nothing to recover');
+    output.error(
+      'not everything could be read, so there may be more to recover: see the errors above, then run it again',
+    );
+  else if (snapshots.length === 0) output.message('no unreferenced directories found: there is nothing to recover');
   for (const { id, directories, isWhole } of snapshots) {
-    const lost = isWhole ? '' : ' of which something is lost: `varve repair snapshots` makes it anew without that';
+    const lost = isWhole ? '' : '; something in it is lost: `varve repair snapshots` makes it again without that';
     output.prose(`snapshot ${shortId(id)} saved, with ${counted(directories, 'directory')}${lost}`);
   }
 }

@@ -4,8 +4,8 @@ import { defineIndex } from './index-definition.js';
 import { definePacks } from './packs-definition.js';
 import { defineSnapshots } from './snapshots-definition.js';
 
-const DESCRIPTION = `Mend a damaged repository. \`varve check\` says what is damaged, and which of these helps; see docs/repair.md. First look for another
-copy of the repository: an object that you put back from it is whole again, and nothing is lost.`;
+const DESCRIPTION = `Repair a damaged repository. \`varve check\` says what is damaged and which command helps; see docs/repair.md. First look for another copy of the
+repository: an object that you copy back from it is whole again, and nothing is lost.`;
 
 const EXAMPLES = `
 Examples:
@@ -17,9 +17,9 @@ Examples:
 export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   for (const [name, summary, defineOne] of [
-    ['index', 'make the index anew from the packs', defineIndex],
-    ['packs', 'save what can be read of damaged packs', definePacks],
-    ['snapshots', 'make copies of damaged snapshots without what is lost', defineSnapshots],
+    ['index', 'rebuild the index from the packs', defineIndex],
+    ['packs', 'salvage what can be read of damaged packs', definePacks],
+    ['snapshots', 'copy damaged snapshots without what is lost', defineSnapshots],
   ] as const) {
     defineOne(command.command(name).summary(summary).copyInheritedSettings(command), shell);
   }

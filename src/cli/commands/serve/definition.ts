@@ -4,52 +4,49 @@ import { run, type Shell } from '../../program/shell.js';
 import type { ServeFlags } from './options.js';
 import { definePassword } from './password-definition.js';
 
-const DESCRIPTION = `Serve the repositories below a directory by restic's REST protocol, to varve and to restic. Options are rest-server's where it has them;
-docs/serve.md tells more. It goes on until Ctrl-C or SIGTERM; what runs then has 10 seconds to come to its end.`;
+const DESCRIPTION = `Serve the repositories below a directory over restic's REST protocol, to varve and restic. The options are rest-server's where it has them. See
+docs/serve.md. The server runs until Ctrl-C or SIGTERM; requests then have 10 seconds to finish.`;
 
 const EXAMPLES = `
+A client opens its repository like this, as the user anna:
+  restic -r rest:https://anna:PASSWORD@host:8000/anna/laptop init
+
+A size is a number of bytes, or a number with k, M, G or T.
+
 Examples:
-  varve serve password anna --path /srv/backup                    a user, for the first time
-  varve serve --path /srv/backup --private-repos                  reached from this machine: a proxy does the rest
+  varve serve password anna --path /srv/backup                    add the first user
+  varve serve --path /srv/backup --private-repos                  only this machine can connect, such as a proxy
   varve serve --path /srv/backup --listen :8000 --tls --tls-cert cert.pem --tls-key key.pem --private-repos
   varve serve --path /srv/backup --listen :8000 --append-only-user web1 --max-size 2T --log -
 
-A client's repository is then, for the user anna:
-  restic -r rest:https://anna:PASSWORD@host:8000/anna/laptop init
-
-A size is a number of bytes, with k, M, G or T after it if wanted.
-
-Exit codes: 0 it was told to end; 1 it cannot serve.`;
+Exit codes: 0 ended by a signal; 1 cannot serve.`;
 
 export function define(command: Command, shell: Shell): void {
   const repeatable = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
   command
     .description(DESCRIPTION)
-    .option('--path <directory>', 'the directory with the repositories')
-    .option('--listen <address>', 'HOST:PORT, :PORT for all addresses of this machine, or unix:/PATH', DEFAULT_ADDRESS)
-    .option('--tls', 'https; with public_key and private_key in the directory by default')
-    .option('--tls-cert <file>', 'PEM file with the certificate, and those above it')
-    .option('--tls-key <file>', 'PEM file with its key')
-    .option('--htpasswd-file <file>', 'users and their passwords (default: .htpasswd in the directory)')
-    .option('--no-auth', 'nobody logs in')
-    .option('--open-to-all', 'with --no-auth: listen also where other machines reach it')
-    .option('--private-repos', 'users may use the repositories below the directory of their name, and no others')
-    .option('--append-only', 'nothing is deleted but locks')
-    .option('--append-only-user <name>', 'this user deletes nothing but locks; repeatable', repeatable)
-    .option('--max-size <size>', 'of all that is stored')
+    .option('--path <directory>', 'directory that holds the repositories')
+    .option('--listen <address>', 'address: HOST:PORT, :PORT for all addresses, or unix:/PATH', DEFAULT_ADDRESS)
+    .option('--tls', 'use https, by default with the files public_key and private_key in the directory')
+    .option('--tls-cert <file>', 'PEM file with the certificate chain')
+    .option('--tls-key <file>', 'PEM file with the private key')
+    .option('--htpasswd-file <file>', 'file with users and passwords (default: .htpasswd in the directory)')
+    .option('--no-auth', 'require no login')
+    .option('--open-to-all', 'with --no-auth: allow an address that other machines can reach')
+    .option('--private-repos', 'let each user use only repositories below the directory of that name')
+    .option('--append-only', 'refuse to delete anything but locks')
+    .option('--append-only-user <name>', 'refuse to let this user delete anything but locks; repeatable', repeatable)
+    .option('--max-size <size>', 'limit for all stored data')
     .option(
       '--max-size-user <[name=]size>',
-      'of what is below the directory of this user, or of each user without a limit of their own; repeatable; needs --private-repos',
+      'limit for the directory of this user, or of each user without an own limit; repeatable; needs --private-repos',
       repeatable,
     )
-    .option(
-      '--no-verify-upload',
-      'do not look whether what is stored is what its name says: only for very slow machines',
-    )
-    .option('--prometheus', 'metrics at /metrics, for the user "metrics"')
-    .option('--prometheus-no-auth', 'metrics at /metrics, for all')
-    .option('--log <file>', 'a line for each request; - is standard output')
-    .option('--log-format <format>', 'plain, or combined as rest-server has it', 'plain')
+    .option('--no-verify-upload', 'do not verify that an upload matches its name; only for very slow machines')
+    .option('--prometheus', 'serve metrics at /metrics to the user "metrics"')
+    .option('--prometheus-no-auth', 'serve metrics at /metrics to everybody')
+    .option('--log <file>', 'log each request to this file; - is standard output')
+    .option('--log-format <format>', 'plain, or combined as in rest-server', 'plain')
     .addHelpText('after', EXAMPLES);
   run<ServeFlags>(command, shell, async (context, _, flags) => {
     const { serveCommand } = await import('./command.js');

@@ -22,7 +22,7 @@ interface Options extends SelectionOptions {
   readonly compact?: boolean;
 }
 
-const DESCRIPTION = `List the snapshots of the repository, oldest first. With an append key only those that were made with it from here can be listed.`;
+const DESCRIPTION = `List the snapshots of the repository, oldest first. An append key can list only the snapshots that it made on this machine.`;
 
 const EXAMPLES = `
 Examples:
@@ -33,12 +33,12 @@ Examples:
 Exit codes: 0 listed; 1 failed, or a snapshot could not be read; 10 no repository; 12 wrong password.`;
 
 export function define(command: Command, shell: Shell): void {
-  command.description(DESCRIPTION).argument('[ids...]', 'only these: ids, beginnings of ids, or latest');
+  command.description(DESCRIPTION).argument('[ids...]', 'only these snapshots: ids, prefixes of ids, or latest');
   addSelectionOptions(command, 'listed')
-    .option('-g, --group-by <what>', 'group by host, paths and tags, joined by commas')
-    .option('--latest <n>', 'only the last n of each host and set of paths')
+    .option('-g, --group-by <what>', 'group by host, paths or tags (comma-separated)')
+    .option('--latest <n>', 'only the last n snapshots of each host and set of paths')
     .option('--last', 'the same as --latest 1')
-    .option('-c, --compact', 'a line each, without paths')
+    .option('-c, --compact', 'one line per snapshot, without paths')
     .addHelpText('after', EXAMPLES);
   run(command, shell, list);
 }

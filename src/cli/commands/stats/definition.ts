@@ -20,8 +20,8 @@ interface Options extends SelectionOptions {
   readonly mode: string;
 }
 
-const DESCRIPTION = `Count the files and bytes of snapshots. Modes: restore-size, what a restore of each would take; files-by-contents, each content
-once; blobs-per-file, the blobs of each content; raw-data, what the snapshots take in the repository.`;
+const DESCRIPTION = `Count the files and bytes of snapshots. Modes: restore-size counts what a restore of each snapshot would write; files-by-contents counts each
+content once; blobs-per-file counts the blobs of each content; raw-data counts what the snapshots take in the repository.`;
 
 const EXAMPLES = `
 Examples:
@@ -33,7 +33,7 @@ Exit codes: 0 counted; 1 failed, or a snapshot could not be read; 10 no reposito
 export function define(command: Command, shell: Shell): void {
   command
     .description(DESCRIPTION)
-    .argument('[ids...]', 'only these snapshots: ids, beginnings of ids, or latest')
+    .argument('[ids...]', 'only these snapshots: ids, prefixes of ids, or latest')
     .addHelpText('after', EXAMPLES);
   command.option('--mode <mode>', STATS_MODES.join(', '), 'restore-size');
   addSelectionOptions(command, 'counted');
@@ -43,7 +43,7 @@ export function define(command: Command, shell: Shell): void {
 const count: Run<Options> = async (context, ids, options) => {
   const mode = STATS_MODES.find((each) => each === options.mode);
   if (mode === undefined)
-    throw new VarveError('usage', `--mode: "${options.mode}" is none of ${STATS_MODES.join(', ')}`);
+    throw new VarveError('usage', `--mode: "${options.mode}" is not one of ${STATS_MODES.join(', ')}`);
   const opened = await openFromOptions(context);
   opened.keys.requireRole('manage', 'count files');
   const [repository, snapshots] = await Promise.all([readIndex(context, opened), readSnapshots(context, opened)]);

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Shell } from '../../program/shell.js';
 import { defineTest } from './test-definition.js';
 
-const DESCRIPTION = `What repositories are stored on: directories, S3, SFTP, REST servers, and what rclone reaches. docs/stores.md tells of each.`;
+const DESCRIPTION = `Stores hold repositories: directories, S3, SFTP, REST servers, and everything that rclone reaches. See docs/stores.md.`;
 
 const EXAMPLES = `
 Examples:
@@ -12,7 +12,7 @@ Examples:
 export function define(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   defineTest(
-    command.command('test').summary('try whether a place keeps what varve relies on').copyInheritedSettings(command),
+    command.command('test').summary('test whether a location can hold a repository').copyInheritedSettings(command),
     shell,
   );
 }

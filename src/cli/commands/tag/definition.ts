@@ -23,16 +23,16 @@ interface Options extends SelectionOptions {
   readonly set?: readonly string[];
 }
 
-const DESCRIPTION = `Change the tags of snapshots. A snapshot that is changed gets another id: a new one is written, with the time of the old, which is then removed.
-Needs a manage or full key, with which the new one is signed.`;
+const DESCRIPTION = `Change the tags of snapshots. A changed snapshot gets a new id: varve writes a new snapshot with the same time, signed with your key, and then
+removes the old one. Needs a manage or full key.`;
 
 const EXAMPLES = `
 Examples:
   varve tag --add release,keep 1a2b3c4d
   varve tag --remove test --host web1
-  varve tag --set '' latest          take all tags away
+  varve tag --set '' latest          remove all tags
 
-Exit codes: 0 done; 1 failed, for some snapshots or all; 10 no repository; 12 wrong
+Exit codes: 0 done; 1 failed for some or all snapshots; 10 no repository; 12 wrong
 password; 130 interrupted.`;
 
 const FAILED = 1;
@@ -40,12 +40,12 @@ const FAILED = 1;
 export function define(command: Command, shell: Shell): void {
   command
     .description(DESCRIPTION)
-    .argument('[ids...]', 'only these: ids, beginnings of ids, or latest')
+    .argument('[ids...]', 'only these snapshots: ids, prefixes of ids, or latest')
     .addHelpText('after', EXAMPLES);
   command
-    .option('--add <tags>', 'tags to add, joined by commas (repeatable)', collect)
-    .option('--remove <tags>', 'tags to remove, joined by commas (repeatable)', collect)
-    .option('--set <tags>', "tags to have in place of all others, joined by commas (repeatable); '' for none", collect);
+    .option('--add <tags>', 'add these comma-separated tags (repeatable)', collect)
+    .option('--remove <tags>', 'remove these comma-separated tags (repeatable)', collect)
+    .option('--set <tags>', "replace all tags with these comma-separated tags (repeatable); '' removes all", collect);
   addSelectionOptions(command, 'changed');
   run(command, shell, change);
 }
@@ -83,7 +83,7 @@ function changeFrom({ add, remove, set }: Options): TagChange {
     throw new VarveError('usage', '--set and --add/--remove exclude each other');
   if (set !== undefined) return { set: tagsFrom(set) };
   if (add === undefined && remove === undefined)
-    throw new VarveError('usage', 'what is to be changed? Say it with --add, --remove or --set');
+    throw new VarveError('usage', 'nothing to change: give --add, --remove or --set');
   return { add: tagsFrom(add), remove: tagsFrom(remove) };
 }
 

@@ -7,7 +7,7 @@ import { run, type Shell } from '../../program/shell.js';
 const ARCHITECTURES: Record<string, string> = { x64: 'amd64', ia32: '386' };
 
 export function define(command: Command, shell: Shell): void {
-  command.description('Print the version of varve and of what runs it.');
+  command.description('Print the versions of varve and Node.');
   run(command, shell, async ({ output }) => {
     const go_arch = ARCHITECTURES[arch()] ?? arch();
     if (output.json) {
