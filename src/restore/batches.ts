@@ -1,7 +1,7 @@
-/** Items that a worker gets together. */
+/** Items in one task. */
 const BATCH = 256;
 
-/** @param bytes of items that make up a batch; a larger item is one by itself */
+/** Divides items into tasks. @param bytes at most so many in a batch, unless a single item is larger */
 export function inBatches<Item extends { readonly size: number }>(items: readonly Item[], bytes = Infinity): Item[][] {
   const batches: Item[][] = [];
   let batch: Item[] = [];

@@ -33,11 +33,11 @@ interface OpenFile {
   readonly handle: number;
   readonly stat: FileStat;
   readonly map: DataMap;
-  /** Of its blobs: 1 where the file holds it. */
+  /** One byte for each blob of the wanted content: 1 when the file holds it. */
   readonly kept: Uint8Array;
 }
 
-/** Compares files with what is there of them, and gathers that. A file is never written to under its own name. */
+/** Compares wanted files with existing ones, and collects matching blobs in a temporary file. It never writes to a file under its final name. */
 export class Comparer {
   readonly #index: BlobIndex;
   readonly #idKey: Uint8Array;
@@ -46,10 +46,10 @@ export class Comparer {
   readonly #dryRun: boolean;
   readonly #zeros: ZeroBlobs;
   readonly #stopIfAborted: () => void;
-  #room: Buffer = Buffer.alloc(0);
+  #buffer: Buffer = Buffer.alloc(0);
   readonly #copier = new RangeCopier();
 
-  /** @param stopIfAborted called for every blob, as a large file takes a while */
+  /** @param stopIfAborted called for every blob, because a large file takes long */
   constructor(
     index: BlobIndex,
     idKey: Uint8Array,
@@ -67,12 +67,12 @@ export class Comparer {
     this.#zeros = new ZeroBlobs(idKey);
   }
 
-  /** @param directory the file's directory, opened */
+  /** @param directory descriptor of the file's directory */
   compare(directory: number, name: Buffer, file: ComparedFile, warn: Warn): Comparison {
     const content = new FileContent(file, this.#index);
     const existing = this.#open(directory, name, content, ({ type }) => type === 'file');
     try {
-      const outcome = existing && this.#settle(directory, existing, content, file, warn);
+      const outcome = existing && this.#keepIfRight(directory, existing, content, file, warn);
       if (outcome === undefined) return this.#gather(directory, existing, content, file);
       if (!this.#dryRun && file.part !== undefined) unlinkat(directory, Buffer.from(file.part));
       return { outcome };
@@ -81,20 +81,20 @@ export class Comparer {
     }
   }
 
-  /** @throws VarveError `target` unless the file holds what it should */
+  /** @throws VarveError `target` unless the file matches the snapshot */
   verify(directory: number, name: Buffer, file: ComparedFile): void {
     const content = new FileContent(file, this.#index);
     const handle = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     try {
       for (const part of content.parts()) {
         this.#stopIfAborted();
-        const bytes = content.read(handle, part, this.#roomFor(part));
+        const bytes = content.read(handle, part, this.#bufferFor(part));
         if (bytes === undefined) throw new VarveError('target', 'is shorter than it should be');
         if (!this.#matches(part, bytes))
           throw new VarveError('target', `differs from the snapshot near byte ${part.stream}`);
       }
       if (!content.holesAreRight(handle, new DataMap(handle), true))
-        throw new VarveError('target', 'has something where the snapshot has a hole');
+        throw new VarveError('target', 'has data where the snapshot has a hole');
       const { size } = fstat(handle);
       if (size !== content.entry.size)
         throw new VarveError('target', `is ${size > content.entry.size ? 'longer' : 'shorter'} than it should be`);
@@ -103,7 +103,7 @@ export class Comparer {
     }
   }
 
-  /** Opens what is there and sees which blobs it holds; undefined when it is not there or of no use. */
+  /** Opens an existing file and finds out which blobs it holds. @returns undefined when there is none, or it cannot be used */
   #open(
     directory: number,
     name: Buffer,
@@ -112,7 +112,7 @@ export class Comparer {
   ): OpenFile | undefined {
     let handle: number | undefined;
     try {
-      handle = openQuietly(directory, name);
+      handle = openWithoutAtime(directory, name);
       const stat = fstat(handle);
       if (isOf(stat)) {
         const map = new DataMap(handle);
@@ -120,7 +120,7 @@ export class Comparer {
         return { handle, stat, map, kept };
       }
     } catch (cause) {
-      // What cannot be read is written anew.
+      // A file that cannot be read is written again.
       if (isInterrupted(cause)) {
         if (handle !== undefined) closeSync(handle);
         throw cause;
@@ -139,17 +139,19 @@ export class Comparer {
         kept[part.number] = this.#zeros.has(part) ? 1 : 0;
         continue;
       }
-      const bytes = content.read(handle, part, this.#roomFor(part));
+      const bytes = content.read(handle, part, this.#bufferFor(part));
       if (bytes !== undefined && this.#matches(part, bytes)) kept[part.number] = 1;
     }
     return kept;
   }
 
   /**
-   * Leaves a file as it is when it is right, or with its metadata repaired. A file that has names elsewhere, or that somebody else may have
-   * opened for writing, is not changed: undefined then, as for one that is not right.
+   * Keeps an existing file whose content is right, after correcting its metadata.
+   *
+   * @returns undefined when the content is wrong; or when only the metadata are, but the file has other names, or another process may have it
+   * open for writing
    */
-  #settle(
+  #keepIfRight(
     directory: number,
     { handle, stat, map, kept }: OpenFile,
     content: FileContent,
@@ -161,7 +163,7 @@ export class Comparer {
       stat.size === entry.size && !kept.includes(0) && this.#holesAreRight(directory, handle, map, content, warn);
     if (!whole || (stat.links !== 1 && stat.links !== entry.links)) return undefined;
     const xattrs = readable(() => xattrsOf(file, entry));
-    // What is wrong with them is told when the file is written anew.
+    // Writing the file again reports the damage.
     if (xattrs === 'damaged') return undefined;
     const matches = this.#metadata.matches(handle, stat, entry, xattrs);
     if (matches && (entry.atime === undefined || stat.links > 1)) return 'same';
@@ -170,7 +172,7 @@ export class Comparer {
     return matches ? 'same' : 'updated';
   }
 
-  /** Where nobody can tell where the holes are, zeros will do. */
+  /** Zeros count as holes where the file system does not show holes. */
   #holesAreRight(directory: number, handle: number, map: DataMap, content: FileContent, warn: Warn): boolean {
     if (content.holesAreRight(handle, map, false)) return true;
     const fileSystem = this.#fileSystems.of(directory);
@@ -179,37 +181,37 @@ export class Comparer {
     return true;
   }
 
-  /** Where the file system does not keep rights, a file is as good as one that is written again. */
+  /** Where the file system keeps no permissions, a new file would be open to the same users. */
   #isTrusted(directory: number, stat: FileStat, entry: EntryReader): boolean {
     return this.#metadata.isTrusted(stat, entry) || this.#fileSystems.isAsOpenAsNew(directory, stat, entry.mode);
   }
 
-  /** Puts together in the temporary file what an earlier run left of the file and what an existing one has of it. */
+  /** Collects in the temporary file the blobs of an earlier run's part and of the existing file. */
   #gather(directory: number, existing: OpenFile | undefined, content: FileContent, file: ComparedFile): Comparison {
     const part = this.#openPart(directory, content, file);
     try {
       const kept = Uint8Array.from(part?.kept ?? new Uint8Array(content.count));
       const wanted =
-        existing === undefined ? kept : existing.kept.map((there, number) => there & ~(kept[number] as number));
+        existing === undefined ? kept : existing.kept.map((held, number) => held & ~(kept[number] as number));
       const any = kept.includes(1) || (existing !== undefined && wanted.includes(1));
       if (this.#dryRun) {
-        const either = existing === undefined ? kept : kept.map((there, number) => there | (wanted[number] as number));
+        const either = existing === undefined ? kept : kept.map((held, number) => held | (wanted[number] as number));
         return any ? { outcome: 'partly', kept: either } : { outcome: 'different' };
       }
       if (!any) {
         if (part !== undefined) unlinkat(directory, Buffer.from(file.temporary as Uint8Array));
         return { outcome: 'different' };
       }
-      if (existing !== undefined && !this.#take(directory, existing, wanted, part, content, file))
+      if (existing !== undefined && !this.#copyBlobs(directory, existing, wanted, part, content, file))
         return { outcome: 'different' };
-      for (const [number, there] of wanted.entries()) if (existing !== undefined && there === 1) kept[number] = 1;
+      for (const [number, copied] of wanted.entries()) if (existing !== undefined && copied === 1) kept[number] = 1;
       return { outcome: 'partly', kept };
     } finally {
       if (part !== undefined) closeSync(part.handle);
     }
   }
 
-  /** What an earlier run left, under the name that it has in this one; what is of no use is removed. */
+  /** Opens the part that an earlier run left, and renames it for this run. Removes it when it cannot be used. */
   #openPart(directory: number, content: FileContent, file: ComparedFile): OpenFile | undefined {
     if (file.part === undefined) return undefined;
     const name = Buffer.from(file.part);
@@ -230,8 +232,8 @@ export class Comparer {
     }
   }
 
-  /** Copies blobs of an existing file to the temporary one. @returns whether it worked; if not, the temporary file is gone */
-  #take(
+  /** Copies blobs of an existing file to the temporary one. @returns false after a failure; the temporary file is removed then */
+  #copyBlobs(
     directory: number,
     existing: OpenFile,
     wanted: Uint8Array,
@@ -257,13 +259,13 @@ export class Comparer {
     return taken;
   }
 
-  /** By the kernel, which may share blocks. @returns false when the file changed meanwhile, so that what was copied may be anything */
+  /** Copies in the kernel, which may share blocks. @returns false when the file changed during the copy, so that the bytes are unknown */
   #copy(existing: OpenFile, to: number, wanted: Uint8Array, content: FileContent, fresh: boolean): boolean {
     let start = 0;
     let end = 0;
     const flush = (): void => {
-      const stretches = fresh ? existing.map.dataBetween(start, end) : [{ start, end }];
-      for (const each of stretches) this.#copier.copy(existing.handle, to, each.start, each.end);
+      const ranges = fresh ? existing.map.dataBetween(start, end) : [{ start, end }];
+      for (const each of ranges) this.#copier.copy(existing.handle, to, each.start, each.end);
     };
     for (const part of content.parts()) {
       if (wanted[part.number] !== 1) continue;
@@ -281,12 +283,12 @@ export class Comparer {
     return ctimeSeconds === existing.stat.ctimeSeconds && ctimeNanoseconds === existing.stat.ctimeNanoseconds;
   }
 
-  /** What somebody else may be changing is compared in memory and written from there. */
+  /** Reads, compares and writes each blob in memory, because another process may be changing the file. */
   #copyChecked(existing: OpenFile, to: number, wanted: Uint8Array, content: FileContent): boolean {
     for (const part of content.parts()) {
       if (wanted[part.number] !== 1) continue;
       this.#stopIfAborted();
-      const bytes = content.read(existing.handle, part, this.#roomFor(part));
+      const bytes = content.read(existing.handle, part, this.#bufferFor(part));
       if (bytes === undefined || !this.#matches(part, bytes)) {
         wanted[part.number] = 0;
         continue;
@@ -301,13 +303,13 @@ export class Comparer {
     return equalBytes(blobId(this.#idKey, DATA, bytes), id);
   }
 
-  #roomFor({ length }: Part): Buffer {
-    if (this.#room.length < length) this.#room = Buffer.allocUnsafeSlow(length);
-    return this.#room.subarray(0, length);
+  #bufferFor({ length }: Part): Buffer {
+    if (this.#buffer.length < length) this.#buffer = Buffer.allocUnsafeSlow(length);
+    return this.#buffer.subarray(0, length);
   }
 }
 
-/** Knows the ids of blobs of nothing but zeros, at little cost: only a length that comes again is looked into. */
+/** Recognizes blobs of zeros by their id. It computes the id for a length only when that length comes a second time. */
 class ZeroBlobs {
   readonly #idKey: Uint8Array;
   readonly #seen = new Set<number>();
@@ -334,12 +336,12 @@ function removeIfPossible(directory: number, name: Buffer): void {
   try {
     unlinkat(directory, name);
   } catch {
-    // Whatever it is, it stays: names of temporary files are never used twice.
+    // It stays, without harm: names of temporary files are never used twice.
   }
 }
 
-/** For reading, without changing the time of the last access where that is allowed. */
-function openQuietly(directory: number, name: Buffer): number {
+/** Opens for reading, without changing the access time where that is allowed. */
+function openWithoutAtime(directory: number, name: Buffer): number {
   const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
   try {
     return openat(directory, name, flags | O_NOATIME);

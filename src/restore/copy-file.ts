@@ -11,9 +11,9 @@ const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constant
 const PRIVATE = 0o600;
 
 /**
- * Makes a new file with the content and holes of another, and with its metadata as far as they can be set.
+ * Copies a file with its holes, and with its metadata as far as they can be set.
  *
- * @param onFault called for each part of the metadata that a fault of the file system kept from being set
+ * @param onFault called for each part of the metadata that could not be set because of an error (see faults.ts)
  */
 export function copyFile(
   copier: RangeCopier,
@@ -39,7 +39,7 @@ export function copyFile(
   }
 }
 
-/** What is refused here was refused for the first name too, and a warning has said so. */
+/** Ignores what is not supported: a warning for the file's first name has said so. */
 function copyMetadata(
   from: number,
   to: number,

@@ -1,10 +1,10 @@
 import { errnoCode } from '../errors/errors.js';
 import { seekData, seekHole } from '../filesystem/posix.js';
 
-/** Where an open file has data and where holes; asked in order of place, it costs a call or two for each hole. */
+/** Where an open file has data and holes. Queries in ascending order cost one or two system calls for each hole. */
 export class DataMap {
   readonly #file: number;
-  /** From here to `#data` is a hole, and from there to `#end` are data. */
+  /** From `#start` to `#data` is a hole, from `#data` to `#end` is data. */
   #start = 0;
   #data = 0;
   #end = 0;
@@ -13,18 +13,18 @@ export class DataMap {
     this.#file = file;
   }
 
-  /** Where the first data at or after a place are; Infinity when there are none. */
+  /** The offset of the first data at or after an offset; Infinity when there is none. */
   nextData(offset: number): number {
     if (offset < this.#start || offset >= this.#end) this.#look(offset);
     return Math.max(offset, this.#data);
   }
 
-  /** Whether there are no data between two places. */
+  /** Whether there is no data between two offsets. */
   isHole(start: number, end: number): boolean {
     return this.nextData(start) >= end;
   }
 
-  /** The stretches of data between two places. */
+  /** The ranges of data between two offsets. */
   *dataBetween(start: number, end: number): Generator<{ readonly start: number; readonly end: number }> {
     for (let at = this.nextData(start); at < end; ) {
       const stop = Math.min(this.#end, end);
@@ -40,7 +40,7 @@ export class DataMap {
       this.#end = Number.isFinite(this.#data) ? seekHole(this.#file, this.#data) : this.#data;
     } catch (cause) {
       if (errnoCode(cause) !== 'EINVAL') throw cause;
-      // A file system that does not know holes.
+      // The file system does not support seeking to holes: everything is data.
       this.#data = offset;
       this.#end = Number.POSITIVE_INFINITY;
     }

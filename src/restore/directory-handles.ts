@@ -1,3 +1,5 @@
+// Keeps directories below the target open, and finds them by path without following links.
+// What is done in them is target.ts's and restorer.ts's part.
 import { Buffer } from 'node:buffer';
 import { closeSync, constants, openSync } from 'node:fs';
 import { systemReason, VarveError } from '../errors/errors.js';
@@ -5,11 +7,11 @@ import { openDirectoryAt } from '../filesystem/posix.js';
 import { listXattrs } from '../filesystem/xattrs.js';
 
 const MAX_OPEN = 64;
-/** Of so many directories on a path one is kept apart, so that the way to a directory is short also when the path is long. */
+/** Every 64th level of a path is cached separately, so that opening a directory takes few steps even in a very deep tree. */
 const MILESTONE = 64;
 const SLASH = 0x2f;
 
-/** A path below the target as its directory and its name. */
+/** Splits a path into its directory and its name. */
 export function splitPath(path: Buffer): { directory: Buffer; name: Buffer } {
   const slash = path.lastIndexOf(SLASH);
   return { directory: path.subarray(0, Math.max(0, slash)), name: path.subarray(slash + 1) };
@@ -24,8 +26,8 @@ export function beside(path: Buffer, name: Buffer): Buffer {
 interface OpenDirectory {
   readonly path: Buffer;
   readonly handle: number;
-  /** Whether it has attributes, which what is made in it may inherit; undefined while nobody has asked. */
-  attributed: boolean | undefined;
+  /** Whether it has attributes, which new files in it may inherit; undefined until asked for. */
+  hasAttributes: boolean | undefined;
 }
 
 function openTarget(path: string): number {
@@ -37,20 +39,20 @@ function openTarget(path: string): number {
 }
 
 /**
- * Opened directories below a restore's target. Each is opened by its name in its parent and never through a link, so whatever is put in the
- * way meanwhile, nothing outside the target is reached.
+ * Open directories below a restore's target. Each is opened by its name in its parent, never through a link: nothing outside the target can
+ * be reached, even if another process replaces directories by links during the restore.
  */
 export class DirectoryHandles {
   readonly #root: OpenDirectory;
   readonly #open = new Map<string, OpenDirectory>();
   readonly #milestones = new Map<string, OpenDirectory>();
-  /** The one asked for last. */
+  /** The directory of the last call. */
   #last: OpenDirectory;
 
   /** @throws VarveError `target` when it cannot be opened */
   constructor(target: string) {
     const handle = openTarget(target);
-    this.#root = { path: Buffer.alloc(0), handle, attributed: undefined };
+    this.#root = { path: Buffer.alloc(0), handle, hasAttributes: undefined };
     this.#last = this.#root;
   }
 
@@ -59,11 +61,11 @@ export class DirectoryHandles {
     return this.#directory(path).handle;
   }
 
-  /** Whether what is made in a directory may have attributes from the start. */
-  givesAttributes(path: Buffer): boolean {
+  /** Whether new files in a directory may inherit attributes from it. */
+  mayPassOnAttributes(path: Buffer): boolean {
     const directory = this.#directory(path);
-    directory.attributed ??= hasAttributes(directory.handle);
-    return directory.attributed;
+    directory.hasAttributes ??= hasAttributes(directory.handle);
+    return directory.hasAttributes;
   }
 
   #directory(path: Buffer): OpenDirectory {
@@ -82,7 +84,7 @@ export class DirectoryHandles {
     }
     const { directory, name } = splitPath(path);
     const handle = openDirectoryAt(this.directory(directory), name);
-    const opened = { path: Buffer.from(path), handle, attributed: undefined };
+    const opened = { path: Buffer.from(path), handle, hasAttributes: undefined };
     open.set(key, opened);
     closeOldest(open);
     return opened;

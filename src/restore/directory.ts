@@ -1,3 +1,5 @@
+// The state of a directory during the walk of a restore.
+// How directories are made is in target.ts, their metadata in metadata.ts.
 import { Buffer } from 'node:buffer';
 import { MessagePackWriter } from '../bytes/writer.js';
 import { isReference } from '../format/attachment.js';
@@ -8,25 +10,25 @@ import type { Leftovers } from './temporary-names.js';
 
 const SLASH = Buffer.from('/');
 
-/** A directory of the snapshot as it is walked. */
+/** A directory of the snapshot during the walk. */
 export interface Directory {
-  /** Below the target, without a slash in front; empty for the target itself. */
+  /** Relative to the target; empty for the target itself. */
   readonly path: Buffer;
   readonly parent: Directory | undefined;
   /** Its encoded entry; undefined for the target itself. */
   readonly raw: Buffer | undefined;
   readonly depth: number;
-  /** False when only something in it may be. */
+  /** False when only something below it may be selected. */
   readonly selected: boolean;
-  /** Of its encoded entry, when they are too long for that. */
+  /** Its attributes, when they are too long for the entry. */
   readonly xattrs: ContentRef | undefined;
-  /** Undefined while it has not been made. */
+  /** Whether it was made by this restore; undefined before that is known. */
   fresh: boolean | undefined;
-  /** In a directory that was there. */
+  /** Temporary files of earlier runs, if the directory existed. */
   leftovers: Leftovers | undefined;
-  /** Names of its entries that look like leftovers. */
-  readonly alike: Set<string>;
-  /** Names of what was restored in it, without their case, where the file system ignores that; undefined while it is not known. */
+  /** Names of its entries in the snapshot that look like temporary files. */
+  readonly lookalikes: Set<string>;
+  /** Case-folded names of restored entries; `exact` when the file system respects case; undefined before that is known. */
   taken: Set<string> | 'exact' | undefined;
 }
 
@@ -39,11 +41,11 @@ export interface Subdirectory {
 export function rootDirectory(fresh: boolean): Directory {
   const path = Buffer.alloc(0);
   const parent = undefined;
-  return { path, parent, raw: undefined, depth: 0, selected: true, xattrs: undefined, ...unseen(), fresh };
+  return { path, parent, raw: undefined, depth: 0, selected: true, xattrs: undefined, ...untouched(), fresh };
 }
 
-/** The target when it is to be the directory of this entry, with its metadata. */
-export function targetAs(entry: Entry): Directory {
+/** The target, to receive the metadata of an entry. */
+export function targetWithEntry(entry: Entry): Directory {
   const out = new MessagePackWriter();
   writeEntry(out, entry);
   const xattrs = isReference(entry.xattrs) ? entry.xattrs : undefined;
@@ -54,14 +56,14 @@ export function subdirectoryOf(parent: Directory, path: Buffer, entry: EntryRead
   const { content, xattrs } = entry.entry();
   const raw = Buffer.from(entry.raw);
   const attached = isReference(xattrs) ? xattrs : undefined;
-  const directory = { path, parent, raw, depth: parent.depth + 1, selected, xattrs: attached, ...unseen() };
+  const directory = { path, parent, raw, depth: parent.depth + 1, selected, xattrs: attached, ...untouched() };
   return { directory, content: content as ContentRef };
 }
 
-const unseen = (): Pick<Directory, 'fresh' | 'leftovers' | 'alike' | 'taken'> => ({
+const untouched = (): Pick<Directory, 'fresh' | 'leftovers' | 'lookalikes' | 'taken'> => ({
   fresh: undefined,
   leftovers: undefined,
-  alike: new Set(),
+  lookalikes: new Set(),
   taken: undefined,
 });
 

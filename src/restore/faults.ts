@@ -1,6 +1,6 @@
 import { errnoCode } from '../errors/errors.js';
 
-/** What a call fails with where the file system has no such thing, or does not take this value, or where the user lacks the right. */
+/** Error codes that mean: the file system does not support it, does not accept the value, or the user may not do it. */
 const REFUSALS: readonly string[] = [
   'EPERM',
   'EACCES',
@@ -16,12 +16,12 @@ const REFUSALS: readonly string[] = [
   'EFBIG',
   'ENAMETOOLONG',
 ];
-/** Of Node's own errors, as for a number that it cannot pass on. */
+/** Beginning of the codes of Node's own errors, such as for a number out of range. */
 const OF_NODE = 'ERR_';
 
 /**
- * Whether a call failed because something is broken, full or read-only (EIO, ESTALE, ENOSPC, EDQUOT, EROFS), and not because the file
- * system or the user's rights never allow it.
+ * Whether a call failed because something is broken, full or read-only (EIO, ESTALE, ENOSPC, EDQUOT, EROFS), rather than because the file
+ * system or the user's permissions never allow it.
  */
 export function isFault(cause: unknown): boolean {
   const code = errnoCode(cause);

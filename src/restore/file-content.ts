@@ -1,3 +1,5 @@
+// What a file of the snapshot should contain: its entry, attributes, blobs and holes.
+// Comparing existing files with it is comparer.ts's part.
 import { Buffer } from 'node:buffer';
 import { readSync } from 'node:fs';
 import { asBuffer } from '../bytes/views.js';
@@ -11,7 +13,7 @@ import type { BlobIndex } from '../repository/index/blob-index.js';
 import type { DataMap } from './data-map.js';
 import type { ComparedFile, FileTarget } from './messages.js';
 
-/** Bytes that are looked through for zeros at a time. */
+/** Bytes read at a time to look for zeros. */
 const READ_BYTES = 1024 * 1024;
 
 const NONE: readonly Xattr[] = [];
@@ -20,18 +22,18 @@ const NONE: readonly Xattr[] = [];
 export interface Part {
   readonly number: number;
   readonly id: Buffer;
-  /** Where it begins in the file's stream. */
+  /** Offset in the file's data (without holes). */
   readonly stream: number;
   readonly length: number;
 }
 
 export function entryOf(file: FileTarget): EntryReader {
   const reader = new EntryReader(asBuffer(file.raw), 'entry');
-  if (!reader.next()) throw new VarveError('internal', 'an entry is cut off');
+  if (!reader.next()) throw new VarveError('internal', 'an entry is truncated');
   return reader;
 }
 
-/** @returns undefined when they are not known @throws VarveError `damaged` */
+/** @returns undefined when they could not be read @throws VarveError `damaged` */
 export function xattrsOf(file: FileTarget, entry: EntryReader): readonly Xattr[] | undefined {
   const { xattrs } = entry;
   if (xattrs === undefined) return NONE;
@@ -39,7 +41,7 @@ export function xattrsOf(file: FileTarget, entry: EntryReader): readonly Xattr[]
   return file.xattrs === undefined ? undefined : decodeXattrs(asBuffer(file.xattrs), 'its attributes');
 }
 
-/** @param holes the layout's bytes, when they are too long for the entry @throws VarveError `damaged` */
+/** @param holes the encoded layout, when it is too long for the entry @throws VarveError `damaged` */
 export function layoutOf(entry: EntryReader, holes: Uint8Array | undefined): Layout | undefined {
   if (entry.holes === undefined) return undefined;
   const bytes = isReference(entry.holes) ? holes : entry.holes;
@@ -47,7 +49,7 @@ export function layoutOf(entry: EntryReader, holes: Uint8Array | undefined): Lay
   return Layout.decode(asBuffer(bytes), entry.size, entry.content?.size ?? 0, 'its holes');
 }
 
-/** What a file should hold: its blobs, and where they lie. */
+/** The wanted content of a file: its blobs, and where they lie in it. */
 export class FileContent {
   readonly entry: EntryReader;
   readonly count: number;
@@ -77,21 +79,21 @@ export class FileContent {
     }
   }
 
-  /** Where a part of the stream lies in the file. */
+  /** Where a range of the data lies in the file. */
   pieces(stream: number, length: number): Iterable<Piece> {
     return this.#layout?.pieces(stream, length) ?? [{ stream, file: stream, length }];
   }
 
-  /** A blob's bytes as an open file has them, in `room`; undefined when that is too short. */
-  read(file: number, { stream, length }: Part, room: Buffer): Buffer | undefined {
+  /** Reads a blob's bytes from an open file into `into`. @returns undefined when the file is too short */
+  read(file: number, { stream, length }: Part, into: Buffer): Buffer | undefined {
     for (const piece of this.pieces(stream, length)) {
       const at = piece.stream - stream;
-      if (!fill(file, room.subarray(at, at + piece.length), piece.file)) return undefined;
+      if (!fill(file, into.subarray(at, at + piece.length), piece.file)) return undefined;
     }
-    return room.subarray(0, length);
+    return into.subarray(0, length);
   }
 
-  /** Whether the holes are there; with `zeros` it is enough when they read as zeros. */
+  /** Whether an open file has the holes; with `zeros`, data of zeros counts as a hole. */
   holesAreRight(file: number, map: DataMap, zeros: boolean): boolean {
     for (const { start, end } of this.#holes()) {
       if (!zeros && !map.isHole(start, end)) return false;
@@ -111,7 +113,7 @@ export class FileContent {
   }
 }
 
-/** Reads until the bytes are full; false when the file ends before. */
+/** Fills a buffer. @returns false when the file ends before it is full */
 function fill(file: number, bytes: Buffer, offset: number): boolean {
   for (let done = 0; done < bytes.length; ) {
     const count = readSync(file, bytes, done, bytes.length - done, offset + done);

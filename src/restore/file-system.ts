@@ -1,3 +1,5 @@
+// Finds out how the file systems below a target treat new files, with a temporary file on each.
+// What a restore does with that is decided in comparer.ts, growing-file.ts and target.ts.
 import { Buffer } from 'node:buffer';
 import { closeSync, constants, ftruncateSync } from 'node:fs';
 import type { Int64 } from '../bytes/int64.js';
@@ -9,22 +11,22 @@ const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 const PRIVATE = 0o600;
 const FOR_OTHERS = 0o077;
 const WRITABLE_BY_OTHERS = 0o022;
-/** Bytes of the hole that a probe makes. */
+/** Bytes of the hole in a probe file. */
 const HOLE = 1024 * 1024;
 
-/** How a file system treats files that a restore makes. */
+/** How a file system treats new files. */
 export interface FileSystem {
-  /** Owner and permission bits that a new private file shows. */
+  /** Owner and permission bits of a file made with mode 0600. */
   readonly uid: number;
   readonly mode: number;
-  /** Whether a hole takes up no space, and whether a system call tells where it is. */
+  /** Whether a hole takes no space, and whether lseek finds it. */
   readonly keepsHoles: boolean;
   readonly showsHoles: boolean;
   /** Whether names that differ only in case are one name. */
   readonly ignoresCase: boolean;
 }
 
-const usual = (): FileSystem => ({
+const defaults = (): FileSystem => ({
   uid: process.geteuid?.() ?? 0,
   mode: PRIVATE,
   keepsHoles: true,
@@ -32,21 +34,21 @@ const usual = (): FileSystem => ({
   ignoresCase: false,
 });
 
-/** Learns how the file systems below a target treat files: each once, from a temporary file that it makes and removes. */
+/** Probes each file system below a target once, with a temporary file that it makes and removes. */
 export class FileSystems {
   readonly #temporaryName: () => Buffer;
   readonly #dryRun: boolean;
   readonly #known = new Map<Int64, FileSystem>();
 
-  /** @param dryRun whether nothing may be made: then every file system counts as a usual one */
+  /** @param dryRun whether no file may be made: then every file system gets the defaults */
   constructor(temporaryName: () => Buffer, dryRun: boolean) {
     this.#temporaryName = temporaryName;
     this.#dryRun = dryRun;
   }
 
-  /** The file system that an open directory is on; a usual one when no file can be made there, or none can be probed. */
+  /** The file system of an open directory; the defaults when no file can be made or probed there. */
   of(directory: number): FileSystem {
-    if (this.#dryRun) return usual();
+    if (this.#dryRun) return defaults();
     const { device, mtimeSeconds, mtimeNanoseconds } = fstat(directory);
     const known = this.#known.get(device);
     if (known !== undefined) return known;
@@ -55,13 +57,13 @@ export class FileSystems {
       this.#known.set(device, found);
       return found;
     } catch {
-      return usual();
+      return defaults();
     } finally {
       setTime(directory, { seconds: mtimeSeconds, nanoseconds: mtimeNanoseconds });
     }
   }
 
-  /** Whether a file has the owner, and is no more open to others, than a new private file is here. */
+  /** Whether a file has the owner of a new private file, and is open to no more users than one. */
   isLikeNew(directory: number, { type, links, uid, mode }: FileStat): boolean {
     if (type !== 'file' || links !== 1) return false;
     const fresh = this.of(directory);
@@ -69,12 +71,12 @@ export class FileSystems {
   }
 
   /**
-   * Whether the file system does not keep owner or mode, and a new file that is to have the wanted mode would be as open to others as
+   * Whether the file system does not keep owners or modes, so that a new file with the wanted mode would be writable by the same users as
    * this one.
    */
   isAsOpenAsNew(directory: number, { uid, mode }: FileStat, wantedMode: number): boolean {
     const fresh = this.of(directory);
-    const keepsRights = fresh.uid === usual().uid && fresh.mode === PRIVATE;
+    const keepsRights = fresh.uid === defaults().uid && fresh.mode === PRIVATE;
     return !keepsRights && uid === fresh.uid && (mode & ~(wantedMode | fresh.mode) & WRITABLE_BY_OTHERS) === 0;
   }
 }
@@ -94,7 +96,7 @@ function probe(directory: number, name: Buffer): FileSystem {
 function probeHoles(file: number): Pick<FileSystem, 'keepsHoles' | 'showsHoles'> {
   try {
     ftruncateSync(file, HOLE);
-    // Without system calls nothing is known of holes.
+    // Without native system calls the program cannot find holes on any file system.
     const showsHoles = posixLimits() !== undefined || showsHole(file);
     return { showsHoles, keepsHoles: showsHoles || fstat(file).blocks * 512 < HOLE };
   } catch (cause) {
@@ -120,11 +122,11 @@ function exists(directory: number, name: Buffer): boolean {
   }
 }
 
-/** A probe leaves the directory as it was. */
+/** Restores the directory's modification time after a probe. */
 function setTime(directory: number, mtime: Timestamp): void {
   try {
     futimens(directory, undefined, mtime);
   } catch {
-    // It belongs to somebody else: then its time is now.
+    // The directory belongs to another user: it keeps the new time.
   }
 }

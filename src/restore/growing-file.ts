@@ -1,3 +1,5 @@
+// Writes files under temporary names, by one task or by several.
+// When a file is complete, restorer.ts sets its metadata and its name.
 import { Buffer } from 'node:buffer';
 import { closeSync, constants, ftruncateSync, writeSync } from 'node:fs';
 import { BLOCK } from '../bytes/pages.js';
@@ -14,19 +16,19 @@ const NEW = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
 const PRIVATE = 0o600;
 const ZEROS = Buffer.alloc(BLOCK);
 
-/** A file that a task writes, under a temporary name at first. */
+/** A file that a task writes, under a temporary name. */
 export class GrowingFile {
   readonly target: FileTarget;
   temporary: Buffer = Buffer.alloc(0);
-  /** Blobs of this task that it still waits for. */
+  /** Blobs of this task that are not written yet. */
   remaining = 0;
   #handle: number | undefined;
   readonly #sparse: boolean;
   readonly #fileSystems: FileSystems;
-  /** Where what was written ends. */
+  /** The largest offset written so far. */
   #end = 0;
 
-  /** @param sparse whether blocks of zeros are left out */
+  /** @param sparse whether blocks of zeros become holes */
   constructor(target: FileTarget, sparse: boolean, fileSystems: FileSystems) {
     this.target = target;
     this.#sparse = sparse;
@@ -37,7 +39,7 @@ export class GrowingFile {
     return this.#handle;
   }
 
-  /** Opens it under its temporary name in an open directory; a name of one task alone must be new. */
+  /** Opens it under its temporary name in an open directory. The name must be new, unless several tasks write the file. */
   open(directory: number, temporary: Buffer): void {
     this.temporary = temporary;
     this.#handle =
@@ -52,12 +54,12 @@ export class GrowingFile {
       this.#put(bytes.subarray(start, end), offset + start);
   }
 
-  /** Makes the file as long as it is to be, when what was written is not: at its end is a hole then. */
+  /** Sets the size of a file that ends with a hole. */
   setSize(size: number): void {
     if (this.#end !== size) ftruncateSync(this.#handle as number, size);
   }
 
-  /** Hands over the open file. */
+  /** Returns the descriptor, which the caller then owns. */
   detach(): number {
     const handle = this.#handle as number;
     this.#handle = undefined;
@@ -74,7 +76,7 @@ export class GrowingFile {
     writeAll(this.#handle as number, bytes, offset);
   }
 
-  /** The stretches without whole blocks of zeros; in a file that an earlier run began, those that are not holes are written. */
+  /** The ranges to write, without whole blocks of zeros. In a file that an earlier run began, zeros are written where it has no hole. */
   *#withoutZeros(bytes: Buffer, offset: number): Generator<{ readonly start: number; readonly end: number }> {
     const map = this.target.temporary === undefined ? undefined : new DataMap(this.#handle as number);
     let start = 0;
@@ -98,13 +100,13 @@ function createPart(directory: number, name: Buffer): number | undefined {
   }
 }
 
-/** Opens a file that this run has made under a temporary name. @throws VarveError `target` when something else has that name */
+/** Opens a temporary file of this run. @throws VarveError `target` when another file has its name */
 export function openPart(directory: number, name: Buffer, fileSystems: FileSystems): number {
   const handle = openat(directory, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
   const stat = fstat(handle);
   if (isOurPart(stat) || fileSystems.isLikeNew(directory, stat)) return handle;
   closeSync(handle);
-  throw new VarveError('target', `something else is in the place of its temporary file ${name}`);
+  throw new VarveError('target', `its temporary file ${name} was replaced by another file`);
 }
 
 export function writeAll(handle: number, bytes: Buffer, offset: number): void {

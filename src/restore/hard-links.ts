@@ -1,27 +1,29 @@
+// Finds out which names of a snapshot are hard links to one file.
+// link-maker.ts makes the links.
 import type { Buffer } from 'node:buffer';
 import type { EntryReader } from '../format/entry-reader.js';
 
-/** A file's second name, or a further one. */
-export interface FurtherName {
+/** A second or later name of a file. */
+export interface HardLink {
   readonly path: Buffer;
-  /** The first. */
+  /** The file's first name. */
   readonly to: Buffer;
-  /** Of the file, bytes. */
+  /** Size of the file in bytes. */
   readonly size: number;
 }
 
-/** Which names of a snapshot are names of one file. */
+/** Collects the hard links to make. */
 export class HardLinks {
-  /** The first path of each file with several names, and how many more are to come. */
+  /** The first path of each file with several names, and how many names are still to come. */
   readonly #first = new Map<string, { readonly path: Buffer; more: number }>();
-  #waiting: FurtherName[] = [];
+  #waiting: HardLink[] = [];
 
-  /** Links to be made. */
+  /** Number of links to make. */
   get size(): number {
     return this.#waiting.length;
   }
 
-  /** The first path of the file that the entry is a name of; undefined when it is this one. */
+  /** The first path of the entry's file; undefined when this is the first. */
   firstOf(path: Buffer, entry: EntryReader): Buffer | undefined {
     const key = `${entry.device}:${entry.inode}`;
     const known = this.#first.get(key);
@@ -33,12 +35,12 @@ export class HardLinks {
     return known.path;
   }
 
-  add(name: FurtherName): void {
+  add(name: HardLink): void {
     this.#waiting.push(name);
   }
 
-  /** What was added, which is then forgotten. */
-  take(): FurtherName[] {
+  /** Returns the links added since the last call. */
+  take(): HardLink[] {
     const names = this.#waiting;
     this.#waiting = [];
     return names;

@@ -1,15 +1,17 @@
+// What the main thread and the workers of a restore send each other: what a worker starts with, tasks, replies.
+// What a caller of the restore sees is in options.ts.
 import type { ExportedKeys } from '../crypto/hierarchy.js';
 import type { Piece } from '../format/layout.js';
 import type { SharedBlobIndex } from '../repository/index/blob-index.js';
 import type { WorkerPool } from '../workers/pool.js';
 import type { XattrPatterns } from './options.js';
 
-/** What an abort ends with. */
+/** The message after an abort. */
 export const INTERRUPTED =
-  'interrupted; run it again to go on (beginnings of large files are kept for that as .varve-part-…)';
+  'interrupted; run the same restore again to continue (it uses partly written files, kept as .varve-part-…)';
 
-/** The warning of a file whose holes take up space in the target. */
-export const HOLES_FILLED = "its holes take up space: the target's file system does not keep holes";
+/** The warning for a sparse file on a file system without holes. */
+export const HOLES_FILLED = "its holes take up space: the target's file system does not support sparse files";
 
 export type RestorePool = WorkerPool<WorkerInit, Task, Reply>;
 
@@ -19,17 +21,17 @@ export interface WorkerInit {
   readonly index: SharedBlobIndex;
   readonly target: string;
   readonly rules: RestoreRules;
-  /** Part of the names of its temporary files. */
+  /** The name of the run; part of the names of temporary files. */
   readonly run: string;
-  /** One word: not 0 when the restore is cancelled. */
+  /** One flag: not 0 when the restore is cancelled. */
   readonly flags: Int32Array;
 }
 
 export interface MetadataRules {
-  /** Whether any owner can be set, as root can. */
+  /** Whether the process can set any owner, as root can. */
   readonly privileged: boolean;
   readonly numericOwner: boolean;
-  /** Whether setuid and setgid bits are set. */
+  /** Whether to restore setuid and setgid bits. */
   readonly special: boolean;
   readonly xattrs?: XattrPatterns | undefined;
 }
@@ -37,53 +39,53 @@ export interface MetadataRules {
 export interface RestoreRules extends MetadataRules {
   /** Whether runs of zeros become holes. */
   readonly sparse: boolean;
-  /** Whether files are only compared. */
+  /** Whether only to compare files. */
   readonly dryRun: boolean;
 }
 
-/** A part of a file that lies in one blob. */
+/** The part of a file that one blob holds. */
 export interface BlobUse {
   readonly blob: number;
   readonly id: Uint8Array;
-  /** Where it begins in the file's stream, bytes. */
+  /** Offset in the file's data (without holes), in bytes. */
   readonly stream: number;
-  /** Where its bytes go in a file with holes. */
+  /** Where its bytes go in the file, if that has holes. */
   readonly pieces?: readonly Piece[];
   /** Number of the file within the task. */
   readonly file: number;
 }
 
-/** A file that is written. */
+/** A file to write. */
 export interface FileTarget {
-  /** Below the target, without a slash in front. */
+  /** Relative to the target. */
   readonly path: Uint8Array;
   /** The file's encoded entry. */
   readonly raw: Uint8Array;
-  /** Set when other tasks write to it too: the name, in the same directory, under which it grows. */
+  /** Set when several tasks write the file: its temporary name, in the same directory. */
   readonly temporary: Uint8Array | undefined;
-  /** The bytes of its attributes and of its layout, when they are too long for the entry. */
+  /** Its encoded attributes and layout, when they are too long for the entry. */
   readonly xattrs?: Uint8Array | undefined;
   readonly holes?: Uint8Array | undefined;
 }
 
-/** A file whose content is compared with what is there. */
+/** A file whose content is compared with an existing file. */
 export interface ComparedFile extends FileTarget {
   readonly ids: Uint8Array;
-  /** What an earlier run left of it: a name in the same directory. */
+  /** A partly written file of an earlier run: its name, in the same directory. */
   readonly part: Uint8Array | undefined;
 }
 
-/** A further name of a file. */
+/** A hard link to make. */
 export interface LinkTarget {
   readonly path: Uint8Array;
-  /** The first name. */
+  /** The file's first name. */
   readonly to: Uint8Array;
 }
 
 export type Task =
   | {
       readonly kind: 'write';
-      /** The range of the pack, and where it begins. */
+      /** A range of a pack, and its offset there. */
       readonly bytes: Uint8Array;
       readonly start: number;
       readonly frames: readonly { readonly frame: number; readonly uses: readonly BlobUse[] }[];
@@ -92,7 +94,7 @@ export type Task =
   | { readonly kind: 'finish'; readonly files: readonly FileTarget[] }
   /** Removes temporary files. */
   | { readonly kind: 'discard'; readonly files: readonly Uint8Array[] }
-  /** Files without blobs, links, devices. */
+  /** Empty files, symbolic links, special files. */
   | { readonly kind: 'plain'; readonly files: readonly FileTarget[] }
   | { readonly kind: 'link'; readonly links: readonly LinkTarget[] }
   | { readonly kind: 'directories'; readonly directories: readonly FileTarget[] }
@@ -102,20 +104,20 @@ export type Task =
   | { readonly kind: 'compare'; readonly files: readonly ComparedFile[] }
   | { readonly kind: 'verify'; readonly file: ComparedFile };
 
-/** `link`: it is a copy of the file, not another name of it. */
+/** What a warning is about. `link`: the file is a copy, not a hard link. */
 export type MetadataKind = 'owner' | 'mode' | 'times' | 'attribute' | 'holes' | 'link';
 
 /**
- * What could not be restored. `content`: the file is not there. `metadata`: an error, but the content is there. A `MetadataKind`: a warning,
- * as the target's file system does not keep it, or as the user may not set it.
+ * What could not be restored. `content`: the file itself. `metadata`: some metadata, because of an error. A `MetadataKind`: a warning,
+ * because the target's file system does not support it or the user may not set it.
  */
-export type Trouble = 'content' | 'metadata' | MetadataKind;
+export type ProblemKind = 'content' | 'metadata' | MetadataKind;
 
 /** What went wrong with one path. */
 export interface ItemError {
   readonly path: Uint8Array;
   readonly message: string;
-  readonly kind: Trouble;
+  readonly kind: ProblemKind;
 }
 
 /** What is there of a file: it is right, only its metadata were not, some of its blobs are in its temporary file now, nothing. */

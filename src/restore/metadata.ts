@@ -8,11 +8,14 @@ import { listXattrs, readXattrs, removeXattr, setXattr, type XattrPlace } from '
 import type { EntryReader } from '../format/entry-reader.js';
 import type { Xattr } from '../format/xattrs.js';
 import { isFault } from './faults.js';
-import type { MetadataKind, MetadataRules, Trouble } from './messages.js';
+import type { MetadataKind, MetadataRules, ProblemKind } from './messages.js';
 import { xattrFilter } from './xattr-filter.js';
 
-/** Is told what was not set: as a warning by its kind, as an error when a fault is the reason (`metadata`). */
-export type Warn = (kind: Exclude<Trouble, 'content'>, message: string) => void;
+// Sets and compares owners, attributes, modes and times.
+// Which failures are errors and which only warnings is decided in faults.ts.
+
+/** Receives what was not set: a warning of its kind, or `metadata` for an error. */
+export type Warn = (kind: Exclude<ProblemKind, 'content'>, message: string) => void;
 
 interface Owner {
   readonly uid: number;
@@ -24,13 +27,13 @@ const WRITABLE_BY_GROUP = 0o020;
 const WRITABLE_BY_OTHERS = 0o022;
 const WRITABLE_BY_OWNER = 0o200;
 const KEEP = -1;
-/** Seconds: a smaller difference between times is not worth a warning, as file systems with steps of 100 ns have one nearly always. */
+/** Seconds: a smaller difference between times gets no warning, because file systems with steps of 100 ns nearly always have one. */
 const TIME_GRAIN = 1e-6;
 const SYSTEM = Buffer.from('system.');
 const SECURITY = Buffer.from('security.');
 const CAPABILITY = Buffer.from('security.capability');
 
-/** Sets owner, attributes, mode and times of what was restored, and reports what cannot be set. */
+/** Sets owner, attributes, mode and times, and reports what cannot be set. */
 export class MetadataSetter {
   readonly #rules: MetadataRules;
   readonly #owners: OwnerNames;
@@ -44,11 +47,11 @@ export class MetadataSetter {
   }
 
   /**
-   * Makes the metadata that of the entry. The owner comes first, as changing it clears the setuid bits and capabilities; the mode after the
-   * attributes, as an ACL changes it and as a normal user cannot give attributes to a file that is read-only.
+   * Sets the entry's metadata. The owner comes first, because changing it clears setuid bits and capabilities. The mode comes after the
+   * attributes, because an ACL changes it, and because only root can set attributes of a read-only file.
    *
-   * @param place an open file or directory, or a name in an open directory: a link itself, not what it points to
-   * @param xattrs undefined when they are not known: then they stay as they are
+   * @param place an open file or directory, or a name in an open directory; links are not followed
+   * @param xattrs undefined when they could not be read: then existing ones stay
    * @param bare whether it is known to have no attributes yet
    */
   set(place: XattrPlace, entry: EntryReader, xattrs: readonly Xattr[] | undefined, bare: boolean, warn: Warn): void {
@@ -56,11 +59,11 @@ export class MetadataSetter {
     if (xattrs !== undefined) setXattrs(place, xattrs, { bare, isWanted: this.#isWanted }, warn);
     const mode = entry.type === 'symlink' ? undefined : this.#setMode(place, entry, owned, warn);
     const timed = attempt(warn, 'times', () => setTimes(place, entry));
-    this.#lookAgain(place, entry, { owned, mode, timed }, warn);
+    this.#warnOfDifferences(place, entry, { owned, mode, timed }, warn);
   }
 
-  /** Warns of what was set without an error and yet is not so: some file systems keep no owners, modes or fine times. */
-  #lookAgain(
+  /** Warns of what was set without an error but did not take effect: some file systems keep no owners, modes or exact times. */
+  #warnOfDifferences(
     place: XattrPlace,
     entry: EntryReader,
     { owned, mode, timed }: { owned: boolean; mode: number | undefined; timed: boolean },
@@ -75,17 +78,20 @@ export class MetadataSetter {
     const seconds = Number(BigInt(stat.mtimeSeconds) - BigInt(entry.mtimeSeconds));
     const off = Math.abs(seconds + (stat.mtimeNanoseconds - entry.mtimeNanoseconds) / 1e9);
     if (timed && off > TIME_GRAIN)
-      warn('times', `its modification time is off by ${formatOff(off)}: the file system did not keep it exactly`);
+      warn(
+        'times',
+        `its modification time is off by ${formatDifference(off)}: the file system did not keep it exactly`,
+      );
   }
 
-  /** The same for an open file that was there before. */
+  /** The same for an open file that existed before. */
   repair(file: number, stat: FileStat, entry: EntryReader, xattrs: readonly Xattr[] | undefined, warn: Warn): void {
     if ((stat.mode & WRITABLE_BY_OWNER) === 0 && xattrs !== undefined && !sameXattrs(file, xattrs, this.#isWanted))
       attempt(warn, 'mode', () => fchmodSync(file, stat.mode | WRITABLE_BY_OWNER));
     this.set(file, entry, xattrs, false, warn);
   }
 
-  /** Whether an open file, or a name, has the entry's metadata. The time of the last access does not count. */
+  /** Whether a file has the entry's metadata. The access time does not count. */
   matches(file: XattrPlace, stat: FileStat, entry: EntryReader, xattrs: readonly Xattr[] | undefined): boolean {
     const { uid, gid } = this.#ownerOf(entry);
     return (
@@ -99,8 +105,8 @@ export class MetadataSetter {
   }
 
   /**
-   * Whether nobody can have opened the file for writing who may not write to it when it has the entry's metadata: who has it open keeps
-   * that right whatever its metadata become.
+   * Whether every user who could open the file for writing until now may also write to it with the entry's metadata.
+   * Otherwise such a user may have it open, and could still write to it after its metadata are set.
    */
   isTrusted(stat: FileStat, entry: EntryReader): boolean {
     const { privileged } = this.#rules;
@@ -133,11 +139,11 @@ export class MetadataSetter {
     return false;
   }
 
-  /** @returns the mode that is set; undefined when that failed */
+  /** @returns the mode; undefined when setting it failed */
   #setMode(place: XattrPlace, entry: EntryReader, owned: boolean, warn: Warn): number | undefined {
     const wanted = this.#modeOf(entry);
     const mode = owned ? wanted : wanted & ~SET_ID_BITS;
-    if (mode !== wanted) warn('mode', 'its setuid and setgid bits are not set, as its owner could not be set');
+    if (mode !== wanted) warn('mode', 'its setuid and setgid bits are not set, because its owner could not be set');
     const set = attempt(warn, 'mode', () => {
       if (typeof place === 'number') fchmodSync(place, mode);
       else fchmodat(place.directory, place.name, mode);
@@ -149,7 +155,7 @@ export class MetadataSetter {
     return this.#rules.special ? entry.mode : entry.mode & ~SET_ID_BITS;
   }
 
-  /** By name where this machine knows the name, as the numbers may mean somebody else here. */
+  /** By name where this machine knows the name, because a number may belong to another user here. */
   #ownerOf(entry: EntryReader): Owner {
     if (this.#rules.numericOwner) return { uid: entry.uid, gid: entry.gid };
     return {
@@ -159,7 +165,7 @@ export class MetadataSetter {
   }
 }
 
-/** The snapshot's, and no others: what a directory's default ACL gave, or what an existing directory has, goes. What is not wanted stays as it is. */
+/** Sets the snapshot's attributes and removes all others, such as those inherited from a default ACL. Attributes that the user excluded stay. */
 function setXattrs(
   place: XattrPlace,
   all: readonly Xattr[],
@@ -168,13 +174,13 @@ function setXattrs(
 ): void {
   const xattrs = all.filter(({ name }) => isWanted(name));
   for (const name of bare ? [] : namesOf(place, warn)) {
-    if (isKernels(name) || !isWanted(name) || xattrs.some((each) => each.name.equals(name))) continue;
+    if (belongsToKernel(name) || !isWanted(name) || xattrs.some((each) => each.name.equals(name))) continue;
     attempt(warn, 'attribute', () => removeXattr(place, name), ` ${name}`);
   }
-  // An ACL may take away the owner's right to set the others.
+  // ACLs last: they may take away the owner's permission to set the others.
   for (const areAcls of [false, true])
     for (const each of xattrs)
-      if (isSystems(each.name) === areAcls) attempt(warn, 'attribute', () => setXattr(place, each), ` ${each.name}`);
+      if (isAcl(each.name) === areAcls) attempt(warn, 'attribute', () => setXattr(place, each), ` ${each.name}`);
 }
 
 function namesOf(place: XattrPlace, warn: Warn): readonly Buffer[] {
@@ -189,12 +195,12 @@ function namesOf(place: XattrPlace, warn: Warn): readonly Buffer[] {
 function sameXattrs(file: XattrPlace, all: readonly Xattr[], isWanted: (name: Buffer) => boolean): boolean {
   const wanted = all.filter(({ name }) => isWanted(name));
   try {
-    const there = readXattrs(file).filter(
-      ({ name }) => isWanted(name) && (!isKernels(name) || wanted.some((each) => each.name.equals(name))),
+    const existing = readXattrs(file).filter(
+      ({ name }) => isWanted(name) && (!belongsToKernel(name) || wanted.some((each) => each.name.equals(name))),
     );
     return (
-      there.length === wanted.length &&
-      there.every(
+      existing.length === wanted.length &&
+      existing.every(
         ({ name, value }, at) => name.equals(wanted[at]?.name as Buffer) && value.equals(wanted[at]?.value as Buffer),
       )
     );
@@ -203,10 +209,10 @@ function sameXattrs(file: XattrPlace, all: readonly Xattr[], isWanted: (name: Bu
   }
 }
 
-const isSystems = (name: Buffer): boolean => name.subarray(0, SYSTEM.length).equals(SYSTEM);
+const isAcl = (name: Buffer): boolean => name.subarray(0, SYSTEM.length).equals(SYSTEM);
 
-/** Labels of security modules are theirs to give. */
-const isKernels = (name: Buffer): boolean =>
+/** Labels of security modules (such as SELinux), which the kernel sets. */
+const belongsToKernel = (name: Buffer): boolean =>
   name.subarray(0, SECURITY.length).equals(SECURITY) && !name.equals(CAPABILITY);
 
 const statOf = (place: XattrPlace): FileStat =>
@@ -214,7 +220,7 @@ const statOf = (place: XattrPlace): FileStat =>
 
 const octal = (mode: number): string => mode.toString(8).padStart(3, '0');
 
-const formatOff = (seconds: number): string =>
+const formatDifference = (seconds: number): string =>
   seconds < 1 ? `${(seconds * 1000).toFixed(3)} ms` : `${seconds.toFixed(1)} s`;
 
 function chown(place: XattrPlace, { uid, gid }: Owner): void {

@@ -1,26 +1,27 @@
+// Names that the target's file system does not support, or takes for the same name.
 import type { Buffer } from 'node:buffer';
 import { errnoCode, VarveError } from '../errors/errors.js';
 
-/** What a call that gives something a name fails with when the file system cannot hold that name: exfat-fuse with ENOENT. */
+/** Error codes for a name that the file system does not support; ENOENT comes from exfat-fuse. */
 const NAME_REFUSED = ['EILSEQ', 'EINVAL', 'ENAMETOOLONG', 'ENOENT'];
 
-/** @param cause the failure of a call in an open directory that gives a name to something which is there */
+/** @param cause the failure of a call that gives a name to an existing file in an open directory */
 export const refusesName = (cause: unknown): boolean => NAME_REFUSED.includes(errnoCode(cause) ?? '');
 
-/** Says of a name that is too long that it is so; the other codes say nothing that holds on every file system. */
-export function noSuchName(cause: unknown): VarveError {
+/** Only ENAMETOOLONG has the same meaning on every file system. */
+export function unsupportedName(cause: unknown): VarveError {
   const message =
     errnoCode(cause) === 'ENAMETOOLONG'
       ? "file name too long for the target's file system"
-      : "the target's file system does not take this name";
+      : "the target's file system does not support this name";
   return new VarveError('target', message, { cause });
 }
 
-export const sameButForCase = (): VarveError =>
+export const caseCollision = (): VarveError =>
   new VarveError(
     'target',
-    "the target's file system takes its name for that of another entry of this directory, from which it differs only in case",
+    "the target's file system ignores case, and this name differs only in case from another name in the directory",
   );
 
-/** A form of a name that is the same for all names that differ only in case. */
-export const withoutCase = (name: Buffer): string => name.toString().normalize().toLowerCase();
+/** Folds case: the result is the same for all names that differ only in case. */
+export const foldCase = (name: Buffer): string => name.toString().normalize().toLowerCase();

@@ -1,78 +1,80 @@
+// What a caller gives to a restore, and what it gets: options, events, progress.
+// How the work is divided among threads is in messages.ts.
 import type { Buffer } from 'node:buffer';
 import type { PatternSpec } from '../filesystem/patterns.js';
 import type { ContentRef } from '../format/content.js';
 import type { Entry } from '../format/entry.js';
 import type { MetadataKind } from './messages.js';
 
-/** restic's names for what happens to files that are there already. */
+/** Which existing files a restore overwrites; restic's names. */
 export type Overwrite = 'always' | 'if-changed' | 'if-newer' | 'never';
 
-/** `updated`: only the metadata were changed. `omitted`: left out, wholly or in its mode, as special things were not wanted. */
+/** `updated`: only metadata were set. `omitted`: `noSpecial` left out the file, or its setuid and setgid bits. */
 export type RestoreAction = 'restored' | 'updated' | 'unchanged' | 'deleted' | 'omitted';
 
 export type RestoreEvent =
   | { readonly kind: 'error'; readonly path: Buffer; readonly message: string }
-  /** The target or the user's rights do not allow some metadata; the content is there. */
+  /** The target or the user's permissions do not allow some metadata; the content was restored. */
   | { readonly kind: 'warning'; readonly about: MetadataKind; readonly path: Buffer; readonly message: string }
   | { readonly kind: 'item'; readonly action: RestoreAction; readonly path: Buffer; readonly size: number };
 
-/** How far a restore is. The totals grow while the snapshot's directories are read. */
+/** The progress of a restore. The totals grow while the snapshot's directories are read. */
 export interface RestoreProgress {
-  /** Directories that are made, or that get their metadata. */
+  /** Directories that are made or get metadata. */
   totalDirs: number;
   dirsRestored: number;
-  /** What is not a directory. */
+  /** Everything but directories. */
   totalFiles: number;
   filesRestored: number;
   filesSkipped: number;
   filesDeleted: number;
-  /** Devices, FIFOs and sockets that were not to be made, and files and directories that did not get their setuid and setgid bits. */
+  /** Left out by `noSpecial`: devices, FIFOs, sockets, and the setuid and setgid bits of files and directories. */
   filesOmitted: number;
-  /** Bytes, without those of holes. */
+  /** Bytes of data, without holes. */
   totalBytes: number;
-  /** That were written. */
+  /** Bytes written. */
   bytesRestored: number;
-  /** That were there already. */
+  /** Bytes that existed already. */
   bytesSkipped: number;
-  /** Paths whose content could not be restored, and metadata that a fault kept from being set. */
+  /** Paths that could not be restored, and metadata that could not be set because of an error. */
   errors: number;
-  /** Metadata that the target or the user's rights do not allow. */
+  /** Metadata that the target or the user's permissions do not allow. */
   warnings: number;
 }
 
-/** Patterns for names of extended attributes: only what matches is restored, or all but that. */
+/** Patterns for names of extended attributes: restore only those that match, or all others. */
 export interface XattrPatterns {
   readonly kind: 'include' | 'exclude';
   readonly patterns: readonly string[];
 }
 
 export interface RestoreOptions {
-  /** The directory of the snapshot whose content is restored. */
+  /** The directory of the snapshot to restore. */
   readonly root: ContentRef;
-  /** The entry of that directory: a target that is new or empty gets its metadata. */
+  /** The entry of that directory: a new or empty target gets its metadata. */
   readonly directory?: Entry;
-  /** An absolute path; made when it is not there. */
+  /** An absolute path; made when it does not exist. */
   readonly target: string;
-  /** The only name in the root directory that is restored; nothing is deleted beside it. */
+  /** Restores only this name of the root directory; `delete` then removes nothing next to it. */
   readonly only?: Buffer;
   readonly includes?: readonly PatternSpec[];
   readonly excludes?: readonly PatternSpec[];
   readonly overwrite?: Overwrite;
-  /** Removes what is in a restored directory but not in the snapshot's. */
+  /** Removes files in restored directories that the snapshot does not have. */
   readonly delete?: boolean;
   /** Reads every file back and compares. */
   readonly verify?: boolean;
   readonly dryRun?: boolean;
   readonly xattrs?: XattrPatterns | undefined;
-  /** Owners by number, not by name. */
+  /** Sets owners by number instead of by name. */
   readonly numericOwner?: boolean;
-  /** Whether any owner can be set, as root can; else only a group may be, and what could not be set is a warning. */
+  /** Sets owners, as only root can. Otherwise only groups are set, and a different owner is a warning. */
   readonly setOwner: boolean;
-  /** Long runs of zeros become holes. */
+  /** Makes holes of blocks of zeros. */
   readonly sparse?: boolean;
-  /** Makes no devices, FIFOs and sockets, and sets no setuid and setgid bits. */
+  /** Makes no devices, FIFOs or sockets, and sets no setuid or setgid bits. */
   readonly noSpecial?: boolean;
-  /** Whether `item` events are wanted. */
+  /** Sends `item` events. */
   readonly verbose?: boolean;
   readonly threads?: number;
   readonly signal?: AbortSignal;

@@ -1,22 +1,22 @@
 import { Buffer } from 'node:buffer';
-import type { Account } from './account.js';
 import { inBatches } from './batches.js';
 import type { FileTarget, RestorePool } from './messages.js';
+import type { RestoreReporter } from './reporter.js';
 
 interface PlainItem {
   readonly target: FileTarget;
   readonly size: number;
-  /** Whether something of its kind is there, which may be right. */
+  /** Whether something of the same type exists, which may match. */
   readonly existing: boolean;
 }
 
-/** What is restored without a blob: new empty files, links, devices. */
+/** Items without blobs: new empty files, symbolic links, special files. */
 export class PlainItems {
-  readonly #account: Account;
+  readonly #reporter: RestoreReporter;
   #items: PlainItem[] = [];
 
-  constructor(account: Account) {
-    this.#account = account;
+  constructor(reporter: RestoreReporter) {
+    this.#reporter = reporter;
   }
 
   get count(): number {
@@ -27,13 +27,13 @@ export class PlainItems {
     this.#items.push(item);
   }
 
-  /** What would be restored. */
-  tellAll(): void {
-    for (const { target, size } of this.#items) this.#account.done(Buffer.from(target.path), size);
+  /** Reports what would be restored. */
+  reportAll(): void {
+    for (const { target, size } of this.#items) this.#reporter.restored(Buffer.from(target.path), size);
   }
 
-  /** Those that are right already are told, and dropped. */
-  async dropStanding(pool: RestorePool): Promise<void> {
+  /** Reports and drops the items that exist and match. */
+  async dropMatching(pool: RestorePool): Promise<void> {
     const gone = new Set<PlainItem>();
     await Promise.all(
       inBatches(this.#items.filter(({ existing }) => existing)).map(async (items) => {
@@ -41,7 +41,7 @@ export class PlainItems {
         for (const number of there) {
           const item = items[number] as PlainItem;
           gone.add(item);
-          this.#account.left(Buffer.from(item.target.path), item.size, false);
+          this.#reporter.kept(Buffer.from(item.target.path), item.size, false);
         }
       }),
     );
@@ -52,9 +52,9 @@ export class PlainItems {
     await Promise.all(
       inBatches(this.#items).map(async (items) => {
         const { errors, failed } = await pool.run({ kind: 'plain', files: items.map(({ target }) => target) });
-        this.#account.errors(errors);
+        this.#reporter.errors(errors);
         for (const [number, { target, size }] of items.entries()) {
-          if (!failed.includes(number)) this.#account.done(Buffer.from(target.path), size);
+          if (!failed.includes(number)) this.#reporter.restored(Buffer.from(target.path), size);
         }
       }),
     );

@@ -1,53 +1,57 @@
+// Plans which ranges of packs to fetch for which files.
+// window.ts fetches them and has them written.
 import type { Buffer } from 'node:buffer';
 import type { Layout } from '../format/layout.js';
 import type { BlobIndex } from '../repository/index/blob-index.js';
 
 const MEBIBYTE = 1024 * 1024;
 
-/** What makes up a range. */
+/** Limits of a range. */
 export interface RangeLimits {
-  /** Bytes of a pack that are fetched and handed to a worker together. */
+  /** Bytes of a pack that one request fetches and one task gets. */
   readonly bytes: number;
-  /** Bytes that the frames of a range may have when opened. */
+  /** Decompressed bytes of the frames in a range. */
   readonly rawBytes: number;
-  /** Bytes that are fetched in vain rather than starting another range. */
+  /** A gap of at most so many unneeded bytes is fetched rather than starting another range. */
   readonly gap: number;
 }
 
-export const NEARBY: RangeLimits = { bytes: 4 * MEBIBYTE, rawBytes: 32 * MEBIBYTE, gap: MEBIBYTE / 4 };
-/** Where each request takes long, and may cost money. A whole pack is had by one. */
-export const FAR_AWAY: RangeLimits = { bytes: 24 * MEBIBYTE, rawBytes: 256 * MEBIBYTE, gap: MEBIBYTE };
+export const LOCAL_LIMITS: RangeLimits = { bytes: 4 * MEBIBYTE, rawBytes: 32 * MEBIBYTE, gap: MEBIBYTE / 4 };
+/** For remote stores, where each request takes long and may cost money: one range can be a whole pack. */
+export const REMOTE_LIMITS: RangeLimits = { bytes: 24 * MEBIBYTE, rawBytes: 256 * MEBIBYTE, gap: MEBIBYTE };
 
-/** A file that is to be restored. */
+/** A file to restore. */
 export interface WantedFile {
   readonly path: Buffer;
   /** Its encoded entry. */
   readonly raw: Buffer;
-  /** Of the file, and of its stream: bytes. */
+  /** Bytes of the file, with holes. */
   readonly size: number;
+  /** Bytes of its data, without holes. */
   readonly stored: number;
-  /** Its blobs. */
+  /** Ids of its blobs. */
   readonly ids: Buffer;
   readonly layout: Layout | undefined;
   /** Attributes and holes that are too long for the entry. */
   readonly xattrs: Buffer | undefined;
   readonly holes: Buffer | undefined;
-  /** Whether a file is there, and what an earlier run left of this one. */
+  /** Whether a file of this name exists. */
   readonly existing: boolean;
+  /** Name of the partly written file that an earlier run left. */
   readonly part: Buffer | undefined;
 }
 
-/** A file as it is restored. */
+/** The state of a file during the restore. */
 export class PlannedFile {
   readonly wanted: WantedFile;
-  /** Ranges that still have something for it. */
+  /** Number of ranges that still have data for it. */
   ranges = 0;
-  /** Its name while it grows, when more than one range has something for it, or some of it was there. */
+  /** Its temporary name, when several ranges have data for it or part of it existed. */
   temporary: Buffer | undefined;
-  /** For each blob 1 when it was there. */
+  /** One byte for each blob: 1 when it existed. */
   kept: Uint8Array | undefined;
-  /** Bytes of it that were told as restored. */
-  told = 0;
+  /** Bytes of it that were counted as restored. */
+  reported = 0;
   failed = false;
 
   constructor(wanted: WantedFile) {
@@ -58,7 +62,6 @@ export class PlannedFile {
     return this.wanted.path;
   }
 
-  /** Bytes. */
   get size(): number {
     return this.wanted.size;
   }
@@ -67,13 +70,13 @@ export class PlannedFile {
 export interface Use {
   readonly blob: number;
   readonly file: PlannedFile;
-  /** Where it begins in the file's stream. */
+  /** Offset in the file's data (without holes). */
   readonly stream: number;
   /** Number of the blob in the file. */
   readonly part: number;
 }
 
-/** A piece of a pack, and what it is needed for. */
+/** A range of a pack, and the uses of its blobs. */
 export interface Range {
   readonly pack: number;
   readonly start: number;
@@ -82,7 +85,7 @@ export interface Range {
   readonly frames: { readonly frame: number; readonly uses: Use[] }[];
 }
 
-/** What is to be fetched for the uses. Blobs are numbered in the order in which they lie in the packs. */
+/** The ranges to fetch. Blobs are numbered in the order in which they lie in the packs. */
 export function rangesOf(uses: Use[], index: BlobIndex, limits: RangeLimits): Range[] {
   const ranges: Range[] = [];
   let range: Range | undefined;

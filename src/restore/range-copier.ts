@@ -8,11 +8,11 @@ import { writeAll } from './growing-file.js';
 const COPY_BYTES = 1024 * 1024;
 const CANNOT_COPY = ['ENOSYS', 'EXDEV', 'EOPNOTSUPP', 'ENOTSUP', 'EINVAL', 'EPERM'];
 
-/** Copies bytes from one open file to the same place in another: in the kernel where it can. */
+/** Copies bytes from one open file to the same offset in another, in the kernel where possible. */
 export class RangeCopier {
   #kernelCopies = true;
 
-  /** Blocks can only be shared when they are whole ones. */
+  /** Copies whole blocks separately, because only those can be shared. */
   copy(from: number, to: number, start: number, end: number): void {
     const first = Math.min(end, Math.ceil(start / BLOCK) * BLOCK);
     const last = Math.max(first, Math.floor(end / BLOCK) * BLOCK);
@@ -34,11 +34,11 @@ export class RangeCopier {
         this.#kernelCopies = false;
       }
     }
-    const room = Buffer.allocUnsafe(Math.min(length, COPY_BYTES));
+    const buffer = Buffer.allocUnsafe(Math.min(length, COPY_BYTES));
     for (let done = 0; done < length; ) {
-      const count = readSync(from, room, 0, Math.min(room.length, length - done), offset + done);
+      const count = readSync(from, buffer, 0, Math.min(buffer.length, length - done), offset + done);
       if (count === 0) throw new VarveError('target', 'a file became shorter while it was copied');
-      writeAll(to, room.subarray(0, count), offset + done);
+      writeAll(to, buffer.subarray(0, count), offset + done);
       done += count;
     }
   }

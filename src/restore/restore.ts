@@ -11,37 +11,44 @@ import type { IndexedRepository } from '../repository/index/index-store.js';
 import { TreeReader } from '../repository/reading/tree-reader.js';
 import { makeDirectories } from '../storage/make-directories.js';
 import { defaultThreads, WorkerPool } from '../workers/pool.js';
-import { Account, inSnapshot, withoutPath } from './account.js';
-import { below, type Directory, rootDirectory, type Subdirectory, subdirectoryOf, targetAs } from './directory.js';
+import {
+  below,
+  type Directory,
+  rootDirectory,
+  type Subdirectory,
+  subdirectoryOf,
+  targetWithEntry,
+} from './directory.js';
 import { layoutOf } from './file-content.js';
 import { HardLinks } from './hard-links.js';
 import { LinkMaker } from './link-maker.js';
 import { type FileTarget, INTERRUPTED, type RestorePool } from './messages.js';
-import { sameButForCase, withoutCase } from './names.js';
+import { caseCollision, foldCase } from './names.js';
 import type { RestoreOptions, RestoreProgress } from './options.js';
-import { FAR_AWAY, NEARBY, type RangeLimits } from './plan.js';
-import { Rooms } from './rooms.js';
+import { LOCAL_LIMITS, type RangeLimits, REMOTE_LIMITS } from './plan.js';
+import { RangeBuffers } from './range-buffers.js';
+import { inSnapshot, RestoreReporter, withoutPath } from './reporter.js';
 import { Selection } from './selection.js';
 import { shouldWrite, Target } from './target.js';
 import { beginRun, endRun, isTemporary, Leftovers, markerName, probeName } from './temporary-names.js';
 import { RestoreWindow } from './window.js';
 
-/** Blobs that are planned while others are restored: it bounds the memory for the plans. */
+/** Blobs planned while others are restored: it bounds the memory for the plans. */
 const WINDOW = 75_000;
-/** The same where a request takes long: a pack that two plans need is fetched twice. */
-const FAR_WINDOW = 300_000;
-/** Blobs that are planned before the workers have something to do. */
+/** The same for a remote store. Larger, because a pack that two windows need is fetched twice. */
+const REMOTE_WINDOW = 300_000;
+/** Blobs planned while the workers have nothing to do. */
 const FIRST_WINDOW = 5_000;
 const DIRECTORIES_PER_TASK = 512;
-/** Subdirectories of a directory that are held until all else in it is planned. */
+/** Subdirectories of one directory held in memory until everything else in it is planned. */
 const MAX_SUBDIRECTORIES = 10_000;
 const WORKER = new URL('./restore-worker.js', import.meta.url);
 
 /**
- * Restores a directory of a snapshot. Nothing outside the target is ever written, and no file stands under its name before it is whole.
+ * Restores a directory of a snapshot. It writes nothing outside the target, and a file gets its name only when it is complete.
  *
  * @throws VarveError `role` for a key that cannot read contents, `target` when the target cannot be written, `full`, `interrupted`;
- * single paths that fail are told as events and counted
+ * failures of single paths are reported as events and counted instead
  */
 export async function restore(repository: IndexedRepository, options: RestoreOptions): Promise<RestoreProgress> {
   repository.keys.requireRole('full', 'restore files');
@@ -84,23 +91,23 @@ class RestoreRun {
   readonly #trees: TreeReader;
   readonly #selection: Selection;
   readonly #target: Target | undefined;
-  /** Undefined when a dry run finds nothing to compare with. */
+  /** Undefined in a dry run whose target does not exist: there is nothing to compare with. */
   readonly #pool: RestorePool | undefined;
-  /** How large a window grows, and the ranges in it. */
+  /** Limits of a window, and of the ranges in it. */
   readonly #windowSize: number;
   readonly #limits: RangeLimits;
-  readonly #rooms: Rooms;
-  /** What is being planned. */
+  readonly #buffers: RangeBuffers;
+  /** The window that is being planned. */
   #window: RestoreWindow;
-  /** What is being restored, and what ended that before its time. */
+  /** The window that is being restored. */
   #running: { readonly window: RestoreWindow; readonly done: Promise<void> } | undefined;
   #idle = true;
   #failure: unknown;
   readonly #run = beginRun();
   readonly #flags = new Int32Array(new SharedArrayBuffer(4));
-  /** Directories whose metadata are to be set, parents before what is in them. */
+  /** Directories whose metadata remain to be set, parents before children. */
   readonly #directories: Directory[] = [];
-  readonly #account: Account;
+  readonly #reporter: RestoreReporter;
   readonly #links = new HardLinks();
   readonly #linkMaker: LinkMaker;
   readonly #onAbort = (): void => void Atomics.store(this.#flags, 0, 1);
@@ -108,24 +115,24 @@ class RestoreRun {
   constructor(repository: IndexedRepository, options: RestoreOptions) {
     this.#repository = repository;
     this.#options = options;
-    this.#account = new Account(options);
+    this.#reporter = new RestoreReporter(options);
     this.#trees = new TreeReader(repository, { signal: options.signal });
     this.#selection = new Selection(options);
-    const isFar = repository.store.connections !== undefined;
-    this.#windowSize = isFar ? FAR_WINDOW : WINDOW;
-    this.#limits = isFar ? FAR_AWAY : NEARBY;
-    this.#rooms = new Rooms(this.#limits.bytes);
+    const isRemote = repository.store.connections !== undefined;
+    this.#windowSize = isRemote ? REMOTE_WINDOW : WINDOW;
+    this.#limits = isRemote ? REMOTE_LIMITS : LOCAL_LIMITS;
+    this.#buffers = new RangeBuffers(this.#limits.bytes);
     const dryRun = options.dryRun === true;
-    // Into a directory that a dry run does not make, everything would be restored.
+    // A dry run does not make the target. Without one, everything would be restored.
     if (!dryRun || existsSync(options.target)) {
       this.#target = openTarget(options.target, dryRun, this.#run);
       this.#pool = this.#startPool(dryRun);
     }
-    this.#linkMaker = new LinkMaker(dryRun ? undefined : this.#pool, this.#target, this.#account);
+    this.#linkMaker = new LinkMaker(dryRun ? undefined : this.#pool, this.#target, this.#reporter);
     this.#window = this.#newWindow();
     options.signal?.addEventListener('abort', this.#onAbort);
     if (options.signal?.aborted === true) this.#onAbort();
-    options.onStart?.(() => this.#account.progress);
+    options.onStart?.(() => this.#reporter.progress);
   }
 
   async restore(): Promise<RestoreProgress> {
@@ -138,15 +145,15 @@ class RestoreRun {
     await this.#running?.done;
     if (marker !== undefined) this.#target?.discard(marker);
     await this.#finishDirectories();
-    return this.#account.progress;
+    return this.#reporter.progress;
   }
 
-  /** Whether the target is to be the directory that is restored, and not only to hold what is in it. */
+  /** Whether the target, because it was empty, also gets the metadata of the restored directory. */
   #becomesDirectory({ leftovers }: Directory): boolean {
     const { directory, dryRun } = this.#options;
     if (directory === undefined || dryRun === true || leftovers?.alone !== true) return false;
-    this.#directories.push(targetAs(directory));
-    this.#account.progress.totalDirs++;
+    this.#directories.push(targetWithEntry(directory));
+    this.#reporter.progress.totalDirs++;
     this.#target?.becomesDirectory();
     return true;
   }
@@ -160,7 +167,7 @@ class RestoreRun {
     }
   }
 
-  /** @param full whether what was begun is to be removed, as there is no room for it */
+  /** @param full whether the target is full: then partly written files are removed */
   async close(full: boolean): Promise<void> {
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     await this.#pool?.close();
@@ -203,7 +210,7 @@ class RestoreRun {
       for await (const entry of this.#trees.entries(content, inSnapshot(directory.path).toString(), onBad)) {
         if (directory.depth === 0 && only !== undefined && !entry.name.equals(only)) continue;
         if (removes) names.add(entry.name.toString('latin1'));
-        if (isTemporary(entry.name)) directory.alike.add(entry.name.toString('latin1'));
+        if (isTemporary(entry.name)) directory.lookalikes.add(entry.name.toString('latin1'));
         if (entry.type === 'directory' && ++directories > MAX_SUBDIRECTORIES) continue;
         const subdirectory = await this.#entry(directory, entry);
         if (subdirectory !== undefined) subdirectories.push(subdirectory);
@@ -213,7 +220,7 @@ class RestoreRun {
       whole = !nameless && (directory.depth > 0 || only === undefined);
     } catch (cause) {
       if (cause === this.#failure) throw cause;
-      this.#account.fail(directory.path, cause);
+      this.#reporter.fail(directory.path, cause);
     }
     if (whole) this.#removeLeftovers(directory);
     if (removes && whole) this.#deleteOthers(directory, names);
@@ -221,7 +228,7 @@ class RestoreRun {
     if (directories > MAX_SUBDIRECTORIES) await this.#walkRest(directory, content);
   }
 
-  /** Walks the subdirectories that are too many to be held: each as it comes, when the directory is read once more. */
+  /** Reads a directory a second time and walks each subdirectory beyond MAX_SUBDIRECTORIES as it comes. */
   async #walkRest(directory: Directory, content: ContentRef): Promise<void> {
     let directories = 0;
     let isWalking = false;
@@ -235,35 +242,35 @@ class RestoreRun {
       }
     } catch (cause) {
       if (isWalking) throw cause;
-      this.#account.fail(directory.path, cause);
+      this.#reporter.fail(directory.path, cause);
     }
   }
 
-  /** Reports an entry that cannot be read, if it may be one of those that are asked for. What the target has in its place stays. */
+  /** Reports an entry that cannot be read, if it may be selected. A file of that name in the target stays. */
   #failBad(directory: Directory, { name, error }: BadEntry): void {
     const reason = withoutPath(error.message, inSnapshot(directory.path));
     const cause = new VarveError('damaged', reason, { cause: error });
-    if (name === undefined) return this.#account.fail(directory.path, cause);
+    if (name === undefined) return this.#reporter.fail(directory.path, cause);
     const { only } = this.#options;
     if (directory.depth === 0 && only !== undefined && !name.equals(only)) return;
     directory.leftovers?.take(name);
     const path = below(directory, name);
     const { selected, descend } = this.#selection.choose(inSnapshot(path));
-    if (selected || descend) this.#account.fail(path, cause);
+    if (selected || descend) this.#reporter.fail(path, cause);
   }
 
   #newWindow(): RestoreWindow {
     const { verify = false, dryRun = false } = this.#options;
-    return new RestoreWindow(this.#repository, this.#pool, this.#account, {
+    return new RestoreWindow(this.#repository, this.#pool, this.#reporter, {
       verify,
       dryRun,
       run: this.#run,
       limits: this.#limits,
-      rooms: this.#rooms,
+      buffers: this.#buffers,
     });
   }
 
-  /** Begins to restore what was planned, once all that was planned before is restored. */
+  /** Starts restoring the planned window, after waiting for the one before it. */
   async #runWindow(): Promise<void> {
     await this.#running?.done;
     const window = this.#window;
@@ -282,7 +289,7 @@ class RestoreRun {
     this.#window = this.#newWindow();
   }
 
-  /** Deals with an entry; a directory that is to be walked is returned. */
+  /** Plans an entry. @returns the directory to walk, if it is one */
   async #entry(directory: Directory, entry: EntryReader): Promise<Subdirectory | undefined> {
     const path = below(directory, entry.name);
     const { selected, descend } = this.#selection.choose(inSnapshot(path));
@@ -292,7 +299,7 @@ class RestoreRun {
       if (selected) await this.#file(directory, path, entry);
       else directory.leftovers?.take(entry.name);
     } catch (cause) {
-      this.#account.fail(path, cause);
+      this.#reporter.fail(path, cause);
     }
     return undefined;
   }
@@ -308,7 +315,7 @@ class RestoreRun {
     return subdirectory;
   }
 
-  /** Makes a directory, and those above it, unless they are made. @returns whether it is new, so that nothing is in it */
+  /** Makes a directory and its parents, unless they exist. @returns whether it is new and therefore empty */
   #make(directory: Directory): boolean {
     if (directory.fresh !== undefined) return directory.fresh;
     const inFresh = directory.parent !== undefined && this.#make(directory.parent);
@@ -316,27 +323,27 @@ class RestoreRun {
       this.#target === undefined || (inFresh && this.#options.dryRun === true)
         ? true
         : this.#target.makeDirectory(directory.path, this.#options.overwrite !== 'never', directory.selected);
-    // A directory that was there and is only on the way stays as it is.
+    // An existing directory that is not selected, only what is below it, keeps its metadata.
     if (directory.fresh || directory.selected) this.#finishLater(directory);
     this.#lookForLeftovers(directory);
     return directory.fresh;
   }
 
-  /** A dry run holds no directories, however many there are. */
+  /** A dry run only counts directories, to save memory. */
   #finishLater(directory: Directory): void {
-    const { progress } = this.#account;
+    const { progress } = this.#reporter;
     progress.totalDirs++;
     if (this.#options.dryRun === true) progress.dirsRestored++;
     else this.#directories.push(directory);
   }
 
-  /** Notes a name in a directory that is made. @throws VarveError `target` when the file system takes it for one that was restored */
+  /** Records a restored name. @throws VarveError `target` when the file system ignores case and the name was restored already */
   #takeName(directory: Directory, name: Buffer): void {
     if (this.#target === undefined || this.#options.dryRun === true) return;
     directory.taken ??= this.#target.ignoresCase(directory.path) ? new Set() : 'exact';
     if (directory.taken === 'exact') return;
-    const key = withoutCase(name);
-    if (directory.taken.has(key)) throw sameButForCase();
+    const key = foldCase(name);
+    if (directory.taken.has(key)) throw caseCollision();
     directory.taken.add(key);
   }
 
@@ -345,31 +352,31 @@ class RestoreRun {
     try {
       directory.leftovers = new Leftovers(this.#target.names(directory.path));
     } catch {
-      // Nothing is found in a directory that cannot be listed.
+      // A directory that cannot be listed counts as one without leftovers.
     }
   }
 
-  /** What ended runs have left in a directory and what is not taken up again. */
-  #removeLeftovers({ path, leftovers, alike }: Directory): void {
+  /** Removes temporary files of ended runs that this run does not continue. */
+  #removeLeftovers({ path, leftovers, lookalikes }: Directory): void {
     if (this.#options.dryRun === true) return;
     for (const name of leftovers?.rest ?? [])
-      if (!alike.has(name.toString('latin1'))) this.#target?.removeLeftover(below({ path }, name));
+      if (!lookalikes.has(name.toString('latin1'))) this.#target?.removeLeftover(below({ path }, name));
   }
 
   async #file(directory: Directory, path: Buffer, entry: EntryReader): Promise<void> {
     const { type } = entry;
-    if (this.#options.noSpecial === true && SPECIAL_TYPES.includes(type)) return this.#account.omitted(path);
-    this.#account.progress.totalFiles++;
+    if (this.#options.noSpecial === true && SPECIAL_TYPES.includes(type)) return this.#reporter.omitted(path);
+    this.#reporter.progress.totalFiles++;
     const fresh = this.#make(directory);
     this.#takeName(directory, entry.name);
     const existing = fresh ? undefined : this.#target?.stat(path);
     if (existing !== undefined && !shouldWrite(existing, entry, this.#options.overwrite ?? 'always'))
       return this.#leave(path, entry, existing);
-    if (existing?.type === 'directory') this.#giveWay(path);
+    if (existing?.type === 'directory') this.#removeDirectoryInTheWay(path);
     if (entry.links > 1) {
       const first = this.#links.firstOf(path, entry);
       if (first !== undefined) return this.#addLink(path, first, entry);
-      if (existing !== undefined) this.#account.stands(path);
+      if (existing !== undefined) this.#reporter.keepsFirstName(path);
     }
     this.#noteSetId(path, entry);
     await this.#plan(directory, path, entry, existing?.type === type);
@@ -381,7 +388,7 @@ class RestoreRun {
     const xattrs = isReference(entry.xattrs) ? await this.#attributes(path, entry.xattrs) : undefined;
     if (entry.type !== 'file' || content === undefined)
       return this.#window.addPlain({ path, raw, temporary: undefined, xattrs }, 0, existing);
-    this.#account.progress.totalBytes += content.size;
+    this.#reporter.progress.totalBytes += content.size;
     const part = directory.leftovers?.take(entry.name);
     const isNew = !existing && part === undefined;
     if (isNew && content.size === 0 && content.ids.length === 0)
@@ -392,48 +399,48 @@ class RestoreRun {
     this.#window.addFile({ path, raw, size, stored: content.size, ids, layout, xattrs, holes, existing, part });
   }
 
-  /** Attributes that are too long for their entry; undefined, and told, when they cannot be had. */
+  /** Reads attributes that are too long for their entry. When that fails it is reported, and undefined is returned. */
   async #attributes(path: Buffer, reference: ContentRef): Promise<Buffer | undefined> {
     try {
       return await this.#trees.attachment(reference);
     } catch (cause) {
       const error = VarveError.from(cause);
       if (endsAll(error)) throw cause;
-      this.#account.report({ path, message: `its attributes cannot be read: ${error.message}`, kind: 'metadata' });
+      this.#reporter.report({ path, message: `its attributes cannot be read: ${error.message}`, kind: 'metadata' });
       return undefined;
     }
   }
 
   #noteSetId(path: Buffer, { type, mode }: EntryReader): void {
     if (this.#options.noSpecial === true && type !== 'symlink' && (mode & SET_ID_BITS) !== 0)
-      this.#account.omitted(path);
+      this.#reporter.omitted(path);
   }
 
-  /** A file that is as it should be, but for its other names: they are links to it, or it becomes a link to the first of them. */
+  /** Leaves an existing file. If it has several names in the snapshot and is not linked to the first, it becomes a link to that. */
   #leave(path: Buffer, entry: EntryReader, existing: FileStat): void {
     if (entry.links > 1 && this.#options.overwrite === 'if-changed') {
       const first = this.#links.firstOf(path, entry);
-      const there = first && this.#target?.stat(first);
-      const same = there?.inode === existing.inode && there.device === existing.device;
+      const other = first && this.#target?.stat(first);
+      const same = other?.inode === existing.inode && other.device === existing.device;
       if (first !== undefined && !same) return this.#addLink(path, first, entry);
-      this.#account.stands(path);
+      this.#reporter.keepsFirstName(path);
     }
     const stored = entry.content?.size ?? 0;
-    this.#account.progress.totalBytes += stored;
-    this.#account.skipped(stored);
-    this.#account.left(path, entry.size, false);
+    this.#reporter.progress.totalBytes += stored;
+    this.#reporter.bytesSkipped(stored);
+    this.#reporter.kept(path, entry.size, false);
   }
 
   #addLink(path: Buffer, to: Buffer, entry: EntryReader): void {
     this.#links.add({ path, to, size: entry.type === 'file' ? entry.size : 0 });
   }
 
-  /** A directory stands where a file is to be. */
-  #giveWay(path: Buffer): void {
+  /** Removes a directory that has the name of a file to restore. @throws VarveError `target` without --delete */
+  #removeDirectoryInTheWay(path: Buffer): void {
     if (this.#options.delete !== true) {
-      throw new VarveError('target', 'a directory is in its place; use --delete to have it removed');
+      throw new VarveError('target', 'a directory has this name; use --delete to remove it');
     }
-    this.#account.progress.filesDeleted += this.#target?.remove(path) ?? 0;
+    this.#reporter.progress.filesDeleted += this.#target?.remove(path) ?? 0;
   }
 
   #deleteOthers(directory: Directory, names: ReadonlySet<string>): void {
@@ -441,27 +448,27 @@ class RestoreRun {
     try {
       for (const name of this.#target.names(directory.path)) {
         if (names.has(name.toString('latin1'))) continue;
-        if (directory.taken instanceof Set && directory.taken.has(withoutCase(name))) continue;
+        if (directory.taken instanceof Set && directory.taken.has(foldCase(name))) continue;
         this.#deleteOther(this.#target, below(directory, name), name);
       }
     } catch (cause) {
-      this.#account.fail(directory.path, cause);
+      this.#reporter.fail(directory.path, cause);
     }
   }
 
   #deleteOther(target: Target, path: Buffer, name: Buffer): void {
     try {
-      // A running restore's file; a directory with such a name is of somebody else.
+      // It belongs to a running restore, unless it is a directory: restores make no directories with such names.
       if (isTemporary(name) && target.stat(path)?.type !== 'directory') return;
       if (!this.#selection.choose(inSnapshot(path)).selected) return;
-      this.#account.progress.filesDeleted += target.remove(path);
-      this.#account.item('deleted', path, 0);
+      this.#reporter.progress.filesDeleted += target.remove(path);
+      this.#reporter.item('deleted', path, 0);
     } catch (cause) {
-      this.#account.fail(path, cause);
+      this.#reporter.fail(path, cause);
     }
   }
 
-  /** Times and modes of directories come last, from the deepest up: writing into a directory changes its times. */
+  /** Sets the metadata of directories last, from the deepest up, because writing into a directory changes its times. */
   async #finishDirectories(): Promise<void> {
     if (this.#pool === undefined || this.#options.dryRun === true) return;
     const directories = this.#directories.reverse();
@@ -473,8 +480,8 @@ class RestoreRun {
         targets.push({ path, raw: raw as Buffer, temporary: undefined, xattrs: attached });
       }
       const { errors, failed } = await this.#pool.runOn(0, { kind: 'directories', directories: targets });
-      this.#account.errors(errors);
-      this.#account.progress.dirsRestored += targets.length - failed.length;
+      this.#reporter.errors(errors);
+      this.#reporter.progress.dirsRestored += targets.length - failed.length;
     }
   }
 

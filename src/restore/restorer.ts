@@ -33,7 +33,7 @@ import {
   type WorkerInit,
 } from './messages.js';
 import { MetadataSetter, type Warn } from './metadata.js';
-import { noSuchName, refusesName } from './names.js';
+import { refusesName, unsupportedName } from './names.js';
 import { RangeCopier } from './range-copier.js';
 import { type Run, runsOf } from './runs.js';
 import { isSameSpecial, makeSpecial } from './special-files.js';
@@ -41,7 +41,7 @@ import { temporaryPrefix } from './temporary-names.js';
 
 const { O_RDONLY, O_DIRECTORY } = constants;
 
-/** What a restore worker does: opens frames and writes files, links, metadata. */
+/** Performs the tasks of a restore worker: opens frames, writes files and links, sets metadata. */
 export class Restorer {
   readonly #directories: DirectoryHandles;
   readonly #index: BlobIndex;
@@ -116,24 +116,24 @@ export class Restorer {
       case 'compare':
         return this.#each(task.files, (file, number) => {
           this.#compared[number] = { outcome: 'different' };
-          const { directory, name } = this.#placeOf(file);
+          const { directory, name } = this.#locate(file);
           this.#compared[number] = this.#comparer.compare(directory, name, file, this.#warnerOf(file));
         });
       case 'verify':
         return this.#each([task.file], (file) => {
-          const { directory, name } = this.#placeOf(file);
+          const { directory, name } = this.#locate(file);
           this.#comparer.verify(directory, name, file);
         });
     }
   }
 
-  /** A file's directory, opened until the next is asked for, and its name there. */
-  #placeOf(file: FileTarget): { directory: number; name: Buffer } {
+  /** A file's name and its open directory, which stays open until the next call. */
+  #locate(file: FileTarget): { directory: number; name: Buffer } {
     const { directory, name } = splitPath(asBuffer(file.path));
     return { directory: this.#directories.directory(directory), name };
   }
 
-  /** Does something to each; numbers of those it failed for. */
+  /** Runs an action for each item. @returns the numbers of those for which it failed */
   #each<Item extends { readonly path: Uint8Array }>(
     items: readonly Item[],
     action: (item: Item, number: number) => void,
@@ -185,7 +185,7 @@ export class Restorer {
     try {
       const at = located.offset - task.start;
       const stored = asBuffer(task.bytes.subarray(at, at + located.storedLength));
-      raw = this.#opener.open(located, stored, this.#room(located.rawLength));
+      raw = this.#opener.open(located, stored, this.#bufferFor(located.rawLength));
     } catch (cause) {
       for (const { file } of uses) fail(file, cause);
       return;
@@ -201,27 +201,27 @@ export class Restorer {
     }
   }
 
-  /** Where a frame is opened: the same memory for each, as its blobs are written before the next. */
-  #room(length: number): Buffer {
+  /** The buffer that frames are opened in; reused, because a frame's blobs are written before the next is opened. */
+  #bufferFor(length: number): Buffer {
     if (this.#memory.length < length) this.#memory = Buffer.allocUnsafeSlow(length);
     return this.#memory.subarray(0, length);
   }
 
-  /** @throws VarveError `damaged` unless the frame holds the blob that is asked for */
+  /** @throws VarveError `damaged` unless the frame holds the requested blob */
   #check(use: BlobUse, raw: Buffer, pack: number): void {
     const { offset, length } = this.#index.locate(use.blob);
     this.#opener.verify(asBuffer(use.id), DATA, raw.subarray(offset, offset + length), pack);
   }
 
-  /** Writes blobs to their file; a file that no other task writes to gets its metadata and name with its last blob. */
+  /** Writes blobs to their file. After the last blob of a file that only this task writes, sets its metadata and name. */
   #write(file: GrowingFile, run: Pick<Run, 'uses' | 'stream'>, bytes: Buffer): void {
     const directory = this.#directories.directory(splitPath(asBuffer(file.target.path)).directory);
     if (file.handle === undefined) file.open(directory, this.#temporaryOf(file.target));
     const [first] = run.uses;
     if (first?.pieces === undefined) file.write(bytes, run.stream);
     else {
-      for (const { stream, file: place, length } of run.uses.flatMap((use) => use.pieces ?? []))
-        file.write(bytes.subarray(stream - run.stream, stream - run.stream + length), place);
+      for (const { stream, file: offset, length } of run.uses.flatMap((use) => use.pieces ?? []))
+        file.write(bytes.subarray(stream - run.stream, stream - run.stream + length), offset);
     }
     file.remaining -= run.uses.length;
     if (file.remaining === 0) this.#complete(file, directory);
@@ -251,7 +251,7 @@ export class Restorer {
       this.#errors.push({ path: new Uint8Array(target.path), message, kind: 'metadata' });
     }
     const { directory } = splitPath(asBuffer(target.path));
-    const bare = entry.type !== 'directory' && !this.#directories.givesAttributes(directory);
+    const bare = entry.type !== 'directory' && !this.#directories.mayPassOnAttributes(directory);
     this.#metadata.set(place, entry, xattrs, bare, warn);
     if (entry.holes !== undefined && !this.#fileSystems.of(this.#directories.directory(directory)).keepsHoles)
       warn('holes', HOLES_FILLED);
@@ -271,9 +271,9 @@ export class Restorer {
     return Buffer.from(`${this.#temporary}${this.#nextTemporary++}`);
   }
 
-  /** Gives a file that grew under a temporary name its size, metadata and name. */
+  /** Sets the size, metadata and name of a file that several tasks have written. */
   #finish(file: FileTarget): void {
-    const { directory, name } = this.#placeOf(file);
+    const { directory, name } = this.#locate(file);
     const temporary = Buffer.from(file.temporary as Uint8Array);
     const entry = entryOf(file);
     const handle = openPart(directory, temporary, this.#fileSystems);
@@ -291,27 +291,27 @@ export class Restorer {
     tryTo(() => unlinkat(this.#directories.directory(directory), name));
   }
 
-  /** Empty files, links, FIFOs and devices: what has no blobs. */
+  /** Makes an item without blobs: an empty file, a symbolic link, a FIFO, a socket or a device. */
   #plain(file: FileTarget): void {
     const entry = entryOf(file);
     if (entry.type === 'file') return this.#empty(file);
-    const { directory, name } = this.#placeOf(file);
+    const { directory, name } = this.#locate(file);
     const temporary = this.#temporaryName();
     try {
       makeSpecial(entry, directory, temporary);
       this.#setMetadata({ directory, name: temporary }, file, entry);
     } catch (cause) {
-      // Some file systems fail and yet make something.
+      // Some file systems report an error although they have made the file.
       tryTo(() => unlinkat(directory, temporary));
       throw cause;
     }
     this.#moveInto(directory, temporary, name);
   }
 
-  /** Whether a link or a special file is there as it should be. One that is not is made anew: by its name alone it cannot be changed safely. */
+  /** Whether a symbolic link or special file exists and matches. If not it is made again: changing it by name would not be safe. */
   #stands(file: FileTarget): boolean {
     const entry = entryOf(file);
-    const { directory, name } = this.#placeOf(file);
+    const { directory, name } = this.#locate(file);
     const stat = lstat(name, directory);
     const isSame = isSameSpecial(stat, entry) && stat.links === entry.links;
     if (!isSame || (entry.type === 'symlink' && !readlinkat(directory, name).equals(entry.target as Buffer)))
@@ -329,7 +329,7 @@ export class Restorer {
     }
   }
 
-  /** @returns false when it is there already */
+  /** @returns false when the link exists already */
   #link({ path, to }: LinkTarget): boolean {
     const from = splitPath(asBuffer(to));
     const target = splitPath(asBuffer(path));
@@ -350,7 +350,7 @@ export class Restorer {
     }
   }
 
-  /** Copies the file where it cannot have one more name. */
+  /** Makes a hard link, or a copy where no further link is possible. */
   #linkOrCopy(source: number, from: Buffer, directory: number, temporary: Buffer, path: Uint8Array): void {
     try {
       linkat(source, from, directory, temporary);
@@ -365,38 +365,41 @@ export class Restorer {
         tryTo(() => unlinkat(directory, temporary));
         throw failure;
       }
-      const message = `is a copy of the file and not a hard link to it, which cannot be made: ${systemReason(cause)}`;
+      const message = `is a copy, not a hard link, because the link cannot be made: ${systemReason(cause)}`;
       this.#errors.push({ path: new Uint8Array(path), message, kind: 'link' });
     }
   }
 
-  /** Gives a temporary file its name, or removes it. */
+  /** Gives a temporary file its name. When that fails, removes it. */
   #moveInto(directory: number, temporary: Buffer, name: Buffer): void {
     try {
       renameat(directory, temporary, directory, name);
     } catch (cause) {
-      const wasThere = tryTo(() => unlinkat(directory, temporary));
-      throw wasThere && refusesName(cause) ? noSuchName(cause) : cause;
+      const existed = tryTo(() => unlinkat(directory, temporary));
+      throw existed && refusesName(cause) ? unsupportedName(cause) : cause;
     }
   }
 
-  /** Sets a directory's metadata, after all that is in it is written. */
+  /** Sets a directory's metadata, after everything in it is written. */
   #directory(directory: FileTarget): void {
     const entry = entryOf(directory);
     let place: XattrPlace;
     try {
       place = this.#directories.directory(asBuffer(directory.path));
     } catch (cause) {
-      // A directory that was there and may not be read.
+      // An existing directory that this user may not read.
       if (errnoCode(cause) !== 'EACCES') throw cause;
-      place = this.#placeOf(directory);
+      place = this.#locate(directory);
     }
     this.#setMetadata(place, directory, entry);
   }
 
   #fail(path: Uint8Array, cause: unknown): void {
     if (errnoCode(cause) === 'ENOSPC')
-      throw new VarveError('full', `the target is full: ${Buffer.from(path)}; free some space and run it again`);
+      throw new VarveError(
+        'full',
+        `the target is full: ${Buffer.from(path)}; free some space and run the restore again`,
+      );
     if (isInterrupted(cause)) throw cause;
     const message = cause instanceof VarveError ? cause.message : systemReason(cause);
     this.#errors.push({ path: new Uint8Array(path), message, kind: 'content' });
@@ -408,10 +411,10 @@ export class Restorer {
 }
 
 const DOT = Buffer.from('.');
-/** What linking fails with where a file can have no further name: EMLINK when it has as many as it can. */
+/** Error codes of link() when a file cannot have another name: not supported, or (EMLINK) too many already. */
 const NO_LINK = ['EPERM', 'ENOSYS', 'EOPNOTSUPP', 'ENOTSUP', 'EMLINK'];
 
-/** @returns false when the name is taken, or when linking fails for another reason, which comes again */
+/** @returns false when the name exists, or on any other failure, which the next attempt then reports */
 function linkNew(source: number, from: Buffer, directory: number, name: Buffer): boolean {
   try {
     linkat(source, from, directory, name);
@@ -424,14 +427,14 @@ function linkNew(source: number, from: Buffer, directory: number, name: Buffer):
 function isSameFile(source: number, from: Buffer, directory: number, name: Buffer): boolean {
   const first = lstat(from, source);
   try {
-    const there = lstat(name, directory);
-    return there.inode === first.inode && there.device === first.device;
+    const second = lstat(name, directory);
+    return second.inode === first.inode && second.device === first.device;
   } catch {
     return false;
   }
 }
 
-/** For tidying up after a failure that is reported. @returns whether it worked */
+/** Ignores a failure, for cleaning up after another that is reported. @returns whether it succeeded */
 function tryTo(action: () => void): boolean {
   try {
     action();

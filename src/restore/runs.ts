@@ -1,7 +1,7 @@
 import type { BlobIndex } from '../repository/index/blob-index.js';
 import type { BlobUse } from './messages.js';
 
-/** Blobs that lie side by side in a frame and in a file. */
+/** Blobs that follow each other in a frame and in a file: one write. */
 export interface Run {
   /** Number of the file within the task. */
   readonly file: number;
@@ -9,11 +9,11 @@ export interface Run {
   /** Within the frame's plaintext. */
   readonly start: number;
   end: number;
-  /** Where it begins in the file's stream. */
+  /** Offset in the file's data (without holes). */
   readonly stream: number;
 }
 
-/** Uses that follow each other in the frame and in one file are written in one go. */
+/** Joins uses that follow each other in the frame and in one file. */
 export function runsOf(uses: readonly BlobUse[], index: BlobIndex): Run[] {
   const runs: Run[] = [];
   for (const use of uses) {

@@ -2,17 +2,17 @@ import type { Buffer } from 'node:buffer';
 import { PatternList } from '../filesystem/patterns.js';
 import type { RestoreOptions } from './options.js';
 
-/** What of the snapshot is wanted. */
+/** Whether a path of the snapshot is selected. */
 export interface Choice {
   readonly selected: boolean;
-  /** Whether something below may be wanted. */
+  /** Whether something below it may be selected. */
   readonly descend: boolean;
 }
 
 const ALL: Choice = { selected: true, descend: true };
 const NONE: Choice = { selected: false, descend: false };
 
-/** restic's --include and --exclude: patterns against the path in the snapshot, with a slash in front. */
+/** restic's --include and --exclude: patterns for the path in the snapshot, with a leading slash. */
 export class Selection {
   readonly #includes: readonly PatternList[];
   readonly #excludes: readonly PatternList[];

@@ -1,13 +1,15 @@
+// Makes and compares symbolic links, devices, FIFOs and sockets.
+// Their metadata are set in metadata.ts.
 import { Buffer } from 'node:buffer';
 import { errnoCode, systemReason, VarveError } from '../errors/errors.js';
 import { mknodat, symlinkat } from '../filesystem/posix.js';
 import { type FileStat, makeDevice } from '../filesystem/stat.js';
 import type { EntryReader } from '../format/entry-reader.js';
 
-/** The kernel's limits: of larger numbers it would take a part. */
+/** The kernel's limits: it would silently truncate larger numbers. */
 const [MAX_MAJOR, MAX_MINOR] = [0xfff, 0xfffff];
 const PRIVATE = 0o600;
-/** What file systems without such files fail with: exfat-fuse with EIO. */
+/** Error codes of file systems without such files; EIO comes from exfat-fuse. */
 const UNSUPPORTED = ['EPERM', 'ENOSYS', 'EOPNOTSUPP', 'ENOTSUP', 'EIO', 'EINVAL'];
 const S_IFMT_OF: Partial<Record<string, number>> = {
   fifo: 0o010000,
@@ -16,14 +18,14 @@ const S_IFMT_OF: Partial<Record<string, number>> = {
   socket: 0o140000,
 };
 
-/** Whether what is there is of the entry's kind and, if that is a device, of its number. */
+/** Whether an existing file has the entry's type and, for a device, its number. */
 export function isSameSpecial(stat: FileStat, entry: EntryReader): boolean {
   if (stat.type !== entry.type) return false;
   if (stat.type !== 'character' && stat.type !== 'block') return true;
   return stat.rdevMajor === entry.rdev?.[0] && stat.rdevMinor === entry.rdev[1];
 }
 
-/** Makes a link, a device, a FIFO or a socket. @throws VarveError `target` when it cannot be made */
+/** Makes a symbolic link, a device, a FIFO or a socket. @throws VarveError `target` when it cannot be made */
 export function makeSpecial(entry: EntryReader, directory: number, name: Buffer): void {
   try {
     if (entry.type === 'symlink') symlinkat(Buffer.from(entry.target as Buffer), directory, name);
@@ -39,18 +41,18 @@ function makeNode({ type, rdev }: EntryReader, directory: number, name: Buffer):
   if (format === undefined) throw new VarveError('internal', `cannot make a ${type}`);
   const [major, minor] = rdev ?? [0, 0];
   if (major < 0 || major > MAX_MAJOR || minor > MAX_MINOR)
-    throw new VarveError('target', `is a device of numbers that no Linux has: ${major}:${minor}`);
+    throw new VarveError('target', `is a device with the number ${major}:${minor}, which Linux does not support`);
   mknodat(directory, name, format | PRIVATE, makeDevice(major, minor));
 }
 
-/** Why it cannot be made, where that lies with its kind. */
+/** Why it cannot be made, if its type is the reason. */
 function reasonOf({ type }: EntryReader, cause: unknown): string | undefined {
   const code = errnoCode(cause) ?? '';
   const isDevice = type === 'character' || type === 'block';
   if (isDevice && code === 'EPERM' && process.geteuid?.() !== 0)
     return 'is a device, and only root can make devices; --no-special leaves them out';
   if (!UNSUPPORTED.includes(code) || (type === 'symlink' && code === 'EIO')) return undefined;
-  if (type === 'symlink') return "is a symbolic link, which the target's file system does not take";
+  if (type === 'symlink') return "is a symbolic link, which the target's file system does not support";
   const kind = type === 'fifo' ? 'FIFO' : isDevice ? 'device' : type;
-  return `is a ${kind}, which cannot be made there (${systemReason(cause)}); --no-special leaves such files out`;
+  return `is a ${kind}, which cannot be made in the target (${systemReason(cause)}); --no-special leaves such files out`;
 }

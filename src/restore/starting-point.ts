@@ -5,7 +5,7 @@ import type { TreeReader } from '../repository/reading/tree-reader.js';
 import type { RestoreOptions } from './options.js';
 
 /**
- * What a restore of a path begins with: a directory, all of which is restored, or the directory of one file.
+ * The directory at which the restore of a path starts: the path itself, or the directory of a file.
  *
  * @param root the snapshot's root directory
  * @param names the path's components; none for the whole snapshot

@@ -1,3 +1,5 @@
+// The target of a restore, for the main thread: looks up names, makes and deletes files and directories.
+// The workers write contents and metadata.
 import { Buffer } from 'node:buffer';
 import { chmodSync, closeSync, constants, fchmodSync, realpathSync } from 'node:fs';
 import { errnoCode, VarveError } from '../errors/errors.js';
@@ -8,61 +10,61 @@ import type { EntryStat } from '../format/entry.js';
 import { compareTimes, type FileTime } from '../format/time.js';
 import { DirectoryHandles, splitPath } from './directory-handles.js';
 import { FileSystems } from './file-system.js';
-import { noSuchName, refusesName } from './names.js';
+import { refusesName, unsupportedName } from './names.js';
 import type { Overwrite } from './options.js';
 import { isOurs } from './temporary-names.js';
 
 const PRIVATE = 0o600;
 const PRIVATE_DIRECTORY = 0o700;
 
-/** The place that is restored to, as the main thread sees it: which names are there, directories, deletions. */
+/** The directory that a restore writes to. */
 export class Target {
   readonly #directories: DirectoryHandles;
   readonly #dryRun: boolean;
   readonly #fileSystems: FileSystems;
-  /** Directories that are read-only and opened up for this run. */
-  #opened: { readonly path: Buffer; readonly mode: number }[] = [];
+  /** Read-only directories that were made writable for this run, with their original modes. */
+  #madeWritable: { readonly path: Buffer; readonly mode: number }[] = [];
 
   /**
-   * @param dryRun whether only to tell what would be made and removed
+   * @param dryRun whether only to determine what would be made and removed
    * @param probe a name for a temporary file
    */
   constructor(path: string, dryRun: boolean, probe: Buffer) {
-    if (!dryRun) this.#openUpTarget(path);
+    if (!dryRun) this.#makeTargetWritable(path);
     this.#directories = new DirectoryHandles(path);
     this.#dryRun = dryRun;
     this.#fileSystems = new FileSystems(() => probe, dryRun);
   }
 
-  /** Its mode will be set when all in it is restored, as that of a directory that `makeDirectory` is to change. */
+  /** Says that the restore will set the target's mode at the end, so that close() need not. */
   becomesDirectory(): void {
-    this.#opened = this.#opened.filter(({ path }) => path.length > 0);
+    this.#madeWritable = this.#madeWritable.filter(({ path }) => path.length > 0);
   }
 
-  /** Whether names in a directory that differ only in case are one name. */
+  /** Whether the file system of a directory ignores case in names. */
   ignoresCase(directory: Buffer): boolean {
     return this.#fileSystems.of(this.#directories.directory(directory)).ignoresCase;
   }
 
-  /** What is at a path below the target; a link is not followed. */
+  /** The stat of a path below the target; undefined when it does not exist. Links are not followed. */
   stat(path: Buffer): FileStat | undefined {
     const { directory, name } = splitPath(path);
     try {
       return lstat(name, this.#directories.directory(directory));
     } catch (cause) {
       if (errnoCode(cause) === 'ENOENT') return undefined;
-      throw refusesName(cause) ? noSuchName(cause) : cause;
+      throw refusesName(cause) ? unsupportedName(cause) : cause;
     }
   }
 
   /**
-   * Makes a directory unless it is there.
+   * Makes a directory unless it exists. A read-only one is made writable for this run.
    *
-   * @param replace whether something else under that name may be removed for it
-   * @param isToChange whether its mode will be set when all in it is restored. One that is read-only is opened up till then, or till the end
-   * @returns true when it is new, so that nothing can be in it
+   * @param replace whether to replace something else of that name
+   * @param willSetMode whether the restore will set its mode at the end; otherwise close() does
+   * @returns whether it is new and therefore empty
    */
-  makeDirectory(path: Buffer, replace: boolean, isToChange: boolean): boolean {
+  makeDirectory(path: Buffer, replace: boolean, willSetMode: boolean): boolean {
     const { directory, name } = splitPath(path);
     const parent = this.#directories.directory(directory);
     if (this.#dryRun) return wouldMakeDirectory(this.stat(path), replace);
@@ -71,15 +73,15 @@ export class Target {
         mkdirat(parent, name, PRIVATE_DIRECTORY);
         return true;
       } catch (cause) {
-        if (refusesName(cause)) throw noSuchName(cause);
+        if (refusesName(cause)) throw unsupportedName(cause);
         if (errnoCode(cause) !== 'EEXIST') throw cause;
         const stat = lstat(name, parent);
         if (stat.type === 'directory') {
-          const opened = openUp(stat, (mode) => fchmodat(parent, name, mode));
-          if (opened && !isToChange) this.#opened.push({ path: Buffer.from(path), mode: stat.mode });
+          const opened = makeWritable(stat, (mode) => fchmodat(parent, name, mode));
+          if (opened && !willSetMode) this.#madeWritable.push({ path: Buffer.from(path), mode: stat.mode });
           return false;
         }
-        if (!replace || attempt > 0) throw inTheWay();
+        if (!replace || attempt > 0) throw notADirectory();
         unlinkat(parent, name);
       }
     }
@@ -89,30 +91,30 @@ export class Target {
     return namesAt(this.#directories.directory(directory));
   }
 
-  /** Removes a name with everything below it, without following links. @returns how many names are gone */
+  /** Removes a name with everything below it, without following links. @returns the number of names removed */
   remove(path: Buffer): number {
     const { directory, name } = splitPath(path);
     return removeAt(this.#directories.directory(directory), name, this.#dryRun);
   }
 
-  /** Makes an empty file that nobody else may read. */
+  /** Makes an empty file that other users cannot read. */
   makeEmpty(path: Buffer): void {
     const { directory, name } = splitPath(path);
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
     closeSync(openat(this.#directories.directory(directory), name, flags, PRIVATE));
   }
 
-  /** Removes a temporary file, if it is there. */
+  /** Removes a temporary file, if it exists. */
   discard(path: Buffer): void {
     const { directory, name } = splitPath(path);
     try {
       unlinkat(this.#directories.directory(directory), name);
     } catch {
-      // Never made, or renamed already.
+      // It was never made, or is renamed already.
     }
   }
 
-  /** Removes what an ended run has left. */
+  /** Removes a temporary file of an ended run. */
   removeLeftover(path: Buffer): void {
     try {
       const stat = this.stat(path);
@@ -120,46 +122,47 @@ export class Target {
       const directory = this.#directories.directory(splitPath(path).directory);
       if (isOurs(stat) || this.#fileSystems.isLikeNew(directory, stat)) this.discard(path);
     } catch {
-      // Then it stays.
+      // It stays.
     }
   }
 
   close(): void {
-    for (const { path, mode } of this.#opened.reverse()) {
+    for (const { path, mode } of this.#madeWritable.reverse()) {
       try {
         fchmodSync(this.#directories.directory(path), mode);
       } catch {
-        // It is gone, or somebody else's.
+        // It was removed, or belongs to another user now.
       }
     }
     this.#directories.close();
   }
 
-  #openUpTarget(path: string): void {
+  #makeTargetWritable(path: string): void {
     const stat = lstat(Buffer.from(realpathSync(path)));
-    if (openUp(stat, (mode) => chmodSync(path, mode))) this.#opened.push({ path: Buffer.alloc(0), mode: stat.mode });
+    if (makeWritable(stat, (mode) => chmodSync(path, mode)))
+      this.#madeWritable.push({ path: Buffer.alloc(0), mode: stat.mode });
   }
 }
 
-/** Lets the owner of a directory write to it; root can anyway. @returns whether the mode was changed */
-function openUp({ uid, mode }: FileStat, change: (mode: number) => void): boolean {
+/** Makes a directory writable for its owner, unless that is root, who needs no permission. @returns whether the mode was changed */
+function makeWritable({ uid, mode }: FileStat, change: (mode: number) => void): boolean {
   if (uid === 0 || uid !== process.geteuid?.() || (mode & PRIVATE_DIRECTORY) === PRIVATE_DIRECTORY) return false;
   try {
     change(mode | PRIVATE_DIRECTORY);
     return true;
   } catch {
-    // An error tells what cannot be written in it.
+    // Writing to it will report the error.
     return false;
   }
 }
 
 function wouldMakeDirectory(stat: FileStat | undefined, replace: boolean): boolean {
-  if (stat !== undefined && stat.type !== 'directory' && !replace) throw inTheWay();
+  if (stat !== undefined && stat.type !== 'directory' && !replace) throw notADirectory();
   return stat?.type !== 'directory';
 }
 
-const inTheWay = (): VarveError =>
-  new VarveError('target', 'is there already and is not a directory; with another --overwrite than never it gives way');
+const notADirectory = (): VarveError =>
+  new VarveError('target', 'exists and is not a directory; to replace it use another --overwrite than never');
 
 function removeAt(parent: number, name: Buffer, dryRun: boolean): number {
   if (lstat(name, parent).type !== 'directory') {
@@ -182,7 +185,7 @@ const modified = ({ mtimeSeconds, mtimeNanoseconds }: EntryStat): FileTime => ({
   nanoseconds: mtimeNanoseconds,
 });
 
-/** Whether an existing file gives way to the snapshot's. */
+/** Whether the snapshot's file replaces an existing one. */
 export function shouldWrite(existing: FileStat | undefined, entry: EntryStat, overwrite: Overwrite): boolean {
   if (existing === undefined || overwrite === 'always') return true;
   if (overwrite === 'never') return false;

@@ -1,3 +1,5 @@
+// Names of temporary files, and what earlier runs left of them.
+// Which are used again is decided in restore.ts and comparer.ts.
 import { Buffer } from 'node:buffer';
 import { createHash, randomBytes } from 'node:crypto';
 import { errnoCode } from '../errors/errors.js';
@@ -8,10 +10,10 @@ const BEGINNING = Buffer.from('.varve-');
 const MARKER = '-target';
 const FOR_OTHERS = 0o077;
 
-/** Restores of this process that go on. */
+/** Running restores of this process. */
 const running = new Set<string>();
 
-/** A name for a run, unlike that of any other; it says which process it is of. */
+/** Makes a unique name for a run. It contains the process id. */
 export function beginRun(): string {
   const run = `${process.pid}-${randomBytes(6).toString('hex')}`;
   running.add(run);
@@ -22,35 +24,35 @@ export function endRun(run: string): void {
   running.delete(run);
 }
 
-/** The name under which a file grows that is written by and by; a later run finds it. */
+/** The temporary name of a file that several tasks write. A later run can find it and continue. */
 export function partName(name: Buffer, run: string): Buffer {
   return Buffer.from(`.varve-part-${hashOf(name)}-${run}`);
 }
 
-/** The beginning of names of what is written in one go. */
+/** The beginning of temporary names of files that one task writes. */
 export const temporaryPrefix = (run: string, worker: string): string => `.varve-tmp-${run}-${worker}-`;
 
-/** The name that says in a target, while it is restored to, that it was empty and is to become the directory restored. */
+/** The name of the marker file in a target that was empty, so that it gets the metadata of the restored directory at the end. */
 export const markerName = (run: string): Buffer => Buffer.from(`.varve-tmp-${run}${MARKER}`);
 
-/** The name of a file that a run makes only to learn how the target's file system treats it. */
+/** The name of the file with which a run probes the target's file system. */
 export const probeName = (run: string): Buffer => Buffer.from(`.varve-tmp-${run}-probe`);
 
-/** Whether a name looks like one of a temporary file. */
+/** Whether a name looks like that of a temporary file. */
 export const isTemporary = (name: Buffer): boolean =>
   name.length > BEGINNING.length &&
   name[0] === BEGINNING[0] &&
   name.indexOf(BEGINNING) === 0 &&
   TEMPORARY.test(name.toString('latin1'));
 
-/** What runs that ended before their time have left in a directory. */
+/** Temporary files that interrupted runs have left in a directory. */
 export class Leftovers {
   readonly #parts = new Map<string, Buffer>();
   readonly #others: Buffer[] = [];
-  /** Whether there was nothing else, also when the first of these runs began. */
+  /** Whether the directory holds nothing else, or held nothing else when the first of these runs began. */
   readonly alone: boolean;
 
-  /** @param names in the directory */
+  /** @param names all names in the directory */
   constructor(names: readonly Buffer[]) {
     let others = 0;
     let isMarked = false;
@@ -67,7 +69,7 @@ export class Leftovers {
     this.alone = isMarked || others === 0;
   }
 
-  /** Takes out the part of the file with this name. */
+  /** Removes and returns the part of the file with this name. */
   take(name: Buffer): Buffer | undefined {
     if (this.#parts.size === 0) return undefined;
     const hash = hashOf(name);
@@ -76,19 +78,19 @@ export class Leftovers {
     return part;
   }
 
-  /** What is still here. */
+  /** The leftovers that were not taken. */
   get rest(): Buffer[] {
     return [...this.#others, ...this.#parts.values()];
   }
 }
 
-/** Whether a part is a file that only we have written to. */
+/** Whether a file can only have been written by this user. */
 export function isOurPart(stat: FileStat): boolean {
   const { type, links, uid, mode } = stat;
   return type === 'file' && links === 1 && uid === process.geteuid?.() && (mode & FOR_OTHERS) === 0;
 }
 
-/** Whether what has a temporary file's name may be removed. Root's may have another owner already. */
+/** Whether a file with a temporary name may be removed. One of root may have its final owner already. */
 export function isOurs(stat: FileStat): boolean {
   const uid = process.geteuid?.();
   return stat.type !== 'directory' && (stat.uid === uid || uid === 0);

@@ -8,30 +8,30 @@ import type { IndexedRepository } from '../repository/index/index-store.js';
 import { locateBlob } from '../repository/reading/blob-reader.js';
 import { checkSize } from '../repository/reading/content-stream.js';
 import { transferable } from '../workers/transfer.js';
-import type { Account } from './account.js';
 import { inBatches } from './batches.js';
 import { beside, splitPath } from './directory-handles.js';
 import type { BlobUse, ComparedFile, Comparison, FileTarget, RestorePool, Task } from './messages.js';
 import { PlainItems } from './plain-items.js';
 import { filesOf, PlannedFile, type Range, type RangeLimits, rangesOf, type Use, type WantedFile } from './plan.js';
-import type { Rooms } from './rooms.js';
+import type { RangeBuffers } from './range-buffers.js';
+import type { RestoreReporter } from './reporter.js';
 import { partName } from './temporary-names.js';
 
-/** Bytes of files that a worker compares together. */
+/** Bytes of files that a worker compares in one task. */
 const COMPARED_BYTES = 16 * 1024 * 1024;
-/** Bytes of ids that are not sent to a worker for the sake of a few of them. */
+/** A longer list of ids (bytes) is not sent to a worker for the few ids that it needs. */
 const LONG_LIST = 8192;
-/** Bytes of attributes and holes that count as much as a blob in a window. */
+/** So many bytes of attributes and holes count as one blob in a window's size. */
 const BYTES_PER_BLOB = 256;
 
 /**
- * Files that are restored together: each frame that any of them needs is fetched and opened once, in the order of the packs, and
- * frames that lie near each other are fetched in one go.
+ * Files that are restored together. Each frame that any of them needs is fetched and opened once, in the order of the packs.
+ * Frames that lie near each other are fetched with one request.
  */
 export class RestoreWindow {
   readonly #repository: IndexedRepository;
   readonly #pool: RestorePool | undefined;
-  readonly #account: Account;
+  readonly #reporter: RestoreReporter;
   readonly #options: WindowOptions;
   #uses: Use[] = [];
   #files: PlannedFile[] = [];
@@ -39,16 +39,21 @@ export class RestoreWindow {
   /** Bytes of attributes and holes. */
   #attached = 0;
 
-  /** @param pool undefined when there is nothing to compare with in a dry run */
-  constructor(repository: IndexedRepository, pool: RestorePool | undefined, account: Account, options: WindowOptions) {
+  /** @param pool undefined in a dry run with nothing to compare with */
+  constructor(
+    repository: IndexedRepository,
+    pool: RestorePool | undefined,
+    reporter: RestoreReporter,
+    options: WindowOptions,
+  ) {
     this.#repository = repository;
     this.#pool = pool;
-    this.#account = account;
+    this.#reporter = reporter;
     this.#options = options;
-    this.#plain = new PlainItems(account);
+    this.#plain = new PlainItems(reporter);
   }
 
-  /** Blobs to be written. */
+  /** How much is planned, in blobs. */
   get size(): number {
     return this.#uses.length + this.#files.length + this.#plain.count + Math.floor(this.#attached / BYTES_PER_BLOB);
   }
@@ -56,7 +61,7 @@ export class RestoreWindow {
   /**
    * Plans a file.
    *
-   * @throws VarveError `damaged` when the index lacks a blob, or the blobs do not make up the size
+   * @throws VarveError `damaged` when a blob is not in the index, or the blobs' lengths do not add up to the size
    */
   addFile(wanted: WantedFile): void {
     const { ids, stored, xattrs, holes } = wanted;
@@ -78,9 +83,9 @@ export class RestoreWindow {
   }
 
   /**
-   * Plans what has no blobs: new empty files, links, devices.
+   * Plans an item without blobs: a new empty file, a symbolic link, a special file.
    *
-   * @param existing whether something of its kind is there, which may be right
+   * @param existing whether something of the same type exists, which may match
    */
   addPlain(target: FileTarget, size: number, existing = false): void {
     this.#plain.add({ target, size, existing });
@@ -90,36 +95,36 @@ export class RestoreWindow {
   /** Restores what was planned. */
   async run(): Promise<void> {
     const pool = this.#pool;
-    if (pool !== undefined) await this.#plain.dropStanding(pool);
+    if (pool !== undefined) await this.#plain.dropMatching(pool);
     await this.#compareFiles();
-    if (pool === undefined || this.#options.dryRun) this.#tellAll();
+    if (pool === undefined || this.#options.dryRun) this.#reportAll();
     else await this.#restoreAll(pool);
   }
 
   async #restoreAll(pool: RestorePool): Promise<void> {
     const { index, store } = this.#repository;
     const ranges = rangesOf(this.#uses, index, this.#options.limits);
-    for (const range of ranges) this.#count(range);
+    for (const range of ranges) this.#countRange(range);
     const limit = pLimit(store.connections === undefined ? pool.size * 2 : pool.size + store.connections);
     await Promise.all([this.#plain.restore(pool), ...ranges.map((range) => limit(() => this.#runRange(pool, range)))]);
     await this.#finishFiles(pool);
     if (this.#options.verify) await this.#verifyFiles(pool);
   }
 
-  /** What would be restored. */
-  #tellAll(): void {
+  /** Reports what would be restored. */
+  #reportAll(): void {
     const { index } = this.#repository;
-    for (const { blob } of this.#uses) this.#account.bytes(index.lengthOf(blob));
-    for (const { path, size } of this.#files) this.#account.done(path, size);
-    this.#plain.tellAll();
+    for (const { blob } of this.#uses) this.#reporter.bytesWritten(index.lengthOf(blob));
+    for (const { path, size } of this.#files) this.#reporter.restored(path, size);
+    this.#plain.reportAll();
   }
 
-  /** Temporary files that a window which was broken off may have left. */
+  /** The temporary files of this window, some of which exist after a failure. */
   get leftovers(): Buffer[] {
     return this.#files.flatMap(({ path, temporary }) => (temporary === undefined ? [] : [beside(path, temporary)]));
   }
 
-  /** Files that are right are dropped from the plan, and of others the blobs that are there. */
+  /** Compares with existing files. Drops files that match from the plan, and of other files the blobs that exist. */
   async #compareFiles(): Promise<void> {
     const pool = this.#pool;
     const wanted = this.#files.filter(({ wanted: { existing, part } }) => existing || part !== undefined);
@@ -136,7 +141,7 @@ export class RestoreWindow {
           }),
         );
         const { errors, failed, compared } = await pool.run({ kind: 'compare', files: targets });
-        this.#account.errors(errors);
+        this.#reporter.errors(errors);
         for (const [number, file] of files.entries()) {
           if (failed.includes(number)) gone.add(file);
           else if (this.#isDone(file, compared[number] as Comparison)) gone.add(file);
@@ -147,18 +152,18 @@ export class RestoreWindow {
     this.#uses = this.#uses.filter(({ file, part }) => !gone.has(file) && file.kept?.[part] !== 1);
   }
 
-  /** Takes account of what is there. @returns whether nothing of the file's content is to be written, or it has become a plain one */
+  /** Applies the result of a comparison. @returns whether the file leaves the plan: it matches, or it is empty and became a plain item */
   #isDone(file: PlannedFile, comparison: Comparison): boolean {
     const { outcome } = comparison;
     if (outcome === 'same' || outcome === 'updated') {
-      this.#account.skipped(file.wanted.stored);
-      this.#account.left(file.path, file.size, outcome === 'updated');
+      this.#reporter.bytesSkipped(file.wanted.stored);
+      this.#reporter.kept(file.path, file.size, outcome === 'updated');
       return true;
     }
     if (outcome === 'partly') {
       file.kept = comparison.kept;
       file.temporary = this.#partName(file);
-      this.#account.skipped(this.#keptBytes(file));
+      this.#reporter.bytesSkipped(this.#keptBytes(file));
       return false;
     }
     if (file.wanted.ids.length > 0) return false;
@@ -169,8 +174,8 @@ export class RestoreWindow {
   #keptBytes({ wanted: { ids }, kept }: PlannedFile): number {
     const { index } = this.#repository;
     let bytes = 0;
-    for (const [number, there] of (kept ?? []).entries())
-      if (there === 1) bytes += index.lengthOf(index.find(ids, number * ID_BYTES));
+    for (const [number, held] of (kept ?? []).entries())
+      if (held === 1) bytes += index.lengthOf(index.find(ids, number * ID_BYTES));
     return bytes;
   }
 
@@ -185,13 +190,13 @@ export class RestoreWindow {
   }
 
   async #runRange(pool: RestorePool, range: Range): Promise<void> {
-    const { rooms } = this.#options;
-    const room = rooms.take(range.end - range.start);
+    const { buffers } = this.#options;
+    const into = buffers.take(range.end - range.start);
     try {
-      const bytes = await this.#fetch(pool, range, room);
+      const bytes = await this.#fetch(pool, range, into);
       if (bytes !== undefined) await this.#write(pool, range, bytes);
     } finally {
-      rooms.give(room);
+      buffers.release(into);
     }
   }
 
@@ -214,85 +219,86 @@ export class RestoreWindow {
     const targets = files.map((file) => this.#targetOf(file));
     const task: Task = { kind: 'write', bytes, start: range.start, frames, files: targets };
     const reply = await pool.run(task, transferable(bytes));
-    this.#account.errors(reply.errors);
+    this.#reporter.errors(reply.errors);
     for (const number of reply.failed) this.#fail(files[number] as PlannedFile);
-    this.#tell(range);
+    this.#report(range);
   }
 
-  /** Workers are told the places of a blob, not the layout: that may be long. */
+  /** The pieces of one blob: workers get these instead of the layout, which may be long. */
   #pieces(layout: Layout, stream: number, blob: number): Piece[] {
     return [...layout.pieces(stream, this.#repository.index.lengthOf(blob))];
   }
 
-  /** The range's bytes; undefined when they cannot be had: then what can be restored of the range is, and the rest is told. */
-  async #fetch(pool: RestorePool, range: Range, room: Buffer | undefined): Promise<Buffer | undefined> {
+  /** @returns undefined when the range cannot be read: then each frame is tried by itself, and failures are reported */
+  async #fetch(pool: RestorePool, range: Range, into: Buffer | undefined): Promise<Buffer | undefined> {
     const { store, index } = this.#repository;
     const where = { offset: range.start, length: range.end - range.start };
     try {
-      return await store.get('data', index.packName(range.pack), where, room && { room });
+      return await store.get('data', index.packName(range.pack), where, into && { room: into });
     } catch (cause) {
       const error = VarveError.from(cause);
-      // Only the files that need it suffer.
+      // A damaged or missing pack fails only the files that need it.
       if (!isAboutObject(error)) throw error;
-      if (range.frames.length > 1) await this.#runApart(pool, range);
-      else this.#lose(range, error);
+      if (range.frames.length > 1) await this.#runFramesSeparately(pool, range);
+      else this.#failRange(range, error);
       return undefined;
     }
   }
 
-  /** Each frame for itself: of a pack that is cut off the beginning can be read. */
-  async #runApart(pool: RestorePool, { pack, frames }: Range): Promise<void> {
+  /** Restores each frame by itself: the beginning of a truncated pack can still be read. */
+  async #runFramesSeparately(pool: RestorePool, { pack, frames }: Range): Promise<void> {
     const { index } = this.#repository;
     const parts = frames.map((each): Range => {
       const { offset, storedLength, rawLength } = index.frame(each.frame);
       return { pack, start: offset, end: offset + storedLength, rawBytes: rawLength, frames: [each] };
     });
     for (const file of filesOf(frames)) file.ranges--;
-    for (const part of parts) this.#count(part);
+    for (const part of parts) this.#countRange(part);
     for (const part of parts) await this.#runRange(pool, part);
   }
 
-  #lose({ frames }: Range, error: VarveError): void {
+  #failRange({ frames }: Range, error: VarveError): void {
     for (const file of filesOf(frames)) {
       file.ranges--;
       if (file.failed) continue;
       this.#fail(file);
-      this.#account.errors([{ path: file.path, message: error.message, kind: 'content' }]);
+      this.#reporter.errors([{ path: file.path, message: error.message, kind: 'content' }]);
     }
   }
 
-  #tell({ frames }: Range): void {
+  #report({ frames }: Range): void {
     const { index } = this.#repository;
     let bytes = 0;
     for (const { uses } of frames) {
       for (const { blob, file } of uses.filter(isWanted)) {
         const length = index.lengthOf(blob);
-        file.told += length;
+        file.reported += length;
         bytes += length;
       }
     }
-    this.#account.bytes(bytes);
+    this.#reporter.bytesWritten(bytes);
     for (const file of filesOf(frames)) {
       file.ranges--;
-      if (file.ranges === 0 && file.temporary === undefined && !file.failed) this.#account.done(file.path, file.size);
+      if (file.ranges === 0 && file.temporary === undefined && !file.failed)
+        this.#reporter.restored(file.path, file.size);
     }
   }
 
-  /** Nothing of it counts as restored. */
+  /** Takes back the bytes counted as restored. */
   #fail(file: PlannedFile): void {
-    if (!file.failed) this.#account.bytes(-file.told);
+    if (!file.failed) this.#reporter.bytesWritten(-file.reported);
     file.failed = true;
   }
 
-  /** A file that is not written in one go grows under a name that says so. */
-  #count({ frames }: Range): void {
+  /** Counts the range for its files. A file in several ranges gets the name of a part. */
+  #countRange({ frames }: Range): void {
     for (const file of filesOf(frames)) {
       file.ranges++;
       if (file.ranges > 1) file.temporary ??= this.#partName(file);
     }
   }
 
-  /** Files that several workers wrote get their names now; of those that failed, the beginnings are removed. */
+  /** Finishes files that several tasks wrote, and removes those that failed. */
   async #finishFiles(pool: RestorePool): Promise<void> {
     const grown = this.#files.filter((file) => file.temporary !== undefined);
     await Promise.all(
@@ -305,10 +311,10 @@ export class RestoreWindow {
         if (complete.length === 0) return;
         const targets = complete.map((file) => this.#targetOf(file));
         const { errors, failed } = await pool.run({ kind: 'finish', files: targets });
-        this.#account.errors(errors);
+        this.#reporter.errors(errors);
         for (const [number, file] of complete.entries()) {
           if (failed.includes(number)) this.#fail(file);
-          else this.#account.done(file.path, file.size);
+          else this.#reporter.restored(file.path, file.size);
         }
       }),
     );
@@ -320,7 +326,7 @@ export class RestoreWindow {
         if (file.failed) return;
         const compared = { ...this.#targetOf(file), ids: file.wanted.ids, part: undefined };
         const { errors } = await pool.run({ kind: 'verify', file: compared });
-        this.#account.errors(errors);
+        this.#reporter.errors(errors);
       }),
     );
   }
@@ -329,18 +335,18 @@ export class RestoreWindow {
 export interface WindowOptions {
   readonly verify: boolean;
   readonly dryRun: boolean;
-  /** Part of the names of temporary files. */
+  /** The name of the run; part of the names of temporary files. */
   readonly run: string;
   readonly limits: RangeLimits;
-  /** As large as the limits let a range be, and shared by all windows. */
-  readonly rooms: Rooms;
+  /** Shared by all windows; each buffer is as large as `limits` allow a range to be. */
+  readonly buffers: RangeBuffers;
 }
 
 function idOf({ wanted: { ids } }: PlannedFile, part: number): Buffer {
   const id = ids.subarray(part * ID_BYTES, (part + 1) * ID_BYTES);
-  // With a view all the memory around it is sent.
+  // Sending a view would send the whole buffer behind it.
   return ids.length > LONG_LIST ? Buffer.from(id) : id;
 }
 
-/** Nothing more is written to a file that cannot become whole. */
+/** Skips files that have failed. */
 const isWanted = ({ file }: Use): boolean => !file.failed;

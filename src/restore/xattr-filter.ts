@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer';
 import { PatternList } from '../filesystem/patterns.js';
 import type { XattrPatterns } from './options.js';
 
-/** Says of a name whether attributes of that name are restored: all, those that match, or all but those that match. */
+/** Makes a function that says whether to restore an attribute, by its name. */
 export function xattrFilter({ kind, patterns }: XattrPatterns = ALL): (name: Buffer) => boolean {
   const list = new PatternList({ patterns, insensitive: false });
   if (list.empty) return () => true;

@@ -98,7 +98,7 @@ test('a full disk under the restore: an error that says so, no half files; with 
   const target = join(disk, 'target');
   await assert.rejects(
     sandbox.restoreSource(snapshot.root, { target }),
-    fails('full', /the target is full: .*free some space and run it again/),
+    fails('full', /the target is full: .*free some space and run the restore again/),
   );
   assert.deepEqual(temporaries(target), []);
   const environment = {

@@ -131,8 +131,11 @@ test(
       const { events } = await sandbox.restore(root, { target, delete: true });
       assert.equal(readFileSync(join(target, 'Case'), 'utf8'), 'Case');
       assert.match(messageOf(events, '/case'), /differs only in case/);
-      assert.match(messageOf(events, '/symlink'), /is a symbolic link, which the target's file system does not take/);
-      assert.match(messageOf(events, '/colon:'), /does not take this name/);
+      assert.match(
+        messageOf(events, '/symlink'),
+        /is a symbolic link, which the target's file system does not support/,
+      );
+      assert.match(messageOf(events, '/colon:'), /does not support this name/);
     }),
 );
 

@@ -44,7 +44,7 @@ test('something else in the place of a file that grew by and by is told', () => 
   chmodSync(join(scratch, 'replaced'), 0o644);
   assert.throws(
     () => openPart(directory, name, fileSystems),
-    fails('target', /something else is in the place of its temporary file replaced/),
+    fails('target', /its temporary file replaced was replaced by another file/),
   );
   chmodSync(join(scratch, 'replaced'), 0o600);
   closeSync(openPart(directory, name, fileSystems));

@@ -239,7 +239,7 @@ test('an abort ends with an error, leaves no half files, and the restore can be 
   const target = join(scratch, 'aborted');
   const abort = new AbortController();
   const running = sandbox.restore(root, { target, signal: abort.signal, verbose: true, onEvent: () => abort.abort() });
-  await assert.rejects(running, fails('interrupted', /run it again to go on/));
+  await assert.rejects(running, fails('interrupted', /run the same restore again to continue/));
   const wanted = new Map(treeImage(sandbox.source).map((line) => [line.split(' ')[0], line]));
   for (const line of treeImage(target)) {
     const [path] = line.split(' ');

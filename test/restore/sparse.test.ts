@@ -222,7 +222,7 @@ test('--verify sees what is in a hole', { skip }, async () => {
       closeSync(file);
     },
   });
-  assert.match(JSON.stringify(events), /has something where the snapshot has a hole/);
+  assert.match(JSON.stringify(events), /has data where the snapshot has a hole/);
 });
 
 test('with --sparse blocks of zeros become holes, in small files and in those that grow by and by', {

@@ -86,8 +86,8 @@ test('a device that no Linux has is told, and not counted as restored', async ()
   assert.deepEqual(
     events.map((event) => `${event.path} ${event.kind === 'item' ? event.action : event.message}`).sort(),
     [
-      '/major is a device of numbers that no Linux has: 4096:1',
-      '/minor is a device of numbers that no Linux has: 1:1048576',
+      '/major is a device with the number 4096:1, which Linux does not support',
+      '/minor is a device with the number 1:1048576, which Linux does not support',
     ],
   );
   assert.deepEqual([progress.filesRestored, progress.errors], [0, 2]);
@@ -106,7 +106,7 @@ test('a file in the place of a folder stays with --overwrite never, and a dry ru
   for (const dryRun of [true, false]) {
     const { events, progress } = await sandbox.restoreSource(snapshot.root, { target, dryRun, overwrite: 'never' });
     const errors = events.flatMap((event) => (event.kind === 'error' ? [`${event.path}: ${event.message}`] : []));
-    assert.match(errors[0] as string, /^\/folder: is there already and is not a directory/);
+    assert.match(errors[0] as string, /^\/folder: exists and is not a directory/);
     assert.equal(progress.filesRestored, 0);
   }
 });

@@ -1,3 +1,5 @@
+// Counts and reports what a restore does.
+// The failures of workers come here as messages; what they mean for a plan is window.ts's part.
 import { Buffer } from 'node:buffer';
 import { endsAll, errnoCode, systemReason, VarveError } from '../errors/errors.js';
 import type { ItemError } from './messages.js';
@@ -5,8 +7,8 @@ import type { RestoreAction, RestoreEvent, RestoreOptions, RestoreProgress } fro
 
 const SLASH = Buffer.from('/');
 
-/** Counts what a restore does, and tells it. */
-export class Account {
+/** Counts what a restore does, and sends its events. */
+export class RestoreReporter {
   readonly #options: RestoreOptions;
   readonly progress: RestoreProgress = {
     totalDirs: 0,
@@ -22,33 +24,33 @@ export class Account {
     errors: 0,
     warnings: 0,
   };
-  /** In a dry run: first names that stay as they are. */
-  readonly #standing = new Set<string>();
-  /** Paths that failed, as latin1: nothing is linked to what stands there. */
+  /** In a dry run: existing files, kept as they are, that are the first of several hard links. */
+  readonly #keptFirstNames = new Set<string>();
+  /** Paths that failed (latin1): no hard link to them is made. */
   readonly #failed = new Set<string>();
 
   constructor(options: RestoreOptions) {
     this.#options = options;
   }
 
-  done(path: Buffer, size: number): void {
+  restored(path: Buffer, size: number): void {
     this.progress.filesRestored++;
-    if (this.#standing.size > 0) this.#standing.delete(path.toString('latin1'));
+    if (this.#keptFirstNames.size > 0) this.#keptFirstNames.delete(path.toString('latin1'));
     this.item('restored', path, size);
   }
 
-  /** Of a file that was there, `updated` when its metadata were not right. */
-  left(path: Buffer, size: number, updated: boolean): void {
+  /** An existing file was kept; `updated` when its metadata were corrected. */
+  kept(path: Buffer, size: number, updated: boolean): void {
     this.progress.filesSkipped++;
     this.item(updated ? 'updated' : 'unchanged', path, size);
   }
 
-  bytes(count: number): void {
+  bytesWritten(count: number): void {
     this.progress.bytesRestored += count;
   }
 
-  /** That were there already. */
-  skipped(bytes: number): void {
+  /** Counts bytes that existed already. */
+  bytesSkipped(bytes: number): void {
     this.progress.bytesSkipped += bytes;
   }
 
@@ -56,10 +58,13 @@ export class Account {
     for (const error of errors) this.report(error);
   }
 
-  /** One path failed: the others go on. */
+  /** Reports the failure of one path. @throws the cause when the restore cannot continue */
   fail(path: Buffer, cause: unknown): void {
     if (errnoCode(cause) === 'ENOSPC')
-      throw new VarveError('full', `the target is full: ${inSnapshot(path)}; free some space and run it again`);
+      throw new VarveError(
+        'full',
+        `the target is full: ${inSnapshot(path)}; free some space and run the restore again`,
+      );
     if (endsAll(cause) || (cause instanceof VarveError && cause.code === 'full')) throw cause;
     const message = cause instanceof VarveError ? cause.message : systemReason(cause);
     this.report({ path, message, kind: 'content' });
@@ -69,20 +74,20 @@ export class Account {
     const path = Buffer.from(bytes);
     if (kind !== 'content' && kind !== 'metadata') {
       this.progress.warnings++;
-      return this.#tell({ kind: 'warning', about: kind, path: inSnapshot(path), message });
+      return this.#report({ kind: 'warning', about: kind, path: inSnapshot(path), message });
     }
-    // Each task that writes to a file may fail for the same reason: one message is enough.
+    // Several tasks that write one file may fail; the first failure is reported.
     if (kind === 'content' && this.hasFailed(path)) return;
     this.progress.errors++;
     if (kind === 'content') this.#failed.add(path.toString('latin1'));
-    this.#tell({ kind: 'error', path: inSnapshot(path), message: withoutPath(message, inSnapshot(path)) });
+    this.#report({ kind: 'error', path: inSnapshot(path), message: withoutPath(message, inSnapshot(path)) });
   }
 
   item(action: RestoreAction, path: Buffer, size: number): void {
-    if (this.#options.verbose === true) this.#tell({ kind: 'item', action, path: inSnapshot(path), size });
+    if (this.#options.verbose === true) this.#report({ kind: 'item', action, path: inSnapshot(path), size });
   }
 
-  #tell(event: RestoreEvent): void {
+  #report(event: RestoreEvent): void {
     this.#options.onEvent?.(event);
   }
 
@@ -91,13 +96,13 @@ export class Account {
     this.item('omitted', path, 0);
   }
 
-  /** Notes a first name that is there. */
-  stands(path: Buffer): void {
-    if (this.#options.dryRun === true) this.#standing.add(path.toString('latin1'));
+  /** Records an existing file that is the first of several hard links. */
+  keepsFirstName(path: Buffer): void {
+    if (this.#options.dryRun === true) this.#keptFirstNames.add(path.toString('latin1'));
   }
 
-  isStanding(path: Buffer): boolean {
-    return this.#standing.has(path.toString('latin1'));
+  hasKeptFirstName(path: Buffer): boolean {
+    return this.#keptFirstNames.has(path.toString('latin1'));
   }
 
   hasFailed(path: Buffer): boolean {
@@ -105,12 +110,12 @@ export class Account {
   }
 }
 
-/** The path as the snapshot has it, with a slash in front. */
+/** The path in the snapshot, with a leading slash. */
 export function inSnapshot(path: Buffer): Buffer {
   return Buffer.concat([SLASH, path]);
 }
 
-/** What reads trees says where it was, and so does an event. */
+/** Removes the path from the front of a message, because the event names it too. */
 export function withoutPath(message: string, path: Buffer): string {
   const beginning = `${path}: `;
   return message.startsWith(beginning) ? message.slice(beginning.length) : message;
