@@ -15,7 +15,7 @@ export { type Change, type DiffCounts, type Differences, type DiffOptions, diff 
 export { type DumpedEntry, dumpEntries, dumpedEntry, dumpFile, type LeftOut, writeTar } from './browse/dump.js';
 export { type FileCriteria, FileFinder, type FoundFile } from './browse/find-files.js';
 export { type FoundObject, ObjectFinder, type ObjectNames } from './browse/find-objects.js';
-export { type Listed, type ListOptions, listTree } from './browse/list.js';
+export { type ListedEntry, type ListOptions, listTree } from './browse/list.js';
 export {
   blobsOf,
   findObject,

@@ -1,40 +1,43 @@
+// Which blobs a search looks for: by prefixes of their ids, or by the packs that hold them.
+// The search itself is in search.ts.
+
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../errors/errors.js';
 import { ID_BYTES } from '../format/limits.js';
 import type { BlobIndex } from '../repository/index/blob-index.js';
 import { BlobSet } from './blob-set.js';
 
-/** Ids of blobs that are looked for. */
-export interface BlobNames {
+/** A set of blob ids to look for. */
+export interface BlobFilter {
   has(id: Buffer): boolean;
 }
 
-/** Blobs whose id begins with one of these texts, whether the index has them or not. */
-export class IdBeginnings implements BlobNames {
-  /** By their number of digits. */
-  readonly #beginnings = new Map<number, Set<string>>();
+/** Blobs whose id begins with one of these prefixes, whether the index has them or not. */
+export class IdPrefixes implements BlobFilter {
+  /** Prefixes by their number of digits. */
+  readonly #prefixes = new Map<number, Set<string>>();
 
   constructor(texts: readonly string[]) {
     for (const text of texts) {
-      const beginning = hexDigits(text);
-      const same = this.#beginnings.get(text.length) ?? new Set();
-      this.#beginnings.set(text.length, same.add(beginning));
+      const prefix = hexDigits(text);
+      const same = this.#prefixes.get(text.length) ?? new Set();
+      this.#prefixes.set(text.length, same.add(prefix));
     }
   }
 
   has(id: Buffer): boolean {
-    return this.begins(id.toString('hex'));
+    return this.matches(id.toString('hex'));
   }
 
-  /** The same for an id as hexadecimal digits. */
-  begins(id: string): boolean {
-    for (const [digits, beginnings] of this.#beginnings) if (beginnings.has(id.slice(0, digits))) return true;
+  /** Whether an id, as hexadecimal digits, has one of the prefixes. */
+  matches(id: string): boolean {
+    for (const [digits, prefixes] of this.#prefixes) if (prefixes.has(id.slice(0, digits))) return true;
     return false;
   }
 }
 
-/** Blobs that lie in packs, by beginnings of the packs' names. */
-export class BlobsOfPacks implements BlobNames {
+/** Blobs in packs whose names begin with one of these prefixes. */
+export class BlobsOfPacks implements BlobFilter {
   readonly #index: BlobIndex;
   readonly #blobs: BlobSet;
 
@@ -46,12 +49,12 @@ export class BlobsOfPacks implements BlobNames {
     const wanted = [...missing];
     for (let pack = 0; pack < index.packCount; pack++) {
       const name = index.packName(pack);
-      const beginnings = wanted.filter((text) => name.startsWith(text));
-      for (const text of beginnings) missing.delete(text);
-      if (beginnings.length > 0) this.#addPack(pack);
+      const prefixes = wanted.filter((text) => name.startsWith(text));
+      for (const text of prefixes) missing.delete(text);
+      if (prefixes.length > 0) this.#addPack(pack);
     }
     const [first] = missing;
-    if (first !== undefined) throw new VarveError('not-found', `pack ${first}: in no part of the index`);
+    if (first !== undefined) throw new VarveError('not-found', `pack ${first}: not in the index`);
   }
 
   #addPack(pack: number): void {
@@ -69,5 +72,5 @@ export class BlobsOfPacks implements BlobNames {
 
 function hexDigits(text: string): string {
   if (/^[0-9a-f]+$/.test(text) && text.length <= 2 * ID_BYTES) return text;
-  throw new VarveError('usage', `"${text}" is not an id, nor the beginning of one: those are hexadecimal digits`);
+  throw new VarveError('usage', `"${text}" is not an id or the prefix of one: use hexadecimal digits`);
 }

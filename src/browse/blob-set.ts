@@ -1,6 +1,6 @@
 import type { BlobIndex } from '../repository/index/blob-index.js';
 
-/** A set of the blobs of an index, by their numbers: a bit each. */
+/** A set of the index's blobs by number, one bit each. */
 export class BlobSet {
   readonly #bits: Uint8Array;
 
@@ -16,7 +16,7 @@ export class BlobSet {
     return blob >= 0 && (((this.#bits[blob >>> 3] as number) >> (blob & 7)) & 1) === 1;
   }
 
-  /** Those that are in none of the other sets of the same index. */
+  /** The blobs that are in none of the other sets. */
   *without(...others: readonly BlobSet[]): Generator<number> {
     for (const [at, bits] of this.#bits.entries()) {
       let left = bits;

@@ -1,3 +1,6 @@
+// Counts the blobs that only one of two snapshots needs.
+// The snapshots are compared in diff.ts.
+
 import type { Buffer } from 'node:buffer';
 import { isReference } from '../format/attachment.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js';
@@ -9,17 +12,17 @@ import { splitIds } from '../repository/reading/content-stream.js';
 import type { TreeReader } from '../repository/reading/tree-reader.js';
 import { BlobSet } from './blob-set.js';
 
-/** Where blobs are needed: in the first snapshot, in the second, or by what is the same in both. */
+/** What needs a blob: only the first snapshot, only the second, or an entry that is the same in both. */
 export type Side = 'before' | 'after' | 'both';
 
 export interface BlobCounts {
   dataBlobs: number;
   treeBlobs: number;
-  /** Before compression. */
+  /** Bytes before compression. */
   bytes: number;
 }
 
-/** Which blobs each of two snapshots needs. */
+/** Records which blobs each of two snapshots needs. */
 export class BlobTally {
   readonly #index: BlobIndex;
   readonly #reader: TreeReader;
@@ -31,17 +34,17 @@ export class BlobTally {
     this.#sets = { before: new BlobSet(index), after: new BlobSet(index), both: new BlobSet(index) };
   }
 
-  /** Whether a directory's only blob was marked as needed by both: then what is in it was, too. */
+  /** Whether a directory with a single blob was visited for both snapshots. Its contents were visited too then. */
   knows({ depth, ids }: ContentRef): boolean {
     return depth === 0 && ids.length === ID_BYTES && this.#sets.both.has(this.#index.find(ids));
   }
 
-  /** A directory's own blobs. @throws VarveError `damaged` when one is missing */
+  /** Marks a directory's own blobs. @throws VarveError `damaged` when one is missing */
   async directory(side: Side, content: ContentRef): Promise<void> {
     await this.#mark(side, content, TREE);
   }
 
-  /** What an entry needs beside what is in it when it is a directory. Undefined when there is nothing to wait for. */
+  /** Marks the blobs of an entry, but not those below a directory. Undefined when it need not wait. */
   entry(side: Side, { type, content, xattrs, holes }: EntryReader): Promise<void> | undefined {
     const references: [ContentRef, BlobKind][] = [];
     if (type === 'file' && content !== undefined) references.push([content, DATA]);
@@ -67,7 +70,7 @@ export class BlobTally {
     }
   }
 
-  /** The blobs that only the first snapshot needs, or only the second. */
+  /** Counts the blobs that only one of the snapshots needs. */
   onlyIn(side: 'before' | 'after'): BlobCounts {
     const index = this.#index;
     const { before, after, both } = this.#sets;

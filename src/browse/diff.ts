@@ -1,3 +1,6 @@
+// Compares two directories of snapshots, entry by entry.
+// Counting blobs is left to blob-tally.ts, comparing two entries to entry-differences.ts.
+
 import { Buffer } from 'node:buffer';
 import { aboutPath, endsAll, throwIfInterrupted, VarveError } from '../errors/errors.js';
 import { type ContentRef, sameReference } from '../format/content.js';
@@ -12,9 +15,9 @@ import { sameContent, sameMetadata } from './entry-differences.js';
 
 /** A difference between two snapshots. */
 export interface Change {
-  /** With a slash at its end when it is a directory in the second snapshot, or was one when it is gone. */
+  /** Ends with a slash when it is a directory in the second snapshot, or in the first if it was removed. */
   readonly path: Buffer;
-  /** As restic's: `+` new, `-` gone, `T` another type, `M` another content, `U` other metadata; `?` after M: nothing but the content. */
+  /** restic's: `+` added, `-` removed, `T` other type, `M` other content, `U` other metadata; `?` after M: only the content differs. */
   readonly modifier: string;
 }
 
@@ -31,10 +34,10 @@ export interface Differences {
 }
 
 export interface DiffOptions {
-  /** Whether changes of metadata alone are told. */
+  /** Whether to report entries of which only the metadata changed. */
   readonly metadata: boolean;
   readonly onChange: (change: Change) => void;
-  /** Is told what could not be read; the rest is compared all the same. */
+  /** Called with what could not be read. The rest is compared. */
   readonly onError: (error: VarveError) => void;
   readonly signal?: AbortSignal;
 }
@@ -55,13 +58,13 @@ function noCounts(): DiffCounts {
   return { files: 0, dirs: 0, others: 0, dataBlobs: 0, treeBlobs: 0, bytes: 0 };
 }
 
-/** A directory on the way down. */
+/** A directory and its depth. */
 interface Directory {
   readonly path: Buffer;
   readonly depth: number;
 }
 
-/** In one snapshot alone. */
+/** A side that is only one snapshot. */
 type OneSide = Exclude<Side, 'both'>;
 
 class Comparison {
@@ -83,13 +86,13 @@ class Comparison {
     return this.#result;
   }
 
-  /** What is in a directory that is not the same in both. */
+  /** Compares two directories whose content differs. */
   async #directories(directory: Directory, before: ContentRef, after: ContentRef): Promise<void> {
     await this.#inDirectory(directory, async () => {
       await this.#tally.directory('before', before);
       await this.#tally.directory('after', after);
       const path = directory.path.toString();
-      // Names that one side has but not readably: the other's is neither new nor gone.
+      // Names that one side has but cannot be read there: the other side's entry counts as neither added nor removed.
       const unreadable = new Set<string>();
       const onBad = (bad: BadEntry): void => {
         if (bad.name !== undefined) unreadable.add(bad.name.toString('latin1'));
@@ -112,7 +115,7 @@ class Comparison {
 
   async #changed(at: Directory, before: EntryReader, after: EntryReader): Promise<void> {
     const modifier = this.#modifier(before, after);
-    if (modifier !== '') this.#tell(at.path, after, modifier);
+    if (modifier !== '') this.#report(at.path, after, modifier);
     await this.#attempt(at, async () => {
       await this.#tally.entry('before', before);
       await this.#tally.entry('after', after);
@@ -135,9 +138,9 @@ class Comparison {
     return same ? 'M?' : 'M';
   }
 
-  /** An entry that is in one snapshot alone, with all that is in it. */
+  /** Reports an entry that only one snapshot has, with everything below it. */
   async #oneSided(side: OneSide, at: Directory, entry: EntryReader): Promise<void> {
-    this.#tell(at.path, entry, side === 'before' ? '-' : '+');
+    this.#report(at.path, entry, side === 'before' ? '-' : '+');
     const counts = side === 'before' ? this.#result.removed : this.#result.added;
     if (entry.type === 'file') counts.files++;
     else if (entry.type === 'directory') counts.dirs++;
@@ -155,7 +158,7 @@ class Comparison {
     });
   }
 
-  /** Nothing is to be told of it, but what it needs is neither added nor removed. */
+  /** Reports nothing, but marks its blobs: they are neither added nor removed. */
   async #unchanged(at: Directory, entry: EntryReader): Promise<void> {
     await this.#attempt(at, () => this.#tally.entry('both', entry));
     const content = directoryOf(entry);
@@ -171,7 +174,7 @@ class Comparison {
     });
   }
 
-  #tell(path: Buffer, { type }: EntryReader, modifier: string): void {
+  #report(path: Buffer, { type }: EntryReader, modifier: string): void {
     this.#options.onChange({ path: type === 'directory' ? Buffer.concat([path, ROOT]) : path, modifier });
   }
 
@@ -182,7 +185,7 @@ class Comparison {
     });
   }
 
-  /** Does what may find damage, of which it then tells. */
+  /** Runs an action and reports an error in the data instead of throwing it. */
   async #attempt({ path }: Directory, action: () => Promise<void> | undefined): Promise<void> {
     throwIfInterrupted(this.#options.signal);
     try {

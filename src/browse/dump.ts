@@ -1,36 +1,39 @@
+// Writes files and directories of snapshots as bytes and as tar archives.
+// Encoding of headers is left to tar.ts; zip archives are in zip.ts.
+
 import type { Buffer } from 'node:buffer';
 import type { ContentRef } from '../format/content.js';
 import type { Entry } from '../format/entry.js';
 import type { Xattr } from '../format/xattrs.js';
 import type { TreeReader } from '../repository/reading/tree-reader.js';
 import { type ListOptions, listTree } from './list.js';
-import { fitsPaxKey, fitsTar, TAR_BROKEN, TAR_END, tarHeader, tarPadding } from './tar.js';
+import { fitsPaxKey, fitsTar, TAR_END, TAR_INCOMPLETE, tarHeader, tarPadding } from './tar.js';
 
-/** An entry that goes into an archive. */
+/** An entry to write to an archive. */
 export interface DumpedEntry {
-  /** Relative, without a slash in front. */
+  /** Relative, without a slash at its beginning. */
   readonly path: Buffer;
   readonly entry: Entry;
-  /** A file's bytes. */
+  /** The bytes of a file. */
   readonly content: () => AsyncIterable<Buffer>;
   readonly xattrs: () => Promise<Xattr[]>;
 }
 
-/** An entry that an archive cannot hold, or one attribute of it. */
+/** An entry, or one of its attributes, that an archive format cannot store. */
 export interface LeftOut {
   readonly path: Buffer;
-  /** The attribute's name; undefined when it is the entry itself. */
+  /** The name of the attribute; undefined when it is the entry itself. */
   readonly attribute?: Buffer;
-  /** What it is that the archive cannot hold, in words. */
+  /** What cannot be stored, in words. */
   readonly what: string;
 }
 
-/** A file's bytes, verified, with zeros for its holes. Needs a full key. @param path for errors */
+/** Reads a file's bytes, verified, with zeros for holes. Needs a full key. @param path shown in errors */
 export function dumpFile(reader: TreeReader, entry: Entry, path: Buffer): AsyncGenerator<Buffer> {
   return reader.file(entry, path.toString());
 }
 
-/** @param path in the snapshot, with a slash in front */
+/** @param path in the snapshot, with a slash at its beginning */
 export function dumpedEntry(reader: TreeReader, path: Buffer, entry: Entry): DumpedEntry {
   return {
     path: path.subarray(1),
@@ -40,7 +43,7 @@ export function dumpedEntry(reader: TreeReader, path: Buffer, entry: Entry): Dum
   };
 }
 
-/** Everything below a directory of a snapshot, directories before what is in them. */
+/** Lists everything below a directory of a snapshot. Directories come before their entries. */
 export async function* dumpEntries(
   reader: TreeReader,
   content: ContentRef,
@@ -52,11 +55,11 @@ export async function* dumpEntries(
 }
 
 /**
- * A tar archive of the entries, with their extended attributes (as GNU tar's --xattrs and restic write them). Further names of a file
- * become hard links. When an entry cannot be read, the archive ends so that tar fails.
+ * Writes a tar archive with extended attributes in the form of GNU tar's --xattrs, which restic uses too. Further names of a
+ * file become hard links. When an entry cannot be read, the archive ends so that tar reports an error.
  *
- * @param onLeftOut is told what tar cannot hold
- * @param isWhole whether no entry was missing; else, too, the archive ends so that tar fails
+ * @param onLeftOut called with what tar cannot store
+ * @param isWhole whether all entries could be read; if not, the archive also ends so that tar reports an error
  */
 export async function* writeTar(
   entries: AsyncIterable<DumpedEntry>,
@@ -64,7 +67,7 @@ export async function* writeTar(
   isWhole: () => boolean = () => true,
 ): AsyncGenerator<Buffer> {
   const linked = new Map<string, Buffer>();
-  // Bytes of the current file that are still to come: tar itself notices when an archive ends before them.
+  // Bytes of the current file still to be written. If the archive ends before them, tar notices by itself.
   let missing = 0;
   try {
     for await (const dumped of entries) {
@@ -84,10 +87,10 @@ export async function* writeTar(
       yield tarPadding(entry.size);
     }
   } catch (cause) {
-    if (missing === 0) yield TAR_BROKEN;
+    if (missing === 0) yield TAR_INCOMPLETE;
     throw cause;
   }
-  yield isWhole() ? TAR_END : TAR_BROKEN;
+  yield isWhole() ? TAR_END : TAR_INCOMPLETE;
 }
 
 async function headerOf(
@@ -106,7 +109,7 @@ async function headerOf(
   );
 }
 
-/** The first name of a file with several; undefined when this is it. */
+/** The first name of a hard-linked file; undefined when `path` is the first. */
 function firstName(linked: Map<string, Buffer>, { type, device, inode }: Entry, path: Buffer): Buffer | undefined {
   if (type === 'directory') return undefined;
   const key = `${device}:${inode}`;

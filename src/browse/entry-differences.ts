@@ -1,3 +1,6 @@
+// Whether two entries have the same content or the same metadata.
+// What a difference means is left to diff.ts.
+
 import type { Buffer } from 'node:buffer';
 import type { Int64 } from '../bytes/int64.js';
 import { type Attachment, isReference } from '../format/attachment.js';
@@ -17,7 +20,7 @@ function sameNumbers(a: readonly Int64[] | undefined, b: readonly Int64[] | unde
   return a === undefined || b === undefined ? a === b : a.every((number, at) => number === b[at]);
 }
 
-/** Whether what two entries of a type hold is the same: of files the bytes and where the holes are, of links the target. */
+/** Compares the content of two entries of one type: a file's bytes and holes, a link's target. */
 export function sameContent(a: EntryReader, b: EntryReader): boolean {
   if (a.type === 'directory') return true;
   return sameReference(a.content, b.content) && sameAttachment(a.holes, b.holes) && sameBytes(a.target, b.target);
@@ -39,7 +42,7 @@ const SCALARS = [
   'links',
 ] as const;
 
-/** Whether all that two entries of a type tell beside their content is the same. */
+/** Compares everything but the content of two entries of one type. */
 export function sameMetadata(a: EntryReader, b: EntryReader): boolean {
   return (
     SCALARS.every((field) => a[field] === b[field]) &&

@@ -1,3 +1,6 @@
+// Finds entries by path, time and size.
+// Walking the snapshots is left to search.ts.
+
 import type { Buffer } from 'node:buffer';
 import { PatternList, type PatternSpec } from '../filesystem/patterns.js';
 import type { Entry } from '../format/entry.js';
@@ -5,25 +8,25 @@ import type { EntryReader } from '../format/entry-reader.js';
 import { compareTimes, type Time } from '../format/time.js';
 import type { Finder, Found } from './search.js';
 
-/** Which files are looked for: all of it must be so. */
+/** What to find. Every criterion must hold. */
 export interface FileCriteria extends PatternSpec {
-  /** Changed at this time or later. */
+  /** Modified at this time or later. */
   readonly oldest?: Time;
-  /** Changed at this time or earlier. */
+  /** Modified at this time or earlier. */
   readonly newest?: Time;
-  /** Bytes; with either only files are found. */
+  /** Bytes. With a size, only files are found. */
   readonly minSize?: number;
   readonly maxSize?: number;
 }
 
 export interface FoundFile {
-  /** In the snapshot, with a slash in front. */
+  /** The path in the snapshot, with a slash at its beginning. */
   readonly path: Buffer;
-  /** Without its content and attachments. */
+  /** The entry without content and attachments. */
   readonly entry: Entry;
 }
 
-/** Finds files, directories and all else by path, time and size. What matches as a directory does so with all that is in it. */
+/** Finds entries of any type. A directory that matches is found together with everything below it. */
 export class FileFinder implements Finder<FoundFile> {
   readonly #criteria: FileCriteria;
   readonly #patterns: PatternList;

@@ -1,3 +1,6 @@
+// Finds the files and directories that need a blob, a tree or a pack.
+// Walking the snapshots is left to search.ts.
+
 import type { Buffer } from 'node:buffer';
 import { isReference } from '../format/attachment.js';
 import type { ContentRef } from '../format/content.js';
@@ -5,11 +8,11 @@ import type { EntryReader } from '../format/entry-reader.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
 import { splitIds } from '../repository/reading/content-stream.js';
 import type { TreeReader } from '../repository/reading/tree-reader.js';
-import { type BlobNames, BlobsOfPacks, IdBeginnings } from './blob-names.js';
+import { type BlobFilter, BlobsOfPacks, IdPrefixes } from './blob-names.js';
 import type { Finder, Found } from './search.js';
 import { treeId } from './tree-id.js';
 
-/** Ids or beginnings of ids, all of one kind. */
+/** Ids, or prefixes of ids, all of one kind. */
 export interface ObjectNames {
   readonly kind: 'blob' | 'tree' | 'pack';
   readonly ids: readonly string[];
@@ -17,39 +20,39 @@ export interface ObjectNames {
 
 export interface FoundObject {
   readonly kind: 'blob' | 'tree';
-  /** Hexadecimal. */
+  /** Hexadecimal digits. */
   readonly id: string;
-  /** What needs it. */
+  /** The path that needs the object. */
   readonly path: Buffer;
-  /** Id of the tree that the file is in; of blobs only. */
+  /** Blobs only: the id of the tree that lists the file. */
   readonly parentTree: string | undefined;
 }
 
 const NOTHING: Found<FoundObject> = { hits: [], below: true };
 
-/** Finds what needs a blob, a tree, or what is in a pack: each blob once for each path. */
+/** Finds the paths that need certain blobs or trees, or anything in certain packs. Reports each blob once for each path. */
 export class ObjectFinder implements Finder<FoundObject> {
   readonly #reader: TreeReader;
-  /** Blobs of files and of attachments. */
-  readonly #blobs: BlobNames | undefined;
-  /** Blobs of directories. */
-  readonly #trees: BlobNames | undefined;
-  /** Directories by the id of the whole, which they have besides when they have several blobs. */
-  readonly #treeIds: IdBeginnings | undefined;
+  /** Blobs of files and attachments to find. */
+  readonly #blobs: BlobFilter | undefined;
+  /** Blobs of directories to find. */
+  readonly #trees: BlobFilter | undefined;
+  /** Tree ids to find. A directory with several blobs has one besides the ids of its blobs. */
+  readonly #treeIds: IdPrefixes | undefined;
 
-  /** @throws VarveError `not-found` for a pack */
+  /** @throws VarveError `not-found` when a pack is not in the index */
   constructor({ index }: IndexedRepository, reader: TreeReader, { kind, ids }: ObjectNames) {
     this.#reader = reader;
-    const names = kind === 'pack' ? new BlobsOfPacks(index, ids) : new IdBeginnings(ids);
+    const names = kind === 'pack' ? new BlobsOfPacks(index, ids) : new IdPrefixes(ids);
     this.#blobs = kind === 'tree' ? undefined : names;
     this.#trees = kind === 'blob' ? undefined : names;
-    this.#treeIds = kind === 'tree' ? new IdBeginnings(ids) : undefined;
+    this.#treeIds = kind === 'tree' ? new IdPrefixes(ids) : undefined;
   }
 
   async directory(path: Buffer, content: ContentRef): Promise<readonly FoundObject[]> {
     const ids = new Set<string>();
     const whole = treeId(content);
-    if (this.#treeIds?.begins(whole) === true) ids.add(whole);
+    if (this.#treeIds?.matches(whole) === true) ids.add(whole);
     else if (this.#trees !== undefined) await this.#match(this.#trees, content, ids);
     return [...ids].map((id) => ({ kind: 'tree', id, path, parentTree: undefined }));
   }
@@ -65,13 +68,13 @@ export class ObjectFinder implements Finder<FoundObject> {
     return { hits: [...ids].map((id) => ({ kind: 'blob', id, path, parentTree })), below: true };
   }
 
-  /** Adds those of a stream's blobs, and of the list of them, that are looked for. */
-  async #match(names: BlobNames, content: ContentRef, found: Set<string>): Promise<void> {
+  /** Collects the ids of a stream's blobs, and of its list of blobs, that match. */
+  async #match(names: BlobFilter, content: ContentRef, found: Set<string>): Promise<void> {
     if (content.depth === 1) addMatching(names, content.ids, found);
     for await (const ids of this.#reader.lists(content)) addMatching(names, ids, found);
   }
 }
 
-function addMatching(names: BlobNames, ids: Buffer, found: Set<string>): void {
+function addMatching(names: BlobFilter, ids: Buffer, found: Set<string>): void {
   for (const id of splitIds(ids)) if (names.has(id)) found.add(id.toString('hex'));
 }

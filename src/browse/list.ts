@@ -6,30 +6,30 @@ import { MAX_DEPTH } from '../format/limits.js';
 import { joinPath } from '../format/path.js';
 import type { TreeReader } from '../repository/reading/tree-reader.js';
 
-/** An entry with its path. Valid until the next one is asked for. */
-export interface Listed {
-  /** In the snapshot, with a slash in front. */
+/** An entry with its path. Valid until the next entry is read. */
+export interface ListedEntry {
+  /** The path in the snapshot, with a slash at its beginning. */
   readonly path: Buffer;
   readonly entry: EntryReader;
 }
 
 export interface ListOptions {
-  /** Whether what is in directories is listed, too, after each directory. */
+  /** Whether to list what is in directories, after each directory. */
   readonly recursive: boolean;
   readonly signal?: AbortSignal;
-  /** Hears of each entry that cannot be read; the rest is listed. Without it, it is an error after the directory's last entry. */
+  /** Called with each entry that cannot be read. Without it, the error is thrown after the directory's last entry. */
   readonly onBad?: (error: VarveError) => void;
-  /** Hears of a directory that cannot be read from some point on; the rest is listed. Without it, it is an error. */
+  /** Called when the rest of a directory cannot be read. Without it, the error is thrown. */
   readonly onBroken?: (error: VarveError) => void;
 }
 
-/** What is in a directory of a snapshot, in order of name. Memory is that of the directories on the way down, not of the tree. */
+/** Lists a directory of a snapshot in order of name. Holds only the open directories in memory, not the tree. */
 export async function* listTree(
   reader: TreeReader,
   content: ContentRef,
   path: Buffer,
   options: ListOptions,
-): AsyncGenerator<Listed> {
+): AsyncGenerator<ListedEntry> {
   const { onBad } = options;
   const entriesOf = (directory: ContentRef, at: Buffer): AsyncGenerator<EntryReader> =>
     reader.entries(directory, at.toString(), onBad && (({ error }) => onBad(error)));
@@ -50,7 +50,7 @@ export async function* listTree(
   }
 }
 
-/** Undefined after the last one. */
+/** The next entry; undefined after the last. */
 async function nextOf(
   entries: AsyncGenerator<EntryReader>,
   { onBroken }: ListOptions,

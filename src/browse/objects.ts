@@ -1,3 +1,6 @@
+// Reads single objects of a repository, for `list` and `cat`.
+// Decoding is left to format/, printing to the command line.
+
 import type { Buffer } from 'node:buffer';
 import { isRevoked } from '../crypto/signed.js';
 import { VarveError } from '../errors/errors.js';
@@ -10,33 +13,32 @@ import { readPackRecord } from '../repository/packs/pack-directory.js';
 import { getSigned, type Repository } from '../repository/repository.js';
 import type { ObjectType } from '../storage/store.js';
 
-/** Names of all objects of a kind. */
+/** Lists the names of all objects of a type. */
 export async function* listObjects(repository: Repository, type: ObjectType): AsyncGenerator<string> {
   for await (const { name } of repository.store.list(type)) yield name;
 }
 
 /**
- * The object whose name begins with this.
+ * Finds the object whose name begins with a prefix.
  *
  * @throws VarveError `not-found` or `ambiguous`
  */
 export async function findObject(
   repository: Repository,
   type: ObjectType,
-  beginning: string,
+  prefix: string,
 ): Promise<{ name: string; size: number }> {
   const found: { name: string; size: number }[] = [];
-  const given = /^[0-9a-f]{1,64}$/.test(beginning);
-  if (given)
-    for await (const each of repository.store.list(type)) if (each.name.startsWith(beginning)) found.push(each);
+  const given = /^[0-9a-f]{1,64}$/.test(prefix);
+  if (given) for await (const each of repository.store.list(type)) if (each.name.startsWith(prefix)) found.push(each);
   const [first] = found;
-  if (first === undefined) throw new VarveError('not-found', `${type}/${beginning}: no such object`);
+  if (first === undefined) throw new VarveError('not-found', `${type}/${prefix}: no such object`);
   if (found.length > 1)
-    throw new VarveError('ambiguous', `${type}/${beginning}: matches ${found.length} objects: use more digits`);
+    throw new VarveError('ambiguous', `${type}/${prefix}: matches ${found.length} objects: use more digits`);
   return first;
 }
 
-/** An index object, with who signed it. */
+/** Reads an index object and the name of the key slot that signed it. */
 export async function readIndexObject(
   repository: Repository,
   name: string,
@@ -50,7 +52,7 @@ export async function readLeaseObject(repository: Repository, name: string): Pro
   return decodeLease(payload, `locks/${name}`);
 }
 
-/** What a pack says that it holds. */
+/** Reads the directory of a pack. */
 export function readPack(repository: Repository, name: string, size: number): Promise<PackRecord> {
   return readPackRecord(repository, name, size);
 }
@@ -62,7 +64,7 @@ export interface ListedBlob {
   readonly frame: Frame;
 }
 
-/** The blobs of a pack, frame by frame. */
+/** Lists the blobs of a pack, frame by frame. */
 export function* blobsOf(record: PackRecord): Generator<ListedBlob> {
   let blob = 0;
   for (let number = 0; number < frameCount(record); number++) {
@@ -74,7 +76,7 @@ export function* blobsOf(record: PackRecord): Generator<ListedBlob> {
   }
 }
 
-/** All packs that the index lists, and so all blobs; one that is listed twice comes twice. */
+/** Lists all packs of the index. A pack that two index objects list comes twice. */
 export async function* listIndexedPacks(repository: Repository): AsyncGenerator<IndexedPack> {
   for await (const name of listObjects(repository, 'index')) {
     const { payload, certificate } = await getSigned(repository, 'index', name);

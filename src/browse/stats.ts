@@ -1,3 +1,6 @@
+// Counts files, blobs and bytes of snapshots in restic's four modes.
+// Which snapshots to count is left to the caller.
+
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { aboutPath, endsAll, throwIfInterrupted, VarveError } from '../errors/errors.js';
@@ -15,27 +18,31 @@ export const STATS_MODES: readonly StatsMode[] = ['restore-size', 'files-by-cont
 
 export interface StatsOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Hears of what cannot be read; the rest is counted. Without it, it is an error. */
+  /** Called with what cannot be read; the rest is counted. Without it, the error is thrown. */
   readonly onError?: (error: VarveError) => void;
 }
 
 export interface Stats {
-  /** Bytes; for raw-data as they are stored. */
+  /** Bytes; in raw-data mode, bytes as stored. */
   totalSize: number;
   totalFiles: number;
   totalBlobs: number;
   snapshots: number;
-  /** Bytes before compression; raw-data only. */
+  /** Bytes before compression; raw-data mode only. */
   totalUncompressed: number;
 }
 
-/** Bytes of a hash that keys a set: 128 bits tell all apart. */
+/** Bytes of the hash: 128 bits make collisions impossible in practice. */
 const KEY_BYTES = 16;
 
 /**
- * Counts what snapshots hold, in restic's ways:
- * restore-size, as if each was restored to a directory of its own; files-by-contents, each content once; blobs-per-file, the blobs of each
- * content; raw-data, the blobs that the snapshots need, as they are stored. Holes count as the zeros that they are read as, but for blobs. A directory that is the same in many snapshots is read once.
+ * Counts what snapshots hold, in restic's modes:
+ * - restore-size: as if each snapshot was restored to a directory of its own
+ * - files-by-contents: each distinct content once
+ * - blobs-per-file: the blobs of each distinct content
+ * - raw-data: the blobs that the snapshots need, as stored
+ *
+ * Holes count as zeros, except in modes that count blobs. A directory that several snapshots share is read once.
  */
 export async function stats(
   repository: IndexedRepository,
@@ -50,14 +57,14 @@ export async function stats(
   return result;
 }
 
-/** @param holes files of the same stream but other holes are not the same */
+/** @param holes files with the same stream but other holes have another key */
 function keyOf({ depth, ids }: ContentRef, holes?: Attachment): string {
   const hash = createHash('sha256').update(Uint8Array.of(depth)).update(ids);
   if (holes !== undefined) hash.update(isReference(holes) ? holes.ids : holes);
   return hash.digest().toString('latin1', 0, KEY_BYTES);
 }
 
-/** A directory on the way down: where it is matters for errors alone. */
+/** A directory to visit. The path is only for errors. */
 interface Directory {
   readonly content: ContentRef;
   readonly path: string;
@@ -72,13 +79,13 @@ function rootDirectory(content: ContentRef): Directory {
   return { content, path: '/', depth: 0 };
 }
 
-/** A directory in a directory; with a copy of what is valid only until the next entry. */
+/** A child of a directory. Copies what is valid only until the next entry. */
 function subdirectory(directory: Directory, name: Buffer, content: ContentRef): Directory {
   const ids = Buffer.from(content.ids);
   return { content: { ...content, ids }, path: pathIn(directory, name), depth: directory.depth + 1 };
 }
 
-function stopIf(signal: AbortSignal | undefined, { path, depth }: Directory): void {
+function checkDirectory(signal: AbortSignal | undefined, { path, depth }: Directory): void {
   throwIfInterrupted(signal);
   if (depth > MAX_DEPTH) throw new VarveError('damaged', `${path}: directories are nested too deeply`);
 }
@@ -86,7 +93,7 @@ function stopIf(signal: AbortSignal | undefined, { path, depth }: Directory): vo
 interface Sums {
   files: number;
   bytes: number;
-  /** Whether it holds names of files that have several: such a directory is not the sum of its parts. */
+  /** Whether there are hard links below. The sums of such a directory cannot be reused, because a link counts once in a snapshot. */
   linked: boolean;
 }
 
@@ -113,7 +120,7 @@ class RestoreSize {
   }
 
   async #directory(directory: Directory): Promise<Sums> {
-    stopIf(this.#options.signal, directory);
+    checkDirectory(this.#options.signal, directory);
     const key = keyOf(directory.content);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
@@ -147,7 +154,7 @@ class RestoreSize {
   }
 }
 
-/** The entries of a directory that can be read. */
+/** Lists the entries of a directory that can be read. */
 async function* readable(
   reader: TreeReader,
   { content, path }: Directory,
@@ -162,7 +169,7 @@ async function* readable(
   }
 }
 
-async function about(path: string, counting: Promise<void>, { onError }: StatsOptions): Promise<void> {
+async function withPath(path: string, counting: Promise<void>, { onError }: StatsOptions): Promise<void> {
   try {
     await counting;
   } catch (cause) {
@@ -170,14 +177,14 @@ async function about(path: string, counting: Promise<void>, { onError }: StatsOp
   }
 }
 
-/** @throws the cause, unless it says that something cannot be read and a callback takes the report */
+/** @throws the cause, unless it is an error in the data and a callback takes it */
 function report(cause: unknown, onError: StatsOptions['onError']): void {
   if (onError === undefined || !(cause instanceof VarveError) || endsAll(cause)) throw cause;
   onError(cause);
 }
 
-/** Directories are visited once, whatever the snapshot. */
-abstract class Visiting {
+/** Visits each directory once, whatever the snapshot. */
+abstract class DirectoryVisitor {
   protected readonly reader: TreeReader;
   readonly #options: StatsOptions;
   readonly #visited = new Set<string>();
@@ -196,22 +203,22 @@ abstract class Visiting {
   protected async directory(_content: ContentRef): Promise<void> {}
 
   async #directory(directory: Directory): Promise<void> {
-    stopIf(this.#options.signal, directory);
+    checkDirectory(this.#options.signal, directory);
     const key = keyOf(directory.content);
     if (this.#visited.has(key)) return;
     this.#visited.add(key);
-    await about(directory.path, this.directory(directory.content), this.#options);
+    await withPath(directory.path, this.directory(directory.content), this.#options);
     const below: Directory[] = [];
     for await (const entry of readable(this.reader, directory, this.#options)) {
       const { type, name, content } = entry;
-      await about(pathIn(directory, name), this.entry(entry), this.#options);
+      await withPath(pathIn(directory, name), this.entry(entry), this.#options);
       if (type === 'directory' && content !== undefined) below.push(subdirectory(directory, name, content));
     }
     for (const each of below) await this.#directory(each);
   }
 }
 
-class Contents extends Visiting {
+class Contents extends DirectoryVisitor {
   readonly #repository: IndexedRepository;
   readonly #result: Stats;
   readonly #mode: StatsMode;
@@ -245,10 +252,10 @@ class Contents extends Visiting {
   }
 }
 
-class RawData extends Visiting {
+class RawData extends DirectoryVisitor {
   readonly #repository: IndexedRepository;
   readonly #result: Stats;
-  /** One byte a blob: whether a snapshot needs it. */
+  /** One byte for each blob: 1 when a snapshot needs it. */
   readonly #used: Uint8Array;
 
   constructor(repository: IndexedRepository, result: Stats, options: StatsOptions) {
@@ -277,7 +284,7 @@ class RawData extends Visiting {
     for await (const ids of this.reader.lists(content)) this.#mark(ids, kind);
   }
 
-  /** @throws VarveError `damaged` when one is missing */
+  /** @throws VarveError `damaged` when a blob is missing */
   #mark(ids: Buffer, kind: BlobKind): void {
     const { index } = this.#repository;
     for (const id of splitIds(ids)) {
@@ -286,7 +293,7 @@ class RawData extends Visiting {
     }
   }
 
-  /** A frame's stored bytes are shared out among its blobs by their length. */
+  /** Sums up. Each blob's share of its frame's stored bytes is proportional to its length. */
   #sum(): void {
     const { index } = this.#repository;
     const frames = index.packCount === 0 ? 0 : index.framesOf(index.packCount - 1).end;

@@ -1,10 +1,13 @@
+// Encodes headers of tar archives (POSIX.1-2001, pax).
+// Which entries to write is left to dump.ts.
+
 import { Buffer } from 'node:buffer';
 import type { Entry, EntryType } from '../format/entry.js';
 import type { Xattr } from '../format/xattrs.js';
 
 const BLOCK = 512;
 const NAME_BYTES = 100;
-/** The largest number of each field's octal digits. */
+/** The largest numbers that fit in the octal digits of the fields. */
 const MAX_ID = 0o7777777;
 const MAX_SIZE = 0o77777777777;
 const TYPE_FLAGS: Record<EntryType, string> = {
@@ -19,33 +22,33 @@ const TYPE_FLAGS: Record<EntryType, string> = {
 const HARD_LINK = '1';
 const EXTENDED = 'x';
 
-/** Two blocks of zeros end an archive. */
+/** Two blocks of zeros, which end an archive. */
 export const TAR_END: Buffer = Buffer.alloc(2 * BLOCK);
 
-/** A block that is neither a header nor the end of an archive: tar then reports that the archive was not finished. */
-export const TAR_BROKEN: Buffer = Buffer.alloc(
+/** A block that is neither a header nor an end. tar then reports that the archive is incomplete. */
+export const TAR_INCOMPLETE: Buffer = Buffer.alloc(
   BLOCK,
   'This archive is not complete: varve could not read all of the snapshot.\n',
 );
 
-/** Whether tar has such a thing: it has no sockets, and no devices with larger numbers than its fields. */
+/** Whether tar can store the entry. It has no sockets, and its fields limit device numbers. */
 export function fitsTar({ type, rdev }: Entry): boolean {
   if (type === 'character' || type === 'block') return rdev?.every((part) => part >= 0 && part <= MAX_ID) ?? false;
   return TYPE_FLAGS[type] !== '';
 }
 
-/** Whether an attribute's name can be part of the key of an extended record, which ends with the first `=`. */
+/** Whether a pax key can contain the attribute's name. The key ends with the first `=`. */
 export function fitsPaxKey(name: Buffer): boolean {
   return !name.includes('=');
 }
 
 /**
- * A tar header (POSIX.1-2001, pax) for an entry. Names and targets are bytes as they were, and times have their
- * nanoseconds: packages that write tar take names for text.
+ * Encodes the tar header of an entry. Names and targets are stored as bytes, and times with nanoseconds. Packages that write tar
+ * treat names as text.
  *
  * @param path relative
- * @param linkTo the path of the entry that this one is another name of
- * @param xattrs their names must be fit for keys
+ * @param linkTo the path of the entry to which this one is a hard link
+ * @param xattrs all with names that fit in a key
  */
 export function tarHeader(path: Buffer, entry: Entry, linkTo: Buffer | undefined, xattrs: readonly Xattr[]): Buffer {
   const name = entry.type === 'directory' ? Buffer.concat([path, Buffer.from('/')]) : path;
@@ -62,7 +65,7 @@ export function tarHeader(path: Buffer, entry: Entry, linkTo: Buffer | undefined
   return Buffer.concat([paxHeader, body, tarPadding(body.length), header]);
 }
 
-/** What fills a file's last block. */
+/** Zeros up to the end of the file's last block. */
 export function tarPadding(size: number): Buffer {
   return Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK);
 }
@@ -83,7 +86,7 @@ function paxRecords(name: Buffer, target: Buffer | undefined, size: number, entr
   return records;
 }
 
-/** Seconds with a fraction; before 1970 it counts backwards. */
+/** Seconds with a fraction. Before 1970 the fraction counts backwards. */
 function decimalTime({ mtimeSeconds, mtimeNanoseconds }: Entry): string {
   const backwards = mtimeSeconds < 0 && mtimeNanoseconds > 0;
   const seconds = BigInt(mtimeSeconds) + (backwards ? 1n : 0n);
@@ -91,13 +94,13 @@ function decimalTime({ mtimeSeconds, mtimeNanoseconds }: Entry): string {
   return `${backwards && seconds === 0n ? '-' : ''}${seconds}.${String(nanoseconds).padStart(9, '0')}`;
 }
 
-/** The value is the system's own, ACLs too: text, as in other records, it cannot always be. */
+/** The attribute's raw value, for ACLs too. It may be binary, unlike other records. */
 const xattrRecord = ({ name, value }: Xattr): Buffer =>
   paxRecord(Buffer.concat([Buffer.from('SCHILY.xattr.'), name]), value);
 
 const isAscii = (bytes: Buffer): boolean => bytes.every((byte) => byte < 0x80);
 
-/** `LENGTH key=value\n`, the length counting itself. */
+/** `LENGTH key=value\n`, where LENGTH counts its own digits. */
 function paxRecord(key: Buffer, value: Buffer): Buffer {
   const rest = Buffer.concat([Buffer.from(' '), key, Buffer.from('='), value, Buffer.from('\n')]);
   let length = rest.length;

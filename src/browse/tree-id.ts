@@ -3,7 +3,7 @@ import type { ContentRef } from '../format/content.js';
 import { ID_BYTES } from '../format/limits.js';
 
 /**
- * 64 hex digits that are the same for the same tree: the id of its blob when it has just one, else the SHA-256 of the ids of all.
+ * An id of 64 hexadecimal digits that identical trees share: the id of the only blob, or the SHA-256 of the ids of several.
  */
 export function treeId({ depth, ids }: ContentRef): string {
   if (depth === 0 && ids.length === ID_BYTES) return ids.toString('hex');

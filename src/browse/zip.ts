@@ -3,19 +3,19 @@ import { Readable } from 'node:stream';
 import type { Entry } from '../format/entry.js';
 import type { DumpedEntry, LeftOut } from './dump.js';
 
-/** The file types of POSIX that zip's external attributes carry. */
+/** POSIX file types in zip's external attributes. */
 const TYPE_BITS: Partial<Record<Entry['type'], number>> = { file: 0o100000, directory: 0o040000, symlink: 0o120000 };
-/** Bytes; a directory has a slash besides. */
+/** The longest name in bytes. A directory's name gets a slash in addition. */
 const MAX_NAME = 0xffff;
-/** The last second of the year 2107, which is the last year of zip; yazl takes none before 1970. */
+/** The end of 2107, zip's last year. yazl accepts no times before 1970. */
 const LATEST = 4_354_819_199;
 const SLASHES = /^\/+/;
 
 /**
- * A zip archive of the entries: files, directories and symbolic links. Names in it are text: bytes that are not UTF-8 are lost, and a backslash, which
- * some programs take for a slash, becomes an underscore.
+ * Writes a zip archive of files, directories and symbolic links. Names in it are text: bytes that are not UTF-8 are lost. A
+ * backslash becomes an underscore, because some programs treat it as a slash.
  *
- * @param onLeftOut is told of entries that zip cannot hold; owners and attributes it never holds
+ * @param onLeftOut called with entries that zip cannot store. Owners and attributes are never stored
  */
 export async function* writeZip(
   entries: AsyncIterable<DumpedEntry>,
@@ -57,7 +57,7 @@ function zipTime({ mtimeSeconds }: Entry): Date {
   return new Date(Math.min(LATEST, Math.max(0, Number(mtimeSeconds))) * 1000);
 }
 
-/** Resolves when the file's content has been read, so that no more than one waits. */
+/** Resolves when the file's content has been read, so that only one file is open at a time. */
 function addFile(
   zip: import('yazl').ZipFile,
   name: string,

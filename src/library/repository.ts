@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import type { BackupOptions, BackupResult } from '../backup/options.js';
 import { figuresBefore, findParent } from '../backup/parent.js';
 import { findSources } from '../backup/sources.js';
-import { type Listed, type ListOptions, listTree } from '../browse/list.js';
+import { type ListedEntry, type ListOptions, listTree } from '../browse/list.js';
 import { toHex } from '../bytes/hex.js';
 import type { CheckResult } from '../check/options.js';
 import { ALL, parseSubset } from '../check/subset.js';
@@ -239,7 +239,7 @@ export class Repository implements AsyncDisposable {
     snapshot: StoredSnapshot | string,
     path: Path = '/',
     options: Partial<ListOptions> = {},
-  ): AsyncGenerator<Listed> {
+  ): AsyncGenerator<ListedEntry> {
     const { root } = (await this.#named(snapshot)).snapshot;
     const names = pathNames(path);
     const trees = new TreeReader(await this.#read(), { signal: options.signal });

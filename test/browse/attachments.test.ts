@@ -21,7 +21,7 @@ import { Forge } from '../restore/crafted.js';
 const MIB = 1024 * 1024;
 const scratch = scratchDirectory();
 const data = randomBytes(300_000);
-/** Data, hole, data, hole: what is stored, and the file. */
+/** Data, hole, data, hole: the stored stream and the file. */
 const RUNS = [100_000, 5000, 200_000, 3 * MIB + 1];
 const file = Buffer.concat([
   data.subarray(0, 100_000),
@@ -38,7 +38,7 @@ const ATTRIBUTES = [
   attribute('user.empty', ''),
   attribute('user.long', randomBytes(3000)),
 ];
-/** ACLs as Linux has them: owner rw, user 1234 r, group r, mask r, others none. */
+/** A Linux ACL: owner rw, user 1234 r, group r, mask r, others none. */
 const ACL = Buffer.from(
   '0200000001000600ffffffff02000400d204000004000400ffffffff10000400ffffffff20000000ffffffff',
   'hex',
@@ -46,7 +46,7 @@ const ACL = Buffer.from(
 let repository: IndexedRepository;
 let reader: TreeReader;
 let root: ContentRef;
-/** The same but for attachments: what they add can be seen. */
+/** The same entries without attachments, to see what attachments add. */
 let plain: ContentRef;
 
 before(async () => {
@@ -96,7 +96,7 @@ async function archive(write: typeof writeTar, left: LeftOut[] = []): Promise<Bu
   return gather(write(dumpEntries(reader, root, Buffer.from('/')), (what) => left.push(what)));
 }
 
-test('a dumped file has zeros for its holes', async () => {
+test('dumpFile writes zeros when a file has holes', async () => {
   assert.ok((await gather(dumpFile(reader, await find('sparse'), Buffer.from('/sparse')))).equals(file));
   const hole = await gather(dumpFile(reader, await find('all hole'), Buffer.from('/all hole')));
   assert.ok(hole.equals(Buffer.alloc(2 * MIB)));
@@ -110,7 +110,7 @@ test('a dumped file has zeros for its holes', async () => {
   assert.ok(many.equals(Buffer.concat(parts)));
 });
 
-test('a hole of terabytes takes no memory', async () => {
+test('dumpFile needs little memory when a hole has terabytes', async () => {
   const size = 2 ** 42;
   const entry = { ...(await find('all hole')), size, holes: new Layout([0, size]).encode() };
   let bytes = 0;
@@ -123,7 +123,7 @@ test('a hole of terabytes takes no memory', async () => {
   assert.equal(seen.size, 1, 'it is always the same zeros');
 });
 
-test('holes that do not fit are told with the path, before anything is written', async () => {
+test('dumpFile throws an error with the path, before it writes, when holes do not fit the file', async () => {
   for (const runs of [[100_000, 5000, 200_000], [99_999, 5001, 200_000, 3 * MIB + 1], RUNS.slice(1)]) {
     const entry = { ...(await find('sparse')), holes: new Layout(runs).encode() };
     const parts = dumpFile(reader, entry, Buffer.from('/a/sparse'));
@@ -131,7 +131,7 @@ test('holes that do not fit are told with the path, before anything is written',
   }
 });
 
-test('a tar archive holds files with holes as they are read, and attributes as tar --xattrs has them', async (t) => {
+test('writeTar writes holes as zeros and attributes as tar --xattrs does when files have them', async (t) => {
   const left: LeftOut[] = [];
   const bytes = await archive(writeTar, left);
   assert.deepEqual(
@@ -159,19 +159,19 @@ test('a tar archive holds files with holes as they are read, and attributes as t
   }
 });
 
-test('a zip archive holds files with holes as they are read', async () => {
+test('writeZip writes zeros when files have holes', async () => {
   writeFileSync(join(scratch, 'archive.zip'), await archive(writeZip));
   execFileSync('unzip', ['-tq', join(scratch, 'archive.zip')]);
   const bytes = execFileSync('unzip', ['-p', join(scratch, 'archive.zip'), 'sparse'], { maxBuffer: 1e8 });
   assert.equal(digest(bytes), digest(file));
 });
 
-test('stats count holes as bytes that are restored, and the blobs of attachments as needed', async () => {
+test('stats counts holes as bytes and blobs of attachments as needed when files have them', async () => {
   const count = (mode: StatsMode, of = root): Promise<Stats> => stats(repository, [of], mode);
   const size = file.length + 2 * MIB + (1001 * 1002) / 2 + 'content'.length;
   assert.equal((await count('restore-size')).totalSize, size);
   assert.equal((await count('files-by-contents')).totalSize, size);
-  // All hole, attributes, many runs, sparse, and the empty ones together.
+  // Only a hole, attributes, many runs, sparse, and all empty files together.
   assert.equal((await count('files-by-contents')).totalFiles, 5);
   const [all, fewer] = [await count('raw-data'), await count('raw-data', plain)];
   assert.equal(all.totalBlobs - fewer.totalBlobs, 1, 'the attributes that are too long for an entry');
@@ -179,7 +179,7 @@ test('stats count holes as bytes that are restored, and the blobs of attachments
   assert.ok(fewer.totalUncompressed > data.length + 2000, 'the list of holes is needed');
 });
 
-test('stats of what is missing are an error that names the path', async () => {
+test('stats throws an error with the path when a blob is missing', async () => {
   const forge = new Forge(repository);
   const missing = { size: 2000, depth: 0 as const, ids: Buffer.alloc(32, 7) };
   const directory = (entry: object): ContentRef =>

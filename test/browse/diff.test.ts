@@ -18,7 +18,7 @@ const scratch = scratchDirectory();
 const sandbox = await Sandbox.create(join(scratch, 'box'));
 
 interface Compared {
-  /** Each as it would be printed: the modifier, a blank, the path. */
+  /** Each as the command prints it: the modifier, a space, the path. */
   readonly changes: readonly string[];
   readonly errors: readonly string[];
   readonly result: Differences;
@@ -47,7 +47,7 @@ const directory = (name: string, content: ContentRef): Partial<Entry> => named(n
 const file = (forge: Forge, name: string, text: string): Partial<Entry> =>
   named(name, { content: forge.content(Buffer.from(text)) });
 
-test('each kind of change has its modifier, and metadata alone are told when wanted', async () => {
+test('diff reports the modifier of each kind of change, and changes of metadata when the option is set', async () => {
   const craft = (forge: Forge) => {
     const content = forge.content(Buffer.from('content'));
     const other = forge.content(Buffer.from('CONTENT'));
@@ -80,9 +80,17 @@ test('each kind of change has its modifier, and metadata alone are told when wan
     );
     return [before, after] as const;
   };
-  const told = ['M /a changed', 'M? /b fell ill', 'M /c moved', 'M? /g holes', 'T /h type', '- /i gone', '+ /l\xffnew'];
+  const reported = [
+    'M /a changed',
+    'M? /b fell ill',
+    'M /c moved',
+    'M? /g holes',
+    'T /h type',
+    '- /i gone',
+    '+ /l\xffnew',
+  ];
   const plain = await compare(craft);
-  assert.deepEqual(plain.changes, told);
+  assert.deepEqual(plain.changes, reported);
   assert.deepEqual(plain.errors, []);
   assert.equal(plain.result.changedFiles, 3);
   const counts = ({ files, dirs, others }: { files: number; dirs: number; others: number }) => [files, dirs, others];
@@ -90,7 +98,7 @@ test('each kind of change has its modifier, and metadata alone are told when wan
   assert.deepEqual(counts(plain.result.removed), [0, 0, 1]);
   const { changes } = await compare(craft, { metadata: true });
   assert.deepEqual(changes, [
-    ...told.slice(0, 3),
+    ...reported.slice(0, 3),
     'U /d owned',
     'U /e attribute',
     'U /f attributes',
@@ -102,7 +110,7 @@ test('each kind of change has its modifier, and metadata alone are told when wan
   ]);
 });
 
-test('a folder that becomes a file is gone with all that is in it', async () => {
+test('diff reports everything below as removed when a directory becomes a file', async () => {
   const craft = (forge: Forge) => {
     const inner = forge.directory(file(forge, 'x', 'text'), directory('y', forge.directory(file(forge, 'z', 'more'))));
     return [forge.directory(directory('a', inner)), forge.directory(file(forge, 'a', 'now a file'))] as const;
@@ -115,7 +123,7 @@ test('a folder that becomes a file is gone with all that is in it', async () => 
   assert.deepEqual(back.result.added, there.result.removed);
 });
 
-test('blobs of attachments and of lists count, and those that are needed elsewhere do not', async () => {
+test('diff counts blobs of attachments and lists unless the other snapshot needs them', async () => {
   const long = randomBytes(5000);
   const { result } = await compare((forge) => {
     const moved = file(forge, 'moved', 'the same bytes');
@@ -132,13 +140,13 @@ test('blobs of attachments and of lists count, and those that are needed elsewhe
   });
   assert.equal(result.removed.files, 1);
   assert.equal(result.removed.dataBlobs, 0);
-  // The root directory, and the attribute.
+  // The blobs of the root directory and of the attribute.
   assert.equal(result.removed.treeBlobs, 2);
   assert.equal(result.added.treeBlobs, 1);
   assert.ok(result.removed.bytes > 5000 && result.removed.bytes < 6000);
 });
 
-test('one change among 20,000 entries', async () => {
+test('diff finds one change when a directory has 20,000 entries', async () => {
   const { changes, result } = await compare((forge) => {
     const content = forge.content(Buffer.from('content'));
     const entries = Array.from({ length: 20_000 }, (_, at) =>
@@ -152,7 +160,7 @@ test('one change among 20,000 entries', async () => {
   assert.ok(result.added.treeBlobs <= 3, 'the folder is many blobs, and most of them are as before');
 });
 
-test('what is damaged is named, and the rest is compared', async () => {
+test('diff reports an error with the path and compares the rest when data are damaged', async () => {
   const nowhere: ContentRef = { size: 100, depth: 0, ids: randomBytes(32) };
   const { changes, errors } = await compare((forge) => {
     const disordered = forge.directory(file(forge, 'b', '1'), file(forge, 'a', '1'));
@@ -189,7 +197,7 @@ test('what is damaged is named, and the rest is compared', async () => {
   );
 });
 
-test('folders in folders without an end are refused', async () => {
+test('diff throws an error when directories are nested without an end', async () => {
   const deep = (forge: Forge, last: ContentRef): ContentRef => {
     let content = last;
     for (let depth = 0; depth < 4200; depth++) content = forge.directory(directory('d', content));
@@ -203,14 +211,14 @@ test('folders in folders without an end are refused', async () => {
   assert.match(errors[0] ?? '', /^\/d\/d.*: directories are nested too deeply$/);
 });
 
-test('it can be interrupted', async () => {
+test('diff ends when it is interrupted', async () => {
   await assert.rejects(
     compare((forge) => [forge.directory(), forge.directory(file(forge, 'x', '1'))], { signal: AbortSignal.abort() }),
     fails('interrupted'),
   );
 });
 
-/** A small tree: a number is a file of that content, a text a link there. */
+/** A small tree: a number is a file with that content, a text a link with that target. */
 type Model = { readonly [name: string]: number | string | Model };
 
 const { model } = fc.letrec<{ model: Model; node: number | string | Model }>((tie) => ({
@@ -225,7 +233,7 @@ const inOrder = (...models: readonly Model[]): string[] =>
     Buffer.compare(Buffer.from(a), Buffer.from(b)),
   );
 
-/** Writes a model, and gathers the blobs that it needs with their lengths. */
+/** Stores a model, and collects the blobs that it needs with their lengths. */
 function write(forge: Forge, tree: Model, blobs: Map<string, number>): ContentRef {
   const note = (content: ContentRef): ContentRef => {
     if (content.ids.length > 0) blobs.set(content.ids.toString('hex'), content.size);
@@ -240,7 +248,7 @@ function write(forge: Forge, tree: Model, blobs: Map<string, number>): ContentRe
   return note(forge.directory(...entries));
 }
 
-/** What is to be told, the plain way. */
+/** The expected changes, computed in the simplest way. */
 function expected(path: string, before: Model, after: Model): string[] {
   return inOrder(before, after).flatMap((name) => {
     const [from, to] = [before[name], after[name]];
@@ -253,12 +261,12 @@ function expected(path: string, before: Model, after: Model): string[] {
     if (kindOf(from) !== kindOf(to)) return [`T ${at}${slash(to)}`, ...below(from, to)];
     if (isDirectory(from)) return below(from, to);
     if (from === to) return [];
-    // Sizes differ, too: that is no bit that fell over.
+    // The sizes differ too, so this is not reported as bit rot.
     return [`M ${at}`];
   });
 }
 
-test('random trees: the changes and the blobs are those of a plain comparison', async () => {
+test('diff agrees with a simple comparison when trees are random', async () => {
   await fc.assert(
     fc.asyncProperty(model, model, async (one, two) => {
       const [before, after] = [new Map<string, number>(), new Map<string, number>()];

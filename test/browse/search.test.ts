@@ -19,7 +19,7 @@ import { Forge } from '../restore/crafted.js';
 const scratch = scratchDirectory();
 const sandbox = await Sandbox.create(join(scratch, 'box'));
 
-/** What the function makes, stored. */
+/** Stores the tree that the function makes. */
 async function stored<T>(craft: (forge: Forge) => T): Promise<{ made: T; repository: IndexedRepository }> {
   const forge = new Forge(await sandbox.open());
   const made = craft(forge);
@@ -41,7 +41,7 @@ interface Outcome {
   readonly errors: string[];
 }
 
-/** Searches the roots one after the other. */
+/** Searches roots one after the other. */
 async function search<Hit extends { readonly path: Buffer }>(
   repository: IndexedRepository,
   finder: Finder<Hit>,
@@ -57,7 +57,7 @@ async function search<Hit extends { readonly path: Buffer }>(
   return { paths, errors };
 }
 
-/** Counts the entries that are looked at. */
+/** Counts the entries that are matched. */
 class Counting<Hit> implements Finder<Hit> {
   looks = 0;
   readonly #inner: Finder<Hit>;
@@ -75,7 +75,7 @@ class Counting<Hit> implements Finder<Hit> {
 const files = (criteria: Partial<FileCriteria>): FileFinder =>
   new FileFinder({ patterns: ['*'], insensitive: false, ...criteria });
 
-test('what snapshots share is read once, and found in each', async () => {
+test('Search reads a directory once and reports it in each snapshot when they share it', async () => {
   const { made, repository } = await stored((forge) => {
     const shared = forge.directory(...['a.txt', 'b', 'c.txt'].map((name) => file(name)(forge)));
     const root = (extra: string) => forge.directory(directory('d', shared), file(extra)(forge));
@@ -87,7 +87,7 @@ test('what snapshots share is read once, and found in each', async () => {
   assert.equal(counting.looks, 3 + 2 + 2, 'the folder once, the two roots once each');
 });
 
-test('the same folder in two places matches where it matches', async () => {
+test('Search matches by path when the same directory has two paths', async () => {
   const { made, repository } = await stored((forge) => {
     const shared = forge.directory(file('x')(forge));
     return forge.directory(directory('a', shared), directory('b', shared));
@@ -96,7 +96,7 @@ test('the same folder in two places matches where it matches', async () => {
   assert.deepEqual((await search(repository, files({ patterns: ['a/x'] }), [made, made])).paths, ['/a/x', '/a/x']);
 });
 
-test('where nothing can match nothing is read', async () => {
+test('Search reads nothing below a directory when nothing there can match', async () => {
   const { made, repository } = await stored((forge) => {
     const missing: ContentRef = { size: 10, depth: 0, ids: randomBytes(32) };
     return forge.directory(directory('a', forge.directory(file('x')(forge))), directory('b', missing));
@@ -104,7 +104,7 @@ test('where nothing can match nothing is read', async () => {
   assert.deepEqual(await search(repository, files({ patterns: ['/a/x'] }), [made]), { paths: ['/a/x'], errors: [] });
 });
 
-test('more hits than are remembered are found again all the same', async () => {
+test('Search finds all hits again when they are too many to cache', async () => {
   const { made, repository } = await stored((forge) => {
     const content = forge.content(Buffer.from('content'));
     const entries = Array.from({ length: 10_001 }, (_, at) => ({
@@ -123,7 +123,7 @@ test('more hits than are remembered are found again all the same', async () => {
   assert.equal(counting.looks, 2 * (2 + 10_001) + 10_000, 'the one with too many is read again');
 });
 
-test('files by pattern, time, size and case', async () => {
+test('FileFinder finds files when pattern, time, size and case match', async () => {
   const { made, repository } = await stored((forge) => {
     const sized = (size: number): Partial<Entry> => ({ content: forge.content(randomBytes(size)) });
     return forge.directory(
@@ -150,7 +150,7 @@ test('files by pattern, time, size and case', async () => {
   assert.deepEqual(await found({ minSize: 10, maxSize: 10 }), ['/small']);
 });
 
-test('objects: blobs of files, of attachments and of lists, trees, and all of a pack', async () => {
+test('ObjectFinder finds paths when blobs of files, attachments or lists, trees or packs match', async () => {
   const attribute = encodeXattrs([{ name: Buffer.from('user.a'), value: randomBytes(3000) }]);
   const { made, repository } = await stored((forge) => {
     const inner = forge.directory(file('x')(forge), file('y')(forge));
@@ -187,11 +187,11 @@ test('objects: blobs of files, of attachments and of lists, trees, and all of a 
     (await found('pack', packOf(made.attributeId).slice(0, 12))).map((hit) => hit.split(' ').slice(0, 2).join(' ')),
     ['tree /', 'blob /big', 'tree /d', 'blob /with'],
   );
-  await assert.rejects(found('pack', 'f'.repeat(64)), fails('not-found', /^pack f{64}: in no part of the index$/));
+  await assert.rejects(found('pack', 'f'.repeat(64)), fails('not-found', /^pack f{64}: not in the index$/));
   await assert.rejects(found('blob', 'xyz'), fails('usage', /^"xyz" is not an id/));
 });
 
-test('a blob that is lost is found by who needs it', async () => {
+test('ObjectFinder finds the path that needs a blob when the blob is lost', async () => {
   const lost = randomBytes(32);
   const { made, repository } = await stored((forge) =>
     forge.directory({ name: Buffer.from('broken'), content: { size: 5, depth: 0, ids: lost } }),
@@ -201,7 +201,7 @@ test('a blob that is lost is found by who needs it', async () => {
   assert.deepEqual(await search(repository, finder, [made]), { paths: ['/broken'], errors: [] });
 });
 
-test('what is damaged is named each time, and the rest is searched', async () => {
+test('Search reports an error each time and searches the rest when data are damaged', async () => {
   const { made, repository } = await stored((forge) => {
     const missing: ContentRef = { size: 10, depth: 0, ids: randomBytes(32) };
     const disordered = forge.directory(file('b')(forge), file('a')(forge));
@@ -223,7 +223,7 @@ test('what is damaged is named each time, and the rest is searched', async () =>
   );
 });
 
-test('a search can be interrupted', async () => {
+test('Search ends when it is interrupted', async () => {
   const { made, repository } = await stored((forge) => forge.directory(file('x')(forge)));
   await assert.rejects(search(repository, files({}), [made], AbortSignal.abort()), fails('interrupted'));
 });

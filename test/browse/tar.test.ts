@@ -19,7 +19,7 @@ const entry = (given: Partial<Entry>): Entry => ({
 
 const sizeIn = (header: Buffer): number => Number.parseInt(header.toString('latin1', 124, 135), 8);
 
-/** The extended records in front of a header, each read by the length that it states. */
+/** Parses the extended records before a header by the length that each states. */
 function recordsOf(given: Partial<Entry>, xattrs: readonly Xattr[] = []): Record<string, string> {
   const archive = tarHeader(PATH, entry(given), undefined, xattrs);
   const records: Record<string, string> = {};
@@ -36,7 +36,7 @@ function recordsOf(given: Partial<Entry>, xattrs: readonly Xattr[] = []): Record
   return records;
 }
 
-test('an extended record states its own length, also where that takes one more digit', () => {
+test('tarHeader writes the length of a record when the length itself adds a digit', () => {
   for (let length = 0; length < 1100; length++) {
     const value = Buffer.alloc(length, 'v');
     const records = recordsOf({}, [{ name: Buffer.from('user.a'), value }]);
@@ -44,7 +44,7 @@ test('an extended record states its own length, also where that takes one more d
   }
 });
 
-test('times with parts of a second and before 1970 are the numbers that they are', () => {
+test('tarHeader writes exact times when they have fractions or lie before 1970', () => {
   for (const [seconds, nanoseconds, text] of [
     [1, 500_000_000, '1.500000000'],
     [-1, 250_000_000, '-0.750000000'],
@@ -56,7 +56,7 @@ test('times with parts of a second and before 1970 are the numbers that they are
   assert.deepEqual(recordsOf({}), {});
 });
 
-test('a further name of a file has no bytes of its own', () => {
+test('tarHeader writes a size of 0 when the entry is a hard link', () => {
   const header = tarHeader(PATH, entry({ links: 2 }), Buffer.from('first'), []);
   assert.equal(header.toString('latin1', 156, 162), '1first');
   assert.equal(sizeIn(header), 0);

@@ -181,7 +181,7 @@ test('what cannot be is refused, in words', async () => {
   await refused(/^Fatal: what to find\? /);
   await refused(/^Fatal: --blob, --tree and --pack exclude each other$/m, '--blob', '--tree', 'ab');
   await refused(/^Fatal: "xyz" is not an id/, '--blob', 'xyz');
-  await refused(/^Fatal: pack 0{8}: in no part of the index$/m, '--pack', '00000000');
+  await refused(/^Fatal: pack 0{8}: not in the index$/m, '--pack', '00000000');
   await refused(/^Fatal: --oldest: "soon" is not a time: /, '-O', 'soon', 'x');
   await refused(/^Fatal: '1X' is not a size: /, '--min-size', '1X', 'x');
   await refused(/^Fatal: pattern '\[' is malformed: /, '[');
