@@ -53,7 +53,7 @@ export interface CheckResult {
   readonly unopened: number;
   /** Packs that no index object lists. */
   readonly orphans: Amount;
-  /** Whether a backup is running, which may be about to list them. */
+  /** Whether a backup is running, and may list them soon. */
   readonly backupRunning: boolean;
   /** Packs that are to be deleted. */
   readonly condemned: number;

@@ -320,7 +320,7 @@ export class Repository implements AsyncDisposable {
   async #list(): Promise<SnapshotList> {
     this.#index = undefined;
     const list = await listSnapshots(this.opened);
-    for (const { error } of list.failures) this.#onWarning(`a snapshot is left out: ${error.message}`);
+    for (const { error } of list.failures) this.#onWarning(`a snapshot is skipped: ${error.message}`);
     return list;
   }
 

@@ -90,7 +90,7 @@ export class LiveView implements CurrentView {
 
   #report({ failures }: SnapshotList): void {
     for (const { id, error } of failures) {
-      if (!this.#reported.has(id)) this.#options.onError(`a snapshot is left out: ${error.message}`);
+      if (!this.#reported.has(id)) this.#options.onError(`a snapshot is skipped: ${error.message}`);
       this.#reported.add(id);
     }
   }

@@ -106,7 +106,7 @@ test('without its index the packs are to be listed again, not pruned', async () 
     err,
     /^error: tree blob [0-9a-f]{64} is in no pack that the index lists\n {2}touches 1 snapshot .*:\n {4}\/\n/,
   );
-  assert.match(out, /2 packs \(.*\) in no index object: .*`varve repair index` lists them again/);
+  assert.match(out, /2 packs \(.*\) that no index object lists: .*`varve repair index` lists them again/);
   const summary = await place.run(['check', '--json']);
   assert.match(summary.out, /"num_errors":1,.*"suggest_repair_index":true,"suggest_prune":false/);
 });

@@ -36,7 +36,7 @@ test('without a policy, with one of zeros or a wrong one, nothing is removed', a
     [['--keep-daily=-2'], /--keep-daily: "-2" is negative; "unlimited" keeps all/],
     [['--keep-within', '5x'], /--keep-within: "5x" is not a duration/],
     [['--keep-within-weekly', '5'], /--keep-within-weekly: "5" is neither a duration/],
-    [['--keep-last', '1', '--group-by', 'x'], /--group-by: "x" is none of host, paths, tags/],
+    [['--keep-last', '1', '--group-by', 'x'], /--group-by: "x" is not one of host, paths, tags/],
     [['--keep-daily', '-1'], /--keep-daily: "-1" is negative/],
     [['--keep-tag', ''], /--keep-tag '' alone keeps only snapshots without tags; is a variable not set/],
     [['--keep-tag', 'b,c'], /refusing to remove the last snapshot of a group/],

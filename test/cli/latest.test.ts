@@ -67,5 +67,5 @@ test('restore takes the latest when the snapshot that cannot be read is older', 
   // A store that does not say when objects were written leaves it open which is the newest.
   if (process.env.VARVE_TEST_STORE === 'rest') assert.equal(code, 1);
   else assert.equal(code, 0, err);
-  assert.match(err, /^Warning: a snapshot is left out: /m);
+  assert.match(err, /^Warning: a snapshot is skipped: /m);
 });

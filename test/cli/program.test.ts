@@ -159,7 +159,7 @@ test('without a place it is said how to give one; restic’s variable is none', 
   const none = { VARVE_REPOSITORY: undefined };
   const { code, err } = await place.run(['snapshots'], { env: none });
   assert.equal(code, 1);
-  assert.match(err, /^Fatal: which repository\? Say it with -r PLACE, .* VARVE_REPOSITORY\n$/);
+  assert.match(err, /^Fatal: the repository is missing: give -r LOCATION, .* VARVE_REPOSITORY\n$/);
   const restic = await place.run(['snapshots'], { env: { ...none, RESTIC_REPOSITORY: place.path('repo') } });
   assert.match(restic.err, /RESTIC_REPOSITORY is restic’s/);
 });

@@ -30,9 +30,9 @@ before(async () => {
 
 test('options that make no sense are refused', async () => {
   const refused: [string[], RegExp][] = [
-    [['--max-unused', 'x'], /--max-unused: "x" is no size such as 5%, 2G or unlimited/],
+    [['--max-unused', 'x'], /--max-unused: "x" is not a size such as 5%, 2G or unlimited/],
     [['--max-unused', '100%'], /--max-unused: "100%" must be less than 100%/],
-    [['--max-repack-size', '-'], /--max-repack-size: "-" is no size such as 500M or 2G/],
+    [['--max-repack-size', '-'], /--max-repack-size: "-" is not a size such as 500M or 2G/],
     [['--grace', '1x'], /--grace: "1x" is not a duration: use years, months, weeks, days and hours/],
     [['--grace', '5'], /--grace: "5" is not a duration/],
   ];

@@ -22,7 +22,7 @@ test('a dry run tells what is lost', async () => {
   const { code, out } = await place.run(['repair', 'snapshots', '--dry-run']);
   assert.equal(code, 3);
   assert.match(out, /^snapshot .{8}: .*\/source\/large: the file is left out: data blob .{64} is in no pack/);
-  assert.match(out, /would get another beside it\nwould modify 1 snapshot\n$/);
+  assert.match(out, /would get a new snapshot beside it\nwould modify 1 snapshot\n$/);
 });
 
 test('the copy restores without errors; the damaged one stays, or goes', async () => {

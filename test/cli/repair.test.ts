@@ -24,7 +24,7 @@ test('repair index: says what was wrong, does nothing in a dry run, and mends it
   assert.match(dry.out, /^2 packs: 2 packs in no index object\na dry run: nothing was changed/);
   assert.deepEqual(await index(), []);
   const { out } = await place.ok(['repair', 'index']);
-  assert.match(out, /^2 packs: 2 packs in no index object\nthe index is made anew: 1 object in the place of 0\n$/);
+  assert.match(out, /^2 packs: 2 packs in no index object\nrebuilt the index: 1 object in the place of 0\n$/);
   assert.match((await place.ok(['check', '--read-data'])).out, /^no errors were found/);
 });
 

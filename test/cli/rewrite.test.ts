@@ -35,7 +35,10 @@ test('what is to change has to be said, and has to be right', async () => {
 
 test('a dry run tells what it would do', async () => {
   const { out } = await place.ok(['rewrite', '--exclude', '*.tmp', '--dry-run', '-v', '--host', 'web1']);
-  assert.match(out, /excluding .*\/b\.tmp\nexcluding .*\/sub\/d\.tmp\nsnapshot .{8} would get another beside it\n/);
+  assert.match(
+    out,
+    /excluding .*\/b\.tmp\nexcluding .*\/sub\/d\.tmp\nsnapshot .{8} would get a new snapshot beside it\n/,
+  );
   assert.match(out, /would modify 1 snapshot\n$/);
   assert.equal((await listed()).length, 2);
 });
@@ -45,7 +48,7 @@ test('patterns from options and files; the old one stays, the new one has a tag'
   const { out } = await place.ok([
     ...['rewrite', '--exclude', '*.tmp', '--iexclude-file', place.path('patterns'), web1.slice(0, 12)],
   ]);
-  assert.match(out, /^snapshot .{8} saved anew as .{8}\nmodified 1 snapshot\n$/);
+  assert.match(out, /^snapshot .{8} saved again as .{8}\nmodified 1 snapshot\n$/);
   const fresh = (await listed()).find(({ tags }) => tags !== undefined);
   assert.deepEqual(fresh?.tags, ['rewrite']);
   assert.equal(fresh?.original, web1);

@@ -14,7 +14,7 @@ test('a place that keeps the contract passes; nothing is left there', async () =
   assert.match(out, /^testing .*good\/varve-store-test-[0-9a-f]{8}$/m);
   assert.match(out, /^ok {6}config is created once \(\d+\.\d s\)$/m);
   assert.match(out, /^put {5}\d.* [KMG]iB\/s$/m);
-  assert.match(out, /^all \d+ checks passed: varve can rely on this place$/m);
+  assert.match(out, /^all \d+ checks passed: this location can hold a repository$/m);
   assert.equal(err, '');
   assert.deepEqual(readdirSync(directory), []);
 });
@@ -58,8 +58,8 @@ test('a place that does not is told, check by check; the exit code is 1', async 
     assert.equal(code, 1);
     assert.match(out, /^ok {6}an empty place has nothing/m);
     assert.match(out, /^FAILED {2}what is put can be got, in every namespace, by everybody\n {8}.*data|keys/m);
-    assert.match(out, /^FAILED {2}packs can be put and got for some seconds/m);
-    assert.match(out, /^\d+ of \d+ checks failed: docs\/stores\.md tells what each means$/m);
+    assert.match(out, /^FAILED {2}packs can be written and read for some seconds/m);
+    assert.match(out, /^\d+ of \d+ checks failed: docs\/stores\.md explains each$/m);
   } finally {
     await server.stop();
   }
@@ -70,7 +70,7 @@ test('a place that has a repository is refused, and one that cannot be reached',
   const before = readdirSync(place.path('repo'));
   const refused = await place.run(['store', 'test', place.path('repo')]);
   assert.equal(refused.code, 1);
-  assert.match(refused.err, /^Fatal: .*repo: there is a repository here: name the directory that it is in/);
+  assert.match(refused.err, /^Fatal: .*repo: this is a repository: name the directory that it is in/);
   assert.deepEqual(readdirSync(place.path('repo')), before);
   const gone = await place.run(['store', 'test', 'rest:http://127.0.0.1:1/', '--retry-for', '0']);
   assert.equal(gone.code, 1);

@@ -108,7 +108,7 @@ test('a wrong password: where it came from', async () => {
   for (const job of jobs)
     assert.deepEqual(await run(job), {
       code: 12,
-      text: `Fatal: ${repository}: wrong password, or no key found; it was taken from ${passwordFile}\n`,
+      text: `Fatal: ${repository}: wrong password, or no key found; it came from ${passwordFile}\n`,
     });
   writeFileSync(passwordFile, `${PASSWORD}\n`);
 });
@@ -120,7 +120,7 @@ test('no password file: said, and nobody is asked', async () => {
   assert.equal(text, `Fatal: cannot read the password file ${passwordFile}: no such file or directory\n`);
   renameSync(`${passwordFile}.away`, passwordFile);
   const { text: none } = await run(backup, { VARVE_PASSWORD_FILE: '' });
-  assert.match(none, /^Fatal: no password given and no terminal to ask on: use --password-file/);
+  assert.match(none, /^Fatal: no password given and no terminal to ask for one: use --password-file/);
   chmodSync(passwordFile, 0o644);
   const { code: readable, text: warning } = await run(backup);
   assert.equal(readable, 0);

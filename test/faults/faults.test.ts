@@ -51,7 +51,7 @@ suite('calls of libc that fail', { skip: NO_FAULTS, timeout: 600_000 }, () => {
       const { code, err } = await failing(object('snapshots', unread), READ, ...args);
       assert.match(
         err,
-        new RegExp(`Warning: a snapshot is left out: cannot read snapshots/${unread}.*input/output error`),
+        new RegExp(`Warning: a snapshot is skipped: cannot read snapshots/${unread}.*input/output error`),
       );
       assert.equal(code, 1);
       const { snapshots } = await listSnapshots(await stage.open());
@@ -70,7 +70,7 @@ suite('calls of libc that fail', { skip: NO_FAULTS, timeout: 600_000 }, () => {
 
   test('key list ends with 1 when a key cannot be read', async () => {
     const { code, err } = await failing(object('keys', history.spareKeyObject), SECOND_READ, 'key', 'list');
-    assert.match(err, /a key is left out: cannot read keys\/.*input\/output error/);
+    assert.match(err, /a key is skipped: cannot read keys\/.*input\/output error/);
     assert.equal(code, 1);
   });
 

@@ -12,13 +12,13 @@ const INTRODUCTION = `varve ${VERSION}: deduplicating, encrypted backups.
 
 Begin with:
   export VARVE_REPOSITORY=/mnt/backup/varve
-  varve init                        make the repository; asks for a password
-  varve backup ~/Documents          make a snapshot; again tomorrow, it stores what is new
-  varve snapshots                   see what there is
+  varve init                        create the repository; asks for a password
+  varve backup ~/Documents          make a snapshot; the next one stores only changes
+  varve snapshots                   list the snapshots
   varve restore latest --target /tmp/restored`;
 
 const EXIT_CODES = `
-Exit codes: 0 all went well; 1 it failed; 3 some files could not be read, or some snapshots not removed; 10 there is no repository; 11 another command has the repository locked; 12 the password is wrong; 130 it was interrupted.
+Exit codes: 0 success; 1 failed; 3 some files could not be read, or some snapshots not removed; 10 no repository; 11 another command holds the repository; 12 wrong password; 130 interrupted.
 
 \`varve help COMMAND\` explains a command.`;
 

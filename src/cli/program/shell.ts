@@ -87,7 +87,7 @@ function exitError(command: string, code: number): Record<string, unknown> {
   const message =
     command === 'backup' && code === 3
       ? 'Warning: at least one source file could not be read'
-      : `${command}: something failed; the errors above say what`;
+      : `${command}: something failed; see the errors above`;
   return { message_type: 'exit_error', code, message };
 }
 

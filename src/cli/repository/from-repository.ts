@@ -46,7 +46,7 @@ export async function openSource(context: Context, flags: FromFlags): Promise<Re
   if (sourceOfUnlock(source) === undefined && !canPrompt(source))
     throw new VarveError(
       'usage',
-      'no password given for the other repository, and no terminal to ask on: use --from-password-file FILE, --from-password-command COMMAND, or the environment variable VARVE_FROM_PASSWORD',
+      'no password given for the other repository, and no terminal to ask for one: use --from-password-file FILE, --from-password-command COMMAND, or the environment variable VARVE_FROM_PASSWORD',
     );
   return openFromOptions(source, undefined, 'the other repository');
 }

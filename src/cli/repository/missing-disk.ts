@@ -6,6 +6,6 @@ export function warnOfMissingDisk({ output }: Context, directory: string): void 
   const missing = missingMount(directory);
   if (missing === undefined) return;
   output.warn(
-    `${directory}: ${missing.reason} ${missing.directory}, and nothing is mounted there: what is written fills the disk below`,
+    `${directory}: ${missing.reason} ${missing.directory}, and nothing is mounted there: the data will fill the disk below`,
   );
 }

@@ -37,7 +37,7 @@ export async function newUnlock(context: Context, flags: NewKeyFlags): Promise<U
 }
 
 const NO_NEW_PASSWORD =
-  'no new password given and no terminal to ask on: use --new-password-file FILE, --new-password-command COMMAND, or --new-key-file FILE';
+  'no new password given and no terminal to ask for one: use --new-password-file FILE, --new-password-command COMMAND, or --new-key-file FILE';
 
 function makeKeyFile(context: Context, path: string): void {
   try {

@@ -28,10 +28,10 @@ export function repositoryPlace(context: Context): string {
   if (place !== undefined) return place;
   const file = globals.repositoryFile ?? environment.VARVE_REPOSITORY_FILE;
   if (file) return readPlace(file);
-  const restic = environment.RESTIC_REPOSITORY ? ' (RESTIC_REPOSITORY is restic’s, whose repositories are others)' : '';
+  const restic = environment.RESTIC_REPOSITORY ? ' (varve does not read RESTIC_REPOSITORY)' : '';
   throw new VarveError(
     'usage',
-    `which repository? Say it with -r PLACE, --repository-file FILE, or the environment variable VARVE_REPOSITORY${restic}`,
+    `the repository is missing: give -r LOCATION, --repository-file FILE, or the environment variable VARVE_REPOSITORY${restic}`,
   );
 }
 
@@ -104,7 +104,7 @@ export async function openFromOptions(
 /** A wrong password with where it came from: who reads of it in a mail from cron has nothing else to go by. */
 function withSource(context: Context, cause: unknown): unknown {
   if (!(cause instanceof VarveError) || cause.code !== 'wrong-password') return cause;
-  return new VarveError(cause.code, `${cause.message}; it was taken from ${sourceOfUnlock(context)}`, { cause });
+  return new VarveError(cause.code, `${cause.message}; it came from ${sourceOfUnlock(context)}`, { cause });
 }
 
 async function askAndOpen(

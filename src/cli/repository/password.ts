@@ -11,7 +11,7 @@ const KEY_FILE_BYTES = 32;
 const OTHERS_CAN_READ = 0o044;
 
 const NO_PASSWORD =
-  'no password given and no terminal to ask on: use --password-file FILE, --password-command COMMAND, or the environment variable VARVE_PASSWORD';
+  'no password given and no terminal to ask for one: use --password-file FILE, --password-command COMMAND, or the environment variable VARVE_PASSWORD';
 
 /** Where a password or a key file is said to be. */
 export interface PasswordSources {
@@ -61,14 +61,14 @@ export function unlockFrom(context: Context, sources: PasswordSources): Unlock |
   const given = [keyFile, file, command].filter((source) => source !== undefined);
   if (none === true) {
     if (given.length === 0 && password === undefined) return { password: '' };
-    throw new VarveError('usage', 'an empty password was asked for (insecure-no-password), and another one is given');
+    throw new VarveError('usage', '--insecure-no-password means an empty password, but another password is given');
   }
   if (given.length > 1)
     throw new VarveError('usage', 'a password file, a password command and a key file exclude each other');
   if (keyFile !== undefined) return { keyFile: readKeyFile(context, keyFile) };
   if (file !== undefined) return { password: notEmpty(readPasswordFile(context, file), `the password file ${file}`) };
   if (command !== undefined)
-    return { password: notEmpty(runPasswordCommand(context, command), 'what the password command prints') };
+    return { password: notEmpty(runPasswordCommand(context, command), 'the output of the password command') };
   return password === undefined ? undefined : { password: notEmpty(password, 'VARVE_PASSWORD') };
 }
 

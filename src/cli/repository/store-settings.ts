@@ -20,11 +20,7 @@ export function storeSettings(context: Context): StoreSettings {
   const { globals, environment, signal, output } = context;
   const stuck = globals.stuckRequestTimeout;
   const stuckSeconds = stuck === undefined ? STUCK_SECONDS : parseSpan(stuck, '--stuck-request-timeout');
-  if (stuckSeconds === 0)
-    throw new VarveError(
-      'usage',
-      '--stuck-request-timeout: must be a second or more: without it nothing would ever end',
-    );
+  if (stuckSeconds === 0) throw new VarveError('usage', '--stuck-request-timeout: must be a second or more');
   const warn = (text: string): void => {
     if (output.json) output.errorObject({ message_type: 'warning', message: text });
     else output.warn(text);

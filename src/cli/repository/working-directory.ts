@@ -26,6 +26,6 @@ export function requireWorkingDirectory(path: string): void {
   if (removed && !isAbsolute(path))
     throw new VarveError(
       'usage',
-      `${path}: the working directory, below which this relative path leads, has been removed: give an absolute path`,
+      `${path}: the working directory of this relative path was removed: give an absolute path`,
     );
 }

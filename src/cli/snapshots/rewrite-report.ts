@@ -40,8 +40,8 @@ export class RemakeReport {
   }
 
   #become(newId: string | undefined): string {
-    if (newId === undefined) return this.#forget ? 'would be replaced' : 'would get another beside it';
-    return this.#forget ? `is now ${shortId(newId)}` : `saved anew as ${shortId(newId)}`;
+    if (newId === undefined) return this.#forget ? 'would be replaced' : 'would get a new snapshot beside it';
+    return this.#forget ? `is now ${shortId(newId)}` : `saved again as ${shortId(newId)}`;
   }
 
   #failed(id: string, message: string): void {

@@ -10,7 +10,7 @@ export function parseGroupBy(text: string): GroupBy {
   for (const word of text.split(',')) {
     if (word === '') continue;
     if (!Object.hasOwn(NAMES, word))
-      throw new VarveError('usage', `--group-by: "${word}" is none of host, paths, tags`);
+      throw new VarveError('usage', `--group-by: "${word}" is not one of host, paths, tags`);
     chosen[NAMES[word as keyof typeof NAMES]] = true;
   }
   return chosen;

@@ -71,7 +71,7 @@ export function selectionFilter(context: Context, options: SelectionOptions): Sn
 /** All snapshots, oldest first; a warning on standard error names each that cannot be opened. */
 export async function readSnapshots(context: Context, repository: Repository): Promise<SnapshotList> {
   const list = await listSnapshots(repository);
-  for (const { error } of list.failures) context.output.warn(`a snapshot is left out: ${error.message}`);
+  for (const { error } of list.failures) context.output.warn(`a snapshot is skipped: ${error.message}`);
   return list;
 }
 
@@ -79,14 +79,14 @@ export async function readSnapshots(context: Context, repository: Repository): P
 export async function readIndex(context: Context, repository: Repository): Promise<IndexedRepository> {
   const { loadIndex } = await import('../../repository/index/index-store.js');
   const onDamage = ({ message }: VarveError): void =>
-    context.output.warn(`a part of the index is left out, and what only it lists is not found: ${message}`);
+    context.output.warn(`a part of the index cannot be used, so blobs that only it lists are missing: ${message}`);
   return loadIndex(repository, { onDamage });
 }
 
 /** A part of the index that who stores something passes over. */
 export function warnOfIndex({ output }: Context, { message }: VarveError): void {
   output.warn(
-    `a part of the index is passed over, and what only it lists is stored again: ${message}; \`varve repair index\` writes the index again, and prune refuses until then`,
+    `a part of the index cannot be used, so blobs that only it lists are stored again: ${message}; \`varve repair index\` rebuilds the index, and prune refuses to run until then`,
   );
 }
 
@@ -119,7 +119,7 @@ export function chooseOne(snapshots: SnapshotList, text: string, filter: Snapsho
   const id = colon < 0 ? text : text.slice(0, colon);
   const subdirectory = colon < 0 ? [] : pathNames(text.slice(colon + 1));
   if (filter.until !== undefined && id !== 'latest')
-    throw new VarveError('usage', `--time chooses what \`latest\` is: it does not go with the snapshot ${id}`);
+    throw new VarveError('usage', `--time selects what \`latest\` means: it cannot be used with the snapshot ${id}`);
   return { stored: findSnapshot(snapshots, id, filter), subdirectory };
 }
 

@@ -34,7 +34,7 @@ export function lendTerminal(lent: boolean): void {
 /** Reads a line from the terminal without showing it. */
 export async function promptPassword(context: Context, question: string): Promise<string> {
   const release = hideTyping(context);
-  if (hidden === undefined) throw new VarveError('usage', 'there is no terminal to ask on');
+  if (hidden === undefined) throw new VarveError('usage', 'no terminal to ask for it');
   context.output.flush();
   context.err.write(question);
   try {

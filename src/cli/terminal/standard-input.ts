@@ -28,7 +28,7 @@ export function openStandardInput(input: () => Readable): Readable {
 export function refuseClosedInput(option: string): void {
   if (!fstatSync(STDIN).isCharacterDevice() || !isNull()) return;
   if ((accessOf(STDIN) & ACCESS) === READ_AND_WRITE)
-    throw new VarveError('usage', `${option}: standard input is closed: there is nothing to read`);
+    throw new VarveError('usage', `${option}: standard input is closed`);
 }
 
 function isNull(): boolean {

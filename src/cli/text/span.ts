@@ -13,7 +13,7 @@ export function parseSpan(text: string, option: string): number {
   if (match === null)
     throw new VarveError(
       'usage',
-      `${option}: "${text}" is no duration: use hours, minutes and seconds, such as 90s, 5m, 1h30m`,
+      `${option}: "${text}" is not a duration: use hours, minutes and seconds, such as 90s, 5m, 1h30m`,
     );
   const [hours, minutes, seconds] = match.slice(1).map((digits) => Number(digits ?? 0)) as [number, number, number];
   return (hours * 60 + minutes) * 60 + seconds;

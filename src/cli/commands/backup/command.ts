@@ -122,9 +122,7 @@ async function open(context: Context, prepared: Prepared, flags: BackupFlags): P
       : await loadAndAdopt(opened, onDamage);
   const [{ repository, adopted }, snapshots] = await Promise.all([load(), readSnapshots(context, opened)]);
   if (adopted > 0)
-    context.output.message(
-      `an earlier backup was interrupted: ${adopted} pack files that it had stored are used again`,
-    );
+    context.output.message(`an earlier backup was interrupted: ${adopted} packs that it had stored are used again`);
   const parent = isStream(prepared.sources) ? undefined : parentOf(prepared, prepared.sources, snapshots, flags);
   return { repository, parent, earlierFigures: figuresBefore(snapshots, prepared), backup };
 }

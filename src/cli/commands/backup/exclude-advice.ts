@@ -25,9 +25,9 @@ const ROOT = Buffer.from('/');
 function whyUseless(path: Buffer, sources: readonly Buffer[]): string | undefined {
   const absolute = sources.map((source) => normalize(source, workingDirectory()));
   if (!absolute.some((source) => isWithin(path, source) || isWithin(source, path)))
-    return 'it is below none of the paths that are backed up';
+    return 'it is not below any of the paths in this backup';
   try {
-    return lstatSync(path, { throwIfNoEntry: false }) === undefined ? 'there is no such path' : undefined;
+    return lstatSync(path, { throwIfNoEntry: false }) === undefined ? 'the path does not exist' : undefined;
   } catch {
     // What cannot be looked at may be there.
     return undefined;

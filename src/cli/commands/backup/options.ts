@@ -70,7 +70,7 @@ export function patternsFrom(
 
 function warnOfTakingBackAll(patterns: readonly string[], warn: (message: string) => void): void {
   const pattern = patternThatTakesBackAll(patterns);
-  if (pattern !== undefined) warn(`the pattern '${pattern}' takes back all that the patterns before it exclude`);
+  if (pattern !== undefined) warn(`the pattern '${pattern}' includes again everything that earlier patterns exclude`);
 }
 
 export function filterFrom(context: Context, flags: BackupFlags): FilterSpec {

@@ -62,9 +62,7 @@ export class BackupReport {
     this.stop();
     const { output } = this.#context;
     if (this.#started && !output.json)
-      output.message(
-        'a prune has condemned something that this backup relied on: it goes through everything once more',
-      );
+      output.message('a prune has condemned data that this backup relied on: the backup starts again');
     this.#started = true;
     this.#stop = everySoOften(this.#context, (seconds) => this.#progress.show(seconds, progress()));
   }
@@ -91,9 +89,9 @@ export class BackupReport {
   #suspect({ path, now, before }: Suspect, dryRun: boolean): void {
     const found =
       before === undefined
-        ? 'nothing of it could be read'
+        ? 'nothing in it could be read'
         : `it holds ${describeFigures(now)} where the last good snapshot has ${describeFigures(before)}`;
-    const mark = `the snapshot ${dryRun ? 'would be' : 'is'} marked as suspect, and no policy lets it replace a good one`;
+    const mark = `the snapshot ${dryRun ? 'would be' : 'is'} marked as suspect, and no policy keeps it instead of a good one`;
     const advice = before === undefined ? '' : '; if nothing is wrong, run it once with --max-shrink 100%';
     this.#error({ kind: 'error', path, message: `${found}: ${mark}${advice}`, during: 'archival' });
   }

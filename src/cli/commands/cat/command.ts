@@ -35,12 +35,12 @@ export async function catCommand(context: Context, [kind = '', id]: readonly str
   if (kind === 'masterkey') {
     throw new VarveError(
       'usage',
-      'the master secrets are not printed: who sees them can read everything, for ever; `varve key add` makes another key',
+      'varve does not print the master secrets, because they decrypt everything for good; `varve key add` makes another key',
     );
   }
   const cat = Object.hasOwn(KINDS, kind) ? KINDS[kind] : undefined;
-  if (cat === undefined) throw new VarveError('usage', `cat what? One of ${Object.keys(KINDS).join(', ')}`);
-  if (id === undefined && kind !== 'config') throw new VarveError('usage', `which ${kind}? Its id is missing`);
+  if (cat === undefined) throw new VarveError('usage', `which kind of object? One of ${Object.keys(KINDS).join(', ')}`);
+  if (id === undefined && kind !== 'config') throw new VarveError('usage', `the id of the ${kind} is missing`);
   await cat(context, await openFromOptions(context), id ?? '');
   return 0;
 }

@@ -46,7 +46,7 @@ function selectorFrom(context: Context, flags: CheckFlags): CheckOptions['isWant
   if (flags.scrub === true || flags.repair === true)
     throw new VarveError(
       'usage',
-      '--scrub and --repair go for all objects: --host, --tag and --path cannot be given with them',
+      '--scrub and --repair check all objects: they cannot be used with --host, --tag and --path',
     );
   return (snapshot) => matchesFilter(snapshot, filter);
 }
@@ -55,7 +55,7 @@ function wantedSubset({ readData, readDataSubset, scrub }: CheckFlags): Subset |
   if (readData === true && readDataSubset !== undefined)
     throw new VarveError('usage', '--read-data and --read-data-subset exclude each other');
   if (scrub === true && (readData === true || readDataSubset !== undefined))
-    throw new VarveError('usage', '--scrub reads everything, and opens nothing: it cannot be given with --read-data');
+    throw new VarveError('usage', '--scrub reads everything without a key: it cannot be used with --read-data');
   if (readDataSubset !== undefined) return parseSubset(readDataSubset);
   return readData === true ? ALL : undefined;
 }

@@ -78,7 +78,7 @@ export class CheckReport {
     this.#tellOrphans(result);
     const { condemned, revoked, unopened, snapshots, packs, read } = result;
     if (condemned > 0) output.message(`left for a later \`varve prune\` to delete: ${counted(condemned, 'pack')}`);
-    if (revoked > 0) output.message(`passed over ${counted(revoked, 'snapshot')} of removed keys`);
+    if (revoked > 0) output.message(`skipped ${counted(revoked, 'snapshot')} of removed keys`);
     if (unopened > 0)
       output.message(
         `of ${counted(unopened, 'pack')} of file contents only the hashes were compared: this key cannot read contents, a full key can`,
@@ -116,7 +116,7 @@ export class CheckReport {
   #tellHealed({ name, damaged, shards }: HealedPack): void {
     const { output } = this.#context;
     const item = objectPath('data', name);
-    const message = `was damaged, and is healed (${damaged} of ${counted(shards, 'shard')} made anew)`;
+    const message = `was damaged, and is healed (${damaged} of ${counted(shards, 'shard')} repaired)`;
     if (output.json) output.errorObject({ message_type: 'warning', message, item });
     else output.error(`warning: ${item}: ${message}`);
   }
@@ -154,7 +154,7 @@ export class CheckReport {
     // What an index object lists that could not be read looks so, too.
     if (orphans.count === 0 || indexUnread) return;
     this.#context.output.message(
-      `${counted(orphans.count, 'pack')} (${formatBytes(orphans.bytes)}) in no index object: ${whyOrphans(backupRunning, suggestRepairIndex)}`,
+      `${counted(orphans.count, 'pack')} (${formatBytes(orphans.bytes)}) that no index object lists: ${whyOrphans(backupRunning, suggestRepairIndex)}`,
     );
   }
 
@@ -210,6 +210,6 @@ export class CheckReport {
 
 function whyOrphans(backupRunning: boolean, isIndexLacking: boolean): string {
   if (isIndexLacking) return 'a part of the index is lost; `varve repair index` lists them again';
-  if (backupRunning) return 'a backup is running, which may be about to list them';
-  return 'an interrupted backup left them; the next one takes them over, or `varve prune` removes them';
+  if (backupRunning) return 'a backup is running, and may list them soon';
+  return 'an interrupted backup left them; the next backup uses them, or `varve prune` removes them';
 }

@@ -68,7 +68,7 @@ export class CopyReport {
     else if (event.kind === 'failed') output.error(`error: snapshot ${id}: ${event.error.message}`);
     else if (event.kind === 'lost')
       output.error(`error: snapshot ${id}: the copy lacks an entry: ${event.error.message}`);
-    else output.message(`skipping snapshot ${id}: it was copied before, to ${shortId(event.copy.id)}`, 2);
+    else output.message(`skipping snapshot ${id}: it was copied before, as ${shortId(event.copy.id)}`, 2);
   }
 
   #tellJson(event: CopyEvent): void {

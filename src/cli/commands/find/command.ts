@@ -43,7 +43,7 @@ interface HitReport<Hit> {
 }
 
 export async function findCommand(context: Context, patterns: readonly string[], flags: FindFlags): Promise<number> {
-  if (patterns.length === 0) throw new VarveError('usage', "what to find? For example: varve find '*.odt'");
+  if (patterns.length === 0) throw new VarveError('usage', "a pattern is missing, for example: varve find '*.odt'");
   const objects = objectNames(patterns, flags);
   const files = new FileFinder(criteria(patterns, flags));
   const opened = await openFromOptions(context);

@@ -30,7 +30,7 @@ export class ObjectReport {
     output.print(`Found ${kind} ${id}`);
     output.print(` ... ${kind === 'blob' ? 'in file' : 'path'} ${printable(path)}`);
     if (parentTree !== undefined) output.print(`     (tree ${parentTree})`);
-    if (this.#index !== undefined) output.print(` ... in pack ${this.#pack(id) ?? '(none that the index lists)'}`);
+    if (this.#index !== undefined) output.print(` ... in pack ${this.#pack(id) ?? '(not in the index)'}`);
     output.print(` ... in snapshot ${shortId(snapshotId)} (${localTime(snapshot.time)})`);
   }
 

@@ -37,7 +37,7 @@ function refuseUnknownZone(flags: ForgetFlags): void {
   if (problem === undefined || !hasPolicy(flags)) return;
   throw new VarveError(
     'usage',
-    `${problem}, by which other snapshots may be forgotten than you expect: set TZ, or unset it`,
+    `${problem}, so forget may remove other snapshots than you expect: set TZ, or unset it`,
   );
 }
 
@@ -73,17 +73,11 @@ const idsOf = (snapshots: Iterable<StoredSnapshot>): Set<string> => new Set([...
 
 function refuseContradictions(ids: readonly string[], flags: ForgetFlags): void {
   if (ids.length > 0 && hasPolicy(flags)) {
-    throw new VarveError(
-      'usage',
-      'snapshots given by id are removed whatever a policy says: give either ids or --keep options',
-    );
+    throw new VarveError('usage', 'give either ids or --keep options, not both');
   }
   const filters = [...(flags.host ?? []), ...(flags.tag ?? []), ...(flags.path ?? [])];
   if (flags.unsafeAllowRemoveAll === true && ids.length === 0 && filters.every((each) => each === '')) {
-    throw new VarveError(
-      'usage',
-      '--unsafe-allow-remove-all is not allowed unless --host, --tag or --path says of which snapshots all may go',
-    );
+    throw new VarveError('usage', '--unsafe-allow-remove-all needs --host, --tag or --path');
   }
 }
 

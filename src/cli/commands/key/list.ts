@@ -17,7 +17,7 @@ export function defineList(command: Command, shell: Shell): void {
   run(command, shell, async (context) => {
     const repository = await openFromOptions(context);
     const { slots, failures } = await listKeySlots(repository);
-    for (const { error } of failures) context.output.warn(`a key is left out: ${error.message}`);
+    for (const { error } of failures) context.output.warn(`a key is skipped: ${error.message}`);
     if (context.output.json) context.output.object(slots.map(keyJson));
     else
       for (const line of keyTable(slots, repository.keys.newestEpoch).lines(undefined, context.output.width))
@@ -48,7 +48,7 @@ function keyTable(slots: readonly KeySlot[], epoch: number): Table {
   const table = new Table([' ID', 'User', 'Host', 'Created', 'Role', 'Opens with', '']);
   for (const slot of slots) {
     const { current, name, user, host, role, opensWith } = slot;
-    const note = slot.epoch < epoch ? 'left out of a rotation' : '';
+    const note = slot.epoch < epoch ? 'missed a rotation' : '';
     table.add(
       `${current ? '*' : ' '}${name.slice(0, SHORT)}`,
       printable(user),

@@ -28,8 +28,7 @@ export async function mountCommand(
   [mountpoint]: readonly string[],
   flags: MountFlags,
 ): Promise<number> {
-  if (mountpoint === undefined)
-    throw new VarveError('usage', 'where? Say in which directory the snapshots are to be seen');
+  if (mountpoint === undefined) throw new VarveError('usage', 'the mount point is missing: give an existing directory');
   const options = mountOptions(context, flags);
   const opened = await openFromOptions(context);
   requireWorkingDirectory(mountpoint);
@@ -49,10 +48,7 @@ function mountOptions(context: Context, flags: MountFlags): MountOptions {
   const { pathTemplate: pathTemplates = DEFAULT_PATHS, timeTemplate = DEFAULT_TIME } = flags;
   for (const template of pathTemplates) checkTemplate(template);
   if (!flags.defaultPermissions && flags.allowOther !== true)
-    throw new VarveError(
-      'usage',
-      '--no-default-permissions goes with --allow-other: without it nobody else can look into it',
-    );
+    throw new VarveError('usage', '--no-default-permissions needs --allow-other');
   return {
     filter: selectionFilter(context, flags),
     pathTemplates,

@@ -36,7 +36,7 @@ export class PruneReport {
         return output.message(`${counted(event.packs, 'pack')} must stay for now: ${event.who} may rely on them`);
       case 'no-space':
         return output.warn(
-          `${counted(event.packs, 'pack')} to repack stay, as there is no space for the copies: ${event.message}; nothing is lost: free some space, or give \`--max-repack-size\` less than what is free, or \`--max-unused unlimited\` to copy nothing`,
+          `${counted(event.packs, 'pack')} to repack stay, because there is no space for the copies: ${event.message}; nothing is lost: free some space, or give \`--max-repack-size\` less than what is free, or \`--max-unused unlimited\` to copy nothing`,
         );
       case 'not-copied':
         return output.warn(`not repacked: ${event.message}`);

@@ -69,13 +69,10 @@ function summarize(output: Output, result: RepairIndexResult, dryRun: boolean): 
   else if (replaced.length === 0 && added === 0) output.message('the index is as it should be');
   else if (dryRun)
     output.message(`a dry run: nothing was changed; it would replace ${counted(replaced.length, 'index object')}`);
-  else
-    output.message(
-      `the index is made anew: ${counted(result.written.length, 'object')} in the place of ${replaced.length}`,
-    );
+  else output.message(`rebuilt the index: ${counted(result.written.length, 'object')} instead of ${replaced.length}`);
   if (missing > 0)
     output.message(
-      'a backup stores anew what it still finds; then `varve check` says which files are lost in snapshots',
+      'a backup stores again what it still finds; then `varve check` says which files are lost in snapshots',
     );
 }
 

@@ -13,7 +13,7 @@ import { counted } from '../../text/units.js';
 export async function repairPacksCommand(context: Context, ids: readonly string[]): Promise<number> {
   const { output, signal } = context;
   if (ids.length === 0)
-    throw new VarveError('usage', 'which packs? `varve check --read-data` names those that are damaged');
+    throw new VarveError('usage', 'the names of packs are missing: `varve check --read-data` names the damaged ones');
   const repository = await openFromOptions(context);
   const names = await findPacks(repository, ids);
   const onEvent = (event: RepairPacksEvent): void => tell(output, event);
@@ -126,12 +126,12 @@ function tellFailure(output: Output, item: string, message: string): void {
 function summarize(output: Output, { removed, salvaged, healed, unreadable, lost }: RepairPacksResult): void {
   const besides = healed.length > 0 ? `; healed ${counted(healed.length, 'pack')}` : '';
   output.message(
-    `removed ${counted(removed.length, 'pack')}; stored anew ${counted(salvaged, 'blob')} of them${besides}`,
+    `removed ${counted(removed.length, 'pack')}; stored ${counted(salvaged, 'blob')} of them again${besides}`,
   );
   if (unreadable.length > 0) output.error(`${counted(unreadable.length, 'pack')} could not be read, and stayed`);
   if (lost.length > 0)
     output.prose(
-      `lost: ${counted(lost.length, 'blob')}. A backup stores anew what it still finds; then, when nothing else is damaged, \`varve repair snapshots --forget\` makes snapshots without what is lost`,
+      `lost: ${counted(lost.length, 'blob')}. A backup stores again what it still finds; then, when nothing else is damaged, \`varve repair snapshots --forget\` makes snapshots without what is lost`,
     );
   else if (removed.length > 0) output.message('nothing is lost');
 }

@@ -56,7 +56,7 @@ export async function restoreCommand(context: Context, args: readonly string[], 
   context.outliveReader();
   const name = requiredSnapshot(args, flags);
   if (flags.target === undefined || flags.target === '')
-    throw new VarveError('usage', 'where to? Say it with --target DIRECTORY');
+    throw new VarveError('usage', 'the target is missing: give --target DIRECTORY');
   const wanted = wantedFiles(context, flags);
   const overwrite = OVERWRITES.find((each) => each === flags.overwrite);
   if (overwrite === undefined)

@@ -111,7 +111,7 @@ export class RestoreReport {
       output.error(`warning: ${NOT_SET[about](counted(files, 'file'))}${rest}`);
     }
     if (this.#setting.including && progress.totalFiles === 0 && progress.errors === 0)
-      output.warn('no file in the snapshot matches what is to be included; `varve ls` lists what there is');
+      output.warn('no file in the snapshot matches the includes; `varve ls` lists the files');
     if (progress.errors > 0 && !output.json)
       output.error(`Fatal: there ${progress.errors === 1 ? 'was' : 'were'} ${counted(progress.errors, 'error')}`);
   }

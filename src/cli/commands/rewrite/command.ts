@@ -26,7 +26,7 @@ export async function rewriteCommand(context: Context, ids: readonly string[], f
   if (excludes === 0 && includes.length === 0 && newHost === undefined && newTime === undefined && !summary)
     throw new VarveError(
       'usage',
-      'nothing to do: say what to leave out with --exclude, what to keep with --include, or give --new-host, --new-time or --snapshot-summary',
+      'nothing to do: give --exclude, --include, --new-host, --new-time or --snapshot-summary',
     );
   const { editSnapshots } = await import('../../../copy/rewrite.js');
   return remakeChosen(context, ids, flags, 'rewrite snapshots', (repository, chosen, settings, tell) =>

@@ -20,7 +20,7 @@ export async function serveCommand(context: Context, flags: ServeFlags): Promise
   context.outliveReader();
   tellOfStart(context, server, options);
   if (!context.signal.aborted) await once(context.signal, 'abort');
-  context.output.message('ending: what runs is waited for');
+  context.output.message('stopping: waiting for running requests');
   context.output.flush();
   await server.stop(GRACE);
   await log?.close();

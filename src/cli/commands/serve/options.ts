@@ -70,8 +70,7 @@ export function isBare({ tls, passwordFile, address }: Omit<ServeOptions, 'onNot
 }
 
 function refuseAlone({ openToAll }: ServeFlags): void {
-  if (openToAll === true)
-    throw new VarveError('usage', '--open-to-all is for --no-auth: with logins it needs no such word');
+  if (openToAll === true) throw new VarveError('usage', '--open-to-all needs --no-auth');
 }
 
 function refuseWithoutLogin(flags: ServeFlags): void {
@@ -87,7 +86,7 @@ function refuseWithoutLogin(flags: ServeFlags): void {
   if (!isOpen(parseAddress(listen)) || openToAll === true) return;
   throw new VarveError(
     'usage',
-    `--no-auth: anybody who reaches ${listen} could read and delete all; use logins, or --listen 127.0.0.1:8000, or add --open-to-all if that is what is wanted`,
+    `--no-auth: anyone who reaches ${listen} could read and delete everything; use logins, or --listen 127.0.0.1:8000, or confirm with --open-to-all`,
   );
 }
 
@@ -95,7 +94,7 @@ function tlsFiles({ tls, tlsCert, tlsKey }: ServeFlags, root: string): ServeOpti
   if (tls === true)
     return { certificate: tlsCert ?? join(root, 'public_key'), key: tlsKey ?? join(root, 'private_key') };
   if (tlsCert !== undefined || tlsKey !== undefined)
-    throw new VarveError('usage', '--tls-cert and --tls-key are for --tls, which is not given');
+    throw new VarveError('usage', '--tls-cert and --tls-key need --tls');
   return undefined;
 }
 
@@ -106,7 +105,7 @@ function metricsFor({ prometheus, prometheusNoAuth }: ServeFlags): ServeOptions[
 
 function quotaLimits({ maxSize, maxSizeUser = [], privateRepos }: ServeFlags): QuotaLimits {
   if (maxSizeUser.length > 0 && privateRepos !== true)
-    throw new VarveError('usage', '--max-size-user needs --private-repos: what is whose is told by the directories');
+    throw new VarveError('usage', '--max-size-user needs --private-repos');
   const byUser = new Map<string, number>();
   let eachUser: number | undefined;
   for (const text of maxSizeUser) {
@@ -122,6 +121,6 @@ function sizeOf(text: string, option: string): number {
   try {
     return parseSize(text);
   } catch {
-    throw new VarveError('usage', `${option}: "${text}" is no size such as 500G or 2T`);
+    throw new VarveError('usage', `${option}: "${text}" is not a size such as 500G or 2T`);
   }
 }

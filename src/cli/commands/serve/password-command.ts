@@ -9,7 +9,7 @@ export interface PasswordFlags {
 }
 
 const NO_PASSWORD =
-  'no new password given and no terminal to ask on: use --new-password-file FILE or --new-password-command COMMAND';
+  'no new password given and no terminal to ask for one: use --new-password-file FILE or --new-password-command COMMAND';
 
 /** Gives a user a password. */
 export async function passwordCommand(

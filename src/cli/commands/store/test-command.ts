@@ -46,7 +46,7 @@ async function tellSpeed(store: Store, report: StoreTestReport): Promise<void> {
     const { code, message } = VarveError.from(cause);
     if (code === 'interrupted') throw cause;
     const seconds = (performance.now() - began) / 1000;
-    report.check({ what: 'packs can be put and got for some seconds', error: message, seconds });
+    report.check({ what: 'packs can be written and read for some seconds', error: message, seconds });
   }
 }
 
@@ -54,8 +54,8 @@ async function refuseRepository(context: Context, place: string): Promise<void> 
   const store = await openStore(place, settingsOf(context));
   try {
     if ((await store.stat('config', 'config')) === undefined) return;
-    const advice = 'name the directory that it is in, or another place there';
-    throw new VarveError('usage', `${store.location}: there is a repository here: ${advice}`);
+    const advice = 'give the directory above it, or another location';
+    throw new VarveError('usage', `${store.location}: this is a repository: ${advice}`);
   } finally {
     await store.close();
   }
@@ -71,7 +71,7 @@ async function cleanUp(context: Context, scratch: string): Promise<void> {
     if (BY_REST.test(scratch)) context.output.message(`empty directories may be left at ${store.location}`, 2);
   } catch (cause) {
     const where = store?.location ?? 'the place';
-    context.output.warn(`what the test put there is left at ${where}: ${VarveError.from(cause).message}`);
+    context.output.warn(`objects of the test are left at ${where}: ${VarveError.from(cause).message}`);
   } finally {
     await store?.close();
   }

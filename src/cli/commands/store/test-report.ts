@@ -46,8 +46,8 @@ export class StoreTestReport {
     if (output.json) output.object({ message_type: 'summary', checks, failed, ...this.#speedJson() });
     else {
       output.message('');
-      if (failed === 0) output.prose(`all ${counted(checks, 'check')} passed: varve can rely on this place`);
-      else output.prose(`${failed} of ${counted(checks, 'check')} failed: docs/stores.md tells what each means`);
+      if (failed === 0) output.prose(`all ${counted(checks, 'check')} passed: this location can hold a repository`);
+      else output.prose(`${failed} of ${counted(checks, 'check')} failed: docs/stores.md explains each`);
     }
     return failed === 0 ? 0 : 1;
   }
