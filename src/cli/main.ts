@@ -5,28 +5,28 @@ import { hideSecrets } from './program/process-title.js';
 import { leaveRemovedDirectory } from './repository/working-directory.js';
 
 let controller: AbortController | undefined;
-/** What a shell shows for a program whose reader is gone. */
+/** The exit code that a shell shows for a program ended by SIGPIPE. */
 const ENDED_BY_SIGPIPE = 141;
-/** Node before 22 cannot keep what it compiles; loading what asks for that would take it 5 ms. */
+/** Node before 22 has no compile cache, and loading the module would take 5 ms. */
 const canKeepCode = Number.parseInt(process.versions.node, 10) >= 22;
 let interruptions = 0;
 let outlivesReader = false;
 let toldOfOutput = false;
 
-/** Made when it is asked for first: Node takes 2 ms to load it, which a help can do without. */
+/** Made on first use: Node takes 2 ms to load it, and a help does not need it. */
 function abort(): AbortController {
   controller ??= new AbortController();
   return controller;
 }
 
-/** The first time ends what is going on in order; the second at once. */
+/** The first signal ends the command in order, the second at once. */
 function interrupt(): void {
   interruptions++;
   if (interruptions > 1) process.exit(130);
   abort().abort();
 }
 
-/** Whoever reads a listing, such as `head`, has had enough; a backup is made whether somebody reads of it or not. */
+/** When the reader closes the pipe: a listing ends (`varve ls | head`), a backup goes on. */
 function endOrGoOn({ code, message }: NodeJS.ErrnoException): void {
   const noReader = code === 'EPIPE';
   if (!noReader && !toldOfOutput)
@@ -39,7 +39,7 @@ function tell(text: string): void {
   try {
     writeSync(process.stderr.fd, text);
   } catch {
-    // Then there is nobody to be told.
+    // Standard error is closed too, so nothing can be reported.
   }
 }
 
@@ -52,7 +52,7 @@ process.on('SIGINT', interrupt);
 process.on('SIGTERM', interrupt);
 
 runMain().catch((cause: NodeJS.ErrnoException) => {
-  // Modules that cannot be loaded: too few files may be open, or too little memory is left.
+  // A module cannot be loaded when the limit of open files or the memory is too small.
   const advice = cause.code === 'EMFILE' ? ': raise the limit of open files (`ulimit -n 1024`)' : '';
   tell(`Fatal: varve cannot start: ${cause.message}${advice}\n`);
   process.exitCode = 1;
@@ -70,7 +70,7 @@ async function runMain(): Promise<void> {
   process.exitCode = await runProgram(args, {
     environment: process.env,
     out: process.stdout.on('error', endOrGoOn),
-    // Getters: Node opens a stream when it is asked for first, which takes time.
+    // Getters, because Node opens a stream on first use, which takes time.
     get err() {
       return watchedError();
     },

@@ -6,7 +6,8 @@ import { bytesToText, textToBytes } from '../../filesystem/byte-text.js';
 const REPLACED = '\ufffd';
 
 /**
- * The command line's arguments, with bytes that are not UTF-8 kept as `byte-text` does: Node replaces them, Linux still has them.
+ * The command line's arguments with all bytes. Node replaces bytes that are not UTF-8; this reads them from /proc and keeps them as `byte-
+ * text` does.
  *
  * @param args as Node gives them, without the program
  */
@@ -32,8 +33,8 @@ function rawArguments(count: number): Buffer[] {
 export const pathBytes = textToBytes;
 
 /**
- * The working directory as bytes. As in Go, whose rule restic follows, it is $PWD where that leads to the same directory: a shell keeps
- * the links there by which the user came.
+ * The working directory as bytes. As in Go and restic, it is $PWD where that is the same directory: $PWD keeps the symbolic links that the
+ * user followed.
  */
 export function workingDirectory(): Buffer {
   const text = process.cwd();

@@ -1,4 +1,4 @@
-/** The forms of options without a value that scripts of restic use: `--json=true`, `--quiet=false`, `-v=2`. */
+/** Values of boolean options, as restic's scripts use them: `--json=true`, `--quiet=false`, `-v=2`. */
 import type { Command, Option } from 'commander';
 import { VarveError } from '../../errors/errors.js';
 
@@ -14,10 +14,10 @@ export function wantsJson(args: readonly string[]): boolean {
 }
 
 /**
- * The arguments as commander takes them: an option that is given as true stands alone, one that is given as false is left out, with
- * those before it that it takes back.
+ * Rewrites the arguments for commander: an option with the value true stands alone; one with the value false goes, and so do earlier ones
+ * that it cancels.
  *
- * @param commands those whose options may be among the arguments
+ * @param commands the commands whose options may be among the arguments
  * @throws VarveError `usage` for a value that is neither
  */
 export function spellOut(args: readonly string[], commands: readonly Command[]): string[] {
@@ -64,7 +64,7 @@ function truth(name: string, value: string): boolean {
   return known;
 }
 
-/** What Go takes for true or false; undefined for all else. */
+/** The values that Go parses as true or false; undefined for all others. */
 export function truthOf(text: string): boolean | undefined {
   if (TRUE.includes(text)) return true;
   return FALSE.includes(text) ? false : undefined;

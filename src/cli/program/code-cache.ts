@@ -8,8 +8,8 @@ import { cacheLocation } from '../repository/cache-location.js';
 const PRIVATE = 0o700;
 
 /**
- * Has Node keep what it compiles, where it can (from 22.8 on), which halves the time to start. It runs what it finds there, so nobody else may be
- * able to write there.
+ * Turns on Node's compile cache (from 22.8 on), which halves the time to start. Node runs the code that it finds there, so no other user
+ * may have write access.
  */
 export function keepCompiledCode(args: readonly string[]): void {
   const { enableCompileCache } = module as { enableCompileCache?: (directory: string) => unknown };
@@ -23,6 +23,6 @@ export function keepCompiledCode(args: readonly string[]): void {
     enableCompileCache(trust.path);
     tagCache(trust.path);
   } catch {
-    // Then the next start takes as long as this one.
+    // Without the cache the next start is as slow as this one.
   }
 }

@@ -1,14 +1,14 @@
-// All commands: their summaries and groups for the help, and what loads each.
+// The list of all commands: summaries and groups for the help, and how to load each.
 import type { CommandModule } from './shell.js';
 
 interface Listed {
   readonly summary: string;
-  /** What people come for, as the help heads it. */
+  /** The heading in the help. */
   readonly group: string;
   readonly load: () => Promise<CommandModule>;
 }
 
-/** Where commands stand that are in no group. */
+/** The group of all other commands. */
 export const OTHER = 'Other';
 
 /** All commands, in the order in which the help lists them. */

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { type Compression, parseCompression } from '../../compression/policy.js';
 import { VarveError } from '../../errors/errors.js';
 
-/** What every command takes, before or after its name. */
+/** Options that every command takes, before or after its name. */
 export interface GlobalOptions {
   readonly repo?: string;
   readonly repositoryFile?: string;
@@ -69,7 +69,7 @@ export function addGlobalOptions(command: Command): Command {
   return command;
 }
 
-/** How a repository that is not on this machine is reached. */
+/** Options for remote stores. */
 function addStoreOptions(add: (flags: string, description: string) => Option): void {
   add('-o, --option <name=value>', 'option of a store, such as s3.storage-class=GLACIER_IR; repeatable').argParser(
     (value: string, before: readonly string[] = []) => [...before, value],
@@ -99,7 +99,7 @@ function addStoreOptions(add: (flags: string, description: string) => Option): v
   add('--debug', 'log each request to the store to standard error, or to the file in $VARVE_DEBUG_LOG');
 }
 
-/** The options of a command and of those above it; where several give one, the one nearest to the command counts. */
+/** The options of a command and its parents; the one nearest to the command wins. */
 export function globalOptions(command: Command): GlobalOptions {
   const chain: Command[] = [];
   for (let each: Command | null = command; each !== null; each = each.parent) chain.unshift(each);
@@ -132,7 +132,7 @@ export function packTarget(globals: GlobalOptions, environment: NodeJS.ProcessEn
   );
 }
 
-/** How hard to compress. */
+/** The compression mode. */
 export function compressionFrom({
   globals,
   environment,

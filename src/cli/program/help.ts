@@ -1,20 +1,20 @@
-// How helps look: as wide as the terminal, a command's own options first, and of the global ones a line.
+// The layout of helps: as wide as the terminal, a command's own options first, and one line about global options.
 import { Command, Help, type Option } from 'commander';
 import { wrapText } from '../text/wrap.js';
 import { GLOBAL_GROUP } from './global-options.js';
 import type { Shell } from './shell.js';
 
-/** Columns of a help that is not for a terminal. */
+/** Columns of a help that does not go to a terminal. */
 const USUAL = 100;
 const WIDEST = 120;
-/** Columns that a description needs to stand beside its term. */
+/** The least columns for a description beside its term. */
 const BESIDE = 24;
 const INDENT = '  ';
 const BELOW = INDENT.repeat(3);
 
 const GLOBALS_LINE = 'Global options, such as --repo, --password-file, --json and --quiet: `varve --help`.';
 
-/** A command whose errors are thrown, and whose output goes where the shell says. */
+/** A command that throws its errors, and writes to the shell's streams. */
 export function newCommand(name: string, shell: Shell, json: boolean): Command {
   const columns = helpColumns(shell);
   const command = new TerminalCommand(name, columns);
@@ -43,7 +43,7 @@ class TerminalCommand extends Command {
   }
 }
 
-/** COLUMNS is what shells call the terminal's width. */
+/** Shells export the terminal's width as COLUMNS. */
 function helpColumns({ out, environment }: Shell): number {
   return Math.min(WIDEST, out.columns || Number(environment.COLUMNS) || USUAL);
 }
@@ -69,13 +69,13 @@ class TerminalHelp extends Help {
     return `${page}\n${GLOBALS_LINE}\n`;
   }
 
-  /** Options have a width of their own, so that they do not push the summaries of commands aside. */
+  /** Commands and options are aligned separately, so that long options do not push the summaries of commands aside. */
   override padWidth(command: Command, helper: Help): number {
     this.#optionWidth = this.longestOptionTermLength(command, helper);
     return Math.max(this.longestArgumentTermLength(command, helper), this.longestSubcommandTermLength(command, helper));
   }
 
-  /** Below its term, where there is little space beside it. */
+  /** Puts a description below its term where there is little space beside it. */
   override formatItem(term: string, termWidth: number, description: string, helper: Help): string {
     const wide = term.startsWith('-') ? this.#optionWidth : termWidth;
     const isBeside = this.helpWidth - wide - 2 * INDENT.length >= BESIDE;
@@ -93,12 +93,12 @@ class TerminalHelp extends Help {
   }
 }
 
-/** Lines of a paragraph in the source are one to be wrapped. */
+/** Joins the lines of a paragraph, so that it can be wrapped. */
 const joinParagraphs = (text: string): string => text.replaceAll(/(?<=\S)\n(?=\S)/g, ' ');
 
 const isTop = (command: Command): boolean => command.parent === null;
 
-/** The help of varve itself: what it can do comes before the options. */
+/** In the help of varve itself, commands come before options. */
 function commandsFirst(page: string): string {
   const sections = page.trimEnd().split('\n\n');
   const isOptions = (section: string): boolean => /^(Options|Global options):\n/.test(section);

@@ -22,7 +22,7 @@ Exit codes: 0 success; 1 failed; 3 some files could not be read, or some snapsho
 
 \`varve help COMMAND\` explains a command.`;
 
-/** Runs the command that the arguments ask for. @param args as `exactArguments` has them @returns the exit code */
+/** Runs the command in the arguments. @param args from `exactArguments` @returns the exit code */
 export async function runProgram(args: readonly string[], shell: Shell): Promise<number> {
   const json = wantsJson(args);
   try {
@@ -50,13 +50,13 @@ function helpAsOption(args: readonly string[]): readonly string[] {
   return Object.hasOwn(COMMANDS, command) ? [...rest, '--help'] : rest;
 }
 
-/** The command that is asked for, with those below it. */
+/** The requested command and its subcommands. */
 function family(program: Command, wanted: readonly string[]): Command[] {
   const command = program.commands.find((each) => each.name() === wanted[0]);
   return command === undefined ? [] : [command, ...command.commands];
 }
 
-/** There is no help of what is not a command: asked for, it is the error that the command itself would be. */
+/** Removes --help after an unknown command, so that the error is the same with and without it. */
 function helpOfKnown(args: readonly string[], program: Command, wanted: readonly string[]): string[] {
   const [name, below] = wanted;
   const command = program.commands.find((each) => each.name() === name);
@@ -78,7 +78,7 @@ async function buildProgram(
   program.helpOption('-h, --help', 'print this help').addHelpText('after', EXIT_CODES);
   const wanted = wantedCommand(args);
   for (const [name, { summary, group, load }] of Object.entries(COMMANDS)) {
-    // The others are for the help and for suggestions.
+    // Other commands are only needed for the help and for suggestions.
     if (wanted[0] !== undefined && Object.hasOwn(COMMANDS, wanted[0]) && name !== wanted[0]) continue;
     const command = newCommand(name, shell, json);
     command.summary(summary).helpGroup(`${group}:`).helpOption('-h, --help', 'print this help');
@@ -92,14 +92,14 @@ async function buildProgram(
   return { program, wanted };
 }
 
-/** The arguments that name a command and what is below it; only the first is loaded. */
+/** The names of the command and its subcommand. Only this command is loaded. */
 function wantedCommand(args: readonly string[]): readonly string[] {
   const scout = addGlobalOptions(new Command());
   const { operands } = scout.parseOptions([...spellOut(args, [scout])]);
   return operands[0] === 'help' ? operands.slice(1) : operands;
 }
 
-/** What was wrong with the arguments has been printed; help was asked for, or it is an error. */
+/** commander has printed its message already: the help, or what is wrong with the arguments. */
 function finishParsing(cause: CommanderError, shell: Shell, json: boolean): number {
   if (cause.exitCode === 0) return 0;
   if (cause.code === 'commander.help') return 1;

@@ -3,7 +3,7 @@ import { printableMessage } from '../text/escape.js';
 import { columnsOf, wrapText } from '../text/wrap.js';
 import type { Shell } from './shell.js';
 
-/** Tells what went wrong: a line on standard error, never a stack. @returns the exit code */
+/** Prints an error as a line on standard error, never a stack trace. @returns the exit code */
 export function reportError(cause: unknown, shell: Shell, json: boolean): number {
   const error = VarveError.from(cause);
   if (json)

@@ -3,7 +3,7 @@ import { zoneProblem } from '../../time/zone.js';
 import { Output, type Verbosity } from '../terminal/output.js';
 import { type GlobalOptions, globalOptions } from './global-options.js';
 
-/** What the process gives to its command. */
+/** What the process provides to a command. */
 export interface Shell {
   readonly environment: NodeJS.ProcessEnv;
   readonly out: NodeJS.WriteStream;
@@ -11,27 +11,27 @@ export interface Shell {
   readonly input: NodeJS.ReadStream;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
-  /** From now on the command goes on to its end though nobody reads what it prints. */
+  /** From now on, the command goes on when the reader of its output is gone. */
   readonly outliveReader: () => void;
 }
 
-/** What a command works with. */
+/** The environment of a running command. */
 export interface Context extends Shell {
   readonly globals: GlobalOptions;
   readonly output: Output;
-  /** Has this done when the command is at its end, however it ends. */
+  /** Runs this when the command ends, in success or failure. */
   readonly atEnd: (action: () => Promise<void>) => void;
 }
 
-/** Does a command's work. @returns its exit code, 0 when it does not say */
+/** The work of a command. @returns its exit code; undefined means 0 */
 export type Run<Options> = (context: Context, args: readonly string[], options: Options) => Promise<number | undefined>;
 
-/** A command's module: says what it takes, and loads what does it only when it is called. */
+/** The module of a command: it defines options, and loads the work only when the command runs. */
 export interface CommandModule {
   define(command: Command, shell: Shell): void;
 }
 
-/** Carries the exit code of the command that ran. */
+/** Holds the exit code of the command that ran. */
 export class Finished {
   exitCode = 0;
 }
@@ -44,7 +44,7 @@ export function resultOf(shell: Shell): Finished {
   return result;
 }
 
-/** Has the command do this. */
+/** Sets the action of a command. */
 export function run<Options>(command: Command, shell: Shell, action: Run<Options>): void {
   command.action(async () => {
     const globals = globalOptions(command);
@@ -66,7 +66,7 @@ export function run<Options>(command: Command, shell: Shell, action: Run<Options
   });
 }
 
-/** Leaves `input` a getter: Node opens standard input when it is read first, which takes time. */
+/** Keeps `input` a getter, because Node opens standard input on first use, which takes time. */
 function contextOf(shell: Shell, more: Omit<Context, keyof Shell>): Context {
   const { environment, out, err, signal, outliveReader } = shell;
   return {
@@ -82,7 +82,7 @@ function contextOf(shell: Shell, more: Omit<Context, keyof Shell>): Context {
   };
 }
 
-/** The last line of a command that came to its end, though something failed. */
+/** The last line of a command that finished with failures. */
 function exitError(command: string, code: number): Record<string, unknown> {
   const message =
     command === 'backup' && code === 3

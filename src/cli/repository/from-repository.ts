@@ -6,7 +6,7 @@ import { canPrompt } from '../terminal/prompt.js';
 import { openFromOptions } from './open.js';
 import { sourceOfUnlock } from './password.js';
 
-/** Options that say which other repository is read, and how it is opened. */
+/** Options for the other repository and its key. */
 export interface FromFlags {
   readonly fromRepo?: string;
   readonly fromRepository?: string;
@@ -52,7 +52,7 @@ export async function openSource(context: Context, flags: FromFlags): Promise<Re
 }
 
 /**
- * The context as if the other repository were the one. How its store is reached is as for this one, unless the environment says otherwise:
+ * A context for the other repository. Its store is reached in the same way as this one, unless the environment has
  * VARVE_FROM_REST_PASSWORD, VARVE_FROM_CACERT, VARVE_FROM_AWS_ACCESS_KEY_ID and so on. Nothing is written there, so nothing is locked.
  */
 function sourceContext(context: Context, flags: FromFlags): Context {
@@ -81,7 +81,7 @@ function sourceContext(context: Context, flags: FromFlags): Context {
   return { ...context, globals, environment };
 }
 
-/** The context of the repository that is written to, where another is read: it is that one which is read as it was in the past. */
+/** A context for the target when another repository is read: options about past versions apply to the other repository only. */
 export function targetContext(context: Context): Context {
   const option = context.globals.option?.filter((each) => !each.startsWith('s3.versions-at='));
   return { ...context, globals: { ...context.globals, ...(option && { option }) } };

@@ -4,5 +4,5 @@ import { userName } from '../../repository/machine.js';
 /** The name of this machine. */
 export const thisHost = hostname;
 
-/** The name of who runs this. */
+/** The name of the current user. */
 export const thisUser = userName;

@@ -26,7 +26,7 @@ export function addNewKeyOptions(command: Command): void {
     .option('--new-insecure-no-password', 'use an empty password: anyone with access to the repository can read it');
 }
 
-/** What is to open the key from now on; asked for twice when the options do not say. */
+/** The new password or key file; asks twice when the options give none. */
 export async function newUnlock(context: Context, flags: NewKeyFlags): Promise<Unlock> {
   const { newPasswordFile, newPasswordCommand, newKeyFile, newInsecureNoPassword: none } = flags;
   if (none === true && newKeyFile !== undefined)
@@ -48,7 +48,7 @@ function makeKeyFile(context: Context, path: string): void {
   context.output.message(`made the key file ${path}: keep a copy of it in a safe place`);
 }
 
-/** scrypt's cost for a password, as high as this machine can bear. */
+/** scrypt's cost for a password, calibrated to this machine. */
 export async function calibrated(unlock: Unlock): Promise<{ logN?: number }> {
   if ('keyFile' in unlock) return {};
   const [{ calibrateLogN }, { nativeEngine }] = await Promise.all([

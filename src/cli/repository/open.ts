@@ -12,12 +12,12 @@ import { askPassword, sourceOfUnlock, unlockFromOptions } from './password.js';
 import { storeSettings } from './store-settings.js';
 import { requireWorkingDirectory } from './working-directory.js';
 
-/** How often a password is asked for before it is given up. */
+/** Attempts to enter a password. */
 const ATTEMPTS = 3;
-/** Milliseconds until the derivation is under way. */
+/** Milliseconds until the key derivation has started. */
 const PRELOAD_AFTER = 8;
 
-/** The repository's place, from the options or the environment. */
+/** The repository's location, from the options or the environment. */
 export function repositoryPlace(context: Context): string {
   const { globals, environment } = context;
   if (globals.repo !== undefined && globals.repositoryFile !== undefined) {
@@ -50,7 +50,7 @@ export function cacheDirectory(context: Context): string | undefined {
   return globals.cacheDir ?? cacheLocation(environment);
 }
 
-/** Closed when the command is at its end: connections and programs would keep the process. */
+/** Closes the store when the command ends: open connections and programs would keep the process alive. */
 export async function placeOfRepository(context: Context, settings = storeSettings(context)): Promise<Store> {
   const place = repositoryPlace(context);
   if (!place.includes(':')) requireWorkingDirectory(place);
@@ -60,11 +60,10 @@ export async function placeOfRepository(context: Context, settings = storeSettin
 }
 
 /**
- * Opens the repository that the options name, asking for the password where there is no other source.
+ * Opens the repository that the options name, and asks for the password when there is no other source.
  *
- * @param preload loads what the command needs next, while a thread derives the key from the password: that takes a quarter of a second,
- * in which this one has nothing to do
- * @param called as the question for a password calls it
+ * @param preload loads modules that the command needs next, while another thread derives the key, which takes a quarter of a second
+ * @param called the name of the repository in the question for a password
  */
 export async function openFromOptions(
   context: Context,
@@ -101,7 +100,7 @@ export async function openFromOptions(
   }
 }
 
-/** A wrong password with where it came from: who reads of it in a mail from cron has nothing else to go by. */
+/** Adds the source of a wrong password to the error: a mail from cron has nothing else to go by. */
 function withSource(context: Context, cause: unknown): unknown {
   if (!(cause instanceof VarveError) || cause.code !== 'wrong-password') return cause;
   return new VarveError(cause.code, `${cause.message}; it came from ${sourceOfUnlock(context)}`, { cause });
@@ -123,13 +122,13 @@ async function askAndOpen(
   }
 }
 
-/** Nobody is asked for the password of a repository that is not there. */
+/** Fails before the question for a password when there is no repository. */
 async function refuseMissing(store: Store, options: Pick<OpenOptions, 'cacheDirectory'>): Promise<void> {
   const { requireRepository } = await import('../../repository/opening/open.js');
   await requireRepository(store, options);
 }
 
-/** A wrong password has the same said at each attempt. */
+/** Avoids repeating a warning at each attempt to enter a password. */
 function onlyOnce(warn: ((text: string) => void) | undefined): (text: string) => void {
   const said = new Set<string>();
   return (text) => {

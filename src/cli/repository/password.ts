@@ -13,17 +13,17 @@ const OTHERS_CAN_READ = 0o044;
 const NO_PASSWORD =
   'no password given and no terminal to ask for one: use --password-file FILE, --password-command COMMAND, or the environment variable VARVE_PASSWORD';
 
-/** Where a password or a key file is said to be. */
+/** Sources of a password or key file. */
 export interface PasswordSources {
   readonly keyFile?: string | undefined;
   readonly file?: string | undefined;
   readonly command?: string | undefined;
   readonly password?: string | undefined;
-  /** Whether the password is to be the empty one. */
+  /** Whether the password is empty. */
   readonly none?: boolean | undefined;
 }
 
-/** What opens the repository, as the options or else the environment say; undefined when neither does. */
+/** The password or key file from the options, or else the environment; undefined when neither has one. */
 export function unlockFromOptions(context: Context): Unlock | undefined {
   const { globals, environment } = context;
   const given: PasswordSources = {
@@ -46,7 +46,7 @@ export function unlockFromOptions(context: Context): Unlock | undefined {
   });
 }
 
-/** Where the password or the key file came from, for who has to look there; undefined when it was asked for. */
+/** The source of the password or key file, for error messages; undefined when the user typed it. */
 export function sourceOfUnlock({ globals, environment }: Context): string | undefined {
   const { VARVE_KEY_FILE, VARVE_PASSWORD_FILE, VARVE_PASSWORD_COMMAND, VARVE_PASSWORD } = environment;
   const none = globals.insecureNoPassword === true ? '--insecure-no-password' : undefined;
@@ -75,7 +75,7 @@ export function unlockFrom(context: Context, sources: PasswordSources): Unlock |
 /**
  * Asks on the terminal.
  *
- * @param twice for a password that is new
+ * @param twice for a new password
  * @param refusal the error when there is no terminal
  */
 export async function askPassword(

@@ -8,11 +8,11 @@ import { parseSpan } from '../text/span.js';
 
 const KIBIBYTE = 1024;
 const MOST_CONNECTIONS = 1000;
-/** What names of `-o` begin with. */
+/** Prefixes of the names in `-o`. */
 const PROVIDERS = ['s3', 'sftp', 'rclone'];
 
 /**
- * How stores are reached, as the options and the environment say.
+ * The settings of stores from the options and the environment.
  *
  * @throws VarveError `usage`
  */
@@ -39,7 +39,7 @@ export function storeSettings(context: Context): StoreSettings {
     stuckSeconds,
     ...retriesFrom(globals.retryFor),
     onNotice: (text) => {
-      // What is tried again may go well: then there is nothing to be told by a quiet run.
+      // A retry may succeed, and then a quiet run has nothing to report.
       if (output.json || output.verbosity > 0) warn(text);
     },
     onWarning: warn,
@@ -58,7 +58,7 @@ function userAgentFrom({ globals, environment }: Context): string | undefined {
   throw new VarveError('usage', '--http-user-agent: only printable ASCII characters can be sent');
 }
 
-/** A time that the user gives is meant for refused connections too. */
+/** A time that the user gives also applies to refused connections. */
 function retriesFrom(retryFor: string | undefined): Pick<StoreSettings, 'retrySeconds' | 'refusedSeconds'> {
   if (retryFor === undefined) return { retrySeconds: RETRY_SECONDS, refusedSeconds: REFUSED_SECONDS };
   return { retrySeconds: parseSpan(retryFor, '--retry-for') };
@@ -69,12 +69,12 @@ function lockTerm({ globals, environment }: Context): number | undefined {
   return text === undefined ? undefined : parseLockTerm(text, '--object-lock');
 }
 
-/** `s3.storage-class=STANDARD_IA`, each by its name. */
+/** Parses options such as `s3.storage-class=STANDARD_IA`. */
 function extendedOptions(given: readonly string[]): ReadonlyMap<string, string> {
   const options = new Map<string, string>();
   for (const text of given) {
     const [, name = '', value = ''] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
-    // Without the value, which may be secret.
+    // The message omits the value, which may be a secret.
     if (!PROVIDERS.some((provider) => name.startsWith(`${provider}.`)))
       throw new VarveError(
         'usage',

@@ -1,13 +1,13 @@
-/** What to do when the working directory has been removed: only relative paths need it. */
+/** Handles a removed working directory: only relative paths need it. */
 
 import { isAbsolute } from 'node:path';
 import { VarveError } from '../../errors/errors.js';
 
-/** Linux lets nobody create or find anything in it. */
+/** An existing directory in which no process can create or find a file. */
 const NOWHERE = '/proc/self/fdinfo';
 let removed = false;
 
-/** Node cannot do without a working directory, even for absolute paths and threads. */
+/** Node needs a working directory, even for absolute paths and threads. */
 export function leaveRemovedDirectory(): void {
   try {
     process.cwd();
@@ -16,7 +16,7 @@ export function leaveRemovedDirectory(): void {
     try {
       process.chdir(NOWHERE);
     } catch {
-      // Not on Linux. Then the system's error must do.
+      // On other systems the system's own error must do.
     }
   }
 }

@@ -30,7 +30,7 @@ const TYPES: Record<EntryType, string> = {
   character: 'chardev',
 };
 
-/** Go's os.FileMode, which is what restic's JSON has. */
+/** Go's os.FileMode, as in restic's JSON. */
 export function goMode(type: EntryType, mode: number): number {
   const special = (mode & 0o4000 ? GO_SETUID : 0) + (mode & 0o2000 ? GO_SETGID : 0) + (mode & 0o1000 ? GO_STICKY : 0);
   return GO_TYPE_BITS[type] + special + (mode & 0o777);
@@ -47,8 +47,8 @@ export function permissions(type: EntryType, mode: number): string {
 }
 
 /**
- * An entry as restic's `ls --json` has it, as text: an inode number can be larger than JSON.stringify can write. A name that is not UTF-8 loses
- * bytes in `name` and `path`; `path_raw` (base64) is then there besides.
+ * An entry as in restic's `ls --json`, built as text because an inode number can be too large for JSON.stringify. A name that is not UTF-8
+ * loses bytes in `name` and `path`; `path_raw` (base64) then has all bytes.
  */
 export function nodeJson(path: Buffer, entry: Entry | EntryReader): string {
   const { name, type, uid, gid, size, mode, inode } = entry;
@@ -60,7 +60,7 @@ export function nodeJson(path: Buffer, entry: Entry | EntryReader): string {
   return `{"message_type":"node",${names},"uid":${uid},"gid":${gid},${bytes}${modes},${stamps},"inode":${inode},"struct_type":"node"}`;
 }
 
-/** An entry as restic's `find --json` has it, as text like `nodeJson`. */
+/** An entry as in restic's `find --json`, built like `nodeJson`. */
 export function matchJson(path: Buffer, entry: Entry | EntryReader): string {
   const { name, type, uid, gid, user, group, size, mode, inode, device, links, target } = entry;
   const { mtime, atime, ctime } = times(entry);

@@ -21,10 +21,10 @@ export interface RemakeFlags extends SelectionOptions {
 }
 
 /**
- * What commands take that make new snapshots of old ones.
+ * Options of commands that make new snapshots from old ones.
  *
  * @param which completes "only snapshots … are …"
- * @param forget says what --forget does
+ * @param forget describes --forget
  */
 export function addRemakeOptions(command: Command, which: string, forget: string): Command {
   command

@@ -3,7 +3,7 @@ import { systemReason, VarveError } from '../../errors/errors.js';
 import type { Context } from '../program/shell.js';
 
 /**
- * Where a line for each request goes: with `--debug` to standard error, with VARVE_DEBUG_LOG to the end of that file.
+ * The log of requests: `--debug` writes to standard error, VARVE_DEBUG_LOG appends to that file.
  *
  * @throws VarveError `usage` when the file cannot be written
  */

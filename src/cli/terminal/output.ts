@@ -5,15 +5,15 @@ import { columnsOf, wrapText } from '../text/wrap.js';
 
 const CLEAR_LINE = '\r\x1b[K';
 const CLEAR_LINE_ABOVE = '\x1b[1A\x1b[K';
-/** Characters gathered before they are written: a call for every line of a long listing takes longer than the listing. */
+/** Characters to buffer: a system call for each line of a long listing would take longer than the listing. */
 const GATHERED = 64 * 1024;
-/** Milliseconds for which a line of status that is made anew all the time stays. */
+/** The least time in milliseconds between two updates of the status line. */
 const STATUS_MS = 100;
 
-/** How much is told: 0 results only (`--quiet`), 1 as usual, 2 and 3 for `-v` and `-vv`. */
+/** 0 for results only (`--quiet`), 1 by default, 2 and 3 for `-v` and `-vv`. */
 export type Verbosity = 0 | 1 | 2 | 3;
 
-/** Standard output and standard error of a command. With `--json` standard output has JSON and nothing else. */
+/** Standard output and standard error of a command. With `--json`, standard output has only JSON. */
 export class Output {
   readonly json: boolean;
   readonly verbosity: Verbosity;
@@ -21,9 +21,9 @@ export class Output {
   readonly #err: NodeJS.WriteStream;
   #gathered = '';
   #status = '';
-  /** How many want none to be drawn. */
+  /** The number of holds; the status is drawn only when it is 0. */
   #holds = 0;
-  /** When it was drawn, by performance.now(). */
+  /** The time of the last drawing, by performance.now(). */
   #drawn = Number.NEGATIVE_INFINITY;
 
   constructor(json: boolean, verbosity: Verbosity, out: NodeJS.WriteStream, err: NodeJS.WriteStream) {
@@ -56,7 +56,7 @@ export class Output {
     this.print(wrapText(text, this.width));
   }
 
-  /** A piece of the result: a line of a long JSON document is printed as it becomes known. */
+  /** A piece of the result, for a JSON document that is printed as it becomes known. */
   write(text: string): void {
     this.#gathered += text;
     if (this.#gathered.length >= GATHERED || this.isTerminal) this.flush();
@@ -67,7 +67,7 @@ export class Output {
     this.print(JSON.stringify(value));
   }
 
-  /** A line for people about what is going on: not with `--json` or `--quiet`. */
+  /** A line for people; not printed with `--json` or `--quiet`. */
   message(line: string, level: Verbosity = 1): void {
     if (!this.json && this.verbosity >= level) this.prose(line);
   }
@@ -88,15 +88,15 @@ export class Output {
   }
 
   /**
-   * Draws the status, a line or several that stay below all others, in place of the last one; '' removes it. Only on a terminal. One
-   * that is given as a function may be left out: others will follow soon.
+   * Draws the status below all other output and replaces the last one; '' removes it. Only on a terminal. A status given as a function may
+   * be skipped, because others follow soon.
    */
   status(line: string | (() => string)): void {
     if (!this.isTerminal || this.#holds > 0) return;
     const now = performance.now();
     if (typeof line !== 'string' && now - this.#drawn < STATUS_MS) return;
     const lines = (typeof line === 'string' ? line : line()).split('\n');
-    // A line that is longer than the terminal is wide would not be drawn over.
+    // A line wider than the terminal could not be drawn over.
     const text = lines.map((each) => cutToWidth(each, this.columns - 1)).join('\n');
     if (text === this.#status) return;
     this.flush();
@@ -105,13 +105,13 @@ export class Output {
     this.#drawn = now;
   }
 
-  /** Takes the line of status away, and draws none until it is let go again: somebody is asked something. */
+  /** Removes the status and draws none while a question is on the terminal. */
   holdStatus(hold: boolean): void {
     if (hold) this.#hideStatus();
     this.#holds += hold ? 1 : -1;
   }
 
-  /** Bytes of a result. Resolves when more can be taken. */
+  /** Writes bytes of a result. Resolves when the stream can take more. */
   async bytes(bytes: Uint8Array): Promise<void> {
     this.flush();
     if (!this.#out.write(bytes)) await once(this.#out, 'drain');
@@ -141,7 +141,7 @@ export class Output {
   }
 }
 
-/** What removes the lines of a status, with the cursor at the end of the last. */
+/** The escape sequence that removes a status, with the cursor at its end. */
 function clearing(status: string): string {
   return CLEAR_LINE + CLEAR_LINE_ABOVE.repeat(status.split('\n').length - 1);
 }

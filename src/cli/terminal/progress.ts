@@ -4,14 +4,14 @@ import { formatSeconds } from '../text/units.js';
 const TERMINAL_FPS = 10;
 const JSON_FPS = 1;
 const MAX_FPS = 60;
-/** Seconds that the current speed is taken over. */
+/** Seconds over which the current speed is measured. */
 const SPEED_WINDOW = 5;
-/** Seconds of work before an end is estimated: the first moments say little. */
+/** Seconds before the first estimate: the first moments say little. */
 const ESTIMATE_AFTER = 2;
-/** Seconds. A longer estimate says only that next to nothing moves. */
+/** Seconds. A longer estimate only means that almost nothing moves. */
 const LONGEST_ESTIMATE = 100 * 3600;
 
-/** How often progress is to be told: VARVE_PROGRESS_FPS or else what suits where it goes; undefined for never. */
+/** The interval of progress reports, from VARVE_PROGRESS_FPS or by the kind of output; undefined for none. */
 export function progressInterval({ output, environment }: Context): number | undefined {
   if (output.verbosity === 0) return undefined;
   const wanted = Number(environment.VARVE_PROGRESS_FPS);
@@ -20,7 +20,7 @@ export function progressInterval({ output, environment }: Context): number | und
   return output.isTerminal ? 1000 / TERMINAL_FPS : undefined;
 }
 
-/** Calls `tell` with the seconds since the start, again and again. @returns what ends it */
+/** Calls `tell` with the seconds since the start at each interval. @returns a function that stops it */
 export function everySoOften(context: Context, tell: (seconds: number) => void): () => void {
   const interval = progressInterval(context);
   if (interval === undefined) return () => undefined;
@@ -32,17 +32,17 @@ export function everySoOften(context: Context, tell: (seconds: number) => void):
   return () => clearInterval(timer);
 }
 
-/** The speed over the last few seconds, and the time that the rest takes at that speed. */
+/** The speed over the last seconds, and the time that the rest takes at that speed. */
 export class Speed {
   readonly #samples: { readonly seconds: number; readonly bytes: number }[] = [];
-  /** Seconds at which the first bytes were done. */
+  /** The time of the first bytes, in seconds since the start. */
   #begun: number | undefined;
   #current = 0;
 
   /** @param seconds since the start @param bytes done until then @returns bytes a second */
   add(seconds: number, bytes: number): number {
     if (bytes > 0) this.#begun ??= seconds;
-    // What was waited for before the first bytes came is not part of the speed.
+    // The wait before the first bytes is not part of the speed.
     if (this.#begun === undefined) this.#samples.length = 0;
     this.#samples.push({ seconds, bytes });
     while (this.#samples.length > 2 && (this.#samples[0]?.seconds ?? 0) < seconds - SPEED_WINDOW) this.#samples.shift();
@@ -52,7 +52,7 @@ export class Speed {
     return this.#current;
   }
 
-  /** @param bytes that are left @returns seconds, or undefined while nothing sensible can be said */
+  /** @param bytes that are left @returns seconds, or undefined while no estimate makes sense */
   estimate(bytes: number): number | undefined {
     const last = this.#samples.at(-1);
     if (this.#begun === undefined || last === undefined || last.seconds - this.#begun < ESTIMATE_AFTER)
@@ -63,16 +63,16 @@ export class Speed {
   }
 }
 
-/** The end of a line of progress: `ETA 1:23`, or nothing. @param seconds as `Speed.estimate` has them */
+/** `ETA 1:23` for the end of a progress line, or nothing. @param seconds from `Speed.estimate` */
 export function estimateText(seconds: number | undefined): string[] {
   return seconds === undefined ? [] : [`ETA ${formatSeconds(seconds)}`];
 }
 
 /**
- * Draws progress: on a terminal always in the same lines, else as lines of the output.
+ * Draws progress: in place on a terminal, otherwise as lines of output.
  *
  * @param line the figures
- * @param below lines below it, for terminals only
+ * @param below lines below it, only on a terminal
  */
 export function showProgress({ output }: Context, line: string, below: readonly string[] = []): void {
   if (!output.isTerminal) output.print(line);

@@ -1,4 +1,4 @@
-/** Asks for passwords on the terminal. Shows nothing of what is typed, also when it is typed before it is asked for. */
+/** Asks for passwords on the terminal. It hides what the user types, even before the question. */
 import { openSync } from 'node:fs';
 import { ReadStream } from 'node:tty';
 import { VarveError } from '../../errors/errors.js';
@@ -10,14 +10,14 @@ const CTRL_D = '\x04';
 const CTRL_U = '\x15';
 const BACKSPACE = new Set(['\x7f', '\b']);
 
-/** Whether a password can be asked for on a terminal; standard input may be busy with something else. */
+/** Whether there is a terminal to ask for a password; standard input may be in use for data. */
 export function canPrompt(context: Context): boolean {
   return terminalOf(context) !== undefined;
 }
 
 /**
- * Stops the terminal from showing what is typed, from now on until the returned function is called. Holds may overlap. What is typed
- * is kept for the next question; Ctrl-C interrupts the program.
+ * Hides what the user types until the returned function is called. Holds may overlap. Typed text is kept for the next question; Ctrl-C
+ * interrupts the program.
  */
 export function hideTyping(context: Context): () => void {
   const input = terminalOf(context);
@@ -26,7 +26,7 @@ export function hideTyping(context: Context): () => void {
   return hidden.hold();
 }
 
-/** Gives the terminal to another program that asks something on it, such as ssh, or takes it back. */
+/** Lends the terminal to another program that asks a question, such as ssh, or takes it back. */
 export function lendTerminal(lent: boolean): void {
   hidden?.lend(lent);
 }
@@ -67,7 +67,7 @@ class HiddenTerminal {
   readonly #input: ReadStream | NodeJS.ReadStream;
   readonly #onData = (data: Buffer | string): void => this.#take(data.toString('utf8'));
   readonly #onEnd = (): void => this.#end();
-  /** Lines that were typed before they were asked for. */
+  /** Lines that the user typed before the question. */
   readonly #lines: string[] = [];
   #typed = '';
   #ended = false;
@@ -99,7 +99,7 @@ class HiddenTerminal {
     const line = this.#lines.shift();
     if (line !== undefined) return Promise.resolve(line);
     if (this.#ended) return Promise.reject(noPassword());
-    // Waiting for an answer keeps the process; a hold alone does not.
+    // Waiting for an answer keeps the process alive; a hold alone does not.
     this.#input.ref();
     return new Promise((resolve, reject) => {
       this.#asked = { resolve, reject };

@@ -1,7 +1,7 @@
 import type { VarveError } from '../../errors/errors.js';
 import type { Output } from './output.js';
 
-/** Tells what of a repository could not be read, where a command goes on with the rest. */
+/** Reports what could not be read when a command goes on with the rest. */
 export class ReadErrors {
   readonly #output: Output;
   readonly #during: string;

@@ -1,17 +1,15 @@
-/**
- * What standard input is, before it is read: a closed or unreadable one must not be taken for an empty one.
- */
+/** Checks standard input before it is read: closed or unreadable input is not empty input. */
 import { createReadStream, fstatSync, readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { isatty } from 'node:tty';
 import { VarveError } from '../../errors/errors.js';
 
 const STDIN = 0;
-/** The last two bits of the flags of an open file, and what they are for reading and writing. */
+/** The bits of an open file's flags that hold its access mode, and the value for reading and writing. */
 const ACCESS = 0b11;
 const READ_AND_WRITE = 0b10;
 
-/** Standard input as a stream of bytes. Node takes directories and block devices for empty, so they are read as files. */
+/** Standard input as a stream of bytes. Node treats directories and block devices as empty, so they are read as files. */
 export function openStandardInput(input: () => Readable): Readable {
   refuseClosedInput('--stdin');
   const kind = fstatSync(STDIN);
@@ -21,9 +19,9 @@ export function openStandardInput(input: () => Readable): Readable {
 }
 
 /**
- * Fails when standard input was closed at the start: Node then opens /dev/null in its place, for reading and writing.
+ * Fails when standard input was closed at the start: Node then opens /dev/null for reading and writing in its place.
  *
- * @param option as errors call what wants to read it
+ * @param option the option that reads it, for the error
  */
 export function refuseClosedInput(option: string): void {
   if (!fstatSync(STDIN).isCharacterDevice() || !isNull()) return;
@@ -38,7 +36,7 @@ function isNull(): boolean {
 /** Major 1, minor 3. */
 const NULL_DEVICE = 0x103;
 
-/** The flags of an open file; 0 where the system does not say. */
+/** The flags of an open file; 0 where the system has no /proc. */
 function accessOf(descriptor: number): number {
   try {
     const [, flags] = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`, 'utf8')) ?? [];

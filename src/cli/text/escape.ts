@@ -2,12 +2,12 @@ import { Buffer, isUtf8 } from 'node:buffer';
 import { characterLength } from '../../filesystem/byte-text.js';
 
 const PLAIN = /^[\x20-\x7e]*$/;
-/** What Go's strconv.IsPrint takes for printable. */
+/** Characters that Go's strconv.IsPrint does not treat as printable. */
 const UNPRINTABLE = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u;
 const UNPRINTABLE_ALL = new RegExp(UNPRINTABLE, 'gu');
-/** Linux takes names of up to 255 bytes, which are some 1,500 characters when each is escaped. */
+/** Linux allows names of up to 255 bytes, which are some 1,500 characters when every byte is escaped. */
 const TOO_LONG = /[^/]{1600,}/g;
-/** Characters at each end of a name that is cut. */
+/** Characters to keep at each end of a shortened name. */
 const KEPT = 400;
 const SHORT: Record<string, string> = {
   '\x07': '\\a',
@@ -22,8 +22,8 @@ const SHORT: Record<string, string> = {
 };
 
 /**
- * A name for a terminal: as it is when everything in it can be printed, else in quotes, with `\n`, `\xNN` and the like for what cannot (Go's
- * strconv.Quote, as restic does), so that a name can neither move the cursor nor be taken for another.
+ * A name for a terminal: unchanged when it is printable, otherwise quoted with escapes such as `\n` and `\xNN` (Go's strconv.Quote, as in
+ * restic), so that a name can neither move the cursor nor look like another name.
  */
 export function printable(bytes: Uint8Array | string): string {
   const buffer =
@@ -35,8 +35,8 @@ export function printable(bytes: Uint8Array | string): string {
 }
 
 /**
- * A message for a terminal: the names in it may be anybody's, so what cannot be printed is written as in `printable`, and a name that is
- * longer than any that Linux takes is cut in its middle.
+ * A message for a terminal. Names in it may come from an attacker, so unprintable characters are escaped as in `printable`, and a name
+ * longer than Linux allows is shortened in the middle.
  */
 export function printableMessage(text: string): string {
   const short = text.replace(TOO_LONG, (name) => `${name.slice(0, KEPT)}…${name.slice(-KEPT)}`);

@@ -2,13 +2,14 @@ import { VarveError } from '../../errors/errors.js';
 
 const DAY = 24 * 3600;
 const YEAR = 365 * DAY;
-/** What is locked by mistake is paid for until its lock ends. */
+/** Objects that are locked by mistake cost money until the lock ends. */
 const LONGEST = 10 * YEAR;
 
 /**
- * Seconds of `30d`, `1y`. No other units: elsewhere `m` is months here, and minutes there, and nobody could undo a mistake.
+ * Parses `30d`, `1y`. No other units: elsewhere `m` means months or minutes, and a mistake here cannot be undone.
  *
  * @param option named in the error
+ * @returns seconds
  */
 export function parseLockTerm(text: string, option: string): number {
   const [, number, unit] = /^([1-9]\d{0,4})([dy])$/.exec(text) ?? [];

@@ -3,11 +3,11 @@ import { looksLikeDuration, parseDuration, subtractDuration } from '../../format
 import { type Time, timeFromMillis } from '../../format/time.js';
 import { readTime } from './time.js';
 
-/** For the help of options that `parsePastTime` reads. */
+/** Describes the syntax of `parsePastTime` in helps. */
 export const PAST_TIME = `a time is "2026-01-31 14:00", 2026-01-31 (its first moment), or how long ago: 3d, 36h, 1y2m (m is months)`;
 
 /**
- * A time, as `parseTimeOption` reads it, or a duration before now.
+ * Parses a time as `parseTimeOption` does, or a duration before now.
  *
  * @param option named in the error
  * @param now milliseconds since 1970

@@ -1,6 +1,6 @@
 import { displayWidth } from './width.js';
 
-/** Between two columns. */
+/** The gap between two columns. */
 const GAP = '  ';
 
 /** A table as restic prints it: a head, a rule, rows, a rule, a foot. A cell may have several lines. */
@@ -18,10 +18,7 @@ export class Table {
     this.#rows.push(cells.map((cell) => (typeof cell === 'string' ? [cell] : cell)));
   }
 
-  /**
-   * @param foot the last line
-   * @param columns of the terminal; as wide as it must be when it is not given
-   */
+  /** @param foot the last line @param columns of the terminal; unlimited by default */
   lines(foot?: string, columns = Number.POSITIVE_INFINITY): string[] {
     const end = foot === undefined ? [] : [foot];
     const widths = this.#widths(columns);
@@ -35,7 +32,7 @@ export class Table {
     return [...heads, rule, ...body, rule, ...end];
   }
 
-  /** The width of each column. The widest give way first. Undefined when words would have to be broken. */
+  /** The width of each column. The widest shrink first. Undefined when words would have to be broken. */
   #widths(columns: number): number[] | undefined {
     const cells = this.#heads.map((head, column) => [head, ...this.#rows.flatMap((row) => row[column] ?? [])]);
     const widths = cells.map((lines) => largest(lines.map(displayWidth)));
@@ -50,7 +47,7 @@ export class Table {
     return widths;
   }
 
-  /** Each row as lines of a head and its cell, for a terminal that is too narrow for columns. */
+  /** Each row as lines of heading and cell, for a terminal that is too narrow for columns. */
   #records(columns: number): string[] {
     const beside = Math.max(...this.#heads.map(displayWidth)) + GAP.length;
     const indent = ' '.repeat(beside);
@@ -91,10 +88,10 @@ export class Table {
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0);
 
-/** A cell's line may be broken after each of these: between words, and between the names of a path. */
+/** The pieces of a line that may be broken apart: words, and names of a path. */
 const pieces = (line: string): string[] => line.match(/[^ /]*[ /]+|[^ /]+/g) ?? [''];
 
-/** The lines that a cell's line makes in a column. */
+/** Breaks a line of a cell to the width of its column. */
 function fold(line: string, columns: number): string[] {
   if (displayWidth(line) <= columns) return [line];
   const lines: string[] = [];
@@ -109,7 +106,7 @@ function fold(line: string, columns: number): string[] {
   return [...lines, current.trimEnd()];
 }
 
-/** A call with each number as an argument fails from some 100,000 on. */
+/** Math.max with more than some 100,000 arguments fails. */
 function largest(numbers: readonly number[]): number {
   return numbers.reduce((most, each) => Math.max(most, each), 0);
 }

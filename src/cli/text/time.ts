@@ -3,7 +3,7 @@ import { instantOf } from '../../format/civil.js';
 import type { FileTime, Time } from '../../format/time.js';
 import { localDate, offsetAt } from '../../time/zone.js';
 
-/** Seconds of the years 0 and 9999, which is what RFC 3339 can say. */
+/** Seconds of the years 0 and 9999, the limits of RFC 3339. */
 const EARLIEST = -62_167_219_200;
 const LATEST = 253_402_300_799;
 
@@ -37,7 +37,7 @@ function fraction(nanoseconds: number): string {
   return nanoseconds === 0 ? '' : `.${pad(nanoseconds, 9).replace(/0+$/, '')}`;
 }
 
-/** `2006-01-02T15:04:05.999999999+02:00` in this machine's zone, as Go's JSON has it. */
+/** `2006-01-02T15:04:05.999999999+02:00` in this machine's zone, as in Go's JSON. */
 export function rfc3339(time: FileTime): string {
   const { date, clock, offset } = localParts(time);
   return `${date}T${clock}${fraction(time.nanoseconds)}${offset === 0 ? 'Z' : zone(offset, ':')}`;
@@ -59,15 +59,15 @@ const FORM =
   /^(?:(\d{4})-(\d\d)-(\d\d)|(\d\d)\.(\d\d)\.(\d{4}))(?:[T ](\d\d:\d\d)(:\d\d)?(?:\.(\d{1,9}))?)?(?: ?(Z|[+-]\d\d:?\d\d))?$/;
 
 /**
- * A time as people and programs write it: `2006-01-02`, `2006-01-02 15:04`, with seconds, or RFC 3339; also `02.01.2006` for the date.
- * Without a zone it is this machine's time. Undefined when it is none of these.
+ * Parses `2006-01-02`, `2006-01-02 15:04`, with seconds, or RFC 3339; also `02.01.2006` for the date. A time without a zone is local.
+ * Undefined for all others.
  */
 export function readTime(text: string): Time | undefined {
   const match = FORM.exec(text);
   if (match === null) return undefined;
   const [, y, m, d, day = d, month = m, year = y, clock = '00:00', seconds = ':00', digits = '', zone = ''] = match;
   const date = `${year}-${month}-${day}`;
-  // Date.parse takes 31 February for 3 March.
+  // Date.parse turns 31 February into 3 March.
   if (new Date(`${date}T00:00Z`).getUTCDate() !== Number(day)) return undefined;
   const millis = Date.parse(`${date}T${clock}${seconds}${zone.replace(/(\d\d)(\d\d)$/, '$1:$2') || 'Z'}`);
   if (Number.isNaN(millis)) return undefined;
@@ -75,7 +75,7 @@ export function readTime(text: string): Time | undefined {
   return { seconds: instant, nanoseconds: Number(digits.padEnd(9, '0')) };
 }
 
-/** Seconds since 1970 at which local clocks show what clocks of UTC show at this moment. */
+/** The moment, in seconds since 1970, when local clocks show what UTC shows at `millis`. */
 function localInstant(millis: number): number {
   const date = new Date(millis);
   return instantOf({

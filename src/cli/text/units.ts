@@ -20,7 +20,7 @@ export function formatSeconds(seconds: number): string {
   return `${Math.floor(minutes / 60)}:${pad(minutes % 60)}:${pad(whole % 60)}`;
 }
 
-/** As restic: never 100.00% before it is all. */
+/** As in restic: never 100.00% before the end. */
 export function formatPercent(part: number, whole: number): string {
   if (whole <= 0) return '';
   return `${Math.min(100, (100 * part) / whole).toFixed(2)}%`;

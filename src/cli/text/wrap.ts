@@ -1,12 +1,12 @@
-// Lines in the width of a terminal.
+// Wraps lines to the width of a terminal.
 import { displayWidth } from './width.js';
 
-/** Of a terminal that does not say. */
+/** Columns of a terminal that does not report its width. */
 const USUAL = 80;
-/** Below this words would stand one to a line. */
+/** The least columns: below this, each word would be on its own line. */
 const NARROWEST = 20;
 
-/** Columns of a terminal; no limit where something else reads: programs read lines. */
+/** Columns of a terminal; unlimited for other outputs, because programs read lines. */
 export const columnsOf = ({ isTTY, columns }: NodeJS.WriteStream): number =>
   isTTY === true ? columns || USUAL : Number.POSITIVE_INFINITY;
 
@@ -17,7 +17,7 @@ export function wrap(line: string, columns: number): string[] {
   const indent = ' '.repeat(hanging(line, limit));
   const lines: string[] = [];
   let current = '';
-  // Each word with the spaces before it, so that what spaces line up stays in line.
+  // Keep the spaces before each word, so that aligned text stays aligned.
   for (const word of line.match(/ *[^ ]+/g) ?? []) {
     if (current.trim() === '' || displayWidth(current + word) <= limit) current += word;
     else {
@@ -28,7 +28,7 @@ export function wrap(line: string, columns: number): string[] {
   return [...lines, current];
 }
 
-/** Where further lines begin: below the last column of the line, or a bit further in than the line if it is indented. */
+/** The indent of continuation lines: below the last column of the line, or a bit more than the line's own indent. */
 function hanging(line: string, limit: number): number {
   const [lead = ''] = /^ */.exec(line) ?? [];
   const column = /^.*\S {2,}(?=\S)/.exec(line)?.[0].length ?? 0;
@@ -36,7 +36,7 @@ function hanging(line: string, limit: number): number {
   return lead.length === 0 ? 0 : lead.length + 2;
 }
 
-/** The same for each line of a text. */
+/** Wraps each line of a text. */
 export function wrapText(text: string, columns: number): string {
   return text
     .split('\n')

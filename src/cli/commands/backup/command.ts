@@ -58,7 +58,7 @@ export async function backupCommand(context: Context, args: readonly string[], f
   return result.errors > 0 || result.suspects.length > 0 ? INCOMPLETE : 0;
 }
 
-/** What follows from the command line alone, so that mistakes in it show before a password is asked for. */
+/** Parses the command line alone, so that its mistakes show before the question for a password. */
 function prepare(context: Context, args: readonly string[], flags: BackupFlags): Prepared {
   const target = packTarget(context.globals, context.environment);
   const threads = threadsFrom(context, flags);
@@ -88,7 +88,7 @@ function prepare(context: Context, args: readonly string[], flags: BackupFlags):
   };
 }
 
-/** As in restic, a value that is neither true nor false counts as false. */
+/** As in restic, a value that is neither true nor false means false. */
 function isSet({ environment }: Context, name: string): boolean {
   return truthOf(environment[name] ?? '') === true;
 }

@@ -8,8 +8,8 @@ import type { Context } from '../../program/shell.js';
 const GLOB = /[*?[\\]/;
 
 /**
- * Warns of a path after `--exclude` that excludes nothing, such as one with a typing error. Not of other patterns, nor of those from files:
- * a list for many machines names much that one of them does not have.
+ * Warns of a path after `--exclude` that excludes nothing, for example because of a typing error. It does not warn of other patterns or of
+ * patterns from files, because a list for many machines names paths that one of them lacks.
  */
 export function adviseOnExcludes({ output }: Context, excludes: readonly string[], sources: readonly Buffer[]): void {
   if (output.verbosity === 0) return;
@@ -29,7 +29,7 @@ function whyUseless(path: Buffer, sources: readonly Buffer[]): string | undefine
   try {
     return lstatSync(path, { throwIfNoEntry: false }) === undefined ? 'the path does not exist' : undefined;
   } catch {
-    // What cannot be looked at may be there.
+    // A path that cannot be read may exist.
     return undefined;
   }
 }

@@ -13,7 +13,7 @@ import type { Context } from '../../program/shell.js';
 import { requireWorkingDirectory } from '../../repository/working-directory.js';
 import { refuseClosedInput } from '../../terminal/standard-input.js';
 
-/** The options that give patterns of what is left out. */
+/** The options with patterns to exclude. */
 export interface PatternFlags {
   readonly exclude?: readonly string[];
   readonly iexclude?: readonly string[];
@@ -21,7 +21,7 @@ export interface PatternFlags {
   readonly iexcludeFile?: readonly string[];
 }
 
-/** The options of `backup` as they are given. */
+/** The options of `backup` as given. */
 export interface BackupFlags extends PatternFlags {
   readonly tag?: readonly string[];
   readonly host?: string;
@@ -61,7 +61,7 @@ export function patternsFrom(
     files.flatMap((file) => readPatternFile(file, context.environment, warn, option));
   const excludes = [...(flags.exclude ?? []), ...fromFiles(flags.excludeFile, `--${kind}-file`)];
   const iexcludes = [...(flags.iexclude ?? []), ...fromFiles(flags.iexcludeFile, `--i${kind}-file`)];
-  // A malformed pattern is an error now, not one in each of the threads.
+  // Parse here, so that a malformed pattern is one error and not one in each thread.
   parsePatterns(excludes);
   parsePatterns(iexcludes, { insensitive: true });
   if (kind === 'exclude') for (const patterns of [excludes, iexcludes]) warnOfTakingBackAll(patterns, warn);
@@ -87,7 +87,7 @@ export function filterFrom(context: Context, flags: BackupFlags): FilterSpec {
   };
 }
 
-/** The paths that are named as arguments and in files. */
+/** The paths from arguments and files. */
 export function sourcesFrom(context: Context, args: readonly string[], flags: BackupFlags): Buffer[] {
   const warn = (message: string): void => context.output.warn(message);
   for (const [option, files = []] of listOptions(flags)) if (files.includes('-')) refuseClosedInput(option);

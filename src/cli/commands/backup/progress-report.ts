@@ -6,18 +6,18 @@ import { lossyText, printable } from '../../text/escape.js';
 import { counted, formatBytes, formatPercent, formatSeconds } from '../../text/units.js';
 import { cutPath } from '../../text/width.js';
 
-/** Files shown that are being read. */
+/** How many of the files being read are shown. */
 const SHOWN_FILES = 4;
 
-/** What there is to be done. */
+/** The size of the whole backup. */
 interface Total {
   readonly files: number;
   readonly bytes: number;
-  /** `final`: all is counted. `growing`: the scan is still counting. `parent`: what the parent snapshot had. */
+  /** `final`: the scan has counted everything. `growing`: it is still counting. `parent`: the figures of the parent snapshot. */
   readonly kind: 'final' | 'growing' | 'parent';
 }
 
-/** Shows how far a backup is: on a terminal, or as restic's JSON. The total is the scan's, or else the parent snapshot's. */
+/** Shows the progress of a backup: on a terminal, or as restic's JSON. The total comes from the scan, or else from the parent snapshot. */
 export class ProgressReport {
   readonly #context: Context;
   readonly #parent: SnapshotSummary | undefined;
@@ -29,7 +29,7 @@ export class ProgressReport {
     this.#parent = parent;
   }
 
-  /** Whether anything is shown. */
+  /** Whether it shows anything. */
   get isShown(): boolean {
     return progressInterval(this.#context) !== undefined;
   }
@@ -103,7 +103,7 @@ export class ProgressReport {
     });
   }
 
-  /** As restic does with `--verbose`. */
+  /** restic prints this with `--verbose`. */
   #tellScan(seconds: number, { files, bytes }: { readonly files: number; readonly bytes: number }): void {
     this.#isScanTold = true;
     const { output } = this.#context;

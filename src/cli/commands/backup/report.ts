@@ -12,7 +12,7 @@ import { ProgressReport } from './progress-report.js';
 
 type Item = Extract<BackupEvent, { kind: 'item' }>;
 
-/** restic's words in JSON. */
+/** restic's words in its JSON. */
 const ACTIONS: Record<Item['action'], string> = {
   new: 'new',
   changed: 'modified',
@@ -20,7 +20,7 @@ const ACTIONS: Record<Item['action'], string> = {
   excluded: 'excluded',
 };
 
-/** Tells how a backup goes and what came of it: in text as restic does, or in its JSON. */
+/** Reports the progress and the result of a backup, in restic's text or JSON. */
 export class BackupReport {
   readonly #context: Context;
   readonly #parent: StoredSnapshot | undefined;
@@ -34,12 +34,12 @@ export class BackupReport {
     this.#progress = new ProgressReport(context, parent?.snapshot.summary);
   }
 
-  /** Whether it shows how far the backup is, while it runs. */
+  /** Whether it shows progress while the backup runs. */
   get showsProgress(): boolean {
     return this.#progress.isShown;
   }
 
-  /** Whether every file is to be told of. */
+  /** Whether it wants an event for each file. */
   get wantsItems(): boolean {
     const { json, verbosity } = this.#context.output;
     return verbosity >= (json ? 2 : 3);
@@ -57,7 +57,7 @@ export class BackupReport {
     output.flush();
   }
 
-  /** Called once more when a prune condemns what the backup relied on. */
+  /** Called again when the backup starts again, because a prune condemned data that it relied on. */
   start(progress: () => BackupProgress): void {
     this.stop();
     const { output } = this.#context;
@@ -108,7 +108,7 @@ export class BackupReport {
       });
   }
 
-  /** Not an error: a file that changed is stored as it was read, and what is told without a path of its own, of a rule, makes nothing be missed. */
+  /** A warning is not an error: a file that changed is stored as it was read, and a warning without a path means no loss. */
   #warning({ path, message }: Exclude<BackupEvent, Item>): void {
     const { output } = this.#context;
     if (output.json) output.errorObject({ message_type: 'warning', message, item: lossyText(path) });
@@ -152,7 +152,7 @@ export class BackupReport {
     output.message(`${verb}: ${sizes}`);
     output.message('');
     const { total_files_processed: files, total_bytes_processed: bytes } = summary;
-    // Wrappers of restic look for `N files`, one file included, in what they read from a pipe.
+    // Wrappers of restic look for `N files` in piped output, even for one file.
     const counts = output.isTerminal ? counted(files, 'file') : `${files} files`;
     output.message(`processed ${counts}, ${formatBytes(bytes)} in ${formatSeconds(duration(summary))}`);
     if (id !== undefined) output.message(`snapshot ${shortId(id)} saved`);
@@ -197,10 +197,10 @@ function itemLine(item: Item): string {
       return `excluded  ${path}${item.rule === undefined ? '' : ` by ${printable(item.rule)}`}`;
     default: {
       const action = item.action === 'new' ? 'new      ' : 'modified ';
-      // Lists of directories are stored many at a time: what one of them took is not known.
+      // One blob may hold several directories, so the size of a single one is unknown.
       if (item.directory) return `${action} ${path}`;
       const sized = `${action} ${path} with size ${formatBytes(item.size)}`;
-      // Nor what a small file took.
+      // Small files share frames, so the time and size of a single one are unknown.
       if (item.dataAdded === 0) return sized;
       const sizes = `${formatBytes(item.dataAdded)} added, ${formatBytes(item.dataStored)} stored`;
       return `${sized}, saved in ${item.seconds.toFixed(3)}s (${sizes})`;

@@ -11,7 +11,7 @@ import { repositoryPlace } from '../../repository/open.js';
 import { openStandardInput } from '../../terminal/standard-input.js';
 import type { BackupFlags } from './options.js';
 
-/** What `--stdin` or `--stdin-from-command` is to store; undefined for files and directories. */
+/** The stream of `--stdin` or `--stdin-from-command`; undefined for files and directories. */
 export function streamFrom(context: Context, args: readonly string[], flags: BackupFlags): StreamSource | undefined {
   if (flags.stdin !== true && flags.stdinFromCommand !== true) return undefined;
   const path = normalize(pathBytes(flags.stdinFilename), Buffer.from('/'));
@@ -39,7 +39,7 @@ async function* standardInput(input: Readable, signal: AbortSignal): AsyncGenera
   refuseAborted(signal);
 }
 
-/** A command that fails makes this throw at its end, so that what it printed until then is never taken for the whole. */
+/** Throws at the end when the command fails, so that its partial output never becomes a snapshot. */
 async function* outputOf(command: readonly string[], context: Context): AsyncGenerator<Uint8Array> {
   const [program = '', ...args] = command;
   const { signal } = context;

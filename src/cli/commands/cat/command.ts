@@ -45,7 +45,7 @@ export async function catCommand(context: Context, [kind = '', id]: readonly str
   return 0;
 }
 
-/** For people with line breaks, for programs compact. */
+/** With line breaks for people, compact for programs. */
 function print({ output }: Context, value: unknown): void {
   output.print(output.json ? JSON.stringify(value) : JSON.stringify(value, undefined, 2));
 }
@@ -55,7 +55,7 @@ async function catConfig(context: Context, { config }: Repository): Promise<void
   print(context, {
     version: FORMAT_VERSION,
     id: toHex(config.repository),
-    // Programs that read restic's expect a text here; ours is cut by FastCDC with a secret gear table.
+    // Programs that read restic's output expect a text here. varve uses FastCDC with a secret gear table.
     chunker_polynomial: 'fastcdc',
     created: rfc3339(config.created),
     data_chunks: sizes(config.data),
@@ -115,7 +115,7 @@ async function catTree(context: Context, repository: Repository, text: string): 
   );
 }
 
-/** A tree that is all in one blob has the blob's id. */
+/** The id of a tree in a single blob is the id of that blob. */
 function treeBlob({ index }: IndexedRepository, text: string): ContentRef | undefined {
   if (!/^[0-9a-f]{64}$/.test(text)) return undefined;
   const ids = Buffer.from(text, 'hex');

@@ -39,7 +39,7 @@ export async function checkCommand(context: Context, flags: CheckFlags): Promise
   }
 }
 
-/** Which snapshots are checked; undefined for all. */
+/** Selects the snapshots to check; undefined for all. */
 function selectorFrom(context: Context, flags: CheckFlags): CheckOptions['isWanted'] {
   const filter = selectionFilter(context, flags);
   if ([filter.hosts, filter.tags, filter.paths].every((each = []) => each.length === 0)) return undefined;

@@ -9,9 +9,9 @@ import { estimateText, everySoOften, Speed, showProgress } from '../../terminal/
 import { lossyText, printable } from '../../text/escape.js';
 import { counted, formatBytes, formatPercent, formatSeconds } from '../../text/units.js';
 
-/** Snapshots named with each finding. */
+/** How many snapshots the report of a finding names. */
 const SNAPSHOTS_NAMED = 10;
-/** Objects that could not be read are named up to this number: mostly all for one reason. */
+/** How many unreadable objects the report names: usually all have the same cause. */
 const UNREADABLE_NAMED = 20;
 
 const PHASES: Record<CheckProgress['phase'], string> = {
@@ -22,7 +22,7 @@ const PHASES: Record<CheckProgress['phase'], string> = {
   trees: 'trees of snapshots',
 };
 
-/** Tells how a check goes and what it found: errors on standard error, in text or as restic's JSON. */
+/** Reports the progress and findings of a check: errors on standard error, in text or in restic's JSON. */
 export class CheckReport {
   readonly #context: Context;
   readonly #repairs: boolean;
@@ -32,13 +32,13 @@ export class CheckReport {
   #told = false;
   #stop: () => void = () => undefined;
 
-  /** @param repairs whether damaged packs are to be healed */
+  /** @param repairs whether the check heals damaged packs */
   constructor(context: Context, repairs: boolean) {
     this.#context = context;
     this.#repairs = repairs;
   }
 
-  /** What a check or a scrub is given so that it can be told of. */
+  /** The callbacks for a check or a scrub. */
   get options(): CheckOptions {
     const { signal, output } = this.#context;
     return {
@@ -66,7 +66,7 @@ export class CheckReport {
 
   finish(result: CheckResult): void {
     this.stop();
-    // A finding may have turned out to be about what a prune removed beside the check.
+    // The check drops findings about objects that a prune removed at the same time.
     this.#findings = [...result.findings];
     this.tellFindings();
     const { output } = this.#context;
@@ -95,7 +95,7 @@ export class CheckReport {
     else this.#verdict(`${counted(objects.count, 'object')}, ${formatBytes(objects.bytes)}`);
   }
 
-  /** What was healed and found until now; once. */
+  /** Prints what was healed and found so far, only once. */
   tellFindings(): void {
     if (this.#told) return;
     this.#told = true;
@@ -112,7 +112,7 @@ export class CheckReport {
     }
   }
 
-  /** On standard error, also when it is quiet: a disk that changes what was written is worth a mail. */
+  /** On standard error even with --quiet: a disk that changes stored data is worth a mail. */
   #tellHealed({ name, damaged, shards }: HealedPack): void {
     const { output } = this.#context;
     const item = objectPath('data', name);
@@ -151,7 +151,7 @@ export class CheckReport {
   }
 
   #tellOrphans({ orphans, backupRunning, indexUnread, suggestRepairIndex }: CheckResult): void {
-    // What an index object lists that could not be read looks so, too.
+    // Packs look like orphans when the index object that lists them could not be read.
     if (orphans.count === 0 || indexUnread) return;
     this.#context.output.message(
       `${counted(orphans.count, 'pack')} (${formatBytes(orphans.bytes)}) that no index object lists: ${whyOrphans(backupRunning, suggestRepairIndex)}`,
@@ -184,7 +184,7 @@ export class CheckReport {
   }
 
   #start(progress: () => Readonly<CheckProgress>): void {
-    // restic's check has no JSON of its progress.
+    // restic's check prints no progress in JSON.
     if (!this.#context.output.isTerminal || this.#context.output.json) return;
     this.#stop = everySoOften(this.#context, (seconds) => this.#tell(seconds, progress()));
   }

@@ -11,7 +11,7 @@ import { counted, formatBytes, formatPercent, formatSeconds } from '../../text/u
 const FAILED = 1;
 const INCOMPLETE = 3;
 
-/** Tells how copying goes and what came of it. */
+/** Reports the progress and the result of a copy. */
 export class CopyReport {
   readonly #context: Context;
   readonly #speed = new Speed();

@@ -108,7 +108,7 @@ async function* withDirectory(
   yield* entries;
 }
 
-/** A file gets its name when it is whole: after a failure what was there before is still there. Devices and pipes are written as they are. */
+/** Writes a temporary file and renames it, so that a failure leaves the old file in place. Devices and pipes are written directly. */
 async function writeTarget(path: string, source: AsyncIterable<Buffer>): Promise<void> {
   try {
     const there = await stat(path).catch(() => undefined);

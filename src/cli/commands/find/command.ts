@@ -36,7 +36,7 @@ export interface FindFlags extends SelectionOptions, LineOptions {
   readonly showPackId?: boolean;
 }
 
-/** Prints what is found, as it is found. */
+/** Prints hits as they come. */
 interface HitReport<Hit> {
   found(stored: StoredSnapshot, hit: Hit): void;
   finish(): void;

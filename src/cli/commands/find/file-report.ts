@@ -5,7 +5,7 @@ import { type LineOptions, nodeLine } from '../../snapshots/node-line.js';
 import type { Output } from '../../terminal/output.js';
 import { localTime } from '../../text/time.js';
 
-/** Prints files as they are found: in JSON an array with an object for each snapshot that has some. */
+/** Prints files as they are found. The JSON is an array with an object for each snapshot that has hits. */
 export class FileReport {
   readonly #output: Output;
   readonly #options: LineOptions;

@@ -7,13 +7,13 @@ import type { Output } from '../../terminal/output.js';
 import { printable } from '../../text/escape.js';
 import { localTime, rfc3339 } from '../../text/time.js';
 
-/** Prints what needs blobs and trees as it is found. */
+/** Prints the files and trees that need a blob or tree, as they are found. */
 export class ObjectReport {
   readonly #output: Output;
   readonly #index: BlobIndex | undefined;
   #any = false;
 
-  /** @param index when the packs are to be told, too */
+  /** @param index to print packs too */
   constructor(output: Output, index: BlobIndex | undefined) {
     this.#output = output;
     this.#index = index;

@@ -31,7 +31,7 @@ export interface ForgetFlags extends SelectionOptions, PolicyFlags, PruneFlags {
 
 const INCOMPLETE = 3;
 
-/** By another calendar other snapshots would be removed than the user expects. */
+/** With another calendar forget would remove other snapshots than the user expects. */
 function refuseUnknownZone(flags: ForgetFlags): void {
   const problem = zoneProblem();
   if (problem === undefined || !hasPolicy(flags)) return;
@@ -63,7 +63,7 @@ export async function forgetCommand(context: Context, ids: readonly string[], fl
   const oldestFirst = snapshots.filter((each) => removed.has(each));
   const unreadable = await unlisted.remove(repository, output, flags.dryRun === true);
   const failures = unreadable + (onlyUnlisted ? 0 : await remove(context, repository, oldestFirst, flags));
-  // As in restic: of no groups nothing is printed.
+  // As in restic, nothing is printed when there are no groups.
   if (output.json && groups.length > 0) output.object(groupsJson(groups));
   const pruned = flags.prune === true ? await prune(repository, idsOf(removed)) : 0;
   return failures > 0 ? INCOMPLETE : pruned || listedCode(list, ids);
@@ -81,7 +81,7 @@ function refuseContradictions(ids: readonly string[], flags: ForgetFlags): void 
   }
 }
 
-/** Reads the policy now, so that a mistake in it is told before a password is asked for. */
+/** Parses the policy first, so that its mistakes show before the question for a password. */
 function planner(
   { output }: Context,
   flags: ForgetFlags,
@@ -98,7 +98,7 @@ function planner(
   };
 }
 
-/** @returns how many could not be removed */
+/** @returns the number of snapshots that could not be removed */
 async function remove(
   context: Context,
   repository: Repository,

@@ -2,7 +2,7 @@ import { VarveError } from '../../../errors/errors.js';
 import type { Policy } from '../../../retention/policy.js';
 import { parseSpan, type Span } from '../../../retention/span.js';
 
-/** The options that say what is kept, as they are given. */
+/** The --keep options as given. */
 export interface PolicyFlags {
   readonly keepLast?: string;
   readonly keepHourly?: string;
@@ -19,7 +19,7 @@ export interface PolicyFlags {
   readonly keepTag?: readonly string[];
 }
 
-/** Whether any of them is given. */
+/** Whether any --keep option is given. */
 export function hasPolicy(flags: PolicyFlags): boolean {
   return rulesIn(flags).length > 0;
 }
@@ -28,7 +28,7 @@ function rulesIn(flags: PolicyFlags): string[] {
   return Object.entries(flags).flatMap(([name, value]) => (name.startsWith('keep') && value !== undefined ? name : []));
 }
 
-/** @throws VarveError `usage` for an empty tag alone, which a variable that is not set leaves */
+/** @throws VarveError `usage` for a single empty tag, which an unset shell variable leaves */
 export function refuseEmptyTag(flags: PolicyFlags): void {
   if (rulesIn(flags).length === 1 && flags.keepTag?.every((tag) => tag === '') === true)
     throw new VarveError(
@@ -37,7 +37,7 @@ export function refuseEmptyTag(flags: PolicyFlags): void {
     );
 }
 
-/** @throws VarveError `usage` for what is no policy */
+/** @throws VarveError `usage` for an invalid policy */
 export function policyFrom(flags: PolicyFlags): Policy {
   return {
     counts: {

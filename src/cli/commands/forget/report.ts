@@ -6,7 +6,7 @@ import { printSnapshotTable } from '../../snapshots/snapshot-table.js';
 import type { Output } from '../../terminal/output.js';
 import { counted } from '../../text/units.js';
 
-/** What is kept and why, and what is removed, oldest first. */
+/** Prints what is kept and why, and what is removed, oldest first. */
 export function printGroups(output: Output, groups: readonly PlannedGroup[], compact: boolean): void {
   if (output.verbosity === 0) return;
   for (const { key, keep, remove } of groups) {
@@ -28,7 +28,7 @@ export function printGroups(output: Output, groups: readonly PlannedGroup[], com
   }
 }
 
-/** As restic's `forget --json` has them, newest first. */
+/** The groups as in restic's `forget --json`, newest first. */
 export function groupsJson(groups: readonly PlannedGroup[]): unknown[] {
   return groups.map(({ key, keep, remove }) => {
     const { paths, tags } = pathsAndTags(key);

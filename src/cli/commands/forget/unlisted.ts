@@ -3,16 +3,16 @@ import { getSigned, type Repository } from '../../../repository/repository.js';
 import { removeSnapshot, type StoredSnapshot, shortId } from '../../../repository/snapshots/snapshots.js';
 import type { Output } from '../../terminal/output.js';
 
-/** Objects of snapshots that are damaged, or of removed keys: they are in no list, but may be named by id to be removed. */
+/** Snapshot objects that no list shows, because they are damaged or of removed keys. forget can remove them by id. */
 export class Unlisted {
-  /** The objects' names, by the id that was given. */
+  /** The object names by the given id. */
   readonly #names: ReadonlyMap<string, string>;
 
   private constructor(names: ReadonlyMap<string, string>) {
     this.#names = names;
   }
 
-  /** Those among the ids that name no snapshot of the list, and just one other object. */
+  /** Finds the ids that match no listed snapshot and exactly one other object. */
   static async find(
     { store }: Repository,
     snapshots: readonly StoredSnapshot[],
@@ -35,7 +35,7 @@ export class Unlisted {
     return this.#names.has(id);
   }
 
-  /** @returns how many stay, as they could not be read: they may be sound */
+  /** @returns the number of objects that stay because they could not be read: they may be sound */
   async remove(repository: Repository, output: Output, dryRun: boolean): Promise<number> {
     let stay = 0;
     for (const name of new Set(this.#names.values())) {
@@ -52,7 +52,7 @@ export class Unlisted {
   }
 }
 
-/** Undefined when it could be read, and is damaged or of a removed key. */
+/** Undefined when the object was read and is damaged or of a removed key. */
 async function whyUnreadable(repository: Repository, name: string): Promise<VarveError | undefined> {
   try {
     await getSigned(repository, 'snapshot', name);

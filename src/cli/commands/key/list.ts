@@ -28,7 +28,10 @@ export function defineList(command: Command, shell: Shell): void {
 
 const createdAt = ({ created }: KeySlot): string => localTime({ seconds: created, nanoseconds: 0 });
 
-/** restic's keys first, then what only varve has. As in restic the id is the object's name, another one after each change; that of the slot stays. */
+/**
+ * restic's keys first, then varve's own. As in restic, `id` is the name of the object, which changes with each change; `slot` stays the
+ * same.
+ */
 export function keyJson(slot: KeySlot): Record<string, unknown> {
   const { current, id, user, host, role, epoch, opensWith, name } = slot;
   return {

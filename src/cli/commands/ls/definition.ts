@@ -109,13 +109,13 @@ function announce({ output }: Context, stored: StoredSnapshot): void {
 }
 
 interface Wanted {
-  /** Those whose contents are listed, as latin1 with a slash at the end; none for all. */
+  /** The directories to list, as latin1 with a slash at the end; empty for all. */
   readonly directories: readonly string[];
-  /** Whether what is in directories below those is listed, too. */
+  /** Whether to list their subdirectories too. */
   readonly recursive: boolean;
 }
 
-/** Goes through a snapshot as restic does: each entry comes once, in the order of the tree. */
+/** Walks a snapshot as restic does: each entry comes once, in tree order. */
 class Listing {
   readonly #context: Context;
   readonly #reader: TreeReader;
@@ -152,7 +152,7 @@ class Listing {
       this.#printer.entry(listed.path, listed.entry);
   }
 
-  /** What cannot be read is an error, and the rest is listed. */
+  /** Reports an unreadable directory as an error and lists the rest. */
   #reading(recursive: boolean): ListOptions {
     const onError = (error: VarveError): void => this.#errors.tell(error);
     return { recursive, signal: this.#context.signal, onBad: onError, onBroken: onError };

@@ -1,4 +1,4 @@
-/** How `ls` prints what it lists: as lines or JSON, in another order, or as a file that ncdu reads. */
+/** The output formats of `ls`: lines or JSON, sorted, or a file for ncdu. */
 import { Buffer } from 'node:buffer';
 import type { Int64 } from '../../../bytes/int64.js';
 import { VarveError } from '../../../errors/errors.js';
@@ -14,9 +14,9 @@ import { lossyText } from '../../text/escape.js';
 export interface ListPrinter {
   /** @param entry valid until this returns */
   entry(path: Buffer, entry: Entry | EntryReader): void;
-  /** A directory on the way to one that is asked for. */
+  /** A directory above a requested one. */
   above(path: Buffer, entry: Entry | EntryReader): void;
-  /** After the last entry. */
+  /** Called after the last entry. */
   end(): void;
 }
 
@@ -30,7 +30,7 @@ export function parseOrder(text: string): Order {
   return order;
 }
 
-/** Prints each entry as it comes. */
+/** Prints each entry at once. */
 export class LinePrinter implements ListPrinter {
   readonly #output: Output;
   readonly #options: LineOptions;
@@ -61,7 +61,7 @@ interface Sortable {
   readonly extension: string;
 }
 
-/** Keeps all lines, and prints them in order. */
+/** Collects all lines and prints them sorted. */
 export class SortedPrinter implements ListPrinter {
   readonly #output: Output;
   readonly #lines: LinePrinter;
@@ -113,7 +113,7 @@ function timeOf(entry: Entry | EntryReader, order: Order): readonly [Int64, numb
   return order === 'atime' ? (entry.atime ?? mtime) : mtime;
 }
 
-/** Bytes of a block, as ncdu counts what a file takes on the disk. */
+/** The block size in bytes by which ncdu counts disk usage. */
 const BLOCK = 512;
 
 /** The JSON that `ncdu -f` reads: an array for each directory, with the directory itself first. */
@@ -147,7 +147,7 @@ export class NcduPrinter implements ListPrinter {
     this.#output.print('\n]\n]');
   }
 
-  /** Closes the directories that a path is not in. */
+  /** Closes the arrays of directories that do not contain the path. */
   #leave(path: Buffer): void {
     const inside = withSlash(path);
     for (let top = this.#open.at(-1); top !== undefined; top = this.#open.at(-1)) {
@@ -164,7 +164,7 @@ export class NcduPrinter implements ListPrinter {
 
 const withSlash = (path: Buffer): Buffer => Buffer.concat([path, Buffer.from('/')]);
 
-/** As text: an inode number can be larger than JSON.stringify can write. */
+/** Builds text, because an inode number can be too large for JSON.stringify. */
 function ncduNode({
   name,
   type,

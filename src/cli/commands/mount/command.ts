@@ -17,12 +17,12 @@ export interface MountFlags extends SelectionOptions {
   readonly cacheSize: string;
 }
 
-/** Bytes: a few frames must fit. */
+/** Bytes: the cache must hold a few frames. */
 const LEAST_CACHE = 16 * 1024 * 1024;
-/** It is one piece of memory, which can have so much. */
+/** The limit of one piece of memory. */
 const MOST_CACHE = 4000 * 1024 * 1024;
 
-/** Mounts until it is told to end, or somebody else takes the mount away. */
+/** Mounts until a signal or an unmount ends it. */
 export async function mountCommand(
   context: Context,
   [mountpoint]: readonly string[],
@@ -56,7 +56,7 @@ function mountOptions(context: Context, flags: MountFlags): MountOptions {
     cacheSize: cacheSizeOf(flags.cacheSize),
     ownerRoot: flags.ownerRoot === true,
     allowOther: flags.allowOther === true,
-    // Without --allow-other nobody but who mounts may look, and may see all, as with restic.
+    // As in restic, without --allow-other only the user who mounts can read, and can read everything.
     defaultPermissions: flags.allowOther === true && flags.defaultPermissions,
     onError: (message) => context.output.warn(message),
   };

@@ -8,9 +8,9 @@ import { type PruneFlags, parseGrace, parseRepackSize, parseSmallerThan, parseUn
 import { PruneReport } from './report.js';
 
 /**
- * Reads the options now, so that a mistake in them is told before a password is asked for.
+ * Parses the options first, so that their mistakes show before the question for a password.
  *
- * @returns what prunes; given ids of snapshots, a dry run counts those as forgotten. It returns the exit code
+ * @returns a function that prunes and returns the exit code. In a dry run, it counts the given ids of snapshots as forgotten.
  */
 export function pruner(
   context: Context,
@@ -47,7 +47,7 @@ export function pruner(
   };
 }
 
-/** Whether an option that is unsafe was given for this repository, by its id: an id of another one is a mistake. */
+/** Whether an unsafe option names this repository by its id. The id of another repository is a mistake. */
 function isMeant({ config }: Repository, id: string | undefined): boolean {
   if (id === undefined) return false;
   const own = toHex(config.repository);

@@ -39,7 +39,7 @@ export function parseUnused(text: string): Unused {
   return { part };
 }
 
-/** Bytes; undefined when nothing is given. */
+/** Bytes; undefined when the option is missing. */
 export function parseSmallerThan(text: string | undefined): number | undefined {
   return text === undefined ? undefined : sizeOf(text, '--repack-smaller-than', '8M');
 }

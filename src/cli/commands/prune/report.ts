@@ -4,7 +4,7 @@ import type { Context } from '../../program/shell.js';
 import { localTime, rfc3339 } from '../../text/time.js';
 import { counted, formatBytes, formatPercent } from '../../text/units.js';
 
-/** Tells what a prune is going to do, does and has done. */
+/** Reports the plan, the progress and the result of a prune. */
 export class PruneReport {
   readonly #context: Context;
   readonly #dryRun: boolean;
@@ -86,7 +86,7 @@ function share(part: number, whole: number): string {
   return whole === 0 ? '' : ` (${formatPercent(part, whole)})`;
 }
 
-/** restic's fields, and what has become of condemned packs. Bytes are those of frames, but for those of packs in no index. */
+/** restic's fields, and the state of condemned packs. Bytes count frames; for packs in no index they count whole packs. */
 function toJson(result: PruneResult, dryRun: boolean): Record<string, unknown> {
   const { copied, reinstated, deleted, waiting, locked, errors } = result;
   return {

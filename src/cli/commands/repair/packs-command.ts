@@ -28,7 +28,7 @@ export async function repairPacksCommand(context: Context, ids: readonly string[
   return lost.length + unreadable.length + missing.length > 0 ? 1 : 0;
 }
 
-/** A name that is whole may be that of a pack which the store does not have. */
+/** A full name may be the name of a pack that is missing from the store. */
 async function findPacks({ store }: Repository, ids: readonly string[]): Promise<string[]> {
   const wanted = ids.map((id) => id.replace(/^data\//, ''));
   if (wanted.every((id) => HASH_NAME.test(id))) return wanted;
@@ -45,7 +45,7 @@ async function findPacks({ store }: Repository, ids: readonly string[]): Promise
   });
 }
 
-/** Beside what is kept there already: a copy of an earlier run is another one when the pack has changed since. */
+/** Keeps existing copies: the copy of an earlier run differs when the pack has changed since. */
 async function keepCopy(output: Output, name: string, bytes: Uint8Array): Promise<void> {
   const path = resolve(`pack-${name}`);
   try {
@@ -60,7 +60,7 @@ async function keepCopy(output: Output, name: string, bytes: Uint8Array): Promis
   }
 }
 
-/** Written whole under another name first: a file of the copy's name is never a part of one. @returns its path */
+/** Writes a temporary file first, so that a file with the copy's name is always complete. @returns its path */
 async function keepAs(path: string, bytes: Uint8Array): Promise<string> {
   const temporary = `${path}.part`;
   await rm(temporary, { force: true });
@@ -77,7 +77,7 @@ async function keepAs(path: string, bytes: Uint8Array): Promise<string> {
   }
 }
 
-/** @returns whether the copy is there under that name, now or before */
+/** @returns whether a file with this name holds the copy, new or from before */
 async function placed(temporary: string, path: string, bytes: Uint8Array): Promise<boolean> {
   const existing = await readFile(path).catch(unlessMissing);
   if (existing === undefined) await rename(temporary, path);

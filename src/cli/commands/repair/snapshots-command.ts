@@ -7,7 +7,7 @@ import { type RemakeFlags, remakeChosen } from '../../snapshots/rewrite-command.
 import type { Output } from '../../terminal/output.js';
 import { lossyText, printable } from '../../text/escape.js';
 
-/** A snapshot lacks something. */
+/** The exit code when a snapshot lacks something. */
 const INCOMPLETE = 3;
 
 export async function repairSnapshotsCommand(
@@ -36,10 +36,10 @@ export async function repairSnapshotsCommand(
 }
 
 /**
- * Removes the snapshots that are named and of which the object itself is damaged, as restic does: nothing of them can be repaired.
+ * As restic does, removes the named snapshots whose object itself is damaged: nothing of them can be repaired.
  *
  * @returns the other ids
- * @throws VarveError for one that cannot be read for another reason: it may be sound, and stays
+ * @throws VarveError for a snapshot that cannot be read for another reason: it may be sound, and stays
  */
 async function removeBroken(
   output: Output,

@@ -116,7 +116,7 @@ function refuseFile(target: string): void {
     throw new VarveError('target', `${target} is not a directory: --target says in which directory files are restored`);
 }
 
-/** Whether a path, as restored, is that of a directory above all that was backed up: of it only the way was taken. */
+/** Whether a restored path is a directory above all sources. The backup stored only the way through it. */
 function isAboveSources({ stored, subdirectory }: Chosen, path: Buffer): boolean {
   const below = path.equals(SLASH) ? path : Buffer.concat([path, SLASH]);
   const directory = Buffer.concat([...subdirectory.flatMap((name) => [SLASH, name]), below]);

@@ -7,7 +7,7 @@ import { lossyText, printable } from '../../text/escape.js';
 import { counted, formatBytes, formatPercent, formatSeconds } from '../../text/units.js';
 
 const WITHOUT_SIZE: readonly string[] = ['deleted', 'omitted'];
-/** Warnings of each kind that are told one by one; `-v` tells all. */
+/** How many warnings of each kind are printed; `-v` prints all. */
 const WARNINGS_TOLD = 3;
 
 const NOT_SET: Record<MetadataKind, (files: string) => string> = {
@@ -22,13 +22,13 @@ const NOT_SET: Record<MetadataKind, (files: string) => string> = {
 export interface RestoreSetting {
   readonly dryRun: boolean;
   readonly verify: boolean;
-  /** Whether only some of the snapshot is asked for. */
+  /** Whether includes limit the restore. */
   readonly including: boolean;
-  /** Whether a path is a directory that is only made for what is in it: whose owner it has matters to nobody. */
+  /** Whether a path is a directory that the restore only creates for its contents, so that its owner does not matter. */
   readonly isOnTheWay: (path: Buffer) => boolean;
 }
 
-/** Tells how a restore goes and what came of it: in text as restic does, or in its JSON. */
+/** Reports the progress and the result of a restore, in restic's text or JSON. */
 export class RestoreReport {
   readonly #context: Context;
   readonly #setting: RestoreSetting;
@@ -66,7 +66,7 @@ export class RestoreReport {
     const item = printable(event.path);
     if (event.kind === 'item') {
       const { action, size } = event;
-      // With `-v` what a restore changes, with `-vv` every file.
+      // `-v` prints what a restore changes, `-vv` every file.
       if (action === 'unchanged' && output.verbosity < 3) return;
       const sized = WITHOUT_SIZE.includes(action) ? '' : ` with size ${formatBytes(size)}`;
       output.print(`${action.padEnd(9)} ${item}${sized}`);
@@ -75,7 +75,7 @@ export class RestoreReport {
       output.error(`warning: ${item}: ${printable(event.message)}`);
   }
 
-  /** A warning has the form that one of a backup has: it is no error, and the exit code is not that of one. */
+  /** A warning has the same form as in a backup. It is not an error and does not change the exit code. */
   #eventJson(event: RestoreEvent): void {
     const { output } = this.#context;
     const item = lossyText(event.path);
@@ -89,11 +89,11 @@ export class RestoreReport {
     }
   }
 
-  /** A hundred thousand of them would hide all else. @returns how many of the kind there were */
+  /** Counts warnings of a kind, because a hundred thousand lines would hide everything else. @returns the number so far */
   #countWarning(about: MetadataKind, item: string): number {
     const told = this.#warnings.get(about) ?? { count: 0, files: 0, last: '' };
     told.count++;
-    // What is told of one file comes together.
+    // The warnings of one file come together.
     if (told.last !== item) told.files++;
     told.last = item;
     this.#warnings.set(about, told);
@@ -166,13 +166,13 @@ export class RestoreReport {
   }
 }
 
-/** Parts of a file that is restored may be there as well, from a run that was interrupted. */
+/** Files, and parts of a file from an interrupted run, that are already correct. */
 function skippedText(files: number, bytes: number): string {
   if (files > 0) return `, skipped ${files} files/dirs ${formatBytes(bytes)}`;
   return bytes > 0 ? `, ${formatBytes(bytes)} were there already` : '';
 }
 
-/** restic's: a directory is a file, and what is skipped is not a part of the total. */
+/** restic's figures: a directory counts as a file, and skipped files are not part of the total. */
 function figures(seconds: number, progress: Readonly<RestoreProgress>) {
   const { totalFiles, totalDirs, filesRestored, dirsRestored, filesSkipped, filesDeleted } = progress;
   const { totalBytes, bytesRestored, bytesSkipped } = progress;

@@ -6,10 +6,10 @@ import { counted } from '../../text/units.js';
 import { openLog } from './log-file.js';
 import { isBare, logFormatOf, type ServeFlags, serveOptions } from './options.js';
 
-/** Milliseconds for what runs when it is told to end. */
+/** Milliseconds that running requests have to finish after a signal. */
 const GRACE = 10_000;
 
-/** Serves until it is told to end. */
+/** Serves until a signal ends it. */
 export async function serveCommand(context: Context, flags: ServeFlags): Promise<number> {
   const options = serveOptions(flags);
   const format = logFormatOf(flags);

@@ -10,9 +10,9 @@ export interface RequestLog {
 }
 
 /**
- * Writes a line for each request to a file, which only its owner can read, or to standard output when it is called `-`.
+ * Writes a line for each request to a file that only its owner can read, or to standard output for `-`.
  *
- * @throws VarveError `usage` when it cannot be written to
+ * @throws VarveError `usage` when it cannot be written
  */
 export async function openLog(context: Context, path: string, format: LogFormat): Promise<RequestLog> {
   if (path === '-') {
@@ -28,7 +28,7 @@ export async function openLog(context: Context, path: string, format: LogFormat)
   } catch (cause) {
     throw new VarveError('usage', `--log: cannot write ${path}: ${systemReason(cause)}`, { cause });
   }
-  // Serving goes on.
+  // The server goes on.
   stream.once('error', (cause) =>
     context.output.warn(`the log ${path} cannot be written any more: ${systemReason(cause)}`),
   );

@@ -29,7 +29,7 @@ export interface ServeFlags {
   readonly logFormat: string;
 }
 
-/** What the options say. @throws VarveError `usage` */
+/** Parses the options. @throws VarveError `usage` */
 export function serveOptions(flags: ServeFlags): Omit<ServeOptions, 'onNotice' | 'onRequest'> {
   const { path: root } = flags;
   if (root === undefined) throw new VarveError('usage', 'no directory is given: --path DIRECTORY');
@@ -64,7 +64,7 @@ export function logFormatOf({ logFormat }: ServeFlags): LogFormat {
   throw new VarveError('usage', `--log-format: "${logFormat}" is neither plain nor combined`);
 }
 
-/** Whether passwords pass through the net for all to read, unless something before it encrypts them. */
+/** Whether passwords cross the network in the clear, unless a proxy or VPN encrypts them. */
 export function isBare({ tls, passwordFile, address }: Omit<ServeOptions, 'onNotice'>): boolean {
   return tls === undefined && passwordFile !== undefined && isOpen(address);
 }

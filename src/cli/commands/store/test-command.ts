@@ -10,7 +10,7 @@ import type { Context } from '../../program/shell.js';
 import { storeSettings } from '../../repository/store-settings.js';
 import { StoreTestReport } from './test-report.js';
 
-/** Kinds of stores that cannot overwrite, and whose directories only their server can remove. */
+/** Stores that cannot overwrite, and whose directories only the server can remove. */
 const BY_REST = /^(rest|rclone):/;
 
 /** @returns the exit code */
@@ -35,7 +35,7 @@ export async function storeTestCommand(context: Context, place: string): Promise
   return report.finish();
 }
 
-/** What it puts there it has to remove. */
+/** Without Object Lock, because the test must remove its objects. */
 const settingsOf = (context: Context): StoreSettings => ({ ...storeSettings(context), lockSeconds: undefined });
 
 async function tellSpeed(store: Store, report: StoreTestReport): Promise<void> {
@@ -61,7 +61,7 @@ async function refuseRepository(context: Context, place: string): Promise<void> 
   }
 }
 
-/** By a store of its own, which an interruption does not keep from it. */
+/** Uses a store of its own that ignores the interruption. */
 async function cleanUp(context: Context, scratch: string): Promise<void> {
   let store: Store | undefined;
   try {

@@ -3,7 +3,7 @@ import type { Speed } from '../../../storage/conformance/speed.js';
 import type { Context } from '../../program/shell.js';
 import { counted, formatBytes } from '../../text/units.js';
 
-/** Tells of a test of a store: a line a check, then the speed, then the verdict. */
+/** Reports a test of a store: one line for each check, then the speed, then the verdict. */
 export class StoreTestReport {
   readonly #context: Context;
   #checks = 0;

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { VERSION } from '../../../library/version.js';
 import { run, type Shell } from '../../program/shell.js';
 
-/** Go's names, which programs that read restic's JSON expect. */
+/** Go's names, because programs that read restic's JSON expect them. */
 const ARCHITECTURES: Record<string, string> = { x64: 'amd64', ia32: '386' };
 
 export function define(command: Command, shell: Shell): void {
