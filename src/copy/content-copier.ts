@@ -10,20 +10,20 @@ import { checkSize, splitIds } from '../repository/reading/content-stream.js';
 import type { RepositoryWriter } from '../repository/writing/repository-writer.js';
 import type { CopiedIds } from './copied-ids.js';
 
-/** Frames that are fetched ahead. */
-const AHEAD = 4;
+/** Frames to fetch ahead. */
+const PREFETCHED_FRAMES = 4;
 
-/** Copies the contents of files blob by blob, as they are cut; each frame of the source is read once. */
+/** Copies the contents of files, blob by blob with the source's chunk boundaries. Reads each frame of the source once. */
 export class ContentCopier {
   readonly #source: IndexedRepository;
   readonly #writer: RepositoryWriter;
   readonly #ids: CopiedIds;
   readonly #opener: FrameOpener;
-  readonly #wanted: Uint8Array;
+  readonly #requested: Uint8Array;
   readonly #signal: AbortSignal | undefined;
   readonly #onCopied: (bytes: number) => void;
 
-  /** @param onCopied is told, frame by frame, how many bytes were read and are there now */
+  /** @param onCopied called after each frame with the bytes that were copied from it */
   constructor(
     source: IndexedRepository,
     writer: RepositoryWriter,
@@ -35,51 +35,51 @@ export class ContentCopier {
     this.#writer = writer;
     this.#ids = ids;
     this.#opener = new FrameOpener(source.index, source.keys, new PackKeyRing(source.keys));
-    this.#wanted = new Uint8Array(source.index.size);
+    this.#requested = new Uint8Array(source.index.size);
     this.#onCopied = onCopied;
     this.#signal = signal;
   }
 
   /**
-   * Notes blobs that are to be copied.
+   * Requests blobs, which the next `copy` copies.
    *
-   * @returns bytes of those that were not noted before
+   * @returns bytes of the blobs that were not requested before
    * @throws VarveError `damaged` when the source lacks one
    */
-  want(ids: Buffer): number {
+  request(ids: Buffer): number {
     let bytes = 0;
     for (const id of splitIds(ids)) {
       const blob = this.#number(id);
-      if (this.#ids.has(blob) || this.#wanted[blob] === 1) continue;
-      this.#wanted[blob] = 1;
+      if (this.#ids.has(blob) || this.#requested[blob] === 1) continue;
+      this.#requested[blob] = 1;
       bytes += this.#source.index.lengthOf(blob);
     }
     return bytes;
   }
 
-  /** After a failure: what was noted and is not copied is not wanted any more. */
-  forget(): void {
-    this.#wanted.fill(0);
+  /** Withdraws all requests, after a failure. */
+  cancel(): void {
+    this.#requested.fill(0);
   }
 
-  /** Copies what is wanted, in the order in which it is stored. */
+  /** Copies the requested blobs, in the order in which they are stored. */
   async copy(): Promise<void> {
     const ahead: { readonly frame: LocatedFrame; readonly stored: Promise<Buffer> }[] = [];
     for (const frame of this.#frames()) {
       const stored = this.#fetch(frame);
-      // It is told when its turn comes.
+      // The error is thrown when the frame's turn comes.
       stored.catch(() => undefined);
       ahead.push({ frame, stored });
-      if (ahead.length > AHEAD) await this.#copyFirst(ahead);
+      if (ahead.length > PREFETCHED_FRAMES) await this.#copyFirst(ahead);
     }
     while (ahead.length > 0) await this.#copyFirst(ahead);
   }
 
   /**
-   * The reference to a content that has been copied.
+   * Builds the reference to a content whose blobs are all copied.
    *
-   * @param ids all of the source's ids of it
-   * @throws VarveError `damaged` when the blobs are not together as long as stated
+   * @param ids the source's ids of all its blobs
+   * @throws VarveError `damaged` when the blobs do not have this size together
    */
   reference(size: number, ids: Buffer): ContentRef {
     const copied = Buffer.allocUnsafe(ids.length);
@@ -94,7 +94,7 @@ export class ContentCopier {
     return this.#writer.reference({ size, ids: copied });
   }
 
-  /** Whether all blobs are known to be there. */
+  /** Whether the target has all blobs, as far as is known. */
   isCopied(ids: Buffer): boolean {
     for (let at = 0; at < ids.length; at += ID_BYTES) {
       const blob = this.#source.index.find(ids, at);
@@ -114,7 +114,7 @@ export class ContentCopier {
     let at = 0;
     for (let blob = frame.firstBlob; blob < frame.firstBlob + frame.blobs; blob++) {
       const length = index.lengthOf(blob);
-      if (this.#wanted[blob] === 1) {
+      if (this.#requested[blob] === 1) {
         this.#copyBlob(blob, raw.subarray(at, at + length), frame.pack);
         copied += length;
       }
@@ -129,18 +129,18 @@ export class ContentCopier {
     if (!index.isNamed(blob, blobId(this.#source.keys.id, DATA, bytes)))
       throw new VarveError(
         'damaged',
-        `data/${index.packName(pack)}: a blob holds other data than its id says; run \`varve check --read-data\` on the source`,
+        `data/${index.packName(pack)}: the content of a blob does not match its id; run \`varve check --read-data\` on the source`,
       );
     this.#ids.set(blob, this.#writer.put(DATA, bytes));
-    this.#wanted[blob] = 0;
+    this.#requested[blob] = 0;
   }
 
   *#frames(): Generator<LocatedFrame> {
     const { index } = this.#source;
-    for (let blob = this.#wanted.indexOf(1); blob >= 0; ) {
+    for (let blob = this.#requested.indexOf(1); blob >= 0; ) {
       const frame = index.frame(index.locateFrame(blob));
       yield frame;
-      blob = this.#wanted.indexOf(1, frame.firstBlob + frame.blobs);
+      blob = this.#requested.indexOf(1, frame.firstBlob + frame.blobs);
     }
   }
 

@@ -3,8 +3,8 @@ import { ID_BYTES } from '../format/limits.js';
 import type { BlobIndex } from '../repository/index/blob-index.js';
 
 /**
- * What the blobs of one repository are called in another: ids are made with a key of each. 32 bytes of memory for each that is known, and
- * hardly any for the others, as blobs that are needed together are stored together.
+ * Maps blob numbers of the source to ids in the target. The ids differ because each repository computes them with its own key. Takes 32
+ * bytes for each mapped blob, and hardly any memory for others: mapped blobs have adjacent numbers, so whole pages stay untouched.
  */
 export class CopiedIds {
   readonly #ids: Buffer;
@@ -19,7 +19,7 @@ export class CopiedIds {
     return this.#known[blob] === 1;
   }
 
-  /** @throws RangeError when it is not known */
+  /** @throws RangeError when the blob has no entry */
   get(blob: number): Buffer {
     if (!this.has(blob)) throw new RangeError(`blob ${blob} has not been copied`);
     return this.#ids.subarray(blob * ID_BYTES, (blob + 1) * ID_BYTES);

@@ -1,3 +1,6 @@
+// Copies snapshots from one repository to another.
+// One snapshot is copied in snapshot-copier.ts; the snapshots are chosen by the caller.
+
 import { toHex } from '../bytes/hex.js';
 import { type ErrorCode, throwIfInterrupted, VarveError } from '../errors/errors.js';
 import { DATA, TREE } from '../format/content.js';
@@ -10,16 +13,16 @@ import type { Repository } from '../repository/repository.js';
 import { SnapshotSession } from '../repository/rewriting/snapshot-session.js';
 import { listSnapshots, type StoredSnapshot } from '../repository/snapshots/snapshots.js';
 import type { RepositoryWriter, WriterOptions } from '../repository/writing/repository-writer.js';
-import { Copying, type CopyOrder, type CopyProgress, type RelatedCopy } from './copying.js';
+import { type CopyProgress, type CopyTask, type RelatedCopy, SnapshotCopier } from './snapshot-copier.js';
 
-/** What may be wrong with one snapshot alone. */
-const OF_ONE: readonly ErrorCode[] = ['damaged', 'not-found', 'incomplete'];
+/** Errors after which the other snapshots can still be copied. */
+const ERRORS_OF_ONE_SNAPSHOT: readonly ErrorCode[] = ['damaged', 'not-found', 'incomplete'];
 
 export type CopyEvent =
-  /** The target has it already: `copy`. */
+  /** The target already has the snapshot, as `copy`. */
   | { readonly kind: 'skipped'; readonly stored: StoredSnapshot; readonly copy: StoredSnapshot }
   | { readonly kind: 'begun'; readonly stored: StoredSnapshot }
-  /** An entry that cannot be read, which the copy lacks. */
+  /** An entry that cannot be read. The copy lacks it. */
   | { readonly kind: 'lost'; readonly stored: StoredSnapshot; readonly error: VarveError }
   | { readonly kind: 'copied'; readonly stored: StoredSnapshot; readonly id: string }
   | { readonly kind: 'failed'; readonly stored: StoredSnapshot; readonly error: VarveError };
@@ -27,7 +30,7 @@ export type CopyEvent =
 export interface CopyOptions extends Pick<WriterOptions, 'compression' | 'packTarget'> {
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: (event: CopyEvent) => void;
-  /** Is told of each part of the target's index that is passed over, as it is damaged or foreign. */
+  /** Called with each object of the target's index that is skipped because it is damaged or foreign. */
   readonly onIndexDamage?: (error: VarveError) => void;
   readonly onProgress?: (progress: CopyProgress) => void;
 }
@@ -36,9 +39,9 @@ export interface CopyResult {
   readonly copied: number;
   readonly skipped: number;
   readonly failed: number;
-  /** Entries that copies lack, as they cannot be read. */
+  /** Entries that copies lack because they cannot be read. */
   readonly lost: number;
-  /** What the target had not got. */
+  /** Blobs that the target did not have. */
   readonly dataBlobs: number;
   readonly treeBlobs: number;
   readonly rawBytes: number;
@@ -46,11 +49,11 @@ export interface CopyResult {
 }
 
 /**
- * Copies snapshots to another repository: what that has not got yet. Contents stay as they are cut; everything is encrypted anew, and named
- * with the target's key. Needs a full key of the source; one that may append is enough for the target.
+ * Copies snapshots to another repository, without what it already has. Files keep their chunk boundaries. All data are encrypted and named
+ * with the target's keys. Needs a full key of the source; an append key of the target is enough.
  *
- * @param chosen of all the source's snapshots, oldest first
- * @throws VarveError `role`, `usage` when both are one repository, `interrupted`, and what keeps anything from being stored
+ * @param chosen snapshots to copy, all of them in `all`, oldest first
+ * @throws VarveError `role`, `usage` when both are the same repository, `interrupted`, or the error that makes storing impossible
  */
 export async function copySnapshots(
   source: IndexedRepository,
@@ -72,12 +75,12 @@ export async function copySnapshots(
 }
 
 class CopyRun {
-  /** Copies that the target has, by the first of the snapshots that they were made of. */
+  /** Copies in the target, by the id of their first original. */
   readonly #copies: ReadonlyMap<string, readonly StoredSnapshot[]>;
-  /** Those whose contents can be learnt from. */
+  /** Pairs of a source snapshot and its copy, from which the ids of contents can be learned. */
   readonly #related: readonly RelatedCopy[];
   readonly #options: CopyOptions;
-  readonly #session: SnapshotSession<CopyOrder>;
+  readonly #session: SnapshotSession<CopyTask>;
   readonly #writers: RepositoryWriter[] = [];
   #lost = 0;
 
@@ -92,7 +95,7 @@ class CopyRun {
     this.#related = relatedCopies(all, this.#copies, toHex(target.identity.certificate.slot));
     this.#options = options;
     let loaded: IndexedRepository | undefined = target;
-    this.#session = new SnapshotSession<CopyOrder>({
+    this.#session = new SnapshotSession<CopyTask>({
       compression: options.compression,
       packTarget: options.packTarget,
       largestBlob: source.config.data.max,
@@ -103,7 +106,7 @@ class CopyRun {
       },
       begin: (writer) => {
         this.#writers.push(writer);
-        return new Copying(source, writer, {
+        return new SnapshotCopier(source, writer, {
           ...options,
           onLost: (stored, error) => {
             this.#lost++;
@@ -138,7 +141,7 @@ class CopyRun {
       return { kind: 'copied', stored, id: made?.id as string };
     } catch (cause) {
       const error = VarveError.from(cause);
-      if (!OF_ONE.includes(error.code)) throw cause;
+      if (!ERRORS_OF_ONE_SNAPSHOT.includes(error.code)) throw cause;
       return { kind: 'failed', stored, error };
     }
   }
@@ -168,7 +171,7 @@ function byOriginal(snapshots: readonly StoredSnapshot[]): Map<string, StoredSna
   return groups;
 }
 
-/** Of copies that another key signed none: whoever has that could have given contents wrong names. */
+/** Pairs of snapshots and their copies. Leaves out copies that another key signed: its owner could have assigned false contents. */
 function relatedCopies(
   all: readonly StoredSnapshot[],
   copies: ReadonlyMap<string, readonly StoredSnapshot[]>,
@@ -179,7 +182,7 @@ function relatedCopies(
   );
 }
 
-/** The last of the same host and paths that is not newer; else the newest of all. */
+/** The last related snapshot of the same host and paths that is not newer; otherwise the newest of all. */
 function nearest(related: readonly RelatedCopy[], snapshot: Snapshot): RelatedCopy | undefined {
   const alike = ({ source }: RelatedCopy): boolean =>
     compareTimes(source.snapshot.time, snapshot.time) <= 0 &&
@@ -194,7 +197,7 @@ const samePaths = (a: Snapshot, b: Snapshot): boolean =>
 const sameTexts = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((text, at) => text === b[at]);
 
-/** Whether a snapshot with the same original says the same of itself, as a copy does. Their trees cannot be compared by name. */
+/** Whether a snapshot with the same original is its copy. Compares metadata, because the ids of their trees differ anyway. */
 function isCopy(copy: Snapshot, snapshot: Snapshot): boolean {
   return (
     compareTimes(copy.time, snapshot.time) === 0 &&

@@ -1,3 +1,6 @@
+// Rewrites snapshots without excluded files, or with another host or time.
+// Walking and storing trees is left to TreeRewriter and rewriteSnapshots.
+
 import type { Buffer } from 'node:buffer';
 import type { VarveError } from '../errors/errors.js';
 import { BackupFilter, NO_FILTER } from '../filesystem/filter.js';
@@ -30,24 +33,24 @@ import type { RepositoryWriter } from '../repository/writing/repository-writer.j
 export type EditEvent =
   | RewriteEvent
   | { readonly kind: 'excluded'; readonly path: Buffer; readonly rule: string }
-  /** An entry that stays as it is stored. */
+  /** An entry that cannot be read. It stays as it is stored. */
   | { readonly kind: 'unreadable'; readonly error: VarveError };
 
 export interface EditOptions
   extends Omit<RewriteOptions, 'operation' | 'tag' | 'load' | 'begin' | 'onEvent' | 'largestBlob'> {
-  /** Patterns of what new snapshots leave out. */
+  /** Patterns of what the new snapshots leave out. */
   readonly excludes: readonly string[];
   readonly iexcludes: readonly string[];
-  /** When there are any, new snapshots have only what matches them, and the directories that lead there. */
+  /** If not empty, new snapshots have only what matches, and the directories above it. */
   readonly includes?: readonly PatternSpec[];
   readonly newHost?: string | undefined;
   readonly newTime?: Time | undefined;
-  /** Also writes a snapshot anew because the figures of its summary are wrong, or lacking. */
+  /** Whether to rewrite a snapshot also when the counts in its summary are wrong or missing. */
   readonly summary: boolean;
   readonly onEvent?: (event: EditEvent) => void;
 }
 
-/** Writes snapshots anew without what is excluded now, or with another host or time. Needs a manage key. */
+/** Rewrites snapshots without what is excluded, or with another host or time. Needs a manage key. */
 export function editSnapshots(
   repository: Repository,
   snapshots: readonly StoredSnapshot[],
@@ -58,11 +61,11 @@ export function editSnapshots(
     operation: 'rewrite',
     tag: 'rewrite',
     load: () => loadIndex(repository),
-    begin: (writer) => new Rewriting(writer, options),
+    begin: (writer) => new SnapshotEditor(writer, options),
   });
 }
 
-class Rewriting implements TreeVisitor {
+class SnapshotEditor implements TreeVisitor {
   readonly #options: EditOptions;
   readonly #filter: BackupFilter;
   readonly #includes: readonly PatternList[];
@@ -82,7 +85,7 @@ class Rewriting implements TreeVisitor {
 
   async make({ snapshot }: StoredSnapshot): Promise<Snapshot | undefined> {
     const rewritten = await this.#rewriter.rewrite(snapshot.root);
-    // As in restic: a snapshot in which nothing is included stays.
+    // As in restic, a snapshot of which nothing is included stays.
     if (this.#includes.length > 0 && rewritten.content.size === 0) return undefined;
     const { newHost, newTime, summary } = this.#options;
     const after = { ...snapshot, host: newHost ?? snapshot.host, time: newTime ?? snapshot.time };
@@ -108,7 +111,7 @@ class Rewriting implements TreeVisitor {
     return this.#includes.length === 0 || this.#includes.some((list) => list.match(path).matched);
   }
 
-  /** Why a path is not included; undefined for one that is, and for a directory in which something may be. */
+  /** The reason why a path is left out; undefined when it is included, or a directory that may contain something included. */
   #omission({ type }: EntryReader, path: Buffer): string | undefined {
     const matches = this.#includes.map((list) => list.match(path));
     const isWanted = matches.some(({ matched, childMayMatch }) => matched || (type === 'directory' && childMayMatch));
@@ -128,7 +131,7 @@ class Rewriting implements TreeVisitor {
     throw cause;
   }
 
-  /** It loses nothing here: a later version may be able to read it. */
+  /** Keeps the entry: a later version of varve may be able to read it. */
   keepsBad({ error }: BadEntry): boolean {
     this.#options.onEvent?.({ kind: 'unreadable', error });
     return true;

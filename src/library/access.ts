@@ -1,4 +1,6 @@
-// Reaching a repository: from a location and what a program knows of it to a store and the engine's options.
+// Opens the store of a repository, and turns a program's options into the engine's.
+// Opening the repository itself is left to repository.ts.
+
 import type { Unlock } from '../crypto/slot-file.js';
 import { VarveError } from '../errors/errors.js';
 import type { OpenOptions } from '../repository/opening/open.js';
@@ -7,7 +9,7 @@ import { REFUSED_SECONDS, RETRY_SECONDS, STUCK_SECONDS, type StoreSettings } fro
 import type { Store } from '../storage/store.js';
 import type { AccessOptions } from './options.js';
 
-/** @throws VarveError `usage` unless there is either a password or a key file */
+/** @throws VarveError `usage` unless there is either a password or a key file, and not both */
 export function engineOptions(options: AccessOptions): OpenOptions {
   const { cacheDirectory, onWarning, onNotice, keyHint } = options;
   return { unlock: unlockOf(options), cacheDirectory: cacheDirectory, onWarning, onNotice, keyHint };
@@ -16,10 +18,10 @@ export function engineOptions(options: AccessOptions): OpenOptions {
 function unlockOf({ password, keyFile }: AccessOptions): Unlock {
   if (password !== undefined && keyFile === undefined) return { password };
   if (keyFile !== undefined && password === undefined) return { keyFile };
-  throw new VarveError('usage', 'a repository is opened with either a password or a key file');
+  throw new VarveError('usage', 'give either a password or a key file');
 }
 
-/** @param location as on the command line, or a store of the program's own */
+/** @param location as on the command line, or a store that the program made */
 export async function storeAt(location: string | Store, options: AccessOptions): Promise<Store> {
   return typeof location === 'string' ? openStore(location, settingsOf(options)) : location;
 }

@@ -1,4 +1,6 @@
-// What a program may say to a Repository. Whatever is left out has the command line's default.
+// Options of the methods of Repository. Those that are left out have the command line's defaults.
+// Filling in the defaults is left to repository.ts.
+
 import type { BackupEvent, BackupOptions, BackupProgress } from '../backup/options.js';
 import type { CheckOptions, CheckProgress } from '../check/options.js';
 import type { Compression } from '../compression/policy.js';
@@ -20,17 +22,17 @@ export interface AccessOptions
   readonly password?: string;
   /** The bytes of a key file. */
   readonly keyFile?: Uint8Array;
-  /** A directory for what this machine remembers of repositories; nothing is remembered without it. */
+  /** Directory of the local cache and state. Without it nothing is kept. */
   readonly cacheDirectory?: string;
 }
 
 export interface CreateOptions extends AccessOptions, Pick<InitOptions, 'parity' | 'data'> {
-  /** As the key slot names its owner; this process's user and machine when they are not given. */
+  /** User and host in the name of the key slot; by default those of this process and machine. */
   readonly user?: string;
   readonly host?: string;
 }
 
-/** Gets how far an operation is, some times a second and at its end. */
+/** Options with a callback that gets the progress, some times a second and at the end. */
 export interface WithProgress<Progress> {
   readonly onProgress?: (progress: Readonly<Progress>) => void;
 }
@@ -47,16 +49,16 @@ export interface BackupSettings
   readonly compression?: Compression;
   /** The snapshot's time. */
   readonly time?: Date;
-  /** The snapshot to compare with; `null` for none. Without it: the last one of this host and these paths. */
+  /** The snapshot to compare files with; `null` for none. By default the last one of this host and these paths. */
   readonly parent?: StoredSnapshot | null;
-  /** Errors of single files, and, with `verbose`, each item. */
+  /** Called with errors of single files, and with each item if `verbose` is set. */
   readonly onEvent?: (event: BackupEvent) => void;
   readonly verbose?: boolean;
 }
 
 /** A stream that is stored as one file, such as a database dump. */
 export interface StreamToStore {
-  /** Absolute. */
+  /** An absolute path. */
   readonly path: Path;
   readonly bytes: AsyncIterable<Uint8Array>;
 }
@@ -78,12 +80,12 @@ export interface RestoreSettings
       | 'onEvent'
       | 'xattrs'
     > {
-  /** A path in the snapshot; everything when it is not given. */
+  /** A path in the snapshot. By default everything is restored. */
   readonly path?: Path;
-  /** Patterns as `--include` has them. */
+  /** Patterns as for `--include`. */
   readonly include?: readonly string[] | readonly PatternSpec[];
   readonly exclude?: readonly string[] | readonly PatternSpec[];
-  /** Whether owners are set; when it is not given, only if this process runs as root. */
+  /** Whether to set owners. By default only when this process runs as root. */
   readonly setOwner?: boolean;
 }
 
@@ -94,9 +96,9 @@ export interface ForgetSettings {
   /** What to keep of each group. */
   readonly keep: KeepCounts | Policy;
   readonly filter?: SnapshotFilter;
-  /** Host and paths when it is not given. */
+  /** By default snapshots are grouped by host and paths. */
   readonly groupBy?: Partial<GroupBy>;
-  /** Lets the policy remove all snapshots of a group. */
+  /** Whether the policy may remove all snapshots of a group. */
   readonly allowRemoveAll?: boolean;
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
@@ -110,11 +112,11 @@ export interface PruneSettings
 export interface CheckSettings
   extends WithProgress<CheckProgress>,
     Pick<CheckOptions, 'threads' | 'signal' | 'repair' | 'onFinding' | 'onHealed' | 'maxFiles'> {
-  /** Packs that are read whole: all, or a part as `--read-data-subset` has it, such as `'1/7'`, `'5%'`, `'10G'`. */
+  /** Packs to read whole: all, or a part as in `--read-data-subset`, such as `'1/7'`, `'5%'`, `'10G'`. */
   readonly readData?: boolean | string;
 }
 
-/** Bytes of a file; `end` is not included. */
+/** A range of a file. `end` is exclusive. */
 export interface ByteRange {
   readonly start?: number;
   readonly end?: number;

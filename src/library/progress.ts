@@ -1,7 +1,7 @@
 /** Milliseconds between two reports. */
 const EVERY = 250;
 
-/** Reports how far an operation is, while it runs and at its end. */
+/** Reports the progress of an operation at intervals and at its end. */
 export class ProgressReports<Progress> {
   readonly #onProgress: ((progress: Readonly<Progress>) => void) | undefined;
   #read: (() => Readonly<Progress>) | undefined;
@@ -11,7 +11,7 @@ export class ProgressReports<Progress> {
     this.#onProgress = onProgress;
   }
 
-  /** Begins, or begins again, with a function that returns how far the operation is. */
+  /** Starts reporting. @param read returns the current progress. A second call replaces it */
   readonly start = (read: () => Readonly<Progress>): void => {
     this.#read = read;
     if (this.#onProgress !== undefined) this.#timer ??= setInterval(() => this.#report(), EVERY).unref();

@@ -1,3 +1,6 @@
+// The library's front door: one object with a method for each operation.
+// The work is left to the directories of the operations, which are loaded when they are needed.
+
 import { Buffer } from 'node:buffer';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
@@ -51,15 +54,15 @@ import { type Path, pathBytes, pathNames } from './paths.js';
 import { ProgressReports } from './progress.js';
 import { PROGRAM } from './version.js';
 
-/** What `forget` did, or with `dryRun` would do. */
+/** The result of `forget`; with `dryRun` what it would do. */
 export interface Forgotten {
   readonly groups: readonly PlannedGroup[];
-  /** Snapshots that could not be removed. */
+  /** Snapshots that could not be removed, with the errors. */
   readonly failures: readonly ForgetFailure[];
 }
 
 /**
- * A repository, with all that the command line does as methods. Each throws a VarveError, whose `code` says what went wrong.
+ * A repository with a method for each operation of the command line. Methods throw a VarveError, whose `code` says what went wrong.
  *
  * ```ts
  * await using repository = await Repository.open('/mnt/backup/varve', { password });
@@ -69,10 +72,10 @@ export interface Forgotten {
  * ```
  */
 export class Repository implements AsyncDisposable {
-  /** For functions of the library that take a repository. */
+  /** The open repository, for functions of the library that take one. */
   readonly opened: OpenedRepository;
   readonly #onWarning: (text: string) => void;
-  /** The index, until this object changes the repository or lists its snapshots again. */
+  /** The cached index. Dropped when this object changes the repository or lists its snapshots again. */
   #index: Promise<IndexedRepository> | undefined;
 
   private constructor(opened: OpenedRepository, { onWarning }: AccessOptions) {
@@ -81,7 +84,7 @@ export class Repository implements AsyncDisposable {
   }
 
   /**
-   * Makes a repository, with one key slot of the role `full`.
+   * Creates a repository with one key slot, of the role `full`.
    *
    * @param location a directory, `s3:…`, `sftp:…`, `rest:…`, `rclone:…`, or a store
    * @throws VarveError `repository-exists`
@@ -118,36 +121,36 @@ export class Repository implements AsyncDisposable {
     }
   }
 
-  /** 64 hexadecimal digits. */
+  /** The repository's id: 64 hexadecimal digits. */
   get id(): string {
     return toHex(this.opened.config.repository);
   }
 
-  /** What the key slot that opened it may do. */
+  /** The role of the key slot that opened the repository. */
   get role(): Role {
     return this.opened.keys.role;
   }
 
-  /** The snapshots that the filter leaves, oldest first. What cannot be read is left out, with a warning. */
+  /** The snapshots that match the filter, oldest first. One that cannot be read is left out, with a warning. */
   async snapshots(filter: SnapshotFilter = {}): Promise<readonly StoredSnapshot[]> {
     const { snapshots } = await this.#list();
     return snapshots.filter(({ snapshot }) => matchesFilter(snapshot, filter));
   }
 
   /**
-   * One snapshot.
+   * Finds a snapshot.
    *
-   * @param name `latest`, an id, or its beginning
-   * @throws VarveError `not-found`, `ambiguous`, or the reason why it cannot be read
+   * @param name `latest`, an id, or a prefix of an id
+   * @throws VarveError `not-found`, `ambiguous`, or the error of reading it
    */
   async snapshot(name: string, filter: SnapshotFilter = {}): Promise<StoredSnapshot> {
     return findSnapshot(await this.#list(), name, filter);
   }
 
   /**
-   * Makes a snapshot of files, directories, or of one stream.
+   * Makes a snapshot of files and directories, or of one stream.
    *
-   * @returns with `errors`, the number of paths that could not be read
+   * @returns counts; `errors` is the number of paths that could not be read
    * @throws VarveError `source` when nothing could be read
    */
   async backup(sources: Path | readonly Path[] | StreamToStore, options: BackupSettings = {}): Promise<BackupResult> {
@@ -190,7 +193,7 @@ export class Repository implements AsyncDisposable {
    * Restores a snapshot, or a path of it, into a directory.
    *
    * @param snapshot from `snapshots`, or its name as `snapshot` takes it
-   * @returns with `errors`, the number of paths that could not be restored
+   * @returns counts; `errors` is the number of paths that could not be restored
    */
   async restore(
     snapshot: StoredSnapshot | string,
@@ -219,9 +222,9 @@ export class Repository implements AsyncDisposable {
   }
 
   /**
-   * The bytes of a file, verified, with zeros for its holes. Only what is read is fetched.
+   * Opens a file as a stream of its verified bytes, with zeros for holes. Only the range that is read is fetched.
    *
-   * @throws VarveError `not-found`, or `usage` when the path is no file; errors of reading destroy the stream
+   * @throws VarveError `not-found`, or `usage` when the path is not a file. Errors of reading destroy the stream
    */
   async open(snapshot: StoredSnapshot | string, path: Path, range: ByteRange = {}): Promise<Readable> {
     const { root } = (await this.#named(snapshot)).snapshot;
@@ -234,7 +237,7 @@ export class Repository implements AsyncDisposable {
     return Readable.from(trees.file(entry, shown, range), { objectMode: false });
   }
 
-  /** The entries of a directory in order of name, with what is below them if that is wanted. Each is valid until the next. */
+  /** Lists a directory in order of name, with everything below it if `recursive` is set. An entry is valid until the next is read. */
   async *list(
     snapshot: StoredSnapshot | string,
     path: Path = '/',
@@ -248,7 +251,7 @@ export class Repository implements AsyncDisposable {
     yield* listTree(trees, directory, at, { recursive: false, ...options });
   }
 
-  /** Removes snapshots by a policy: group by group, all that it does not keep. Their data stay until `prune`. */
+  /** Removes the snapshots that a policy does not keep, group by group. Their data stay until `prune`. */
   async forget(options: ForgetSettings): Promise<Forgotten> {
     const { keep, filter, groupBy = {}, allowRemoveAll = false, dryRun, signal } = options;
     const snapshots = await this.snapshots(filter);
@@ -267,7 +270,7 @@ export class Repository implements AsyncDisposable {
     return { groups, failures };
   }
 
-  /** Removes what no snapshot needs. Packs are condemned first, and deleted by a later prune, after the grace time. */
+  /** Removes what no snapshot needs. Condemns packs first; a later prune deletes them after the grace time. */
   async prune(options: PruneSettings = {}): Promise<PruneResult> {
     const [{ prune }, { PRUNE_DEFAULTS }] = await Promise.all([
       import('../prune/prune.js'),
@@ -280,7 +283,7 @@ export class Repository implements AsyncDisposable {
     }
   }
 
-  /** Checks that the repository is sound. @returns with `findings`: what is wrong, and which files it touches */
+  /** Checks that the repository is sound. @returns `findings`: what is wrong, and which files are affected */
   async check(options: CheckSettings = {}): Promise<CheckResult> {
     const { check } = await import('../check/check.js');
     const { onProgress, readData = false, ...more } = options;
@@ -294,7 +297,7 @@ export class Repository implements AsyncDisposable {
   }
 
   /**
-   * Shows the snapshots as a file system, until `stop` is called or somebody unmounts it. Call `close` of the result then.
+   * Mounts the snapshots as a file system, until `stop` is called or another program unmounts it. Then call `close` of the result.
    *
    * @param mountpoint an empty directory
    */
@@ -316,7 +319,7 @@ export class Repository implements AsyncDisposable {
     return typeof snapshot === 'string' ? this.snapshot(snapshot) : snapshot;
   }
 
-  /** An index that was read after the snapshots were listed has all that they need. */
+  /** Lists the snapshots and drops the index, because an older index may lack what new snapshots need. */
   async #list(): Promise<SnapshotList> {
     this.#index = undefined;
     const list = await listSnapshots(this.opened);
@@ -336,7 +339,7 @@ export class Repository implements AsyncDisposable {
   }
 
   readonly #warnOfIndex = ({ message }: VarveError): void => {
-    this.#onWarning(`a part of the index is left out: ${message}`);
+    this.#onWarning(`a part of the index cannot be read: ${message}`);
   };
 }
 
@@ -346,7 +349,7 @@ function sourcesOf(sources: Path | readonly Path[] | StreamToStore): BackupOptio
   return sources.map(pathBytes);
 }
 
-/** It goes to worker threads, which take no functions. */
+/** Picks the filter's options. They go to worker threads, which accept no functions. */
 function filterOf(options: BackupSettings): FilterSpec {
   const { excludes, iexcludes, excludeRegexes, excludeCaches, excludeIfPresent, excludeLargerThan, oneFileSystem } =
     options;

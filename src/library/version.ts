@@ -1,5 +1,5 @@
-/** The same as in package.json; a test compares them. */
+/** The version of package.json; a test compares them. */
 export const VERSION = '0.1.0';
 
-/** What snapshots say made them. */
+/** The program version that snapshots record. */
 export const PROGRAM = `varve ${VERSION}`;

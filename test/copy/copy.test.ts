@@ -84,7 +84,7 @@ async function verify(sandbox: Sandbox, target: Target, root: ContentRef): Promi
   assert.equal(listed(directory).join('\n'), listed(sandbox.source).join('\n'));
 }
 
-test('what is copied restores as the original does, and says the same of itself', async () => {
+test('copySnapshots makes copies with the same content and metadata when a snapshot is copied', async () => {
   const sandbox = await filled();
   const target = await Target.create(scratch);
   const { copied, skipped, failed } = await copy(sandbox, target);
@@ -100,7 +100,7 @@ test('what is copied restores as the original does, and says the same of itself'
   assert.deepEqual(await listLeases(await target.open()), []);
 });
 
-test('what was copied is skipped, and nothing is stored', async () => {
+test('copySnapshots skips a snapshot and stores nothing when the target has its copy', async () => {
   const sandbox = await filled();
   const target = await Target.create(scratch);
   await copy(sandbox, target);
@@ -110,7 +110,7 @@ test('what was copied is skipped, and nothing is stored', async () => {
   assert.deepEqual(await target.objects(), before);
 });
 
-test('what is shared with a snapshot that was copied before is not read again', async () => {
+test('copySnapshots does not read data again when an earlier copy shares them', async () => {
   const sandbox = await filled();
   const target = await Target.create(scratch);
   await copy(sandbox, target);
@@ -125,7 +125,7 @@ test('what is shared with a snapshot that was copied before is not read again', 
   await verify(sandbox, target, (await target.snapshots()).at(-1)?.snapshot.root ?? assert.fail());
 });
 
-test('several snapshots at once share what they share', async () => {
+test('copySnapshots reads shared data once when it copies several snapshots', async () => {
   const sandbox = await filled();
   const target = await Target.create(scratch);
   writeFileSync(join(sandbox.source, 'new'), 'new');
@@ -139,7 +139,7 @@ test('several snapshots at once share what they share', async () => {
   await verify(sandbox, target, (await target.snapshots()).at(-1)?.snapshot.root ?? assert.fail());
 });
 
-test('when the copy that is known was made by another key it is not believed: the contents are read', async () => {
+test('copySnapshots reads the contents when another key signed the earlier copy', async () => {
   const sandbox = await filled();
   const target = await Target.create(scratch);
   await copy(sandbox, target);
@@ -155,7 +155,7 @@ test('when the copy that is known was made by another key it is not believed: th
   assert.notEqual(first, undefined);
 });
 
-test('a key that may only append to the target is enough; one that may not read the source is not', async () => {
+test('copySnapshots works with an append key of the target, and fails when the key of the source cannot read', async () => {
   const sandbox = await filled();
   const target = await Target.create(scratch);
   const unlock = { password: 'append' };
@@ -180,7 +180,7 @@ test('a key that may only append to the target is enough; one that may not read 
   await assert.rejects(self, /both are the same repository/);
 });
 
-test('a backup into a repository that cuts alike adds no contents to what was copied', async () => {
+test('backup adds no contents when the same files were copied with the same chunk boundaries', async () => {
   const sandbox = await filled();
   const target = await Target.create(scratch, await sandbox.open());
   await copy(sandbox, target);
@@ -194,7 +194,7 @@ test('a backup into a repository that cuts alike adds no contents to what was co
   assert.ok(apart.summary.data_blobs > 10, 'where it cuts otherwise it has to');
 });
 
-test('an interrupted copy is gone on with: what was stored is not stored again', async () => {
+test('copySnapshots does not store blobs again when it continues after an interruption', async () => {
   const sandbox = await filled();
   for (let each = 0; each < 6; each++) writeFileSync(join(sandbox.source, `random ${each}`), randomBytes(4_000_000));
   await sandbox.backup({ parent: 'latest' });
@@ -217,7 +217,7 @@ test('an interrupted copy is gone on with: what was stored is not stored again',
   for (const { snapshot } of (await target.snapshots()).slice(-1)) await verify(sandbox, target, snapshot.root);
 });
 
-test('a snapshot of which something is lost is told, and the others are copied', async () => {
+test('copySnapshots reports a snapshot and copies the others when the snapshot has lost data', async () => {
   const sandbox = await Sandbox.create(join(scratch, `${number++}`));
   writeFileSync(join(sandbox.source, 'lost'), randomBytes(2_000_000));
   await sandbox.backup();
@@ -240,7 +240,7 @@ test('a snapshot of which something is lost is told, and the others are copied',
   await verify(sandbox, target, (await target.snapshots()).at(-1)?.snapshot.root ?? assert.fail());
 });
 
-test('a snapshot that was rewritten is another one; where copies were forgotten they are made again', async () => {
+test('copySnapshots copies a rewritten snapshot, and copies again when a copy was forgotten', async () => {
   const sandbox = await filled();
   const target = await Target.create(scratch);
   await copy(sandbox, target);

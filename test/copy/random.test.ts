@@ -22,7 +22,7 @@ const history = fc.tuple(
   fc.array(fc.array(step, { maxLength: 8 }), { minLength: 1, maxLength: 2 }),
 );
 
-test('whatever a tree is and becomes, its copies return it', { timeout: 240_000 }, async () => {
+test('copySnapshots preserves trees when they are random and change', { timeout: 240_000 }, async () => {
   const sandbox = await Sandbox.create(join(scratch, 'copied'));
   const target = await Target.create(scratch);
   const compression = 'auto' as const;
@@ -54,7 +54,9 @@ test('whatever a tree is and becomes, its copies return it', { timeout: 240_000 
   );
 });
 
-test('whatever a tree is, rewriting it is what a backup with the same excludes is', { timeout: 240_000 }, async () => {
+test('editSnapshots makes the tree of a backup with the same excludes when trees are random', {
+  timeout: 240_000,
+}, async () => {
   const sandbox = await Sandbox.create(join(scratch, 'rewritten'));
   const pattern = fc.constantFrom('a*', '[b-m]?', '*e*', '?', '!*a', '**/d', '*/*');
   const patterns = fc.array(pattern, { maxLength: 3 });

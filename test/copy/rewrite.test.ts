@@ -44,7 +44,7 @@ async function rewrite(
   return { ...result, events };
 }
 
-test('a snapshot without what is excluded is that of a backup with the same excludes', async () => {
+test('editSnapshots makes the tree of a backup with the same excludes', async () => {
   const sandbox = await filled();
   await sandbox.backup();
   const excludes = ['/**/anna/cache', '*.tmp', '!linked.tmp', '[12]?.txt'];
@@ -62,7 +62,7 @@ test('a snapshot without what is excluded is that of a backup with the same excl
   execFileSync('diff', ['-r', '-x', 'cache', '-x', '[12]?.txt', '-x', '*.KEY', sandbox.source, target]);
 });
 
-test('without --forget the old one stays and the new one is tagged; with it, it takes its place', async () => {
+test('editSnapshots keeps the old snapshot and tags the new one, or replaces it when forget is set', async () => {
   const sandbox = await filled();
   const { id } = await sandbox.backup({ tags: ['x'] });
   await rewrite(sandbox, { excludes: ['z'] });
@@ -80,7 +80,7 @@ test('without --forget the old one stays and the new one is tagged; with it, it 
   assert.equal(newest?.snapshot.original?.toString('hex'), id, 'of several the first');
 });
 
-test('a snapshot of which nothing changes stays as it is', async () => {
+test('editSnapshots leaves a snapshot alone when nothing changes', async () => {
   const sandbox = await filled();
   const { id } = await sandbox.backup();
   const { changed, events } = await rewrite(sandbox, { excludes: ['nothing'], forget: true });
@@ -95,7 +95,7 @@ test('a snapshot of which nothing changes stays as it is', async () => {
   );
 });
 
-test('host, time and figures', async () => {
+test('editSnapshots changes host, time and summary when they are given', async () => {
   const sandbox = await filled();
   await sandbox.backup();
   const time = { seconds: 1_600_000_000, nanoseconds: 0 };
@@ -105,7 +105,7 @@ test('host, time and figures', async () => {
   assert.equal((await rewrite(sandbox, { summary: true, forget: true })).changed, 0, 'the figures are right');
 });
 
-test('a dry run stores nothing', async () => {
+test('editSnapshots stores nothing when it is a dry run', async () => {
   const sandbox = await filled();
   await sandbox.backup();
   const before = await objects(sandbox.store);
@@ -118,7 +118,7 @@ test('a dry run stores nothing', async () => {
   assert.deepEqual(await objects(sandbox.store), before);
 });
 
-test('snapshots that share folders share what is written', async () => {
+test('editSnapshots writes a directory once when snapshots share it', async () => {
   const sandbox = await filled();
   await sandbox.backup();
   writeFileSync(join(sandbox.source, 'later'), 'later');
@@ -129,7 +129,7 @@ test('snapshots that share folders share what is written', async () => {
   for (const { snapshot } of await sandbox.snapshots()) await sandbox.restoreSource(snapshot.root);
 });
 
-test('a folder that snapshots share at two paths is looked at in each', async () => {
+test('editSnapshots filters a directory by each of its paths when snapshots share it', async () => {
   const sandbox = await Sandbox.create(join(scratch, `${number++}`));
   mkdirSync(join(sandbox.source, 'a/sub'), { recursive: true });
   for (const name of ['x', 'y']) writeFileSync(join(sandbox.source, 'a/sub', name), name);
@@ -143,7 +143,7 @@ test('a folder that snapshots share at two paths is looked at in each', async ()
   assert.deepEqual(readdirSync(join(target, 'b/sub')), ['x', 'y']);
 });
 
-test('a manage key may, an append key may not', async () => {
+test('editSnapshots works with a manage key and refuses when the key is an append key', async () => {
   const sandbox = await filled();
   await sandbox.backup();
   for (const role of ['manage', 'append'] as const) await sandbox.addKey(role, role);
@@ -156,7 +156,7 @@ test('a manage key may, an append key may not', async () => {
   await sandbox.restoreSource(only?.snapshot.root ?? assert.fail());
 });
 
-test('a rewrite copies what a prune condemns meanwhile', async () => {
+test('editSnapshots stores blobs again when a prune condemns them during the run', async () => {
   const prunable = await Prunable.create(join(scratch, 'prunable'));
   const { sandbox } = prunable;
   prunable.write(['a', 'b', 'c', 'd']);
@@ -165,7 +165,7 @@ test('a rewrite copies what a prune condemns meanwhile', async () => {
   await prunable.backup();
   const [first, second] = await sandbox.snapshots();
   assert.ok(first !== undefined && second !== undefined);
-  // The first is forgotten and pruned after its tree was read, and before the new one is written.
+  // Forget and prune the old snapshot after its tree is read and before the new snapshot is written.
   const { store } = sandbox;
   const put = store.put.bind(store);
   let pruned = false;

@@ -9,7 +9,7 @@ import { openTestStore } from '../servers/test-place.js';
 
 let number = 0;
 
-/** Another repository, in memory unless the tests run over another store. */
+/** A second repository, in memory unless the tests use another kind of store. */
 export class Target {
   readonly store: Store;
   readonly opening: { unlock: { password: string }; cacheDirectory: string; clock: () => number };
@@ -19,7 +19,7 @@ export class Target {
     this.opening = { unlock: { password: 'second' }, cacheDirectory, clock: LATER };
   }
 
-  /** @param scratch a directory */
+  /** @param scratch directory for its files */
   static async create(scratch: string, cutLike?: Repository): Promise<Target> {
     const directory = join(scratch, `target-${number++}`);
     const store = await openTestStore(join(directory, 'repository'), 'memory');

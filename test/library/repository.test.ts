@@ -14,7 +14,7 @@ const scratch = scratchDirectory();
 const source = join(scratch, 'source');
 const store = new MemoryStore();
 const password = 'a password';
-/** Named by bytes that are not UTF-8. */
+/** A name of bytes that are not UTF-8. */
 const ODD = Buffer.concat([Buffer.from(`${source}/`), Buffer.from([0xff, 0x2d])]);
 let repository: Repository;
 
@@ -36,7 +36,7 @@ async function bytesOf(path: string | Uint8Array, range = {}): Promise<Buffer> {
 }
 
 for (const name of ['dense', 'sparse'])
-  test(`open reads any range of a ${name} file as the source has it`, async () => {
+  test(`open reads any range when a file is ${name}`, async () => {
     const path = join(source, name);
     const whole = readFileSync(path);
     assert.ok((await bytesOf(path)).equals(whole));
@@ -50,7 +50,7 @@ for (const name of ['dense', 'sparse'])
     );
   });
 
-test('paths may be bytes that are no text', async () => {
+test('methods accept paths as bytes when they are not UTF-8', async () => {
   assert.equal((await bytesOf(ODD)).toString(), 'odd');
   const { errors } = await repository.backup([ODD], { tags: ['odd'] });
   assert.equal(errors, 0);
@@ -58,20 +58,20 @@ test('paths may be bytes that are no text', async () => {
   assert.deepEqual(found[0]?.snapshot.paths, [ODD]);
 });
 
-test('open says what a path is when it is no file', async () => {
+test('open names the type of an entry when it is not a file', async () => {
   await assert.rejects(bytesOf(source), { code: 'usage', message: `${source}: is a directory, not a file` });
   await assert.rejects(bytesOf('/'), { code: 'usage' });
   await assert.rejects(bytesOf(`${source}/none`), { code: 'not-found' });
 });
 
-test('open throws the codes of the command line', async () => {
+test('open throws the codes of the command line when it fails', async () => {
   await assert.rejects(Repository.open(store, { password: 'another' }), { code: 'wrong-password' });
   await assert.rejects(Repository.open(join(scratch, 'none'), { password }), { code: 'no-repository' });
   await assert.rejects(Repository.open(store, {}), { code: 'usage' });
   await assert.rejects(Repository.create(store, { password }), { code: 'repository-exists' });
 });
 
-test('backup finds its parent, takes filters, and reports progress', async () => {
+test('backup finds its parent, applies filters and reports progress', async () => {
   let reports = 0;
   const options = { excludes: ['sparse'], onProgress: () => void reports++ };
   const { snapshot, summary } = await repository.backup([source], options);
@@ -84,13 +84,13 @@ test('backup finds its parent, takes filters, and reports progress', async () =>
   assert.equal(alone.snapshot.parent, undefined);
 });
 
-test('an abort signal ends a backup and a restore', async () => {
+test('backup and restore end when their signal is aborted', async () => {
   const signal = AbortSignal.abort();
   await assert.rejects(repository.backup(source, { signal }), { code: 'interrupted' });
   await assert.rejects(repository.restore('latest', join(scratch, 'aborted'), { signal }), { code: 'interrupted' });
 });
 
-test('restore takes patterns and a path', async () => {
+test('restore restores a part when patterns or a path are given', async () => {
   const target = join(scratch, 'restored');
   const first = await repository.snapshot('latest', { tags: ['first'] });
   const { errors } = await repository.restore(first, target, { path: source, include: ['d*'] });
@@ -98,7 +98,7 @@ test('restore takes patterns and a path', async () => {
   assert.deepEqual(readdirSync(target), ['dense']);
 });
 
-test('forget and prune follow one another', async () => {
+test('prune removes data when forget has removed their snapshots', async () => {
   const planned = await repository.forget({ keep: { last: 1 }, groupBy: { paths: false }, dryRun: true });
   const count = (await repository.snapshots()).length;
   assert.equal(planned.groups[0]?.remove.length, count - 1);
@@ -112,7 +112,7 @@ test('forget and prune follow one another', async () => {
   assert.ok((await bytesOf(join(source, 'dense'))).length > 0);
 });
 
-test('what a program leaves out has the default of the command line', () => {
+test('options have the defaults of the command line when they are left out', () => {
   const { maxUnused, maxRepack, graceSeconds } = PRUNE_DEFAULTS;
   assert.deepEqual(
     [maxUnused, maxRepack, graceSeconds],
@@ -121,7 +121,7 @@ test('what a program leaves out has the default of the command line', () => {
   assert.equal(MOUNT_DEFAULTS.cacheSize, parseSize('128M'));
 });
 
-test('backup rejects with the error of a stream that fails, and makes no snapshot', async () => {
+test('backup rejects and makes no snapshot when its stream fails', async () => {
   const before = (await repository.snapshots()).length;
   await assert.rejects(repository.backup({ path: '/x', bytes: fails() }), /the source failed/);
   assert.equal((await repository.snapshots()).length, before);

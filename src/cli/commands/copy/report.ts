@@ -1,5 +1,5 @@
 import type { CopyEvent, CopyResult } from '../../../copy/copy.js';
-import type { CopyProgress } from '../../../copy/copying.js';
+import type { CopyProgress } from '../../../copy/snapshot-copier.js';
 import { type StoredSnapshot, shortId } from '../../../repository/snapshots/snapshots.js';
 import type { Context } from '../../program/shell.js';
 import { makerOf } from '../../snapshots/snapshot-json.js';

@@ -17,8 +17,8 @@ interface Side {
 }
 
 /**
- * Learns what contents and directories are called in the target from a snapshot and its copy there: the two trees are laid side by side, so that
- * the contents need not be read. What it takes over is relied on.
+ * Learns the target's ids of contents and directories from a snapshot and its earlier copy, by comparing the two trees. What it learns need
+ * not be read again. Records that the new copy relies on it.
  */
 export class EarlierCopies {
   readonly #source: Side;
@@ -28,7 +28,7 @@ export class EarlierCopies {
   readonly #directories: RewriteMemo;
   readonly #signal: AbortSignal | undefined;
 
-  /** @param directories is given those of the source that are in the target as they are */
+  /** @param directories gets the directories of which the target has a complete copy */
   constructor(
     source: IndexedRepository,
     target: IndexedRepository,
@@ -47,7 +47,7 @@ export class EarlierCopies {
     await this.#directory(source, copy, 0);
   }
 
-  /** @returns whether the copy has all that is in the directory */
+  /** @returns whether the copy of the directory is complete */
   async #directory(source: ContentRef, copy: ContentRef, depth: number): Promise<boolean> {
     throwIfInterrupted(this.#signal);
     if (this.#directories.get(source) !== undefined) return true;
@@ -65,7 +65,7 @@ export class EarlierCopies {
     }
   }
 
-  /** @returns whether the copy of an entry is one of all that it has */
+  /** @returns whether the copy of the entry is complete */
   async #entry(from: EntryReader, to: EntryReader, depth: number): Promise<boolean> {
     if (from.type !== to.type) return false;
     let whole = sameStat(from, to);
@@ -87,7 +87,7 @@ export class EarlierCopies {
     return whole;
   }
 
-  /** One cut of a file is the same in both repositories: so are its place and length. */
+  /** Both repositories cut the file alike, so corresponding blobs have the same position and length. */
   #blob(ids: Buffer, copied: Buffer, at: number): boolean {
     const [{ index: from }, { index: to }] = [this.#source.repository, this.#target.repository];
     const [blob, copy] = [from.find(ids, at), to.find(copied, at)];

@@ -1,3 +1,6 @@
+// Copies one snapshot after another into a repository: first contents, then trees.
+// Contents are left to content-copier.ts, known copies to earlier-copies.ts, rewriting of trees to TreeRewriter.
+
 import { Buffer } from 'node:buffer';
 import { aboutPath, throwIfInterrupted, VarveError } from '../errors/errors.js';
 import { type Attachment, isReference } from '../format/attachment.js';
@@ -19,15 +22,15 @@ import type { StoredSnapshot } from '../repository/snapshots/snapshots.js';
 import type { RepositoryWriter } from '../repository/writing/repository-writer.js';
 import { ContentCopier } from './content-copier.js';
 import { CopiedIds } from './copied-ids.js';
-import { EarlierCopies } from './earlier-copy.js';
+import { EarlierCopies } from './earlier-copies.js';
 
-/** The tree's copy will report it. */
-const passOver = (): void => undefined;
+/** Ignores an entry that cannot be read. It is reported when the tree is copied. */
+const ignore = (): void => undefined;
 
-/** A snapshot to be copied. */
-export interface CopyOrder {
+/** A snapshot to copy. */
+export interface CopyTask {
   readonly stored: StoredSnapshot;
-  /** A snapshot like it and the copy that the target has of that: what they share need not be read. */
+  /** A similar snapshot with its copy in the target. What they share need not be read. */
   readonly related: RelatedCopy | undefined;
 }
 
@@ -36,21 +39,21 @@ export interface RelatedCopy {
   readonly copy: StoredSnapshot;
 }
 
-/** Bytes of file contents: of those that are not known to be in the target, so that they are read. */
+/** Bytes of the file contents that must be read because the target may lack them. */
 export interface CopyProgress {
   readonly bytes: number;
   readonly totalBytes: number;
 }
 
-export interface CopyingOptions {
+export interface SnapshotCopierOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: CopyProgress) => void;
-  /** Hears of an entry that cannot be read, which the copy then lacks. */
+  /** Called with an entry that cannot be read. The copy lacks it. */
   readonly onLost: (stored: StoredSnapshot, error: VarveError) => void;
 }
 
-/** Copies snapshots: first the contents, frame by frame, then the trees with the contents' new names. */
-export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
+/** Copies snapshots: first the contents, frame by frame, then the trees with the new ids of the contents. */
+export class SnapshotCopier implements SnapshotMaker<CopyTask>, TreeVisitor {
   readonly #reader: TreeReader;
   readonly #writer: RepositoryWriter;
   readonly #contents: ContentCopier;
@@ -59,12 +62,16 @@ export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
   readonly #directories = new RewriteMemo();
   readonly #progress = { bytes: 0, totalBytes: 0 };
   readonly #signal: AbortSignal | undefined;
-  readonly #onLost: CopyingOptions['onLost'];
+  readonly #onLost: SnapshotCopierOptions['onLost'];
   #stored: StoredSnapshot | undefined;
-  /** Whether the copy of this snapshot lacks something. */
-  #lacks = false;
+  /** Whether the copy of the current snapshot lacks an entry. */
+  #isIncomplete = false;
 
-  constructor(source: IndexedRepository, writer: RepositoryWriter, { signal, onProgress, onLost }: CopyingOptions) {
+  constructor(
+    source: IndexedRepository,
+    writer: RepositoryWriter,
+    { signal, onProgress, onLost }: SnapshotCopierOptions,
+  ) {
     const ids = new CopiedIds(source.index);
     const onCopied = (bytes: number): void => {
       this.#progress.bytes += bytes;
@@ -79,28 +86,28 @@ export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
     this.#rewriter = new TreeRewriter(this.#reader, writer, this, signal);
   }
 
-  async make({ stored, related }: CopyOrder): Promise<Snapshot> {
+  async make({ stored, related }: CopyTask): Promise<Snapshot> {
     const { id, snapshot } = stored;
     this.#stored = stored;
-    this.#lacks = false;
+    this.#isIncomplete = false;
     if (related !== undefined) await this.#earlier.learn(related.source.snapshot.root, related.copy.snapshot.root);
     const root = await this.#root(snapshot.root);
-    // Its parent is another repository's.
+    // The parent belongs to the source.
     return { ...snapshot, root, parent: undefined, original: snapshot.original ?? Buffer.from(id, 'hex') };
   }
 
   async #root(root: ContentRef): Promise<ContentRef> {
     try {
-      await this.#wantAll(root);
+      await this.#requestAll(root);
       await this.#contents.copy();
       return (await this.#rewriter.rewrite(root)).content;
     } finally {
-      this.#contents.forget();
+      this.#contents.cancel();
     }
   }
 
-  /** Notes the contents of all files that are in no directory known from before. */
-  async #wantAll(root: ContentRef): Promise<void> {
+  /** Requests the contents of all files, except in directories that are already copied. */
+  async #requestAll(root: ContentRef): Promise<void> {
     const visited = new RewriteMemo();
     const directories = [{ content: root, path: '/', depth: 0 }];
     for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
@@ -109,8 +116,8 @@ export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
       if (depth > MAX_DEPTH) throw new VarveError('damaged', `${path}: directories are nested too deeply`);
       if (this.#directories.get(content) !== undefined || visited.get(content) !== undefined) continue;
       visited.add(content, { content, changed: false, files: 0, bytes: 0 });
-      for await (const entry of this.#reader.entries(content, path, passOver)) {
-        if (entry.type === 'file' && entry.content !== undefined) await this.#want(entry.content);
+      for await (const entry of this.#reader.entries(content, path, ignore)) {
+        if (entry.type === 'file' && entry.content !== undefined) await this.#request(entry.content);
         if (entry.type !== 'directory' || entry.content === undefined) continue;
         const below = { ...entry.content, ids: Buffer.from(entry.content.ids) };
         directories.push({ content: below, path: `${path}${entry.name}/`, depth: depth + 1 });
@@ -118,9 +125,9 @@ export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
     }
   }
 
-  async #want(content: ContentRef): Promise<void> {
-    if (content.depth === 0) this.#progress.totalBytes += this.#contents.want(content.ids);
-    else for await (const ids of this.#reader.lists(content)) this.#progress.totalBytes += this.#contents.want(ids);
+  async #request(content: ContentRef): Promise<void> {
+    if (content.depth === 0) this.#progress.totalBytes += this.#contents.request(content.ids);
+    else for await (const ids of this.#reader.lists(content)) this.#progress.totalBytes += this.#contents.request(ids);
   }
 
   async visit(entry: EntryReader, path: Buffer): Promise<Verdict> {
@@ -146,8 +153,8 @@ export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
   async #content(content: ContentRef): Promise<ContentRef> {
     const ids = await this.#reader.ids(content);
     if (!this.#contents.isCopied(ids)) {
-      // A directory that was known when the contents were looked for, and is not any more.
-      this.#contents.want(ids);
+      // Its directory was in the memo when contents were requested, but is no longer.
+      this.#contents.request(ids);
       await this.#contents.copy();
     }
     return this.#contents.reference(content.size, ids);
@@ -158,7 +165,7 @@ export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
     return this.#writer.attach(await this.#reader.attachment(attachment));
   }
 
-  /** The target's list is cut by its own chunker. */
+  /** Never: the target cuts its list of entries with its own chunker. */
   mayKeep(): boolean {
     return false;
   }
@@ -167,9 +174,9 @@ export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
     throw cause;
   }
 
-  /** Its blobs have other names in the target. */
+  /** Drops it: its blobs have other ids in the target. */
   keepsBad({ error }: BadEntry): boolean {
-    this.#lacks = true;
+    this.#isIncomplete = true;
     if (this.#stored !== undefined) this.#onLost(this.#stored, error);
     return false;
   }
@@ -179,7 +186,7 @@ export class Copying implements SnapshotMaker<CopyOrder>, TreeVisitor {
   }
 
   remember(content: ContentRef, _path: Buffer, rewritten: RewrittenDirectory): void {
-    // Each snapshot that shares a directory with a loss is to say so.
-    if (!this.#lacks) this.#directories.add(content, { ...rewritten, changed: true });
+    // Otherwise each snapshot that shares the directory must report the loss.
+    if (!this.#isIncomplete) this.#directories.add(content, { ...rewritten, changed: true });
   }
 }
