@@ -14,7 +14,7 @@ import { openTestStore } from '../servers/test-place.js';
 import { ClockedStore } from '../storage/clocked-store.js';
 
 export const DAY = 24 * 3600;
-const PACK = 4 * 1024 * 1024;
+export const PACK = 1024 * 1024;
 
 export const SMALL_CHUNKS = { min: 4096, average: 16 * 1024, max: 64 * 1024 };
 
@@ -50,7 +50,7 @@ export class Prunable {
   }
 
   /** Puts files of random bytes into the source. */
-  write(names: readonly string[], bytes = 4_500_000): void {
+  write(names: readonly string[], bytes = 1_125_000): void {
     mkdirSync(this.sandbox.source, { recursive: true });
     for (const name of names) writeFileSync(join(this.sandbox.source, name), randomBytes(bytes));
   }

@@ -48,9 +48,9 @@ async function assertSound(prunable: Prunable): Promise<void> {
 /** Two backups: several packs, several index objects. */
 async function twoBackups(wrap?: Wrap): Promise<Prunable> {
   const prunable = await Prunable.create(join(scratch, String(number++)), wrap);
-  prunable.write(['a', 'b'], 3_000_000);
+  prunable.write(['a', 'b'], 750_000);
   await prunable.backup();
-  prunable.write(['c'], 3_000_000);
+  prunable.write(['c'], 750_000);
   await prunable.backup();
   return prunable;
 }
@@ -228,7 +228,7 @@ test('with --read-all-packs the whole index is written anew, but for what a revo
   const prunable = await twoBackups();
   await prunable.sandbox.addKey('append', 'robot');
   const robot = await openRepository(prunable.store, { unlock: { password: 'robot' }, cacheDirectory: undefined });
-  prunable.write(['d'], 3_000_000);
+  prunable.write(['d'], 750_000);
   await prunable.sandbox.backup({ packTarget: 4 * 1024 * 1024 }, await loadIndex(robot));
   const own = (await indexed(prunable)).objects.length;
   await removeKeySlot(await prunable.sandbox.open(), Buffer.from(robot.identity.slot).toString('hex'), {

@@ -45,7 +45,7 @@ function openUncached(prunable: Prunable, password = 'pebble'): Promise<Reposito
 
 async function backedUp(wrap?: Wrap): Promise<Prunable> {
   const prunable = await Prunable.create(join(scratch, String(number++)), wrap);
-  prunable.write(['a', 'b'], 3_000_000);
+  prunable.write(['a', 'b'], 750_000);
   await prunable.backup();
   return prunable;
 }
