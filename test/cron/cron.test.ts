@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { HeldLease } from '../../src/repository/leases/leases.js';
-import { openRepository } from '../../src/repository/opening/open.js';
+import { initRepository, openRepository } from '../../src/repository/opening/open.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
 import { MAIN } from '../cli/main-program.js';
 import { Playground } from '../cli/varve.js';
@@ -66,7 +66,9 @@ before(async () => {
   symlinkSync(process.execPath, join(bin, 'node'));
   writeFileSync(passwordFile, `${PASSWORD}\n`, { mode: 0o600 });
   writeFileSync(join(source, 'hosts'), randomBytes(300_000));
-  await place.ok(['init'], { env: { VARVE_KEY_FILE: undefined, VARVE_PASSWORD_FILE: passwordFile } });
+  // Its password is quick to derive.
+  const owner = { user: 'anna', host: 'test', logN: 10 };
+  await initRepository(new LocalStore(repository), { unlock: { password: PASSWORD }, ...owner });
 });
 
 test('the crontab has a backup each hour, a prune each night, a check each week, at times that cron takes', () => {

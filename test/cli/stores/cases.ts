@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
+import { WHOLE } from '../../whole.js';
 import { type Outcome, Playground } from '../varve.js';
 
 /** A command that must fail, as a user would have it. */
@@ -12,10 +13,14 @@ export interface Case {
   readonly message: RegExp;
 }
 
+/** Of so many cases one is run for programs as well. */
+const ONE_IN = WHOLE ? 1 : 4;
+
 /** Runs commands, and looks for secrets in all that comes of them. */
 export class Watched {
   readonly place = new Playground();
   readonly #secrets: string[] = [];
+  #cases = 0;
   readonly #log = this.place.path('debug.log');
 
   constructor(...secrets: string[]) {
@@ -51,6 +56,7 @@ export class Watched {
     assert.equal(told.code, code, `${args}: ${told.out}${told.err}`);
     const [line = ''] = told.err.split('\n').filter((each) => each.startsWith('Fatal: ') || each.startsWith('error: '));
     assert.match(line, message, `${args} at ${repository}`);
+    if (this.#cases++ % ONE_IN > 0) return;
     const json = await this.run([...given, '--json'], { ...env, VARVE_DEBUG: undefined });
     assert.equal(json.code, code);
     const [last = ''] = json.err.trimEnd().split('\n').slice(-1);
