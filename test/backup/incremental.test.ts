@@ -17,10 +17,10 @@ import fc from 'fast-check';
 import { share } from '../whole.js';
 import { step } from './random-steps.js';
 import { apply, empty } from './random-tree.js';
-import { type Changes, Sandbox, scratchDirectory, undisturbed } from './sandbox.js';
+import { type Changes, QUIET, Sandbox, scratchDirectory, undisturbed } from './sandbox.js';
 import { assertSameTree, treeImage } from './tree-image.js';
 
-const scratch = scratchDirectory();
+const scratch = scratchDirectory(QUIET);
 
 test('whatever changes, a backup with a parent is the same as one without, and returns the tree', {
   timeout: 240_000,
@@ -96,8 +96,8 @@ test('each way in which a file can change is seen', async () => {
   const file = join(sandbox.source, 'file');
   const other = join(sandbox.source, 'other');
   writeFileSync(file, 'first content');
+  await sandbox.backup();
   const changed = async (change: () => void): Promise<number> => {
-    await sandbox.backup();
     change();
     const { summary, snapshot } = await sandbox.backup({ parent: 'latest' });
     const { target } = await sandbox.restoreSource(snapshot.root);

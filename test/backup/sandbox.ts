@@ -20,14 +20,20 @@ import type { RestoreEvent, RestoreOptions, RestoreProgress } from '../../src/re
 import { restore } from '../../src/restore/restore.js';
 import type { Store } from '../../src/storage/store.js';
 import { openTestStore } from '../servers/test-place.js';
+import { WHOLE } from '../whole.js';
 
 export const PASSWORD = 'pebble';
+/** A thread costs a seventh of a second to start. What depends on their number asks for it. */
+const THREADS = WHOLE ? 2 : 1;
 /** Later than any file's times by more than the grain in which they are told apart, so that unchanged files are seen as such. */
 export const LATER = (): number => Date.now() + 10_000;
 
+/** Other tests write to /tmp all the time. Hardly any program writes to this directory. */
+export const QUIET = '/var/tmp';
+
 /** A directory of its own for a suite, gone when that ends. */
-export function scratchDirectory(): string {
-  const path = mkdtempSync(join(tmpdir(), 'varve-test-'));
+export function scratchDirectory(parent = tmpdir()): string {
+  const path = mkdtempSync(join(parent, 'varve-test-'));
   // Unlike rmSync, rm removes paths that are too long for the kernel.
   after(() => spawnSync('rm', ['-rf', path]));
   return path;
@@ -129,7 +135,7 @@ export class Sandbox {
       filter: NO_FILTER,
       program: 'varve test',
       compression: 'auto',
-      threads: 2,
+      threads: THREADS,
       ...changes,
       parent,
       onEvent: (event) => {
@@ -156,7 +162,7 @@ export class Sandbox {
       root,
       target,
       setOwner: process.getuid?.() === 0,
-      threads: 2,
+      threads: THREADS,
       ...changes,
       onEvent: (event) => {
         events.push(event);

@@ -17,10 +17,10 @@ import { NO_FILTER } from '../../src/filesystem/filter.js';
 import { MAX_DIRECT_CHUNKS } from '../../src/format/limits.js';
 import { TreeReader } from '../../src/repository/reading/tree-reader.js';
 import { fails } from '../crypto/rings.js';
-import { components, Sandbox, scratchDirectory, undisturbed } from './sandbox.js';
+import { components, QUIET, Sandbox, scratchDirectory, undisturbed } from './sandbox.js';
 import { assertSameTree, treeImage } from './tree-image.js';
 
-const scratch = scratchDirectory();
+const scratch = scratchDirectory(QUIET);
 
 async function* pieces(bytes: Buffer, size: number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += size) yield new Uint8Array(bytes.subarray(at, at + size));

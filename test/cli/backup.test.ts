@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { undisturbed } from '../backup/sandbox.js';
+import { QUIET, undisturbed } from '../backup/sandbox.js';
 import { outcome, Playground } from './varve.js';
 
 interface Summary {
@@ -28,7 +28,7 @@ interface Snapshot {
 
 /** Milliseconds for which a file that was just written is read again, as its times prove nothing. */
 const UNCERTAIN = 3100;
-const place = new Playground();
+const place = new Playground(QUIET);
 const source = place.files('source', {
   'a.txt': 'a',
   'b.tmp': 'b',

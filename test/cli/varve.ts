@@ -28,13 +28,11 @@ export interface Options {
 
 /** A directory of its own with a repository, a cache and a key file, which costs no time to open. */
 export class Playground {
-  readonly directory = mkdtempSync(join(tmpdir(), 'varve-cli-'));
+  readonly directory: string;
   readonly env: Record<string, string>;
-  readonly #inProcess: boolean;
 
-  /** @param isOnlyProcesses each command is to run in a process of its own */
-  constructor({ isOnlyProcesses = false } = {}) {
-    this.#inProcess = !isOnlyProcesses;
+  constructor(parent = tmpdir()) {
+    this.directory = mkdtempSync(join(parent, 'varve-cli-'));
     const keyFile = this.path('key');
     writeFileSync(keyFile, randomBytes(32), { mode: 0o600 });
     this.env = {
@@ -95,8 +93,7 @@ export class Playground {
 
   /** Runs a command to its end, in this process where that makes no difference. */
   async run(args: readonly string[], options: Options = {}): Promise<Outcome> {
-    if (this.#inProcess && canRunInProcess(args, options))
-      return runIn(this.directory, args, { ...this.env, ...options.env });
+    if (canRunInProcess(args, options)) return runIn(this.directory, args, { ...this.env, ...options.env });
     const child = this.start(args, options);
     child.stdin?.on('error', () => undefined);
     child.stdin?.end(options.input ?? '');
