@@ -63,10 +63,10 @@ export class LiveView implements CurrentView {
       this.#listed = performance.now();
     });
     let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => {
+    const timeout = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, WAIT_MS);
     });
-    await Promise.race([this.#listing, patience]);
+    await Promise.race([this.#listing, timeout]);
     clearTimeout(timer);
     return this.#view;
   }

@@ -84,7 +84,7 @@ test('Search reads a directory once and reports it in each snapshot when they sh
   const counting = new Counting(files({ patterns: ['*.txt'] }));
   const { paths } = await search(repository, counting, made);
   assert.deepEqual(paths, ['/d/a.txt', '/d/c.txt', '/d/a.txt', '/d/c.txt', '/d/a.txt', '/d/c.txt']);
-  assert.equal(counting.looks, 3 + 2 + 2, 'the folder once, the two roots once each');
+  assert.equal(counting.looks, 3 + 2 + 2, 'the directory once, the two roots once each');
 });
 
 test('Search matches by path when the same directory has two paths', async () => {

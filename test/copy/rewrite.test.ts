@@ -124,7 +124,7 @@ test('editSnapshots writes a directory once when snapshots share it', async () =
   writeFileSync(join(sandbox.source, 'later'), 'later');
   await sandbox.backup({ parent: 'latest' });
   const { events } = await rewrite(sandbox, { excludes: ['secret.KEY'], forget: true });
-  assert.equal(events.filter(({ kind }) => kind === 'excluded').length, 1, 'the folder is visited once');
+  assert.equal(events.filter(({ kind }) => kind === 'excluded').length, 1, 'the directory is visited once');
   assert.equal(events.filter(({ kind }) => kind === 'changed').length, 2);
   for (const { snapshot } of await sandbox.snapshots()) await sandbox.restoreSource(snapshot.root);
 });

@@ -40,9 +40,9 @@ for (const name of ['dense', 'sparse'])
     const path = join(source, name);
     const whole = readFileSync(path);
     assert.ok((await bytesOf(path)).equals(whole));
-    const place = fc.integer({ min: 0, max: whole.length + 10 });
+    const offset = fc.integer({ min: 0, max: whole.length + 10 });
     await fc.assert(
-      fc.asyncProperty(place, place, async (a, b) => {
+      fc.asyncProperty(offset, offset, async (a, b) => {
         const [start, end] = [Math.min(a, b), Math.max(a, b)];
         assert.ok((await bytesOf(path, { start, end })).equals(whole.subarray(start, end)));
       }),

@@ -281,7 +281,7 @@ describe('mount refuses', () => {
     [['mount', '.', '--cache-size', '1M'], /--cache-size: "1M": from 16M/],
     [['mount', '.', '--cache-size', 'much'], /--cache-size: "much" is not a size/],
     [['mount', '.', '--path-template', '/'], /--path-template: "\/" names no directory/],
-    [['mount', '.', '--no-default-permissions'], /goes with --allow-other/],
+    [['mount', '.', '--no-default-permissions'], /needs --allow-other/],
   ];
   for (const [args, message] of cases)
     it(args.join(' '), async () => {

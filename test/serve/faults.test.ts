@@ -91,14 +91,14 @@ suite('varve serve when its own files cannot be read or written', { skip: NO_FAU
 
   test('varve gives up soon and says why when the server has no permission to read its files', async () => {
     preload.arm();
-    const place = { env: { VARVE_REPOSITORY: `rest:http://${server.host}/varve/` } };
+    const location = { env: { VARVE_REPOSITORY: `rest:http://${server.host}/varve/` } };
     const source = playground.files('source', { f: randomBytes(100_000) });
-    await playground.ok(['init'], place);
-    await playground.ok(['backup', source], place);
+    await playground.ok(['init'], location);
+    await playground.ok(['backup', source], location);
     for (const calls of ['open', 'readdir'] as const) {
       fail(calls, 'EACCES');
       const began = Date.now();
-      const { code, err } = await playground.run(['snapshots', '--no-cache'], place);
+      const { code, err } = await playground.run(['snapshots', '--no-cache'], location);
       assert.equal(code, 1);
       assert.match(
         err,
@@ -107,7 +107,7 @@ suite('varve serve when its own files cannot be read or written', { skip: NO_FAU
       assert.ok(Date.now() - began < SOON);
     }
     preload.arm();
-    await playground.ok(['check', '--read-data'], place);
+    await playground.ok(['check', '--read-data'], location);
   });
 
   test('restic gives up soon when the server has no permission to read its files', { skip: NO_RESTIC }, async () => {

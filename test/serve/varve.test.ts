@@ -20,11 +20,11 @@ test('varve works with varve serve when its user is append-only', async () => {
   const directory = scratchDirectory();
   const server = await startVarveServe(directory, USERS, '--append-only-user', 'web1', '--log', '-');
   servers.push(server);
-  const place = (user: keyof typeof USERS): string => `rest:http://${user}:${USERS[user]}@${server.host}/shared/`;
+  const location = (user: keyof typeof USERS): string => `rest:http://${user}:${USERS[user]}@${server.host}/shared/`;
   const contents = Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`f${at}`, randomBytes(at * 20_000)]));
   const source = playground.files('source', contents);
-  const web1 = { env: { VARVE_REPOSITORY: place('web1') } };
-  const admin = { env: { VARVE_REPOSITORY: place('admin') } };
+  const web1 = { env: { VARVE_REPOSITORY: location('web1') } };
+  const admin = { env: { VARVE_REPOSITORY: location('admin') } };
   await playground.ok(['init'], admin);
   await playground.ok(['backup', source], web1);
   playground.files('source', { f3: randomBytes(300_000) });

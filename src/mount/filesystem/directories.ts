@@ -16,10 +16,6 @@ import type { Source } from './source.js';
 const CHECKPOINT_SPACING = 8 * 1024;
 /** Blobs to read before other requests get a turn. */
 const TURN = 16;
-/** Bytes of directories to cache. */
-const CACHE_BYTES = 8 * 1024 * 1024;
-/** Directories to cache. */
-const MAX_DIRECTORIES = 500;
 /** From this length on, an incomplete entry is parsed again only after its buffered bytes have doubled. */
 const LONG_ENTRY = 64 * 1024;
 
@@ -75,8 +71,8 @@ export class Directory {
     let base = from;
     let turn = 0;
     for (let number = this.#blobAt(from); number < this.#starts.length - 1; number++) {
-      const kept = this.#source.keptBlob(this.#ids, number * 32);
-      const blob = kept ?? (await this.#source.blob(this.#ids, number * 32));
+      const cached = this.#source.cachedBlob(this.#ids, number * 32);
+      const blob = cached ?? (await this.#source.blob(this.#ids, number * 32));
       if (++turn % TURN === 0) await setImmediate();
       const start = this.#starts[number] as number;
       const part = start < from ? blob.subarray(from - start) : blob;
@@ -172,35 +168,5 @@ export class Directory {
 
   #blobAt(offset: number): number {
     return lastAtMost(this.#starts, offset);
-  }
-}
-
-/** A cache of directories. The least recently used are evicted. */
-export class Directories {
-  readonly #directories = new Map<number, { readonly directory: Directory; readonly weight: number }>();
-  #weight = 0;
-
-  get(node: number): Directory | undefined {
-    const known = this.#directories.get(node);
-    if (known === undefined) return undefined;
-    this.#directories.delete(node);
-    this.#directories.set(node, known);
-    return known.directory;
-  }
-
-  set(node: number, directory: Directory): void {
-    this.delete(node);
-    const { weight } = directory;
-    this.#directories.set(node, { directory, weight });
-    this.#weight += weight;
-    for (const oldest of this.#directories.keys()) {
-      if ((this.#weight <= CACHE_BYTES && this.#directories.size <= MAX_DIRECTORIES) || oldest === node) break;
-      this.delete(oldest);
-    }
-  }
-
-  delete(node: number): void {
-    this.#weight -= this.#directories.get(node)?.weight ?? 0;
-    this.#directories.delete(node);
   }
 }

@@ -3,24 +3,31 @@ import { isReference } from '../../format/attachment.js';
 import type { Entry } from '../../format/entry.js';
 import type { EntryReader } from '../../format/entry-reader.js';
 import { type StoredSnapshot, shortId } from '../../repository/snapshots/snapshots.js';
-import { Directories, Directory } from './directories.js';
+import { Directory } from './directories.js';
 import type { InodeNumber, InodeNumbers } from './inode-numbers.js';
+import { LruCache } from './lru-cache.js';
 import { DIRECTORY, LINKED, NodeTable, WITH_XATTRS } from './node-table.js';
 import type { Source } from './source.js';
 
 /** Bytes of entries to cache. */
-const CACHE_BYTES = 1024 * 1024;
+const ENTRY_BYTES = 1024 * 1024;
+/** Limits of the cache of directories: bytes, and number. */
+const DIRECTORY_BYTES = 8 * 1024 * 1024;
+const MAX_DIRECTORIES = 500;
 
 /** Directories and entries of snapshots by their nodes. */
 export class Entries {
   readonly nodes: NodeTable;
   readonly numbers: InodeNumbers;
   readonly #source: Source;
-  readonly #directories = new Directories();
+  readonly #directories = new LruCache<number, Directory>({
+    maxWeight: DIRECTORY_BYTES,
+    maxEntries: MAX_DIRECTORIES,
+    weigh: ({ weight }) => weight,
+  });
   /** Snapshots by the nodes of their roots. */
   readonly #snapshots = new Map<number, StoredSnapshot>();
-  readonly #kept = new Map<number, Entry>();
-  #keptBytes = 0;
+  readonly #cache = new LruCache<number, Entry>({ maxWeight: ENTRY_BYTES, weigh: weightOf });
 
   /** @param onFree called with nodes that the kernel has forgotten */
   constructor(source: Source, numbers: InodeNumbers, onFree: (node: number) => void) {
@@ -29,7 +36,7 @@ export class Entries {
     this.nodes = new NodeTable((node) => {
       this.#directories.delete(node);
       this.#snapshots.delete(node);
-      this.#drop(node);
+      this.#cache.delete(node);
       onFree(node);
     });
   }
@@ -77,19 +84,15 @@ export class Entries {
 
   /** The entry of a node other than a root, as a copy. */
   async entry(node: number): Promise<Entry> {
-    const known = this.#kept.get(node);
-    if (known !== undefined) {
-      this.#kept.delete(node);
-      this.#kept.set(node, known);
-      return known;
-    }
+    const known = this.#cache.get(node);
+    if (known !== undefined) return known;
     const directory = await this.directory(this.nodes.parent(node));
     let found: Entry | undefined;
     await directory.at(this.nodes.position(node), (entry) => {
       found = entry.entry();
     });
     if (found === undefined) throw new Error('an entry is missing');
-    if (this.nodes.has(node)) this.#keep(node, found);
+    if (this.nodes.has(node)) this.#cache.set(node, found);
     return found;
   }
 
@@ -101,23 +104,6 @@ export class Entries {
       names.unshift((await this.entry(at)).name.toString());
     const stored = this.#snapshots.get(at);
     return `${stored === undefined ? '' : shortId(stored.id)}:/${names.join('/')}`;
-  }
-
-  #keep(node: number, entry: Entry): void {
-    this.#drop(node);
-    this.#kept.set(node, entry);
-    this.#keptBytes += weightOf(entry);
-    for (const oldest of this.#kept.keys()) {
-      if (this.#keptBytes <= CACHE_BYTES || oldest === node) break;
-      this.#drop(oldest);
-    }
-  }
-
-  #drop(node: number): void {
-    const entry = this.#kept.get(node);
-    if (entry === undefined) return;
-    this.#kept.delete(node);
-    this.#keptBytes -= weightOf(entry);
   }
 }
 

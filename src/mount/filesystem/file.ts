@@ -101,19 +101,19 @@ export class OpenFile {
    */
   readNow(offset: number, size: number, open: boolean): Buffer[] | undefined {
     const length = this.#lengthAt(offset, size);
-    const wanted = this.#slicesOf(offset, length);
-    const found = this.#views(wanted, length);
+    const slices = this.#slicesOf(offset, length);
+    const found = this.#views(slices, length);
     if (found !== undefined || !open) return found;
-    for (const { blob } of wanted)
+    for (const { blob } of slices)
       if (this.#contents.ready(blob) === undefined && this.#contents.openNow(blob) === undefined) return undefined;
     // Decoding one may have evicted another.
-    return this.#views(wanted, length);
+    return this.#views(slices, length);
   }
 
-  #views(wanted: readonly BlobSlice[], length: number): Buffer[] | undefined {
+  #views(slices: readonly BlobSlice[], length: number): Buffer[] | undefined {
     const views: Buffer[] = [];
     let at = 0;
-    for (const { blob, from, length: part, to } of wanted) {
+    for (const { blob, from, length: part, to } of slices) {
       const bytes = this.#contents.ready(blob);
       if (bytes === undefined) return undefined;
       addZeros(views, to - at);
@@ -126,9 +126,9 @@ export class OpenFile {
 
   /** Loads a range into the cache. `readNow` then finds it, unless it was evicted again. */
   async await(offset: number, size: number): Promise<void> {
-    const wanted = this.#slicesOf(offset, this.#lengthAt(offset, size));
+    const slices = this.#slicesOf(offset, this.#lengthAt(offset, size));
     await this.#contents.use(
-      wanted.map(({ blob }) => blob),
+      slices.map(({ blob }) => blob),
       () => undefined,
     );
   }
@@ -136,11 +136,11 @@ export class OpenFile {
   /** Loads a range and returns a copy of it. */
   async read(offset: number, size: number): Promise<Buffer> {
     const length = this.#lengthAt(offset, size);
-    const wanted = this.#slicesOf(offset, length);
+    const slices = this.#slicesOf(offset, length);
     const out = Buffer.alloc(length);
-    const blobs = wanted.map(({ blob }) => blob);
+    const blobs = slices.map(({ blob }) => blob);
     await this.#contents.use(blobs, (bytes, number) => {
-      const part = wanted[number] as BlobSlice;
+      const part = slices[number] as BlobSlice;
       bytes.copy(out, part.to, part.from, part.from + part.length);
     });
     return out;
@@ -171,22 +171,22 @@ export class OpenFile {
 
   #slicesOf(offset: number, length: number): BlobSlice[] {
     if (this.layout === undefined) return this.#inStream(offset, length, 0);
-    const wanted: BlobSlice[] = [];
+    const slices: BlobSlice[] = [];
     for (const piece of this.layout.within(offset, length))
-      wanted.push(...this.#inStream(piece.stream, piece.length, piece.file - offset));
-    return wanted;
+      slices.push(...this.#inStream(piece.stream, piece.length, piece.file - offset));
+    return slices;
   }
 
   #inStream(from: number, length: number, to: number): BlobSlice[] {
-    const wanted: BlobSlice[] = [];
+    const slices: BlobSlice[] = [];
     const end = from + length;
     for (let number = this.#blobAt(from), at = from; at < end; number++) {
       const start = this.#starts[number] as number;
       const stop = Math.min(end, this.#starts[number + 1] as number);
-      wanted.push({ blob: this.#blobs[number] as number, from: at - start, length: stop - at, to: to + at - from });
+      slices.push({ blob: this.#blobs[number] as number, from: at - start, length: stop - at, to: to + at - from });
       at = stop;
     }
-    return wanted;
+    return slices;
   }
 
   /** The number of the blob at an offset; the last one for the end of the stream. */

@@ -38,6 +38,7 @@ import { Contents } from './contents.js';
 import { Entries } from './entries.js';
 import { OpenFile, retryWhenOutdated } from './file.js';
 import { InodeNumbers } from './inode-numbers.js';
+import { LruCache } from './lru-cache.js';
 import { DIRECTORY, VIEW, WITH_XATTRS } from './node-table.js';
 import type { Source } from './source.js';
 import { type CurrentView, ViewNodes } from './view-nodes.js';
@@ -77,10 +78,13 @@ export class SnapshotFilesystem implements Handlers {
   readonly #contents: Contents;
   readonly #entries: Entries;
   readonly #views: ViewNodes;
-  readonly #files = new Map<number, OpenFile>();
-  #fileBytes = 0;
+  readonly #files = new LruCache<number, OpenFile>({
+    maxWeight: OPEN_FILE_BYTES,
+    maxEntries: OPEN_FILES,
+    weigh: ({ weight }) => weight,
+  });
   /** The offset at which a directory's last listing ended. The next one usually continues there, so it needs no check. */
-  readonly #next = new Map<number, number>();
+  readonly #next = new LruCache<number, number>({ maxEntries: LISTINGS });
   readonly #reported = new Set<string>();
 
   constructor(options: FilesystemOptions) {
@@ -88,7 +92,7 @@ export class SnapshotFilesystem implements Handlers {
     this.#contents = new Contents(options.source, options.cacheSize);
     this.#entries = new Entries(options.source, new InodeNumbers(options.seed), (node) => {
       this.#views.drop(node);
-      this.#dropFile(node);
+      this.#files.delete(node);
       this.#next.delete(node);
     });
     this.#views = new ViewNodes(this.#entries, options.view, options.viewOwner);
@@ -230,28 +234,13 @@ export class SnapshotFilesystem implements Handlers {
 
   async #file(node: number): Promise<OpenFile> {
     const known = this.#knownFile(node);
-    if (known !== undefined) {
-      this.#files.delete(node);
-      this.#files.set(node, known);
-      return known;
-    }
+    if (known !== undefined) return known;
     const entry = await this.#entries.entry(node);
     const file = await OpenFile.open(this.#options.source, this.#contents, entry, entry.name.toString());
     const other = this.#knownFile(node);
     if (other !== undefined) return other;
-    this.#dropFile(node);
     this.#files.set(node, file);
-    this.#fileBytes += file.weight;
-    for (const oldest of this.#files.keys()) {
-      if ((this.#fileBytes <= OPEN_FILE_BYTES && this.#files.size <= OPEN_FILES) || oldest === node) break;
-      this.#dropFile(oldest);
-    }
     return file;
-  }
-
-  #dropFile(node: number): void {
-    this.#fileBytes -= this.#files.get(node)?.weight ?? 0;
-    this.#files.delete(node);
   }
 
   /** @returns the offset of the entry after the dots; undefined when the buffer is full */
@@ -291,9 +280,7 @@ export class SnapshotFilesystem implements Handlers {
       const which = name === undefined ? '' : ` (${JSON.stringify(name.toString())})`;
       this.#report(`an entry is left out: ${error.message}${which}`);
     });
-    this.#next.delete(node);
     this.#next.set(node, next);
-    if (this.#next.size > LISTINGS) this.#next.delete(this.#next.keys().next().value as number);
     return true;
   }
 

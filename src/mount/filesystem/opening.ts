@@ -11,6 +11,7 @@ import { errnoCode, systemReason, VarveError } from '../../errors/errors.js';
 import { DATA } from '../../format/content.js';
 import { type Codec, ZSTD } from '../../format/pack-record.js';
 import { READ_FLAGS } from '../../storage/local/regular-file.js';
+import { LruCache } from './lru-cache.js';
 
 /** Pack files to keep open. */
 const OPEN_FILES = 64;
@@ -60,7 +61,7 @@ export function neededRange({ frame, storedLength, codec, parts }: Omit<Opening,
 export class Opener {
   readonly #idKey: Uint8Array;
   readonly #memory: Buffer;
-  readonly #files = new Map<string, number>();
+  readonly #files = new LruCache<string, number>({ maxEntries: OPEN_FILES, onEvict: closeSync });
   #scratch = Buffer.allocUnsafeSlow(0);
 
   constructor(idKey: Uint8Array, memory: SharedArrayBuffer) {
@@ -78,7 +79,6 @@ export class Opener {
   }
 
   close(): void {
-    for (const file of this.#files.values()) closeSync(file);
     this.#files.clear();
   }
 
@@ -142,18 +142,9 @@ export class Opener {
 
   #file(path: string): number {
     const known = this.#files.get(path);
-    if (known !== undefined) {
-      this.#files.delete(path);
-      this.#files.set(path, known);
-      return known;
-    }
+    if (known !== undefined) return known;
     const file = openSync(path, READ_FLAGS);
     this.#files.set(path, file);
-    for (const [oldest, each] of this.#files) {
-      if (this.#files.size <= OPEN_FILES) break;
-      closeSync(each);
-      this.#files.delete(oldest);
-    }
     return file;
   }
 }

@@ -4,6 +4,7 @@ import type { ContentRef } from '../../format/content.js';
 import { type IndexedRepository, loadIndex } from '../../repository/index/index-store.js';
 import { locateBlob } from '../../repository/reading/blob-reader.js';
 import { TreeReader } from '../../repository/reading/tree-reader.js';
+import { LruCache } from './lru-cache.js';
 
 /** Bytes of verified tree blobs to cache. */
 const CACHE_BYTES = 8 * 1024 * 1024;
@@ -16,8 +17,7 @@ export class Source {
   #trees: TreeReader;
   /** Grows with each new index, because blob numbers then change. */
   generation = 0;
-  readonly #kept = new Map<string, Buffer>();
-  #keptBytes = 0;
+  readonly #cache = new LruCache<string, Buffer>({ maxWeight: CACHE_BYTES, weigh: ({ length }) => length });
   readonly #pending = new Map<string, Promise<Buffer>>();
   #reloading: Promise<void> | undefined;
   #reloaded = Number.NEGATIVE_INFINITY;
@@ -59,14 +59,8 @@ export class Source {
   }
 
   /** A cached tree blob, without waiting. */
-  keptBlob(id: Buffer, at: number): Buffer | undefined {
-    const name = id.toString('latin1', at, at + 32);
-    const blob = this.#kept.get(name);
-    if (blob !== undefined) {
-      this.#kept.delete(name);
-      this.#kept.set(name, blob);
-    }
-    return blob;
+  cachedBlob(id: Buffer, at: number): Buffer | undefined {
+    return this.#cache.get(id.toString('latin1', at, at + 32));
   }
 
   /** A tree blob, as a buffer that stays valid. @param at offset of its id in `ids` */
@@ -75,7 +69,7 @@ export class Source {
     const name = id.toString('latin1');
     let pending = this.#pending.get(name);
     if (pending === undefined) {
-      pending = this.retried(async () => this.#keep(name, await this.#trees.blob(id)));
+      pending = this.retried(async () => this.#addCopy(name, await this.#trees.blob(id)));
       this.#pending.set(name, pending);
       const done = (): void => void this.#pending.delete(name);
       pending.then(done, done);
@@ -104,16 +98,10 @@ export class Source {
   }
 
   /** Caches a copy, because the blob is a view of a whole frame. */
-  #keep(name: string, blob: Buffer): Buffer {
+  #addCopy(name: string, blob: Buffer): Buffer {
     const own = Buffer.allocUnsafeSlow(blob.length);
     own.set(blob);
-    this.#kept.set(name, own);
-    this.#keptBytes += own.length;
-    for (const [oldest, bytes] of this.#kept) {
-      if (this.#keptBytes <= CACHE_BYTES || oldest === name) break;
-      this.#kept.delete(oldest);
-      this.#keptBytes -= bytes.length;
-    }
+    this.#cache.set(name, own);
     return own;
   }
 }
