@@ -15,6 +15,7 @@ import { EntryStorer } from './entry-storer.js';
 import { readFailure, storeSegment } from './file-storer.js';
 import { mergeEntries } from './merge.js';
 import type { Note, Reply, Task, WorkerInit } from './messages.js';
+import { BackupReporter } from './reporter.js';
 import { createStorer, type Storer } from './storer.js';
 import { Walker } from './walker.js';
 
@@ -23,8 +24,9 @@ type TaskOf<Kind extends Task['kind']> = Extract<Task, { kind: Kind }>;
 serveTasks<WorkerInit, Task, Reply, Note>((init, note) => {
   const storer = createStorer(init, note);
   const warn = (message: string): void => note({ kind: 'error', path: Buffer.alloc(0), message, during: 'scan' });
-  const entries = new EntryStorer(init, storer, new OwnerNames(), note);
-  const walker = new Walker(init, storer, new BackupFilter(init.filter, warn), entries, note);
+  const reporter = new BackupReporter(init, note);
+  const entries = new EntryStorer(init, storer, new OwnerNames(), reporter);
+  const walker = new Walker(init, { storer, filter: new BackupFilter(init.filter, warn), entries, reporter }, note);
   return (task) => {
     const served = perform(task, { init, storer, entries, walker });
     storer.countStored();

@@ -1,48 +1,37 @@
-import { Buffer } from 'node:buffer';
+// Stores what a path contains and makes its entry.
+// entry-encoder.ts encodes it, change-detector.ts decides what is unchanged, reporter.ts counts and reports.
+import type { Buffer } from 'node:buffer';
 import { closeSync } from 'node:fs';
-import type { Int64 } from '../bytes/int64.js';
 import { asBuffer, equalBytes } from '../bytes/views.js';
-import { MessagePackWriter } from '../bytes/writer.js';
-import { isAboutObject, VarveError } from '../errors/errors.js';
 import { Directory, type DirectoryPlace } from '../filesystem/directory.js';
 import type { OwnerNames } from '../filesystem/owners.js';
 import { type FileStat, fstat } from '../filesystem/stat.js';
 import { readXattrs, type XattrPlace } from '../filesystem/xattrs.js';
-import { type Attachment, isReference, ownAttachment } from '../format/attachment.js';
+import { ownAttachment } from '../format/attachment.js';
 import type { ContentRef } from '../format/content.js';
-import { type Entry, writeEntry } from '../format/entry.js';
-import type { BadEntry, EntryReader } from '../format/entry-reader.js';
+import type { EntryReader } from '../format/entry-reader.js';
 import { Layout } from '../format/layout.js';
-import { joinPath } from '../format/path.js';
 import { encodeXattrs } from '../format/xattrs.js';
-import { isUnlisted } from '../repository/reading/blob-reader.js';
-import { count } from './counters.js';
+import { ChangeDetector } from './change-detector.js';
 import { CurrentFile } from './current-file.js';
-import { readFailure, type StoredFile, storeFile, wasModified } from './file-storer.js';
-import type { ItemAction, LargeFile, Note, PendingFile, ReadAttributes, WorkerInit } from './messages.js';
-import { sameContent, sameMetadata } from './previous.js';
-import { SourceTally } from './source-tally.js';
+import { EntryEncoder, type EntryFields } from './entry-encoder.js';
+import { type StoredFile, storeFile, wasModified } from './file-storer.js';
+import type { LargeFile, PendingFile, ReadAttributes, WorkerInit } from './messages.js';
+import { sameMetadata } from './previous.js';
+import type { BackupReporter } from './reporter.js';
 import { storableSize } from './storable-size.js';
 import type { Storer } from './storer.js';
 
-/** Files with several names that are remembered, so that the memory stays bounded. */
+/** Files with several hard links to remember, so that the memory stays bounded. */
 const MAX_LINKED = 100_000;
-const TORN = 'changed while it was read: it is stored as it was read, and will be read again next time';
 
-/** What an entry has beside the name and lstat's figures. */
-interface Rest extends Pick<Entry, 'content' | 'target' | 'rdev' | 'holes'> {
-  readonly xattrs: ReadAttributes;
-  /** Where it is not that of the content or the target. */
-  readonly size: number | undefined;
-}
-
-/** An encoded entry, and whether it is the parent snapshot's as it stood there. */
-export interface TakenEntry {
+/** An encoded entry, and whether it is the parent snapshot's byte for byte. */
+export interface StoredEntry {
   readonly raw: Buffer;
   readonly same: boolean;
 }
 
-/** A directory of which everything is known but what it contains. */
+/** A directory whose entry is complete except for its content. */
 export interface WalkedDirectory {
   readonly name: Buffer;
   readonly path: Buffer;
@@ -53,29 +42,32 @@ export interface WalkedDirectory {
   readonly isRoot: boolean;
 }
 
-/** Makes the encoded entry of one file or directory, storing what it contains; counts and tells what it did. */
+/** Stores files and directories, and returns their encoded entries. */
 export class EntryStorer {
-  readonly #init: WorkerInit;
   readonly #storer: Storer;
-  readonly #owners: OwnerNames;
-  readonly #note: (note: Note) => void;
-  readonly #tally: SourceTally;
-  readonly #encoder = new MessagePackWriter();
-  /** The file that is being read. */
+  readonly #reporter: BackupReporter;
+  readonly #encoder: EntryEncoder;
+  /** Compares paths with the parent snapshot. */
+  readonly changes: ChangeDetector;
+  /** Shows which file is being read. */
   readonly current: CurrentFile;
-  /** Content of files with several names, by device and inode. */
+  /** Content of files with several hard links, by device and inode. */
   readonly #linked = new Map<string, StoredFile>();
 
-  constructor(init: WorkerInit, storer: Storer, owners: OwnerNames, note: (note: Note) => void) {
-    this.#init = init;
+  constructor(
+    init: Pick<WorkerInit, 'rules' | 'current'>,
+    storer: Storer,
+    owners: OwnerNames,
+    reporter: BackupReporter,
+  ) {
     this.#storer = storer;
-    this.#owners = owners;
-    this.#note = note;
+    this.#reporter = reporter;
+    this.#encoder = new EntryEncoder(owners, init.rules.withAtime);
+    this.changes = new ChangeDetector(init.rules, owners, storer, reporter);
     this.current = new CurrentFile(init.current);
-    this.#tally = new SourceTally(init.tally);
   }
 
-  /** Encodes the entry of a directory whose children are all known, in order of name. */
+  /** Stores a directory. @param children the encoded entries of all its children, in order of name */
   finishDirectory(directory: WalkedDirectory, children: Iterable<Uint8Array>): Buffer {
     const { tree } = this.#storer;
     const before = { added: tree.stored.rawBytes, stored: tree.stored.storedBytes };
@@ -83,208 +75,130 @@ export class EntryStorer {
     for (const child of children) tree.write(child);
     const reference = tree.end();
     const content = this.#storer.reference(reference.size, reference.ids);
-    const { name, stat, xattrs, previous } = directory;
-    const raw = this.#encodeFile(name, stat, content, undefined, xattrs);
+    const { name, path, stat, xattrs, previous, isRoot } = directory;
+    const raw = this.#encode(name, stat, { content, xattrs });
     const action = previous === undefined ? 'new' : equalBytes(previous, raw) ? 'unmodified' : 'changed';
-    this.#countDirectory(directory, action);
-    if (this.#init.verbose) {
-      this.#reportItem(directory.path, true, action, 0, {
-        metadataAdded: tree.stored.rawBytes - before.added,
-        metadataStored: tree.stored.storedBytes - before.stored,
-      });
-    }
+    this.#reporter.directory(path, isRoot, action, () => ({
+      metadataAdded: tree.stored.rawBytes - before.added,
+      metadataStored: tree.stored.storedBytes - before.stored,
+    }));
     return raw;
   }
 
+  /** Makes the entry of a directory in which nothing has changed, from the parent's content. */
+  unchangedDirectory(directory: WalkedDirectory, previous: EntryReader): Buffer {
+    const { name, path, stat, xattrs, isRoot } = directory;
+    const same = this.changes.isSameEntry(previous, stat, () => path);
+    this.#reporter.directory(path, isRoot, same ? 'unmodified' : 'changed');
+    if (!same) return this.#encode(name, stat, { content: previous.content, xattrs });
+    if (previous.xattrs !== undefined) this.#reporter.countXattrs();
+    return directory.previous as Buffer;
+  }
+
   /**
-   * The entry of a file of which all segments are stored.
+   * Makes the entry of a file whose segments are all stored.
    *
-   * @param directory where the file is; undefined for one that is made up around a stream
+   * @param directory of the file; undefined for one made from a stream
    * @param size bytes that were read
    */
   finishFile(directory: DirectoryPlace | undefined, path: Buffer, file: LargeFile, size: number, ids: Buffer): Buffer {
     const { name, stat, changed } = file;
     const layout = layoutOfLarge(file, size);
-    const xattrs = directory && this.#lookAgain(directory, path, file);
+    const xattrs = directory && this.#finishReading(directory, path, file);
     const content = this.#storer.reference(size, ids);
-    count(this.#init.counters, changed ? 'filesChanged' : 'filesNew');
-    count(this.#init.counters, 'bytes', holeBytes(layout));
-    this.#tally.add(path, () => path, layout?.size ?? size);
-    if (this.#init.verbose) this.#reportItem(path, false, changed ? 'changed' : 'new', layout?.size ?? size, {});
+    const reported = { size: layout?.size ?? size, uncounted: holeBytes(layout) };
+    this.#reporter.file(path, () => path, changed ? 'changed' : 'new', reported);
     return this.#encodeFile(asBuffer(name), stat, content, layout, xattrs);
   }
 
-  /** Reads a file and stores it; undefined when that failed, which is then told. */
+  /** Reads and stores a file. @returns undefined after a failure, which is reported */
   storeFile(directory: Directory, file: PendingFile): Buffer | undefined {
-    const { changed } = file;
     const name = asBuffer(file.name);
-    const { counters, verbose } = this.#init;
-    const started = verbose ? performance.now() : 0;
+    const path = (): Buffer => directory.pathOf(name);
+    const started = this.#reporter.verbose ? performance.now() : 0;
     const { rawBytes, storedBytes } = this.#storer.data.stored;
     let read = 0;
-    this.current.set(directory.pathOf(name));
+    this.current.set(path());
     try {
       const { stat, content, layout, xattrs, torn } = this.#storeContent(directory, file, (bytes) => {
         read += bytes;
-        count(counters, 'bytes', bytes);
+        this.#reporter.countBytes(bytes);
       });
-      count(counters, changed ? 'filesChanged' : 'filesNew');
-      count(counters, 'bytes', holeBytes(layout));
-      this.#tallyEntry(directory, name, layout?.size ?? content.size);
       this.#storer.countStored();
-      if (torn) this.#note({ kind: 'changed', path: directory.pathOf(name), message: TORN });
-      if (verbose) {
-        this.#reportItem(directory.pathOf(name), false, changed ? 'changed' : 'new', layout?.size ?? content.size, {
-          dataAdded: this.#storer.data.stored.rawBytes - rawBytes,
-          dataStored: this.#storer.data.stored.storedBytes - storedBytes,
-          seconds: (performance.now() - started) / 1000,
-        });
-      }
+      if (torn) this.#reporter.reportTorn(path());
+      const reported = { size: layout?.size ?? content.size, uncounted: holeBytes(layout) };
+      this.#reporter.file(directory.path, path, file.changed ? 'changed' : 'new', reported, () => ({
+        dataAdded: this.#storer.data.stored.rawBytes - rawBytes,
+        dataStored: this.#storer.data.stored.storedBytes - storedBytes,
+        seconds: (performance.now() - started) / 1000,
+      }));
       return this.#encodeFile(name, stat, content, layout, xattrs);
     } catch (cause) {
-      count(counters, 'bytes', -read);
-      this.reportError(directory.pathOf(name), cause, 'archival');
+      this.#reporter.countBytes(-read);
+      this.#reporter.reportError(path(), cause, 'archival');
       return undefined;
     }
   }
 
-  /** The entry of a file whose content is taken over from the parent snapshot. */
-  unchanged(directory: Directory, name: Buffer, stat: FileStat, before: EntryReader): TakenEntry {
-    const { content } = before;
-    count(this.#init.counters, 'filesUnmodified');
-    count(this.#init.counters, 'bytes', before.size);
-    this.#tallyEntry(directory, name, before.size);
-    if (this.#init.verbose) this.#reportItem(directory.pathOf(name), false, 'unmodified', stat.size, {});
-    if (this.#isSame(before, stat) && this.#isAttached(directory, name, before.xattrs)) {
-      this.#countXattrs(before.xattrs);
+  /** Makes the entry of a file whose content is unchanged. */
+  unchangedFile(directory: Directory, name: Buffer, stat: FileStat, before: EntryReader): StoredEntry {
+    const { content, holes, size } = before;
+    const path = (): Buffer => directory.pathOf(name);
+    this.#reporter.file(directory.path, path, 'unmodified', { size, uncounted: size });
+    if (this.changes.isSameEntry(before, stat, path)) {
+      if (before.xattrs !== undefined) this.#reporter.countXattrs();
       return { raw: before.raw, same: true };
     }
-    const xattrs = this.xattrs(directory.xattrPlace(name), directory, name);
-    const { holes, size } = before;
-    const raw = this.#encode(name, stat, { content, xattrs, holes, size, target: undefined, rdev: undefined });
-    return { raw, same: false };
+    const xattrs = this.#readXattrs(directory.xattrPlace(name), path);
+    return { raw: this.#encode(name, stat, { content, xattrs, holes, size }), same: false };
   }
 
-  /** Whether the parent snapshot's content is still that of the file, and is still stored. */
-  isUnchanged(directory: Directory, name: Buffer, stat: FileStat, before: EntryReader): boolean {
-    if (!sameContent(before, stat, this.#init.rules)) return false;
-    const { content, holes } = before;
-    return content !== undefined && this.isStored(content, directory, name) && this.#isAttached(directory, name, holes);
-  }
-
-  /** Links, FIFOs, sockets and devices. */
-  special(directory: Directory, name: Buffer, stat: FileStat, before: EntryReader | undefined): TakenEntry | undefined {
+  /** Makes the entry of a symbolic link, FIFO, socket or device. @returns undefined after a failure, which is reported */
+  special(
+    directory: Directory,
+    name: Buffer,
+    stat: FileStat,
+    before: EntryReader | undefined,
+  ): StoredEntry | undefined {
+    const path = (): Buffer => directory.pathOf(name);
     try {
       const target = stat.type === 'symlink' ? directory.readlink(name) : undefined;
-      const device = stat.type === 'character' || stat.type === 'block';
-      const rdev = device ? ([stat.rdevMajor, stat.rdevMinor] as const) : undefined;
+      const isDevice = stat.type === 'character' || stat.type === 'block';
+      const rdev = isDevice ? ([stat.rdevMajor, stat.rdevMinor] as const) : undefined;
       const xattrs =
-        before !== undefined && this.#isSame(before, stat) && this.#isAttached(directory, name, before.xattrs)
+        before !== undefined && this.changes.isSameEntry(before, stat, path)
           ? before.xattrs
-          : this.xattrs(directory.xattrPlace(name), directory, name);
-      const [content, holes, size] = [undefined, undefined, undefined];
-      const raw = this.#encode(name, stat, { content, xattrs, holes, size, target, rdev });
+          : this.#readXattrs(directory.xattrPlace(name), path);
+      const raw = this.#encode(name, stat, { xattrs, target, rdev });
       const same = before !== undefined && equalBytes(before.raw, raw);
-      const action = before === undefined ? 'new' : same ? 'unmodified' : 'changed';
-      count(
-        this.#init.counters,
-        action === 'new' ? 'othersNew' : action === 'changed' ? 'othersChanged' : 'othersUnmodified',
-      );
-      this.#tallyEntry(directory, name, 0);
-      if (this.#init.verbose) this.#reportItem(directory.pathOf(name), false, action, 0, {});
+      this.#reporter.other(directory.path, path, before === undefined ? 'new' : same ? 'unmodified' : 'changed');
       return { raw, same };
     } catch (cause) {
-      this.reportError(directory.pathOf(name), cause, 'archival');
+      this.#reporter.reportError(path(), cause, 'archival');
       return undefined;
     }
   }
 
-  /** The entry of a directory in which nothing has changed: its content need not be put together again. */
-  unchangedDirectory(directory: WalkedDirectory, previous: EntryReader): Buffer {
-    const { name, stat, xattrs } = directory;
-    const same = this.#isSame(previous, stat) && this.#isAttached(directory.path, undefined, previous.xattrs);
-    this.#countDirectory(directory, same ? 'unmodified' : 'changed');
-    if (this.#init.verbose) this.#reportItem(directory.path, true, same ? 'unmodified' : 'changed', 0, {});
-    if (same) {
-      this.#countXattrs(previous.xattrs);
-      return directory.previous as Buffer;
-    }
-    return this.#encodeFile(name, stat, previous.content, undefined, xattrs);
-  }
-
-  /** The attributes of a directory that is open. */
+  /** Reads and stores the attributes of an open directory. */
   directoryXattrs(directory: Directory, stat: FileStat, before: EntryReader | undefined): ReadAttributes {
-    if (
-      before !== undefined &&
-      this.#isSame(before, stat) &&
-      this.#isAttached(directory.path, undefined, before.xattrs)
-    ) {
-      return ownAttachment(before.xattrs);
-    }
-    return this.xattrs(directory.xattrPlace(), directory.path);
+    const path = (): Buffer => directory.path;
+    return before !== undefined && this.changes.isSameEntry(before, stat, path)
+      ? ownAttachment(before.xattrs)
+      : this.#readXattrs(directory.xattrPlace(), path);
   }
 
-  /** The attributes of a path. When they cannot be read that is told, and the path goes without them until the next backup. */
-  xattrs(place: XattrPlace, directory: Directory | Buffer, name?: Buffer): ReadAttributes {
+  /** Reads and stores attributes. After a failure, which is reported, the entry has none until the next backup. */
+  #readXattrs(place: XattrPlace, path: () => Buffer): ReadAttributes {
     try {
       const xattrs = readXattrs(place);
       return xattrs.length === 0 ? undefined : this.#storer.attach(encodeXattrs(xattrs));
     } catch (cause) {
-      count(this.#init.counters, 'errors');
-      const path = pathIn(directory, name);
-      const message = `its attributes and ACLs are left out: ${readFailure(cause)}`;
-      this.#note({ kind: 'error', path, message, during: 'archival' });
+      this.#reporter.reportUnreadXattrs(path, cause);
       return 'unread';
     }
   }
 
-  /** Tells that a path could not be read; what is not the path's fault is thrown. */
-  reportError(path: Buffer, cause: unknown, during: 'scan' | 'archival'): void {
-    const message = readFailure(cause);
-    count(this.#init.counters, 'errors');
-    this.#tally.fail(path);
-    this.#note({ kind: 'error', path, message, during });
-  }
-
-  #tallyEntry(directory: Directory, name: Buffer, bytes: number): void {
-    this.#tally.add(directory.path, () => directory.pathOf(name), bytes);
-  }
-
-  /**
-   * Reports that what the parent snapshot has of a path cannot be read: then the files themselves are. It is an error, as the new snapshot
-   * may share what is damaged; but a warning when the index does not list it, as all of it is stored again then.
-   *
-   * @throws the cause, when it is not that
-   */
-  reportUnknown(path: Buffer, cause: unknown): void {
-    if (!(cause instanceof VarveError && isAboutObject(cause))) throw cause;
-    // An append key cannot read what others wrote, nor its own when the cache is lost.
-    if (cause.code === 'role') return;
-    const message = `cannot be compared with the parent snapshot: ${cause.message}`;
-    if (isUnlisted(cause))
-      return this.#note({ kind: 'changed', path, message: `${message}; it is read and stored again` });
-    count(this.#init.counters, 'errors');
-    this.#note({ kind: 'error', path, message, during: 'scan' });
-  }
-
-  /** Reports an entry of the parent snapshot that cannot be read. No error: the new snapshot shares nothing with it. */
-  warnOfBad(directory: Buffer, { name, error }: BadEntry): void {
-    const path = name === undefined ? directory : joinPath(directory, name);
-    const message = `the parent snapshot's entry cannot be read, so that the file is: ${error.message}`;
-    this.#note({ kind: 'changed', path, message });
-  }
-
-  /** Whether all of a content that the parent snapshot has is still stored. */
-  isStored(content: ContentRef, directory: Directory | Buffer, name?: Buffer): boolean {
-    try {
-      return this.#storer.has(content);
-    } catch (cause) {
-      this.reportUnknown(pathIn(directory, name), cause);
-      return false;
-    }
-  }
-
-  /** Of a file with several names in what this worker walks, the content is read once. */
+  /** Reads a file with several hard links only once in this worker. */
   #storeContent(directory: Directory, file: PendingFile, onRead: (bytes: number) => void): StoredFile {
     const { stat } = file;
     const name = asBuffer(file.name);
@@ -294,54 +208,21 @@ export class EntryStorer {
       onRead(known.content.size);
       return known;
     }
-    const stored = storeFile(this.#storer, directory, name, (opened) => this.xattrs(opened, directory, name), onRead);
+    const xattrsOf = (opened: number): ReadAttributes => this.#readXattrs(opened, () => directory.pathOf(name));
+    const stored = storeFile(this.#storer, directory, name, xattrsOf, onRead);
     if (key !== undefined && this.#linked.size < MAX_LINKED) this.#linked.set(key, stored);
     return stored;
   }
 
-  #countDirectory({ isRoot }: WalkedDirectory, action: 'new' | 'changed' | 'unmodified'): void {
-    if (isRoot) return;
-    count(this.#init.counters, action === 'new' ? 'dirsNew' : action === 'changed' ? 'dirsChanged' : 'dirsUnmodified');
-  }
-
-  /** Whether the parent snapshot's entry can be taken over as it stands, attributes included: changing them changes the ctime. */
-  #isSame(before: EntryReader, stat: FileStat): boolean {
-    const { rules } = this.#init;
-    return (
-      sameMetadata(before, stat) &&
-      stat.ctimeSeconds < rules.racySince &&
-      sameTime(before.btime, stat.btime) &&
-      sameTime(before.atime, rules.withAtime ? stat.atime : undefined) &&
-      before.user === this.#owners.userName(stat.uid) &&
-      before.group === this.#owners.groupName(stat.gid)
-    );
-  }
-
-  #isAttached(directory: Directory | Buffer, name: Buffer | undefined, attachment: Attachment | undefined): boolean {
-    return !isReference(attachment) || this.isStored(attachment, directory, name);
-  }
-
-  /** Of a file or a directory. */
-  #encodeFile(
-    name: Buffer,
-    stat: FileStat,
-    content: ContentRef | undefined,
-    layout: Layout | undefined,
-    xattrs: ReadAttributes,
-  ): Buffer {
-    const holes = layout && this.#storer.attach(layout.encode());
-    return this.#encode(name, stat, { content, xattrs, holes, size: layout?.size, target: undefined, rdev: undefined });
-  }
-
-  /** At the end of a large file: its attributes, and whether it is still as it was at the beginning. */
-  #lookAgain(place: DirectoryPlace, path: Buffer, file: LargeFile): ReadAttributes {
+  /** After reading a large file: reports whether it changed meanwhile, and reads its attributes. */
+  #finishReading(place: DirectoryPlace, path: Buffer, file: LargeFile): ReadAttributes {
     try {
       const directory = Directory.openPlace(place);
       try {
         const opened = directory.openFile(asBuffer(file.name));
         try {
-          if (wasModified(file.stat, storableSize(fstat(opened)))) this.#note({ kind: 'changed', path, message: TORN });
-          return this.xattrs(opened, path);
+          if (wasModified(file.stat, storableSize(fstat(opened)))) this.#reporter.reportTorn(path);
+          return this.#readXattrs(opened, () => path);
         } finally {
           closeSync(opened);
         }
@@ -349,79 +230,26 @@ export class EntryStorer {
         directory.close();
       }
     } catch (cause) {
-      this.reportError(path, cause, 'archival');
+      this.#reporter.reportError(path, cause, 'archival');
       return 'unread';
     }
   }
 
-  /** A mount need not ask for what no entry has. */
-  #countXattrs(xattrs: unknown): void {
-    if (xattrs !== undefined) count(this.#init.counters, 'withXattrs');
+  #encodeFile(
+    name: Buffer,
+    stat: FileStat,
+    content: ContentRef,
+    layout: Layout | undefined,
+    xattrs: ReadAttributes,
+  ): Buffer {
+    const holes = layout && this.#storer.attach(layout.encode());
+    return this.#encode(name, stat, { content, xattrs, holes, size: layout?.size });
   }
 
-  /**
-   * The entry as it stands in a directory, with the owners' names as this machine knows them. One that lacks its attributes gets no ctime:
-   * the next backup then does not take it for what it finds.
-   */
-  #encode(name: Buffer, stat: FileStat, rest: Rest): Buffer {
-    const isWhole = rest.xattrs !== 'unread';
-    if (isWhole) this.#countXattrs(rest.xattrs);
-    this.#encoder.reset();
-    writeEntry(this.#encoder, {
-      name,
-      type: stat.type,
-      mode: stat.mode,
-      uid: stat.uid,
-      gid: stat.gid,
-      user: this.#owners.userName(stat.uid),
-      group: this.#owners.groupName(stat.gid),
-      mtimeSeconds: stat.mtimeSeconds,
-      mtimeNanoseconds: stat.mtimeNanoseconds,
-      ctimeSeconds: isWhole ? stat.ctimeSeconds : 0,
-      ctimeNanoseconds: isWhole ? stat.ctimeNanoseconds : 0,
-      size: sizeOf(stat, rest),
-      inode: stat.inode,
-      device: stat.device,
-      links: stat.links,
-      content: rest.content,
-      target: rest.target,
-      rdev: rest.rdev,
-      atime: this.#init.rules.withAtime ? stat.atime : undefined,
-      btime: stat.btime,
-      xattrs: rest.xattrs === 'unread' ? undefined : rest.xattrs,
-      holes: rest.holes,
-    });
-    return Buffer.from(this.#encoder.view());
+  #encode(name: Buffer, stat: FileStat, fields: EntryFields): Buffer {
+    if (fields.xattrs !== undefined && fields.xattrs !== 'unread') this.#reporter.countXattrs();
+    return this.#encoder.encode(name, stat, fields);
   }
-
-  /** Tells which rule leaves a path out, for `--verbose`. */
-  reportExcluded(path: Buffer, rule: string): void {
-    if (this.#init.verbose) this.#reportItem(path, false, 'excluded', 0, { rule });
-  }
-
-  /** Tells what was done with a path, for `--verbose`. */
-  #reportItem(
-    path: Buffer,
-    directory: boolean,
-    action: ItemAction,
-    size: number,
-    rest: Partial<Extract<Note, { kind: 'item' }>>,
-  ): void {
-    const nothing = { dataAdded: 0, dataStored: 0, metadataAdded: 0, metadataStored: 0, seconds: 0 };
-    this.#note({ kind: 'item', path, directory, action, size, ...nothing, ...rest });
-  }
-}
-
-/** The path of a name in a directory, or of the directory itself. */
-function pathIn(directory: Directory | Buffer, name: Buffer | undefined): Buffer {
-  if (!(directory instanceof Directory)) return name === undefined ? directory : joinPath(directory, name);
-  return name === undefined ? directory.path : directory.pathOf(name);
-}
-
-/** What was read counts, not what lstat said before: a file may grow, and links of /proc state no length. */
-function sizeOf(stat: FileStat, { size, content, target }: Rest): number {
-  if (stat.type !== 'file') return target?.length ?? 0;
-  return size ?? content?.size ?? stat.size;
 }
 
 function layoutOfLarge({ layout, stat, stored }: LargeFile, size: number): Layout | undefined {
@@ -430,9 +258,5 @@ function layoutOfLarge({ layout, stat, stored }: LargeFile, size: number): Layou
   return size < stored ? whole.truncated(size) : whole;
 }
 
-/** Holes count as processed: they are a part of what the file is. */
+/** Holes count as processed bytes, because they are part of the file. */
 const holeBytes = (layout: Layout | undefined): number => (layout === undefined ? 0 : layout.size - layout.stored);
-
-function sameTime(a: readonly [Int64, number] | undefined, b: readonly [Int64, number] | undefined): boolean {
-  return a === b || (a !== undefined && b !== undefined && a[0] === b[0] && a[1] === b[1]);
-}

@@ -10,8 +10,8 @@ import { pseudoFileSystem } from '../filesystem/pseudo.js';
 import { type FileStat, fstat } from '../filesystem/stat.js';
 import { MAX_DEPTH } from '../format/limits.js';
 import { joinPath } from '../format/path.js';
-import type { EntryStorer } from './entry-storer.js';
 import type { OnlyNames, PendingDirectory, SourceKind } from './messages.js';
+import type { BackupReporter } from './reporter.js';
 import { sourcesBelow } from './sources.js';
 import { isTooLarge, storableSize, TOO_LARGE } from './storable-size.js';
 
@@ -31,7 +31,7 @@ const ANY_NAME = Buffer.from('*');
 const MAX_DIRECTORIES = MAX_DEPTH - 1;
 
 /** Receives what is excluded and what cannot be read. */
-export type ListerReport = Pick<EntryStorer, 'reportError' | 'reportExcluded'>;
+export type ListerReport = Pick<BackupReporter, 'reportError' | 'reportExcluded'>;
 
 /** Opens the directories of a walk, and decides which of their names belong to the backup. */
 export class Lister {

@@ -20,7 +20,7 @@ import { type FrameRequest, type Note, type PartialPack, SharedFlag, type Worker
 const NOTHING_STORED: Stored = { blobs: 0, rawBytes: 0, storedBytes: 0 };
 
 // A worker's access to the repository: writers for data and trees, and a reader of the parent snapshot's trees.
-// FileToRead files is file-storer.ts's, encoding their entries entry-storer.ts's part.
+// file-storer.ts reads files, entry-storer.ts makes their entries.
 export interface Storer {
   readonly data: BlobWriter;
   readonly tree: BlobWriter;

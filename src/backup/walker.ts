@@ -9,7 +9,7 @@ import type { NameList } from '../filesystem/name-list.js';
 import type { EntryReader } from '../format/entry-reader.js';
 import { joinPath } from '../format/path.js';
 import { EntryRun, type LateRaw } from './entry-run.js';
-import type { EntryStorer, TakenEntry } from './entry-storer.js';
+import type { EntryStorer, StoredEntry } from './entry-storer.js';
 import { layoutOf } from './holes.js';
 import { type FoundDirectory, Lister, locationOf } from './lister.js';
 import type {
@@ -24,6 +24,7 @@ import type {
 } from './messages.js';
 import { SharedFlag } from './messages.js';
 import { PreviousDirectory, readEntry } from './previous.js';
+import type { BackupReporter } from './reporter.js';
 import type { Storer } from './storer.js';
 
 /** A file with more bytes than this is divided into segments of this size, which several workers read. */
@@ -74,6 +75,14 @@ interface Walk {
   same: boolean;
 }
 
+/** What a Walker works with. */
+interface WalkerParts {
+  readonly storer: Storer;
+  readonly filter: BackupFilter;
+  readonly entries: EntryStorer;
+  readonly reporter: BackupReporter;
+}
+
 /**
  * Walks a directory and everything below it in one worker: reads and stores files, encodes entries.
  *
@@ -85,6 +94,7 @@ export class Walker {
   readonly #storer: Storer;
   readonly #lister: Lister;
   readonly #entries: EntryStorer;
+  readonly #reporter: BackupReporter;
   readonly #note: (note: Note) => void;
   #opened: OpenedDirectory[] = [];
   #nextLocal = 0;
@@ -93,17 +103,12 @@ export class Walker {
   /** Local numbers of directories with an incomplete subdirectory. */
   readonly #isOpen = new Set<number>();
 
-  constructor(
-    init: WorkerInit,
-    storer: Storer,
-    filter: BackupFilter,
-    entries: EntryStorer,
-    note: (note: Note) => void,
-  ) {
+  constructor(init: WorkerInit, { storer, filter, entries, reporter }: WalkerParts, note: (note: Note) => void) {
     this.#init = init;
     this.#storer = storer;
-    this.#lister = new Lister(filter, entries, init.nestedSources);
+    this.#lister = new Lister(filter, reporter, init.nestedSources);
     this.#entries = entries;
+    this.#reporter = reporter;
     this.#note = note;
   }
 
@@ -124,7 +129,7 @@ export class Walker {
     try {
       opened = Directory.openPlace(place);
     } catch (cause) {
-      for (const { name } of files) this.#entries.reportError(pathIn(place, name), cause, 'archival');
+      for (const { name } of files) this.#reporter.reportError(pathIn(place, name), cause, 'archival');
       return entries;
     }
     try {
@@ -158,7 +163,7 @@ export class Walker {
     const { name, path, previous, stat, root } = directory;
     const walked = { name: asBuffer(name), path, stat, previous, xattrs: walk.xattrs, isRoot: root !== undefined };
     const content = walk.previous?.content;
-    if (complete && walk.same && walk.previous && content && this.#entries.isStored(content, path))
+    if (complete && walk.same && walk.previous && content && this.#entries.changes.isStored(content, () => path))
       return this.#entries.unchangedDirectory(walked, walk.previous);
     if (complete) return this.#entries.finishDirectory(walked, walk.entries.bytes());
     this.#opened.push(openedDirectory(walk, parent));
@@ -236,17 +241,17 @@ export class Walker {
       const found = this.#lister.subdirectory(walk.directory, opened.pathOf(name), name, stat);
       const pending = { ...found, previous: before?.type === 'directory' ? before.raw : undefined };
       walk.subdirectories.push({ pending, child });
-    } else if (stat.type !== 'file') take(child, this.#entries.special(opened, name, stat, before));
-    else if (before !== undefined && this.#entries.isUnchanged(opened, name, stat, before))
-      take(child, this.#entries.unchanged(opened, name, stat, before));
+    } else if (stat.type !== 'file') setEntry(child, this.#entries.special(opened, name, stat, before));
+    else if (before !== undefined && this.#entries.changes.isUnchanged(before, stat, () => opened.pathOf(name)))
+      setEntry(child, this.#entries.unchangedFile(opened, name, stat, before));
     else toRead.push({ file: { name, stat, changed: before !== undefined }, child });
     return child;
   }
 
   #previous(directory: FoundDirectory): PreviousDirectory {
     return new PreviousDirectory(directory.previous, this.#storer.previous, 'parent snapshot', {
-      onDamage: (cause) => this.#entries.reportUnknown(directory.path, cause),
-      onBad: (bad) => this.#entries.warnOfBad(directory.path, bad),
+      onDamage: (cause) => this.#reporter.reportUnreadableParent(directory.path, cause),
+      onBad: (bad) => this.#reporter.reportBadParentEntry(directory.path, bad),
     });
   }
 
@@ -288,7 +293,7 @@ export class Walker {
         closeSync(descriptor);
       }
     } catch {
-      // FileToRead it will report why it cannot be opened.
+      // Reading it will report why it cannot be opened.
       return undefined;
     }
   }
@@ -347,7 +352,7 @@ function openedDirectory(walk: Walk, parent: number): OpenedDirectory {
   };
 }
 
-function take(child: Child, entry: TakenEntry | undefined): void {
+function setEntry(child: Child, entry: StoredEntry | undefined): void {
   child.raw = entry?.raw;
   child.same = entry?.same ?? false;
 }

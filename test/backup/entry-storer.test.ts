@@ -8,6 +8,7 @@ import { CurrentFile } from '../../src/backup/current-file.js';
 import { EntryStorer } from '../../src/backup/entry-storer.js';
 import type { Note, WorkerInit } from '../../src/backup/messages.js';
 import { readEntry } from '../../src/backup/previous.js';
+import { BackupReporter } from '../../src/backup/reporter.js';
 import { createTallies } from '../../src/backup/source-tally.js';
 import type { Storer } from '../../src/backup/storer.js';
 import { Directory } from '../../src/filesystem/directory.js';
@@ -31,7 +32,7 @@ test('attributes that could not be read are asked for, and missed, again the nex
   const [tally] = createTallies(1, []);
   const init = { counters: counters[0], current, rules, tally, verbose: false } as unknown as WorkerInit;
   const storer = { attach: (bytes: Buffer) => bytes } as unknown as Storer;
-  const entries = new EntryStorer(init, storer, new OwnerNames(), (note) => notes.push(note));
+  const entries = new EntryStorer(init, storer, new OwnerNames(), new BackupReporter(init, (note) => notes.push(note)));
   const store = (before: EntryReader | undefined): EntryReader | undefined => {
     const taken = entries.special(directory, NAME, stat, before);
     return taken && readEntry(taken.raw, 'entry');

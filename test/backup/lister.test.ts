@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { test } from 'node:test';
-import type { EntryStorer } from '../../src/backup/entry-storer.js';
 import { Lister } from '../../src/backup/lister.js';
 import type { PendingDirectory } from '../../src/backup/messages.js';
+import type { BackupReporter } from '../../src/backup/reporter.js';
 import { Directory } from '../../src/filesystem/directory.js';
 import { BackupFilter, NO_FILTER } from '../../src/filesystem/filter.js';
 import { lstat } from '../../src/filesystem/stat.js';
@@ -13,7 +13,7 @@ test('a folder so deep down that no reader would take it is told and left out; a
   const told: string[] = [];
   const entries = {
     reportError: (path: Buffer, cause: Error) => told.push(`${path.length} ${cause.message}`),
-  } as unknown as EntryStorer;
+  } as unknown as BackupReporter;
   const lister = new Lister(new BackupFilter(NO_FILTER), entries, []);
   const directoryStat = lstat(Buffer.from('/'));
   const look = (depth: number, type: 'directory' | 'file'): boolean => {
