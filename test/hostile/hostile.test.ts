@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { scratchDirectory } from '../backup/sandbox.js';
 import { outcome } from '../cli/varve.js';
 import { listTree } from '../spec-reader/listing.js';
+import { WHOLE } from '../whole.js';
 import { ALL, type Command } from './case.js';
 import { CASES } from './cases.js';
 import type { Ran, Runs } from './run.js';
@@ -32,6 +33,25 @@ interface Described {
   readonly restored?: readonly string[];
 }
 
+interface Prepared {
+  /** Where the restore's target is, with what is not to be touched beside it. */
+  readonly place: string;
+  readonly untouched: readonly unknown[];
+  readonly commands: readonly Command[];
+  readonly runs: readonly (readonly string[])[];
+}
+
+interface Result extends Pick<Prepared, 'place' | 'untouched'> {
+  readonly ran: ReadonlyMap<Command, Ran>;
+  /** KiB that the process took at the most. */
+  readonly memory: number;
+}
+
+/** Cases that one process takes after each other. */
+const AT_ONCE = WHOLE ? 1 : 4;
+
+const around = (place: string) => listTree(place).filter(({ path }) => !/^target(\/|$)/.test(path));
+
 const { password, cases } = JSON.parse(readFileSync(join(FIXTURES, 'cases.json'), 'utf8')) as {
   password: string;
   cases: readonly Described[];
@@ -43,10 +63,14 @@ describe('repositories of somebody who has a key and no good in mind', { concurr
 
   before(() => writeFileSync(join(scratch, 'password'), `${password}\n`, { mode: 0o600 }));
 
-  /** Runs all commands on a case. @param place where the restore's target is, with what is not to be touched beside it */
-  async function runAll({ name, endless = [] }: Described, place: string): Promise<Runs & { ran: Map<Command, Ran> }> {
+  /** Copies the repository of a case, and makes what its restore must not touch. */
+  function prepare(described: Described): Prepared {
+    const place = join(scratch, `${number++}`, 'place');
+    mkdirSync(join(place, 'target'), { recursive: true });
+    mkdirSync(join(place, 'outside'));
+    for (const path of ['precious', 'outside/precious']) writeFileSync(join(place, path), 'untouched');
     const repository = join(place, '..', 'repository');
-    cpSync(join(FIXTURES, name), repository, { recursive: true });
+    cpSync(join(FIXTURES, described.name), repository, { recursive: true });
     const args: Record<Command, readonly string[]> = {
       restore: ['restore', 'latest', '--target', join(place, 'target')],
       ls: ['ls', '-l', 'latest'],
@@ -55,17 +79,30 @@ describe('repositories of somebody who has a key and no good in mind', { concurr
       cat: ['cat', 'tree', 'latest:/bad'],
       stats: ['stats', '--mode', 'raw-data'],
     };
-    const commands = ALL.filter((command) => !endless.includes(command));
     const global = ['--repo', repository, '--password-file', join(scratch, 'password'), '--no-cache'];
+    const commands = ALL.filter((command) => !described.endless?.includes(command));
     const runs = commands.map((command) => [...global, ...args[command]]);
+    return { place, untouched: around(place), commands, runs };
+  }
+
+  /** Runs all commands on a few cases in one process. */
+  async function runAll(cases: readonly Described[]): Promise<readonly Result[]> {
+    const prepared = cases.map(prepare);
+    const runs = prepared.flatMap((each) => each.runs);
     const child = spawn(process.execPath, [`--max-old-space-size=${HEAP}`, RUN, JSON.stringify(runs)], {
-      timeout: 60_000,
+      timeout: 60_000 * cases.length,
     });
     const { code, out, err } = await outcome(child);
-    assert.equal(code, 0, `it crashed: ${err.slice(0, 5000)}`);
+    const names = cases.map(({ name }) => name).join(', ');
+    assert.equal(code, 0, `it crashed at one of ${names}: ${err.slice(0, 5000)}`);
     assert.equal(err, '');
-    const result = JSON.parse(out) as Runs;
-    return { ...result, ran: new Map(commands.map((command, at) => [command, result.runs[at] as Ran])) };
+    const { runs: all, memory } = JSON.parse(out) as Runs;
+    const left = [...all];
+    return prepared.map(({ commands, ...each }) => ({
+      ...each,
+      ran: new Map(commands.map((command) => [command, left.shift() as Ran])),
+      memory,
+    }));
   }
 
   it('are all there, and described', () => {
@@ -77,16 +114,19 @@ describe('repositories of somebody who has a key and no good in mind', { concurr
     assert.deepEqual(readdirSync(FIXTURES).sort(), [...cases.map(({ name }) => name), 'cases.json'].sort());
   });
 
-  for (const each of shareOf(cases)) {
+  const share = shareOf(cases);
+  const batches = new Map<number, Promise<readonly Result[]>>();
+  const resultOf = async (at: number): Promise<Result> => {
+    const first = at - (at % AT_ONCE);
+    const batch = batches.get(first) ?? runAll(share.slice(first, first + AT_ONCE));
+    batches.set(first, batch);
+    return (await batch)[at - first] as Result;
+  };
+
+  for (const [at, each] of share.entries()) {
     it(`${each.name}: ${each.what}`, async (test) => {
-      const place = join(scratch, `${number++}`, 'place');
-      mkdirSync(join(place, 'target'), { recursive: true });
-      mkdirSync(join(place, 'outside'));
-      for (const path of ['precious', 'outside/precious']) writeFileSync(join(place, path), 'untouched');
-      const around = () => listTree(place).filter(({ path }) => !/^target(\/|$)/.test(path));
-      const untouched = around();
-      const { ran, memory } = await runAll(each, place);
-      assert.deepEqual(around(), untouched);
+      const { place, untouched, ran, memory } = await resultOf(at);
+      assert.deepEqual(around(place), untouched);
       test.diagnostic(`${memory >> 10} MiB of memory`);
       assert.ok(memory < MEMORY * 1024, `${memory >> 10} MiB of memory`);
       const { message, fails, mayFail = [] } = each;
