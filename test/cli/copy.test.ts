@@ -34,16 +34,16 @@ before(async () => {
 const listed = () => place.json<Listed[]>(['snapshots'], { env: second });
 
 test('init cuts alike when it is told so', async () => {
-  assert.match((await place.run(['init', ...from], { env: second })).err, /for --copy-chunker-params only/);
+  assert.match((await place.run(['init', ...from], { env: second })).err, /--from-repo needs --copy-chunker-params/);
   assert.match(
     (await place.run(['init', '--copy-chunker-params'], { env: second })).err,
-    /from which repository\? Say it with --from-repo/,
+    /the other repository is missing Say it with --from-repo/,
   );
   await place.ok(['init', ...from, '--copy-chunker-params'], { env: second });
 });
 
 test('from which repository, and with which password, has to be said', async () => {
-  assert.match((await place.run(['copy'], { env: second })).err, /from which repository\?/);
+  assert.match((await place.run(['copy'], { env: second })).err, /the other repository is missing/);
   const args = ['copy', '--from-repo', place.repository()];
   assert.match((await place.run(args, { env: second })).err, /no password given for the other repository/);
   const wrong = [...args, '--from-key-file', otherKey];

@@ -99,7 +99,7 @@ test('what cannot be compared is refused, in words', async () => {
     assert.equal(code, 1, args.join(' '));
     assert.match(err, message);
   };
-  await refused(/^Fatal: which two snapshots\? /, first);
+  await refused(/^Fatal: diff needs two snapshots, /, first);
   await refused(/which two snapshots\? |too many arguments/, first, second, second);
   await refused(/^Fatal: no snapshot matches "zz"/, first, 'zz');
   await refused(/^Fatal: \/nowhere: not in the snapshot$/m, `${first}:/nowhere`, second);

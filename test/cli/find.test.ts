@@ -178,7 +178,7 @@ test('what cannot be is refused, in words', async () => {
     assert.equal(code, 1, args.join(' '));
     assert.match(err, message);
   };
-  await refused(/^Fatal: what to find\? /);
+  await refused(/^Fatal: a pattern is missing, /);
   await refused(/^Fatal: --blob, --tree and --pack exclude each other$/m, '--blob', '--tree', 'ab');
   await refused(/^Fatal: "xyz" is not an id/, '--blob', 'xyz');
   await refused(/^Fatal: pack 0{8}: not in the index$/m, '--pack', '00000000');

@@ -41,7 +41,7 @@ test('check tells what parity can heal, check --repair heals it, and says so eve
   assert.equal(out, '');
   assert.match(
     err,
-    new RegExp(`^warning: ${object()}: was damaged, and is healed \\([12] of \\d+ shards made anew\\)\n$`),
+    new RegExp(`^warning: ${object()}: was damaged, and is healed \\([12] of \\d+ shards repaired\\)\n$`),
   );
   assert.ok((await stored()).equals(original));
   const again = await place.ok(['check', '--repair']);
@@ -99,7 +99,7 @@ test('a parity that makes no sense is refused before anything is made', async ()
       env: { VARVE_REPOSITORY: place.repository('none') },
     });
     assert.equal(code, 1);
-    assert.match(err, /whole percent from 1 to 100/);
+    assert.match(err, /whole number from 1 to 100/);
   }
   assert.equal(await (await place.beneath('none')).find('config', 'config'), undefined);
   assert.match((await place.ok(['cat', 'config'])).out, /"parity_percent": 5\b/);

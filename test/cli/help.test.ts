@@ -36,7 +36,7 @@ test('the help groups commands by what people come for, and has the global optio
   assert.deepEqual(headings.slice(0, 3), ['Begin with', 'Every day', 'Get files back']);
   assert.deepEqual(headings.slice(-3), ['Other', 'Global options', 'Options']);
   assert.ok(!headings.includes('Commands'));
-  assert.match(words(out), /; 11 another command has the repository locked;/);
+  assert.match(words(out), /; 11 another command holds the repository;/);
 });
 
 test('the help of a command has its own options, and of the global ones a line', async () => {

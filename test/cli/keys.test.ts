@@ -159,7 +159,7 @@ test('neither the key in use nor the last full key is removed by mistake', async
   assert.match((await place.run(['key', 'remove', 'ffff'])).err, /no key matches "ffff"/);
   assert.match(
     (await place.run(['key', 'add', '--role', 'boss', '--new-key-file', 'x'])).err,
-    /none of append, manage, full/,
+    /not one of append, manage, full/,
   );
   const { env } = await addKey('full', 'second');
   await place.ok(['key', 'remove', own], { env });

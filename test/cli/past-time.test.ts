@@ -44,7 +44,7 @@ test('--time with an id, with none so old, and with what is no time', async () =
     assert.match(err, message);
   };
   await fails(
-    /^Fatal: --time chooses what `latest` is: it does not go with the snapshot /,
+    /^Fatal: --time selects what `latest` means: it cannot be used with the snapshot /,
     ids[0] ?? '',
     '--time',
     '1d',

@@ -123,7 +123,7 @@ test('global options work before and after the command', async () => {
   await place.ok(['snapshots', '--repository-file', place.path('place'), '--key-file', key], { env });
   const none = await place.run(['snapshots'], { env });
   assert.equal(none.code, 1);
-  assert.match(none.err, /-r PLACE, --repository-file FILE, or .*VARVE_REPOSITORY/);
+  assert.match(none.err, /-r LOCATION, --repository-file FILE, or .*VARVE_REPOSITORY/);
 });
 
 test('the password comes from a file, a command or the environment', async () => {
@@ -161,7 +161,7 @@ test('without a place it is said how to give one; restic’s variable is none', 
   assert.equal(code, 1);
   assert.match(err, /^Fatal: the repository is missing: give -r LOCATION, .* VARVE_REPOSITORY\n$/);
   const restic = await place.run(['snapshots'], { env: { ...none, RESTIC_REPOSITORY: place.path('repo') } });
-  assert.match(restic.err, /RESTIC_REPOSITORY is restic’s/);
+  assert.match(restic.err, /varve does not read RESTIC_REPOSITORY/);
 });
 
 test('a place may be called local', { skip: NEEDS_LOCAL }, async () => {

@@ -24,7 +24,7 @@ test('repair index: says what was wrong, does nothing in a dry run, and mends it
   assert.match(dry.out, /^2 packs: 2 packs in no index object\na dry run: nothing was changed/);
   assert.deepEqual(await index(), []);
   const { out } = await place.ok(['repair', 'index']);
-  assert.match(out, /^2 packs: 2 packs in no index object\nrebuilt the index: 1 object in the place of 0\n$/);
+  assert.match(out, /^2 packs: 2 packs that no index object lists\nrebuilt the index: 1 object instead of 0\n$/);
   assert.match((await place.ok(['check', '--read-data'])).out, /^no errors were found/);
 });
 
@@ -56,7 +56,7 @@ test('repair packs: keeps a copy, says what is lost and what to do', async () =>
   await packs.change('data', name, (bytes) => bytes.fill((bytes[100] as number) ^ 1, 100, 101));
   const bytes = await packs.get('data', name);
   const none = await other.run(['repair', 'packs']);
-  assert.match(none.err, /^Fatal: which packs\? `varve check --read-data` names/);
+  assert.match(none.err, /^Fatal: the names of packs are missing: `varve check --read-data` names/);
   assert.match((await other.run(['repair', 'packs', 'ffff', '-q'])).err, /^Fatal: no pack matches "ffff"$/m);
   const { code, out } = await other.run(['repair', 'packs', `data/${name.slice(0, 10)}`]);
   assert.equal(code, 1, 'something is lost');
@@ -77,7 +77,7 @@ test('recover: a snapshot that was forgotten is a directory of a new one', async
   await other.ok(['init']);
   const source = other.files('source', { letter: 'Dear all' });
   const id = await other.backup(source);
-  assert.match((await other.ok(['recover'])).out, /^there are no directories that nothing refers to/);
+  assert.match((await other.ok(['recover'])).out, /^no unreferenced directories found/);
   await other.ok(['forget', id]);
   const { out } = await other.ok(['recover']);
   assert.match(out, /^snapshot [0-9a-f]{8} saved, with 1 directory\n$/);

@@ -109,7 +109,7 @@ describe('a repository without a password', () => {
     await place.ok(['snapshots', '--insecure-no-password'], { env });
     const both = await place.run(['snapshots', '--insecure-no-password'], { env: { ...env, VARVE_PASSWORD: 'x' } });
     assert.equal(both.code, 1);
-    assert.match(both.err, /an empty password was asked for/);
+    assert.match(both.err, /--insecure-no-password means an empty password/);
   });
 
   test('is a source with --from-insecure-no-password, and gets one by key passwd', async () => {

@@ -27,7 +27,7 @@ const listed = () => place.json<Listed[]>(['snapshots']);
 const unwanted = async (id: string) => (await place.ok(['ls', id])).out.match(/^.*(b\.tmp|d\.tmp|C\.ISO)$/gm)?.length;
 
 test('what is to change has to be said, and has to be right', async () => {
-  assert.match((await place.run(['rewrite'])).err, /nothing to do: say what to leave out/);
+  assert.match((await place.run(['rewrite'])).err, /nothing to do: give --exclude/);
   assert.match((await place.run(['rewrite', '--exclude', '[a'])).err, /pattern '\[a' is malformed/);
   assert.match((await place.run(['rewrite', '--new-time', 'soon'])).err, /--new-time: "soon" is not a time/);
   assert.equal((await listed()).length, 2);

@@ -56,7 +56,7 @@ test('options that cannot be are refused, with what to do', async () => {
     ],
     [
       ['--path', directory, '--no-auth', '--listen', ':0'],
-      /anybody who reaches :0 could read and delete all.*--open-to-all/,
+      /anyone who reaches :0 could read and delete everything.*--open-to-all/,
     ],
     [['--path', directory, '--no-auth', '--listen', '192.0.2.1:0'], /--open-to-all/],
     [['--path', directory, '--no-auth', '--private-repos'], /--no-auth and --private-repos contradict/],
