@@ -11,7 +11,7 @@ const ENDED_BY_SIGPIPE = 141;
 const canKeepCode = Number.parseInt(process.versions.node, 10) >= 22;
 let interruptions = 0;
 let outlivesReader = false;
-let toldOfOutput = false;
+let outputFailureReported = false;
 
 /** Made on first use: Node takes 2 ms to load it, and a help does not need it. */
 function abort(): AbortController {
@@ -29,13 +29,13 @@ function interrupt(): void {
 /** When the reader closes the pipe: a listing ends (`varve ls | head`), a backup goes on. */
 function endOrGoOn({ code, message }: NodeJS.ErrnoException): void {
   const noReader = code === 'EPIPE';
-  if (!noReader && !toldOfOutput)
-    tell(`${outlivesReader ? 'Warning' : 'Fatal'}: the output cannot be written: ${message}\n`);
-  toldOfOutput = true;
+  if (!noReader && !outputFailureReported)
+    printError(`${outlivesReader ? 'Warning' : 'Fatal'}: the output cannot be written: ${message}\n`);
+  outputFailureReported = true;
   if (!outlivesReader) process.exit(noReader ? ENDED_BY_SIGPIPE : 1);
 }
 
-function tell(text: string): void {
+function printError(text: string): void {
   try {
     writeSync(process.stderr.fd, text);
   } catch {
@@ -54,7 +54,7 @@ process.on('SIGTERM', interrupt);
 runMain().catch((cause: NodeJS.ErrnoException) => {
   // A module cannot be loaded when the limit of open files or the memory is too small.
   const advice = cause.code === 'EMFILE' ? ': raise the limit of open files (`ulimit -n 1024`)' : '';
-  tell(`Fatal: varve cannot start: ${cause.message}${advice}\n`);
+  printError(`Fatal: varve cannot start: ${cause.message}${advice}\n`);
   process.exitCode = 1;
 });
 

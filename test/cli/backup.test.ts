@@ -174,9 +174,9 @@ test('excludes: patterns, files of patterns, caches, marks, sizes', async () => 
 test('backup warns when a path after --exclude, or a list of patterns, excludes nothing', async () => {
   const dry = (...args: string[]) => place.ok(['backup', source, '--dry-run', '--max-shrink', '100%', ...args]);
   const near = await dry('-e', `${source}/deep`, '-e', `${source}/typo`, '-e', '/', '-e', '*.none');
-  assert.equal(near.err, `Warning: --exclude ${source}/typo excludes nothing: there is no such path\n`);
+  assert.equal(near.err, `Warning: --exclude ${source}/typo excludes nothing: the path does not exist\n`);
   const far = await dry('-e', '/cache2/');
-  assert.match(far.err, /^Warning: --exclude \/cache2\/ excludes nothing: it is below none of the paths/);
+  assert.match(far.err, /^Warning: --exclude \/cache2\/ excludes nothing: it is not below any of the paths/);
   assert.equal((await dry('-e', '/cache2', '--quiet')).err, '');
   assert.match((await dry('-e', '*.tmp', '-e', '!*/')).err, /the pattern '!\*\/' takes back all/);
 });

@@ -145,6 +145,6 @@ test('options that exclude each other, or are none, are refused', async () => {
   ]) {
     const { code, err } = await place.run(['check', ...args]);
     assert.equal(code, 1, args.join(' '));
-    assert.match(err, /^Fatal: .*(exclude|cannot be given|is no part)/);
+    assert.match(err, /^Fatal: .*(exclude|cannot be used|is no part)/);
   }
 });

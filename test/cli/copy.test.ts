@@ -37,7 +37,7 @@ test('init cuts alike when it is told so', async () => {
   assert.match((await place.run(['init', ...from], { env: second })).err, /--from-repo needs --copy-chunker-params/);
   assert.match(
     (await place.run(['init', '--copy-chunker-params'], { env: second })).err,
-    /the other repository is missing Say it with --from-repo/,
+    /the other repository is missing: give --from-repo/,
   );
   await place.ok(['init', ...from, '--copy-chunker-params'], { env: second });
 });

@@ -21,7 +21,7 @@ test('repair index: says what was wrong, does nothing in a dry run, and mends it
   assert.equal((await place.ok(['repair', 'index', '-q'])).out, '');
   for (const name of await index()) await beneath.remove('index', name);
   const dry = await place.ok(['repair', 'index', '--dry-run']);
-  assert.match(dry.out, /^2 packs: 2 packs in no index object\na dry run: nothing was changed/);
+  assert.match(dry.out, /^2 packs: 2 packs that no index object lists\na dry run: nothing was changed/);
   assert.deepEqual(await index(), []);
   const { out } = await place.ok(['repair', 'index']);
   assert.match(out, /^2 packs: 2 packs that no index object lists\nrebuilt the index: 1 object instead of 0\n$/);
@@ -63,7 +63,7 @@ test('repair packs: keeps a copy, says what is lost and what to do', async () =>
   assert.match(out, /^kept a copy of the damaged pack: .*\/pack-[0-9a-f]{64}$/m);
   assert.match(
     out,
-    /^removed 1 pack; stored anew 0 blobs of them\nlost: \d+ blobs?\. .*`varve repair snapshots --forget`/m,
+    /^removed 1 pack; stored 0 blobs of them again\nlost: \d+ blobs?\. .*`varve repair snapshots --forget`/m,
   );
   assert.ok(readFileSync(other.path(`pack-${name}`)).equals(bytes));
   const again = await other.run(['repair', 'packs', name]);

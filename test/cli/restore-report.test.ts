@@ -56,7 +56,7 @@ test('of many warnings of a kind a few are told, and how many files there were',
   assert.deepEqual(told(many, false, 1), [
     ...[0, 1, 2].map((number) => `warning: /file ${number}: "it\\x1b could not be set"`),
     ...[1, 1].map((number) => `warning: /file ${number}: "it\\x1b could not be set"`),
-    'warning: the owner of 1,234 files could not be set (-v tells of each)',
+    'warning: the owner of 1,234 files could not be set (-v prints all)',
     'warning: extended attributes or ACLs of 1 file could not be set',
   ]);
 });

@@ -61,7 +61,7 @@ test('options that cannot be are refused, with what to do', async () => {
     [['--path', directory, '--no-auth', '--listen', '192.0.2.1:0'], /--open-to-all/],
     [['--path', directory, '--no-auth', '--private-repos'], /--no-auth and --private-repos contradict/],
     [['--path', directory, '--no-auth', '--append-only-user', 'x'], /--append-only-user contradict/],
-    [['--path', directory, '--open-to-all'], /--open-to-all is for --no-auth/],
+    [['--path', directory, '--open-to-all'], /--open-to-all needs --no-auth/],
     [['--path', directory, '--max-size-user', '1G'], /needs --private-repos/],
     [['--path', directory, '--no-auth', '--max-size', 'big'], /--max-size: "big" is no size/],
     [['--path', directory, '--no-auth', '--listen', '8000'], /"8000" is not an address; examples: 127\.0\.0\.1:8000/],

@@ -110,7 +110,7 @@ test('values that cannot be are refused, and what can be is said', () => {
     [['--limit-upload', '1.5'], /^--limit-upload: "1\.5" is not a number of KiB a second$/],
     [['--limit-download', '-3'], /--limit-download/],
     [['--stuck-request-timeout', '0'], /a second or more/],
-    [['--stuck-request-timeout', '5'], /^--stuck-request-timeout: "5" is no duration: .* 90s, 5m, 1h30m$/],
+    [['--stuck-request-timeout', '5'], /^--stuck-request-timeout: "5" is not a duration: .* 90s, 5m, 1h30m$/],
     [['--retry-for', '1d'], /--retry-for/],
     [['-o', 's3.region'], /^-o s3\.region: must be NAME=VALUE/],
     [['-o', 'region=x'], /a name that begins with s3\. or sftp\. or rclone\.$/],

@@ -77,10 +77,10 @@ test('a place that has a repository is refused, and one that cannot be reached',
   const before = readdirSync(place.path('repo'));
   const refused = await place.run(['store', 'test', place.path('repo')]);
   assert.equal(refused.code, 1);
-  assert.match(refused.err, /^Fatal: .*repo: this is a repository: name the directory that it is in/);
+  assert.match(refused.err, /^Fatal: .*repo: this is a repository: give the directory above it/);
   assert.deepEqual(readdirSync(place.path('repo')), before);
   const gone = await place.run(['store', 'test', 'rest:http://127.0.0.1:1/', '--retry-for', '0']);
   assert.equal(gone.code, 1);
   assert.match(gone.err, /^Fatal: .*refused/);
-  assert.match((await place.run(['store', 'test'])).err, /missing required argument 'place'/);
+  assert.match((await place.run(['store', 'test'])).err, /missing required argument 'location'/);
 });

@@ -31,7 +31,7 @@ async function changes(...args: string[]): Promise<Record<string, unknown>[]> {
 }
 
 test('what is to be changed has to be said', async () => {
-  assert.match((await place.run(['tag'])).err, /Say it with --add, --remove or --set/);
+  assert.match((await place.run(['tag'])).err, /give --add, --remove or --set/);
   assert.match((await place.run(['tag', '--set', 'a', '--add', 'b'])).err, /exclude each other/);
 });
 

@@ -89,7 +89,7 @@ suite('calls of libc that fail', { skip: NO_FAULTS, timeout: 600_000 }, () => {
   });
 
   for (const [error, outcome] of [
-    ['ESTALE', /^removed 0 packs; stored anew 0 blobs of them$/m],
+    ['ESTALE', /^removed 0 packs; stored 0 blobs of them again$/m],
     ['EACCES', /permission denied/],
   ] as const)
     test(`repair packs replaces no pack when ${error} once keeps it from being read`, async () => {

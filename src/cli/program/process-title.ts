@@ -1,7 +1,7 @@
 import { maskedPlace } from '../../storage/masked.js';
 
 /** A location, alone or after the name of an option. */
-const PLACE = /^(--[a-z-]+=|-[a-z])?((?:rest|s3|sftp|rclone):.*|[a-z+]+:\/\/.*)$/is;
+const LOCATION = /^(--[a-z-]+=|-[a-z])?((?:rest|s3|sftp|rclone):.*|[a-z+]+:\/\/.*)$/is;
 /** A store option that is a command line, which may contain anything. */
 const COMMAND = /^((?:--option=|-o)?(?:sftp\.(?:command|args)|rclone\.(?:program|args))=).*$/s;
 
@@ -13,7 +13,7 @@ export function hideSecrets(args: readonly string[]): void {
 
 /** A word of the command line without secrets. */
 export function shownWord(word: string): string {
-  const [, option = '', place] = PLACE.exec(word) ?? [];
-  if (place !== undefined) return option + maskedPlace(place);
+  const [, option = '', location] = LOCATION.exec(word) ?? [];
+  if (location !== undefined) return option + maskedPlace(location);
   return word.replace(COMMAND, '$1***');
 }

@@ -18,16 +18,16 @@ const ATTEMPTS = 3;
 const PRELOAD_AFTER = 8;
 
 /** The repository's location, from the options or the environment. */
-export function repositoryPlace(context: Context): string {
+export function repositoryLocation(context: Context): string {
   const { globals, environment } = context;
   if (globals.repo !== undefined && globals.repositoryFile !== undefined) {
     throw new VarveError('usage', '--repo and --repository-file exclude each other');
   }
-  const place =
+  const location =
     globals.repo ?? (globals.repositoryFile === undefined ? environment.VARVE_REPOSITORY || undefined : undefined);
-  if (place !== undefined) return place;
+  if (location !== undefined) return location;
   const file = globals.repositoryFile ?? environment.VARVE_REPOSITORY_FILE;
-  if (file) return readPlace(file);
+  if (file) return readLocation(file);
   const restic = environment.RESTIC_REPOSITORY ? ' (varve does not read RESTIC_REPOSITORY)' : '';
   throw new VarveError(
     'usage',
@@ -35,7 +35,7 @@ export function repositoryPlace(context: Context): string {
   );
 }
 
-function readPlace(file: string): string {
+function readLocation(file: string): string {
   try {
     return readFileSync(file, 'utf8').trim();
   } catch (cause) {
@@ -51,10 +51,10 @@ export function cacheDirectory(context: Context): string | undefined {
 }
 
 /** Closes the store when the command ends: open connections and programs would keep the process alive. */
-export async function placeOfRepository(context: Context, settings = storeSettings(context)): Promise<Store> {
-  const place = repositoryPlace(context);
-  if (!place.includes(':')) requireWorkingDirectory(place);
-  const store = await openStore(place, settings);
+export async function storeOfRepository(context: Context, settings = storeSettings(context)): Promise<Store> {
+  const location = repositoryLocation(context);
+  if (!location.includes(':')) requireWorkingDirectory(location);
+  const store = await openStore(location, settings);
   context.atEnd(() => store.close());
   return store;
 }
@@ -71,7 +71,7 @@ export async function openFromOptions(
   called = 'the repository',
 ): Promise<Repository> {
   const settings = storeSettings(context);
-  const store = await placeOfRepository(context, settings);
+  const store = await storeOfRepository(context, settings);
   const { openRepository } = await import('../../repository/opening/open.js');
   const { globals, environment } = context;
   const options = {

@@ -5,7 +5,7 @@ import type { SnapshotList, StoredSnapshot } from '../../repository/snapshots/sn
 import { compressionFrom, packTarget } from '../program/global-options.js';
 import type { Context } from '../program/shell.js';
 import { openFromOptions } from '../repository/open.js';
-import { RemakeReport } from './rewrite-report.js';
+import { RewriteReport } from './rewrite-report.js';
 import {
   addSelectionOptions,
   chooseSnapshots,
@@ -15,7 +15,7 @@ import {
   selectionFilter,
 } from './snapshot-selection.js';
 
-export interface RemakeFlags extends SelectionOptions {
+export interface RewriteOptionFlags extends SelectionOptions {
   readonly forget?: boolean;
   readonly dryRun?: boolean;
 }
@@ -26,7 +26,7 @@ export interface RemakeFlags extends SelectionOptions {
  * @param which completes "only snapshots … are …"
  * @param forget describes --forget
  */
-export function addRemakeOptions(command: Command, which: string, forget: string): Command {
+export function addRewriteOptions(command: Command, which: string, forget: string): Command {
   command
     .argument('[ids...]', 'only these snapshots: ids, prefixes of ids, or latest')
     .option('--forget', forget)
@@ -37,23 +37,23 @@ export function addRemakeOptions(command: Command, which: string, forget: string
 type Settings = Pick<RewriteOptions, 'forget' | 'dryRun' | 'compression' | 'packTarget' | 'signal'>;
 
 /**
- * Makes new snapshots of those that are chosen, and tells what became of each.
+ * Rewrites the chosen snapshots, and reports the result of each.
  *
  * @param operation as errors call it
- * @param remake does it; what it tells is to be told by `tell`
+ * @param rewrite does the work; it reports its events to `report`
  * @param removeFirst deals with some of the ids given, and returns the others
  * @returns the exit code
  */
-export async function remakeChosen(
+export async function rewriteChosen(
   context: Context,
   ids: readonly string[],
-  flags: RemakeFlags,
+  flags: RewriteOptionFlags,
   operation: string,
-  remake: (
+  rewrite: (
     repository: Repository,
     chosen: readonly StoredSnapshot[],
     settings: Settings,
-    tell: (event: RewriteEvent) => void,
+    onEvent: (event: RewriteEvent) => void,
   ) => Promise<RewriteResult>,
   removeFirst: (repository: Repository, list: SnapshotList) => Promise<readonly string[]> = async () => ids,
 ): Promise<number> {
@@ -72,7 +72,7 @@ export async function remakeChosen(
   const others = await removeFirst(repository, list);
   const none = ids.length > 0 && others.length === 0;
   const chosen = none ? [] : chooseSnapshots(list, others, selectionFilter(context, flags));
-  const report = new RemakeReport(output, operation, { dryRun, forget });
-  const result = await remake(repository, chosen, settings, (event) => report.tell(event));
+  const report = new RewriteReport(output, operation, { dryRun, forget });
+  const result = await rewrite(repository, chosen, settings, (event) => report.event(event));
   return report.finish(result) || listedCode(list, ids);
 }

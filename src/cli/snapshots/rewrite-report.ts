@@ -5,8 +5,8 @@ import { counted } from '../text/units.js';
 
 const FAILED = 1;
 
-/** Tells what became of snapshots of which new ones are made, and makes an exit code of it. */
-export class RemakeReport {
+/** Reports the result of rewriting snapshots, and derives the exit code. */
+export class RewriteReport {
   readonly #output: Output;
   readonly #operation: string;
   readonly #dryRun: boolean;
@@ -20,7 +20,7 @@ export class RemakeReport {
     this.#forget = forget;
   }
 
-  tell(event: RewriteEvent): void {
+  event(event: RewriteEvent): void {
     const { id } = event.stored;
     const output = this.#output;
     if (event.kind === 'unchanged') output.message(`snapshot ${shortId(id)}: nothing to change`);

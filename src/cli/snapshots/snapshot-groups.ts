@@ -16,7 +16,7 @@ export function parseGroupBy(text: string): GroupBy {
   return chosen;
 }
 
-/** Paths and tags as restic's JSON has them: null for what is not grouped by. */
+/** Paths and tags as in restic's JSON: null for what the groups ignore. */
 export function pathsAndTags({ paths, tags }: GroupKey): { paths: string[] | null; tags: readonly string[] | null } {
   return { paths: paths?.map(lossyText) ?? null, tags: tags ?? null };
 }

@@ -36,7 +36,7 @@ function summaryJson(summary: SnapshotSummary): Record<string, unknown> {
   return { backup_start: rfc3339(backup_start), backup_end: rfc3339(backup_end), ...counts };
 }
 
-/** `user@host` for a terminal, as restic says who made it. */
+/** `user@host` for a terminal, as in restic. */
 export function makerOf({ user, host }: Snapshot): string {
   return `${printable(user)}@${printable(host)}`;
 }

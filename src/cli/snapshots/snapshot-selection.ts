@@ -75,7 +75,7 @@ export async function readSnapshots(context: Context, repository: Repository): P
   return list;
 }
 
-/** The index for reading; what of it is damaged is told on standard error, as the rest may do. */
+/** Reads the index; warns of damaged parts, because the rest may be enough. */
 export async function readIndex(context: Context, repository: Repository): Promise<IndexedRepository> {
   const { loadIndex } = await import('../../repository/index/index-store.js');
   const onDamage = ({ message }: VarveError): void =>
@@ -83,7 +83,7 @@ export async function readIndex(context: Context, repository: Repository): Promi
   return loadIndex(repository, { onDamage });
 }
 
-/** A part of the index that who stores something passes over. */
+/** Warns of a damaged part of the index that a writer ignores. */
 export function warnOfIndex({ output }: Context, { message }: VarveError): void {
   output.warn(
     `a part of the index cannot be used, so blobs that only it lists are stored again: ${message}; \`varve repair index\` rebuilds the index, and prune refuses to run until then`,

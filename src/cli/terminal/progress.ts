@@ -20,13 +20,13 @@ export function progressInterval({ output, environment }: Context): number | und
   return output.isTerminal ? 1000 / TERMINAL_FPS : undefined;
 }
 
-/** Calls `tell` with the seconds since the start at each interval. @returns a function that stops it */
-export function everySoOften(context: Context, tell: (seconds: number) => void): () => void {
+/** Calls `report` with the seconds since the start at each interval. @returns a function that stops it */
+export function atIntervals(context: Context, report: (seconds: number) => void): () => void {
   const interval = progressInterval(context);
   if (interval === undefined) return () => undefined;
   const start = performance.now();
   const timer = setInterval(() => {
-    tell((performance.now() - start) / 1000);
+    report((performance.now() - start) / 1000);
     context.output.flush();
   }, interval);
   return () => clearInterval(timer);

@@ -13,7 +13,7 @@ export class ReadErrors {
     this.#during = during;
   }
 
-  tell({ message }: VarveError): void {
+  report({ message }: VarveError): void {
     this.#count++;
     if (this.#output.json)
       this.#output.errorObject({ message_type: 'error', error: { message }, during: this.#during });

@@ -36,7 +36,7 @@ export class ProgressReport {
 
   show(seconds: number, progress: BackupProgress): void {
     const { counters, scanned } = progress;
-    if (scanned?.isComplete === true && !this.#isScanTold) this.#tellScan(seconds, scanned);
+    if (scanned?.isComplete === true && !this.#isScanTold) this.#printScan(seconds, scanned);
     const speed = this.#speed.add(seconds, counters.bytes);
     const total = this.#total(progress);
     const isKnown = total !== undefined && total.kind !== 'growing';
@@ -104,7 +104,7 @@ export class ProgressReport {
   }
 
   /** restic prints this with `--verbose`. */
-  #tellScan(seconds: number, { files, bytes }: { readonly files: number; readonly bytes: number }): void {
+  #printScan(seconds: number, { files, bytes }: { readonly files: number; readonly bytes: number }): void {
     this.#isScanTold = true;
     const { output } = this.#context;
     if (!output.json) {

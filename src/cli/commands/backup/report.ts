@@ -4,7 +4,7 @@ import type { SnapshotSummary, SourceFigures } from '../../../format/snapshot.js
 import type { Time } from '../../../format/time.js';
 import { type StoredSnapshot, shortId } from '../../../repository/snapshots/snapshots.js';
 import type { Context } from '../../program/shell.js';
-import { everySoOften } from '../../terminal/progress.js';
+import { atIntervals } from '../../terminal/progress.js';
 import { lossyText, printable } from '../../text/escape.js';
 import { rfc3339 } from '../../text/time.js';
 import { counted, formatBytes, formatSeconds } from '../../text/units.js';
@@ -64,7 +64,7 @@ export class BackupReport {
     if (this.#started && !output.json)
       output.message('a prune has condemned data that this backup relied on: the backup starts again');
     this.#started = true;
-    this.#stop = everySoOften(this.#context, (seconds) => this.#progress.show(seconds, progress()));
+    this.#stop = atIntervals(this.#context, (seconds) => this.#progress.show(seconds, progress()));
   }
 
   stop(): void {

@@ -7,7 +7,7 @@ import { systemReason, throwIfInterrupted, VarveError } from '../../../errors/er
 import { childEnvironment } from '../../../storage/transport/child-environment.js';
 import { pathBytes } from '../../program/arguments.js';
 import type { Context } from '../../program/shell.js';
-import { repositoryPlace } from '../../repository/open.js';
+import { repositoryLocation } from '../../repository/open.js';
 import { openStandardInput } from '../../terminal/standard-input.js';
 import type { BackupFlags } from './options.js';
 
@@ -43,7 +43,7 @@ async function* standardInput(input: Readable, signal: AbortSignal): AsyncGenera
 async function* outputOf(command: readonly string[], context: Context): AsyncGenerator<Uint8Array> {
   const [program = '', ...args] = command;
   const { signal } = context;
-  const env = childEnvironment('source-command', context.environment, repositoryPlace(context));
+  const env = childEnvironment('source-command', context.environment, repositoryLocation(context));
   const child = spawn(program, args, { stdio: ['inherit', 'pipe', 'inherit'], env });
   const stop = (): void => void child.kill('SIGTERM');
   signal.addEventListener('abort', stop);

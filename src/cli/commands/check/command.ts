@@ -6,7 +6,7 @@ import { ALL, parseSubset, type Subset } from '../../../check/subset.js';
 import { VarveError } from '../../../errors/errors.js';
 import { matchesFilter } from '../../../repository/snapshots/snapshots.js';
 import type { Context } from '../../program/shell.js';
-import { openFromOptions, placeOfRepository } from '../../repository/open.js';
+import { openFromOptions, storeOfRepository } from '../../repository/open.js';
 import { type SelectionOptions, selectionFilter } from '../../snapshots/snapshot-selection.js';
 import { CheckReport } from './report.js';
 
@@ -23,7 +23,7 @@ export async function checkCommand(context: Context, flags: CheckFlags): Promise
   const isWanted = selectorFrom(context, flags);
   const report = new CheckReport(context, repair);
   try {
-    if (flags.scrub === true) report.finishScrub(await scrub(await placeOfRepository(context), report.options));
+    if (flags.scrub === true) report.finishScrub(await scrub(await storeOfRepository(context), report.options));
     else {
       const reads = readData !== undefined || repair;
       const repository = await openFromOptions(context, reads ? async () => prewarm() : undefined);
@@ -32,7 +32,7 @@ export async function checkCommand(context: Context, flags: CheckFlags): Promise
     }
     return report.errors > 0 ? 1 : 0;
   } catch (cause) {
-    report.tellFindings();
+    report.printFindings();
     throw cause;
   } finally {
     report.stop();

@@ -5,7 +5,7 @@ import type { ScrubResult } from '../../../check/scrub.js';
 import { shortId } from '../../../repository/snapshots/snapshots.js';
 import { objectPath } from '../../../storage/store.js';
 import type { Context } from '../../program/shell.js';
-import { estimateText, everySoOften, Speed, showProgress } from '../../terminal/progress.js';
+import { atIntervals, estimateText, Speed, showProgress } from '../../terminal/progress.js';
 import { lossyText, printable } from '../../text/escape.js';
 import { counted, formatBytes, formatPercent, formatSeconds } from '../../text/units.js';
 
@@ -29,7 +29,7 @@ export class CheckReport {
   #findings: Finding[] = [];
   readonly #healed: HealedPack[] = [];
   readonly #speed = new Speed();
-  #told = false;
+  #printed = false;
   #stop: () => void = () => undefined;
 
   /** @param repairs whether the check heals damaged packs */
@@ -68,14 +68,14 @@ export class CheckReport {
     this.stop();
     // The check drops findings about objects that a prune removed at the same time.
     this.#findings = [...result.findings];
-    this.tellFindings();
+    this.printFindings();
     const { output } = this.#context;
     if (output.json) {
       const { brokenPacks, suggestRepairIndex, suggestPrune } = result;
       this.#summary(brokenPacks, suggestRepairIndex, suggestPrune);
       return;
     }
-    this.#tellOrphans(result);
+    this.#printOrphans(result);
     const { condemned, revoked, unopened, snapshots, packs, read } = result;
     if (condemned > 0) output.message(`left for a later \`varve prune\` to delete: ${counted(condemned, 'pack')}`);
     if (revoked > 0) output.message(`skipped ${counted(revoked, 'snapshot')} of removed keys`);
@@ -89,17 +89,17 @@ export class CheckReport {
 
   finishScrub({ findings, objects }: ScrubResult): void {
     this.stop();
-    this.tellFindings();
+    this.printFindings();
     const broken = findings.filter(({ subject }) => subject === 'data').map(({ name }) => name);
     if (this.#context.output.json) this.#summary(broken, false, false);
     else this.#verdict(`${counted(objects.count, 'object')}, ${formatBytes(objects.bytes)}`);
   }
 
   /** Prints what was healed and found so far, only once. */
-  tellFindings(): void {
-    if (this.#told) return;
-    this.#told = true;
-    for (const pack of this.#healed) this.#tellHealed(pack);
+  printFindings(): void {
+    if (this.#printed) return;
+    this.#printed = true;
+    for (const pack of this.#healed) this.#printHealed(pack);
     const { output } = this.#context;
     let unreadable = 0;
     for (const finding of this.#findings) {
@@ -113,7 +113,7 @@ export class CheckReport {
   }
 
   /** On standard error even with --quiet: a disk that changes stored data is worth a mail. */
-  #tellHealed({ name, damaged, shards }: HealedPack): void {
+  #printHealed({ name, damaged, shards }: HealedPack): void {
     const { output } = this.#context;
     const item = objectPath('data', name);
     const message = `was damaged, and is healed (${damaged} of ${counted(shards, 'shard')} repaired)`;
@@ -150,7 +150,7 @@ export class CheckReport {
     });
   }
 
-  #tellOrphans({ orphans, backupRunning, indexUnread, suggestRepairIndex }: CheckResult): void {
+  #printOrphans({ orphans, backupRunning, indexUnread, suggestRepairIndex }: CheckResult): void {
     // Packs look like orphans when the index object that lists them could not be read.
     if (orphans.count === 0 || indexUnread) return;
     this.#context.output.message(
@@ -186,10 +186,10 @@ export class CheckReport {
   #start(progress: () => Readonly<CheckProgress>): void {
     // restic's check prints no progress in JSON.
     if (!this.#context.output.isTerminal || this.#context.output.json) return;
-    this.#stop = everySoOften(this.#context, (seconds) => this.#tell(seconds, progress()));
+    this.#stop = atIntervals(this.#context, (seconds) => this.#printProgress(seconds, progress()));
   }
 
-  #tell(seconds: number, { phase, done, total, bytes, totalBytes, errors }: Readonly<CheckProgress>): void {
+  #printProgress(seconds: number, { phase, done, total, bytes, totalBytes, errors }: Readonly<CheckProgress>): void {
     const speed = this.#speed.add(seconds, bytes);
     const parts = [
       `[${formatSeconds(seconds)}] ${PHASES[phase]}`,

@@ -35,7 +35,7 @@ export async function copyCommand(context: Context, ids: readonly string[], flag
         compression,
         packTarget: target,
         signal: context.signal,
-        onEvent: (event) => report.tell(event),
+        onEvent: (event) => report.event(event),
         onIndexDamage: (error) => warnOfIndex(context, error),
         onProgress: (progress) => report.progress(progress),
       },

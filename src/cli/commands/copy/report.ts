@@ -3,7 +3,7 @@ import type { CopyProgress } from '../../../copy/snapshot-copier.js';
 import { type StoredSnapshot, shortId } from '../../../repository/snapshots/snapshots.js';
 import type { Context } from '../../program/shell.js';
 import { makerOf } from '../../snapshots/snapshot-json.js';
-import { everySoOften, Speed, showProgress } from '../../terminal/progress.js';
+import { atIntervals, Speed, showProgress } from '../../terminal/progress.js';
 import { printable } from '../../text/escape.js';
 import { localTime } from '../../text/time.js';
 import { counted, formatBytes, formatPercent, formatSeconds } from '../../text/units.js';
@@ -20,7 +20,7 @@ export class CopyReport {
 
   constructor(context: Context) {
     this.#context = context;
-    this.#stop = everySoOften(context, (seconds) => this.#tellProgress(seconds));
+    this.#stop = atIntervals(context, (seconds) => this.#reportProgress(seconds));
   }
 
   progress(progress: CopyProgress): void {
@@ -32,9 +32,9 @@ export class CopyReport {
     this.#context.output.status('');
   }
 
-  tell(event: CopyEvent): void {
-    if (this.#context.output.json) this.#tellJson(event);
-    else this.#tellText(event);
+  event(event: CopyEvent): void {
+    if (this.#context.output.json) this.#printJson(event);
+    else this.#printText(event);
   }
 
   finish({ copied, skipped, failed, lost, dataBlobs, treeBlobs, rawBytes, storedBytes }: CopyResult): number {
@@ -60,7 +60,7 @@ export class CopyReport {
     return lost > 0 ? INCOMPLETE : 0;
   }
 
-  #tellText(event: CopyEvent): void {
+  #printText(event: CopyEvent): void {
     const { output } = this.#context;
     const id = shortId(event.stored.id);
     if (event.kind === 'begun') output.message(`\nsnapshot ${describe(event.stored)}`);
@@ -71,7 +71,7 @@ export class CopyReport {
     else output.message(`skipping snapshot ${id}: it was copied before, as ${shortId(event.copy.id)}`, 2);
   }
 
-  #tellJson(event: CopyEvent): void {
+  #printJson(event: CopyEvent): void {
     const { output } = this.#context;
     const { id } = event.stored;
     if (event.kind === 'copied')
@@ -84,7 +84,7 @@ export class CopyReport {
     }
   }
 
-  #tellProgress(seconds: number): void {
+  #reportProgress(seconds: number): void {
     const { bytes, totalBytes } = this.#progress;
     const { output } = this.#context;
     if (output.json) {

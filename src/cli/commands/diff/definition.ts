@@ -59,7 +59,7 @@ const compare: Run<Options> = async (context, [first, second, ...more], { metada
   const differences = await diff(repository, from, to, {
     metadata: metadata ?? false,
     onChange: (change) => printChange(output, change),
-    onError: (error) => errors.tell(error),
+    onError: (error) => errors.report(error),
     signal,
   });
   if (output.json) output.object(statisticsJson(before, after, differences));

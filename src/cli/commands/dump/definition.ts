@@ -86,7 +86,7 @@ async function bytesOf(
     throw new VarveError('usage', `${printable(path)}: is a ${entry?.type}: only files and directories can be dumped`);
   if (entry?.type === 'file') return dumpFile(reader, entry, path);
   const directory = entry && dumpedEntry(reader, path, entry);
-  const onBad = (error: VarveError): void => errors.tell(error);
+  const onBad = (error: VarveError): void => errors.report(error);
   const entries = withDirectory(dumpEntries(reader, content, path, { signal, onBad }), directory);
   const onLeftOut = (left: LeftOut): void => output.warn(leftOut(left, archive));
   if (archive === 'tar') return writeTar(entries, onLeftOut, () => errors.exitCode === 0);

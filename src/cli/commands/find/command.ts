@@ -55,7 +55,7 @@ export async function findCommand(context: Context, patterns: readonly string[],
   const reader = new TreeReader(repository, { signal });
   const errors = new ReadErrors(output, 'find');
   const search = async <Hit>(finder: Finder<Hit>, report: HitReport<Hit>): Promise<void> => {
-    const searching = new Search(reader, finder, { onError: (error) => errors.tell(error), signal });
+    const searching = new Search(reader, finder, { onError: (error) => errors.report(error), signal });
     let found = 0;
     for (const stored of snapshots) {
       await searching.run(stored.snapshot.root, (hit) => {

@@ -45,7 +45,7 @@ export class Unlisted {
         output.message(`${dryRun ? 'would remove' : 'removed'} snapshot ${shortId(name)}, which cannot be opened`);
       } else {
         stay++;
-        tellStays(output, name, unreadable);
+        printStays(output, name, unreadable);
       }
     }
     return stay;
@@ -64,7 +64,7 @@ async function whyUnreadable(repository: Repository, name: string): Promise<Varv
   }
 }
 
-function tellStays(output: Output, item: string, { message: reason }: VarveError): void {
+function printStays(output: Output, item: string, { message: reason }: VarveError): void {
   const message = `snapshot ${shortId(item)} stays, as it may be sound: ${reason}`;
   if (output.json) output.errorObject({ message_type: 'error', error: { message }, during: 'forget', item });
   else output.error(`error: ${message}`);

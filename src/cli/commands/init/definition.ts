@@ -5,7 +5,7 @@ import { MAX_PARITY_PERCENT } from '../../../parity/layout.js';
 import { run, type Shell } from '../../program/shell.js';
 import { addFromOptions, type FromFlags, openSource, targetContext } from '../../repository/from-repository.js';
 import { thisHost, thisUser } from '../../repository/machine.js';
-import { cacheDirectory, placeOfRepository } from '../../repository/open.js';
+import { cacheDirectory, storeOfRepository } from '../../repository/open.js';
 import { askPassword, unlockFromOptions } from '../../repository/password.js';
 import { storeSettings } from '../../repository/store-settings.js';
 
@@ -43,7 +43,7 @@ export function define(command: Command, shell: Shell): void {
     const parity = parsePercent(flags.parity);
     const target = flags.copyChunkerParams === true ? targetContext(context) : context;
     const settings = storeSettings(target);
-    const store = await placeOfRepository(target, settings);
+    const store = await storeOfRepository(target, settings);
     const { initAbsent, refuseExisting, refuseMissingDisk } = await import('../../../repository/opening/open.js');
     await refuseExisting(store);
     if (flags.force !== true) refuseMissingDisk(store, { cacheDirectory: cacheDirectory(context) });

@@ -154,7 +154,7 @@ class Listing {
 
   /** Reports an unreadable directory as an error and lists the rest. */
   #reading(recursive: boolean): ListOptions {
-    const onError = (error: VarveError): void => this.#errors.tell(error);
+    const onError = (error: VarveError): void => this.#errors.report(error);
     return { recursive, signal: this.#context.signal, onBad: onError, onBroken: onError };
   }
 }

@@ -34,7 +34,7 @@ export async function mountCommand(
   requireWorkingDirectory(mountpoint);
   const running = await mountRepository(opened, mountpoint, options);
   context.outliveReader();
-  tellOfStart(context, running, mountpoint);
+  reportStart(context, running, mountpoint);
   try {
     await Promise.race([running.ended, aborted(context)]);
     if (context.signal.aborted) await stop(context, running);
@@ -74,7 +74,7 @@ function cacheSizeOf(text: string): number {
   return size;
 }
 
-function tellOfStart({ output }: Context, running: RunningMount, mountpoint: string): void {
+function reportStart({ output }: Context, running: RunningMount, mountpoint: string): void {
   if (output.json) output.object({ message_type: 'mounted', mountpoint: running.path });
   output.message(`Now serving the repository at ${mountpoint}`);
   output.message('Use another terminal or tool to browse the contents of this folder.');

@@ -38,10 +38,10 @@ export function pruner(
   return async (repository, without) => {
     const { prune } = await import('../../../prune/prune.js');
     const report = new PruneReport(context, dryRun);
-    const told = without !== undefined && dryRun ? { without } : {};
+    const forgotten = without !== undefined && dryRun ? { without } : {};
     const recoverNoFreeSpace = isMeant(repository, flags.unsafeRecoverNoFreeSpace);
     const onEvent = (event: PruneEvent): void => report.event(event);
-    const result = await prune(repository, { ...options, ...told, recoverNoFreeSpace, onEvent });
+    const result = await prune(repository, { ...options, ...forgotten, recoverNoFreeSpace, onEvent });
     report.finish(result);
     return result.errors > 0 ? 1 : 0;
   };

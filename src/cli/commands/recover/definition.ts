@@ -41,14 +41,14 @@ const recoverCommand: Run<unknown> = async (context) => {
     gid: process.getgid?.() ?? 0,
     program: PROGRAM,
     signal,
-    onEvent: (event) => tell(output, event),
+    onEvent: (event) => printEvent(output, event),
   });
   output.status('');
   report(output, result);
   return result.unreadable > 0 ? 1 : 0;
 };
 
-function tell(output: Output, event: RecoverEvent): void {
+function printEvent(output: Output, event: RecoverEvent): void {
   if (event.kind === 'snapshot') output.status(() => `looking at ${counted(event.total, 'snapshot')}: ${event.done}`);
   else if (output.json)
     output.errorObject({ message_type: 'error', error: { message: event.message }, during: 'recover' });

@@ -16,7 +16,7 @@ export async function repairIndexCommand(
 ): Promise<number> {
   const { output, signal } = context;
   const repository = await openFromOptions(context);
-  const onEvent = (event: RepairIndexEvent): void => tell(output, event);
+  const onEvent = (event: RepairIndexEvent): void => printEvent(output, event);
   const result = await repairIndex(repository, { readAllPacks, dryRun, signal, onEvent });
   output.status('');
   if (output.json) output.object(toJson(result, dryRun));
@@ -24,7 +24,7 @@ export async function repairIndexCommand(
   return result.damagedPacks.length + result.unreadablePacks.length > 0 ? 1 : 0;
 }
 
-function tell(output: Output, event: RepairIndexEvent): void {
+function printEvent(output: Output, event: RepairIndexEvent): void {
   switch (event.kind) {
     case 'pack':
       return output.status(() => `directories of packs: ${event.done} / ${event.total}`);
@@ -35,19 +35,19 @@ function tell(output: Output, event: RepairIndexEvent): void {
     case 'corrected':
       return output.message(`data/${event.name}: is not as the index says`);
     case 'damaged-pack':
-      return tellDamage(output, event.name, event.message);
+      return printDamage(output, event.name, event.message);
     case 'unreadable-pack':
-      return tellFailure(output, event.name, `${event.message}; it may be sound`);
+      return reportFailure(output, event.name, `${event.message}; it may be sound`);
   }
 }
 
-function tellDamage(output: Output, name: string, message: string): void {
+function printDamage(output: Output, name: string, message: string): void {
   const reason = message.replace(/; run `varve check[^`]*`$/, '');
   const advice = `; \`varve repair packs ${name}\` saves what can be read of it`;
-  tellFailure(output, name, output.json ? reason : `${reason}${advice}`);
+  reportFailure(output, name, output.json ? reason : `${reason}${advice}`);
 }
 
-function tellFailure(output: Output, item: string, message: string): void {
+function reportFailure(output: Output, item: string, message: string): void {
   if (output.json) output.errorObject({ message_type: 'error', error: { message }, during: 'repair index', item });
   else output.error(`error: ${message}`);
 }
@@ -56,7 +56,7 @@ function summarize(output: Output, result: RepairIndexResult, dryRun: boolean): 
   const { packs, added, corrected, missing, damagedObjects, replaced } = result;
   const parts = [
     ...(damagedObjects > 0 ? [`${counted(damagedObjects, 'index object')} damaged`] : []),
-    ...(added > 0 ? [`${counted(added, 'pack')} in no index object`] : []),
+    ...(added > 0 ? [`${counted(added, 'pack')} that no index object lists`] : []),
     ...(corrected > 0 ? [`${counted(corrected, 'pack')} not as the index said`] : []),
     ...(missing > 0 ? [`${counted(missing, 'pack')} gone`] : []),
   ];

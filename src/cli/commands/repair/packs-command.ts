@@ -16,7 +16,7 @@ export async function repairPacksCommand(context: Context, ids: readonly string[
     throw new VarveError('usage', 'the names of packs are missing: `varve check --read-data` names the damaged ones');
   const repository = await openFromOptions(context);
   const names = await findPacks(repository, ids);
-  const onEvent = (event: RepairPacksEvent): void => tell(output, event);
+  const onEvent = (event: RepairPacksEvent): void => printEvent(output, event);
   const result = await repairPacks(repository, names, {
     keepCopy: (name, bytes) => keepCopy(output, name, bytes),
     signal,
@@ -90,7 +90,7 @@ function unlessMissing(cause: unknown): undefined {
   if (errnoCode(cause) !== 'ENOENT') throw cause;
 }
 
-function tell(output: Output, event: RepairPacksEvent): void {
+function printEvent(output: Output, event: RepairPacksEvent): void {
   const object = `data/${event.name}`;
   switch (event.kind) {
     case 'sound':
@@ -104,13 +104,13 @@ function tell(output: Output, event: RepairPacksEvent): void {
       return output.message(`${object}: ${counted(event.blobs, 'blob')} saved${lost}`);
     }
     case 'unreadable':
-      return tellFailure(
+      return reportFailure(
         output,
         event.name,
         `${event.message}; it may be sound, and stays as it is. ${WHEN_UNREADABLE}`,
       );
     case 'missing':
-      return tellFailure(output, event.name, `${object}: is missing: there is nothing to be saved; ${WHEN_MISSING}`);
+      return reportFailure(output, event.name, `${object}: is missing: there is nothing to be saved; ${WHEN_MISSING}`);
   }
 }
 
@@ -118,7 +118,7 @@ const WHEN_UNREADABLE =
   'Where a disk fails, copy the repository to another one first (`ddrescue` fills with zeros what it cannot read), and repair the copy';
 const WHEN_MISSING = '`varve repair index` leaves it out of the index';
 
-function tellFailure(output: Output, item: string, message: string): void {
+function reportFailure(output: Output, item: string, message: string): void {
   if (output.json) output.errorObject({ message_type: 'error', error: { message }, during: 'repair packs', item });
   else output.error(`error: ${message}`);
 }

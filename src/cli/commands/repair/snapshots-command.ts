@@ -3,7 +3,7 @@ import { type Loss, repairSnapshots } from '../../../repair/repair-snapshots.js'
 import type { Repository } from '../../../repository/repository.js';
 import { removeSnapshot, type SnapshotList, shortId } from '../../../repository/snapshots/snapshots.js';
 import type { Context } from '../../program/shell.js';
-import { type RemakeFlags, remakeChosen } from '../../snapshots/rewrite-command.js';
+import { type RewriteOptionFlags, rewriteChosen } from '../../snapshots/rewrite-command.js';
 import type { Output } from '../../terminal/output.js';
 import { lossyText, printable } from '../../text/escape.js';
 
@@ -13,21 +13,21 @@ const INCOMPLETE = 3;
 export async function repairSnapshotsCommand(
   context: Context,
   ids: readonly string[],
-  flags: RemakeFlags,
+  flags: RewriteOptionFlags,
 ): Promise<number> {
   let losses = 0;
-  const code = await remakeChosen(
+  const code = await rewriteChosen(
     context,
     ids,
     flags,
     'repair snapshots',
-    (repository, chosen, settings, tell) =>
+    (repository, chosen, settings, onEvent) =>
       repairSnapshots(repository, chosen, {
         ...settings,
         onEvent: (event) => {
-          if (event.kind !== 'lost') return tell(event);
+          if (event.kind !== 'lost') return onEvent(event);
           losses++;
-          tellLoss(context.output, event);
+          printLoss(context.output, event);
         },
       }),
     (repository, list) => removeBroken(context.output, repository, list, ids, flags),
@@ -46,7 +46,7 @@ async function removeBroken(
   repository: Repository,
   { snapshots, failures }: SnapshotList,
   ids: readonly string[],
-  { forget = false, dryRun = false }: RemakeFlags,
+  { forget = false, dryRun = false }: RewriteOptionFlags,
 ): Promise<readonly string[]> {
   if (!forget) return ids;
   const others: string[] = [];
@@ -73,7 +73,7 @@ const WHAT: Readonly<Record<Loss['what'], string>> = {
   attributes: 'its attributes and ACLs are left out',
 };
 
-function tellLoss(output: Output, { what, stored, path, reason }: Loss): void {
+function printLoss(output: Output, { what, stored, path, reason }: Loss): void {
   if (output.json)
     output.object({ message_type: 'lost', snapshot: stored.id, item: lossyText(path), type: what, reason });
   else output.prose(`snapshot ${shortId(stored.id)}: ${printable(path)}: ${WHAT[what]}: ${reason}`);

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { run, type Shell } from '../../program/shell.js';
-import { addRemakeOptions } from '../../snapshots/rewrite-command.js';
+import { addRewriteOptions } from '../../snapshots/rewrite-command.js';
 
 const DESCRIPTION = `Copy each damaged snapshot without what is lost, so that the rest can be restored without errors. The damaged one stays unless you give --forget; the
 copy gets the tag repaired. Needs a manage or full key.`;
@@ -24,7 +24,7 @@ repository; 12 wrong password; 130 interrupted.`;
 
 export function defineSnapshots(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).addHelpText('after', AFTER);
-  addRemakeOptions(command, 'repaired', 'remove the damaged snapshots once the copies exist');
+  addRewriteOptions(command, 'repaired', 'remove the damaged snapshots once the copies exist');
   run(command, shell, async (context, args, options) => {
     const { repairSnapshotsCommand } = await import('./snapshots-command.js');
     return repairSnapshotsCommand(context, args, options as Parameters<typeof repairSnapshotsCommand>[2]);

@@ -2,13 +2,13 @@ import type { Buffer } from 'node:buffer';
 import type { MetadataKind } from '../../../restore/messages.js';
 import type { RestoreEvent, RestoreProgress } from '../../../restore/options.js';
 import type { Context } from '../../program/shell.js';
-import { estimateText, everySoOften, Speed, showProgress } from '../../terminal/progress.js';
+import { atIntervals, estimateText, Speed, showProgress } from '../../terminal/progress.js';
 import { lossyText, printable } from '../../text/escape.js';
 import { counted, formatBytes, formatPercent, formatSeconds } from '../../text/units.js';
 
 const WITHOUT_SIZE: readonly string[] = ['deleted', 'omitted'];
 /** How many warnings of each kind are printed; `-v` prints all. */
-const WARNINGS_TOLD = 3;
+const WARNINGS_PRINTED = 3;
 
 const NOT_SET: Record<MetadataKind, (files: string) => string> = {
   owner: (files) => `the owner of ${files} could not be set`,
@@ -47,7 +47,7 @@ export class RestoreReport {
   }
 
   start(progress: () => Readonly<RestoreProgress>): void {
-    this.#stop = everySoOften(this.#context, (seconds) => this.#tell(seconds, progress()));
+    this.#stop = atIntervals(this.#context, (seconds) => this.#printProgress(seconds, progress()));
   }
 
   stop(): void {
@@ -71,7 +71,7 @@ export class RestoreReport {
       const sized = WITHOUT_SIZE.includes(action) ? '' : ` with size ${formatBytes(size)}`;
       output.print(`${action.padEnd(9)} ${item}${sized}`);
     } else if (event.kind === 'error') output.error(`error: ${item}: ${printable(event.message)}`);
-    else if (this.#countWarning(event.about, item) <= WARNINGS_TOLD || output.verbosity >= 2)
+    else if (this.#countWarning(event.about, item) <= WARNINGS_PRINTED || output.verbosity >= 2)
       output.error(`warning: ${item}: ${printable(event.message)}`);
   }
 
@@ -91,13 +91,13 @@ export class RestoreReport {
 
   /** Counts warnings of a kind, because a hundred thousand lines would hide everything else. @returns the number so far */
   #countWarning(about: MetadataKind, item: string): number {
-    const told = this.#warnings.get(about) ?? { count: 0, files: 0, last: '' };
-    told.count++;
+    const warnings = this.#warnings.get(about) ?? { count: 0, files: 0, last: '' };
+    warnings.count++;
     // The warnings of one file come together.
-    if (told.last !== item) told.files++;
-    told.last = item;
-    this.#warnings.set(about, told);
-    return told.count;
+    if (warnings.last !== item) warnings.files++;
+    warnings.last = item;
+    this.#warnings.set(about, warnings);
+    return warnings.count;
   }
 
   finish(progress: RestoreProgress): void {
@@ -107,7 +107,7 @@ export class RestoreReport {
     if (output.json) output.object({ message_type: 'summary', ...withoutZeros(figures(seconds, progress)) });
     else this.#finishText(seconds, progress);
     for (const [about, { count, files }] of this.#warnings) {
-      const rest = count > WARNINGS_TOLD && output.verbosity < 2 ? ' (-v tells of each)' : '';
+      const rest = count > WARNINGS_PRINTED && output.verbosity < 2 ? ' (-v prints all)' : '';
       output.error(`warning: ${NOT_SET[about](counted(files, 'file'))}${rest}`);
     }
     if (this.#setting.including && progress.totalFiles === 0 && progress.errors === 0)
@@ -139,7 +139,7 @@ export class RestoreReport {
     this.#context.output.message(`verified ${counted(progress.filesRestored, 'file')}: ${right} as in the snapshot`);
   }
 
-  #tell(seconds: number, progress: Readonly<RestoreProgress>): void {
+  #printProgress(seconds: number, progress: Readonly<RestoreProgress>): void {
     const { totalBytes, bytesRestored, bytesSkipped, errors } = progress;
     const total = progress.totalFiles + progress.totalDirs;
     const done = bytesRestored + bytesSkipped;

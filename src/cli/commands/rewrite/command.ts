@@ -1,12 +1,12 @@
 import { VarveError } from '../../../errors/errors.js';
 import type { PatternSpec } from '../../../filesystem/patterns.js';
 import type { Context } from '../../program/shell.js';
-import { type RemakeFlags, remakeChosen } from '../../snapshots/rewrite-command.js';
+import { type RewriteOptionFlags, rewriteChosen } from '../../snapshots/rewrite-command.js';
 import { printable } from '../../text/escape.js';
 import { parseTimeOption } from '../../text/time.js';
 import { type PatternFlags, patternsFrom } from '../backup/options.js';
 
-export interface RewriteFlags extends RemakeFlags, PatternFlags {
+export interface RewriteFlags extends RewriteOptionFlags, PatternFlags {
   readonly include?: readonly string[];
   readonly iinclude?: readonly string[];
   readonly includeFile?: readonly string[];
@@ -29,7 +29,7 @@ export async function rewriteCommand(context: Context, ids: readonly string[], f
       'nothing to do: give --exclude, --include, --new-host, --new-time or --snapshot-summary',
     );
   const { editSnapshots } = await import('../../../copy/rewrite.js');
-  return remakeChosen(context, ids, flags, 'rewrite snapshots', (repository, chosen, settings, tell) =>
+  return rewriteChosen(context, ids, flags, 'rewrite snapshots', (repository, chosen, settings, onEvent) =>
     editSnapshots(repository, chosen, {
       ...settings,
       ...patterns,
@@ -40,7 +40,7 @@ export async function rewriteCommand(context: Context, ids: readonly string[], f
       onEvent: (event) => {
         if (event.kind === 'excluded') context.output.message(`excluding ${printable(event.path)}`, 2);
         else if (event.kind === 'unreadable') context.output.warn(`kept as it is stored: ${event.error.message}`);
-        else tell(event);
+        else onEvent(event);
       },
     }),
   );

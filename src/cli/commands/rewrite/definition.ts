@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { run, type Shell } from '../../program/shell.js';
-import { addRemakeOptions } from '../../snapshots/rewrite-command.js';
+import { addRewriteOptions } from '../../snapshots/rewrite-command.js';
 import { collect } from '../../snapshots/snapshot-selection.js';
 
 const DESCRIPTION = `Remove files and directories from existing snapshots, or change their host or time. varve writes a new snapshot with the tag rewrite; with --forget
@@ -31,7 +31,7 @@ export function define(command: Command, shell: Shell): void {
     .option('--new-host <host>', 'set the host of the new snapshots')
     .option('--new-time <time>', 'set the time of the new snapshots: "2006-01-02 15:04:05" or RFC 3339')
     .option('-s, --snapshot-summary', 'add the number and size of its files to each snapshot that lacks them');
-  addRemakeOptions(command, 'rewritten', 'remove the old snapshots once the new ones exist');
+  addRewriteOptions(command, 'rewritten', 'remove the old snapshots once the new ones exist');
   run(command, shell, async (context, args, options) => {
     const { rewriteCommand } = await import('./command.js');
     return rewriteCommand(context, args, options as Parameters<typeof rewriteCommand>[2]);

@@ -18,7 +18,7 @@ export async function serveCommand(context: Context, flags: ServeFlags): Promise
   warnOfMissingDisk(context, options.root);
   const server = await serve({ ...options, onNotice, onRequest: log?.write });
   context.outliveReader();
-  tellOfStart(context, server, options);
+  reportStart(context, server, options);
   if (!context.signal.aborted) await once(context.signal, 'abort');
   context.output.message('stopping: waiting for running requests');
   context.output.flush();
@@ -27,7 +27,7 @@ export async function serveCommand(context: Context, flags: ServeFlags): Promise
   return 0;
 }
 
-function tellOfStart({ output }: Context, server: Server, options: Omit<ServeOptions, 'onNotice'>): void {
+function reportStart({ output }: Context, server: Server, options: Omit<ServeOptions, 'onNotice'>): void {
   const { location, users } = server;
   const who = users === undefined ? 'nobody has to log in' : counted(users, 'user');
   if (output.json) output.object({ message_type: 'listening', address: location, path: options.root });

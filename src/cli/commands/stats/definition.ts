@@ -53,7 +53,7 @@ const count: Run<Options> = async (context, ids, options) => {
   output.flush();
   const roots = chosen.map(({ snapshot }) => snapshot.root);
   const errors = new ReadErrors(output, 'stats');
-  const onError = (error: VarveError): void => errors.tell(error);
+  const onError = (error: VarveError): void => errors.report(error);
   const result = await stats(repository, roots, mode, { signal: context.signal, onError });
   if (output.json) output.object(statsJson(result, mode === 'raw-data'));
   else printStats(output, result, mode);

@@ -14,20 +14,20 @@ import { StoreTestReport } from './test-report.js';
 const BY_REST = /^(rest|rclone):/;
 
 /** @returns the exit code */
-export async function storeTestCommand(context: Context, place: string): Promise<number> {
-  await refuseRepository(context, place);
-  const scratch = belowPlace(place, `varve-store-test-${randomBytes(4).toString('hex')}`);
+export async function storeTestCommand(context: Context, location: string): Promise<number> {
+  await refuseRepository(context, location);
+  const scratch = belowPlace(location, `varve-store-test-${randomBytes(4).toString('hex')}`);
   const settings = settingsOf(context);
   const [store, other] = await Promise.all([openStore(scratch, settings), openStore(scratch, settings)]);
   const report = new StoreTestReport(context, store.location);
   try {
     await store.create();
-    const replacesInTwoSteps = BY_REST.test(place);
+    const replacesInTwoSteps = BY_REST.test(location);
     for await (const result of runChecks({ store, other, replacesInTwoSteps })) {
       report.check(result);
       throwIfInterrupted(context.signal);
     }
-    await tellSpeed(store, report);
+    await printSpeed(store, report);
   } finally {
     await Promise.all([store.close(), other.close()]);
     await cleanUp(context, scratch);
@@ -38,7 +38,7 @@ export async function storeTestCommand(context: Context, place: string): Promise
 /** Without Object Lock, because the test must remove its objects. */
 const settingsOf = (context: Context): StoreSettings => ({ ...storeSettings(context), lockSeconds: undefined });
 
-async function tellSpeed(store: Store, report: StoreTestReport): Promise<void> {
+async function printSpeed(store: Store, report: StoreTestReport): Promise<void> {
   const began = performance.now();
   try {
     report.speed(await measureSpeed(store));
@@ -50,8 +50,8 @@ async function tellSpeed(store: Store, report: StoreTestReport): Promise<void> {
   }
 }
 
-async function refuseRepository(context: Context, place: string): Promise<void> {
-  const store = await openStore(place, settingsOf(context));
+async function refuseRepository(context: Context, location: string): Promise<void> {
+  const store = await openStore(location, settingsOf(context));
   try {
     if ((await store.stat('config', 'config')) === undefined) return;
     const advice = 'give the directory above it, or another location';
@@ -70,7 +70,7 @@ async function cleanUp(context: Context, scratch: string): Promise<void> {
     await store.discard?.();
     if (BY_REST.test(scratch)) context.output.message(`empty directories may be left at ${store.location}`, 2);
   } catch (cause) {
-    const where = store?.location ?? 'the place';
+    const where = store?.location ?? 'the location';
     context.output.warn(`objects of the test are left at ${where}: ${VarveError.from(cause).message}`);
   } finally {
     await store?.close();

@@ -17,8 +17,8 @@ Exit codes: 0 all tests passed; 1 a test failed, or the test could not run; 130 
 
 export function defineTest(command: Command, shell: Shell): void {
   command.description(DESCRIPTION).argument('<location>', 'a location as for --repo').addHelpText('after', AFTER);
-  run(command, shell, async (context, [place = '']) => {
+  run(command, shell, async (context, [location = '']) => {
     const { storeTestCommand } = await import('./test-command.js');
-    return storeTestCommand(context, place);
+    return storeTestCommand(context, location);
   });
 }
