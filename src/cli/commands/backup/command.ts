@@ -94,12 +94,13 @@ function isSet({ environment }: Context, name: string): boolean {
 }
 
 async function loadEngine() {
-  const [engine, index, orphans] = await Promise.all([
+  const [engine, run, index, orphans] = await Promise.all([
     import('../../../backup/backup.js'),
+    import('../../../backup/backup-run.js'),
     import('../../../repository/index/index-store.js'),
     import('../../../repository/index/orphans.js'),
   ]);
-  return { ...engine, ...index, ...orphans };
+  return { ...engine, ...run, ...index, ...orphans };
 }
 
 interface Opened {
