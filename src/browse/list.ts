@@ -1,3 +1,6 @@
+// Lists directories of snapshots.
+// Formatting of entries is left to the caller.
+
 import type { Buffer } from 'node:buffer';
 import { endsAll, throwIfInterrupted, VarveError } from '../errors/errors.js';
 import type { ContentRef } from '../format/content.js';

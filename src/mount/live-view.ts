@@ -1,3 +1,6 @@
+// Keeps the directories of snapshots up to date while the repository is mounted.
+// Building them is left to view/snapshot-view.ts, showing them to filesystem/view-nodes.ts.
+
 import { VarveError } from '../errors/errors.js';
 import { timeFromMillis } from '../format/time.js';
 import {

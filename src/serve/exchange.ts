@@ -102,20 +102,20 @@ export class Exchange {
 
   /** Responds with an error. @returns the error as the client gets it */
   refuse(cause: unknown): HttpError {
-    const refusal = httpErrorOf(cause);
-    this.#reason = isServerFault(cause) ? systemReason(cause) : refusal.message;
+    const error = httpErrorOf(cause);
+    this.#reason = isServerFault(cause) ? systemReason(cause) : error.message;
     if (this.#response.destroyed || this.#response.headersSent) this.#response.destroy();
-    else this.#sendError(refusal);
-    return refusal;
+    else this.#sendError(error);
+    return error;
   }
 
-  #sendError(refusal: HttpError): void {
-    const text = `${refusal.message || refusal.reason}\n`;
+  #sendError(error: HttpError): void {
+    const text = `${error.message || error.reason}\n`;
     const headers = { 'Content-Type': 'text/plain; charset=utf-8', 'Content-Length': Buffer.byteLength(text) };
-    const last = (refusal.status === 408 || this.#isUnknown(refusal)) && { Connection: 'close' };
-    this.head(refusal.status, { ...headers, ...last, ...refusal.headers }, latin(refusal.reason));
+    const last = (error.status === 408 || this.#isUnknown(error)) && { Connection: 'close' };
+    this.head(error.status, { ...headers, ...last, ...error.headers }, latin(error.reason));
     this.#response.end(text);
-    if (refusal.status === 408) this.#response.once('finish', () => this.request.destroy());
+    if (error.status === 408) this.#response.once('finish', () => this.request.destroy());
     else if (!this.request.complete && !this.#expectsContinue) this.#discardBody();
   }
 

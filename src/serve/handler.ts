@@ -1,4 +1,4 @@
-// What happens to each request: parse, log in, check the rules, perform, log.
+// What happens to each request: parse, log in, check the rules, carry out, log.
 // The steps themselves are in target.ts, logins.ts, access.ts and actions.ts.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';

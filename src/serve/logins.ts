@@ -13,9 +13,9 @@ const MAX_REMEMBERED = 10_000;
 const MAX_WAITING = 64;
 /** The limit for addresses without a recent successful login, so that a flood of wrong passwords cannot use up all slots. */
 const MAX_WAITING_UNKNOWN = 48;
-const MOST_OF_ADDRESS = 16;
+const MAX_PER_ADDRESS = 16;
 /** Per user and address. */
-const MOST_OF_USER = 4;
+const MAX_PER_USER = 4;
 const MAX_HEADER = 1024;
 
 const UNAUTHORIZED = { 'WWW-Authenticate': 'Basic realm="varve", charset="UTF-8"' };
@@ -24,7 +24,7 @@ const UNAUTHORIZED = { 'WWW-Authenticate': 'Basic realm="varve", charset="UTF-8"
 export type VerifyPassword = (password: string, stored: string | undefined, highest: number) => Promise<boolean>;
 
 /** A login whose password is being verified or waits to be. */
-interface Waiting {
+interface PendingLogin {
   readonly user: string;
   readonly address: string;
   readonly isRight: Promise<boolean>;
@@ -32,7 +32,7 @@ interface Waiting {
 
 /**
  * Finds the user of a request. Remembers verified passwords for a while, as hashes with a random key that never leaves
- * this process. A changed line in the password file makes what was remembered of that user useless.
+ * this process. After a change of the user's line in the password file, the password is verified again.
  */
 export class Logins {
   readonly #users: () => Users;
@@ -41,7 +41,7 @@ export class Logins {
   readonly #verified = new Map<string, number>();
   /** When each address with a successful login expires, by performance.now(). */
   readonly #trustedAddresses = new Map<string, number>();
-  readonly #waiting = new Map<string, Waiting>();
+  readonly #waiting = new Map<string, PendingLogin>();
   readonly #isPassword: VerifyPassword;
 
   constructor(users: () => Users, isPassword: VerifyPassword) {
@@ -60,47 +60,47 @@ export class Logins {
     const { user, password } = credentials(authorization);
     const users = this.#users();
     const stored = users.get(user);
-    const seal = this.#seal(user, password, stored ?? '');
-    if (!isLater(this.#verified.get(seal))) {
-      const compare = (): Promise<boolean> => this.#isPassword(password, stored, highestCost(users));
-      if (!(await this.#isRight(seal, { user, address }, compare))) throw unauthorized('wrong user name or password');
+    const fingerprint = this.#fingerprint(user, password, stored ?? '');
+    if (!isLater(this.#verified.get(fingerprint))) {
+      const verify = (): Promise<boolean> => this.#isPassword(password, stored, highestCost(users));
+      if (!(await this.#isRight(fingerprint, { user, address }, verify))) throw unauthorized('wrong user name or password');
     }
     return user;
   }
 
   /** A client opens several connections at once: they share one verification. */
   async #isRight(
-    seal: string,
-    from: Pick<Waiting, 'user' | 'address'>,
-    compare: () => Promise<boolean>,
+    fingerprint: string,
+    from: Pick<PendingLogin, 'user' | 'address'>,
+    verify: () => Promise<boolean>,
   ): Promise<boolean> {
-    const known = this.#waiting.get(seal);
+    const known = this.#waiting.get(fingerprint);
     if (known !== undefined) return known.isRight;
     this.#requireSlot(from);
-    const isRight = compare();
-    this.#waiting.set(seal, { ...from, isRight });
+    const isRight = verify();
+    this.#waiting.set(fingerprint, { ...from, isRight });
     try {
       const right = await isRight;
       if (right) {
-        remember(this.#verified, seal);
+        remember(this.#verified, fingerprint);
         remember(this.#trustedAddresses, from.address);
       }
       return right;
     } finally {
-      this.#waiting.delete(seal);
+      this.#waiting.delete(fingerprint);
     }
   }
 
   /** @throws HttpError 503 when too many logins wait: in all, from the address, or for the user */
-  #requireSlot({ user, address }: Pick<Waiting, 'user' | 'address'>): void {
+  #requireSlot({ user, address }: Pick<PendingLogin, 'user' | 'address'>): void {
     const sameAddress = [...this.#waiting.values()].filter((each) => each.address === address);
     const sameUser = sameAddress.filter((each) => each.user === user);
     const most = isLater(this.#trustedAddresses.get(address)) ? MAX_WAITING : MAX_WAITING_UNKNOWN;
-    if (this.#waiting.size >= most || sameAddress.length >= MOST_OF_ADDRESS || sameUser.length >= MOST_OF_USER)
+    if (this.#waiting.size >= most || sameAddress.length >= MAX_PER_ADDRESS || sameUser.length >= MAX_PER_USER)
       throw new HttpError(503, 'too many logins at once', { 'Retry-After': '5' });
   }
 
-  #seal(user: string, password: string, stored: string): string {
+  #fingerprint(user: string, password: string, stored: string): string {
     return createHmac('sha256', this.#key)
       .update(JSON.stringify([user, password, stored]))
       .digest('base64');

@@ -1,3 +1,6 @@
+// Metrics of the server in Prometheus' text format.
+// Who may read them is decided in handler.ts.
+
 import type { ObjectType } from '../storage/store.js';
 import type { Quota } from './quota.js';
 

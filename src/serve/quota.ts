@@ -1,5 +1,5 @@
 // Quotas of the whole server and of users.
-// Refuses what would exceed them; who the user is and what an upload holds is left to others.
+// Finding the user is left to logins.ts, writing files to actions.ts.
 
 import type { Dirent } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';

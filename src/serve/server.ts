@@ -74,9 +74,9 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const quota = await Quota.of(root, options.quota);
   const state = { root, quota, metrics: new Metrics(), verifyUploads: options.verifyUploads };
   const verifier = new PasswordVerifier();
-  const noticeRefused = rateLimited(onNotice);
+  const reportRefused = rateLimited(onNotice);
   const connections = new Connections(MAX_CONNECTIONS, () =>
-    noticeRefused(`all ${MAX_CONNECTIONS} connections are in use by clients that have logged in: refusing new ones`),
+    reportRefused(`all ${MAX_CONNECTIONS} connections are in use by clients that have logged in: refusing new ones`),
   );
   const handler = new Handler(state, {
     logins: users === undefined ? undefined : new Logins(() => users.value, verifier.isPassword),

@@ -1,3 +1,6 @@
+// Ends mounts in every way, under load, and checks what is left.
+// Test cases and their number are in ends.test.ts and main.ts.
+
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';

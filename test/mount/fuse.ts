@@ -1,3 +1,6 @@
+// Mounts in a process of its own, for tests.
+// What the mount shows is checked by the tests.
+
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { systemReason } from '../../src/errors/errors.js';
@@ -6,7 +9,7 @@ import type { Options, Outcome, Playground } from '../cli/varve.js';
 import { outcome } from '../cli/varve.js';
 
 /** Milliseconds until the mount is ready, on a busy machine. */
-const MOUNTED = 30_000;
+const MOUNT_TIMEOUT = 30_000;
 export const NOBODY = 65_534;
 
 /** Why tests that mount are skipped; false where they can run. In CI nothing is skipped. */
@@ -64,7 +67,7 @@ export async function whenMounted(child: ChildProcess, path: string): Promise<Ru
     said += bytes.toString();
   });
   const ended = outcome(child);
-  const until = performance.now() + MOUNTED;
+  const until = performance.now() + MOUNT_TIMEOUT;
   while (!isMounted(path)) {
     if (child.exitCode !== null || performance.now() > until) throw new Error(`it was not mounted: ${said}`);
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -1,3 +1,6 @@
+// A server in the test's process, and requests to it.
+// Servers in processes of their own are in ../servers/varve-serve.ts.
+
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';

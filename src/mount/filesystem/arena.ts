@@ -1,3 +1,6 @@
+// Shared memory for decoded contents.
+// What is in a region is left to contents.ts.
+
 import { Buffer } from 'node:buffer';
 import { sharedPages } from '../../bytes/pages.js';
 

@@ -1,3 +1,6 @@
+// Nodes of the directories in which snapshots appear.
+// Which snapshots there are is left to CurrentView, entries of snapshots to entries.ts.
+
 import { Buffer } from 'node:buffer';
 import { S_IFDIR, S_IFLNK } from '../protocol/abi.js';
 import type { Attributes, Listing } from '../protocol/replies.js';

@@ -1,3 +1,6 @@
+// Unmounts when this process dies.
+// A normal end unmounts in mounting.ts.
+
 import { spawn } from 'node:child_process';
 import { childEnvironment } from '../../storage/transport/child-environment.js';
 import { escapeMount } from './mounting.js';
