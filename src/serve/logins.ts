@@ -63,7 +63,8 @@ export class Logins {
     const fingerprint = this.#fingerprint(user, password, stored ?? '');
     if (!isLater(this.#verified.get(fingerprint))) {
       const verify = (): Promise<boolean> => this.#isPassword(password, stored, highestCost(users));
-      if (!(await this.#isRight(fingerprint, { user, address }, verify))) throw unauthorized('wrong user name or password');
+      if (!(await this.#isRight(fingerprint, { user, address }, verify)))
+        throw unauthorized('wrong user name or password');
     }
     return user;
   }

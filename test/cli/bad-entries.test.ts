@@ -154,7 +154,7 @@ test('a mount shows all else, and gives an error for the entry that cannot be re
   } finally {
     await mount.stop();
   }
-  assert.match(mount.said(), /an entry is left out: .*folder: an entry has a wrong number of fields/);
+  assert.match(mount.stderr(), /an entry is left out: .*folder: an entry has a wrong number of fields/);
 });
 
 test('repair snapshots leaves out what cannot be read, and prune goes on', async () => {

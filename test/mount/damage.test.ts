@@ -64,8 +64,8 @@ describe('a mount of a damaged repository', { skip: NO_FUSE }, () => {
       assert.ok(failed.length > 0 && failed.length < FILES, `${failed.length} of ${FILES}`);
       assert.deepEqual(again, failed);
       for (const name of failed)
-        assert.match(mount.said(), new RegExp(`Warning: [0-9a-f]{8}:${source}/${name}: .*data/${pack}`));
-      assert.equal(mount.said().match(/Warning/g)?.length, failed.length, mount.said());
+        assert.match(mount.stderr(), new RegExp(`Warning: [0-9a-f]{8}:${source}/${name}: .*data/${pack}`));
+      assert.equal(mount.stderr().match(/Warning/g)?.length, failed.length, mount.stderr());
     });
 
   it('keeps packs from a prune, and finds repacked blobs again when a prune ran', async () => {
@@ -84,8 +84,8 @@ describe('a mount of a damaged repository', { skip: NO_FUSE }, () => {
       assert.deepEqual(await prune(), [], 'packs went under a mount that has a lease');
       for (const name of await beneath.names('locks')) await beneath.remove('locks', name);
       assert.notDeepEqual(await prune(), [], 'nothing went');
-      assert.deepEqual(unreadable(mount.path), [], mount.said());
-      assert.equal(mount.said(), '');
+      assert.deepEqual(unreadable(mount.path), [], mount.stderr());
+      assert.equal(mount.stderr(), '');
     } finally {
       await mount.stop();
     }

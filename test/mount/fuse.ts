@@ -43,7 +43,7 @@ export interface Running {
   readonly child: ChildProcess;
   readonly ended: Promise<Outcome>;
   /** Its standard error so far. */
-  said(): string;
+  stderr(): string;
   /** Ends it as Ctrl-C does. Returns its exit. */
   stop(): Promise<Outcome>;
 }
@@ -62,21 +62,22 @@ export async function startMount(
 }
 
 export async function whenMounted(child: ChildProcess, path: string): Promise<Running> {
-  let said = '';
+  let stderr = '';
   child.stderr?.on('data', (bytes: Buffer) => {
-    said += bytes.toString();
+    stderr += bytes.toString();
   });
   const ended = outcome(child);
   const until = performance.now() + MOUNT_TIMEOUT;
   while (!isMounted(path)) {
-    if (child.exitCode !== null || performance.now() > until) throw new Error(`it was not mounted: ${said}`);
+    if (child.exitCode !== null || performance.now() > until)
+      throw new Error(`mounting failed or took too long: ${stderr}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   return {
     path,
     child,
     ended,
-    said: () => said,
+    stderr: () => stderr,
     stop() {
       child.kill('SIGINT');
       return ended;

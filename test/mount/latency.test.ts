@@ -79,7 +79,7 @@ async function readAtRandom(t: TestContext, play: Playground, location: string, 
     for (const [count, , wrong] of figures) assert.ok(count > 0 && wrong === 0);
     assert.ok(longest < LONGEST, `${longest} ms`);
     assert.ok(memory < CACHE_MIB + BESIDE_MIB, `${memory} MiB`);
-    assert.equal(mount.said(), '');
+    assert.equal(mount.stderr(), '');
   } finally {
     await mount.stop();
   }

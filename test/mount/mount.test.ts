@@ -188,7 +188,7 @@ describe('mount with options', { skip: NO_FUSE }, () => {
       await play.backup(later);
       await until(() => {
         assert.equal(ask(`${mount.path}/snapshots/latest${later}/file`), '');
-        return /a new snapshot has extended attributes.*mount again/.test(mount.said());
+        return /a new snapshot has extended attributes.*mount again/.test(mount.stderr());
       });
     } finally {
       await mount.stop();
