@@ -10,14 +10,13 @@ import { recordFromThread } from '../format/pack-record.js';
 import type { SnapshotSummary } from '../format/snapshot.js';
 import type { Time } from '../format/time.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
-import { mergeParts } from '../repository/packs/pack-merge.js';
-import { PACK_TARGET, packCapacity } from '../repository/packs/pack-writer.js';
+import { PACK_TARGET } from '../repository/packs/pack-writer.js';
 import { gearOf } from '../repository/repository.js';
 import { knownTreeKeys, rememberTreeKeys, type TreeKey } from '../repository/tree-keys.js';
 import { FreshSet } from '../repository/writing/fresh-set.js';
-import { PackUploader } from '../repository/writing/uploader.js';
+import { openSharedSink, type PackSink } from '../repository/writing/pack-sink.js';
 import { defaultThreads, startThreads, WorkerPool } from '../workers/pool.js';
-import { SharedBuffers } from '../workers/shared-buffers.js';
+import type { SharedBuffers } from '../workers/shared-buffers.js';
 import { serveSyncCalls } from '../workers/sync-call.js';
 import { type BackupPool, TreeAssembly } from './assembly.js';
 import { count, createCounters, sumCounters } from './counters.js';
@@ -28,7 +27,6 @@ import type {
   FrameRequest,
   ItemReport,
   Note,
-  PartialPack,
   PendingDirectory,
 } from './messages.js';
 import { SharedFlag } from './messages.js';
@@ -61,7 +59,7 @@ export class BackupRun {
   readonly #threads: number;
   readonly #flags = new Int32Array(new SharedArrayBuffer(16));
   readonly #buffers: SharedBuffers;
-  readonly #uploader: PackUploader;
+  readonly #sink: PackSink;
   readonly #counters: Float64Array[];
   readonly #tallies: TallyHandle[];
   readonly #pool: BackupPool;
@@ -77,14 +75,11 @@ export class BackupRun {
     this.#options = options;
     this.#sources = 'bytes' in options.sources ? undefined : findSources(options.sources, options.directory);
     this.#threads = options.threads ?? defaultThreads();
-    const target = options.packTarget ?? PACK_TARGET;
-    const largestChunk = Math.max(repository.config.data.max, repository.config.tree.max);
-    // Each thread fills one pack of data and one of trees; each connection uploads one more.
-    this.#buffers = SharedBuffers.create(
-      2 * this.#threads + (repository.store.connections ?? 1),
-      packCapacity(target, largestChunk, repository.config.parity),
-    );
-    this.#uploader = new PackUploader(repository, this.#buffers, (cause) => this.#fail(cause));
+    const { packTarget: target = PACK_TARGET, dryRun } = options;
+    const onFailure = (cause: unknown): void => this.#fail(cause);
+    const { sink, buffers } = openSharedSink(repository, { threads: this.#threads, target, dryRun, onFailure });
+    this.#sink = sink;
+    this.#buffers = buffers;
     // One row for each worker, and one for the main thread.
     this.#counters = createCounters(this.#threads + 1);
     this.#current = Array.from({ length: this.#threads }, () => new CurrentFile());
@@ -114,7 +109,7 @@ export class BackupRun {
     try {
       const root = await this.#storeSources();
       await this.#flush();
-      await this.#uploader.finish();
+      await this.#sink.finish();
       if (this.#options.dryRun !== true) rememberTreeKeys(this.#repository, this.#treeKeys);
       return root;
     } catch (cause) {
@@ -129,7 +124,7 @@ export class BackupRun {
 
   /** Names of the packs that were stored. */
   get stored(): readonly string[] {
-    return this.#uploader.stored;
+    return this.#sink.stored;
   }
 
   summary(start: Time, end: Time): SnapshotSummary {
@@ -212,28 +207,15 @@ export class BackupRun {
   /** Has the workers close their frames, and merges their partly filled packs. */
   async #flush(): Promise<void> {
     const replies = await this.#pool.runOnEach({ kind: 'flush' });
-    const parts: PartialPack[] = [];
-    for (const reply of replies) if (reply.kind === 'partialPacks') parts.push(...reply.parts);
-    const merged = mergeParts(
-      this.#repository.keys,
-      parts.map((part) => ({ ...part, record: recordFromThread(part.record) })),
-      (buffer) => this.#buffers.bytes(buffer),
-      (buffer) => this.#buffers.release(buffer),
-      this.#repository.config.parity,
-    );
-    for (const pack of merged) this.#accept(pack);
-  }
-
-  #accept(pack: Parameters<PackUploader['accept']>[0]): void {
-    if (this.#options.dryRun === true) this.#buffers.release(pack.buffer);
-    else this.#uploader.accept(pack);
+    const parts = replies.flatMap((reply) => (reply.kind === 'partialPacks' ? reply.parts : []));
+    this.#sink.acceptParts(parts.map((part) => ({ ...part, record: recordFromThread(part.record) })));
   }
 
   /** Keeps what was done for the next backup: after an interruption all that was read, after a failure what was uploaded. */
   async #salvage(): Promise<void> {
     try {
       if (this.#failure === undefined && this.#options.signal?.aborted === true) await this.#flush();
-      await this.#uploader.salvage();
+      await this.#sink.salvage();
     } catch {
       // The first failure is the one to report.
     }
@@ -291,7 +273,7 @@ export class BackupRun {
 
   #receive(note: Note): void {
     if (note.kind === 'batch') return this.#assembly.accept(note.number, note.batch);
-    if (note.kind === 'pack') return this.#accept({ ...note, record: recordFromThread(note.record) });
+    if (note.kind === 'pack') return this.#sink.accept({ ...note, record: recordFromThread(note.record) });
     if (note.kind === 'treeKey') return void this.#treeKeys.push(note);
     this.#options.onEvent?.({ ...note, path: this.#shownPath(note) });
   }
@@ -306,7 +288,6 @@ export class BackupRun {
   #fail(cause: unknown): void {
     this.#failure ??= cause;
     this.#cancel();
-    this.#buffers.abort();
   }
 
   #cancel(): void {

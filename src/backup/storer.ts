@@ -4,11 +4,11 @@ import { compressionParameters } from '../compression/policy.js';
 import { importKeys } from '../crypto/hierarchy.js';
 import { VarveError } from '../errors/errors.js';
 import { type Attachment, MAX_ATTACHMENT, MAX_INLINE } from '../format/attachment.js';
-import { type ContentRef, DATA, TREE } from '../format/content.js';
+import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js';
 import { ID_BYTES, MAX_DIRECT_CHUNKS } from '../format/limits.js';
 import { BlobIndex } from '../repository/index/blob-index.js';
 import { BlobWriter, FRAME_TARGET, type Stored } from '../repository/packs/blob-writer.js';
-import { PackWriter } from '../repository/packs/pack-writer.js';
+import { packWriters } from '../repository/packs/pack-writer.js';
 import { FrameOpener, PackKeyRing, SyncTreeReader } from '../repository/reading/blob-reader.js';
 import { deduplicatorOf } from '../repository/writing/deduplicator.js';
 import { FreshSet } from '../repository/writing/fresh-set.js';
@@ -45,26 +45,22 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
   const space = new SharedBuffers(init.buffers);
   const compression = compressionParameters(init.compression);
   const ring = new PackKeyRing(keys, init.knownPackKeys);
-  const pack = (kind: typeof DATA | typeof TREE): PackWriter =>
-    new PackWriter({
-      keys,
-      kind,
-      compression,
-      target: init.packTarget,
-      parity: init.parity,
-      space,
-      emit: (each) => note({ kind: 'pack', ...each }),
-      onKey: kind === TREE && keys.role === 'append' ? (each) => note({ kind: 'treeKey', ...each }) : undefined,
-    });
-  const writer = (kind: typeof DATA | typeof TREE, packs: PackWriter): BlobWriter => {
+  const packs = packWriters({
+    keys,
+    compression,
+    target: init.packTarget,
+    parity: init.parity,
+    space,
+    emit: (pack) => note({ kind: 'pack', ...pack }),
+    onTreeKey: (key) => note({ kind: 'treeKey', ...key }),
+  });
+  const writer = (kind: BlobKind): BlobWriter => {
     const sizes = kind === DATA ? init.data : init.tree;
     const frameTarget = FRAME_TARGET[kind];
     const chunker = Chunker.create(init.gear, sizes, BlobWriter.capacity(sizes.max, frameTarget));
     const deduplicator = deduplicatorOf(kind, { keys, index, ring, fresh });
-    return new BlobWriter({ kind, chunker, idKey: keys.id, deduplicator, packs, frameTarget });
+    return new BlobWriter({ kind, chunker, idKey: keys.id, deduplicator, packs: packs[kind], frameTarget });
   };
-  const dataPacks = pack(DATA);
-  const treePacks = pack(TREE);
   // Made on first use: a backup in which little has changed may need neither.
   let data: BlobWriter | undefined;
   let tree: BlobWriter | undefined;
@@ -75,11 +71,11 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
   );
   return {
     get data() {
-      data ??= writer(DATA, dataPacks);
+      data ??= writer(DATA);
       return data;
     },
     get tree() {
-      tree ??= writer(TREE, treePacks);
+      tree ??= writer(TREE);
       return tree;
     },
     previous,
@@ -115,7 +111,7 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
     takePartialPacks() {
       data?.flush();
       tree?.flush();
-      return [dataPacks.takePart(), treePacks.takePart()].filter((part) => part !== undefined);
+      return [packs[DATA].takePart(), packs[TREE].takePart()].filter((part) => part !== undefined);
     },
   };
 }

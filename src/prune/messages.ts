@@ -1,12 +1,14 @@
 import type { ExportedKeys } from '../crypto/hierarchy.js';
 import type { PackRecord } from '../format/pack-record.js';
 import type { SharedBlobIndex } from '../repository/index/blob-index.js';
-import type { FinishedPack, PackPart } from '../repository/packs/pack-writer.js';
+import type { FinishedPack, PackPart, PackWriterOptions } from '../repository/packs/pack-writer.js';
 import type { SharedBuffersHandle } from '../workers/shared-buffers.js';
 import type { PackCopierOptions } from './pack-copier.js';
 
 /** What a worker starts with. */
-export interface WorkerInit extends Omit<PackCopierOptions, 'keys' | 'index' | 'space' | 'emit'> {
+export interface WorkerInit
+  extends Omit<PackCopierOptions, 'keys' | 'index' | 'packs'>,
+    Pick<PackWriterOptions, 'compression' | 'target' | 'parity'> {
   readonly keys: ExportedKeys;
   readonly index: SharedBlobIndex;
   readonly buffers: SharedBuffersHandle;

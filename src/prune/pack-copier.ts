@@ -1,6 +1,5 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import type { ZstdParameters } from '../compression/engine.js';
 import type { RepositoryKeys } from '../crypto/hierarchy.js';
 import { VarveError } from '../errors/errors.js';
 import { type BlobKind, DATA, TREE } from '../format/content.js';
@@ -8,7 +7,7 @@ import { ID_BYTES } from '../format/limits.js';
 import { framesOf, type PackRecord, RAW, type RecordFrame, ZSTD } from '../format/pack-record.js';
 import type { BlobIndex, LocatedFrame } from '../repository/index/blob-index.js';
 import { openSource, type Source } from '../repository/packs/object-source.js';
-import { type FinishedPack, type PackPart, type PackSpace, PackWriter } from '../repository/packs/pack-writer.js';
+import type { PackPart, PackWriter, PackWriters } from '../repository/packs/pack-writer.js';
 import { FrameOpener, PackKeyRing } from '../repository/reading/blob-reader.js';
 import type { PackToCopy } from './messages.js';
 import { isTolerable, opensFrames } from './plan.js';
@@ -19,17 +18,12 @@ export interface PackCopierOptions {
   readonly index: BlobIndex;
   /** For each blob of the index 1 when it is needed. */
   readonly needed: Uint8Array;
-  readonly compression: ZstdParameters | undefined;
-  /** Bytes at which a pack is closed. */
-  readonly packTarget: number;
-  /** Percent, as the config has it. */
-  readonly parity: number;
   /** Frames of which less than this part is waste are copied as they are. */
   readonly tolerated: number;
   /** Whether frames that are not compressed are tried again. */
   readonly recompress: boolean;
-  readonly space: PackSpace;
-  readonly emit: (pack: FinishedPack) => void;
+  /** What the copies are written with. */
+  readonly packs: PackWriters;
 }
 
 /**
@@ -49,29 +43,14 @@ export class PackCopier {
   #opened: Buffer = Buffer.alloc(0);
   #raw: Buffer = Buffer.alloc(0);
 
-  constructor(options: PackCopierOptions) {
-    const {
-      keys,
-      index,
-      needed,
-      compression,
-      packTarget: target,
-      parity,
-      tolerated,
-      recompress,
-      space,
-      emit,
-    } = options;
+  constructor({ keys, index, needed, tolerated, recompress, packs }: PackCopierOptions) {
     this.#keys = keys;
     this.#index = index;
     this.#needed = needed;
     this.#tolerated = tolerated;
     this.#recompress = recompress;
     this.#opener = new FrameOpener(index, keys, new PackKeyRing(keys));
-    const writer = (kind: BlobKind): Writer => {
-      const packs = new PackWriter({ keys, kind, compression, target, parity, space, emit });
-      return { packs, refill: new Refill(kind, packs) };
-    };
+    const writer = (kind: BlobKind): Writer => ({ packs: packs[kind], refill: new Refill(kind, packs[kind]) });
     this.#writers = { [DATA]: writer(DATA), [TREE]: writer(TREE) };
   }
 

@@ -2,17 +2,15 @@ import { compressionParameters } from '../compression/policy.js';
 import { exportKeys } from '../crypto/hierarchy.js';
 import { recordForThread, recordFromThread } from '../format/pack-record.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
-import { PackBuffers } from '../repository/packs/pack-buffers.js';
 import { readPackRecord } from '../repository/packs/pack-directory.js';
-import { mergeParts } from '../repository/packs/pack-merge.js';
-import { type PackPart, packCapacity } from '../repository/packs/pack-writer.js';
+import type { PackPart } from '../repository/packs/pack-writer.js';
 import { uncached } from '../repository/repository.js';
-import { PackUploader } from '../repository/writing/uploader.js';
+import { openSharedSink, openSink, type PackSink } from '../repository/writing/pack-sink.js';
 import { WorkerPool } from '../workers/pool.js';
-import { SharedBuffers } from '../workers/shared-buffers.js';
+import type { SharedBuffers } from '../workers/shared-buffers.js';
 import type { Note, PackToCopy, Reply, Task, WorkerInit } from './messages.js';
 import type { PruneOptions } from './options.js';
-import { PackCopier, type PackCopierOptions } from './pack-copier.js';
+import { PackCopier } from './pack-copier.js';
 import type { PackUse } from './plan.js';
 
 const WORKER = new URL('./prune-worker.js', import.meta.url);
@@ -33,23 +31,19 @@ export class Repacker {
   constructor(repository: IndexedRepository, needed: Uint8Array, limits: CopyLimits, threads: number) {
     this.#repository = repository;
     this.atMost = Math.max(1, threads * 2) + (repository.store.connections ?? 0);
-    const { data, tree, parity } = repository.config;
-    const capacity = packCapacity(limits.packTarget, Math.max(data.max, tree.max), parity);
-    const { packTarget, tolerated, repackUncompressed: recompress = false, compression = 'auto' } = limits;
-    const parameters = compressionParameters(compression);
-    const work = { needed, compression: parameters, packTarget, parity, tolerated, recompress };
-    this.#copiers =
-      threads === 0 ? new OwnThread(repository, work, capacity) : new Threads(repository, work, capacity, threads);
+    const { packTarget: target, tolerated, repackUncompressed: recompress = false, compression = 'auto' } = limits;
+    const work = { needed, compression: compressionParameters(compression), target, tolerated, recompress };
+    this.#copiers = threads === 0 ? new OwnThread(repository, work) : new Threads(repository, work, threads);
   }
 
   /** Whether something could not be stored: then no copy is worth anything. */
   get failed(): boolean {
-    return this.#copiers.uploader.failed;
+    return this.#copiers.sink.failed;
   }
 
   /** Packs that were stored. */
   get written(): { readonly packs: number; readonly bytes: number } {
-    const { stored, storedBytes } = this.#copiers.uploader;
+    const { stored, storedBytes } = this.#copiers.sink;
     return { packs: stored.length, bytes: storedBytes };
   }
 
@@ -72,18 +66,13 @@ export class Repacker {
 
   /** Stores what is not full yet, and lists all that was stored, once it is durable. */
   async finish(): Promise<void> {
-    const parts = await this.#copiers.rest();
-    const { uploader, memory } = this.#copiers;
-    const bytes = (buffer: number): Uint8Array => memory.bytes(buffer);
-    const { keys, config } = this.#repository;
-    const merged = mergeParts(keys, parts, bytes, (buffer) => memory.release(buffer), config.parity);
-    for (const pack of merged) uploader.accept(pack);
-    await uploader.finish();
+    this.#copiers.sink.acceptParts(await this.#copiers.rest());
+    await this.#copiers.sink.finish();
   }
 
   /** Removes what was stored and not listed yet: nobody knows of it. */
   discard(): Promise<void> {
-    return this.#copiers.uploader.discard();
+    return this.#copiers.sink.discard();
   }
 
   close(): Promise<void> {
@@ -91,39 +80,35 @@ export class Repacker {
   }
 }
 
-type CopyLimits = Pick<PackCopierOptions, 'packTarget' | 'tolerated'> &
-  Pick<PruneOptions, 'repackUncompressed' | 'compression'>;
-type Work = Omit<PackCopierOptions, 'keys' | 'index' | 'space' | 'emit'>;
+type CopyLimits = Pick<PruneOptions, 'repackUncompressed' | 'compression'> & {
+  /** Bytes at which a pack is closed. */
+  readonly packTarget: number;
+  readonly tolerated: number;
+};
+type Work = Omit<WorkerInit, 'keys' | 'index' | 'buffers' | 'parity'>;
 
-/** Who copies. */
+/** Copies packs, in this thread or in others. */
 interface Copiers {
-  readonly uploader: PackUploader;
-  readonly memory: SharedBuffers | PackBuffers;
+  readonly sink: PackSink;
   copy(pack: PackToCopy): Promise<boolean>;
   rest(): Promise<readonly PackPart[]>;
   close(): Promise<void>;
 }
 
 class OwnThread implements Copiers {
-  readonly uploader: PackUploader;
-  readonly memory: PackBuffers;
+  readonly sink: PackSink;
   readonly #copier: PackCopier;
-  #failure: { readonly cause: unknown } | undefined;
 
-  constructor(repository: IndexedRepository, work: Work, capacity: number) {
+  constructor(repository: IndexedRepository, work: Work) {
     const { keys, index } = repository;
-    this.memory = new PackBuffers(capacity);
-    this.uploader = new PackUploader(repository, this.memory, (cause) => {
-      this.#failure ??= { cause };
-    });
-    const emit: PackCopierOptions['emit'] = (pack) => this.uploader.accept(pack);
-    this.#copier = new PackCopier({ ...work, keys, index, space: this.memory, emit });
+    const { sink, packs } = openSink(repository, work);
+    this.sink = sink;
+    this.#copier = new PackCopier({ ...work, keys, index, packs });
   }
 
   async copy(pack: PackToCopy): Promise<boolean> {
     const copied = this.#copier.copy(pack);
-    while (this.uploader.underWay > MOST_UNDER_WAY) await this.uploader.next();
-    if (this.#failure !== undefined) throw this.#failure.cause;
+    await this.sink.settle(MOST_UNDER_WAY);
     return copied;
   }
 
@@ -135,34 +120,32 @@ class OwnThread implements Copiers {
 }
 
 class Threads implements Copiers {
-  readonly uploader: PackUploader;
-  readonly memory: SharedBuffers;
+  readonly sink: PackSink;
+  readonly #buffers: SharedBuffers;
   readonly #pool: WorkerPool<WorkerInit, Task, Reply, Note>;
-  #failure: { readonly cause: unknown } | undefined;
 
-  constructor(repository: IndexedRepository, work: Work, capacity: number, threads: number) {
-    const { keys, index } = repository;
-    // Each thread holds a pack of data and one of trees; others are on their way to the store.
-    this.memory = SharedBuffers.create(2 * threads + (repository.store.connections ?? 1), capacity);
-    this.uploader = new PackUploader(repository, this.memory, (cause) => {
-      this.#failure ??= { cause };
-      this.memory.abort();
-    });
-    const init = { ...work, keys: exportKeys(keys), index: index.shared, buffers: this.memory.handle };
+  constructor(repository: IndexedRepository, work: Work, threads: number) {
+    const { keys, index, config } = repository;
+    const { sink, buffers } = openSharedSink(repository, { ...work, threads });
+    this.sink = sink;
+    this.#buffers = buffers;
+    const { parity } = config;
+    const init = { ...work, parity, keys: exportKeys(keys), index: index.shared, buffers: buffers.handle };
     this.#pool = new WorkerPool(
       WORKER,
       threads,
       () => ({ data: init, transfer: [] }),
-      (note) => this.uploader.accept({ ...note, record: recordFromThread(note.record) }),
+      (note) => sink.accept({ ...note, record: recordFromThread(note.record) }),
     );
   }
 
   async copy(pack: PackToCopy): Promise<boolean> {
     const reply = this.#pool.run({ ...pack, record: recordForThread(pack.record) });
     const { copied } = await reply.catch((cause) => {
-      throw this.#failure === undefined ? cause : this.#failure.cause;
+      this.sink.throwIfFailed();
+      throw cause;
     });
-    if (this.#failure !== undefined) throw this.#failure.cause;
+    this.sink.throwIfFailed();
     return copied;
   }
 
@@ -172,7 +155,7 @@ class Threads implements Copiers {
   }
 
   async close(): Promise<void> {
-    this.memory.abort();
+    this.#buffers.abort();
     await this.#pool.close();
   }
 }

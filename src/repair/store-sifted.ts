@@ -1,9 +1,8 @@
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import { compressionParameters } from '../compression/policy.js';
-import { PackBuffers } from '../repository/packs/pack-buffers.js';
-import { PACK_TARGET, PackWriter, packCapacity } from '../repository/packs/pack-writer.js';
+import { FrameFiller } from '../repository/packs/frame-filler.js';
 import type { Repository } from '../repository/repository.js';
-import { PackUploader } from '../repository/writing/uploader.js';
+import { openSink } from '../repository/writing/pack-sink.js';
 import { type Sifted, storedFrame } from './sift.js';
 
 /** Stores in new packs what can be read of an old one, and lists them when they are durable. Whole frames are copied as they are, sealed. */
@@ -12,27 +11,13 @@ export async function storeSifted(
   { record, frames, parts }: Sifted,
   pack: Buffer,
 ): Promise<void> {
-  const { keys, config } = repository;
-  const largest = frames.reduce((most, { storedLength }) => Math.max(most, storedLength), config.data.max);
-  const space = new PackBuffers(packCapacity(PACK_TARGET, largest, config.parity));
-  // What fails is thrown when all is waited for.
-  const uploader = new PackUploader(repository, space, () => undefined);
-  const packs = new PackWriter({
-    keys,
-    kind: record.kind,
-    compression: compressionParameters('auto'),
-    target: PACK_TARGET,
-    parity: config.parity,
-    space,
-    emit: (finished) => uploader.accept(finished),
-  });
-  for (const frame of frames) packs.addSealed(record, frame, storedFrame(pack, frame));
-  for (const blobs of parts) {
-    const raw = Buffer.concat(blobs.map(({ bytes }) => bytes));
-    const ids = Buffer.concat(blobs.map(({ id }) => id));
-    const lengths = blobs.map(({ bytes }) => bytes.length);
-    packs.addFrame(raw, ids, lengths, true);
-  }
-  packs.finish();
-  await uploader.finish();
+  const largest = frames.reduce((most, { storedLength }) => Math.max(most, storedLength), 0);
+  const { sink, packs } = openSink(repository, { largest, compression: compressionParameters('auto') });
+  const writer = packs[record.kind];
+  for (const frame of frames) writer.addSealed(record, frame, storedFrame(pack, frame));
+  const filler = new FrameFiller(record.kind, writer);
+  for (const { id, bytes } of parts.flat()) filler.add(id, bytes);
+  filler.flush();
+  writer.finish();
+  await sink.finish();
 }

@@ -4,10 +4,10 @@ import type { Snapshot } from '../../src/format/snapshot.js';
 import { timeFromMillis } from '../../src/format/time.js';
 import type { IndexedRepository } from '../../src/repository/index/index-store.js';
 import { loadAndAdopt } from '../../src/repository/index/orphans.js';
-import { type PackSpace, PackWriter } from '../../src/repository/packs/pack-writer.js';
+import { type PackSpace, type PackWriters, packWriters } from '../../src/repository/packs/pack-writer.js';
 import type { Repository } from '../../src/repository/repository.js';
 import { commitSnapshot, underLease } from '../../src/repository/writing/commit.js';
-import { PackUploader } from '../../src/repository/writing/uploader.js';
+import { PackSink } from '../../src/repository/writing/pack-sink.js';
 import type { SharedBuffers } from '../../src/workers/shared-buffers.js';
 import type { Process } from './process.js';
 import type { Files } from './source.js';
@@ -35,40 +35,37 @@ export async function simulateBackup(process: Process, repository: Repository, b
 }
 
 async function attempt(process: Process, repository: IndexedRepository, backing: Backing): Promise<string | undefined> {
-  const uploader = new PackUploader(repository, backing.buffers, () => undefined);
+  const sink = new PackSink(repository, backing.buffers);
   let root: ContentRef;
   try {
-    root = await new Storing(process, repository, backing.buffers, uploader).store(backing.files);
-    await uploader.finish();
+    root = await new Storing(process, repository, backing.buffers, sink).store(backing.files);
+    await sink.finish();
   } catch (cause) {
-    await uploader.salvage().catch(() => undefined);
+    await sink.salvage().catch(() => undefined);
     throw cause;
   }
   backing.expect(root, backing.files);
-  return commitSnapshot(repository, uploader.stored, snapshotOf(repository, root));
+  return commitSnapshot(repository, sink.stored, snapshotOf(repository, root));
 }
 
 /** What is stored in one attempt. */
 class Storing {
   readonly #process: Process;
   readonly #repository: IndexedRepository;
-  readonly #writers: Record<BlobKind, PackWriter>;
+  readonly #writers: PackWriters;
   readonly #fresh = new Set<string>();
 
-  constructor(process: Process, repository: IndexedRepository, buffers: SharedBuffers, uploader: PackUploader) {
+  constructor(process: Process, repository: IndexedRepository, buffers: SharedBuffers, sink: PackSink) {
     this.#process = process;
     this.#repository = repository;
-    const writer = (kind: BlobKind): PackWriter =>
-      new PackWriter({
-        keys: repository.keys,
-        kind,
-        compression: undefined,
-        target: Number.POSITIVE_INFINITY,
-        parity: repository.config.parity,
-        space: spaceOf(buffers),
-        emit: (pack) => uploader.accept(pack),
-      });
-    this.#writers = { [DATA]: writer(DATA), [TREE]: writer(TREE) };
+    this.#writers = packWriters({
+      keys: repository.keys,
+      compression: undefined,
+      target: Number.POSITIVE_INFINITY,
+      parity: repository.config.parity,
+      space: spaceOf(buffers),
+      emit: (pack) => sink.accept(pack),
+    });
   }
 
   async store(files: Files): Promise<ContentRef> {

@@ -1,13 +1,14 @@
 import { sharedPages, wholePages } from '../../bytes/pages.js';
 import type { PackSpace } from './pack-writer.js';
 
-/** As many buffers as are asked for, for packs that are assembled where they are stored from: in one thread. They begin at whole pages. */
+/**
+ * A buffer pool for packs that one thread assembles and stores. It grows on demand, because that thread cannot wait for a free buffer:
+ * `SharedBuffers` is the pool for threads that can. Buffers begin at whole pages.
+ */
 export class PackBuffers implements PackSpace {
   readonly #size: number;
   readonly #buffers: Uint8Array[] = [];
   readonly #free: number[] = [];
-  #waiting: (() => void)[] = [];
-  #aborted = false;
 
   /** @param size bytes of each; see `packCapacity` */
   constructor(size: number) {
@@ -24,28 +25,8 @@ export class PackBuffers implements PackSpace {
     return buffer;
   }
 
-  /** Its bytes may be overwritten from here on. */
+  /** From now on its bytes may be overwritten. */
   release(number: number): void {
     this.#free.push(number);
-    this.#wake();
-  }
-
-  /** Ends all waiting: what is under way will not be released. */
-  abort(): void {
-    this.#aborted = true;
-    this.#wake();
-  }
-
-  /** Resolves when at most so many are taken. */
-  async atMost(taken: number): Promise<void> {
-    while (!this.#aborted && this.#buffers.length - this.#free.length > taken) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    }
-  }
-
-  #wake(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const each of waiting) each();
   }
 }

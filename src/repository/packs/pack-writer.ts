@@ -8,7 +8,7 @@ import { FOOTER_LENGTH as FOOTER_BYTES, sealFooter } from '../../crypto/footer.j
 import type { RepositoryKeys } from '../../crypto/hierarchy.js';
 import { newPackKey, type PackKey, sealFrameInto } from '../../crypto/pack-key.js';
 import { SEALED_OVERHEAD, sealObject } from '../../crypto/sealed.js';
-import type { BlobKind } from '../../format/content.js';
+import { type BlobKind, DATA, TREE } from '../../format/content.js';
 import { MAX_PACK } from '../../format/limits.js';
 import {
   FRAME_TAG_BYTES,
@@ -111,6 +111,31 @@ export function packLength(frames: number, directory: number, parity: number): n
   return packLayout(frames + directory + SEALED_OVERHEAD, parity).size;
 }
 
+/** What the writers of both kinds share. */
+export interface PackWriterOptions {
+  readonly keys: RepositoryKeys;
+  /** Undefined to keep everything raw. */
+  readonly compression: ZstdParameters | undefined;
+  /** Bytes at which a pack is closed. */
+  readonly target: number;
+  /** Percent, as the config has it. */
+  readonly parity: number;
+  readonly space: PackSpace;
+  readonly emit: (pack: FinishedPack) => void;
+  /** Gets the key of each tree pack that an append key writes: it cannot unwrap them later. */
+  readonly onTreeKey?: ((key: PackKey) => void) | undefined;
+}
+
+export type PackWriters = Readonly<Record<BlobKind, PackWriter>>;
+
+export function packWriters({ onTreeKey, ...options }: PackWriterOptions): PackWriters {
+  const onKey = options.keys.role === 'append' ? onTreeKey : undefined;
+  return {
+    [DATA]: new PackWriter({ ...options, kind: DATA }),
+    [TREE]: new PackWriter({ ...options, kind: TREE, onKey }),
+  };
+}
+
 /** Compresses and seals frames, and assembles them into packs of one kind (SPEC.md section 9). */
 export class PackWriter {
   readonly #keys: RepositoryKeys;
@@ -123,22 +148,13 @@ export class PackWriter {
   readonly #onKey: ((key: PackKey) => void) | undefined;
   #current: OpenPack | undefined;
 
-  /**
-   * @param compression undefined to keep everything raw
-   * @param target bytes at which a pack is closed
-   * @param parity percent, as the config has it
-   * @param onKey is given the key of each pack
-   */
-  constructor(options: {
-    keys: RepositoryKeys;
-    kind: BlobKind;
-    compression: ZstdParameters | undefined;
-    target: number;
-    parity: number;
-    space: PackSpace;
-    emit: (pack: FinishedPack) => void;
-    onKey?: ((key: PackKey) => void) | undefined;
-  }) {
+  /** @param options `onKey` gets the key of each pack */
+  constructor(
+    options: Omit<PackWriterOptions, 'onTreeKey'> & {
+      readonly kind: BlobKind;
+      readonly onKey?: ((key: PackKey) => void) | undefined;
+    },
+  ) {
     this.#keys = options.keys;
     this.#kind = options.kind;
     this.#compression = options.compression;

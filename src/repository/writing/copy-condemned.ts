@@ -1,15 +1,13 @@
 import type { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { isAboutObject, VarveError } from '../../errors/errors.js';
-import { DATA, TREE } from '../../format/content.js';
 import { ID_BYTES } from '../../format/limits.js';
 import { framesOf, type PackRecord, type RecordFrame } from '../../format/pack-record.js';
 import type { BlobIndex } from '../index/blob-index.js';
 import { type IndexedRepository, loadIndexToWrite } from '../index/index-store.js';
-import { PackBuffers } from '../packs/pack-buffers.js';
 import { readPackRecord } from '../packs/pack-directory.js';
-import { PACK_TARGET, PackWriter, packCapacity } from '../packs/pack-writer.js';
-import { PackUploader } from './uploader.js';
+import type { PackWriter } from '../packs/pack-writer.js';
+import { openSink } from './pack-sink.js';
 
 /** What a new snapshot needs: the blobs that `index` notes as relied on, and all blobs of the packs that were stored for it. */
 export interface Needs {
@@ -67,39 +65,27 @@ function relyOrWant(index: BlobIndex, blob: number, wanted: Uint8Array): void {
 
 /** @returns names of the new packs */
 async function copyPacks(repository: IndexedRepository, wanted: Uint8Array): Promise<readonly string[]> {
-  const { keys, config, index } = repository;
+  const { index } = repository;
   const trusted = new Set(repository.objects.flatMap(({ revoked, packs }) => (revoked ? [] : packs)));
   const sources = Array.from({ length: index.packCount }, (_, pack) => pack).filter((pack) => {
     const { first, end } = index.blobsOf(pack);
     return wanted.subarray(first, end).includes(1);
   });
-  const buffers = new PackBuffers(packCapacity(PACK_TARGET, largestFrame(index, sources), config.parity));
-  const uploader = new PackUploader(repository, buffers, () => undefined);
-  const writer = (kind: typeof DATA | typeof TREE): PackWriter =>
-    new PackWriter({
-      keys,
-      kind,
-      compression: undefined,
-      target: PACK_TARGET,
-      parity: config.parity,
-      space: buffers,
-      emit: (pack) => uploader.accept(pack),
-    });
-  const writers = { [DATA]: writer(DATA), [TREE]: writer(TREE) };
+  const { sink, packs } = openSink(repository, { largest: largestFrame(index, sources), compression: undefined });
   try {
     for (const pack of sources) {
       const name = index.packName(pack);
       if (!trusted.has(name)) throw lost(`data/${name}`, 'only a revoked key lists it');
-      await copyPack(repository, pack, wanted, writers[index.packKind(pack)]);
-      while (uploader.underWay > MOST_UNDER_WAY) await uploader.next();
+      await copyPack(repository, pack, wanted, packs[index.packKind(pack)]);
+      await sink.settle(MOST_UNDER_WAY);
     }
-    for (const each of Object.values(writers)) each.finish();
-    await uploader.finish();
+    for (const each of Object.values(packs)) each.finish();
+    await sink.finish();
   } catch (cause) {
-    await uploader.salvage().catch(() => undefined);
+    await sink.salvage().catch(() => undefined);
     throw cause;
   }
-  return uploader.stored;
+  return sink.stored;
 }
 
 async function copyPack(

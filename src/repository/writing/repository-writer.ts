@@ -2,7 +2,6 @@ import type { Buffer } from 'node:buffer';
 import { Chunker } from '../../chunking/chunker.js';
 import { type Compression, compressionParameters } from '../../compression/policy.js';
 import { blobId } from '../../crypto/blob-id.js';
-import { VarveError } from '../../errors/errors.js';
 import { type Attachment, MAX_INLINE } from '../../format/attachment.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../../format/content.js';
 import { ID_BYTES, MAX_DIRECT_CHUNKS } from '../../format/limits.js';
@@ -10,16 +9,15 @@ import type { Snapshot } from '../../format/snapshot.js';
 import type { IndexedRepository } from '../index/index-store.js';
 import type { Deduplicator } from '../packs/blob-writer.js';
 import { FrameFiller } from '../packs/frame-filler.js';
-import { PackBuffers } from '../packs/pack-buffers.js';
-import { type FinishedPack, PACK_TARGET, PackWriter, packCapacity } from '../packs/pack-writer.js';
+import type { PackWriters } from '../packs/pack-writer.js';
 import { PackKeyRing } from '../reading/blob-reader.js';
 import { gearOf } from '../repository.js';
 import { knownTreeKeys, rememberTreeKeys, type TreeKey } from '../tree-keys.js';
 import { commitSnapshot } from './commit.js';
 import { deduplicatorOf } from './deduplicator.js';
 import { FreshSet } from './fresh-set.js';
+import { openSink, type PackSink } from './pack-sink.js';
 import { TreeStream, WINDOW } from './tree-stream.js';
-import { PackUploader } from './uploader.js';
 
 /** Packs that may be under way to the store, beside one of each kind that is being filled. */
 const UNDER_WAY = 2;
@@ -37,47 +35,27 @@ export interface WriterOptions {
 export class RepositoryWriter {
   readonly repository: IndexedRepository;
   readonly #dryRun: boolean;
-  readonly #buffers: PackBuffers;
-  readonly #uploader: PackUploader;
+  readonly #sink: PackSink;
   readonly #chunker: Chunker;
-  readonly #claims: Readonly<Record<BlobKind, Deduplicator>>;
-  readonly #packs: Readonly<Record<BlobKind, PackWriter>>;
+  readonly #deduplicators: Readonly<Record<BlobKind, Deduplicator>>;
+  readonly #packs: PackWriters;
   readonly #frames: Readonly<Record<BlobKind, FrameFiller>>;
   #treeKeys: TreeKey[] = [];
-  #failure: { readonly cause: unknown } | undefined;
 
   constructor(repository: IndexedRepository, options: WriterOptions) {
     const { keys, index, config } = repository;
+    const { packTarget: target, largestBlob: largest, dryRun } = options;
     this.repository = repository;
-    this.#dryRun = options.dryRun === true;
-    const target = options.packTarget ?? PACK_TARGET;
-    const largest = Math.max(config.data.max, config.tree.max, options.largestBlob ?? 0);
-    this.#buffers = new PackBuffers(packCapacity(target, largest, config.parity));
-    this.#uploader = new PackUploader(repository, this.#buffers, (cause) => this.#fail(cause));
+    this.#dryRun = dryRun === true;
+    const compression = compressionParameters(options.compression);
+    const onTreeKey = (key: TreeKey): unknown => this.#treeKeys.push(key);
+    const { sink, packs } = openSink(repository, { target, largest, dryRun, compression, onTreeKey });
+    this.#sink = sink;
+    this.#packs = packs;
+    this.#frames = { [DATA]: new FrameFiller(DATA, packs[DATA]), [TREE]: new FrameFiller(TREE, packs[TREE]) };
     this.#chunker = Chunker.create(gearOf(repository), config.tree, WINDOW * config.tree.max);
-    const ring = new PackKeyRing(keys, knownTreeKeys(repository));
-    const [fresh, compression] = [FreshSet.create(), compressionParameters(options.compression)];
-    const claims = (kind: BlobKind): Deduplicator => deduplicatorOf(kind, { keys, index, ring, fresh });
-    const space = this.#buffers;
-    const onKey = keys.role === 'append' ? (key: TreeKey) => this.#treeKeys.push(key) : undefined;
-    const emit = (pack: FinishedPack): void => this.#accept(pack);
-    const packs = (kind: BlobKind): PackWriter =>
-      new PackWriter({
-        keys,
-        kind,
-        compression,
-        target,
-        parity: config.parity,
-        space,
-        emit,
-        onKey: kind === TREE ? onKey : undefined,
-      });
-    this.#claims = { [DATA]: claims(DATA), [TREE]: claims(TREE) };
-    this.#packs = { [DATA]: packs(DATA), [TREE]: packs(TREE) };
-    this.#frames = {
-      [DATA]: new FrameFiller(DATA, this.#packs[DATA]),
-      [TREE]: new FrameFiller(TREE, this.#packs[TREE]),
-    };
+    const stored = { keys, index, ring: new PackKeyRing(keys, knownTreeKeys(repository)), fresh: FreshSet.create() };
+    this.#deduplicators = { [DATA]: deduplicatorOf(DATA, stored), [TREE]: deduplicatorOf(TREE, stored) };
   }
 
   /** What was stored until now, in blobs and bytes. */
@@ -88,7 +66,7 @@ export class RepositoryWriter {
   /** Stores a blob, unless it is there. @returns its id */
   put(kind: BlobKind, blob: Uint8Array): Buffer {
     const id = blobId(this.repository.keys.id, kind, blob);
-    if (this.#claims[kind].claim(id)) this.#frames[kind].add(id, blob);
+    if (this.#deduplicators[kind].claim(id)) this.#frames[kind].add(id, blob);
     return id;
   }
 
@@ -115,37 +93,36 @@ export class RepositoryWriter {
   }
 
   /**
-   * To be called between what is stored: waits while too much is under way.
+   * Waits while too many packs are on their way to the store. To be called between the entries that are stored.
    *
-   * @throws what kept a pack from being stored
+   * @throws the first failure to store a pack
    */
-  async settle(): Promise<void> {
-    await this.#buffers.atMost(2 + UNDER_WAY);
-    if (this.#failure !== undefined) throw this.#failure.cause;
+  settle(): Promise<void> {
+    return this.#sink.settle(UNDER_WAY);
   }
 
-  /** Makes all that was given durable, then lists it in the index; more may come afterwards. */
+  /** Makes everything durable that was put, then lists it in the index. More may be put afterwards. */
   async #finish(): Promise<void> {
     this.#closePacks();
-    await this.#uploader.finish();
+    await this.#sink.finish();
     if (!this.#dryRun) rememberTreeKeys(this.repository, this.#treeKeys);
     this.#treeKeys = [];
   }
 
-  /** After a failure or a Ctrl-C: lists what can be, so that it need not be stored again. Fails silently: there is another failure to be told. */
+  /** Lists what was stored, after a failure or an interruption, so that the next run need not store it again. Throws nothing. */
   async salvage(): Promise<void> {
     try {
-      if (this.#failure === undefined) this.#closePacks();
-      await this.#uploader.salvage();
+      if (!this.#sink.failed) this.#closePacks();
+      await this.#sink.salvage();
     } catch {
-      // The first failure is the one to be told.
+      // The caller reports the first failure.
     }
   }
 
   /** Writes a snapshot of what was put or relied on since this was made, and of nothing else. @returns as `commitSnapshot` */
   async commit(snapshot: Snapshot): Promise<string | undefined> {
     await this.#finish();
-    return commitSnapshot(this.repository, this.#uploader.stored, snapshot);
+    return commitSnapshot(this.repository, this.#sink.stored, snapshot);
   }
 
   #closePacks(): void {
@@ -153,15 +130,5 @@ export class RepositoryWriter {
       this.#frames[kind].flush();
       this.#packs[kind].finish();
     }
-  }
-
-  #accept(pack: FinishedPack): void {
-    if (this.#dryRun) this.#buffers.release(pack.buffer);
-    else this.#uploader.accept(pack);
-  }
-
-  #fail(cause: unknown): void {
-    this.#failure ??= { cause: VarveError.from(cause) };
-    this.#buffers.abort();
   }
 }
