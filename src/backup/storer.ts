@@ -3,15 +3,16 @@ import { Chunker } from '../chunking/chunker.js';
 import { compressionParameters } from '../compression/policy.js';
 import { importKeys } from '../crypto/hierarchy.js';
 import { VarveError } from '../errors/errors.js';
-import { type Attachment, MAX_ATTACHMENT, MAX_INLINE } from '../format/attachment.js';
+import type { Attachment } from '../format/attachment.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js';
-import { ID_BYTES, MAX_DIRECT_CHUNKS } from '../format/limits.js';
+import { ID_BYTES } from '../format/limits.js';
 import { BlobIndex } from '../repository/index/blob-index.js';
 import { BlobWriter, FRAME_TARGET, type Stored } from '../repository/packs/blob-writer.js';
 import { packWriters } from '../repository/packs/pack-writer.js';
 import { FrameOpener, PackKeyRing, SyncTreeReader } from '../repository/reading/blob-reader.js';
 import { deduplicatorOf } from '../repository/writing/deduplicator.js';
 import { FreshSet } from '../repository/writing/fresh-set.js';
+import { attach, referTo } from '../repository/writing/reference-writer.js';
 import { SharedBuffers } from '../workers/shared-buffers.js';
 import { SyncCaller } from '../workers/sync-call.js';
 import { setCount } from './counters.js';
@@ -69,6 +70,12 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
   const previous = new SyncTreeReader(opener, (packName, offset, length) =>
     caller.call({ pack: packName, offset, length }),
   );
+  const storeTree = (bytes: Uint8Array): ContentRef => {
+    tree ??= writer(TREE);
+    tree.begin();
+    tree.write(bytes);
+    return tree.end();
+  };
   return {
     get data() {
       data ??= writer(DATA);
@@ -86,15 +93,10 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
       return true;
     },
     reference(size, ids) {
-      return ids.length <= MAX_DIRECT_CHUNKS * ID_BYTES ? { size, depth: 0, ids } : listed(this.tree, size, ids);
+      return referTo({ size, ids }, storeTree);
     },
     attach(bytes) {
-      if (bytes.length <= MAX_INLINE) return bytes;
-      if (bytes.length > MAX_ATTACHMENT) throw new VarveError('source', 'has more than 16 MiB of attributes');
-      this.tree.begin();
-      this.tree.write(bytes);
-      const { size, ids } = this.tree.end();
-      return this.reference(size, ids);
+      return attach(bytes, storeTree);
     },
     countStored() {
       const [files, trees] = [data?.stored ?? NOTHING_STORED, tree?.stored ?? NOTHING_STORED];
@@ -119,11 +121,4 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
 function hasAll(index: BlobIndex, ids: Buffer): boolean {
   for (let at = 0; at < ids.length; at += ID_BYTES) if (!index.has(ids, at)) return false;
   return true;
-}
-
-/** Stores the list of ids as a blob, and refers to that. */
-function listed(tree: BlobWriter, size: number, ids: Buffer): ContentRef {
-  tree.begin();
-  tree.write(ids);
-  return { size, depth: 1, ids: tree.end().ids };
 }

@@ -2,9 +2,8 @@ import type { Buffer } from 'node:buffer';
 import { Chunker } from '../../chunking/chunker.js';
 import { type Compression, compressionParameters } from '../../compression/policy.js';
 import { blobId } from '../../crypto/blob-id.js';
-import { type Attachment, MAX_INLINE } from '../../format/attachment.js';
+import type { Attachment } from '../../format/attachment.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../../format/content.js';
-import { ID_BYTES, MAX_DIRECT_CHUNKS } from '../../format/limits.js';
 import type { Snapshot } from '../../format/snapshot.js';
 import type { IndexedRepository } from '../index/index-store.js';
 import type { Deduplicator } from '../packs/blob-writer.js';
@@ -17,6 +16,7 @@ import { commitSnapshot } from './commit.js';
 import { deduplicatorOf } from './deduplicator.js';
 import { FreshSet } from './fresh-set.js';
 import { openSink, type PackSink } from './pack-sink.js';
+import { attach, referTo } from './reference-writer.js';
 import { TreeStream, WINDOW } from './tree-stream.js';
 
 /** Packs that may be under way to the store, beside one of each kind that is being filled. */
@@ -77,20 +77,19 @@ export class RepositoryWriter {
 
   /** The reference to a stream's blobs: through a list when they are many. */
   reference({ size, ids }: Pick<ContentRef, 'size' | 'ids'>): ContentRef {
-    if (ids.length <= MAX_DIRECT_CHUNKS * ID_BYTES) return { size, depth: 0, ids };
-    return { size, depth: 1, ids: this.#whole(ids).ids };
+    return referTo({ size, ids }, this.#storeTree);
   }
 
   /** What an entry gets for bytes that may be many. */
   attach(bytes: Buffer): Attachment {
-    return bytes.length <= MAX_INLINE ? bytes : this.reference(this.#whole(bytes));
+    return attach(bytes, this.#storeTree);
   }
 
-  #whole(bytes: Uint8Array): ContentRef {
+  readonly #storeTree = (bytes: Uint8Array): ContentRef => {
     const stream = this.stream();
     stream.write(bytes);
     return stream.end();
-  }
+  };
 
   /**
    * Waits while too many packs are on their way to the store. To be called between the entries that are stored.
