@@ -59,7 +59,7 @@ export class BackupRun {
   readonly #threads: number;
   readonly #flags = new Int32Array(new SharedArrayBuffer(16));
   readonly #buffers: SharedBuffers;
-  readonly #sink: PackSink;
+  readonly sink: PackSink;
   readonly #counters: Float64Array[];
   readonly #tallies: TallyHandle[];
   readonly #pool: BackupPool;
@@ -78,7 +78,7 @@ export class BackupRun {
     const { packTarget: target = PACK_TARGET, dryRun } = options;
     const onFailure = (cause: unknown): void => this.#fail(cause);
     const { sink, buffers } = openSharedSink(repository, { threads: this.#threads, target, dryRun, onFailure });
-    this.#sink = sink;
+    this.sink = sink;
     this.#buffers = buffers;
     // One row for each worker, and one for the main thread.
     this.#counters = createCounters(this.#threads + 1);
@@ -109,7 +109,7 @@ export class BackupRun {
     try {
       const root = await this.#storeSources();
       await this.#flush();
-      await this.#sink.finish();
+      await this.sink.finish();
       if (this.#options.dryRun !== true) rememberTreeKeys(this.#repository, this.#treeKeys);
       return root;
     } catch (cause) {
@@ -120,11 +120,6 @@ export class BackupRun {
         throwIfInterrupted(this.#options.signal, cause);
       throw this.#failure ?? cause;
     }
-  }
-
-  /** Names of the packs that were stored. */
-  get stored(): readonly string[] {
-    return this.#sink.stored;
   }
 
   summary(start: Time, end: Time): SnapshotSummary {
@@ -208,14 +203,14 @@ export class BackupRun {
   async #flush(): Promise<void> {
     const replies = await this.#pool.runOnEach({ kind: 'flush' });
     const parts = replies.flatMap((reply) => (reply.kind === 'partialPacks' ? reply.parts : []));
-    this.#sink.acceptParts(parts.map((part) => ({ ...part, record: recordFromThread(part.record) })));
+    this.sink.acceptParts(parts.map((part) => ({ ...part, record: recordFromThread(part.record) })));
   }
 
   /** Keeps what was done for the next backup: after an interruption all that was read, after a failure what was uploaded. */
   async #salvage(): Promise<void> {
     try {
       if (this.#failure === undefined && this.#options.signal?.aborted === true) await this.#flush();
-      await this.#sink.salvage();
+      await this.sink.salvage();
     } catch {
       // The first failure is the one to report.
     }
@@ -273,7 +268,7 @@ export class BackupRun {
 
   #receive(note: Note): void {
     if (note.kind === 'batch') return this.#assembly.accept(note.number, note.batch);
-    if (note.kind === 'pack') return this.#sink.accept({ ...note, record: recordFromThread(note.record) });
+    if (note.kind === 'pack') return this.sink.accept({ ...note, record: recordFromThread(note.record) });
     if (note.kind === 'treeKey') return void this.#treeKeys.push(note);
     this.#options.onEvent?.({ ...note, path: this.#shownPath(note) });
   }

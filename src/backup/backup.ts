@@ -55,7 +55,7 @@ async function attemptBackup(
     const result = { snapshot, summary, errors: run.errors, suspects };
     if (isUnchanged(options, root.content)) return { ...result, id: undefined };
     if (options.dryRun === true) return { ...result, id: undefined, idIfStored: snapshotIdOf(repository, snapshot) };
-    const id = await commitSnapshot(repository, run.stored, snapshot);
+    const id = await commitSnapshot(repository, run.sink, snapshot);
     return id === undefined ? undefined : { id, ...result };
   } finally {
     await run.close();

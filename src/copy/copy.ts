@@ -96,6 +96,7 @@ class CopyRun {
     this.#options = options;
     let loaded: IndexedRepository | undefined = target;
     this.#session = new SnapshotSession<CopyTask>({
+      operation: 'copy',
       compression: options.compression,
       packTarget: options.packTarget,
       largestBlob: source.config.data.max,

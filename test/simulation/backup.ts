@@ -45,7 +45,7 @@ async function attempt(process: Process, repository: IndexedRepository, backing:
     throw cause;
   }
   backing.expect(root, backing.files);
-  return commitSnapshot(repository, sink.stored, snapshotOf(repository, root));
+  return commitSnapshot(repository, sink, snapshotOf(repository, root));
 }
 
 /** What is stored in one attempt. */

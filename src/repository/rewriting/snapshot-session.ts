@@ -1,6 +1,7 @@
 import { VarveError } from '../../errors/errors.js';
 import type { Snapshot } from '../../format/snapshot.js';
 import type { IndexedRepository } from '../index/index-store.js';
+import { retryCondemned } from '../writing/commit.js';
 import { RepositoryWriter, type WriterOptions } from '../writing/repository-writer.js';
 
 /** What makes the content of snapshots with one state of the index. */
@@ -10,14 +11,16 @@ export interface SnapshotMaker<Order> {
 }
 
 export interface SessionOptions<Order> extends WriterOptions {
+  /** As leases and errors call it: "rewrite". */
+  readonly operation: string;
   /** Reads the index. */
   readonly load: () => Promise<IndexedRepository>;
   /** Is called again when the index was read anew: then nothing may be taken for stored that an earlier maker knew of. */
   readonly begin: (writer: RepositoryWriter) => SnapshotMaker<Order> | Promise<SnapshotMaker<Order>>;
 }
 
-/** How often the index is read again before something is called lost. */
-const LOOKS = 3;
+/** Attempts at one snapshot. What neither the index nor a condemned pack has at the last one is lost. */
+const ATTEMPTS = 4;
 
 /** A snapshot that was written, or would have been. */
 export interface MadeSnapshot {
@@ -42,39 +45,31 @@ export class SnapshotSession<Order> {
 
   /**
    * @returns undefined when the maker made nothing
-   * @throws VarveError `incomplete` when prunes take away again and again what it relies on
+   * @throws VarveError `incomplete` when prunes condemn what it relies on again and again, or when that is lost
    */
   async write(order: Order): Promise<MadeSnapshot | undefined> {
-    for (let attempt = 1; ; attempt++) {
-      const state = await this.#begin();
-      const snapshot = await this.#make(state, order, attempt);
-      if (snapshot === 'again') continue;
-      if (snapshot === undefined) return undefined;
-      if (this.#options.dryRun === true) return { id: undefined, snapshot };
-      const id = await state.writer.commit(snapshot);
-      if (id !== undefined) return { id, snapshot };
-      this.#state = undefined;
-      // What could not be copied out of a condemned pack is not there at the third look either.
-      if (attempt === LOOKS)
-        throw new VarveError(
-          'incomplete',
-          'a prune is removing what the new snapshot relies on, and it was not made: run it again',
-        );
-    }
+    const { operation } = this.#options;
+    const { made } = await retryCondemned(operation, ATTEMPTS, (last) => this.#attempt(order, last));
+    return made;
   }
 
-  /** @returns undefined for no snapshot, `again` when the index is to be read again */
-  async #make({ writer, maker }: State<Order>, order: Order, attempt: number): Promise<Snapshot | undefined | 'again'> {
+  /** @returns undefined when it has to be tried again with a new index */
+  async #attempt(order: Order, last: boolean): Promise<{ readonly made: MadeSnapshot | undefined } | undefined> {
+    const { writer, maker } = await this.#begin();
     try {
-      return await maker.make(order);
+      const snapshot = await maker.make(order);
+      if (snapshot === undefined) return { made: undefined };
+      if (this.#options.dryRun === true) return { made: { id: undefined, snapshot } };
+      const id = await writer.commit(snapshot);
+      if (id !== undefined) return { made: { id, snapshot } };
     } catch (cause) {
-      // What an index that was read a while ago calls condemned or lost may be elsewhere by now.
+      // What an old index calls condemned or lost may be in another pack by now.
       const isLost = cause instanceof VarveError && cause.code === 'incomplete';
-      if (!isLost || attempt > LOOKS) throw cause;
+      if (!isLost || last) throw cause;
       await writer.salvage();
-      this.#state = undefined;
-      return 'again';
     }
+    this.#state = undefined;
+    return undefined;
   }
 
   /** At the end, also after a failure: what was stored is listed. */

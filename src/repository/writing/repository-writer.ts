@@ -121,7 +121,7 @@ export class RepositoryWriter {
   /** Writes a snapshot of what was put or relied on since this was made, and of nothing else. @returns as `commitSnapshot` */
   async commit(snapshot: Snapshot): Promise<string | undefined> {
     await this.#finish();
-    return commitSnapshot(this.repository, this.#sink.stored, snapshot);
+    return commitSnapshot(this.repository, this.#sink, snapshot);
   }
 
   #closePacks(): void {
