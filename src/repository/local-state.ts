@@ -6,27 +6,27 @@ import type { Identity } from '../crypto/signed.js';
 import type { CacheDirectory } from '../storage/cached/cache-directory.js';
 
 const NONCE_BYTES = 12;
-/** Bytes of the longest thing that is remembered: lock terms of some three million objects. */
+/** Bytes of the longest value: the lock terms of some three million objects. */
 const LONGEST = 256 * 1024 * 1024;
 
 /**
- * What this machine remembers of a repository between runs, in its cache directory, sealed under the slot's own key. All of it can be lost
- * at any time: it only saves work, with one exception: for an append key, which cannot read old trees, it is what lets a second backup
- * skip unchanged files.
+ * What this machine remembers of a repository between runs: in its cache directory, sealed under the slot's own key. All of it can be
+ * lost at any time, because it only saves work. With an append key, which cannot read old trees, it lets a second backup skip
+ * unchanged files.
  */
 export class LocalState {
   readonly #directory: CacheDirectory | undefined;
   readonly #engine: CryptoEngine;
   readonly #secret: Uint8Array;
 
-  /** @param directory this slot's directory in the cache, or undefined to remember nothing */
+  /** @param directory this slot's directory in the cache; undefined to remember nothing */
   constructor(directory: CacheDirectory | undefined, identity: Identity, engine: CryptoEngine) {
     this.#directory = directory;
     this.#engine = engine;
     this.#secret = identity.boxPrivate;
   }
 
-  /** What was written under the name, or undefined: never written, deleted, damaged or another slot's. */
+  /** The value written under the name; undefined when there is none, or it is damaged or another slot's. */
   read(name: string): unknown {
     const bytes = this.#directory?.read(name, LONGEST);
     if (bytes === undefined) return undefined;

@@ -1,14 +1,16 @@
+// The computer and the process that leases name, behind an interface that a simulation replaces.
+// What a lease means is left to leases/.
 import { hostname, userInfo } from 'node:os';
 import { systemReason } from '../errors/errors.js';
 
-/** The computer and the process that work on a repository, as leases name them. A simulation has many of them. */
+/** The computer and the process that work on a repository. A simulation has many of them. */
 export interface Machine {
   readonly host: string;
   readonly user: string;
   readonly pid: number;
-  /** Whether a process with this number is there. */
+  /** Whether a process with this number runs. */
   isRunning(pid: number): boolean;
-  /** Repeats an action; it keeps no process alive. @returns what ends it */
+  /** Repeats an action without keeping the process alive. @returns a function that ends it */
   every(milliseconds: number, action: () => void): () => void;
 }
 
@@ -37,7 +39,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** The name of who runs this, or the number where there is no name. */
+/** The name of the user who runs this process, or the number of a user without a name. */
 export function userName(): string {
   try {
     return userInfo().username;

@@ -1,3 +1,5 @@
+// The open repository, and its signed and sealed objects.
+// Opening it is left to opening/, what the objects say to format/.
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { asBuffer, u32 } from '../bytes/views.js';
@@ -15,26 +17,26 @@ import { keyNames } from './key-names.js';
 import type { LocalState } from './local-state.js';
 import type { Machine } from './machine.js';
 
-/** A repository that has been opened with a key: what every operation starts from. */
+/** A repository that was opened with a key. Every operation starts from it. */
 export interface Repository {
   readonly store: Store;
   readonly keys: RepositoryKeys;
-  /** The slot that opened it: it signs what is written. */
+  /** The slot that opened it. It signs everything that is written. */
   readonly identity: Identity;
   readonly config: Config;
-  /** What this machine remembers of it; safe to lose. */
+  /** What this machine remembers of it. Safe to lose. */
   readonly local: LocalState;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   readonly machine: Machine;
 }
 
-/** The secret of the repository's chunkers: another's, when it was made to cut alike (SPEC.md section 7). */
+/** The secret of the repository's chunkers. `init --copy-chunker-params` takes it from another repository (SPEC.md section 7). */
 export function gearOf({ config, keys }: Pick<Repository, 'config' | 'keys'>): Uint8Array {
   return config.gear ?? keys.gear;
 }
 
-/** The repository as it is in its store, whatever a cache holds of it. */
+/** The same repository without its cache. */
 export function uncached(repository: Repository): Repository {
   const { store } = repository;
   return store instanceof CachedStore ? { ...repository, store: store.origin } : repository;
@@ -42,7 +44,7 @@ export function uncached(repository: Repository): Repository {
 
 const DIRECTORIES: Record<SignedKind, ObjectType> = { index: 'index', snapshot: 'snapshots', lease: 'locks' };
 
-/** Of index objects and snapshots: mostly ids, which do not compress. */
+/** For index objects and snapshots: mostly ids, which do not compress. */
 const COMPRESSION = { level: 1 };
 
 /** The SHA-256 of an object's bytes: its name. */
@@ -73,14 +75,14 @@ export async function putSigned(repository: Repository, kind: SignedKind, payloa
   try {
     await store.put(DIRECTORIES[kind], name, [bytes]);
   } catch (cause) {
-    // It may be there and only not be durable. Nothing relies on a snapshot or a lease, so the failure leaves none.
+    // The object may exist without being durable. Nothing relies on a snapshot or a lease yet, so a failed write leaves none.
     if (kind !== 'index') await store.remove(DIRECTORIES[kind], name).catch(() => undefined);
     throw cause;
   }
   return name;
 }
 
-/** A signed object as it would be stored. */
+/** Signs and seals a payload without storing it. */
 export function sealSigned(
   { keys, identity }: Repository,
   kind: SignedKind,
@@ -91,7 +93,7 @@ export function sealSigned(
   return { name: objectName(bytes), bytes };
 }
 
-/** Fetches and opens a signed object; the caller checks revocation, for which the payload's time is needed. */
+/** Fetches and opens a signed object. The caller checks revocation, which needs the payload's time. */
 export async function getSigned(repository: Repository, kind: SignedKind, name: string): Promise<OpenedSigned> {
   const type = DIRECTORIES[kind];
   const path = objectPath(type, name);
@@ -104,13 +106,13 @@ export async function getSigned(repository: Repository, kind: SignedKind, name: 
   try {
     return open();
   } catch (cause) {
-    // Sealed or signed since the keys were rotated.
+    // The object may be newer than a rotation of the keys.
     if (!(cause instanceof VarveError && cause.code === 'role') || !(await renewKeys(repository))) throw cause;
     return open();
   }
 }
 
-/** Looks for a newer object of the key slot that is open. @returns whether the keys know more epochs now */
+/** Learns newer epochs from the open key slot, if its object was replaced. @returns whether the keys know more epochs now */
 export async function renewKeys({ store, keys, identity }: Repository): Promise<boolean> {
   const before = keys.newestEpoch;
   for (const name of await keyNames(store)) {

@@ -1,3 +1,5 @@
+// The keys of tree packs that an append key wrote, remembered on this machine.
+// Which packs a backup may rely on because of them is decided in writing/deduplicator.ts.
 import { Buffer } from 'node:buffer';
 import { toHex } from '../bytes/hex.js';
 import { asArray, asBytes } from '../bytes/msgpack.js';
@@ -5,7 +7,7 @@ import { WRAPPED_KEY_BYTES } from '../format/pack-record.js';
 import type { Repository } from './repository.js';
 
 const REMEMBERED = 'tree-keys';
-/** 84 + 32 bytes each. The oldest are forgotten: what they opened is then read again from the source. */
+/** Of 84 + 32 bytes each. The oldest are forgotten: a backup then reads again the files whose trees they opened. */
 const MAX_KEYS = 20_000;
 
 /** The key of a tree pack and its wrapped form. */
@@ -15,8 +17,8 @@ export interface TreeKey {
 }
 
 /**
- * The keys of tree packs that this machine wrote with an append key, by the hex of their wrapped form. The key cannot open them again, but
- * this machine knew them when it made them: so it can compare files with the trees of its own last backup.
+ * The keys of tree packs that this machine wrote with an append key, by the hex of their wrapped form. An append key cannot unwrap
+ * them, but this machine made them: so it can compare files with the trees of its own last backup.
  */
 export function knownTreeKeys(repository: Repository): Map<string, Uint8Array> {
   const known = new Map<string, Uint8Array>();
@@ -29,7 +31,7 @@ export function knownTreeKeys(repository: Repository): Map<string, Uint8Array> {
   return known;
 }
 
-/** Adds to what `knownTreeKeys` returns. */
+/** Adds keys to those that `knownTreeKeys` returns. */
 export function rememberTreeKeys(repository: Repository, keys: readonly TreeKey[]): void {
   if (keys.length === 0) return;
   const known = knownTreeKeys(repository);

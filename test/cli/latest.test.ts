@@ -37,7 +37,7 @@ for (const [name, args] of Object.entries(COMMANDS)) {
     assert.match(
       err,
       new RegExp(
-        `^Fatal: snapshot ${newest.slice(0, 8)} may be the latest and cannot be read \\(.*\\); the newest that can be read is ${older.slice(0, 8)} of 20\\S+Z: name that one if it will do$`,
+        `^Fatal: snapshot ${newest.slice(0, 8)} may be the latest and cannot be read \\(.*\\); the newest that can be read is ${older.slice(0, 8)} of 20\\S+Z: name it if it will do$`,
         'm',
       ),
     );

@@ -15,7 +15,7 @@ interface Place {
   readonly frame: number;
 }
 
-/** Where each blob is, found in the plainest way; of several copies all count. */
+/** Finds the positions of each blob by reading all records. A blob with several copies has several. */
 function model(packs: readonly IndexedPack[]): Map<string, Place[]> {
   const places = new Map<string, Place[]>();
   const seen = new Set<string>();
@@ -56,7 +56,7 @@ function build(usable: readonly IndexedPack[], condemned: readonly IndexedPack[]
   return builder.build();
 }
 
-test('of a blob that is stored several times the first number is known', () => {
+test('BlobIndex finds the first number when a blob is stored several times', () => {
   fc.assert(
     fc.property(any.packRecord, (record) => {
       const twice = [1, 2].map((name): IndexedPack => ({ name: Buffer.alloc(32, name), size: 1000, record }));
@@ -71,7 +71,7 @@ test('of a blob that is stored several times the first number is known', () => {
   );
 });
 
-test('blobs are found where the packs have them', () => {
+test('BlobIndex locates each blob where its pack has it', () => {
   fc.assert(
     fc.property(packs, fc.nat(6), (all, split) => {
       const usable = all.slice(0, split);
@@ -98,7 +98,7 @@ test('blobs are found where the packs have them', () => {
   );
 });
 
-test('frames have all that opening them takes', () => {
+test('BlobIndex.frame returns everything that opening the frame takes', () => {
   fc.assert(
     fc.property(packs, (all) => {
       const index = build(all);
@@ -125,7 +125,7 @@ test('frames have all that opening them takes', () => {
   );
 });
 
-test('what is not there is not found, and an empty index has nothing', () => {
+test('BlobIndex finds nothing for an unknown id, or when it is empty', () => {
   const empty = build([]);
   assert.equal(empty.find(Buffer.alloc(32)), -1);
   assert.equal(empty.size, 0);
@@ -136,7 +136,7 @@ test('what is not there is not found, and an empty index has nothing', () => {
       const index = build(all);
       assert.equal(index.find(id), -1);
       assert.equal(index.has(id), false);
-      // Ids that begin alike are apart from the first of 16 bytes on that differs.
+      // Ids with the same beginning are distinguished by any of their first 16 bytes.
       for (const hex of model(all).keys()) {
         for (const at of [0, 3, 4, 8, 12, 15]) {
           const near = Buffer.from(hex, 'hex');
@@ -149,7 +149,7 @@ test('what is not there is not found, and an empty index has nothing', () => {
   );
 });
 
-test('ids whose first words are the highest and lowest wrap around the table', () => {
+test('BlobIndex wraps around its table when first words are the highest and lowest', () => {
   const ids = Array.from({ length: 200 }, (_, number) => {
     const id = Buffer.alloc(32, 0);
     id.writeUInt32LE(number % 2 === 0 ? 0xffff_ffff : 0, 0);
@@ -167,7 +167,7 @@ test('ids whose first words are the highest and lowest wrap around the table', (
   for (const [number, id] of ids.entries()) assert.equal(index.find(id), number);
 });
 
-test('a blob takes at most 40 bytes of memory, with frames of a usual size', () => {
+test('BlobIndex takes at most 40 bytes of memory a blob when frames have a usual size', () => {
   const packBlobs = 500;
   const blobsInFrame = 5;
   const count = 200;
@@ -183,7 +183,7 @@ test('a blob takes at most 40 bytes of memory, with frames of a usual size', () 
     builder.add({ name: randomFillSync(Buffer.alloc(32)), size: 2 ** 24, record: record.build() });
   }
   const { shared } = builder.build();
-  // The columns of frames have room for one frame a blob; pages that are never written take no memory.
+  // The columns of frames could hold one frame a blob, but pages that are never written take no memory.
   const used = shared.frameCount * 16;
   let bytes = used;
   for (const column of [

@@ -26,7 +26,7 @@ async function fresh(wrap?: (store: Store) => Store): Promise<Prunable> {
   return prunable;
 }
 
-/** A backup as the command makes it. @returns what it was told of the index */
+/** Makes a backup as the command does. @returns its warnings about the index */
 async function backUp(prunable: Prunable): Promise<string[]> {
   const told: string[] = [];
   const { repository } = await loadAndAdopt(await prunable.sandbox.open(), ({ message }) => told.push(message));
@@ -44,7 +44,7 @@ for (const [what, name] of [
   ['foreign', objectName(FOREIGN)],
   ['damaged', 'ab'.repeat(32)],
 ] as const) {
-  test(`backup passes over a ${what} index object and names it, and prune refuses and removes nothing`, async () => {
+  test(`backup skips a ${what} index object and names it, and prune refuses and removes nothing`, async () => {
     const prunable = await fresh();
     await prunable.beneath.plant('index', name, FOREIGN);
     prunable.write(['b'], 100_000);
@@ -60,7 +60,7 @@ for (const [what, name] of [
   });
 }
 
-test('backup refuses and names the prune when it would pass over an index object beside one', async () => {
+test('backup refuses and names the prune when it would skip an index object beside one', async () => {
   const prunable = await fresh();
   await prunable.beneath.plant('index', objectName(FOREIGN), FOREIGN);
   await putSigned(await prunable.sandbox.open(), 'lease', lease(prunable, 'prune'));
@@ -86,7 +86,7 @@ test('backup stores again what was in packs that are gone when the index object 
   await prunable.sandbox.restoreSource(newest.snapshot.root);
 });
 
-/** A store that may not read the index. */
+/** A store that denies reading the index. */
 class DeniedIndex extends PassingStore {
   denied = false;
 
@@ -107,7 +107,7 @@ test('backup fails when an index object cannot be fetched', async () => {
   await assert.rejects(backUp(prunable), fails('denied', /permission denied/));
 });
 
-test('backup goes on beside a foreign snapshot, and prune refuses and removes nothing', async () => {
+test('backup continues and prune refuses when there is a foreign snapshot', async () => {
   const prunable = await fresh();
   await prunable.beneath.plant('snapshots', objectName(FOREIGN), FOREIGN);
   await backUp(prunable);
@@ -116,7 +116,7 @@ test('backup goes on beside a foreign snapshot, and prune refuses and removes no
   assert.deepEqual(await prunable.names('data'), before);
 });
 
-test('prune refuses beside a lease that it cannot read, until the lease is stale', async () => {
+test('prune refuses when it cannot read a lease, until the lease is stale', async () => {
   const prunable = await fresh();
   await prunable.beneath.plant('locks', objectName(FOREIGN), FOREIGN);
   prunable.now = Date.now() / 1000;

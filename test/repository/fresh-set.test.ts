@@ -7,7 +7,7 @@ import { WorkerPool } from '../../src/workers/pool.js';
 import type { Firsts, Range } from './fresh-worker.js';
 import { idOf } from './ids.js';
 
-/** Ids that are easily mistaken for each other: few first words, few others. */
+/** Ids that are easily confused: they have few different words. */
 const id = fc
   .array(fc.constantFrom(0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff), { minLength: 8, maxLength: 8 })
   .map((words) => {
@@ -16,7 +16,7 @@ const id = fc
     return out;
   });
 
-test('it is a set of the first 16 bytes', () => {
+test('FreshSet distinguishes ids by their first 16 bytes', () => {
   fc.assert(
     fc.property(fc.array(id, { maxLength: 200 }), (ids) => {
       const set = FreshSet.create();
@@ -31,7 +31,7 @@ test('it is a set of the first 16 bytes', () => {
   );
 });
 
-test('it grows over several levels and forgets nothing', () => {
+test('FreshSet forgets nothing when it grows over several levels', () => {
   const set = FreshSet.create();
   const count = 16_384 * 7 + 5;
   for (let number = 0; number < count; number++) assert.ok(set.add(idOf(number)), `${number} is new`);
@@ -42,7 +42,9 @@ test('it grows over several levels and forgets nothing', () => {
   assert.equal(set.add(idOf(count)), false);
 });
 
-test('of threads that add the same ids at once, one is first (or, rarely, two)', { timeout: 60_000 }, async () => {
+test('FreshSet.add returns true in one thread, or rarely two, when several add the same id', {
+  timeout: 60_000,
+}, async () => {
   const set = FreshSet.create();
   const threads = 4;
   const total = 120_000;

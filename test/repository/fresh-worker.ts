@@ -7,7 +7,7 @@ export interface Range {
   readonly to: number;
 }
 
-/** The numbers of the range that were told to be first. */
+/** The numbers of the range for which `add` returned true. */
 export type Firsts = readonly number[];
 
 serveTasks<FreshSetHandle, Range, Firsts>((handle) => {

@@ -18,7 +18,7 @@ import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 const scratch = scratchDirectory();
 let number = 0;
 
-/** A disk with a part that cannot be read, and perhaps one that cannot be written. */
+/** A store on a disk with a range that cannot be read, and which may refuse writes. */
 class FailingDisk extends MemoryStore {
   bad: (Range & { readonly name: string }) | undefined;
   isReadOnly = false;
@@ -47,14 +47,14 @@ async function filled(): Promise<{ sandbox: Sandbox; disk: FailingDisk; packs: s
   return { sandbox, disk, packs: await packsOf(disk) };
 }
 
-/** The largest first. */
+/** The pack names, largest pack first. */
 async function packsOf(store: MemoryStore): Promise<string[]> {
   const packs: { name: string; size: number }[] = [];
   for await (const { name, size } of store.list('data')) packs.push({ name, size });
   return packs.sort((a, b) => b.size - a.size).map(({ name }) => name);
 }
 
-test('sectors that the disk does not give are healed', async () => {
+test('repair heals a pack when sectors of it cannot be read', async () => {
   const { sandbox, disk, packs } = await filled();
   const name = packs[0] as string;
   const original = await disk.get('data', name);
@@ -71,7 +71,7 @@ test('sectors that the disk does not give are healed', async () => {
   }
 });
 
-test('what cannot be written is told, and is healed the next time', async () => {
+test('repair reports a pack that cannot be written, and heals it the next time', async () => {
   const { sandbox, disk, packs } = await filled();
   const name = packs[0] as string;
   const original = await disk.get('data', name);
@@ -90,13 +90,13 @@ test('what cannot be written is told, and is healed the next time', async () => 
   assert.deepEqual(await disk.get('data', name), original);
 });
 
-test('a pack that is removed while it would be healed stays removed', async () => {
+test('heal leaves a pack removed when it was removed during the healing', async () => {
   const { disk, packs } = await filled();
   const name = packs[0] as string;
   await disk.replace('data', name, [(await disk.get('data', name)).fill(7, 1000, 2000)]);
   let looks = 0;
   const { stat } = disk;
-  // The second look is that before it is written.
+  // The second stat comes before the write.
   disk.stat = async (type, each) => {
     if (each === name && ++looks === 2) await disk.remove(type, name);
     return stat.call(disk, type, each);
@@ -106,7 +106,7 @@ test('a pack that is removed while it would be healed stays removed', async () =
   assert.deepEqual(findings, []);
 });
 
-test('the packs that a prune writes have parity too', async () => {
+test('prune writes packs with parity', async () => {
   const { sandbox, disk, packs } = await filled();
   for (const name of ['a', 'c']) rmSync(join(sandbox.source, name));
   const [first] = await sandbox.snapshots();

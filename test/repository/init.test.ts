@@ -9,7 +9,7 @@ import { fails } from '../crypto/rings.js';
 
 const OPTIONS = { unlock: { password: 'pebble' }, cacheDirectory: undefined, user: 'anna', host: 'test', logN: 10 };
 
-/** Stores the config, and fails all the same: as when its directory cannot be synced, or the answer is lost. */
+/** Stores the config but fails: as when its directory cannot be synced, or the answer is lost. */
 class LateFailure extends PassingStore {
   removes = true;
 
@@ -24,14 +24,14 @@ class LateFailure extends PassingStore {
   }
 }
 
-test('init can be run again when the config was written and writing it failed', async () => {
+test('init can be run again when writing the config failed after it was stored', async () => {
   const memory = new MemoryStore();
   await assert.rejects(initRepository(new LateFailure(memory), OPTIONS), fails('storage'));
   await initRepository(memory, OPTIONS);
   await openRepository(memory, OPTIONS);
 });
 
-test('init leaves a repository that can be opened when its config stays', async () => {
+test('init leaves a repository that can be opened when its config cannot be removed', async () => {
   const memory = new MemoryStore();
   const failing = new LateFailure(memory);
   failing.removes = false;
@@ -39,7 +39,7 @@ test('init leaves a repository that can be opened when its config stays', async 
   await openRepository(memory, OPTIONS);
 });
 
-test('init leaves the repository of another as it was', async () => {
+test('init changes nothing when there is a repository already', async () => {
   const memory = new MemoryStore();
   await initRepository(memory, OPTIONS);
   await assert.rejects(initRepository(memory, OPTIONS), fails('repository-exists'));

@@ -36,7 +36,7 @@ async function fresh(): Promise<{
   return { store, full, as };
 }
 
-/** Stores a pack with these bytes, listed in an index object. @returns the id of its blob, and the names of pack and index object */
+/** Stores a pack with these bytes, and lists it. @returns the id of its blob, and the names of pack and index object */
 async function storePack(repository: Repository, bytes: Buffer): Promise<{ id: Buffer; pack: Buffer; index: Buffer }> {
   const list = async (type: 'data' | 'index'): Promise<Set<string>> => {
     const names = new Set<string>();
@@ -56,7 +56,7 @@ const NOTHING: IndexObject = { time: { seconds: 1, nanoseconds: 0 }, replaces: [
 const write = (repository: Repository, changes: Partial<IndexObject>): Promise<string> =>
   putSigned(repository, 'index', encodeIndexObject({ ...NOTHING, ...changes }));
 
-test('an index object that replaces another counts when a manage or full key signed it, not an append key', async () => {
+test('loadIndex heeds replacements by manage and full keys, not by append keys', async () => {
   for (const role of ['append', 'manage', 'full'] as const) {
     const { full, as } = await fresh();
     const { id, index } = await storePack(full, Buffer.from('content'));
@@ -67,7 +67,7 @@ test('an index object that replaces another counts when a manage or full key sig
   }
 });
 
-test('a pack that a manage or full key condemns is read and not relied on; an append key condemns nothing', async () => {
+test('loadIndex heeds condemnations by manage and full keys, not by append keys', async () => {
   for (const role of ['append', 'manage', 'full'] as const) {
     const { full, as } = await fresh();
     const first = await storePack(full, Buffer.from('first'));
@@ -83,7 +83,7 @@ test('a pack that a manage or full key condemns is read and not relied on; an ap
   }
 });
 
-test('of copies in a condemned and in another pack the other counts', async () => {
+test('loadIndex prefers the other copy when one is in a condemned pack', async () => {
   const { full } = await fresh();
   const first = await storePack(full, Buffer.from('same'));
   const second = await storePack(full, Buffer.from('same'));
@@ -98,7 +98,7 @@ test('of copies in a condemned and in another pack the other counts', async () =
   }
 });
 
-test('an index object that is gone when it is fetched was replaced; one that is damaged is an error that names it', async () => {
+test('loadIndex ignores an object that is gone before it is fetched, and names a damaged one', async () => {
   const { full, store } = await fresh();
   const { index, id } = await storePack(full, Buffer.from('content'));
   const name = index.toString('hex');
@@ -131,7 +131,7 @@ const SNAPSHOT: Snapshot = {
   summary: undefined,
 };
 
-test('snapshots are listed by time; a damaged one is told and does not hide the others', async () => {
+test('listSnapshots sorts by time, and reports a damaged snapshot beside the others', async () => {
   const { full, store } = await fresh();
   const ids: string[] = [];
   for (const seconds of [3000, 1000, 2000])
@@ -156,7 +156,7 @@ test('snapshots are listed by time; a damaged one is told and does not hide the 
   assert.match(again.failures[0]?.error.message ?? '', new RegExp(`^snapshots/${middle}: `));
 });
 
-test('a payload that is no snapshot is a failure of that one', async () => {
+test('listSnapshots reports a snapshot when its payload is not one', async () => {
   const { full } = await fresh();
   const good = await writeSnapshot(full, SNAPSHOT);
   const bad = await putSigned(full, 'snapshot', encodeSnapshot(SNAPSHOT).subarray(0, 50));
@@ -171,7 +171,7 @@ test('a payload that is no snapshot is a failure of that one', async () => {
   );
 });
 
-test('latest, ids and their beginnings name snapshots; filters choose among them', async () => {
+test('findSnapshot finds by latest, by id and by prefix, and heeds filters', async () => {
   const { full } = await fresh();
   const at = (seconds: number, changes: Partial<Snapshot>): Promise<string> =>
     writeSnapshot(full, { ...SNAPSHOT, time: { seconds, nanoseconds: 0 }, ...changes });
@@ -204,7 +204,7 @@ test('latest, ids and their beginnings name snapshots; filters choose among them
   assert.ok(!matchesFilter(SNAPSHOT, { hosts: ['anna'], tags: ['a'], paths: [Buffer.from('/other')] }));
 });
 
-test('a lease is stale when it is old, or its process on this host is gone', async () => {
+test('listLeases calls a lease stale when it is old, or its process on this host has ended', async () => {
   const store = new MemoryStore(() => now);
   let now = 1_000_000;
   const full = await initRepository(store, { unlock: { password: 'x' }, user: 'a', host: 'b', logN: 10 });
@@ -231,7 +231,7 @@ test('a lease is stale when it is old, or its process on this host is gone', asy
   assert.equal((await stale()).size, 2);
 });
 
-test('packs that no index lists are adopted after an interrupted backup, and only then', async () => {
+test('loadAndAdopt lists unlisted packs when a backup was interrupted, and only then', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'orphans'));
   mkdirSync(join(sandbox.source, 'folder'));
   for (let i = 0; i < 10; i++) writeFileSync(join(sandbox.source, 'folder', `file ${i}`), randomBytes(100_000));
@@ -261,7 +261,7 @@ test('packs that no index lists are adopted after an interrupted backup, and onl
   assert.equal(again.summary.data_blobs, 0);
 });
 
-test('what a machine remembers is nobody else’s, and damage to it is no more than forgetting', async () => {
+test('LocalState returns undefined when a value is damaged or another slot’s', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'remembered'));
   const { local } = await sandbox.open();
   local.write('thing', [1, 'two', Buffer.from('three')]);

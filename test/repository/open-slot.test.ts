@@ -20,7 +20,7 @@ async function repository(): Promise<MemoryStore> {
   return store;
 }
 
-/** A slot that nothing opens, and that takes as long to try as the format permits. */
+/** A slot that no password opens, and that takes as long to try as the format permits. */
 async function putCostlySlot(store: MemoryStore, log2N = MAX_LOG2N, p = 4): Promise<void> {
   const bytes = encodeSlot({
     slot: new Uint8Array(randomBytes(16)),
@@ -33,7 +33,7 @@ async function putCostlySlot(store: MemoryStore, log2N = MAX_LOG2N, p = 4): Prom
   await store.put('keys', objectName(bytes), [bytes]);
 }
 
-/** With little memory no costly slot is really tried. */
+/** A process with little memory does not really try the costly slots. */
 async function withMemory(bytes: number, action: () => Promise<void>): Promise<void> {
   const { constrainedMemory } = process;
   process.constrainedMemory = () => bytes;
@@ -52,7 +52,7 @@ const candidate = (slot: string, time: number, epoch = 1): Candidate => ({
   cost: { time, memory: 0 },
 });
 
-test('openRepository tries cheap key slots first when the store has been filled with costly ones', async () => {
+test('openRepository tries cheap key slots first when the store is full of costly ones', async () => {
   const store = await repository();
   for (let i = 0; i < 50; i++) await putCostlySlot(store);
   const notices: string[] = [];
@@ -60,7 +60,7 @@ test('openRepository tries cheap key slots first when the store has been filled 
   assert.deepEqual(notices, []);
 });
 
-test('openRepository says that it takes long before it tries costly key slots', async () => {
+test('openRepository gives notice before it tries costly key slots', async () => {
   const store = await repository();
   for (let i = 0; i < 3; i++) await putCostlySlot(store);
   const notices: string[] = [];
@@ -69,7 +69,7 @@ test('openRepository says that it takes long before it tries costly key slots', 
   assert.deepEqual(notices, ['trying the password on 3 keys takes up to some 29 s']);
 });
 
-test('planAttempts leaves out what would take too long, but neither the preferred slot nor the cheap ones', () => {
+test('planAttempts omits costly slots when all would take too long, but neither the preferred nor the cheap ones', () => {
   const costly = Array.from({ length: 10 }, (_, i) => candidate(`costly${i}`, 32));
   const cheap = Array.from({ length: 5 }, (_, i) => candidate(`cheap${i}`, 1));
   const preferred = candidate('preferred', 32);
@@ -82,7 +82,7 @@ test('planAttempts leaves out what would take too long, but neither the preferre
   assert.equal(attempts.length + omitted, 16);
 });
 
-test('planAttempts tries the newest epoch of a slot first, whatever the others cost', () => {
+test('planAttempts tries the newest epoch of a slot first when it costs more', () => {
   const { attempts } = planAttempts([candidate('a', 2, 1), candidate('b', 3, 1), candidate('a', 4, 2)], undefined);
   assert.deepEqual(
     attempts.map(({ name }) => name),
@@ -100,7 +100,7 @@ test('openRepository names the hint when trying all key slots would take too lon
   });
 });
 
-test('openRepository says how much memory a key takes when its container has less', async () => {
+test('openRepository states the memory that a key takes when the container has less', async () => {
   const store = await repository();
   await putCostlySlot(store);
   await withMemory(2 ** 29, () =>
@@ -111,7 +111,7 @@ test('openRepository says how much memory a key takes when its container has les
   );
 });
 
-/** Its first listing of keys has none, as when the only key was replaced while the listing went on. */
+/** A store whose first listing of keys is empty, as when the only key was replaced during the listing. */
 class MissingFirst extends PassingStore {
   #listings = 0;
 
@@ -125,7 +125,7 @@ test('openRepository lists keys again when a listing has none', async () => {
   await openRepository(new MissingFirst(store), PASSWORD);
 });
 
-test('openRepository says that there are no keys when no listing has any', async () => {
+test('openRepository reports that there are no keys when no listing has any', async () => {
   const store = await repository();
   for await (const { name } of store.list('keys')) await store.remove('keys', name);
   await assert.rejects(openRepository(store, PASSWORD), { code: 'damaged', message: /no key slots: keys\/ is empty/ });

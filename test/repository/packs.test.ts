@@ -37,7 +37,7 @@ interface Stored {
   readonly pack: FinishedPack;
 }
 
-/** Buffers without limit, and the packs that were finished in them. */
+/** Unlimited buffers, and the packs that were completed in them. */
 class Space {
   readonly #buffers: Uint8Array[] = [];
   readonly stored: Stored[] = [];
@@ -110,7 +110,7 @@ function repositoryOf(space: Space): Repository {
   return { store, keys } as unknown as Repository;
 }
 
-/** Reads streams back from the packs alone, as a restore does. */
+/** Reads streams back from nothing but the packs. */
 async function readBack(space: Space, kind: BlobKind, references: readonly ContentRef[]): Promise<Buffer[]> {
   const repository = repositoryOf(space);
   const builder = new BlobIndexBuilder(200_000);
@@ -139,7 +139,7 @@ async function readBack(space: Space, kind: BlobKind, references: readonly Conte
   });
 }
 
-/** Whatever byte of a pack with parity is lost comes back. */
+/** Demands that parity restores lost bytes of a pack. */
 function assertHeals(bytes: Buffer, name: string): void {
   const lost = Buffer.from(bytes);
   lost.fill(0, bytes.length >> 1, (bytes.length >> 1) + 1000);
@@ -156,7 +156,7 @@ const setting = fc.record({
   parity: fc.constantFrom(0, 0, 1, 5, 100),
 });
 
-test('streams return from packs as they went in', async () => {
+test('BlobWriter stores streams that read back the same', async () => {
   await fc.assert(
     fc.asyncProperty(setting, async ({ streams, kind, frameTarget, compression, piece, parity }) => {
       const space = new Space(parity);
@@ -182,7 +182,7 @@ test('streams return from packs as they went in', async () => {
   );
 });
 
-test('chunks do not depend on how a stream arrives or on what came before it', () => {
+test('BlobWriter cuts a stream the same however it arrives and whatever came before it', () => {
   fc.assert(
     fc.property(fc.array(stream, { minLength: 1, maxLength: 6 }), fc.constantFrom(500, 3000), (streams, piece) => {
       const alone = streams.map((bytes) => {
@@ -208,7 +208,7 @@ test('chunks do not depend on how a stream arrives or on what came before it', (
   );
 });
 
-test('a stream that was broken off leaves the next one whole', async () => {
+test('BlobWriter stores the next stream whole when one was not ended', async () => {
   const space = new Space();
   const { blobs, packs } = writers(space, DATA, new Set(), 16_384);
   const whole = [randomBytes(30_000), randomBytes(30_000)];
@@ -225,7 +225,7 @@ test('a stream that was broken off leaves the next one whole', async () => {
   assert.deepEqual(await readBack(space, DATA, references), whole);
 });
 
-test('many small streams, known ones among them, through a memory that is filled many times', async () => {
+test('BlobWriter stores many small streams, known ones among them, when its memory fills many times', async () => {
   const space = new Space();
   const { blobs, packs } = writers(space, DATA, new Set(), 100_000);
   const streams = Array.from({ length: 3000 }, (_, i) => randomBytes(500 + ((i * 7919) % 9000)));
@@ -240,7 +240,7 @@ test('many small streams, known ones among them, through a memory that is filled
   assert.ok(space.stored.length > 50, 'several packs');
 });
 
-test('packs are near their target, and their buffers are never outgrown', () => {
+test('PackWriter closes packs near their target, and never outgrows a buffer', () => {
   const space = new Space();
   const { blobs, packs } = writers(space, DATA, new Set(), 16_384);
   blobs.begin();
@@ -252,7 +252,7 @@ test('packs are near their target, and their buffers are never outgrown', () => 
   for (const size of sizes.slice(0, -1)) assert.ok(size >= TARGET && size <= TARGET * 1.5, String(size));
 });
 
-test('frames of very many tiny blobs do not outgrow a pack', { timeout: 60_000 }, async () => {
+test('PackWriter does not outgrow a buffer when frames have very many tiny blobs', { timeout: 60_000 }, async () => {
   const space = new Space();
   const { blobs, packs } = writers(space, DATA, new Set(), 2 * 1024 * 1024);
   const streams = Array.from({ length: 150_000 }, (_, number) => Buffer.from(`${number}`));
@@ -268,7 +268,7 @@ test('frames of very many tiny blobs do not outgrow a pack', { timeout: 60_000 }
   assert.deepEqual(await readBack(space, DATA, sample), wanted);
 });
 
-test('noise is kept as it is and text is compressed', () => {
+test('BlobWriter compresses text and keeps noise raw', () => {
   const codecs = (content: Buffer, compression: 'auto' | 'off'): Set<number> => {
     const space = new Space();
     const { blobs, packs } = writers(space, DATA, new Set(), 16_384, compression);
@@ -286,7 +286,7 @@ test('noise is kept as it is and text is compressed', () => {
   assert.deepEqual([...codecs(randomBytes(50_000), 'auto')], [0]);
 });
 
-test('parts of several writers make few packs, which read like any other', async () => {
+test('mergeParts makes few packs, which read like any other', async () => {
   const part = fc.record({ streams: fc.array(stream, { maxLength: 4 }), kind: fc.constantFrom<BlobKind>(DATA, TREE) });
   await fc.assert(
     fc.asyncProperty(fc.array(part, { maxLength: 6 }), fc.constantFrom(0, 5, 100), async (all, parity) => {
@@ -337,7 +337,7 @@ test('parts of several writers make few packs, which read like any other', async
   );
 });
 
-/** A pack of some frames, and what is needed to change it. */
+/** A pack of some frames, and a repository to read it with. */
 function onePack(parity = 0): { space: Space; stored: Stored; repository: Repository } {
   const space = new Space(parity);
   const { blobs, packs } = writers(space, DATA, new Set(), 4096);
@@ -350,7 +350,7 @@ function onePack(parity = 0): { space: Space; stored: Stored; repository: Reposi
 }
 
 for (const parity of [0, 5])
-  test(`a pack with parity ${parity} whose end is changed, cut or moved is refused by name`, async () => {
+  test(`readPackRecord refuses a pack with parity ${parity} by name when its end is changed, cut or moved`, async () => {
     const { stored } = onePack(parity);
     const { bytes } = stored;
     const attempt = async (changed: Buffer, code: 'damaged' | 'role' = 'damaged'): Promise<void> => {
@@ -363,7 +363,7 @@ for (const parity of [0, 5])
     for (let back = 1; back <= 92; back += 3) {
       const changed = Buffer.from(bytes);
       changed[bytes.length - back] = (changed[bytes.length - back] as number) ^ 4;
-      // Another epoch is what a key that is out of date would see.
+      // These bytes are the epoch: a key that is out of date would see another one.
       const inEpoch = back > 80 && back <= 84;
       await attempt(changed, inEpoch ? 'role' : 'damaged');
     }
@@ -382,7 +382,7 @@ for (const parity of [0, 5])
     await attempt(Buffer.concat([body, sealFooter(rotateKeys(keys), own)]), 'role');
   });
 
-test('a frame that is changed anywhere, or is another one, is refused; so is a blob under another id', () => {
+test('FrameOpener refuses a frame that is changed or another one, and a blob under another id', () => {
   const { stored } = onePack();
   const { record } = stored.pack;
   const builder = new BlobIndexBuilder(blobCount(record));
@@ -411,7 +411,7 @@ test('a frame that is changed anywhere, or is another one, is refused; so is a b
   assert.throws(() => locateBlob(index, Buffer.alloc(32), DATA), fails('damaged', /in no pack/));
 });
 
-test('a role opens the packs that it may, and no others', () => {
+test('unwrapPackKey fails when the role may not open the pack', () => {
   const { stored } = onePack();
   const [wrapped] = stored.pack.record.keys as [Buffer];
   assert.ok(unwrapPackKey(ring.full.keys, DATA, wrapped));
@@ -419,7 +419,7 @@ test('a role opens the packs that it may, and no others', () => {
   assert.throws(() => unwrapPackKey(ring.append.keys, DATA, wrapped), fails('role'));
 });
 
-test('a frame copied to another pack with its wrapped key opens there', () => {
+test('openFrame opens a frame when it was copied to another pack with its wrapped key', () => {
   const { stored } = onePack();
   const [wrapped] = stored.pack.record.keys as [Buffer];
   const frame = frameAt(stored.pack.record, 2);

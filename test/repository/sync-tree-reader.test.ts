@@ -13,7 +13,7 @@ import { fails } from '../crypto/rings.js';
 
 const scratch = scratchDirectory();
 
-/** What a worker reads parent snapshots with, and the root of one. */
+/** The reader that workers use for parent snapshots, and the root of one. */
 async function readerOfSnapshot(): Promise<{ reader: SyncTreeReader; root: ContentRef }> {
   const store = new MemoryStore();
   const sandbox = await Sandbox.create(scratch, { store });
@@ -30,7 +30,7 @@ async function readerOfSnapshot(): Promise<{ reader: SyncTreeReader; root: Conte
   };
 }
 
-test('a folder of the parent snapshot that is not as long as stated is damaged, and so is an endless list', async () => {
+test('SyncTreeReader throws damaged when a directory is not as long as stated, or a list of ids is endless', async () => {
   const { reader, root } = await readerOfSnapshot();
   assert.equal(Buffer.concat([...reader.stream(root)]).length, root.size);
   for (const size of [root.size - 1, root.size + 1])
@@ -46,7 +46,7 @@ test('a folder of the parent snapshot that is not as long as stated is damaged, 
   assert.ok(given <= endless.size);
 });
 
-test('the ids of a list are put together wherever it is cut, and have to be whole', () => {
+test('IdList joins ids wherever the list is cut, and throws when the last one is cut off', () => {
   const ids = Buffer.from(Array.from({ length: 5 * ID_BYTES }, (_, at) => at));
   for (const cut of [1, 31, 32, 33, 100, 160]) {
     const list = new IdList(5);

@@ -52,7 +52,7 @@ async function rewrite(visit: Visit, changes: Partial<TreeVisitor> = {}, reposit
   return { ...rewritten, source, stored: writer.stored[TREE] };
 }
 
-/** Paths of all that is below a directory. */
+/** The paths of all entries below a directory. */
 async function paths(content: ContentRef): Promise<string[]> {
   const reader = new TreeReader(await sandbox.indexed());
   const found: string[] = [];
@@ -66,7 +66,7 @@ async function paths(content: ContentRef): Promise<string[]> {
   return found;
 }
 
-test('a tree of which all is kept is the same, and nothing is stored', async () => {
+test('TreeRewriter stores nothing when every entry is kept', async () => {
   const { content, source, changed, files, bytes, stored } = await rewrite(() => 'keep');
   assert.deepEqual(content, source);
   assert.equal(changed, false);
@@ -74,14 +74,14 @@ test('a tree of which all is kept is the same, and nothing is stored', async () 
   assert.equal(stored.blobs, 0);
 });
 
-test('a folder that may not stay as it is stored is written anew, and is the same', async () => {
+test('TreeRewriter stores a directory again, with the same content, when it may not keep it', async () => {
   const { content, source, changed, stored } = await rewrite(() => 'keep', { mayKeep: () => false });
   assert.deepEqual(content, source);
   assert.equal(changed, false);
   assert.equal(stored.blobs, 0, 'as the repository has it all');
 });
 
-test('what is dropped is gone, the rest stays, and only the folders above are written', async () => {
+test('TreeRewriter writes only the directories above when an entry is dropped', async () => {
   const { content, source, files, stored } = await rewrite((path) => (path === '/deep/er/other' ? 'drop' : 'keep'));
   assert.deepEqual(
     await paths(content),
@@ -91,7 +91,7 @@ test('what is dropped is gone, the rest stays, and only the folders above are wr
   assert.equal(stored.blobs, 3, 'of /deep/er, of /deep and of the root');
 });
 
-test('any entries of a wide folder can go or change; the list is cut as a backup cuts it', async () => {
+test('TreeRewriter cuts a wide directory as a backup does when entries are dropped or changed', async () => {
   for (const which of [0, 1, 2999, 5998, 5999]) {
     const dropped = (path: string) => path.startsWith('/wide/') && Number(path.split(' ')[1]) % 3000 === which % 3000;
     const { content, source, stored } = await rewrite((path) => (dropped(path) ? 'drop' : 'keep'));
@@ -108,7 +108,7 @@ test('any entries of a wide folder can go or change; the list is cut as a backup
     assert.equal(mode === 0, name.toString().endsWith('9'), `${name}`);
 });
 
-test('a folder that is known from before is not visited again', async () => {
+test('TreeRewriter does not visit a directory again when the visitor recalls it', async () => {
   const visited: string[] = [];
   const known = { content: { size: 0, depth: 0, ids: Buffer.alloc(0) }, changed: true, files: 7, bytes: 70 } as const;
   const { content, files } = await rewrite(
@@ -123,7 +123,7 @@ test('a folder that is known from before is not visited again', async () => {
   assert.equal(files, 7);
 });
 
-test('of a folder that breaks off, what comes before stays when the visitor makes do with it', async () => {
+test('TreeRewriter keeps the entries before the damage when the visitor accepts an unreadable directory', async () => {
   const repository = await loadIndex(await sandbox.open());
   const reader = new TreeReader(repository);
   const wide = await reader.directory(await sandbox.sourceIn(root), [Buffer.from('wide')]);
@@ -160,7 +160,7 @@ function bound(target: object, key: string | symbol): unknown {
   return typeof value === 'function' ? value.bind(target) : value;
 }
 
-test('streams that are written side by side are cut as each would be alone', () => {
+test('TreeStream cuts each stream the same when several share a chunker', () => {
   const chunker = Chunker.create(Buffer.alloc(32, 7), { min: 64, average: 256, max: 1024 }, WINDOW * 1024);
   const cut = (parts: readonly Uint8Array[]): Buffer => {
     const memory = Buffer.concat(parts);

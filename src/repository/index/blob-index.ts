@@ -1,3 +1,5 @@
+// The blobs of a repository in memory, in columns that all threads share, and the builder of these columns.
+// Reading index objects is left to index-store.ts.
 import type { Buffer } from 'node:buffer';
 import { asBuffer } from '../../bytes/views.js';
 import type { BlobKind } from '../../format/content.js';
@@ -5,23 +7,23 @@ import type { IndexedPack } from '../../format/index-object.js';
 import { ID_BYTES } from '../../format/limits.js';
 import { type Codec, type Frame, frameAt, frameCount, WRAPPED_KEY_BYTES } from '../../format/pack-record.js';
 
-/** u32 words kept of each id: 128 bits tell apart more blobs than can ever be stored. */
+/** u32 words kept of each id: 128 bits distinguish more blobs than anyone can store. */
 const PREFIX_WORDS = 4;
 /** u32 words of a frame: offset; stored length and codec (top bit); key number and counter; number of its first blob. */
 const FRAME_WORDS = 4;
 const SLOTS_PER_BLOB = 1 / 0.75;
 const TWO_32 = 0x1_0000_0000;
 
-/** The columns, all in shared memory, so that worker threads read them without a copy. */
+/** The columns, all in shared memory: worker threads read them without a copy. */
 export interface SharedBlobIndex {
   readonly blobs: number;
-  /** Blobs from this number on are in condemned packs: they can be read but are not deduplicated against. */
+  /** Blobs from this number on are in condemned packs: a backup can read them but stores them again. */
   readonly usable: number;
   readonly prefixes: Uint32Array;
   readonly lengths: Uint32Array;
-  /** For each blob 1 once a new snapshot may rely on it. */
+  /** 1 for each blob that a new snapshot may rely on. */
   readonly relied: Uint8Array;
-  /** Open addressing by the first word of the id; number of the blob + 1, or 0. */
+  /** A hash table with open addressing by the first word of the id. Each slot has the number of a blob + 1, or 0. */
   readonly slots: Uint32Array;
   readonly frames: Uint32Array;
   readonly frameCount: number;
@@ -32,7 +34,7 @@ export interface SharedBlobIndex {
   readonly keys: Uint8Array;
 }
 
-/** Where a blob is. */
+/** The position of a blob. */
 export interface BlobLocation {
   readonly pack: number;
   readonly frame: number;
@@ -41,14 +43,14 @@ export interface BlobLocation {
   readonly length: number;
 }
 
-/** A frame, and what is needed to open it. */
+/** A frame with everything needed to open it. */
 export interface LocatedFrame extends Omit<Frame, 'key'> {
   readonly pack: number;
   readonly wrappedKey: Buffer;
   readonly firstBlob: number;
 }
 
-/** All blobs of a repository: about 31 bytes of memory each (DESIGN: at most 40). */
+/** All blobs of a repository, at about 31 bytes of memory each. */
 export class BlobIndex {
   readonly shared: SharedBlobIndex;
 
@@ -74,14 +76,14 @@ export class BlobIndex {
     );
   }
 
-  /** The number here of a blob of another index, or -1. */
+  /** The number in this index of a blob of another index, or -1. */
   findSame(other: BlobIndex, blob: number): number {
     const { prefixes } = other.shared;
     const word = (number: number): number => prefixes[blob * PREFIX_WORDS + number] as number;
     return this.#findPrefix(word(0), word(1), word(2), word(3));
   }
 
-  /** What `find` gives for a blob's id: another number where the blob is stored several times. */
+  /** The number that `find` gives for a blob's id: another one where the blob is stored several times. */
   firstOf(blob: number): number {
     return this.findSame(this, blob);
   }
@@ -102,7 +104,7 @@ export class BlobIndex {
     }
   }
 
-  /** Whether a new snapshot may rely on the stored copy; that it may do so from now on is noted. */
+  /** Whether a new snapshot may rely on the stored copy. If so, notes that it does. */
   has(id: Buffer, at = 0): boolean {
     const blob = this.find(id, at);
     if (blob < 0 || !this.isUsable(blob)) return false;
@@ -115,12 +117,12 @@ export class BlobIndex {
     return blob < this.shared.usable;
   }
 
-  /** Notes that a new snapshot needs it. What is in a condemned pack is copied before the snapshot is written. */
+  /** Notes that a new snapshot needs the blob. `commitSnapshot` copies it first if its pack is condemned. */
   relyOn(blob: number): void {
     this.shared.relied[blob] = 1;
   }
 
-  /** Whether a new snapshot needs a blob of the pack, as any thread has noted. */
+  /** Whether any thread has noted that a new snapshot needs a blob of the pack. */
   reliesOn(pack: number): boolean {
     const { first, end } = this.blobsOf(pack);
     return this.shared.relied.subarray(first, end).includes(1);
@@ -219,7 +221,7 @@ function lastAtMost(rows: Uint32Array, count: number, stride: number, column: nu
   return low;
 }
 
-/** Gathers packs into a BlobIndex. A pack that was added already is left out. */
+/** Builds a BlobIndex from packs. Ignores a pack that was added before. */
 export class BlobIndexBuilder {
   readonly #prefixes: Uint32Array;
   readonly #lengths: Uint32Array;
@@ -233,7 +235,7 @@ export class BlobIndexBuilder {
   #frameCount = 0;
   #usable: number | undefined;
 
-  /** @param maxBlobs an upper bound; room that is not used costs no memory */
+  /** @param maxBlobs an upper bound: pages that are never written take no memory */
   constructor(maxBlobs: number) {
     this.#prefixes = sharedU32(maxBlobs * PREFIX_WORDS);
     this.#lengths = sharedU32(maxBlobs);
@@ -248,7 +250,7 @@ export class BlobIndexBuilder {
     return this.#names.keys();
   }
 
-  /** Packs added from here on are condemned. */
+  /** All packs that are added from now on are condemned. */
   startCondemned(): void {
     this.#usable ??= this.#blobs;
   }

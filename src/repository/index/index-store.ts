@@ -1,3 +1,5 @@
+// Reads and writes the index objects of a repository.
+// The blobs in memory are left to blob-index.ts, large rewrites of the index to index-writer.ts.
 import { Buffer } from 'node:buffer';
 import pLimit from 'p-limit';
 import type { Role } from '../../crypto/hierarchy.js';
@@ -12,35 +14,35 @@ import { refuseBesideDeletion } from '../leases/exclusive.js';
 import { getSigned, putSigned, type Repository } from '../repository.js';
 import { type BlobIndex, BlobIndexBuilder } from './blob-index.js';
 
-/** Later than all times of condemned packs. */
+/** Later than every time at which a pack was condemned. */
 const NEVER: Time = { seconds: Number.MAX_SAFE_INTEGER, nanoseconds: 0 };
 
 /**
- * A name that no pack has. It is condemned when it is not known any more which packs were: who relies on packs then looks whether they are
- * there (SPEC.md section 13).
+ * A name that no pack has. A repair condemns it when it no longer knows which packs were condemned. A writer that sees it checks
+ * that the packs that it relies on exist (SPEC.md section 13).
  */
 export const FORGOTTEN_PACKS = '0'.repeat(64);
 
 /** A repository whose index is in memory. */
 export interface IndexedRepository extends Repository {
   readonly index: BlobIndex;
-  /** Names of all packs that are listed, condemned ones included. */
+  /** Names of all listed packs, condemned ones included. */
   readonly packs: ReadonlySet<string>;
   readonly condemned: ReadonlySet<string>;
-  /** The index objects, but for those that others replace. */
+  /** The index objects that no other one replaces. */
   readonly objects: readonly IndexSummary[];
-  /** Index objects that others replace, and that are still there. */
+  /** Names of index objects that others replace and that still exist. */
   readonly replaced: readonly string[];
-  /** Index objects that are damaged, or of no repository with these keys. */
+  /** Names of index objects that are damaged or foreign. */
   readonly unread: readonly string[];
 }
 
-/** An index object without what it says of each pack. */
+/** An index object without the records of its packs. */
 export interface IndexSummary {
   readonly name: string;
   readonly packs: readonly string[];
   readonly blobs: number;
-  /** Those that it condemns, with the time. */
+  /** Names of the packs that it condemns, each with the time. */
   readonly condemned: ReadonlyMap<string, Time>;
   /** As in LoadedIndex. */
   readonly revoked: boolean;
@@ -51,22 +53,22 @@ export interface LoadedIndex {
   readonly name: string;
   readonly index: IndexObject;
   readonly role: Role;
-  /** Written by a slot that is revoked for that time: what it lists can be read, but is not relied on. */
+  /** Written by a slot that was revoked at that time: its packs can be read, but no new snapshot relies on them. */
   readonly revoked: boolean;
 }
 
 /** How the index is read. */
 export interface IndexOptions {
   /**
-   * Is told of objects that are damaged or cannot be read, and they are left out: enough to read what the others list. Without it they are thrown: whoever
-   * stores or removes something must know of everything that is condemned.
+   * Gets each object that is damaged or cannot be read, and the index is loaded without it: enough for a reader. Without this callback
+   * the error is thrown, because a writer must know of every pack that is condemned.
    */
   readonly onDamage?: (error: VarveError, name: string) => void;
-  /** Is shown each object that counts. */
+  /** Gets each object that no other one replaces. */
   readonly inspect?: (object: LoadedIndex) => void;
-  /** Names of packs that are left out, as they are not there any more. */
+  /** Names of packs to leave out, because they are missing from the store. */
   readonly lost?: ReadonlySet<string>;
-  /** One listing will do: for who loses nothing by an object that is missed, and looks again (`condemnedSince`) before it relies on the rest. */
+  /** Lists once. Only for a caller that can do without an object, and calls `condemnedSince` before it relies on the others. */
   readonly once?: boolean;
 }
 
@@ -107,39 +109,39 @@ export async function loadIndex(repository: Repository, options: IndexOptions = 
 }
 
 /**
- * The index for a writer. An object that is damaged or foreign is passed over, and the caller is told of it. What it condemned is not known then, so packs that are gone are
- * left out, and nothing may be deleting packs at the same time (whoever begins to delete later reads the index first, and refuses). An object that cannot be fetched is an error.
+ * The index for a writer. Skips an object that is damaged or foreign, and reports it. Since that object may have condemned packs, the
+ * index is then loaded without the packs that are missing, and no other command may be deleting packs. (A command that begins to delete
+ * later reads the index first, and refuses.) An object that cannot be fetched is an error.
  *
  * @param once as in IndexOptions
- * @throws VarveError `locked` while an object is passed over and something may be deleting packs
+ * @throws VarveError `locked` when an object is skipped while another command may be deleting packs
  */
 export async function loadIndexToWrite(
   repository: Repository,
   onDamage: (error: VarveError) => void = () => undefined,
   once = false,
 ): Promise<IndexedRepository> {
-  const passOver = (error: VarveError): void => {
+  const skip = (error: VarveError): void => {
     throwUnlessDamaged(error);
     onDamage(error);
   };
-  const indexed = await loadIndex(repository, { onDamage: passOver, once });
+  const indexed = await loadIndex(repository, { onDamage: skip, once });
   if (indexed.unread.length === 0) return indexed;
   await refuseBesideDeletion(repository, `index/${indexed.unread[0]} cannot be read`);
   const lost = await gonePacks(repository.store, [...indexed.packs]);
   return loadIndex(repository, { lost, onDamage: throwUnlessDamaged });
 }
 
-/** What could not be read may condemn anything. */
+/** An object that could not be fetched may condemn any pack. */
 function throwUnlessDamaged(error: VarveError): void {
   if (error.code !== 'damaged') throw error;
 }
 
 /**
- * Packs that were condemned since the index was loaded, or are gone where it is not known which were: what relies on them has to be stored
- * again.
+ * Names of the packs that were condemned since the index was loaded. Where that is no longer known, the packs that are missing.
  *
  * @param stored names of packs that were stored since the index was loaded
- * @param once whether it is enough to list the index once: for who looks again later
+ * @param once whether to list the index only once, for a caller that checks again later
  * @throws VarveError as `loadIndexToWrite`
  */
 export async function condemnedSince(
@@ -163,7 +165,7 @@ export async function condemnedSince(
   return later;
 }
 
-/** Which of the packs the store does not have. */
+/** The packs that are missing from the store. */
 async function gonePacks(store: Store, packs: readonly string[]): Promise<Set<string>> {
   const gone = new Set(packs);
   for await (const { name } of store.list('data')) gone.delete(name);
@@ -171,8 +173,8 @@ async function gonePacks(store: Store, packs: readonly string[]): Promise<Set<st
 }
 
 /**
- * All index objects, but for those known. A listing may lack both one that is being replaced and the one that replaces it, or have one that is gone when it is
- * fetched: so they are listed until nothing new comes.
+ * All index objects but those that are known. A listing may lack both an object and the one that replaces it, or name one that is gone
+ * before it is fetched. So this lists until a listing has nothing new.
  */
 async function loadAll(
   repository: Repository,
@@ -193,7 +195,7 @@ async function loadAll(
   return [...loaded.values()].filter((each) => each !== undefined);
 }
 
-/** Undefined when it was removed since it was listed, or is damaged and that is told. */
+/** Undefined when it was removed since it was listed, or was reported to `onDamage`. */
 async function loadOne(
   repository: Repository,
   name: string,
@@ -213,12 +215,12 @@ async function loadOne(
   }
 }
 
-/** What was listed first has the lower numbers in the index. */
+/** Packs that were listed earlier get lower numbers in the blob index. */
 function byTime(a: LoadedIndex, b: LoadedIndex): number {
   return compareTimes(a.index.time, b.index.time) || (a.name < b.name ? -1 : 1);
 }
 
-/** Only who may take something away can replace or condemn. */
+/** An append key, or a revoked one, may neither replace objects nor condemn packs. */
 function entitled(loaded: readonly LoadedIndex[]): LoadedIndex[] {
   return loaded.map((each) =>
     each.role === 'append' || each.revoked ? { ...each, index: { ...each.index, replaces: [], condemned: [] } } : each,
@@ -231,8 +233,8 @@ function condemnedBy(loaded: readonly LoadedIndex[]): Map<string, Time> {
 }
 
 /**
- * Packs in the order in which a blob's copy is chosen: those condemned last first, as they are deleted last. One that a prune has deleted but not yet taken off the
- * index was condemned earlier than one that is there.
+ * Sorts packs so that the copy of a blob that will be deleted last comes first: the pack that was condemned last. A pack that a prune
+ * has deleted but that is still listed was condemned before those that exist.
  */
 function lastToGo(packs: readonly IndexedPack[], condemned: ReadonlyMap<string, Time>): IndexedPack[] {
   const since = ({ name }: IndexedPack): Time => condemned.get(name.toString('hex')) ?? NEVER;
@@ -263,7 +265,7 @@ function summaryOf({ name, index, revoked }: LoadedIndex): IndexSummary {
   };
 }
 
-/** The packs that an index object lists. */
+/** Reads the packs that an index object lists. */
 export async function packsOf(repository: Repository, name: string): Promise<readonly IndexedPack[]> {
   const { payload } = await getSigned(repository, 'index', name);
   return decodeIndexObject(payload, `index/${name}`).packs;

@@ -1,3 +1,5 @@
+// What index objects state about each pack: size and record, compared by a digest.
+// Where the blobs of a pack are is left to blob-index.ts.
 import { createHash } from 'node:crypto';
 import { u32 } from '../../bytes/views.js';
 import type { PackRecord } from '../../format/pack-record.js';
@@ -6,26 +8,26 @@ import type { LoadedIndex } from './index-store.js';
 
 const DIGEST_BYTES = 16;
 
-/** What index objects say of a pack. */
+/** What index objects state about a pack. */
 export interface Statement {
-  /** Names of the index objects that say so. */
+  /** Names of the index objects that state it. */
   readonly by: string[];
   readonly size: number;
   readonly digest: string;
 }
 
 export interface ListedPack {
-  /** In the blob index. */
+  /** The pack's number in the blob index. */
   readonly number: number;
-  /** All that differ: one, if nothing is wrong. */
+  /** The different statements: one, if nothing is wrong. */
   readonly statements: readonly Statement[];
 }
 
-/** What the index says of packs beyond where their blobs are: some 200 bytes each. */
+/** Collects the statements of all index objects, at some 200 bytes for each pack. */
 export class ListedPacks {
   readonly #statements = new Map<string, Statement[]>();
 
-  /** Takes what an index object lists. */
+  /** Adds the packs of an index object. */
   readonly add = ({ name: by, index }: LoadedIndex): void => {
     for (const { name, size, record } of index.packs) {
       const pack = name.toString('hex');
@@ -38,12 +40,12 @@ export class ListedPacks {
     }
   };
 
-  /** All that differ of a pack. */
+  /** The different statements about a pack. */
   of(pack: string): readonly Statement[] {
     return this.#statements.get(pack) ?? [];
   }
 
-  /** By name. */
+  /** The packs of the blob index, by name. */
   resolve(index: BlobIndex): Map<string, ListedPack> {
     const packs = new Map<string, ListedPack>();
     for (let number = 0; number < index.packCount; number++) {
@@ -54,7 +56,7 @@ export class ListedPacks {
   }
 }
 
-/** Of all that a record says. */
+/** A digest of the whole record. */
 export function digestOf({ kind, keys, frames, ids, lengths }: PackRecord): string {
   const hash = createHash('sha256').update(u32(kind)).update(u32(keys.length));
   for (const column of [...keys, frames, ids, lengths]) hash.update(u32(column.length)).update(column);

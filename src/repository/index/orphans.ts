@@ -5,14 +5,14 @@ import { readPackRecord } from '../packs/pack-directory.js';
 import type { Repository } from '../repository.js';
 import { type IndexedRepository, indexedPack, loadIndexToWrite, writeIndex } from './index-store.js';
 
-/** What stores packs that are worth to be listed when it was interrupted. */
+/** Operations that store packs. If one is interrupted, those packs can be used again. */
 const WRITERS: readonly string[] = ['backup', 'copy', 'rewrite', 'repair'];
 
 /**
- * The index for who is about to store something. After a backup was interrupted (its lease is stale) the packs that it had stored but not listed are
- * listed now, so that nothing is stored twice (SPEC.md section 13), and the stale lease is removed.
+ * Loads the index for a command that stores packs. A stale lease shows that another one was interrupted. Then this lists the packs that
+ * it had stored but not listed, so that nothing is stored twice (SPEC.md section 13), and removes the lease.
  *
- * @param onDamage is told of each part of the index that is passed over
+ * @param onDamage gets each index object that is skipped
  * @throws VarveError as `loadIndexToWrite`
  */
 export async function loadAndAdopt(
@@ -37,7 +37,7 @@ export async function loadAndAdopt(
   return { repository: indexed, adopted: found.length };
 }
 
-/** A pack that is damaged, gone, unreadable, or of an epoch that this key does not know is not adopted; `check` reports it. */
+/** Does not adopt a pack that is damaged, gone, unreadable, or of an epoch that this key does not know. `check` reports it. */
 function unlessAboutPack(cause: unknown): undefined {
   if (!isAboutObject(cause)) throw cause;
   return undefined;

@@ -1,3 +1,5 @@
+// Lists, adds, removes and rotates the key slots of an open repository.
+// Finding the slot that a password opens is left to open-slot.ts, the cryptography to crypto/.
 import { toHex } from '../../bytes/hex.js';
 import { asArray, asText, asUint } from '../../bytes/msgpack.js';
 import { equalBytes } from '../../bytes/views.js';
@@ -17,21 +19,21 @@ import { isUnreadable, VarveError } from '../../errors/errors.js';
 import { keyNames, listKeys } from '../key-names.js';
 import { fetchObject, objectName, type Repository, renewKeys } from '../repository.js';
 
-/** What this machine notes while it rotates, to go on with it after a crash. */
+/** The name of this machine's note that a rotation runs, so that it can be resumed after a crash. */
 const ROTATION = 'rotation';
 
 /** A key slot: a person's or a machine's way into the repository. */
 export interface KeySlot {
-  /** 32 hex digits; stays when the password is changed or keys are rotated. */
+  /** 32 hex digits. Stays the same when the password is changed or keys are rotated. */
   readonly id: string;
-  /** The object in `keys/`; another one after every change. */
+  /** Name of the object in `keys/`. Every change gives it a new one. */
   readonly name: string;
   readonly role: Role;
   readonly user: string;
   readonly host: string;
   /** Seconds since 1970. */
   readonly created: number;
-  /** The newest epoch whose secrets it has; less than the repository's when a rotation left it out. */
+  /** The newest epoch whose secrets it has. Older than the repository's when a rotation left it out. */
   readonly epoch: number;
   readonly opensWith: 'password' | 'key file';
   /** Whether it opened the repository. */
@@ -41,7 +43,7 @@ export interface KeySlot {
 export interface KeySlotList {
   /** Oldest first. */
   readonly slots: readonly KeySlot[];
-  /** Those that could not be read, with the reason. */
+  /** The objects that could not be read, with the reason. */
   readonly failures: readonly { readonly name: string; readonly error: VarveError }[];
 }
 
@@ -51,10 +53,10 @@ interface ReadSlot {
   readonly bytes: Uint8Array;
 }
 
-/** All key slots; any role may see them. */
+/** All key slots. Any role may list them. */
 export async function listKeySlots(repository: Repository): Promise<KeySlotList> {
   let { read, failures } = await readSlots(repository, await listKeys(repository.store));
-  // Keys that were rotated since the repository was opened: they can be read with what this key's own slot has learned.
+  // The keys may have been rotated since the repository was opened: then this key's own slot has the new secrets.
   if (failures.some(({ error }) => error.code === 'role') && (await renewKeys(repository)))
     ({ read, failures } = await readSlots(repository, await keyNames(repository.store)));
   return { slots: newestOfEach(read).map(({ slot }) => slot), failures };
@@ -79,21 +81,21 @@ export async function addKeySlot(repository: Repository, key: NewKey): Promise<K
 }
 
 export interface RemoveOptions {
-  /** Seconds since 1970: what the key wrote from then on is ignored. Now, when it is not given. */
+  /** Seconds since 1970. Everything that the key wrote from then on is ignored. The default is now. */
   readonly ignoreSince?: number;
   /** Also removes the key that opened the repository. */
   readonly force?: boolean;
 }
 
 /**
- * Removes a key, and tells the keys that remain to ignore what it writes from now on (or wrote since a date). What it knows it still knows:
- * `rotateKeySlots` gives new secrets to the others. Needs a full key.
+ * Removes a key. The remaining keys note to ignore everything that it writes from now on (or wrote since a date). The removed key still
+ * knows its secrets: `rotateKeySlots` gives new ones to the others. Needs a full key.
  *
  * @throws VarveError `not-found`, `ambiguous`; `usage` for the key in use and for the last full key
  */
 export async function removeKeySlot(repository: Repository, id: string, options: RemoveOptions = {}): Promise<KeySlot> {
   repository.keys.requireRole('full', 'remove keys');
-  // Each key that remains is told of the removal: none may be passed over because it cannot be read just now.
+  // Every remaining key must note the removal, so all of them must be readable.
   const read = await readEverySlot(repository);
   const { slot, card } = chooseSlot(newestOfEach(read), id);
   if (slot.current && options.force !== true) {
@@ -110,12 +112,12 @@ export async function removeKeySlot(repository: Repository, id: string, options:
     );
   }
   const since = options.ignoreSince ?? Math.ceil(repository.clock() / 1000);
-  await sealAnew(repository, repository.keys.withRevoked(card.slot, since), remaining);
+  await resealAll(repository, repository.keys.withRevoked(card.slot, since), remaining);
   for (const each of read) if (each.slot.id === slot.id) await repository.store.remove('keys', each.slot.name);
   return slot;
 }
 
-/** Gives the key that opened the repository a new password or key file, and another owner if one is given. */
+/** Gives the key that opened the repository a new password or key file, and a new owner if one is given. */
 export async function changePassword(
   repository: Repository,
   unlock: Unlock,
@@ -123,11 +125,10 @@ export async function changePassword(
 ): Promise<KeySlot> {
   const read = await readEverySlot(repository);
   const own = newestOfEach(read).find(({ slot }) => slot.current);
-  if (own === undefined)
-    throw new VarveError('not-found', 'the key that opened the repository has been removed meanwhile');
+  if (own === undefined) throw new VarveError('not-found', 'the key that opened the repository has been removed since');
   const { id, name } = own.slot;
   const bytes = await rewrapSlot(repository, own.bytes, unlock, `keys/${name}`, change);
-  // All of the slot's objects: one that an interrupted change left would still open with an old password.
+  // Replaces all objects of the slot: one that an interrupted change left would still open with an old password.
   const old = read.filter(({ slot }) => slot.id === id).map(({ slot }) => slot.name);
   await replace(repository, old, bytes).catch((cause) => {
     const { code, message } = VarveError.from(cause, 'storage');
@@ -140,16 +141,16 @@ export async function changePassword(
 
 export interface Rotation {
   readonly epoch: number;
-  /** Whether it was the rest of one that was interrupted. */
+  /** Whether it completed a rotation that was interrupted. */
   readonly resumed: boolean;
   readonly slots: readonly KeySlot[];
-  /** Keys that got no new secrets, with the reason: they had been left out before. */
+  /** Keys that got no new secrets, with the reason: an earlier rotation had left them out. */
   readonly leftOut: readonly { readonly slot: KeySlot; readonly reason: string }[];
 }
 
 /**
- * Gives the repository new secrets, and seals them to every key that remains, without their passwords. New objects use them; what is
- * stored stays as it is, readable for all that could read it. Needs a full key.
+ * Gives the repository new secrets, and seals them to every remaining key, without their passwords. New objects use them. Stored
+ * objects stay as they are, readable for the same keys as before. Needs a full key.
  */
 export async function rotateKeySlots(repository: Repository): Promise<Rotation> {
   repository.keys.requireRole('full', 'rotate keys');
@@ -161,7 +162,7 @@ export async function rotateKeySlots(repository: Repository): Promise<Rotation> 
   const wanted = unfinished ?? newestOfEach(read);
   const usable = wanted.filter(({ slot }) => slot.epoch >= keys.newestEpoch - 1);
   if (unfinished === undefined) repository.local.write(ROTATION, [keys.newestEpoch, usable.map(({ slot }) => slot.id)]);
-  const { sealed, leftOut } = await sealAnew(repository, keys, wanted);
+  const { sealed, leftOut } = await resealAll(repository, keys, wanted);
   const ids = new Set(sealed.map((slot) => slot.id));
   for (const { slot } of read)
     if (ids.has(slot.id) && slot.epoch < keys.newestEpoch) await repository.store.remove('keys', slot.name);
@@ -171,8 +172,8 @@ export async function rotateKeySlots(repository: Repository): Promise<Rotation> 
 }
 
 /**
- * Slots that an interrupted rotation from this machine had not reached. Only what it noted counts: a slot that is merely old may be one that
- * was removed, and put back by who holds the storage.
+ * Slots that an interrupted rotation on this machine had not reached. Only its own note counts: an old slot may be one that was
+ * removed, and that someone with access to the storage has put back.
  */
 function unfinishedRotation(repository: Repository, read: readonly ReadSlot[]): ReadSlot[] | undefined {
   const noted = repository.local.read(ROTATION);
@@ -186,8 +187,8 @@ function unfinishedRotation(repository: Repository, read: readonly ReadSlot[]): 
   return behind.length === 0 ? undefined : behind;
 }
 
-/** Writes every slot with the secrets of these keys: first the one in use, so that whoever was interrupted can go on. */
-async function sealAnew(
+/** Seals these keys to every slot: to the one in use first, so that an interrupted command can be resumed with it. */
+async function resealAll(
   repository: Repository,
   keys: RepositoryKeys,
   read: readonly ReadSlot[],
@@ -209,7 +210,7 @@ async function sealAnew(
   return { sealed, leftOut };
 }
 
-/** The new object is durable before the old ones go. */
+/** Makes the new object durable before it removes the old ones. */
 async function replace({ store }: Repository, names: readonly string[], bytes: Uint8Array): Promise<void> {
   const name = objectName(bytes);
   await store.put('keys', name, [bytes]);
@@ -233,7 +234,7 @@ async function readSlots(
   return { read, failures };
 }
 
-/** @throws the reason when one cannot be read just now: it may be the one that is asked for, or another object of the same key */
+/** @throws the reason when a slot cannot be read: it may be the one that is asked for, or another object of the same key */
 async function readEverySlot(repository: Repository): Promise<ReadSlot[]> {
   const { read, failures } = await readSlots(repository, await keyNames(repository.store));
   const unread = failures.find(({ error }) => isUnreadable(error));
@@ -250,7 +251,7 @@ function describe({ keys, identity }: Repository, name: string, bytes: Uint8Arra
   return { card, bytes, slot: { id: toHex(card.slot), name, role, user, host, created, epoch, opensWith, current } };
 }
 
-/** Of several objects of one slot the one with the highest epoch counts (SPEC.md section 4). */
+/** Of several objects of one slot, the one with the newest epoch counts (SPEC.md section 4). */
 function newestOfEach(read: readonly ReadSlot[]): ReadSlot[] {
   const newest = new Map<string, ReadSlot>();
   for (const each of read) {
@@ -260,7 +261,7 @@ function newestOfEach(read: readonly ReadSlot[]): ReadSlot[] {
   return [...newest.values()].sort((a, b) => a.slot.created - b.slot.created || (a.slot.id < b.slot.id ? -1 : 1));
 }
 
-/** By the slot's id or its object's name, or the beginning of either. */
+/** Finds a slot by its id or its object's name, or by the beginning of either. */
 function chooseSlot(read: readonly ReadSlot[], id: string): ReadSlot {
   const found = /^[0-9a-f]+$/.test(id)
     ? read.filter(({ slot }) => slot.id.startsWith(id) || slot.name.startsWith(id))
@@ -273,7 +274,7 @@ function chooseSlot(read: readonly ReadSlot[], id: string): ReadSlot {
   return first;
 }
 
-/** One key by its id, as `cat key` shows it. */
+/** Finds a key by its id or its object's name, for `cat key`. */
 export async function findKeySlot(repository: Repository, id: string): Promise<KeySlot> {
   return chooseSlot(newestOfEach(await readEverySlot(repository)), id).slot;
 }

@@ -1,4 +1,5 @@
-/** Opens the first key slot that a password or key file fits. Anybody who writes to the store can add slots, so trying them is bounded. */
+// Opens the key slot that a password or key file fits, with a bound on the time that this may take.
+// Changing key slots is left to key-slots.ts, the cryptography to crypto/slot.ts.
 
 import pLimit from 'p-limit';
 import { toHex } from '../../bytes/hex.js';
@@ -17,27 +18,30 @@ import { REQUESTS } from '../../workers/in-flight.js';
 import { keyNames, listKeys } from '../key-names.js';
 import { fetchObject } from '../repository.js';
 
-/** A key slot costs 1 where opening it takes as long as by default, about a quarter of a second, and 32 at most. */
+/**
+ * Anyone who writes to the store can add slots, so this bounds the cost of trying them. A slot with the default parameters costs 1,
+ * which is about a quarter of a second. None costs more than 32.
+ */
 const MOST_COST = 128;
-/** From this cost on the user is told that opening takes time. */
+/** From this cost on, the user gets a notice. */
 const NOTICED_COST = 8;
 const SECONDS_PER_COST = 0.3;
 
 export interface SlotOptions {
   readonly unlock: Unlock;
-  /** A key slot's id or its beginning, or its object's name: the only one that is tried. */
+  /** The beginning of a key slot's id, or of its object's name. Only matching slots are tried. */
   readonly keyHint?: string | undefined;
-  /** The slot that is tried first, in hex. */
+  /** Id of the slot to try first, in hex. */
   readonly preferred?: string | undefined;
-  /** Called when opening takes long. */
+  /** Gets a notice when opening takes long. */
   readonly onNotice?: ((text: string) => void) | undefined;
 }
 
-/** An object in `keys/` that may be opened. */
+/** An object in `keys/` that the password or key file may open. */
 export interface Candidate {
   readonly name: string;
   readonly bytes: Uint8Array;
-  /** Hex. */
+  /** Id of its slot, in hex. */
   readonly slot: string;
   readonly epoch: number;
   readonly cost: Cost;
@@ -51,18 +55,18 @@ interface Cost {
 
 export interface Candidates {
   readonly candidates: readonly Candidate[];
-  /** Why others cannot be tried. */
+  /** Why other objects cannot be tried. */
   readonly failures: VarveError[];
 }
 
-/** How often keys are listed before a failure is believed. */
+/** Listings of the keys before a failure is believed. */
 const LISTINGS = 5;
 
 /**
- * Opens a key slot, also while keys are being changed. Each has two objects then, and a listing may have neither, or one that is gone when it is fetched: so before a
- * failure or an outdated slot is believed, the keys are listed again.
+ * Opens a key slot, even while keys are being changed. A slot then has two objects, and a listing may have neither, or one that is gone
+ * before it is fetched. So this lists the keys again before it believes a failure or an outdated slot.
  *
- * @param isOutdated whether a slot is older than what was seen before
+ * @param isOutdated whether this machine has seen a newer epoch than the slot's
  * @returns an outdated slot only when there is no other
  * @throws VarveError as `openAnySlot`
  */
@@ -94,7 +98,7 @@ function isSame(a: Candidates, b: Candidates): boolean {
   return names(a) === names(b);
 }
 
-/** @throws VarveError `wrong-password` when no slot fits, the reason when one that might is damaged or cannot be read */
+/** @throws VarveError `wrong-password` when no slot fits, or the reason why a slot that might fit cannot be read */
 async function openAnySlot(
   store: Store,
   { candidates, failures }: Candidates,
@@ -116,7 +120,7 @@ async function openAnySlot(
   const hint = options.keyHint === undefined ? '' : ` for a key whose id begins with ${options.keyHint}`;
   if (failure === undefined)
     throw new VarveError('wrong-password', `${store.location}: ${what}, or no key found${hint}`);
-  // The password may be right for the slot that was not tried.
+  // The password may fit the slot that was not tried.
   throw new VarveError(
     failure.code,
     `no key slot that can be read fits${hint}, and one was not tried: ${failure.message}`,
@@ -126,7 +130,7 @@ async function openAnySlot(
   );
 }
 
-/** The slots to be tried, in order, and how many of them all would take too long. */
+/** The slots to try, in order, and the number of those that are omitted because all would take too long. */
 export function planAttempts(
   candidates: readonly Candidate[],
   preferred: string | undefined,
@@ -141,7 +145,7 @@ export function planAttempts(
   return { attempts, omitted: ordered.length - attempts.length };
 }
 
-/** The preferred slot first, then those that cost least; of several objects of one slot the newest epoch first. */
+/** The preferred slot first, then the cheapest ones. Of several objects of one slot, the newest epoch first. */
 function inOrder(candidates: readonly Candidate[], preferred: string | undefined): Candidate[] {
   const cheapest = new Map<string, number>();
   for (const { slot, cost } of candidates) cheapest.set(slot, Math.min(cost.time, cheapest.get(slot) ?? cost.time));
@@ -173,7 +177,7 @@ function tooCostly({ location }: Store, tried: number, omitted: number): VarveEr
   );
 }
 
-/** The key slots that may fit: by what the options unlock with, and by the hint. */
+/** Reads the key slots that the options' password or key file, and their hint, may fit. */
 export async function readCandidates(store: Store, options: SlotOptions): Promise<Candidates> {
   const failures: VarveError[] = [];
   const listed = await listKeys(store);
@@ -223,7 +227,7 @@ async function tryToOpen(
   }
 }
 
-/** Bytes that a container gives to this process. */
+/** Bytes of memory that a container allows this process. */
 function memoryLimit(): number {
   const limit = (process as { constrainedMemory?: () => number | undefined }).constrainedMemory?.();
   return limit === undefined || limit === 0 ? Number.POSITIVE_INFINITY : limit;
@@ -237,7 +241,7 @@ function notEnoughMemory(path: string, needed: number, limit: number): VarveErro
   );
 }
 
-/** A slot that is damaged, unreadable, gone or another's is passed over. */
+/** Skips a slot that is damaged, unreadable, gone or another user's. */
 function tolerate(cause: unknown, failures: VarveError[]): undefined {
   const error = VarveError.from(cause);
   if (error.code === 'damaged' || isUnreadable(error)) failures.push(error);
@@ -245,7 +249,7 @@ function tolerate(cause: unknown, failures: VarveError[]): undefined {
   return undefined;
 }
 
-/** The hint may be of the slot's id, which stays, or of its object's name, which changes with its password. */
+/** The hint may begin the slot's id, which stays the same, or its object's name, which changes with the password. */
 function isHinted(hint: string | undefined, name: string, slot: Uint8Array): boolean {
   return hint === undefined || name.startsWith(hint) || toHex(slot).startsWith(hint);
 }

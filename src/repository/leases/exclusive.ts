@@ -1,11 +1,13 @@
+// Commands of which only one may run at a time, and commands that must not run beside those.
+// What a lease is, and when it is stale, is left to leases.ts.
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
 import type { Repository } from '../repository.js';
 import { HeldLease, listLeases, type StoredLease, type UnreadLease } from './leases.js';
 
 /**
- * Operations of which only one runs at a time: they delete packs or index objects, or rely on packs that another of them may be about to delete.
- * Nobody else waits for them, nor they for anybody else.
+ * Operations of which only one runs at a time: they delete packs or index objects, or rely on packs that another of them may be about to
+ * delete. All other operations run beside them.
  */
 export type ExclusiveOperation = 'prune' | 'repair index' | 'repair packs' | 'recover';
 
@@ -17,11 +19,11 @@ const EXCLUSIVE: ReadonlySet<string> = new Set<ExclusiveOperation>([
 ]);
 
 /**
- * Does something under a lease that tells others of it.
+ * Runs an exclusive operation under a lease.
  *
- * @param action is given the lease, to be confirmed before anything is taken away
- * @param acquiring acquires the lease; may do something about a store that has no space for it
- * @throws VarveError `locked` while another such operation runs
+ * @param action gets the lease, and confirms it before it deletes anything
+ * @param acquiring acquires the lease; may make space for it in a full store
+ * @throws VarveError `locked` while another exclusive operation runs
  */
 export async function exclusively<Result>(
   repository: Repository,
@@ -31,7 +33,7 @@ export async function exclusively<Result>(
 ): Promise<Result> {
   const lease = await acquiring(() => HeldLease.acquire(repository, operation));
   try {
-    // The lease first: of two that begin at once, each sees the other.
+    // Takes the lease before it looks: of two that begin at once, each then sees the other.
     await refuseOther(repository, operation, lease.id);
     return await action(lease);
   } finally {
@@ -48,11 +50,7 @@ async function refuseOther(repository: Repository, operation: ExclusiveOperation
   throw new VarveError('locked', `${what} is at work: ${describeLease(other)}; wait for it, or run it again later`);
 }
 
-/**
- * Fails while an operation runs that may delete packs.
- *
- * @throws VarveError `locked`
- */
+/** @throws VarveError `locked` while an operation runs that may delete packs */
 export async function refuseBesideDeletion(repository: Repository, reason: string): Promise<void> {
   const other = (await otherLeases(repository, undefined)).find(({ lease }) => EXCLUSIVE.has(lease.operation));
   if (other === undefined) return;
@@ -60,9 +58,9 @@ export async function refuseBesideDeletion(repository: Repository, reason: strin
 }
 
 /**
- * What is being done to the repository, but for what has the lease with the id `own`.
+ * The leases of all running operations but the one with the id `own`.
  *
- * @throws VarveError `locked` when somebody may hold a lease that cannot be read
+ * @throws VarveError `locked` when a lease cannot be read and may be held
  */
 export async function otherLeases(repository: Repository, own: Buffer | undefined): Promise<StoredLease[]> {
   const unread: UnreadLease[] = [];
@@ -73,7 +71,7 @@ export async function otherLeases(repository: Repository, own: Buffer | undefine
 }
 
 function unreadLease({ error }: UnreadLease): VarveError {
-  const message = `a lease cannot be read, so nobody knows what its holder relies on: ${error.message}; wait for 30 minutes, or remove it with \`varve unlock --remove-all\``;
+  const message = `a lease cannot be read, so it is not known what its holder relies on: ${error.message}; wait for 30 minutes, or remove it with \`varve unlock --remove-all\``;
   return new VarveError('locked', message, { cause: error });
 }
 

@@ -1,3 +1,5 @@
+// Leases: objects in `locks/` that say which commands are running.
+// Which commands exclude each other is left to exclusive.ts.
 import type { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import { VarveError } from '../../errors/errors.js';
@@ -8,7 +10,7 @@ import { getSigned, putSigned, type Repository } from '../repository.js';
 
 const REFRESH_MS = 5 * 60 * 1000;
 const STALE_SECONDS = 30 * 60;
-/** A holder that has not refreshed its lease for so long must not count on it: what it does next takes time too. */
+/** Seconds without a refresh after which a holder must not count on its lease: its next step takes time too. */
 const DOUBTFUL_SECONDS = 25 * 60;
 
 export interface StoredLease {
@@ -18,22 +20,22 @@ export interface StoredLease {
   readonly stale: boolean;
 }
 
-/** A lease that cannot be opened: nobody knows who holds it, or since when. */
+/** A lease that cannot be opened. Its holder and its age are not known. */
 export interface UnreadLease {
   readonly name: string;
   readonly error: VarveError;
-  /** Written more than 30 minutes ago, so that whoever held it would have refreshed it. */
+  /** Written more than 30 minutes ago: a running holder would have refreshed it. */
   readonly stale: boolean;
 }
 
 export interface LeaseOptions {
-  /** One listing is enough, as a lease that is missed does no harm. */
+  /** Lists once. Only for a caller that can do without a lease. */
   readonly once?: boolean;
-  /** Is told of each lease that cannot be opened; the result does not have it. */
+  /** Gets each lease that cannot be opened. The result does not have it. */
   readonly onUnread?: (lease: UnreadLease) => void;
 }
 
-/** Tells others what is being done to the repository. It never keeps anybody from anything. */
+/** A lease that this process holds and refreshes. It shows other commands what is running, and by itself blocks none. */
 export class HeldLease {
   readonly #repository: Repository;
   readonly #lease: Omit<Lease, 'time'>;
@@ -41,7 +43,7 @@ export class HeldLease {
   #name: string | undefined;
   /** When the last refresh began, in seconds by the store's clock. */
   #refreshed: number;
-  /** Others may have found it stale once. */
+  /** Whether others may have found it stale. */
   #lapsed = false;
   #work: Promise<void> = Promise.resolve();
 
@@ -70,11 +72,7 @@ export class HeldLease {
     return this.#lease.id;
   }
 
-  /**
-   * Makes sure that nobody can have taken it for stale since it was acquired.
-   *
-   * @throws VarveError `locked` when somebody can
-   */
+  /** @throws VarveError `locked` when another command may have found the lease stale since it was acquired */
   async confirm(): Promise<void> {
     const age = (await this.#repository.store.now()) - this.#refreshed;
     if (!this.#lapsed && age <= DOUBTFUL_SECONDS) return;
@@ -92,7 +90,7 @@ export class HeldLease {
     await this.#work;
   }
 
-  /** A refresh that fails is tried again with the next; what needs the lease to be alive checks for itself. */
+  /** Ignores failures: the next refresh tries again, and a caller that needs a valid lease calls `confirm`. */
   #enqueue(action: () => Promise<void>): void {
     this.#work = this.#work.then(action).catch(() => undefined);
   }
@@ -110,8 +108,8 @@ export class HeldLease {
 }
 
 /**
- * All leases that can be opened. A lease that is being refreshed has two names, and a listing may have neither, or the one that is gone when it is read: so they are
- * listed until nothing new comes.
+ * All leases that can be opened. While a lease is refreshed it has two objects, and a listing may have neither, or one that is gone
+ * before it is read. So this lists until a listing has nothing new.
  */
 export async function listLeases(
   repository: Repository,
@@ -135,7 +133,7 @@ export async function listLeases(
   return [...leases.values()].filter((each) => each !== undefined);
 }
 
-/** The error of one that is no lease of this repository, or of an epoch that this key does not know; undefined when it is gone. */
+/** The error of an object that is no lease of this repository, or of an epoch that this key does not know; undefined when it is gone. */
 async function readLease(repository: Repository, name: string): Promise<Lease | VarveError | undefined> {
   try {
     const { payload } = await getSigned(repository, 'lease', name);

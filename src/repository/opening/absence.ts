@@ -1,11 +1,11 @@
-/** Why no repository may be where one is looked for, or should be made: first of all a disk that is not mounted. */
-
+// Errors about a location that has no repository: first of all, its disk may not be mounted.
+// Opening and making repositories is left to open.ts.
 import { VarveError } from '../../errors/errors.js';
 import { missingMount } from '../../storage/local/missing-mount.js';
 import type { Store } from '../../storage/store.js';
 import { type KnownLocation, localDirectory } from './known-location.js';
 
-/** Why nothing is there, as far as this machine can know. */
+/** Why the location has no repository, as far as this machine knows. */
 function reasonOfAbsence(store: Store, known: KnownLocation): string | undefined {
   const directory = localDirectory(store);
   const missing = directory === undefined ? undefined : missingMount(directory);
@@ -13,7 +13,7 @@ function reasonOfAbsence(store: Store, known: KnownLocation): string | undefined
     return `${missing.reason} ${missing.directory}, and nothing is mounted there: is the disk connected, and mounted?`;
   if (known.slot === undefined) return undefined;
   return directory === undefined
-    ? 'a repository was opened here before: is its disk mounted on the other side, or was it moved?'
+    ? 'a repository was opened here before: is its disk mounted on the server, or was it moved?'
     : 'a repository was opened here before: is its disk mounted, or was it moved?';
 }
 
@@ -26,7 +26,7 @@ export function noRepository(store: Store, known: KnownLocation, cause: unknown)
   );
 }
 
-/** @throws VarveError `usage` where a repository would be made on another disk than it should be on */
+/** @throws VarveError `usage` when the repository would be made on another disk than the one meant */
 export function refuseAbsence(store: Store, known: KnownLocation): void {
   const reason = reasonOfAbsence(store, known);
   if (reason === undefined) return;

@@ -1,3 +1,5 @@
+// What this machine remembers of the locations of repositories.
+// What it remembers of the repositories themselves is left to LocalState.
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
@@ -7,7 +9,7 @@ import type { Store } from '../../storage/store.js';
 /** Bytes of a slot's id in hex. */
 const SLOT_CHARACTERS = 32;
 
-/** What this machine remembers of a location: that a repository was opened there, and by which key slot. */
+/** This machine's note that a repository was opened at a location, and by which key slot. */
 export class KnownLocation {
   readonly #directory: CacheDirectory | undefined;
   readonly #name: string;
@@ -18,7 +20,7 @@ export class KnownLocation {
     this.#name = createHash('sha256').update(absoluteLocation(store)).digest('hex').slice(0, 32);
   }
 
-  /** The slot that opened the repository here last, in hex; undefined where none did. */
+  /** Hex id of the slot that opened the repository last; undefined when none did. */
   get slot(): string | undefined {
     return this.#directory?.read(this.#name, SLOT_CHARACTERS)?.toString('latin1');
   }
@@ -28,12 +30,12 @@ export class KnownLocation {
   }
 }
 
-/** A relative path names another directory in every working directory. */
+/** Relative paths are made absolute: they mean another directory in every working directory. */
 function absoluteLocation(store: Store): string {
   return localDirectory(store) ?? store.location;
 }
 
-/** The directory of this machine that the store is; undefined for others. */
+/** The absolute path of a store that is a local directory; undefined for other stores. */
 export function localDirectory(store: Store): string | undefined {
   const config = store.filePath?.('config', 'config');
   if (config === undefined) return undefined;
@@ -41,7 +43,7 @@ export function localDirectory(store: Store): string | undefined {
   try {
     return resolve(path);
   } catch {
-    // The working directory is gone.
+    // The working directory was removed.
     return path;
   }
 }

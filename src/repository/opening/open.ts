@@ -1,3 +1,5 @@
+// Opens and makes repositories.
+// Finding the key slot that fits is left to keys/open-slot.ts, the location of the store to the caller.
 import type { Buffer } from 'node:buffer';
 import { toHex } from '../../bytes/hex.js';
 import { asBuffer, equalBytes } from '../../bytes/views.js';
@@ -27,13 +29,13 @@ export const TREE_SIZES: Sizes = { min: 16 * 1024, average: 64 * 1024, max: 256 
 
 export interface OpenOptions {
   readonly unlock: Unlock;
-  /** Directory for what this machine remembers of repositories; undefined to remember nothing. */
+  /** Directory of the cache; undefined to remember nothing. */
   readonly cacheDirectory?: string | undefined;
-  /** Called with what the user should know, though the repository opens. */
+  /** Gets warnings, after which the repository opens all the same. */
   readonly onWarning?: ((text: string) => void) | undefined;
-  /** Called when opening takes long. */
+  /** Gets a notice when opening takes long. */
   readonly onNotice?: ((text: string) => void) | undefined;
-  /** A key slot's id or its beginning: the only one that is tried. */
+  /** The beginning of a key slot's id, or of its object's name. Only matching slots are tried. */
   readonly keyHint?: string | undefined;
   /** Milliseconds since 1970. */
   readonly clock?: () => number;
@@ -43,11 +45,11 @@ export interface InitOptions extends OpenOptions {
   readonly user: string;
   readonly host: string;
   readonly data?: Sizes;
-  /** The repository beside which this one shall cut, so that what is copied from it deduplicates. */
+  /** A repository whose chunk sizes and chunker secret are taken, so that snapshots copied from it deduplicate. */
   readonly cutLike?: Pick<Repository, 'config' | 'keys'> | undefined;
-  /** Percent of each pack that its parity shall be able to heal, up to 100; none when it is not given. */
+  /** Percent of each pack that its parity can heal, up to 100. The default is no parity. */
   readonly parity?: number | undefined;
-  /** log2 of scrypt's N; calibrated to this machine when it is not given. */
+  /** log2 of scrypt's N. By default it is calibrated to this machine. */
   readonly logN?: number;
 }
 
@@ -61,7 +63,7 @@ export async function initRepository(store: Store, options: InitOptions): Promis
   return initAbsent(store, options);
 }
 
-/** The same where `refuseExisting` has been asked: so that nobody is asked for a password in vain. */
+/** `initRepository` for a caller that has called `refuseExisting`, before it asked for a password. */
 export async function initAbsent(store: Store, options: InitOptions): Promise<Repository> {
   await loadZstd();
   const clock = options.clock ?? Date.now;
@@ -79,14 +81,14 @@ export async function initAbsent(store: Store, options: InitOptions): Promise<Re
   const config = encodeConfig({ repository, created, ...chunkingOf(options), parity: options.parity ?? 0 });
   const sealed = sealObject(keys, 'config', config, { epoch: 1 });
   await store.create();
-  // The slot first: a config without a key would be a repository that nobody can open.
+  // Writes the slot first: a config without a key would be a repository that no one can open.
   const slotName = objectName(slot.bytes);
   await store.put('keys', slotName, [slot.bytes]);
   try {
     await store.put('config', 'config', [sealed]);
   } catch (cause) {
     const isTaken = cause instanceof VarveError && cause.code === 'exists';
-    await takeBack(store, isTaken ? undefined : sealed, slotName).catch(() => undefined);
+    await undoInit(store, isTaken ? undefined : sealed, slotName).catch(() => undefined);
     throw isTaken ? alreadyThere(store) : cause;
   }
   const cache = openCache(options);
@@ -101,12 +103,12 @@ async function costOf({ logN, unlock }: InitOptions): Promise<{ readonly logN?: 
 }
 
 /**
- * Removes what an init that failed has written, so that it can be run again. Its config may be there although writing it failed; while that
- * is not known the slot stays, as nobody could open the repository without it.
+ * Removes what a failed init has written, so that it can be run again. Its config may exist although writing it failed. While that is
+ * not known the slot stays, because no one could open the repository without it.
  *
- * @param config undefined when the config is another's
+ * @param config undefined when another init wrote the config
  */
-async function takeBack(store: Store, config: Uint8Array | undefined, slotName: string): Promise<void> {
+async function undoInit(store: Store, config: Uint8Array | undefined, slotName: string): Promise<void> {
   if (config !== undefined && (await isConfig(store, config)))
     await store.remove('config', 'config').catch(async (cause) => {
       if (await isConfig(store, config)) throw cause;
@@ -149,21 +151,21 @@ export async function openRepository(store: Store, options: OpenOptions): Promis
   const cache = openCache(options);
   const location = new KnownLocation(store, cache);
   const config = readConfig(store, location);
-  // The key slots come meanwhile.
+  // Fetches the key slots at the same time.
   const candidates = readCandidates(store, options);
   const [, keys] = await Promise.allSettled([config, candidates]);
-  // That there is no repository is told first, unless nothing can be seen there at all: rclone calls everything missing that it fails to get.
-  const blind = keys.status === 'rejected' && ['storage', 'denied'].includes(VarveError.from(keys.reason).code);
+  // A missing config is reported first, unless the keys cannot be listed either: rclone calls everything missing that it fails to get.
+  const unreachable = keys.status === 'rejected' && ['storage', 'denied'].includes(VarveError.from(keys.reason).code);
   const sealed = await config.catch((cause) => {
-    throw blind && cause.code === 'no-repository' ? keys.reason : cause;
+    throw unreachable && cause.code === 'no-repository' ? keys.reason : cause;
   });
   const isOutdated = ({ keys, identity }: OpenedSlot): boolean =>
     epochSeen(localState(keys, identity, cache)) > keys.newestEpoch;
   const slotOptions = { ...options, preferred: location.slot };
   const opening = openCurrentSlot(store, await candidates, slotOptions, isOutdated);
-  // Native code loads while the password is hashed.
+  // Loads native code while scrypt hashes the password.
   const [early] = await Promise.all([opening, loadZstd()]);
-  // A rotation may have ended since the slot was opened: keys that were current then are not old ones that somebody has put back.
+  // A rotation may have ended since the slot was read. Then its keys are outdated, but no one has put back old ones.
   const opened = isOutdated(early)
     ? await openCurrentSlot(store, await readCandidates(store, options), slotOptions, isOutdated)
     : early;
@@ -179,11 +181,7 @@ export async function requireRepository(
   await readConfig(store, new KnownLocation(store, openCache(options)));
 }
 
-/**
- * To be asked before a repository is made.
- *
- * @throws VarveError `usage` when it would be made where a disk should be mounted and is not
- */
+/** @throws VarveError `usage` when a repository would be made in the empty mount point of a disk */
 export function refuseMissingDisk(store: Store, options: Pick<OpenOptions, 'cacheDirectory'>): void {
   refuseAbsence(store, new KnownLocation(store, openCache(options)));
 }
@@ -198,14 +196,14 @@ async function readConfig(store: Store, known: KnownLocation): Promise<Buffer> {
   }
 }
 
-/** Undefined when nothing shall be remembered, or when others could change what is. */
+/** Undefined when there shall be no cache, or when other users could write to it. */
 function openCache({
   cacheDirectory,
   onWarning,
 }: Pick<OpenOptions, 'cacheDirectory' | 'onWarning'>): CacheDirectory | undefined {
   if (cacheDirectory === undefined) return undefined;
   return CacheDirectory.open(cacheDirectory, (problem) =>
-    onWarning?.(`the cache is not used: ${problem}; --cache-dir takes another one, --no-cache none`),
+    onWarning?.(`the cache is not used: ${problem}; use another directory with --cache-dir, or none with --no-cache`),
   );
 }
 
@@ -241,19 +239,19 @@ function localState(keys: RepositoryKeys, identity: Identity, cache: CacheDirect
   return new LocalState(directory?.within(`slot-${toHex(identity.slot)}`), identity, keys.engine);
 }
 
-/** The newest epoch that this machine has seen; 0 when it has seen none. */
+/** The newest epoch that this machine has seen, or 0. */
 function epochSeen(local: LocalState): number {
   const seen = local.read('epoch');
   return typeof seen === 'number' ? seen : 0;
 }
 
-/** SPEC.md section 4: old key slots put back would make this machine write for a key that was removed. */
+/** Old key slots that someone puts back would make this machine write for a removed key (SPEC.md section 4). */
 function refuseRollback(local: LocalState, epoch: number, store: Store): void {
   const seen = epochSeen(local);
   if (seen > epoch) {
     throw new VarveError(
       'damaged',
-      `${store.location}: its keys are of epoch ${epoch}, but epoch ${seen} was seen here before: somebody has put old keys back`,
+      `${store.location}: its keys are of epoch ${epoch}, but epoch ${seen} was seen here before: someone has put back old keys`,
     );
   }
   if (seen !== epoch) local.write('epoch', epoch);

@@ -1,3 +1,5 @@
+// Cuts streams into blobs, and stores the new ones in frames that are filled in the chunker's memory.
+// What makes up a pack is left to PackWriter; blobs that are cut already go through FrameFiller.
 import { Buffer } from 'node:buffer';
 import type { Chunker } from '../../chunking/chunker.js';
 import { looksIncompressible } from '../../compression/incompressible.js';
@@ -5,28 +7,28 @@ import { blobId } from '../../crypto/blob-id.js';
 import type { BlobKind, ContentRef } from '../../format/content.js';
 import type { PackWriter } from './pack-writer.js';
 
-/** From this size on a blob that looks random gets a frame without compression, together with its neighbours of that sort. */
+/** From this size on, blobs are tested: those that do not compress share frames without compression. */
 const TEST_COMPRESSIBLE = 64 * 1024;
-/** Blobs in a frame: of files of a few bytes there would be so many that their directory outgrew the pack. */
+/** Blobs in a frame. Without a bound, blobs of a few bytes would need a directory larger than the pack. */
 export const MAX_FRAME_BLOBS = 4096;
 /** Bytes of a read when the length of a stream is not known. */
 const READ_BYTES = 1024 * 1024;
 
-/** Bytes of blobs at which a frame is closed: docs/benchmarks.md has the measurements. */
+/** Bytes of blobs at which a frame is closed, by kind. docs/benchmarks.md has the measurements. */
 export const FRAME_TARGET: Record<BlobKind, number> = { 1: 2 * 1024 * 1024, 2: 512 * 1024 };
 
-/** Decides whether a blob has to be stored, and remembers that it will be. */
+/** Decides whether a blob has to be stored. */
 export interface Deduplicator {
-  /** True the first time an id is seen that the repository lacks. */
+  /** True for an id that the repository lacks, the first time. The caller must then store the blob. */
   claim(id: Buffer): boolean;
 }
 
-/** Undefined when it is not worth to look: such a blob joins any frame. */
+/** Undefined for a small blob, which is not tested and joins any frame. */
 export function isCompressible(blob: Uint8Array): boolean | undefined {
   return blob.length < TEST_COMPRESSIBLE ? undefined : !looksIncompressible(blob);
 }
 
-/** What was stored, in blobs and bytes. */
+/** Counts of stored blobs and their bytes. */
 export interface Stored {
   blobs: number;
   /** Bytes before compression. */
@@ -36,10 +38,10 @@ export interface Stored {
 }
 
 /**
- * Turns streams into blobs: cuts them, stores what is new, and returns the list of ids. A stream is read straight into the
- * chunker's memory; new blobs stay there, side by side, until they fill a frame, and are compressed from there.
+ * Cuts streams into blobs, stores the new ones, and returns the ids. The caller reads a stream straight into the chunker's memory. New
+ * blobs stay there, side by side, until they fill a frame, and are compressed from there.
  *
- * The memory holds: [frame in the making][gap left by known blobs][bytes not cut yet][free].
+ * The memory holds: [open frame][gap left by known blobs][bytes not cut yet][free].
  */
 export class BlobWriter {
   readonly stored: Stored = { blobs: 0, rawBytes: 0, storedBytes: 0 };
@@ -79,12 +81,12 @@ export class BlobWriter {
     this.#frameTarget = options.frameTarget;
   }
 
-  /** Bytes of memory that a chunker needs for this. */
+  /** Bytes of memory that the chunker of a BlobWriter needs. */
   static capacity(maxChunk: number, frameTarget: number): number {
     return frameTarget + 2 * maxChunk + 4 * READ_BYTES;
   }
 
-  /** Starts a stream; one that was not ended is forgotten. */
+  /** Begins a stream, and forgets one that was not ended. */
   begin(): void {
     if (this.#frameEnd === this.#frameStart) {
       this.#frameStart = 0;
@@ -97,20 +99,17 @@ export class BlobWriter {
   }
 
   /**
-   * Room for the stream's next bytes, to be followed by `commit`.
+   * A buffer for the stream's next bytes. `commit` takes them.
    *
    * @param wanted bytes that are still to come, if that is known
    */
   space(wanted = READ_BYTES): Buffer {
-    const room = Math.min(wanted, READ_BYTES);
-    if (this.#memory.length - this.#filled < room) this.#compact();
-    return this.#memory.subarray(
-      this.#filled,
-      Math.min(this.#memory.length, this.#filled + Math.max(room, READ_BYTES)),
-    );
+    const needed = Math.min(wanted, READ_BYTES);
+    if (this.#memory.length - this.#filled < needed) this.#compact();
+    return this.#memory.subarray(this.#filled, Math.min(this.#memory.length, this.#filled + READ_BYTES));
   }
 
-  /** Takes the first `count` bytes of the space as the stream's next. */
+  /** Takes the first `count` bytes of the buffer as the stream's next. */
   commit(count: number): void {
     this.#filled += count;
     this.#streamSize += count;
@@ -119,21 +118,21 @@ export class BlobWriter {
 
   write(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; ) {
-      const room = this.space(bytes.length - at);
-      const count = Math.min(room.length, bytes.length - at);
-      room.set(bytes.subarray(at, at + count));
+      const buffer = this.space(bytes.length - at);
+      const count = Math.min(buffer.length, bytes.length - at);
+      buffer.set(bytes.subarray(at, at + count));
       this.commit(count);
       at += count;
     }
   }
 
-  /** Ends the stream; its blobs, each stored or on its way. */
+  /** Ends the stream. @returns its blobs, each stored or in an open frame or pack */
   end(): ContentRef {
     this.#cut(true);
     return { size: this.#streamSize, depth: 0, ids: Buffer.concat(this.#streamIds) };
   }
 
-  /** Closes the frame in the making. */
+  /** Closes the open frame. */
   flush(): void {
     if (this.#frameLengths.length > 0) this.#closeFrame();
   }
@@ -162,7 +161,7 @@ export class BlobWriter {
     if (large || full) this.#closeFrame();
   }
 
-  /** @param compressible undefined when it was not tested: such a blob joins any frame */
+  /** @param compressible undefined when the blob was not tested */
   #joinFrame(large: boolean, compressible: boolean | undefined): void {
     const differs = compressible !== undefined && compressible !== this.#frameCompressible;
     if (this.#frameLengths.length > 0 && (large || differs)) this.#closeFrame();
@@ -186,7 +185,7 @@ export class BlobWriter {
     this.#frameLengths = [];
   }
 
-  /** Moves the frame in the making, and the uncut bytes behind it, to the start of the memory. */
+  /** Moves the open frame, and the uncut bytes behind it, to the start of the memory. */
   #compact(): void {
     const frame = this.#frameEnd - this.#frameStart;
     this.#memory.copyWithin(0, this.#frameStart, this.#frameEnd);

@@ -3,13 +3,16 @@ import type { BlobKind } from '../../format/content.js';
 import { FRAME_TARGET, isCompressible, MAX_FRAME_BLOBS, type Stored } from './blob-writer.js';
 import type { PackWriter } from './pack-writer.js';
 
-/** Puts blobs that come one by one together to frames, those that do not compress apart from the others. */
+/**
+ * Fills frames with blobs that come one by one from anywhere: those that compress in one frame, the others in another. A stream that is
+ * cut in the chunker's memory goes through BlobWriter instead, which saves the copy.
+ */
 export class FrameFiller {
   readonly #packs: PackWriter;
   readonly #target: number;
   readonly #compressible: OpenFrame = { raw: Buffer.alloc(0), length: 0, ids: [], lengths: [] };
   readonly #incompressible: OpenFrame = { raw: Buffer.alloc(0), length: 0, ids: [], lengths: [] };
-  /** Of frames that are closed. */
+  /** Counts of the blobs in closed frames. */
   readonly stored: Stored = { blobs: 0, rawBytes: 0, storedBytes: 0 };
 
   constructor(kind: BlobKind, packs: PackWriter) {
@@ -17,12 +20,12 @@ export class FrameFiller {
     this.#target = FRAME_TARGET[kind];
   }
 
-  /** The bytes are copied. */
+  /** Copies the blob's bytes. */
   add(id: Buffer, blob: Uint8Array, compressible = isCompressible(blob) !== false): void {
     const frame = compressible ? this.#compressible : this.#incompressible;
     if (frame.length + blob.length > this.#target) this.#close(frame);
-    const room = Math.max(this.#target, blob.length);
-    if (frame.raw.length < room) frame.raw = Buffer.allocUnsafeSlow(room);
+    const needed = Math.max(this.#target, blob.length);
+    if (frame.raw.length < needed) frame.raw = Buffer.allocUnsafeSlow(needed);
     frame.raw.set(blob, frame.length);
     frame.length += blob.length;
     frame.ids.push(Buffer.from(id));
@@ -51,7 +54,7 @@ export class FrameFiller {
 }
 
 interface OpenFrame {
-  /** Room for the blobs. */
+  /** The buffer that the blobs are copied to. */
   raw: Buffer;
   length: number;
   ids: Buffer[];

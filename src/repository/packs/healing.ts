@@ -1,3 +1,5 @@
+// Heals damaged packs by their parity.
+// Which packs are damaged is left to check, copies of packs elsewhere to repair.
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
 import { type Healing, healPack } from '../../parity/heal.js';
@@ -6,7 +8,7 @@ import { objectName } from '../repository.js';
 import { readPack } from './pack-reading.js';
 
 /**
- * What a pack's parity can do for a pack that is damaged, or that a disk does not give whole. No key is needed, and nothing is written.
+ * Finds out whether parity can heal a pack that is damaged or cannot be read whole. Needs no key, and writes nothing.
  *
  * @throws VarveError `not-found`
  */
@@ -18,12 +20,12 @@ export async function findHealing(store: Store, name: string): Promise<Healing> 
   return objectName(reading.bytes) === name ? { kind: 'none' } : healPack(reading.bytes, name);
 }
 
-/** Puts a healed pack in the place of the damaged one, unless that was removed meanwhile. */
+/** Replaces a damaged pack by the healed one, unless it was removed since. */
 export async function putHealed(store: Store, name: string, bytes: Buffer): Promise<void> {
   if ((await store.stat('data', name)) !== undefined) await store.replace('data', name, [bytes]);
 }
 
-/** Heals a pack by its parity. @returns whether it is what its name says since */
+/** Heals a pack by its parity. @returns whether it is sound now */
 export async function heal(store: Store, name: string): Promise<boolean> {
   const healing = await findHealing(store, name);
   if (healing.kind !== 'healed') return false;

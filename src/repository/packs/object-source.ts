@@ -1,3 +1,5 @@
+// Reads parts of an object without waiting, from a local file or from memory.
+// Fetching objects from other stores is left to the caller.
 import type { Buffer } from 'node:buffer';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoCode, VarveError } from '../../errors/errors.js';
@@ -6,15 +8,18 @@ import { READ_FLAGS, requireRegular } from '../../storage/local/regular-file.js'
 import { fileError } from '../../storage/refused-access.js';
 import type { ObjectType } from '../../storage/store.js';
 
-/** The bytes of an object. */
+/** The bytes of an object, in a file or in memory. */
 export interface Source {
   readonly size: number;
-  /** Fills `into` with what begins at `at`. */
+  /** Fills `into` with the bytes from `at` on. */
   read(into: Buffer, at: number): void;
   close(): void;
 }
 
-/** @param object as errors call it */
+/**
+ * @param source path of the object's file, or its bytes
+ * @param object the object's name in errors
+ */
 export function openSource(source: string | Uint8Array, object: string): Source {
   if (typeof source !== 'string') {
     return { size: source.length, read: (into, at) => into.set(source.subarray(at, at + into.length)), close() {} };

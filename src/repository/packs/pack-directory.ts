@@ -8,13 +8,13 @@ import { frameAt, frameCount, type PackRecord, parsePackRecord } from '../../for
 import type { Store } from '../../storage/store.js';
 import type { Repository } from '../repository.js';
 
-/** Bytes at a pack's end that are asked for at once where each request takes long: mostly the directory is among them. */
+/** Bytes of a pack's end that one request to a remote store fetches: mostly they include the directory. */
 const TAIL_BYTES = 128 * 1024;
 
 /**
- * Reads what a pack holds from its own directory (SPEC.md section 9).
+ * Reads a pack's own directory (SPEC.md section 9).
  *
- * @param bytes the whole pack, where it is at hand
+ * @param bytes the whole pack, if the caller has it
  */
 export async function readPackRecord(
   repository: Repository,
@@ -30,7 +30,7 @@ export async function readPackRecord(
   const directoryEnd = footer.directoryOffset + footer.directoryLength;
   const stated = directoryEnd + footer.parityLength + FOOTER_LENGTH;
   if (stated !== size || (footer.parityLength > 0 && footer.parityOffset !== directoryEnd))
-    throw new VarveError('damaged', `${path}: has ${size} bytes, and its footer speaks of ${stated}`);
+    throw new VarveError('damaged', `${path}: has ${size} bytes, but its footer states ${stated}`);
   const { directoryOffset: offset, directoryLength: length } = footer;
   const sealed =
     offset >= end.offset
@@ -39,7 +39,7 @@ export async function readPackRecord(
   const { plaintext, epoch } = openObject(keys, 'directory', sealed, path);
   const record = parsePackRecord(decode(plaintext, path), path);
   if (epoch !== footer.epoch || record.kind !== footer.kind)
-    throw new VarveError('damaged', `${path}: its footer is not that of its directory`);
+    throw new VarveError('damaged', `${path}: its footer does not match its directory`);
   const last = frameCount(record) > 0 ? frameAt(record, frameCount(record) - 1) : undefined;
   if (last !== undefined && last.offset + last.storedLength > offset) {
     throw new VarveError('damaged', `${path}: its frames and its directory overlap`);

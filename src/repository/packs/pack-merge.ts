@@ -3,11 +3,11 @@ import { framesOf, type PackRecord, PackRecordBuilder, WRAPPED_KEY_BYTES } from 
 import { type FinishedPack, type PackPart, packLength, sealPack } from './pack-writer.js';
 
 /**
- * Puts the parts that several writers could not fill together to as few packs as fit the buffers: frames are copied as they are, with
- * their wrapped keys (SPEC.md section 9).
+ * Merges packs that several writers could not fill into as few as fit the buffers. Frames are copied sealed, with their wrapped keys
+ * (SPEC.md section 9).
  *
- * @param bytes the buffer with this number
- * @param release called for each buffer that is free again
+ * @param bytes returns the buffer with a number
+ * @param release is called for each buffer that is free again
  * @param parity percent, as the config has it
  */
 export function mergeParts(

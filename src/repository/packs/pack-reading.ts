@@ -1,20 +1,20 @@
+// Reads packs that may be damaged, piece by piece where a disk does not give all of one.
+// What the bytes are worth is left to the caller, who compares hashes.
 import { Buffer } from 'node:buffer';
 import { isBroken, isUnreadable, VarveError } from '../../errors/errors.js';
 import { MAX_PACK } from '../../format/limits.js';
 import type { Store } from '../../storage/store.js';
 
-/** What a store gives of a pack that may be damaged, and what it does not give. */
-
-/** Bytes that are asked for at a time where a disk cannot read all of a pack: it loses a sector, seldom more. */
+/** Bytes of a piece, where a disk cannot read all of a pack. A disk loses a sector, rarely more. */
 const PIECE = 64 * 1024;
-/** Pieces at the beginning that fail, one after another, before nothing more is tried. */
+/** When so many pieces at the beginning fail in a row, no more are tried. */
 const MAX_FAILED = 64;
 
 export type PackReading =
   | { readonly kind: 'whole'; readonly bytes: Buffer }
-  /** Zeros stand for what could not be read: only a hash can prove what anybody makes of these bytes. */
+  /** Zeros replace what could not be read. Only a hash proves what is made of these bytes. */
   | { readonly kind: 'partly'; readonly bytes: Buffer; readonly error: VarveError }
-  /** Nothing is known of it: it may be sound. */
+  /** The pack may be sound. */
   | { readonly kind: 'unreadable'; readonly error: VarveError };
 
 /**
@@ -31,7 +31,7 @@ export async function readPack(store: Store, name: string, size: number): Promis
     const error = VarveError.from(cause);
     if (error.code === 'not-found') return undefined;
     if (!isUnreadable(error)) throw cause;
-    // Pieces are refused as the whole is, and what a second try can help was tried again.
+    // A refusal holds for pieces as well, and retryable errors were retried already.
     if (error.code === 'denied' || error.retryable) return { kind: 'unreadable', error };
     return readPieces(store, name, size, error);
   }

@@ -1,3 +1,5 @@
+// Assembles packs in buffers: frames, padding, directory, parity, footer, name.
+// Filling frames is left to BlobWriter and FrameFiller, storing packs to PackSink.
 import { Buffer } from 'node:buffer';
 import { createHash, randomFillSync } from 'node:crypto';
 import { encode } from '../../bytes/msgpack.js';
@@ -25,23 +27,23 @@ import { writeParity } from '../../parity/section.js';
 
 /** Bytes at which a pack is closed: docs/benchmarks.md. */
 export const PACK_TARGET = 16 * 1024 * 1024;
-/** A pack that has reached its target is closed as soon as its padding is at most this part of it. */
+/** A pack that has reached its target is closed once its padding is at most this fraction of it. */
 const GOOD_PADDING = 0.004;
-/** Room for what a pack may grow beyond its target while it waits for good padding. */
+/** A pack may grow to this multiple of its target while it waits for good padding. */
 const GROWTH = 1.25;
-/** A frame that compression makes no smaller than this part of itself is kept raw. */
+/** A frame that does not compress below this fraction of its size is kept raw. */
 const WORTH_COMPRESSING = 0.97;
 export const MAX_FRAMES = 0xffff;
-/** Blobs in a pack: of very small files it takes many to fill one, and each takes memory in its directory until it is sealed. */
+/** Blobs in a pack. Many small ones fit in one, and each takes memory in its directory until the pack is sealed. */
 export const MAX_BLOBS = 0xffff;
 
-/** Where packs are assembled: buffers of `packCapacity(target)` bytes or more. */
+/** The buffers in which packs are assembled, of at least `packCapacity(target)` bytes. */
 export interface PackSpace {
   acquire(): number;
   bytes(number: number): Uint8Array;
 }
 
-/** A pack, whole and named, in the buffer where it was assembled. */
+/** A complete pack, in the buffer where it was assembled. */
 export interface FinishedPack {
   readonly buffer: number;
   /** Lower-case hex SHA-256. */
@@ -50,7 +52,7 @@ export interface FinishedPack {
   readonly record: PackRecord;
 }
 
-/** Frames that do not fill a pack yet, not sealed as a pack: the parts of several writers can be put together. */
+/** Frames that do not fill a pack, and are not sealed as one: `mergeParts` merges those of several writers. */
 export interface PackPart {
   readonly buffer: number;
   /** Bytes of frames from the buffer's start. */
@@ -61,16 +63,16 @@ export interface PackPart {
 interface OpenPack {
   readonly buffer: number;
   readonly builder: PackRecordBuilder;
-  /** Made for the first frame that is sealed here. */
+  /** Made when the first frame is sealed. */
   key: { readonly key: Uint8Array; readonly wrapped: Buffer } | undefined;
   length: number;
 }
 
-/** A buffer holds this many bytes and a chunk at least, however small its packs shall be: a frame and its directory must fit. */
+/** A buffer holds at least this many bytes and a chunk, however small the target: a frame and its directory must fit. */
 const SMALLEST_CAPACITY = 4 * 1024 * 1024;
 
 /**
- * Bytes of a buffer in which a pack with this target size fits.
+ * Bytes of a buffer that a pack with this target size fits in.
  *
  * @param maxChunk bytes of the largest chunk
  * @param parity percent, as the config has it
@@ -80,11 +82,11 @@ export function packCapacity(target: number, maxChunk: number, parity: number): 
   return parity === 0 ? content : packLayout(content, parity).size;
 }
 
-/** Where the parts of a pack lie. */
+/** Sizes and offsets of the parts of a pack. */
 interface PackLayout {
   /** Bytes of the pack, a Padmé length. */
   readonly size: number;
-  /** Where the directory ends. */
+  /** Offset at which the directory ends. */
   readonly contentEnd: number;
   readonly parity: ParityLayout | undefined;
 }
@@ -102,10 +104,10 @@ function packLayout(content: number, parity: number): PackLayout {
 }
 
 /**
- * Bytes of the pack that so much makes.
+ * Bytes of a pack.
  *
- * @param frames bytes of frames
- * @param directory bytes of the directory's record, or an estimate that is not less
+ * @param frames bytes of its frames
+ * @param directory bytes of its directory's record, or an upper bound
  */
 export function packLength(frames: number, directory: number, parity: number): number {
   return packLayout(frames + directory + SEALED_OVERHEAD, parity).size;
@@ -168,9 +170,9 @@ export class PackWriter {
   /**
    * Adds one frame.
    *
-   * @param raw the blobs laid end to end
+   * @param raw its blobs, end to end
    * @param ids 32 bytes for each of `lengths`
-   * @returns bytes that the frame takes in the pack
+   * @returns bytes of the frame in the pack
    */
   addFrame(raw: Uint8Array, ids: Buffer, lengths: readonly number[], compressible: boolean): number {
     const compressed = compressible ? this.#compress(raw) : undefined;
@@ -199,7 +201,7 @@ export class PackWriter {
   }
 
   /**
-   * Adds a frame of another pack as it is: sealed, with its wrapped key.
+   * Adds a sealed frame of another pack as it is, with its wrapped key.
    *
    * @param stored the frame's bytes
    */
@@ -215,7 +217,7 @@ export class PackWriter {
     if ((pack.length >= this.#target && this.#wellPadded(pack)) || pack.builder.blobs >= MAX_BLOBS) this.finish();
   }
 
-  /** Seals what there is as a pack of its own. */
+  /** Completes the open pack, however little it holds. */
   finish(): void {
     const part = this.takePart();
     if (part !== undefined) this.#emit(sealPack(this.#keys, part, this.#space.bytes(part.buffer), this.#parity));
@@ -259,9 +261,9 @@ export class PackWriter {
 }
 
 /**
- * Completes frames to a pack: padding, directory, parity, footer, name.
+ * Completes a pack: adds padding, directory, parity, footer and name to its frames.
  *
- * @param space begins with the part's frames and has room for the rest
+ * @param space the buffer, which begins with the part's frames
  * @param parity percent, as the config has it
  */
 export function sealPack(keys: RepositoryKeys, part: PackPart, space: Uint8Array, parity: number): FinishedPack {

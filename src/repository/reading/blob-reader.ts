@@ -1,3 +1,5 @@
+// Opens frames and takes verified blobs out of them.
+// Fetching frames is left to the caller, or to TreeReader and SyncTreeReader; the order of blobs to content-stream.ts.
 import { Buffer } from 'node:buffer';
 import { toHex } from '../../bytes/hex.js';
 import { asBuffer, equalBytes } from '../../bytes/views.js';
@@ -11,7 +13,7 @@ import { ZSTD } from '../../format/pack-record.js';
 import type { BlobIndex, LocatedFrame } from '../index/blob-index.js';
 import { streamBlobsSync, streamIdsSync } from './content-stream.js';
 
-/** Unwraps pack keys, each once. A key that the role cannot unwrap may be known from when this machine made it. */
+/** Unwraps pack keys, each once. Keys that the role cannot unwrap may be known because this machine made them. */
 export class PackKeyRing {
   readonly #keys: RepositoryKeys;
   readonly #known: Map<string, Uint8Array>;
@@ -38,7 +40,7 @@ export class PackKeyRing {
   }
 }
 
-/** Opens frames and takes blobs out of them, verifying everything. Does no input itself. */
+/** Opens frames, and verifies frames and blobs. Reads nothing itself. */
 export class FrameOpener {
   readonly index: BlobIndex;
   readonly #keys: RepositoryKeys;
@@ -54,25 +56,28 @@ export class FrameOpener {
    * The plaintext of a frame: its blobs end to end.
    *
    * @param stored the frame's bytes in the pack
-   * @param room memory that the plaintext may be put into; rawLength bytes
-   * @param scratch memory that is used meanwhile, as long as `stored`; without, `stored` is overwritten
+   * @param into optional buffer of `rawLength` bytes for the plaintext
+   * @param scratch buffer as long as `stored` to decrypt into; without it, `stored` is overwritten
    */
-  open(frame: LocatedFrame, stored: Buffer, room?: Buffer, scratch = stored): Buffer {
+  open(frame: LocatedFrame, stored: Buffer, into?: Buffer, scratch = stored): Buffer {
     const name = `data/${this.index.packName(frame.pack)}`;
     const key = this.#ring.keyOf(this.index.packKind(frame.pack), frame.wrappedKey);
     const body = openFrame(key, frame.counter, frame.codec, frame.rawLength, stored, name, scratch);
-    const raw = frame.codec === ZSTD ? decompress(body, frame.rawLength, name, room) : asBuffer(body);
-    if (raw.length === frame.rawLength && room !== undefined && frame.codec !== ZSTD) {
-      room.set(raw);
-      return room;
+    const raw = frame.codec === ZSTD ? decompress(body, frame.rawLength, name, into) : asBuffer(body);
+    if (raw.length === frame.rawLength && into !== undefined && frame.codec !== ZSTD) {
+      into.set(raw);
+      return into;
     }
     if (raw.length !== frame.rawLength) throw new VarveError('damaged', `${name}: a frame has a wrong length`);
     return raw;
   }
 
   /**
+   * Verifies a frame's tag without decompressing it.
+   *
    * @param stored the frame's bytes in the pack
-   * @param scratch memory that is used meanwhile, as long as they
+   * @param scratch buffer as long as `stored` to decrypt into
+   * @throws VarveError `damaged`
    */
   authenticate({ pack, wrappedKey, counter, codec, rawLength }: LocatedFrame, stored: Buffer, scratch: Buffer): void {
     const key = this.#ring.keyOf(this.index.packKind(pack), wrappedKey);
@@ -101,7 +106,7 @@ export type FetchFrame = (packName: string, offset: number, length: number) => B
 
 const CACHE_BYTES = 16 * 1024 * 1024;
 
-/** Reads tree blobs, keeping the frames opened last: a directory's neighbours are in the same frame. */
+/** Takes tree blobs out of frames, and caches the frames used last: a directory's neighbours are in the same frame. */
 export class TreeBlobs {
   readonly #opener: FrameOpener;
   readonly #frames = new Map<number, Buffer>();
@@ -110,26 +115,26 @@ export class TreeBlobs {
   #cached = 0;
 
   /**
-   * @param reuse the memory of frames: what `take` returns is then valid only until a few other frames were supplied. Without, each frame is new
-   * memory, for which V8 looks through all of its own
+   * @param reuse reuses the buffers of frames. A blob is then valid only until a few more frames were supplied. Otherwise each frame is
+   * a new buffer, which costs garbage collections
    */
   constructor(opener: FrameOpener, reuse = false) {
     this.#opener = opener;
     this.#reuse = reuse;
   }
 
-  /** The frame that has to be fetched before `take(id)` can be called, or undefined. */
+  /** The frame to `supply` before `take(id)`, or undefined. */
   missing(id: Buffer): LocatedFrame | undefined {
     const frame = this.#locate(id).frame;
     return this.#frames.has(frame) ? undefined : this.#opener.index.frame(frame);
   }
 
-  /** Hands over the stored bytes of the frame that `missing(id)` asked for. */
+  /** Takes the stored bytes of the frame that `missing(id)` returned. */
   supply(id: Buffer, stored: Buffer): void {
     const { frame } = this.#locate(id);
     if (this.#frames.has(frame)) return;
     const located = this.#opener.index.frame(frame);
-    const raw = this.#opener.open(located, stored, this.#reuse ? this.#room(located.rawLength) : undefined);
+    const raw = this.#opener.open(located, stored, this.#reuse ? this.#buffer(located.rawLength) : undefined);
     this.#frames.set(frame, raw);
     this.#cached += raw.length;
     for (const [oldest, bytes] of this.#frames) {
@@ -140,19 +145,19 @@ export class TreeBlobs {
     }
   }
 
-  #room(length: number): Buffer {
+  #buffer(length: number): Buffer {
     const spare = this.#spare.length > 1 ? this.#spare.shift() : undefined;
     return spare !== undefined && spare.byteLength >= length
       ? Buffer.from(spare, 0, length)
       : Buffer.allocUnsafeSlow(length);
   }
 
-  /** The verified blob; its frame must be at hand. */
+  /** The verified blob, whose frame must have been supplied. */
   take(id: Buffer): Buffer {
     const { frame, offset, length, pack } = this.#locate(id);
     const raw = this.#frames.get(frame);
     if (raw === undefined) throw new VarveError('internal', 'a frame was not fetched');
-    // Moved to the end: what was taken last is the last to go.
+    // Moves the frame to the end, so that the one used longest ago is evicted first.
     this.#frames.delete(frame);
     this.#frames.set(frame, raw);
     const blob = raw.subarray(offset, offset + length);
@@ -165,15 +170,15 @@ export class TreeBlobs {
   }
 }
 
-/** About a blob that no index object lists: a new snapshot cannot share it by mistake. */
+/** The error about a blob that no index object lists. */
 class UnlistedBlobError extends VarveError {}
 
-/** Whether a blob was not found because the index does not list it. Whoever needs it can store it again. */
+/** Whether the error, or its cause, is that the index does not list a blob. A backup can store that blob again. */
 export function isUnlisted(cause: unknown): boolean {
   return cause instanceof UnlistedBlobError || (cause instanceof VarveError && isUnlisted(cause.cause));
 }
 
-/** @throws VarveError `damaged` when the index lacks the blob, or has it as another kind */
+/** @throws VarveError `damaged` when the index does not list the blob, or lists it as another kind */
 export function locateBlob(index: BlobIndex, id: Buffer, kind: BlobKind): ReturnType<BlobIndex['locate']> {
   const blob = index.find(id);
   const location = blob < 0 ? undefined : index.locate(blob);
@@ -185,7 +190,7 @@ export function locateBlob(index: BlobIndex, id: Buffer, kind: BlobKind): Return
   return location;
 }
 
-/** Reads trees without waiting: for worker threads, which may block. */
+/** Reads trees in worker threads, which may block. */
 export class SyncTreeReader {
   readonly #blobs: TreeBlobs;
   readonly #fetch: FetchFrame;

@@ -1,12 +1,14 @@
+// Pairs the entries of two directories by name.
+// What differs in a pair is left to the caller.
 import type { EntryReader } from '../../format/entry-reader.js';
 
-/** The entries of a name in two directories; at least one is there. Valid until the next pair is asked for. */
+/** The entries with one name in two directories. At least one of them exists. Valid until the next pair is read. */
 export interface EntryPair {
   readonly before: EntryReader | undefined;
   readonly after: EntryReader | undefined;
 }
 
-/** Puts two directories, each in order of name, side by side: of each no more than one entry is looked at. */
+/** Merges two directories, each in order of name. Holds one entry of each. */
 export async function* pairEntries(
   before: AsyncIterator<EntryReader>,
   after: AsyncIterator<EntryReader>,

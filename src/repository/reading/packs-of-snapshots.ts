@@ -3,10 +3,10 @@ import type { IndexedRepository } from '../index/index-store.js';
 import { Reachable } from './reachable.js';
 
 /**
- * The names of the packs in which the index finds what snapshots need.
+ * The names of the packs that hold the blobs that snapshots need.
  *
- * @param roots their root directories
- * @throws VarveError `damaged` when that is not known, as a tree cannot be read
+ * @param roots the snapshots' root directories
+ * @throws VarveError `damaged` when a tree cannot be read
  */
 export async function packsOfSnapshots(
   indexed: IndexedRepository,

@@ -15,17 +15,18 @@ interface PendingDirectory {
   readonly content: ContentRef;
 }
 
-/** Finds out which blobs snapshots need: 2 bytes of memory for each blob of the repository. */
+/** Finds all blobs that snapshots need. Takes 2 bytes of memory for each blob of the repository. */
 export class Reachable {
   readonly #repository: IndexedRepository;
   readonly #trees: TreeReader;
   readonly #needed: Uint8Array;
-  /** Directories of one blob, by its number; others by a hash of their reference. */
+  /** Directories of one blob that were found, by its number. */
   readonly #seen: Uint8Array;
+  /** Other directories that were found, by a hash of their reference. */
   readonly #seenLonger = new Set<string>();
   readonly #signal: AbortSignal | undefined;
 
-  /** @param before what was found with an earlier index of the same repository, where everything needed is still there */
+  /** @param before what was found with an earlier index. Everything needed must still be listed */
   constructor(repository: IndexedRepository, signal?: AbortSignal, before?: Reachable) {
     this.#repository = repository;
     this.#trees = new TreeReader(repository, { reuse: true, signal });
@@ -55,17 +56,17 @@ export class Reachable {
     return this.#needed[blob] === 1;
   }
 
-  /** For each blob of the index 1 when it is needed, in shared memory. */
+  /** 1 for each needed blob of the index, in shared memory. */
   get needed(): Uint8Array {
     return this.#needed;
   }
 
   /**
-   * Adds what snapshots need. Directories are read from the last frame to the first: a directory is stored after what is in it, so that each frame
-   * is opened about once.
+   * Adds the blobs that snapshots need. Reads directories from the last frame to the first: a directory is stored after its contents, so
+   * each frame is opened about once.
    *
-   * @param onDirectories told how many directories were read
-   * @throws VarveError `damaged` when the index lacks some of it or a tree cannot be read, with the path; `interrupted`
+   * @param onDirectories gets the number of directories that were read
+   * @throws VarveError `damaged`, with the path, when the index lacks a blob or a tree cannot be read; `interrupted`
    */
   async add(roots: readonly ContentRef[], onDirectories?: (directories: number) => void): Promise<void> {
     const pending = new Map<number, PendingDirectory[]>();
@@ -104,14 +105,14 @@ export class Reachable {
     }
   }
 
-  /** Where the directory begins; 0 when that is nowhere. */
+  /** Number of the frame in which the directory begins; 0 when it is empty or its blob is missing. */
   #frameOf({ ids }: ContentRef): number {
     const { index } = this.#repository;
     const blob = ids.length === 0 ? -1 : index.find(ids);
     return blob < 0 ? 0 : index.locateFrame(blob);
   }
 
-  /** @returns what is in it, for a directory that may be new */
+  /** @returns the content, if the entry is a directory */
   async #entry(directory: string, entry: EntryReader): Promise<ContentRef | undefined> {
     const { type, content, xattrs, holes } = entry;
     const path = (): string => `${directory === '/' ? '' : directory}/${entry.name}`;

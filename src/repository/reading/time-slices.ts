@@ -1,9 +1,9 @@
 import { throwIfInterrupted } from '../../errors/errors.js';
 
-/** Milliseconds for which a loop may keep the event loop waiting: signals, timers and progress need it. */
+/** Milliseconds for which a loop may block the event loop, which signals, timers and progress need. */
 const SLICE_MS = 20;
 
-/** Lets a long loop yield to the event loop, and ends it when the operation is aborted. */
+/** Makes a long loop yield to the event loop, and ends it when the operation is aborted. */
 export class TimeSlices {
   readonly #signal: AbortSignal | undefined;
   #end = performance.now() + SLICE_MS;
@@ -13,7 +13,7 @@ export class TimeSlices {
   }
 
   /**
-   * To be called at every step, and awaited when it returns a promise: most steps have nothing to wait for.
+   * To be called at every step of the loop. Returns a promise to await when a slice ends, and undefined at most steps.
    *
    * @throws VarveError `interrupted`
    */

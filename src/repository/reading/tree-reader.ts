@@ -1,3 +1,5 @@
+// Reads trees and contents of files from a repository that is open.
+// Opening frames is left to blob-reader.ts, parsing entries to format/.
 import { Buffer } from 'node:buffer';
 import { aboutPath, VarveError } from '../../errors/errors.js';
 import { type Attachment, isReference } from '../../format/attachment.js';
@@ -13,27 +15,26 @@ import { FrameOpener, locateBlob, PackKeyRing, TreeBlobs } from './blob-reader.j
 import { checkSize, splitIds, streamBlobs, streamIds } from './content-stream.js';
 import { TimeSlices } from './time-slices.js';
 
-/** What the holes of files are read as, piece by piece: however long a hole is, this is all the memory that it takes. */
+/** Holes of files are read as pieces of this, so that a long hole takes no more memory. */
 const ZEROS = Buffer.alloc(1024 * 1024);
 
-/** Entries that are read without a look at the clock. */
+/** Entries between two looks at the clock. */
 const ENTRIES_PER_STEP = 64;
 
 export interface TreeReaderOptions {
-  /** Ends whatever is being read. */
+  /** Interrupts all reading. */
   readonly signal?: AbortSignal | undefined;
-  /** As TreeBlobs takes it: for those that read one directory after another to its end and keep nothing of it. */
+  /** Reuses buffers: an entry or blob is valid only until the next is read. */
   readonly reuse?: boolean;
 }
 
-/** Reads trees and file contents of a repository. Everything it returns is verified. Yields to the event loop, however long a tree is. */
+/** Reads trees and contents of files, and verifies everything. Yields to the event loop, however long a tree is. */
 export class TreeReader {
   readonly #repository: IndexedRepository;
   readonly #opener: FrameOpener;
   readonly #blobs: TreeBlobs;
-  /** For frames as they are stored, each only until it is opened; undefined when each is to have memory of its own. */
-  #room: Buffer | undefined;
-
+  /** Buffer for the stored bytes of a frame until it is opened; undefined when buffers are not reused. */
+  #fetched: Buffer | undefined;
   readonly #slices: TimeSlices;
 
   constructor(repository: IndexedRepository, { signal, reuse = false }: TreeReaderOptions = {}) {
@@ -45,7 +46,7 @@ export class TreeReader {
       new PackKeyRing(repository.keys, knownTreeKeys(repository)),
     );
     this.#blobs = new TreeBlobs(this.#opener, reuse);
-    if (reuse) this.#room = Buffer.alloc(0);
+    if (reuse) this.#fetched = Buffer.alloc(0);
   }
 
   /** One tree blob. */
@@ -55,16 +56,17 @@ export class TreeReader {
     if (frame !== undefined) {
       const { index, store } = this.#repository;
       const range = { offset: frame.offset, length: frame.storedLength };
-      const room = this.#roomFor(frame.storedLength);
-      const advice = { keep: true, ...(room !== undefined && { room }) };
+      const into = this.#bufferFor(frame.storedLength);
+      const advice = { keep: true, ...(into !== undefined && { room: into }) };
       this.#blobs.supply(id, await store.get('data', index.packName(frame.pack), range, advice));
     }
     return this.#blobs.take(id);
   }
 
-  #roomFor(length: number): Buffer | undefined {
-    if (this.#room !== undefined && this.#room.length < length) this.#room = Buffer.allocUnsafeSlow(2 * length);
-    return this.#room;
+  #bufferFor(length: number): Buffer | undefined {
+    if (this.#fetched !== undefined && this.#fetched.length < length)
+      this.#fetched = Buffer.allocUnsafeSlow(2 * length);
+    return this.#fetched;
   }
 
   /** The ids of a content's blobs, several at a time. @throws VarveError as `streamIds` */
@@ -72,7 +74,7 @@ export class TreeReader {
     return streamIds(content, (id) => this.blob(id));
   }
 
-  /** The same, all of them, with memory of their own. */
+  /** All ids of a content's blobs, as a copy. */
   async ids(content: ContentRef): Promise<Buffer> {
     if (content.depth === 0) return Buffer.from(content.ids);
     const parts: Buffer[] = [];
@@ -80,11 +82,7 @@ export class TreeReader {
     return Buffer.concat(parts);
   }
 
-  /**
-   * An attachment's bytes.
-   *
-   * @throws VarveError `damaged` when they are not as many as the reference says
-   */
+  /** An attachment's bytes. @throws VarveError as `streamBlobs` */
   async attachment(attachment: Attachment): Promise<Buffer> {
     if (!isReference(attachment)) return attachment;
     const parts: Buffer[] = [];
@@ -92,7 +90,7 @@ export class TreeReader {
     return Buffer.concat(parts);
   }
 
-  /** The extended attributes of an entry. @param path the entry as errors call it */
+  /** The extended attributes of an entry. @param path the entry's path in errors */
   async xattrs({ xattrs }: Pick<Entry, 'xattrs'>, path: string): Promise<Xattr[]> {
     if (xattrs === undefined) return [];
     try {
@@ -103,10 +101,10 @@ export class TreeReader {
   }
 
   /**
-   * The entries of a directory in order of name. The EntryReader that is yielded is valid until the next one is asked for.
+   * The entries of a directory in order of name. An EntryReader is valid until the next one is read.
    *
-   * @param path the directory as errors call it
-   * @param onBad gets entries that cannot be read, in their place; without it they are an error after the last entry
+   * @param path the directory's path in errors
+   * @param onBad gets each entry that cannot be read, in its order; without it they are an error after the last entry
    */
   async *entries(content: ContentRef, path: string, onBad?: (bad: BadEntry) => void): AsyncGenerator<EntryReader> {
     const parser = new DirectoryParser(path, onBad);
@@ -130,7 +128,7 @@ export class TreeReader {
   }
 
   /**
-   * The entry that a path names.
+   * Finds the entry of a path.
    *
    * @param names the path's components, from the root on
    * @throws VarveError `not-found`
@@ -150,7 +148,7 @@ export class TreeReader {
   }
 
   /**
-   * The directory that a path names.
+   * Finds the directory of a path.
    *
    * @throws VarveError `not-found`, or `usage` when it is not a directory
    */
@@ -172,10 +170,10 @@ export class TreeReader {
   }
 
   /**
-   * A file's bytes, with zeros for its holes. What is yielded is not to be changed.
+   * A file's bytes, with zeros for its holes. The caller must not change the buffers.
    *
-   * @param path the file as errors call it
-   * @param range bytes of the file, `end` not included; blobs outside it are not fetched
+   * @param path the file's path in errors
+   * @param range the bytes to read, without the one at `end`. Blobs outside it are not fetched
    */
   async *file(
     { size, content, holes }: Pick<Entry, 'size' | 'content' | 'holes'>,
@@ -220,9 +218,9 @@ export class TreeReader {
   }
 
   /**
-   * A stream of kind data, blob by blob: its bytes from `start` to `end`, which is not included.
+   * A content of kind data, blob by blob: its bytes from `start` up to `end`, without the one at `end`.
    *
-   * @throws VarveError `damaged` before the first when they are not as many as the reference says
+   * @throws VarveError `damaged` before the first blob when they have more or fewer bytes than the reference states
    */
   async *content(reference: ContentRef, start = 0, end = reference.size): AsyncGenerator<Buffer> {
     checkSize(await this.#sizeOf(reference), reference.size);
@@ -249,7 +247,7 @@ export class TreeReader {
     }
   }
 
-  /** Bytes of a stream of kind data, as the index has them. */
+  /** Bytes of a content of kind data, according to the index. */
   async #sizeOf(reference: ContentRef): Promise<number> {
     let size = 0;
     for await (const ids of this.lists(reference))

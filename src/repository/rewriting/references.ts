@@ -8,8 +8,8 @@ import type { BlobIndex } from '../index/blob-index.js';
 import type { TreeReader } from '../reading/tree-reader.js';
 
 /**
- * Notes what a new snapshot takes over from an old one. What of it a prune has condemned, before or meanwhile, is copied before the snapshot is
- * written (`commitSnapshot`): a pack can be condemned though a snapshot needs it, when that was written while the prune looked at others.
+ * Notes the blobs that a new snapshot takes over from an old one, so that `commitSnapshot` copies those in condemned packs. A pack can be
+ * condemned although a snapshot needs it, if that snapshot was written while the prune read the others.
  */
 export class References {
   readonly #index: BlobIndex;
@@ -20,15 +20,15 @@ export class References {
     this.#reader = reader;
   }
 
-  /** Whether the index lists all blobs of a stream. @throws VarveError `damaged` when a list of them cannot be read */
+  /** Relies on the blobs of a content. @returns whether the index lists all of them. @throws VarveError `damaged` when a list of them cannot be read */
   add(content: ContentRef): boolean | Promise<boolean> {
     return this.#addAll(content.ids) && (content.depth === 0 || this.#addListed(content));
   }
 
   /**
-   * Relies on all that an entry needs beside what is in a directory.
+   * Relies on the blobs of an entry's content and attributes, but not on those of a directory.
    *
-   * @throws VarveError `incomplete` when the index lacks a part of it
+   * @throws VarveError `incomplete` when the index lacks one of them
    */
   async addEntry({ type, content, xattrs, holes }: Pick<Entry, 'type' | 'content' | 'xattrs' | 'holes'>, path: Buffer) {
     const streams = [type === 'file' ? content : undefined, xattrs, holes];
@@ -51,5 +51,5 @@ export class References {
 }
 
 function lost(path: Buffer): VarveError {
-  return new VarveError('incomplete', `${path}: what it needs is lost: run \`varve check\``);
+  return new VarveError('incomplete', `${path}: blobs that it needs are lost: run \`varve check\``);
 }

@@ -7,11 +7,11 @@ import type { RewrittenDirectory } from './tree-rewriter.js';
 const MAX_DIRECTORIES = 300_000;
 const KEY_BYTES = 16;
 
-/** What became of directories, so that those which snapshots share are done once. Of too many the oldest are forgotten. */
+/** Remembers rewritten directories, so that a directory that snapshots share is rewritten once. Forgets the oldest of too many. */
 export class RewriteMemo {
   readonly #directories = new Map<string, RewrittenDirectory>();
 
-  /** @param path where it counts */
+  /** @param path the directory's path, if the result depends on it */
   get(content: ContentRef, path?: Buffer): RewrittenDirectory | undefined {
     return this.#directories.get(keyOf(content, path));
   }

@@ -1,3 +1,5 @@
+// Rewrites snapshots one after another, and removes or keeps the old ones.
+// What changes in a snapshot is left to the caller; retries after a prune to SnapshotSession.
 import { Buffer } from 'node:buffer';
 import { type ErrorCode, throwIfInterrupted, VarveError } from '../../errors/errors.js';
 import type { Snapshot, SnapshotSummary } from '../../format/snapshot.js';
@@ -9,10 +11,10 @@ import type { RepositoryWriter, WriterOptions } from '../writing/repository-writ
 import { SnapshotSession } from './snapshot-session.js';
 import type { RewrittenDirectory } from './tree-rewriter.js';
 
-/** What may be wrong with one snapshot alone. */
-const OF_ONE: readonly ErrorCode[] = ['damaged', 'not-found', 'incomplete', 'role'];
+/** Errors about one snapshot, after which the others are still rewritten. */
+const ABOUT_ONE: readonly ErrorCode[] = ['damaged', 'not-found', 'incomplete', 'role'];
 
-/** What became of one snapshot. */
+/** The result for one snapshot. */
 export type RewriteEvent =
   | { readonly kind: 'unchanged'; readonly stored: StoredSnapshot }
   /** `id` is undefined for a dry run. */
@@ -20,15 +22,17 @@ export type RewriteEvent =
   | { readonly kind: 'failed'; readonly stored: StoredSnapshot; readonly error: VarveError };
 
 export interface RewriteOptions extends WriterOptions {
-  /** As leases and errors call it: "rewrite". */
+  /** Its name in leases and errors, such as `rewrite`. */
   readonly operation: string;
-  /** Given to new snapshots beside which the old one stays. */
+  /** A tag for new snapshots whose old one stays. */
   readonly tag: string;
-  /** Removes each old snapshot when the new one is durable. */
+  /** Removes each old snapshot once the new one is durable. */
   readonly forget: boolean;
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: RewriteEvent) => void;
+  /** Reads the index. */
   readonly load: () => Promise<IndexedRepository>;
+  /** As in SessionOptions. */
   readonly begin: (writer: RepositoryWriter) => { make(stored: StoredSnapshot): Promise<Snapshot | undefined> };
 }
 
@@ -38,9 +42,9 @@ export interface RewriteResult {
 }
 
 /**
- * Writes another snapshot for each of those in which something is to change; it names the first of them as its `original`.
+ * Writes a new snapshot for each one that changes. The new one names the first of its predecessors as its `original`.
  *
- * @throws VarveError `role` for an append key, `interrupted`, and what keeps anything from being stored
+ * @throws VarveError `role` for an append key, `interrupted`, and errors that are not about one snapshot alone
  */
 export async function rewriteSnapshots(
   repository: Repository,
@@ -85,7 +89,7 @@ async function rewriteOne(
     return { kind: 'changed', stored, id: made.id };
   } catch (cause) {
     const error = VarveError.from(cause);
-    if (!OF_ONE.includes(error.code)) throw cause;
+    if (!ABOUT_ONE.includes(error.code)) throw cause;
     return { kind: 'failed', stored, error };
   }
 }
@@ -95,8 +99,8 @@ async function removeOld(repository: Repository, id: string, newId: string): Pro
     await removeSnapshot(repository, id);
   } catch (cause) {
     const { message } = VarveError.from(cause);
-    const told = `snapshot ${shortId(newId)} is there, but the old one, ${shortId(id)}, could not be removed: ${message}`;
-    throw new VarveError('incomplete', told, { cause });
+    const reason = `snapshot ${shortId(newId)} was written, but the old one, ${shortId(id)}, could not be removed: ${message}`;
+    throw new VarveError('incomplete', reason, { cause });
   }
 }
 
@@ -123,7 +127,7 @@ const NO_COUNTS = {
   data_added_packed: 0,
 };
 
-/** The summary of a snapshot that holds this instead. */
+/** The summary of a snapshot whose root is replaced by a rewritten directory. */
 export function summaryOf(
   { summary, time }: Pick<Snapshot, 'summary' | 'time'>,
   { files, bytes }: RewrittenDirectory,

@@ -1,28 +1,30 @@
+// Writes snapshots one after another from one state of the index, and begins again with a new one when a prune interferes.
+// The content is left to a SnapshotMaker, the order of writes to writing/commit.ts.
 import { VarveError } from '../../errors/errors.js';
 import type { Snapshot } from '../../format/snapshot.js';
 import type { IndexedRepository } from '../index/index-store.js';
 import { retryCondemned } from '../writing/commit.js';
 import { RepositoryWriter, type WriterOptions } from '../writing/repository-writer.js';
 
-/** What makes the content of snapshots with one state of the index. */
+/** Makes the content of snapshots, with one state of the index. */
 export interface SnapshotMaker<Order> {
-  /** Undefined when no snapshot is to be written. */
+  /** @returns undefined to write no snapshot */
   make(order: Order): Promise<Snapshot | undefined>;
 }
 
 export interface SessionOptions<Order> extends WriterOptions {
-  /** As leases and errors call it: "rewrite". */
+  /** Its name in errors, such as `rewrite`. */
   readonly operation: string;
   /** Reads the index. */
   readonly load: () => Promise<IndexedRepository>;
-  /** Is called again when the index was read anew: then nothing may be taken for stored that an earlier maker knew of. */
+  /** Makes a maker for each state of the index. It must not rely on what an earlier maker stored. */
   readonly begin: (writer: RepositoryWriter) => SnapshotMaker<Order> | Promise<SnapshotMaker<Order>>;
 }
 
 /** Attempts at one snapshot. What neither the index nor a condemned pack has at the last one is lost. */
 const ATTEMPTS = 4;
 
-/** A snapshot that was written, or would have been. */
+/** A snapshot that was written, or would be but for a dry run. */
 export interface MadeSnapshot {
   /** Undefined for a dry run. */
   readonly id: string | undefined;
@@ -34,7 +36,7 @@ interface State<Order> {
   readonly maker: SnapshotMaker<Order>;
 }
 
-/** Writes snapshots one after another: packs, then the index, then the snapshot (SPEC.md section 13). The caller holds a lease. */
+/** The caller holds a lease. */
 export class SnapshotSession<Order> {
   readonly #options: SessionOptions<Order>;
   #state: State<Order> | undefined;
@@ -72,7 +74,7 @@ export class SnapshotSession<Order> {
     return undefined;
   }
 
-  /** At the end, also after a failure: what was stored is listed. */
+  /** Lists what was stored. To be called at the end, even after a failure. */
   async close(): Promise<void> {
     await this.#state?.writer.salvage();
   }

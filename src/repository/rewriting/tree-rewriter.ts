@@ -1,3 +1,5 @@
+// Makes a tree out of another one, directory by directory.
+// What becomes of each entry is left to a TreeVisitor.
 import { Buffer } from 'node:buffer';
 import { MessagePackWriter } from '../../bytes/writer.js';
 import { isInterrupted, throwIfInterrupted, VarveError } from '../../errors/errors.js';
@@ -10,31 +12,35 @@ import type { TreeReader } from '../reading/tree-reader.js';
 import type { RepositoryWriter } from '../writing/repository-writer.js';
 import type { TreeStream } from '../writing/tree-stream.js';
 
-/** What becomes of an entry: it stays, goes, or another takes its place, of the same name. */
+/** What becomes of an entry: it is kept, dropped, or replaced by one with the same name. */
 export type Verdict = 'keep' | 'drop' | Entry;
 
 /** Decides what becomes of a tree. */
 export interface TreeVisitor {
-  /** @param path absolute. Of a directory that is kept, what is in it is visited before the next entry, and its content follows from that */
+  /**
+   * The contents of a kept directory are visited before the next entry, and the directory gets its content from them.
+   *
+   * @param path absolute
+   */
   visit(entry: EntryReader, path: Buffer): Verdict | Promise<Verdict>;
-  /** Whether a directory that is kept stays when nothing is left in it. Without this, it does. */
+  /** Whether a kept directory stays when nothing is left in it. The default is that it does. */
   keepsEmpty?(path: Buffer): boolean;
-  /** Whether a directory of which nothing has changed may stay as it is stored. False: it is written anew. */
+  /** Whether an unchanged directory may keep its stored content. Otherwise it is stored again. */
   mayKeep(content: ContentRef): boolean | Promise<boolean>;
-  /** Is told that a directory cannot be read from some point on: what comes before that is kept. To be thrown when that is not wanted. */
+  /** Called when a directory cannot be read from some point on. The entries before it are kept, unless this throws the cause. */
   unreadable(cause: unknown, path: Buffer): void;
-  /** Whether an entry that cannot be read stays as it is stored; else the directory loses it. */
+  /** Whether an entry that cannot be read stays as it is stored. Otherwise the directory loses it. */
   keepsBad(bad: BadEntry, directory: Buffer): boolean;
-  /** What is known of a directory that was rewritten before. */
+  /** The result for a directory that was rewritten before, if it is known. */
   recall(content: ContentRef, path: Buffer): RewrittenDirectory | undefined;
   remember(content: ContentRef, path: Buffer, rewritten: RewrittenDirectory): void;
 }
 
-/** A directory of the new tree, with what is below it. */
+/** A directory of the new tree, with the counts of everything below it. */
 export interface RewrittenDirectory {
   readonly content: ContentRef;
   readonly changed: boolean;
-  /** Of type file. */
+  /** Number of entries of type file. */
   readonly files: number;
   readonly bytes: number;
 }
@@ -48,8 +54,8 @@ interface Directory {
 const ROOT = Buffer.from('/');
 
 /**
- * Makes a tree out of another one, of this or another repository: directory by directory, children first. Of each directory on the way down
- * it holds a blob and what has not been cut yet, whatever the number of its entries. A directory in which nothing changes is not written.
+ * Makes a tree out of another one, of this or another repository: directory by directory, children first. For each directory on the way
+ * down it holds one blob and the bytes that are not cut yet, whatever the number of its entries. Unchanged directories are not written.
  */
 export class TreeRewriter {
   readonly #reader: TreeReader;
@@ -65,7 +71,7 @@ export class TreeRewriter {
     this.#signal = signal;
   }
 
-  /** @throws VarveError `damaged` with the path, when the visitor does not make do with what can be read; `interrupted` */
+  /** @throws VarveError `damaged` with the path, when the visitor throws what cannot be read; `interrupted` */
   rewrite(root: ContentRef): Promise<RewrittenDirectory> {
     return this.#directory({ content: root, path: ROOT, depth: 0 });
   }
@@ -86,7 +92,7 @@ export class TreeRewriter {
         read = false;
       }
     } catch (cause) {
-      // What happens to an entry is not the directory's fault.
+      // An error while an entry is rewritten is not about this directory.
       if (read || isInterrupted(cause)) throw cause;
       await this.#takeBad(directory, work);
       this.#visitor.unreadable(cause, path);
@@ -134,7 +140,7 @@ export class TreeRewriter {
     work.add(this.#encoder.view());
   }
 
-  /** A directory's entry with its new content; undefined when that is the old one, `drop` when it does not stay without any. */
+  /** A directory's entry with its new content; undefined when that has not changed, `drop` when the directory is empty and does not stay. */
   async #below(
     entry: EntryReader | Entry,
     { depth }: Directory,
@@ -150,12 +156,12 @@ export class TreeRewriter {
   }
 }
 
-/** The new list of one directory: nothing is written as long as it is the old one. */
+/** The new list of entries of one directory. Nothing is written as long as it equals the old one. */
 class DirectoryWork {
   readonly #reader: TreeReader;
   readonly #writer: RepositoryWriter;
   readonly #content: ContentRef;
-  /** Bytes of the old list that are the beginning of the new one. */
+  /** Bytes at the beginning of the old list that the new one begins with. */
   #kept = 0;
   #stream: TreeStream | undefined;
   readonly #bad: BadEntry[] = [];
@@ -177,7 +183,7 @@ class DirectoryWork {
     else this.#stream.write(raw);
   }
 
-  /** From here on the list is another: begins to write it, with what was kept so far. */
+  /** Begins to write the new list, with the bytes that were kept so far: from here on it differs. */
   async change(): Promise<void> {
     if (this.#stream !== undefined) return;
     const stream = this.#writer.stream();

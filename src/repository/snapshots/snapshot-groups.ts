@@ -1,18 +1,21 @@
+// Groups of snapshots by host, paths and tags.
+// What a group is for is left to the caller: a policy, or a listing.
 import type { Buffer } from 'node:buffer';
 import type { StoredSnapshot } from './snapshots.js';
 
-/** By what snapshots belong together. */
+/** What the snapshots of a group have in common. */
 export interface GroupBy {
   readonly host: boolean;
   readonly paths: boolean;
   readonly tags: boolean;
 }
 
-/** What the snapshots of a group have in common; undefined is what is not grouped by. */
+/** The values that the snapshots of a group share; undefined where they are not grouped by it. */
 export interface GroupKey {
   readonly host: string | undefined;
-  /** In ascending byte order, as `tags` are in that of their characters. */
+  /** Sorted by bytes. */
   readonly paths: readonly Buffer[] | undefined;
+  /** Sorted by UTF-16 code units. */
   readonly tags: readonly string[] | undefined;
 }
 
@@ -21,7 +24,7 @@ export interface Group {
   readonly snapshots: readonly StoredSnapshot[];
 }
 
-/** Groups in order of their first snapshot; in each the snapshots keep their order. */
+/** Groups in order of their first snapshots. Snapshots keep their order in each group. */
 export function groupSnapshots(snapshots: readonly StoredSnapshot[], by: GroupBy): Group[] {
   const groups = new Map<string, { key: GroupKey; snapshots: StoredSnapshot[] }>();
   for (const stored of snapshots) {

@@ -1,3 +1,5 @@
+// Lists, finds, writes and removes snapshots.
+// What must be durable before one is written is left to writing/commit.ts.
 import { Buffer } from 'node:buffer';
 import pLimit from 'p-limit';
 import { toHex } from '../../bytes/hex.js';
@@ -26,19 +28,19 @@ export interface StoredSnapshot {
 
 export const shortId = (id: string): string => id.slice(0, SHORT_ID);
 
-/** What is remembered of a snapshot that was opened and verified once. */
+/** A snapshot that this machine opened and verified before. */
 interface Remembered {
   readonly payload: Uint8Array;
   readonly slot: string;
   readonly label: string;
-  /** The payload decoded, when that has been done. */
+  /** The decoded payload, once it was needed. */
   readonly snapshot?: Snapshot;
 }
 
 export interface SnapshotList {
   /** Oldest first. */
   readonly snapshots: readonly StoredSnapshot[];
-  /** Those that could not be opened. */
+  /** Snapshots that could not be opened. */
   readonly failures: readonly UnreadSnapshot[];
 }
 
@@ -51,12 +53,12 @@ export interface UnreadSnapshot {
 }
 
 /**
- * All snapshots, oldest first; those opened once before are taken from this machine's memory. An append key sees only those that it
- * wrote from here. Snapshots of a revoked slot are left out.
+ * All snapshots, oldest first, but those of revoked slots. Snapshots that this machine opened before come from its local state. An
+ * append key sees only those that it wrote on this machine.
  *
- * @param rounds how many listings on end must bring nothing new: one that is tagged anew is another object then, and a listing that goes on meanwhile may have
- * neither. Who removes what no snapshot needs must see two. After a snapshot that is gone when it is fetched they are listed again in any case: another
- * may have taken its place
+ * @param rounds how many listings in a row must have nothing new. Tagging replaces a snapshot's object by another, and a listing at that
+ * time may have neither; so a caller that removes what no snapshot needs must demand two. After a snapshot that is gone before it is
+ * fetched this always lists again, because another one may have replaced it
  */
 export async function listSnapshots(repository: Repository, rounds = 1): Promise<SnapshotList> {
   const remembered = recall(repository);
@@ -102,8 +104,8 @@ async function listUnseen({ store }: Repository, seen: Set<string>): Promise<rea
 }
 
 /**
- * @returns false when it was forgotten by somebody else since it was listed
- * @throws VarveError when the others could not be read either
+ * @returns false when the snapshot was removed since it was listed
+ * @throws VarveError when the error is not about this snapshot alone
  */
 async function fetchSnapshot(
   repository: Repository,
@@ -125,7 +127,7 @@ async function fetchSnapshot(
   return true;
 }
 
-/** Signs, seals and stores a snapshot. Everything it needs must be durable already. @returns its id */
+/** Signs, seals and stores a snapshot. Everything that it needs must be durable: see `commitSnapshot`. @returns its id */
 export async function writeSnapshot(repository: Repository, snapshot: Snapshot): Promise<string> {
   const payload = encodeSnapshot(snapshot);
   const id = await putSigned(repository, 'snapshot', payload);
@@ -136,14 +138,14 @@ export async function writeSnapshot(repository: Repository, snapshot: Snapshot):
   return id;
 }
 
-/** The id of a snapshot that is not stored, for a dry run. */
+/** The id that a snapshot would have, for a dry run. */
 export function snapshotIdOf(repository: Repository, snapshot: Snapshot): string {
   return sealSigned(repository, 'snapshot', encodeSnapshot(snapshot)).name;
 }
 
 /**
- * Removes a snapshot; what only it needs is for prune to find. Needs a manage key. It may be done at any time, whatever others do (SPEC.md section 13).
- * Machines that remember it forget it when they list snapshots.
+ * Removes a snapshot, but none of its data: `prune` does that. Needs a manage key. May run beside every other command (SPEC.md section
+ * 13). Machines that remember the snapshot forget it when they list snapshots.
  */
 export async function removeSnapshot(repository: Repository, id: string): Promise<void> {
   repository.keys.requireRole('manage', 'remove snapshots');
@@ -172,14 +174,14 @@ function remember(repository: Repository, known: ReadonlyMap<string, Remembered>
   );
 }
 
-/** Which snapshots are meant, as on the command line. */
+/** Selects snapshots, as on the command line. */
 export interface SnapshotFilter {
   readonly hosts?: readonly string[];
-  /** Each a list joined by commas: all of its tags must be there. One that matches is enough. */
+  /** Lists of tags, each joined by commas. A snapshot must have all tags of at least one list. */
   readonly tags?: readonly string[];
-  /** Absolute; all must be among the snapshot's paths. */
+  /** Absolute paths. A snapshot must have all of them. */
   readonly paths?: readonly Buffer[];
-  /** None that is newer. */
+  /** No snapshot that is newer. */
   readonly until?: Time;
 }
 
@@ -191,16 +193,16 @@ export function matchesFilter(snapshot: Snapshot, filter: SnapshotFilter): boole
   return tags.length === 0 || tags.some((list) => hasTags(snapshot, list));
 }
 
-/** Whether it has all tags of a list joined by commas; the empty list is for snapshots without tags. */
+/** Whether a snapshot has all tags of a list joined by commas. The empty list selects snapshots without tags. */
 export function hasTags({ tags }: Pick<Snapshot, 'tags'>, list: string): boolean {
   if (list === '') return tags.length === 0;
   return splitTags(list).every((tag) => tags.includes(tag));
 }
 
-/** The tags of a list joined by commas. */
+/** Splits a list of tags joined by commas. */
 export const splitTags = (list: string): string[] => list.split(',').map((tag) => tag.trim());
 
-/** Those that could not be opened and may be newer than a snapshot: the store does not say that they are older. */
+/** The snapshots that could not be opened and may be newer than `stored`, as far as the store knows their age. */
 export function mayBeNewer(
   failures: readonly UnreadSnapshot[],
   stored: StoredSnapshot | undefined,
@@ -210,10 +212,11 @@ export function mayBeNewer(
 }
 
 /**
- * The snapshot that `latest` (among those that the filter leaves) or a prefix of an id names. One that could not be opened is never passed over for
- * another.
+ * Finds a snapshot by the prefix of its id, or the latest one that the filter selects. Never takes another snapshot because the right one
+ * could not be opened.
  *
- * @throws VarveError `not-found` or `ambiguous`; why a snapshot could not be opened, when that is the one or may be
+ * @param name `latest` or the prefix
+ * @throws VarveError `not-found` or `ambiguous`, or the reason why a snapshot that is or may be the right one could not be opened
  */
 export function findSnapshot(list: SnapshotList, name: string, filter: SnapshotFilter = {}): StoredSnapshot {
   return name === 'latest' ? findLatest(list, filter) : findById(list, name);
@@ -233,7 +236,7 @@ function latestUnread({ id, error }: UnreadSnapshot, older: StoredSnapshot | und
   const instead =
     older === undefined
       ? 'no other can be read'
-      : `the newest that can be read is ${shortId(older.id)} of ${isoTime(older.snapshot.time)}: name that one if it will do`;
+      : `the newest that can be read is ${shortId(older.id)} of ${isoTime(older.snapshot.time)}: name it if it will do`;
   const message = `snapshot ${shortId(id)} may be the latest and cannot be read (${error.message}); ${instead}`;
   return new VarveError(error.code, message, { cause: error, retryable: error.retryable });
 }

@@ -1,5 +1,5 @@
 // The invariant on which every repository rests: packs, then the index, then the snapshot, each durable before the next
-// (SPEC.md section 13). Wherever a writer dies, each snapshot has all that it needs. Every snapshot is written by
+// (SPEC.md section 13). Wherever a writer dies, each snapshot has all that it needs. Snapshots of new data are written by
 // `commitSnapshot`; what it needs is put into a PackSink before.
 import { VarveError } from '../../errors/errors.js';
 import type { Snapshot } from '../../format/snapshot.js';

@@ -1,3 +1,5 @@
+// Copies the blobs that a new snapshot needs out of condemned packs.
+// When that is due is decided in commit.ts.
 import type { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { isAboutObject, VarveError } from '../../errors/errors.js';
@@ -9,26 +11,27 @@ import { readPackRecord } from '../packs/pack-directory.js';
 import type { PackWriter } from '../packs/pack-writer.js';
 import { openSink } from './pack-sink.js';
 
-/** What a new snapshot needs: the blobs that `index` notes as relied on, and all blobs of the packs that were stored for it. */
+/** The needs of a new snapshot: the blobs that the index notes as relied on, and all blobs of the packs that were stored for it. */
 export interface Needs {
   readonly repository: IndexedRepository;
   /** Names of packs. */
   readonly stored: readonly string[];
 }
 
-/** Packs that may be on their way to the store. */
+/** Packs that may be on their way to the store while the next one is filled. */
 const MOST_UNDER_WAY = 1;
 
 /**
- * Reads the index again, and copies what a new snapshot needs out of condemned packs into new ones, which are durable and listed then. Frames are copied as
- * they are, sealed, so any key can do it. A pack is only copied from when its bytes are those that its name says.
+ * Reads the index again, and copies the needed blobs in condemned packs into new packs, which it makes durable and lists. Frames are copied
+ * sealed, so any key can do it. Reads only packs whose bytes match their names.
  *
- * @throws VarveError `incomplete` when something that is needed cannot be read, or is gone
+ * @returns the needs by the new index
+ * @throws VarveError `incomplete` when a needed blob is gone or cannot be read
  */
 export async function copyCondemned({ repository: before, stored }: Needs): Promise<Needs> {
   const repository = await loadIndexToWrite(before);
   const wanted = new Uint8Array(repository.index.size);
-  transferReliance(before.index, repository.index, wanted);
+  transferReferences(before.index, repository.index, wanted);
   const kept = stored.filter((name) => !repository.condemned.has(name));
   wantStored(repository, stored, wanted);
   if (!wanted.includes(1)) return { repository, stored: kept };
@@ -36,8 +39,8 @@ export async function copyCondemned({ repository: before, stored }: Needs): Prom
   return { repository, stored: [...kept, ...copied] };
 }
 
-/** Relies on the same blobs in a newer index; those that are in condemned packs only are wanted. */
-function transferReliance(before: BlobIndex, index: BlobIndex, wanted: Uint8Array): void {
+/** Relies on the same blobs in a newer index. Marks as wanted those that are in condemned packs only. */
+function transferReferences(before: BlobIndex, index: BlobIndex, wanted: Uint8Array): void {
   for (let blob = before.shared.relied.indexOf(1); blob >= 0; blob = before.shared.relied.indexOf(1, blob + 1))
     relyOrWant(index, index.findSame(before, blob), wanted);
 }
@@ -111,7 +114,8 @@ async function copyPack(
     if (isWanted(frame))
       writer.addSealed(record, frame, bytes.subarray(frame.offset, frame.offset + frame.storedLength));
   const { first, end } = index.blobsOf(pack);
-  if (wanted.subarray(first, end).includes(1)) throw lost(`data/${name}`, 'its directory is not what the index says');
+  if (wanted.subarray(first, end).includes(1))
+    throw lost(`data/${name}`, 'its directory differs from what the index states');
 }
 
 async function readWhole(repository: IndexedRepository, name: string): Promise<{ bytes: Buffer; record: PackRecord }> {

@@ -7,8 +7,8 @@ import type { PackKeyRing } from '../reading/blob-reader.js';
 import type { FreshSet } from './fresh-set.js';
 
 /**
- * Decides for blobs of a kind whether they have to be stored: when the repository has none that may be relied on, and this run has not
- * stored them yet. An append key relies only on trees that it can read again from here: those that this machine wrote.
+ * Decides which blobs of a kind have to be stored: those that the repository lacks or has only in condemned packs, and that this run has
+ * not stored yet. An append key relies only on trees that it can read again on this machine: those that it wrote here.
  */
 export function deduplicatorOf(
   kind: BlobKind,

@@ -1,15 +1,17 @@
+// The ids of the blobs that a run has stored, in shared memory.
+// Blobs that the repository had before are left to the index.
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
 
 const PREFIX_WORDS = 4;
 const SLOTS_PER_BLOB = 2;
 const WORDS_PER_BLOB = PREFIX_WORDS + SLOTS_PER_BLOB;
-/** Level k has room for FIRST_LEVEL · 2^k blobs. */
+/** Level k holds FIRST_LEVEL · 2^k blobs. */
 const FIRST_LEVEL = 1 << 14;
 const LEVELS = 13;
 const TWO_32 = 0x1_0000_0000;
 
-/** What crosses to a worker thread. */
+/** The shared memory, which is sent to worker threads. */
 export interface FreshSetHandle {
   readonly memory: SharedArrayBuffer;
   readonly count: Int32Array;
@@ -19,14 +21,14 @@ interface Level {
   readonly slots: Int32Array;
   readonly prefixes: Uint32Array;
   readonly capacity: number;
-  /** Number of the first blob that belongs here. */
+  /** Number of the first blob of this level. */
   readonly first: number;
 }
 
 /**
- * The ids of the blobs that this run stores, shared by all its threads without a lock: a hash table in levels, each twice
- * as large as the one before, so that it grows without moving anything. Of two threads that add one id, one is told that it was
- * first (in a rare race between two levels both are, and the blob is stored twice, which harms nothing).
+ * The ids of the blobs that this run stores, shared by all its threads without a lock. A hash table in levels, each twice as large as the
+ * one before, so that it grows without moving anything. When two threads add the same id, `add` returns true in one of them. (In a rare
+ * race between two levels it does in both; then the blob is stored twice, which is harmless.)
  */
 export class FreshSet {
   readonly handle: FreshSetHandle;
@@ -42,7 +44,7 @@ export class FreshSet {
     return new FreshSet({ memory, count: new Int32Array(new SharedArrayBuffer(4)) });
   }
 
-  /** Adds the id; false when it was there. */
+  /** Adds the id. @returns false when it was added before */
   add(id: Buffer): boolean {
     const a = id.readUInt32LE(0);
     const known = Atomics.load(this.handle.count, 0);
@@ -101,7 +103,7 @@ export class FreshSet {
   }
 }
 
-/** Another thread may grow it first; then growing to less throws, and is not needed. */
+/** Another thread may grow the memory first and further: then `grow` throws, and is not needed. */
 function growTo(memory: SharedArrayBuffer, bytes: number): void {
   try {
     memory.grow(bytes);

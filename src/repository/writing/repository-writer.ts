@@ -1,3 +1,5 @@
+// Stores blobs, streams and snapshots from one thread, for all commands but backup.
+// The order of packs, index and snapshot is left to commit.ts.
 import type { Buffer } from 'node:buffer';
 import { Chunker } from '../../chunking/chunker.js';
 import { type Compression, compressionParameters } from '../../compression/policy.js';
@@ -19,19 +21,19 @@ import { openSink, type PackSink } from './pack-sink.js';
 import { attach, referTo } from './reference-writer.js';
 import { TreeStream, WINDOW } from './tree-stream.js';
 
-/** Packs that may be under way to the store, beside one of each kind that is being filled. */
+/** Packs that may be on their way to the store, while one of each kind is filled. */
 const UNDER_WAY = 2;
 
 export interface WriterOptions {
   readonly compression: Compression;
   readonly packTarget?: number | undefined;
-  /** Bytes of the largest blob that will come, where that may be more than this repository's chunkers cut. */
+  /** Bytes of the largest blob to be put, where that may be more than a chunk of this repository. */
   readonly largestBlob?: number;
   /** Stores nothing. */
   readonly dryRun?: boolean;
 }
 
-/** Stores blobs and tree streams from one thread: each that the repository has not got, once. */
+/** Stores each blob once that the repository lacks. */
 export class RepositoryWriter {
   readonly repository: IndexedRepository;
   readonly #dryRun: boolean;
@@ -58,19 +60,19 @@ export class RepositoryWriter {
     this.#deduplicators = { [DATA]: deduplicatorOf(DATA, stored), [TREE]: deduplicatorOf(TREE, stored) };
   }
 
-  /** What was stored until now, in blobs and bytes. */
+  /** Counts of what was stored so far. */
   get stored(): Readonly<Record<BlobKind, FrameFiller['stored']>> {
     return { [DATA]: this.#frames[DATA].stored, [TREE]: this.#frames[TREE].stored };
   }
 
-  /** Stores a blob, unless it is there. @returns its id */
+  /** Stores a blob, unless the repository has it. @returns its id */
   put(kind: BlobKind, blob: Uint8Array): Buffer {
     const id = blobId(this.repository.keys.id, kind, blob);
     if (this.#deduplicators[kind].claim(id)) this.#frames[kind].add(id, blob);
     return id;
   }
 
-  /** Begins a stream of kind tree. Several may be open. */
+  /** Begins a stream of kind tree. Several may be open at a time. */
   stream(): TreeStream {
     return new TreeStream(this.#chunker, (blob) => this.put(TREE, blob));
   }
@@ -80,7 +82,7 @@ export class RepositoryWriter {
     return referTo({ size, ids }, this.#storeTree);
   }
 
-  /** What an entry gets for bytes that may be many. */
+  /** Puts few bytes into an entry itself, and stores many. */
   attach(bytes: Buffer): Attachment {
     return attach(bytes, this.#storeTree);
   }
@@ -118,7 +120,7 @@ export class RepositoryWriter {
     }
   }
 
-  /** Writes a snapshot of what was put or relied on since this was made, and of nothing else. @returns as `commitSnapshot` */
+  /** Writes a snapshot of blobs that were put or relied on with this writer. @returns as `commitSnapshot` */
   async commit(snapshot: Snapshot): Promise<string | undefined> {
     await this.#finish();
     return commitSnapshot(this.repository, this.#sink, snapshot);

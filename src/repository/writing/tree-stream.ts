@@ -1,14 +1,16 @@
+// Cuts streams of kind tree, many at a time with one chunker.
+// Storing the blobs is left to the caller.
 import { Buffer } from 'node:buffer';
 import type { Chunker } from '../../chunking/chunker.js';
 import type { ContentRef } from '../../format/content.js';
 
 const FIRST_BYTES = 4096;
-/** Of the largest chunk: what a chunker's window, and what waits to be cut, has room for. */
+/** Size of a chunker's memory, and of the bytes that wait to be cut, in multiples of the largest chunk. */
 export const WINDOW = 4;
 
 /**
- * Cuts one stream of kind tree. Many can be open at a time and share a chunker, as a cut depends only on the bytes of the
- * stream that come next: each holds what it has not cut, and the ids of the rest.
+ * Cuts one stream of kind tree. Many streams can be open and share a chunker, because a cut depends only on the next bytes of its stream.
+ * Each holds the bytes that are not cut yet, and the ids of its blobs.
  */
 export class TreeStream {
   readonly #chunker: Chunker;
@@ -18,26 +20,26 @@ export class TreeStream {
   #filled = 0;
   #size = 0;
 
-  /** @param store takes a blob that stays as it is only until it returns the id */
+  /** @param store stores a blob and returns its id. The blob's buffer is reused afterwards */
   constructor(chunker: Chunker, store: (blob: Buffer) => Buffer) {
     this.#chunker = chunker;
     this.#store = store;
   }
 
   write(bytes: Uint8Array): void {
-    const room = WINDOW * this.#chunker.sizes.max;
+    const capacity = WINDOW * this.#chunker.sizes.max;
     for (let at = 0; at < bytes.length; ) {
-      const count = Math.min(room - this.#filled, bytes.length - at);
+      const count = Math.min(capacity - this.#filled, bytes.length - at);
       this.#grow(this.#filled + count);
       this.#waiting.set(bytes.subarray(at, at + count), this.#filled);
       this.#filled += count;
       at += count;
-      if (this.#filled === room) this.#cut(false);
+      if (this.#filled === capacity) this.#cut(false);
     }
     this.#size += bytes.length;
   }
 
-  /** The stream's blobs; each is stored or on its way. */
+  /** Ends the stream. @returns its blobs, each stored or in an open frame or pack */
   end(): ContentRef {
     this.#cut(true);
     return { size: this.#size, depth: 0, ids: Buffer.concat(this.#ids) };
