@@ -43,7 +43,7 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
   const keys = importKeys(init.keys);
   const index = new BlobIndex(init.index);
   const fresh = new FreshSet(init.fresh);
-  const space = new SharedBuffers(init.buffers);
+  const buffers = new SharedBuffers(init.buffers);
   const compression = compressionParameters(init.compression);
   const ring = new PackKeyRing(keys, init.knownPackKeys);
   const packs = packWriters({
@@ -51,7 +51,7 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
     compression,
     target: init.packTarget,
     parity: init.parity,
-    space,
+    buffers,
     emit: (pack) => note({ kind: 'pack', ...pack }),
     onTreeKey: (key) => note({ kind: 'treeKey', ...key }),
   });

@@ -9,7 +9,7 @@ import { PackCopier } from './pack-copier.js';
 
 serveTasks<WorkerInit, Task, Reply, Note>((init, note) => {
   const keys = importKeys(init.keys);
-  const packs = packWriters({ ...init, keys, space: new SharedBuffers(init.buffers), emit: note });
+  const packs = packWriters({ ...init, keys, buffers: new SharedBuffers(init.buffers), emit: note });
   const copier = new PackCopier({ ...init, keys, index: new BlobIndex(init.index), packs });
   return (task) => {
     if (task.kind === 'flush') return { reply: { copied: false, parts: copier.rest() } };

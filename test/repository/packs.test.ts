@@ -38,7 +38,7 @@ interface Stored {
 }
 
 /** Unlimited buffers, and the packs that were completed in them. */
-class Space {
+class Buffers {
   readonly #buffers: Uint8Array[] = [];
   readonly stored: Stored[] = [];
   readonly parity: number;
@@ -67,7 +67,7 @@ interface Writers {
 }
 
 function writers(
-  space: Space,
+  buffers: Buffers,
   kind: BlobKind,
   known: Set<string>,
   frameTarget: number,
@@ -78,9 +78,9 @@ function writers(
     kind,
     compression: compressionParameters(compression),
     target: TARGET,
-    parity: space.parity,
-    space,
-    emit: (pack) => space.take(pack),
+    parity: buffers.parity,
+    buffers,
+    emit: (pack) => buffers.take(pack),
   });
   const claim = (id: Buffer): boolean => known.size !== known.add(id.toString('hex')).size;
   const chunker = Chunker.create(keys.gear, SIZES, BlobWriter.capacity(SIZES.max, frameTarget));
@@ -104,17 +104,17 @@ const stream = fc
     return out;
   });
 
-function repositoryOf(space: Space): Repository {
+function repositoryOf(buffers: Buffers): Repository {
   const store = new MemoryStore();
-  for (const { name, bytes } of space.stored) void store.put('data', name, [bytes]);
+  for (const { name, bytes } of buffers.stored) void store.put('data', name, [bytes]);
   return { store, keys } as unknown as Repository;
 }
 
 /** Reads streams back from nothing but the packs. */
-async function readBack(space: Space, kind: BlobKind, references: readonly ContentRef[]): Promise<Buffer[]> {
-  const repository = repositoryOf(space);
+async function readBack(buffers: Buffers, kind: BlobKind, references: readonly ContentRef[]): Promise<Buffer[]> {
+  const repository = repositoryOf(buffers);
   const builder = new BlobIndexBuilder(200_000);
-  for (const { name, bytes, pack } of space.stored) {
+  for (const { name, bytes, pack } of buffers.stored) {
     assert.equal(name, objectName(bytes), 'a pack is named by its SHA-256');
     assert.ok(isPadmeLength(bytes.length));
     const record = await readPackRecord(repository, name, bytes.length);
@@ -123,7 +123,7 @@ async function readBack(space: Space, kind: BlobKind, references: readonly Conte
   }
   const index = builder.build();
   const opener = new FrameOpener(index, keys, new PackKeyRing(keys));
-  const packs = new Map(space.stored.map(({ name, bytes }) => [name, bytes]));
+  const packs = new Map(buffers.stored.map(({ name, bytes }) => [name, bytes]));
   return references.map((reference) => {
     const parts: Buffer[] = [];
     for (const id of splitIds(reference.ids)) {
@@ -159,8 +159,8 @@ const setting = fc.record({
 test('BlobWriter stores streams that read back the same', async () => {
   await fc.assert(
     fc.asyncProperty(setting, async ({ streams, kind, frameTarget, compression, piece, parity }) => {
-      const space = new Space(parity);
-      const { blobs, packs } = writers(space, kind, new Set(), frameTarget, compression);
+      const buffers = new Buffers(parity);
+      const { blobs, packs } = writers(buffers, kind, new Set(), frameTarget, compression);
       const references = streams.map((bytes) => {
         blobs.begin();
         for (let at = 0; at < bytes.length; at += piece) blobs.write(bytes.subarray(at, at + piece));
@@ -169,11 +169,11 @@ test('BlobWriter stores streams that read back the same', async () => {
       blobs.flush();
       packs.finish();
       for (const [at, reference] of references.entries()) assert.equal(reference.size, streams[at]?.length);
-      assert.deepEqual(await readBack(space, kind, references), streams);
-      const ids = space.stored.flatMap(({ pack }) => [...splitIds(pack.record.ids)].map((id) => id.toString('hex')));
+      assert.deepEqual(await readBack(buffers, kind, references), streams);
+      const ids = buffers.stored.flatMap(({ pack }) => [...splitIds(pack.record.ids)].map((id) => id.toString('hex')));
       assert.equal(new Set(ids).size, ids.length, 'no blob is stored twice');
       assert.equal(blobs.stored.blobs, ids.length);
-      for (const { pack, name, bytes } of space.stored) {
+      for (const { pack, name, bytes } of buffers.stored) {
         assert.equal(pack.record.kind, kind);
         if (parity > 0) assertHeals(bytes, name);
       }
@@ -186,18 +186,18 @@ test('BlobWriter cuts a stream the same however it arrives and whatever came bef
   fc.assert(
     fc.property(fc.array(stream, { minLength: 1, maxLength: 6 }), fc.constantFrom(500, 3000), (streams, piece) => {
       const alone = streams.map((bytes) => {
-        const { blobs } = writers(new Space(), DATA, new Set(), 16_384);
+        const { blobs } = writers(new Buffers(), DATA, new Set(), 16_384);
         blobs.begin();
         blobs.write(bytes);
         return blobs.end().ids;
       });
-      const { blobs } = writers(new Space(), DATA, new Set(), 2048);
+      const { blobs } = writers(new Buffers(), DATA, new Set(), 2048);
       for (const [at, bytes] of streams.entries()) {
         blobs.begin();
         for (let from = 0; from < bytes.length; ) {
-          const space = blobs.space();
-          const count = Math.min(piece, space.length, bytes.length - from);
-          space.set(bytes.subarray(from, from + count));
+          const buffer = blobs.space();
+          const count = Math.min(piece, buffer.length, bytes.length - from);
+          buffer.set(bytes.subarray(from, from + count));
           blobs.commit(count);
           from += count;
         }
@@ -209,8 +209,8 @@ test('BlobWriter cuts a stream the same however it arrives and whatever came bef
 });
 
 test('BlobWriter stores the next stream whole when one was not ended', async () => {
-  const space = new Space();
-  const { blobs, packs } = writers(space, DATA, new Set(), 16_384);
+  const buffers = new Buffers();
+  const { blobs, packs } = writers(buffers, DATA, new Set(), 16_384);
   const whole = [randomBytes(30_000), randomBytes(30_000)];
   const references: ContentRef[] = [];
   for (const bytes of whole) {
@@ -222,12 +222,12 @@ test('BlobWriter stores the next stream whole when one was not ended', async () 
   }
   blobs.flush();
   packs.finish();
-  assert.deepEqual(await readBack(space, DATA, references), whole);
+  assert.deepEqual(await readBack(buffers, DATA, references), whole);
 });
 
 test('BlobWriter stores many small streams, known ones among them, when its memory fills many times', async () => {
-  const space = new Space();
-  const { blobs, packs } = writers(space, DATA, new Set(), 100_000);
+  const buffers = new Buffers();
+  const { blobs, packs } = writers(buffers, DATA, new Set(), 100_000);
   const streams = Array.from({ length: 3000 }, (_, i) => randomBytes(500 + ((i * 7919) % 9000)));
   const references = [...streams, ...streams.slice(0, 500)].map((bytes) => {
     blobs.begin();
@@ -236,25 +236,25 @@ test('BlobWriter stores many small streams, known ones among them, when its memo
   });
   blobs.flush();
   packs.finish();
-  assert.deepEqual(await readBack(space, DATA, references), [...streams, ...streams.slice(0, 500)]);
-  assert.ok(space.stored.length > 50, 'several packs');
+  assert.deepEqual(await readBack(buffers, DATA, references), [...streams, ...streams.slice(0, 500)]);
+  assert.ok(buffers.stored.length > 50, 'several packs');
 });
 
 test('PackWriter closes packs near their target, and never outgrows a buffer', () => {
-  const space = new Space();
-  const { blobs, packs } = writers(space, DATA, new Set(), 16_384);
+  const buffers = new Buffers();
+  const { blobs, packs } = writers(buffers, DATA, new Set(), 16_384);
   blobs.begin();
   for (let i = 0; i < 20; i++) blobs.write(randomBytes(100_000));
   blobs.end();
   blobs.flush();
   packs.finish();
-  const sizes = space.stored.map(({ bytes }) => bytes.length);
+  const sizes = buffers.stored.map(({ bytes }) => bytes.length);
   for (const size of sizes.slice(0, -1)) assert.ok(size >= TARGET && size <= TARGET * 1.5, String(size));
 });
 
 test('PackWriter does not outgrow a buffer when frames have very many tiny blobs', { timeout: 60_000 }, async () => {
-  const space = new Space();
-  const { blobs, packs } = writers(space, DATA, new Set(), 2 * 1024 * 1024);
+  const buffers = new Buffers();
+  const { blobs, packs } = writers(buffers, DATA, new Set(), 2 * 1024 * 1024);
   const streams = Array.from({ length: 150_000 }, (_, number) => Buffer.from(`${number}`));
   const references = streams.map((bytes) => {
     blobs.begin();
@@ -265,19 +265,19 @@ test('PackWriter does not outgrow a buffer when frames have very many tiny blobs
   packs.finish();
   const sample = references.filter((_, number) => number % 1000 === 0);
   const wanted = streams.filter((_, number) => number % 1000 === 0);
-  assert.deepEqual(await readBack(space, DATA, sample), wanted);
+  assert.deepEqual(await readBack(buffers, DATA, sample), wanted);
 });
 
 test('BlobWriter compresses text and keeps noise raw', () => {
   const codecs = (content: Buffer, compression: 'auto' | 'off'): Set<number> => {
-    const space = new Space();
-    const { blobs, packs } = writers(space, DATA, new Set(), 16_384, compression);
+    const buffers = new Buffers();
+    const { blobs, packs } = writers(buffers, DATA, new Set(), 16_384, compression);
     blobs.begin();
     blobs.write(content);
     blobs.end();
     blobs.flush();
     packs.finish();
-    const { record } = (space.stored[0] as Stored).pack;
+    const { record } = (buffers.stored[0] as Stored).pack;
     return new Set(Array.from({ length: frameCount(record) }, (_, number) => frameAt(record, number).codec));
   };
   const text = Buffer.from(Array.from({ length: 3000 }, (_, i) => `line ${i}\n`).join(''));
@@ -290,11 +290,11 @@ test('mergeParts makes few packs, which read like any other', async () => {
   const part = fc.record({ streams: fc.array(stream, { maxLength: 4 }), kind: fc.constantFrom<BlobKind>(DATA, TREE) });
   await fc.assert(
     fc.asyncProperty(fc.array(part, { maxLength: 6 }), fc.constantFrom(0, 5, 100), async (all, parity) => {
-      const space = new Space(parity);
+      const buffers = new Buffers(parity);
       const known = { [DATA]: new Set<string>(), [TREE]: new Set<string>() };
       const parts: PackPart[] = [];
       const references = all.map(({ streams, kind }) => {
-        const { blobs, packs } = writers(space, kind, known[kind], 16_384);
+        const { blobs, packs } = writers(buffers, kind, known[kind], 16_384);
         const own = streams.map((bytes) => {
           blobs.begin();
           blobs.write(bytes);
@@ -306,24 +306,24 @@ test('mergeParts makes few packs, which read like any other', async () => {
         assert.equal(packs.takePart(), undefined);
         return own;
       });
-      const before = space.stored.length;
+      const before = buffers.stored.length;
       const released: number[] = [];
       const merged = mergeParts(
         keys,
         parts,
-        (number) => space.bytes(number),
+        (number) => buffers.bytes(number),
         (number) => released.push(number),
         parity,
       );
-      for (const pack of merged) space.take(pack);
+      for (const pack of merged) buffers.take(pack);
       assert.equal(merged.length + released.length, parts.length);
-      assert.ok(space.stored.length - before <= Math.max(1, parts.length));
+      assert.ok(buffers.stored.length - before <= Math.max(1, parts.length));
       for (const kind of [DATA, TREE] as const) {
         const mine = all.flatMap((each, at) =>
           each.kind === kind ? [{ streams: each.streams, refs: references[at] ?? [] }] : [],
         );
         const found = await readBack(
-          space,
+          buffers,
           kind,
           mine.flatMap(({ refs }) => refs),
         );
@@ -338,15 +338,15 @@ test('mergeParts makes few packs, which read like any other', async () => {
 });
 
 /** A pack of some frames, and a repository to read it with. */
-function onePack(parity = 0): { space: Space; stored: Stored; repository: Repository } {
-  const space = new Space(parity);
-  const { blobs, packs } = writers(space, DATA, new Set(), 4096);
+function onePack(parity = 0): { buffers: Buffers; stored: Stored; repository: Repository } {
+  const buffers = new Buffers(parity);
+  const { blobs, packs } = writers(buffers, DATA, new Set(), 4096);
   blobs.begin();
   blobs.write(randomBytes(30_000));
   blobs.end();
   blobs.flush();
   packs.finish();
-  return { space, stored: space.stored[0] as Stored, repository: repositoryOf(space) };
+  return { buffers, stored: buffers.stored[0] as Stored, repository: repositoryOf(buffers) };
 }
 
 for (const parity of [0, 5])

@@ -47,7 +47,7 @@ export class Forge {
   #writer(kind: BlobKind): { blobs: BlobWriter; packs: PackWriter } {
     const { keys, config, store } = this.#repository;
     const buffers: Uint8Array[] = [];
-    const space = {
+    const pool = {
       acquire: () => buffers.push(new Uint8Array(packCapacity(TARGET, 1 << 20, 0))) - 1,
       bytes: (number: number) => buffers[number] as Uint8Array,
     };
@@ -57,9 +57,9 @@ export class Forge {
       compression: compressionParameters('auto'),
       target: TARGET,
       parity: 0,
-      space,
+      buffers: pool,
       emit: ({ buffer, name, size, record }) => {
-        this.#stored.push(store.put('data', name, [Buffer.from(space.bytes(buffer).subarray(0, size))]));
+        this.#stored.push(store.put('data', name, [Buffer.from(pool.bytes(buffer).subarray(0, size))]));
         this.#packs.push(indexedPack(name, size, record));
       },
     });
@@ -96,11 +96,11 @@ export class Forge {
   pack(kind: BlobKind, frames: readonly ForgedFrame[], listed = (pack: IndexedPack): IndexedPack => pack): void {
     const { keys, store } = this.#repository;
     const { key, wrapped } = newPackKey(keys, kind);
-    const space = new Uint8Array(packCapacity(TARGET, 1 << 20, 0));
+    const buffer = new Uint8Array(packCapacity(TARGET, 1 << 20, 0));
     const builder = new PackRecordBuilder(kind);
     let length = 0;
     for (const [counter, { body, codec, rawLength, ids, lengths }] of frames.entries()) {
-      const storedLength = sealFrameInto(space, length, key, counter, codec, rawLength, body);
+      const storedLength = sealFrameInto(buffer, length, key, counter, codec, rawLength, body);
       builder.addFrame(
         { offset: length, storedLength, rawLength, wrappedKey: asBuffer(wrapped), codec, counter },
         Buffer.concat(ids),
@@ -108,8 +108,8 @@ export class Forge {
       );
       length += storedLength;
     }
-    const { name, size, record } = sealPack(keys, { buffer: 0, length, record: builder.build() }, space, 0);
-    this.#stored.push(store.put('data', name, [Buffer.from(space.subarray(0, size))]));
+    const { name, size, record } = sealPack(keys, { buffer: 0, length, record: builder.build() }, buffer, 0);
+    this.#stored.push(store.put('data', name, [Buffer.from(buffer.subarray(0, size))]));
     this.#packs.push(listed(indexedPack(name, size, record)));
   }
 

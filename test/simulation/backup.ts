@@ -4,7 +4,7 @@ import type { Snapshot } from '../../src/format/snapshot.js';
 import { timeFromMillis } from '../../src/format/time.js';
 import type { IndexedRepository } from '../../src/repository/index/index-store.js';
 import { loadAndAdopt } from '../../src/repository/index/orphans.js';
-import { type PackSpace, type PackWriters, packWriters } from '../../src/repository/packs/pack-writer.js';
+import { type BufferPool, type PackWriters, packWriters } from '../../src/repository/packs/pack-writer.js';
 import type { Repository } from '../../src/repository/repository.js';
 import { commitSnapshot, underLease } from '../../src/repository/writing/commit.js';
 import { PackSink } from '../../src/repository/writing/pack-sink.js';
@@ -63,7 +63,7 @@ class Storing {
       compression: undefined,
       target: Number.POSITIVE_INFINITY,
       parity: repository.config.parity,
-      space: spaceOf(buffers),
+      buffers: notWaiting(buffers),
       emit: (pack) => sink.accept(pack),
     });
   }
@@ -98,7 +98,7 @@ class Storing {
   }
 }
 
-function spaceOf(buffers: SharedBuffers): PackSpace {
+function notWaiting(buffers: SharedBuffers): BufferPool {
   return {
     acquire: () => {
       const number = buffers.tryAcquire();
@@ -106,6 +106,7 @@ function spaceOf(buffers: SharedBuffers): PackSpace {
       return number;
     },
     bytes: (number) => buffers.bytes(number),
+    release: (number) => buffers.release(number),
   };
 }
 

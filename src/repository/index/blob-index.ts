@@ -21,7 +21,7 @@ export interface SharedBlobIndex {
   readonly usable: number;
   readonly prefixes: Uint32Array;
   readonly lengths: Uint32Array;
-  /** 1 for each blob that a new snapshot may rely on. */
+  /** 1 for each blob that a new snapshot relies on. */
   readonly relied: Uint8Array;
   /** A hash table with open addressing by the first word of the id. Each slot has the number of a blob + 1, or 0. */
   readonly slots: Uint32Array;

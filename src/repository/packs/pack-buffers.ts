@@ -1,11 +1,11 @@
 import { sharedPages, wholePages } from '../../bytes/pages.js';
-import type { PackSpace } from './pack-writer.js';
+import type { BufferPool } from './pack-writer.js';
 
 /**
  * A buffer pool for packs that one thread assembles and stores. It grows on demand, because that thread cannot wait for a free buffer:
  * `SharedBuffers` is the pool for threads that can. Buffers begin at whole pages.
  */
-export class PackBuffers implements PackSpace {
+export class PackBuffers implements BufferPool {
   readonly #size: number;
   readonly #buffers: Uint8Array[] = [];
   readonly #free: number[] = [];
@@ -25,7 +25,6 @@ export class PackBuffers implements PackSpace {
     return buffer;
   }
 
-  /** From now on its bytes may be overwritten. */
   release(number: number): void {
     this.#free.push(number);
   }

@@ -32,9 +32,9 @@ export function mergeParts(
   return merged.map((part) => sealPack(keys, part, bytes(part.buffer), parity));
 }
 
-function fits(into: PackPart, part: PackPart, space: Uint8Array, parity: number): boolean {
+function fits(into: PackPart, part: PackPart, buffer: Uint8Array, parity: number): boolean {
   const directory = [into, part].reduce((sum, { record }) => sum + recordBytes(record), 1024);
-  return packLength(into.length + part.length, directory, parity) <= space.length;
+  return packLength(into.length + part.length, directory, parity) <= buffer.length;
 }
 
 function recordBytes(record: PackRecord): number {

@@ -38,9 +38,11 @@ export const MAX_FRAMES = 0xffff;
 export const MAX_BLOBS = 0xffff;
 
 /** The buffers in which packs are assembled, of at least `packCapacity(target)` bytes. */
-export interface PackSpace {
+export interface BufferPool {
   acquire(): number;
   bytes(number: number): Uint8Array;
+  /** From now on the buffer may be overwritten. */
+  release(number: number): void;
 }
 
 /** A complete pack, in the buffer where it was assembled. */
@@ -122,7 +124,7 @@ export interface PackWriterOptions {
   readonly target: number;
   /** Percent, as the config has it. */
   readonly parity: number;
-  readonly space: PackSpace;
+  readonly buffers: Pick<BufferPool, 'acquire' | 'bytes'>;
   readonly emit: (pack: FinishedPack) => void;
   /** Gets the key of each tree pack that an append key writes: it cannot unwrap them later. */
   readonly onTreeKey?: ((key: PackKey) => void) | undefined;
@@ -145,7 +147,7 @@ export class PackWriter {
   readonly #compression: ZstdParameters | undefined;
   readonly #target: number;
   readonly #parity: number;
-  readonly #space: PackSpace;
+  readonly #buffers: Pick<BufferPool, 'acquire' | 'bytes'>;
   readonly #emit: (pack: FinishedPack) => void;
   readonly #onKey: ((key: PackKey) => void) | undefined;
   #current: OpenPack | undefined;
@@ -162,7 +164,7 @@ export class PackWriter {
     this.#compression = options.compression;
     this.#target = options.target;
     this.#parity = options.parity;
-    this.#space = options.space;
+    this.#buffers = options.buffers;
     this.#emit = options.emit;
     this.#onKey = options.onKey;
   }
@@ -183,7 +185,7 @@ export class PackWriter {
     const counter = pack.builder.frames;
     pack.key ??= this.#newKey();
     const { key, wrapped } = pack.key;
-    sealFrameInto(this.#space.bytes(pack.buffer), pack.length, key, counter, codec, raw.length, body);
+    sealFrameInto(this.#buffers.bytes(pack.buffer), pack.length, key, counter, codec, raw.length, body);
     const frame = { offset: pack.length, storedLength, rawLength: raw.length, wrappedKey: wrapped, codec, counter };
     pack.builder.addFrame(frame, ids, lengths);
     this.#grow(pack, storedLength);
@@ -207,7 +209,7 @@ export class PackWriter {
    */
   addSealed(record: PackRecord, frame: RecordFrame, stored: Uint8Array): void {
     const pack = this.#packFor(frame.storedLength, frame.blobs);
-    this.#space.bytes(pack.buffer).set(stored, pack.length);
+    this.#buffers.bytes(pack.buffer).set(stored, pack.length);
     pack.builder.addCopy(record, frame, pack.length);
     this.#grow(pack, frame.storedLength);
   }
@@ -220,7 +222,7 @@ export class PackWriter {
   /** Completes the open pack, however little it holds. */
   finish(): void {
     const part = this.takePart();
-    if (part !== undefined) this.#emit(sealPack(this.#keys, part, this.#space.bytes(part.buffer), this.#parity));
+    if (part !== undefined) this.#emit(sealPack(this.#keys, part, this.#buffers.bytes(part.buffer), this.#parity));
   }
 
   /** Hands over the frames of the pack that is not full yet. */
@@ -235,14 +237,14 @@ export class PackWriter {
     if (pack !== undefined) {
       const directory = pack.builder.encodedLength + blobs * 36 + 512;
       const needed = packLength(pack.length + storedLength, directory, this.#parity);
-      if (needed <= this.#space.bytes(pack.buffer).length && pack.builder.frames < MAX_FRAMES) return pack;
+      if (needed <= this.#buffers.bytes(pack.buffer).length && pack.builder.frames < MAX_FRAMES) return pack;
       this.finish();
     }
     return this.#startPack();
   }
 
   #startPack(): OpenPack {
-    const buffer = this.#space.acquire();
+    const buffer = this.#buffers.acquire();
     this.#current = { buffer, builder: new PackRecordBuilder(this.#kind), key: undefined, length: 0 };
     return this.#current;
   }
@@ -263,16 +265,16 @@ export class PackWriter {
 /**
  * Completes a pack: adds padding, directory, parity, footer and name to its frames.
  *
- * @param space the buffer, which begins with the part's frames
+ * @param buffer begins with the part's frames
  * @param parity percent, as the config has it
  */
-export function sealPack(keys: RepositoryKeys, part: PackPart, space: Uint8Array, parity: number): FinishedPack {
+export function sealPack(keys: RepositoryKeys, part: PackPart, buffer: Uint8Array, parity: number): FinishedPack {
   const directory = sealObject(keys, 'directory', encode(packRecordFields(part.record)));
   const layout = packLayout(part.length + directory.length, parity);
   const { size } = layout;
   const directoryOffset = layout.contentEnd - directory.length;
-  if (size > space.length) throw new RangeError('a pack outgrew its buffer');
-  const out = asBuffer(space).subarray(0, size);
+  if (size > buffer.length) throw new RangeError('a pack outgrew its buffer');
+  const out = asBuffer(buffer).subarray(0, size);
   const padding = Buffer.alloc(directoryOffset - part.length);
   randomFillSync(padding);
   out.set(padding, part.length);

@@ -20,7 +20,12 @@ export class References {
     this.#reader = reader;
   }
 
-  /** Relies on the blobs of a content. @returns whether the index lists all of them. @throws VarveError `damaged` when a list of them cannot be read */
+  /**
+   * Relies on the blobs of a content.
+   *
+   * @returns whether the index lists all of them
+   * @throws VarveError `damaged` when a list of them cannot be read
+   */
   add(content: ContentRef): boolean | Promise<boolean> {
     return this.#addAll(content.ids) && (content.depth === 0 || this.#addListed(content));
   }

@@ -11,6 +11,7 @@ import { indexedPack, writeIndex } from '../index/index-store.js';
 import { PackBuffers } from '../packs/pack-buffers.js';
 import { mergeParts } from '../packs/pack-merge.js';
 import {
+  type BufferPool,
   type FinishedPack,
   PACK_TARGET,
   type PackPart,
@@ -24,12 +25,6 @@ import type { Repository } from '../repository.js';
 /** An index object is written when it lists this many blobs, or this long after the last. */
 const INDEX_BLOBS = 100_000;
 const INDEX_MS = 3 * 60 * 1000;
-
-/** The buffers in which packs are assembled. */
-export interface PackMemory {
-  bytes(number: number): Uint8Array;
-  release(number: number): void;
-}
 
 export interface SinkOptions {
   /** Bytes at which a pack is closed. */
@@ -50,10 +45,10 @@ export function openSink(
 ): { readonly sink: PackSink; readonly packs: PackWriters } {
   const { keys, config } = repository;
   const { compression, onTreeKey, target = PACK_TARGET } = options;
-  const space = new PackBuffers(capacityOf(repository, options));
-  const sink = new PackSink(repository, space, options);
+  const buffers = new PackBuffers(capacityOf(repository, options));
+  const sink = new PackSink(repository, buffers, options);
   const emit = (pack: FinishedPack): void => sink.accept(pack);
-  return { sink, packs: packWriters({ keys, compression, target, parity: config.parity, space, emit, onTreeKey }) };
+  return { sink, packs: packWriters({ keys, compression, target, parity: config.parity, buffers, emit, onTreeKey }) };
 }
 
 /** A sink for packs that worker threads fill in shared buffers; `packWriters` in each thread does so. */
@@ -79,7 +74,7 @@ function capacityOf({ config }: Repository, { target = PACK_TARGET, largest = 0 
 /** Stores finished packs, and lists them in index objects from time to time, so that an interrupted run loses little. */
 export class PackSink {
   readonly #repository: Repository;
-  readonly #buffers: PackMemory;
+  readonly #buffers: Pick<BufferPool, 'bytes' | 'release'>;
   readonly #dryRun: boolean;
   readonly #onFailure: ((cause: unknown) => void) | undefined;
   readonly #uploads = new Set<Promise<void>>();
@@ -97,7 +92,7 @@ export class PackSink {
   /** @param options `onFailure` gets each failure as it happens; `finish` throws the first */
   constructor(
     repository: Repository,
-    buffers: PackMemory,
+    buffers: Pick<BufferPool, 'bytes' | 'release'>,
     options: { readonly dryRun?: boolean | undefined; readonly onFailure?: (cause: unknown) => void } = {},
   ) {
     this.#repository = repository;
