@@ -21,14 +21,7 @@ import { serveSyncCalls } from '../workers/sync-call.js';
 import { type BackupPool, TreeAssembly } from './assembly.js';
 import { count, createCounters, sumCounters } from './counters.js';
 import { CurrentFile } from './current-file.js';
-import type {
-  ChangeReport,
-  ErrorReport,
-  FrameRequest,
-  ItemReport,
-  Note,
-  PendingDirectory,
-} from './messages.js';
+import type { ChangeReport, ErrorReport, FrameRequest, ItemReport, Note, PendingDirectory } from './messages.js';
 import { SharedFlag } from './messages.js';
 import type { BackupOptions, BackupProgress } from './options.js';
 import { readEntry } from './previous.js';
