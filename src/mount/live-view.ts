@@ -10,7 +10,7 @@ import {
   type SnapshotFilter,
   type SnapshotList,
 } from '../repository/snapshots/snapshots.js';
-import type { Source } from './filesystem/source.js';
+import type { LiveRepository } from './filesystem/live-repository.js';
 import type { CurrentView } from './filesystem/view-nodes.js';
 import { snapshotView, type ViewDirectory } from './view/snapshot-view.js';
 
@@ -33,7 +33,7 @@ const NO_LATEST = 'the link "latest" is left out: a snapshot that cannot be read
 
 /** The directories of snapshots, kept up to date while snapshots come and go. */
 export class LiveView implements CurrentView {
-  readonly #source: Source;
+  readonly #repository: LiveRepository;
   readonly #options: LiveViewOptions;
   #view: ViewDirectory = { kind: 'directory', children: new Map() };
   #ids = '';
@@ -47,8 +47,8 @@ export class LiveView implements CurrentView {
   /** Whether the kernel was told that there are none. It never asks again then. */
   #xattrsRuledOut = false;
 
-  constructor(source: Source, options: LiveViewOptions) {
-    this.#source = source;
+  constructor(repository: LiveRepository, options: LiveViewOptions) {
+    this.#repository = repository;
     this.#options = options;
   }
 
@@ -81,10 +81,10 @@ export class LiveView implements CurrentView {
 
   async #refresh(): Promise<void> {
     try {
-      const list = await listSnapshots(this.#source.repository);
+      const list = await listSnapshots(this.#repository.current);
       this.#report(list);
       // A new snapshot's packs were in the index before the snapshot was written.
-      if (list.snapshots.some(({ id }) => !this.#known.has(id))) await this.#source.reload();
+      if (list.snapshots.some(({ id }) => !this.#known.has(id))) await this.#repository.reload();
       this.#update(list);
     } catch (cause) {
       this.#options.onError(`showing the snapshots as they were before: ${VarveError.from(cause).message}`);

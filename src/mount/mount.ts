@@ -14,8 +14,8 @@ import {
   type StoredSnapshot,
 } from '../repository/snapshots/snapshots.js';
 import { SnapshotFilesystem } from './filesystem/filesystem.js';
+import { LiveRepository } from './filesystem/live-repository.js';
 import { prewarm } from './filesystem/prewarm.js';
-import { Source } from './filesystem/source.js';
 import { LiveView } from './live-view.js';
 import { type Mounted, mount, readAheadSetting } from './protocol/mounting.js';
 import { Session } from './protocol/session.js';
@@ -82,12 +82,12 @@ export async function mountRepository(
     const onDamage = ({ message }: VarveError): void => onError(`a part of the index cannot be read: ${message}`);
     // Snapshots before the index: the index then has all that they need.
     const list = await listSnapshots(opened);
-    const source = new Source(await loadIndex(opened, { onDamage }), onDamage);
-    const view = new LiveView(source, options);
+    const repository = new LiveRepository(await loadIndex(opened, { onDamage }), onDamage);
+    const view = new LiveView(repository, options);
     view.begin(list);
     const mounted = await mount(mountpoint, { ...options, source: sourceName(opened) });
     const latest = list.snapshots.findLast(({ snapshot }) => matchesFilter(snapshot, options.filter));
-    return serve(source, view, mounted, lease, latest, options);
+    return serve(repository, view, mounted, lease, latest, options);
   } catch (cause) {
     await lease?.release();
     throw cause;
@@ -95,7 +95,7 @@ export async function mountRepository(
 }
 
 function serve(
-  source: Source,
+  repository: LiveRepository,
   view: LiveView,
   mounted: Mounted,
   lease: HeldLease | undefined,
@@ -105,17 +105,17 @@ function serve(
   const { onError } = options;
   const watchdog = watch(mounted.path);
   const filesystem = new SnapshotFilesystem({
-    source,
+    repository,
     view,
     cacheSize: options.cacheSize,
     viewOwner: options.ownerRoot ? ROOT : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
     owner: options.ownerRoot ? ROOT : undefined,
-    seed: seedOf(source.repository),
+    seed: seedOf(repository.current),
     onError,
     onInitialized: () => {
       raiseReadAhead(mounted.path);
       // An error is reported again to the program that reads the same data.
-      if (latest !== undefined) prewarm(source, latest.snapshot.root).catch(() => undefined);
+      if (latest !== undefined) prewarm(repository, latest.snapshot.root).catch(() => undefined);
     },
   });
   const acl = options.allowOther && options.defaultPermissions;

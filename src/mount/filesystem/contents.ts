@@ -13,9 +13,9 @@ import type { Store } from '../../storage/store.js';
 import { defaultThreads, WorkerPool } from '../../workers/pool.js';
 import { transferable } from '../../workers/transfer.js';
 import { Arena, type Region } from './arena.js';
+import type { LiveRepository } from './live-repository.js';
 import type { WorkerInit } from './mount-worker.js';
 import { ID_PREFIX, neededRange, Opener, type Opening, type Part, verifyBlob } from './opening.js';
-import type { Source } from './source.js';
 
 /** Bytes to request from a store at once when blobs follow each other. */
 const FETCH_SIZE = 4 * 1024 * 1024;
@@ -33,7 +33,7 @@ interface DecodedUnit {
 
 /** A cache of decoded contents, up to a number of bytes. The oldest are evicted. */
 export class Contents {
-  readonly #source: Source;
+  readonly #repository: LiveRepository;
   readonly #budget: number;
   readonly #opener: Opener;
   readonly #arena: Arena;
@@ -51,12 +51,12 @@ export class Contents {
   /** The last frame that a reader waited for, by pack. */
   readonly #last = new Map<number, number>();
 
-  constructor(source: Source, budget: number) {
-    this.#source = source;
+  constructor(repository: LiveRepository, budget: number) {
+    this.#repository = repository;
     this.#budget = budget;
     this.#arena = new Arena(budget);
-    this.#generation = source.generation;
-    const { keys } = source.repository;
+    this.#generation = repository.generation;
+    const { keys } = repository.current;
     this.#opener = new Opener(keys.id, this.#arena.memory);
     this.#ring = new PackKeyRing(keys);
   }
@@ -75,7 +75,7 @@ export class Contents {
   /** A decoded blob; undefined when it is not in the cache. Valid until the next call here. @throws VarveError `damaged` */
   ready(blob: number): Buffer | undefined {
     this.#refresh();
-    const { index, keys } = this.#source.repository;
+    const { index, keys } = this.#repository.current;
     const direct = this.#units.get(blob);
     if (direct !== undefined) return direct.region.bytes.subarray(0, index.lengthOf(blob));
     const key = -1 - index.locateFrame(blob);
@@ -94,7 +94,7 @@ export class Contents {
   openNow(blob: number): Buffer | undefined {
     const { filePath } = this.#store;
     if (filePath === undefined) return undefined;
-    if (this.#isAvailable(this.#source.repository.index, blob)) return undefined;
+    if (this.#isAvailable(this.#repository.current.index, blob)) return undefined;
     const planned = this.#plan([blob], false);
     try {
       this.#opener.open({ ...planned.opening, source: filePath.call(this.#store, 'data', planned.pack) });
@@ -115,11 +115,11 @@ export class Contents {
    * @throws VarveError; OUTDATED when a new index was read and the blob numbers changed
    */
   async use(blobs: readonly number[], use: (bytes: Buffer, number: number) => void): Promise<void> {
-    const generation = this.#source.generation;
+    const generation = this.#repository.generation;
     for (const blob of blobs) if (this.ready(blob) === undefined) this.#pendingOf(blob).catch(() => undefined);
     for (const [number, blob] of blobs.entries()) {
       for (;;) {
-        if (this.#source.generation !== generation) throw OUTDATED;
+        if (this.#repository.generation !== generation) throw OUTDATED;
         const bytes = this.ready(blob);
         if (bytes !== undefined) {
           use(bytes, number);
@@ -133,7 +133,7 @@ export class Contents {
   /** Starts to decode blobs that will be needed soon. @returns how many of them are decoded or being decoded */
   prefetch(blobs: readonly number[]): number {
     this.#refresh();
-    const { index } = this.#source.repository;
+    const { index } = this.#repository.current;
     for (let at = 0; at < blobs.length; ) {
       const blob = blobs[at] as number;
       const run = this.#runFrom(index, blobs, at);
@@ -182,7 +182,7 @@ export class Contents {
   }
 
   get #store(): Store {
-    return uncached(this.#source.repository).store;
+    return uncached(this.#repository.current).store;
   }
 
   /** One connection stays free for a reader that waits. */
@@ -193,7 +193,7 @@ export class Contents {
 
   #pendingOf(blob: number): Promise<void> {
     this.#refresh();
-    const { index } = this.#source.repository;
+    const { index } = this.#repository.current;
     const frame = index.locateFrame(blob);
     const pending = this.#pending.get(blob) ?? this.#pending.get(-1 - frame);
     if (pending !== undefined) return pending;
@@ -217,7 +217,7 @@ export class Contents {
   #begin(blobs: readonly number[], verifyAll: boolean): Promise<void> {
     const { keys } = this.#plannedKeys(blobs);
     const generation = this.#generation;
-    const begun = this.#source.retried(() => this.#fetch(blobs, verifyAll, generation));
+    const begun = this.#repository.retryWithNewIndex(() => this.#fetch(blobs, verifyAll, generation));
     for (const key of keys) this.#pending.set(key, begun);
     const done = (): void => {
       for (const key of keys) if (this.#pending.get(key) === begun) this.#pending.delete(key);
@@ -227,14 +227,14 @@ export class Contents {
   }
 
   #plannedKeys(blobs: readonly number[]): { keys: number[] } {
-    const { index } = this.#source.repository;
+    const { index } = this.#repository.current;
     const frame = index.locateFrame(blobs[0] as number);
     return { keys: index.frame(frame).codec === ZSTD ? [-1 - frame] : [...blobs] };
   }
 
   async #fetch(blobs: readonly number[], verifyAll: boolean, generation: number): Promise<void> {
     // Blob numbers of another index mean nothing here.
-    if (generation !== this.#source.generation) throw OUTDATED;
+    if (generation !== this.#repository.generation) throw OUTDATED;
     const planned = this.#plan(blobs, verifyAll);
     const { opening, pack } = planned;
     try {
@@ -250,13 +250,13 @@ export class Contents {
       release(planned);
       throw cause;
     }
-    if (this.#source.generation === generation) this.#add(planned);
+    if (this.#repository.generation === generation) this.#add(planned);
     else release(planned);
   }
 
   #workers(): WorkerPool<WorkerInit, Opening, undefined> {
     if (this.#closed) throw new VarveError('interrupted', 'the mount has ended');
-    const idKey = new Uint8Array(this.#source.repository.keys.id);
+    const idKey = new Uint8Array(this.#repository.current.keys.id);
     this.#pool ??= new WorkerPool(new URL('./mount-worker.js', import.meta.url), defaultThreads(), () => ({
       data: { idKey, memory: this.#arena.memory },
       transfer: [],
@@ -265,7 +265,7 @@ export class Contents {
   }
 
   #plan(blobs: readonly number[], verifyAll: boolean): Planned {
-    const { index } = this.#source.repository;
+    const { index } = this.#repository.current;
     const number = index.locateFrame(blobs[0] as number);
     const frame = index.frame(number);
     const pack = index.packName(frame.pack);
@@ -328,8 +328,8 @@ export class Contents {
 
   /** A new index has other blob numbers. */
   #refresh(): void {
-    if (this.#generation === this.#source.generation) return;
-    this.#generation = this.#source.generation;
+    if (this.#generation === this.#repository.generation) return;
+    this.#generation = this.#repository.generation;
     this.#units.clear();
     this.#pending.clear();
     this.#last.clear();

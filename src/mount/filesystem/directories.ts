@@ -1,5 +1,5 @@
 // Reads directories of snapshots: lists entries from an offset on, finds names.
-// The blobs come from source.ts; what the kernel gets is made in filesystem.ts.
+// The blobs come from live-repository.ts; what the kernel gets is made in filesystem.ts.
 
 import { Buffer } from 'node:buffer';
 import { setImmediate } from 'node:timers/promises';
@@ -10,7 +10,7 @@ import type { ContentRef } from '../../format/content.js';
 import { type BadEntry, EntryReader } from '../../format/entry-reader.js';
 import { MAX_ENTRY } from '../../format/limits.js';
 import { checkSize } from '../../repository/reading/content-stream.js';
-import type { Source } from './source.js';
+import type { LiveRepository } from './live-repository.js';
 
 /** Bytes between two checkpoints in a directory's stream. Finding a name reads at most that much. */
 const CHECKPOINT_SPACING = 8 * 1024;
@@ -28,24 +28,24 @@ const IGNORE: OnBad = () => undefined;
 export class Directory {
   /** Shown in errors. */
   readonly path: string;
-  readonly #source: Source;
+  readonly #repository: LiveRepository;
   readonly #ids: Buffer;
   readonly #starts: Float64Array;
   /** Checkpoints: offsets in the stream at which entries begin, with their names, in order. */
   readonly #checkpoints: number[] = [0];
   readonly #names: Buffer[] = [Buffer.alloc(0)];
 
-  private constructor(source: Source, path: string, ids: Buffer, starts: Float64Array) {
-    this.#source = source;
+  private constructor(repository: LiveRepository, path: string, ids: Buffer, starts: Float64Array) {
+    this.#repository = repository;
     this.path = path;
     this.#ids = ids;
     this.#starts = starts;
   }
 
-  static async open(source: Source, content: ContentRef, path: string): Promise<Directory> {
-    const { ids, starts } = await source.blobsOf(content);
+  static async open(repository: LiveRepository, content: ContentRef, path: string): Promise<Directory> {
+    const { ids, starts } = await repository.blobsOf(content);
     checkSize(starts[starts.length - 1] as number, content.size);
-    return new Directory(source, path, Buffer.from(ids), starts);
+    return new Directory(repository, path, Buffer.from(ids), starts);
   }
 
   /** Approximate bytes of memory. */
@@ -71,8 +71,8 @@ export class Directory {
     let base = from;
     let turn = 0;
     for (let number = this.#blobAt(from); number < this.#starts.length - 1; number++) {
-      const cached = this.#source.cachedBlob(this.#ids, number * 32);
-      const blob = cached ?? (await this.#source.blob(this.#ids, number * 32));
+      const cached = this.#repository.cachedBlob(this.#ids, number * 32);
+      const blob = cached ?? (await this.#repository.blob(this.#ids, number * 32));
       if (++turn % TURN === 0) await setImmediate();
       const start = this.#starts[number] as number;
       const part = start < from ? blob.subarray(from - start) : blob;

@@ -5,9 +5,9 @@ import type { EntryReader } from '../../format/entry-reader.js';
 import { type StoredSnapshot, shortId } from '../../repository/snapshots/snapshots.js';
 import { Directory } from './directories.js';
 import type { InodeNumber, InodeNumbers } from './inode-numbers.js';
+import type { LiveRepository } from './live-repository.js';
 import { LruCache } from './lru-cache.js';
 import { DIRECTORY, LINKED, NodeTable, WITH_XATTRS } from './node-table.js';
-import type { Source } from './source.js';
 
 /** Bytes of entries to cache. */
 const ENTRY_BYTES = 1024 * 1024;
@@ -19,7 +19,7 @@ const MAX_DIRECTORIES = 500;
 export class Entries {
   readonly nodes: NodeTable;
   readonly numbers: InodeNumbers;
-  readonly #source: Source;
+  readonly #repository: LiveRepository;
   readonly #directories = new LruCache<number, Directory>({
     maxWeight: DIRECTORY_BYTES,
     maxEntries: MAX_DIRECTORIES,
@@ -30,8 +30,8 @@ export class Entries {
   readonly #cache = new LruCache<number, Entry>({ maxWeight: ENTRY_BYTES, weigh: weightOf });
 
   /** @param onFree called with nodes that the kernel has forgotten */
-  constructor(source: Source, numbers: InodeNumbers, onFree: (node: number) => void) {
-    this.#source = source;
+  constructor(repository: LiveRepository, numbers: InodeNumbers, onFree: (node: number) => void) {
+    this.#repository = repository;
     this.numbers = numbers;
     this.nodes = new NodeTable((node) => {
       this.#directories.delete(node);
@@ -74,7 +74,7 @@ export class Entries {
     const entry = stored === undefined ? await this.entry(node) : undefined;
     const content = stored?.snapshot.root ?? entry?.content;
     if (content === undefined) throw new Error('a directory has no content');
-    const directory = await Directory.open(this.#source, content, await this.path(node));
+    const directory = await Directory.open(this.#repository, content, await this.path(node));
     // Another request may have been faster.
     const other = this.#directories.get(node);
     if (other !== undefined) return other;

@@ -10,7 +10,7 @@ import { Layout } from '../../format/layout.js';
 import { locateBlob } from '../../repository/reading/blob-reader.js';
 import { checkSize, splitIds } from '../../repository/reading/content-stream.js';
 import { type Contents, OUTDATED } from './contents.js';
-import type { Source } from './source.js';
+import type { LiveRepository } from './live-repository.js';
 
 /** Bytes to be read sequentially before prefetching starts. */
 const SEQUENTIAL_BYTES = 256 * 1024;
@@ -63,14 +63,15 @@ export class OpenFile {
   }
 
   /** @throws VarveError `damaged` when the index lacks a blob, or the blobs do not have the size that the entry says */
-  static async open(source: Source, contents: Contents, entry: Entry, path: string): Promise<OpenFile> {
+  static async open(repository: LiveRepository, contents: Contents, entry: Entry, path: string): Promise<OpenFile> {
     const { content, holes, size } = entry;
     if (content === undefined) throw new VarveError('internal', `${path}: has no content`);
-    const ids = content.depth === 0 ? content.ids : await source.retried(() => source.trees.ids(content));
-    const attached = holes && (await source.retried(() => source.trees.attachment(holes)));
+    const ids =
+      content.depth === 0 ? content.ids : await repository.retryWithNewIndex(() => repository.trees.ids(content));
+    const attached = holes && (await repository.retryWithNewIndex(() => repository.trees.attachment(holes)));
     const layout = attached && Layout.decode(attached, size, content.size, path);
     // No waiting from here on: the blob numbers belong to the current index.
-    const { index } = source.repository;
+    const { index } = repository.current;
     const blobs = new Uint32Array(ids.length / 32);
     const starts = new Float64Array(blobs.length + 1);
     let number = 0;
@@ -81,7 +82,7 @@ export class OpenFile {
       number++;
     }
     checkSize(starts[blobs.length] as number, content.size);
-    return new OpenFile(contents, size, layout, blobs, starts, source.generation);
+    return new OpenFile(contents, size, layout, blobs, starts, repository.generation);
   }
 
   /** Approximate bytes of memory. */
@@ -125,7 +126,7 @@ export class OpenFile {
   }
 
   /** Loads a range into the cache. `readNow` then finds it, unless it was evicted again. */
-  async await(offset: number, size: number): Promise<void> {
+  async load(offset: number, size: number): Promise<void> {
     const slices = this.#slicesOf(offset, this.#lengthAt(offset, size));
     await this.#contents.use(
       slices.map(({ blob }) => blob),

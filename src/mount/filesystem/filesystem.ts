@@ -38,9 +38,9 @@ import { Contents } from './contents.js';
 import { Entries } from './entries.js';
 import { OpenFile, retryWhenOutdated } from './file.js';
 import { InodeNumbers } from './inode-numbers.js';
+import type { LiveRepository } from './live-repository.js';
 import { LruCache } from './lru-cache.js';
 import { DIRECTORY, VIEW, WITH_XATTRS } from './node-table.js';
-import type { Source } from './source.js';
 import { type CurrentView, ViewNodes } from './view-nodes.js';
 
 /** Seconds for which the kernel may cache what is in a snapshot: it never changes. */
@@ -58,7 +58,7 @@ const MAX_REPORTED = 1000;
 const DOTS = 2;
 
 export interface FilesystemOptions {
-  readonly source: Source;
+  readonly repository: LiveRepository;
   readonly view: CurrentView;
   /** Bytes of decoded contents to keep in memory. */
   readonly cacheSize: number;
@@ -89,8 +89,8 @@ export class SnapshotFilesystem implements Handlers {
 
   constructor(options: FilesystemOptions) {
     this.#options = options;
-    this.#contents = new Contents(options.source, options.cacheSize);
-    this.#entries = new Entries(options.source, new InodeNumbers(options.seed), (node) => {
+    this.#contents = new Contents(options.repository, options.cacheSize);
+    this.#entries = new Entries(options.repository, new InodeNumbers(options.seed), (node) => {
       this.#views.drop(node);
       this.#files.delete(node);
       this.#next.delete(node);
@@ -215,11 +215,11 @@ export class SnapshotFilesystem implements Handlers {
     const file = await this.#file(node);
     const there = file.readNow(offset, size, alone) !== undefined;
     file.prefetchAhead(offset, size);
-    if (!there) await file.await(offset, size);
+    if (!there) await file.load(offset, size);
     const again = (): Promise<Answer> =>
       this.#guarded(node, () => retryWhenOutdated(() => this.#copied(node, offset, size)));
     return () =>
-      (file.isOf(this.#options.source.generation) ? file.readNow(offset, size, false) : undefined) ?? again();
+      (file.isOf(this.#options.repository.generation) ? file.readNow(offset, size, false) : undefined) ?? again();
   }
 
   /** Reads a copy, for a read so large that its first blobs are evicted before its last are decoded. */
@@ -229,14 +229,14 @@ export class SnapshotFilesystem implements Handlers {
 
   #knownFile(node: number): OpenFile | undefined {
     const file = this.#files.get(node);
-    return file?.isOf(this.#options.source.generation) ? file : undefined;
+    return file?.isOf(this.#options.repository.generation) ? file : undefined;
   }
 
   async #file(node: number): Promise<OpenFile> {
     const known = this.#knownFile(node);
     if (known !== undefined) return known;
     const entry = await this.#entries.entry(node);
-    const file = await OpenFile.open(this.#options.source, this.#contents, entry, entry.name.toString());
+    const file = await OpenFile.open(this.#options.repository, this.#contents, entry, entry.name.toString());
     const other = this.#knownFile(node);
     if (other !== undefined) return other;
     this.#files.set(node, file);
@@ -287,8 +287,8 @@ export class SnapshotFilesystem implements Handlers {
   async #xattrs(node: number): Promise<Xattr[]> {
     const { xattrs, name } = await this.#entries.entry(node);
     if (xattrs === undefined) return [];
-    const { source } = this.#options;
-    return decodeXattrs(await source.retried(() => source.trees.attachment(xattrs)), name.toString());
+    const { repository } = this.#options;
+    return decodeXattrs(await repository.retryWithNewIndex(() => repository.trees.attachment(xattrs)), name.toString());
   }
 
   async #guarded<Result extends Answer | Views>(node: number, action: () => Promise<Result>): Promise<Result | number> {

@@ -4,8 +4,8 @@ import { Listing } from '../protocol/replies.js';
 import { attributesOf } from './attributes.js';
 import { Directory } from './directories.js';
 import { InodeNumbers } from './inode-numbers.js';
+import type { LiveRepository } from './live-repository.js';
 import { NodeTable } from './node-table.js';
-import type { Source } from './source.js';
 
 /** Limits of the work: entries, and milliseconds. */
 const ENTRIES = 2000;
@@ -16,7 +16,7 @@ const PAGE = 4096;
  * Lists the first directories of a snapshot before any program asks. This fetches the top of the tree and lets the JIT compile
  * the code, which makes the first listing three times as fast.
  */
-export async function prewarm(source: Source, root: ContentRef): Promise<void> {
+export async function prewarm(repository: LiveRepository, root: ContentRef): Promise<void> {
   const numbers = new InodeNumbers([0, 0]);
   const nodes = new NodeTable(() => undefined);
   const top = nodes.node(1, -1, { low: 1, high: 0 }, 0);
@@ -24,7 +24,7 @@ export async function prewarm(source: Source, root: ContentRef): Promise<void> {
   const directories: ContentRef[] = [root];
   let left = ENTRIES;
   for (let content = directories.pop(); content !== undefined; content = directories.pop()) {
-    const directory = await Directory.open(source, content, '');
+    const directory = await Directory.open(repository, content, '');
     let listing = new Listing(PAGE, true);
     await directory.scan(0, (entry, start, end) => {
       const inode = numbers.named(nodes.inode(top), entry.name);

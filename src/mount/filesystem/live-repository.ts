@@ -12,8 +12,8 @@ const CACHE_BYTES = 8 * 1024 * 1024;
 const RELOAD_MS = 10_000;
 
 /** The repository behind the mount, while other programs change it. */
-export class Source {
-  #repository: IndexedRepository;
+export class LiveRepository {
+  #current: IndexedRepository;
   #trees: TreeReader;
   /** Grows with each new index, because blob numbers then change. */
   generation = 0;
@@ -25,13 +25,13 @@ export class Source {
 
   /** @param onDamage called with index objects that cannot be read when the index is read again */
   constructor(repository: IndexedRepository, onDamage: (error: VarveError) => void) {
-    this.#repository = repository;
+    this.#current = repository;
     this.#trees = new TreeReader(repository);
     this.#onDamage = onDamage;
   }
 
-  get repository(): IndexedRepository {
-    return this.#repository;
+  get current(): IndexedRepository {
+    return this.#current;
   }
 
   get trees(): TreeReader {
@@ -47,7 +47,7 @@ export class Source {
   }
 
   /** Runs an action, and again with a new index when a pack is missing: a prune may have repacked it. */
-  async retried<Result>(action: () => Promise<Result>): Promise<Result> {
+  async retryWithNewIndex<Result>(action: () => Promise<Result>): Promise<Result> {
     try {
       return await action();
     } catch (cause) {
@@ -69,7 +69,7 @@ export class Source {
     const name = id.toString('latin1');
     let pending = this.#pending.get(name);
     if (pending === undefined) {
-      pending = this.retried(async () => this.#addCopy(name, await this.#trees.blob(id)));
+      pending = this.retryWithNewIndex(async () => this.#addCopy(name, await this.#trees.blob(id)));
       this.#pending.set(name, pending);
       const done = (): void => void this.#pending.delete(name);
       pending.then(done, done);
@@ -79,19 +79,19 @@ export class Source {
 
   /** The ids of a stream's blobs and the offsets at which they begin. The last offset is the stream's length. */
   async blobsOf(content: ContentRef): Promise<{ ids: Buffer; starts: Float64Array }> {
-    const ids = content.depth === 0 ? content.ids : await this.retried(() => this.#trees.ids(content));
+    const ids = content.depth === 0 ? content.ids : await this.retryWithNewIndex(() => this.#trees.ids(content));
     const count = ids.length / 32;
     const starts = new Float64Array(count + 1);
     for (let number = 0; number < count; number++) {
       const id = ids.subarray(number * 32, number * 32 + 32);
-      starts[number + 1] = (starts[number] as number) + locateBlob(this.#repository.index, id, 2).length;
+      starts[number + 1] = (starts[number] as number) + locateBlob(this.#current.index, id, 2).length;
     }
     return { ids, starts };
   }
 
   async #load(): Promise<void> {
-    const index = await loadIndex(this.#repository, { onDamage: this.#onDamage });
-    this.#repository = index;
+    const index = await loadIndex(this.#current, { onDamage: this.#onDamage });
+    this.#current = index;
     this.#trees = new TreeReader(index);
     this.generation++;
     this.#reloaded = Date.now();
