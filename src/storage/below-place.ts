@@ -1,4 +1,4 @@
-/** The place of that name within a place, of any kind: `rest:http://host/` and "x" are `rest:http://host/x/`. */
+/** The location of a name below a location of any kind: `rest:http://host/` and "x" give `rest:http://host/x/`. */
 export function belowPlace(place: string, name: string): string {
   const bare = place.replace(/\/+$/, '');
   const below = bare.endsWith(':') && place === bare ? `${bare}${name}` : `${bare}/${name}`;

@@ -1,7 +1,7 @@
 import { VarveError } from '../errors/errors.js';
 
 /**
- * Refuses `-o PROVIDER.NAME=…` of a name that is mistyped: what is not known would do nothing, and not say so.
+ * Refuses `-o PROVIDER.NAME=…` with an unknown name, which would otherwise silently do nothing.
  *
  * @throws VarveError `usage`
  */

@@ -1,22 +1,22 @@
-/** Of the term for which objects are locked: what stays locked for longer is not locked anew. */
+/** The share of the term beyond which a remaining lock is not extended. */
 const ENOUGH = 3 / 4;
-/** What has less left has been forgotten. */
+/** The share of the term below which a remaining lock shows that prune did not run. */
 const LITTLE = 1 / 2;
 
 /**
- * Whether what is locked until then need not be locked anew now.
+ * Whether a lock need not be extended now.
  *
  * @param until seconds since 1970, as `now`
- * @param term seconds for which what is put is locked
+ * @param term seconds for which new objects are locked
  */
 export function isLongEnough(until: number, now: number, term: number): boolean {
   return until - now >= term * ENOUGH;
 }
 
-/** Whether somebody must be told: what is in use is not locked anew as often as it should be. */
+/** Whether to warn that the locks of data in use are not extended as often as they should be. */
 export function isForgotten(until: number, now: number, term: number): boolean {
   return until - now < term * LITTLE;
 }
 
-/** Seconds that may lie between two prunes, so that nothing in use is ever forgotten. */
+/** The longest time between two prunes, in seconds, that keeps all data in use locked. */
 export const longestPause = (term: number): number => term * (ENOUGH - LITTLE);

@@ -3,8 +3,8 @@ import { dirname } from 'node:path';
 import { errnoCode } from '../errors/errors.js';
 
 /**
- * Makes a directory and those above it, unless they are there. Node's own recursive mkdir never returns where a directory refuses new names
- * with ENOENT, as those of /proc do.
+ * Makes a directory and its parents, unless they exist. Node's own recursive mkdir never returns where a directory refuses new names with
+ * ENOENT, such as /proc.
  *
  * @throws the system's error
  */

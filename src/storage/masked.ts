@@ -1,9 +1,9 @@
-/** Parameters of rclone's remotes (`:sftp,host=…,pass=…:directory`) whose values nobody else should see. */
+/** Parameters of rclone's remotes (`:sftp,host=…,pass=…:directory`) with secret values. */
 export const SECRET_PARAMETER =
   /pass|secret|key|token|credential|auth|cookie|header|session|sas_url|connection_string/i;
 const PARAMETER = /([^,:=]+)=("(?:[^"]|"")*"|'(?:[^']|'')*'|[^,:]*)/g;
 
-/** A repository's place as it may be shown: `***` for passwords, whatever kind it is of, and also where it is mistyped. */
+/** A location with `***` for passwords, for any kind of store, and also where the location is mistyped. */
 export function maskedPlace(place: string): string {
   const [, scheme = '', rest = ''] = /^((?:rest|s3|sftp|rclone|local):)?(.*)$/is.exec(place) ?? [];
   return scheme + (MASKS[scheme.toLowerCase()] ?? maskedAddress)(rest);
@@ -16,7 +16,7 @@ const MASKS: Readonly<Record<string, (rest: string) => string>> = {
   'local:': (rest) => rest,
 };
 
-/** Whoever mistypes an address should not find its password in a log: what is no address may have one nevertheless. */
+/** Masks the password in a text that is not a valid address, because a mistyped address may contain one too. */
 function maskedAddress(text: string): string {
   const url = /^[a-z+]+:\/\//i.test(text) && URL.canParse(text) ? new URL(text) : undefined;
   if (url?.password === '' && url.search === '' && url.hash === '') return text;
@@ -28,7 +28,7 @@ function maskedRemote(text: string): string {
   return maskedLogins(masked);
 }
 
-/** A text of others, such as a program's, without the passwords of addresses in it. */
+/** Masks the passwords of addresses in a foreign text, such as the output of a program. */
 export function maskedLogins(text: string): string {
   return text.replace(/(:\/\/[^\s:@/'"]*):[^\s@/'"]+@/g, '$1:***@');
 }

@@ -4,10 +4,10 @@ import type { StoreSettings } from './settings.js';
 import type { Store } from './store.js';
 import { refuseStrange } from './strange-place.js';
 
-/** Opens a provider's store. @param rest what follows the scheme and its colon */
+/** Opens a provider's store. @param rest the location after the scheme and its colon */
 type OpenProvider = (rest: string, settings: StoreSettings) => Promise<Store>;
 
-/** Loaded when one is used: nobody pays for the others. */
+/** A provider is loaded only when it is used. */
 const PROVIDERS: Readonly<Record<string, () => Promise<OpenProvider>>> = {
   rclone: async () => (await import('./rclone/open.js')).openRclone,
   rest: async () => (await import('./rest/open.js')).openRest,
@@ -16,9 +16,9 @@ const PROVIDERS: Readonly<Record<string, () => Promise<OpenProvider>>> = {
 };
 
 /**
- * The store that a repository's place names: a directory, `local:DIRECTORY`, or another provider's, with its guards.
+ * Opens the store of a location: a directory, `local:DIRECTORY`, or a remote store with its guards.
  *
- * @throws VarveError `usage` when no such place can be
+ * @throws VarveError `usage` for an invalid location
  */
 export async function openStore(place: string, settings: StoreSettings): Promise<Store> {
   const [, scheme, rest = ''] = /^([a-z0-9]+):(.*)$/s.exec(place) ?? [];

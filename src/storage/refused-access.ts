@@ -2,9 +2,9 @@ import { type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type ErrorCode, errnoCode, systemReason, VarveError } from '../errors/errors.js';
 
-/** Why a file of a repository could not be read or written, with the remedy where somebody else owns it. */
+/** Explains why a file of a repository could not be read or written, and says what to do when another user owns it. */
 
-/** Characters that a shell takes as they are. */
+/** Characters that a shell does not interpret. */
 const PLAIN_PATH = /^[A-Za-z0-9_./:@%+,-]+$/;
 
 /**
@@ -21,7 +21,7 @@ export function fileError(cause: unknown, path: string, root: string, doing: str
   return new VarveError(code, `${doing}: ${path}: ${systemReason(cause)}${remedy}`, { cause });
 }
 
-/** Who owns what, and what to do about it. Empty where the modes do not explain the refusal. */
+/** The owner of the file, and what to do. Empty where the modes do not explain the refusal. */
 function remedyFor(path: string, root: string): string {
   const uid = process.geteuid?.();
   const stat = nearest(path, root);
@@ -36,7 +36,7 @@ function remedyFor(path: string, root: string): string {
   return `${owner}; as root, \`chown -R --reference=${quoted(root)} ${quoted(root)}\` gives all of it to the owner of the repository, ${userName(directory.uid)}`;
 }
 
-/** The file, or the directory on the way to it beyond which nothing can be seen. */
+/** The file, or the last directory on the way to it that can be read. */
 function nearest(path: string, root: string): Stats | undefined {
   for (let at = path; at.length >= root.length; at = dirname(at)) {
     const stat = statOf(at);

@@ -1,41 +1,43 @@
-/** How a store is reached: what the command line and the environment say of it. */
+/** How to reach a store, from the command line and the environment. */
 export interface StoreSettings {
-  /** Where credentials and the like are looked for. */
+  /** The environment with credentials. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** `-o NAME=VALUE`, by name: "s3.storage-class". */
   readonly extended: ReadonlyMap<string, string>;
-  /** PEM file of certificates that are trusted instead of the system's. */
+  /** PEM file of certificates to trust instead of the system's. */
   readonly caCertificate?: string | undefined;
-  /** PEM file with a certificate and its private key, by which this client is known. */
+  /** PEM file with the certificate and private key of this client. */
   readonly clientCertificate?: string | undefined;
-  /** Whether any certificate is taken, even a forged one. */
+  /** Whether to accept any certificate, even a forged one. */
   readonly insecureTls?: boolean | undefined;
-  /** What this client calls itself; undefined for what the library or varve says. */
+  /** The user agent; undefined for the default of the library or of varve. */
   readonly userAgent?: string | undefined;
-  /** Requests under way at a time; each store has its own default. */
+  /** Concurrent requests; each store has its own default. */
   readonly connections?: number | undefined;
   /** Bytes a second. */
   readonly uploadLimit?: number | undefined;
   /** Bytes a second. */
   readonly downloadLimit?: number | undefined;
-  /** Seconds for which what is written can be neither removed nor changed by anybody: Object Lock. */
+  /** Object Lock: seconds for which no user can remove or change a new object. */
   readonly lockSeconds?: number | undefined;
-  /** Seconds without any progress after which a request is given up, and tried again. May change: what counts is what it is when a request is made. */
+  /**
+   * Idle timeout: seconds without progress after which a request is cancelled and tried again. The value at the start of a request counts.
+   */
   readonly stuckSeconds: number;
-  /** Seconds for which what failed is tried again, from its first failure on, or from when nothing moved any more. */
+  /** Seconds for which a failed request is tried again, from the first failure or from the last progress. */
   readonly retrySeconds: number;
   /**
-   * Seconds for which a refused connection is tried again while nothing has succeeded yet: then it is not a server that restarts, but a wrong
-   * address or a server that is not running. As `retrySeconds` when it is not given.
+   * Seconds for which a refused connection is tried again before the first success: then the address is wrong or no server is running.
+   * Defaults to `retrySeconds`.
    */
   readonly refusedSeconds?: number | undefined;
-  /** Told what the user should know: that it waits, and for what. */
+  /** Receives messages about waiting and its reason. */
   readonly onNotice?: ((text: string) => void) | undefined;
-  /** Told what the user must know also of a run that goes well. */
+  /** Receives warnings that matter even in a successful run. */
   readonly onWarning?: ((text: string) => void) | undefined;
-  /** Told of each request. Never given secrets. */
+  /** Receives a line for each request, without secrets. */
   readonly onDebug?: ((line: string) => void) | undefined;
-  /** Told when a program may ask the user something on the terminal, which nothing should be written over, and when it does no more. */
+  /** Called with true while a program may ask a question on the terminal, so that nothing overwrites the question. */
   readonly onAsking?: ((asking: boolean) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }

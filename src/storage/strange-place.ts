@@ -1,7 +1,7 @@
 import { VarveError } from '../errors/errors.js';
 import { maskedPlace } from './masked.js';
 
-/** What people write, or know from other programs, and what to write instead. The first that fits. */
+/** Locations in the form of other programs, and varve's form. The first match counts. */
 const STRANGE: readonly (readonly [RegExp, (place: string) => string])[] = [
   [/^https?:/i, (place) => `for a REST server write rest:${place}, for S3 s3:${place}`],
   [/^(?:ssh|scp):/i, () => 'write sftp:USER@HOST:/PATH, or sftp://USER@HOST:PORT//PATH'],
@@ -15,7 +15,7 @@ const STRANGE: readonly (readonly [RegExp, (place: string) => string])[] = [
 ];
 
 /**
- * Refuses what looks like a directory's name, and is meant for something else: nobody wants a directory `http:` with backups in it.
+ * Refuses a location of another program's form, so that no directory `http:` is created.
  *
  * @throws VarveError `usage`
  */

@@ -21,12 +21,12 @@ import { problemOf, trustOf } from './trust.js';
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
 
-/** Called with why something in the cache is not used. */
+/** Receives the reason why a part of the cache is not used. */
 type OnDistrust = (problem: string) => void;
 
 /**
- * A directory of the cache. The cache is hostile input: no link is followed, only regular files that this user or root owns are opened, and no
- * file is written under its own name. No method throws: a failing cache is a slow one.
+ * A directory of the cache. The cache is hostile input: varve follows no link, opens only regular files of this user or root, and renames a
+ * temporary file into place. No method throws: a failing cache only makes varve slower.
  */
 export class CacheDirectory {
   readonly path: string;
@@ -44,8 +44,8 @@ export class CacheDirectory {
   /**
    * The cache's own directory, which need not exist.
    *
-   * @param onDistrust called at most once, with the first thing that cannot be trusted
-   * @returns undefined when others could change what is in it
+   * @param onDistrust called at most once, with the first problem
+   * @returns undefined when other users could change the cache
    */
   static open(path: string, onDistrust: OnDistrust = () => undefined): CacheDirectory | undefined {
     let reported = false;
@@ -63,18 +63,21 @@ export class CacheDirectory {
     return new CacheDirectory(join(this.path, name), this, this.#onDistrust);
   }
 
-  /** The whole file; undefined when it is not there, cannot be trusted or has more than `most` bytes. */
+  /** The whole file; undefined when it is missing, cannot be trusted or has more than `most` bytes. */
   read(name: string, most: number): Buffer | undefined {
     return this.open(name, most, (file, size) => readAt(file, Buffer.from(new ArrayBuffer(size)), 0));
   }
 
-  /** Calls the action with an open file and its size. @returns what the action gives, undefined where `read` does or the action fails */
+  /**
+   * Calls the action with an open file and its size. @returns the action's result; undefined when the action fails, or where `read` returns
+   * undefined
+   */
   open<T>(name: string, most: number, action: (file: number, size: number) => T | undefined): T | undefined {
     if (!this.#isTrusted()) return undefined;
     const path = join(this.path, name);
     let file: number | undefined;
     try {
-      // A FIFO would wait for its writer.
+      // Opening a FIFO would wait for its writer.
       file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
       const stat = fstatSync(file);
       const problem = stat.isFile() ? problemOf(path, stat) : `${path} is not a regular file`;
@@ -96,7 +99,7 @@ export class CacheDirectory {
     }
   }
 
-  /** Replaces the file in one step. */
+  /** Replaces the file atomically. */
   write(name: string, parts: readonly Uint8Array[]): void {
     const path = join(this.path, name);
     const temporary = `${path}.${randomBytes(4).toString('hex')}`;
@@ -108,7 +111,7 @@ export class CacheDirectory {
       try {
         for (const part of parts) writeFileSync(file, part);
       } finally {
-        // Some file systems report only here that they could not write.
+        // Some file systems report a failed write only at close.
         closeSync(file);
       }
       renameSync(temporary, path);
@@ -129,7 +132,7 @@ export class CacheDirectory {
     }
   }
 
-  /** Creates the directory unless it is there. @returns whether it can be used */
+  /** Creates the directory unless it exists. @returns whether it can be used */
   #make(): boolean {
     if (this.#parent !== undefined && !this.#parent.#make()) return false;
     makeDirectories(this.path, DIRECTORY_MODE);
@@ -139,8 +142,8 @@ export class CacheDirectory {
   }
 
   /**
-   * Tags the directories directly below the cache's own. That one has no tag: `--cache-dir` may name a directory with other files in it,
-   * and backups would leave them out.
+   * Tags the directories directly below the cache's own directory. That one gets no tag: `--cache-dir` may name a directory with other
+   * files, and backups would exclude them.
    */
   #tag(): void {
     if (this.#tagged || this.#parent === undefined || this.#parent.#parent !== undefined) return;
@@ -148,7 +151,7 @@ export class CacheDirectory {
     tagCache(this.path);
   }
 
-  /** `trustOf` has looked at the cache's own directory and all above it. A directory that is not there yet is looked at again. */
+  /** `trustOf` has checked the cache's own directory and its parents. A directory that did not exist is checked again. */
   #isTrusted(): boolean {
     if (this.#parent === undefined) return true;
     if (!this.#parent.#isTrusted()) return false;
@@ -169,7 +172,7 @@ export class CacheDirectory {
   }
 }
 
-/** Fills the buffer from this position of the file on; undefined when the file ends before. */
+/** Fills the buffer from this position of the file; undefined when the file is too short. */
 export function readAt(file: number, into: Buffer, position: number): Buffer | undefined {
   for (let filled = 0; filled < into.length; ) {
     const count = readSync(file, into, filled, into.length - filled, position + filled);
@@ -183,7 +186,7 @@ function closeQuietly(file: number): void {
   try {
     closeSync(file);
   } catch {
-    // It was only read.
+    // The file was only read, so a failed close loses nothing.
   }
 }
 
@@ -191,6 +194,6 @@ function discard(path: string): void {
   try {
     unlinkSync(path);
   } catch {
-    // It is gone, or cannot be removed: nothing depends on it.
+    // A leftover file does no harm.
   }
 }

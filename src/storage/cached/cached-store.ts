@@ -8,12 +8,12 @@ import { type CacheDirectory, readAt } from './cache-directory.js';
 const CACHED: ReadonlySet<ObjectType> = new Set(['index']);
 /** Bytes of the largest object: a pack of 1 GiB, with as much parity. */
 const LARGEST = 2 * 1024 * 1024 * 1024;
-/** Bytes of a file that are hashed at a time. */
+/** Bytes of a file to hash at a time. */
 const PIECE = 256 * 1024;
 
 /**
- * Keeps index objects and packs of trees, sealed as they are, in a directory of this machine (snapshots are remembered opened, by LocalState). Whatever is in the directory may be
- * deleted at any time, and is believed only when its SHA-256 is its name. A failing cache is a slow one, never an error.
+ * Caches index objects and packs of trees, still sealed, in a local directory (LocalState keeps opened snapshots). Files of the cache may
+ * be deleted at any time, and count only when their SHA-256 is their name. A failing cache makes varve slower but is never an error.
  */
 export class CachedStore implements Store {
   readonly location: string;
@@ -22,7 +22,7 @@ export class CachedStore implements Store {
   readonly extend: Store['extend'];
   readonly #store: Store;
   readonly #directory: CacheDirectory;
-  /** Packs whose name was compared with their content in this run. */
+  /** Packs whose content was verified in this run. */
   readonly #verified = new Set<string>();
 
   constructor(store: Store, directory: CacheDirectory) {
@@ -34,7 +34,7 @@ export class CachedStore implements Store {
     this.#directory = directory;
   }
 
-  /** The store itself, for who must see what is really there. */
+  /** The store without the cache, for callers that must see the real objects. */
   get origin(): Store {
     return this.#store;
   }
@@ -48,7 +48,7 @@ export class CachedStore implements Store {
     if (this.#keeps(type, advice)) this.#of(type).write(name, parts);
   }
 
-  /** What is cached of it is as it was, or not believed. */
+  /** The cached copy is right, or fails its hash. */
   replace(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
     return this.#store.replace(type, name, parts);
   }
@@ -88,7 +88,7 @@ export class CachedStore implements Store {
     return this.#store.close();
   }
 
-  /** Forgets cached objects that are not to be kept. */
+  /** Removes cached objects that `keep` rejects. */
   retain(type: ObjectType, keep: (name: string) => boolean): void {
     const directory = this.#of(type);
     for (const name of directory.names()) if (!keep(name)) directory.remove(name);
@@ -102,7 +102,7 @@ export class CachedStore implements Store {
     return this.#directory.within(type);
   }
 
-  /** Synchronous: what is in the page cache takes 40 µs this way, and 300 by way of another thread. */
+  /** Synchronous: a read from the page cache takes 40 µs here, and 300 µs in another thread. */
   #load(type: ObjectType, name: string, range?: Range, room?: Buffer): Buffer | undefined {
     const directory = this.#of(type);
     return directory.open(name, LARGEST, (file, size) => {
@@ -125,7 +125,7 @@ function cut(bytes: Buffer, range: Range | undefined, path: string): Buffer {
   return bytes.subarray(range.offset, end);
 }
 
-/** Lower-case hex SHA-256 of bytes or of an open file's, which are read piece by piece into the same memory. */
+/** Lower-case hex SHA-256 of bytes or of an open file, which is read in pieces into one buffer. */
 function hashOf(content: Buffer | number): string {
   const hash = createHash('sha256');
   if (typeof content !== 'number') return hash.update(content).digest('hex');

@@ -1,4 +1,4 @@
-/** Tells whether a directory is this user's alone: what others can change there must be neither read, followed nor run. */
+/** Decides whether only this user can change a directory. varve must not read, follow or run what other users can change. */
 
 import { lstatSync, type Stats } from 'node:fs';
 import { dirname, resolve } from 'node:path';
@@ -11,7 +11,7 @@ const STICKY = 0o1000;
 export type Trust = { readonly path: string } | { readonly problem: string };
 
 /**
- * Resolves the links of a path and looks at the directory and all above it, as sshd does for a user's keys. The directory need not exist.
+ * Resolves the links of a path and checks the directory and its parents, as sshd does for a user's keys. The directory need not exist.
  *
  * @returns its path without links, or why it cannot be trusted
  */

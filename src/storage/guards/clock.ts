@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Time, waiting and chance: tests pass in their own. */
+/** Time, waiting and random numbers; tests provide their own. */
 export interface Clock {
-  /** Milliseconds that only go forwards, and stand still while the machine sleeps. */
+  /** Monotonic milliseconds, which do not advance while the machine sleeps. */
   now(): number;
   date(): Date;
   /** Rejects when the signal is aborted. */
   sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
-  /** From 0 to less than 1. */
+  /** A random number, 0 ≤ x < 1. */
   random(): number;
 }
 

@@ -7,14 +7,14 @@ import { LoggedStore } from './logged.js';
 import { Retrier } from './retrier.js';
 import { RetryingStore } from './retrying.js';
 
-/** Requests at a time to a store that says nothing of it. */
+/** Concurrent requests to a store without a default of its own. */
 const CONNECTIONS = 5;
 
 /**
- * A remote store as varve uses it. From the outside in: what fails is tried again, so many requests at a time (fewer while they fail), a line for each. A request that
- * waits to be tried again keeps no other from its turn.
+ * Opens a remote store with its guards, from the outside in: retries, a limit of concurrent requests (lower while they fail), a log line
+ * for each request. A request that waits for its retry does not count against the limit.
  *
- * @param place what is told of while it is not open yet, without secrets
+ * @param place the location for messages before the store is open, without secrets
  */
 export async function openGuarded(
   place: string,
@@ -22,7 +22,7 @@ export async function openGuarded(
   settings: StoreSettings,
   clock: Clock = systemClock,
 ): Promise<Store> {
-  // Node would take each request above ten that listens for a leak, and warn.
+  // Node would treat more than ten listeners as a leak and warn.
   if (settings.signal !== undefined) setMaxListeners(0, settings.signal);
   const retrier = new Retrier(settings, clock);
   const store = await retrier.run(place, () => open(settingsForTries(settings, retrier)), false);
@@ -32,8 +32,8 @@ export async function openGuarded(
 }
 
 /**
- * What changes meanwhile is looked at when a request is made. An interruption ends what is under way; what is asked for after it is done: a backup
- * then lists what it has stored, and removes its lease. And no request may stand still for longer than it would be tried again.
+ * Getters, because each request needs the current values. After an interruption running requests end, but new ones are still made: a backup
+ * then lists what it has stored and removes its lease. And the idle timeout of a request must not exceed the time for its retries.
  */
 function settingsForTries(settings: StoreSettings, retrier: Retrier): StoreSettings {
   const { signal, stuckSeconds } = settings;

@@ -5,12 +5,15 @@ import type { Advice, LockedType, ObjectInfo, ObjectType, Range, Store } from '.
 import { secondsStuck } from '../transport/stuck-error.js';
 import { type Extend, PassingStore } from './passing.js';
 
-/** Names of a listing that are taken in one turn: who listens to them may make requests of its own, so the turn ends before it does. */
+/**
+ * Names of a listing to read in one turn. The reader of the listing may make requests itself, so the turn ends before the reader gets the
+ * names.
+ */
 const NAMES = 1000;
 
 /**
- * So many requests at a time; who comes first is served first. While tries fail there are fewer, down to one: where a connection breaks again and
- * again, or a server is busy, five that share it may all fail for ever, and one after the other succeed.
+ * Limits concurrent requests, first come, first served. The limit falls while attempts fail, down to one: over an unstable connection or to
+ * a busy server, five requests at a time may all fail for ever, while single requests succeed.
  */
 export class LimitedStore extends PassingStore {
   readonly #turn: LimitFunction;
@@ -70,7 +73,7 @@ export class LimitedStore extends PassingStore {
     }
   }
 
-  /** Of a server that says nothing nothing can be spared: to ask it one thing after the other would only take longer. */
+  /** A stalled server gains nothing from fewer requests; asking one at a time would only take longer. */
   #after(cause: unknown): number {
     if (!(cause instanceof VarveError) || !cause.retryable) return this.#turn.concurrency;
     return secondsStuck(cause) > 0 ? this.#most : Math.max(1, Math.floor(this.#turn.concurrency / 2));
@@ -89,7 +92,7 @@ export class LimitedStore extends PassingStore {
   }
 }
 
-/** @returns whether there may be more */
+/** @returns whether there may be more names */
 async function take(names: AsyncIterator<ObjectInfo>, taken: ObjectInfo[]): Promise<boolean> {
   while (taken.length < NAMES) {
     const next = await names.next();

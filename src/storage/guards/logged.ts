@@ -11,7 +11,7 @@ import {
 } from '../store.js';
 import { type Extend, PassingStore } from './passing.js';
 
-/** Tells of each request: when, which, of what object, how many bytes, how many milliseconds, and what came of it. */
+/** Logs each request: time, kind, object, bytes, milliseconds and result. */
 export class LoggedStore extends PassingStore {
   readonly #tell: (line: string) => void;
 
@@ -43,7 +43,7 @@ export class LoggedStore extends PassingStore {
     return this.#log('stat', objectPath(type, name), super.stat(type, name), told);
   }
 
-  /** One line for a listing, however many requests it takes; the time is the store's, not that of who listens. */
+  /** One line for a listing, however many requests it takes. The time excludes the reader's own work. */
   override async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
     let names = 0;
     let waited = 0;

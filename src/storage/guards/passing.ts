@@ -3,7 +3,7 @@ import type { Advice, LockedType, ObjectInfo, ObjectType, Range, Store } from '.
 
 export type Extend = NonNullable<Store['extend']>;
 
-/** Passes everything on to the store that it holds: what a guard begins with. */
+/** Forwards all requests to the inner store; the base of all guards. */
 export class PassingStore implements Store {
   protected readonly inner: Store;
   readonly filePath: Store['filePath'];
@@ -65,7 +65,7 @@ export class PassingStore implements Store {
     return this.inner.close();
   }
 
-  /** What `extend` does, where the inner store has it. */
+  /** The work of `extend`, where the inner store has it. */
   protected extending(inner: Extend, type: LockedType, name: string): Promise<number> {
     return inner(type, name);
   }

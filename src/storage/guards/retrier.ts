@@ -4,44 +4,44 @@ import type { StoreSettings } from '../settings.js';
 import { secondsStuck } from '../transport/stuck-error.js';
 import { type Clock, systemClock } from './clock.js';
 
-/** Milliseconds that the first wait takes at most; each further one up to twice as long. */
+/** The longest first wait in milliseconds; each further wait is up to twice as long. */
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 30_000;
-/** Seconds that every try may stand still: a server that is back at the last moment has time to answer. */
+/** The least idle timeout in seconds, so that a server that comes back late can still answer. */
 const LEAST_PATIENCE = 5;
-/** Seconds that one may stand still when another was given up: what is cleaned up then is worth a try, and no wait. */
+/** The idle timeout in seconds after a request was given up: the cleanup gets one attempt but no long wait. */
 const LAST_PATIENCE = 2;
-/** Milliseconds of waiting that the user need not know of. */
+/** Milliseconds of waiting before a notice. */
 const UNTOLD = 2000;
 /** Milliseconds between notices. */
 const BETWEEN_NOTICES = 30_000;
 
 type Settings = Pick<StoreSettings, 'retrySeconds' | 'refusedSeconds' | 'onNotice' | 'signal'>;
 
-/** The tries of one operation. */
+/** The attempts of one operation. */
 export interface Tries {
-  /** Waits until it may be tried again, or throws when it may not. */
+  /** Waits until the next attempt, or throws when there is none. */
   failed(cause: unknown): Promise<void>;
-  /** It came further than ever before: the next failure is a first one. */
+  /** The operation made progress, so the next failure counts as the first. */
   progressed(): void;
-  /** There are no more of them. */
+  /** Ends the attempts. */
   done(): void;
 }
 
 /**
- * Tries again what a second try can help, for a limited time: from the first failure on, or from when nothing moved any more where that is why it
- * failed. All operations on a store share one: notices of it come one at a time, and when one operation has been given up, others are not tried again
- * before something succeeds.
+ * Retries operations that a retry can help, for a limited time: from the first failure, or from the last progress when an idle timeout was
+ * the failure. All operations on a store share one retrier: it sends one notice at a time, and after it has given up one operation it does
+ * not retry others before something succeeds.
  */
 export class Retrier {
   readonly #settings: Settings;
   readonly #clock: Clock;
   readonly #closed = new AbortController();
   readonly #stop: AbortSignal;
-  /** Milliseconds by the clock until which what has failed is tried. */
+  /** The end of the retries of each failed operation, in milliseconds by the clock. */
   readonly #deadlines = new Map<Tries, number>();
   #nextNotice = Number.NEGATIVE_INFINITY;
-  /** Since when by the clock nothing has succeeded, once that was given up. */
+  /** The time by the clock since which nothing has succeeded, after an operation was given up. */
   #gaveUp: number | undefined;
   #hasSucceeded = false;
 
@@ -53,8 +53,8 @@ export class Retrier {
   }
 
   /**
-   * @param where the store's location, for messages
-   * @param isRequest false for what may succeed without an answer from the store
+   * @param where the store's location, for messages @param isRequest false for an operation that may succeed without an answer from the
+   * store
    */
   async run<T>(where: string, attempt: (retry: number) => Promise<T>, isRequest = true): Promise<T> {
     const tries = this.begin(where, isRequest);
@@ -93,14 +93,14 @@ export class Retrier {
     return tries;
   }
 
-  /** Seconds for which a request that is made now may stand still: no longer than what has failed is tried. @param most when all goes well */
+  /** The idle timeout in seconds of a new request: no longer than the time for retries. @param most the timeout when all goes well */
   patience(most: number): number {
     if (this.#gaveUp !== undefined) return Math.min(most, LAST_PATIENCE);
     const left = Math.ceil((Math.min(...this.#deadlines.values()) - this.#clock.now()) / 1000);
     return Math.min(most, Math.max(left, LEAST_PATIENCE));
   }
 
-  /** Ends all waiting. */
+  /** Ends all waits. */
   close(): void {
     this.#closed.abort();
   }
@@ -110,13 +110,13 @@ export class Retrier {
     return !this.#hasSucceeded && isRefused(cause) ? Math.min(retrySeconds, refusedSeconds) : retrySeconds;
   }
 
-  /** @param failing when it began to fail */
+  /** @param failing the time of the first failure */
   async #wait(where: string, cause: unknown, tries: number, failing: number): Promise<void> {
     if (!(cause instanceof VarveError) || !cause.retryable || this.#stop.aborted) throw cause;
     const retrySeconds = this.#retrySeconds(cause);
     const elapsed = this.#clock.now() - failing;
     const left = Math.max(0, retrySeconds * 1000 - elapsed);
-    // A connection that was forgotten on the way stands still, and a new one would not: one more try, however long it stood.
+    // A connection that the network has dropped stalls, and a new one does not: so retry at least once, however long it stalled.
     const atLeastOnce = tries === 1 && retrySeconds > 0;
     if ((left === 0 && !atLeastOnce) || this.#gaveUp !== undefined) throw this.#giveUp(cause, tries, failing);
     const most = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (tries - 1));
@@ -130,7 +130,7 @@ export class Retrier {
     }
   }
 
-  /** The first time it may be about one object; when nothing has succeeded since, it is the store that is gone. */
+  /** The first failure may be about one object; when nothing has succeeded since, the whole store is unreachable. */
   #giveUp(cause: VarveError, tries: number, failing: number): VarveError {
     const code = this.#gaveUp === undefined ? cause.code : 'unreachable';
     this.#gaveUp ??= failing;
@@ -157,7 +157,7 @@ export class Retrier {
   }
 }
 
-/** Whether a connection was refused: the host is there, and no server listens. */
+/** Whether a connection was refused: the host exists, but no server listens. */
 function isRefused(cause: unknown): boolean {
   if (errnoCode(cause) === 'ECONNREFUSED') return true;
   return cause instanceof Error && cause.cause !== undefined && isRefused(cause.cause);

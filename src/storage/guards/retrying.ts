@@ -4,7 +4,7 @@ import type { Advice, LockedType, ObjectInfo, ObjectType, Range, Store } from '.
 import { type Extend, PassingStore } from './passing.js';
 import type { Retrier } from './retrier.js';
 
-/** Tries again what a second try can help, so that what failed on the way is neither lost nor done twice. */
+/** Retries failed requests so that nothing is lost and nothing happens twice. */
 export class RetryingStore extends PassingStore {
   readonly #retrier: Retrier;
 
@@ -36,7 +36,7 @@ export class RetryingStore extends PassingStore {
     return this.#run(() => super.stat(type, name));
   }
 
-  /** Begun again when it breaks off; what was told is not told twice. */
+  /** Restarts a listing that breaks off, without yielding a name twice. */
   override async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
     const told = new Set<string>();
     const tries = this.#retrier.begin(this.location);
@@ -80,7 +80,7 @@ export class RetryingStore extends PassingStore {
     return this.#retrier.run(this.location, attempt);
   }
 
-  /** An earlier try whose answer was lost may be what created it. */
+  /** An earlier attempt whose answer was lost may have created the object. */
   async #settled(put: Promise<void>, parts: readonly Uint8Array[]): Promise<void> {
     try {
       await put;

@@ -6,7 +6,7 @@ import { errnoCode, VarveError } from '../../errors/errors.js';
 import { FILE_MODE, TEMPORARY } from '../layout.js';
 import type { Ownership } from './ownership.js';
 
-/** A name of its own, in the directory of what it will become. */
+/** A unique temporary name in the directory of the final file. */
 export function temporaryBeside(path: string): string {
   return join(dirname(path), `${TEMPORARY}${randomBytes(8).toString('hex')}`);
 }
@@ -16,7 +16,7 @@ export async function writeFully(file: FileHandle, bytes: Uint8Array): Promise<v
 }
 
 /**
- * Gives the temporary file its name only when that name is free; a file system without hard links gets a check first.
+ * Renames a temporary file only when the new name is free; a file system without hard links gets a check first.
  *
  * @throws VarveError `exists` when it is not
  */
@@ -30,7 +30,7 @@ export async function linkNew(temporary: string, path: string): Promise<void> {
     await rename(temporary, path);
     return;
   }
-  // A later listing removes it, when it stays.
+  // If it stays, a later listing removes it.
   await unlink(temporary).catch(() => undefined);
 }
 
@@ -47,7 +47,7 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** A file that is written piece by piece, and is nowhere to be seen before it is whole and durable. */
+/** A file that is written in pieces and appears under its name only when it is complete and durable. */
 export class NewFile {
   readonly #path: string;
   readonly #temporary: string;
@@ -77,7 +77,7 @@ export class NewFile {
     await writeFully(this.#file, bytes);
   }
 
-  /** @throws VarveError `exists` when something has its name meanwhile; the system's error. Then `abandon` it. */
+  /** @throws VarveError `exists` when the name is taken; the system's error. Then call `abandon`. */
   async finish(): Promise<void> {
     await this.#file.sync();
     await this.#file.close();
@@ -85,7 +85,7 @@ export class NewFile {
     await syncDirectory(dirname(this.#path));
   }
 
-  /** Leaves nothing. Unless it is finished, this must be called. */
+  /** Removes the temporary file. Must be called unless `finish` succeeded. */
   async abandon(): Promise<void> {
     await this.#file.close().catch(() => undefined);
     await unlink(this.#temporary).catch(() => undefined);

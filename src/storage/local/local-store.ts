@@ -29,12 +29,12 @@ import { linkNew, syncDirectory, temporaryBeside, writeFully } from './durable.j
 import { Ownership } from './ownership.js';
 import { READ_FLAGS, requireRegular } from './regular-file.js';
 
-/** How long reading whole objects may block in all: what is in the page cache takes 20 µs to be read at once, 170 in another thread. */
+/** The total time for which reads of whole objects may block. A read from the page cache takes 20 µs here, and 170 µs in another thread. */
 const BLOCKING_MILLISECONDS = 250;
 
 /**
- * A repository in a directory, laid out as restic's local backend does (`data/ab/abcd…`).
- * An object is written to a temporary file, synced, renamed, and its directory synced.
+ * A repository in a directory, laid out as in restic's local backend (`data/ab/abcd…`). An object is written to a temporary file, synced
+ * and renamed, and then its directory is synced.
  */
 export class LocalStore implements Store {
   readonly location: string;
@@ -161,7 +161,7 @@ export class LocalStore implements Store {
     return `${this.location}/${objectFile(type, name)}`;
   }
 
-  /** Directories that whoever copied the repository left out as they were empty. That all of it is gone is told, not mended. */
+  /** Makes directories that a copy of the repository lacks because they were empty. A missing repository is an error. */
   async makeDirectoriesOf(type: ObjectType, name: string): Promise<void> {
     const directory = join(this.location, type);
     for (const each of type === 'data' ? [directory, dirname(this.filePath(type, name))] : [directory]) {
@@ -175,7 +175,7 @@ export class LocalStore implements Store {
     }
   }
 
-  /** Whom new files belong to. @throws the system's error when the repository's directory is not there */
+  /** The owner of new files. @throws the system's error when the repository's directory does not exist */
   get ownership(): Ownership {
     this.#ownership ??= new Ownership(this.location);
     return this.#ownership;
@@ -194,7 +194,7 @@ export class LocalStore implements Store {
     return bytes;
   }
 
-  /** Synchronous: a promise for each of 100,000s of files takes ten times as long. */
+  /** Synchronous, because promises for hundreds of thousands of files take ten times as long. */
   #statNow(type: ObjectType, name: string): Stats | undefined {
     try {
       return statSync(this.filePath(type, name), { throwIfNoEntry: false });
@@ -222,7 +222,7 @@ export class LocalStore implements Store {
     await syncDirectory(data);
   }
 
-  /** Written under another name, synced, then given its own by `place`, and the directory synced. */
+  /** Writes a temporary file, syncs it, gives it its name by `place`, and syncs the directory. */
   async #writeAs(
     path: string,
     parts: readonly Uint8Array[],
@@ -267,7 +267,7 @@ async function exists(path: string, size: number): Promise<boolean> {
   }
 }
 
-/** From this size on an object is written past the page cache: nothing is copied, and what else is cached stays cached. */
+/** The size in bytes from which an object is written past the page cache: without a copy, and without evicting other files. */
 const DIRECT_BYTES = 1024 * 1024;
 
 async function writeDurably(path: string, parts: readonly Uint8Array[], ownership: Ownership): Promise<void> {
@@ -283,7 +283,7 @@ async function writeDurably(path: string, parts: readonly Uint8Array[], ownershi
   }
 }
 
-/** False, and no file, when the memory's or the length's alignment, or the file system, does not allow it. */
+/** @returns false, without a file, when the alignment of memory or length, or the file system, does not allow it */
 async function writeDirectly(path: string, bytes: Uint8Array, ownership: Ownership): Promise<boolean> {
   const { O_WRONLY, O_CREAT, O_EXCL, O_DIRECT } = constants as typeof constants & { O_DIRECT?: number };
   if (O_DIRECT === undefined || bytes.length < DIRECT_BYTES || bytes.length % BLOCK !== 0) return false;

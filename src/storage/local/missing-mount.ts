@@ -1,15 +1,15 @@
-/** Finds out whether a path is on a disk that should be mounted there, and is not. */
+/** Finds out whether a path belongs on a disk that is not mounted. */
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { resolvedPath } from './resolved-path.js';
 
-/** What says where disks are to be mounted, and where they are. */
+/** The files that list planned and current mounts. */
 export interface MountTables {
   readonly fstab: string;
   /** Directories with systemd's `.mount` units. */
   readonly units: readonly string[];
-  /** Directories below which desktops mount disks that are plugged in, each in a directory at this depth. */
+  /** Directories where desktops mount removable disks, each at this depth below. */
   readonly removable: readonly { readonly directory: string; readonly depth: number }[];
   readonly mounts: string;
 }
@@ -25,13 +25,13 @@ const SYSTEM: MountTables = {
 };
 
 export interface MissingMount {
-  /** On which nothing is mounted. */
+  /** The directory on which nothing is mounted. */
   readonly directory: string;
-  /** Why something should be. */
+  /** The reason why something should be mounted there. */
   readonly reason: string;
 }
 
-/** @returns undefined for a path that is on no such disk, or where nothing can be found out */
+/** @returns undefined for a path that is not on such a disk, or when the tables cannot be read */
 export function missingMount(path: string, tables: MountTables = SYSTEM): MissingMount | undefined {
   const resolved = tryToResolve(path);
   const mounts = secondFields(tables.mounts);
@@ -45,7 +45,7 @@ export function missingMount(path: string, tables: MountTables = SYSTEM): Missin
   return removableDisk(resolved, mounted, tables);
 }
 
-/** Nothing is on the disk when no directory between the path and the one that desktops use is mounted. */
+/** The disk is missing when no directory from the path up to the desktop's directory is a mount. */
 function removableDisk(path: string, mounted: ReadonlySet<string>, tables: MountTables): MissingMount | undefined {
   const found = tables.removable.find(({ directory }) => path !== directory && isWithin(path, directory));
   if (found === undefined) return undefined;

@@ -4,14 +4,14 @@ import { basename, dirname, join } from 'node:path';
 import { errnoCode } from '../../errors/errors.js';
 import { DIRECTORY_MODE, FILE_MODE } from '../layout.js';
 
-/** Group bits where a repository is shared with a group. */
+/** The mode bit that shows that a repository is shared with a group. */
 const GROUP_READS = 0o040;
 const GROUP_USES = 0o070;
 const SETGID = 0o2000;
 
 /**
- * Whom new objects of a repository belong to: what root writes into a user's repository is the user's, and where a group may read the repository
- * (restic asks the same of `config`) it may read what is new.
+ * The owner of new objects: objects that root writes into a user's repository belong to the user, and where a group may read the repository
+ * (restic, too, checks `config`) it may read new objects.
  */
 export class Ownership {
   readonly #uid: number;
@@ -26,19 +26,19 @@ export class Ownership {
     const config = statSync(join(root, 'config'), { throwIfNoEntry: false });
     this.#uid = directory.uid;
     this.#gid = directory.gid;
-    // Before there is a config only a directory made for a group says so.
+    // Before a config exists, only the directory's own mode shows a group.
     const isForGroup = (directory.mode & SETGID) !== 0 && (directory.mode & GROUP_USES) === GROUP_USES;
     this.#shared = config === undefined ? isForGroup : (config.mode & GROUP_READS) !== 0;
     this.#directoryMode = DIRECTORY_MODE | (this.#shared ? GROUP_USES | (directory.mode & SETGID) : 0);
     this.#isRoot = process.geteuid?.() === 0;
   }
 
-  /** Gives a file that was just made to the repository's owner and group. @param path where it was made */
+  /** Gives a new file to the repository's owner and group. @param path the path of the new file */
   async giveFile(file: FileHandle, path: string): Promise<void> {
     if (await this.#give(file, path)) await this.#setMode(file, FILE_MODE | GROUP_READS);
   }
 
-  /** The same for a directory, unless something is in it, or it was made by somebody else. */
+  /** The same for a directory, unless it is not empty or another user made it. */
   async giveDirectory(path: string): Promise<void> {
     if (!this.#isNeeded || (await lstat(path)).isSymbolicLink()) return;
     const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
@@ -55,13 +55,13 @@ export class Ownership {
     return this.#shared || (this.#isRoot && this.#uid !== 0);
   }
 
-  /** @returns false when it is left as it is */
+  /** @returns false when the owner stays */
   async #give(file: FileHandle, path: string): Promise<boolean> {
     if (!this.#isNeeded) return false;
     const made = await file.stat();
     const owner = this.#isRoot ? this.#uid : made.uid;
     if (made.uid === owner && made.gid === this.#gid) return true;
-    // Where a link leads into a directory of somebody else nothing is given away.
+    // A link may lead into another user's directory: then the owner stays.
     const isAlone = made.nlink === 1 || made.isDirectory();
     if (made.uid !== owner && !(isAlone && (await isIn(path, owner, made)))) return false;
     await file.chown(owner, this.#gid).catch((cause) => {

@@ -1,9 +1,9 @@
-/** How files of a repository are opened to be read: whoever can write there may have put a FIFO or a device in the place of one. */
+/** Opens files of a repository for reading. A user with write access may have put a FIFO or a device in place of a file. */
 
 import { constants, type Stats } from 'node:fs';
 import { VarveError } from '../../errors/errors.js';
 
-/** Without waiting for the writer of a FIFO. */
+/** Does not wait for the writer of a FIFO. */
 export const READ_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 /** @throws VarveError `storage` */

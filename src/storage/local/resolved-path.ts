@@ -3,9 +3,9 @@ import { basename, dirname, join } from 'node:path';
 import { errnoCode } from '../../errors/errors.js';
 
 /**
- * An absolute path without links, as far as it exists.
+ * An absolute path with all links resolved, as far as it exists.
  *
- * @throws the system's error, also for a link that leads nowhere
+ * @throws the system's error, also for a dangling link
  */
 export function resolvedPath(path: string): string {
   try {

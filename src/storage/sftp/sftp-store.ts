@@ -164,7 +164,7 @@ export class SftpStore implements Store {
     );
   }
 
-  /** Directories that whoever copied the repository left out as they were empty. That all of it is gone is told, not mended. */
+  /** Makes directories that a copy of the repository lacks because they were empty. A missing repository is an error. */
   async #makeMissing(client: SftpClient, type: ObjectType, path: string): Promise<void> {
     const directory = this.#below(type);
     for (const each of type === 'data' ? [directory, directoryOf(path)] : [directory]) {

@@ -9,7 +9,7 @@ import type { StoreSettings } from '../settings.js';
 import { PlainProxyAgent, proxyFor, TunnelAgent } from './proxy.js';
 import { throttled, throttlesOf } from './throttle.js';
 
-/** Connections for requests by http and https, kept open between them. */
+/** Agents that keep http and https connections open between requests. */
 export interface Agents {
   readonly http: http.Agent;
   readonly https: https.Agent;
@@ -20,8 +20,8 @@ export interface Agents {
 type Connect = (options: net.NetConnectOpts & tls.ConnectionOptions) => net.Socket;
 
 /**
- * @param connections at most so many at a time
- * @param server its URL, by which the environment says whether it is reached through a proxy; undefined for a socket of this machine
+ * @param connections the limit of connections
+ * @param server its URL, to find a proxy in the environment; undefined for a local socket
  * @throws VarveError `usage` when a certificate cannot be read
  */
 export function agentsFor(settings: StoreSettings, connections: number, server?: string): Agents {
@@ -64,7 +64,7 @@ function bothAgents(plain: http.Agent, secure: https.Agent): Agents {
   };
 }
 
-/** TLS sees nothing of how what it has sent passes the limit: whether anything moves is asked of the connection below. */
+/** Applies the timeout to the connection below TLS, because TLS does not see how the throttle delays bytes. */
 function timedBy(connection: net.Socket, secure: tls.TLSSocket): tls.TLSSocket {
   connection.on('timeout', () => secure.emit('timeout'));
   return Object.assign(secure, {
@@ -85,7 +85,7 @@ type Certificates = Pick<tls.ConnectionOptions, 'ca' | 'cert' | 'key' | 'rejectU
 
 function certificatesOf({ caCertificate, clientCertificate, insecureTls }: StoreSettings): Certificates {
   const trusted = (ca: Buffer): Certificates => {
-    // OpenSSL takes a file without any for one that trusts nobody.
+    // OpenSSL would accept a file without certificates, and then trust nobody.
     new X509Certificate(ca);
     return { ca };
   };
@@ -103,7 +103,7 @@ function certificatesOf({ caCertificate, clientCertificate, insecureTls }: Store
   };
 }
 
-/** What is in a file is looked at here, where it can be said which file is wrong. */
+/** Checks the file here, where the error can name it. */
 function readPem(option: string, path: string, wanted: string, use: (pem: Buffer) => Certificates): Certificates {
   let pem: Buffer;
   try {

@@ -1,34 +1,34 @@
-/** What programs that varve starts find in their environment: never what opens repositories, and other secrets only where they need them. */
+/** The environment of child programs: never a repository's password or key, and other secrets only where a program needs them. */
 
 import { maskedPlace } from '../masked.js';
 
-/** A program that varve starts, by what it is for. */
+/** The purpose of a child program. */
 export type ChildKind =
   | 'ssh'
   | 'rclone'
-  /** `--password-command`, which may have to log in somewhere to get the password. */
+  /** `--password-command`, which may have to log in to a service. */
   | 'password-command'
   /** The command of `--stdin-from-command`. */
   | 'source-command'
-  /** Programs of the system: fusermount3, and the shell that stands by a mount. */
+  /** Programs of the system: fusermount3, and the shell that watches a mount. */
   | 'system';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Passwords, and commands that may have some in them. The same for the repository that `--from-repo` names. */
+/** Variables with passwords, or with commands that may contain passwords, also for `--from-repo`. */
 const SECRET = /^VARVE_(?:FROM_)?(?:PASSWORD|PASSWORD_COMMAND|REST_PASSWORD|AWS_\w+)$/;
-/** May have a password in it. */
+/** A location may contain a password. */
 const LOCATION = /^VARVE_(?:FROM_)?REPOSITORY$/;
 const AWS_KEY = /^AWS_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)$/;
-/** All that programs of the system need. */
+/** Variables that programs of the system need. */
 const FOR_SYSTEM = ['PATH', 'LANG', 'LC_ALL'];
 const DEFAULT_PATH = '/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
- * The environment for a child.
+ * The environment of a child program.
  *
- * - rclone and the password command get keys of AWS, which they may need; ssh does not.
- * - The source command gets them, unless they are the repository's: then it could delete the backups.
+ * - rclone and the password command get AWS keys, which they may need; ssh does not.
+ * - The source command gets AWS keys unless the repository uses them: it could delete the backups.
  *
  * @param location the repository's
  */

@@ -8,42 +8,42 @@ import { type ChildKind, childEnvironment } from './child-environment.js';
 import { Pipes } from './pipes.js';
 import { type Throttles, throttled } from './throttle.js';
 
-/** Characters kept of what a program says on standard error: the last ones are the ones that tell. */
+/** Characters to keep from the end of a program's standard error, where the reason is. */
 const KEPT = 4096;
 
-/** Milliseconds that its standard error may stay open after its end. */
+/** Milliseconds that its standard error may stay open after it ends. */
 const LINGERING = 500;
 
-/** A program that is spoken with over its standard input and output. */
+/** A program that varve talks to over its standard input and output. */
 export interface Child {
   readonly stream: Duplex;
-  /** What it said on standard error, the end of it. */
+  /** The end of its standard error. */
   said(): string;
   /** Resolves with its exit code, or the signal that ended it. */
   readonly ended: Promise<number | NodeJS.Signals>;
-  /** Ends it; by SIGKILL also one that does not listen. */
+  /** Ends it; SIGKILL also ends a program that does not react. */
   close(by?: 'SIGTERM' | 'SIGKILL'): void;
 }
 
-/** Has a program ignore Ctrl-C, and stay in the terminal's session, where it may ask for passwords. */
+/** Makes a program ignore Ctrl-C but stay in the terminal's session, so that it can ask for passwords. */
 const IGNORING = ['/bin/sh', '-c', 'trap "" INT; exec "$@"', 'sh'] as const;
 
 export interface ChildOptions {
   readonly kind: ChildKind;
-  /** Variables that are for this program alone. */
+  /** Variables for this program only. */
   readonly own?: Readonly<Record<string, string>>;
-  /** Whether it may ask something on the terminal; then it must be one that leaves an ignored SIGINT ignored, as ssh does. */
+  /** Whether it may ask a question on the terminal. Such a program must keep an ignored SIGINT ignored, as ssh does. */
   readonly asks: boolean;
-  /** Those of all connections of the store, where anything is limited. */
+  /** The throttles that all connections of the store share. */
   readonly throttles?: Throttles;
-  /** Told what it says on standard error. */
+  /** Receives the lines of its standard error. */
   readonly onLine?: (line: string) => void;
 }
 
 /**
- * Starts a program. Ctrl-C does not reach it: varve ends it when it has done what remains to be done.
+ * Starts a program. Ctrl-C does not reach it: varve ends it after its own cleanup.
  *
- * @throws VarveError `usage` when there is no such program
+ * @throws VarveError `usage` when the program does not exist
  */
 export async function startChild(
   command: readonly [string, ...string[]],
@@ -70,14 +70,14 @@ export async function startChild(
     });
   });
   child.once('exit', () => {
-    // Programs that it has left behind may keep it open for long.
+    // Its own children may keep standard error open for long.
     const lingering = setTimeout(() => child.stderr.destroy(), LINGERING);
     child.once('close', () => clearTimeout(lingering));
   });
   await started(child, program);
   const pipes = new Pipes(child.stdout, child.stdin);
   const stream = throttles === undefined ? pipes : throttled(pipes, throttles);
-  // Who uses the stream learns of its end by `ended`, with what the program said.
+  // Users of the stream learn of its end from `ended`, with the program's message.
   for (const each of new Set([pipes, stream])) each.on('error', () => undefined);
   return {
     stream,
@@ -91,7 +91,7 @@ export async function startChild(
   };
 }
 
-/** Looks for it as a shell does: the shell that ignores Ctrl-C for it could only say so on standard error. */
+/** Searches the PATH as a shell does, because the shell in between could only report a missing program on standard error. */
 function findProgram(program: string, path = ''): string {
   const places = program.includes('/') ? [program] : path.split(delimiter).map((directory) => join(directory, program));
   const found = places.find(isProgram);

@@ -17,7 +17,7 @@ const NO_HTTP = final('what it answers is not HTTP: is the port right, and is it
 const CUT = again('the connection was cut');
 const UNREACHABLE = again('it cannot be reached: is the network up?');
 
-/** What the codes of errors of sockets, TLS and HTTP mean to a person. */
+/** The meaning of error codes of sockets, TLS and HTTP, for people. */
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   ECONNREFUSED: again('the connection is refused: is the server running, and the port right?'),
   ENOENT: again('there is no such socket: is the server running?'),
@@ -44,7 +44,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
 };
 
 /**
- * An error of a connection in words that say what to do.
+ * Turns a connection error into a message that says what to do.
  *
  * @param server as the user knows it: "backup.example:8000"
  */

@@ -2,8 +2,8 @@ import type { Buffer } from 'node:buffer';
 import { Duplex, type Readable, type Writable } from 'node:stream';
 
 /**
- * A program's pipes as one stream. Node's Duplex.from drops what is still to be read when the program closes its standard input, and never
- * tells who writes that it failed.
+ * A program's pipes as one stream. Node's Duplex.from drops unread output when the program closes its standard input, and reports no failed
+ * write.
  */
 export class Pipes extends Duplex {
   readonly #output: Readable;
@@ -23,7 +23,7 @@ export class Pipes extends Duplex {
     output.on('close', () => {
       if (!output.readableEnded) this.destroy();
     });
-    // Who writes next is told of it.
+    // The next write reports it.
     input.on('error', () => undefined);
   }
 
@@ -43,7 +43,7 @@ export class Pipes extends Duplex {
     this.#input.uncork();
   }
 
-  /** Without waiting until all is sent: what Node's HTTP/2 wants to send after it has asked for the end, and before that has come, fails an assertion. */
+  /** Does not wait until everything is sent: Node's HTTP/2 fails an assertion when it writes between its request to end and the end. */
   override _final(done: (error?: Error | null) => void): void {
     this.#input.end();
     done();

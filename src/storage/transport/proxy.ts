@@ -1,4 +1,4 @@
-/** Connections by way of a proxy, as HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY say. */
+/** Connections through a proxy from HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY. */
 import type http from 'node:http';
 import type net from 'node:net';
 import tls from 'node:tls';
@@ -10,9 +10,9 @@ import { maskedPlace } from '../masked.js';
 import { type Throttles, throttled } from './throttle.js';
 
 /**
- * The proxy through which a server is reached; undefined for none.
+ * The proxy for a server; undefined for none.
  *
- * @throws VarveError `usage` for one that is no http or https URL
+ * @throws VarveError `usage` for a proxy that is not an http or https URL
  */
 export function proxyFor(server: string): string | undefined {
   const proxy = getProxyForUrl(server);
@@ -38,7 +38,7 @@ export class PlainProxyAgent extends HttpProxyAgent<string> {
   }
 }
 
-/** For servers with TLS: the proxy sees their names only. */
+/** For servers with TLS: the proxy sees only their names. */
 export class TunnelAgent extends HttpsProxyAgent<string> {
   readonly #certificates: tls.ConnectionOptions;
   readonly #throttles: Throttles;
@@ -58,7 +58,7 @@ export class TunnelAgent extends HttpsProxyAgent<string> {
     const checked = {
       ...options,
       ...this.#certificates,
-      // The library passes no address on: a certificate for one would be compared with "localhost".
+      // The library does not pass the address on, so Node would compare the certificate with "localhost".
       checkServerIdentity: (_: string, certificate: tls.PeerCertificate) => tls.checkServerIdentity(host, certificate),
     };
     const socket = await super.connect(request, checked as typeof options);

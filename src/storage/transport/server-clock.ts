@@ -1,11 +1,10 @@
 import { uptime } from 'node:os';
 
-/** Seconds for which a server's answer tells its clock: what it is asked for must show that this machine was stopped meanwhile. */
+/** Seconds for which an answer's time counts. It must be short, to notice that this machine was suspended. */
 const FRESH_SECONDS = 10;
 
 /**
- * A server's clock by its last answer. The time since then is measured by the uptime, which goes on while the machine sleeps, and which nobody
- * sets.
+ * The server's clock from its last answer plus the uptime since then. The uptime advances while the machine sleeps, and nobody can set it.
  */
 export class ServerClock {
   readonly #uptime: () => number;
@@ -27,7 +26,7 @@ export class ServerClock {
     this.#answer = { seconds, at: this.#uptime() };
   }
 
-  /** Seconds since 1970; undefined when the last answer is too long ago: then ask for one. */
+  /** Seconds since 1970; undefined when the last answer is too old: then ask the server. */
   get seconds(): number | undefined {
     if (this.#answer === undefined) return undefined;
     const passed = this.#uptime() - this.#answer.at;

@@ -1,6 +1,6 @@
 import { VarveError } from '../../errors/errors.js';
 
-/** Nothing came and nothing went for so long. */
+/** An idle timeout: no byte was sent or received for this long. */
 export class StuckError extends VarveError {
   readonly seconds: number;
 
@@ -11,7 +11,7 @@ export class StuckError extends VarveError {
   }
 }
 
-/** Seconds for which nothing had moved when something failed; 0 when that is not why it failed. */
+/** The seconds of the idle timeout that caused a failure; 0 for other failures. */
 export function secondsStuck(cause: unknown): number {
   for (let each = cause; each instanceof Error; each = each.cause) if (each instanceof StuckError) return each.seconds;
   return 0;

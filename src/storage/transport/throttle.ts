@@ -1,20 +1,20 @@
 import type { Buffer } from 'node:buffer';
 import { Duplex } from 'node:stream';
 
-/** Bytes that pass at a time at most: large enough to cost nothing. */
+/** The largest piece in bytes that passes at once: large enough to cost little. */
 const LARGEST_PIECE = 16 * 1024;
 const SMALLEST_PIECE = 512;
-/** Seconds that a piece takes, so that the flow is even, and each of many connections gets its share. */
+/** Seconds for one piece, so that the flow is even and each connection gets its share. */
 const PIECE_SECONDS = 0.05;
-/** Seconds of sending nothing that may be made up for at once. */
+/** Seconds of idle time that may be made up for at once. */
 const CREDIT_SECONDS = 0.1;
 
-/** Lets so many bytes a second pass, of whatever number of streams. */
+/** Limits the bytes per second of any number of streams. */
 export class Throttle {
-  /** Bytes that should be asked for at a time. */
+  /** Bytes to request at a time. */
   readonly piece: number;
   readonly #bytesPerSecond: number;
-  /** When what has passed until now has had its time, by performance.now(). */
+  /** The time, by performance.now(), at which the bytes so far fit the limit. */
   #due = 0;
 
   constructor(bytesPerSecond: number) {
@@ -22,7 +22,7 @@ export class Throttle {
     this.piece = Math.ceil(Math.min(LARGEST_PIECE, Math.max(SMALLEST_PIECE, bytesPerSecond * PIECE_SECONDS)));
   }
 
-  /** Milliseconds to wait before so many bytes more pass. */
+  /** Milliseconds to wait before this many more bytes may pass. */
   take(bytes: number): number {
     const now = performance.now();
     this.#due = Math.max(this.#due, now - CREDIT_SECONDS * 1000);
@@ -32,7 +32,7 @@ export class Throttle {
   }
 }
 
-/** What a socket can that a Duplex cannot, where there is one. */
+/** Methods of a socket that a Duplex lacks. */
 interface SocketCalls {
   readonly connecting?: boolean;
   setKeepAlive?(on?: boolean, delay?: number): unknown;
@@ -43,19 +43,19 @@ interface SocketCalls {
 
 type Done = (error?: Error | null) => void;
 
-/** A connection whose bytes pass no faster than the throttles let them. */
+/** A connection that the throttles limit. */
 export class ThrottledDuplex extends Duplex implements SocketCalls {
   readonly #inner: Duplex & SocketCalls;
   readonly #upload: Throttle | undefined;
   readonly #download: Throttle | undefined;
-  /** What came and has not passed yet; more is not asked for meanwhile. */
+  /** Whether received bytes wait to pass; no more are read until then. */
   #arriving = false;
   #wanted = false;
   #innerEnded = false;
   #writing: Done | undefined;
   readonly #delays = new Set<NodeJS.Timeout>();
   #idle: NodeJS.Timeout | undefined;
-  /** Milliseconds, as of a socket. */
+  /** The timeout in milliseconds, as of a socket. */
   timeout = 0;
 
   constructor(inner: Duplex, upload: Throttle | undefined, download: Throttle | undefined) {
@@ -75,7 +75,7 @@ export class ThrottledDuplex extends Duplex implements SocketCalls {
     });
     inner.on('error', (error) => this.destroy(error));
     inner.on('close', () => {
-      // What has come before the end is still to be read.
+      // Bytes that came before the end must still be read.
       if (!this.#innerEnded) this.destroy();
     });
     for (const event of ['connect', 'ready']) inner.on(event, () => this.emit(event));
@@ -118,7 +118,7 @@ export class ThrottledDuplex extends Duplex implements SocketCalls {
     return this;
   }
 
-  /** As of a socket. Bytes that wait for their time to pass are no sign that nothing moves. */
+  /** As of a socket. Bytes that the throttle delays do not count as idle time. */
   setTimeout(milliseconds: number, callback?: () => void): this {
     this.timeout = milliseconds;
     if (callback !== undefined) {
@@ -193,7 +193,7 @@ export class ThrottledDuplex extends Duplex implements SocketCalls {
   }
 }
 
-/** The connection itself where nothing is limited. */
+/** Limits a connection; returns it unchanged when there is no limit. */
 export function throttled(inner: Duplex, { upload, download }: Throttles): Duplex {
   return upload === undefined && download === undefined ? inner : new ThrottledDuplex(inner, upload, download);
 }
@@ -203,7 +203,7 @@ export interface Throttles {
   readonly download: Throttle | undefined;
 }
 
-/** Made once for a store: all its connections share them. */
+/** The throttles of a store, which all its connections share. */
 export function throttlesOf(limits: {
   readonly uploadLimit?: number | undefined;
   readonly downloadLimit?: number | undefined;

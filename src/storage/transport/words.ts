@@ -1,7 +1,7 @@
 import { VarveError } from '../../errors/errors.js';
 
 /**
- * Splits a command into its words as a shell does, with quotes and backslashes, but expands nothing and runs no shell.
+ * Splits a command into words as a shell does, with quotes and backslashes, but without expansions and without a shell.
  *
  * @param option named in the error
  */
