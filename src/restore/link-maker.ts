@@ -25,10 +25,10 @@ export class LinkMaker {
     }
     for (let at = 0; at < names.length; at += LINKS_PER_TASK) {
       const links = names.slice(at, at + LINKS_PER_TASK).filter((link) => this.#hasFirstName(link));
-      const { errors, failed, there } = await this.#pool.run({ kind: 'link', links });
+      const { errors, failed, existing } = await this.#pool.run({ kind: 'link', links });
       this.#reporter.errors(errors);
       for (const [number, { path, size }] of links.entries()) {
-        if (there.includes(number)) this.#reporter.kept(path, size, false);
+        if (existing.includes(number)) this.#reporter.kept(path, size, false);
         else if (!failed.includes(number)) this.#reporter.restored(path, size);
       }
     }

@@ -1,5 +1,6 @@
 // What the main thread and the workers of a restore send each other: what a worker starts with, tasks, replies.
 // What a caller of the restore sees is in options.ts.
+import type { Transferable } from 'node:worker_threads';
 import type { ExportedKeys } from '../crypto/hierarchy.js';
 import type { Piece } from '../format/layout.js';
 import type { SharedBlobIndex } from '../repository/index/blob-index.js';
@@ -12,8 +13,6 @@ export const INTERRUPTED =
 
 /** The warning for a sparse file on a file system without holes. */
 export const HOLES_FILLED = "its holes take up space: the target's file system does not support sparse files";
-
-export type RestorePool = WorkerPool<WorkerInit, Task, Reply>;
 
 /** What a restore worker starts with. */
 export interface WorkerInit {
@@ -98,9 +97,9 @@ export type Task =
   | { readonly kind: 'plain'; readonly files: readonly FileTarget[] }
   | { readonly kind: 'link'; readonly links: readonly LinkTarget[] }
   | { readonly kind: 'directories'; readonly directories: readonly FileTarget[] }
-  /** Looks which links, devices, FIFOs and sockets are there already. */
-  | { readonly kind: 'stands'; readonly files: readonly FileTarget[] }
-  /** Looks which files are there already, whole or in part. */
+  /** Finds out which symbolic links and special files exist and match. */
+  | { readonly kind: 'matchSpecial'; readonly files: readonly FileTarget[] }
+  /** Compares files with existing ones, and collects the blobs that match. */
   | { readonly kind: 'compare'; readonly files: readonly ComparedFile[] }
   | { readonly kind: 'verify'; readonly file: ComparedFile };
 
@@ -120,18 +119,35 @@ export interface ItemError {
   readonly kind: ProblemKind;
 }
 
-/** What is there of a file: it is right, only its metadata were not, some of its blobs are in its temporary file now, nothing. */
+/** An existing file: it matches (`same`), its metadata were corrected (`updated`), or it does not match (`different`). */
 export type Comparison =
   | { readonly outcome: 'same' | 'updated' | 'different' }
-  /** A byte for each blob: 1 when it is there. */
+  /** Some blobs are in the temporary file now. One byte for each blob: 1 when it is there. */
   | { readonly outcome: 'partly'; readonly kept: Uint8Array };
 
-export interface Reply {
+/** What every task returns. */
+export interface Outcome {
   readonly errors: readonly ItemError[];
-  /** Numbers, within the task, of files whose content could not be written. */
+  /** Numbers, within the task, of the items that failed. */
   readonly failed: readonly number[];
-  /** Numbers, within the task, of what was there already. */
-  readonly there: readonly number[];
-  /** For each file of a `compare` task. */
-  readonly compared: readonly Comparison[];
+}
+
+/** The reply to each kind of task. */
+interface Replies extends Record<Task['kind'], Outcome> {
+  /** With the numbers of the links that existed already. */
+  readonly link: Outcome & { readonly existing: readonly number[] };
+  /** With the numbers of the items that match. */
+  readonly matchSpecial: Outcome & { readonly matching: readonly number[] };
+  /** With a comparison for each file. */
+  readonly compare: Outcome & { readonly comparisons: readonly Comparison[] };
+}
+
+export type TaskOf<Kind extends Task['kind']> = Extract<Task, { kind: Kind }>;
+export type ReplyTo<Kind extends Task['kind']> = Replies[Kind];
+export type Reply = Replies[Task['kind']];
+
+/** A pool whose replies have the type that belongs to the task. */
+export interface RestorePool extends Pick<WorkerPool<WorkerInit, Task, Reply>, 'close' | 'size'> {
+  run<T extends Task>(task: T, transfer?: readonly Transferable[]): Promise<ReplyTo<T['kind']>>;
+  runOn<T extends Task>(worker: number, task: T): Promise<ReplyTo<T['kind']>>;
 }

@@ -37,8 +37,8 @@ export class PlainItems {
     const gone = new Set<PlainItem>();
     await Promise.all(
       inBatches(this.#items.filter(({ existing }) => existing)).map(async (items) => {
-        const { there } = await pool.run({ kind: 'stands', files: items.map(({ target }) => target) });
-        for (const number of there) {
+        const { matching } = await pool.run({ kind: 'matchSpecial', files: items.map(({ target }) => target) });
+        for (const number of matching) {
           const item = items[number] as PlainItem;
           gone.add(item);
           this.#reporter.kept(Buffer.from(item.target.path), item.size, false);

@@ -22,7 +22,7 @@ import {
 import { layoutOf } from './file-content.js';
 import { HardLinks } from './hard-links.js';
 import { LinkMaker } from './link-maker.js';
-import { type FileTarget, INTERRUPTED, type RestorePool } from './messages.js';
+import { type FileTarget, INTERRUPTED, type Reply, type RestorePool, type Task, type WorkerInit } from './messages.js';
 import { caseCollision, foldCase } from './names.js';
 import type { RestoreOptions, RestoreProgress } from './options.js';
 import { LOCAL_LIMITS, type RangeLimits, REMOTE_LIMITS } from './plan.js';
@@ -188,7 +188,9 @@ class RestoreRun {
       run: this.#run,
       flags: this.#flags,
     };
-    return new WorkerPool(WORKER, this.#options.threads ?? defaultThreads(), () => ({ data, transfer: [] }));
+    const threads = this.#options.threads ?? defaultThreads();
+    const pool = new WorkerPool<WorkerInit, Task, Reply>(WORKER, threads, () => ({ data, transfer: [] }));
+    return pool as RestorePool;
   }
 
   async #walk(directory: Directory, content: ContentRef): Promise<void> {

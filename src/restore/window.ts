@@ -10,7 +10,7 @@ import { checkSize } from '../repository/reading/content-stream.js';
 import { transferable } from '../workers/transfer.js';
 import { inBatches } from './batches.js';
 import { beside, splitPath } from './directory-handles.js';
-import type { BlobUse, ComparedFile, Comparison, FileTarget, RestorePool, Task } from './messages.js';
+import type { BlobUse, ComparedFile, Comparison, FileTarget, RestorePool, TaskOf } from './messages.js';
 import { PlainItems } from './plain-items.js';
 import { filesOf, PlannedFile, type Range, type RangeLimits, rangesOf, type Use, type WantedFile } from './plan.js';
 import type { RangeBuffers } from './range-buffers.js';
@@ -140,11 +140,11 @@ export class RestoreWindow {
             part: file.wanted.part,
           }),
         );
-        const { errors, failed, compared } = await pool.run({ kind: 'compare', files: targets });
+        const { errors, failed, comparisons } = await pool.run({ kind: 'compare', files: targets });
         this.#reporter.errors(errors);
         for (const [number, file] of files.entries()) {
           if (failed.includes(number)) gone.add(file);
-          else if (this.#isDone(file, compared[number] as Comparison)) gone.add(file);
+          else if (this.#isDone(file, comparisons[number] as Comparison)) gone.add(file);
         }
       }),
     );
@@ -217,7 +217,7 @@ export class RestoreWindow {
       }),
     }));
     const targets = files.map((file) => this.#targetOf(file));
-    const task: Task = { kind: 'write', bytes, start: range.start, frames, files: targets };
+    const task: TaskOf<'write'> = { kind: 'write', bytes, start: range.start, frames, files: targets };
     const reply = await pool.run(task, transferable(bytes));
     this.#reporter.errors(reply.errors);
     for (const number of reply.failed) this.#fail(files[number] as PlannedFile);
