@@ -68,7 +68,7 @@ async function create(
 ): Promise<void> {
   if (exchange.query.get('create') !== 'true') throw new HttpError(400, 'use ?create=true to create a repository');
   const bytes = bytesOfDirectories(await directory.countMissing());
-  quota.take(owner, bytes, false);
+  quota.charge(owner, bytes, false);
   try {
     await directory.create();
   } catch (cause) {
@@ -85,7 +85,7 @@ async function list(exchange: Exchange, directory: RepositoryDirectory, { type }
   let begun = false;
   let text = '[';
   const flush = async (): Promise<void> => {
-    if (!begun) exchange.head(200, { 'Content-Type': sizes ? V2 : V1 });
+    if (!begun) exchange.writeHead(200, { 'Content-Type': sizes ? V2 : V1 });
     begun = true;
     exchange.bytes += text.length;
     await exchange.sender.write(text);
@@ -124,7 +124,7 @@ async function read(
     };
     // Read before the response begins: a read error is then a status and not a truncated body.
     let piece = await pieceAt(offset);
-    exchange.head(range === undefined ? 200 : 206, {
+    exchange.writeHead(range === undefined ? 200 : 206, {
       'Content-Type': 'application/octet-stream',
       'Content-Length': length,
       'Accept-Ranges': 'bytes',
@@ -152,22 +152,22 @@ async function write(
   const hashed = state.verifyUploads && target.type !== 'config' ? target.name : undefined;
   const isLock = target.type === 'locks';
   const file = await directory.begin(target.type, target.name);
-  let taken = 0;
-  const take = (bytes: number): void => {
-    state.quota.take(owner, bytes, isLock);
-    taken += bytes;
+  let charged = 0;
+  const charge = (bytes: number): void => {
+    state.quota.charge(owner, bytes, isLock);
+    charged += bytes;
   };
   try {
-    state.quota.require(owner, bytesOnDisk(exchange.declaredLength ?? 0), isLock);
+    state.quota.requireSpace(owner, bytesOnDisk(exchange.declaredLength ?? 0), isLock);
     exchange.sendContinue();
     await receive(exchange.request, file, hashed, exchange.clientGuard, (bytes) => {
       exchange.bytes += bytes;
-      take(bytesOnDisk(exchange.bytes) - taken);
+      charge(bytesOnDisk(exchange.bytes) - charged);
     });
     await file.finish();
   } catch (cause) {
     await file.abandon();
-    state.quota.add(owner, -taken);
+    state.quota.add(owner, -charged);
     throw cause;
   }
   exchange.sendEmpty();

@@ -76,21 +76,25 @@ export class Exchange {
     return text === undefined ? undefined : Number(text);
   }
 
-  head(status: number, headers: Readonly<Record<string, string | number>>, reason = STATUS_CODES[status] ?? ''): void {
+  writeHead(
+    status: number,
+    headers: Readonly<Record<string, string | number>>,
+    reason = STATUS_CODES[status] ?? '',
+  ): void {
     const last = this.#isLast() && { Connection: 'close' };
     this.#response.writeHead(status, reason, { Server: 'varve', ...headers, ...last });
   }
 
   /** Sends a whole response without a body. */
   sendEmpty(headers: Readonly<Record<string, string | number>> = {}): void {
-    this.head(200, { 'Content-Length': 0, ...headers });
+    this.writeHead(200, { 'Content-Length': 0, ...headers });
     this.#response.end();
   }
 
   /** Sends a whole response with a short text. */
   sendText(text: string, contentType: string): void {
     this.bytes = Buffer.byteLength(text);
-    this.head(200, { 'Content-Type': contentType, 'Content-Length': this.bytes });
+    this.writeHead(200, { 'Content-Type': contentType, 'Content-Length': this.bytes });
     this.#response.end(text);
   }
 
@@ -113,7 +117,7 @@ export class Exchange {
     const text = `${error.message || error.reason}\n`;
     const headers = { 'Content-Type': 'text/plain; charset=utf-8', 'Content-Length': Buffer.byteLength(text) };
     const last = (error.status === 408 || this.#isUnknown(error)) && { Connection: 'close' };
-    this.head(error.status, { ...headers, ...last, ...error.headers }, latin(error.reason));
+    this.writeHead(error.status, { ...headers, ...last, ...error.headers }, latin(error.reason));
     this.#response.end(text);
     if (error.status === 408) this.#response.once('finish', () => this.request.destroy());
     else if (!this.request.complete && !this.#expectsContinue) this.#discardBody();

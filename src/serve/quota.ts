@@ -75,13 +75,13 @@ export class Quota {
    * @param owner first name of the repository's path
    * @throws HttpError 507 when they exceed a limit
    */
-  take(owner: string, bytes: number, isLock: boolean): void {
-    this.require(owner, bytes, isLock);
+  charge(owner: string, bytes: number, isLock: boolean): void {
+    this.requireSpace(owner, bytes, isLock);
     this.add(owner, bytes);
   }
 
   /** Checks the limits and counts nothing: a client may announce bytes that it never sends. @throws HttpError 507 */
-  require(owner: string, bytes: number, isLock: boolean): void {
+  requireSpace(owner: string, bytes: number, isLock: boolean): void {
     const beyond = isLock ? FOR_LOCKS : 0;
     const own = (this.#used.get(owner) ?? 0) + bytes;
     if (own > (this.#limitOf(owner) ?? Number.POSITIVE_INFINITY) + beyond)

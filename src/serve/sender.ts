@@ -14,7 +14,7 @@ export class Sender {
   /** Resolves when the next piece can be sent. @throws when the client disconnects or is too slow */
   async write(bytes: Uint8Array | string): Promise<void> {
     if (!this.#response.write(bytes)) await this.#clientGuard.waitFor(this.#event('drain'));
-    this.#clientGuard.moved(bytes.length);
+    this.#clientGuard.progressed(bytes.length);
   }
 
   /** Resolves when everything was handed to the system. */

@@ -33,7 +33,7 @@ export class SlowClientGuard {
     }
   }
 
-  moved(bytes: number): void {
+  progressed(bytes: number): void {
     this.#moved += bytes;
     if (this.#moved < MIN_BYTES) return;
     this.#moved = 0;

@@ -12,7 +12,7 @@ const WRITE_SIZE = 256 * 1024;
  * Writes the body of a request to a new file.
  *
  * @param name the SHA-256 that the body must have; undefined to accept any body
- * @param take called with the bytes before they are written; throws when they exceed a limit
+ * @param charge called with the bytes before they are written; throws when they exceed a limit
  * @returns the length of the body
  * @throws HttpError 400 when the SHA-256 differs, 408 when the client is too slow; another error when the connection breaks
  */
@@ -21,7 +21,7 @@ export async function receive(
   file: NewFile,
   name: string | undefined,
   clientGuard: SlowClientGuard,
-  take: (bytes: number) => void,
+  charge: (bytes: number) => void,
 ): Promise<number> {
   const hash = name === undefined ? undefined : createHash('sha256');
   let size = 0;
@@ -33,7 +33,7 @@ export async function receive(
     pendingBytes = 0;
   };
   for await (const piece of pieces(request, clientGuard)) {
-    take(piece.length);
+    charge(piece.length);
     hash?.update(piece);
     size += piece.length;
     pending.push(piece);
@@ -53,7 +53,7 @@ async function* pieces(request: IncomingMessage, clientGuard: SlowClientGuard): 
     for (;;) {
       const { done, value } = await clientGuard.waitFor(iterator.next());
       if (done === true) return;
-      clientGuard.moved(value.length);
+      clientGuard.progressed(value.length);
       yield value;
     }
   } finally {
