@@ -233,8 +233,8 @@ test('listLeases calls a lease stale when it is old, or its process on this host
 
 test('loadAndAdopt lists unlisted packs when a backup was interrupted, and only then', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'orphans'));
-  mkdirSync(join(sandbox.source, 'folder'));
-  for (let i = 0; i < 10; i++) writeFileSync(join(sandbox.source, 'folder', `file ${i}`), randomBytes(100_000));
+  mkdirSync(join(sandbox.source, 'directory'));
+  for (let i = 0; i < 10; i++) writeFileSync(join(sandbox.source, 'directory', `file ${i}`), randomBytes(100_000));
   const { snapshot } = await sandbox.backup();
   for await (const { name } of sandbox.store.list('index')) await sandbox.store.remove('index', name);
   const untouched = await loadAndAdopt(await sandbox.open());

@@ -6,7 +6,7 @@ import { retag } from '../../src/retention/tags.js';
 import { simulateBackup } from './backup.js';
 import { copySome } from './copying.js';
 import { spoilIndex } from './disk.js';
-import { repairAll, rewriteOne } from './remaking.js';
+import { repairAll, rewriteOne } from './rewriting.js';
 import { PACK_TARGET, type Task } from './task.js';
 
 interface Operation {

@@ -10,7 +10,7 @@ import { blobCount } from '../../format/pack-record.js';
 import { compareTimes, type Time, timeFromMillis } from '../../format/time.js';
 import type { Store } from '../../storage/store.js';
 import { REQUESTS } from '../../workers/in-flight.js';
-import { refuseBesideDeletion } from '../leases/exclusive.js';
+import { refuseDuringDeletion } from '../leases/exclusive.js';
 import { getSigned, putSigned, type Repository } from '../repository.js';
 import { type BlobIndex, BlobIndexBuilder } from './blob-index.js';
 
@@ -84,19 +84,19 @@ export async function loadIndex(repository: Repository, options: IndexOptions = 
     unread.push(name);
     onDamage?.(error, name);
   };
-  const all = entitled(await loadAll(repository, { ...options, ...(onDamage && { onDamage: note }) }));
+  const all = heedRoles(await loadAll(repository, { ...options, ...(onDamage && { onDamage: note }) }));
   const replaced = new Set(all.flatMap(({ index }) => index.replaces.map((name) => name.toString('hex'))));
   const valid = all.filter(({ name }) => !replaced.has(name)).sort(byTime);
   if (inspect !== undefined) valid.forEach(inspect);
   const condemned = condemnedBy(valid);
-  const isThere = ({ name }: IndexedPack): boolean => lost?.has(name.toString('hex')) !== true;
-  const packs = valid.flatMap(({ index }) => index.packs).filter(isThere);
+  const exists = ({ name }: IndexedPack): boolean => lost?.has(name.toString('hex')) !== true;
+  const packs = valid.flatMap(({ index }) => index.packs).filter(exists);
   const builder = new BlobIndexBuilder(packs.reduce((sum, { record }) => sum + blobCount(record), 0));
-  const trusted = valid.flatMap(({ index, revoked }) => (revoked ? [] : index.packs)).filter(isThere);
+  const trusted = valid.flatMap(({ index, revoked }) => (revoked ? [] : index.packs)).filter(exists);
   for (const pack of trusted) if (!condemned.has(pack.name.toString('hex'))) builder.add(pack);
   builder.startCondemned();
   const others = packs.filter(({ name }) => !builder.has(name.toString('hex')));
-  for (const pack of lastToGo(others, condemned)) builder.add(pack);
+  for (const pack of lastCondemnedFirst(others, condemned)) builder.add(pack);
   return {
     ...repository,
     index: builder.build(),
@@ -127,7 +127,7 @@ export async function loadIndexToWrite(
   };
   const indexed = await loadIndex(repository, { onDamage: skip, once });
   if (indexed.unread.length === 0) return indexed;
-  await refuseBesideDeletion(repository, `index/${indexed.unread[0]} cannot be read`);
+  await refuseDuringDeletion(repository, `index/${indexed.unread[0]} cannot be read`);
   const lost = await gonePacks(repository.store, [...indexed.packs]);
   return loadIndex(repository, { lost, onDamage: throwUnlessDamaged });
 }
@@ -155,8 +155,8 @@ export async function condemnedSince(
     throwUnlessDamaged(error);
     forgotten = true;
   };
-  const later = new Set(condemnedBy(entitled(await loadAll(repository, { once, onDamage }, known))).keys());
-  if (forgotten) await refuseBesideDeletion(repository, 'a new part of the index cannot be read');
+  const later = new Set(condemnedBy(heedRoles(await loadAll(repository, { once, onDamage }, known))).keys());
+  if (forgotten) await refuseDuringDeletion(repository, 'a new part of the index cannot be read');
   if (forgotten || later.has(FORGOTTEN_PACKS)) {
     const gone = await gonePacks(repository.store, [...repository.packs, ...stored]);
     for (const name of gone) later.add(name);
@@ -221,7 +221,7 @@ function byTime(a: LoadedIndex, b: LoadedIndex): number {
 }
 
 /** An append key, or a revoked one, may neither replace objects nor condemn packs. */
-function entitled(loaded: readonly LoadedIndex[]): LoadedIndex[] {
+function heedRoles(loaded: readonly LoadedIndex[]): LoadedIndex[] {
   return loaded.map((each) =>
     each.role === 'append' || each.revoked ? { ...each, index: { ...each.index, replaces: [], condemned: [] } } : each,
   );
@@ -236,7 +236,7 @@ function condemnedBy(loaded: readonly LoadedIndex[]): Map<string, Time> {
  * Sorts packs so that the copy of a blob that will be deleted last comes first: the pack that was condemned last. A pack that a prune
  * has deleted but that is still listed was condemned before those that exist.
  */
-function lastToGo(packs: readonly IndexedPack[], condemned: ReadonlyMap<string, Time>): IndexedPack[] {
+function lastCondemnedFirst(packs: readonly IndexedPack[], condemned: ReadonlyMap<string, Time>): IndexedPack[] {
   const since = ({ name }: IndexedPack): Time => condemned.get(name.toString('hex')) ?? NEVER;
   return packs.toSorted((a, b) => compareTimes(since(b), since(a)) || a.name.compare(b.name));
 }

@@ -51,7 +51,7 @@ async function refuseOther(repository: Repository, operation: ExclusiveOperation
 }
 
 /** @throws VarveError `locked` while an operation runs that may delete packs */
-export async function refuseBesideDeletion(repository: Repository, reason: string): Promise<void> {
+export async function refuseDuringDeletion(repository: Repository, reason: string): Promise<void> {
   const other = (await otherLeases(repository, undefined)).find(({ lease }) => EXCLUSIVE.has(lease.operation));
   if (other === undefined) return;
   throw new VarveError('locked', `${reason}, and ${describeLease(other)} may delete packs: run it again later`);

@@ -20,8 +20,8 @@ import { openCurrentSlot, readCandidates } from '../keys/open-slot.js';
 import { LocalState } from '../local-state.js';
 import { thisMachine } from '../machine.js';
 import { gearOf, objectName, type Repository } from '../repository.js';
-import { noRepository, refuseAbsence } from './absence.js';
 import { KnownLocation } from './known-location.js';
+import { missingRepository, refuseUnmounted } from './missing-repository.js';
 
 /** Chunk sizes in bytes; docs/chunking.md has the measurements behind them. */
 export const DATA_SIZES: Sizes = { min: 64 * 1024, average: 256 * 1024, max: 1024 * 1024 };
@@ -60,11 +60,11 @@ export interface InitOptions extends OpenOptions {
  */
 export async function initRepository(store: Store, options: InitOptions): Promise<Repository> {
   await refuseExisting(store);
-  return initAbsent(store, options);
+  return initUnchecked(store, options);
 }
 
 /** `initRepository` for a caller that has called `refuseExisting`, before it asked for a password. */
-export async function initAbsent(store: Store, options: InitOptions): Promise<Repository> {
+export async function initUnchecked(store: Store, options: InitOptions): Promise<Repository> {
   await loadZstd();
   const clock = options.clock ?? Date.now;
   const keys = createRepositoryKeys();
@@ -183,7 +183,7 @@ export async function requireRepository(
 
 /** @throws VarveError `usage` when a repository would be made in the empty mount point of a disk */
 export function refuseMissingDisk(store: Store, options: Pick<OpenOptions, 'cacheDirectory'>): void {
-  refuseAbsence(store, new KnownLocation(store, openCache(options)));
+  refuseUnmounted(store, new KnownLocation(store, openCache(options)));
 }
 
 /** @throws VarveError `no-repository` */
@@ -192,7 +192,7 @@ async function readConfig(store: Store, known: KnownLocation): Promise<Buffer> {
     return await store.get('config', 'config');
   } catch (cause) {
     if (!(cause instanceof VarveError) || cause.code !== 'not-found') throw cause;
-    throw noRepository(store, known, cause);
+    throw missingRepository(store, known, cause);
   }
 }
 

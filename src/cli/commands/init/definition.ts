@@ -44,7 +44,7 @@ export function define(command: Command, shell: Shell): void {
     const target = flags.copyChunkerParams === true ? targetContext(context) : context;
     const settings = storeSettings(target);
     const store = await storeOfRepository(target, settings);
-    const { initAbsent, refuseExisting, refuseMissingDisk } = await import('../../../repository/opening/open.js');
+    const { initUnchecked, refuseExisting, refuseMissingDisk } = await import('../../../repository/opening/open.js');
     await refuseExisting(store);
     if (flags.force !== true) refuseMissingDisk(store, { cacheDirectory: cacheDirectory(context) });
     const cutLike = flags.copyChunkerParams === true ? await openSource(context, flags) : undefined;
@@ -61,7 +61,7 @@ export function define(command: Command, shell: Shell): void {
       cutLike,
       parity,
     };
-    const repository = await initAbsent(store, options);
+    const repository = await initUnchecked(store, options);
     const id = toHex(repository.config.repository);
     if (output.json) output.object({ message_type: 'initialized', id, repository: store.location });
     else {

@@ -6,7 +6,7 @@ import type { Store } from '../../storage/store.js';
 import { type KnownLocation, localDirectory } from './known-location.js';
 
 /** Why the location has no repository, as far as this machine knows. */
-function reasonOfAbsence(store: Store, known: KnownLocation): string | undefined {
+function whyMissing(store: Store, known: KnownLocation): string | undefined {
   const directory = localDirectory(store);
   const missing = directory === undefined ? undefined : missingMount(directory);
   if (missing !== undefined)
@@ -17,8 +17,8 @@ function reasonOfAbsence(store: Store, known: KnownLocation): string | undefined
     : 'a repository was opened here before: is its disk mounted, or was it moved?';
 }
 
-export function noRepository(store: Store, known: KnownLocation, cause: unknown): VarveError {
-  const reason = reasonOfAbsence(store, known);
+export function missingRepository(store: Store, known: KnownLocation, cause: unknown): VarveError {
+  const reason = whyMissing(store, known);
   return new VarveError(
     'no-repository',
     `${store.location}: there is no repository here (config is missing); ${reason ?? '`varve init` makes one'}`,
@@ -27,8 +27,8 @@ export function noRepository(store: Store, known: KnownLocation, cause: unknown)
 }
 
 /** @throws VarveError `usage` when the repository would be made on another disk than the one meant */
-export function refuseAbsence(store: Store, known: KnownLocation): void {
-  const reason = reasonOfAbsence(store, known);
+export function refuseUnmounted(store: Store, known: KnownLocation): void {
+  const reason = whyMissing(store, known);
   if (reason === undefined) return;
   throw new VarveError(
     'usage',

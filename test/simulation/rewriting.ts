@@ -5,7 +5,7 @@ import type { Files } from './source.js';
 import { type Task, WRITING } from './task.js';
 import { rootOf } from './tree.js';
 
-/** Writes a snapshot anew, without something, or as another host's. */
+/** Rewrites a snapshot without some of its files, or with another host. */
 export async function rewriteOne({ process, repository, backing, giveUp, promise }: Task): Promise<string> {
   const { dice, shelf } = process.world;
   const { snapshots } = await listSnapshots(repository);
