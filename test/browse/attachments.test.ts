@@ -120,7 +120,7 @@ test('dumpFile needs little memory when a hole has terabytes', async () => {
     seen.add(part.buffer);
     if (bytes > 1024 * MIB) break;
   }
-  assert.equal(seen.size, 1, 'it is always the same zeros');
+  assert.equal(seen.size, 1, 'all pieces are the same buffer of zeros');
 });
 
 test('dumpFile throws an error with the path, before it writes, when holes do not fit the file', async () => {
@@ -174,9 +174,9 @@ test('stats counts holes as bytes and blobs of attachments as needed when files 
   // Only a hole, attributes, many runs, sparse, and all empty files together.
   assert.equal((await count('files-by-contents')).totalFiles, 5);
   const [all, fewer] = [await count('raw-data'), await count('raw-data', plain)];
-  assert.equal(all.totalBlobs - fewer.totalBlobs, 1, 'the attributes that are too long for an entry');
+  assert.equal(all.totalBlobs - fewer.totalBlobs, 1, 'only the long attributes have a blob');
   assert.ok(all.totalUncompressed - fewer.totalUncompressed > encodeXattrs(ATTRIBUTES).length);
-  assert.ok(fewer.totalUncompressed > data.length + 2000, 'the list of holes is needed');
+  assert.ok(fewer.totalUncompressed > data.length + 2000, 'the list of holes has a blob');
 });
 
 test('stats throws an error with the path when a blob is missing', async () => {

@@ -157,7 +157,7 @@ test('diff finds one change when a directory has 20,000 entries', async () => {
   });
   assert.deepEqual(changes, ['M? /file 12345']);
   assert.deepEqual([result.added.dataBlobs, result.removed.dataBlobs], [1, 0]);
-  assert.ok(result.added.treeBlobs <= 3, 'the directory is many blobs, and most of them are as before');
+  assert.ok(result.added.treeBlobs <= 3, 'most blobs of the directory stay the same');
 });
 
 test('diff reports an error with the path and compares the rest when data are damaged', async () => {

@@ -84,7 +84,7 @@ test('Search reads a directory once and reports it in each snapshot when they sh
   const counting = new Counting(files({ patterns: ['*.txt'] }));
   const { paths } = await search(repository, counting, made);
   assert.deepEqual(paths, ['/d/a.txt', '/d/c.txt', '/d/a.txt', '/d/c.txt', '/d/a.txt', '/d/c.txt']);
-  assert.equal(counting.looks, 3 + 2 + 2, 'the directory once, the two roots once each');
+  assert.equal(counting.looks, 3 + 2 + 2, 'the directory is read once, and each root once');
 });
 
 test('Search matches by path when the same directory has two paths', async () => {
@@ -120,7 +120,7 @@ test('Search finds all hits again when they are too many to cache', async () => 
   const { paths } = await search(repository, counting, [made, made]);
   assert.equal(paths.length, 2 * 20_001);
   assert.deepEqual(paths.slice(0, 20_001), paths.slice(20_001));
-  assert.equal(counting.looks, 2 * (2 + 10_001) + 10_000, 'the one with too many is read again');
+  assert.equal(counting.looks, 2 * (2 + 10_001) + 10_000, 'the directory with too many hits is read again');
 });
 
 test('FileFinder finds files when pattern, time, size and case match', async () => {

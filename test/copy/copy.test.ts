@@ -169,7 +169,7 @@ test('copySnapshots works with an append key of the target, and fails when the k
   assert.equal(
     (await copy(sandbox, target, { target: await open() })).read,
     3,
-    'it knows the trees that it wrote from here',
+    'the append key knows the trees that it wrote on this machine',
   );
   await verify(sandbox, target, (await target.snapshots()).at(-1)?.snapshot.root ?? assert.fail());
   await sandbox.addKey('manage', 'manage');
@@ -191,7 +191,7 @@ test('backup adds no contents when the same files were copied with the same chun
   const other = await Target.create(scratch);
   await copy(sandbox, other);
   const apart = await sandbox.backup({ parent: undefined }, await loadIndex(await other.open()));
-  assert.ok(apart.summary.data_blobs > 10, 'where it cuts otherwise it has to');
+  assert.ok(apart.summary.data_blobs > 10, 'other chunk boundaries need new blobs');
 });
 
 test('copySnapshots does not store blobs again when it continues after an interruption', async () => {
@@ -207,7 +207,7 @@ test('copySnapshots does not store blobs again when it continues after an interr
   await assert.rejects(copy(sandbox, target, { signal: abort.signal, onProgress }), /interrupted/);
   assert.ok((await target.snapshots()).length < 2);
   const before = await loadIndex(await target.open());
-  assert.ok(before.index.size > 10, 'what was stored is listed');
+  assert.ok(before.index.size > 10, 'the stored blobs are in the index');
   const { copied, dataBlobs } = await copy(sandbox, target);
   assert.ok(copied >= 1);
   const { index } = await sandbox.indexed();
@@ -247,7 +247,7 @@ test('copySnapshots copies a rewritten snapshot, and copies again when a copy wa
   const patterns = { excludes: ['linked'], iexcludes: [], summary: false, forget: true, compression: 'auto' } as const;
   await editSnapshots(await sandbox.open(), await sandbox.snapshots(), patterns);
   const { copied, read } = await copy(sandbox, target);
-  assert.deepEqual([copied, read], [1, 0], 'all that is in it is known from the copy of the original');
+  assert.deepEqual([copied, read], [1, 0], 'the copy of the original already has all contents');
   for (const { id } of await target.snapshots()) await removeSnapshot(await target.open(), id);
   assert.equal((await copy(sandbox, target)).copied, 1);
 });

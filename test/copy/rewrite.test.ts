@@ -77,7 +77,7 @@ test('editSnapshots keeps the old snapshot and tags the new one, or replaces it 
   const newest = left.find((each) => each.id !== id);
   assert.equal(left.length, 2);
   assert.deepEqual(newest?.snapshot.tags, ['x', 'rewrite']);
-  assert.equal(newest?.snapshot.original?.toString('hex'), id, 'of several the first');
+  assert.equal(newest?.snapshot.original?.toString('hex'), id, 'the first original, after several rewrites');
 });
 
 test('editSnapshots leaves a snapshot alone when nothing changes', async () => {
@@ -102,7 +102,7 @@ test('editSnapshots changes host, time and summary when they are given', async (
   await rewrite(sandbox, { newHost: 'web9', newTime: time, forget: true });
   const [only] = await sandbox.snapshots();
   assert.deepEqual([only?.snapshot.host, only?.snapshot.time], ['web9', time]);
-  assert.equal((await rewrite(sandbox, { summary: true, forget: true })).changed, 0, 'the figures are right');
+  assert.equal((await rewrite(sandbox, { summary: true, forget: true })).changed, 0, 'the counts are right');
 });
 
 test('editSnapshots stores nothing when it is a dry run', async () => {

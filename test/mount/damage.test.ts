@@ -81,9 +81,9 @@ describe('a mount of a damaged repository', { skip: NO_FUSE }, () => {
         const after = new Set(await beneath.names('data'));
         return before.filter((name) => !after.has(name));
       };
-      assert.deepEqual(await prune(), [], 'packs went under a mount that has a lease');
+      assert.deepEqual(await prune(), [], 'a prune removed packs of a mount with a lease');
       for (const name of await beneath.names('locks')) await beneath.remove('locks', name);
-      assert.notDeepEqual(await prune(), [], 'nothing went');
+      assert.notDeepEqual(await prune(), [], 'the prune removed nothing');
       assert.deepEqual(unreadable(mount.path), [], mount.stderr());
       assert.equal(mount.stderr(), '');
     } finally {

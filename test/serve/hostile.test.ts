@@ -120,7 +120,7 @@ test('serve gives up a client when it reads a byte now and then', async () => {
   socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
   await until(
     () => server.records.some(({ method, aborted }) => method === 'GET' && aborted),
-    'the download is given up',
+    'the server gives up the download',
   );
   socket.destroy();
 });
@@ -140,7 +140,7 @@ test('serve lets an upload take long when it progresses steadily', async () => {
       server.records.some(
         ({ status, method, aborted }) => status === 200 && method === 'POST' && !aborted && server.records.length > 1,
       ),
-    'it is stored',
+    'the object is stored',
   );
   socket.destroy();
   assert.deepEqual(await new LocalStore(server.root).get('data', name), bytes);
@@ -179,7 +179,7 @@ test('serve closes the connection when it refuses a body without an end', async 
       socket.write(piece, () => resolve());
       socket.once('close', () => resolve());
     });
-  await until(() => !open, 'the connection is ended');
+  await until(() => !open, 'the server closes the connection');
 });
 
 test('serve refuses requests when they are for a proxy or from a web page', async () => {
@@ -268,7 +268,7 @@ test('serve reads a body to its end and keeps the connection when it refuses the
   });
   const chunk = `${(200_000).toString(16)}\r\n${'x'.repeat(200_000)}\r\n`;
   socket.write(`POST /data/${NAME} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${chunk}`);
-  await until(() => answers.includes('507 Insufficient Storage'), 'it is refused');
+  await until(() => answers.includes('507 Insufficient Storage'), 'the upload is refused');
   socket.write(`${chunk}${chunk}0\r\n\r\n`);
   socket.write('GET /keys/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
   await new Promise((resolve) => socket.once('close', resolve));

@@ -144,7 +144,7 @@ test('serve reads the password file again when it changes, and keeps its users w
   const status = async (as: string): Promise<number> => (await ask(server, 'HEAD', '/config', { as })).status;
   assert.equal(await status('anna:old'), 404);
   await setPassword(path, 'anna', 'new');
-  await until(async () => (await status('anna:new')) === 404, 'the new password is right');
+  await until(async () => (await status('anna:new')) === 404, 'the new password works');
   assert.equal(await status('anna:old'), 401);
   writeFileSync(path, htpasswd({ eve: 'e' }));
   await until(async () => (await status('anna:new')) === 401, 'anna was removed');

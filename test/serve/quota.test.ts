@@ -84,7 +84,7 @@ test('Quota counts what each user has stored when the server starts', async () =
   assert.equal(await status('bob', 1), 200);
   // Of 28 blocks: the directories of users and laptop, the password file, and what anna and bob stored.
   const left = 28 - 4 - 1 - 8 - 2 - 1;
-  assert.equal(await status('eve', left + 1), 507, 'the server as a whole has no more');
+  assert.equal(await status('eve', left + 1), 507, 'the quota of the server is exceeded');
   assert.equal(await status('eve', left), 200);
 });
 
