@@ -3,5 +3,5 @@ import { PARTS, READING } from './reading.js';
 import type { Check } from './subject.js';
 import { WRITING } from './writing.js';
 
-/** The contract that is written above the Store interface, as checks of a store that is empty before each. */
+/** The contract of the Store interface as checks. The store is empty before each. */
 export const CHECKS: readonly Check[] = [...READING, ...PARTS, ...WRITING, ...LISTING];

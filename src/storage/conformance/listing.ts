@@ -1,7 +1,7 @@
 import type { ObjectType } from '../store.js';
 import { type Check, demand, demandNames, HASHED, listed, names, object, objects, type TestObject } from './subject.js';
 
-/** Lists tell what there is. */
+/** Checks of listings. */
 export const LISTING: readonly Check[] = [
   {
     what: 'a list has each object once, with its size, in its own namespace only',

@@ -1,10 +1,10 @@
 import { Buffer } from 'node:buffer';
 import { type Check, demand, demandError, demandSame, HASHED, names, object } from './subject.js';
 
-/** Bytes: larger than what a single part of an upload or a listing has anywhere. */
+/** Bytes: larger than a single part of an upload or a listing of any store. */
 const BIG = 25 * 1024 * 1024 + 11;
 
-/** What is got is what was put. */
+/** Checks that reads return what was written. */
 export const READING: readonly Check[] = [
   {
     what: 'an empty place has nothing',
@@ -80,7 +80,7 @@ export const READING: readonly Check[] = [
             [5000, 10],
           ] as const) {
             const what = `${type}: ${length} bytes from ${offset} on, of 1000`;
-            // Twice: what a first try may have left behind makes no difference.
+            // Twice, because the remains of a first attempt must not matter.
             for (const each of [what, `${what}, again`])
               await demandError(store.get(type, name, { offset, length }, advice), 'damaged', each, `${type}/${name}`);
           }
@@ -163,7 +163,7 @@ export const READING: readonly Check[] = [
   },
 ];
 
-/** What is put may be in memory that threads share, and in pieces. */
+/** Checks of puts from shared memory and in several parts. */
 export const PARTS: readonly Check[] = [
   {
     what: 'an object may come in parts',
@@ -190,7 +190,7 @@ export const PARTS: readonly Check[] = [
   },
 ];
 
-/** @throws unless the room is as it was but for what was put into it */
+/** @throws unless the buffer is unchanged outside the result */
 function demandUntouched(room: Buffer, bytes: Buffer): void {
   const from = bytes.buffer === room.buffer ? bytes.length : 0;
   demand(

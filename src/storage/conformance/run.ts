@@ -6,15 +6,15 @@ import { HASHED, listed, type Subject } from './subject.js';
 
 export interface CheckResult {
   readonly what: string;
-  /** What is wrong; undefined when all is well. */
+  /** The problem; undefined for success. */
   readonly error: string | undefined;
   readonly seconds: number;
 }
 
-/** Removals at a time, where a store does not say. */
+/** Concurrent removals, for a store without a default. */
 const REMOVALS = 5;
 
-/** Runs all checks on a place that has nothing in it, one after another. What one leaves is removed before the next. */
+/** Runs all checks on an empty location, one after another, and removes the objects of each before the next. */
 export async function* runChecks(subject: Subject): AsyncGenerator<CheckResult> {
   for (const { what, run, plants } of CHECKS) {
     if (plants === true && subject.plant === undefined) continue;

@@ -4,35 +4,35 @@ import { demand, listed, object, objects } from './subject.js';
 
 /** Bytes of a pack. */
 const PACK = 16 * 1024 * 1024;
-/** Seconds for which packs are put and got. */
+/** Seconds for writing and reading packs. */
 const SECONDS = 5;
 const MOST_PACKS = 32;
-/** Requests at a time, where a store does not say. */
+/** Concurrent requests, for a store without a default. */
 const CONNECTIONS = 4;
 const NAMES = 100;
 const ROUND_TRIPS = 5;
 
 export interface Speed {
-  /** Bytes a second, of packs, as many at a time as the store likes. */
+  /** Bytes per second of packs, with the store's number of concurrent requests. */
   readonly put: number;
   readonly get: number;
-  /** Seconds for the quickest of a few small requests. */
+  /** Seconds of the fastest of a few small requests. */
   readonly roundTrip: number;
-  /** Seconds for a list of so many names. */
+  /** Seconds for a listing of this many names. */
   readonly list: number;
   readonly names: number;
 }
 
 /**
- * How fast an empty store is, roughly. What it puts there stays.
+ * Measures the speed of an empty store roughly. Its objects stay.
  *
- * @param packs put, and got, at most so many
+ * @param packs the limit of packs to write and read
  */
 export async function measureSpeed(store: Store, packs = MOST_PACKS): Promise<Speed> {
   const connections = store.connections ?? CONNECTIONS;
   const roundTrips: number[] = [];
   for (let i = 0; i < ROUND_TRIPS; i++) roundTrips.push(await timed(() => store.stat('config', 'config')));
-  // Names alone: so many packs would take half a GiB of memory.
+  // Keeps only names: the packs would take half a GiB of memory.
   const put: string[] = [];
   const putting = await timed(() =>
     forAWhile(connections, packs, async () => {
@@ -70,7 +70,7 @@ async function timed(action: () => Promise<unknown>): Promise<number> {
   return (performance.now() - began) / 1000;
 }
 
-/** Does it again and again, several times at once; what has begun comes to its end. */
+/** Repeats an action, several at once, and waits for those that have begun. */
 async function forAWhile(atOnce: number, most: number, action: () => Promise<void>): Promise<void> {
   const end = performance.now() + SECONDS * 1000;
   let begun = 0;

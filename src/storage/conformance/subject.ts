@@ -4,21 +4,21 @@ import { createHash, randomFillSync } from 'node:crypto';
 import { type ErrorCode, VarveError } from '../../errors/errors.js';
 import type { ObjectInfo, ObjectType, Store } from '../store.js';
 
-/** A store under test, with nothing in it when a check begins. */
+/** A store under test, empty when a check begins. */
 export interface Subject {
   readonly store: Store;
-  /** The same place seen by somebody else, who has no cache or the like in common. */
+  /** The same location through another client that shares no cache. */
   readonly other: Store;
-  /** Puts something there that varve did not write; absent where nobody can. */
+  /** Writes an object that varve did not write; absent where that is impossible. */
   readonly plant?: ((type: ObjectType, name: string, bytes: Buffer) => Promise<void>) | undefined;
-  /** Whether it cannot overwrite: an object that is replaced is missing for a moment. */
+  /** Whether replace leaves the object missing for a moment, because the store cannot overwrite. */
   readonly replacesInTwoSteps?: boolean | undefined;
 }
 
-/** A promise of the contract that is written above the Store interface. */
+/** A promise of the contract of the Store interface. */
 export interface Check {
   readonly what: string;
-  /** Whether it can be looked at only where names can be planted. */
+  /** Whether the check needs `plant`. */
   readonly plants?: true;
   /** Throws when the promise is not kept. */
   readonly run: (subject: Subject) => Promise<void>;
@@ -38,7 +38,7 @@ export function object(length: number): TestObject {
   return { name: createHash('sha256').update(bytes).digest('hex'), bytes };
 }
 
-/** So many objects, no two the same. */
+/** This many objects, all different. */
 export function objects(count: number, length: (at: number) => number): TestObject[] {
   const distinct = new Map<string, TestObject>();
   for (let at = 0; distinct.size < count; at++) {
@@ -58,7 +58,7 @@ export async function names(store: Store, type: ObjectType): Promise<string[]> {
   return (await listed(store, type)).map(({ name }) => name).sort();
 }
 
-/** @throws AssertionError in words that a person understands who does not know varve's sources */
+/** @throws AssertionError with a message for people who do not know varve's sources */
 export function demand(condition: boolean, message: string): asserts condition {
   if (!condition) throw new AssertionError({ message });
 }
@@ -79,7 +79,7 @@ export function demandNames(got: readonly string[], wanted: readonly string[], w
   demand(got.length === wanted.length, `${what}: the list has objects twice`);
 }
 
-/** @param named what the message must name, if anything */
+/** @param named a text that the message must contain */
 export async function demandError(request: Promise<unknown>, code: ErrorCode, what: string, named = ''): Promise<void> {
   const cause = await request.then(
     () => undefined,

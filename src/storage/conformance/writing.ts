@@ -5,7 +5,7 @@ import { type Check, demand, demandError, demandNames, demandSame, HASHED, names
 
 const RACERS = 16;
 
-/** What is there stays, whole, and is created once. */
+/** Checks that objects are created once, stay whole, and stay. */
 export const WRITING: readonly Check[] = [
   {
     what: 'preparing the place twice harms nothing',
@@ -75,7 +75,7 @@ export const WRITING: readonly Check[] = [
       const puts = Promise.all(all.map(({ name, bytes }) => store.put('data', name, [bytes]))).finally(() => {
         writing = false;
       });
-      // What fails is told when the reading has ended.
+      // A failure shows after the reading has ended.
       puts.catch(() => undefined);
       while (writing) {
         for await (const { name, size } of other.list('data')) {
@@ -113,7 +113,7 @@ export const WRITING: readonly Check[] = [
     run: async ({ store, other }) => {
       const { name, bytes } = object(70_000);
       for (const type of HASHED) {
-        // A server that compares uploads with their names refuses this one: then nothing is damaged by it.
+        // A server that verifies uploads refuses this one, and then nothing is damaged.
         await store.put(type, name, [bytes.subarray(0, 100)]).catch(() => undefined);
         await store.replace(type, name, [bytes.subarray(0, 9), bytes.subarray(9)]);
         demandSame(await other.get(type, name), bytes, `${type}, replaced`);

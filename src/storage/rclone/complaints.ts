@@ -1,11 +1,11 @@
 import { plain } from '../rest/refusal.js';
 
 const DATE = /^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /;
-/** What it says that is no reason for anything. */
+/** Lines that explain no failure. */
 const CHATTER = /^(?:NOTICE|INFO|DEBUG) *:/;
-/** How what it says begins where it is told to leave out the date. */
+/** The beginning of a line when rclone logs no date. */
 const BEGINNING = /^(?:NOTICE|INFO|DEBUG|ERROR|CRITICAL|Error|Failed|Fatal|\{)/;
-/** What a user can do about it. */
+/** Advice for known messages. */
 const ADVICE: readonly (readonly [RegExp, string])[] = [
   [
     /didn't find section in config file/,
@@ -24,12 +24,12 @@ export interface Complaint {
   readonly at: number;
 }
 
-/** The last that rclone complained of on standard error. It may take several lines, of which the first tells the most. */
+/** The last complaint of rclone on standard error. It may have several lines, and the first says the most. */
 export class Complaints {
   #last: Complaint | undefined;
   #chatting = false;
 
-  /** @param line without the secrets that rclone was told @returns the line as it may be shown */
+  /** @param line without rclone's secrets @returns the line, safe to show */
   add(line: string): string {
     const text = plain(line.replace(DATE, ''));
     if (DATE.test(line) || BEGINNING.test(text) || this.#last === undefined) {
@@ -39,7 +39,7 @@ export class Complaints {
     return text;
   }
 
-  /** With what to do, where that is known. */
+  /** The last complaint, with advice where there is any. */
   get last(): Complaint | undefined {
     if (this.#last === undefined) return undefined;
     const { text, at } = this.#last;

@@ -10,7 +10,7 @@ import { describedInEnvironment, describedOpenly } from './remote.js';
 
 const PROGRAM = 'rclone';
 const ARGUMENTS = 'serve restic --stdio --b2-hard-delete';
-/** `rclone:REMOTE:PATH`, with `-o rclone.program=` and `-o rclone.args=` as restic has them. */
+/** Opens `rclone:REMOTE:PATH`, with `-o rclone.program=` and `-o rclone.args=` as in restic. */
 export async function openRclone(rest: string, settings: StoreSettings): Promise<Store> {
   const location = maskedPlace(`rclone:${rest}`);
   if (rest === '')
@@ -19,7 +19,7 @@ export async function openRclone(rest: string, settings: StoreSettings): Promise
   const words = (option: string, standard: string): string[] =>
     splitWords(settings.extended.get(option) ?? standard, `-o ${option}`);
   const [program = PROGRAM, ...more] = words('rclone.program', PROGRAM);
-  // Where it is started by another program, perhaps on another machine, nobody knows whether it gets its environment.
+  // A wrapper, perhaps on another machine, may not pass the environment on.
   const remote = more.length > 0 ? describedOpenly(rest) : describedInEnvironment(rest);
   const command: [string, ...string[]] = [program, ...more, ...words('rclone.args', ARGUMENTS), remote.place];
   return new RestStore(location, new RcloneTransport(command, remote, settings));

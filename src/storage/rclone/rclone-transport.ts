@@ -5,14 +5,14 @@ import { type Throttles, throttlesOf } from '../transport/throttle.js';
 import { Rclone } from './rclone.js';
 import type { Remote } from './remote.js';
 
-/** Requests to an rclone of one's own. It is started for the first of them, and again for one that comes after it ended. */
+/** Requests to an own rclone process. The first request starts it; after its end the next request starts it again. */
 export class RcloneTransport implements RestTransport {
   readonly #command: readonly [string, ...string[]];
   readonly #remote: Omit<Remote, 'place'>;
   readonly #settings: StoreSettings;
   readonly #throttles: Throttles;
   #rclone: Promise<Rclone> | undefined;
-  /** Whether it ever answered: one that ends before that was called wrongly, and would end again. */
+  /** Whether it ever answered. If it ended before that, its arguments are wrong, and it would end again. */
   #works = false;
   #closed = false;
 

@@ -10,14 +10,14 @@ import type { Throttles } from '../transport/throttle.js';
 import { Complaints } from './complaints.js';
 import type { Remote } from './remote.js';
 
-/** Bytes that may be on the way of one answer, and of all: else rclone waits for leave after each 64 KiB. */
+/** The HTTP/2 window in bytes of one answer and of all. By default rclone would wait after each 64 KiB. */
 const STREAM_WINDOW = 4 * 1024 * 1024;
 const SESSION_WINDOW = 32 * 1024 * 1024;
-/** Milliseconds in which what rclone says on standard error is here too. */
+/** Milliseconds until rclone's standard error has arrived too. */
 const SOON = 50;
-/** Milliseconds for it to end by itself. */
+/** Milliseconds for rclone to end by itself. */
 const ENDING = 2000;
-/** rclone would ask for its configuration's password on the pipe that the requests go through. */
+/** rclone would ask for its configuration's password on the pipe of the requests. */
 const ASKING = { RCLONE_ASK_PASSWORD: 'false' };
 
 export interface RcloneParts extends Omit<Remote, 'place'> {
@@ -26,13 +26,13 @@ export interface RcloneParts extends Omit<Remote, 'place'> {
   readonly onEnd: () => void;
 }
 
-/** A running `rclone serve restic --stdio`, spoken with in HTTP/2 over its standard input and output. */
+/** A running `rclone serve restic --stdio`, with HTTP/2 over its standard input and output. */
 export class Rclone {
   readonly #child: Child;
   readonly #session: ClientHttp2Session;
   readonly #settings: StoreSettings;
   readonly #complaints: Complaints;
-  /** What made the session end. */
+  /** The reason for the end of the session. */
   #failure: unknown;
 
   static async start(
@@ -74,7 +74,7 @@ export class Rclone {
     return !this.#session.closed && !this.#session.destroyed;
   }
 
-  /** How it ended, in words, once it is no more alive. */
+  /** Explains how it ended. */
   async howItEnded(): Promise<string> {
     const code = await Promise.race([this.#child.ended, sleep(ENDING, 'SIGTERM' as const, { ref: false })]);
     if (this.#failure instanceof StuckError) return this.#failure.message;
@@ -86,7 +86,7 @@ export class Rclone {
     return isSignal ? `rclone was ended by ${code}` : `rclone ended with exit code ${code}`;
   }
 
-  /** The last that it complained of, when it was since then. */
+  /** Its last complaint since a time. */
   async complaint(since: number): Promise<string | undefined> {
     await sleep(SOON);
     const said = this.#complaints.last;
@@ -101,12 +101,12 @@ export class Rclone {
       const fail = (error: unknown): void => reject(streamError(error));
       stream.setTimeout(stuckSeconds * 1000, () => {
         const stuck = new StuckError('rclone', stuckSeconds);
-        // That the stream is closed must reach rclone before it is told here.
+        // rclone must learn of the closed stream before the caller does.
         fail(stuck);
         stream.close(constants.NGHTTP2_CANCEL);
         this.#endUnlessAwake(stuck);
       });
-      // Once there is an answer, it counts, though what is still being sent may fail.
+      // Once there is an answer, it counts, even if sending the rest fails.
       stream.on('error', (error) => {
         if (!answered) fail(error);
       });
@@ -124,7 +124,7 @@ export class Rclone {
     });
   }
 
-  /** One that does not even answer that it is there is ended: the next try starts another. */
+  /** Ends an rclone that does not even answer a ping: the next attempt starts another. */
   #endUnlessAwake(stuck: StuckError): void {
     if (!this.alive) return;
     const giveUp = setTimeout(() => {

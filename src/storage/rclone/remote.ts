@@ -1,12 +1,12 @@
 import { maskedLogins, SECRET_PARAMETER } from '../masked.js';
 
-/** A remote, as rclone is told of it. */
+/** A remote as rclone gets it. */
 export interface Remote {
-  /** What rclone is called with. */
+  /** The argument for rclone. */
   readonly place: string;
-  /** What it is told besides, where other users of this machine do not see it. */
+  /** Secrets in the environment, which other users cannot see. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Puts `***` in the place of its secrets. */
+  /** Replaces its secrets with `***`. */
   readonly mask: (text: string) => string;
 }
 
@@ -14,13 +14,13 @@ const VALUE = `"(?:[^"]|"")*"|'(?:[^']|'')*'|[^,:]*`;
 /** `remote,name=value,…:directory`, or `:type,name=value,…:directory`. */
 const DESCRIBED = new RegExp(`^(:?[^,:=]+)((?:,[^,:=]+(?:=(?:${VALUE}))?)+):(.*)$`, 's');
 const PARAMETER = new RegExp(`,([^,:=]+)=(${VALUE})`, 'g');
-/** Shorter ones would be found in all that rclone says. */
+/** Shorter secrets would match by chance. */
 const SHORTEST = 4;
 
-/** With the values of secret parameters in variables of the environment, which rclone takes them from as well. */
+/** Moves secret parameters into environment variables, which rclone reads too. */
 export function describedInEnvironment(place: string): Remote {
   const [, name = '', parameters = '', directory = ''] = DESCRIBED.exec(place) ?? [];
-  // Types with spaces in their names have others in variables.
+  // Types with spaces have other names in variables.
   if (name === '' || name.includes(' ')) return describedOpenly(place);
   const prefix = name.startsWith(':') ? `RCLONE_${name.slice(1)}` : `RCLONE_CONFIG_${name}`;
   const environment: Record<string, string> = {};
@@ -32,7 +32,7 @@ export function describedInEnvironment(place: string): Remote {
   return { place: `${name}${open}:${directory}`, environment, mask: masking(Object.values(environment)) };
 }
 
-/** With all in the place. */
+/** Keeps all parameters in the argument. */
 export function describedOpenly(place: string): Remote {
   const [, , parameters = ''] = DESCRIBED.exec(place) ?? [];
   const secrets = [...parameters.matchAll(PARAMETER)].flatMap(([, parameter = '', value = '']) =>

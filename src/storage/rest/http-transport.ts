@@ -51,7 +51,7 @@ export class HttpTransport implements RestTransport {
         stuck = new StuckError(this.#place.server, stuckSeconds);
         sent.destroy(stuck);
       });
-      // Once there is an answer, it counts, though what is still being sent may fail.
+      // Once there is an answer, it counts, even if sending the rest fails.
       sent.on('error', (error) => {
         if (!answered) reject(error);
       });
@@ -62,7 +62,7 @@ export class HttpTransport implements RestTransport {
         answered = true;
         answerOf(incoming, request)
           .then(resolve, (error) => reject(stuck ?? error))
-          // What is left to be sent would be taken for another request.
+          // The server would take the unsent rest for another request.
           .finally(() => sent.writableFinished || sent.destroy());
       });
       if (request.body === undefined) sent.end();

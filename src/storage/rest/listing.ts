@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
 import { HASH_NAME } from '../store.js';
 
-/** Asks for lists with sizes. A server that knows only the first version of the protocol lists names. */
+/** Requests lists with sizes. A server with only version 1 of the protocol lists names. */
 export const LISTING_TYPE = 'application/vnd.x.restic.rest.v2';
 
 export interface Listed {
@@ -12,9 +12,9 @@ export interface Listed {
 }
 
 /**
- * The objects that a server's list names, without what varve did not write.
+ * Parses a server's list, without names that varve did not write.
  *
- * @throws VarveError when it is no list
+ * @throws VarveError when it is not a list
  */
 export function parseListing(body: Buffer): Listed[] {
   const list = parsed(body);

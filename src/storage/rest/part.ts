@@ -7,7 +7,7 @@ export function rangeHeader({ offset, length }: Range): { range: string } {
 }
 
 /**
- * Compares what a server sends with what it was asked for: the whole of an object, or a part.
+ * Checks that an answer is the requested object or range.
  *
  * @throws VarveError `damaged` when the object is too short
  */

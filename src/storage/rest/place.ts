@@ -3,22 +3,22 @@ import { maskedPlace } from '../masked.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Who asks, and where that was said: errors tell. */
+/** User and password, and their source for errors. */
 export interface Credentials {
   readonly user: string;
   readonly password: string;
   readonly source: string;
 }
 
-/** Where a REST server has a repository. */
+/** The location of a repository on a REST server. */
 export interface RestPlace {
-  /** As the user wrote it, without the password. */
+  /** The location as the user wrote it, without the password. */
   readonly location: string;
-  /** What errors call the server: "backup.example:8000", or its socket. */
+  /** The server's name in errors: "backup.example:8000", or its socket. */
   readonly server: string;
   readonly secure: boolean;
   readonly address: { readonly host: string; readonly port: number } | { readonly socketPath: string };
-  /** "/directory/": the requests' paths begin with it. */
+  /** The prefix of request paths: "/directory/". */
   readonly base: string;
   readonly credentials: Credentials | undefined;
 }
@@ -27,8 +27,8 @@ const EXAMPLE = 'such as rest:https://USER:PASSWORD@backup.example:8000/director
 const VARIABLES = ['VARVE_REST_USERNAME', 'VARVE_REST_PASSWORD'] as const;
 
 /**
- * `https://user:password@host:8000/directory/`, or `http+unix:///run/rest.sock:/directory/`. What it does not say of user and password is in the
- * environment.
+ * Parses `https://user:password@host:8000/directory/` or `http+unix:///run/rest.sock:/directory/`. A missing user or password comes from
+ * the environment.
  *
  * @throws VarveError `usage`
  */

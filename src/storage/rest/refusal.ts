@@ -3,11 +3,11 @@ import { type ErrorCode, VarveError } from '../../errors/errors.js';
 import type { Credentials } from './place.js';
 import { header, type RestAnswer, type RestRequest } from './transport.js';
 
-/** What a server was asked. */
+/** The request. */
 export interface Attempt {
   readonly method: RestRequest['method'];
   readonly credentials: Credentials | undefined;
-  /** What the server says besides its answer. */
+  /** A message of the server beside its answer. */
   readonly complaint: string | undefined;
 }
 
@@ -17,7 +17,7 @@ interface Meaning {
 }
 
 const RETRYABLE = new Set([408, 429, 500, 502, 503, 504]);
-/** Characters of what a server says that are passed on. */
+/** Characters of a server's message to show. */
 const TEXT = 300;
 const ROOM =
   'nothing that was stored is lost: make room there (`varve forget --prune`, or a larger quota) and run it again';
@@ -25,7 +25,7 @@ const ROOM =
 const NO_SUCH_PATH =
   'the server takes nothing at that path: is it right, not deeper than the server allows, and is this a REST server for restic?';
 
-/** What an answer that is no success means, in words that say what to do. */
+/** Turns a failed answer into a message that says what to do. */
 export function refusal(answer: RestAnswer, attempt: Attempt): VarveError {
   const { code = 'storage', text } = meaningOf(answer, attempt);
   const retryable = code === 'storage' && RETRYABLE.has(answer.status);
@@ -54,10 +54,10 @@ function meaningOf(answer: RestAnswer, attempt: Attempt): Meaning {
 }
 
 const OUT_OF_ROOM = /no space left|quota/i;
-/** What stores that another program reaches say of wrong keys. */
+/** Messages of other stores about wrong keys, which rclone passes on. */
 const NOT_LET_IN = /\b40[13]\b|AccessDenied|SignatureDoesNotMatch|InvalidAccessKeyId|unauthorized|forbidden/i;
 
-/** What `varve serve` says when it may not read or write its own files: no other user would help. */
+/** `varve serve`'s message when it may not read or write its own files: another user name would not help. */
 const ITSELF_DENIED = /server itself is denied/;
 
 function unknownUser({ credentials }: Attempt): string {
@@ -76,7 +76,7 @@ function forbidden({ method, credentials }: Attempt, said: string): string {
   return `the server forbids it ${who}: is the repository another user’s?`;
 }
 
-/** Not gone after: whoever is there would get the password. */
+/** varve follows no redirect, because the other server would get the password. */
 function moved(answer: RestAnswer): string {
   const target = header(answer, 'location') ?? '';
   const where = URL.canParse(target) ? ` to ${new URL(target).origin}` : '';
@@ -85,7 +85,7 @@ function moved(answer: RestAnswer): string {
 
 const appended = (said: string): string => (said === '' ? '' : `: ${said}`);
 
-/** In one line, without what a terminal would obey. A page of HTML says nothing. */
+/** One line without control characters; empty for a page of HTML. */
 export function plain(text: Buffer | string): string {
   const line = text
     .toString()

@@ -10,9 +10,9 @@ import { refusal } from './refusal.js';
 import { header, isSuccess, type RestAnswer, type RestRequest, type RestTransport } from './transport.js';
 
 const BYTES = { 'content-type': 'application/octet-stream' };
-/** As restic has it. */
+/** As in restic. */
 export const CONNECTIONS = 5;
-/** Sizes that are asked for at a time, where a list has none. */
+/** Concurrent requests for sizes, where a list has none. */
 const SIZES = 5;
 
 /** A repository on a server of restic's REST protocol. Each request is made once. */
@@ -34,15 +34,15 @@ export class RestStore implements Store {
   }
 
   async put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
-    // Some servers overwrite without a word.
+    // Some servers overwrite silently.
     if (type === 'config' && (await this.stat(type, name)) !== undefined) throw this.#exists();
     try {
       await this.#write(type, name, parts);
     } catch (error) {
-      // Others answer as if it were forbidden.
+      // Other servers answer 403.
       if (!isDenied(error)) throw error;
       const there = await this.stat(type, name).catch((cause) => {
-        // It may be there after all, put by a try whose answer was lost: the next try will tell.
+        // The object may exist, when only the answer was lost: the next attempt will show.
         if (cause instanceof VarveError && cause.retryable) throw cause;
         return undefined;
       });
@@ -52,7 +52,7 @@ export class RestStore implements Store {
     }
   }
 
-  /** The protocol has no way of doing it at once: meanwhile the object is missing. */
+  /** The protocol has no atomic way: the object is missing for a moment. */
   async replace(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
     await this.remove(type, name);
     await this.#write(type, name, parts, true);
@@ -99,7 +99,7 @@ export class RestStore implements Store {
     await this.#ask(`cannot remove ${path} from ${this.location}`, { method: 'DELETE', path }, MISSING);
   }
 
-  /** This machine's clock, where the server does not tell its own. */
+  /** Uses this machine's clock where the server sends no time. */
   async now(): Promise<number> {
     if (this.#clock.seconds === undefined)
       await this.#ask(`cannot reach ${this.location}`, { method: 'HEAD', path: 'config' }, MISSING);
@@ -122,7 +122,7 @@ export class RestStore implements Store {
     const request: RestRequest = { method: 'GET', path: `${type}/`, headers: { accept: LISTING_TYPE } };
     const answer = await this.#ask(doing, request, MISSING);
     if (answer.status !== MISSING) return about(doing, () => parseListing(answer.body));
-    // rclone lists what is not there as empty; this is how it says that it failed.
+    // rclone lists a missing directory as empty; this answer means a failure.
     if (header(answer, 'server')?.startsWith('rclone/') === true) {
       const complaint = (await this.#transport.complaint?.(since)) ?? 'rclone failed';
       throw new VarveError('storage', `${doing}: ${complaint}`, { retryable: true });
@@ -134,7 +134,7 @@ export class RestStore implements Store {
     return size === undefined ? await this.stat(type, name) : { name, size };
   }
 
-  /** An object's part of no bytes, which cannot be asked for. */
+  /** An empty range, which HTTP cannot request. */
   async #nothing(type: ObjectType, name: string, offset: number): Promise<Buffer> {
     const there = await this.stat(type, name);
     if (there === undefined)
@@ -144,8 +144,8 @@ export class RestStore implements Store {
   }
 
   /**
-   * @param alsoFine a status besides those of success with which there is an answer
-   * @throws VarveError with what was being done in front
+   * @param alsoFine another status that counts as an answer
+   * @throws VarveError that begins with `doing`
    */
   async #ask(doing: string, request: RestRequest, alsoFine?: number): Promise<RestAnswer> {
     const since = performance.now();

@@ -5,13 +5,13 @@ export interface RestRequest {
   /** Below the repository: "data/abcd…", "data/", "?create=true". */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Kept unchanged until the answer. May be shared memory. */
+  /** Unchanged until the answer. May be shared memory. */
   readonly body?: readonly Uint8Array[];
-  /** Memory that the answer's body may be put into. */
+  /** Optional destination buffer for the body. */
   readonly room?: Buffer | undefined;
-  /** Whether it goes on when the run is interrupted: what it puts back would be lost. */
+  /** Whether it ignores an interruption, because the object that it puts back would be lost. */
   readonly goesOn?: boolean;
-  /** Looks at an answer before its body is read, and throws what speaks against that. */
+  /** Checks an answer before its body is read, and throws to refuse it. */
   readonly check?: (head: RestHead) => void;
 }
 
@@ -21,31 +21,31 @@ export interface RestHead {
 }
 
 export interface RestAnswer extends RestHead {
-  /** Of the length that the answer states. Of what is no success, the beginning. */
+  /** The body in the stated length; the beginning of it for a failure. */
   readonly body: Buffer;
 }
 
-/** Carries requests of the REST protocol, each once, to the server of one repository. */
+/** Sends each request of the REST protocol once to the server of a repository. */
 export interface RestTransport {
   /**
-   * @returns whatever the server answers
-   * @throws VarveError when there is no whole answer, `retryable` where there may be one the next time
+   * @returns the answer, whatever it is
+   * @throws VarveError when there is no whole answer; `retryable` where another attempt may get one
    */
   request(request: RestRequest): Promise<RestAnswer>;
-  /** What the server says besides its answers, since so many milliseconds by performance.now(). */
+  /** The server's messages beside its answers, since a time by performance.now(). */
   complaint?(since: number): Promise<string | undefined>;
   close(): Promise<void>;
 }
 
 export const isSuccess = ({ status }: RestHead): boolean => status >= 200 && status < 300;
 
-/** Of a header that comes once. */
+/** The value of a header that appears once. */
 export function header({ headers }: RestHead, name: string): string | undefined {
   const value = headers[name];
   return typeof value === 'string' ? value : undefined;
 }
 
-/** What a request is given up by. What is asked for after an interruption is what remains to be done, and goes on. */
+/** The signal that cancels a request. A request that begins after an interruption is cleanup, and goes on. */
 export function interruption(request: RestRequest, signal: AbortSignal | undefined): AbortSignal | undefined {
   return request.goesOn === true || signal?.aborted === true ? undefined : signal;
 }

@@ -8,7 +8,7 @@ export interface About {
   readonly what: string;
   /** What a policy must allow: "s3:GetObject". */
   readonly permission: string;
-  /** What the server may not have of what was asked for. */
+  /** A feature that the server may lack. */
   readonly doubt?: string | undefined;
 }
 
@@ -18,27 +18,27 @@ export const lookAt = (path: string): About => ({
   permission: 's3:GetObject and s3:ListBucket',
 });
 
-/** Where it happened. */
+/** The server of a failed request. */
 export interface Where {
-  /** The repository's place. */
+  /** The repository's location. */
   readonly location: string;
   readonly bucket: string;
   /** "host:port" */
   readonly server: string;
-  /** What is missing of the keys, where none are found, and how they are given. */
+  /** How to provide the keys, for the error when none are found. */
   readonly keys: string;
   readonly signal: AbortSignal | undefined;
 }
 
-/** An error of the SDK, as far as it can be relied on. */
+/** The reliable fields of an SDK error. */
 interface Failure {
-  /** The server's code, or the SDK's. */
+  /** The error code of the server or the SDK. */
   readonly name: string;
   readonly status: number;
-  /** What the server says, for those who know S3. */
+  /** The server's message, for readers who know S3. */
   readonly message: string;
   readonly headers: Readonly<Record<string, string | undefined>>;
-  /** What the body of the answer says besides. */
+  /** Further fields of the answer's body. */
   readonly told: Readonly<Record<string, unknown>>;
 }
 
@@ -46,7 +46,7 @@ type Explain = (failure: Failure, where: Where, about: About) => VarveError;
 
 const MAX_MESSAGE = 300;
 
-/** An error of the SDK or of the connection, in words that say what to do. */
+/** Turns an error of the SDK or the connection into a message that says what to do. */
 export function s3Error(cause: unknown, about: About, where: Where): VarveError {
   if (where.signal?.aborted && isAbort(cause))
     return new VarveError('interrupted', `${about.what}: interrupted`, { cause });
@@ -60,10 +60,10 @@ export function s3Error(cause: unknown, about: About, where: Where): VarveError 
   return withContext(unexpected(failure, where, about), about, cause);
 }
 
-/** What no server has answered. The SDK reads keys from files and from other servers before it asks this one. */
+/** Explains an error without an answer. Before a request the SDK reads keys from files and from other servers. */
 function unanswered(root: unknown, { server, keys }: Where): VarveError {
   const { path, syscall } = root as { readonly path?: unknown; readonly syscall?: unknown };
-  // Connections are read too: only what has no connection's code is about a file.
+  // Reads of connections fail too, so only errors without a connection's code are about a file.
   if (syscall === 'open' || errnoCode(root) === 'EISDIR') {
     const file = typeof path === 'string' ? plain(path) : 'a file of them';
     return new VarveError('denied', `${keys}; cannot read ${file}: ${systemReason(root)}`);
@@ -77,12 +77,12 @@ function withContext({ code, message, retryable }: VarveError, { what }: About, 
   return new VarveError(code, `${what}: ${message}`, { cause, retryable });
 }
 
-/** The HTTP status that the server answered with; 0 when it did not answer. */
+/** The HTTP status of the answer; 0 without an answer. */
 export function statusOf(cause: unknown): number {
   return failureOf(cause).status;
 }
 
-/** The region that the answer says the bucket is in. */
+/** The region of the bucket, from the answer. */
 export function regionTold(cause: unknown): string | undefined {
   const { status, headers, told, name } = failureOf(cause);
   const elsewhere = status === 301 || status === 307 || ELSEWHERE.has(name);
@@ -145,7 +145,7 @@ const skewed: Explain = (failure, { server }) => {
   const much =
     ahead === undefined ? '' : `is ${duration(ahead)} ${ahead > 0 ? 'ahead' : 'behind'}, or that of ${server} is wrong`;
   return new VarveError('storage', `the clock of this machine ${much || `differs from that of ${server}`}: set it`, {
-    // The SDK has learnt how much, and signs the next request by the server's clock.
+    // The SDK has learnt the difference, and signs the next request by the server's clock.
     retryable: true,
   });
 };
@@ -183,7 +183,7 @@ const BY_NAME: Readonly<Record<string, Explain>> = {
     ),
   BucketAlreadyExists: (_, { bucket, server }) =>
     new VarveError('denied', `the bucket ${bucket} of ${server} belongs to somebody else: choose another name`),
-  // Statuses of 400 and 409 that a second try can help.
+  // Errors with status 400 and 409 where a retry can help.
   RequestTimeout: again,
   IncompleteBody: again,
   BadDigest: again,
@@ -202,18 +202,18 @@ const noCredentials: Explain = ({ message }, { keys }) => {
   return new VarveError('denied', `${keys}${why}`);
 };
 
-/** The SDK's way of saying that it has found none, which says nothing more. */
+/** The SDK's message when it finds no keys, which says nothing more. */
 const NO_PROVIDER = /could not load credentials from any providers/i;
-/** The SDK's way of saying that an answer is something else. */
+/** The SDK's message when an answer is not XML. */
 const NOT_XML = /@aws-sdk XML parse error|deserialization error/i;
 
-/** A server of something else, or a proxy. It may go well when that is only in front, and busy. */
+/** Another kind of server, or a proxy. A retry may help when a busy proxy answered. */
 const notS3: Explain = ({ status }, { server }) =>
   new VarveError('storage', `what answers at ${server} (${status}) does not speak S3: is the place right?`, {
     retryable: status === 408 || status === 429 || (status >= 500 && status !== 501),
   });
 
-/** The SDK calls connections that are cut time-outs too; those have a system's code. */
+/** The SDK also calls broken connections timeouts; those have a system error code. */
 function stuckError(cause: unknown, { server }: Where): StuckError | undefined {
   if (!(cause instanceof Error) || cause.name !== 'TimeoutError' || 'code' in cause) return undefined;
   const milliseconds = / (\d+) ms/.exec(cause.message)?.[1];
@@ -258,12 +258,12 @@ function failureOf(cause: unknown): Failure {
   };
 }
 
-/** What a server said, on one line of sensible length. */
+/** A server's message on one line of limited length. */
 function plain(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}]+/gu, ' ').slice(0, MAX_MESSAGE);
 }
 
-/** The system's error, where the SDK's has it inside. */
+/** The system error inside an SDK error. */
 function rootOf(cause: unknown): unknown {
   const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : undefined;
   return inner !== undefined && 'code' in inner ? inner : cause;

@@ -2,7 +2,7 @@ import { HASH_NAME, type ObjectType } from '../store.js';
 
 const NAME_LENGTH = 64;
 
-/** Where objects are in a bucket: as in a directory, so that whoever copies one into the other has a repository. */
+/** The keys of objects in a bucket. They match the paths in a directory, so that a plain copy between the two is a repository. */
 export class Keys {
   readonly #prefix: string;
 
@@ -15,12 +15,12 @@ export class Keys {
     return `${this.under(type)}${type === 'data' ? `${name.slice(0, 2)}/` : ''}${name}`;
   }
 
-  /** What the keys of a type begin with; the key itself for `config`. */
+  /** The prefix of the keys of a type; the key itself for `config`. */
   under(type: ObjectType): string {
     return type === 'config' ? this.of(type, '') : `${this.#prefix}${type}/`;
   }
 
-  /** The name of the object that is listed under a key; undefined when varve has not written it. */
+  /** The name of the object with a listed key; undefined for keys that varve did not write. */
   nameOf(type: ObjectType, listed: string | undefined): string | undefined {
     if (listed === undefined) return undefined;
     const name = type === 'config' ? type : listed.slice(-NAME_LENGTH);
@@ -30,7 +30,7 @@ export class Keys {
   }
 }
 
-/** A key as listings have it that are asked to encode them as URLs, as XML cannot have every key; servers differ in what they encode. */
+/** Decodes a URL-encoded key of a listing. XML cannot hold every key, and servers differ in what they encode. */
 export function decodeKey(listed: string): string {
   try {
     return decodeURIComponent(listed.replaceAll('+', ' '));

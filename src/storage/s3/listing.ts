@@ -10,7 +10,7 @@ import type { About } from './errors.js';
 import { decodeKey } from './keys.js';
 import type { S3Requests } from './requests.js';
 
-/** An object, or a version of one, as a listing has it. */
+/** An object or a version of one in a listing. */
 export interface Listed {
   readonly Key?: string | undefined;
   readonly Size?: number | undefined;
@@ -19,12 +19,12 @@ export interface Listed {
 
 export interface ListedVersion extends Listed {
   readonly VersionId?: string | undefined;
-  /** Whether it is what there is now. */
+  /** Whether it is the current version. */
   readonly IsLatest?: boolean | undefined;
   readonly removed: boolean;
 }
 
-/** A page, and where the next one begins; undefined at the end. */
+/** A page, and the start of the next one; undefined at the end. */
 interface Page<T, Next> {
   readonly entries: readonly T[];
   readonly next: Next | undefined;
@@ -56,7 +56,7 @@ export function listObjects(
   return pages(type, old ? oldPage : page);
 }
 
-/** All versions of all objects of a type, also of those that were removed. */
+/** All versions of all objects of a type, including removed objects. */
 export function listVersions(requests: S3Requests, type: ObjectType, prefix: string): AsyncIterable<ListedVersion> {
   const input = { Bucket: requests.bucket, Prefix: prefix, EncodingType: 'url' } as const;
   return pages(type, (next: { KeyMarker: string; VersionIdMarker: string } | undefined) =>

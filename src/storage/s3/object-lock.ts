@@ -15,11 +15,11 @@ import type { S3Requests } from './requests.js';
 
 const HOUR = 3600;
 const DAY = 24 * HOUR;
-/** The error when a bucket has no Object Lock; servers without it answer that they do not know the question. */
+/** The error when a bucket has no Object Lock; servers without the feature reject the request. */
 const NO_LOCK = 'ObjectLockConfigurationNotFoundError';
 const UNKNOWN = new Set([405, 501]);
 
-/** What is locked, how, and for how long from when it is put. */
+/** Which objects are locked, in which mode, and for how long. */
 export interface LockTerms {
   readonly mode: S3Options['lockMode'];
   readonly seconds: number;
@@ -32,7 +32,7 @@ interface Parts {
   readonly onWarning?: ((text: string) => void) | undefined;
 }
 
-/** Locks the objects of a bucket: nobody can remove or change them before a time, whatever keys they have. */
+/** Locks the objects of a bucket: until a time no user can remove or change them, with any keys. */
 export class ObjectLock {
   readonly terms: LockTerms;
   readonly #requests: S3Requests;
@@ -48,7 +48,8 @@ export class ObjectLock {
   }
 
   /**
-   * Asks once. Some servers take locks for buckets that have none, and do nothing. Who may not ask is refused by the others when something is put.
+   * Asks once whether the bucket has Object Lock, because some servers accept locks for buckets without it and ignore them. Where the key
+   * may not ask, other servers refuse the first locked put.
    *
    * @throws VarveError `usage` when the bucket cannot lock
    */
@@ -60,14 +61,14 @@ export class ObjectLock {
     return this.#known;
   }
 
-  /** What a put says of the lock; nothing for what is not locked. */
+  /** The lock fields of a put; empty for types that are not locked. */
   async input(type: ObjectType, body: Buffer, sha256: string | undefined): Promise<Partial<PutObjectCommandInput>> {
     if (type === 'locks') return {};
     await this.requireBucket();
     return lockInput(this.terms, this.#requests.date, body, { sha256, amazon: this.#requests.amazon });
   }
 
-  /** As Store.extend. What is locked already keeps its mode: only with a right of its own could it be changed. */
+  /** See Store.extend. An existing lock keeps its mode, because changing the mode needs a right of its own. */
   async extend(type: LockedType, name: string): Promise<number> {
     const requests = this.#requests;
     const path = objectPath(type, name);
@@ -93,9 +94,9 @@ export class ObjectLock {
   }
 
   /**
-   * `config` is read by every command, and locked anew with all the others: when its lock comes near its end nobody has seen to that.
+   * Every command reads `config`, and prune extends its lock with all others: a lock near its end shows that prune did not run.
    *
-   * @param until of its lock, where the server tells
+   * @param until the end of its lock, where the server reports it
    */
   noteConfig(until: Date | undefined): void {
     if (until === undefined) return;
@@ -143,7 +144,7 @@ function secondsOf(time: Date | undefined): number | undefined {
   return time && time.getTime() / 1000;
 }
 
-/** Until when what is locked now stays so. */
+/** The end of a lock that begins now. */
 function lockedUntil({ seconds }: LockTerms, now: Date): Date {
   return new Date(now.getTime() + seconds * 1000);
 }
@@ -152,7 +153,7 @@ const spanOf = (seconds: number): string =>
   seconds < 2 * DAY ? `${Math.floor(seconds / HOUR)} h` : `${Math.floor(seconds / DAY)} days`;
 
 /**
- * What a put says of the lock. S3 demands a checksum of what is locked: Amazon takes the SHA-256, which is the object's name.
+ * The lock fields of a put. S3 requires a checksum for a locked object: Amazon accepts the SHA-256, which is the object's name.
  *
  * @param sha256 lower-case hex, where it is known
  */

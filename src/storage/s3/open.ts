@@ -10,13 +10,13 @@ import { parsePlace } from './place.js';
 import { S3Requests } from './requests.js';
 import { S3Store } from './s3-store.js';
 
-/** Requests at a time. */
+/** Concurrent requests. */
 const CONNECTIONS = 5;
 
 /**
- * A repository in S3, or in what speaks like it.
+ * Opens a repository in S3 or on a compatible server.
  *
- * @param rest what follows `s3:`
+ * @param rest the location after `s3:`
  * @throws VarveError `usage`
  */
 export async function openS3(rest: string, settings: StoreSettings): Promise<Store> {

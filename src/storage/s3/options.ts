@@ -1,18 +1,18 @@
 import { VarveError } from '../../errors/errors.js';
 import { refuseUnknown } from '../extended-options.js';
 
-/** What `-o s3.NAME=VALUE` says. */
+/** The options of `-o s3.NAME=VALUE`. */
 export interface S3Options {
-  /** How a bucket is addressed: by the host's name, or in the path. */
+  /** Whether the bucket is in the host name or in the path. */
   readonly bucketLookup: 'auto' | 'dns' | 'path';
   readonly region: string | undefined;
-  /** Requests at a time. */
+  /** Concurrent requests. */
   readonly connections: number | undefined;
-  /** Of packs. */
+  /** The storage class of packs. */
   readonly storageClass: string | undefined;
   readonly listObjectsV1: boolean;
   readonly lockMode: 'COMPLIANCE' | 'GOVERNANCE';
-  /** The bucket is read as it was then. */
+  /** Read the bucket as it was at this time. */
   readonly versionsAt: Date | undefined;
 }
 

@@ -15,12 +15,12 @@ export interface PastStoreParts {
   readonly at: Date;
 }
 
-/** A version of an object, as it was. */
+/** A former version of an object. */
 interface Version extends ObjectInfo {
   readonly version: string | undefined;
 }
 
-/** A versioned bucket as it was at a time: what was removed or written since makes no difference. Nothing can be changed. */
+/** A versioned bucket as it was at a time, read-only: later writes and removals do not matter. */
 export class PastStore implements Store {
   readonly location: string;
   readonly connections: number;
@@ -109,7 +109,7 @@ export class PastStore implements Store {
 
 const timeOf = ({ LastModified }: ListedVersion): number => LastModified?.getTime() ?? 0;
 
-/** Of what happened within one second, what is now is the newest; else what is there counts more than that it went. */
+/** Within one second, the current version is the newest; otherwise a version counts before a removal. */
 function isNewer(one: ListedVersion, other: ListedVersion): boolean {
   if (timeOf(one) !== timeOf(other)) return timeOf(one) > timeOf(other);
   return one.IsLatest === true || (other.IsLatest !== true && other.removed && !one.removed);

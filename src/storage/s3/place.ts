@@ -1,26 +1,26 @@
 import { VarveError } from '../../errors/errors.js';
 import { maskedPlace } from '../masked.js';
 
-/** Where a repository is in S3. */
+/** The location of a repository in S3. */
 export interface S3Place {
-  /** "https://host:port"; undefined for Amazon, whose hosts follow from the region. */
+  /** "https://host:port"; undefined for Amazon, where the region determines the host. */
   readonly endpoint: string | undefined;
   readonly bucket: string;
-  /** What the keys of its objects begin with: nothing, or a path with a slash at its end. */
+  /** The prefix of its keys: empty, or a path with a slash at the end. */
   readonly prefix: string;
-  /** The region that the server's name tells. */
+  /** The region in the server's name. */
   readonly region: string | undefined;
 }
 
 const FORMS = 's3:https://HOST/BUCKET/PATH, s3:HOST/BUCKET/PATH, or s3:BUCKET/PATH for Amazon';
-/** Servers that call themselves by their region, and take no other. */
+/** Servers with the region in their name, which accept no other region. */
 const REGIONAL =
   /^s3[.-](?:dualstack\.)?([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|backblazeb2\.com|wasabisys\.com|scw\.cloud)$/;
 
 /**
- * Places are written as for restic: the first part is a host when it has a dot or a port, or is `localhost`.
+ * Parses a location as restic does: the first part is a host when it has a dot or a port, or is `localhost`.
  *
- * @param rest what follows `s3:`
+ * @param rest the location after `s3:`
  * @throws VarveError `usage`
  */
 export function parsePlace(rest: string): S3Place {

@@ -6,19 +6,19 @@ import type { Range } from '../store.js';
 import { type About, s3Error, statusOf } from './errors.js';
 import type { S3Requests } from './requests.js';
 
-/** What is to be read. */
+/** The object or range to read. */
 export interface Wanted {
   readonly key: string;
-  /** As errors call it: "data/abcd…". */
+  /** The name in errors: "data/abcd…". */
   readonly path: string;
   readonly version?: string | undefined;
   readonly range?: Range | undefined;
   readonly room?: Buffer | undefined;
-  /** Told until when it is locked, where the server says. */
+  /** Receives the end of its lock, where the server reports it. */
   readonly onLock?: ((until: Date | undefined) => void) | undefined;
 }
 
-/** @throws VarveError `not-found`, `damaged` when it is shorter than the range wants it */
+/** @throws VarveError `not-found`; `damaged` when it is shorter than the range */
 export async function readObject(requests: S3Requests, wanted: Wanted): Promise<Buffer> {
   const { path, range, room } = wanted;
   const about: About = { what: `cannot read ${path}`, permission: 's3:GetObject' };
@@ -45,12 +45,12 @@ function ask(requests: S3Requests, { key, version, range }: Wanted): Promise<Get
   return requests.attempt((client, options) => client.send(command, options));
 }
 
-/** A bucket that is missing is told as such. */
+/** A missing bucket has an error of its own. */
 function isMissing(cause: unknown): boolean {
   return statusOf(cause) === 404 && (cause as Error).name !== 'NoSuchBucket';
 }
 
-/** How many bytes come; undefined when the server does not say. */
+/** The length of the body; undefined when the server does not report it. */
 function expected(output: GetObjectCommandOutput, range: Range | undefined, path: string): number | undefined {
   const { ContentLength: length, ContentRange } = output;
   if (range === undefined) return length;
@@ -68,7 +68,7 @@ const missing = ({ where }: S3Requests, path: string): VarveError =>
 
 const truncated = (path: string): VarveError => new VarveError('damaged', `${path}: truncated; run \`varve check\``);
 
-/** There is no range of no bytes in HTTP. */
+/** HTTP has no empty range. */
 async function readNothing(requests: S3Requests, { key, path }: Wanted, range: Range, about: About): Promise<Buffer> {
   const head = await requests.head(key, about);
   if (head === undefined) throw missing(requests, path);
@@ -76,7 +76,7 @@ async function readNothing(requests: S3Requests, { key, path }: Wanted, range: R
   return Buffer.alloc(0);
 }
 
-/** What comes, to the given length, in the given room where it fits. */
+/** Reads the body up to the given length, into the given buffer where it fits. */
 async function readBody(body: Readable, length: number | undefined, room: Buffer | undefined): Promise<Buffer> {
   if (length === undefined) return collect(body);
   const fits = room !== undefined && room.length >= length;
@@ -96,7 +96,7 @@ async function collect(body: Readable): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-/** By events: an iterator takes a promise for each 64 KiB. */
+/** Uses events, because an iterator makes a promise for each 64 KiB. */
 function drain(body: Readable, onBytes: (bytes: Buffer) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     body.on('data', onBytes);

@@ -30,14 +30,14 @@ export class S3Requests {
   }
 
   /**
-   * One try; a second one only when the first tells that the bucket is in another region than was thought.
+   * Makes one attempt, and a second one only when the answer names another region.
    *
    * @throws the SDK's error
    */
   async attempt<T>(request: (client: S3Client, options: { abortSignal?: AbortSignal }) => Promise<T>): Promise<T> {
     const { client } = this.#connection;
     this.#connection.setPatience(this.#settings.stuckSeconds);
-    // What is asked for after an interruption is done.
+    // Requests that begin after an interruption are still made.
     const options = this.#signal === undefined || this.#signal.aborted ? {} : { abortSignal: this.#signal };
     try {
       return await request(client, options);
@@ -60,7 +60,7 @@ export class S3Requests {
     }
   }
 
-  /** What is known of an object without reading it; undefined when there is none. */
+  /** The metadata of an object; undefined when it does not exist. */
   async head(key: string, about: About): Promise<HeadObjectCommandOutput | undefined> {
     try {
       const command = new HeadObjectCommand({ Bucket: this.bucket, Key: key });
@@ -71,7 +71,7 @@ export class S3Requests {
     }
   }
 
-  /** A HEAD's answer cannot say why; the same question by GET can. */
+  /** The answer to a HEAD has no reason; the answer to a GET has one. */
   async #reason(key: string, cause: unknown): Promise<unknown> {
     const status = statusOf(cause);
     if (status < 400 || status >= 500) return cause;
@@ -86,7 +86,7 @@ export class S3Requests {
     }
   }
 
-  /** Whether the bucket is there; undefined when the key may not know. */
+  /** Whether the bucket exists; undefined when the key may not ask. */
   async hasBucket(about: About): Promise<boolean | undefined> {
     try {
       const command = new HeadBucketCommand({ Bucket: this.bucket });
@@ -100,12 +100,12 @@ export class S3Requests {
     }
   }
 
-  /** The time by the server's clock, or by this machine's while nothing was answered lately. */
+  /** The time by the server's clock, or by this machine's clock without a recent answer. */
   get date(): Date {
     return new Date((this.#connection.clock.seconds ?? Date.now() / 1000) * 1000);
   }
 
-  /** Seconds since 1970 by the server's clock. @param key of any object, which need not be there */
+  /** Seconds since 1970 by the server's clock. @param key of any object, which need not exist */
   async now(key: string, about: About): Promise<number> {
     const { clock } = this.#connection;
     if (clock.seconds === undefined) await this.head(key, about);

@@ -23,7 +23,7 @@ import type { S3Options } from './options.js';
 import { readObject } from './reading.js';
 import type { S3Requests } from './requests.js';
 
-/** Classes whose objects cannot be read at once: only contents may be in them. */
+/** Storage classes whose objects cannot be read at once: only file contents may use them. */
 const ARCHIVES = new Set(['GLACIER', 'DEEP_ARCHIVE']);
 
 export interface S3StoreParts {
@@ -32,22 +32,22 @@ export interface S3StoreParts {
   readonly keys: Keys;
   readonly options: S3Options;
   readonly connections: number;
-  /** Locks what is put, where that was asked for. */
+  /** Locks new objects, with --object-lock. */
   readonly lock: ObjectLock | undefined;
 }
 
-/** How an object is put. */
+/** Options of a put. */
 interface Putting {
-  /** Only where nothing is. */
+  /** Fails when the object exists. */
   readonly fresh: boolean;
-  /** Lower-case hex SHA-256 of the body where it is known. */
+  /** Lower-case hex SHA-256 of the body, where it is known. */
   readonly sha256?: string;
   readonly advice?: Advice | undefined;
 }
 
 /**
- * A repository in a bucket of S3, laid out as in a directory. Objects are put whole, by one request each: packs are far smaller than the 5 GiB that
- * S3 takes, so nothing is ever uploaded in parts.
+ * A repository in an S3 bucket, with the layout of a directory. Each object is one request: packs are far smaller than S3's limit of 5 GiB,
+ * so there are no multipart uploads.
  */
 export class S3Store implements Store {
   readonly location: string;
@@ -58,7 +58,7 @@ export class S3Store implements Store {
   readonly #keys: Keys;
   readonly #options: S3Options;
   readonly #lock: ObjectLock | undefined;
-  /** Whether the server takes `If-None-Match`, as far as is known. */
+  /** Whether the server supports `If-None-Match`, as far as is known. */
   #conditional = true;
 
   constructor({ location, requests, keys, options, connections, lock }: S3StoreParts) {
@@ -72,7 +72,7 @@ export class S3Store implements Store {
     this.extend = lock && ((type: LockedType, name: string) => lock.extend(type, name));
   }
 
-  /** Makes the bucket unless it is there, or unless nobody lets us know. */
+  /** Makes the bucket unless it exists, or the key may not find out. */
   async create(): Promise<void> {
     const about: About = { what: `cannot make the bucket ${this.#requests.bucket}`, permission: 's3:CreateBucket' };
     if ((await this.#requests.hasBucket(about)) !== false) return this.#lock?.requireBucket();
@@ -100,7 +100,7 @@ export class S3Store implements Store {
     }
   }
 
-  /** With its own hash: whoever replaces says that the bytes are right, and need not be believed here. */
+  /** Computes the hash here instead of trusting the caller. */
   async replace(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
     await this.#put(type, name, bodyOf(parts), { fresh: false });
   }
@@ -144,7 +144,7 @@ export class S3Store implements Store {
     this.#requests.close();
   }
 
-  /** Some servers ignore the condition that nothing be there: so it is looked before. Where the answer to a put was lost, what is there is ours. */
+  /** Some servers ignore `If-None-Match`, so check first. When the answer to a put was lost, the existing object is ours. */
   async #putConfig(body: Buffer): Promise<void> {
     if ((await this.stat('config', 'config')) === undefined) {
       try {
@@ -207,7 +207,7 @@ export class S3Store implements Store {
   }
 }
 
-/** Signs with a hash that is known: the SDK computes none then, and the server refuses a body that has another. */
+/** Signs with a known hash: the SDK computes none, and the server refuses a body with another hash. */
 function signWith(command: PutObjectCommand, sha256: string): void {
   command.middlewareStack.add(
     (next) => (args) => {
@@ -218,14 +218,14 @@ function signWith(command: PutObjectCommand, sha256: string): void {
   );
 }
 
-/** One part, as nearly all objects are, is sent from where it is, shared memory too. */
+/** A single part, the usual case, is sent without a copy, even from shared memory. */
 function bodyOf(parts: readonly Uint8Array[]): Buffer {
   const [first] = parts;
   if (parts.length !== 1 || first === undefined) return Buffer.concat(parts);
   return Buffer.from(first.buffer, first.byteOffset, first.byteLength);
 }
 
-/** Whether a server may have refused the condition itself. */
+/** Whether the server may have refused the condition itself. */
 function isUnknownCondition(cause: unknown): boolean {
   const status = statusOf(cause);
   return status === 501 || (status === 400 && UNKNOWN_CONDITION.has((cause as Error).name));

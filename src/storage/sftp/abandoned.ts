@@ -1,11 +1,14 @@
 import type { SftpClient } from './client.js';
 import { StatusError } from './status.js';
 
-/** Temporary files whose connection ended before they could be removed: the next one removes them, else they would stay for a day. */
+/**
+ * Temporary files whose connection ended before they could be removed. The next connection removes them; otherwise they would stay for a
+ * day.
+ */
 export class Abandoned {
   readonly #paths = new Set<string>();
 
-  /** Removes a file that is of no use any more, as soon as there is a connection. */
+  /** Removes a useless file, as soon as there is a connection. */
   async remove(client: SftpClient, path: string): Promise<void> {
     try {
       await client.remove(path);
@@ -14,7 +17,7 @@ export class Abandoned {
     }
   }
 
-  /** By a connection that works; nobody waits for it. */
+  /** Removes the files through a working connection, in the background. */
   sweep(client: SftpClient): void {
     for (const path of this.#paths) {
       this.#paths.delete(path);

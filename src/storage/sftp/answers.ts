@@ -2,10 +2,10 @@ import type { Buffer } from 'node:buffer';
 import { type Attributes, type FieldReader, malformed, type Reply, STATUS } from './protocol.js';
 import { StatusError } from './status.js';
 
-/** Whether it says that nothing more comes. */
+/** Whether the reply is the end of a file or a directory. */
 export const atEnd = (reply: Reply): boolean => reply.kind === 'status' && reply.code === STATUS.endOfFile;
 
-/** @throws StatusError when it is a refusal, VarveError when it answers something else */
+/** @throws StatusError for a refusal, VarveError for an unexpected reply */
 export function refused(reply: Reply): never {
   if (reply.kind !== 'status' || reply.code === STATUS.ok) throw malformed('an answer to something else');
   throw new StatusError(reply.code, reply.message);

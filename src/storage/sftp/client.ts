@@ -20,12 +20,12 @@ import {
 } from './protocol.js';
 import { Window } from './window.js';
 
-/** Bytes of a file that every server takes and gives at a time, and those that are used of what one offers. */
+/** Bytes of a file that every server accepts in one request, and the limit used when a server offers more. */
 const LENGTH = 32 * 1024;
 const MAX_LENGTH = 256 * 1024;
-/** Bytes of files under way: what a wire of 80 MiB/s holds in 50 ms. */
+/** Bytes of files in flight: the content of a line of 80 MiB/s and 50 ms. */
 const UNDER_WAY = 4 * 1024 * 1024;
-/** Bytes kept of what comes before SFTP begins: text of a login shell. */
+/** Bytes to keep of the text before SFTP begins, such as the output of a login shell. */
 const KEPT = 1024;
 
 const EXTENSIONS = {
@@ -36,34 +36,34 @@ const EXTENSIONS = {
   limits: ['limits@openssh.com', '1'],
 } as const;
 
-/** How a connection came to its end, before it was closed from here. */
+/** How a connection ended, other than by a close from here. */
 export interface End {
-  /** Whether the server had said that it speaks SFTP. */
+  /** Whether the SFTP session had begun. */
   readonly begun: boolean;
-  /** What came before that. */
+  /** The text before the session. */
   readonly text: Buffer;
-  /** What it sent that is not SFTP. */
+  /** The error when the server sent something that is not SFTP. */
   readonly malformed?: VarveError;
 }
 
 export interface ClientOptions {
-  /** May change: what counts is what it is when something is asked for. */
+  /** Idle timeout in seconds. It may change; the value at the start of a request counts. */
   readonly stuckSeconds: number;
   readonly signal?: AbortSignal | undefined;
-  /** Puts an end in words. */
+  /** Explains an end. */
   readonly explain: (end: End) => Promise<VarveError>;
 }
 
 interface Pending {
   readonly resolve: (reply: Reply) => void;
   readonly reject: (cause: unknown) => void;
-  /** Where file contents are put. */
+  /** The buffer for file contents. */
   readonly target?: Uint8Array | undefined;
-  /** When it was sent, by performance.now(). */
+  /** The time of sending, by performance.now(). */
   readonly sent: number;
 }
 
-/** A part of a file that is written. */
+/** A part of a file to write. */
 export interface Piece {
   readonly offset: number;
   readonly length: number;
@@ -72,26 +72,26 @@ export interface Piece {
 
 export interface FreeSpace {
   readonly bytes: number;
-  /** Files that can still be made; undefined where there is no such limit. */
+  /** The number of files that can still be created; undefined without such a limit. */
   readonly files: number | undefined;
   readonly readOnly: boolean;
 }
 
 /**
- * A client of one SFTP connection, with any number of requests under way. A request that the server refuses throws a `StatusError`; when the
- * connection ends, all throw the VarveError that says why. When `signal` is aborted, what is under way throws `interrupted`; what is asked for
- * later is done.
+ * A client of one SFTP connection, with any number of concurrent requests. A request that the server refuses throws a `StatusError`; when
+ * the connection ends, all requests throw the VarveError with the reason. When `signal` is aborted, running requests throw `interrupted`;
+ * later requests are still made.
  */
 export class SftpClient {
-  /** Resolves when the connection has ended, however it did. */
+  /** Resolves when the connection has ended, for any reason. */
   readonly ended: Promise<void>;
-  /** For bytes of files under way: what takes part in a transfer waits for its turn there. */
+  /** Limits the bytes of files in flight: all transfers share it. */
   readonly window = new Window(UNDER_WAY);
   readonly #stream: Duplex;
   readonly #options: ClientOptions;
   readonly #packets: PacketStream;
   readonly #pending = new Map<number, Pending>();
-  /** Requests that nobody waits for any more, until they are answered. */
+  /** Cancelled requests that the server has not answered yet. */
   readonly #abandoned = new Set<number>();
   #nextId = 0;
   #text = Buffer.alloc(0);
@@ -104,7 +104,7 @@ export class SftpClient {
   /** By performance.now(). */
   #moved = 0;
   #timer: NodeJS.Timeout | undefined;
-  /** Seconds without any movement that the timer allows. */
+  /** The idle timeout of the running timer, in seconds. */
   #patience = 0;
   #readLength = LENGTH;
   #writeLength = LENGTH;
@@ -125,7 +125,7 @@ export class SftpClient {
     options.signal?.addEventListener('abort', this.#interrupt);
   }
 
-  /** @throws VarveError when the server does not answer, or not as SFTP has it */
+  /** @throws VarveError when the server does not answer in SFTP */
   static async connect(stream: Duplex, options: ClientOptions): Promise<SftpClient> {
     const client = new SftpClient(stream, options);
     await new Promise<unknown>((resolve, reject) => {
@@ -137,17 +137,17 @@ export class SftpClient {
     return client;
   }
 
-  /** Milliseconds that the quickest answer took. */
+  /** The shortest time of an answer, in milliseconds. */
   get roundTrip(): number {
     return this.#roundTrip;
   }
 
-  /** Bytes that may be asked for at a time. */
+  /** The limit of bytes in a read request. */
   get readLength(): number {
     return this.#readLength;
   }
 
-  /** Bytes that may be written at a time. */
+  /** The limit of bytes in a write request. */
   get writeLength(): number {
     return this.#writeLength;
   }
@@ -165,7 +165,7 @@ export class SftpClient {
     okOf(await this.#request(TYPE.close, [handle]));
   }
 
-  /** @returns the number of bytes that were read, 0 at the end of the file */
+  /** @returns the number of bytes read, 0 at the end of the file */
   async read(handle: Buffer, offset: number, target: Uint8Array): Promise<number> {
     const reply = await this.#request(TYPE.read, [handle, BigInt(offset), target.length], { target });
     if (reply.kind === 'data') return reply.length;
@@ -176,7 +176,7 @@ export class SftpClient {
     okOf(await this.#request(TYPE.write, [handle, BigInt(offset), length], { views, length }));
   }
 
-  /** Has what was written to a file, or the names in a directory, on the server's disk, where this account may. */
+  /** Syncs a file, or the names in a directory, to the server's disk, where the server supports it. */
   async fsync(handle: Buffer): Promise<void> {
     const reply = await this.#extended('fsync', [handle]);
     const forbidden: readonly number[] = [STATUS.permissionDenied, STATUS.unsupported];
@@ -214,12 +214,12 @@ export class SftpClient {
     okOf(await this.#request(TYPE.remove, [path]));
   }
 
-  /** Refuses a name that is taken, as version 3 of the protocol has it; not every server does. */
+  /** Fails when the new name exists, as version 3 of the protocol requires; not every server does. */
   async rename(from: string, to: string): Promise<void> {
     okOf(await this.#request(TYPE.rename, [from, to]));
   }
 
-  /** Replaces what has the name. */
+  /** Replaces the file with the new name. */
   async posixRename(from: string, to: string): Promise<void> {
     okOf(await this.#extended('posixRename', [from, to]));
   }
@@ -239,7 +239,7 @@ export class SftpClient {
     };
   }
 
-  /** What is under way fails. */
+  /** Ends the connection; running requests fail. */
   disconnect(): void {
     this.#fail(new VarveError('storage', 'the connection was closed'));
   }
@@ -257,7 +257,7 @@ export class SftpClient {
       this.#readLength = usable(fields.u64());
       this.#writeLength = usable(fields.u64());
     } catch {
-      // What every server takes does as well.
+      // The limits of every server are enough.
     }
   }
 
@@ -361,7 +361,7 @@ export class SftpClient {
     this.#onEnded();
   }
 
-  /** Gives the connection up when nothing moves although something is waited for. */
+  /** Ends the connection when no byte moves for the idle timeout while a request waits. */
   #watch(): void {
     if (this.#pending.size <= 1) this.#moved = performance.now();
     const { stuckSeconds } = this.#options;

@@ -6,25 +6,25 @@ import { type End, SftpClient } from './client.js';
 import { explainEnd } from './failures.js';
 import { commandFor, type SftpPlace } from './place.js';
 
-/** Milliseconds that a program whose output has ended gets to say why. */
+/** Milliseconds that a program has to report the reason after its output has ended. */
 const LAST_WORDS = 2000;
-/** What ssh says when it waits for a finger. */
+/** ssh's message when it waits for a touch of a security key. */
 const TOUCH = /confirm user presence/i;
 
 export interface ConnectionOptions {
-  /** Nobody is asked for anything: what would have to ask fails. */
+  /** Asks the user nothing: a connection that would need an answer fails. */
   readonly unasked: boolean;
-  /** Told when somebody was asked to touch a key: nobody wants to do that again and again. */
+  /** Called when ssh asked for a touch of a security key, to avoid more such connections. */
   readonly onTouch: () => void;
   readonly signal: AbortSignal;
-  /** Those of all connections of the store together. */
+  /** The throttles that all connections of the store share. */
   readonly throttles: Throttles;
 }
 
 /**
- * Starts the program that carries SFTP, which ends with the connection.
+ * Starts the program that carries SFTP. It ends with the connection.
  *
- * @throws VarveError that says why there is no connection
+ * @throws VarveError with the reason why there is no connection
  */
 export async function connect(
   place: SftpPlace,
@@ -69,12 +69,12 @@ export async function connect(
   }
 }
 
-/** As messages call the server. */
+/** The server's name in messages. */
 export function serverName({ user, host }: SftpPlace): string {
   return user === undefined ? host : `${user}@${host}`;
 }
 
-/** The command that logs in there by hand. */
+/** The command for a login by hand. */
 function loginCommand(place: SftpPlace): string {
   return place.port === undefined ? `ssh ${serverName(place)}` : `ssh -p ${place.port} ${serverName(place)}`;
 }

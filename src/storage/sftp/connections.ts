@@ -2,23 +2,23 @@ import { VarveError } from '../../errors/errors.js';
 import type { SftpClient } from './client.js';
 
 /**
- * Milliseconds to the server and back from which on further connections pay. ssh has 2 MiB under way at the most: 27 MiB/s were measured with 50 ms,
- * 50 with two connections, 78 with five.
+ * The round trip in milliseconds from which further connections pay. ssh has at most 2 MiB in flight: with 50 ms, one connection reached 27
+ * MiB/s, two 50, five 78.
  */
 const FAR = 10;
-/** However many requests there are: each is a program, and a login at the server. */
+/** The limit of connections: each is a program, and a login at the server. */
 const MOST = 5;
 
-/** Opens a connection. @param further whether it is one beside others, for which nobody may be asked anything */
+/** Opens a connection. @param further whether it is an additional one, which must not ask the user anything */
 export type Connect = (further: boolean, closed: AbortSignal) => Promise<SftpClient>;
 
-/** The connections to a server: one, and further ones where that is not enough. One that has ended is replaced when it is needed. */
+/** The connections to a server: one, and more where that is not enough. A connection that has ended is replaced on demand. */
 export class Connections {
   readonly #location: string;
   readonly #connect: Connect;
   readonly #most: number;
   readonly #closing = new AbortController();
-  /** With the number of operations that use it. */
+  /** The open connections with the number of operations that use each. */
   readonly #open = new Map<SftpClient, number>();
   #opening: Promise<SftpClient> | undefined;
   #adding = false;
@@ -29,7 +29,7 @@ export class Connections {
     this.#most = Math.min(most, MOST);
   }
 
-  /** Does something by the connection that has the least to do. */
+  /** Runs an action on the connection with the fewest operations. */
   async use<T>(action: (client: SftpClient) => Promise<T>): Promise<T> {
     if (this.#closing.signal.aborted) throw new VarveError('storage', `${this.#location}: the store is closed`);
     const client = this.#leastBusy() ?? (await this.#first());
@@ -41,7 +41,7 @@ export class Connections {
     }
   }
 
-  /** Ends all. What is under way fails. */
+  /** Ends all connections; running requests fail. */
   close(): void {
     this.#closing.abort();
     for (const client of this.#open.keys()) client.disconnect();
@@ -62,7 +62,7 @@ export class Connections {
     return this.#opening;
   }
 
-  /** Nothing waits for it: what is there does as well. */
+  /** Opens one more connection in the background. */
   #add(): void {
     if (this.#adding || this.#open.size >= this.#most) return;
     this.#adding = true;
@@ -70,7 +70,7 @@ export class Connections {
       () => {
         this.#adding = false;
       },
-      // Refused once, it is not tried again.
+      // After one refusal there is no further attempt.
       () => undefined,
     );
   }

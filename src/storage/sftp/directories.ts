@@ -7,7 +7,7 @@ import { directoryOf } from './upload.js';
 const FILE_TYPE = 0o170000;
 const DIRECTORY = 0o040000;
 
-/** Makes a directory, unless it is there. What says that it is differs between servers: whatever they say, it is looked for. */
+/** Makes a directory unless it exists. Servers report an existing directory in different ways, so after an error it checks. */
 export async function makeDirectory(client: SftpClient, path: string, mode: number): Promise<void> {
   try {
     await client.mkdir(path, mode);
@@ -19,7 +19,7 @@ export async function makeDirectory(client: SftpClient, path: string, mode: numb
   }
 }
 
-/** Makes a directory and those above it. */
+/** Makes a directory and its parents. */
 export async function makeDirectories(client: SftpClient, path: string, mode: number): Promise<void> {
   try {
     await makeDirectory(client, path, mode);

@@ -5,13 +5,13 @@ import type { SftpClient } from './client.js';
 import { OPEN } from './protocol.js';
 import type { Step } from './window.js';
 
-/** Bytes of an object: more than any pack has. A server that claims more gets no memory for it. */
+/** The largest object in bytes, more than any pack. varve allocates no memory for a larger claim. */
 const MAX_OBJECT = 2 ** 31;
 
 /**
- * Reads a file, or a range of it.
+ * Reads a file or a range of it.
  *
- * @param name as errors call it
+ * @param name the name in errors
  * @throws VarveError `damaged` when it ends before the range does
  */
 export async function download(
@@ -52,7 +52,7 @@ function* reading(client: SftpClient, handle: Buffer, name: string, offset: numb
   }
 }
 
-/** Servers may give less than was asked for. */
+/** Repeats, because a server may return less than requested. */
 async function readFully(
   client: SftpClient,
   handle: Buffer,

@@ -4,12 +4,12 @@ import type { End } from './client.js';
 import { printable } from './protocol.js';
 
 export interface ProgramEnd extends End {
-  /** The server, as messages call it. */
+  /** The server's name in messages. */
   readonly server: string;
-  /** The command that logs in there by hand. */
+  /** The command for a login by hand. */
   readonly login: string;
   readonly program: string;
-  /** What the program said on standard error. */
+  /** The program's standard error. */
   readonly said: string;
   /** Its exit code, or the signal that ended it; undefined while it runs. */
   readonly code: number | NodeJS.Signals | undefined;
@@ -21,11 +21,11 @@ interface Failure {
   readonly text: (login: string) => string;
   readonly code?: 'denied';
   readonly retryable?: boolean;
-  /** The system's error that ssh met. */
+  /** The system error behind ssh's message. */
   readonly errno?: 'ECONNREFUSED';
 }
 
-/** What ssh says, and what it means. The first that fits. */
+/** ssh's messages and their meaning. The first match counts. */
 const FAILURES: readonly Failure[] = [
   {
     said: /remote host identification has changed|host key .*has changed|revoked/i,
@@ -70,10 +70,10 @@ const FAILURES: readonly Failure[] = [
   },
 ];
 
-/** Characters of what ssh said that are shown. */
+/** Characters of ssh's message to show. */
 const SHOWN = 300;
 
-/** Why a connection ended, in words. */
+/** Explains why a connection ended. */
 export function explainEnd(end: ProgramEnd): VarveError {
   const { begun, server, program, code } = end;
   if (end.malformed !== undefined) return strangeAnswer(end, end.malformed);
@@ -108,7 +108,7 @@ function talkative(server: string, text: Buffer): VarveError {
   );
 }
 
-/** The last lines of what ssh said: that is where it says why. */
+/** The last lines of ssh's message, which have the reason. */
 function quoted(said: string): string {
   const lines = said.split(/\r?\n/).filter((line) => !/^\s*@*\s*$|^debug\d:/.test(line));
   const text = lines

@@ -2,10 +2,10 @@ import type { SftpClient } from './client.js';
 import { type NamedFile, STATUS } from './protocol.js';
 import { hasStatus } from './status.js';
 
-/** Requests for names of one directory that are under way at a time, at the most. */
+/** The limit of concurrent requests for the names of one directory. */
 const READS_AHEAD = 16;
 
-/** What is in a directory; nothing when it is not there. */
+/** The names in a directory; none when it does not exist. */
 export async function namesIn(client: SftpClient, directory: string): Promise<NamedFile[]> {
   const names: NamedFile[] = [];
   const handle = await client.opendir(directory).catch((cause) => {
@@ -26,7 +26,7 @@ export async function namesIn(client: SftpClient, directory: string): Promise<Na
   }
 }
 
-/** The results of an action, in the order of the items, with so many under way at a time. */
+/** Yields the results of an action in the order of the items, with this many actions at a time. */
 export async function* ahead<T, R>(
   items: Iterable<T>,
   count: number,

@@ -9,10 +9,14 @@ import { Connections } from './connections.js';
 import { parsePlace } from './place.js';
 import { SftpStore } from './sftp-store.js';
 
-/** Requests at a time. */
+/** Concurrent requests. */
 const REQUESTS = 5;
 
-/** The repository at a place that `sftp:` is followed by. Connects, so that ssh asks what it has to ask before anything else does. */
+/**
+ * Opens a repository. Connects at once, so that ssh's questions come before all others.
+ *
+ * @param rest the location after `sftp:`
+ */
 export async function openSftp(rest: string, settings: StoreSettings): Promise<Store> {
   const place = parsePlace(rest);
   refuseUnknown(settings.extended, 'sftp', ['command', 'args', 'connections']);

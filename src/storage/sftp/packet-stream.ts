@@ -1,28 +1,28 @@
 import { Buffer } from 'node:buffer';
 import { malformed, TYPE } from './protocol.js';
 
-/** Bytes of a packet that are still read. Servers send at most 256 KiB. */
+/** The largest accepted packet in bytes. Servers send at most 256 KiB. */
 export const MAX_PACKET = 1024 * 1024;
 /** Length and type. */
 const HEAD = 5;
-/** With the id and the length of the contents. */
+/** Length, type, id and length of the contents. */
 const DATA_HEAD = 13;
 
 export interface PacketReceiver {
   /** @param body what follows the type */
   onPacket(type: number, body: Buffer): void;
-  /** File contents have begun. @returns memory of that length for them, or undefined when nobody wants them */
+  /** File contents have begun. @returns a buffer of that length, or undefined to discard them */
   contentsFor(id: number, length: number): Uint8Array | undefined;
-  /** All of them have been put there. */
+  /** All contents are in the buffer. */
   onContents(id: number, length: number): void;
 }
 
-/** Cuts what comes in into packets. File contents go straight to where they belong; all else is small. */
+/** Cuts the input into packets. File contents go straight to their buffer; all other packets are small. */
 export class PacketStream {
   readonly #receiver: PacketReceiver;
   readonly #head = Buffer.alloc(DATA_HEAD);
   #headFilled = 0;
-  /** Bytes of the packet that are still to come after its head. */
+  /** Bytes of the packet that are still missing after its head. */
   #missing = 0;
   #target: Uint8Array | undefined;
   #filled = 0;

@@ -2,19 +2,19 @@ import { VarveError } from '../../errors/errors.js';
 import type { StoreSettings } from '../settings.js';
 import { splitWords } from '../transport/words.js';
 
-/** Where a repository is that SFTP reaches. */
+/** The location of a repository behind SFTP. */
 export interface SftpPlace {
   readonly user?: string | undefined;
   readonly host: string;
   readonly port?: string | undefined;
-  /** Absolute, or below the directory that the server begins in. Without a slash at its end, unless it is the root. */
+  /** Absolute, or relative to the server's start directory. Without a slash at the end, except for the root. */
   readonly path: string;
 }
 
 /**
- * `user@host:path`, or `//user@host:port/path`, where an absolute path begins with a second slash.
+ * Parses `user@host:path`, or `//user@host:port/path`, where an absolute path begins with a second slash.
  *
- * @throws VarveError `usage` when no such place can be
+ * @throws VarveError `usage` for an invalid location
  */
 export function parsePlace(rest: string): SftpPlace {
   const { path, ...server } = rest.startsWith('//') ? parseUrl(rest) : parseShort(rest);
@@ -60,9 +60,9 @@ function decoded(text: string): string {
 }
 
 /**
- * The command that reaches it: `-o sftp.command=`, or ssh with `-o sftp.args=`.
+ * The command for the connection: `-o sftp.command=`, or ssh with `-o sftp.args=`.
  *
- * @param unasked nobody is asked for anything; a command of the user's own is not told so
+ * @param unasked whether ssh must not ask the user anything; the user's own command does not learn of it
  * @throws VarveError `usage`
  */
 export function commandFor(
@@ -80,7 +80,7 @@ export function commandFor(
   }
   return [
     'ssh',
-    // What sftp has ssh leave out.
+    // sftp turns these off in ssh too.
     ...['ForwardX11=no', 'ForwardAgent=no', 'PermitLocalCommand=no', 'ClearAllForwardings=yes'].map((o) => `-o${o}`),
     ...(unasked ? ['-oBatchMode=yes'] : []),
     ...splitWords(args ?? '', '-o sftp.args'),

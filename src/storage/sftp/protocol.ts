@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
 
-/** SFTP version 3 (draft-ietf-secsh-filexfer-02): its numbers, and its packets written and read. No input or output here. */
+/** SFTP version 3 (draft-ietf-secsh-filexfer-02): its numbers, and encoding and decoding of packets. No input or output. */
 export const VERSION = 3;
 
 /** Types of packets. */
@@ -46,24 +46,24 @@ const HAS = { size: 1, owner: 2, mode: 4, times: 8, extended: 0x8000_0000 } as c
 const FILE_TYPE = 0o170000;
 const REGULAR = 0o100000;
 
-/** Of a file, as far as the server tells. */
+/** Attributes of a file, as far as the server reports them. */
 export interface Attributes {
   readonly size?: number;
-  /** Type and permissions, as st_mode has them. */
+  /** Type and permissions, as in st_mode. */
   readonly mode?: number;
   /** Seconds since 1970. */
   readonly modified?: number;
 }
 
-/** Whether a file's attributes say that it is a regular file; undefined when they do not tell. */
+/** Whether the attributes are of a regular file; undefined when they lack the type. */
 export function isRegular({ mode }: Attributes): boolean | undefined {
   return mode === undefined || (mode & FILE_TYPE) === 0 ? undefined : (mode & FILE_TYPE) === REGULAR;
 }
 
-/** A number of 32 bits, one of 64, or bytes with their length in front. */
+/** A 32-bit number, a 64-bit number, or bytes after their length. */
 export type Field = number | bigint | string | Uint8Array | Attributes;
 
-/** A packet. @param following bytes that belong to it and are sent after what is returned */
+/** Encodes a packet. @param following bytes of the packet that the caller sends after the result */
 export function encodePacket(type: number, fields: readonly Field[], following = 0): Buffer {
   const parts = fields.map(encodeField);
   const length = 1 + parts.reduce((sum, part) => sum + part.length, 0);
@@ -111,7 +111,7 @@ function u32(value: number): Buffer {
   return bytes;
 }
 
-/** Reads the fields of a packet. Whatever it holds, nothing outside it is read. */
+/** Reads the fields of a packet, and never a byte outside it. */
 export class FieldReader {
   readonly #bytes: Buffer;
   #at = 0;
@@ -169,12 +169,12 @@ export class FieldReader {
   }
 }
 
-/** What a server said that SFTP does not have. */
+/** The error for a message that is not SFTP. */
 export function malformed(what: string): VarveError {
   return new VarveError('storage', `what the server sends is not SFTP: ${what}`);
 }
 
-/** What a request of ours is answered with; file contents do not pass here. */
+/** The replies to requests, except file contents. */
 export type Reply =
   | { readonly kind: 'status'; readonly code: number; readonly message: string }
   | { readonly kind: 'handle'; readonly handle: Buffer }
@@ -184,12 +184,12 @@ export type Reply =
   | { readonly kind: 'extended'; readonly fields: FieldReader };
 
 export interface NamedFile {
-  /** As latin1: names of ours are ASCII, and others only need to differ from those. */
+  /** As latin1: varve's names are ASCII, and other names only need to differ from them. */
   readonly name: string;
   readonly attributes: Attributes;
 }
 
-/** @param body what follows a packet's type */
+/** @param body the packet after its type */
 export function decodeReply(type: number, body: Buffer): { readonly id: number; readonly reply: Reply } {
   const fields = new FieldReader(body);
   const id = fields.u32();
@@ -227,11 +227,11 @@ function decodeNames(fields: FieldReader): NamedFile[] {
 
 export interface Hello {
   readonly version: number;
-  /** Extensions that the server offers, and their versions. */
+  /** The server's extensions and their versions. */
   readonly extensions: ReadonlyMap<string, string>;
 }
 
-/** @param body what follows the type of a version packet */
+/** @param body the version packet after its type */
 export function decodeHello(body: Buffer): Hello {
   const fields = new FieldReader(body);
   const version = fields.u32();
@@ -240,10 +240,10 @@ export function decodeHello(body: Buffer): Hello {
   return { version, extensions };
 }
 
-/** Characters that are shown of what a server says. */
+/** Characters of a server's message to show. */
 const SHOWN = 200;
 
-/** Text of a server as it may be shown on a terminal. */
+/** A server's text, safe for a terminal. */
 export function printable(bytes: Buffer): string {
   const text = bytes.subarray(0, SHOWN * 4).toString('utf8');
   return text

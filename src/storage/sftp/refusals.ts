@@ -10,11 +10,11 @@ interface Circumstances {
   /** The repository's directory. */
   readonly directory: string;
   readonly location: string;
-  /** Bytes of what was to be written. */
+  /** The number of bytes to write. */
   readonly length: number;
 }
 
-/** Why a server refused something. It says little itself: a full disk is a "failure" in version 3, so its disk is asked. */
+/** Explains a refusal. In version 3 a full disk is only a "failure", so this asks the server for its free space. */
 export async function explainRefusal(refusal: StatusError, circumstances: Circumstances): Promise<VarveError> {
   const { client, doing, directory, location, length } = circumstances;
   const failed = (code: 'denied' | 'full' | 'storage', why: string): VarveError =>

@@ -31,11 +31,11 @@ import { explainRefusal } from './refusals.js';
 import { hasStatus, StatusError } from './status.js';
 import { directoryOf, type Place, SyncedDirectory, upload } from './upload.js';
 
-/** Directories of data/ that are listed at a time. Servers keep some hundred open. */
+/** Directories of data/ to list at a time. Servers allow some hundred open handles. */
 const LISTED_AT_A_TIME = 64;
 /**
- * A repository in a directory of an SFTP server, laid out as restic has it. An object is written under a temporary name, synced where the server can,
- * and renamed. When the connection has ended, the next request opens another.
+ * A repository in a directory of an SFTP server, with restic's layout. An object is written under a temporary name, synced where the server
+ * can, and renamed. When the connection has ended, the next request opens a new one.
  */
 export class SftpStore implements Store {
   readonly location: string;
@@ -46,8 +46,8 @@ export class SftpStore implements Store {
   readonly #abandoned = new Abandoned();
 
   /**
-   * @param root the repository's directory there, without a slash at its end unless it is the root
-   * @param requests that it pays to have under way at a time
+   * @param root the repository's directory, without a slash at the end except for the root
+   * @param requests the useful number of concurrent requests
    */
   constructor(location: string, root: string, connections: Connections, requests: number) {
     this.location = location;
@@ -126,7 +126,7 @@ export class SftpStore implements Store {
     });
   }
 
-  /** By this machine's clock where no file can be made: who may only read has nothing to protect by the time. */
+  /** Uses this machine's clock where it can make no file: a read-only client protects nothing by the time. */
   async now(): Promise<number> {
     const known = this.#clock.seconds;
     if (known !== undefined) return known;
@@ -173,7 +173,7 @@ export class SftpStore implements Store {
     }
   }
 
-  /** What cannot be done there is left to others. */
+  /** Failures are left to clients with more rights. */
   async #clearRoot(): Promise<void> {
     await this.#attempt('cannot list the repository directory', async (client) =>
       this.#removeStale(client, this.#root, await namesIn(client, this.#root)),
@@ -200,7 +200,7 @@ export class SftpStore implements Store {
     }
   }
 
-  /** What cannot be removed is left to others. */
+  /** Files that cannot be removed are left to other clients. */
   async #removeStale(client: SftpClient, directory: string, files: readonly NamedFile[]): Promise<void> {
     const temporary = files.filter(({ name }) => name.startsWith(TEMPORARY));
     if (temporary.length === 0) return;
@@ -217,7 +217,7 @@ export class SftpStore implements Store {
     return this.#below(objectFile(type, name));
   }
 
-  /** @param length of what is written */
+  /** @param length the number of bytes to write */
   async #attempt<T>(
     doing: string,
     action: (client: SftpClient, refused: (cause: unknown) => Promise<unknown>) => Promise<T>,
@@ -247,7 +247,7 @@ function infoOf(name: string, attributes: Attributes): ObjectInfo | undefined {
   return { name, size, ...(modified !== undefined && { modified }) };
 }
 
-/** What a connection's end kept from being done. Errors of objects name theirs themselves. */
+/** Adds the action that the end of a connection prevented. Errors about objects name them already. */
 function prefixed(doing: string, cause: unknown): unknown {
   if (!(cause instanceof VarveError) || cause.code !== 'storage' || cause.message.startsWith(doing)) return cause;
   return new VarveError(cause.code, `${doing}: ${cause.message}`, { cause, retryable: cause.retryable });
@@ -259,7 +259,7 @@ async function syncDirectory(client: SftpClient, path: string): Promise<void> {
   directory.close();
 }
 
-/** For an object whose name tells its contents: one that is there is as good, if it is as long. */
+/** For a hash-named object: an existing one of the same length is as good. */
 function placeHashed(client: SftpClient, path: string, length: number): Place {
   return async (temporary, sync) => {
     try {
@@ -273,7 +273,7 @@ function placeHashed(client: SftpClient, path: string, length: number): Place {
   };
 }
 
-/** For the name that only one may ever get. */
+/** For the name that only one client may create. */
 function placeNew(client: SftpClient, path: string, location: string): Place {
   return async (temporary, sync) => {
     try {
@@ -284,7 +284,7 @@ function placeNew(client: SftpClient, path: string, location: string): Place {
       }
     } catch (cause) {
       await refuseTaken(client, path, location);
-      // A file system without hard links.
+      // The file system has no hard links.
       if (!(cause instanceof StatusError)) throw cause;
     }
     await refuseTaken(client, path, location);
@@ -305,7 +305,7 @@ async function refuseTaken(client: SftpClient, path: string, location: string): 
   if (taken !== undefined) throw new VarveError('exists', `${path} already exists in ${location}`);
 }
 
-/** Replaces what has the name: at once where the server can. */
+/** Replaces the existing file, atomically where the server can. */
 function placeOver(client: SftpClient, path: string): Place {
   return async (temporary, sync) => {
     if (client.offers('posixRename')) {

@@ -1,4 +1,4 @@
-/** A request that the server did not do. */
+/** A request that the server refused. */
 export class StatusError extends Error {
   readonly code: number;
 

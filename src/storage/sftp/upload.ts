@@ -7,28 +7,28 @@ import { OPEN } from './protocol.js';
 import { StatusError } from './status.js';
 import type { Step } from './window.js';
 
-/** A name of its own in a directory. */
+/** A unique temporary name in a directory. */
 export function temporaryIn(directory: string): string {
   return `${directory}/${TEMPORARY}${randomBytes(8).toString('hex')}`;
 }
 
-/** The directory that a path is in; "." for a name alone. */
+/** The directory of a path; "." for a plain name. */
 export function directoryOf(path: string): string {
   const slash = path.lastIndexOf('/');
   return slash < 0 ? '.' : path.slice(0, slash) || '/';
 }
 
-/** Gives a temporary file its name, and has the directory synced: at once after the request, as servers do one after the other. */
+/** Gives a temporary file its name and syncs the directory, without waiting in between because servers work in order. */
 export type Place = (temporary: string, sync: () => Promise<void>) => Promise<unknown>;
 
 export interface Uploading {
   readonly place: Place;
-  /** Told what the server refused before the temporary file is removed: then its disk is still as full as it was. */
+  /** Called for a refusal before the temporary file is removed, while the disk is still as full. */
   readonly refused: (cause: unknown) => Promise<unknown>;
   readonly abandoned: Abandoned;
 }
 
-/** Writes a file under a temporary name, has it on the server's disk where that is offered, and gives it its own name by `place`. */
+/** Writes a temporary file, syncs it where the server can, and gives it its name by `place`. */
 export async function upload(
   client: SftpClient,
   path: string,
@@ -42,7 +42,7 @@ export async function upload(
   try {
     const flags = OPEN.write | OPEN.create | OPEN.exclusive;
     const handle = await client.open(temporary, flags, { mode: FILE_MODE }).catch(async (cause) => {
-      // It may be there, and the answer lost.
+      // The file may exist, when only the answer was lost.
       if (!(cause instanceof StatusError)) await abandoned.remove(client, temporary);
       throw cause;
     });
@@ -59,7 +59,7 @@ export async function upload(
   }
 }
 
-/** Servers do what concerns one file in the order in which it is asked for: nothing is waited for in between. */
+/** Sends all requests without waiting in between, because servers handle requests for one file in order. */
 function* writing(client: SftpClient, handle: Buffer, parts: readonly Uint8Array[]): Generator<Step> {
   let open = true;
   try {
@@ -73,7 +73,7 @@ function* writing(client: SftpClient, handle: Buffer, parts: readonly Uint8Array
   }
 }
 
-/** Pieces of this length of what the parts are together. */
+/** Cuts the joined parts into pieces of this length. */
 export function* cut(parts: readonly Uint8Array[], length: number): Generator<Piece> {
   let offset = 0;
   let views: Uint8Array[] = [];
@@ -94,7 +94,7 @@ export function* cut(parts: readonly Uint8Array[], length: number): Generator<Pi
   if (filled > 0) yield { offset, length: filled, views };
 }
 
-/** Has the names in a directory on the server's disk, where that can be: it is opened beforehand, so that it takes no time of its own. */
+/** Syncs the names in a directory where the server can. It opens the directory ahead, so that the sync costs no extra round trip. */
 export class SyncedDirectory {
   readonly #client: SftpClient;
   readonly #handle: Promise<Buffer | undefined>;
@@ -106,7 +106,7 @@ export class SyncedDirectory {
       : Promise.resolve(undefined);
   }
 
-  /** Some servers and file systems cannot: what is in the file is there nevertheless. */
+  /** Some servers and file systems cannot; the file itself is synced nevertheless. */
   async sync(): Promise<void> {
     const handle = await this.#handle;
     if (handle !== undefined) await this.#client.fsync(handle).catch(() => undefined);

@@ -1,11 +1,11 @@
 /** A step of a transfer. */
 export interface Step {
-  /** What it takes of the window while it is under way. */
+  /** Its share of the window while it runs. */
   readonly cost: number;
   readonly run: () => Promise<unknown>;
 }
 
-/** Lets so much be under way at a time, of all transfers together. Each waits with one step, so a new one soon has its turn. */
+/** Limits what all transfers have in flight. Each transfer waits with one step, so a new one soon gets its turn. */
 export class Window {
   #free: number;
   readonly #waiting: { readonly cost: number; readonly go: () => void; readonly refuse: (cause: unknown) => void }[] =
@@ -16,10 +16,9 @@ export class Window {
   }
 
   /**
-   * Runs steps, begun in order, without waiting for one before the next begins. After one has failed no other is begun.
-   * Resolves when all that were begun have ended.
+   * Starts steps in order without waiting for each to end. After a failure it starts no more. Resolves when all started steps have ended.
    *
-   * @throws what the first to fail threw
+   * @throws the first error
    */
   async run(steps: Iterable<Step>): Promise<void> {
     const begun: Promise<void>[] = [];
