@@ -28,17 +28,17 @@ export function compressBound(length: number): number {
 /**
  * The content of one zstd frame, which must state `rawLength` bytes and hold exactly those.
  *
- * @param room rawLength bytes that the content is to be put into
+ * @param into rawLength bytes that the content is to be put into
  * @throws VarveError `damaged`, before anything is inflated, when it states another size or none.
  */
-export function decompress(data: Uint8Array, rawLength: number, what: string, room?: Buffer): Buffer {
+export function decompress(data: Uint8Array, rawLength: number, what: string, into?: Buffer): Buffer {
   const bytes = asBuffer(data);
   const header = readHeader(bytes);
   if (header?.contentSize !== rawLength)
     throw new VarveError('damaged', `${what}: compressed data states a wrong size`);
   if (frameEnd(bytes, header) !== bytes.length)
     throw new VarveError('damaged', `${what}: compressed data is no one frame`);
-  const out = room ?? Buffer.allocUnsafeSlow(rawLength);
+  const out = into ?? Buffer.allocUnsafeSlow(rawLength);
   if (!zstd().decompress(data, out)) throw new VarveError('damaged', `${what}: compressed data is damaged`);
   return out;
 }

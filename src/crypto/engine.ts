@@ -22,9 +22,9 @@ export interface CryptoEngine {
   ): number;
   /** The plaintext, or undefined when the tag does not fit. */
   gcmOpen(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined;
-  /** The same, but the plaintext may be put into `room`, as long as `sealed` or longer, which may be `sealed` itself. */
+  /** The same, but the plaintext may be put into `into`, as long as `sealed` or longer, which may be `sealed` itself. */
   gcmOpenInto(
-    room: Uint8Array,
+    into: Uint8Array,
     key: Uint8Array,
     nonce: Uint8Array,
     aad: Uint8Array,

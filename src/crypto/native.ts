@@ -96,7 +96,7 @@ function gcmSealInto(
 }
 
 function gcmOpenInto(
-  room: Uint8Array,
+  into: Uint8Array,
   key: Uint8Array,
   nonce: Uint8Array,
   aad: Uint8Array,
@@ -105,7 +105,7 @@ function gcmOpenInto(
   const length = sealed.length - TAG_LENGTH;
   const direct = directFor(length);
   if (direct === undefined) return gcmOpen(key, nonce, aad, sealed);
-  const out = room.subarray(0, length);
+  const out = into.subarray(0, length);
   return direct.open(key, nonce, aad, sealed, out) ? out : undefined;
 }
 

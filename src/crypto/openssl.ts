@@ -159,13 +159,13 @@ function agreesWithNode(gcm: DirectGcm): boolean {
   const out = Buffer.alloc(expected.length);
   gcm.seal(key, nonce, aad, plaintext, out);
   if (!out.equals(expected)) return false;
-  const room = Buffer.alloc(plaintext.length);
+  const into = Buffer.alloc(plaintext.length);
   const forged = Buffer.from(out).fill(0, plaintext.length);
   return (
-    gcm.open(key, nonce, aad, out, room) &&
-    room.equals(plaintext) &&
+    gcm.open(key, nonce, aad, out, into) &&
+    into.equals(plaintext) &&
     gcm.open(key, nonce, aad, out, out) &&
     out.subarray(0, plaintext.length).equals(plaintext) &&
-    !gcm.open(key, nonce, aad, forged, room)
+    !gcm.open(key, nonce, aad, forged, into)
   );
 }

@@ -99,7 +99,7 @@ export function sealFrameInto(
  * The body of a frame: still compressed where the codec says so.
  *
  * @param name the pack's
- * @param room memory that the body may be put into, `stored` itself unless another is given
+ * @param into memory that the body may be put into, `stored` itself unless another is given
  */
 export function openFrame(
   key: Uint8Array,
@@ -108,10 +108,10 @@ export function openFrame(
   rawLength: number,
   stored: Uint8Array,
   name: string,
-  room: Uint8Array = stored,
+  into: Uint8Array = stored,
   engine: CryptoEngine = nativeEngine,
 ): Uint8Array {
-  const body = engine.gcmOpenInto(room, key, frameNonce(counter), frameAad(codec, rawLength), stored);
+  const body = engine.gcmOpenInto(into, key, frameNonce(counter), frameAad(codec, rawLength), stored);
   if (body === undefined) throw forged(name, `authentication of frame ${counter} failed`);
   return body;
 }

@@ -30,7 +30,7 @@ function settingsOf(options: AccessOptions): StoreSettings {
   return {
     environment: {},
     extended: new Map(),
-    stuckSeconds: STUCK_SECONDS,
+    idleTimeoutSeconds: STUCK_SECONDS,
     retrySeconds: RETRY_SECONDS,
     refusedSeconds: REFUSED_SECONDS,
     ...options,

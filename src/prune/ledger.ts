@@ -61,14 +61,14 @@ function isOutdated({ packs, revoked }: IndexSummary, gone: ReadonlySet<string>)
 
 function inBatches(objects: readonly IndexSummary[]): IndexSummary[][] {
   const batches: IndexSummary[][] = [];
-  let room = 0;
+  let left = 0;
   for (const object of objects) {
-    if (object.blobs > room || batches.length === 0) {
+    if (object.blobs > left || batches.length === 0) {
       batches.push([]);
-      room = INDEX_BLOBS;
+      left = INDEX_BLOBS;
     }
     batches.at(-1)?.push(object);
-    room -= object.blobs;
+    left -= object.blobs;
   }
   return batches;
 }

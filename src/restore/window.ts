@@ -234,7 +234,7 @@ export class RestoreWindow {
     const { store, index } = this.#repository;
     const where = { offset: range.start, length: range.end - range.start };
     try {
-      return await store.get('data', index.packName(range.pack), where, into && { room: into });
+      return await store.get('data', index.packName(range.pack), where, into && { into: into });
     } catch (cause) {
       const error = VarveError.from(cause);
       // A damaged or missing pack fails only the files that need it.

@@ -4,7 +4,7 @@ export const SECRET_PARAMETER =
 const PARAMETER = /([^,:=]+)=("(?:[^"]|"")*"|'(?:[^']|'')*'|[^,:]*)/g;
 
 /** A location with `***` for passwords, for any kind of store, and also where the location is mistyped. */
-export function maskedPlace(place: string): string {
+export function maskedLocation(place: string): string {
   const [, scheme = '', rest = ''] = /^((?:rest|s3|sftp|rclone|local):)?(.*)$/is.exec(place) ?? [];
   return scheme + (MASKS[scheme.toLowerCase()] ?? maskedAddress)(rest);
 }

@@ -1,8 +1,8 @@
 import { VarveError } from '../errors/errors.js';
-import { maskedPlace } from './masked.js';
+import { refuseForeignLocation } from './foreign-location.js';
+import { maskedLocation } from './masked.js';
 import type { StoreSettings } from './settings.js';
 import type { Store } from './store.js';
-import { refuseStrange } from './strange-place.js';
 
 /** Opens a provider's store. @param rest the location after the scheme and its colon */
 type OpenProvider = (rest: string, settings: StoreSettings) => Promise<Store>;
@@ -26,11 +26,11 @@ export async function openStore(place: string, settings: StoreSettings): Promise
   const load = scheme === undefined ? undefined : PROVIDERS[scheme];
   if (load !== undefined) {
     const [open, { openGuarded }] = await Promise.all([load(), import('./guards/guard.js')]);
-    return openGuarded(maskedPlace(place), (interruptible) => open(rest, interruptible), settings);
+    return openGuarded(maskedLocation(place), (interruptible) => open(rest, interruptible), settings);
   }
   const path = scheme === 'local' ? rest : place;
   if (path === '') throw new VarveError('usage', `repository "${place}": no directory is given`);
-  if (path === place) refuseStrange(place);
+  if (path === place) refuseForeignLocation(place);
   const { LocalStore } = await import('./local/local-store.js');
   const local = new LocalStore(path);
   if (settings.onDebug === undefined) return local;

@@ -23,7 +23,7 @@ export interface StoreSettings {
   /**
    * Idle timeout: seconds without progress after which a request is cancelled and tried again. The value at the start of a request counts.
    */
-  readonly stuckSeconds: number;
+  readonly idleTimeoutSeconds: number;
   /** Seconds for which a failed request is tried again, from the first failure or from the last progress. */
   readonly retrySeconds: number;
   /**

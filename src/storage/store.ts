@@ -24,7 +24,7 @@ export interface Advice {
   /** The object will be read again on this machine, so a cache should keep it. */
   readonly keep?: boolean;
   /** Optional destination buffer; the result may then be a view of it. Otherwise the result has its own memory. */
-  readonly room?: Buffer;
+  readonly into?: Buffer;
 }
 
 /**

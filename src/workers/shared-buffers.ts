@@ -30,9 +30,9 @@ export class SharedBuffers {
 
   /** @param size bytes of each buffer; memory that is never written costs nothing */
   static create(count: number, size: number): SharedBuffers {
-    const room = wholePages(size);
+    const stride = wholePages(size);
     const states = new Int32Array(new SharedArrayBuffer((count + 2) * 4));
-    return new SharedBuffers({ states, memory: sharedPages(count * room), size: room });
+    return new SharedBuffers({ states, memory: sharedPages(count * stride), size: stride });
   }
 
   get count(): number {

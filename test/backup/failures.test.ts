@@ -9,7 +9,7 @@ import type { BackupProgress } from '../../src/backup/options.js';
 import { VarveError } from '../../src/errors/errors.js';
 import { systemError } from '../../src/filesystem/libc.js';
 import { TREE } from '../../src/format/content.js';
-import { PassingStore } from '../../src/storage/guards/passing.js';
+import { ForwardingStore } from '../../src/storage/guards/forwarding.js';
 import type { ObjectType } from '../../src/storage/store.js';
 import { fails } from '../crypto/rings.js';
 import { openTestStore } from '../servers/test-place.js';
@@ -19,7 +19,7 @@ import { assertSameTree } from './tree-image.js';
 const scratch = scratchDirectory();
 
 /** A store that fails to take the first pack, when it is told to. */
-class FailingStore extends PassingStore {
+class FailingStore extends ForwardingStore {
   #held: (() => void) | undefined;
 
   fail(): void {
@@ -65,7 +65,7 @@ test('a pack that could not be stored, though all files have been read meanwhile
 });
 
 /** An interruption comes while a pack is stored. */
-class Interrupting extends PassingStore {
+class Interrupting extends ForwardingStore {
   readonly abort = new AbortController();
 
   override async put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {

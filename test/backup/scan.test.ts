@@ -7,7 +7,7 @@ import { setTimeout } from 'node:timers/promises';
 import { CurrentFile } from '../../src/backup/current-file.js';
 import type { BackupProgress } from '../../src/backup/options.js';
 import { NO_FILTER } from '../../src/filesystem/filter.js';
-import { PassingStore } from '../../src/storage/guards/passing.js';
+import { ForwardingStore } from '../../src/storage/guards/forwarding.js';
 import type { ObjectType } from '../../src/storage/store.js';
 import { openTestStore } from '../servers/test-place.js';
 import { Sandbox, scratchDirectory } from './sandbox.js';
@@ -15,7 +15,7 @@ import { Sandbox, scratchDirectory } from './sandbox.js';
 const scratch = scratchDirectory();
 
 /** A store that takes packs only when it may. */
-class HeldStore extends PassingStore {
+class HeldStore extends ForwardingStore {
   mayTake = (): boolean => true;
 
   override async put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {

@@ -15,7 +15,7 @@ const [WALKING, ENDING] = [0.7, 1];
 /** Of processor time in /proc. */
 const TICKS_PER_SECOND = 100;
 /** Milliseconds after which a command that does not end has failed. */
-const PATIENCE = 60_000;
+const IDLE_TIMEOUT = 60_000;
 
 const play = new Playground();
 const opening = { unlock: { password: PASSWORD }, cacheDirectory: play.path('cache') };
@@ -88,7 +88,7 @@ async function interrupted(args: readonly string[], signal: NodeJS.Signals) {
   let last = before;
   child.kill(signal);
   const timer = setInterval(() => (last = cpuSeconds(child) ?? last), 20);
-  const giveUp = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
+  const giveUp = setTimeout(() => child.kill('SIGKILL'), IDLE_TIMEOUT);
   const code = await closed;
   clearInterval(timer);
   clearTimeout(giveUp);

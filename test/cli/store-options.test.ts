@@ -36,7 +36,7 @@ function settingsOf(
 
 test('what is not said has its default', () => {
   const settings = settingsOf(['snapshots']);
-  assert.equal(settings.stuckSeconds, 300);
+  assert.equal(settings.idleTimeoutSeconds, 300);
   assert.equal(settings.retrySeconds, 900);
   assert.equal(settings.extended.size, 0);
   for (const name of [
@@ -68,7 +68,7 @@ test('options are read before and after the command', () => {
   assert.equal(settings.insecureTls, true);
   assert.equal(settings.connections, 7);
   assert.equal(settings.retrySeconds, 90);
-  assert.equal(settings.stuckSeconds, 3723);
+  assert.equal(settings.idleTimeoutSeconds, 3723);
 });
 
 test('certificates come from options or the environment', () => {

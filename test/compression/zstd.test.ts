@@ -37,9 +37,9 @@ test('data returns as it was, at every setting', () => {
     fc.property(data, fc.constantFrom(...settings), (raw, parameters) => {
       const stored = packed(raw, parameters);
       assert.deepEqual(decompress(stored, raw.length, 'data/ab'), raw);
-      const room = Buffer.alloc(raw.length);
-      assert.equal(decompress(stored, raw.length, 'data/ab', room), room);
-      assert.deepEqual(room, raw);
+      const into = Buffer.alloc(raw.length);
+      assert.equal(decompress(stored, raw.length, 'data/ab', into), into);
+      assert.deepEqual(into, raw);
     }),
     { numRuns: 60 },
   );
@@ -55,9 +55,9 @@ test('native and portable engine read each other', async () => {
       const portableBytes = other.subarray(0, portable.compress(raw, { level }, other));
       for (const engine of [zstd(), portable]) {
         for (const bytes of [nativeBytes, portableBytes]) {
-          const room = Buffer.alloc(raw.length);
-          assert.ok(engine.decompress(bytes, room));
-          assert.deepEqual(room, raw);
+          const into = Buffer.alloc(raw.length);
+          assert.ok(engine.decompress(bytes, into));
+          assert.deepEqual(into, raw);
         }
         if (raw.length > 0) assert.equal(engine.decompress(nativeBytes, Buffer.alloc(raw.length - 1)), false);
         assert.equal(engine.decompress(nativeBytes, Buffer.alloc(raw.length + 1)), false);

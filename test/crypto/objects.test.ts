@@ -168,8 +168,8 @@ test('a frame is opened in its own place, or in other memory and then left as it
       const stored = new Uint8Array(length + 16);
       sealFrameInto(stored, 0, key, 5, 1, 1000, body, engine);
       const before = Buffer.from(stored);
-      const room = new Uint8Array(stored.length);
-      assert.deepEqual(Buffer.from(openFrame(key, 5, 1, 1000, stored, 'data/ab', room, engine)), body);
+      const into = new Uint8Array(stored.length);
+      assert.deepEqual(Buffer.from(openFrame(key, 5, 1, 1000, stored, 'data/ab', into, engine)), body);
       assert.deepEqual(Buffer.from(stored), before);
       assert.deepEqual(Buffer.from(openFrame(key, 5, 1, 1000, stored, 'data/ab', undefined, engine)), body);
     }

@@ -11,7 +11,7 @@ import type { Stage } from './stage.js';
 
 const READER = fileURLToPath(new URL('./mount-reader.js', import.meta.url));
 /** Milliseconds until it is mounted, read, and unmounted, on a busy machine. */
-const PATIENCE = 60_000;
+const IDLE_TIMEOUT = 60_000;
 const POLL = 20;
 
 /** What the reader saw is standard output; a fault that happened once is over when it reads again. */
@@ -44,7 +44,7 @@ const afterEnd = (result: Outcome | undefined, out: string): Ended => ({
 });
 
 async function isServing(child: ChildProcess, mountpoint: string): Promise<boolean> {
-  for (const end = Date.now() + PATIENCE; Date.now() < end; ) {
+  for (const end = Date.now() + IDLE_TIMEOUT; Date.now() < end; ) {
     if (isMounted(mountpoint)) return true;
     if (child.exitCode !== null) return false;
     await new Promise((resolve) => setTimeout(resolve, POLL));
@@ -63,7 +63,7 @@ async function reading(stage: Stage): Promise<string> {
 async function soon<T>(promise: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), PATIENCE);
+    timer = setTimeout(() => resolve(undefined), IDLE_TIMEOUT);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

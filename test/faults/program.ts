@@ -17,7 +17,7 @@ export interface Ended {
 }
 
 /** Milliseconds after which a command never ends, on a busy machine. */
-const PATIENCE = 90_000;
+const IDLE_TIMEOUT = 90_000;
 const RUNNER = fileURLToPath(new URL('./runner.js', import.meta.url));
 
 export function environmentIn(stage: Stage, { environment }: Command): Record<string, string> {
@@ -113,7 +113,7 @@ function ending(
     const timer = setTimeout(() => {
       late = true;
       child.kill('SIGKILL');
-    }, PATIENCE);
+    }, IDLE_TIMEOUT);
     const finish = (ended: Ended): void => {
       clearTimeout(timer);
       child.off('message', finish).off('close', closed);

@@ -108,7 +108,7 @@ async function throughput(location: string, { env }: Playground): Promise<number
   const store = await openStore(location, {
     environment: env,
     extended: new Map(),
-    stuckSeconds: 60,
+    idleTimeoutSeconds: 60,
     retrySeconds: 60,
   });
   const packs: { name: string; size: number }[] = [];

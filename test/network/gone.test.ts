@@ -14,7 +14,7 @@ const REQUESTS = 1;
 /** Milliseconds: those below, the last try's 5 s, what is cleaned up, and what a busy machine needs. */
 const ENDED = 45_000;
 const PACKS = ['--pack-size', '4'];
-const PATIENCE = ['--retry-for', '2s', '--stuck-request-timeout', '2s'];
+const IDLE_TIMEOUT = ['--retry-for', '2s', '--stuck-request-timeout', '2s'];
 
 const play = new Playground();
 
@@ -31,7 +31,7 @@ interface Ended extends Outcome {
 
 /** Runs a command whose server goes away for good when so many packs have been put, or got. */
 async function whileItGoes(way: Way, how: 'refusing' | 'silent', doing: 'put' | 'get', args: string[]): Promise<Ended> {
-  const child = play.start([...args, '--debug', ...PATIENCE, ...PACKS, ...options(way.through)], {
+  const child = play.start([...args, '--debug', ...IDLE_TIMEOUT, ...PACKS, ...options(way.through)], {
     env: { ...way.through.environment },
   });
   const ending = outcome(child);

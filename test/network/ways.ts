@@ -170,7 +170,7 @@ const IMPATIENT = {
   sleep: (milliseconds: number, signal: AbortSignal) => systemClock.sleep(milliseconds / 50, signal),
 };
 
-/** The repository as varve opens it, but for its patience. */
+/** The repository as varve opens it, but for its idleTimeout. */
 export function openReach({ place, environment, extended }: Reach, onDebug?: (line: string) => void): Promise<Store> {
   const [, scheme = '', rest = ''] = /^([a-z0-9]+):(.*)$/s.exec(place) ?? [];
   const open = PROVIDERS[scheme];
@@ -178,7 +178,7 @@ export function openReach({ place, environment, extended }: Reach, onDebug?: (li
   const settings: StoreSettings = {
     environment: { ...process.env, ...environment },
     extended: new Map(Object.entries(extended)),
-    stuckSeconds: 20,
+    idleTimeoutSeconds: 20,
     retrySeconds: 120,
     onDebug,
   };

@@ -18,7 +18,7 @@ import { LocalStore } from '../../src/storage/local/local-store.js';
 import type { ObjectInfo, ObjectType, Range, Store } from '../../src/storage/store.js';
 import { scratchDirectory } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
-import { PassingStore } from '../storage/passing-store.js';
+import { ForwardingStore } from '../storage/passing-store.js';
 import { DAY, digest, PACK, Prunable } from './repository.js';
 
 const scratch = scratchDirectory();
@@ -294,7 +294,7 @@ test('packs that no index lists go when nobody is about to list them', async () 
 });
 
 /** Tells no times, as REST does not. */
-class Undated extends PassingStore {
+class Undated extends ForwardingStore {
   override async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
     for await (const { name, size } of super.list(type)) yield { name, size };
   }

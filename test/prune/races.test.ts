@@ -14,7 +14,7 @@ import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapsho
 import { retag } from '../../src/retention/tags.js';
 import type { ObjectInfo, ObjectType, Range } from '../../src/storage/store.js';
 import { PASSWORD, scratchDirectory } from '../backup/sandbox.js';
-import { PassingStore } from '../storage/passing-store.js';
+import { ForwardingStore } from '../storage/passing-store.js';
 import { DAY, digest, Prunable } from './repository.js';
 
 /** What the simulation has found: each case as small as it can be. */
@@ -25,7 +25,7 @@ const digestOfFile = (path: string, bytes: Buffer): string =>
 let directories = 0;
 
 /** Does something else just before a put, a get or a listing of a type of objects, once. */
-class Interrupting extends PassingStore {
+class Interrupting extends ForwardingStore {
   readonly #actions = new Map<string, () => Promise<void>>();
 
   before(call: `${'put' | 'get' | 'list'} ${ObjectType}`, action: () => Promise<void>): void {

@@ -1,12 +1,12 @@
 import { VarveError } from '../../src/errors/errors.js';
 import type { Advice, ObjectType } from '../../src/storage/store.js';
-import { PassingStore } from '../storage/passing-store.js';
+import { ForwardingStore } from '../storage/passing-store.js';
 
 /** What a small object takes of a disk. */
 const BLOCK = 4096;
 
 /** A store with so much space, in blocks as on a disk. */
-export class SmallDisk extends PassingStore {
+export class SmallDisk extends ForwardingStore {
   /** Bytes that are left; undefined for no end. */
   #free = Number.POSITIVE_INFINITY;
   readonly #sizes = new Map<string, number>();

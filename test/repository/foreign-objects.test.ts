@@ -9,7 +9,7 @@ import { encodeIndexObject } from '../../src/format/index-object.js';
 import { encodeLease } from '../../src/format/lease.js';
 import { loadAndAdopt } from '../../src/repository/index/orphans.js';
 import { objectName, putSigned } from '../../src/repository/repository.js';
-import { PassingStore } from '../../src/storage/guards/passing.js';
+import { ForwardingStore } from '../../src/storage/guards/forwarding.js';
 import type { ObjectType, Range, Store } from '../../src/storage/store.js';
 import { scratchDirectory } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
@@ -87,7 +87,7 @@ test('backup stores again what was in packs that are gone when the index object 
 });
 
 /** A store that denies reading the index. */
-class DeniedIndex extends PassingStore {
+class DeniedIndex extends ForwardingStore {
   denied = false;
 
   override async get(type: ObjectType, name: string, range?: Range): Promise<Buffer> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { VarveError } from '../../src/errors/errors.js';
 import { initRepository, openRepository } from '../../src/repository/opening/open.js';
-import { PassingStore } from '../../src/storage/guards/passing.js';
+import { ForwardingStore } from '../../src/storage/guards/forwarding.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { ObjectType } from '../../src/storage/store.js';
 import { fails } from '../crypto/rings.js';
@@ -10,7 +10,7 @@ import { fails } from '../crypto/rings.js';
 const OPTIONS = { unlock: { password: 'pebble' }, cacheDirectory: undefined, user: 'anna', host: 'test', logN: 10 };
 
 /** Stores the config but fails: as when its directory cannot be synced, or the answer is lost. */
-class LateFailure extends PassingStore {
+class LateFailure extends ForwardingStore {
   removes = true;
 
   override async put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {

@@ -10,7 +10,7 @@ import { objectName } from '../../src/repository/repository.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { ObjectInfo, ObjectType } from '../../src/storage/store.js';
 import { fails } from '../crypto/rings.js';
-import { PassingStore } from '../storage/passing-store.js';
+import { ForwardingStore } from '../storage/passing-store.js';
 
 const PASSWORD = { unlock: { password: 'pebble' } };
 
@@ -112,7 +112,7 @@ test('openRepository states the memory that a key takes when the container has l
 });
 
 /** A store whose first listing of keys is empty, as when the only key was replaced during the listing. */
-class MissingFirst extends PassingStore {
+class MissingFirst extends ForwardingStore {
   #listings = 0;
 
   override async *list(type: ObjectType): AsyncIterable<ObjectInfo> {

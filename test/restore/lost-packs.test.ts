@@ -11,13 +11,13 @@ import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { assertSameTree } from '../backup/tree-image.js';
 import { Beneath } from '../servers/beneath.js';
 import { openTestStore } from '../servers/test-place.js';
-import { PassingStore } from '../storage/passing-store.js';
+import { ForwardingStore } from '../storage/passing-store.js';
 
 const scratch = scratchDirectory();
 let number = 0;
 
 /** What is there takes a while to be read; that something is lost is known at once, or when `tellsLoss` says so. */
-class SlowStore extends PassingStore {
+class SlowStore extends ForwardingStore {
   tellsLoss = (): boolean => true;
 
   override async get(type: ObjectType, name: string, range?: Range): Promise<Buffer> {

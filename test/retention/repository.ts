@@ -3,13 +3,13 @@ import type { Snapshot } from '../../src/format/snapshot.js';
 import { initRepository } from '../../src/repository/opening/open.js';
 import type { Repository } from '../../src/repository/repository.js';
 import { listSnapshots, type StoredSnapshot, writeSnapshot } from '../../src/repository/snapshots/snapshots.js';
-import { PassingStore } from '../../src/storage/guards/passing.js';
+import { ForwardingStore } from '../../src/storage/guards/forwarding.js';
 import type { ObjectType } from '../../src/storage/store.js';
 import { openTestStore } from '../servers/test-place.js';
 import { storedSnapshot } from './history.js';
 
 /** A store that does not let go of some objects, and notes what is put and removed. */
-export class StubbornStore extends PassingStore {
+export class StubbornStore extends ForwardingStore {
   /** @param directory where it is when it is in files */
   static async open(directory: string): Promise<StubbornStore> {
     return new StubbornStore(await openTestStore(directory, 'memory'));

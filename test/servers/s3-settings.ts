@@ -10,7 +10,7 @@ export function s3Settings(
   return {
     environment: { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey },
     extended: new Map(Object.entries(extended).map(([name, value]) => [`s3.${name}`, value])),
-    stuckSeconds: STUCK_SECONDS,
+    idleTimeoutSeconds: STUCK_SECONDS,
     retrySeconds: 0,
     ...more,
   };

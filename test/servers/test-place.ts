@@ -61,7 +61,7 @@ export async function openTestStore(directory: string, unasked: 'local' | 'memor
   const store = await openStore(testPlace(directory), {
     environment: { ...process.env, ...way.environment },
     extended: new Map(Object.entries(way.extended)),
-    stuckSeconds: STUCK_SECONDS,
+    idleTimeoutSeconds: STUCK_SECONDS,
     retrySeconds: RETRY_SECONDS,
   });
   opened.push(store);

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { ObjectInfo, ObjectType, Range, Store } from '../../src/storage/store.js';
-import { PassingStore } from '../storage/passing-store.js';
+import { ForwardingStore } from '../storage/passing-store.js';
 import type { Process } from './process.js';
 
 /** Something that is broken on purpose, from the outside: between the code and its store. */
@@ -27,7 +27,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
 };
 
 /** Keeps objects of one type to itself until it removes something: only this process sees them, and they are lost when it is killed. */
-class HoldingStore extends PassingStore {
+class HoldingStore extends ForwardingStore {
   readonly #type: ObjectType;
   readonly #until: readonly ObjectType[];
   readonly #held = new Map<string, Buffer>();
@@ -64,14 +64,14 @@ class HoldingStore extends PassingStore {
   }
 }
 
-class WithoutLeases extends PassingStore {
+class WithoutLeases extends ForwardingStore {
   override async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
     if (type !== 'locks') yield* this.inner.list(type);
   }
 }
 
 /** Lists the index as it was when the lease was written, and what this process has added. */
-class FrozenIndex extends PassingStore {
+class FrozenIndex extends ForwardingStore {
   readonly #known = new Set<string>();
   #frozen = false;
 

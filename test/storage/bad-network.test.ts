@@ -120,7 +120,7 @@ test('500 faults over requests of all kinds, several at a time: nothing is lost,
 for (const how of ['refusing', 'silent'] as const) {
   test(`a server that goes away for good, ${how}: a clear error within the time that is set`, async () => {
     const notices: string[] = [];
-    const given = { retrySeconds: 1, stuckSeconds: 1, onNotice: (text: string) => void notices.push(text) };
+    const given = { retrySeconds: 1, idleTimeoutSeconds: 1, onNotice: (text: string) => void notices.push(text) };
     const { network, store } = await through({ seed: 7, rate: 0 }, given);
     const objects = Array.from({ length: 20 }, () => object(100_000));
     network.after(8, () => network.vanish(how));
@@ -146,7 +146,7 @@ for (const how of ['refusing', 'silent'] as const) {
 
 test('an interruption ends what is under way at once; what is asked for after it is done, and not tried again', async () => {
   const abort = new AbortController();
-  const given = { signal: abort.signal, stuckSeconds: 60 };
+  const given = { signal: abort.signal, idleTimeoutSeconds: 60 };
   const { network, store, direct } = await through({ seed: 3, rate: 0, faults: ['late'], lateness: 30_000 }, given);
   const { name, bytes } = object(1000);
   await store.put('locks', name, [bytes]);

@@ -110,11 +110,11 @@ test('what is cached may be put into memory that the caller has', async () => {
   const { name, bytes } = object(1000);
   await store.put('data', name, [bytes], KEEP);
   const range = { offset: 100, length: 50 };
-  const room = Buffer.alloc(60);
-  const into = await store.get('data', name, range, { keep: true, room });
-  assert.deepEqual(into, bytes.subarray(100, 150));
-  assert.deepEqual([into.buffer, room.subarray(0, 50)], [room.buffer, into]);
-  const tooSmall = await store.get('data', name, range, { keep: true, room: Buffer.alloc(49) });
+  const into = Buffer.alloc(60);
+  const read = await store.get('data', name, range, { keep: true, into });
+  assert.deepEqual(read, bytes.subarray(100, 150));
+  assert.deepEqual([read.buffer, into.subarray(0, 50)], [into.buffer, read]);
+  const tooSmall = await store.get('data', name, range, { keep: true, into: Buffer.alloc(49) });
   assert.deepEqual(tooSmall, bytes.subarray(100, 150));
   assert.equal(behind.asked.length, 0);
 });

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { test } from 'node:test';
-import { belowPlace } from '../../src/storage/below-place.js';
+import { belowLocation } from '../../src/storage/below-location.js';
 import { CHECKS } from '../../src/storage/conformance/checks.js';
 import { runChecks } from '../../src/storage/conformance/run.js';
 import { measureSpeed } from '../../src/storage/conformance/speed.js';
 import { names } from '../../src/storage/conformance/subject.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { ObjectInfo, ObjectType, Range, Store } from '../../src/storage/store.js';
-import { PassingStore } from './passing-store.js';
+import { ForwardingStore } from './passing-store.js';
 
 /** What fails of a store, in the words of the checks. */
 async function failing(store: Store, other: Store = store): Promise<string[]> {
@@ -28,7 +28,7 @@ test('a store that keeps the contract passes all, and is left as it was', async 
 const BROKEN: readonly [string, new (inner: Store) => Store, string][] = [
   [
     'overwrites config',
-    class extends PassingStore {
+    class extends ForwardingStore {
       override async put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
         if (type === 'config') return super.replace(type, name, parts);
         return super.put(type, name, parts);
@@ -38,7 +38,7 @@ const BROKEN: readonly [string, new (inner: Store) => Store, string][] = [
   ],
   [
     'looks before it creates config',
-    class extends PassingStore {
+    class extends ForwardingStore {
       override async put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
         if (type !== 'config' || (await super.stat(type, name)) !== undefined) return super.put(type, name, parts);
         await new Promise((resolve) => setTimeout(resolve, 1));
@@ -49,7 +49,7 @@ const BROKEN: readonly [string, new (inner: Store) => Store, string][] = [
   ],
   [
     'shows objects before they are whole',
-    class extends PassingStore {
+    class extends ForwardingStore {
       override async put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
         if (type === 'config') return super.put(type, name, parts);
         const bytes = Buffer.concat(parts);
@@ -62,7 +62,7 @@ const BROKEN: readonly [string, new (inner: Store) => Store, string][] = [
   ],
   [
     'refuses to put again what is there',
-    class extends PassingStore {
+    class extends ForwardingStore {
       override async put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
         if ((await super.stat(type, name)) !== undefined && type === 'index') throw new Error('it is there');
         return super.put(type, name, parts);
@@ -72,7 +72,7 @@ const BROKEN: readonly [string, new (inner: Store) => Store, string][] = [
   ],
   [
     'ignores ranges',
-    class extends PassingStore {
+    class extends ForwardingStore {
       override get(type: ObjectType, name: string): Promise<Buffer> {
         return super.get(type, name);
       }
@@ -81,7 +81,7 @@ const BROKEN: readonly [string, new (inner: Store) => Store, string][] = [
   ],
   [
     'cuts ranges that go past the end',
-    class extends PassingStore {
+    class extends ForwardingStore {
       override async get(type: ObjectType, name: string, range?: Range): Promise<Buffer> {
         const whole = await super.get(type, name);
         return range === undefined ? whole : whole.subarray(range.offset, range.offset + range.length);
@@ -91,7 +91,7 @@ const BROKEN: readonly [string, new (inner: Store) => Store, string][] = [
   ],
   [
     'lists a page only',
-    class extends PassingStore {
+    class extends ForwardingStore {
       override async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
         let count = 0;
         for await (const info of super.list(type)) if (count++ < 250) yield info;
@@ -101,7 +101,7 @@ const BROKEN: readonly [string, new (inner: Store) => Store, string][] = [
   ],
   [
     'lists late',
-    class extends PassingStore {
+    class extends ForwardingStore {
       #before: ObjectInfo[] = [];
       override async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
         const before = this.#before;
@@ -114,7 +114,7 @@ const BROKEN: readonly [string, new (inner: Store) => Store, string][] = [
   ],
   [
     'fails to remove twice',
-    class extends PassingStore {
+    class extends ForwardingStore {
       override async remove(type: ObjectType, name: string): Promise<void> {
         if (type !== 'config' && (await super.stat(type, name)) === undefined) throw new Error('it is gone');
         return super.remove(type, name);
@@ -124,7 +124,7 @@ const BROKEN: readonly [string, new (inner: Store) => Store, string][] = [
   ],
   [
     'tells milliseconds',
-    class extends PassingStore {
+    class extends ForwardingStore {
       override async now(): Promise<number> {
         return 1000 * (await super.now());
       }
@@ -165,5 +165,5 @@ test('places within places', () => {
     ['rest:http://host:8000', 'rest:http://host:8000/x/'],
     ['rest:http://host:8000/anna/', 'rest:http://host:8000/anna/x/'],
   ] as const)
-    assert.equal(belowPlace(place, 'x'), wanted);
+    assert.equal(belowLocation(place, 'x'), wanted);
 });

@@ -1,8 +1,8 @@
-import { PassingStore } from '../../src/storage/guards/passing.js';
+import { ForwardingStore } from '../../src/storage/guards/forwarding.js';
 import type { Advice, ObjectInfo, ObjectType, Store } from '../../src/storage/store.js';
 
 /** A store by a clock that the test moves: what it has not put itself is as new as when it is first seen. */
-export class ClockedStore extends PassingStore {
+export class ClockedStore extends ForwardingStore {
   readonly #clock: () => number;
   readonly #times = new Map<string, number>();
 

@@ -2,12 +2,12 @@ import type { Buffer } from 'node:buffer';
 import { VarveError } from '../../src/errors/errors.js';
 import type { Advice, ObjectType, Store } from '../../src/storage/store.js';
 import type { Beneath } from '../servers/beneath.js';
-import { PassingStore } from './passing-store.js';
+import { ForwardingStore } from './passing-store.js';
 
 const OBJECTS: readonly ObjectType[] = ['keys', 'data', 'index', 'snapshots', 'locks'];
 
 /** Takes a number of writes and removals, then nothing at all, as after a crash. */
-export class Dying extends PassingStore {
+export class Dying extends ForwardingStore {
   left = Number.POSITIVE_INFINITY;
 
   #spend(): void {

@@ -27,7 +27,7 @@ after(() => rmSync(scratch, { recursive: true, force: true }));
 const settings = (more: Partial<StoreSettings> = {}): StoreSettings => ({
   environment: {},
   extended: new Map(),
-  stuckSeconds: 300,
+  idleTimeoutSeconds: 300,
   retrySeconds: 900,
   ...more,
 });

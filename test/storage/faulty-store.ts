@@ -1,8 +1,8 @@
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../../src/errors/errors.js';
-import type { Extend } from '../../src/storage/guards/passing.js';
+import type { Extend } from '../../src/storage/guards/forwarding.js';
 import type { LockedType, ObjectInfo, ObjectType, Range, Store } from '../../src/storage/store.js';
-import { PassingStore } from './passing-store.js';
+import { ForwardingStore } from './passing-store.js';
 
 export type Method = 'create' | 'put' | 'replace' | 'get' | 'stat' | 'list' | 'remove' | 'now' | 'extend';
 
@@ -13,7 +13,7 @@ export const refused = (): VarveError =>
   new VarveError('storage', 'data: connection refused by store.example', { retryable: true });
 
 /** A store whose requests fail as a test says. */
-export class FaultyStore extends PassingStore {
+export class FaultyStore extends ForwardingStore {
   readonly asked: Method[] = [];
   #faults: (method: Method) => Fault;
 

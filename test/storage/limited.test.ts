@@ -5,7 +5,7 @@ import { VarveError } from '../../src/errors/errors.js';
 import { LimitedStore } from '../../src/storage/guards/limited.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { ObjectInfo, ObjectType } from '../../src/storage/store.js';
-import { StuckError } from '../../src/storage/transport/stuck-error.js';
+import { IdleTimeoutError } from '../../src/storage/transport/idle-timeout.js';
 import { object } from './conformance.js';
 
 /** Answers when the test says so. */
@@ -95,7 +95,7 @@ test('what is silent is not asked by fewer, also when something else has failed 
       most = Math.max(most, ++underWay);
       await settled();
       underWay--;
-      throw isSilent ? new StuckError('store.example', 1) : new VarveError('storage', 'cut', { retryable: true });
+      throw isSilent ? new IdleTimeoutError('store.example', 1) : new VarveError('storage', 'cut', { retryable: true });
     }
   }
   const store = new LimitedStore(new Silent(), 5);

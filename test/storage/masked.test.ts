@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { maskedLogins, maskedPlace } from '../../src/storage/masked.js';
+import { maskedLocation, maskedLogins } from '../../src/storage/masked.js';
 
 test('a place is shown without its passwords, also where it is mistyped', () => {
   const places: [string, string][] = [
@@ -24,7 +24,7 @@ test('a place is shown without its passwords, also where it is mistyped', () => 
     ],
     ['rclone:named,client_secret=hidden:x', 'rclone:named,client_secret=***:x'],
   ];
-  for (const [place, shown] of places) assert.equal(maskedPlace(place), shown);
+  for (const [place, shown] of places) assert.equal(maskedLocation(place), shown);
 });
 
 test('what has no password is shown as it is', () => {
@@ -41,7 +41,7 @@ test('what has no password is shown as it is', () => {
     'rclone:drive:x/a@b',
     'rclone::local:/x',
   ])
-    assert.equal(maskedPlace(place), place);
+    assert.equal(maskedLocation(place), place);
 });
 
 test('logins in what others say are masked', () => {

@@ -8,7 +8,7 @@ import { openS3 } from '../../src/storage/s3/open.js';
 import type { StoreSettings } from '../../src/storage/settings.js';
 import { openSftp } from '../../src/storage/sftp/open.js';
 import type { Store } from '../../src/storage/store.js';
-import { secondsStuck } from '../../src/storage/transport/stuck-error.js';
+import { idleSecondsOf } from '../../src/storage/transport/idle-timeout.js';
 import { FakeServer, handle, status } from './sftp/fake-server.js';
 import { settings } from './transport/settings.js';
 
@@ -43,7 +43,7 @@ for (const [kind, open] of Object.entries(OPEN)) {
       return store.stat('config', 'config').finally(() => store.close());
     });
     await assert.rejects(asked, (error) => {
-      assert.equal(secondsStuck(error), 0.3, String(error));
+      assert.equal(idleSecondsOf(error), 0.3, String(error));
       return true;
     });
     server.close();
@@ -52,17 +52,17 @@ for (const [kind, open] of Object.entries(OPEN)) {
 
 test('sftp: a connection that is waited for already is given up as soon as a new request should be', async () => {
   const server = new FakeServer();
-  const patience = { stuckSeconds: 60 };
-  const client = await server.connect(patience);
+  const idleTimeout = { idleTimeoutSeconds: 60 };
+  const client = await server.connect(idleTimeout);
   server.answer = ({ id, type }) => (type === 3 ? handle(id) : status(id, 0));
   await client.close(await client.open('file', 1));
   server.answer = () => undefined;
   const first = client.stat('file');
-  patience.stuckSeconds = 0.3;
+  idleTimeout.idleTimeoutSeconds = 0.3;
   const second = client.stat('other');
   for (const each of [first, second])
     await assert.rejects(each, (error) => {
-      assert.equal(secondsStuck(error), 0.3, String(error));
+      assert.equal(idleSecondsOf(error), 0.3, String(error));
       return true;
     });
 });

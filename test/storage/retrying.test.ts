@@ -8,7 +8,7 @@ import { RetryingStore } from '../../src/storage/guards/retrying.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { StoreSettings } from '../../src/storage/settings.js';
 import type { Store } from '../../src/storage/store.js';
-import { StuckError } from '../../src/storage/transport/stuck-error.js';
+import { IdleTimeoutError } from '../../src/storage/transport/idle-timeout.js';
 import { fails } from '../crypto/rings.js';
 import { names, object } from './conformance.js';
 import { FaultyStore, type Method, refused } from './faulty-store.js';
@@ -121,7 +121,7 @@ test('the time counts from the first failure, and is each operation’s own', as
 });
 
 test('a store that is silent is given up when the time that is set has passed since it fell silent, also in the middle of a try', async () => {
-  for (const [retrySeconds, stuckSeconds, seconds] of [
+  for (const [retrySeconds, idleTimeoutSeconds, seconds] of [
     [900, 300, 900],
     [900, 7, 900],
     [300, 300, 305],
@@ -132,18 +132,18 @@ test('a store that is silent is given up when the time that is set has passed si
     const clock = new TestClock();
     const behind = new MemoryStore();
     let silent = true;
-    const given = { environment: {}, extended: new Map(), stuckSeconds, retrySeconds };
+    const given = { environment: {}, extended: new Map(), idleTimeoutSeconds, retrySeconds };
     const open = async (how: StoreSettings): Promise<Store> =>
       new FaultyStore(behind, () => {
         if (!silent) return undefined;
-        clock.pass(how.stuckSeconds * 1000);
-        const cause = new StuckError('store.example', how.stuckSeconds);
+        clock.pass(how.idleTimeoutSeconds * 1000);
+        const cause = new IdleTimeoutError('store.example', how.idleTimeoutSeconds);
         return { when: 'before', error: new VarveError('storage', cause.message, { cause, retryable: true }) };
       });
     const store = await openGuarded('test:', open, given, clock);
     await assert.rejects(store.now(), fails('storage', /no answer from store\.example for /));
     const took = clock.now() / 1000;
-    assert.ok(took >= seconds && took <= seconds + 5, `${retrySeconds}, ${stuckSeconds}: ${took} s`);
+    assert.ok(took >= seconds && took <= seconds + 5, `${retrySeconds}, ${idleTimeoutSeconds}: ${took} s`);
     await assert.rejects(store.remove('locks', object(1).name));
     assert.ok(clock.now() / 1000 - took <= 2, 'what is cleaned up then is not waited for');
     silent = false;
@@ -274,7 +274,7 @@ test('opening is tried again too', async () => {
   const settings: StoreSettings = {
     environment: {},
     extended: new Map(),
-    stuckSeconds: 300,
+    idleTimeoutSeconds: 300,
     retrySeconds: 900,
     onNotice: (text) => notices.push(text),
   };

@@ -47,7 +47,7 @@ conformance('guarded', async () => {
   const settings = {
     environment: {},
     extended: new Map(),
-    stuckSeconds: 300,
+    idleTimeoutSeconds: 300,
     retrySeconds: 0,
     onDebug: () => undefined,
   };

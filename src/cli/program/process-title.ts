@@ -1,4 +1,4 @@
-import { maskedPlace } from '../../storage/masked.js';
+import { maskedLocation } from '../../storage/masked.js';
 
 /** A location, alone or after the name of an option. */
 const LOCATION = /^(--[a-z-]+=|-[a-z])?((?:rest|s3|sftp|rclone):.*|[a-z+]+:\/\/.*)$/is;
@@ -14,6 +14,6 @@ export function hideSecrets(args: readonly string[]): void {
 /** A word of the command line without secrets. */
 export function shownWord(word: string): string {
   const [, option = '', location] = LOCATION.exec(word) ?? [];
-  if (location !== undefined) return option + maskedPlace(location);
+  if (location !== undefined) return option + maskedLocation(location);
   return word.replace(COMMAND, '$1***');
 }

@@ -19,8 +19,8 @@ const PROVIDERS = ['s3', 'sftp', 'rclone'];
 export function storeSettings(context: Context): StoreSettings {
   const { globals, environment, signal, output } = context;
   const stuck = globals.stuckRequestTimeout;
-  const stuckSeconds = stuck === undefined ? STUCK_SECONDS : parseSpan(stuck, '--stuck-request-timeout');
-  if (stuckSeconds === 0) throw new VarveError('usage', '--stuck-request-timeout: must be a second or more');
+  const idleTimeoutSeconds = stuck === undefined ? STUCK_SECONDS : parseSpan(stuck, '--stuck-request-timeout');
+  if (idleTimeoutSeconds === 0) throw new VarveError('usage', '--stuck-request-timeout: must be a second or more');
   const warn = (text: string): void => {
     if (output.json) output.errorObject({ message_type: 'warning', message: text });
     else output.warn(text);
@@ -36,7 +36,7 @@ export function storeSettings(context: Context): StoreSettings {
     uploadLimit: parseLimit(globals.limitUpload, '--limit-upload'),
     downloadLimit: parseLimit(globals.limitDownload, '--limit-download'),
     lockSeconds: lockTerm(context),
-    stuckSeconds,
+    idleTimeoutSeconds,
     ...retriesFrom(globals.retryFor),
     onNotice: (text) => {
       // A retry may succeed, and then a quiet run has nothing to report.

@@ -57,7 +57,7 @@ export class TreeReader {
       const { index, store } = this.#repository;
       const range = { offset: frame.offset, length: frame.storedLength };
       const into = this.#bufferFor(frame.storedLength);
-      const advice = { keep: true, ...(into !== undefined && { room: into }) };
+      const advice = { keep: true, ...(into !== undefined && { into: into }) };
       this.#blobs.supply(id, await store.get('data', index.packName(frame.pack), range, advice));
     }
     return this.#blobs.take(id);

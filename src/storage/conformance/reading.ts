@@ -123,14 +123,14 @@ export const READING: readonly Check[] = [
       await store.put('data', name, [bytes]);
       for (const size of [99, 60_000, 150_000]) {
         for (const advice of [{}, { keep: true }]) {
-          const room = Buffer.from(new SharedArrayBuffer(size)).fill(7);
-          const whole = await store.get('data', name, undefined, { ...advice, room });
+          const into = Buffer.from(new SharedArrayBuffer(size)).fill(7);
+          const whole = await store.get('data', name, undefined, { ...advice, into });
           demandSame(whole, bytes, `an object, with room for ${size} bytes`);
-          demandUntouched(room, whole);
-          room.fill(7);
-          const part = await store.get('data', name, { offset: 1000, length: 50_000 }, { ...advice, room });
+          demandUntouched(into, whole);
+          into.fill(7);
+          const part = await store.get('data', name, { offset: 1000, length: 50_000 }, { ...advice, into });
           demandSame(part, bytes.subarray(1000, 51_000), `50000 bytes of an object, with room for ${size}`);
-          demandUntouched(room, part);
+          demandUntouched(into, part);
         }
       }
     },
@@ -191,10 +191,10 @@ export const PARTS: readonly Check[] = [
 ];
 
 /** @throws unless the buffer is unchanged outside the result */
-function demandUntouched(room: Buffer, bytes: Buffer): void {
-  const from = bytes.buffer === room.buffer ? bytes.length : 0;
+function demandUntouched(into: Buffer, bytes: Buffer): void {
+  const from = bytes.buffer === into.buffer ? bytes.length : 0;
   demand(
-    room.subarray(from).every((byte) => byte === 7),
+    into.subarray(from).every((byte) => byte === 7),
     `memory was written to past the ${from} bytes that are in it`,
   );
 }

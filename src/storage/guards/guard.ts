@@ -36,12 +36,12 @@ export async function openGuarded(
  * then lists what it has stored and removes its lease. And the idle timeout of a request must not exceed the time for its retries.
  */
 function settingsForTries(settings: StoreSettings, retrier: Retrier): StoreSettings {
-  const { signal, stuckSeconds } = settings;
+  const { signal, idleTimeoutSeconds } = settings;
   return Object.defineProperties(
     { ...settings },
     {
       signal: { get: () => (signal?.aborted === true ? undefined : signal), enumerable: true },
-      stuckSeconds: { get: () => retrier.patience(stuckSeconds), enumerable: true },
+      idleTimeoutSeconds: { get: () => retrier.idleTimeout(idleTimeoutSeconds), enumerable: true },
     },
   );
 }

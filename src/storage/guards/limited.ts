@@ -2,8 +2,8 @@ import type { Buffer } from 'node:buffer';
 import pLimit, { type LimitFunction } from 'p-limit';
 import { VarveError } from '../../errors/errors.js';
 import type { Advice, LockedType, ObjectInfo, ObjectType, Range, Store } from '../store.js';
-import { secondsStuck } from '../transport/stuck-error.js';
-import { type Extend, PassingStore } from './passing.js';
+import { idleSecondsOf } from '../transport/idle-timeout.js';
+import { type Extend, ForwardingStore } from './forwarding.js';
 
 /**
  * Names of a listing to read in one turn. The reader of the listing may make requests itself, so the turn ends before the reader gets the
@@ -15,7 +15,7 @@ const NAMES = 1000;
  * Limits concurrent requests, first come, first served. The limit falls while attempts fail, down to one: over an unstable connection or to
  * a busy server, five requests at a time may all fail for ever, while single requests succeed.
  */
-export class LimitedStore extends PassingStore {
+export class LimitedStore extends ForwardingStore {
   readonly #turn: LimitFunction;
   readonly #most: number;
 
@@ -76,7 +76,7 @@ export class LimitedStore extends PassingStore {
   /** A stalled server gains nothing from fewer requests; asking one at a time would only take longer. */
   #after(cause: unknown): number {
     if (!(cause instanceof VarveError) || !cause.retryable) return this.#turn.concurrency;
-    return secondsStuck(cause) > 0 ? this.#most : Math.max(1, Math.floor(this.#turn.concurrency / 2));
+    return idleSecondsOf(cause) > 0 ? this.#most : Math.max(1, Math.floor(this.#turn.concurrency / 2));
   }
 
   override remove(type: ObjectType, name: string): Promise<void> {

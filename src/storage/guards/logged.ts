@@ -9,10 +9,10 @@ import {
   type Range,
   type Store,
 } from '../store.js';
-import { type Extend, PassingStore } from './passing.js';
+import { type Extend, ForwardingStore } from './forwarding.js';
 
 /** Logs each request: time, kind, object, bytes, milliseconds and result. */
-export class LoggedStore extends PassingStore {
+export class LoggedStore extends ForwardingStore {
   readonly #tell: (line: string) => void;
 
   constructor(inner: Store, tell: (line: string) => void) {

@@ -1,18 +1,18 @@
 import { errnoCode, throwIfInterrupted, VarveError } from '../../errors/errors.js';
 import { localDate } from '../../time/zone.js';
 import type { StoreSettings } from '../settings.js';
-import { secondsStuck } from '../transport/stuck-error.js';
+import { idleSecondsOf } from '../transport/idle-timeout.js';
 import { type Clock, systemClock } from './clock.js';
 
 /** The longest first wait in milliseconds; each further wait is up to twice as long. */
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 30_000;
 /** The least idle timeout in seconds, so that a server that comes back late can still answer. */
-const LEAST_PATIENCE = 5;
+const LEAST_IDLE_TIMEOUT = 5;
 /** The idle timeout in seconds after a request was given up: the cleanup gets one attempt but no long wait. */
-const LAST_PATIENCE = 2;
+const LAST_IDLE_TIMEOUT = 2;
 /** Milliseconds of waiting before a notice. */
-const UNTOLD = 2000;
+const SILENT_WAIT = 2000;
 /** Milliseconds between notices. */
 const BETWEEN_NOTICES = 30_000;
 
@@ -78,7 +78,7 @@ export class Retrier {
     let failing = 0;
     const tries: Tries = {
       failed: async (cause) => {
-        if (count++ === 0) failing = this.#clock.now() - secondsStuck(cause) * 1000;
+        if (count++ === 0) failing = this.#clock.now() - idleSecondsOf(cause) * 1000;
         this.#deadlines.set(tries, failing + this.#retrySeconds(cause) * 1000);
         await this.#wait(where, cause, count, failing);
       },
@@ -94,10 +94,10 @@ export class Retrier {
   }
 
   /** The idle timeout in seconds of a new request: no longer than the time for retries. @param most the timeout when all goes well */
-  patience(most: number): number {
-    if (this.#gaveUp !== undefined) return Math.min(most, LAST_PATIENCE);
+  idleTimeout(most: number): number {
+    if (this.#gaveUp !== undefined) return Math.min(most, LAST_IDLE_TIMEOUT);
     const left = Math.ceil((Math.min(...this.#deadlines.values()) - this.#clock.now()) / 1000);
-    return Math.min(most, Math.max(left, LEAST_PATIENCE));
+    return Math.min(most, Math.max(left, LEAST_IDLE_TIMEOUT));
   }
 
   /** Ends all waits. */
@@ -121,7 +121,7 @@ export class Retrier {
     if ((left === 0 && !atLeastOnce) || this.#gaveUp !== undefined) throw this.#giveUp(cause, tries, failing);
     const most = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (tries - 1));
     const wait = Math.min(left, this.#clock.random() * most);
-    if (elapsed + wait > UNTOLD) this.#tell(where, cause, wait, left);
+    if (elapsed + wait > SILENT_WAIT) this.#tell(where, cause, wait, left);
     try {
       await this.#clock.sleep(wait, this.#stop);
     } catch (stopped) {

@@ -1,11 +1,11 @@
 import { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
 import type { Advice, LockedType, ObjectInfo, ObjectType, Range, Store } from '../store.js';
-import { type Extend, PassingStore } from './passing.js';
+import { type Extend, ForwardingStore } from './forwarding.js';
 import type { Retrier } from './retrier.js';
 
 /** Retries failed requests so that nothing is lost and nothing happens twice. */
-export class RetryingStore extends PassingStore {
+export class RetryingStore extends ForwardingStore {
   readonly #retrier: Retrier;
 
   constructor(inner: Store, retrier: Retrier) {

@@ -96,7 +96,7 @@ export class LocalStore implements Store {
       if (offset + length > size) {
         throw new VarveError('damaged', `${objectPath(type, name)}: truncated (${size} bytes); run \`varve check\``);
       }
-      return await readFully(file, range, objectPath(type, name), advice?.room);
+      return await readFully(file, range, objectPath(type, name), advice?.into);
     } catch (cause) {
       throw this.#readError(cause, type, name);
     } finally {
@@ -329,9 +329,9 @@ function readRegularNow(path: string): Buffer {
   }
 }
 
-async function readFully(file: FileHandle, { offset, length }: Range, path: string, room?: Buffer): Promise<Buffer> {
-  const fits = room !== undefined && room.length >= length;
-  const out = fits ? room.subarray(0, length) : Buffer.from(new ArrayBuffer(length));
+async function readFully(file: FileHandle, { offset, length }: Range, path: string, into?: Buffer): Promise<Buffer> {
+  const fits = into !== undefined && into.length >= length;
+  const out = fits ? into.subarray(0, length) : Buffer.from(new ArrayBuffer(length));
   let filled = 0;
   while (filled < length) {
     const { bytesRead } = await file.read(out, filled, length - filled, offset + filled);

@@ -1,6 +1,6 @@
 import { VarveError } from '../../errors/errors.js';
 import { refuseUnknown } from '../extended-options.js';
-import { maskedPlace } from '../masked.js';
+import { maskedLocation } from '../masked.js';
 import { RestStore } from '../rest/rest-store.js';
 import type { StoreSettings } from '../settings.js';
 import type { Store } from '../store.js';
@@ -12,7 +12,7 @@ const PROGRAM = 'rclone';
 const ARGUMENTS = 'serve restic --stdio --b2-hard-delete';
 /** Opens `rclone:REMOTE:PATH`, with `-o rclone.program=` and `-o rclone.args=` as in restic. */
 export async function openRclone(rest: string, settings: StoreSettings): Promise<Store> {
-  const location = maskedPlace(`rclone:${rest}`);
+  const location = maskedLocation(`rclone:${rest}`);
   if (rest === '')
     throw new VarveError('usage', `repository "${location}": no remote is given, such as rclone:REMOTE:PATH`);
   refuseUnknown(settings.extended, 'rclone', ['program', 'args']);

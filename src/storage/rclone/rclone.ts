@@ -5,7 +5,7 @@ import { lengthOf, receiveBody, sendBody } from '../rest/body.js';
 import type { RestAnswer, RestRequest } from '../rest/transport.js';
 import type { StoreSettings } from '../settings.js';
 import { type Child, startChild } from '../transport/child.js';
-import { StuckError } from '../transport/stuck-error.js';
+import { IdleTimeoutError } from '../transport/idle-timeout.js';
 import type { Throttles } from '../transport/throttle.js';
 import { Complaints } from './complaints.js';
 import type { Remote } from './remote.js';
@@ -77,7 +77,7 @@ export class Rclone {
   /** Explains how it ended. */
   async howItEnded(): Promise<string> {
     const code = await Promise.race([this.#child.ended, sleep(ENDING, 'SIGTERM' as const, { ref: false })]);
-    if (this.#failure instanceof StuckError) return this.#failure.message;
+    if (this.#failure instanceof IdleTimeoutError) return this.#failure.message;
     const said = this.#complaints.last;
     if (said !== undefined && performance.now() - said.at < ENDING) return `rclone ended: ${said.text}`;
     const isSignal = typeof code !== 'number';
@@ -97,10 +97,10 @@ export class Rclone {
     return new Promise((resolve, reject) => {
       const stream = this.#open(request, signal);
       let answered = false;
-      const { stuckSeconds } = this.#settings;
+      const { idleTimeoutSeconds } = this.#settings;
       const fail = (error: unknown): void => reject(streamError(error));
-      stream.setTimeout(stuckSeconds * 1000, () => {
-        const stuck = new StuckError('rclone', stuckSeconds);
+      stream.setTimeout(idleTimeoutSeconds * 1000, () => {
+        const stuck = new IdleTimeoutError('rclone', idleTimeoutSeconds);
         // rclone must learn of the closed stream before the caller does.
         fail(stuck);
         stream.close(constants.NGHTTP2_CANCEL);
@@ -125,7 +125,7 @@ export class Rclone {
   }
 
   /** Ends an rclone that does not even answer a ping: the next attempt starts another. */
-  #endUnlessAwake(stuck: StuckError): void {
+  #endUnlessAwake(stuck: IdleTimeoutError): void {
     if (!this.alive) return;
     const giveUp = setTimeout(() => {
       this.#failure = stuck;

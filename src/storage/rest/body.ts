@@ -16,13 +16,13 @@ export async function sendBody(stream: Writable, parts: readonly Uint8Array[]): 
   for (const part of parts) {
     for (let at = 0; at < part.length; at += PIECE) {
       if (stream.destroyed) return;
-      if (!stream.write(part.subarray(at, at + PIECE))) await room(stream);
+      if (!stream.write(part.subarray(at, at + PIECE))) await drained(stream);
     }
   }
   stream.end();
 }
 
-async function room(stream: Writable): Promise<void> {
+async function drained(stream: Writable): Promise<void> {
   const stop = new AbortController();
   const { signal } = stop;
   await Promise.race([once(stream, 'drain', { signal }), once(stream, 'close', { signal })]).catch(() => undefined);
@@ -35,7 +35,7 @@ async function room(stream: Writable): Promise<void> {
  * @throws VarveError when it ends early
  */
 export async function receiveBody(stream: Readable, head: RestHead, request: RestRequest): Promise<Buffer> {
-  const { method, room: given } = request;
+  const { method, into: given } = request;
   const stated = header(head, 'content-length');
   try {
     request.check?.(head);

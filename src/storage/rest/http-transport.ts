@@ -5,20 +5,20 @@ import { request as secureRequest } from 'node:https';
 import { throwIfInterrupted, type VarveError } from '../../errors/errors.js';
 import type { StoreSettings } from '../settings.js';
 import { type Agents, agentsFor } from '../transport/agents.js';
+import { IdleTimeoutError } from '../transport/idle-timeout.js';
 import { networkError } from '../transport/network-error.js';
-import { StuckError } from '../transport/stuck-error.js';
 import { lengthOf, receiveBody, sendBody } from './body.js';
-import type { RestPlace } from './place.js';
+import type { RestLocation } from './location.js';
 import { interruption, type RestAnswer, type RestHead, type RestRequest, type RestTransport } from './transport.js';
 
 /** Requests over HTTP/1.1, with and without TLS. */
 export class HttpTransport implements RestTransport {
-  readonly #place: RestPlace;
+  readonly #place: RestLocation;
   readonly #settings: StoreSettings;
   readonly #agents: Agents;
   readonly #headers: Readonly<Record<string, string>>;
 
-  constructor(place: RestPlace, settings: StoreSettings, connections: number) {
+  constructor(place: RestLocation, settings: StoreSettings, connections: number) {
     this.#place = place;
     this.#settings = settings;
     const { address, secure, server } = place;
@@ -43,12 +43,12 @@ export class HttpTransport implements RestTransport {
 
   #exchange(request: RestRequest, signal: AbortSignal | undefined): Promise<RestAnswer> {
     return new Promise((resolve, reject) => {
-      const { stuckSeconds } = this.#settings;
-      const sent = this.#start(request, signal, stuckSeconds);
+      const { idleTimeoutSeconds } = this.#settings;
+      const sent = this.#start(request, signal, idleTimeoutSeconds);
       let answered = false;
       let stuck: VarveError | undefined;
       sent.on('timeout', () => {
-        stuck = new StuckError(this.#place.server, stuckSeconds);
+        stuck = new IdleTimeoutError(this.#place.server, idleTimeoutSeconds);
         sent.destroy(stuck);
       });
       // Once there is an answer, it counts, even if sending the rest fails.
@@ -73,7 +73,7 @@ export class HttpTransport implements RestTransport {
   #start(
     { method, path, headers, body }: RestRequest,
     signal: AbortSignal | undefined,
-    stuckSeconds: number,
+    idleTimeoutSeconds: number,
   ): http.ClientRequest {
     const { address, base, secure } = this.#place;
     const options = {
@@ -85,7 +85,7 @@ export class HttpTransport implements RestTransport {
         ...headers,
         ...(body !== undefined && { 'content-length': lengthOf(body) }),
       },
-      timeout: stuckSeconds * 1000,
+      timeout: idleTimeoutSeconds * 1000,
       ...(signal !== undefined && { signal }),
     };
     return secure
@@ -99,7 +99,7 @@ async function answerOf(incoming: http.IncomingMessage, request: RestRequest): P
   return { ...head, body: await receiveBody(incoming, head, request) };
 }
 
-function authorization({ credentials }: RestPlace): { authorization?: string } {
+function authorization({ credentials }: RestLocation): { authorization?: string } {
   if (credentials === undefined) return {};
   const { user, password } = credentials;
   return { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` };

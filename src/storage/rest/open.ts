@@ -1,12 +1,12 @@
 import type { StoreSettings } from '../settings.js';
 import type { Store } from '../store.js';
 import { HttpTransport } from './http-transport.js';
-import { parsePlace } from './place.js';
+import { parseLocation } from './location.js';
 import { CONNECTIONS, RestStore } from './rest-store.js';
 
 /** `rest:https://user:password@host:8000/directory/`. */
 export async function openRest(rest: string, settings: StoreSettings): Promise<Store> {
-  const place = parsePlace(rest, settings.environment);
+  const place = parseLocation(rest, settings.environment);
   const transport = new HttpTransport(place, settings, settings.connections ?? CONNECTIONS);
   return new RestStore(place.location, transport, place.credentials);
 }

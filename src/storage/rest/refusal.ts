@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer';
 import { type ErrorCode, VarveError } from '../../errors/errors.js';
-import type { Credentials } from './place.js';
+import type { Credentials } from './location.js';
 import { header, type RestAnswer, type RestRequest } from './transport.js';
 
 /** The request. */
@@ -19,8 +19,8 @@ interface Meaning {
 const RETRYABLE = new Set([408, 429, 500, 502, 503, 504]);
 /** Characters of a server's message to show. */
 const TEXT = 300;
-const ROOM =
-  'nothing that was stored is lost: make room there (`varve forget --prune`, or a larger quota) and run it again';
+const FREE_SPACE =
+  'nothing that was stored is lost: free some space there (`varve forget --prune`, or a larger quota) and run it again';
 
 const NO_SUCH_PATH =
   'the server takes nothing at that path: is it right, not deeper than the server allows, and is this a REST server for restic?';
@@ -43,7 +43,7 @@ function meaningOf(answer: RestAnswer, attempt: Attempt): Meaning {
     return { text: 'the server, or a proxy before it, takes no object of this size: have its limit raised' };
   if (status === 416) return { code: 'damaged', text: 'it is shorter than it should be; run `varve check`' };
   if (status === 507 || (status >= 500 && OUT_OF_ROOM.test(said)))
-    return { code: 'full', text: `no room is left there; ${ROOM}` };
+    return { code: 'full', text: `no space is left there; ${FREE_SPACE}` };
   if (attempt.complaint !== undefined && NOT_LET_IN.test(attempt.complaint))
     return { code: 'denied', text: `${attempt.complaint}: has the remote the right keys? Try \`rclone lsd REMOTE:\`` };
   if (status >= 300 && status < 400) return { text: moved(answer) };

@@ -4,8 +4,8 @@ import { type Advice, type ObjectInfo, type ObjectType, objectPath, type Range, 
 import { ServerClock } from '../transport/server-clock.js';
 import { lengthOf } from './body.js';
 import { LISTING_TYPE, type Listed, parseListing } from './listing.js';
+import type { Credentials } from './location.js';
 import { checkPart, rangeHeader } from './part.js';
-import type { Credentials } from './place.js';
 import { refusal } from './refusal.js';
 import { header, isSuccess, type RestAnswer, type RestRequest, type RestTransport } from './transport.js';
 
@@ -66,7 +66,7 @@ export class RestStore implements Store {
       method: 'GET',
       path,
       headers: range === undefined ? {} : rangeHeader(range),
-      room: advice?.room,
+      into: advice?.into,
       check: (head) => checkPart(head, range),
     });
     if (range !== undefined && body.length !== range.length)

@@ -8,7 +8,7 @@ export interface RestRequest {
   /** Unchanged until the answer. May be shared memory. */
   readonly body?: readonly Uint8Array[];
   /** Optional destination buffer for the body. */
-  readonly room?: Buffer | undefined;
+  readonly into?: Buffer | undefined;
   /** Whether it ignores an interruption, because the object that it puts back would be lost. */
   readonly goesOn?: boolean;
   /** Checks an answer before its body is read, and throws to refuse it. */

@@ -2,8 +2,8 @@ import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import type { StoreSettings } from '../settings.js';
 import { type Agents, agentsFor } from '../transport/agents.js';
 import { ServerClock } from '../transport/server-clock.js';
+import { isAmazon, type S3Location } from './location.js';
 import type { S3Options } from './options.js';
-import { isAmazon, type S3Place } from './place.js';
 
 /** What most servers that are not Amazon's call the region that they have. */
 const DEFAULT_REGION = 'us-east-1';
@@ -22,18 +22,23 @@ export interface Connection {
   /** Signs for another region from now on; false when the user has said which one it is. */
   switchRegion(region: string): boolean;
   /** Requests from now on are given up when nothing of them moves for so many seconds. */
-  setPatience(seconds: number): void;
+  setIdleTimeout(seconds: number): void;
   close(): void;
 }
 
 /** @throws VarveError `usage` when a certificate cannot be read */
-export function connect(place: S3Place, options: S3Options, settings: StoreSettings, connections: number): Connection {
+export function connect(
+  place: S3Location,
+  options: S3Options,
+  settings: StoreSettings,
+  connections: number,
+): Connection {
   const { environment } = settings;
   const endpoint = place.endpoint ?? (environment.AWS_ENDPOINT_URL_S3 || environment.AWS_ENDPOINT_URL || undefined);
   const amazon = isAmazon(endpoint);
   const told = options.region ?? (environment.AWS_REGION || environment.AWS_DEFAULT_REGION || undefined);
   const agents = agentsFor(settings, connections, endpoint ?? AMAZON);
-  let patience = settings.stuckSeconds;
+  let idleTimeout = settings.idleTimeoutSeconds;
   let region = told ?? place.region ?? (amazon ? undefined : DEFAULT_REGION);
   const client = new S3Client({
     region: async () => {
@@ -43,7 +48,7 @@ export function connect(place: S3Place, options: S3Options, settings: StoreSetti
     ...(endpoint !== undefined && { endpoint }),
     ...credentialsOf(environment),
     forcePathStyle: options.bucketLookup === 'auto' ? !amazon : options.bucketLookup === 'path',
-    requestHandler: handlerOptions(agents, patience),
+    requestHandler: handlerOptions(agents, idleTimeout),
     // Those above try again, and say so.
     maxAttempts: 1,
     // Many servers refuse the SDK's own checksums, or store them as data; what is sent is signed with its SHA-256.
@@ -64,9 +69,9 @@ export function connect(place: S3Place, options: S3Options, settings: StoreSetti
       region = to;
       return true;
     },
-    setPatience(seconds) {
-      if (seconds === patience) return;
-      patience = seconds;
+    setIdleTimeout(seconds) {
+      if (seconds === idleTimeout) return;
+      idleTimeout = seconds;
       const requestHandler = client.config.requestHandler as unknown as Configurable;
       requestHandler.updateHttpClientConfig('socketTimeout', seconds * 1000);
       requestHandler.updateHttpClientConfig('connectionTimeout', connectionTimeout(seconds));
@@ -109,14 +114,14 @@ interface Configurable {
   updateHttpClientConfig(key: 'socketTimeout' | 'connectionTimeout', milliseconds: number): void;
 }
 
-const connectionTimeout = (patience: number): number => Math.min(patience, CONNECT_SECONDS) * 1000;
+const connectionTimeout = (idleTimeout: number): number => Math.min(idleTimeout, CONNECT_SECONDS) * 1000;
 
-function handlerOptions(agents: Agents, patience: number): NonNullable<S3ClientConfig['requestHandler']> {
+function handlerOptions(agents: Agents, idleTimeout: number): NonNullable<S3ClientConfig['requestHandler']> {
   return {
     httpAgent: agents.http,
     httpsAgent: agents.https,
-    connectionTimeout: connectionTimeout(patience),
-    socketTimeout: patience * 1000,
+    connectionTimeout: connectionTimeout(idleTimeout),
+    socketTimeout: idleTimeout * 1000,
     logger: SILENT,
   };
 }

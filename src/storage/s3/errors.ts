@@ -1,6 +1,6 @@
 import { errnoCode, systemReason, VarveError } from '../../errors/errors.js';
+import { IdleTimeoutError } from '../transport/idle-timeout.js';
 import { networkError } from '../transport/network-error.js';
-import { StuckError } from '../transport/stuck-error.js';
 
 /** What an error is about. */
 export interface About {
@@ -51,7 +51,7 @@ export function s3Error(cause: unknown, about: About, where: Where): VarveError 
   if (where.signal?.aborted && isAbort(cause))
     return new VarveError('interrupted', `${about.what}: interrupted`, { cause });
   if (cause instanceof VarveError) return cause;
-  const stuck = stuckError(cause, where);
+  const stuck = idleTimeoutError(cause, where);
   if (stuck !== undefined) return withContext(stuck, about, stuck);
   const failure = failureOf(cause);
   const error = explain(failure, where, about);
@@ -83,7 +83,7 @@ export function statusOf(cause: unknown): number {
 }
 
 /** The region of the bucket, from the answer. */
-export function regionTold(cause: unknown): string | undefined {
+export function regionIn(cause: unknown): string | undefined {
   const { status, headers, told, name } = failureOf(cause);
   const elsewhere = status === 301 || status === 307 || ELSEWHERE.has(name);
   const region = headers['x-amz-bucket-region'] ?? told['Region'];
@@ -214,10 +214,10 @@ const notS3: Explain = ({ status }, { server }) =>
   });
 
 /** The SDK also calls broken connections timeouts; those have a system error code. */
-function stuckError(cause: unknown, { server }: Where): StuckError | undefined {
+function idleTimeoutError(cause: unknown, { server }: Where): IdleTimeoutError | undefined {
   if (!(cause instanceof Error) || cause.name !== 'TimeoutError' || 'code' in cause) return undefined;
   const milliseconds = / (\d+) ms/.exec(cause.message)?.[1];
-  return milliseconds === undefined ? undefined : new StuckError(server, Number(milliseconds) / 1000);
+  return milliseconds === undefined ? undefined : new IdleTimeoutError(server, Number(milliseconds) / 1000);
 }
 
 const unexpected: Explain = ({ status, message }, { server }, { doubt }) => {

@@ -1,12 +1,12 @@
-import { maskedPlace } from '../masked.js';
+import { maskedLocation } from '../masked.js';
 import type { StoreSettings } from '../settings.js';
 import type { Store } from '../store.js';
 import { connect } from './client.js';
 import { Keys } from './keys.js';
+import { parseLocation } from './location.js';
 import { ObjectLock } from './object-lock.js';
 import { readOptions } from './options.js';
 import { PastStore } from './past-store.js';
-import { parsePlace } from './place.js';
 import { S3Requests } from './requests.js';
 import { S3Store } from './s3-store.js';
 
@@ -20,10 +20,10 @@ const CONNECTIONS = 5;
  * @throws VarveError `usage`
  */
 export async function openS3(rest: string, settings: StoreSettings): Promise<Store> {
-  const place = parsePlace(rest);
+  const place = parseLocation(rest);
   const options = readOptions(settings.extended);
   const connections = options.connections ?? settings.connections ?? CONNECTIONS;
-  const location = maskedPlace(`s3:${rest}`);
+  const location = maskedLocation(`s3:${rest}`);
   const requests = new S3Requests(location, place.bucket, connect(place, options, settings, connections), settings);
   const keys = new Keys(place.prefix);
   const parts = { location, requests, keys, options, connections };

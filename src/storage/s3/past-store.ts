@@ -58,7 +58,7 @@ export class PastStore implements Store {
     const found = (await this.#of(type)).get(name);
     if (found === undefined) throw new VarveError('not-found', `${path}: missing from ${this.location}`);
     const key = this.#keys.of(type, name);
-    return readObject(this.#requests, { key, path, version: found.version, range, room: advice?.room });
+    return readObject(this.#requests, { key, path, version: found.version, range, into: advice?.into });
   }
 
   async stat(type: ObjectType, name: string): Promise<ObjectInfo | undefined> {

@@ -13,20 +13,20 @@ export interface Wanted {
   readonly path: string;
   readonly version?: string | undefined;
   readonly range?: Range | undefined;
-  readonly room?: Buffer | undefined;
+  readonly into?: Buffer | undefined;
   /** Receives the end of its lock, where the server reports it. */
   readonly onLock?: ((until: Date | undefined) => void) | undefined;
 }
 
 /** @throws VarveError `not-found`; `damaged` when it is shorter than the range */
 export async function readObject(requests: S3Requests, wanted: Wanted): Promise<Buffer> {
-  const { path, range, room } = wanted;
+  const { path, range, into } = wanted;
   const about: About = { what: `cannot read ${path}`, permission: 's3:GetObject' };
   if (range?.length === 0) return readNothing(requests, wanted, range, about);
   try {
     const output = await ask(requests, wanted);
     wanted.onLock?.(output.ObjectLockRetainUntilDate);
-    return await readBody(output.Body as Readable, expected(output, range, path), room);
+    return await readBody(output.Body as Readable, expected(output, range, path), into);
   } catch (cause) {
     if (cause instanceof VarveError) throw cause;
     if (isMissing(cause)) throw missing(requests, path);
@@ -77,10 +77,10 @@ async function readNothing(requests: S3Requests, { key, path }: Wanted, range: R
 }
 
 /** Reads the body up to the given length, into the given buffer where it fits. */
-async function readBody(body: Readable, length: number | undefined, room: Buffer | undefined): Promise<Buffer> {
+async function readBody(body: Readable, length: number | undefined, into: Buffer | undefined): Promise<Buffer> {
   if (length === undefined) return collect(body);
-  const fits = room !== undefined && room.length >= length;
-  const target = fits ? room.subarray(0, length) : Buffer.allocUnsafeSlow(length);
+  const fits = into !== undefined && into.length >= length;
+  const target = fits ? into.subarray(0, length) : Buffer.allocUnsafeSlow(length);
   let at = 0;
   await drain(body, (bytes) => {
     bytes.copy(target, at, 0, Math.min(bytes.length, length - at));

@@ -8,7 +8,7 @@ import {
 } from '@aws-sdk/client-s3';
 import type { StoreSettings } from '../settings.js';
 import { type Connection, missingKeys } from './client.js';
-import { type About, regionTold, s3Error, statusOf, type Where } from './errors.js';
+import { type About, regionIn, s3Error, statusOf, type Where } from './errors.js';
 
 /** Requests to one bucket. Their errors are VarveErrors. */
 export class S3Requests {
@@ -36,13 +36,13 @@ export class S3Requests {
    */
   async attempt<T>(request: (client: S3Client, options: { abortSignal?: AbortSignal }) => Promise<T>): Promise<T> {
     const { client } = this.#connection;
-    this.#connection.setPatience(this.#settings.stuckSeconds);
+    this.#connection.setIdleTimeout(this.#settings.idleTimeoutSeconds);
     // Requests that begin after an interruption are still made.
     const options = this.#signal === undefined || this.#signal.aborted ? {} : { abortSignal: this.#signal };
     try {
       return await request(client, options);
     } catch (cause) {
-      const region = regionTold(cause);
+      const region = regionIn(cause);
       if (region === undefined || !this.#connection.switchRegion(region)) throw cause;
       return request(client, options);
     }

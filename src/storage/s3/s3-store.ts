@@ -108,7 +108,7 @@ export class S3Store implements Store {
   get(type: ObjectType, name: string, range?: Range, advice?: Advice): Promise<Buffer> {
     const key = this.#keys.of(type, name);
     const onLock = type === 'config' ? (until: Date | undefined) => this.#lock?.noteConfig(until) : undefined;
-    return readObject(this.#requests, { key, path: objectPath(type, name), range, room: advice?.room, onLock });
+    return readObject(this.#requests, { key, path: objectPath(type, name), range, into: advice?.into, onLock });
   }
 
   async stat(type: ObjectType, name: string): Promise<ObjectInfo | undefined> {

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
 import { VarveError } from '../../errors/errors.js';
-import { StuckError } from '../transport/stuck-error.js';
+import { IdleTimeoutError } from '../transport/idle-timeout.js';
 import { atEnd, attributesOf, fieldsOf, handleOf, okOf, refused } from './answers.js';
 import { PacketStream } from './packet-stream.js';
 import {
@@ -48,7 +48,7 @@ export interface End {
 
 export interface ClientOptions {
   /** Idle timeout in seconds. It may change; the value at the start of a request counts. */
-  readonly stuckSeconds: number;
+  readonly idleTimeoutSeconds: number;
   readonly signal?: AbortSignal | undefined;
   /** Explains an end. */
   readonly explain: (end: End) => Promise<VarveError>;
@@ -105,7 +105,7 @@ export class SftpClient {
   #moved = 0;
   #timer: NodeJS.Timeout | undefined;
   /** The idle timeout of the running timer, in seconds. */
-  #patience = 0;
+  #idleTimeout = 0;
   #readLength = LENGTH;
   #writeLength = LENGTH;
 
@@ -364,17 +364,17 @@ export class SftpClient {
   /** Ends the connection when no byte moves for the idle timeout while a request waits. */
   #watch(): void {
     if (this.#pending.size <= 1) this.#moved = performance.now();
-    const { stuckSeconds } = this.#options;
-    if (this.#timer !== undefined && stuckSeconds >= this.#patience) return void this.#timer.ref();
+    const { idleTimeoutSeconds } = this.#options;
+    if (this.#timer !== undefined && idleTimeoutSeconds >= this.#idleTimeout) return void this.#timer.ref();
     clearTimeout(this.#timer);
-    this.#patience = stuckSeconds;
+    this.#idleTimeout = idleTimeoutSeconds;
     const look = (): void => {
       this.#timer = undefined;
       if (this.#pending.size === 0 && this.#onHello === undefined) return;
-      const left = this.#moved + stuckSeconds * 1000 - performance.now();
+      const left = this.#moved + idleTimeoutSeconds * 1000 - performance.now();
       if (left > 0) this.#timer = setTimeout(look, Math.ceil(left));
-      else this.#fail(new StuckError('the SFTP server', stuckSeconds));
+      else this.#fail(new IdleTimeoutError('the SFTP server', idleTimeoutSeconds));
     };
-    this.#timer = setTimeout(look, stuckSeconds * 1000);
+    this.#timer = setTimeout(look, idleTimeoutSeconds * 1000);
   }
 }

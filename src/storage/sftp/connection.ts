@@ -4,7 +4,7 @@ import { startChild } from '../transport/child.js';
 import type { Throttles } from '../transport/throttle.js';
 import { type End, SftpClient } from './client.js';
 import { explainEnd } from './failures.js';
-import { commandFor, type SftpPlace } from './place.js';
+import { commandFor, type SftpLocation } from './location.js';
 
 /** Milliseconds that a program has to report the reason after its output has ended. */
 const LAST_WORDS = 2000;
@@ -27,7 +27,7 @@ export interface ConnectionOptions {
  * @throws VarveError with the reason why there is no connection
  */
 export async function connect(
-  place: SftpPlace,
+  place: SftpLocation,
   settings: StoreSettings,
   { unasked, onTouch, signal, throttles }: ConnectionOptions,
 ): Promise<SftpClient> {
@@ -55,8 +55,8 @@ export async function connect(
   const options = {
     signal,
     explain,
-    get stuckSeconds() {
-      return settings.stuckSeconds;
+    get idleTimeoutSeconds() {
+      return settings.idleTimeoutSeconds;
     },
   };
   try {
@@ -70,12 +70,12 @@ export async function connect(
 }
 
 /** The server's name in messages. */
-export function serverName({ user, host }: SftpPlace): string {
+export function serverName({ user, host }: SftpLocation): string {
   return user === undefined ? host : `${user}@${host}`;
 }
 
 /** The command for a login by hand. */
-function loginCommand(place: SftpPlace): string {
+function loginCommand(place: SftpLocation): string {
   return place.port === undefined ? `ssh ${serverName(place)}` : `ssh -p ${place.port} ${serverName(place)}`;
 }
 

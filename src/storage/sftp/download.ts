@@ -19,7 +19,7 @@ export async function download(
   path: string,
   name: string,
   range: Range | undefined,
-  room: Buffer | undefined,
+  into: Buffer | undefined,
 ): Promise<Buffer> {
   const sized = range !== undefined && range.length > 0 ? undefined : sizeOf(client, path, name);
   sized?.catch(() => undefined);
@@ -29,7 +29,7 @@ export async function download(
     const { offset, length } = range ?? { offset: 0, length: size ?? 0 };
     if (size !== undefined && offset + length > size) throw truncated(name, size);
     if (length > MAX_OBJECT) throw new VarveError('damaged', `${name}: ${length} bytes are no object`);
-    const target = room !== undefined && room.length >= length ? room.subarray(0, length) : memory(length);
+    const target = into !== undefined && into.length >= length ? into.subarray(0, length) : memory(length);
     await client.window.run(reading(client, handle, name, offset, target));
     return target;
   } finally {

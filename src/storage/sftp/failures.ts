@@ -76,7 +76,7 @@ const SHOWN = 300;
 /** Explains why a connection ended. */
 export function explainEnd(end: ProgramEnd): VarveError {
   const { begun, server, program, code } = end;
-  if (end.malformed !== undefined) return strangeAnswer(end, end.malformed);
+  if (end.malformed !== undefined) return unexpectedAnswer(end, end.malformed);
   const known = FAILURES.find(({ said }) => said.test(end.said));
   if (begun) {
     const why = end.said === '' ? '' : ` (${quoted(end.said)})`;
@@ -95,7 +95,7 @@ export function explainEnd(end: ProgramEnd): VarveError {
   return new VarveError('storage', `${server}: ${program} ${how} before SFTP began${said}`);
 }
 
-function strangeAnswer({ begun, server, text }: ProgramEnd, malformed: VarveError): VarveError {
+function unexpectedAnswer({ begun, server, text }: ProgramEnd, malformed: VarveError): VarveError {
   if (!begun && text.length > 4 && text[4] !== 2) return talkative(server, text);
   return new VarveError('storage', `${server}: ${malformed.message}`, { cause: malformed });
 }

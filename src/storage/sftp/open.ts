@@ -6,7 +6,7 @@ import { throttlesOf } from '../transport/throttle.js';
 import type { SftpClient } from './client.js';
 import { connect } from './connection.js';
 import { Connections } from './connections.js';
-import { parsePlace } from './place.js';
+import { parseLocation } from './location.js';
 import { SftpStore } from './sftp-store.js';
 
 /** Concurrent requests. */
@@ -18,7 +18,7 @@ const REQUESTS = 5;
  * @param rest the location after `sftp:`
  */
 export async function openSftp(rest: string, settings: StoreSettings): Promise<Store> {
-  const place = parsePlace(rest);
+  const place = parseLocation(rest);
   refuseUnknown(settings.extended, 'sftp', ['command', 'args', 'connections']);
   const requests = requestsOf(settings);
   const location = `sftp:${rest}`;

@@ -88,7 +88,7 @@ export class SftpStore implements Store {
   get(type: ObjectType, name: string, range?: Range, advice?: Advice): Promise<Buffer> {
     const object = objectPath(type, name);
     return this.#attempt(`cannot read ${object}`, (client) =>
-      download(client, this.#path(type, name), object, range, advice?.room).catch((cause) => {
+      download(client, this.#path(type, name), object, range, advice?.into).catch((cause) => {
         if (!hasStatus(cause, STATUS.noSuchFile)) throw cause;
         throw new VarveError('not-found', `${object}: missing from ${this.location}`, { cause });
       }),

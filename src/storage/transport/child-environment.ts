@@ -1,6 +1,6 @@
 /** The environment of child programs: never a repository's password or key, and other secrets only where a program needs them. */
 
-import { maskedPlace } from '../masked.js';
+import { maskedLocation } from '../masked.js';
 
 /** The purpose of a child program. */
 export type ChildKind =
@@ -39,7 +39,7 @@ export function childEnvironment(kind: ChildKind, environment: Environment, loca
   const withoutAws = kind === 'ssh' || (kind === 'source-command' && location.startsWith('s3:'));
   const passed = Object.entries(environment).flatMap(([name, value]): [string, string][] => {
     if (value === undefined || SECRET.test(name) || (withoutAws && AWS_KEY.test(name))) return [];
-    return [[name, LOCATION.test(name) ? maskedPlace(value) : value]];
+    return [[name, LOCATION.test(name) ? maskedLocation(value) : value]];
   });
   return Object.fromEntries(passed);
 }

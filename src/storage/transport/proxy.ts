@@ -6,7 +6,7 @@ import { HttpProxyAgent } from 'http-proxy-agent';
 import { HttpsProxyAgent } from 'https-proxy-agent';
 import { getProxyForUrl } from 'proxy-from-env';
 import { VarveError } from '../../errors/errors.js';
-import { maskedPlace } from '../masked.js';
+import { maskedLocation } from '../masked.js';
 import { type Throttles, throttled } from './throttle.js';
 
 /**
@@ -20,7 +20,7 @@ export function proxyFor(server: string): string | undefined {
   if (/^https?:\/\/[^/]/.test(proxy) && URL.canParse(proxy)) return proxy;
   throw new VarveError(
     'usage',
-    `the proxy "${maskedPlace(proxy)}" (HTTP_PROXY, HTTPS_PROXY or ALL_PROXY) cannot be used: give one as http://HOST:PORT`,
+    `the proxy "${maskedLocation(proxy)}" (HTTP_PROXY, HTTPS_PROXY or ALL_PROXY) cannot be used: give one as http://HOST:PORT`,
   );
 }
 

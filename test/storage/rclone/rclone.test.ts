@@ -167,7 +167,7 @@ test('a program that ends without a word', async (context) => {
 test('a program that says nothing is given up, and ended when the store is closed', async (context) => {
   const file = join(scratch, 'silent.pid');
   const program = script(`echo $$ > ${file}; exec sleep 600`);
-  const store = await opened(context, 'x:y', { program, stuckSeconds: 0.5 });
+  const store = await opened(context, 'x:y', { program, idleTimeoutSeconds: 0.5 });
   await failsWith(store.now(), /no answer from rclone for 0\.5 s/, 'storage', true);
   const { name, bytes } = object(32_000_000);
   await failsWith(store.put('data', name, [bytes]), /no answer from rclone for 0\.5 s/, 'storage', true);

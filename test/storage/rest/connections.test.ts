@@ -79,7 +79,7 @@ test('an object of which the connection is cut in the middle', async (context) =
     setTimeout(() => response.destroy(), 20);
   });
   await failsWith(store.get('data', NAME), /the connection was cut/, { retryable: true });
-  await failsWith(store.get('data', NAME, undefined, { room: Buffer.alloc(2_000_000) }), /cut/, { retryable: true });
+  await failsWith(store.get('data', NAME, undefined, { into: Buffer.alloc(2_000_000) }), /cut/, { retryable: true });
 });
 
 test('a list that is cut in the middle', async (context) => {
@@ -108,13 +108,13 @@ test('an answer that comes before all is sent counts, and the connection is not 
   };
   const store = await served(context, answer, { given: { connections: 1 } });
   for (let i = 0; i < 3; i++) {
-    await failsWith(store.put('data', NAME, [LARGE]), /no room is left/, { code: 'full', retryable: false });
+    await failsWith(store.put('data', NAME, [LARGE]), /no space is left/, { code: 'full', retryable: false });
     assert.equal((await store.get('data', NAME)).toString(), 'abc');
   }
 });
 
 test('a server that answers nothing, nothing more, or reads nothing, is given up', async (context) => {
-  const given = { stuckSeconds: 0.2 };
+  const given = { idleTimeoutSeconds: 0.2 };
   const silent = await served(context, () => undefined, { given });
   await failsWith(silent.get('data', NAME), /no answer from .* for 0\.2 s/, { retryable: true });
   const stuck = await served(
@@ -139,7 +139,7 @@ test('a server that is slow but sends is waited for', async (context) => {
         if (++sent === 10) clearInterval(timer);
       }, 60);
     },
-    { given: { stuckSeconds: 0.4 } },
+    { given: { idleTimeoutSeconds: 0.4 } },
   );
   assert.equal((await store.get('data', NAME)).length, 10);
 });

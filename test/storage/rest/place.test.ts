@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parsePlace } from '../../../src/storage/rest/place.js';
+import { parseLocation } from '../../../src/storage/rest/location.js';
 import { fails } from '../../crypto/rings.js';
 
-const parsed = (text: string, environment: Record<string, string> = {}) => parsePlace(text, environment);
+const parsed = (text: string, environment: Record<string, string> = {}) => parseLocation(text, environment);
 
 test('server, folder, user and password', () => {
   assert.deepEqual(parsed('https://ann:p%40ss%3A%2F@backup.example:8443/some/folder'), {

@@ -117,7 +117,7 @@ describe('rest-server', { skip: REST_SERVER_MISSING }, () => {
     await store.create();
     const [small, large] = [object(1_000_000), object(32_000_000)];
     await store.put('data', small.name, [small.bytes]);
-    await assert.rejects(store.put('data', large.name, [large.bytes]), fails('full', /make room there/));
+    await assert.rejects(store.put('data', large.name, [large.bytes]), fails('full', /free some space there/));
     assert.deepEqual(await store.get('data', small.name), small.bytes);
   });
 });

@@ -180,7 +180,7 @@ describe('errors of S3, by a real server', { skip: CEPH_MISSING }, () => {
     await refused({ place: 'http://127.0.0.1:9/bucket' }, ALL, { code, message: /127\.0\.0\.1:9.*refused/, retryable });
     ceph.freeze(true);
     try {
-      const more = { stuckSeconds: 1 };
+      const more = { idleTimeoutSeconds: 1 };
       await refused({ more }, ['get', 'put', 'list'], { code, message: /no answer from .* for 1 s/, retryable });
     } finally {
       ceph.freeze(false);

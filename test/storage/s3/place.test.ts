@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseLocation } from '../../../src/storage/s3/location.js';
 import { readOptions } from '../../../src/storage/s3/options.js';
-import { parsePlace } from '../../../src/storage/s3/place.js';
 import { fails } from '../../crypto/rings.js';
 
 test('places are written as for restic, or as a bucket alone', () => {
@@ -21,7 +21,7 @@ test('places are written as for restic, or as a bucket alone', () => {
     'bucket/two%20words': [undefined, 'bucket', 'two words/'],
   };
   for (const [place, [endpoint, bucket, prefix]] of Object.entries(places)) {
-    const parsed = parsePlace(place);
+    const parsed = parseLocation(place);
     assert.deepEqual([parsed.endpoint, parsed.bucket, parsed.prefix], [endpoint, bucket, prefix], place);
   }
 });
@@ -36,7 +36,7 @@ test('the region follows from the names of servers that have it in them', () => 
     's3.example.com/b': undefined,
     'b/a': undefined,
   };
-  for (const [place, region] of Object.entries(regions)) assert.equal(parsePlace(place).region, region, place);
+  for (const [place, region] of Object.entries(regions)) assert.equal(parseLocation(place).region, region, place);
 });
 
 test('what is no place is refused, and keys in it are not shown', () => {
@@ -50,10 +50,10 @@ test('what is no place is refused, and keys in it are not shown', () => {
     'bucket/a#b',
     'bucket/%zz',
   ])
-    assert.throws(() => parsePlace(place), fails('usage', /s3:.*BUCKET/), place);
+    assert.throws(() => parseLocation(place), fails('usage', /s3:.*BUCKET/), place);
   for (const place of ['https://key:secret@host.example/b', 'key:secret@host.example/b', 'http://secret@localhost/b']) {
     assert.throws(
-      () => parsePlace(place),
+      () => parseLocation(place),
       (error: Error) => {
         fails('usage', /AWS_SECRET_ACCESS_KEY/)(error);
         assert.doesNotMatch(error.message, /secret@|:secret/);

@@ -69,7 +69,7 @@ test('the end of the connection fails all that is under way, and all that comes 
 
 test('a server that stops answering is given up, one that answers slowly is not', async () => {
   const server = new FakeServer();
-  const client = await server.connect({ stuckSeconds: 0.4 });
+  const client = await server.connect({ idleTimeoutSeconds: 0.4 });
   let answered = 0;
   server.answer = ({ id }) => {
     setTimeout(() => {

@@ -41,15 +41,15 @@ export class FakeServer {
   }
 
   /** A client of it; its end is told as it is. */
-  connect(given: { stuckSeconds?: number; signal?: AbortSignal } = {}): Promise<SftpClient> {
+  connect(given: { idleTimeoutSeconds?: number; signal?: AbortSignal } = {}): Promise<SftpClient> {
     const explain = async ({ begun, text, malformed }: End): Promise<VarveError> =>
       malformed ??
       new VarveError('storage', `ended ${begun ? 'after' : 'before'} it began: ${text}`, { retryable: begun });
     const options = {
       signal: given.signal,
       explain,
-      get stuckSeconds() {
-        return given.stuckSeconds ?? 60;
+      get idleTimeoutSeconds() {
+        return given.idleTimeoutSeconds ?? 60;
       },
     };
     return SftpClient.connect(this.#client, options);

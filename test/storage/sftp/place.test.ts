@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { commandFor, parsePlace, type SftpPlace } from '../../../src/storage/sftp/place.js';
+import { commandFor, parseLocation, type SftpLocation } from '../../../src/storage/sftp/location.js';
 import { fails } from '../../crypto/rings.js';
 import { settings } from '../transport/settings.js';
 
 test('places are read as restic reads them', () => {
-  const places: [string, SftpPlace][] = [
+  const places: [string, SftpLocation][] = [
     ['user@host:/srv/backup', { user: 'user', host: 'host', path: '/srv/backup' }],
     ['user@host:backup/here/', { user: 'user', host: 'host', path: 'backup/here' }],
     ['alias:/srv/backup//', { host: 'alias', path: '/srv/backup' }],
@@ -18,7 +18,7 @@ test('places are read as restic reads them', () => {
     ['//user%40domain@[::1]:22//with%20space', { user: 'user@domain', host: '::1', port: '22', path: '/with space' }],
   ];
   for (const [text, wanted] of places) {
-    const { user, host, port, path } = parsePlace(text);
+    const { user, host, port, path } = parseLocation(text);
     const found = { ...(user !== undefined && { user }), host, ...(port !== undefined && { port }), path };
     assert.deepEqual(found, wanted, text);
   }
@@ -45,13 +45,13 @@ test('what is no place is refused, and says why', () => {
     ['//host//%zz', /write %25/],
     ['//host//a%00b', /NUL/],
   ];
-  for (const [text, wanted] of cases) assert.throws(() => parsePlace(text), fails('usage', wanted), text);
+  for (const [text, wanted] of cases) assert.throws(() => parseLocation(text), fails('usage', wanted), text);
 });
 
 test('a password is refused, and not repeated', () => {
   for (const place of ['//user:secret@host//x', 'user:secret@host:/x', 'user:sec@ret@host:/x'])
     assert.throws(
-      () => parsePlace(place),
+      () => parseLocation(place),
       (error) => fails('usage', /ssh asks for it/)(error) && !/sec|ret/.test((error as Error).message),
       place,
     );
@@ -59,7 +59,7 @@ test('a password is refused, and not repeated', () => {
 
 test('ssh is called so that nothing of a place is taken for an option', () => {
   const command = (text: string, ...extended: [string, string][]): string[] =>
-    commandFor(parsePlace(text), settings({ extended: new Map(extended) })).filter((word) => !word.startsWith('-o'));
+    commandFor(parseLocation(text), settings({ extended: new Map(extended) })).filter((word) => !word.startsWith('-o'));
   assert.deepEqual(command('//user@host:22//x'), ['ssh', '-p', '22', '-l', 'user', '-s', '--', 'host', 'sftp']);
   assert.deepEqual(command('host:/x', ['sftp.args', `-J jump -i 'a key'`]), [
     ...['ssh', '-J', 'jump', '-i', 'a key', '-s', '--', 'host', 'sftp'],

@@ -13,12 +13,15 @@ export interface Given extends Partial<Omit<StoreSettings, 'extended'>> {
 /** A store on a server of the tests. */
 export function openOn(sshd: Sshd, path: string, { args = '', ...given }: Given = {}): Promise<Store> {
   const extended = new Map([['sftp.args', `-F ${sshd.clientConfig} ${args}`]]);
-  return openSftp(`server:${path}`, settings({ stuckSeconds: 60, ...given, extended }));
+  return openSftp(`server:${path}`, settings({ idleTimeoutSeconds: 60, ...given, extended }));
 }
 
 /** A store that a command reaches. */
 export function openBy(command: string, path: string): Promise<Store> {
-  return openSftp(`server:${path}`, settings({ stuckSeconds: 60, extended: new Map([['sftp.command', command]]) }));
+  return openSftp(
+    `server:${path}`,
+    settings({ idleTimeoutSeconds: 60, extended: new Map([['sftp.command', command]]) }),
+  );
 }
 
 /** The processes of ssh that this one has started. */

@@ -5,7 +5,7 @@ export function settings(given: Partial<StoreSettings> = {}): StoreSettings {
   return {
     environment: process.env,
     extended: new Map(),
-    stuckSeconds: STUCK_SECONDS,
+    idleTimeoutSeconds: STUCK_SECONDS,
     retrySeconds: RETRY_SECONDS,
     ...given,
   };

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { throwIfInterrupted, VarveError } from '../../../errors/errors.js';
-import { belowPlace } from '../../../storage/below-place.js';
+import { belowLocation } from '../../../storage/below-location.js';
 import { empty, runChecks } from '../../../storage/conformance/run.js';
 import { measureSpeed } from '../../../storage/conformance/speed.js';
 import { openStore } from '../../../storage/open-store.js';
@@ -16,7 +16,7 @@ const BY_REST = /^(rest|rclone):/;
 /** @returns the exit code */
 export async function storeTestCommand(context: Context, location: string): Promise<number> {
   await refuseRepository(context, location);
-  const scratch = belowPlace(location, `varve-store-test-${randomBytes(4).toString('hex')}`);
+  const scratch = belowLocation(location, `varve-store-test-${randomBytes(4).toString('hex')}`);
   const settings = settingsOf(context);
   const [store, other] = await Promise.all([openStore(scratch, settings), openStore(scratch, settings)]);
   const report = new StoreTestReport(context, store.location);

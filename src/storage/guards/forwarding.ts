@@ -4,7 +4,7 @@ import type { Advice, LockedType, ObjectInfo, ObjectType, Range, Store } from '.
 export type Extend = NonNullable<Store['extend']>;
 
 /** Forwards all requests to the inner store; the base of all guards. */
-export class PassingStore implements Store {
+export class ForwardingStore implements Store {
   protected readonly inner: Store;
   readonly filePath: Store['filePath'];
   readonly discard: Store['discard'];

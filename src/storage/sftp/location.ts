@@ -3,7 +3,7 @@ import type { StoreSettings } from '../settings.js';
 import { splitWords } from '../transport/words.js';
 
 /** The location of a repository behind SFTP. */
-export interface SftpPlace {
+export interface SftpLocation {
   readonly user?: string | undefined;
   readonly host: string;
   readonly port?: string | undefined;
@@ -16,7 +16,7 @@ export interface SftpPlace {
  *
  * @throws VarveError `usage` for an invalid location
  */
-export function parsePlace(rest: string): SftpPlace {
+export function parseLocation(rest: string): SftpLocation {
   const { path, ...server } = rest.startsWith('//') ? parseUrl(rest) : parseShort(rest);
   if (server.user?.includes(':')) throw wrong('a password has no place in it: ssh asks for it, or better, uses a key');
   for (const [what, value] of [
@@ -33,13 +33,13 @@ export function parsePlace(rest: string): SftpPlace {
   return { ...server, path: path.replace(/(?<=.)\/+$/, '') };
 }
 
-function parseShort(rest: string): SftpPlace {
+function parseShort(rest: string): SftpLocation {
   const [, account, bracketed, plain, path] = /^(?:(.*)@)?(?:\[([^\]]*)\]|([^:@]*)):(.*)$/s.exec(rest) ?? [];
   if (path === undefined) throw wrong('write it as sftp:USER@HOST:/PATH, or sftp://USER@HOST:PORT//PATH');
   return { user: account, host: bracketed ?? plain ?? '', path };
 }
 
-function parseUrl(rest: string): SftpPlace {
+function parseUrl(rest: string): SftpLocation {
   const [, account, bracketed, plain, port, path = ''] =
     /^\/\/(?:([^/]*)@)?(?:\[([^\]/]*)\]|([^:@/]*))(?::([^/]*))?(?:\/(.*))?$/s.exec(rest) ?? [];
   if (port !== undefined && !/^[1-9]\d{0,4}$/.test(port)) throw wrong(`"${port}" is no port`);
@@ -66,7 +66,7 @@ function decoded(text: string): string {
  * @throws VarveError `usage`
  */
 export function commandFor(
-  { user, host, port }: SftpPlace,
+  { user, host, port }: SftpLocation,
   { extended }: StoreSettings,
   unasked = false,
 ): [string, ...string[]] {

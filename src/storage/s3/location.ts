@@ -1,8 +1,8 @@
 import { VarveError } from '../../errors/errors.js';
-import { maskedPlace } from '../masked.js';
+import { maskedLocation } from '../masked.js';
 
 /** The location of a repository in S3. */
-export interface S3Place {
+export interface S3Location {
   /** "https://host:port"; undefined for Amazon, where the region determines the host. */
   readonly endpoint: string | undefined;
   readonly bucket: string;
@@ -23,14 +23,14 @@ const REGIONAL =
  * @param rest the location after `s3:`
  * @throws VarveError `usage`
  */
-export function parsePlace(rest: string): S3Place {
+export function parseLocation(rest: string): S3Location {
   const url = /^https?:\/\//.test(rest) ? rest : `https://${hostFirst(rest.replace(/^\/\//, ''))}`;
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed === undefined || parsed.search !== '' || parsed.hash !== '') throw unusable(rest);
   if (parsed.username !== '' || parsed.password !== '')
     throw new VarveError(
       'usage',
-      `${maskedPlace(`s3:${rest}`)}: keys do not belong into the place: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY`,
+      `${maskedLocation(`s3:${rest}`)}: keys do not belong into the place: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY`,
     );
   const [bucket, ...path] = decodePath(parsed.pathname, rest).split('/').filter(Boolean);
   if (bucket === undefined) throw unusable(rest);
@@ -61,7 +61,7 @@ function decodePath(path: string, rest: string): string {
 }
 
 function unusable(rest: string): VarveError {
-  return new VarveError('usage', `${maskedPlace(`s3:${rest}`)}: no place in S3: write it as ${FORMS}`);
+  return new VarveError('usage', `${maskedLocation(`s3:${rest}`)}: no place in S3: write it as ${FORMS}`);
 }
 
 export function isAmazon(endpoint: string | undefined): boolean {

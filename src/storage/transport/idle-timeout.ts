@@ -1,7 +1,7 @@
 import { VarveError } from '../../errors/errors.js';
 
 /** An idle timeout: no byte was sent or received for this long. */
-export class StuckError extends VarveError {
+export class IdleTimeoutError extends VarveError {
   readonly seconds: number;
 
   constructor(server: string, seconds: number) {
@@ -12,7 +12,8 @@ export class StuckError extends VarveError {
 }
 
 /** The seconds of the idle timeout that caused a failure; 0 for other failures. */
-export function secondsStuck(cause: unknown): number {
-  for (let each = cause; each instanceof Error; each = each.cause) if (each instanceof StuckError) return each.seconds;
+export function idleSecondsOf(cause: unknown): number {
+  for (let each = cause; each instanceof Error; each = each.cause)
+    if (each instanceof IdleTimeoutError) return each.seconds;
   return 0;
 }

@@ -1,8 +1,8 @@
 import { VarveError } from '../errors/errors.js';
-import { maskedPlace } from './masked.js';
+import { maskedLocation } from './masked.js';
 
 /** Locations in the form of other programs, and varve's form. The first match counts. */
-const STRANGE: readonly (readonly [RegExp, (place: string) => string])[] = [
+const FOREIGN: readonly (readonly [RegExp, (place: string) => string])[] = [
   [/^https?:/i, (place) => `for a REST server write rest:${place}, for S3 s3:${place}`],
   [/^(?:ssh|scp):/i, () => 'write sftp:USER@HOST:/PATH, or sftp://USER@HOST:PORT//PATH'],
   [/^file:/i, () => 'write the path of the directory alone'],
@@ -19,10 +19,10 @@ const STRANGE: readonly (readonly [RegExp, (place: string) => string])[] = [
  *
  * @throws VarveError `usage`
  */
-export function refuseStrange(place: string): void {
+export function refuseForeignLocation(place: string): void {
   if (!/^[^/]*:/.test(place)) return;
-  const shown = maskedPlace(place);
-  const [, advice = anything] = STRANGE.find(([pattern]) => pattern.test(place)) ?? [];
+  const shown = maskedLocation(place);
+  const [, advice = anything] = FOREIGN.find(([pattern]) => pattern.test(place)) ?? [];
   throw new VarveError('usage', `repository "${shown}": there is no such kind of store: ${advice(shown)}`);
 }
 

@@ -1,5 +1,5 @@
 import { VarveError } from '../../errors/errors.js';
-import { maskedPlace } from '../masked.js';
+import { maskedLocation } from '../masked.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -11,7 +11,7 @@ export interface Credentials {
 }
 
 /** The location of a repository on a REST server. */
-export interface RestPlace {
+export interface RestLocation {
   /** The location as the user wrote it, without the password. */
   readonly location: string;
   /** The server's name in errors: "backup.example:8000", or its socket. */
@@ -32,8 +32,8 @@ const VARIABLES = ['VARVE_REST_USERNAME', 'VARVE_REST_PASSWORD'] as const;
  *
  * @throws VarveError `usage`
  */
-export function parsePlace(text: string, environment: Environment): RestPlace {
-  const location = maskedPlace(`rest:${text}`);
+export function parseLocation(text: string, environment: Environment): RestLocation {
+  const location = maskedLocation(`rest:${text}`);
   const unix = /^http\+unix:\/\/(?:([^@/]*)@)?(\/[^:]+)(?::(\/.*)?)?$/.exec(text);
   if (unix !== null) {
     const [, userInfo = '', socketPath = '', path = '/'] = unix;
@@ -48,7 +48,7 @@ export function parsePlace(text: string, environment: Environment): RestPlace {
 
 function webAddress(text: string): URL {
   const refuse = (why: string): VarveError =>
-    new VarveError('usage', `repository "${maskedPlace(`rest:${text}`)}": ${why}`);
+    new VarveError('usage', `repository "${maskedLocation(`rest:${text}`)}": ${why}`);
   if (!/^https?:\/\/[^/]/.test(text) || !URL.canParse(text))
     throw refuse(
       `that is no address of a REST server, ${EXAMPLE}; in a user or password write / as %2F, ? as %3F, # as %23`,
