@@ -51,10 +51,10 @@ test('of what is no success only the beginning is read', async () => {
 
 test('a body is put into the memory that there is for it, when it is large enough', async () => {
   const room = Buffer.alloc(10);
-  const put = await receiveBody(body('abc'), of(200, 3), { ...GET, room });
+  const put = await receiveBody(body('abc'), of(200, 3), { ...GET, into: room });
   assert.equal(put.buffer, room.buffer);
   assert.equal(room.toString('latin1', 0, 4), 'abc\0');
-  const own = await receiveBody(body('abcdefghijk'), of(200, 11), { ...GET, room });
+  const own = await receiveBody(body('abcdefghijk'), of(200, 11), { ...GET, into: room });
   assert.notEqual(own.buffer, room.buffer);
   assert.equal(own.length, 11);
 });
