@@ -3,6 +3,8 @@ import type { Order, Report } from './worker.js';
 
 /** Seeds that a thread simulates before it asks for more. */
 const AT_A_TIME = 25;
+/** The same where the first failure ends it. */
+const UNTIL_FAILURE = 5;
 
 export interface Many {
   readonly first: number;
@@ -21,7 +23,7 @@ export async function simulateMany({ first, seeds, fault, threads, untilFailure,
   const order = (): Order | undefined => {
     if (next >= first + seeds || (untilFailure && total.failures.length > 0)) return undefined;
     const at = next;
-    next = Math.min(at + AT_A_TIME, first + seeds);
+    next = Math.min(at + (untilFailure ? UNTIL_FAILURE : AT_A_TIME), first + seeds);
     return { first: at, seeds: next - at, fault };
   };
   const accept = ({ runs, steps, removed, failures }: Report): void => {
