@@ -166,6 +166,9 @@ test('only relative paths need a working directory', { skip }, async () => {
   ]) {
     const { code, err } = await run(playground, ['cwd'], args);
     assert.equal(code, 1);
-    assert.match(err, /^Fatal: relative: the working directory, .* has been removed: give an absolute path$/m);
+    assert.match(
+      err,
+      /^Fatal: relative: the working directory of this relative path was removed: give an absolute path$/m,
+    );
   }
 });

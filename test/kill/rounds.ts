@@ -144,7 +144,7 @@ class Place {
     await this.#noteSnapshots(image);
     const { out } = await this.#finish();
     const after = this.#state();
-    const adopted = Number(/interrupted: (\d+) pack files/.exec(out)?.[1] ?? 0);
+    const adopted = Number(/interrupted: (\d+) packs/.exec(out)?.[1] ?? 0);
     const orphans = killed.index === before.index ? killed.packs.size - before.packs.size : 0;
     assert.equal(adopted, orphans, 'every pack that the killed run had stored is used');
     assert.equal(after.locks, 0, 'no lease is left');
