@@ -177,8 +177,8 @@ test('BlobIndex takes at most 40 bytes of memory a blob when frames have a usual
     for (let frame = 0; frame < packBlobs / blobsInFrame; frame++) {
       const ids = randomFillSync(Buffer.alloc(32 * blobsInFrame));
       const lengths = Array.from({ length: blobsInFrame }, () => 100_000);
-      const place = { offset: frame * 200_000, storedLength: 200_000, rawLength: 100_000 * blobsInFrame };
-      record.addFrame({ ...place, wrappedKey: Buffer.alloc(84), codec: 1, counter: frame }, ids, lengths);
+      const position = { offset: frame * 200_000, storedLength: 200_000, rawLength: 100_000 * blobsInFrame };
+      record.addFrame({ ...position, wrappedKey: Buffer.alloc(84), codec: 1, counter: frame }, ids, lengths);
     }
     builder.add({ name: randomFillSync(Buffer.alloc(32)), size: 2 ** 24, record: record.build() });
   }

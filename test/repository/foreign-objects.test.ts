@@ -28,11 +28,11 @@ async function fresh(wrap?: (store: Store) => Store): Promise<Prunable> {
 
 /** Makes a backup as the command does. @returns its warnings about the index */
 async function backUp(prunable: Prunable): Promise<string[]> {
-  const told: string[] = [];
-  const { repository } = await loadAndAdopt(await prunable.sandbox.open(), ({ message }) => told.push(message));
+  const warnings: string[] = [];
+  const { repository } = await loadAndAdopt(await prunable.sandbox.open(), ({ message }) => warnings.push(message));
   const { id } = await prunable.sandbox.backup({}, repository);
   assert.ok(id !== undefined);
-  return told;
+  return warnings;
 }
 
 const lease = (prunable: Prunable, operation: string) => {
@@ -48,9 +48,9 @@ for (const [what, name] of [
     const prunable = await fresh();
     await prunable.beneath.plant('index', name, FOREIGN);
     prunable.write(['b'], 100_000);
-    const told = await backUp(prunable);
-    assert.equal(told.length, 1);
-    assert.match(told[0] as string, new RegExp(`^index/${name}: `));
+    const warnings = await backUp(prunable);
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0] as string, new RegExp(`^index/${name}: `));
     const before = [...(await prunable.names('data')), ...(await prunable.names('index'))];
     await assert.rejects(prunable.prune({ graceSeconds: 0 }), fails('damaged', new RegExp(name)));
     assert.deepEqual([...(await prunable.names('data')), ...(await prunable.names('index'))], before);

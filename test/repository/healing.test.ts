@@ -60,9 +60,9 @@ test('repair heals a pack when sectors of it cannot be read', async () => {
   const original = await disk.get('data', name);
   for (const offset of [0, 200_000, original.length - 5000]) {
     disk.bad = { name, offset, length: 4096 };
-    const told = await check(await sandbox.open(), { readData: ALL, threads: 1 });
+    const report = await check(await sandbox.open(), { readData: ALL, threads: 1 });
     assert.deepEqual(
-      told.findings.map(({ object, healable }) => [object, healable]),
+      report.findings.map(({ object, healable }) => [object, healable]),
       [[`data/${name}`, true]],
     );
     const { findings, healed } = await scrub(disk, { repair: true, threads: 1 });

@@ -142,9 +142,13 @@ test('TreeRewriter keeps the entries before the damage when the visitor accepts 
     rewrite(() => 'keep', {}, broken),
     /\/wide: tree blob [0-9a-f]{64} is in no pack/,
   );
-  const told: string[] = [];
-  const { content } = await rewrite(() => 'keep', { unreadable: (_, path) => void told.push(path.toString()) }, broken);
-  assert.deepEqual(told, ['/wide']);
+  const unreadable: string[] = [];
+  const { content } = await rewrite(
+    () => 'keep',
+    { unreadable: (_, path) => void unreadable.push(path.toString()) },
+    broken,
+  );
+  assert.deepEqual(unreadable, ['/wide']);
   const all = await paths(await sandbox.sourceIn(root));
   const left = await paths(content);
   assert.ok(left.length > 1000 && left.length < all.length);

@@ -15,19 +15,19 @@ import { encodeFile, refer, storeTree } from './tree.js';
 
 const ATTEMPTS = 3;
 
-/** What a backup needs beside the repository. */
+/** What a simulated backup needs besides the repository. */
 export interface Backing {
   readonly buffers: SharedBuffers;
   readonly files: Files;
-  /** What is in snapshots, by their roots. */
+  /** The files of a snapshot, by its root. */
   readonly filesOf: (root: ContentRef) => Files | undefined;
-  /** Told what is in a snapshot that may be written from now on. */
+  /** Gets the files of a snapshot that may be written from now on. */
   readonly expect: (root: ContentRef, files: Files) => void;
 }
 
 /**
- * A backup as `varve backup` makes it, of a few files in memory and without threads: index, orphans, lease, packs, index, the look at what was
- * condemned meanwhile, snapshot.
+ * A backup in the order of `varve backup`, of a few files in memory and without threads: index, orphans, lease, packs, index, check for
+ * condemned packs, snapshot.
  */
 export async function simulateBackup(process: Process, repository: Repository, backing: Backing): Promise<string> {
   const { repository: indexed } = await loadAndAdopt(repository);
@@ -48,7 +48,7 @@ async function attempt(process: Process, repository: IndexedRepository, backing:
   return commitSnapshot(repository, sink, snapshotOf(repository, root));
 }
 
-/** What is stored in one attempt. */
+/** Stores the files in one attempt. */
 class Storing {
   readonly #process: Process;
   readonly #repository: IndexedRepository;
@@ -85,7 +85,7 @@ class Storing {
     return this.#process.step({ what: `read ${path}`, changes: false, after, act: () => undefined });
   }
 
-  /** Stores what is new. Packs have three blobs at most. */
+  /** Stores a blob if it is new. Ends the pack now and then, so that packs stay small. */
   #blob(kind: BlobKind, bytes: Buffer): ContentRef {
     const content = refer(this.#repository.keys, kind, bytes);
     const name = content.ids.toString('latin1');

@@ -7,7 +7,7 @@ export async function copySome({ process, repository, backing, elsewhere, promis
   const { dice, shelf } = process.world;
   const chosen = elsewhere.snapshots.filter(() => dice.chance(0.6));
   for (const { files } of chosen) backing.expect(rootOf(files, repository), files);
-  const told: string[] = [];
+  const events: string[] = [];
   const all = elsewhere.snapshots.map(({ stored }) => stored);
   await copySnapshots(
     elsewhere.repository,
@@ -19,9 +19,9 @@ export async function copySome({ process, repository, backing, elsewhere, promis
         if (event.kind === 'failed') throw event.error;
         if (event.kind !== 'copied') return;
         promise(event.id);
-        told.push(`made ${shelf.label('snapshots', event.id)}`);
+        events.push(`made ${shelf.label('snapshots', event.id)}`);
       },
     },
   );
-  return told.length === 0 ? 'nothing new' : told.join(', ');
+  return events.length === 0 ? 'nothing new' : events.join(', ');
 }

@@ -1,6 +1,6 @@
 import { seeded } from '../filesystem/random.js';
 
-/** All that is left to chance in a run: it follows from the seed. */
+/** All random choices of a run. They follow from the seed. */
 export class Dice {
   readonly #random: ReturnType<typeof seeded>;
 
@@ -25,7 +25,7 @@ export class Dice {
     return this.#random.pick(list);
   }
 
-  /** A new array in any order. */
+  /** A new array in random order. */
   shuffled<T>(list: readonly T[]): T[] {
     const out = [...list];
     for (let at = out.length - 1; at > 0; at--) {

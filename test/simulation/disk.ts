@@ -4,10 +4,10 @@ import { getSigned, type Repository } from '../../src/repository/repository.js';
 import type { Process } from './process.js';
 
 /**
- * The disk damages an index object, or loses it. It loses only what says nothing but what packs hold: that can be read from them. Of what is condemned, and what
- * replaces what, nobody would know any more that it was ever said; of what is damaged it is seen that something was.
+ * The disk damages or loses an index object. It loses only objects that do nothing but list packs, because a repair can read the same from
+ * the packs. A lost condemnation or replacement would leave no trace; a damaged object does.
  *
- * @param bare the repository on the disk, with nobody in between
+ * @param bare the repository on the disk, past the scheduler
  */
 export async function spoilIndex(process: Process, bare: Repository): Promise<void> {
   const { shelf, dice } = process.world;

@@ -14,7 +14,7 @@ import { ShelfStore } from './store.js';
 import { WRITING } from './task.js';
 import { encodeFile, refer, storeTree } from './tree.js';
 
-/** Another repository, from which snapshots are copied: nothing happens to it, and it is the same in all runs. */
+/** Another repository, from which snapshots are copied. It never changes, and is the same in all runs. */
 export interface Elsewhere {
   readonly repository: IndexedRepository;
   /** Oldest first. */

@@ -8,8 +8,8 @@ export interface ToyEngine extends CryptoEngine {
 }
 
 /**
- * What takes long in cryptography, replaced by what only looks like it: simulations are about the order of things. A public key is its private key, a
- * signature is a hash of the key and the message, sealed bytes are the bytes, and hashes have 64 bits.
+ * Replaces slow cryptography by fast functions of the same shape, because simulations test only the order of events. A public key is its
+ * private key, a signature is a hash of key and message, sealed bytes are the plaintext, and hashes have 64 bits.
  */
 export function toyEngine(): ToyEngine {
   let drawn = 0;
@@ -23,7 +23,7 @@ export function toyEngine(): ToyEngine {
       return plaintext.length + TAG_LENGTH;
     },
     gcmOpen: (key, _, aad, sealed) => open(key, aad, sealed),
-    gcmOpenInto: (_room, key, _nonce, aad, sealed) => open(key, aad, sealed),
+    gcmOpenInto: (_into, key, _nonce, aad, sealed) => open(key, aad, sealed),
     x25519: (own, other) => mix(32, [own.map((byte, at) => byte ^ (other[at] as number))]),
     x25519Public: (key) => new Uint8Array(key),
     ed25519Public: (seed) => new Uint8Array(seed),
@@ -36,7 +36,7 @@ export function toyEngine(): ToyEngine {
   };
 }
 
-/** As many are drawn before a run as keys take, and fewer than this. */
+/** The number of the first draw of every run, beyond those that the keys take. */
 const RUN = 1_000_000;
 
 const sign = (key: Uint8Array, message: Uint8Array): Uint8Array => mix(64, [key, message]);
@@ -47,7 +47,7 @@ function open(key: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array 
   return equalBytes(tag, sealed.subarray(plaintext.length)) ? plaintext : undefined;
 }
 
-/** Bytes that follow from others, and tell them apart: two hashes of 32 bits, and what they grow into. */
+/** A weak hash: two hashes of 32 bits, repeated to the wanted length. */
 function mix(length: number, parts: readonly Uint8Array[]): Uint8Array {
   let [a, b] = [0x811c9dc5, 0x9e3779b1];
   for (const part of parts) {

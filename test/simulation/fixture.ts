@@ -10,10 +10,10 @@ import { SharedBuffers } from '../../src/workers/shared-buffers.js';
 import type { Process } from './process.js';
 
 const SIZES = { min: 1024, average: 2048, max: 4096 };
-/** Packs that can be in the making at a time, in a whole run. */
+/** Packs that can be open at a time in a whole run. */
 const BUFFERS = 48;
 
-/** What is made once, and is the same for all runs: the keys, and memory for packs. */
+/** The parts that are made once and shared by all runs: the keys, and the buffers for packs. */
 export class Fixture {
   readonly #repository: Omit<Repository, 'store' | 'clock' | 'machine'>;
   readonly #buffers = SharedBuffers.create(BUFFERS, packCapacity(0, SIZES.max, 0));
@@ -22,7 +22,7 @@ export class Fixture {
     this.#repository = repository;
   }
 
-  /** Of two that are made with one engine, each has keys of its own. */
+  /** Two fixtures with the same engine have different keys. */
   static async create(engine: CryptoEngine): Promise<Fixture> {
     const keys = createRepositoryKeys(engine);
     const unlock = { password: 'pebble' };
@@ -40,13 +40,13 @@ export class Fixture {
     return new Fixture({ keys, identity, config, local: new LocalState(undefined, identity, engine) });
   }
 
-  /** All of them free, whatever the run before did. */
+  /** Frees all buffers, whatever the last run did. */
   freshBuffers(): SharedBuffers {
     const { states, ...handle } = this.#buffers.handle;
     return new SharedBuffers({ ...handle, states: new Int32Array(new SharedArrayBuffer(states.byteLength)) });
   }
 
-  /** The repository as a process has opened it. */
+  /** The repository as a process sees it. */
   open({ world, host, machine }: Process, store: Store): Repository {
     return this.openAs({ clock: () => (world.now + host.clock) * 1000, machine }, store);
   }

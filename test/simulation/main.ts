@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { FAULTS } from './faults.js';
 import { simulateMany } from './many.js';
 
-const HELP = `Simulates backups, copies, forgets, prunes, repairs and others by several hosts, and looks whether every snapshot can be restored.
+const HELP = `Simulates backups, copies, forgets, prunes, repairs and others by several hosts, and checks that every snapshot can be restored.
 
   npm run simulate -- --seeds 100000
   npm run simulate -- --first 868 --seeds 1        one seed again
@@ -14,7 +14,7 @@ ${Object.entries(FAULTS)
   .map(([name, { about }]) => `  ${name.padEnd(16)} ${about}`)
   .join('\n')}
 
-Exit codes: 0 all is as it should be; 1 a run failed, or a fault was not found.`;
+Exit codes: 0 all runs passed, and each fault was found; 1 a run failed, or a fault was not found.`;
 
 const { values } = parseArgs({
   options: {
@@ -58,7 +58,7 @@ async function run(): Promise<number> {
     );
   if (removed > 0)
     console.log(
-      `${removed} snapshots were not whole that nobody was promised: their writers slept, and were killed or cut off as they woke up`,
+      `${removed} incomplete snapshots were allowed: their writers were suspended, then killed or cut off, and never reported them`,
     );
   const each = (performance.now() - started) / runs;
   console.log(

@@ -4,22 +4,22 @@ const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
 
-/** What a run is like. Runs differ: in some everything goes wrong, in some only one thing does. */
+/** The probabilities of a run. In some runs everything goes wrong, in others only one thing. */
 export interface Odds {
-  /** Chances at each request. */
+  /** Probabilities at each request. */
   readonly kill: number;
   readonly suspend: number;
   readonly fail: number;
   readonly loseAnswer: number;
-  /** That the disk damages or loses an index object before one repairs the index. */
+  /** Probability that the disk damages or loses an index object before a repair of the index. */
   readonly spoil: number;
-  /** Of an object that came or went during a listing: that it is listed. */
+  /** Probability that an object is listed that came or went during the listing. */
   readonly seen: number;
-  /** Seconds that go by with each step, at most. */
+  /** Seconds that each step takes, at most. */
   readonly pace: number;
-  /** Operations, in all. */
+  /** Number of operations. */
   readonly operations: number;
-  /** Seconds for which prunes leave condemned packs. */
+  /** Grace time of prunes, in seconds. */
   readonly grace: number;
   /** Seconds between two operations of a lane, at most. */
   readonly pauses: readonly number[];

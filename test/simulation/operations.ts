@@ -10,7 +10,7 @@ import { repairAll, rewriteOne } from './rewriting.js';
 import { PACK_TARGET, type Task } from './task.js';
 
 interface Operation {
-  /** How often, compared with the others. */
+  /** Its frequency compared with that of the others. */
   readonly weight: number;
   readonly run: (task: Task) => Promise<unknown>;
 }
@@ -82,7 +82,7 @@ async function tagOne({ process, repository, giveUp, promise }: Task): Promise<s
   return id === undefined ? 'tagged already' : `made ${process.world.shelf.label('snapshots', id)}`;
 }
 
-/** Seconds that pass until somebody sees that the index is damaged, at most. */
+/** Seconds until someone notices that the index is damaged, at most. */
 const UNSEEN = 20 * 60;
 
 async function repairIndexNow({ process, repository, bare }: Task): Promise<string> {

@@ -1,32 +1,32 @@
 import type { Machine } from '../../src/repository/machine.js';
 import type { World } from './world.js';
 
-/** A lease is refreshed every five minutes, or late, but never so late that it is stale while its holder lives: seconds. */
+/** Seconds within which a running holder refreshes its lease: late at times, but before it is stale. */
 const REFRESH = { least: 5 * 60, most: 20 * 60 };
 
-/** A computer. Its clocks are given by the seconds they are ahead of the store's. */
+/** A computer. Its clocks are given as seconds ahead of the store's clock. */
 export interface Host {
   readonly name: string;
   readonly clock: number;
-  /** Of what it takes for the store's clock: its own, where the store is a directory. */
+  /** The clock that it takes for the store's: its own, where the store is a directory. */
   readonly storeClock: number;
-  /** Suspended until then: nothing of it goes on. */
+  /** Suspended until then: none of its processes runs. */
   asleepUntil: number;
 }
 
-/** Where a host does one operation after another. */
+/** A sequence of operations on a host. */
 export interface Lane {
   readonly host: Host;
   nextAt: number;
   process: Process | undefined;
 }
 
-/** What a process waits for: a request to the store, or the passing of time. */
+/** An action that a process waits for: a request to the store, or the passing of time. */
 export interface Action<T> {
   readonly what: string;
-  /** Whether the store is another after it. */
+  /** Whether it changes the store. */
   readonly changes: boolean;
-  /** Seconds until it can happen. */
+  /** Seconds before it can happen. */
   readonly after?: number;
   readonly act: () => T;
 }
@@ -37,7 +37,7 @@ export interface Pending {
   readonly action: Action<unknown>;
   readonly readyAt: number;
   readonly settle: (outcome: Outcome) => void;
-  /** It has happened, and only the answer is on its way. */
+  /** Whether it has happened, and only the answer is pending. */
   outcome: Outcome | undefined;
 }
 
@@ -57,7 +57,7 @@ export class Process {
   timers: Timer[] = [];
   /** The snapshot that it began to write last. */
   writing: string | undefined;
-  /** Whether its host has slept since it began. */
+  /** Whether its host was suspended since it began. */
   slept = false;
 
   constructor(world: World, lane: Lane, operation: string, pid: number) {

@@ -12,14 +12,14 @@ export async function rewriteOne({ process, repository, backing, giveUp, promise
   if (snapshots.length === 0) return 'nothing to rewrite';
   const stored = dice.pick(snapshots);
   const files = backing.filesOf(stored.snapshot.root);
-  if (files === undefined) throw new Error(`nobody knows what is in snapshots/${stored.id}`);
+  if (files === undefined) throw new Error(`the files of snapshots/${stored.id} are not known`);
   const excluded = dice.pick(topNames(files));
   const left = without(files, excluded);
   const excludes = left.size > 0 && dice.chance(0.6) ? [`/${excluded}`] : [];
   if (excludes.length > 0) backing.expect(rootOf(left, repository), left);
   const forget = dice.chance(0.5);
   if (forget) giveUp([stored.id]);
-  const told: string[] = [];
+  const events: string[] = [];
   await editSnapshots(repository, [stored], {
     ...WRITING,
     excludes,
@@ -32,13 +32,13 @@ export async function rewriteOne({ process, repository, backing, giveUp, promise
       if (event.kind === 'unchanged') throw new Error(`rewriting snapshots/${stored.id} changes nothing`);
       if (event.kind !== 'changed') return;
       promise(event.id as string);
-      told.push(`made ${shelf.label('snapshots', event.id as string)}`);
+      events.push(`made ${shelf.label('snapshots', event.id as string)}`);
     },
   });
-  return told.join(', ');
+  return events.join(', ');
 }
 
-/** Nothing is damaged, so nothing may change; in runs in which the index is damaged there would be something to find. */
+/** Repairs all snapshots. None is damaged, so none may change. Runs with a damaged index do not do this. */
 export async function repairAll({ process, repository }: Task): Promise<string> {
   const { world } = process;
   const { snapshots } = await listSnapshots(repository);

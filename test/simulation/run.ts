@@ -13,33 +13,33 @@ import { ShelfStore, SimulatedStore } from './store.js';
 import { type Expected, rootName, verify } from './verify.js';
 import { World } from './world.js';
 
-// Loops over trees yield to the event loop by this clock. Here it stands still, so that a run follows from its seed alone, and the scheduler
+// Loops over trees yield to the event loop by this clock. It stands still here, so that a run follows from its seed alone and the scheduler
 // need not wait for the event loop.
 Object.defineProperty(performance, 'now', { value: () => 0 });
 
-/** When runs begin, in seconds since 1970. */
+/** Start of all runs, in seconds since 1970. */
 const BEGINNING = Date.UTC(2026, 0, 1) / 1000;
 const DAY = 24 * 3600;
 
 export interface Outcome {
   readonly seed: number;
-  /** What did not hold. */
+  /** The failed check, if any. */
   readonly failure: string | undefined;
   readonly trace: readonly string[];
-  /** Snapshots that nobody was promised and of which something was missing: their writers slept, and were killed or cut off as they woke up. */
+  /** Number of incomplete snapshots that are allowed: their writers were suspended, then killed or cut off, and never reported them. */
   readonly removed: number;
 }
 
 let made: ReturnType<typeof makeRepositories> | undefined;
 
-/** What is the same in all runs: the keys, and a repository from which snapshots are copied. */
+/** The parts that all runs share: the keys, and a repository from which snapshots are copied. */
 async function makeRepositories() {
   const engine = toyEngine();
   const elsewhere = await makeElsewhere(await Fixture.create(engine), BEGINNING);
   return { engine, fixture: await Fixture.create(engine), elsewhere };
 }
 
-/** One run. The same seed gives the same trace. @param fault what is broken on purpose */
+/** Simulates one run. The same seed gives the same trace. @param fault what is broken on purpose */
 export async function simulate(seed: number, fault?: Fault): Promise<Outcome> {
   made ??= makeRepositories();
   const repositories = await made;
@@ -56,7 +56,7 @@ export async function simulate(seed: number, fault?: Fault): Promise<Outcome> {
   return { seed, failure, trace: run.world.trace, removed: run.removed };
 }
 
-/** What is found to be lost. */
+/** The error that data were lost. */
 class Loss extends Error {}
 
 class Run {
@@ -69,7 +69,7 @@ class Run {
   readonly #contents = new Map<string, ReadonlyMap<string, number>>();
   readonly #promised = new Set<string>();
   readonly #givenUp = new Set<string>();
-  /** Snapshots that nobody was promised and that had to be removed. */
+  /** Number of incomplete snapshots that were allowed, and removed. */
   removed = 0;
 
   constructor(
@@ -96,7 +96,7 @@ class Run {
     });
   }
 
-  /** The run; then time passes, somebody prunes twice without any mishap, and all must still be there. */
+  /** Runs the operations. Then time passes, two prunes run without mishaps, and every snapshot must still be whole. */
   async toEnd(): Promise<void> {
     const { world } = this;
     await world.alone(world.lanes[0] as Lane, 'backup');
@@ -156,13 +156,13 @@ class Run {
   }
 }
 
-/** Hosts with one or two lanes each; in some runs their clocks are wrong. */
+/** Hosts with one or two lanes each. In some runs their clocks are wrong. */
 function drawLanes(dice: Dice): Lane[] {
   const wrong = dice.pick([0, 60, DAY]);
   const isDirectory = dice.chance(0.4);
   const hosts = ['a', 'b', 'c'].slice(0, 1 + dice.below(3)).map((name): Host => {
     const clock = dice.between(-wrong, wrong);
-    // Nobody whose clock is wrong by more than this can share a directory: the program says so in its documentation.
+    // The documentation allows no larger difference between clocks of hosts that share a directory.
     const storeClock = isDirectory ? Math.max(-120, Math.min(120, clock)) : 0;
     return { name, clock: isDirectory ? storeClock : clock, storeClock, asleepUntil: 0 };
   });

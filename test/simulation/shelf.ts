@@ -11,18 +11,18 @@ interface Shelved {
   readonly modified: number;
 }
 
-/** A listing that has begun: what was there, and how many objects had ever been put. */
+/** A listing that has begun: the objects at that time, and the number of all that were ever put. */
 export interface Listing {
   readonly type: ObjectType;
   readonly before: readonly Shelved[];
   readonly puts: number;
 }
 
-/** What is durable in a simulated store. Objects are called by the number in which they came, as their names are random. */
+/** The durable objects of a simulated store. Their names are random, so the trace has their numbers in order of creation. */
 export class Shelf {
   readonly #objects = new Map<string, Shelved>();
   readonly #numbers = new Map<string, number>();
-  /** All that were ever put, in this order. */
+  /** All objects that were ever put, in order. */
   readonly #puts: Shelved[] = [];
 
   /** `data#12`, the same in every run with the same seed. */
@@ -64,7 +64,7 @@ export class Shelf {
     this.#objects.delete(objectPath(type, name));
   }
 
-  /** Other bytes from now on, under the same name. */
+  /** Replaces an object's bytes under the same name. */
   damage(type: ObjectType, name: string): void {
     const object = this.#objects.get(objectPath(type, name));
     if (object === undefined) return;
@@ -81,7 +81,7 @@ export class Shelf {
     return { type, before: this.#of(type), puts: this.#puts.length };
   }
 
-  /** What was there all the while; of what came and went, what the dice say; in any order. */
+  /** All objects that existed during the whole listing, and some of those that came or went, in random order. */
   endListing({ type, before, puts }: Listing, dice: Dice, seen: number): ObjectInfo[] {
     const here = (object: Shelved): boolean => this.#objects.get(objectPath(type, object.name)) === object;
     const sure = before.filter(here);

@@ -68,7 +68,7 @@ export class SimulatedStore implements Store {
   async close(): Promise<void> {}
 }
 
-/** The store as it is, with nobody in between. */
+/** The store past the scheduler. */
 export class ShelfStore implements Store {
   readonly location = 'simulation:';
   protected readonly shelf: Shelf;

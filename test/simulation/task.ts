@@ -3,21 +3,21 @@ import type { Backing } from './backup.js';
 import type { Elsewhere } from './elsewhere.js';
 import type { Process } from './process.js';
 
-/** Bytes at which packs are closed: few, as all is small. */
+/** Bytes at which packs are closed: few, because all files are small. */
 export const PACK_TARGET = 400;
 
 export const WRITING = { compression: 'off', packTarget: PACK_TARGET } as const;
 
-/** What an operation is given. */
+/** The arguments of an operation. */
 export interface Task {
   readonly process: Process;
   readonly repository: Repository;
-  /** The same, with nobody between it and the disk; it cannot be written to. */
+  /** The same repository past the scheduler, read-only. */
   readonly bare: Repository;
   readonly backing: Backing;
   readonly elsewhere: Elsewhere;
-  /** Snapshots that may be gone from now on. */
+  /** Notes snapshots that may be gone from now on. */
   readonly giveUp: (ids: readonly string[]) => void;
-  /** A snapshot that has been promised to be there. */
+  /** Notes a snapshot that must exist from now on. */
   readonly promise: (id: string) => void;
 }

@@ -26,7 +26,7 @@ export function storeTree(contents: ReadonlyMap<string, ContentRef>, put: (bytes
   return put(encodeDirectory(top));
 }
 
-/** What a snapshot of files has for a root in a repository. */
+/** The root that a snapshot of these files has in a repository. */
 export function rootOf(files: Files, { keys }: Repository): ContentRef {
   const contents = new Map([...files].map(([path, number]) => [path, refer(keys, DATA, encodeFile(number))]));
   return storeTree(contents, (bytes) => refer(keys, TREE, bytes));
@@ -39,7 +39,7 @@ export function refer({ id }: Repository['keys'], kind: BlobKind, bytes: Buffer)
   return { size: bytes.length, depth: 0, ids: blobId(id, kind, bytes) };
 }
 
-/** A directory as it is stored. */
+/** The stored form of a directory. */
 function encodeDirectory(
   contents: ReadonlyMap<string, { readonly directory: boolean; readonly content: ContentRef }>,
 ): Buffer {

@@ -5,21 +5,23 @@ import type { Repository } from '../../src/repository/repository.js';
 import { listSnapshots } from '../../src/repository/snapshots/snapshots.js';
 import { contentOf, type Files } from './source.js';
 
-/** What there has to be. */
+/** The expected snapshots and their files. */
 export interface Expected {
-  /** By the hex of the root's ids. */
+  /** The files of each snapshot, by the hex of its root's ids. */
   readonly contents: ReadonlyMap<string, Files>;
   /** Snapshots that must be listed. */
   readonly promised: ReadonlySet<string>;
-  /** Snapshots that nobody was promised, and of which something may be missing. */
+  /** Snapshots that no writer has reported, and that may be incomplete. */
   readonly unsure: ReadonlySet<string>;
 }
 
 export const rootName = ({ ids }: ContentRef): string => ids.toString('hex');
 
 /**
- * @returns those of the unsure snapshots of which something is missing indeed
- * @throws unless all that was promised is listed, and all that is listed can be restored and is what was backed up
+ * Restores every listed snapshot.
+ *
+ * @returns the unreported snapshots that are incomplete
+ * @throws unless every promised snapshot is listed, and every listed one holds the files that were backed up
  */
 export async function verify(repository: Repository, expected: Expected): Promise<readonly string[]> {
   const { contents, promised, unsure } = expected;

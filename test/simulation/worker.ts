@@ -2,14 +2,14 @@ import { parentPort } from 'node:worker_threads';
 import { FAULTS } from './faults.js';
 import { type Outcome, simulate } from './run.js';
 
-/** Seeds that a thread is to simulate. */
+/** The seeds that a thread simulates. */
 export interface Order {
   readonly first: number;
   readonly seeds: number;
   readonly fault: string | undefined;
 }
 
-/** Of runs that did not fail only how many there were. */
+/** All failures, but only the number of other runs. */
 export interface Report {
   readonly runs: number;
   readonly steps: number;

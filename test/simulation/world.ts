@@ -6,23 +6,23 @@ import type { Shelf } from './shelf.js';
 
 /** Seconds after which a request whose sender was killed can still take effect. */
 const LATE = 10 * 60;
-/** How much likelier it is that something happens to a process when the store is being changed: there it matters most. */
+/** A process is so many times likelier to meet a mishap while it changes the store, where that matters most. */
 const CHANGE_WEIGHT = 5;
-/** More than any run takes: what goes on for so long goes on for ever. */
+/** More steps than any run takes. A run with more would never end. */
 const MAX_STEPS = 20_000;
 
-/** Something that can happen next. */
+/** An event that can happen next. */
 interface Choice {
   readonly at: number;
   readonly host: Host | undefined;
   readonly happen: () => void;
-  /** Whose request it is, when that was killed. */
+  /** The sender of a late request, which was killed. */
   readonly of?: Process;
 }
 
 /**
- * The scheduler: whatever is done to the store, and whatever goes wrong, happens in its loop, one thing after another, as the dice say. All
- * that the code under test does in between follows from that.
+ * The scheduler. Every request to the store and every mishap happens in its loop, one after another, as the dice decide. Everything that
+ * the code under test does in between follows from that.
  */
 export class World {
   readonly dice: Dice;
@@ -32,11 +32,11 @@ export class World {
   readonly trace: string[] = [];
   /** Seconds since 1970, by the store's clock. */
   now: number;
-  /** Snapshots whose writers slept, and were killed before they could look what had happened meanwhile. */
+  /** Snapshots whose writers were suspended, then killed before they could check for condemned packs. */
   readonly unsure = new Set<string>();
-  /** Whether the disk has damaged or lost something. */
+  /** Whether the disk has damaged or lost an object. */
   spoiled = false;
-  /** What no operation may ever throw. */
+  /** An error that no operation may throw. */
   failure: unknown;
   readonly #start: number;
   readonly #begin: (process: Process) => Promise<unknown>;
@@ -70,7 +70,7 @@ export class World {
     this.#left = options.odds.operations;
   }
 
-  /** As the system sees it: a process is not gone before the last of its requests has ended, killed or not. */
+  /** Whether a process runs, for the system: a killed one does until the last of its requests has ended. */
   isRunning(host: Host, pid: number): boolean {
     const processes = [...this.lanes.map(({ process }) => process), ...this.#late.map(({ of }) => of)];
     return processes.some((process) => process?.host === host && process.pid === pid);
@@ -80,7 +80,7 @@ export class World {
     this.trace.push(`${(this.now - this.#start).toFixed(1).padStart(9)} ${who}: ${what}`);
   }
 
-  /** Until all operations have ended. */
+  /** Runs until all operations have ended. */
   async run(): Promise<void> {
     for (let choices = this.#choices(); choices.length > 0 && this.failure === undefined; choices = this.#choices()) {
       if (++this.#steps > MAX_STEPS) throw new Error('the run does not end');
@@ -89,7 +89,7 @@ export class World {
         this.now = Math.min(...choices.map(({ at }) => at));
         continue;
       }
-      // First one of the hosts, then one of what it could do: a host with many requests under way is no faster.
+      // Draws a host, then one of its events, so that a host with many requests under way is no faster.
       const { host } = this.dice.pick(ready);
       this.dice.pick(ready.filter((choice) => choice.host === host)).happen();
       await settled();
@@ -98,7 +98,7 @@ export class World {
     if (this.failure !== undefined) throw this.failure;
   }
 
-  /** One operation with nothing going wrong and nobody else at work. @returns how it ended */
+  /** Runs one operation alone and without mishaps. @returns how it ended */
   async alone(lane: Lane, operation: string): Promise<string> {
     const left = this.#left;
     this.#calm = true;
@@ -111,7 +111,7 @@ export class World {
     return this.#lastEnd;
   }
 
-  /** Whether nothing goes wrong. */
+  /** Whether there are no mishaps. */
   get calm(): boolean {
     return this.#calm;
   }
@@ -155,7 +155,7 @@ export class World {
     );
   }
 
-  /** Names of objects are random; the trace has their numbers. */
+  /** Replaces the random names of objects by their numbers. */
   readable(text: string): string {
     return text
       .replace(/(data|index|snapshots|locks)\/([0-9a-f]{64})/g, (_, type, name) => this.shelf.label(type, name))
@@ -169,7 +169,7 @@ export class World {
     process.lane.nextAt = this.now + this.#upTo(this.odds.pauses);
   }
 
-  /** What it wrote last may not be whole: it slept, and cannot look any more. */
+  /** Notes the last snapshot of a killed process that was suspended: it may be incomplete, because the process did not check again. */
   #doubt({ slept, writing }: Process): void {
     if (slept && writing !== undefined) this.unsure.add(writing);
   }
@@ -226,7 +226,7 @@ export class World {
     );
   }
 
-  /** One process, or all of its host. What they had asked for happens or not, some of it later. */
+  /** Kills a process, or all of its host. Their pending requests happen, happen later, or do not happen. */
   #kill(process: Process, at: Pending): void {
     const all = this.dice.chance(0.3);
     const doomed = this.lanes.flatMap((lane) =>
@@ -276,5 +276,5 @@ function outcomeOf({ action }: Pending): Outcome {
   }
 }
 
-/** All that follows from the last thing that happened, and needs no more from the scheduler, has happened too. */
+/** Waits until the code under test has done everything that follows from the last event without the scheduler. */
 const settled = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve));
