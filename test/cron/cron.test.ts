@@ -71,7 +71,7 @@ before(async () => {
   await initRepository(new LocalStore(repository), { unlock: { password: PASSWORD }, ...owner });
 });
 
-test('the crontab has a backup each hour, a prune each night, a check each week, at times that cron takes', () => {
+test('the crontab runs a backup each hour, a prune each night and a check each week', () => {
   assert.deepEqual(
     jobs.map(({ command }) => command.split(' ').slice(0, 2).join(' ')),
     ['varve backup', 'varve forget', 'varve check'],
@@ -84,7 +84,7 @@ test('the crontab has a backup each hour, a prune each night, a check each week,
   assert.deepEqual(stars, ['n****', 'nn***', 'nn**n']);
 });
 
-test('when all is well nothing is printed', async () => {
+test('the jobs print nothing when they succeed', async () => {
   for (let hour = 0; hour < 2; hour++) {
     for (const job of jobs) assert.deepEqual(await run(job), { code: 0, text: '' }, job.command);
     writeFileSync(join(source, `file ${hour}`), 'new');
@@ -95,7 +95,7 @@ test('when all is well nothing is printed', async () => {
   assert.ok(length > 0);
 });
 
-test('the check reads each quarter in turn, whatever the week', async () => {
+test('the check reads each quarter in turn in any week', async () => {
   const { command } = check;
   const asked: string[] = [];
   for (let week = 0; week < 4; week++) {
@@ -105,7 +105,7 @@ test('the check reads each quarter in turn, whatever the week', async () => {
   assert.deepEqual(asked, ['1/4', '2/4', '3/4', '4/4']);
 });
 
-test('a wrong password: where it came from', async () => {
+test('the backup says where a wrong password came from', async () => {
   writeFileSync(passwordFile, 'another\n');
   for (const job of jobs)
     assert.deepEqual(await run(job), {
@@ -115,7 +115,7 @@ test('a wrong password: where it came from', async () => {
   writeFileSync(passwordFile, `${PASSWORD}\n`);
 });
 
-test('no password file: said, and nobody is asked', async () => {
+test('the backup reports a missing password file and asks nothing', async () => {
   renameSync(passwordFile, `${passwordFile}.away`);
   const { code, text } = await run(backup);
   assert.equal(code, 1);
@@ -130,7 +130,7 @@ test('no password file: said, and nobody is asked', async () => {
   chmodSync(passwordFile, 0o600);
 });
 
-test('a disk that is not mounted', async () => {
+test('the backup reports a disk that is not mounted', async () => {
   renameSync(repository, `${repository}.away`);
   for (const job of jobs) {
     const { code, text } = await run(job);
@@ -143,7 +143,7 @@ test('a disk that is not mounted', async () => {
   renameSync(`${repository}.away`, repository);
 });
 
-test('a source that is gone: the others are backed up', async () => {
+test('the backup stores the other sources when one is gone', async () => {
   renameSync(source, `${source}.away`);
   const { code, text } = await run(backup);
   assert.equal(code, 3);
@@ -153,7 +153,7 @@ test('a source that is gone: the others are backed up', async () => {
   assert.deepEqual(await run(backup), { code: 0, text: '' });
 });
 
-test('damage: what is damaged, which files, what to do', async () => {
+test('the check names the damage, the files and the remedy', async () => {
   const pack = largestPack();
   const bytes = readFileSync(pack);
   rmSync(pack);
@@ -186,7 +186,7 @@ test('damage: what is damaged, which files, what to do', async () => {
   writeFileSync(path, object);
 });
 
-test('a prune while another runs: who that is', async () => {
+test('a prune names the other prune when one runs', async () => {
   const unlock = { password: PASSWORD };
   const opened = await openRepository(new LocalStore(repository), { unlock, cacheDirectory: undefined });
   const lease = await HeldLease.acquire(opened, 'prune');
@@ -201,7 +201,7 @@ test('a prune while another runs: who that is', async () => {
   assert.deepEqual(await run(forget), { code: 0, text: '' });
 });
 
-test('a crontab is read as cron reads it', () => {
+test('the parser of the crontab agrees with cron', () => {
   const { environment: set, jobs: read } = parseCrontab(`# a comment
  NAME = "a b"
 5 4 * * 1-5  cat; echo \\%%one%two\\%

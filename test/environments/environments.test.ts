@@ -124,7 +124,7 @@ function run(playground: Playground, conditions: readonly Condition[], args: rea
   );
 }
 
-test('every command runs, or says in a line why not, where little is as usual', { skip }, async (context) => {
+test('every command runs or explains in one line when the environment lacks the usual', { skip }, async (context) => {
   if (ALL && !canMount) context.diagnostic('not with a read-only root: unshare and mount are not permitted');
   const playground = await prepared();
   chmodSync(playground.directory, 0o777);
@@ -142,7 +142,7 @@ test('every command runs, or says in a line why not, where little is as usual', 
   }
 });
 
-test('varve says in a line that too few files may be open', { skip }, async () => {
+test('varve explains in one line when the limit of open files is too small', { skip }, async () => {
   const playground = await prepared();
   for (const limit of [40, 24]) {
     const script = `ulimit -n ${limit}; exec "$@"`;
@@ -154,7 +154,7 @@ test('varve says in a line that too few files may be open', { skip }, async () =
   }
 });
 
-test('only relative paths need a working directory', { skip }, async () => {
+test('varve needs a working directory only for relative paths', { skip }, async () => {
   const playground = await prepared();
   const restored = await run(playground, ['cwd'], ['restore', 'latest', '--target', '$/restored']);
   assert.equal(restored.code, 0, restored.err);

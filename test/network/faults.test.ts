@@ -12,9 +12,9 @@ const SEED = 5;
 const scratch = scratchDirectory();
 
 // Most of the time is waiting, so the kinds wait side by side.
-describe('a network that fails again and again', { concurrency: true }, () => {
+describe('commands over an unreliable network', { concurrency: true }, () => {
   for (const [kind, start] of Object.entries(WAYS)) {
-    test(`${kind}: backups, restores and prunes by a network that fails again and again: nothing is lost, doubled or left over`, {
+    test(`${kind}: backups, restores and prunes lose, double and leave nothing when the network fails again and again`, {
       skip: MISSING[kind] ?? false,
     }, async () => {
       const way = await start(SEED);

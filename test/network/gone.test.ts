@@ -67,9 +67,9 @@ async function endsClearly(way: Way, { code, err, after: milliseconds }: Ended, 
 }
 
 // Most of the time is waiting, so the kinds wait side by side.
-describe('a server that goes away for good', { concurrency: true }, () => {
+describe('commands whose server disappears', { concurrency: true }, () => {
   for (const [kind, start] of Object.entries(WAYS)) {
-    test(`${kind}: a backup and a restore whose server goes away for good end with an error, and nothing of them remains`, {
+    test(`${kind}: a backup and a restore end with an error and leave nothing when the server disappears`, {
       skip: MISSING[kind] ?? false,
     }, async () => {
       const way = await start(SEED);

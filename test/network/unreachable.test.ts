@@ -17,7 +17,7 @@ import { FaultyStore } from '../storage/faulty-store.js';
 
 const scratch = scratchDirectory();
 
-test('a store that is gone is no damage: restores and checks end as a whole, whatever they were at', async () => {
+test('restores and checks end without reporting damage when the store disappears', async () => {
   const error = new VarveError('unreachable', 'connection refused; nothing has succeeded for 15 min', {
     retryable: true,
   });

@@ -39,7 +39,7 @@ const READER = `
   process.stdout.write('ready');
   look();`;
 
-test('a new build replaces the old one without a moment in which there is none', async () => {
+test('a new build replaces the old one without a gap', async () => {
   const target = join(directory, 'build');
   const make = (name: string): string => {
     const path = join(directory, name);
@@ -59,7 +59,7 @@ test('a new build replaces the old one without a moment in which there is none',
   assert.deepEqual(readdirSync(directory), ['build']);
 });
 
-test('a new build keeps the programs of the ten before it', () => {
+test('a new build keeps the programs of the ten builds before it', () => {
   const old = join(directory, 'old');
   for (let day = 10; day < 22; day++) mkdirSync(join(old, `202611${day}`), { recursive: true });
   writeFileSync(join(old, '20261121/lazy.js'), 'loaded later');
@@ -73,7 +73,7 @@ test('a new build keeps the programs of the ten before it', () => {
 
 const skip = process.env.VARVE_PACKAGE_TESTS === 'all' ? false : '`npm run test:package` does it';
 
-test('varve starts all the time, and a running one finds what it loads late, during builds', {
+test('varve starts at any time during builds, and a running one finds the modules that it loads late', {
   skip,
   timeout: 900_000,
 }, async () => {

@@ -18,7 +18,7 @@ import { LocalStore } from '../../src/storage/local/local-store.js';
 import type { ObjectInfo, ObjectType, Range, Store } from '../../src/storage/store.js';
 import { scratchDirectory } from '../backup/sandbox.js';
 import { fails } from '../crypto/rings.js';
-import { ForwardingStore } from '../storage/passing-store.js';
+import { ForwardingStore } from '../storage/forwarding-store.js';
 import { DAY, digest, PACK, Prunable } from './repository.js';
 
 const scratch = scratchDirectory();

@@ -14,7 +14,7 @@ import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapsho
 import { retag } from '../../src/retention/tags.js';
 import type { ObjectInfo, ObjectType, Range } from '../../src/storage/store.js';
 import { PASSWORD, scratchDirectory } from '../backup/sandbox.js';
-import { ForwardingStore } from '../storage/passing-store.js';
+import { ForwardingStore } from '../storage/forwarding-store.js';
 import { DAY, digest, Prunable } from './repository.js';
 
 /** What the simulation has found: each case as small as it can be. */

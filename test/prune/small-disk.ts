@@ -1,6 +1,6 @@
 import { VarveError } from '../../src/errors/errors.js';
 import type { Advice, ObjectType } from '../../src/storage/store.js';
-import { ForwardingStore } from '../storage/passing-store.js';
+import { ForwardingStore } from '../storage/forwarding-store.js';
 
 /** What a small object takes of a disk. */
 const BLOCK = 4096;

@@ -10,7 +10,7 @@ import { objectName } from '../../src/repository/repository.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { ObjectInfo, ObjectType } from '../../src/storage/store.js';
 import { fails } from '../crypto/rings.js';
-import { ForwardingStore } from '../storage/passing-store.js';
+import { ForwardingStore } from '../storage/forwarding-store.js';
 
 const PASSWORD = { unlock: { password: 'pebble' } };
 

@@ -11,7 +11,7 @@ import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { assertSameTree } from '../backup/tree-image.js';
 import { Beneath } from '../servers/beneath.js';
 import { openTestStore } from '../servers/test-place.js';
-import { ForwardingStore } from '../storage/passing-store.js';
+import { ForwardingStore } from '../storage/forwarding-store.js';
 
 const scratch = scratchDirectory();
 let number = 0;

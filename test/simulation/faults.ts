@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { ObjectInfo, ObjectType, Range, Store } from '../../src/storage/store.js';
-import { ForwardingStore } from '../storage/passing-store.js';
+import { ForwardingStore } from '../storage/forwarding-store.js';
 import type { Process } from './process.js';
 
 /** Something that is broken on purpose, from the outside: between the code and its store. */

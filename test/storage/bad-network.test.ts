@@ -49,7 +49,7 @@ async function through(badness: Badness, given: Partial<StoreSettings> = {}): Pr
 }
 
 for (const fault of FAULTS) {
-  test(`each kind of request survives it three times: ${fault}`, async () => {
+  test(`each kind of request survives three faults: ${fault}`, async () => {
     const { network, store, direct } = await through({ seed: 1, rate: 0, faults: [fault] });
     const { name, bytes } = object(200_000);
     const small = object(100);
@@ -90,7 +90,7 @@ for (const fault of FAULTS) {
   });
 }
 
-test('500 faults over requests of all kinds, several at a time: nothing is lost, nothing comes twice', async () => {
+test('concurrent requests of all kinds lose and double nothing over 500 faults', async () => {
   const { network, store, direct } = await through({ seed: 500, rate: 0.3, latency: 1, lateness: 20 });
   const there = new Map<string, TestObject>();
   const total = (): number => [...network.faults.values()].reduce((sum, count) => sum + count, 0);
@@ -118,7 +118,7 @@ test('500 faults over requests of all kinds, several at a time: nothing is lost,
 });
 
 for (const how of ['refusing', 'silent'] as const) {
-  test(`a server that goes away for good, ${how}: a clear error within the time that is set`, async () => {
+  test(`a request fails with a clear error in the given time when the server disappears, ${how}`, async () => {
     const notices: string[] = [];
     const given = { retrySeconds: 1, idleTimeoutSeconds: 1, onNotice: (text: string) => void notices.push(text) };
     const { network, store } = await through({ seed: 7, rate: 0 }, given);
@@ -144,7 +144,7 @@ for (const how of ['refusing', 'silent'] as const) {
   });
 }
 
-test('an interruption ends what is under way at once; what is asked for after it is done, and not tried again', async () => {
+test('an interruption ends running requests at once; later requests run once', async () => {
   const abort = new AbortController();
   const given = { signal: abort.signal, idleTimeoutSeconds: 60 };
   const { network, store, direct } = await through({ seed: 3, rate: 0, faults: ['late'], lateness: 30_000 }, given);

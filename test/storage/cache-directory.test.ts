@@ -82,7 +82,7 @@ test('a cache is refused when it or a directory above it belongs to another user
   assert.deepEqual(readdirSync(path), []);
 });
 
-test('a cache follows a link to its directory, and looks at where it leads', () => {
+test('a cache follows a link to its directory and checks the target', () => {
   const { path, open } = fresh();
   mkdirSync(join(scratch, 'elsewhere'), { mode: 0o700 });
   rmSync(path, { recursive: true });
@@ -121,7 +121,7 @@ test('a cache neither waits for a FIFO nor reads a device or a file that is too 
   assert.deepEqual(problems, [`${path}/fifo is not a regular file`]);
 });
 
-test('a cache refuses files and directories of other users and such that others can write', { skip: asRoot }, () => {
+test('a cache refuses files and directories that other users own or can write', { skip: asRoot }, () => {
   for (const spoil of [(each: string) => chownSync(each, SOMEBODY_ELSE, 0), (each: string) => chmodSync(each, 0o777)]) {
     const { path, problems, open } = fresh();
     open()

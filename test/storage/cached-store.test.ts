@@ -38,7 +38,7 @@ const cachedIn = (directory: string, type: ObjectType): string[] =>
 
 const KEEP = { keep: true };
 
-test('index objects and kept packs are fetched once, others each time', async () => {
+test('CachedStore fetches index objects and kept packs once, others each time', async () => {
   const { behind, store, again } = fresh();
   const { name, bytes } = object(1000);
   for (const type of ['index', 'snapshots', 'data', 'keys', 'locks'] as const) await behind.put(type, name, [bytes]);
@@ -57,7 +57,7 @@ test('index objects and kept packs are fetched once, others each time', async ()
   assert.equal(times('data'), 3);
 });
 
-test('what is put is cached at once, if it is of a sort that is kept', async () => {
+test('CachedStore caches new objects of the kinds that it keeps', async () => {
   const { behind, store, directory } = fresh();
   const { name, bytes } = object(1000);
   await store.put('data', name, [bytes.subarray(0, 300), bytes.subarray(300)], KEEP);
@@ -72,7 +72,7 @@ test('what is put is cached at once, if it is of a sort that is kept', async () 
   assert.equal(statSync(join(directory, 'data')).mode & 0o777, 0o700);
 });
 
-test('a cached file that was changed, cut or emptied is not believed, and is made anew', async () => {
+test('CachedStore replaces a cached file that was changed, truncated or emptied', async () => {
   const { behind, store, again, directory } = fresh();
   const { name, bytes } = object(1000);
   await store.put('index', name, [bytes]);
@@ -92,7 +92,7 @@ test('a cached file that was changed, cut or emptied is not believed, and is mad
   }
 });
 
-test('a cached pack is believed only when all of it is right, however large', async () => {
+test('CachedStore uses a cached pack only when all of it is right', async () => {
   const { behind, store, again, directory } = fresh();
   const { name, bytes } = object(600_000);
   await store.put('data', name, [bytes.subarray(0, 1), bytes.subarray(1)], KEEP);
@@ -105,7 +105,7 @@ test('a cached pack is believed only when all of it is right, however large', as
   assert.equal(behind.asked.length, 1);
 });
 
-test('what is cached may be put into memory that the caller has', async () => {
+test('CachedStore reads into the caller’s buffer', async () => {
   const { behind, store } = fresh();
   const { name, bytes } = object(1000);
   await store.put('data', name, [bytes], KEEP);
@@ -119,7 +119,7 @@ test('what is cached may be put into memory that the caller has', async () => {
   assert.equal(behind.asked.length, 0);
 });
 
-test('a cache that is deleted, at any moment, is made anew', async () => {
+test('CachedStore makes the cache again when it is deleted at any time', async () => {
   const { store, directory } = fresh();
   const { name, bytes } = object(1000);
   await store.put('data', name, [bytes], KEEP);
@@ -136,7 +136,7 @@ test('a cache that is deleted, at any moment, is made anew', async () => {
   assert.deepEqual(await names(store, 'index'), [name]);
 });
 
-test('listing forgets what is gone from the store, and no more', async () => {
+test('a listing removes from the cache only what is gone from the store', async () => {
   const { behind, store, directory } = fresh();
   const [kept, gone] = [object(10), object(20)];
   for (const { name, bytes } of [kept, gone]) {
@@ -153,14 +153,14 @@ test('listing forgets what is gone from the store, and no more', async () => {
   assert.deepEqual(cachedIn(directory, 'data'), [kept.name]);
 });
 
-test('a list that is broken off forgets nothing', async () => {
+test('a listing that breaks off removes nothing from the cache', async () => {
   const { store, directory } = fresh();
   for (const { name, bytes } of [object(1), object(2), object(3)]) await store.put('index', name, [bytes]);
   for await (const _ of store.list('index')) break;
   assert.equal(cachedIn(directory, 'index').length, 3);
 });
 
-test('an object that the store refuses is not cached', async () => {
+test('CachedStore does not cache an object that the store refuses', async () => {
   const { behind, store, directory } = fresh();
   const { name, bytes } = object(10);
   behind.put = () => Promise.reject(new Error('refused'));

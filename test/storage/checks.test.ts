@@ -8,7 +8,7 @@ import { measureSpeed } from '../../src/storage/conformance/speed.js';
 import { names } from '../../src/storage/conformance/subject.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { ObjectInfo, ObjectType, Range, Store } from '../../src/storage/store.js';
-import { ForwardingStore } from './passing-store.js';
+import { ForwardingStore } from './forwarding-store.js';
 
 /** What fails of a store, in the words of the checks. */
 async function failing(store: Store, other: Store = store): Promise<string[]> {
@@ -17,7 +17,7 @@ async function failing(store: Store, other: Store = store): Promise<string[]> {
   return failed;
 }
 
-test('a store that keeps the contract passes all, and is left as it was', async () => {
+test('a store that keeps the contract passes all checks and stays as it was', async () => {
   const store = new MemoryStore();
   assert.deepEqual(await failing(store), []);
   for (const type of ['data', 'index', 'keys', 'locks', 'snapshots'] as const)
@@ -134,24 +134,24 @@ const BROKEN: readonly [string, new (inner: Store) => Store, string][] = [
 ];
 
 for (const [what, Broken, wanted] of BROKEN) {
-  test(`a store that ${what} is found out`, async () => {
+  test(`the checks detect a store that ${what}`, async () => {
     const failed = await failing(new Broken(new MemoryStore()));
     assert.ok(failed.includes(wanted), `failed: ${failed.join('; ')}`);
     assert.ok(failed.length < CHECKS.length / 2);
   });
 }
 
-test('a store that is somewhere else for others is found out', async () => {
+test('the checks detect a store that other clients see elsewhere', async () => {
   assert.ok((await failing(new MemoryStore(), new MemoryStore())).length > 5);
 });
 
-test('the speed is measured of packs, lists and requests', async () => {
+test('measureSpeed measures packs, listings and requests', async () => {
   const { put, get, list, names: count, roundTrip } = await measureSpeed(new MemoryStore(), 4);
   for (const each of [put, get, list, roundTrip]) assert.ok(each > 0 && Number.isFinite(each));
   assert.equal(count, 100);
 });
 
-test('places within places', () => {
+test('belowLocation appends a name to every kind of location', () => {
   for (const [place, wanted] of [
     ['/mnt/usb', '/mnt/usb/x'],
     ['/', '/x'],

@@ -33,12 +33,12 @@ async function discards(store: Store, path: string): Promise<void> {
   assert.ok(existsSync(join(path, 'letter')));
 }
 
-test('a folder', async () => {
+test('discard removes the directory of a local store', async () => {
   const path = join(scratch, 'repository');
   await discards(new LocalStore(path), path);
 });
 
-test('a folder of an SFTP server', { skip: SSHD_MISSING }, async () => {
+test('discard removes the directory on an SFTP server', { skip: SSHD_MISSING }, async () => {
   const sshd = await startSshd();
   try {
     const path = join(sshd.directory, 'repository');

@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer';
 import { VarveError } from '../../src/errors/errors.js';
 import type { Advice, ObjectType, Store } from '../../src/storage/store.js';
 import type { Beneath } from '../servers/beneath.js';
-import { ForwardingStore } from './passing-store.js';
+import { ForwardingStore } from './forwarding-store.js';
 
 const OBJECTS: readonly ObjectType[] = ['keys', 'data', 'index', 'snapshots', 'locks'];
 

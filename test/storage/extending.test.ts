@@ -38,7 +38,7 @@ async function wrapped(inner: Store, clock = new TestClock()): Promise<Store> {
   return new CachedStore(guarded, CacheDirectory.open(join(scratch, 'cache')) as CacheDirectory);
 }
 
-test('guards and the cache pass a lock on, with its term', async () => {
+test('guards and the cache forward extend and the term of locks', async () => {
   const now = { seconds: 1_800_000_000 };
   const inner = new LockingStore(MONTH, () => now.seconds);
   const { name, bytes } = object(100);
@@ -51,13 +51,13 @@ test('guards and the cache pass a lock on, with its term', async () => {
   await assert.rejects(async () => store.extend?.('index', name), fails('not-found'));
 });
 
-test('where the store does not lock, nothing in front of it does', async () => {
+test('guards offer no extend when the store has none', async () => {
   const store = await wrapped(new MemoryStore());
   assert.equal(store.lockSeconds, undefined);
   assert.equal(store.extend, undefined);
 });
 
-test('extend is tried again', async () => {
+test('extend is retried after a failure', async () => {
   const faulty = FaultyStore.times(new LockingStore(MONTH), 3, 'before', 'extend');
   const clock = new TestClock();
   const { name, bytes } = object(100);
@@ -68,7 +68,7 @@ test('extend is tried again', async () => {
   assert.deepEqual(clock.waits, [500, 1000, 2000]);
 });
 
-test('extend waits for its turn', async () => {
+test('extend counts against the limit of requests', async () => {
   const began: string[] = [];
   class Endless extends LockingStore {
     override extend(_: LockedType, name: string): Promise<number> {
@@ -82,7 +82,7 @@ test('extend waits for its turn', async () => {
   assert.deepEqual(began, ['a', 'b']);
 });
 
-test('extend is told in the log', async () => {
+test('the log has a line for extend', async () => {
   const lines: string[] = [];
   const inner = new LockingStore(3600, () => Date.UTC(2026, 0, 31, 12) / 1000);
   const { name, bytes } = object(100);
@@ -91,7 +91,7 @@ test('extend is told in the log', async () => {
   assert.match(lines.join('\n'), new RegExp(` extend {2}data/${name} until 2026-01-31T13:00:00.000Z [\\d.]+ ms ok$`));
 });
 
-test('a lock is long enough for a quarter of its term, and forgotten after half of it', () => {
+test('a lock is long enough for a quarter of its term, and overdue after half of it', () => {
   const [put, term] = [1_800_000_000, 1000];
   const until = put + term;
   assert.deepEqual([isLongEnough(until, put + 250, term), isLongEnough(until, put + 251, term)], [true, false]);
@@ -99,7 +99,7 @@ test('a lock is long enough for a quarter of its term, and forgotten after half 
   assert.equal(longestPause(term), 250);
 });
 
-test('stores that cannot lock refuse to be asked', async () => {
+test('stores without locks refuse Object Lock', async () => {
   for (const place of ['/nowhere', 'local:/nowhere', 'sftp:host:/x', 'rest:http://host/', 'rclone:x:y'])
     await assert.rejects(
       openStore(place, settings({ lockSeconds: MONTH })),

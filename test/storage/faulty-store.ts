@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer';
 import { VarveError } from '../../src/errors/errors.js';
 import type { Extend } from '../../src/storage/guards/forwarding.js';
 import type { LockedType, ObjectInfo, ObjectType, Range, Store } from '../../src/storage/store.js';
-import { ForwardingStore } from './passing-store.js';
+import { ForwardingStore } from './forwarding-store.js';
 
 export type Method = 'create' | 'put' | 'replace' | 'get' | 'stat' | 'list' | 'remove' | 'now' | 'extend';
 

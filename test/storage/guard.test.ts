@@ -15,7 +15,7 @@ const OPEN: Readonly<Record<string, (host: string, given: StoreSettings) => Prom
 };
 
 for (const [kind, open] of Object.entries(OPEN)) {
-  test(`${kind}: many requests that may be interrupted are no leak`, async (context) => {
+  test(`${kind}: many interruptible requests cause no warning of a leak`, async (context) => {
     const warnings: Error[] = [];
     const note = (warning: Error): void => {
       if (warning.name === 'MaxListenersExceededWarning') warnings.push(warning);

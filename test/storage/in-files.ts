@@ -17,7 +17,7 @@ const DAY_AGO = new Date(Date.now() - 25 * 3600_000);
 
 /** Tests of what every store whose objects are files promises of these. @param skip why they are left out */
 export function testsInFiles(fresh: Fresh, skip: string | false = false): void {
-  test('objects lie where restic’s backend has them, for the owner alone', { skip }, async () => {
+  test('objects have the paths of restic’s backend and the owner’s mode', { skip }, async () => {
     const { store, path } = await fresh();
     const { name, bytes } = object(100);
     await store.put('data', name, [bytes]);
@@ -33,7 +33,7 @@ export function testsInFiles(fresh: Fresh, skip: string | false = false): void {
     await store.close();
   });
 
-  test('nothing but objects is left after many puts at a time, also when several write the same one', {
+  test('concurrent puts leave nothing but objects, also when several write the same one', {
     skip,
   }, async () => {
     const { store, path } = await fresh();
@@ -47,7 +47,7 @@ export function testsInFiles(fresh: Fresh, skip: string | false = false): void {
     assert.equal(allFiles(path).length, objects.length);
   });
 
-  test('folders that a copy of the repository lacks are made again, the repository itself is not', {
+  test('a put makes missing directories again, but not the repository itself', {
     skip,
   }, async () => {
     const { store, path } = await fresh();
@@ -68,7 +68,7 @@ export function testsInFiles(fresh: Fresh, skip: string | false = false): void {
     await store.close();
   });
 
-  test('a temporary file is no object; a day later it is removed', { skip }, async () => {
+  test('a listing skips a temporary file and removes it after a day', { skip }, async () => {
     const { store, path } = await fresh();
     const { name, bytes } = object(10);
     await store.put('index', name, [bytes]);
@@ -93,7 +93,7 @@ export function testsInFiles(fresh: Fresh, skip: string | false = false): void {
     await store.close();
   });
 
-  test('an object that was truncated is replaced when it is stored again', { skip }, async () => {
+  test('a put replaces a truncated object', { skip }, async () => {
     const { store, path } = await fresh();
     const { name, bytes } = object(1000);
     await store.put('data', name, [bytes]);

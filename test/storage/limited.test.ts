@@ -42,7 +42,7 @@ class SlowStore extends MemoryStore {
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-test('so many requests at a time, first come first served', async () => {
+test('LimitedStore serves requests in order up to its limit', async () => {
   const slow = new SlowStore();
   const store = new LimitedStore(slow, 3);
   assert.equal(store.connections, 3);
@@ -57,7 +57,7 @@ test('so many requests at a time, first come first served', async () => {
   assert.equal(slow.most, 3);
 });
 
-test('while tries fail there are fewer at a time, down to one, and more again with each that goes well', async () => {
+test('LimitedStore lowers its limit with each failure, down to one, and raises it with each success', async () => {
   let underWay = 0;
   let most = 0;
   let broken = true;
@@ -86,7 +86,7 @@ test('while tries fail there are fewer at a time, down to one, and more again wi
   assert.equal(most, 5);
 });
 
-test('what is silent is not asked by fewer, also when something else has failed before', async () => {
+test('LimitedStore does not lower its limit for an idle timeout', async () => {
   let most = 0;
   let underWay = 0;
   let isSilent = false;
@@ -109,7 +109,7 @@ test('what is silent is not asked by fewer, also when something else has failed 
   }
 });
 
-test('a request that fails makes room for the next', async () => {
+test('a failed request frees its slot for the next', async () => {
   const store = new LimitedStore(new MemoryStore(), 1);
   const { name, bytes } = object(10);
   await assert.rejects(store.get('data', name));
@@ -117,7 +117,7 @@ test('a request that fails makes room for the next', async () => {
   assert.deepEqual(await store.get('data', name), bytes);
 });
 
-test('a listing keeps its turn while it waits, and none while who listens makes requests', async () => {
+test('a listing holds its slot while it waits, but not while its reader makes requests', async () => {
   const slow = new SlowStore();
   const store = new LimitedStore(slow, 1);
   const answering = setInterval(() => slow.answer(), 1);

@@ -24,7 +24,7 @@ async function fresh(): Promise<{ store: LocalStore; path: string }> {
 
 testsInFiles(fresh);
 
-test('an object that cannot be written or read says which and why', async (t) => {
+test('an error of a read or write names the object and the reason', async (t) => {
   const { store, path } = await fresh();
   const { name, bytes } = object(10);
   rmSync(join(path, 'locks'), { recursive: true });
@@ -46,27 +46,27 @@ test('an object that cannot be written or read says which and why', async (t) =>
   await assert.rejects(store.put('snapshots', name, [bytes]), fails('storage', /permission denied/));
 });
 
-test('a folder that is not there has no objects', async () => {
+test('a missing directory has no objects', async () => {
   const store = new LocalStore(join(scratch, 'nowhere'));
   assert.deepEqual(await names(store, 'data'), []);
   assert.equal(await store.stat('config', 'config'), undefined);
   await assert.rejects(store.get('config', 'config'), fails('not-found', /nowhere/));
 });
 
-test('a repository directory that cannot be made is named', async () => {
+test('the error names a repository directory that cannot be made', async () => {
   const file = join(scratch, 'file');
   writeFileSync(file, '');
   await assert.rejects(new LocalStore(join(file, 'below')).create(), fails('storage', /below.*not a directory/));
 });
 
-test('an object of another content under the name is the reader’s to find', async () => {
+test('the store does not compare an object with its name', async () => {
   const { store, path } = await fresh();
   const { name } = object(10);
   writeFileSync(join(path, 'index', name), Buffer.from('other'));
   assert.equal((await store.get('index', name)).toString(), 'other');
 });
 
-test('an object that a FIFO lies in the place of is an error, not an endless wait', async () => {
+test('a read of a FIFO in place of an object is an error, not an endless wait', async () => {
   const { store, path } = await fresh();
   for (const type of ['config', 'keys', 'data'] as const) {
     const { name, bytes } = object(10);

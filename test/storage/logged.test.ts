@@ -6,7 +6,7 @@ import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import { names, object } from './conformance.js';
 import { FaultyStore } from './faulty-store.js';
 
-test('a line for each request, with what it was of, how much, how long, and what came of it', async () => {
+test('LoggedStore writes a line for each request with object, size, time and result', async () => {
   const lines: string[] = [];
   const store = new LoggedStore(new MemoryStore(), (line) => lines.push(line));
   const { name, bytes } = object(1000);
@@ -35,7 +35,7 @@ test('a line for each request, with what it was of, how much, how long, and what
   ]);
 });
 
-test('what fails is told with its reason', async () => {
+test('LoggedStore logs the reason of a failure', async () => {
   const lines: string[] = [];
   const error = new VarveError('storage', 'connection reset', { retryable: true });
   const faulty = new FaultyStore(new MemoryStore(), () => ({ when: 'before', error }));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { maskedLocation, maskedLogins } from '../../src/storage/masked.js';
 
-test('a place is shown without its passwords, also where it is mistyped', () => {
+test('maskedLocation hides passwords, also in a mistyped location', () => {
   const places: [string, string][] = [
     ['rest:https://ann:hidden@host:8000/x/', 'rest:https://ann:***@host:8000/x/'],
     ['rest:https://ann:hid/den@host/x', 'rest:https://ann:***@host/x'],
@@ -27,7 +27,7 @@ test('a place is shown without its passwords, also where it is mistyped', () => 
   for (const [place, shown] of places) assert.equal(maskedLocation(place), shown);
 });
 
-test('what has no password is shown as it is', () => {
+test('maskedLocation leaves a location without a password unchanged', () => {
   for (const place of [
     '/srv/a:b@c',
     'local:a:b@c',
@@ -44,7 +44,7 @@ test('what has no password is shown as it is', () => {
     assert.equal(maskedLocation(place), place);
 });
 
-test('logins in what others say are masked', () => {
+test('maskedLogins hides passwords in foreign text', () => {
   assert.equal(
     maskedLogins('Get "https://ann:hidden@host/x": refused; http://host:80/'),
     'Get "https://ann:***@host/x": refused; http://host:80/',

@@ -65,7 +65,7 @@ test('missingMount reads the mount units of systemd', () => {
   });
 });
 
-test('missingMount takes a directory for plugged-in disks as one only when nothing is mounted below it', () => {
+test('missingMount reports a removable disk only when nothing is mounted in its directory', () => {
   const stick = join(scratch, 'media', 'stick');
   assert.equal(missingMount(join(stick, 'varve'), tables({}))?.directory, stick);
   assert.equal(missingMount(join(stick, 'varve'), tables({ mounts: `/dev/sdb1 ${stick} vfat rw\n` })), undefined);

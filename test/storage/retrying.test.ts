@@ -41,7 +41,7 @@ const EACH: readonly [Method, (store: Store, name: string, bytes: Buffer) => Pro
 ];
 
 for (const [method, request] of EACH) {
-  test(`${method}: tried again until it succeeds, with longer and longer waits`, async () => {
+  test(`${method}: RetryingStore retries with growing waits until it succeeds`, async () => {
     for (const when of ['before', 'after'] as const) {
       const behind = new MemoryStore();
       const { name, bytes } = object(100);
@@ -56,7 +56,7 @@ for (const [method, request] of EACH) {
   });
 }
 
-test('what no second try can help fails at once, as it is', async () => {
+test('a permanent error is not retried', async () => {
   const errors = [
     new VarveError('denied', 'not for you'),
     new VarveError('storage', 'wrong certificate'),
@@ -89,7 +89,7 @@ test('Retrier gives up soon when connections are refused and nothing has succeed
   assert.equal(slept(), 920_000);
 });
 
-test('a store that is gone for good is given up at the time that is set, and the error says so', async () => {
+test('retries of an unreachable store end after the given time with an error that says so', async () => {
   const faulty = new FaultyStore(new MemoryStore(), () => ({ when: 'before', error: refused() }));
   for (const retrySeconds of [900, 10, 0]) {
     const { store, clock } = retrying(faulty, { retrySeconds });
@@ -104,7 +104,7 @@ test('a store that is gone for good is given up at the time that is set, and the
   }
 });
 
-test('the time counts from the first failure, and is each operation’s own', async () => {
+test('the time of retries counts from the first failure of each operation', async () => {
   const clock = new TestClock();
   let failing = true;
   const faulty = new FaultyStore(new MemoryStore(), () => (failing ? { when: 'before', error: refused() } : undefined));
@@ -120,7 +120,7 @@ test('the time counts from the first failure, and is each operation’s own', as
   assert.equal(clock.now() - began, 60_000);
 });
 
-test('a store that is silent is given up when the time that is set has passed since it fell silent, also in the middle of a try', async () => {
+test('retries of a silent store end after the given time of silence, also during an attempt', async () => {
   for (const [retrySeconds, idleTimeoutSeconds, seconds] of [
     [900, 300, 900],
     [900, 7, 900],
@@ -154,7 +154,7 @@ test('a store that is silent is given up when the time that is set has passed si
   }
 });
 
-test('after one operation was given up, others are tried once, until something succeeds', async () => {
+test('after one operation was given up, others get one attempt until one succeeds', async () => {
   let failing = true;
   const faulty = new FaultyStore(new MemoryStore(), () => (failing ? { when: 'before', error: refused() } : undefined));
   const { store, clock } = retrying(faulty);
@@ -173,7 +173,7 @@ test('after one operation was given up, others are tried once, until something s
   assert.ok(clock.waits.length > waited);
 });
 
-test('waits are spread over all of their range', async () => {
+test('waits are spread over their whole range', async () => {
   const chances = [0, 0.5, 0.25, 1];
   const clock = new TestClock(() => chances.shift() ?? 0);
   const { store } = retrying(FaultyStore.times(new MemoryStore(), 4), { clock });
@@ -181,7 +181,7 @@ test('waits are spread over all of their range', async () => {
   assert.deepEqual(clock.waits, [0, 500, 500, 4000]);
 });
 
-test('short waits are not told; long ones are, in words, one each half a minute', async () => {
+test('long waits send a notice each half minute, short waits none', async () => {
   const short = retrying(FaultyStore.times(new MemoryStore(), 2));
   await short.store.now();
   assert.deepEqual(short.notices, []);
@@ -195,7 +195,7 @@ test('short waits are not told; long ones are, in words, one each half a minute'
   assert.ok(notices.length >= 10 && notices.length <= clock.now() / 30_000 + 1, `${notices.length} notices`);
 });
 
-test('an interruption ends waiting at once; nothing is tried again after it', async () => {
+test('an interruption ends waits at once, without further attempts', async () => {
   const abort = new AbortController();
   const clock = new TestClock();
   const faulty = new FaultyStore(new MemoryStore(), () => ({ when: 'before', error: refused() }));
@@ -208,7 +208,7 @@ test('an interruption ends waiting at once; nothing is tried again after it', as
   assert.equal(clock.waits.length, 3);
 });
 
-test('closing ends waiting at once', async () => {
+test('closing ends waits at once', async () => {
   const clock = new TestClock();
   const { store } = retrying(FaultyStore.times(new MemoryStore(), 1000), { clock });
   clock.onSleep = () => void store.close();
@@ -216,7 +216,7 @@ test('closing ends waiting at once', async () => {
   assert.equal(clock.waits.length, 1);
 });
 
-test('config that was created by a try whose answer was lost is ours; one that somebody else created is not', async () => {
+test('config from an attempt with a lost answer is ours, another client’s config is not', async () => {
   const behind = new MemoryStore();
   const { store } = retrying(FaultyStore.times(behind, 2, 'after', 'put'));
   await store.put('config', 'config', [Buffer.from('my '), Buffer.from('own')]);
@@ -226,7 +226,7 @@ test('config that was created by a try whose answer was lost is ours; one that s
   await assert.rejects(other.store.put('config', 'config', [Buffer.from('another')]), fails('exists'));
 });
 
-test('config is compared though reading it back fails at first', async () => {
+test('config is compared even when reading it back fails at first', async () => {
   const behind = new MemoryStore();
   let puts = 0;
   let gets = 0;
@@ -238,7 +238,7 @@ test('config is compared though reading it back fails at first', async () => {
   assert.deepEqual(faulty.asked, ['put', 'put', 'get', 'put', 'get']);
 });
 
-test('a listing that breaks off is begun again, and tells each name once', async () => {
+test('a broken listing restarts and yields each name once', async () => {
   const behind = new MemoryStore();
   const objects = Array.from({ length: 300 }, (_, i) => object(10 + i));
   for (const { name, bytes } of objects) await behind.put('index', name, [bytes]);
@@ -248,7 +248,7 @@ test('a listing that breaks off is begun again, and tells each name once', async
   assert.deepEqual(found.sort(), objects.map(({ name }) => name).sort());
 });
 
-test('a listing that comes on has time anew; one that does not is given up', async () => {
+test('progress of a listing restarts its time for retries', async () => {
   const behind = new MemoryStore();
   for (let i = 0; i < 10; i++) await behind.put('index', object(10 + i).name, [Buffer.alloc(1)]);
   const clock = new TestClock();
@@ -268,7 +268,7 @@ test('a listing that comes on has time anew; one that does not is given up', asy
   assert.equal(clock.now(), 6 * MINUTE);
 });
 
-test('opening is tried again too', async () => {
+test('opening a store is retried too', async () => {
   const clock = new TestClock();
   const notices: string[] = [];
   const settings: StoreSettings = {

@@ -5,7 +5,7 @@ import { ServerClock } from '../../src/storage/transport/server-clock.js';
 const DATE = 'Sun, 22 Nov 2026 06:00:00 GMT';
 const SECONDS = Date.UTC(2026, 10, 22, 6) / 1000;
 
-test('the clock of the last answer goes on for some seconds, then it has to be asked for again', () => {
+test('ServerClock advances for some seconds after an answer, then needs another', () => {
   let uptime = 100;
   const clock = new ServerClock(() => uptime);
   assert.equal(clock.seconds, undefined);
@@ -19,7 +19,7 @@ test('the clock of the last answer goes on for some seconds, then it has to be a
   assert.equal(clock.seconds, SECONDS);
 });
 
-test('an answer without a date, or with nonsense in its place, tells nothing', () => {
+test('ServerClock ignores a missing or invalid date', () => {
   const clock = new ServerClock(() => 0);
   clock.note(undefined);
   clock.note('yesterday');

@@ -16,16 +16,16 @@ const TAP = [
   '# skipped 2',
 ];
 
-test('what TAP counts at its end; what was cancelled has failed', () => {
+test('the report reads TAP’s counts, and counts cancelled tests as failed', () => {
   assert.deepEqual(summary(TAP), { tests: 5, pass: 1, fail: 2, skipped: 2 });
   assert.deepEqual(reasons(TAP), ['skipped 2: s3 has no files']);
 });
 
-test('a run that ended before it could count has failed', () => {
+test('a run without counts has failed', () => {
   assert.equal(summary(TAP.slice(0, 6)).fail, 1);
 });
 
-test('a line for each store', () => {
+test('the report has a line for each store', () => {
   const counts = { ...summary(TAP), minutes: 1.25 };
   assert.deepEqual(
     table([

@@ -10,7 +10,7 @@ import { Prunable } from '../prune/repository.js';
 
 const scratch = scratchDirectory();
 
-test('backups, a restore, a prune and a check, which finds what was damaged', async () => {
+test('backups, a restore, a prune and a check work, and the check finds damage', async () => {
   const prunable = await Prunable.create(join(scratch, 'round'));
   const { sandbox } = prunable;
   prunable.write(['a', 'b']);

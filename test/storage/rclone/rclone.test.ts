@@ -57,7 +57,7 @@ const isRunning = (pid: number): boolean => {
 };
 
 describe('rclone', { skip: RCLONE_MISSING }, () => {
-  test('a remote that is not set up: rclone’s own words, at once', async (context) => {
+  test('a missing remote fails at once with rclone’s message', async (context) => {
     const store = await opened(context, 'nowhere:folder');
     await failsWith(
       store.get('config', 'config'),
@@ -67,12 +67,12 @@ describe('rclone', { skip: RCLONE_MISSING }, () => {
     );
   });
 
-  test('arguments that it does not know', async (context) => {
+  test('unknown arguments fail with rclone’s message', async (context) => {
     const store = await opened(context, directory(), { args: 'serve restic --stdio --no-such-thing' });
     await failsWith(store.now(), /rclone ended: .*unknown flag: --no-such-thing/, 'storage', false);
   });
 
-  test('its arguments may be others: append-only', async (context) => {
+  test('rclone.args replaces the arguments, for example for append-only', async (context) => {
     const store = await opened(context, directory(), { args: "serve restic '--stdio' --append-only" });
     await store.create();
     const { name, bytes } = object(100);
@@ -82,7 +82,7 @@ describe('rclone', { skip: RCLONE_MISSING }, () => {
     assert.deepEqual(await store.get('data', name), bytes);
   });
 
-  test('what fails is told with what rclone says of it', async (context) => {
+  test('an error contains rclone’s message', async (context) => {
     const path = directory();
     const lines: string[] = [];
     const store = await opened(context, path, { onDebug: (line) => lines.push(line) });
@@ -93,7 +93,7 @@ describe('rclone', { skip: RCLONE_MISSING }, () => {
     assert.ok(lines.some((line) => line.startsWith('rclone: ERROR : ')));
   });
 
-  test('when it ends in the middle that can be tried again: another one is started', async (context) => {
+  test('a request can be retried when rclone ends, and starts another', async (context) => {
     const file = join(scratch, 'killed.pid');
     const store = await opened(context, directory(), { program: noting(file) });
     await store.create();
@@ -107,7 +107,7 @@ describe('rclone', { skip: RCLONE_MISSING }, () => {
     assert.notEqual(Number(readFileSync(file, 'utf8')), first);
   });
 
-  test('closing the store ends it', async (context) => {
+  test('closing the store ends rclone', async (context) => {
     const file = join(scratch, 'closed.pid');
     const store = await opened(context, directory(), { program: noting(file) });
     await store.create();
@@ -118,7 +118,7 @@ describe('rclone', { skip: RCLONE_MISSING }, () => {
     await assert.rejects(store.stat('config', 'config'), /closed/);
   });
 
-  test('what is under way ends when it is interrupted; what remains to be done is done', async (context) => {
+  test('an interruption ends running requests; later requests still run', async (context) => {
     const stop = new AbortController();
     const store = await opened(context, directory(), { signal: stop.signal });
     await store.create();
@@ -130,7 +130,7 @@ describe('rclone', { skip: RCLONE_MISSING }, () => {
     await store.remove('locks', name);
   });
 
-  test('with limits for its bytes', async (context) => {
+  test('rclone keeps the limits of speed', async (context) => {
     const store = await opened(context, directory(), { uploadLimit: 50e6, downloadLimit: 50e6 });
     await store.create();
     const { name, bytes } = object(3_000_000);
@@ -139,7 +139,7 @@ describe('rclone', { skip: RCLONE_MISSING }, () => {
   });
 });
 
-test('a program that there is not', async (context) => {
+test('a missing program is an error with its name', async (context) => {
   const store = await opened(context, 'x:y', { program: 'no-such-program' });
   await failsWith(store.now(), /cannot start no-such-program: it is not installed/, 'usage', false);
 });
@@ -149,7 +149,7 @@ for (const [what, after] of [
   ['', 'exec sleep 600'],
   [', and ends as if all were well', 'trap "exit 0" TERM; while sleep 0.05; do :; done'],
 ] as const)
-  test(`a program that says something else${what}`, async (context) => {
+  test(`a program that does not speak the protocol is an error${what}`, async (context) => {
     const store = await opened(context, 'x:y', { program: script(`echo Welcome to this machine; ${after}`) });
     await failsWith(
       store.now(),
@@ -159,12 +159,12 @@ for (const [what, after] of [
     );
   });
 
-test('a program that ends without a word', async (context) => {
+test('a program that ends silently is an error', async (context) => {
   const store = await opened(context, 'x:y', { program: script('exit 7') });
   await failsWith(store.now(), /rclone ended with exit code 7/, 'storage', false);
 });
 
-test('a program that says nothing is given up, and ended when the store is closed', async (context) => {
+test('a silent program hits the idle timeout, and ends with the store', async (context) => {
   const file = join(scratch, 'silent.pid');
   const program = script(`echo $$ > ${file}; exec sleep 600`);
   const store = await opened(context, 'x:y', { program, idleTimeoutSeconds: 0.5 });
@@ -176,7 +176,7 @@ test('a program that says nothing is given up, and ended when the store is close
   assert.ok(!isRunning(Number(readFileSync(file, 'utf8'))));
 });
 
-test('passwords in a remote’s description are not told', async (context) => {
+test('errors hide passwords of a remote’s description', async (context) => {
   const place = ':sftp,host=h,user=u,pass="hid:den,too",key_pem=hidden:folder';
   const store = await opened(context, place, { program: script('exit 1') });
   assert.equal(store.location, 'rclone::sftp,host=h,user=u,pass=***,key_pem=***:folder');
@@ -187,7 +187,7 @@ test('passwords in a remote’s description are not told', async (context) => {
   });
 });
 
-test('an option that there is not', async () => {
+test('an unknown option is refused', async () => {
   const extended = new Map([['rclone.arguments', '']]);
   await assert.rejects(
     openRclone('x:y', settings({ extended })),
@@ -195,6 +195,6 @@ test('an option that there is not', async () => {
   );
 });
 
-test('no remote', async () => {
+test('a location without a remote is refused', async () => {
   await assert.rejects(openRclone('', settings()), fails('usage', /such as rclone:REMOTE:PATH/));
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { describedInEnvironment, describedOpenly } from '../../../src/storage/rclone/remote.js';
 
-test('what is secret of a remote goes to the environment', () => {
+test('describedInEnvironment moves secrets of a remote to the environment', () => {
   const cases: [string, string, Record<string, string>][] = [
     ['drive:x', 'drive:x', {}],
     [':local:/x', ':local:/x', {}],
@@ -20,7 +20,7 @@ test('what is secret of a remote goes to the environment', () => {
   }
 });
 
-test('what rclone says is shown without the secrets that it was told', () => {
+test('rclone’s messages are shown without its secrets', () => {
   const place = `:sftp,host=h,pass="hid""den",user=u:x`;
   for (const { mask } of [describedInEnvironment(place), describedOpenly(place)]) {
     assert.equal(mask('wrong: hid"den'), 'wrong: ***');

@@ -14,12 +14,12 @@ const of = (status: number, length?: number): RestHead => ({
 const GET = { method: 'GET', path: 'data/x' } as const;
 const body = (...parts: string[]): Readable => Readable.from(parts.map((part) => Buffer.from(part)));
 
-test('a body of the length that was stated', async () => {
+test('receiveBody returns a body of the stated length', async () => {
   assert.equal((await receiveBody(body('abc', 'def'), of(200, 6), GET)).toString(), 'abcdef');
   assert.equal((await receiveBody(body('abc', 'def'), of(200), GET)).toString(), 'abcdef');
 });
 
-test('a body that ends early can be had another time', async () => {
+test('receiveBody fails as retryable when a body ends early', async () => {
   await assert.rejects(receiveBody(body('abc'), of(200, 4), GET), (error) => {
     fails('storage', /cut after 3 of 4 bytes/)(error);
     return (error as VarveError).retryable;
@@ -29,7 +29,7 @@ test('a body that ends early can be had another time', async () => {
   await assert.rejects(receiveBody(closed, of(200), GET), fails('storage', /cut before its end/));
 });
 
-test('a body that goes on is not read on', async () => {
+test('receiveBody stops at the stated length', async () => {
   const endless = Readable.from(
     (function* () {
       for (;;) yield Buffer.alloc(10);
@@ -39,7 +39,7 @@ test('a body that goes on is not read on', async () => {
   assert.ok(endless.destroyed);
 });
 
-test('of what is no success only the beginning is read', async () => {
+test('receiveBody reads only the beginning of a failure', async () => {
   const endless = Readable.from(
     (function* () {
       for (;;) yield Buffer.alloc(1000, 'x');
@@ -49,7 +49,7 @@ test('of what is no success only the beginning is read', async () => {
   assert.ok(endless.destroyed);
 });
 
-test('a body is put into the memory that there is for it, when it is large enough', async () => {
+test('receiveBody uses the caller’s buffer when it is large enough', async () => {
   const room = Buffer.alloc(10);
   const put = await receiveBody(body('abc'), of(200, 3), { ...GET, into: room });
   assert.equal(put.buffer, room.buffer);
@@ -59,7 +59,7 @@ test('a body is put into the memory that there is for it, when it is large enoug
   assert.equal(own.length, 11);
 });
 
-test('what speaks against an answer is known before its body is read', async () => {
+test('the check of an answer runs before its body is read', async () => {
   const stream = body('abc');
   const check = (): void => {
     throw new VarveError('damaged', 'no');
@@ -68,7 +68,7 @@ test('what speaks against an answer is known before its body is read', async () 
   assert.ok(stream.destroyed);
 });
 
-test('parts are sent as they are, no faster than they leave, until nobody takes them', async () => {
+test('sendBody writes parts without copies and respects backpressure', async () => {
   const got: Buffer[] = [];
   let waiting = 0;
   const slow = new Writable({

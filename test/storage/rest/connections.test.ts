@@ -59,7 +59,7 @@ async function served(
 
 const ok: RequestListener = (_, response) => void response.end('[]');
 
-test('nobody listens', async (context) => {
+test('a refused connection is an error with advice', async (context) => {
   const server = await startScripted(ok);
   await server.stop();
   const store = await opened(context, `http://${server.host}/`);
@@ -68,12 +68,12 @@ test('nobody listens', async (context) => {
   });
 });
 
-test('a server whose name is not known', async (context) => {
+test('an unknown host name is an error with advice', async (context) => {
   const store = await opened(context, 'http://nowhere.invalid/');
   await failsWith(store.now(), /nowhere\.invalid: the name of the server/, { retryable: true });
 });
 
-test('an object of which the connection is cut in the middle', async (context) => {
+test('a get is retryable when its connection breaks', async (context) => {
   const store = await served(context, (_, response) => {
     response.writeHead(200, { 'content-length': '1000000' }).write(Buffer.alloc(1000));
     setTimeout(() => response.destroy(), 20);
@@ -82,7 +82,7 @@ test('an object of which the connection is cut in the middle', async (context) =
   await failsWith(store.get('data', NAME, undefined, { into: Buffer.alloc(2_000_000) }), /cut/, { retryable: true });
 });
 
-test('a list that is cut in the middle', async (context) => {
+test('a list is retryable when its connection breaks', async (context) => {
   const store = await served(context, (_, response) => {
     response.writeHead(200).write(`[{"name":"${NAME}","size":1}`);
     setTimeout(() => response.destroy(), 20);
@@ -90,7 +90,7 @@ test('a list that is cut in the middle', async (context) => {
   await failsWith(store.list('data')[Symbol.asyncIterator]().next(), /cannot list data .*cut/, { retryable: true });
 });
 
-test('a connection that is cut before the answer, and in the middle of what is sent', async (context) => {
+test('a put is retryable when its connection breaks', async (context) => {
   const store = await served(context, (request) => {
     request.once('data', () => request.destroy());
     if (request.method === 'GET') request.destroy();
@@ -101,7 +101,7 @@ test('a connection that is cut before the answer, and in the middle of what is s
   });
 });
 
-test('an answer that comes before all is sent counts, and the connection is not used again', async (context) => {
+test('an early answer counts, and its connection is not reused', async (context) => {
   const answer: RequestListener = (request, response) => {
     if (request.method === 'POST') response.writeHead(507).end('full');
     else response.writeHead(200, { 'content-length': '3' }).end('abc');
@@ -113,7 +113,7 @@ test('an answer that comes before all is sent counts, and the connection is not 
   }
 });
 
-test('a server that answers nothing, nothing more, or reads nothing, is given up', async (context) => {
+test('a request ends with the idle timeout when the server neither reads nor answers', async (context) => {
   const given = { idleTimeoutSeconds: 0.2 };
   const silent = await served(context, () => undefined, { given });
   await failsWith(silent.get('data', NAME), /no answer from .* for 0\.2 s/, { retryable: true });
@@ -128,7 +128,7 @@ test('a server that answers nothing, nothing more, or reads nothing, is given up
   await failsWith(silent.put('data', NAME, [LARGE]), /no answer from .* for 0\.2 s/, { retryable: true });
 });
 
-test('a server that is slow but sends is waited for', async (context) => {
+test('a slow answer does not hit the idle timeout', async (context) => {
   const store = await served(
     context,
     (_, response) => {
@@ -144,7 +144,7 @@ test('a server that is slow but sends is waited for', async (context) => {
   assert.equal((await store.get('data', NAME)).length, 10);
 });
 
-test('what is under way ends when it is interrupted; what remains to be done is done', async (context) => {
+test('an interruption ends running requests; later requests still run', async (context) => {
   const stop = new AbortController();
   const answer: RequestListener = (request, response) => {
     if (request.method === 'DELETE') response.end();
@@ -155,7 +155,7 @@ test('what is under way ends when it is interrupted; what remains to be done is 
   await store.remove('locks', NAME);
 });
 
-test('what was removed to be replaced is put back, though the run is interrupted', async (context) => {
+test('a replace puts the object back despite an interruption', async (context) => {
   const stop = new AbortController();
   const answer: RequestListener = (request, response) => {
     if (request.method === 'DELETE') response.end();
@@ -168,12 +168,12 @@ test('what was removed to be replaced is put back, though the run is interrupted
   await store.replace('data', NAME, [LARGE]);
 });
 
-test('closing ends what is under way', async (context) => {
+test('closing ends running requests', async (context) => {
   const store = await served(context, () => setTimeout(() => void store.close(), 20));
   await failsWith(store.get('data', NAME), /cut/, { retryable: true });
 });
 
-test('a socket that is a file', async (context) => {
+test('requests work over a unix socket', async (context) => {
   const socketPath = join(scratch, 'rest.sock');
   await failsWith((await opened(context, `http+unix://${socketPath}:/x/`)).now(), /no such socket/, {
     retryable: true,
@@ -185,7 +185,7 @@ test('a socket that is a file', async (context) => {
   assert.deepEqual(server.requests, ['GET /folder/keys/']);
 });
 
-test('what is no HTTP', async (context) => {
+test('an answer that is not HTTP is an error', async (context) => {
   const server = createServer((socket) => void socket.end('SSH-2.0-OpenSSH_9.2\r\n')).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   context.after(() => server.close());
@@ -220,7 +220,7 @@ test('TLS', async (context) => {
   await failsWith(secure.now(), /cut|not HTTP/, { retryable: true });
 });
 
-test('a certificate that has expired', async (context) => {
+test('an expired certificate is an error', async (context) => {
   const { ca } = makeCertificates(scratch);
   const signing = ['-CA', 'authority.pem', '-CAkey', 'authority.key', '-CAcreateserial', '-extfile', 'server.ext'];
   const args = ['x509', '-req', '-in', 'server.csr', ...signing, '-days', '-1', '-out', 'old.pem'];

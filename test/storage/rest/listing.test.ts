@@ -25,7 +25,7 @@ async function all(store: Store): Promise<ObjectInfo[]> {
   return found;
 }
 
-test('a list with sizes is one request', async (context) => {
+test('a list with sizes takes one request', async (context) => {
   let accepted: string | undefined;
   const { store, server } = await open(context, (request, response) => {
     accepted = request.headers.accept;
@@ -39,7 +39,7 @@ test('a list with sizes is one request', async (context) => {
   assert.equal(accepted, 'application/vnd.x.restic.rest.v2');
 });
 
-test('a server that lists names is asked for sizes; what went meanwhile is left out', async (context) => {
+test('a list of names asks for sizes, and skips objects that are gone', async (context) => {
   const { store } = await open(context, (request, response) => {
     const at = NAMES.findIndex((name) => request.url === `/data/${name}`);
     if (request.method === 'GET') response.end(JSON.stringify([...NAMES, 'README']));
@@ -52,7 +52,7 @@ test('a server that lists names is asked for sizes; what went meanwhile is left 
   );
 });
 
-test('what is not there is empty, unless rclone says so', async (context) => {
+test('a missing directory is an empty list, except for rclone’s error', async (context) => {
   let server = {};
   const { store } = await open(context, (_, response) => {
     response.writeHead(404, server).end();
@@ -65,7 +65,7 @@ test('what is not there is empty, unless rclone says so', async (context) => {
   });
 });
 
-test('null, as an empty list of some servers, is empty', async (context) => {
+test('null counts as an empty list', async (context) => {
   const { store } = await open(context, (_, response) => void response.end('null'));
   assert.deepEqual(await all(store), []);
 });
@@ -82,13 +82,13 @@ for (const hostile of [
   '"x"',
   '',
 ]) {
-  test(`${hostile} is no list`, async (context) => {
+  test(`${hostile} is not a list`, async (context) => {
     const { store } = await open(context, (_, response) => void response.end(hostile));
     await assert.rejects(all(store), fails('storage', /cannot list data .* no list of objects: is it a REST server/));
   });
 }
 
-test('the clock is the server’s', async (context) => {
+test('the store uses the server’s clock', async (context) => {
   const { store, server } = await open(context, (_, response) => {
     response.writeHead(404, { date: 'Fri, 01 Mar 2024 12:00:00 GMT' }).end();
   });

@@ -59,7 +59,7 @@ const CASES: readonly [number, string, ErrorCode, boolean, RegExp][] = [
 ];
 
 for (const [code, text, error, retryable, message] of CASES) {
-  test(`${code} ${text}: ${error}, said so that one knows what to do`, async (context) => {
+  test(`${code} ${text}: ${error}, with advice`, async (context) => {
     const failed = await failure((await store(context, status(code, text))).put('data', NAME, [Buffer.alloc(10)]));
     assert.equal(failed.code, error);
     assert.equal(failed.retryable, retryable);
@@ -68,12 +68,12 @@ for (const [code, text, error, retryable, message] of CASES) {
   });
 }
 
-test('without a user, 401 says how to give one', async (context) => {
+test('401 without a user explains how to give one', async (context) => {
   const failed = await failure((await store(context, status(401), '')).get('config', 'config'));
   assert.match(failed.message, /rest:https:\/\/USER:PASSWORD@.*VARVE_REST_USERNAME and VARVE_REST_PASSWORD/);
 });
 
-test('403 says what may be the reason: of a removal, that nothing may be removed', async (context) => {
+test('403 for a removal says that removals may be forbidden', async (context) => {
   const at = await store(context, (request, response) => {
     response.writeHead(request.method === 'HEAD' ? 404 : 403).end();
   });
@@ -85,7 +85,7 @@ test('403 says what may be the reason: of a removal, that nothing may be removed
   assert.equal((await failure(at.put('config', 'config', [bytes]))).code, 'denied');
 });
 
-test('403 of a server that does not overwrite is no failure when the object is there', async (context) => {
+test('403 for a put is a success when the object exists', async (context) => {
   const at = await store(context, (request, response) => {
     if (request.method === 'HEAD') response.writeHead(200, { 'content-length': '10' }).end();
     else response.writeHead(403).end();
@@ -96,7 +96,7 @@ test('403 of a server that does not overwrite is no failure when the object is t
   assert.match(other.message, /truncated \(10 bytes\).*varve check/);
 });
 
-test('config that another one has written meanwhile exists', async (context) => {
+test('a put of config fails with exists when another client wrote it', async (context) => {
   let asked = 0;
   const at = await store(context, (request, response) => {
     if (request.method === 'POST') response.writeHead(403).end();
@@ -105,7 +105,7 @@ test('config that another one has written meanwhile exists', async (context) => 
   assert.equal((await failure(at.put('config', 'config', [Buffer.alloc(5)]))).code, 'exists');
 });
 
-test('a server that has moved is not followed', async (context) => {
+test('a redirect is an error', async (context) => {
   const target = await startScripted(status(200));
   context.after(() => target.stop());
   const moved = status(301, '', { location: `http://ann:${SECRET}@${target.host}/data/x` });
@@ -115,7 +115,7 @@ test('a server that has moved is not followed', async (context) => {
   assert.deepEqual(target.requests, []);
 });
 
-test('a part of an object is exactly what was asked for', async (context) => {
+test('an answer must be exactly the requested range', async (context) => {
   const answers: [number, Record<string, string>, number][] = [
     [200, {}, 1000],
     [206, { 'content-range': 'bytes 11-110/1000' }, 100],
@@ -141,7 +141,7 @@ test('a part of an object is exactly what was asked for', async (context) => {
   );
 });
 
-test('an object that is too short is damaged', async (context) => {
+test('an object shorter than the range is damaged', async (context) => {
   const short = await store(context, status(206, 'x'.repeat(50), { 'content-range': 'bytes 10-59/60' }));
   const none = await store(context, status(416));
   for (const each of [short, none]) {
@@ -152,19 +152,19 @@ test('an object that is too short is damaged', async (context) => {
   }
 });
 
-test('the whole of an object is not a part of it', async (context) => {
+test('a whole object is not accepted as a range', async (context) => {
   const at = await store(context, status(206, 'part', { 'content-range': 'bytes 0-3/10' }));
   assert.match((await failure(at.get('data', NAME))).message, /206 in the place of 200/);
 });
 
-test('a length that no memory has is refused', async (context) => {
+test('a stated length beyond all memory is refused', async (context) => {
   const at = await store(context, (_, response) => {
     response.writeHead(200, { 'content-length': '99999999999999' }).write('x');
   });
   assert.match((await failure(at.get('data', NAME))).message, /states a length of 99999999999999 bytes/);
 });
 
-test('what another program’s complaint tells of wrong keys is not tried again', async () => {
+test('a complaint about wrong keys is not retried', async () => {
   const transport = {
     request: async () => ({ status: 500, headers: {}, body: Buffer.from('Internal Server Error') }),
     complaint: async () => 'rclone: ERROR : : Create repo failed to Mkdir: SignatureDoesNotMatch: status code: 403',
@@ -179,7 +179,7 @@ test('what another program’s complaint tells of wrong keys is not tried again'
   );
 });
 
-test('a path that the server does not take', async (context) => {
+test('a path that the server rejects is an error', async (context) => {
   const failed = await failure((await store(context, status(404))).create());
   assert.match(failed.message, /cannot create .*takes nothing at that path: is it right/);
 });

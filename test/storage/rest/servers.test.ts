@@ -68,7 +68,7 @@ async function appendsOnly(all: Store, appends: Store): Promise<void> {
 }
 
 describe('rest-server', { skip: REST_SERVER_MISSING }, () => {
-  test('a wrong password, whatever is asked', async (context) => {
+  test('every request fails with a wrong password', async (context) => {
     const { host } = await running(context, startRestServer(directory(), USERS));
     const store = await opened(context, `http://ann:wrong@${host}/`);
     const { name, bytes } = object(32_000_000);
@@ -86,14 +86,14 @@ describe('rest-server', { skip: REST_SERVER_MISSING }, () => {
     await denied((await opened(context, `http://${host}/`)).now(), /wants a user and a password/);
   });
 
-  test('append-only', async (context) => {
+  test('an append-only server refuses removals', async (context) => {
     const path = directory();
     const all = await running(context, startRestServer(path, undefined));
     const appends = await running(context, startRestServer(path, undefined, '--append-only'));
     await appendsOnly(await opened(context, `http://${all.host}/`), await opened(context, `http://${appends.host}/`));
   });
 
-  test('the repository of another user', async (context) => {
+  test('the repository of another user is refused', async (context) => {
     const { host } = await running(context, startRestServer(directory(), USERS, '--private-repos'));
     await (await opened(context, `http://ann:secret@${host}/ann/`)).create();
     const other = await opened(context, `http://bob:hidden@${host}/ann/`);
@@ -101,7 +101,7 @@ describe('rest-server', { skip: REST_SERVER_MISSING }, () => {
     await denied(other.get('config', 'config'), /user "bob".* or the repository is another user’s/);
   });
 
-  test('what was changed on the way is refused', async (context) => {
+  test('a changed upload is refused', async (context) => {
     const { host } = await running(context, startRestServer(directory(), undefined));
     const store = await opened(context, `http://${host}/`);
     await store.create();
@@ -111,7 +111,7 @@ describe('rest-server', { skip: REST_SERVER_MISSING }, () => {
     assert.equal(await store.stat('data', name), undefined);
   });
 
-  test('a quota that is used up', async (context) => {
+  test('a used-up quota is a full store', async (context) => {
     const { host } = await running(context, startRestServer(directory(), undefined, '--max-size', '5000000'));
     const store = await opened(context, `http://${host}/`);
     await store.create();
@@ -123,7 +123,7 @@ describe('rest-server', { skip: REST_SERVER_MISSING }, () => {
 });
 
 describe('rclone serve restic', { skip: RCLONE_MISSING }, () => {
-  test('a wrong password', async (context) => {
+  test('a wrong password is an error', async (context) => {
     const { host } = await running(context, startRclone(directory(), '--user', 'ann', '--pass', 'secret'));
     const store = await opened(context, `http://ann:wrong@${host}/`);
     const { name, bytes } = object(32_000_000);
@@ -131,7 +131,7 @@ describe('rclone serve restic', { skip: RCLONE_MISSING }, () => {
     await denied(store.put('data', name, [bytes]), /does not know the user "ann"/);
   });
 
-  test('append-only', async (context) => {
+  test('an append-only server refuses removals', async (context) => {
     const path = directory();
     const all = await running(context, startRclone(path));
     const appends = await running(context, startRclone(path, '--append-only'));

@@ -74,7 +74,7 @@ describe('errors of S3, by a real server', { skip: CEPH_MISSING }, () => {
 
   const ALL = Object.keys(OPERATIONS);
 
-  test('a key that is not known, one with a wrong secret, and none', async () => {
+  test('unknown keys, wrong secrets and missing keys have errors with advice', async () => {
     const { user } = ceph;
     const unknown = { ...user, accessKeyId: 'nobody' };
     await refused({ user: unknown }, ALL, { code: 'denied', message: /AWS_ACCESS_KEY_ID/ });
@@ -89,7 +89,7 @@ describe('errors of S3, by a real server', { skip: CEPH_MISSING }, () => {
     });
   });
 
-  test('a missing bucket is told, and made by who prepares a place', async () => {
+  test('a missing bucket is an error, and create makes it', async () => {
     const access = { place: `${ceph.endpoint}/missing/a` };
     const message = /no bucket missing.*varve init/;
     await refused(access, ['get', 'list', 'put', 'remove'], { code: 'no-repository', message });
@@ -101,12 +101,12 @@ describe('errors of S3, by a real server', { skip: CEPH_MISSING }, () => {
     await store.close();
   });
 
-  test('a bucket that is somebody else’s', async () => {
+  test('a bucket of another account is an error with advice', async () => {
     const message = /bucket bucket of 127\.0\.0\.1:\d+ .*is it your bucket\?.*s3:/;
     await refused({ user: guest }, ALL, { code: 'denied', message });
   });
 
-  test('a key that may only read', async () => {
+  test('a read-only key fails to write with advice', async () => {
     const client = rawClient(ceph);
     const bucket = 'arn:aws:s3:::bucket';
     const policy = {
@@ -130,7 +130,7 @@ describe('errors of S3, by a real server', { skip: CEPH_MISSING }, () => {
     await store.close();
   });
 
-  test('a quota that is used up', async () => {
+  test('a used-up quota is a full store', async () => {
     const user = await ceph.addUser('small');
     await ceph.admin('quota', 'set', '--uid=small', '--quota-scope=user', '--max-size=4096');
     await ceph.admin('quota', 'enable', '--uid=small', '--quota-scope=user');
@@ -148,7 +148,7 @@ describe('errors of S3, by a real server', { skip: CEPH_MISSING }, () => {
     await store.close();
   });
 
-  test('a clock that is wrong is told with how much, and the next try is signed by the server’s clock', async () => {
+  test('a wrong clock is reported with the difference, and the retry uses the server’s clock', async () => {
     const { now } = Date;
     const clock = mock.method(Date, 'now', () => now() + 3 * 3600_000);
     const store = await open({});
@@ -165,7 +165,7 @@ describe('errors of S3, by a real server', { skip: CEPH_MISSING }, () => {
     }
   });
 
-  test('what the server does not have: storage classes, locks, regions', async () => {
+  test('missing features of the server have errors with advice', async () => {
     const code = 'storage';
     await refused({ extended: { 'storage-class': 'GLACIER' } }, ['put'], { code, message: /storage class GLACIER/ });
     await refused({ more: { lockSeconds: 86_400 } }, ['put'], { code: 'usage', message: /has no Object Lock/ });
@@ -174,7 +174,7 @@ describe('errors of S3, by a real server', { skip: CEPH_MISSING }, () => {
     await elsewhere.close();
   });
 
-  test('a server that cannot be reached, or answers nothing', async () => {
+  test('an unreachable or silent server is an error with advice', async () => {
     const code = 'storage';
     const retryable = true;
     await refused({ place: 'http://127.0.0.1:9/bucket' }, ALL, { code, message: /127\.0\.0\.1:9.*refused/, retryable });
@@ -187,7 +187,7 @@ describe('errors of S3, by a real server', { skip: CEPH_MISSING }, () => {
     }
   });
 
-  test('what is interrupted says so', async () => {
+  test('an interrupted request fails with interrupted', async () => {
     const controller = new AbortController();
     const store = await open({ more: { signal: controller.signal } });
     ceph.freeze(true);
@@ -202,7 +202,7 @@ describe('errors of S3, by a real server', { skip: CEPH_MISSING }, () => {
   });
 });
 
-test('what does not speak S3', async () => {
+test('a server that does not speak S3 is an error', async () => {
   await withServer(
     (response) => response.end('<html>Welcome<br></html>'),
     async (store) => {
@@ -211,7 +211,7 @@ test('what does not speak S3', async () => {
   );
 });
 
-test('a proxy in front that is busy, and says so in its own words, is asked again', async () => {
+test('a busy proxy’s answer is retried', async () => {
   let status = 200;
   await withServer(
     (response) => response.writeHead(status).end('too busy just now'),
@@ -231,7 +231,7 @@ test('a proxy in front that is busy, and says so in its own words, is asked agai
   );
 });
 
-test('an object that is in an archive is out of reach, not damaged, and asked for once', async () => {
+test('an archived object is unreadable, not damaged, and not retried', async () => {
   let asked = 0;
   await withServer(
     (response) => {

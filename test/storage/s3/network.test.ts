@@ -13,7 +13,7 @@ import { names, object } from '../conformance.js';
 import { type Fate, S3Proxy, type Seen } from './proxy.js';
 import { putRaw } from './raw.js';
 
-test('a bucket is in the path unless it shall be in the host’s name', async () => {
+test('the bucket is in the path unless the options put it in the host name', async () => {
   const user = { accessKeyId: 'a', secretAccessKey: 'b' };
   for (const [lookup, host] of [
     ['auto', 'nowhere.invalid'],
@@ -30,7 +30,7 @@ test('a bucket is in the path unless it shall be in the host’s name', async ()
   }
 });
 
-test('an answer that is not the range that was asked for is not believed', async () => {
+test('an answer with another range is refused', async () => {
   let answer: { status: number; headers: http.OutgoingHttpHeaders; body: string } = {
     status: 200,
     headers: {},
@@ -96,7 +96,7 @@ describe('S3 through a network that fails', { skip: CEPH_MISSING }, () => {
       request.method === 'PUT' ? fate : {};
   const retryable = (error: VarveError): boolean => error.code === 'storage' && error.retryable;
 
-  test('when the answer to a put is lost, the next try finds that all is done', async () => {
+  test('a put succeeds on retry when its answer was lost', async () => {
     const { store, direct } = await fresh();
     const { name, bytes } = object(100_000);
     proxy.fate = puts({ loseAnswer: true });
@@ -110,7 +110,7 @@ describe('S3 through a network that fails', { skip: CEPH_MISSING }, () => {
     assert.deepEqual(await names(direct, 'data'), [name]);
   });
 
-  test('an upload that is cut leaves nothing, and what was there before', async () => {
+  test('a broken upload leaves the old state', async () => {
     const { store, direct } = await fresh();
     const { name, bytes } = object(5_000_000);
     proxy.fate = puts({ cutUploadAt: 2_000_000 });
@@ -127,7 +127,7 @@ describe('S3 through a network that fails', { skip: CEPH_MISSING }, () => {
     assert.deepEqual(await direct.get('data', name), bytes);
   });
 
-  test('an answer that is cut is no answer', async () => {
+  test('a truncated answer is retried', async () => {
     const { store } = await fresh();
     const { name, bytes } = object(3_000_000);
     await store.put('data', name, [bytes]);
@@ -138,7 +138,7 @@ describe('S3 through a network that fails', { skip: CEPH_MISSING }, () => {
     assert.deepEqual(await store.get('data', name), bytes);
   });
 
-  test('a bit that flips on the way is refused by the server, as the name is the hash that is signed', async () => {
+  test('the server refuses an upload with a flipped bit, because its hash is signed', async () => {
     const { store, direct } = await fresh();
     const { name, bytes } = object(200_000);
     proxy.fate = puts({ flip: true });
@@ -154,7 +154,7 @@ describe('S3 through a network that fails', { skip: CEPH_MISSING }, () => {
     await assert.rejects(store.put('data', object(9).name, [bytes]), retryable);
   });
 
-  test('servers that do not know If-None-Match are put to without it', async () => {
+  test('a put works without If-None-Match on servers that lack it', async () => {
     for (const answer of [
       { status: 501, code: 'NotImplemented' },
       { status: 400, code: 'InvalidArgument' },
@@ -171,7 +171,7 @@ describe('S3 through a network that fails', { skip: CEPH_MISSING }, () => {
     }
   });
 
-  test('the bucket’s region is learnt from what the server says, unless the user has said which', async () => {
+  test('the region comes from the server’s answer unless the user gives one', async () => {
     const answer = { status: 400, code: 'AuthorizationHeaderMalformed', more: '<Region>eu-west-7</Region>' };
     const elsewhere = ({ headers }: Seen): Fate => (headers.authorization?.includes('/eu-west-7/') ? {} : { answer });
     const { store } = await fresh();
@@ -189,7 +189,7 @@ describe('S3 through a network that fails', { skip: CEPH_MISSING }, () => {
     );
   });
 
-  test('only packs have a storage class, and packs of trees none that is an archive', async () => {
+  test('only packs get a storage class, and packs of trees never an archive', async () => {
     const put = async (storageClass: string): Promise<readonly (string | undefined)[]> => {
       const { store } = await fresh({ 'storage-class': storageClass });
       proxy.fate = () => ({ answer: { status: 200, code: '' } });
@@ -205,7 +205,7 @@ describe('S3 through a network that fails', { skip: CEPH_MISSING }, () => {
     assert.deepEqual(await put('DEEP_ARCHIVE'), [...none, 'DEEP_ARCHIVE', undefined, undefined]);
   });
 
-  test('nothing is sent that only Amazon’s servers know', async () => {
+  test('requests use nothing that only Amazon supports', async () => {
     const { store } = await fresh();
     const { name, bytes } = object(3_000_000);
     await store.put('data', name, [bytes]);
@@ -220,7 +220,7 @@ describe('S3 through a network that fails', { skip: CEPH_MISSING }, () => {
     }
   });
 
-  test('keys that XML cannot have disturb no listing', async () => {
+  test('a listing works with keys that XML cannot hold', async () => {
     const { store } = await fresh();
     const { name, bytes } = object(10);
     await store.put('index', name, [bytes]);
@@ -234,7 +234,7 @@ describe('S3 through a network that fails', { skip: CEPH_MISSING }, () => {
     assert.deepEqual(await names(past, 'index'), []);
   });
 
-  test('what asks to be tried again, and what does not', async () => {
+  test('errors are retryable only when a retry can help', async () => {
     const { store } = await fresh();
     const { name } = object(1);
     for (const [status, code, again] of [
@@ -253,7 +253,7 @@ describe('S3 through a network that fails', { skip: CEPH_MISSING }, () => {
     }
   });
 
-  test('more than a page is listed page by page', async () => {
+  test('a listing of more than a page reads all pages', async () => {
     const { store, direct } = await fresh();
     const things = Array.from({ length: 1003 }, () => object(20));
     const left = [...things];

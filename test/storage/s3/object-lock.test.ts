@@ -34,7 +34,7 @@ const DAY = DAY_SECONDS * 1000;
 type Locking = Store & { readonly extend: NonNullable<Store['extend']> };
 const LOCKED: readonly ObjectType[] = ['keys', 'data', 'index', 'snapshots'];
 
-test('what is locked has a checksum that S3 demands: for Amazon the name, which costs nothing', () => {
+test('a locked put has the checksum that S3 requires', () => {
   const lock = { mode: 'COMPLIANCE', seconds: 3600 } as const;
   const { name, bytes } = object(10);
   const now = new Date('2026-01-31T12:00:00Z');
@@ -46,7 +46,7 @@ test('what is locked has a checksum that S3 demands: for Amazon the name, which 
   assert.deepEqual(lockInput(lock, now, bytes, { sha256: name, amazon: false }), { ...locked, ContentMD5 });
 });
 
-describe('objects that are locked', { skip: CEPH_MISSING }, () => {
+describe('Object Lock, by a real server', { skip: CEPH_MISSING }, () => {
   const directory = mkdtempSync(join(tmpdir(), 'varve-lock-'));
   const stores: Store[] = [];
   let ceph: CephServer;
@@ -97,7 +97,7 @@ describe('objects that are locked', { skip: CEPH_MISSING }, () => {
     return time;
   }
 
-  test('all but leases is locked for the time that is said, and nobody can remove it', async () => {
+  test('all objects but leases are locked for the term, and cannot be removed', async () => {
     const path = `each/${number++}`;
     const store = await locking(path, 30);
     const { name, bytes } = object(1000);
@@ -115,7 +115,7 @@ describe('objects that are locked', { skip: CEPH_MISSING }, () => {
     assert.equal((await head(`${path}/locks/${name}`)).ObjectLockMode, undefined);
   });
 
-  test('in governance mode whoever may can remove it', async () => {
+  test('in governance mode a key with the right can remove a locked object', async () => {
     const path = `each/${number++}`;
     const store = await locking(path, 365, { 'object-lock-mode': 'governance' });
     const { name, bytes } = object(1000);
@@ -125,7 +125,7 @@ describe('objects that are locked', { skip: CEPH_MISSING }, () => {
     assert.equal(lockedFor(info), 365);
   });
 
-  test('what is still in use is locked anew, when its lock has become short', async () => {
+  test('extend lengthens a lock that has become short', async () => {
     const path = `each/${number++}`;
     const [short, long] = [await locking(path, 1), await locking(path, 30)];
     const { name, bytes } = object(1000);
@@ -145,7 +145,7 @@ describe('objects that are locked', { skip: CEPH_MISSING }, () => {
     assert.deepEqual(await long.get('index', name), bytes);
   });
 
-  test('what is locked keeps its mode, and what was not locked gets one', async () => {
+  test('extend keeps the mode of a lock, and locks an unlocked object', async () => {
     const path = `each/${number++}`;
     const governance = await locking(path, 1, { 'object-lock-mode': 'governance' });
     const [kept, bare] = [object(100), object(200)];
@@ -162,7 +162,7 @@ describe('objects that are locked', { skip: CEPH_MISSING }, () => {
     }
   });
 
-  test('a bucket without Object Lock is refused before anything is written, whatever is done first', async () => {
+  test('a bucket without Object Lock is refused before the first write', async () => {
     const bucket = 'plain';
     await (await open('', {}, {}, bucket)).create();
     const { name, bytes } = object(100);
@@ -180,7 +180,7 @@ describe('objects that are locked', { skip: CEPH_MISSING }, () => {
     await (await opened()).put('locks', name, [bytes]);
   });
 
-  test('who may not ask for the bucket’s configuration may put all the same', async () => {
+  test('a key that may not read the bucket’s configuration can write', async () => {
     const proxy = await S3Proxy.start(ceph);
     try {
       proxy.fate = ({ query }) => (query.has('object-lock') ? { answer: { status: 403, code: 'AccessDenied' } } : {});
@@ -199,7 +199,7 @@ describe('objects that are locked', { skip: CEPH_MISSING }, () => {
     }
   });
 
-  test('who reads config is told when nobody has locked anew what is in use', async () => {
+  test('reading config warns when locks were not extended', async () => {
     const path = `each/${number++}`;
     await (await locking(path, 10.5)).put('config', 'config', [Buffer.from('config')]);
     const told: string[] = [];
@@ -219,14 +219,14 @@ describe('objects that are locked', { skip: CEPH_MISSING }, () => {
     assert.deepEqual(told, []);
   });
 
-  test('config is created once, though the server heeds no condition in such buckets', async () => {
+  test('config is created once even when the server ignores the condition', async () => {
     const store = await locking(`each/${number++}`);
     await store.put('config', 'config', [Buffer.from('first')]);
     await assert.rejects(store.put('config', 'config', [Buffer.from('second')]), fails('exists'));
     assert.equal((await store.get('config', 'config')).toString(), 'first');
   });
 
-  test('the bucket as it was has what was removed and written over since, and cannot be changed', async () => {
+  test('PastStore shows removed and overwritten objects, and is read-only', async () => {
     const path = `each/${number++}`;
     const store = await locking(path);
     const [kept, gone, changed, later, earlier] = [object(100), object(200), object(300), object(400), object(500)];
@@ -266,7 +266,7 @@ describe('objects that are locked', { skip: CEPH_MISSING }, () => {
     assert.deepEqual(await names(before, 'data'), []);
   });
 
-  test('a repository that a thief with all keys has emptied and written over is read as it was', async () => {
+  test('PastStore reads a repository that a thief emptied and overwrote', async () => {
     const path = `thief/${number++}`;
     const sandbox = await Sandbox.create(join(directory, 'sandbox'), { store: await locking(path) });
     await sandbox.backup({ sources: [Buffer.from(import.meta.dirname)] });

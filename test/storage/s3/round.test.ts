@@ -59,7 +59,7 @@ describe('requests to S3', { skip: CEPH_MISSING }, () => {
       assert.ok(count <= (allowed[operation as Operation] ?? 0), message);
   }
 
-  test('a whole round, and what it asks for', async () => {
+  test('a backup, restore, prune and check make the expected requests', async () => {
     await run('init', 'init');
     await run('backup', 'backup', source);
     await run('unchanged backup', 'backup', source);
@@ -76,7 +76,7 @@ describe('requests to S3', { skip: CEPH_MISSING }, () => {
     await run('check --read-data', 'check', '--read-data');
   });
 
-  test('keys come from the shared files too, by profile', async () => {
+  test('keys come from the shared files by profile', async () => {
     const { accessKeyId, secretAccessKey } = ceph.user;
     const file = join(place.files('aws', { keys: '' }), 'keys');
     const keys = `aws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`;
@@ -94,7 +94,7 @@ describe('requests to S3', { skip: CEPH_MISSING }, () => {
     assert.match(err, /does not know the access key/);
   });
 
-  test('no secret is told, whatever goes wrong', async () => {
+  test('no error shows a secret', async () => {
     const secret = 'a secret that is wrong';
     const { code, out, err } = await place.run(['snapshots'], { env: { AWS_SECRET_ACCESS_KEY: secret } });
     assert.equal(code, 1);

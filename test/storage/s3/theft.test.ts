@@ -78,7 +78,7 @@ describe('a repository with Object Lock', { skip: CEPH_MISSING }, () => {
   const contents: Buffer[] = [];
   let attacked = '';
 
-  test('a prune locks anew what stays, and not what it condemns, and asks for little', async () => {
+  test('a prune extends the locks of what stays, not of what it condemns, with few requests', async () => {
     const lock = ['--object-lock', '1d'];
     await place.ok(['init', ...lock]);
     contents.push(readFileSync(join(source, 'large')));
@@ -109,7 +109,7 @@ describe('a repository with Object Lock', { skip: CEPH_MISSING }, () => {
     assert.deepEqual(await locks(), now);
   });
 
-  test('a run that is given a longer term than anything is locked for warns, also a quiet one', async () => {
+  test('a run with a longer term than the locks warns, even when quiet', async () => {
     const warning = /the locks of what is stored end in (29|30) days: `varve prune` with --object-lock extends them/;
     const { out, err } = await place.ok(['check', '--quiet', '--object-lock', '1y']);
     assert.equal(out, '');
@@ -120,7 +120,7 @@ describe('a repository with Object Lock', { skip: CEPH_MISSING }, () => {
     assert.equal((await place.ok(['snapshots'])).err, '');
   });
 
-  test('what a prune deletes is hidden, and comes back for who reads the past', async () => {
+  test('objects that a prune deleted are visible in the past', async () => {
     const then = new Date().toISOString();
     await sleep(1100);
     const { packfiles } = await prune('--grace', '0');
@@ -136,7 +136,7 @@ describe('a repository with Object Lock', { skip: CEPH_MISSING }, () => {
       });
   });
 
-  test('a thief with all keys forgets, prunes and deletes, and the past is restored', async () => {
+  test('a restore from the past works after a thief forgot, pruned and deleted', async () => {
     attacked = new Date().toISOString();
     await sleep(1100);
     const thief = { env: { VARVE_OBJECT_LOCK: undefined, XDG_CACHE_HOME: place.path('thief') } };
@@ -155,7 +155,7 @@ describe('a repository with Object Lock', { skip: CEPH_MISSING }, () => {
     assert.deepEqual(large(place.path('restored')), contents[1]);
   });
 
-  test('the past is copied to a new repository, in S3 too', async () => {
+  test('a copy from the past makes a new repository, in S3 too', async () => {
     const past = ['-o', `s3.versions-at=${attacked}`, '--from-repo', place.env.VARVE_REPOSITORY as string];
     const options = {
       env: { VARVE_REPOSITORY: `s3:${proxy.endpoint}/fresh`, VARVE_FROM_KEY_FILE: place.env.VARVE_KEY_FILE },

@@ -12,7 +12,7 @@ import { type Asked, data, FakeServer, handle, status, version } from './fake-se
 
 const HANDLE = Buffer.from('handle');
 
-test('answers find their requests in whatever order they come', async () => {
+test('replies match their requests in any order', async () => {
   const server = new FakeServer();
   const client = await server.connect();
   const opens = ['a', 'b', 'c'].map((path) => client.open(path, OPEN.read));
@@ -21,7 +21,7 @@ test('answers find their requests in whatever order they come', async () => {
   assert.deepEqual((await Promise.all(opens)).map(String), ['of a', 'of b', 'of c']);
 });
 
-test('a server that says what nobody asked for, or something else, is refused', async () => {
+test('unexpected replies are refused', async () => {
   const cases: [string, (asked: Asked) => Buffer, RegExp][] = [
     ['an id that was not asked with', ({ id }) => status(id + 1, 0), /to nothing that was asked/],
     ['contents for a stat', ({ id }) => data(id, Buffer.from('x')), /that were not asked for/],
@@ -38,7 +38,7 @@ test('a server that says what nobody asked for, or something else, is refused', 
   }
 });
 
-test('a server that gives more than was asked for is refused, and nothing is written past what is its own', async () => {
+test('a reply longer than the request is refused and never overflows the buffer', async () => {
   const server = new FakeServer();
   server.answer = ({ id }) => data(id, Buffer.alloc(11, 1));
   const client = await server.connect();
@@ -47,7 +47,7 @@ test('a server that gives more than was asked for is refused, and nothing is wri
   assert.deepEqual(memory, Buffer.alloc(20));
 });
 
-test('what does not begin as SFTP is told with what came', async () => {
+test('the error shows the text when a session does not begin as SFTP', async () => {
   const text = new FakeServer({ hello: Buffer.from('Welcome to the machine\n') });
   await assert.rejects(text.connect(), fails('storage', /a packet of \d+ bytes/));
   const old = new FakeServer({ hello: version(2) });
@@ -56,7 +56,7 @@ test('what does not begin as SFTP is told with what came', async () => {
   await assert.rejects(other.connect(), fails('storage', /begins with a packet of type 101/));
 });
 
-test('the end of the connection fails all that is under way, and all that comes after', async () => {
+test('the end of the connection fails running and later requests', async () => {
   const server = new FakeServer();
   const client = await server.connect();
   const stats = ['a', 'b'].map((path) => client.stat(path));
@@ -67,7 +67,7 @@ test('the end of the connection fails all that is under way, and all that comes 
   await assert.rejects(client.stat('c'), fails('storage', /ended after/));
 });
 
-test('a server that stops answering is given up, one that answers slowly is not', async () => {
+test('the idle timeout ends a silent connection but not a slow one', async () => {
   const server = new FakeServer();
   const client = await server.connect({ idleTimeoutSeconds: 0.4 });
   let answered = 0;
@@ -91,7 +91,7 @@ test('a server that stops answering is given up, one that answers slowly is not'
   await client.ended;
 });
 
-test('an interruption ends what is under way; what opens late is closed; what is asked for later is done', async () => {
+test('an interruption ends running requests, closes late handles, and allows later requests', async () => {
   const server = new FakeServer();
   const abort = new AbortController();
   const client = await server.connect({ signal: abort.signal });
@@ -112,7 +112,7 @@ test('an interruption ends what is under way; what opens late is closed; what is
   await client.remove('locks/lease');
 });
 
-test('a file that is given in small pieces is put together; one that ends early is damaged', async () => {
+test('download joins small pieces, and reports an early end as damaged', async () => {
   const contents = Buffer.from('what a server gives in small pieces');
   const server = new FakeServer();
   server.answer = ({ type, id, fields }) => {
@@ -133,7 +133,7 @@ test('a file that is given in small pieces is put together; one that ends early 
   );
 });
 
-test('a server that claims a file of any size gets no memory for it', async () => {
+test('download allocates no memory for an absurd file size', async () => {
   const server = new FakeServer();
   server.answer = ({ type, id }) =>
     type === TYPE.stat
@@ -145,7 +145,7 @@ test('a server that claims a file of any size gets no memory for it', async () =
   await assert.rejects(download(client, 'file', 'keys/x', undefined, undefined), fails('damaged', /no object/));
 });
 
-test('limits that make no sense are not taken', async () => {
+test('senseless limits are ignored', async () => {
   const limits = (id: number, read: bigint, write: bigint): Buffer =>
     encodePacket(TYPE.extendedReply, [id, 2n ** 64n - 1n, read, write, 0n]);
   for (const [offered, used] of [
@@ -162,7 +162,7 @@ test('limits that make no sense are not taken', async () => {
   }
 });
 
-test('a write that is refused ends the upload, closes the file and removes it', async () => {
+test('a refused write ends the upload and removes the file', async () => {
   const server = new FakeServer();
   const open = new Set<number>();
   server.answer = ({ type, id }) => {

@@ -48,7 +48,7 @@ const growing = (path: string): boolean =>
     (each) => each.name.startsWith('.tmp-') && statSync(join(each.parentPath, each.name)).size > 0,
   );
 
-test('a connection that is cut in the middle of a put: a second try by a new one', { skip }, async () => {
+test('a put retries over a new connection when the first breaks', { skip }, async () => {
   const { store, path } = await fresh({ uploadLimit: 4 * 2 ** 20 });
   const { name, bytes } = object(6_000_000);
   const put = store.put('data', name, [bytes]);
@@ -63,7 +63,7 @@ test('a connection that is cut in the middle of a put: a second try by a new one
   await store.close();
 });
 
-test('a connection that is cut in the middle of a get, also by the server, is made again', { skip }, async () => {
+test('a get retries over a new connection when the first breaks', { skip }, async () => {
   const { store } = await fresh({ downloadLimit: 4 * 2 ** 20 });
   const { name, bytes } = object(3_000_000);
   await store.put('data', name, [bytes]);
@@ -80,7 +80,7 @@ test('a connection that is cut in the middle of a get, also by the server, is ma
   await store.close();
 });
 
-test('Ctrl-C does not reach the connection; the end of the store ends it', { skip }, async () => {
+test('the connection survives Ctrl-C and ends with the store', { skip }, async () => {
   const { store } = await fresh();
   const pid = ssh();
   process.kill(pid, 'SIGINT');
@@ -92,7 +92,7 @@ test('Ctrl-C does not reach the connection; the end of the store ends it', { ski
   await assert.rejects(store.get('locks', name), fails('storage', /closed/));
 });
 
-test('a far server gets further connections under a limit too, which is that of all of them together', {
+test('a distant server gets more connections, which share the limit of speed', {
   skip,
 }, async () => {
   const delay = join(scratch, 'delay.mjs');
@@ -131,7 +131,7 @@ late(socket, process.stdout);
   }
 });
 
-test('an interruption ends what is under way, and what is left of it; a lease can still be removed', {
+test('an interruption ends running requests, and a lease can still be removed', {
   skip,
 }, async () => {
   const abort = new AbortController();
@@ -149,7 +149,7 @@ test('an interruption ends what is under way, and what is left of it; a lease ca
   await store.close();
 });
 
-test('whoever draws on the terminal is told when ssh may ask something, also in the middle', { skip }, async () => {
+test('onAsking is called while ssh may ask a question', { skip }, async () => {
   const asking: boolean[] = [];
   const { store } = await fresh({ onAsking: (now) => asking.push(now) });
   assert.deepEqual(asking, [true, false]);
@@ -162,7 +162,7 @@ test('whoever draws on the terminal is told when ssh may ask something, also in 
   assert.deepEqual(asking.slice(4), [true, false]);
 });
 
-test('what keeps ssh from connecting is told, with what to do', { skip }, async () => {
+test('the error says why ssh cannot connect and what to do', { skip }, async () => {
   const stranger = join(scratch, 'stranger');
   makeKey(stranger);
   const known = join(scratch, 'known');
@@ -208,7 +208,7 @@ test('what keeps ssh from connecting is told, with what to do', { skip }, async 
   await until(() => sshProcesses().length === 0);
 });
 
-test('a program that is missing, or that is no SFTP server, is told', async () => {
+test('a missing program or a program that is not an SFTP server is an error', async () => {
   await assert.rejects(openBy('varve-no-such-program', '/x'), fails('usage', /cannot start varve-no-such-program/));
   await assert.rejects(
     openBy(`sh -c 'echo "Welcome, \\$USER"; sleep 60'`, '/x'),
@@ -221,7 +221,7 @@ test('a program that is missing, or that is no SFTP server, is told', async () =
   );
 });
 
-test('a login shell’s text before a real server is told', {
+test('the error shows the text of a login shell', {
   skip: sftpServer === undefined && 'no sftp-server',
 }, async () => {
   await assert.rejects(openBy(`sh -c 'echo hi; exec ${sftpServer}'`, '/x'), fails('storage', /prints text.*"hi/));

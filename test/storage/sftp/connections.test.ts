@@ -47,13 +47,13 @@ async function occupy(connections: Connections, count: number): Promise<Map<unkn
   return users;
 }
 
-test('all that begins at once shares one connection', async () => {
+test('operations that begin at once share one connection', async () => {
   const { connections, asked } = stubs();
   await Promise.all(Array.from({ length: 8 }, () => connections.use(async () => undefined)));
   assert.deepEqual(asked, [false]);
 });
 
-test('a far server gets further connections while there is too much for one, and each as much to do', async () => {
+test('a distant server gets more connections under load, with equal shares', async () => {
   const { connections, opened, asked } = stubs();
   const users = await occupy(connections, 12);
   assert.deepEqual(asked, [false, true, true, true, true]);
@@ -61,7 +61,7 @@ test('a far server gets further connections while there is too much for one, and
   assert.equal(opened.length, 5);
 });
 
-test('a near server, one with little to do, or one that may have only one, gets no further connections', async () => {
+test('a near or idle server gets one connection', async () => {
   for (const change of [{ roundTrip: 1 }, { window: { full: false } }]) {
     const { connections, opened, asked } = stubs();
     await connections.use(async () => undefined);
@@ -74,14 +74,14 @@ test('a near server, one with little to do, or one that may have only one, gets 
   assert.deepEqual(asked, [false]);
 });
 
-test('where a further connection is refused, one does, and it is not tried again', async () => {
+test('a refused further connection is not tried again', async () => {
   const { connections, asked } = stubs(5, true);
   const users = await occupy(connections, 12);
   assert.deepEqual(asked, [false, true]);
   assert.deepEqual([...users.values()], [12]);
 });
 
-test('one that has ended is replaced when it is needed; after the end there is none', async () => {
+test('an ended connection is replaced on demand, but not after close', async () => {
   const { connections, opened, asked } = stubs();
   await connections.use(async () => undefined);
   opened[0]?.disconnect();

@@ -21,7 +21,7 @@ IT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!
 Offending ED25519 key in /home/user/.ssh/known_hosts:3
 Host key verification failed.`;
 
-test('what ssh says is put in words, with what to do, and whether a second try can help', () => {
+test('explainEnd turns ssh’s messages into advice and retryability', () => {
   const cases: [string, string, RegExp, boolean][] = [
     [CHANGED, 'storage', /^user@host: its host key is not the one.*known_hosts:3/, false],
     [
@@ -56,7 +56,7 @@ test('what ssh says is put in words, with what to do, and whether a second try c
   }
 });
 
-test('once SFTP has begun, an end is a cut, whatever ssh says of it', () => {
+test('explainEnd reports a broken connection once SFTP has begun', () => {
   for (const said of ['', 'client_loop: send disconnect: Broken pipe', 'Timeout, server host not responding.']) {
     const error = explainEnd(end(said, { begun: true }));
     assert.equal(error.retryable, true);
@@ -65,7 +65,7 @@ test('once SFTP has begun, an end is a cut, whatever ssh says of it', () => {
   }
 });
 
-test('what ssh says is shown without the cursor being moved, and not endlessly', () => {
+test('explainEnd shows ssh’s message short and without control characters', () => {
   const { message } = explainEnd(end(`${'x'.repeat(5000)}\u001b[2J the reason`));
   assert.ok(message.length < 500);
   assert.ok(message.endsWith('the reason'));

@@ -31,7 +31,7 @@ function read(fields: FieldReader, like: Field): Field {
   return like instanceof Uint8Array ? Buffer.from(fields.string()) : fields.attributes();
 }
 
-test('what is written of fields is read again', () => {
+test('fields survive encoding and decoding', () => {
   const field: fc.Arbitrary<Field> = fc.oneof(u32, u64, bytes, attributes);
   fc.assert(
     fc.property(fc.nat(255), fc.array(field), (type, fields) => {
@@ -45,7 +45,7 @@ test('what is written of fields is read again', () => {
   );
 });
 
-test('answers are read as they were written', () => {
+test('replies survive encoding and decoding', () => {
   const names = fc.array(fc.record({ name: bytes, attributes }, { noNullPrototype: true }));
   fc.assert(
     fc.property(u32, names, (id, files) => {
@@ -63,14 +63,14 @@ test('answers are read as they were written', () => {
   );
 });
 
-test('attributes that nobody asked for are passed over', () => {
+test('unrequested attributes are skipped', () => {
   // Owner, and two of the server's own, between and after what is read.
   const body = encodePacket(TYPE.attributes, [7, 0x8000_000f, 5n, 1000, 1000, 0o100600, 11, 12, 2, 'a', 'b', 'c', 'd']);
   const { reply } = decodeReply(TYPE.attributes, body.subarray(5));
   assert.deepEqual(reply, { kind: 'attributes', attributes: { size: 5, mode: 0o100600, modified: 12 } });
 });
 
-test('whatever a server sends, it is read or refused', () => {
+test('any input is decoded or refused', () => {
   const types = fc.oneof(fc.constantFrom(...Object.values(TYPE)), fc.nat(255));
   fc.assert(
     fc.property(types, fc.uint8Array({ maxLength: 200 }), (type, array) => {
@@ -86,7 +86,7 @@ test('whatever a server sends, it is read or refused', () => {
   );
 });
 
-test('counts that are not true take no memory', () => {
+test('false counts allocate no memory', () => {
   for (const type of [TYPE.name, TYPE.attributes]) {
     const body = encodePacket(type, [1, 0xffff_ffff, 0xffff_ffff]).subarray(5);
     assert.throws(() => decodeReply(type, body), fails('storage', /a packet ends early|range|bytes/));
@@ -113,7 +113,7 @@ function collector(): { stream: PacketStream; got: Got[] } {
   return { stream, got };
 }
 
-test('packets are the same however they are cut on their way', () => {
+test('packets do not depend on the pieces in which they arrive', () => {
   const packet = fc.oneof(
     fc.record({ type: fc.constantFrom(2, 101, 102, 104, 105, 201), body: bytes }, { noNullPrototype: true }),
     fc.record({ id: u32, body: bytes }, { noNullPrototype: true }),
@@ -138,7 +138,7 @@ test('packets are the same however they are cut on their way', () => {
   );
 });
 
-test('a packet of no length, or of too much, is refused before it has memory', () => {
+test('a packet of length zero or beyond the limit is refused without allocating memory', () => {
   for (const length of [0, MAX_PACKET + 1, 0xffff_ffff]) {
     const packet = Buffer.from([0, 0, 0, 0, TYPE.status]);
     packet.writeUInt32BE(length);
@@ -146,7 +146,7 @@ test('a packet of no length, or of too much, is refused before it has memory', (
   }
 });
 
-test('file contents of another length than their packet are refused', () => {
+test('file contents whose length differs from their packet are refused', () => {
   for (const [packet, contents] of [
     [20, 12],
     [20, 10],
@@ -160,7 +160,7 @@ test('file contents of another length than their packet are refused', () => {
   }
 });
 
-test('pieces are what the parts are together', () => {
+test('cut returns pieces that join to the parts', () => {
   fc.assert(
     fc.property(fc.array(bytes), fc.integer({ min: 1, max: 500 }), (parts, length) => {
       const pieces = [...cut(parts, length)];
@@ -177,7 +177,7 @@ test('pieces are what the parts are together', () => {
   );
 });
 
-test('what a server says cannot move the cursor of a terminal', () => {
+test('printable removes control characters', () => {
   assert.equal(printable(Buffer.from('\u001b[2Jgone\r\n\u202e')), '[2Jgone');
   assert.equal(printable(Buffer.alloc(10_000, 0x61)).length, 200);
 });

@@ -58,7 +58,7 @@ async function fresh(): Promise<{ store: Store; path: string }> {
 
 testsInFiles(fresh, skip);
 
-test('a path that does not begin with / is below where the server begins; what is above is made', {
+test('a relative path is below the server’s start directory, and create makes its parents', {
   skip,
 }, async () => {
   const store = await openBy(`${sftpServer} -d ${sshd.directory}`, `some/where/${number++}`);
@@ -71,7 +71,7 @@ test('a path that does not begin with / is below where the server begins; what i
   await store.close();
 });
 
-test('many names are listed whole', { skip }, async () => {
+test('a listing of many names is complete', { skip }, async () => {
   const { store, path } = await fresh();
   const wanted = Array.from({ length: 1500 }, (_, i) => i.toString(16).padStart(64, '0'));
   for (const name of wanted) writeFileSync(join(path, 'snapshots', name), '');
@@ -79,7 +79,7 @@ test('many names are listed whole', { skip }, async () => {
   await store.close();
 });
 
-test('what lies in the way of an object says so', { skip }, async () => {
+test('the error names what is in the way of an object', { skip }, async () => {
   const { store, path } = await fresh();
   const { name, bytes } = object(10);
   rmSync(join(path, 'locks'), { recursive: true });
@@ -98,7 +98,7 @@ test('what lies in the way of an object says so', { skip }, async () => {
   await below.close();
 });
 
-test('an account that may only read reads, and is told when it writes', { skip }, async () => {
+test('a read-only account can read, and fails to write with advice', { skip }, async () => {
   const { store, path } = await fresh();
   const { name, bytes } = object(10);
   await store.put('index', name, [bytes]);
@@ -122,7 +122,7 @@ test('an account that may only read reads, and is told when it writes', { skip }
   }
 });
 
-test('a folder that belongs to another says so', { skip: skip || isRoot() }, async () => {
+test('the error says that a directory belongs to another user', { skip: skip || isRoot() }, async () => {
   const { store, path } = await fresh();
   const { name, bytes } = object(10);
   chmodSync(join(path, 'snapshots'), 0o500);
@@ -130,7 +130,7 @@ test('a folder that belongs to another says so', { skip: skip || isRoot() }, asy
   await store.close();
 });
 
-test('a full disk is told as one; with room it goes on, and nothing is left of what failed', { skip }, async (t) => {
+test('a full disk is an error that leaves nothing, and writing works again with space', { skip }, async (t) => {
   const path = join(sshd.directory, `repository-${number++}`);
   mkdirSync(path);
   if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', path]).status !== 0)

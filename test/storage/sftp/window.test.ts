@@ -23,7 +23,7 @@ function tracked(): { step: (cost: number) => Step; begun: string[]; end: (resul
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-test('no more is under way than the window holds; who comes later has a turn before all of the first is done', async () => {
+test('Window limits what is in flight, and serves a later transfer before the first is done', async () => {
   const window = new Window(10);
   const first = tracked();
   const second = tracked();
@@ -41,7 +41,7 @@ test('no more is under way than the window holds; who comes later has a turn bef
   await Promise.all(runs);
 });
 
-test('after a failure nothing is begun, and what was begun is waited for', async () => {
+test('Window starts no step after a failure, and waits for the started ones', async () => {
   const window = new Window(2);
   const { step, begun, end } = tracked();
   let ended = false;
@@ -62,7 +62,7 @@ test('after a failure nothing is begun, and what was begun is waited for', async
   await whole;
 });
 
-test('what waits for its turn can be refused', async () => {
+test('Window rejects waiting steps on failure', async () => {
   const window = new Window(1);
   const { step, end } = tracked();
   const [holding, waiting] = [window.run([step(1)]), window.run([step(1)])];

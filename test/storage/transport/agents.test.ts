@@ -83,7 +83,7 @@ const LIMITS: readonly [string, Partial<StoreSettings>][] = [
 ];
 
 for (const [what, limits] of LIMITS) {
-  test(`a certificate is believed when its authority is given, or any is${what}`, async () => {
+  test(`a certificate is accepted when its authority is given, or any is accepted${what}`, async () => {
     const { url } = await serve('https');
     assert.equal(await asked(url, { ...limits, caCertificate: certificates.ca }), 'nobody');
     assert.equal(await asked(url, { ...limits, insecureTls: true }), 'nobody');
@@ -104,7 +104,7 @@ for (const [what, limits] of LIMITS) {
   });
 
   for (const kind of ['http', 'https'] as const) {
-    test(`${kind} connections are used again, and there are no more than may be${what}`, async () => {
+    test(`${kind} connections are reused and limited${what}`, async () => {
       const server = await serve(kind);
       const agents = agentsFor(settings({ ...limits, caCertificate: certificates.ca }), 2);
       try {
@@ -119,7 +119,7 @@ for (const [what, limits] of LIMITS) {
   }
 }
 
-test('closing ends requests that are under way', async () => {
+test('closing ends running requests', async () => {
   const server = http.createServer(() => undefined);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   servers.push(server);
@@ -131,7 +131,7 @@ test('closing ends requests that are under way', async () => {
   }
 });
 
-test('a file that is no certificate is named', () => {
+test('the error names a file that is not a certificate', () => {
   const empty = join(scratch, 'empty.pem');
   writeFileSync(empty, 'nothing\n');
   const bad = (given: Partial<StoreSettings>, message: RegExp): void => {

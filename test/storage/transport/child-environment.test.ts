@@ -25,7 +25,7 @@ const PLAIN = {
 };
 const ALL = { ...SECRETS, ...AWS, ...PLAIN };
 
-test('childEnvironment gives no child what opens a repository', () => {
+test('childEnvironment gives no child a repository’s password or key', () => {
   for (const kind of KINDS) assert.doesNotMatch(JSON.stringify(childEnvironment(kind, ALL)), /secret/, kind);
 });
 
@@ -37,7 +37,7 @@ test('childEnvironment keeps what ssh, rclone and commands of the user need', ()
   assert.deepEqual(childEnvironment('system', ALL), { PATH: '/bin' });
 });
 
-test('childEnvironment gives keys of AWS only to those who may need them', () => {
+test('childEnvironment gives AWS keys only to programs that may need them', () => {
   const hasKeys = (kind: ChildKind, location?: string): boolean =>
     JSON.stringify(childEnvironment(kind, ALL, location)).includes('"key"');
   assert.deepEqual(

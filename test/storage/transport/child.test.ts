@@ -15,7 +15,7 @@ after(() => rmSync(scratch, { recursive: true, force: true }));
 for (const asks of [false, true]) {
   const what = asks ? 'one that may ask' : 'one that asks nothing';
 
-  test(`${what}: is spoken with over its pipes, and ends when they do`, async () => {
+  test(`${what}: talks over its pipes and ends with them`, async () => {
     const child = await startChild(['cat'], settings(), { kind: 'ssh', asks });
     const got: Buffer[] = [];
     child.stream.on('data', (bytes: Buffer) => got.push(bytes));
@@ -27,7 +27,7 @@ for (const asks of [false, true]) {
     assert.equal(await child.ended, 0);
   });
 
-  test(`${what}: its exit code, signal, and what it said are known`, async () => {
+  test(`${what}: reports exit code, signal and standard error`, async () => {
     const failed = await startChild(['sh', '-c', 'echo something is wrong >&2; exit 7'], settings(), {
       kind: 'ssh',
       asks,
@@ -39,7 +39,7 @@ for (const asks of [false, true]) {
     assert.equal(await killed.ended, 'SIGKILL');
   });
 
-  test(`${what}: one that is missing is named`, async () => {
+  test(`${what}: a missing program is named`, async () => {
     const none = (name: string) => startChild([name], settings(), { kind: 'ssh', asks });
     await assert.rejects(
       none('varve-no-such'),
@@ -52,13 +52,13 @@ for (const asks of [false, true]) {
     if (!asks) await assert.rejects(none(join(scratch, 'broken')), fails('usage', /cannot start .*broken/));
   });
 
-  test(`${what}: closing ends it`, async () => {
+  test(`${what}: ends when it is closed`, async () => {
     const child = await startChild(['sleep', '1000'], settings(), { kind: 'ssh', asks });
     child.close();
     assert.equal(await child.ended, 'SIGTERM');
   });
 
-  test(`${what}: writing to it after its end is an error of the stream, no crash`, async () => {
+  test(`${what}: a write after its end is an error of the stream`, async () => {
     for (const limits of [{}, { uploadLimit: 1e6 }]) {
       const child = await startChild(['true'], settings(), { kind: 'ssh', asks, throttles: throttlesOf(limits) });
       await child.ended;
@@ -69,7 +69,7 @@ for (const asks of [false, true]) {
   });
 }
 
-test('what it leaves behind keeps nothing open', async () => {
+test('children of the program keep nothing open', async () => {
   const child = await startChild(['sh', '-c', 'sleep 600 <&- >&- & echo $! >&2; exec sleep 600'], settings(), {
     kind: 'ssh',
     asks: false,
@@ -80,7 +80,7 @@ test('what it leaves behind keeps nothing open', async () => {
   process.kill(Number(child.said()));
 });
 
-test('the end of what it says is kept, lines are told as they come, the last one too', async () => {
+test('the end of standard error is kept, and each line is passed on', async () => {
   const lines: string[] = [];
   const script = 'i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done >&2; printf last >&2';
   const child = await startChild(['sh', '-c', script], settings(), {
@@ -96,7 +96,7 @@ test('the end of what it says is kept, lines are told as they come, the last one
   assert.equal(child.said().length, 4096);
 });
 
-test('it has the environment that varve was given, and no other', async () => {
+test('the program gets exactly the given environment', async () => {
   const environment = { PATH: process.env.PATH, SECRET: 'for you' };
   const child = await startChild(['sh', '-c', 'echo "$SECRET, $HOME" >&2'], settings({ environment }), {
     kind: 'ssh',
@@ -107,7 +107,7 @@ test('it has the environment that varve was given, and no other', async () => {
 });
 
 /** Ctrl-C on a terminal is a SIGINT to all processes of the group: here that of a shell which leads one. */
-test('Ctrl-C does not reach it', async () => {
+test('the program survives Ctrl-C', async () => {
   const { spawn } = await import('node:child_process');
   const url = new URL('../../../src/storage/transport/child.js', import.meta.url);
   for (const asks of [false, true]) {

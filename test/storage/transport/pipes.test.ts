@@ -6,7 +6,7 @@ import { PassThrough, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { Pipes } from '../../../src/storage/transport/pipes.js';
 
-test('HTTP/2 over the pipes of a program that is gone, but takes long to read what was sent: requests are cut off, nothing else', async () => {
+test('HTTP/2 requests over pipes fail cleanly when the program is gone', async () => {
   const server = createServer();
   server.on('stream', (stream) => {
     stream.on('error', () => undefined);

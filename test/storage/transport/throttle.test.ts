@@ -75,7 +75,7 @@ function request(url: string, agent: http.Agent, body?: Buffer): Promise<Buffer>
 }
 
 for (const kind of ['http', 'https'] as const) {
-  test(`${kind}: no faster than the limits, in each direction, whatever the number of connections`, async () => {
+  test(`${kind}: connections together keep the limit in each direction`, async () => {
     const url = await serve(kind);
     const limited = (limits: { uploadLimit?: number; downloadLimit?: number }) =>
       agentsFor(settings({ ...limits, insecureTls: true }), 4);
@@ -103,7 +103,7 @@ for (const kind of ['http', 'https'] as const) {
   });
 }
 
-test('a server that is silent is noticed, through TLS and a limit too', async () => {
+test('the idle timeout works through TLS and a limit', async () => {
   const silent = https.createServer({
     cert: readFileSync(certificates.server.cert),
     key: readFileSync(certificates.server.key),
@@ -116,7 +116,7 @@ test('a server that is silent is noticed, through TLS and a limit too', async ()
   agents.close();
 });
 
-test('pipes of a program: no faster than the limits, in each direction', async () => {
+test('pipes of a program keep the limit in each direction', async () => {
   const limited = (limits: Parameters<typeof throttlesOf>[0]) => ({
     kind: 'ssh' as const,
     asks: false,
@@ -157,7 +157,7 @@ test('programs of one store share its limit', async () => {
   for (const child of sums) child.close();
 });
 
-test('pieces are small where little passes, so that many connections each have their share', () => {
+test('a low limit has small pieces, so that all connections get their share', () => {
   assert.equal(new Throttle(1e9).piece, 16 * 1024);
   assert.equal(new Throttle(100 * 1024).piece, 5 * 1024);
   assert.equal(new Throttle(100).piece, 512);
@@ -171,7 +171,7 @@ function ends(): [Duplex, Duplex] {
 
 const slow = (): Throttle => new Throttle(100_000);
 
-test('all that came before the end is passed, in order, before the end is', async () => {
+test('all bytes before the end arrive in order before the end', async () => {
   const server = net.createServer((socket) => {
     // As a server does that answers and closes the connection at once.
     socket.end(Buffer.from(Uint32Array.from({ length: 10_000 }, (_, i) => i).buffer));
@@ -187,7 +187,7 @@ test('all that came before the end is passed, in order, before the end is', asyn
   for (let i = 0; i < 10_000; i++) assert.equal(bytes.readUInt32LE(4 * i), i);
 });
 
-test('half open: one end is done with writing, and still reads', async () => {
+test('a half-closed connection can still read', async () => {
   const [near, far] = ends();
   const stream = new ThrottledDuplex(near, slow(), slow());
   stream.end('a question');
@@ -199,7 +199,7 @@ test('half open: one end is done with writing, and still reads', async () => {
   assert.equal(answer.toString(), 'an answer');
 });
 
-test('an error of the connection is its own, and who writes learns of it', async () => {
+test('an error of the connection reaches the writer', async () => {
   const [near] = ends();
   const stream = new ThrottledDuplex(near, slow(), slow());
   const failed = once(stream, 'error');
@@ -213,7 +213,7 @@ test('an error of the connection is its own, and who writes learns of it', async
   assert.ok(stream.destroyed);
 });
 
-test('destroying it ends the connection, and what waits', async () => {
+test('destroy ends the connection and its waiting bytes', async () => {
   const [near] = ends();
   const stream = new ThrottledDuplex(near, slow(), slow());
   const written = new Promise((resolve) => stream.write(Buffer.alloc(1_000_000), resolve));
@@ -222,7 +222,7 @@ test('destroying it ends the connection, and what waits', async () => {
   assert.ok(near.destroyed);
 });
 
-test('a connection that is closed without an end is closed', async () => {
+test('a connection that closes without an end is closed', async () => {
   const [near] = ends();
   const stream = new ThrottledDuplex(near, slow(), slow());
   near.destroy();
@@ -230,7 +230,7 @@ test('a connection that is closed without an end is closed', async () => {
   assert.ok(stream.destroyed);
 });
 
-test('it times out when nothing moves, and not while bytes wait for their time', async () => {
+test('the timeout does not count bytes that wait for the limit', async () => {
   const [near, far] = ends();
   far.resume();
   const stream = new ThrottledDuplex(near, new Throttle(2000), undefined);

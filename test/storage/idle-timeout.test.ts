@@ -24,7 +24,7 @@ const OPEN: Readonly<Record<string, (port: number, given: StoreSettings) => Prom
 };
 
 for (const [kind, open] of Object.entries(OPEN)) {
-  test(`${kind}: for how long a request may stand still is asked when it is made`, async () => {
+  test(`${kind}: a request uses the idle timeout of its start`, async () => {
     const server = createServer((socket) => socket.on('error', () => undefined)).listen(0, '127.0.0.1');
     await once(server, 'listening');
     let seconds = 60;
@@ -50,7 +50,7 @@ for (const [kind, open] of Object.entries(OPEN)) {
   });
 }
 
-test('sftp: a connection that is waited for already is given up as soon as a new request should be', async () => {
+test('sftp: a connection ends with the shortest idle timeout of its requests', async () => {
   const server = new FakeServer();
   const idleTimeout = { idleTimeoutSeconds: 60 };
   const client = await server.connect(idleTimeout);

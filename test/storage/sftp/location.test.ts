@@ -4,7 +4,7 @@ import { commandFor, parseLocation, type SftpLocation } from '../../../src/stora
 import { fails } from '../../crypto/rings.js';
 import { settings } from '../transport/settings.js';
 
-test('places are read as restic reads them', () => {
+test('parseLocation agrees with restic', () => {
   const places: [string, SftpLocation][] = [
     ['user@host:/srv/backup', { user: 'user', host: 'host', path: '/srv/backup' }],
     ['user@host:backup/here/', { user: 'user', host: 'host', path: 'backup/here' }],
@@ -24,7 +24,7 @@ test('places are read as restic reads them', () => {
   }
 });
 
-test('what is no place is refused, and says why', () => {
+test('an invalid location is refused with the reason', () => {
   const cases: [string, RegExp][] = [
     ['host', /sftp:USER@HOST:\/PATH/],
     ['', /sftp:USER@HOST:\/PATH/],
@@ -48,7 +48,7 @@ test('what is no place is refused, and says why', () => {
   for (const [text, wanted] of cases) assert.throws(() => parseLocation(text), fails('usage', wanted), text);
 });
 
-test('a password is refused, and not repeated', () => {
+test('a password in the location is refused and not shown', () => {
   for (const place of ['//user:secret@host//x', 'user:secret@host:/x', 'user:sec@ret@host:/x'])
     assert.throws(
       () => parseLocation(place),
@@ -57,7 +57,7 @@ test('a password is refused, and not repeated', () => {
     );
 });
 
-test('ssh is called so that nothing of a place is taken for an option', () => {
+test('no part of a location can act as an option of ssh', () => {
   const command = (text: string, ...extended: [string, string][]): string[] =>
     commandFor(parseLocation(text), settings({ extended: new Map(extended) })).filter((word) => !word.startsWith('-o'));
   assert.deepEqual(command('//user@host:22//x'), ['ssh', '-p', '22', '-l', 'user', '-s', '--', 'host', 'sftp']);

@@ -5,7 +5,7 @@ import { fails } from '../../crypto/rings.js';
 
 const parsed = (text: string, environment: Record<string, string> = {}) => parseLocation(text, environment);
 
-test('server, folder, user and password', () => {
+test('parseLocation reads server, directory, user and password', () => {
   assert.deepEqual(parsed('https://ann:p%40ss%3A%2F@backup.example:8443/some/folder'), {
     location: 'rest:https://ann:***@backup.example:8443/some/folder',
     server: 'backup.example:8443',
@@ -16,14 +16,14 @@ test('server, folder, user and password', () => {
   });
 });
 
-test('without a port it is that of the scheme', () => {
+test('parseLocation uses the port of the scheme by default', () => {
   assert.deepEqual(parsed('http://h').address, { host: 'h', port: 80 });
   assert.deepEqual(parsed('https://h/x/').address, { host: 'h', port: 443 });
   assert.deepEqual(parsed('http://[::1]:8000/').address, { host: '::1', port: 8000 });
   assert.equal(parsed('http://h').base, '/');
 });
 
-test('a socket, and a folder behind it', () => {
+test('parseLocation reads a socket and a directory', () => {
   const place = parsed('http+unix:///run/rest server.sock:/some/folder/');
   assert.deepEqual(place.address, { socketPath: '/run/rest server.sock' });
   assert.equal(place.base, '/some/folder/');
@@ -34,7 +34,7 @@ test('a socket, and a folder behind it', () => {
   assert.equal(secret.base, '/');
 });
 
-test('user and password may come from the environment, and what the place says comes first', () => {
+test('user and password of the location win over the environment', () => {
   const environment = { VARVE_REST_USERNAME: 'eve', VARVE_REST_PASSWORD: 'word' };
   const source = 'VARVE_REST_USERNAME and VARVE_REST_PASSWORD';
   assert.deepEqual(parsed('http://h/', environment).credentials, { user: 'eve', password: 'word', source });
@@ -52,7 +52,7 @@ test('user and password may come from the environment, and what the place says c
   assert.equal(parsed('http://h/', { VARVE_REST_PASSWORD: 'word' }).credentials, undefined);
 });
 
-test('an @ in a folder is no end of a password', () => {
+test('parseLocation accepts an @ in the directory', () => {
   assert.equal(parsed('http://h:8000/ann@home/').location, 'rest:http://h:8000/ann@home/');
 });
 
@@ -69,7 +69,7 @@ for (const wrong of [
   'http://ann:hidden%zz@h/',
   'http://',
 ]) {
-  test(`"${wrong}" is refused, and no password told`, () => {
+  test(`"${wrong}" is refused without showing a password`, () => {
     assert.throws(
       () => parsed(wrong),
       (error) => {

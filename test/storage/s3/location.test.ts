@@ -4,7 +4,7 @@ import { parseLocation } from '../../../src/storage/s3/location.js';
 import { readOptions } from '../../../src/storage/s3/options.js';
 import { fails } from '../../crypto/rings.js';
 
-test('places are written as for restic, or as a bucket alone', () => {
+test('parseLocation accepts restic’s forms and a plain bucket', () => {
   const places: Readonly<Record<string, readonly [string | undefined, string, string]>> = {
     'https://host.example:9000/bucket/a/b': ['https://host.example:9000', 'bucket', 'a/b/'],
     'http://localhost/bucket': ['http://localhost', 'bucket', ''],
@@ -26,7 +26,7 @@ test('places are written as for restic, or as a bucket alone', () => {
   }
 });
 
-test('the region follows from the names of servers that have it in them', () => {
+test('parseLocation takes the region from the server’s name', () => {
   const regions: Readonly<Record<string, string | undefined>> = {
     's3.eu-central-1.amazonaws.com/b': 'eu-central-1',
     's3-eu-west-1.amazonaws.com/b': 'eu-west-1',
@@ -39,7 +39,7 @@ test('the region follows from the names of servers that have it in them', () => 
   for (const [place, region] of Object.entries(regions)) assert.equal(parseLocation(place).region, region, place);
 });
 
-test('what is no place is refused, and keys in it are not shown', () => {
+test('an invalid location is refused without showing its keys', () => {
   for (const place of [
     '',
     '/',
@@ -65,7 +65,7 @@ test('what is no place is refused, and keys in it are not shown', () => {
 
 const options = (all: Record<string, string>) => readOptions(new Map(Object.entries(all)));
 
-test('options of S3', () => {
+test('readOptions parses all options', () => {
   const read = options({
     's3.storage-class': 'standard_ia',
     's3.bucket-lookup': 'dns',
@@ -80,7 +80,7 @@ test('options of S3', () => {
   assert.equal(options({ 's3.versions-at': '2026-01-31' }).versionsAt?.getTime(), new Date(2026, 0, 31).getTime());
 });
 
-test('options that are not as they must be are refused by name', () => {
+test('readOptions refuses invalid values and names the option', () => {
   const wrong: Readonly<Record<string, string>> = {
     'object-lock-mode': 'strict',
     'bucket-lookup': 'name',
