@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { isInterrupted, throwIfInterrupted, VarveError } from '../errors/errors.js';
+import { explainInterruption, throwIfInterrupted, VarveError } from '../errors/errors.js';
 import type { ContentRef } from '../format/content.js';
 import { checkTexts, type Snapshot, type SnapshotSummary } from '../format/snapshot.js';
 import { type Time, timeFromMillis } from '../format/time.js';
@@ -24,12 +24,10 @@ export async function backup(repository: IndexedRepository, options: BackupOptio
   checkTexts({ ...options, excludes: [...filter.excludes, ...filter.iexcludes] });
   const start = timeFromMillis(repository.clock());
   const attempt = (indexed: IndexedRepository) => attemptBackup(indexed, options, start);
-  try {
+  return explainInterruption(INTERRUPTED, async () => {
     if (options.dryRun === true) return (await attempt(repository)) as BackupResult;
-    return await underLease(repository, 'backup', 'bytes' in options.sources ? 1 : ATTEMPTS, attempt);
-  } catch (cause) {
-    throw isInterrupted(cause) ? new VarveError('interrupted', INTERRUPTED, { cause }) : cause;
-  }
+    return underLease(repository, 'backup', 'bytes' in options.sources ? 1 : ATTEMPTS, attempt);
+  });
 }
 
 /** @returns undefined, with no snapshot written, when a prune has condemned packs that this backup relies on */

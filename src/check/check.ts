@@ -1,4 +1,4 @@
-import { VarveError } from '../errors/errors.js';
+import { explainInterruption, VarveError } from '../errors/errors.js';
 import { type IndexedRepository, loadIndex } from '../repository/index/index-store.js';
 import { ListedPacks } from '../repository/index/listed-packs.js';
 import { listLeases } from '../repository/leases/leases.js';
@@ -15,6 +15,7 @@ import { PackCheck, type StoredPack } from './packs.js';
 import { scrubObjects } from './scrub.js';
 import { choosePacks } from './subset.js';
 import { TreeCheck } from './trees.js';
+import { INTERRUPTED } from './verdicts.js';
 
 /** How often what is not there is looked for, while other commands change the repository. */
 const LOOKS = 5;
@@ -30,6 +31,11 @@ const FILES_NAMED = 20;
 export async function check(cached: Repository, options: CheckOptions = {}): Promise<CheckResult> {
   cached.keys.requireRole('manage', 'check the repository');
   const repository = uncached(cached);
+  return explainInterruption(INTERRUPTED, () => checkUntilStable(repository, options));
+}
+
+/** Checks again while something is absent and other commands have changed the repository. */
+async function checkUntilStable(repository: Repository, options: CheckOptions): Promise<CheckResult> {
   let listed = new Listed();
   const first = await checkOnce(repository, options, listed);
   let last = first;

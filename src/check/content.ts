@@ -1,4 +1,5 @@
 import { exportKeys } from '../crypto/hierarchy.js';
+import { throwIfInterrupted } from '../errors/errors.js';
 import { TREE } from '../format/content.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
 import { eachAtMost } from '../workers/in-flight.js';
@@ -8,7 +9,7 @@ import type { Damage, Reply } from './messages.js';
 import type { CheckProgress, RunOptions } from './options.js';
 import type { StoredPack } from './packs.js';
 import { Reading } from './reading.js';
-import { isGone, OTHER_CONTENT, stopIf } from './verdicts.js';
+import { isGone, OTHER_CONTENT } from './verdicts.js';
 
 /** What is wrong is put into these. */
 interface Setting {
@@ -29,7 +30,7 @@ export async function readPacks(
   const reading = new Reading(store, { opening: { keys: exportKeys(keys), index: index.shared } }, threads);
   try {
     await eachAtMost(reading.atMost, packs, async (pack) => {
-      stopIf(signal);
+      throwIfInterrupted(signal);
       await readPack(repository, reading, pack, setting);
       setting.progress.done++;
       setting.progress.bytes += pack.size;

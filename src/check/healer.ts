@@ -1,7 +1,8 @@
+import { throwIfInterrupted } from '../errors/errors.js';
 import { findHealing, putHealed } from '../repository/packs/healing.js';
 import type { Store } from '../storage/store.js';
 import { type Findings, IS_MISSING } from './findings.js';
-import { isGone, stopIf } from './verdicts.js';
+import { isGone } from './verdicts.js';
 
 /** A pack that was damaged and is again what its name says. */
 export interface HealedPack {
@@ -50,7 +51,7 @@ export class PackHealer {
 /** Notes of each damaged pack whether its parity can heal it. */
 export async function judgeByParity(store: Store, findings: Findings, signal: AbortSignal | undefined): Promise<void> {
   for (const finding of findings.all) {
-    stopIf(signal);
+    throwIfInterrupted(signal);
     if (finding.subject !== 'data' || finding.reason === IS_MISSING) continue;
     try {
       const healing = await findHealing(store, finding.name);

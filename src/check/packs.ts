@@ -1,3 +1,4 @@
+import { throwIfInterrupted } from '../errors/errors.js';
 import { digestOf, type ListedPack } from '../repository/index/listed-packs.js';
 import { readPackRecord } from '../repository/packs/pack-directory.js';
 import type { Repository } from '../repository/repository.js';
@@ -6,7 +7,7 @@ import { eachAtMost, REQUESTS } from '../workers/in-flight.js';
 import type { BadBlobs } from './bad-blobs.js';
 import { type Findings, IS_MISSING } from './findings.js';
 import type { CheckProgress } from './options.js';
-import { isGone, stopIf } from './verdicts.js';
+import { isGone } from './verdicts.js';
 
 /** A pack is not as an index object says: one of the two is wrong. */
 export interface Contradiction {
@@ -57,7 +58,7 @@ export class PackCheck {
     progress.total = this.stored.length;
     for (const name of missing) this.#missing(name);
     await eachAtMost(REQUESTS, this.stored, async (pack) => {
-      stopIf(signal);
+      throwIfInterrupted(signal);
       await this.#compare(pack);
       progress.done++;
     });

@@ -1,4 +1,4 @@
-import { VarveError } from '../errors/errors.js';
+import { explainInterruption, throwIfInterrupted, VarveError } from '../errors/errors.js';
 import { requireRepository } from '../repository/opening/open.js';
 import { type ObjectInfo, type ObjectType, objectPath, type Store } from '../storage/store.js';
 import { eachAtMost } from '../workers/in-flight.js';
@@ -6,7 +6,7 @@ import { type Finding, Findings, reasonOf } from './findings.js';
 import { type HealedPack, judgeByParity, PackHealer } from './healer.js';
 import type { Amount, CheckProgress, RunOptions } from './options.js';
 import { Reading } from './reading.js';
-import { isGone, OTHER_CONTENT, stopIf } from './verdicts.js';
+import { INTERRUPTED, isGone, OTHER_CONTENT } from './verdicts.js';
 
 /** All objects whose name is the hash of their bytes. */
 const NAMED: readonly ObjectType[] = ['keys', 'index', 'snapshots', 'locks', 'data'];
@@ -27,8 +27,11 @@ export async function scrub(store: Store, options: RunOptions = {}): Promise<Scr
   const findings = new Findings(0, options.onFinding);
   const progress: CheckProgress = { phase: 'data', done: 0, total: 0, bytes: 0, totalBytes: 0, errors: 0 };
   options.onStart?.(() => ({ ...progress, errors: findings.count }));
-  const healed = await scrubObjects(store, NAMED, { findings, progress }, options);
-  await judgeByParity(store, findings, options.signal);
+  const healed = await explainInterruption(INTERRUPTED, async () => {
+    const healedPacks = await scrubObjects(store, NAMED, { findings, progress }, options);
+    await judgeByParity(store, findings, options.signal);
+    return healedPacks;
+  });
   return { findings: findings.all, healed, objects: { count: progress.total, bytes: progress.totalBytes } };
 }
 
@@ -46,7 +49,7 @@ export async function scrubObjects(
   const healer = options.repair === true ? new PackHealer(store, options.onHealed) : undefined;
   try {
     await eachAtMost(reading.atMost, objects, async ({ type, name, size }) => {
-      stopIf(options.signal);
+      throwIfInterrupted(options.signal);
       await scrubOne(reading, findings, healer, type, name);
       progress.done++;
       progress.bytes += size;

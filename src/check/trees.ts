@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { VarveError } from '../errors/errors.js';
+import { throwIfInterrupted, VarveError } from '../errors/errors.js';
 import { type Attachment, isReference } from '../format/attachment.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js';
 import { DirectoryParser } from '../format/directory-parser.js';
@@ -15,7 +15,6 @@ import type { BadBlobs } from './bad-blobs.js';
 import { DirectoryMemo, directoryKey } from './directory-memo.js';
 import { type Finding, type Findings, reasonOf } from './findings.js';
 import type { OpenedSnapshot } from './objects.js';
-import { stopIf } from './verdicts.js';
 
 /** A directory on the way down. */
 interface Directory {
@@ -93,7 +92,7 @@ export class TreeCheck {
   }
 
   async #walk(directory: Directory): Promise<Touched> {
-    stopIf(this.#signal);
+    throwIfInterrupted(this.#signal);
     const touched: Touched = new Map();
     const below: Directory[] = [];
     try {
@@ -192,7 +191,7 @@ export class TreeCheck {
     try {
       return await this.#reader.blob(id);
     } catch (cause) {
-      stopIf(this.#signal);
+      throwIfInterrupted(this.#signal);
       const frame = this.#index.locateFrame(blob);
       const finding = this.#findings.addError('data', this.#index.packName(this.#index.packOf(frame)), cause);
       this.#bad.addFrame(frame, () => finding);
@@ -213,7 +212,7 @@ export class TreeCheck {
 
   /** @throws VarveError `interrupted` when the check is aborted: then nothing is to blame */
   #blamed(cause: unknown): Finding {
-    stopIf(this.#signal);
+    throwIfInterrupted(this.#signal);
     return cause instanceof Blame ? cause.finding : this.#contradiction(reasonOf('', cause));
   }
 

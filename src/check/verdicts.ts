@@ -3,9 +3,7 @@ import { VarveError } from '../errors/errors.js';
 /** What is said of an object whose hash is not its name. */
 export const OTHER_CONTENT = 'its content does not match its name';
 
-/** @throws VarveError `interrupted` */
-export function stopIf(signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) throw new VarveError('interrupted', 'interrupted: not all was checked');
-}
+/** How a check reports that it was interrupted. */
+export const INTERRUPTED = 'interrupted: not everything was checked';
 
 export const isGone = (cause: unknown): boolean => cause instanceof VarveError && cause.code === 'not-found';

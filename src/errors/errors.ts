@@ -112,6 +112,19 @@ export function throwIfInterrupted(signal: AbortSignal | undefined, cause?: unkn
 /** Whether an operation ends because its signal was aborted. */
 export const isInterrupted = (cause: unknown): boolean => cause instanceof VarveError && cause.code === 'interrupted';
 
+/**
+ * Runs an operation and reports its interruption in the operation's own words.
+ *
+ * @param message what the interruption left, and how to continue
+ */
+export async function explainInterruption<T>(message: string, operation: () => Promise<T>): Promise<T> {
+  try {
+    return await operation();
+  } catch (cause) {
+    throw isInterrupted(cause) ? new VarveError('interrupted', message, { cause }) : cause;
+  }
+}
+
 /** An error with the path that it is about in front, unless it is there. */
 export function aboutPath(path: string, cause: unknown): unknown {
   if (!(cause instanceof VarveError) || cause.code === 'interrupted' || cause.message.startsWith(`${path}: `))

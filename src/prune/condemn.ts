@@ -1,10 +1,9 @@
-import { isUnreadable, VarveError } from '../errors/errors.js';
+import { isUnreadable, throwIfInterrupted, VarveError } from '../errors/errors.js';
 import { timeFromMillis } from '../format/time.js';
 import { condemnations, type IndexedRepository } from '../repository/index/index-store.js';
 import type { HeldLease } from '../repository/leases/leases.js';
 import { eachAtMost } from '../workers/in-flight.js';
 import { defaultThreads } from '../workers/pool.js';
-import { interrupted } from './interrupted.js';
 import { writeCondemned } from './ledger.js';
 import type { NeededBlobs } from './needed.js';
 import type { PruneOptions, PruneResult } from './options.js';
@@ -91,7 +90,7 @@ async function copyAll(
   const copied: string[] = [];
   let [done, bytes] = [0, 0];
   await eachAtMost(repacker.atMost, packs, async (pack) => {
-    if (signal?.aborted === true) throw interrupted();
+    throwIfInterrupted(signal);
     try {
       if (await repacker.copy(pack, recompress.has(pack))) copied.push(pack.name);
     } catch (cause) {

@@ -1,11 +1,10 @@
 import { asArray, asText, asUint } from '../bytes/msgpack.js';
-import { VarveError } from '../errors/errors.js';
+import { throwIfInterrupted, VarveError } from '../errors/errors.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
 import type { Repository } from '../repository/repository.js';
 import { isLongEnough } from '../storage/lock-term.js';
 import type { LockedType } from '../storage/store.js';
 import { eachAtMost, REQUESTS } from '../workers/in-flight.js';
-import { interrupted } from './interrupted.js';
 import type { PruneOptions, PruneResult } from './options.js';
 
 /** What this machine remembers: until when the objects of a place are locked. */
@@ -35,7 +34,7 @@ export async function extendLocks(
   let done = 0;
   try {
     await eachAtMost(store.connections ?? REQUESTS, due, async ({ type, name }) => {
-      if (signal?.aborted === true) throw interrupted();
+      throwIfInterrupted(signal);
       const until = await extend(type, name).catch(unlessGone);
       if (until !== undefined) known.set(name, until);
       onEvent?.({ kind: 'locked', done: ++done, total: due.length });

@@ -1,4 +1,4 @@
-import { VarveError } from '../errors/errors.js';
+import { explainInterruption, VarveError } from '../errors/errors.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
 import { exclusively } from '../repository/leases/exclusive.js';
 import type { HeldLease } from '../repository/leases/leases.js';
@@ -23,6 +23,8 @@ const TOLERATED = [0.25, 0.125];
 /** Packs smaller than this part of what they should be are put together. */
 const SMALL = 0.8;
 
+const INTERRUPTED = 'interrupted; nothing that is needed is missing, and the next prune goes on';
+
 /**
  * Removes what no snapshot needs, in two phases (SPEC.md section 13), without keeping anybody from anything: packs are condemned first, after
  * what is needed of them was copied; once the grace time has passed and nothing runs that began before, they are deleted.
@@ -32,10 +34,12 @@ const SMALL = 0.8;
  */
 export async function prune(repository: Repository, options: PruneOptions): Promise<PruneResult> {
   repository.keys.requireRole(options.repackUncompressed === true ? 'full' : 'manage', 'prune');
-  if (options.dryRun) return pruneAs(repository, options, undefined);
-  if (options.recoverNoFreeSpace === true)
-    return pruneExclusively(repository, { ...options, graceSeconds: 0, maxRepack: 0, repackUncompressed: false });
-  return pruneExclusively(repository, options);
+  return explainInterruption(INTERRUPTED, () => {
+    if (options.dryRun) return pruneAs(repository, options, undefined);
+    if (options.recoverNoFreeSpace === true)
+      return pruneExclusively(repository, { ...options, graceSeconds: 0, maxRepack: 0, repackUncompressed: false });
+    return pruneExclusively(repository, options);
+  });
 }
 
 function pruneExclusively(repository: Repository, options: PruneOptions): Promise<PruneResult> {

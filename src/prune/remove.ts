@@ -1,11 +1,10 @@
-import { VarveError } from '../errors/errors.js';
+import { throwIfInterrupted, VarveError } from '../errors/errors.js';
 import type { Time } from '../format/time.js';
 import { condemnations, type IndexedRepository } from '../repository/index/index-store.js';
 import { describeLease, otherLeases } from '../repository/leases/exclusive.js';
 import type { HeldLease, StoredLease } from '../repository/leases/leases.js';
 import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
-import { interrupted } from './interrupted.js';
 import { withoutPacks } from './ledger.js';
 import { MARGIN_SECONDS } from './margin.js';
 import type { NeededBlobs } from './needed.js';
@@ -38,7 +37,7 @@ export async function removeCondemned(
     const verdict = judge(indexed, needed, leases, left, await repository.store.now(), options.graceSeconds);
     let again = false;
     for (const [done, name] of verdict.gone.entries()) {
-      if (options.signal?.aborted === true) throw interrupted();
+      throwIfInterrupted(options.signal);
       again = Math.abs(repository.clock() - started) > LOOK_AGAIN_MS;
       if (again) break;
       await lease.confirm();

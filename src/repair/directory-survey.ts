@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import type { Int64 } from '../bytes/int64.js';
+import { throwIfInterrupted } from '../errors/errors.js';
 import { type Attachment, isReference } from '../format/attachment.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../format/content.js';
 import type { EntryReader } from '../format/entry-reader.js';
@@ -8,7 +9,6 @@ import { ID_BYTES, MAX_DEPTH } from '../format/limits.js';
 import type { BlobIndex } from '../repository/index/blob-index.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
 import { TreeReader } from '../repository/reading/tree-reader.js';
-import { interrupted } from './interrupted.js';
 import type { UnreadableObjects } from './unreadable.js';
 
 /** What is known of a directory and all below it. */
@@ -79,7 +79,7 @@ export class DirectorySurvey {
   }
 
   async #walk(directory: ContentRef, depth: number): Promise<DirectoryFacts> {
-    if (this.#signal?.aborted === true) throw interrupted();
+    throwIfInterrupted(this.#signal);
     if (depth > MAX_DEPTH) return { whole: false, newest: 0 };
     const read = new Tolerant(this.#unreadable);
     const facts = await this.visitEntries(read.all(this.#trees.entries(directory, '')), depth);

@@ -1,12 +1,11 @@
 import { Buffer } from 'node:buffer';
-import { VarveError } from '../errors/errors.js';
+import { throwIfInterrupted, VarveError } from '../errors/errors.js';
 import { type ContentRef, TREE } from '../format/content.js';
 import { EntryReader } from '../format/entry-reader.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
 import { splitIds } from '../repository/reading/content-stream.js';
 import { TreeReader } from '../repository/reading/tree-reader.js';
 import type { DirectoryFacts, DirectorySurvey } from './directory-survey.js';
-import { interrupted } from './interrupted.js';
 import type { UnreadableObjects } from './unreadable.js';
 
 /** A directory that nothing refers to. */
@@ -116,7 +115,7 @@ export class RootSearch {
 
   /** Undefined when it cannot be read. */
   async #read(id: Buffer): Promise<Buffer | undefined> {
-    if (this.#signal?.aborted === true) throw interrupted();
+    throwIfInterrupted(this.#signal);
     try {
       return Buffer.from(await this.#trees.blob(id));
     } catch (cause) {

@@ -1,9 +1,8 @@
-import { isAboutObject } from '../errors/errors.js';
+import { isAboutObject, throwIfInterrupted } from '../errors/errors.js';
 import { TREE } from '../format/content.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
 import { heal } from '../repository/packs/healing.js';
 import { fetchObject } from '../repository/repository.js';
-import { interrupted } from './interrupted.js';
 
 /** Makes the packs of directories whole by their parity, where the repository has it: what heals is not lost. */
 export async function healTreePacks({ store, config, index }: IndexedRepository, signal?: AbortSignal): Promise<void> {
@@ -11,7 +10,7 @@ export async function healTreePacks({ store, config, index }: IndexedRepository,
   const there = new Set<string>();
   for await (const { name } of store.list('data')) there.add(name);
   for (let pack = 0; pack < index.packCount; pack++) {
-    if (signal?.aborted === true) throw interrupted();
+    throwIfInterrupted(signal);
     const name = index.packName(pack);
     if (index.packKind(pack) !== TREE || !there.has(name)) continue;
     try {

@@ -1,4 +1,4 @@
-import { isAboutObject, isUnreadable, VarveError } from '../errors/errors.js';
+import { isAboutObject, isUnreadable, throwIfInterrupted, VarveError } from '../errors/errors.js';
 import type { IndexedPack } from '../format/index-object.js';
 import type { PackRecord } from '../format/pack-record.js';
 import { type IndexedRepository, indexedPack } from '../repository/index/index-store.js';
@@ -7,7 +7,6 @@ import { heal } from '../repository/packs/healing.js';
 import { readPackRecord } from '../repository/packs/pack-directory.js';
 import { fetchObject } from '../repository/repository.js';
 import { eachAtMost, REQUESTS } from '../workers/in-flight.js';
-import { interrupted } from './interrupted.js';
 import type { RepairIndexOptions } from './options.js';
 
 /** Compares what the index says of packs with what they say of themselves. */
@@ -51,7 +50,7 @@ export class PackSurvey {
     for (const name of packs) if (!this.stored.has(name) && !condemned.has(name)) this.#miss(name);
     let done = 0;
     await eachAtMost(REQUESTS, [...this.stored.keys()], async (name) => {
-      if (signal?.aborted === true) throw interrupted();
+      throwIfInterrupted(signal);
       await this.#look(name, readAllPacks === true);
       onEvent?.({ kind: 'pack', done: ++done, total: this.stored.size });
     });

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { MessagePackWriter } from '../bytes/writer.js';
-import { VarveError } from '../errors/errors.js';
+import { explainInterruption, VarveError } from '../errors/errors.js';
 import type { ContentRef } from '../format/content.js';
 import { bareDirectory, type Entry, writeEntry } from '../format/entry.js';
 import type { IndexedPack } from '../format/index-object.js';
@@ -15,6 +15,7 @@ import { RepositoryWriter } from '../repository/writing/repository-writer.js';
 import { DirectorySurvey } from './directory-survey.js';
 import { type Root, RootSearch, treeIds } from './find-roots.js';
 import { healTreePacks } from './heal-packs.js';
+import { INTERRUPTED } from './interruption.js';
 import type { RecoveredSnapshot, RecoverOptions, RecoverResult } from './options.js';
 import { UnreadableObjects } from './unreadable.js';
 
@@ -33,30 +34,34 @@ const INCOMPLETE = 'incomplete';
 export async function recover(cached: Repository, options: RecoverOptions): Promise<RecoverResult> {
   cached.keys.requireRole('manage', 'recover snapshots');
   const repository = uncached(cached);
-  return exclusively(repository, 'recover', async () => {
-    const before = await namesOfPacks(repository);
-    // One that this machine remembers may be damaged in the store.
-    const local = new LocalState(undefined, repository.identity, repository.keys.engine);
-    const unreadable = new UnreadableObjects((message) => options.onEvent?.({ kind: 'unreadable', message }));
-    const { snapshots, failures } = await listSnapshots({ ...repository, local });
-    for (const { error } of failures) unreadable.pass(error);
-    const packs: IndexedPack[] = [];
-    const indexed = await loadIndex(repository, {
-      inspect: ({ index, revoked }) => {
-        // What a revoked key wrote by itself is not to come back.
-        if (!revoked) packs.push(...index.packs);
-      },
-    });
-    await healTreePacks(indexed, options.signal);
-    const survey = new DirectorySurvey(indexed, unreadable, options.signal);
-    for (const [done, { snapshot }] of snapshots.entries()) {
-      await survey.refer(snapshot.root);
-      await survey.visit(snapshot.root);
-      options.onEvent?.({ kind: 'snapshot', done: done + 1, total: snapshots.length });
-    }
-    const roots = await new RootSearch(indexed, survey, unreadable, options.signal).run(treeIds(packs));
-    return { snapshots: await store(indexed, roots, before, options), unreadable: unreadable.count };
+  return explainInterruption(INTERRUPTED, () =>
+    exclusively(repository, 'recover', () => recoverExclusively(repository, options)),
+  );
+}
+
+async function recoverExclusively(repository: Repository, options: RecoverOptions): Promise<RecoverResult> {
+  const before = await namesOfPacks(repository);
+  // One that this machine remembers may be damaged in the store.
+  const local = new LocalState(undefined, repository.identity, repository.keys.engine);
+  const unreadable = new UnreadableObjects((message) => options.onEvent?.({ kind: 'unreadable', message }));
+  const { snapshots, failures } = await listSnapshots({ ...repository, local });
+  for (const { error } of failures) unreadable.pass(error);
+  const packs: IndexedPack[] = [];
+  const indexed = await loadIndex(repository, {
+    inspect: ({ index, revoked }) => {
+      // What a revoked key wrote by itself is not to come back.
+      if (!revoked) packs.push(...index.packs);
+    },
   });
+  await healTreePacks(indexed, options.signal);
+  const survey = new DirectorySurvey(indexed, unreadable, options.signal);
+  for (const [done, { snapshot }] of snapshots.entries()) {
+    await survey.refer(snapshot.root);
+    await survey.visit(snapshot.root);
+    options.onEvent?.({ kind: 'snapshot', done: done + 1, total: snapshots.length });
+  }
+  const roots = await new RootSearch(indexed, survey, unreadable, options.signal).run(treeIds(packs));
+  return { snapshots: await store(indexed, roots, before, options), unreadable: unreadable.count };
 }
 
 async function store(

@@ -1,8 +1,9 @@
-import { isUnreadable } from '../errors/errors.js';
+import { explainInterruption, isUnreadable } from '../errors/errors.js';
 import { FORGOTTEN_PACKS, loadIndex } from '../repository/index/index-store.js';
 import { ListedPacks } from '../repository/index/listed-packs.js';
 import { exclusively } from '../repository/leases/exclusive.js';
 import { type Repository, uncached } from '../repository/repository.js';
+import { INTERRUPTED } from './interruption.js';
 import type { RepairIndexOptions, RepairIndexResult } from './options.js';
 import { PackSurvey } from './pack-survey.js';
 import { rewriteIndex } from './rewrite-index.js';
@@ -24,8 +25,10 @@ import { rewriteIndex } from './rewrite-index.js';
 export async function repairIndex(cached: Repository, options: RepairIndexOptions = {}): Promise<RepairIndexResult> {
   cached.keys.requireRole('manage', 'repair the index');
   const repository = uncached(cached);
-  if (options.dryRun === true) return repair(repository, options);
-  return exclusively(repository, 'repair index', () => repair(repository, options));
+  return explainInterruption(INTERRUPTED, () => {
+    if (options.dryRun === true) return repair(repository, options);
+    return exclusively(repository, 'repair index', () => repair(repository, options));
+  });
 }
 
 async function repair(repository: Repository, options: RepairIndexOptions): Promise<RepairIndexResult> {

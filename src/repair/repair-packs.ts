@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer';
 import { toHex } from '../bytes/hex.js';
-import { isAboutObject, isBroken } from '../errors/errors.js';
+import { explainInterruption, isAboutObject, isBroken, throwIfInterrupted } from '../errors/errors.js';
 import { type BlobKind, TREE } from '../format/content.js';
 import type { IndexedPack } from '../format/index-object.js';
 import { type IndexedRepository, indexedPack, loadIndex, packsOf } from '../repository/index/index-store.js';
@@ -10,7 +10,7 @@ import { heal } from '../repository/packs/healing.js';
 import { readPackRecord } from '../repository/packs/pack-directory.js';
 import { readPack } from '../repository/packs/pack-reading.js';
 import { objectName, type Repository, uncached } from '../repository/repository.js';
-import { interrupted } from './interrupted.js';
+import { INTERRUPTED } from './interruption.js';
 import type { RepairPacksEvent, RepairPacksOptions, RepairPacksResult } from './options.js';
 import { rewriteIndex } from './rewrite-index.js';
 import { sift } from './sift.js';
@@ -31,7 +31,9 @@ export async function repairPacks(
   options: RepairPacksOptions,
 ): Promise<RepairPacksResult> {
   repository.keys.requireRole('manage', 'repair packs');
-  return exclusively(repository, 'repair packs', () => repair(repository, [...new Set(names)], options));
+  return explainInterruption(INTERRUPTED, () =>
+    exclusively(repository, 'repair packs', () => repair(repository, [...new Set(names)], options)),
+  );
 }
 
 /** What became of a pack; `bad` are the ids of blobs that it does not hold, or not as they were. */
@@ -47,7 +49,7 @@ async function repair(
   const indexed = await loadIndex(uncached(cached));
   const outcomes: Outcome[] = [];
   for (const name of names) {
-    if (options.signal?.aborted === true) throw interrupted();
+    throwIfInterrupted(options.signal);
     const outcome = await repairOne(cached, indexed, name, options);
     outcomes.push(outcome);
     options.onEvent?.(

@@ -1,5 +1,5 @@
 import type { Buffer } from 'node:buffer';
-import { type ErrorCode, VarveError } from '../errors/errors.js';
+import { type ErrorCode, explainInterruption, VarveError } from '../errors/errors.js';
 import { type ContentRef, DATA, sameReference } from '../format/content.js';
 import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import { Layout } from '../format/layout.js';
@@ -28,6 +28,7 @@ import {
 import type { StoredSnapshot } from '../repository/snapshots/snapshots.js';
 import type { RepositoryWriter } from '../repository/writing/repository-writer.js';
 import { healTreePacks } from './heal-packs.js';
+import { INTERRUPTED } from './interruption.js';
 
 /** What the new snapshot has not got: a file, the rest of a directory from where its list breaks off, or the attributes of a path. */
 export interface Loss {
@@ -60,13 +61,15 @@ export async function repairSnapshots(
 ): Promise<RewriteResult> {
   // What only a cache has is lost for everybody else.
   const stored = uncached(repository);
-  return rewriteSnapshots(stored, snapshots, {
-    ...options,
-    operation: 'repair',
-    tag: 'repaired',
-    load: () => loadWithoutLost(stored, options),
-    begin: (writer) => new Repair(writer, options),
-  });
+  return explainInterruption(INTERRUPTED, () =>
+    rewriteSnapshots(stored, snapshots, {
+      ...options,
+      operation: 'repair',
+      tag: 'repaired',
+      load: () => loadWithoutLost(stored, options),
+      begin: (writer) => new Repair(writer, options),
+    }),
+  );
 }
 
 /** The index without packs that are gone: of their blobs some may have a copy elsewhere. */
