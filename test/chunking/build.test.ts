@@ -23,10 +23,9 @@ for (const module of ['fastcdc', 'reed-solomon'])
   test(`${module}: the same source gives the same module, wherever it is compiled`, () => {
     const directory = mkdtempSync(join(tmpdir(), 'varve-build-'));
     try {
-      const one = build(join(directory, 'one'), module);
+      // build/wasm was compiled in the root directory.
       const other = build(join(directory, 'quite', 'another'), module);
-      assert.ok(one.equals(other));
-      assert.ok(one.equals(readFileSync(join(root, `build/wasm/${module}.wasm`))), 'run npm run build:wasm');
+      assert.ok(other.equals(readFileSync(join(root, `build/wasm/${module}.wasm`))), 'run npm run build:wasm');
     } finally {
       rmSync(directory, { recursive: true });
     }
