@@ -131,7 +131,7 @@ describe('patterns', () => {
       );
   });
 
-  it('finds the pattern that takes back all when there is one', () => {
+  it('finds the pattern that includes everything again when there is one', () => {
     for (const [expected, ...patterns] of [
       ['!*/', '*.tmp', '!*/'],
       ['!/**', '/a', '', '!/**', 'b'],
