@@ -92,6 +92,8 @@ test('the store uses the server’s clock', async (context) => {
   const { store, server } = await open(context, (_, response) => {
     response.writeHead(404, { date: 'Fri, 01 Mar 2024 12:00:00 GMT' }).end();
   });
-  assert.equal(await store.now(), Date.UTC(2024, 2, 1, 12) / 1000);
+  const passed = (await store.now()) - Date.UTC(2024, 2, 1, 12) / 1000;
+  // The store adds the time since the answer.
+  assert.ok(passed >= 0 && passed < 60, `${passed} s`);
   assert.deepEqual(server.requests, ['HEAD /config']);
 });
