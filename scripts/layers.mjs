@@ -41,12 +41,12 @@ export const LAYERS = {
   },
   bytes: { what: 'hexadecimal, views, MessagePack', imports: ['errors'], packages: ['msgpackr/pack'], pure: true },
   crypto: {
-    what: 'key hierarchy, key slots, sealed and signed objects, pack keys; a native and a portable engine that agree on every vector',
+    what: 'key hierarchy, key slots, sealed and signed objects, pack keys, over an engine of primitives',
     imports: ['errors', 'bytes'],
-    packages: ['@noble/ciphers/**', '@noble/curves/**', '@noble/hashes/**'],
+    packages: ['@noble/ciphers/**'],
   },
   chunking: {
-    what: 'FastCDC: the loader of `wasm/fastcdc.ts`, and a reference implementation for tests',
+    what: 'FastCDC: the loader of `wasm/fastcdc.ts`, and its parameters',
     imports: ['errors', 'bytes'],
   },
   compression: {
@@ -55,7 +55,7 @@ export const LAYERS = {
     packages: ['@cloudpss/zstd/wasm'],
   },
   parity: {
-    what: 'Reed–Solomon codes: the loader of `wasm/reed-solomon.ts`, a reference implementation for tests, the parity section of a pack, healing by it',
+    what: 'Reed–Solomon codes: the loader of `wasm/reed-solomon.ts`, the parity section of a pack, healing by it',
     imports: ['errors', 'bytes'],
   },
   format: {

@@ -3,7 +3,7 @@ import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { ChunkSizes } from '../../src/chunking/parameters.js';
-import { twinEnds, wasmEnds, windowEnds } from './cutting.js';
+import { referenceEnds, wasmEnds, windowEnds } from './cutting.js';
 import { literalEnds } from './literal.js';
 import { stream } from './streams.js';
 
@@ -31,12 +31,12 @@ const contents = fc.oneof(
     .map(stream),
 );
 
-test('wasm, the twin and the literal reading of SPEC.md cut alike', () => {
+test('wasm, the reference and the literal reading of SPEC.md cut alike', () => {
   fc.assert(
     fc.property(gearKeys, smallSizes, contents, (gear, sizes, data) => {
       const expected = literalEnds(gear, [sizes.min, sizes.average, sizes.max], data);
       assert.deepEqual(wasmEnds(gear, sizes, data), expected);
-      assert.deepEqual(twinEnds(gear, sizes, data), expected);
+      assert.deepEqual(referenceEnds(gear, sizes, data), expected);
     }),
     { numRuns: 300 },
   );
@@ -75,7 +75,7 @@ test('every length around the sizes is cut alike', () => {
       const data = stream({ seed: `length ${length}`, length });
       const expected = literalEnds(gear, [sizes.min, sizes.average, sizes.max], data);
       assert.deepEqual(wasmEnds(gear, sizes, data), expected, `wasm, ${length} bytes`);
-      assert.deepEqual(twinEnds(gear, sizes, data), expected, `twin, ${length} bytes`);
+      assert.deepEqual(referenceEnds(gear, sizes, data), expected, `reference, ${length} bytes`);
     }
 });
 
@@ -89,7 +89,7 @@ test('real data with sizes as repositories have them is cut alike', () => {
     for (const average of [4096, 65_536, 1_048_576]) {
       const sizes = { min: average / 4, average, max: average * 4 };
       const ends = wasmEnds(gear, sizes, data);
-      assert.deepEqual(twinEnds(gear, sizes, data), ends);
+      assert.deepEqual(referenceEnds(gear, sizes, data), ends);
       let start = 0;
       for (const end of ends) {
         assert.ok(end - start <= sizes.max);

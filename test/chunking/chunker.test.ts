@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Chunker } from '../../src/chunking/chunker.js';
 import { gearTable } from '../../src/chunking/gear.js';
-import { cutTwin } from '../../src/chunking/twin.js';
 import { wasmEnds } from './cutting.js';
+import { cutReference } from './reference.js';
 import { stream } from './streams.js';
 
 const gear = Buffer.alloc(32, 3);
 const sizes = { min: 64, average: 256, max: 1024 };
 
-/** A chunker and its twin, over one and the same data. */
+/** A chunker and the reference implementation, over the same data. */
 function pair(data: Uint8Array, capacity: number) {
   const chunker = Chunker.create(gear, sizes, capacity);
   chunker.memory.set(data);
@@ -17,13 +17,14 @@ function pair(data: Uint8Array, capacity: number) {
   return {
     chunker,
     cut: (start: number, end: number, final: boolean) => chunker.cut(start, end, final),
-    twin: (start: number, end: number, final: boolean) => cutTwin(table, sizes, chunker.memory, start, end, final),
+    reference: (start: number, end: number, final: boolean) =>
+      cutReference(table, sizes, chunker.memory, start, end, final),
   };
 }
 
 test('no cut is decided on fewer than max bytes unless they are the last', () => {
-  const { cut, twin } = pair(stream({ seed: 'undecided', length: 4096 }), 4096);
-  for (const decide of [cut, twin]) {
+  const { cut, reference } = pair(stream({ seed: 'undecided', length: 4096 }), 4096);
+  for (const decide of [cut, reference]) {
     assert.equal(decide(0, 0, false), 0);
     assert.equal(decide(100, 100 + 63, false), 0);
     assert.equal(decide(100, 100 + 1023, false), 0);
@@ -35,8 +36,8 @@ test('no cut is decided on fewer than max bytes unless they are the last', () =>
 });
 
 test('the end of a stream: nothing, less than min, min, min + 1', () => {
-  const { cut, twin } = pair(stream({ seed: 'rest', length: 2000 }), 2000);
-  for (const decide of [cut, twin]) {
+  const { cut, reference } = pair(stream({ seed: 'rest', length: 2000 }), 2000);
+  for (const decide of [cut, reference]) {
     assert.equal(decide(0, 0, true), 0, 'an empty stream has no chunks');
     assert.equal(decide(700, 700, true), 0, 'nor has what remains of a finished one');
     for (const length of [1, 2, 63, 64]) assert.equal(decide(700, 700 + length, true), 700 + length);

@@ -1,7 +1,7 @@
 import { Chunker } from '../../src/chunking/chunker.js';
 import { gearTable } from '../../src/chunking/gear.js';
 import type { ChunkSizes } from '../../src/chunking/parameters.js';
-import { cutTwin } from '../../src/chunking/twin.js';
+import { cutReference } from './reference.js';
 
 /** Ends of all chunks of data that stands in the window as a whole. */
 export function wasmEnds(gear: Uint8Array, sizes: ChunkSizes, data: Uint8Array): number[] {
@@ -10,10 +10,10 @@ export function wasmEnds(gear: Uint8Array, sizes: ChunkSizes, data: Uint8Array):
   return ends(data.length, (start) => chunker.cut(start, data.length, true));
 }
 
-/** The same by the plain TypeScript twin. */
-export function twinEnds(gear: Uint8Array, sizes: ChunkSizes, data: Uint8Array): number[] {
+/** The same by the reference implementation. */
+export function referenceEnds(gear: Uint8Array, sizes: ChunkSizes, data: Uint8Array): number[] {
   const table = gearTable(gear);
-  return ends(data.length, (start) => cutTwin(table, sizes, data, start, data.length, true));
+  return ends(data.length, (start) => cutReference(table, sizes, data, start, data.length, true));
 }
 
 function ends(length: number, cut: (start: number) => number): number[] {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { ChunkSizes } from '../../src/chunking/parameters.js';
-import { twinEnds, wasmEnds } from './cutting.js';
+import { referenceEnds, wasmEnds } from './cutting.js';
 import { literalEnds } from './literal.js';
 import { stream } from './streams.js';
 import { type ChunkingVectors, chunkingVectors } from './vectors.js';
@@ -21,7 +21,7 @@ for (const { sizes, stream: recipe, ends } of vectors.cases) {
     const chunkSizes: ChunkSizes = { min, average, max };
     const data = stream(recipe);
     assert.deepEqual(wasmEnds(gear, chunkSizes, data), ends, 'wasm');
-    assert.deepEqual(twinEnds(gear, chunkSizes, data), ends, 'twin');
+    assert.deepEqual(referenceEnds(gear, chunkSizes, data), ends, 'reference');
     assert.deepEqual(literalEnds(gear, sizes, data), ends, 'literal');
   });
 }

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { type CryptoEngine, hkdf } from '../../src/crypto/engine.js';
 import { nativeEngine } from '../../src/crypto/native.js';
-import { portableEngine } from '../../src/crypto/portable.js';
+import { portableEngine } from './portable.js';
 
 const hex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text.replaceAll(/\s/g, ''), 'hex'));
 const text = (bytes: Uint8Array | undefined): string | undefined => bytes && Buffer.from(bytes).toString('hex');

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { nativeEngine } from '../../src/crypto/native.js';
 import { decryptFramePart, FRAME_OVERHEAD, openFrame, sealFrameInto } from '../../src/crypto/pack-key.js';
-import { portableEngine } from '../../src/crypto/portable.js';
+import { portableEngine } from './portable.js';
 
 describe('a part of a frame that is opened alone', () => {
   const key = randomBytes(32);

@@ -7,10 +7,10 @@ import { FOOTER_LENGTH, type Footer, openFooter, sealFooter } from '../../src/cr
 import { exportKeys, importKeys } from '../../src/crypto/hierarchy.js';
 import { nativeEngine } from '../../src/crypto/native.js';
 import { newPackKey, openFrame, sealFrameInto, unwrapPackKey, WRAPPED_KEY_LENGTH } from '../../src/crypto/pack-key.js';
-import { portableEngine } from '../../src/crypto/portable.js';
 import { openObject, SEALED_OVERHEAD, type SealedKind, sealObject } from '../../src/crypto/sealed.js';
 import { isRevoked, openSigned, type SignedKind, signPayload } from '../../src/crypto/signed.js';
 import { resealSlot, rotateKeys } from '../../src/crypto/slot.js';
+import { portableEngine } from './portable.js';
 import { eachTampering, fails, newRing } from './rings.js';
 
 const KINDS: readonly SealedKind[] = ['config', 'card', 'index', 'snapshot', 'lease', 'directory'];

@@ -4,7 +4,6 @@ import { decode, encode } from '../../src/bytes/msgpack.js';
 import { type CryptoEngine, join } from '../../src/crypto/engine.js';
 import { createRepositoryKeys, exportKeys, importKeys, type RepositoryKeys } from '../../src/crypto/hierarchy.js';
 import { nativeEngine } from '../../src/crypto/native.js';
-import { portableEngine } from '../../src/crypto/portable.js';
 import { openObject, sealObject } from '../../src/crypto/sealed.js';
 import { openSigned, signPayload } from '../../src/crypto/signed.js';
 import {
@@ -19,6 +18,7 @@ import {
 } from '../../src/crypto/slot.js';
 import { calibrateLogN, encodeSlot, parseSlot } from '../../src/crypto/slot-file.js';
 import { sealSecrets } from '../../src/crypto/slot-secrets.js';
+import { portableEngine } from './portable.js';
 import { eachTampering, fails, member, newRing } from './rings.js';
 
 const ring = await newRing();
@@ -55,11 +55,11 @@ test('a role has its own secrets and no others, also after a structured clone', 
     assert.deepEqual(found, held[keys.role], keys.role);
     for (const bytes of Object.values(state.epochs[0] as object))
       assert.ok(bytes === undefined || bytes.buffer.byteLength === bytes.length, 'no pool travels along');
-    const twin = importKeys(state);
-    assert.deepEqual(exportKeys(twin), exportKeys(keys));
-    assert.deepEqual(twin.epoch(1).metaPublic, ring.root.metaPublic(1));
-    assert.deepEqual(twin.id, ring.root.id);
-    assert.deepEqual(twin.gear, ring.root.gear);
+    const copy = importKeys(state);
+    assert.deepEqual(exportKeys(copy), exportKeys(keys));
+    assert.deepEqual(copy.epoch(1).metaPublic, ring.root.metaPublic(1));
+    assert.deepEqual(copy.id, ring.root.id);
+    assert.deepEqual(copy.gear, ring.root.gear);
   }
   assert.notDeepEqual(ring.root.id, ring.root.gear);
 });

@@ -4,10 +4,10 @@ import { test } from 'node:test';
 import { toHex } from '../../src/bytes/hex.js';
 import { nativeEngine } from '../../src/crypto/native.js';
 import { openFrame, unwrapPackKey } from '../../src/crypto/pack-key.js';
-import { portableEngine } from '../../src/crypto/portable.js';
 import { openObject, type SealedKind } from '../../src/crypto/sealed.js';
 import { openSigned, type SignedKind } from '../../src/crypto/signed.js';
 import { type OpenedSlot, openSlot } from '../../src/crypto/slot.js';
+import { portableEngine } from './portable.js';
 import { type Expected, SpecReader } from './spec-reader.js';
 import { buildVectors } from './vectors.js';
 

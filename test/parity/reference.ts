@@ -1,8 +1,8 @@
-import { product } from './field.js';
-import { at, type Matrix } from './matrix.js';
+import { product } from '../../src/parity/field.js';
+import { at, type Matrix } from '../../src/parity/matrix.js';
 
-/** What `multiplyShards` does, in plain TypeScript: slower, needs no WebAssembly, and is what the tests hold the module against. */
-export function multiplyShardsTwin(
+/** What `multiplyShards` does, in plain TypeScript. Slow: tests compare the WebAssembly module with it. */
+export function multiplyShardsReference(
   matrix: Matrix,
   inputs: readonly Uint8Array[],
   outputs: readonly Uint8Array[],

@@ -4,8 +4,8 @@ import { hmac } from '@noble/hashes/hmac.js';
 import { scryptAsync } from '@noble/hashes/scrypt.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { randomBytes } from '@noble/hashes/utils.js';
-import type { CryptoEngine } from './engine.js';
-import { openOrUndefined, xchachaOpen, xchachaSeal } from './xchacha.js';
+import type { CryptoEngine } from '../../src/crypto/engine.js';
+import { openOrUndefined, xchachaOpen, xchachaSeal } from '../../src/crypto/xchacha.js';
 
 function absorb<H extends { update(part: Uint8Array): unknown; digest(): Uint8Array }>(
   state: H,
@@ -24,7 +24,7 @@ function attempt<T, F>(action: () => T, otherwise: F): T | F {
   }
 }
 
-/** @noble's engine: plain JavaScript, the twin that tests hold the native one against. */
+/** @noble's engine: plain JavaScript, the reference implementation that tests compare the native engine with. */
 export const portableEngine: CryptoEngine = {
   name: 'portable',
   sha256: (...parts) => absorb(sha256.create(), parts),

@@ -1,12 +1,12 @@
-import { type ChunkSizes, masks } from './parameters.js';
+import { type ChunkSizes, masks } from '../../src/chunking/parameters.js';
 
 /**
  * What `Chunker.cut` does, in plain TypeScript: the end of the first chunk of data[start…end−1], or 0 when there is
- * none, or when it takes more data to tell. Slower, needs no WebAssembly, and is what the tests hold the module against.
+ * none, or when it takes more data to tell. Slow: tests compare the WebAssembly module with it.
  *
  * The fingerprint is two unsigned 32-bit halves. The masks lie in the upper one, as no average exceeds 2^26.
  */
-export function cutTwin(
+export function cutReference(
   gear: BigUint64Array,
   sizes: ChunkSizes,
   data: Uint8Array,
