@@ -9,5 +9,5 @@ export function refuseUnknown(extended: ReadonlyMap<string, string>, provider: s
   const known = names.map((name) => `${provider}.${name}`);
   for (const given of extended.keys())
     if (given.startsWith(`${provider}.`) && !known.includes(given))
-      throw new VarveError('usage', `-o ${given}: no such option; there are ${known.join(', ')}`);
+      throw new VarveError('usage', `-o ${given}: no such option; the options are ${known.join(', ')}`);
 }

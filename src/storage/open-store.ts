@@ -29,7 +29,7 @@ export async function openStore(place: string, settings: StoreSettings): Promise
     return openGuarded(maskedLocation(place), (interruptible) => open(rest, interruptible), settings);
   }
   const path = scheme === 'local' ? rest : place;
-  if (path === '') throw new VarveError('usage', `repository "${place}": no directory is given`);
+  if (path === '') throw new VarveError('usage', `repository "${place}": the directory is missing`);
   if (path === place) refuseForeignLocation(place);
   const { LocalStore } = await import('./local/local-store.js');
   const local = new LocalStore(path);

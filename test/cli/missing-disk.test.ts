@@ -28,7 +28,7 @@ test('varve asks whether the disk is mounted when fstab mounts one where the rep
   const repo = playground.path('disk', 'varve');
   const missing = await withFstab(playground, fstab, ['-r', repo, 'snapshots']);
   assert.equal(missing.code, 10);
-  assert.match(missing.err, /^Fatal: .*no repository here.*\/etc\/fstab has a disk mounted on .*disk.*mounted\?$/m);
+  assert.match(missing.err, /^Fatal: .*no repository here.*\/etc\/fstab mounts a disk on .*disk.*mounted\?$/m);
   const refused = await withFstab(playground, fstab, ['-r', repo, 'init']);
   assert.equal(refused.code, 1);
   assert.match(refused.err, /no repository was made.*`varve init --force` makes one all the same/);
@@ -69,7 +69,7 @@ test('serve and restore warn when they would write where a disk should be mounte
   await playground.ok(['init']);
   await playground.ok(['backup', playground.files('source', { a: 'a' })]);
   const warning = new RegExp(
-    `^Warning: ${disk}: /etc/fstab has a disk mounted on ${disk}, and nothing is mounted there`,
+    `^Warning: ${disk}: /etc/fstab mounts a disk on ${disk}, and nothing is mounted there`,
     'm',
   );
   assert.match((await withFstab(playground, fstab, ['restore', 'latest', '--target', disk])).err, warning);

@@ -182,7 +182,7 @@ test('what is meant for another kind of place makes no directory: what to write 
     ['gs:x:/', /reached by rclone/],
     ['swift:x:/', /reached by rclone/],
     ['S3:bucket', /write s3:bucket/],
-    ['file:///x', /write the path of the directory alone/],
+    ['file:///x', /write only the path of the directory/],
     ['drive:x', /write rclone:drive:x, .* sftp:drive:x, for a directory local:drive:x/],
   ];
   for (const [where, advice] of places) {

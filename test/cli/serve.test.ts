@@ -48,7 +48,7 @@ async function start(...args: string[]): Promise<Served> {
 
 test('options that cannot be are refused, with what to do', async () => {
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
-    [[], /no directory is given: --path DIRECTORY/],
+    [[], /the directory is missing: --path DIRECTORY/],
     [['--path', playground.path('nothing')], /no such directory; is the disk mounted\?/],
     [
       ['--path', directory],

@@ -63,8 +63,8 @@ test('a place that does not is told, check by check; the exit code is 1', async 
   try {
     const { code, out } = await place.run(['store', 'test', `rest:http://${server.host}/`, '--retry-for', '0']);
     assert.equal(code, 1);
-    assert.match(out, /^ok {6}an empty place has nothing/m);
-    assert.match(out, /^FAILED {2}what is put can be got, in every namespace, by everybody\n {8}.*data|keys/m);
+    assert.match(out, /^ok {6}an empty location has no objects/m);
+    assert.match(out, /^FAILED {2}every client can read a new object, in every namespace\n {8}.*data|keys/m);
     assert.match(out, /^FAILED {2}packs can be written and read for some seconds/m);
     assert.match(out, /^\d+ of \d+ checks failed: docs\/stores\.md explains each$/m);
   } finally {

@@ -45,7 +45,7 @@ const BROKEN: readonly [string, new (inner: Store) => Store, string][] = [
         return super.replace(type, name, parts);
       }
     },
-    'of many that create config at once, one succeeds',
+    'only one of many clients creates config',
   ],
   [
     'shows objects before they are whole',
@@ -68,7 +68,7 @@ const BROKEN: readonly [string, new (inner: Store) => Store, string][] = [
         return super.put(type, name, parts);
       }
     },
-    'putting an object that is there changes nothing',
+    'writing an existing object changes nothing',
   ],
   [
     'ignores ranges',
@@ -87,7 +87,7 @@ const BROKEN: readonly [string, new (inner: Store) => Store, string][] = [
         return range === undefined ? whole : whole.subarray(range.offset, range.offset + range.length);
       }
     },
-    'a range that goes past the end is damage, and is named',
+    'a range beyond the end is damage, and the error names the object',
   ],
   [
     'lists a page only',
@@ -110,7 +110,7 @@ const BROKEN: readonly [string, new (inner: Store) => Store, string][] = [
         yield* type === 'index' ? before : this.#before;
       }
     },
-    'what is put is in every list that begins after that; what is removed in none',
+    'later listings contain new objects and no removed objects',
   ],
   [
     'fails to remove twice',
@@ -120,7 +120,7 @@ const BROKEN: readonly [string, new (inner: Store) => Store, string][] = [
         return super.remove(type, name);
       }
     },
-    'what is removed is gone for everybody; removing it again succeeds',
+    'a removed object is gone for every client; removing it again succeeds',
   ],
   [
     'tells milliseconds',
@@ -129,7 +129,7 @@ const BROKEN: readonly [string, new (inner: Store) => Store, string][] = [
         return 1000 * (await super.now());
       }
     },
-    'the clock is near the time of what is put now',
+    'the clock agrees with the time of a new object',
   ],
 ];
 

@@ -61,7 +61,7 @@ test('missingMount reads the mount units of systemd', () => {
   const unit = `[Mount]\nWhat=/dev/sdb1\nWhere=${disk}\n`;
   assert.deepEqual(missingMount(join(disk, 'varve'), tables({ unit })), {
     directory: disk,
-    reason: 'systemd (disk.mount) has a disk mounted on',
+    reason: 'systemd (disk.mount) mounts a disk on',
   });
 });
 

@@ -4,7 +4,7 @@ import { type Check, demand, demandNames, HASHED, listed, names, object, objects
 /** Checks of listings. */
 export const LISTING: readonly Check[] = [
   {
-    what: 'a list has each object once, with its size, in its own namespace only',
+    what: 'a listing has each object once, with its size, in its own namespace only',
     run: async ({ store, other }) => {
       const put = new Map<ObjectType, TestObject[]>();
       for (const type of HASHED) {
@@ -22,7 +22,10 @@ export const LISTING: readonly Check[] = [
         );
         const sizes = new Map(wanted.map(({ name, bytes }) => [name, bytes.length]));
         for (const { name, size } of found)
-          demand(size === sizes.get(name), `${type}/${name}: the list tells ${size} bytes of ${sizes.get(name)}`);
+          demand(
+            size === sizes.get(name),
+            `${type}/${name}: the listing says ${size} bytes instead of ${sizes.get(name)}`,
+          );
       }
     },
   },
@@ -39,7 +42,7 @@ export const LISTING: readonly Check[] = [
     },
   },
   {
-    what: 'what is put is in every list that begins after that; what is removed in none',
+    what: 'later listings contain new objects and no removed objects',
     run: async ({ store, other }) => {
       for (let round = 0; round < 10; round++) {
         const { name, bytes } = object(30);
@@ -51,7 +54,7 @@ export const LISTING: readonly Check[] = [
     },
   },
   {
-    what: 'a list shows what was there before and not removed, whatever comes and goes meanwhile',
+    what: 'a listing is complete while other objects come and go',
     run: async ({ store, other }) => {
       const stay = objects(40, () => 50);
       const go = objects(20, () => 51);
@@ -64,11 +67,8 @@ export const LISTING: readonly Check[] = [
         if (found.push(name) < 20) await store.put('index', fresh.name, [fresh.bytes]);
       }
       const missing = stay.filter(({ name }) => !found.includes(name));
-      demand(
-        missing.length === 0,
-        `${missing.length} of 40 objects are missing from a list that others changed meanwhile`,
-      );
-      demand(new Set(found).size === found.length, 'a list that others changed meanwhile has objects twice');
+      demand(missing.length === 0, `${missing.length} of 40 objects are missing from a listing during changes`);
+      demand(new Set(found).size === found.length, 'a listing during changes has objects twice');
     },
   },
   {

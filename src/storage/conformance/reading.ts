@@ -7,7 +7,7 @@ const BIG = 25 * 1024 * 1024 + 11;
 /** Checks that reads return what was written. */
 export const READING: readonly Check[] = [
   {
-    what: 'an empty place has nothing',
+    what: 'an empty location has no objects',
     run: async ({ store }) => {
       for (const type of HASHED) demand((await names(store, type)).length === 0, `${type}: has objects`);
       demand((await store.stat('config', 'config')) === undefined, 'config: is there');
@@ -15,26 +15,29 @@ export const READING: readonly Check[] = [
     },
   },
   {
-    what: 'what is put can be got, in every namespace, by everybody',
+    what: 'every client can read a new object, in every namespace',
     run: async ({ store, other }) => {
       for (const type of HASHED) {
         for (const length of [0, 1, 1000, 3_000_000]) {
           const { name, bytes } = object(length);
           await store.put(type, name, [bytes]);
           demandSame(await store.get(type, name), bytes, `${type} of ${length} bytes`);
-          demandSame(await other.get(type, name), bytes, `${type} of ${length} bytes, by another`);
+          demandSame(await other.get(type, name), bytes, `${type} of ${length} bytes, by another client`);
           const info = await store.stat(type, name);
-          demand(info?.size === length && info.name === name, `${type}: stat tells ${info?.size} bytes of ${length}`);
+          demand(
+            info?.size === length && info.name === name,
+            `${type}: stat says ${info?.size} bytes instead of ${length}`,
+          );
         }
       }
     },
   },
   {
-    what: 'a big object is put whole, and any part of it can be got',
+    what: 'a big object is stored whole, and every range of it can be read',
     run: async ({ store, other }) => {
       const { name, bytes } = object(BIG);
       await store.put('data', name, [bytes.subarray(0, 5_000_000), bytes.subarray(5_000_000)]);
-      demand((await other.stat('data', name))?.size === BIG, 'stat tells another size');
+      demand((await other.stat('data', name))?.size === BIG, 'stat says another size');
       demandSame(await other.get('data', name), bytes, 'the whole');
       for (const [offset, length] of [
         [0, 1],
@@ -68,7 +71,7 @@ export const READING: readonly Check[] = [
     },
   },
   {
-    what: 'a range that goes past the end is damage, and is named',
+    what: 'a range beyond the end is damage, and the error names the object',
     run: async ({ store, other }) => {
       const { name, bytes } = object(1000);
       for (const type of HASHED) {
@@ -89,21 +92,21 @@ export const READING: readonly Check[] = [
     },
   },
   {
-    what: 'what is missing is an error of its own that names it',
+    what: 'a missing object has an internal error that names it',
     run: async ({ store }) => {
       const { name } = object(1);
       for (const type of HASHED) {
         const path = `${type}/${name}`;
         const range = { offset: 0, length: 1 };
-        await demandError(store.get(type, name), 'not-found', 'getting what is missing', path);
-        await demandError(store.get(type, name, range), 'not-found', 'getting a part of what is missing', path);
-        await demandError(store.get(type, name, range, { keep: true }), 'not-found', 'getting what is missing', path);
-        demand((await store.stat(type, name)) === undefined, `${path}: stat tells of what is missing`);
+        await demandError(store.get(type, name), 'not-found', 'reading a missing object', path);
+        await demandError(store.get(type, name, range), 'not-found', 'reading a range of a missing object', path);
+        await demandError(store.get(type, name, range, { keep: true }), 'not-found', 'reading a missing object', path);
+        demand((await store.stat(type, name)) === undefined, `${path}: stat finds a missing object`);
       }
     },
   },
   {
-    what: 'bytes that were handed out are the caller’s own',
+    what: 'returned bytes belong to the caller',
     run: async ({ store }) => {
       const { name, bytes } = object(1000);
       for (const type of HASHED) {
@@ -117,7 +120,7 @@ export const READING: readonly Check[] = [
     },
   },
   {
-    what: 'what is got may be put into memory that is given, and only as much of it as it needs',
+    what: 'a read fills the caller’s buffer, and no more of it than it needs',
     run: async ({ store }) => {
       const { name, bytes } = object(100_000);
       await store.put('data', name, [bytes]);
@@ -136,7 +139,7 @@ export const READING: readonly Check[] = [
     },
   },
   {
-    what: 'the clock is near the time of what is put now',
+    what: 'the clock agrees with the time of a new object',
     run: async ({ store }) => {
       const { name, bytes } = object(10);
       await store.put('locks', name, [bytes]);
@@ -149,13 +152,13 @@ export const READING: readonly Check[] = [
       if (info?.modified !== undefined)
         demand(
           Math.abs(info.modified - now) < 60,
-          `an object put now is of ${info.modified}, the store’s clock says ${now}`,
+          `a new object has the time ${info.modified}, and the store’s clock says ${now}`,
         );
       for await (const { modified } of store.list('locks')) {
         if (modified === undefined || info?.modified === undefined) continue;
         demand(
           Math.abs(modified - info.modified) < 2,
-          `list and stat tell different times: ${modified}, ${info.modified}`,
+          `listing and stat report different times: ${modified}, ${info.modified}`,
         );
       }
       demand((await store.now()) >= now - 2, 'the store’s clock goes backwards');
@@ -166,17 +169,17 @@ export const READING: readonly Check[] = [
 /** Checks of puts from shared memory and in several parts. */
 export const PARTS: readonly Check[] = [
   {
-    what: 'an object may come in parts',
+    what: 'an object can have several parts',
     run: async ({ store, other }) => {
       const { name, bytes } = object(200_000);
       const parts = [bytes.subarray(0, 1), bytes.subarray(1, 1), bytes.subarray(1, 70_000), bytes.subarray(70_000)];
       await store.put('data', name, parts);
       demandSame(await store.get('data', name), bytes, 'an object of four parts');
-      demandSame(await other.get('data', name), bytes, 'an object of four parts, by another');
+      demandSame(await other.get('data', name), bytes, 'an object of four parts, by another client');
     },
   },
   {
-    what: 'a large object in shared memory, of any length, is put whole',
+    what: 'a large object in shared memory is stored whole',
     run: async ({ store, other }) => {
       for (const length of [1_048_575, 1_048_576, 1_048_577, 2_097_152, 2_101_248 + 511]) {
         const shared = Buffer.from(new SharedArrayBuffer(length));
@@ -184,7 +187,7 @@ export const PARTS: readonly Check[] = [
         bytes.copy(shared);
         await store.put('data', name, [shared]);
         demandSame(await other.get('data', name), bytes, `${length} bytes`);
-        demand((await other.stat('data', name))?.size === length, `${length} bytes: stat tells another size`);
+        demand((await other.stat('data', name))?.size === length, `${length} bytes: stat says another size`);
       }
     },
   },
@@ -195,6 +198,6 @@ function demandUntouched(into: Buffer, bytes: Buffer): void {
   const from = bytes.buffer === into.buffer ? bytes.length : 0;
   demand(
     into.subarray(from).every((byte) => byte === 7),
-    `memory was written to past the ${from} bytes that are in it`,
+    `the read wrote beyond the ${from} bytes of the object`,
   );
 }

@@ -46,10 +46,7 @@ export async function measureSpeed(store: Store, packs = MOST_PACKS): Promise<Sp
     forAWhile(connections, packs, async () => {
       const name = put[got++ % put.length] as string;
       const bytes = await store.get('data', name);
-      demand(
-        createHash('sha256').update(bytes).digest('hex') === name,
-        'a pack that was got is not the one that was put',
-      );
+      demand(createHash('sha256').update(bytes).digest('hex') === name, 'a pack changed between writing and reading');
     }),
   );
   const small = objects(NAMES, () => 100);

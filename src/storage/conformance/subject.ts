@@ -65,17 +65,14 @@ export function demand(condition: boolean, message: string): asserts condition {
 
 export function demandSame(got: Uint8Array, wanted: Uint8Array, what: string): void {
   demand(got.length === wanted.length, `${what}: ${got.length} bytes came back instead of ${wanted.length}`);
-  demand(Buffer.compare(got, wanted) === 0, `${what}: other bytes came back than were put`);
+  demand(Buffer.compare(got, wanted) === 0, `${what}: other bytes came back than were written`);
 }
 
 export function demandNames(got: readonly string[], wanted: readonly string[], what: string): void {
   const missing = wanted.filter((name) => !got.includes(name));
   const extra = got.filter((name) => !wanted.includes(name));
   demand(missing.length === 0, `${what}: ${missing.length} objects are missing from the list, such as ${missing[0]}`);
-  demand(
-    extra.length === 0,
-    `${what}: the list has ${extra.length} names that do not belong there, such as ${extra[0]}`,
-  );
+  demand(extra.length === 0, `${what}: the list has ${extra.length} unexpected names, such as ${extra[0]}`);
   demand(got.length === wanted.length, `${what}: the list has objects twice`);
 }
 

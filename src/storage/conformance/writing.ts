@@ -8,12 +8,12 @@ const RACERS = 16;
 /** Checks that objects are created once, stay whole, and stay. */
 export const WRITING: readonly Check[] = [
   {
-    what: 'preparing the place twice harms nothing',
+    what: 'create can run twice',
     run: async ({ store }) => {
       const { name, bytes } = object(100);
       await store.put('data', name, [bytes]);
       await store.create();
-      demandSame(await store.get('data', name), bytes, 'an object that was there');
+      demandSame(await store.get('data', name), bytes, 'an existing object');
     },
   },
   {
@@ -23,11 +23,11 @@ export const WRITING: readonly Check[] = [
       await demandError(store.put('config', 'config', [Buffer.from('again')]), 'exists', 'a second config');
       await demandError(other.put('config', 'config', [Buffer.from('other')]), 'exists', 'another’s config');
       demandSame(await store.get('config', 'config'), Buffer.from('first'), 'config');
-      demand((await other.stat('config', 'config'))?.size === 5, 'config: stat tells another size');
+      demand((await other.stat('config', 'config'))?.size === 5, 'config: stat says another size');
     },
   },
   {
-    what: 'of many that create config at once, one succeeds',
+    what: 'only one of many clients creates config',
     run: async ({ store, other }) => {
       const contents = Array.from({ length: RACERS }, (_, i) => Buffer.alloc(1000 + i, i));
       const results = await Promise.allSettled(
@@ -36,14 +36,14 @@ export const WRITING: readonly Check[] = [
       const winners = contents.filter((_, i) => results[i]?.status === 'fulfilled');
       for (const each of results) {
         if (each.status === 'fulfilled') continue;
-        await demandError(Promise.reject(each.reason), 'exists', 'who comes too late');
+        await demandError(Promise.reject(each.reason), 'exists', 'a late client');
       }
-      demand(winners.length === 1, `${winners.length} of ${RACERS} were told that they created config`);
-      demandSame(await store.get('config', 'config'), winners[0] as Buffer, 'config, of the one that created it');
+      demand(winners.length === 1, `${winners.length} of ${RACERS} clients created config`);
+      demandSame(await store.get('config', 'config'), winners[0] as Buffer, 'config of the client that created it');
     },
   },
   {
-    what: 'of many that put one object at once, all succeed, and it is whole',
+    what: 'many clients can write one object at once, and it is whole',
     run: async ({ store, other }) => {
       const { name, bytes } = object(300_000);
       const racers = Array.from({ length: RACERS }, (_, i) => (i % 2 === 0 ? store : other).put('data', name, [bytes]));
@@ -53,7 +53,7 @@ export const WRITING: readonly Check[] = [
     },
   },
   {
-    what: 'putting an object that is there changes nothing',
+    what: 'writing an existing object changes nothing',
     run: async ({ store, other }) => {
       for (const type of HASHED) {
         const { name, bytes } = object(5000);
@@ -79,11 +79,11 @@ export const WRITING: readonly Check[] = [
       puts.catch(() => undefined);
       while (writing) {
         for await (const { name, size } of other.list('data')) {
-          demand(size === sizes.get(name), `${name}: the list tells ${size} bytes of ${sizes.get(name)}`);
+          demand(size === sizes.get(name), `${name}: the listing says ${size} bytes instead of ${sizes.get(name)}`);
           const hash = createHash('sha256')
             .update(await other.get('data', name))
             .digest('hex');
-          demand(hash === name, `${name}: what is read while others are written is not what was put`);
+          demand(hash === name, `${name}: a read during other writes returned other bytes`);
         }
         await new Promise((resolve) => setImmediate(resolve));
       }
@@ -92,7 +92,7 @@ export const WRITING: readonly Check[] = [
     },
   },
   {
-    what: 'what is removed is gone for everybody; removing it again succeeds',
+    what: 'a removed object is gone for every client; removing it again succeeds',
     run: async ({ store, other }) => {
       const { name, bytes } = object(100);
       for (const type of HASHED) {
@@ -100,16 +100,16 @@ export const WRITING: readonly Check[] = [
         await store.get(type, name);
         for (const each of [store, store, other]) await each.remove(type, name);
         demandNames(await names(store, type), [], `${type}, after removal`);
-        demandNames(await names(other, type), [], `${type}, after removal, by another`);
-        await demandError(store.get(type, name), 'not-found', 'getting what was removed', name);
-        demand((await other.stat(type, name)) === undefined, `${type}: stat tells of what was removed`);
+        demandNames(await names(other, type), [], `${type}, after removal, by another client`);
+        await demandError(store.get(type, name), 'not-found', 'reading a removed object', name);
+        demand((await other.stat(type, name)) === undefined, `${type}: stat finds a removed object`);
         await store.put(type, name, [bytes]);
-        demandSame(await other.get(type, name), bytes, `${type}, put again after removal`);
+        demandSame(await other.get(type, name), bytes, `${type}, written again after removal`);
       }
     },
   },
   {
-    what: 'what is damaged is replaced whole, in every namespace',
+    what: 'replace restores a damaged object, in every namespace',
     run: async ({ store, other }) => {
       const { name, bytes } = object(70_000);
       for (const type of HASHED) {
@@ -118,13 +118,13 @@ export const WRITING: readonly Check[] = [
         await store.replace(type, name, [bytes.subarray(0, 9), bytes.subarray(9)]);
         demandSame(await other.get(type, name), bytes, `${type}, replaced`);
         await store.replace(type, name, [bytes]);
-        demandSame(await other.get(type, name), bytes, `${type}, replaced by the same`);
+        demandSame(await other.get(type, name), bytes, `${type}, replaced by the same bytes`);
         demandNames(await names(other, type), [name], type);
       }
     },
   },
   {
-    what: 'who reads while an object is replaced gets the old bytes or the new',
+    what: 'a read during a replace returns the old or the new bytes',
     run: async ({ store, other, replacesInTwoSteps }) => {
       const { name, bytes } = object(300_000);
       await store.put('data', name, [bytes]);
@@ -141,7 +141,7 @@ export const WRITING: readonly Check[] = [
           if (missing && replacesInTwoSteps === true) return bytes;
           throw cause;
         });
-        demandSame(read, bytes, 'what is read while it is replaced');
+        demandSame(read, bytes, 'a read during a replace');
       }
       await writing;
       demandSame(await other.get('data', name), bytes, 'in the end');

@@ -100,7 +100,7 @@ export class LoggedStore extends ForwardingStore {
 
 function outcomeOf(cause: unknown): string {
   const { code, message, retryable } = VarveError.from(cause);
-  return `${code}${retryable ? ', may be tried again' : ''}: ${message}`;
+  return `${code}${retryable ? ', retryable' : ''}: ${message}`;
 }
 
 function lengthOf(parts: readonly Uint8Array[]): string {

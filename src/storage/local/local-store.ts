@@ -241,7 +241,7 @@ export class LocalStore implements Store {
 
   #error(cause: unknown, path: string, doing: string): VarveError {
     if (!isFull(cause)) return fileError(cause, path, this.location, doing);
-    const advice = 'nothing that was stored is lost: free some space and run it again';
+    const advice = 'the stored data is safe: free some space and run it again';
     return new VarveError('full', `${doing}: ${path}: ${systemReason(cause)}; ${advice}`, { cause });
   }
 

@@ -39,9 +39,9 @@ export function missingMount(path: string, tables: MountTables = SYSTEM): Missin
   const mounted = new Set(mounts);
   const isMissing = (directory: string): boolean => isWithin(resolved, directory) && !mounted.has(directory);
   const inFstab = secondFields(tables.fstab)?.find(isMissing);
-  if (inFstab !== undefined) return { directory: inFstab, reason: `${tables.fstab} has a disk mounted on` };
+  if (inFstab !== undefined) return { directory: inFstab, reason: `${tables.fstab} mounts a disk on` };
   for (const { unit, directory } of units(tables.units))
-    if (isMissing(directory)) return { directory, reason: `systemd (${unit}) has a disk mounted on` };
+    if (isMissing(directory)) return { directory, reason: `systemd (${unit}) mounts a disk on` };
   return removableDisk(resolved, mounted, tables);
 }
 
@@ -53,7 +53,7 @@ function removableDisk(path: string, mounted: ReadonlySet<string>, tables: Mount
   for (const each of mounted)
     if (each !== directory && isWithin(each, directory) && isWithin(path, each)) return undefined;
   const names = path.slice(directory.length + 1).split('/');
-  return { directory: join(directory, ...names.slice(0, depth)), reason: 'disks that are plugged in are mounted on' };
+  return { directory: join(directory, ...names.slice(0, depth)), reason: 'removable disks are mounted on' };
 }
 
 function tryToResolve(path: string): string | undefined {

@@ -7,15 +7,9 @@ const CHATTER = /^(?:NOTICE|INFO|DEBUG) *:/;
 const BEGINNING = /^(?:NOTICE|INFO|DEBUG|ERROR|CRITICAL|Error|Failed|Fatal|\{)/;
 /** Advice for known messages. */
 const ADVICE: readonly (readonly [RegExp, string])[] = [
-  [
-    /didn't find section in config file/,
-    '`rclone listremotes` lists the remotes that there are, `rclone config` makes one',
-  ],
-  [
-    /unable to decrypt configuration|RCLONE_CONFIG_PASS/i,
-    'its configuration has a password: say it in RCLONE_CONFIG_PASS',
-  ],
-  [/is it obscured\?/, 'passwords in places are written as `rclone obscure` has them'],
+  [/didn't find section in config file/, '`rclone listremotes` lists the remotes, `rclone config` makes one'],
+  [/unable to decrypt configuration|RCLONE_CONFIG_PASS/i, 'its configuration has a password: set RCLONE_CONFIG_PASS'],
+  [/is it obscured\?/, 'passwords in locations must be encoded by `rclone obscure`'],
 ];
 
 export interface Complaint {

@@ -82,7 +82,7 @@ export class Rclone {
     if (said !== undefined && performance.now() - said.at < ENDING) return `rclone ended: ${said.text}`;
     const isSignal = typeof code !== 'number';
     if (isProtocolError(this.#failure) && (isSignal || code === 0))
-      return `rclone is not understood, as it should be with \`serve restic --stdio\`: ${systemReason(this.#failure)}`;
+      return `rclone does not speak the protocol of \`serve restic --stdio\`: ${systemReason(this.#failure)}`;
     return isSignal ? `rclone was ended by ${code}` : `rclone ended with exit code ${code}`;
   }
 

@@ -38,4 +38,4 @@ function listed(item: unknown): Listed {
 }
 
 const noListing = (cause?: unknown): VarveError =>
-  new VarveError('storage', 'what it answers is no list of objects: is it a REST server for restic?', { cause });
+  new VarveError('storage', 'its answer is not a list of objects: is it a REST server for restic?', { cause });

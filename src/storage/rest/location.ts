@@ -51,7 +51,7 @@ function webAddress(text: string): URL {
     new VarveError('usage', `repository "${maskedLocation(`rest:${text}`)}": ${why}`);
   if (!/^https?:\/\/[^/]/.test(text) || !URL.canParse(text))
     throw refuse(
-      `that is no address of a REST server, ${EXAMPLE}; in a user or password write / as %2F, ? as %3F, # as %23`,
+      `that is not an address of a REST server, ${EXAMPLE}; in a user or password write / as %2F, ? as %3F, # as %23`,
     );
   const url = new URL(text);
   if (url.search !== '' || url.hash !== '') throw refuse('write ? as %3F and # as %23, in the password too');
@@ -76,7 +76,7 @@ function credentialsOf(url: URL, environment: Environment, location: string): Cr
     return {
       user,
       password,
-      source: password === '' ? 'the repository’s place' : `the repository’s place and ${secret}`,
+      source: password === '' ? 'the repository’s place' : `the repository’s location and ${secret}`,
     };
   }
   const named = environment[name] ?? '';

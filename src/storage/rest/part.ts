@@ -15,7 +15,7 @@ export function checkPart(head: RestHead, range: Range | undefined): void {
   if (!isSuccess(head)) return;
   const wanted = range === undefined ? 200 : 206;
   if (head.status !== wanted)
-    throw new VarveError('storage', `the server answers ${head.status} in the place of ${wanted}: ${KIND[wanted]}`);
+    throw new VarveError('storage', `the server answers ${head.status} instead of ${wanted}: ${KIND[wanted]}`);
   if (range === undefined) return;
   const text = header(head, 'content-range') ?? '';
   const [, first, last, size] = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15}|\*)$/.exec(text) ?? [];
@@ -31,8 +31,7 @@ export function checkPart(head: RestHead, range: Range | undefined): void {
 
 const KIND = {
   200: 'that is not the whole object',
-  206: 'it, or a proxy before it, cannot send parts of objects',
+  206: 'it, or a proxy in front of it, cannot send ranges of objects',
 } as const;
 
-const otherPart = (): VarveError =>
-  new VarveError('storage', 'the server sends another part of the object than it was asked for');
+const otherPart = (): VarveError => new VarveError('storage', 'the server sends another range than requested');

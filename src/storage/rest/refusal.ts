@@ -20,10 +20,10 @@ const RETRYABLE = new Set([408, 429, 500, 502, 503, 504]);
 /** Characters of a server's message to show. */
 const TEXT = 300;
 const FREE_SPACE =
-  'nothing that was stored is lost: free some space there (`varve forget --prune`, or a larger quota) and run it again';
+  'the stored data is safe: free some space there (`varve forget --prune`, or a larger quota) and run it again';
 
 const NO_SUCH_PATH =
-  'the server takes nothing at that path: is it right, not deeper than the server allows, and is this a REST server for restic?';
+  'the server rejects that path: is it right, not deeper than the server allows, and is this a REST server for restic?';
 
 /** Turns a failed answer into a message that says what to do. */
 export function refusal(answer: RestAnswer, attempt: Attempt): VarveError {
@@ -40,12 +40,15 @@ function meaningOf(answer: RestAnswer, attempt: Attempt): Meaning {
   if (status === 404)
     return attempt.method === 'POST' ? { text: NO_SUCH_PATH } : { code: 'not-found', text: 'it is not there' };
   if (status === 413)
-    return { text: 'the server, or a proxy before it, takes no object of this size: have its limit raised' };
+    return { text: 'the server, or a proxy in front of it, rejects an object of this size: raise its limit' };
   if (status === 416) return { code: 'damaged', text: 'it is shorter than it should be; run `varve check`' };
   if (status === 507 || (status >= 500 && OUT_OF_ROOM.test(said)))
-    return { code: 'full', text: `no space is left there; ${FREE_SPACE}` };
+    return { code: 'full', text: `no space left on the server; ${FREE_SPACE}` };
   if (attempt.complaint !== undefined && NOT_LET_IN.test(attempt.complaint))
-    return { code: 'denied', text: `${attempt.complaint}: has the remote the right keys? Try \`rclone lsd REMOTE:\`` };
+    return {
+      code: 'denied',
+      text: `${attempt.complaint}: does the remote have the right keys? Try \`rclone lsd REMOTE:\``,
+    };
   if (status >= 300 && status < 400) return { text: moved(answer) };
   if (status === 405 || status === 501)
     return { text: `the server does not know ${attempt.method}: is it a REST server for restic?` };
@@ -62,9 +65,9 @@ const ITSELF_DENIED = /server itself is denied/;
 
 function unknownUser({ credentials }: Attempt): string {
   if (credentials === undefined)
-    return 'the server wants a user and a password: write rest:https://USER:PASSWORD@…, or set VARVE_REST_USERNAME and VARVE_REST_PASSWORD';
+    return 'the server requires a user and a password: write rest:https://USER:PASSWORD@…, or set VARVE_REST_USERNAME and VARVE_REST_PASSWORD';
   const { user, password, source } = credentials;
-  if (password === '') return `the server wants a password of the user "${user}": set VARVE_REST_PASSWORD`;
+  if (password === '') return `the server requires a password of the user "${user}": set VARVE_REST_PASSWORD`;
   return `the server does not know the user "${user}", or not with this password (from ${source}), or the repository is another user’s`;
 }
 
@@ -80,7 +83,7 @@ function forbidden({ method, credentials }: Attempt, said: string): string {
 function moved(answer: RestAnswer): string {
   const target = header(answer, 'location') ?? '';
   const where = URL.canParse(target) ? ` to ${new URL(target).origin}` : '';
-  return `the server says that it has moved${where} (${answer.status}): if that is right, write so in the repository’s place`;
+  return `the server redirects${where} (${answer.status}): if that is right, change the repository’s location`;
 }
 
 const appended = (said: string): string => (said === '' ? '' : `: ${said}`);

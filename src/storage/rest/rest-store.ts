@@ -76,11 +76,11 @@ export class RestStore implements Store {
 
   async stat(type: ObjectType, name: string): Promise<ObjectInfo | undefined> {
     const path = objectPath(type, name);
-    const doing = `cannot look at ${path} in ${this.location}`;
+    const doing = `cannot stat ${path} in ${this.location}`;
     const answer = await this.#ask(doing, { method: 'HEAD', path }, MISSING);
     if (answer.status === MISSING) return undefined;
     const length = header(answer, 'content-length') ?? '';
-    if (!/^\d{1,15}$/.test(length)) throw new VarveError('storage', `${doing}: the server does not tell its size`);
+    if (!/^\d{1,15}$/.test(length)) throw new VarveError('storage', `${doing}: the server does not report its size`);
     return { name, size: Number(length) };
   }
 
@@ -161,7 +161,7 @@ export class RestStore implements Store {
   }
 
   #exists(): VarveError {
-    return new VarveError('exists', `config: ${this.location} has one already`);
+    return new VarveError('exists', `config: ${this.location} already has one`);
   }
 
   #truncated(type: ObjectType, name: string, size: number): VarveError {

@@ -14,7 +14,7 @@ export interface About {
 
 /** @param path "data/abcd…" */
 export const lookAt = (path: string): About => ({
-  what: `cannot look at ${path}`,
+  what: `cannot stat ${path}`,
   permission: 's3:GetObject and s3:ListBucket',
 });
 
@@ -111,7 +111,7 @@ const again: Explain = ({ message }, { server }) =>
 const busy: Explain = ({ name, status, message }, { server }) => {
   if (status === 501) return new VarveError('storage', `${server} cannot do that: ${message}`);
   const slow = status === 503 || status === 429 || name === 'SlowDown';
-  const text = slow ? 'asks for fewer requests' : 'has an error of its own';
+  const text = slow ? 'asks for fewer requests' : 'has an internal error';
   return new VarveError('storage', `${server} ${text} (${message})`, { retryable: true });
 };
 
@@ -124,13 +124,13 @@ const refused: Explain = ({ message }, { bucket, server }, { permission }) =>
 const full: Explain = ({ message }, { server }) =>
   new VarveError(
     'full',
-    `${server} takes no more (${message}); nothing that was stored is lost: raise the quota, or free some space, and run it again`,
+    `${server} is full (${message}); the stored data is safe: raise the quota, or free some space, and run it again`,
   );
 
 const elsewhere: Explain = (failure, { bucket, server }) => {
   const { told, headers } = failure;
   const region = headers['x-amz-bucket-region'] ?? told['Region'];
-  const where = typeof region === 'string' ? `in the region ${plain(region)}: say -o s3.region=${plain(region)}` : '';
+  const where = typeof region === 'string' ? `in the region ${plain(region)}: use -o s3.region=${plain(region)}` : '';
   const endpoint = typeof told['Endpoint'] === 'string' ? `reached at ${plain(told['Endpoint'])}` : 'elsewhere';
   return new VarveError('storage', `${server}: the bucket ${bucket} is ${where || endpoint}`);
 };
@@ -154,12 +154,12 @@ const noBucket: Explain = (_, { bucket, server }) =>
   new VarveError('no-repository', `${server} has no bucket ${bucket}: is the name right? \`varve init\` makes it`);
 
 const KEY_ID = denied('does not know the access key: is AWS_ACCESS_KEY_ID right, and of this provider?');
-const SESSION = denied('does not take the session token, or no longer: log in again, or renew AWS_SESSION_TOKEN');
+const SESSION = denied('rejects the session token: log in again, or renew AWS_SESSION_TOKEN');
 
 const BY_NAME: Readonly<Record<string, Explain>> = {
   InvalidAccessKeyId: KEY_ID,
   InvalidClientTokenId: KEY_ID,
-  SignatureDoesNotMatch: denied('says that the secret key is not the access key’s: check AWS_SECRET_ACCESS_KEY'),
+  SignatureDoesNotMatch: denied('says that the secret key does not match the access key: check AWS_SECRET_ACCESS_KEY'),
   ExpiredToken: SESSION,
   InvalidToken: SESSION,
   TokenRefreshRequired: SESSION,
@@ -175,14 +175,14 @@ const BY_NAME: Readonly<Record<string, Explain>> = {
   InvalidObjectState: () =>
     new VarveError('denied', 'it is in an archive: restore it there first (S3 Glacier), and wait until that is done'),
   InvalidLocationConstraint: ({ message }, { server }) =>
-    new VarveError('usage', `${server} has no such region (${message}): say -o s3.region=us-east-1, or its own`),
+    new VarveError('usage', `${server} has no such region (${message}): use -o s3.region=us-east-1, or its own`),
   InvalidBucketName: (_, { bucket, server }) =>
     new VarveError(
       'usage',
-      `${server} takes no bucket of the name ${bucket}: write 3 to 63 small letters, digits, dots and hyphens`,
+      `${server} rejects the bucket name ${bucket}: use 3 to 63 lower-case letters, digits, dots and hyphens`,
     ),
   BucketAlreadyExists: (_, { bucket, server }) =>
-    new VarveError('denied', `the bucket ${bucket} of ${server} belongs to somebody else: choose another name`),
+    new VarveError('denied', `the bucket ${bucket} of ${server} belongs to another account: choose another name`),
   // Errors with status 400 and 409 where a retry can help.
   RequestTimeout: again,
   IncompleteBody: again,
@@ -209,7 +209,7 @@ const NOT_XML = /@aws-sdk XML parse error|deserialization error/i;
 
 /** Another kind of server, or a proxy. A retry may help when a busy proxy answered. */
 const notS3: Explain = ({ status }, { server }) =>
-  new VarveError('storage', `what answers at ${server} (${status}) does not speak S3: is the place right?`, {
+  new VarveError('storage', `the server at ${server} (${status}) does not speak S3: is the location right?`, {
     retryable: status === 408 || status === 429 || (status >= 500 && status !== 501),
   });
 
@@ -222,7 +222,7 @@ function idleTimeoutError(cause: unknown, { server }: Where): IdleTimeoutError |
 
 const unexpected: Explain = ({ status, message }, { server }, { doubt }) => {
   if (status < 300)
-    return new VarveError('storage', `what answers at ${server} does not speak S3: is the place right?`);
+    return new VarveError('storage', `the server at ${server} does not speak S3: is the location right?`);
   const advice = doubt === undefined ? '' : `; does it have ${doubt}?`;
   return new VarveError('storage', `${server} answered ${message}${advice}`);
 };

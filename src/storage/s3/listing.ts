@@ -83,7 +83,7 @@ async function* pages<T, Next>(
     if (page.next === undefined) return;
     next = page.next;
     const mark = JSON.stringify(next);
-    if (mark === seen) throw new VarveError('storage', `cannot list ${type}/: the server’s listing goes in circles`);
+    if (mark === seen) throw new VarveError('storage', `cannot list ${type}/: the server’s listing does not end`);
     seen = mark;
   }
 }

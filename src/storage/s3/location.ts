@@ -30,7 +30,7 @@ export function parseLocation(rest: string): S3Location {
   if (parsed.username !== '' || parsed.password !== '')
     throw new VarveError(
       'usage',
-      `${maskedLocation(`s3:${rest}`)}: keys do not belong into the place: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY`,
+      `${maskedLocation(`s3:${rest}`)}: keys do not belong in the location: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY`,
     );
   const [bucket, ...path] = decodePath(parsed.pathname, rest).split('/').filter(Boolean);
   if (bucket === undefined) throw unusable(rest);
@@ -61,7 +61,7 @@ function decodePath(path: string, rest: string): string {
 }
 
 function unusable(rest: string): VarveError {
-  return new VarveError('usage', `${maskedLocation(`s3:${rest}`)}: no place in S3: write it as ${FORMS}`);
+  return new VarveError('usage', `${maskedLocation(`s3:${rest}`)}: not a location in S3: write it as ${FORMS}`);
 }
 
 export function isAmazon(endpoint: string | undefined): boolean {

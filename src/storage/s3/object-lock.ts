@@ -112,7 +112,10 @@ export class ObjectLock {
 
   async #askBucket(): Promise<void> {
     const { bucket, where } = this.#requests;
-    const about: About = { what: `cannot ask for the Object Lock of the bucket ${bucket}`, permission: ASKING };
+    const about: About = {
+      what: `cannot read the Object Lock configuration of the bucket ${bucket}`,
+      permission: ASKING,
+    };
     const command = new GetObjectLockConfigurationCommand({ Bucket: bucket });
     try {
       const answer = await this.#requests.attempt((client, options) => client.send(command, options));
@@ -130,7 +133,7 @@ export class ObjectLock {
     const { bucket } = this.#requests;
     return new VarveError(
       'usage',
-      `--object-lock: the bucket ${bucket} has no Object Lock: use one that has; \`varve init --object-lock\` makes it, where there is none of that name`,
+      `--object-lock: the bucket ${bucket} has no Object Lock: use one that has; \`varve init --object-lock\` makes a new one`,
       { cause },
     );
   }

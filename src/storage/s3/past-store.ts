@@ -78,7 +78,7 @@ export class PastStore implements Store {
   }
 
   async #refuse(what: string): Promise<never> {
-    throw new VarveError('denied', `cannot ${what}: ${this.location}, which nothing can change`);
+    throw new VarveError('denied', `cannot ${what}: ${this.location}, which is read-only`);
   }
 
   #of(type: ObjectType): Promise<ReadonlyMap<string, Version>> {

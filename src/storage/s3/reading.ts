@@ -45,7 +45,7 @@ function ask(requests: S3Requests, { key, version, range }: Wanted): Promise<Get
   return requests.attempt((client, options) => client.send(command, options));
 }
 
-/** A missing bucket has an error of its own. */
+/** A missing bucket has an internal error. */
 function isMissing(cause: unknown): boolean {
   return statusOf(cause) === 404 && (cause as Error).name !== 'NoSuchBucket';
 }
@@ -56,7 +56,7 @@ function expected(output: GetObjectCommandOutput, range: Range | undefined, path
   if (range === undefined) return length;
   if (ContentRange === undefined) {
     (output.Body as Readable).destroy();
-    throw new VarveError('storage', `${path}: the server does not answer ranges`);
+    throw new VarveError('storage', `${path}: the server does not support ranges`);
   }
   if (length === undefined || length >= range.length) return range.length;
   (output.Body as Readable).destroy();

@@ -154,7 +154,7 @@ export class S3Store implements Store {
       }
     }
     const there = await this.get('config', 'config');
-    if (!there.equals(body)) throw new VarveError('exists', `config: is there already in ${this.location}`);
+    if (!there.equals(body)) throw new VarveError('exists', `config already exists in ${this.location}`);
   }
 
   async #put(type: ObjectType, name: string, body: Buffer, how: Putting): Promise<void> {
@@ -194,7 +194,7 @@ export class S3Store implements Store {
   }
 
   #putError(cause: unknown, about: About): VarveError {
-    if (statusOf(cause) === 412) return new VarveError('exists', `${about.what}: it is there already`, { cause });
+    if (statusOf(cause) === 412) return new VarveError('exists', `${about.what}: it already exists`, { cause });
     return s3Error(cause, about, this.#requests.where);
   }
 

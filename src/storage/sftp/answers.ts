@@ -7,7 +7,7 @@ export const atEnd = (reply: Reply): boolean => reply.kind === 'status' && reply
 
 /** @throws StatusError for a refusal, VarveError for an unexpected reply */
 export function refused(reply: Reply): never {
-  if (reply.kind !== 'status' || reply.code === STATUS.ok) throw malformed('an answer to something else');
+  if (reply.kind !== 'status' || reply.code === STATUS.ok) throw malformed('an answer of another type');
   throw new StatusError(reply.code, reply.message);
 }
 

@@ -304,7 +304,7 @@ export class SftpClient {
   #greet(type: number, body: Buffer): void {
     if (type !== TYPE.version) throw malformed(`it begins with a packet of type ${type}`);
     const hello = decodeHello(body);
-    if (hello.version !== VERSION) throw malformed(`version ${hello.version} of it, instead of ${VERSION}`);
+    if (hello.version !== VERSION) throw malformed(`version ${hello.version}, instead of ${VERSION}`);
     this.#hello = hello;
     this.#onHello?.resolve({ kind: 'status', code: STATUS.ok, message: '' });
     this.#onHello = undefined;
@@ -313,8 +313,8 @@ export class SftpClient {
   #contentsFor(id: number, length: number): Uint8Array | undefined {
     if (this.#abandoned.has(id)) return undefined;
     const target = this.#pending.get(id)?.target;
-    if (target === undefined) throw malformed('file contents that were not asked for');
-    if (length > target.length) throw malformed('more of a file than was asked for');
+    if (target === undefined) throw malformed('unrequested file contents');
+    if (length > target.length) throw malformed('more of a file than requested');
     return target.subarray(0, length);
   }
 
@@ -324,7 +324,7 @@ export class SftpClient {
       return;
     }
     const pending = this.#pending.get(id);
-    if (pending === undefined) throw malformed('an answer to nothing that was asked');
+    if (pending === undefined) throw malformed('an answer without a request');
     this.#pending.delete(id);
     if (this.#pending.size === 0) this.#timer?.unref();
     this.#roundTrip = Math.min(this.#roundTrip, performance.now() - pending.sent);

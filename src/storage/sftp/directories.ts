@@ -15,7 +15,7 @@ export async function makeDirectory(client: SftpClient, path: string, mode: numb
     const found = await client.stat(path).catch(() => undefined);
     if (found === undefined) throw cause;
     if (((found.mode ?? DIRECTORY) & FILE_TYPE) !== DIRECTORY)
-      throw new VarveError('storage', `${path} is there, but is no directory`, { cause });
+      throw new VarveError('storage', `${path} exists, but is not a directory`, { cause });
   }
 }
 

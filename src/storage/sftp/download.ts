@@ -28,7 +28,7 @@ export async function download(
     const size = await sized;
     const { offset, length } = range ?? { offset: 0, length: size ?? 0 };
     if (size !== undefined && offset + length > size) throw truncated(name, size);
-    if (length > MAX_OBJECT) throw new VarveError('damaged', `${name}: ${length} bytes are no object`);
+    if (length > MAX_OBJECT) throw new VarveError('damaged', `${name}: ${length} bytes are too large for an object`);
     const target = into !== undefined && into.length >= length ? into.subarray(0, length) : memory(length);
     await client.window.run(reading(client, handle, name, offset, target));
     return target;
@@ -39,7 +39,7 @@ export async function download(
 
 async function sizeOf(client: SftpClient, path: string, name: string): Promise<number> {
   const { size } = await client.stat(path);
-  if (size === undefined) throw new VarveError('storage', `${name}: the server does not tell its size`);
+  if (size === undefined) throw new VarveError('storage', `${name}: the server does not report its size`);
   return size;
 }
 

@@ -30,12 +30,12 @@ const FAILURES: readonly Failure[] = [
   {
     said: /remote host identification has changed|host key .*has changed|revoked/i,
     text: (login) =>
-      `its host key is not the one that is known: somebody may be in between. If it was set up anew, remove the old key, as ssh says here, and log in once with \`${login}\``,
+      `its host key has changed: an attacker may be in between. If the server was reinstalled, remove the old key, as ssh says here, and log in once with \`${login}\``,
   },
   {
     said: /host key verification failed|host key is known/i,
     text: (login) =>
-      `its host key is not known here: log in once with \`${login}\`, as the user that varve runs as, and compare the key`,
+      `its host key is unknown here: log in once with \`${login}\`, as the user that varve runs as, and compare the key`,
   },
   {
     said: /permission denied \(|too many authentication failures|authentication failed/i,
@@ -45,7 +45,7 @@ const FAILURES: readonly Failure[] = [
   },
   {
     said: /could not resolve hostname/i,
-    text: () => 'there is no such host, or no name server answers',
+    text: () => 'the host does not exist, or no name server answers',
     retryable: true,
   },
   {
@@ -61,7 +61,7 @@ const FAILURES: readonly Failure[] = [
   },
   {
     said: /subsystem request failed/i,
-    text: () => 'it offers no SFTP to this account. Have it in its sshd_config: `Subsystem sftp internal-sftp`',
+    text: () => 'it offers no SFTP to this account. Add to its sshd_config: `Subsystem sftp internal-sftp`',
   },
   {
     said: /connection (reset|closed)|broken pipe|closed by remote host|kex_exchange_identification/i,
@@ -80,7 +80,7 @@ export function explainEnd(end: ProgramEnd): VarveError {
   const known = FAILURES.find(({ said }) => said.test(end.said));
   if (begun) {
     const why = end.said === '' ? '' : ` (${quoted(end.said)})`;
-    return new VarveError('storage', `${server}: the connection broke off${why}`, { retryable: true });
+    return new VarveError('storage', `${server}: the connection broke${why}`, { retryable: true });
   }
   if (known !== undefined) {
     const { text, retryable = false, errno } = known;
@@ -101,7 +101,7 @@ function unexpectedAnswer({ begun, server, text }: ProgramEnd, malformed: VarveE
 }
 
 function talkative(server: string, text: Buffer): VarveError {
-  const advice = 'what a login shell runs there (~/.bashrc and the like) may print only when it is interactive';
+  const advice = 'the shell's startup files there (~/.bashrc and the like) must print nothing unless it is interactive';
   return new VarveError(
     'storage',
     `${server}: the server's shell prints text instead of SFTP: "${printable(text)}"; ${advice}`,

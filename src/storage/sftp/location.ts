@@ -18,18 +18,18 @@ export interface SftpLocation {
  */
 export function parseLocation(rest: string): SftpLocation {
   const { path, ...server } = rest.startsWith('//') ? parseUrl(rest) : parseShort(rest);
-  if (server.user?.includes(':')) throw wrong('a password has no place in it: ssh asks for it, or better, uses a key');
+  if (server.user?.includes(':')) throw wrong('it must not contain a password: ssh asks for it, or better, uses a key');
   for (const [what, value] of [
     ['host', server.host],
     ['user', server.user],
   ] as const) {
     if (value === '' || value?.startsWith('-') || /[\s\p{C}]/u.test(value ?? ''))
-      throw wrong(`no ${what} can be called "${value}"`);
+      throw wrong(`"${value}" is not a valid ${what}`);
   }
-  if (path === '') throw wrong('no directory is given');
+  if (path === '') throw wrong('the directory is missing');
   if (path.includes('\0')) throw wrong('a directory has a NUL in its name');
   if (path.startsWith('~'))
-    throw wrong('servers do not know ~: a path that does not begin with / is below your home directory there');
+    throw wrong('~ does not work there: a path without / at the start is below your home directory');
   return { ...server, path: path.replace(/(?<=.)\/+$/, '') };
 }
 
@@ -42,7 +42,7 @@ function parseShort(rest: string): SftpLocation {
 function parseUrl(rest: string): SftpLocation {
   const [, account, bracketed, plain, port, path = ''] =
     /^\/\/(?:([^/]*)@)?(?:\[([^\]/]*)\]|([^:@/]*))(?::([^/]*))?(?:\/(.*))?$/s.exec(rest) ?? [];
-  if (port !== undefined && !/^[1-9]\d{0,4}$/.test(port)) throw wrong(`"${port}" is no port`);
+  if (port !== undefined && !/^[1-9]\d{0,4}$/.test(port)) throw wrong(`"${port}" is not a port`);
   return {
     user: account === undefined ? undefined : decoded(account),
     host: bracketed ?? plain ?? '',
@@ -55,7 +55,7 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw wrong('a % in it stands before two hexadecimal digits; write %25 for a % itself');
+    throw wrong('a % must come before two hexadecimal digits; write %25 for a % itself');
   }
 }
 
@@ -75,7 +75,7 @@ export function commandFor(
   if (command !== undefined) {
     if (args !== undefined) throw new VarveError('usage', '-o sftp.command and -o sftp.args exclude each other');
     const [program, ...rest] = splitWords(command, '-o sftp.command');
-    if (program === undefined) throw new VarveError('usage', '-o sftp.command: no command is given');
+    if (program === undefined) throw new VarveError('usage', '-o sftp.command: the command is missing');
     return [program, ...rest];
   }
   return [
@@ -93,4 +93,4 @@ export function commandFor(
   ];
 }
 
-const wrong = (why: string): VarveError => new VarveError('usage', `not a place that sftp: reaches: ${why}`);
+const wrong = (why: string): VarveError => new VarveError('usage', `not a valid sftp: location: ${why}`);

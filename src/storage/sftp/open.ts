@@ -25,7 +25,7 @@ export async function openSftp(rest: string, settings: StoreSettings): Promise<S
   let asked = settings.extended.has('sftp.command');
   const throttles = throttlesOf(settings);
   const open = async (further: boolean, closed: AbortSignal): Promise<SftpClient> => {
-    if (further && asked) throw new VarveError('denied', `${location}: a further connection might ask for something`);
+    if (further && asked) throw new VarveError('denied', `${location}: a further connection might ask a question`);
     const signal = settings.signal === undefined ? closed : AbortSignal.any([settings.signal, closed]);
     const onTouch = (): void => {
       asked = true;
@@ -46,6 +46,6 @@ function requestsOf({ extended, connections = REQUESTS }: StoreSettings): number
   const given = extended.get('sftp.connections');
   if (given === undefined) return connections;
   if (!/^[1-9]\d{0,3}$/.test(given))
-    throw new VarveError('usage', `-o sftp.connections=${given}: want a number from 1 on`);
+    throw new VarveError('usage', `-o sftp.connections=${given}: must be a number from 1`);
   return Number(given);
 }

@@ -171,7 +171,7 @@ export class FieldReader {
 
 /** The error for a message that is not SFTP. */
 export function malformed(what: string): VarveError {
-  return new VarveError('storage', `what the server sends is not SFTP: ${what}`);
+  return new VarveError('storage', `the server's answer is not SFTP: ${what}`);
 }
 
 /** The replies to requests, except file contents. */

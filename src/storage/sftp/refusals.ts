@@ -20,12 +20,15 @@ export async function explainRefusal(refusal: StatusError, circumstances: Circum
   const failed = (code: 'denied' | 'full' | 'storage', why: string): VarveError =>
     new VarveError(code, `${doing}: ${location}: ${why}`, { cause: refusal });
   if (refusal.code === STATUS.permissionDenied)
-    return failed('denied', 'permission denied: is the account read-only, or does the directory belong to another?');
-  if (refusal.code === STATUS.noSuchFile) return failed('storage', 'no such directory, or it is gone');
+    return failed(
+      'denied',
+      'permission denied: is the account read-only, or does the directory belong to another user?',
+    );
+  if (refusal.code === STATUS.noSuchFile) return failed('storage', 'the directory does not exist');
   const space = refusal.code === STATUS.failure ? await spaceLeft(client, directory) : undefined;
   if (space?.readOnly === true) return failed('denied', 'its file system is read-only');
   if (space !== undefined && (space.bytes < Math.max(length, 1) || space.files === 0))
-    return failed('full', 'no space is left there; nothing that was stored is lost: free some space and run it again');
+    return failed('full', 'no space left on the server; the stored data is safe: free some space and run it again');
   const hint = space === undefined || length === 0 ? '' : '; has the account used up its quota there?';
   return failed('storage', `the server says "${refusal.message || `status ${refusal.code}`}"${hint}`);
 }

@@ -130,7 +130,7 @@ export class SftpStore implements Store {
   async now(): Promise<number> {
     const known = this.#clock.seconds;
     if (known !== undefined) return known;
-    const seconds = await this.#attempt('cannot tell the time', (client) =>
+    const seconds = await this.#attempt('cannot read the clock', (client) =>
       timeOfNewFile(client, this.#below('locks')),
     );
     if (seconds === undefined) return Date.now() / 1000;
@@ -243,7 +243,7 @@ export class SftpStore implements Store {
 function infoOf(name: string, attributes: Attributes): ObjectInfo | undefined {
   const { size, modified } = attributes;
   if (isRegular(attributes) === false) return undefined;
-  if (size === undefined) throw new VarveError('storage', `${name}: the server does not tell its size`);
+  if (size === undefined) throw new VarveError('storage', `${name}: the server does not report its size`);
   return { name, size, ...(modified !== undefined && { modified }) };
 }
 

@@ -93,12 +93,7 @@ function certificatesOf({ caCertificate, clientCertificate, insecureTls }: Store
   return {
     ...(caCertificate !== undefined && readPem('--cacert', caCertificate, 'certificates', trusted)),
     ...(clientCertificate !== undefined &&
-      readPem(
-        '--tls-client-cert',
-        clientCertificate,
-        'a certificate and its private key, which no password protects',
-        own,
-      )),
+      readPem('--tls-client-cert', clientCertificate, 'a certificate and its private key without a password', own)),
     ...(insecureTls === true && { rejectUnauthorized: false }),
   };
 }

@@ -96,7 +96,7 @@ function findProgram(program: string, path = ''): string {
   const places = program.includes('/') ? [program] : path.split(delimiter).map((directory) => join(directory, program));
   const found = places.find(isProgram);
   if (found !== undefined) return found;
-  throw new VarveError('usage', `cannot start ${program}: it is not installed, or not on the PATH`);
+  throw new VarveError('usage', `cannot start ${program}: it is not installed, or not in the PATH`);
 }
 
 function isProgram(path: string): boolean {

@@ -9,20 +9,20 @@ const again = (text: string): Meaning => ({ text, retryable: true });
 const final = (text: string): Meaning => ({ text, retryable: false });
 
 const UNKNOWN_AUTHORITY = final(
-  'its certificate is signed by nobody that this machine trusts: give the certificate of its authority with --cacert FILE',
+  'this machine does not trust the signer of its certificate: give the signer's certificate with --cacert FILE',
 );
 const CLIENT_CERTIFICATE = final('it refuses this client’s certificate, or wants one: --tls-client-cert FILE');
-const NO_TLS = final('it does not speak TLS there: use http:// in the place of https://');
-const NO_HTTP = final('what it answers is not HTTP: is the port right, and is it https:// that it speaks?');
-const CUT = again('the connection was cut');
+const NO_TLS = final('it does not speak TLS there: use http:// instead of https://');
+const NO_HTTP = final('its answer is not HTTP: is the port right, and does it need https://?');
+const CUT = again('the connection broke');
 const UNREACHABLE = again('it cannot be reached: is the network up?');
 
 /** The meaning of error codes of sockets, TLS and HTTP, for people. */
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   ECONNREFUSED: again('the connection is refused: is the server running, and the port right?'),
-  ENOENT: again('there is no such socket: is the server running?'),
-  ENOTFOUND: again('the name of the server is not known: is it spelt right, and the network up?'),
-  EAI_AGAIN: again('the name of the server cannot be looked up now: is the network up?'),
+  ENOENT: again('the socket does not exist: is the server running?'),
+  ENOTFOUND: again('the name of the server is unknown: is it spelled correctly, and is the network up?'),
+  EAI_AGAIN: again('the name of the server cannot be looked up: is the network up?'),
   ECONNRESET: CUT,
   ECONNABORTED: CUT,
   EPIPE: CUT,
@@ -59,7 +59,7 @@ function meaningOf(cause: unknown): Meaning {
   const known = MEANINGS[code];
   if (known !== undefined) return known;
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
-    return final(`its certificate is for another server (${namesOf(cause)}): use a name that is in it`);
+    return final(`its certificate is for another server (${namesOf(cause)}): use a name from it`);
   if (code.startsWith('HPE_')) return NO_HTTP;
   if (/^ERR_SSL_.*ALERT_.*CERTIFICATE/.test(code)) return CLIENT_CERTIFICATE;
   if (code === 'EPROTO' && /wrong version number|packet length too long/.test(String(cause))) return NO_TLS;

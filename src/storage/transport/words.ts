@@ -23,7 +23,7 @@ export function splitWords(text: string, option: string): string[] {
       word = undefined;
     } else word = (word ?? '') + character;
   }
-  if (quote !== '') throw new VarveError('usage', `${option}: a quote ${quote} is not closed`);
+  if (quote !== '') throw new VarveError('usage', `${option}: the quote ${quote} is not closed`);
   if (word !== undefined) words.push(word);
   return words;
 }

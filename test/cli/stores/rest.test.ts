@@ -118,7 +118,7 @@ for (const [name, { start, skip }] of Object.entries(STARTS)) {
     await watched.fails({
       repository: kept,
       args: ['backup', large],
-      message: /cannot write data\/.*no space is left there; nothing that was stored is lost: free some space there/,
+      message: /cannot write data\/.*no space left on the server; the stored data is safe: free some space there/,
     });
     for (const each of [server, strict]) watched.noSecretIn(each.output(), `log of ${name}`);
   });

@@ -115,8 +115,7 @@ describe('what goes wrong with S3 is told with what to do, and no key', { skip: 
       repository: at('little/laptop'),
       args: ['backup', place.files('large', { noise: randomBytes(4_000_000) })],
       env: keys(small),
-      message:
-        /cannot write data\/.* takes no more \(403 QuotaExceeded\); nothing that was stored is lost: raise the quota/,
+      message: /cannot write data\/.* takes no more \(403 QuotaExceeded\); the stored data is safe: raise the quota/,
     });
     const ahead = place.path('ahead.mjs');
     writeFileSync(ahead, FIVE_HOURS_AHEAD);
@@ -130,7 +129,7 @@ describe('what goes wrong with S3 is told with what to do, and no key', { skip: 
     await watched.fails({
       repository: `s3:http://${accessKeyId}:${secretAccessKey}@127.0.0.1:${ceph.port}/bucket`,
       args: ['snapshots'],
-      message: /s3:http:\/\/\*\*\*@127.*keys do not belong into the place: set AWS_ACCESS_KEY_ID/,
+      message: /s3:http:\/\/\*\*\*@127.*keys do not belong in the location: set AWS_ACCESS_KEY_ID/,
     });
     await watched.fails({
       repository: at('bucket/laptop').replace('http:', 'https:'),

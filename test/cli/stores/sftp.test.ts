@@ -41,10 +41,7 @@ test('what goes wrong with SFTP is told with what to do, and no password', { ski
       message: /^Fatal: server: its host key is not the one that is known: somebody may be in between.*ssh-keygen/,
     });
   const cases: [readonly string[], RegExp][] = [
-    [
-      by(`-oUserKnownHostsFile=${place.path('empty')}`),
-      /its host key is not known here: log in once with `ssh server`/,
-    ],
+    [by(`-oUserKnownHostsFile=${place.path('empty')}`), /its host key is unknown here: log in once with `ssh server`/],
     [
       by(
         `-oIdentityFile=${stranger} -F /dev/null -p ${sshd.port} -oHostName=127.0.0.1 -oBatchMode=yes -oIdentitiesOnly=yes -oStrictHostKeyChecking=no -oUserKnownHostsFile=${place.path('new')}`,
@@ -52,7 +49,7 @@ test('what goes wrong with SFTP is told with what to do, and no password', { ski
       /does not let you in. Try `ssh server`: is it the right user/,
     ],
     [by('-l nobody-there'), /does not let you in/],
-    [by('-oHostName=no-such-host.invalid'), /there is no such host, or no name server answers/],
+    [by('-oHostName=no-such-host.invalid'), /the host does not exist, or no name server answers/],
     [by(`-p ${await freePort()}`), /the connection is refused: is its ssh server running, and the port right\?/],
   ];
   for (const [options, message] of cases) await watched.fails({ repository, args: ['snapshots', ...options], message });

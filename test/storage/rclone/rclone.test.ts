@@ -151,12 +151,7 @@ for (const [what, after] of [
 ] as const)
   test(`a program that does not speak the protocol is an error${what}`, async (context) => {
     const store = await opened(context, 'x:y', { program: script(`echo Welcome to this machine; ${after}`) });
-    await failsWith(
-      store.now(),
-      /rclone is not understood, as it should be with `serve restic --stdio`/,
-      'storage',
-      false,
-    );
+    await failsWith(store.now(), /rclone does not speak the protocol of `serve restic --stdio`/, 'storage', false);
   });
 
 test('a program that ends silently is an error', async (context) => {

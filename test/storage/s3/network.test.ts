@@ -185,7 +185,7 @@ describe('S3 through a network that fails', { skip: CEPH_MISSING }, () => {
     proxy.fate = elsewhere;
     await assert.rejects(
       told.put('data', name, [bytes]),
-      /bucket bucket is in the region eu-west-7: say -o s3\.region=eu-west-7/,
+      /bucket bucket is in the region eu-west-7: use -o s3\.region=eu-west-7/,
     );
   });
 

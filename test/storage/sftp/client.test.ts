@@ -27,7 +27,7 @@ test('unexpected replies are refused', async () => {
     ['contents for a stat', ({ id }) => data(id, Buffer.from('x')), /that were not asked for/],
     ['a packet of another type', ({ id }) => encodePacket(77, [id]), /type 77/],
     ['an answer that ends early', () => encodePacket(TYPE.attributes, []), /ends early/],
-    ['an answer to something else', ({ id }) => handle(id), /to something else/],
+    ['an answer of another type', ({ id }) => handle(id), /to something else/],
     ['success without an answer', ({ id }) => status(id, STATUS.ok), /to something else/],
   ];
   for (const [what, answer, wanted] of cases) {

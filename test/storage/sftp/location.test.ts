@@ -28,9 +28,9 @@ test('an invalid location is refused with the reason', () => {
   const cases: [string, RegExp][] = [
     ['host', /sftp:USER@HOST:\/PATH/],
     ['', /sftp:USER@HOST:\/PATH/],
-    ['host:', /no directory is given/],
-    ['//host', /no directory is given/],
-    ['//host/', /no directory is given/],
+    ['host:', /the directory is missing/],
+    ['//host', /the directory is missing/],
+    ['//host/', /the directory is missing/],
     [':/x', /no host can be called ""/],
     ['@host:/x', /no user can be called ""/],
     ['-oProxyCommand=evil:/x', /no host can be called "-oProxyCommand=evil"/],

@@ -33,7 +33,7 @@ describe('sftp', { skip }, () => {
 
 describe('sftp without extensions', { skip: skip || (sftpServer === undefined && 'no sftp-server') }, () => {
   const exceptions = {
-    'who reads while an object is replaced gets the old bytes or the new': 'version 3 has no such rename',
+    'a read during a replace returns the old or the new bytes': 'version 3 has no such rename',
   };
   conformance(
     'sftp without extensions',

@@ -43,7 +43,7 @@ for (const asks of [false, true]) {
     const none = (name: string) => startChild([name], settings(), { kind: 'ssh', asks });
     await assert.rejects(
       none('varve-no-such'),
-      fails('usage', /^cannot start varve-no-such: it is not installed, or not on the PATH$/),
+      fails('usage', /^cannot start varve-no-such: it is not installed, or not in the PATH$/),
     );
     await assert.rejects(none(join(scratch, 'none')), fails('usage', /none: it is not installed/));
     writeFileSync(join(scratch, 'plain'), 'no program');

@@ -32,7 +32,7 @@ export interface ServeFlags {
 /** Parses the options. @throws VarveError `usage` */
 export function serveOptions(flags: ServeFlags): Omit<ServeOptions, 'onNotice' | 'onRequest'> {
   const { path: root } = flags;
-  if (root === undefined) throw new VarveError('usage', 'no directory is given: --path DIRECTORY');
+  if (root === undefined) throw new VarveError('usage', 'the directory is missing: --path DIRECTORY');
   if (flags.auth) refuseAlone(flags);
   else refuseWithoutLogin(flags);
   return {
