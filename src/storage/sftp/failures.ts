@@ -101,7 +101,7 @@ function unexpectedAnswer({ begun, server, text }: ProgramEnd, malformed: VarveE
 }
 
 function talkative(server: string, text: Buffer): VarveError {
-  const advice = 'the shell's startup files there (~/.bashrc and the like) must print nothing unless it is interactive';
+  const advice = 'the shell’s startup files there (~/.bashrc and the like) must print nothing unless it is interactive';
   return new VarveError(
     'storage',
     `${server}: the server's shell prints text instead of SFTP: "${printable(text)}"; ${advice}`,

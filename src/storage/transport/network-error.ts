@@ -9,7 +9,7 @@ const again = (text: string): Meaning => ({ text, retryable: true });
 const final = (text: string): Meaning => ({ text, retryable: false });
 
 const UNKNOWN_AUTHORITY = final(
-  'this machine does not trust the signer of its certificate: give the signer's certificate with --cacert FILE',
+  'this machine does not trust the signer of its certificate: give the signer’s certificate with --cacert FILE',
 );
 const CLIENT_CERTIFICATE = final('it refuses this client’s certificate, or wants one: --tls-client-cert FILE');
 const NO_TLS = final('it does not speak TLS there: use http:// instead of https://');
