@@ -174,16 +174,16 @@ test('what is meant for another kind of place makes no directory: what to write 
   const places: [string, RegExp][] = [
     ['http://host/', /for a REST server write rest:http:\/\/host\/, for S3 s3:http:/],
     ['https://ann:hidden@host/x', /rest:https:\/\/ann:\*\*\*@host\/x/],
-    ['ann@host:x', /for a machine that ssh reaches write sftp:ann@host:x, for a directory local:ann@host:x/],
+    ['ann@host:x', /write sftp:ann@host:x for a machine with ssh, or local:ann@host:x for a directory/],
     ['ann:hidden@host:x', /sftp:ann:\*\*\*@host:x/],
     ['ssh://ann@host/x', /write sftp:USER@HOST:\/PATH/],
-    ['b2:bucket:folder', /reached by rclone: set up a remote with `rclone config`, and write rclone:REMOTE:PATH/],
-    ['azure:x:/', /reached by rclone/],
-    ['gs:x:/', /reached by rclone/],
-    ['swift:x:/', /reached by rclone/],
+    ['b2:bucket:folder', /use rclone for that: set up a remote with `rclone config`, and write rclone:REMOTE:PATH/],
+    ['azure:x:/', /use rclone for that/],
+    ['gs:x:/', /use rclone for that/],
+    ['swift:x:/', /use rclone for that/],
     ['S3:bucket', /write s3:bucket/],
     ['file:///x', /write only the path of the directory/],
-    ['drive:x', /write rclone:drive:x, .* sftp:drive:x, for a directory local:drive:x/],
+    ['drive:x', /write rclone:drive:x .* sftp:drive:x .*local:drive:x for a directory/],
   ];
   for (const [where, advice] of places) {
     const { code, err } = await place.run(['-r', where, 'init'], { cwd: directory });

@@ -175,7 +175,7 @@ test('the check names the damage, the files and the remedy', async () => {
   const saved = await run(backup);
   assert.match(
     saved.text,
-    /^Warning: a part of the index is passed over.*: index\/[0-9a-f]{64}: its content does not match its name;.* `varve repair index`.*\n/,
+    /^Warning: a part of the index cannot be used.*: index\/[0-9a-f]{64}: its content does not match its name;.* `varve repair index`.*\n/,
   );
   // Whether or not the object lists a directory of the parent snapshot: all of it is stored again.
   assert.equal(saved.code, 0, saved.text);

@@ -183,7 +183,7 @@ const EXPECTATIONS: Record<Kind, Expect> = {
       await firstIsWhole(patient);
       const saved = await patient.run(['backup', source]);
       assertClear(saved, named, 0);
-      assert.match(saved.err, /^Warning: a part of the index is passed over.*`varve repair index`/m);
+      assert.match(saved.err, /^Warning: a part of the index cannot be used.*`varve repair index`/m);
       // By its id: the fixtures' snapshots are dated some seconds ahead, and may still be the latest.
       const [, id = ''] = /snapshot ([0-9a-f]+) saved/.exec(saved.out) ?? [];
       const latest = await patient.restore(id);

@@ -47,7 +47,7 @@ describe('what goes wrong with S3 is told with what to do, and no key', { skip: 
     const right = keys(ceph.user);
     const cases: [Record<string, string>, RegExp][] = [
       [{ ...right, AWS_ACCESS_KEY_ID: 'NOBODY' }, /does not know the access key: is AWS_ACCESS_KEY_ID right/],
-      [{ ...right, AWS_SECRET_ACCESS_KEY: WRONG }, /is not the access key’s: check AWS_SECRET_ACCESS_KEY/],
+      [{ ...right, AWS_SECRET_ACCESS_KEY: WRONG }, /does not match the access key: check AWS_SECRET_ACCESS_KEY/],
       [{ ...right, AWS_SECRET_ACCESS_KEY: WRONG, AWS_SESSION_TOKEN: TOKEN }, /AWS_SE/],
       [{}, /no keys for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE$/],
       [{ AWS_ACCESS_KEY_ID: right.AWS_ACCESS_KEY_ID }, /AWS_ACCESS_KEY_ID is set, AWS_SECRET_ACCESS_KEY is not/],
@@ -84,7 +84,7 @@ describe('what goes wrong with S3 is told with what to do, and no key', { skip: 
       repository: at('Bad_Name/laptop'),
       args: ['init'],
       env: keys(ceph.user),
-      message: /takes no bucket of the name Bad_Name: write 3 to 63 small letters/,
+      message: /rejects the bucket name Bad_Name: use 3 to 63 lower-case letters/,
     });
     const bucket = 'arn:aws:s3:::bucket';
     const statement = {
@@ -115,7 +115,7 @@ describe('what goes wrong with S3 is told with what to do, and no key', { skip: 
       repository: at('little/laptop'),
       args: ['backup', place.files('large', { noise: randomBytes(4_000_000) })],
       env: keys(small),
-      message: /cannot write data\/.* takes no more \(403 QuotaExceeded\); the stored data is safe: raise the quota/,
+      message: /cannot write data\/.* is full \(403 QuotaExceeded\); the stored data is safe: raise the quota/,
     });
     const ahead = place.path('ahead.mjs');
     writeFileSync(ahead, FIVE_HOURS_AHEAD);

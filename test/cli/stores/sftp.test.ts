@@ -38,7 +38,7 @@ test('what goes wrong with SFTP is told with what to do, and no password', { ski
     await watched.fails({
       repository,
       args: [...args, ...by(`-oUserKnownHostsFile=${place.path('changed')}`)],
-      message: /^Fatal: server: its host key is not the one that is known: somebody may be in between.*ssh-keygen/,
+      message: /^Fatal: server: its host key has changed: an attacker may be in between.*ssh-keygen/,
     });
   const cases: [readonly string[], RegExp][] = [
     [by(`-oUserKnownHostsFile=${place.path('empty')}`), /its host key is unknown here: log in once with `ssh server`/],
@@ -62,7 +62,7 @@ test('what goes wrong with SFTP is told with what to do, and no password', { ski
   await watched.fails({
     repository: `sftp:server:${place.path('source', 'file')}`,
     args: ['init', ...by()],
-    message: /source\/file is there, but is no directory/,
+    message: /source\/file exists, but is not a directory/,
   });
   await watched.ok(['snapshots', '-r', repository, ...by('', readOnly)]);
   for (const args of [['backup', source], ['prune']])
@@ -76,7 +76,11 @@ test('what goes wrong with SFTP is told with what to do, and no password', { ski
 test('passwords have no place in places and options of SFTP, and are not repeated', async () => {
   const watched = new Watched(SECRET);
   for (const repository of [`sftp:ann:${SECRET}@host:/x`, `sftp://ann:${SECRET}@host//x`])
-    await watched.fails({ repository, args: ['snapshots'], message: /a password has no place in it: ssh asks for it/ });
+    await watched.fails({
+      repository,
+      args: ['snapshots'],
+      message: /it must not contain a password: ssh asks for it/,
+    });
   for (const [option, message] of [
     [`sftp.password=${SECRET}`, /-o sftp\.password: no such option; there are sftp\.command/],
     [`password=${SECRET}`, /-o password: must be NAME=VALUE, with a name that begins with/],

@@ -174,19 +174,24 @@ test('the error says why ssh cannot connect and what to do', { skip }, async () 
     {
       args: `-oUserKnownHostsFile=${known}`,
       code: 'storage',
-      message: /server: its host key is not the one.*ssh-keygen .*-R/,
+      message: /server: its host key has changed.*ssh-keygen .*-R/,
     },
     {
       args: `-oUserKnownHostsFile=${nobody}`,
       code: 'storage',
-      message: /server: its host key is not known here.*`ssh server`.*verification failed/,
+      message: /server: its host key is unknown here.*`ssh server`.*verification failed/,
     },
     {
       args: '-oPubkeyAuthentication=no',
       code: 'denied',
       message: /does not let you in.*Permission denied \(publickey/,
     },
-    { args: '-oHostName=no-such-host.invalid', code: 'storage', message: /no such host.*no-such-host/, again: true },
+    {
+      args: '-oHostName=no-such-host.invalid',
+      code: 'storage',
+      message: /the host does not exist.*no-such-host/,
+      again: true,
+    },
     {
       args: `-p ${await freePort()}`,
       code: 'storage',

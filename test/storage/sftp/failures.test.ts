@@ -23,14 +23,14 @@ Host key verification failed.`;
 
 test('explainEnd turns ssh’s messages into advice and retryability', () => {
   const cases: [string, string, RegExp, boolean][] = [
-    [CHANGED, 'storage', /^user@host: its host key is not the one.*known_hosts:3/, false],
+    [CHANGED, 'storage', /^user@host: its host key has changed.*known_hosts:3/, false],
     [
       'No ED25519 host key is known for host and you have requested strict checking.',
       'storage',
-      /is not known here: log in once with `ssh -p 2222 user@host`/,
+      /is unknown here: log in once with `ssh -p 2222 user@host`/,
       false,
     ],
-    ['Host key verification failed.', 'storage', /is not known here/, false],
+    ['Host key verification failed.', 'storage', /is unknown here/, false],
     [
       'user@host: Permission denied (publickey,password).',
       'denied',
@@ -38,7 +38,7 @@ test('explainEnd turns ssh’s messages into advice and retryability', () => {
       false,
     ],
     ['Received disconnect from ::1 port 22:2: Too many authentication failures', 'denied', /does not let/, false],
-    ['ssh: Could not resolve hostname host: Name or service not known', 'storage', /no such host/, true],
+    ['ssh: Could not resolve hostname host: Name or service not known', 'storage', /the host does not exist/, true],
     ['ssh: connect to host host port 22: Connection refused', 'storage', /connection is refused/, true],
     ['ssh: connect to host host port 22: No route to host', 'storage', /cannot be reached/, true],
     ['ssh: connect to host host port 22: Connection timed out', 'storage', /cannot be reached/, true],
@@ -60,7 +60,7 @@ test('explainEnd reports a broken connection once SFTP has begun', () => {
   for (const said of ['', 'client_loop: send disconnect: Broken pipe', 'Timeout, server host not responding.']) {
     const error = explainEnd(end(said, { begun: true }));
     assert.equal(error.retryable, true);
-    assert.ok(error.message.startsWith('user@host: the connection broke off'));
+    assert.ok(error.message.startsWith('user@host: the connection broke'));
     assert.ok(error.message.includes(said));
   }
 });

@@ -92,7 +92,7 @@ test('the error names what is in the way of an object', { skip }, async () => {
   const below = await openOn(sshd, join(file, 'below'));
   await assert.rejects(
     below.create(),
-    fails('storage', /cannot create the repository directory: .*file is there, but is no directory/),
+    fails('storage', /cannot create the repository directory: .*file exists, but is not a directory/),
   );
   await store.close();
   await below.close();
