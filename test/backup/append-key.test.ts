@@ -9,7 +9,7 @@ import { openRepository } from '../../src/repository/opening/open.js';
 import { TreeReader } from '../../src/repository/reading/tree-reader.js';
 import { listSnapshots } from '../../src/repository/snapshots/snapshots.js';
 import { restore } from '../../src/restore/restore.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { LATER, Sandbox, scratchDirectory } from './sandbox.js';
 import { assertSameTree } from './tree-image.js';
 
@@ -71,11 +71,11 @@ test('an append key lists no snapshots of others, reads no trees and restores no
   const { snapshot } = await sandbox.backup();
   const repository = await open();
   assert.deepEqual((await listSnapshots(repository)).snapshots, []);
-  await assert.rejects(new TreeReader(repository).find(snapshot.root, [Buffer.from('tmp')]), fails('role'));
+  await assert.rejects(new TreeReader(repository).find(snapshot.root, [Buffer.from('tmp')]), isVarveError('role'));
   const target = join(sandbox.directory, 'stolen');
   await assert.rejects(
     restore(repository, { root: snapshot.root, target, setOwner: false }),
-    fails('role', /restore files/),
+    isVarveError('role', /restore files/),
   );
   await sandbox.backup({}, repository);
   const other = await open('another-machine');
@@ -83,6 +83,6 @@ test('an append key lists no snapshots of others, reads no trees and restores no
   const own = await sandbox.backup({}, await open());
   await assert.rejects(
     new TreeReader(await open('another-machine')).find(own.snapshot.root, [Buffer.from('tmp')]),
-    fails('role'),
+    isVarveError('role'),
   );
 });

@@ -5,7 +5,7 @@ import { type BackupPool, TreeAssembly } from '../../src/backup/assembly.js';
 import type { FileBatch, OpenedDirectory, PendingDirectory, Reply, Task } from '../../src/backup/messages.js';
 import { VarveError } from '../../src/errors/errors.js';
 import { lstat } from '../../src/filesystem/stat.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 
 const ROOT = Buffer.from('/');
 const stat = lstat(ROOT);
@@ -45,5 +45,5 @@ test('a batch that fails while folders are still being walked fails the backup, 
   });
   assembly.accept(0, batch);
   // A rejection that nobody hears of would fail this test, and end the program.
-  await assert.rejects(assembly.directory(pending), fails('interrupted'));
+  await assert.rejects(assembly.directory(pending), isVarveError('interrupted'));
 });

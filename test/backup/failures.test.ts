@@ -11,7 +11,7 @@ import { systemError } from '../../src/filesystem/libc.js';
 import { TREE } from '../../src/format/content.js';
 import { ForwardingStore } from '../../src/storage/guards/forwarding.js';
 import type { ObjectType } from '../../src/storage/store.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { openTestStore } from '../servers/test-place.js';
 import { Sandbox, scratchDirectory } from './sandbox.js';
 import { assertSameTree } from './tree-image.js';
@@ -59,7 +59,7 @@ test('a pack that could not be stored, though all files have been read meanwhile
   });
   await assert.rejects(
     running.finally(() => clearInterval(timer)),
-    fails('storage', /the network is gone/),
+    isVarveError('storage', /the network is gone/),
   );
   assert.equal((await sandbox.snapshots()).length, 0);
 });
@@ -79,7 +79,10 @@ test('a request to the store that an interruption ends is told as the interrupti
   const store = new Interrupting(await openTestStore(join(scratch, 'interrupted/repository'), 'memory'));
   const sandbox = await Sandbox.create(join(scratch, 'interrupted'), { store });
   writeFileSync(join(sandbox.source, 'file'), randomBytes(1000));
-  await assert.rejects(sandbox.backup({ signal: store.abort.signal }), fails('interrupted', /what was stored is kept/));
+  await assert.rejects(
+    sandbox.backup({ signal: store.abort.signal }),
+    isVarveError('interrupted', /what was stored is kept/),
+  );
 });
 
 test('only what is the fault of a path counts as its error', () => {
@@ -105,7 +108,7 @@ test('an abort is heeded within a large file', { timeout: 60_000 }, async () => 
   while ((progress?.().counters.bytes ?? 0) === 0 || !isReading())
     await new Promise((resolve) => setTimeout(resolve, 10));
   abort.abort();
-  await assert.rejects(running, fails('interrupted'));
+  await assert.rejects(running, isVarveError('interrupted'));
   assert.ok((progress?.().counters.bytes ?? 0) < size / 2);
   assert.equal((await sandbox.snapshots()).length, 0);
 });

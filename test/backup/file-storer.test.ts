@@ -7,7 +7,7 @@ import { type StoredFile, storeFile } from '../../src/backup/file-storer.js';
 import type { Storer } from '../../src/backup/storer.js';
 import { Directory } from '../../src/filesystem/directory.js';
 import { AT_FDCWD, mknodat } from '../../src/filesystem/posix.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { scratchDirectory } from './sandbox.js';
 
 const scratch = scratchDirectory();
@@ -108,5 +108,5 @@ test('a file with holes may change between the look at these and its reading, al
 test('what is no file any more when it is opened is an error', () => {
   const path = join(scratch, 'fifo');
   mknodat(AT_FDCWD, Buffer.from(path), 0o010600);
-  assert.throws(() => read(path, () => undefined), fails('source', /is no longer a regular file/));
+  assert.throws(() => read(path, () => undefined), isVarveError('source', /is no longer a regular file/));
 });

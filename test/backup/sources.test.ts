@@ -16,7 +16,7 @@ import { test } from 'node:test';
 import { NO_FILTER } from '../../src/filesystem/filter.js';
 import { MAX_DIRECT_CHUNKS } from '../../src/format/limits.js';
 import { TreeReader } from '../../src/repository/reading/tree-reader.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { components, QUIET, Sandbox, scratchDirectory, undisturbed } from './sandbox.js';
 import { assertSameTree, treeImage } from './tree-image.js';
 
@@ -130,9 +130,12 @@ test('nothing at all to back up is an error, and leaves nothing', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'nothing'));
   await assert.rejects(
     sandbox.backup({ sources: [Buffer.from('/no/such/place')] }),
-    fails('usage', /all source paths are missing/),
+    isVarveError('usage', /all source paths are missing/),
   );
-  await assert.rejects(sandbox.backup({ sources: [Buffer.alloc(0)] }), fails('usage', /all source paths are missing/));
+  await assert.rejects(
+    sandbox.backup({ sources: [Buffer.alloc(0)] }),
+    isVarveError('usage', /all source paths are missing/),
+  );
   assert.equal((await sandbox.snapshots()).length, 0);
   for await (const { name } of sandbox.store.list('locks')) assert.fail(`a lease is left: ${name}`);
 });
@@ -251,7 +254,7 @@ test('an abort ends with an error and no snapshot; the next backup uses what was
     if (items === 25) abort.abort();
   };
   const first = sandbox.backup({ signal: abort.signal, verbose: true, onEvent, packTarget: 2_000_000, threads: 2 });
-  await assert.rejects(first, fails('interrupted'));
+  await assert.rejects(first, isVarveError('interrupted'));
   assert.equal((await sandbox.snapshots()).length, 0);
   for await (const { name } of sandbox.store.list('locks')) assert.fail(`a lease is left: ${name}`);
   const { summary, snapshot } = await sandbox.backup();
@@ -264,10 +267,10 @@ test('an abort ends with an error and no snapshot; the next backup uses what was
 test('an abort before the start ends at once', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'aborted'));
   writeFileSync(join(sandbox.source, 'file'), 'x');
-  await assert.rejects(sandbox.backup({ signal: AbortSignal.abort() }), fails('interrupted'));
+  await assert.rejects(sandbox.backup({ signal: AbortSignal.abort() }), isVarveError('interrupted'));
   assert.equal((await sandbox.snapshots()).length, 0);
   await sandbox.backup();
-  await assert.rejects(sandbox.backup({ parent: 'latest', signal: AbortSignal.abort() }), fails('interrupted'));
+  await assert.rejects(sandbox.backup({ parent: 'latest', signal: AbortSignal.abort() }), isVarveError('interrupted'));
   assert.equal((await sandbox.snapshots()).length, 1, 'nor when nothing has to be read');
 });
 

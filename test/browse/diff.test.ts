@@ -10,7 +10,7 @@ import type { Entry } from '../../src/format/entry.js';
 import { Layout } from '../../src/format/layout.js';
 import { encodeXattrs } from '../../src/format/xattrs.js';
 import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { Forge } from '../restore/crafted.js';
 import { share } from '../whole.js';
 
@@ -214,7 +214,7 @@ test('diff throws an error when directories are nested without an end', async ()
 test('diff ends when it is interrupted', async () => {
   await assert.rejects(
     compare((forge) => [forge.directory(), forge.directory(file(forge, 'x', '1'))], { signal: AbortSignal.abort() }),
-    fails('interrupted'),
+    isVarveError('interrupted'),
   );
 });
 

@@ -13,7 +13,7 @@ import { encodeXattrs } from '../../src/format/xattrs.js';
 import type { IndexedRepository } from '../../src/repository/index/index-store.js';
 import { TreeReader } from '../../src/repository/reading/tree-reader.js';
 import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { Forge } from '../restore/crafted.js';
 
 const scratch = scratchDirectory();
@@ -187,8 +187,8 @@ test('ObjectFinder finds paths when blobs of files, attachments or lists, trees 
     (await found('pack', packOf(made.attributeId).slice(0, 12))).map((hit) => hit.split(' ').slice(0, 2).join(' ')),
     ['tree /', 'blob /big', 'tree /d', 'blob /with'],
   );
-  await assert.rejects(found('pack', 'f'.repeat(64)), fails('not-found', /^pack f{64}: not in the index$/));
-  await assert.rejects(found('blob', 'xyz'), fails('usage', /^"xyz" is not an id/));
+  await assert.rejects(found('pack', 'f'.repeat(64)), isVarveError('not-found', /^pack f{64}: not in the index$/));
+  await assert.rejects(found('blob', 'xyz'), isVarveError('usage', /^"xyz" is not an id/));
 });
 
 test('ObjectFinder finds the path that needs a blob when the blob is lost', async () => {
@@ -225,5 +225,5 @@ test('Search reports an error each time and searches the rest when data are dama
 
 test('Search ends when it is interrupted', async () => {
   const { made, repository } = await stored((forge) => forge.directory(file('x')(forge)));
-  await assert.rejects(search(repository, files({}), [made], AbortSignal.abort()), fails('interrupted'));
+  await assert.rejects(search(repository, files({}), [made], AbortSignal.abort()), isVarveError('interrupted'));
 });

@@ -20,7 +20,7 @@ import { putSigned, type Repository } from '../../src/repository/repository.js';
 import { writeSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { Forge } from '../restore/crafted.js';
 import { Beneath } from '../servers/beneath.js';
 
@@ -73,7 +73,7 @@ test('what append keys wrote is checked as all else; they cannot check themselve
   assert.equal(result.snapshots, 2);
   await assert.rejects(
     checked(sandbox, await openWith(sandbox, 'append')),
-    fails('role', /cannot check the repository/),
+    isVarveError('role', /cannot check the repository/),
   );
 });
 
@@ -350,6 +350,6 @@ test('it can be interrupted', async () => {
   const sandbox = await sandboxWithFiles();
   await sandbox.backup();
   const signal = AbortSignal.abort();
-  await assert.rejects(check(await sandbox.open(), { signal, readData: ALL }), fails('interrupted'));
-  await assert.rejects(scrub(sandbox.store, { signal }), fails('interrupted'));
+  await assert.rejects(check(await sandbox.open(), { signal, readData: ALL }), isVarveError('interrupted'));
+  await assert.rejects(scrub(sandbox.store, { signal }), isVarveError('interrupted'));
 });

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { choosePacks, parseSubset } from '../../src/check/subset.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 
 const packs = Array.from({ length: 500 }, (_, number) => ({
   name: createHash('sha256').update(String(number)).digest('hex'),
@@ -52,5 +52,5 @@ test('without a subset nothing is read', () => {
 
 test('what is no subset is refused', () => {
   for (const text of ['', '0/4', '5/4', '1/0', '-1/2', '0%', '101%', '%', '0', '1.5G', '10X', '1/2/3', 'all'])
-    assert.throws(() => parseSubset(text), fails('usage', /is no part such as 2\/4/), text);
+    assert.throws(() => parseSubset(text), isVarveError('usage', /is no part such as 2\/4/), text);
 });

@@ -9,7 +9,7 @@ import { storeSettings } from '../../src/cli/repository/store-settings.js';
 import { Output } from '../../src/cli/terminal/output.js';
 import { parseSpan } from '../../src/cli/text/span.js';
 import type { StoreSettings } from '../../src/storage/settings.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { startServer } from '../serve/running.js';
 import { Playground } from './varve.js';
 
@@ -87,7 +87,7 @@ test('the term of Object Lock is days or years, from the option or the environme
   for (const text of ['', '0d', '30', '30m', '2w', '1y6d', '-1d', '11y', '3651d'])
     assert.throws(
       () => settingsOf(['snapshots', `--object-lock=${text}`]),
-      fails('usage', /^--object-lock: ".*" must be days or years, such as 30d or 1y, and 10 years at most$/),
+      isVarveError('usage', /^--object-lock: ".*" must be days or years, such as 30d or 1y, and 10 years at most$/),
       text,
     );
 });
@@ -115,7 +115,7 @@ test('values that cannot be are refused, and what can be is said', () => {
     [['-o', 's3.region'], /^-o s3\.region: must be NAME=VALUE/],
     [['-o', 'region=x'], /a name that begins with s3\. or sftp\. or rclone\.$/],
   ] as const)
-    assert.throws(() => settingsOf(['snapshots', ...args]), fails('usage', message), args.join(' '));
+    assert.throws(() => settingsOf(['snapshots', ...args]), isVarveError('usage', message), args.join(' '));
 });
 
 test('mistyped names of -o are refused by whom they are for', async () => {
@@ -141,7 +141,7 @@ test('spans of time', () => {
   ] as const)
     assert.equal(parseSpan(text, '--x'), seconds);
   for (const text of ['', 's', '5', '5d', '1m1h', '-5m', '1.5h', ' 5m'])
-    assert.throws(() => parseSpan(text, '--x'), fails('usage'));
+    assert.throws(() => parseSpan(text, '--x'), isVarveError('usage'));
 });
 
 test('a notice is a warning; with --json an object; with --quiet nothing', () => {

@@ -7,7 +7,7 @@ import { portableEngine, type ZstdParameters, zstd } from '../../src/compression
 import { COMPRESSIONS, compressionParameters, parseCompression } from '../../src/compression/policy.js';
 import { compress, compressBound, decompress } from '../../src/compression/zstd.js';
 import { WorkerPool } from '../../src/workers/pool.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import type { Load, Result } from './compress-worker.js';
 
 const FAST: ZstdParameters = { level: 1 };
@@ -135,42 +135,42 @@ test('what states another size, or none, is refused before anything is inflated'
   for (const size of [0, raw.length - 1, raw.length + 1, 2 ** 27])
     assert.throws(
       () => decompress(bytes, size, 'data/ab'),
-      fails('damaged', /^data\/ab: compressed data states a wrong size/),
+      isVarveError('damaged', /^data\/ab: compressed data states a wrong size/),
     );
   const silent = Buffer.concat([statedSize(0n, 0), zeroBlock(100)]);
-  assert.throws(() => decompress(silent, 100, 'x'), fails('damaged', /states a wrong size/));
+  assert.throws(() => decompress(silent, 100, 'x'), isVarveError('damaged', /states a wrong size/));
   const huge = Buffer.concat([statedSize(2n ** 40n, 8), zeroBlock(100)]);
-  assert.throws(() => decompress(huge, 100, 'x'), fails('damaged', /states a wrong size/));
+  assert.throws(() => decompress(huge, 100, 'x'), isVarveError('damaged', /states a wrong size/));
   const lying = Buffer.concat([statedSize(50n, 1), zeroBlock(100)]);
-  assert.throws(() => decompress(lying, 50, 'x'), fails('damaged'));
+  assert.throws(() => decompress(lying, 50, 'x'), isVarveError('damaged'));
   const short = Buffer.concat([statedSize(200n, 1), zeroBlock(100)]);
-  assert.throws(() => decompress(short, 200, 'x'), fails('damaged'));
+  assert.throws(() => decompress(short, 200, 'x'), isVarveError('damaged'));
 });
 
 test('bytes that are no frame, are cut off, or go on after it are refused', () => {
   const raw = Buffer.from('sediment '.repeat(1000));
   const bytes = packed(raw);
   for (let n = 0; n < bytes.length; n++)
-    assert.throws(() => decompress(bytes.subarray(0, n), raw.length, 'x'), fails('damaged'));
-  assert.throws(() => decompress(Buffer.concat([bytes, Buffer.of(0)]), raw.length, 'x'), fails('damaged'));
+    assert.throws(() => decompress(bytes.subarray(0, n), raw.length, 'x'), isVarveError('damaged'));
+  assert.throws(() => decompress(Buffer.concat([bytes, Buffer.of(0)]), raw.length, 'x'), isVarveError('damaged'));
   assert.throws(
     () => decompress(Buffer.concat([bytes, randomFillSync(Buffer.alloc(50))]), raw.length, 'x'),
-    fails('damaged'),
+    isVarveError('damaged'),
   );
-  assert.throws(() => decompress(Buffer.concat([Buffer.of(0), bytes]), raw.length, 'x'), fails('damaged'));
+  assert.throws(() => decompress(Buffer.concat([Buffer.of(0), bytes]), raw.length, 'x'), isVarveError('damaged'));
   const skippable = Buffer.concat([Buffer.from([0x50, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 9]), bytes]);
-  assert.throws(() => decompress(skippable, raw.length, 'x'), fails('damaged'));
+  assert.throws(() => decompress(skippable, raw.length, 'x'), isVarveError('damaged'));
 });
 
 test('one frame it must be, not several whose contents add up', () => {
   const raw = Buffer.from('sediment '.repeat(1000));
   const empty = packed(Buffer.alloc(0));
   const bytes = packed(raw);
-  assert.throws(() => decompress(Buffer.concat([bytes, bytes]), raw.length, 'x'), fails('damaged'));
-  assert.throws(() => decompress(Buffer.concat([bytes, bytes]), 2 * raw.length, 'x'), fails('damaged'));
-  assert.throws(() => decompress(Buffer.concat([bytes, empty]), raw.length, 'x'), fails('damaged'));
+  assert.throws(() => decompress(Buffer.concat([bytes, bytes]), raw.length, 'x'), isVarveError('damaged'));
+  assert.throws(() => decompress(Buffer.concat([bytes, bytes]), 2 * raw.length, 'x'), isVarveError('damaged'));
+  assert.throws(() => decompress(Buffer.concat([bytes, empty]), raw.length, 'x'), isVarveError('damaged'));
   const skippable = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 9]);
-  assert.throws(() => decompress(Buffer.concat([bytes, skippable]), raw.length, 'x'), fails('damaged'));
+  assert.throws(() => decompress(Buffer.concat([bytes, skippable]), raw.length, 'x'), isVarveError('damaged'));
 });
 
 test('threads that compress at the same time do not disturb each other', async () => {
@@ -190,6 +190,6 @@ test('the names of settings are restic’s', () => {
   assert.deepEqual(COMPRESSIONS, ['auto', 'off', 'fastest', 'better', 'max']);
   for (const each of COMPRESSIONS) assert.equal(parseCompression(each), each);
   for (const bad of ['', 'AUTO', 'none', '3'])
-    assert.throws(() => parseCompression(bad), fails('usage', /use one of auto, off/));
+    assert.throws(() => parseCompression(bad), isVarveError('usage', /use one of auto, off/));
   assert.equal(compressionParameters('off'), undefined);
 });

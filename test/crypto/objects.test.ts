@@ -10,8 +10,9 @@ import { newPackKey, openFrame, sealFrameInto, unwrapPackKey, WRAPPED_KEY_LENGTH
 import { openObject, SEALED_OVERHEAD, type SealedKind, sealObject } from '../../src/crypto/sealed.js';
 import { isRevoked, openSigned, type SignedKind, signPayload } from '../../src/crypto/signed.js';
 import { resealSlot, rotateKeys } from '../../src/crypto/slot.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { portableEngine } from './portable.js';
-import { eachTampering, fails, newRing } from './rings.js';
+import { eachTampering, newRing } from './rings.js';
 
 const KINDS: readonly SealedKind[] = ['config', 'card', 'index', 'snapshot', 'lease', 'directory'];
 const SIGNED: readonly SignedKind[] = ['index', 'snapshot', 'lease'];
@@ -31,7 +32,7 @@ test('every kind of sealed object opens as itself and as nothing else, on either
       );
     }
     for (const other of KINDS)
-      if (other !== kind) assert.throws(() => openObject(ring.full.keys, other, bytes, 'x'), fails('damaged'));
+      if (other !== kind) assert.throws(() => openObject(ring.full.keys, other, bytes, 'x'), isVarveError('damaged'));
     assert.notDeepEqual(sealObject(ring.append.keys, kind, plaintext), bytes);
   }
 });
@@ -43,7 +44,10 @@ test('the compressed flag is authenticated, and not for configs, cards and direc
   }
   for (const kind of ['config', 'card', 'directory'] as const) {
     const bytes = sealObject(ring.append.keys, kind, plaintext, { compressed: true });
-    assert.throws(() => openObject(ring.full.keys, kind, bytes, 'x'), fails('damaged', /must not be compressed/));
+    assert.throws(
+      () => openObject(ring.full.keys, kind, bytes, 'x'),
+      isVarveError('damaged', /must not be compressed/),
+    );
   }
 });
 
@@ -55,7 +59,7 @@ test('a sealed object with any byte changed, cut off or added is refused, and na
         () => openObject(ring.full.keys, kind, tampered, `${kind}/ab12`),
         (error: unknown) => {
           const epochChanged = /byte (8|9|10|11) /.test(what);
-          return fails(
+          return isVarveError(
             epochChanged && !what.includes('byte 8 ') ? 'role' : 'damaged',
             new RegExp(`^${kind}/ab12`),
           )(error);
@@ -75,14 +79,17 @@ test('objects of another repository are refused', async () => {
   for (const kind of KINDS)
     assert.throws(
       () => openObject(ring.full.keys, kind, sealObject(other.append.keys, kind, plaintext), 'x'),
-      fails('damaged'),
+      isVarveError('damaged'),
     );
   for (const kind of SIGNED) {
     const foreign = signPayload(other.append.keys, other.append.identity, kind, 1, plaintext);
-    assert.throws(() => openSigned(ring.full.keys, kind, 1, foreign, 'x'), fails('damaged', /not signed by this/));
+    assert.throws(
+      () => openSigned(ring.full.keys, kind, 1, foreign, 'x'),
+      isVarveError('damaged', /not signed by this/),
+    );
   }
   const pack = newPackKey(other.append.keys, 1);
-  assert.throws(() => unwrapPackKey(ring.full.keys, 1, pack.wrapped), fails('damaged'));
+  assert.throws(() => unwrapPackKey(ring.full.keys, 1, pack.wrapped), isVarveError('damaged'));
 });
 
 test('a signature holds for one kind, epoch, payload and signer', () => {
@@ -95,18 +102,21 @@ test('a signature holds for one kind, epoch, payload and signer', () => {
     assert.equal(opened.certificate.label, 'append@example');
     for (const other of SIGNED)
       if (other !== kind)
-        assert.throws(() => openSigned(keys, other, 1, bytes, 'x'), fails('damaged', /signature is not that of/));
-    assert.throws(() => openSigned(keys, kind, 2, bytes, 'x'), fails('damaged', /signature is not that of/));
+        assert.throws(
+          () => openSigned(keys, other, 1, bytes, 'x'),
+          isVarveError('damaged', /signature is not that of/),
+        );
+    assert.throws(() => openSigned(keys, kind, 2, bytes, 'x'), isVarveError('damaged', /signature is not that of/));
   }
   const borrowed = { ...identity, certificateBytes: ring.full.identity.certificateBytes };
   const claimed = signPayload(keys, borrowed, 'index', 1, plaintext);
-  assert.throws(() => openSigned(keys, 'index', 1, claimed, 'x'), fails('damaged', /not that of full@example/));
+  assert.throws(() => openSigned(keys, 'index', 1, claimed, 'x'), isVarveError('damaged', /not that of full@example/));
 });
 
 test('a signed plaintext with any byte changed is refused', () => {
   const bytes = signPayload(ring.append.keys, ring.append.identity, 'snapshot', 1, plaintext);
   eachTampering(bytes, (tampered, what) =>
-    assert.throws(() => openSigned(ring.full.keys, 'snapshot', 1, tampered, 'x'), fails('damaged'), what),
+    assert.throws(() => openSigned(ring.full.keys, 'snapshot', 1, tampered, 'x'), isVarveError('damaged'), what),
   );
 });
 
@@ -118,10 +128,10 @@ test('a certificate that no root key signed is refused, whatever it says', () =>
   forged[19] = 3;
   const manager = { ...identity, certificateBytes: [forged, signature] as const };
   const bytes = signPayload(keys, manager, 'index', 1, plaintext);
-  assert.throws(() => openSigned(ring.full.keys, 'index', 1, bytes, 'x'), fails('damaged'));
+  assert.throws(() => openSigned(ring.full.keys, 'index', 1, bytes, 'x'), isVarveError('damaged'));
   const own = keys.engine.ed25519Sign(identity.signSeed, forged);
   const self = signPayload(keys, { ...identity, certificateBytes: [forged, own] }, 'index', 1, plaintext);
-  assert.throws(() => openSigned(ring.full.keys, 'index', 1, self, 'x'), fails('damaged', /not signed by this/));
+  assert.throws(() => openSigned(ring.full.keys, 'index', 1, self, 'x'), isVarveError('damaged', /not signed by this/));
 });
 
 test('a slot is revoked from the time on, and no other is', () => {
@@ -141,11 +151,11 @@ test('pack keys open only for the roles that may', () => {
     assert.deepEqual(Buffer.from(unwrapPackKey(ring.full.keys, 1, data.wrapped)), Buffer.from(data.key));
     assert.deepEqual(Buffer.from(unwrapPackKey(ring.full.keys, 2, tree.wrapped)), Buffer.from(tree.key));
     assert.deepEqual(Buffer.from(unwrapPackKey(ring.manage.keys, 2, tree.wrapped)), Buffer.from(tree.key));
-    assert.throws(() => unwrapPackKey(ring.manage.keys, 1, data.wrapped), fails('role', /use a full key/));
-    assert.throws(() => unwrapPackKey(ring.append.keys, 1, data.wrapped), fails('role', /may only append/));
-    assert.throws(() => unwrapPackKey(ring.append.keys, 2, tree.wrapped), fails('role', /may only append/));
-    assert.throws(() => unwrapPackKey(ring.full.keys, 2, data.wrapped), fails('damaged'));
-    assert.throws(() => unwrapPackKey(ring.full.keys, 1, tree.wrapped), fails('damaged'));
+    assert.throws(() => unwrapPackKey(ring.manage.keys, 1, data.wrapped), isVarveError('role', /use a full key/));
+    assert.throws(() => unwrapPackKey(ring.append.keys, 1, data.wrapped), isVarveError('role', /may only append/));
+    assert.throws(() => unwrapPackKey(ring.append.keys, 2, tree.wrapped), isVarveError('role', /may only append/));
+    assert.throws(() => unwrapPackKey(ring.full.keys, 2, data.wrapped), isVarveError('damaged'));
+    assert.throws(() => unwrapPackKey(ring.full.keys, 1, tree.wrapped), isVarveError('damaged'));
   }
 });
 
@@ -154,7 +164,7 @@ test('a wrapped pack key with any byte changed is refused', () => {
   eachTampering(wrapped, (tampered, what) =>
     assert.throws(
       () => unwrapPackKey(ring.full.keys, 1, tampered, 'data/ab'),
-      (error: unknown) => fails(/byte [123] /.test(what) ? 'role' : 'damaged', /^data\/ab/)(error),
+      (error: unknown) => isVarveError(/byte [123] /.test(what) ? 'role' : 'damaged', /^data\/ab/)(error),
       what,
     ),
   );
@@ -186,7 +196,7 @@ test('frames are bound to key, counter, codec and raw length', () => {
     assert.ok(out.subarray(7 + length).every((byte) => byte === 0));
     for (const reader of [nativeEngine, portableEngine])
       assert.deepEqual(Buffer.from(openFrame(key, 5, 1, 1000, stored, 'data/ab', undefined, reader)), plaintext);
-    const wrong = fails('damaged', /^data\/ab: damaged or forged: authentication of frame/);
+    const wrong = isVarveError('damaged', /^data\/ab: damaged or forged: authentication of frame/);
     assert.throws(() => openFrame(engine.randomBytes(32), 5, 1, 1000, stored, 'data/ab', undefined, engine), wrong);
     assert.throws(() => openFrame(key, 6, 1, 1000, stored, 'data/ab', undefined, engine), wrong);
     assert.throws(() => openFrame(key, 5, 0, 1000, stored, 'data/ab', undefined, engine), wrong);
@@ -194,7 +204,7 @@ test('frames are bound to key, counter, codec and raw length', () => {
     eachTampering(stored, (tampered, what) =>
       assert.throws(() => openFrame(key, 5, 1, 1000, tampered, 'data/ab', undefined, engine), wrong, what),
     );
-    assert.throws(() => sealFrameInto(out, 190, key, 6, 1, 1000, plaintext, engine), fails('internal'));
+    assert.throws(() => sealFrameInto(out, 190, key, 6, 1, 1000, plaintext, engine), isVarveError('internal'));
   }
 });
 
@@ -212,7 +222,7 @@ test('footers return as they were; changed or absurd ones are refused', () => {
   eachTampering(bytes, (tampered, what) =>
     assert.throws(
       () => openFooter(ring.full.keys, tampered, 'data/ab'),
-      (error: unknown) => fails(/byte (9|10|11) /.test(what) ? 'role' : 'damaged')(error),
+      (error: unknown) => isVarveError(/byte (9|10|11) /.test(what) ? 'role' : 'damaged')(error),
       what,
     ),
   );
@@ -224,7 +234,7 @@ test('footers return as they were; changed or absurd ones are refused', () => {
   ])
     assert.throws(
       () => openFooter(ring.full.keys, sealFooter(ring.append.keys, { ...footer, ...bad }), 'data/ab'),
-      fails('damaged'),
+      isVarveError('damaged'),
     );
 });
 
@@ -261,8 +271,8 @@ test('epochs stand apart, and an old one stays readable', () => {
   assert.equal(openObject(rotated, 'index', old, 'x').epoch, 1);
   const young = sealObject(rotated, 'index', plaintext);
   assert.equal(openObject(rotated, 'index', young, 'x').epoch, 2);
-  assert.throws(() => openObject(ring.append.keys, 'index', young, 'x'), fails('role', /epoch 2/));
+  assert.throws(() => openObject(ring.append.keys, 'index', young, 'x'), isVarveError('role', /epoch 2/));
   young[8] = 1;
-  assert.throws(() => openObject(rotated, 'index', young, 'x'), fails('damaged'));
+  assert.throws(() => openObject(rotated, 'index', young, 'x'), isVarveError('damaged'));
   assert.ok(resealSlot(rotated, ring.append.bytes, 'x').length > 0);
 });

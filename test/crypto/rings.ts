@@ -1,10 +1,8 @@
-import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import type { CryptoEngine } from '../../src/crypto/engine.js';
 import { createRepositoryKeys, type RepositoryKeys, type Role } from '../../src/crypto/hierarchy.js';
 import { nativeEngine } from '../../src/crypto/native.js';
 import { type CreatedSlot, createSlot, type OpenedSlot, openSlot } from '../../src/crypto/slot.js';
-import { type ErrorCode, VarveError } from '../../src/errors/errors.js';
 
 /** An engine whose random bytes follow from the seed; `drawn` lists them in order. */
 export function seededEngine(base: CryptoEngine, seed: string): CryptoEngine & { readonly drawn: Uint8Array[] } {
@@ -56,16 +54,6 @@ export async function newRing(engine: CryptoEngine = nativeEngine): Promise<Ring
     append: await member(root, 'append'),
     manage: await member(root, 'manage'),
     full: await member(root, 'full'),
-  };
-}
-
-/** For assert.throws and assert.rejects: a VarveError with this code. */
-export function fails(code: ErrorCode, message?: RegExp): (error: unknown) => true {
-  return (error) => {
-    assert.ok(error instanceof VarveError, `expected a VarveError, got ${String(error)}`);
-    assert.equal(error.code, code, error.message);
-    if (message !== undefined) assert.match(error.message, message);
-    return true;
   };
 }
 

@@ -7,7 +7,8 @@ import { nativeEngine } from '../../src/crypto/native.js';
 import { openSlot, readCard, resealSlot } from '../../src/crypto/slot.js';
 import { encodeSlot, parseSlot, wrappingKey } from '../../src/crypto/slot-file.js';
 import { sealSecrets } from '../../src/crypto/slot-secrets.js';
-import { fails, member, newRing } from './rings.js';
+import { isVarveError } from '../errors/expect-error.js';
+import { member, newRing } from './rings.js';
 
 /** What even the root key's holder, or someone who knows the password, cannot make fit. */
 const ring = await newRing();
@@ -16,9 +17,15 @@ test('the card of another key of the same role does not fit', async () => {
   const other = await member(ring.root, 'append');
   const swapped = encodeSlot({ ...parseSlot(ring.append.bytes, 'x'), card: parseSlot(other.bytes, 'x').card });
   const unlock = { password: ring.append.password };
-  await assert.rejects(openSlot(swapped, unlock, 'keys/ab'), fails('damaged', /card is that of another key/));
-  assert.throws(() => readCard(ring.full.keys, swapped, 'keys/ab'), fails('damaged', /card is that of another key/));
-  assert.throws(() => resealSlot(ring.root, swapped, 'keys/ab'), fails('damaged', /card is that of another key/));
+  await assert.rejects(openSlot(swapped, unlock, 'keys/ab'), isVarveError('damaged', /card is that of another key/));
+  assert.throws(
+    () => readCard(ring.full.keys, swapped, 'keys/ab'),
+    isVarveError('damaged', /card is that of another key/),
+  );
+  assert.throws(
+    () => resealSlot(ring.root, swapped, 'keys/ab'),
+    isVarveError('damaged', /card is that of another key/),
+  );
 });
 
 test('a slot id that does not follow from the private keys is refused', async () => {
@@ -31,14 +38,14 @@ test('a slot id that does not follow from the private keys is refused', async ()
   const wrapped = nativeEngine.xchachaSeal(key, file.nonce, join(label, slot), plaintext);
   await assert.rejects(
     openSlot(encodeSlot({ ...file, slot, wrapped }), unlock, 'keys/ab'),
-    fails('damaged', /its id is/),
+    isVarveError('damaged', /its id is/),
   );
 });
 
 test('a certificate whose slot id does not follow from its keys is refused', () => {
   const { certificate } = ring.append.identity;
   const claimed = certify(ring.root, { ...certificate, slot: ring.full.identity.slot });
-  assert.throws(() => verifyCertificate(ring.full.keys, claimed, 'x'), fails('damaged', /names another slot/));
+  assert.throws(() => verifyCertificate(ring.full.keys, claimed, 'x'), isVarveError('damaged', /names another slot/));
 });
 
 test('a full key whose id, gear or repository is not the derived one is refused', async () => {
@@ -48,6 +55,6 @@ test('a full key whose id, gear or repository is not the derived one is refused'
     const secrets = sealSecrets(other, slot, certificate.boxPublic, 'full');
     const bytes = encodeSlot({ ...parseSlot(ring.full.bytes, 'x'), secrets });
     const opening = openSlot(bytes, { password: ring.full.password }, 'keys/ab');
-    await assert.rejects(opening, fails('damaged', new RegExp(`its ${field} is not the derived one`)));
+    await assert.rejects(opening, isVarveError('damaged', new RegExp(`its ${field} is not the derived one`)));
   }
 });

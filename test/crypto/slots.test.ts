@@ -18,8 +18,9 @@ import {
 } from '../../src/crypto/slot.js';
 import { calibrateLogN, encodeSlot, parseSlot } from '../../src/crypto/slot-file.js';
 import { sealSecrets } from '../../src/crypto/slot-secrets.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { portableEngine } from './portable.js';
-import { eachTampering, fails, member, newRing } from './rings.js';
+import { eachTampering, member, newRing } from './rings.js';
 
 const ring = await newRing();
 const members = [ring.append, ring.manage, ring.full];
@@ -74,23 +75,23 @@ test('only a full key certifies, makes slots and rotates', async () => {
   for (const { keys } of [ring.append, ring.manage]) {
     await assert.rejects(
       createSlot(keys, { role: 'append', unlock: { password: 'x' }, user: 'u', host: 'h', created: 1, logN: 10 }),
-      fails('role', /use a full key/),
+      isVarveError('role', /use a full key/),
     );
-    assert.throws(() => rotateKeys(keys), fails('role'));
-    assert.throws(() => resealSlot(keys, ring.append.bytes, 'keys/ab'), fails('role'));
+    assert.throws(() => rotateKeys(keys), isVarveError('role'));
+    assert.throws(() => resealSlot(keys, ring.append.bytes, 'keys/ab'), isVarveError('role'));
     assert.throws(
       () => sealSecrets(keys, ring.append.identity.slot, new Uint8Array(32).fill(9), 'append'),
-      fails('role'),
+      isVarveError('role'),
     );
   }
   const snapshot = sealObject(ring.append.keys, 'snapshot', Buffer.from('x'));
   assert.throws(
     () => openObject(ring.append.keys, 'snapshot', snapshot, 'snapshots/ab'),
-    fails('role', /snapshots\/ab/),
+    isVarveError('role', /snapshots\/ab/),
   );
   assert.throws(
     () => ring.append.keys.requireRole('manage', 'list snapshots'),
-    fails('role', /this key may only append/),
+    isVarveError('role', /this key may only append/),
   );
   ring.manage.keys.requireRole('manage', 'list snapshots');
 });
@@ -104,16 +105,19 @@ test('the wrong password or key file is told as such; the right one opens on eit
   assert.equal(slotProtection(bytes, 'keys/ab').kind, 'keyfile');
   await assert.rejects(
     openSlot(bytes, { keyFile: new Uint8Array(32) }, 'keys/ab'),
-    fails('wrong-password', /key file/),
+    isVarveError('wrong-password', /key file/),
   );
-  await assert.rejects(openSlot(bytes, { keyFile: new Uint8Array(31) }, 'keys/ab'), fails('usage'));
-  await assert.rejects(openSlot(bytes, { password: 'x' }, 'keys/ab'), fails('wrong-password', /opens with a key file/));
+  await assert.rejects(openSlot(bytes, { keyFile: new Uint8Array(31) }, 'keys/ab'), isVarveError('usage'));
+  await assert.rejects(
+    openSlot(bytes, { password: 'x' }, 'keys/ab'),
+    isVarveError('wrong-password', /opens with a key file/),
+  );
   const { bytes: mine } = ring.full;
   await assert.rejects(
     openSlot(mine, { password: 'x' }, 'keys/cd'),
-    fails('wrong-password', /^keys\/cd: wrong password/),
+    isVarveError('wrong-password', /^keys\/cd: wrong password/),
   );
-  await assert.rejects(openSlot(mine, { keyFile }, 'keys/cd'), fails('wrong-password', /opens with a password/));
+  await assert.rejects(openSlot(mine, { keyFile }, 'keys/cd'), isVarveError('wrong-password', /opens with a password/));
 });
 
 test('a password is the same however its accents are composed', async () => {
@@ -132,7 +136,7 @@ test('a slot with any byte changed, cut off or added is refused with a VarveErro
       (error: unknown) => {
         const code = error instanceof Error && 'code' in error ? error.code : undefined;
         assert.ok(code === 'damaged' || code === 'wrong-password' || code === 'role', `${what}: ${String(error)}`);
-        return fails(code, /^keys\/ab/)(error);
+        return isVarveError(code, /^keys\/ab/)(error);
       },
       what,
     );
@@ -147,8 +151,11 @@ test('scrypt parameters out of bounds are refused without running it', async () 
   for (const change of bad) {
     const protection = { kind: 'scrypt', log2N: 10, r: 8, p: 1, salt: new Uint8Array(32), ...change } as const;
     const bytes = encodeSlot({ ...file, protection });
-    await assert.rejects(openSlot(bytes, { password: 'x' }, 'keys/ab', engine), fails('damaged', /out of bounds/));
-    assert.throws(() => slotProtection(bytes, 'keys/ab'), fails('damaged'));
+    await assert.rejects(
+      openSlot(bytes, { password: 'x' }, 'keys/ab', engine),
+      isVarveError('damaged', /out of bounds/),
+    );
+    assert.throws(() => slotProtection(bytes, 'keys/ab'), isVarveError('damaged'));
   }
   assert.equal(tries.calls, 0);
 });
@@ -181,7 +188,7 @@ test('a storage that swaps secrets, card or slot for those of another slot or re
     ])
       await assert.rejects(openSlot(encodeSlot({ ...mine, ...change }), unlock, 'keys/ab'), (error: unknown) => {
         const wrapping = 'slot' in change || 'wrapped' in change;
-        return fails(wrapping ? 'wrong-password' : 'damaged')(error);
+        return isVarveError(wrapping ? 'wrong-password' : 'damaged')(error);
       });
 });
 
@@ -191,10 +198,13 @@ test('secrets of the storage’s own making are refused, though sealed to the sl
   const file = parseSlot(ring.append.bytes, 'x');
   const open = (bytes: Uint8Array) => openSlot(bytes, { password: ring.append.password }, 'keys/ab');
   const secrets = sealSecrets(evil, slot, certificate.boxPublic, 'append');
-  await assert.rejects(open(encodeSlot({ ...file, secrets })), fails('damaged', /not those of this repository/));
+  await assert.rejects(open(encodeSlot({ ...file, secrets })), isVarveError('damaged', /not those of this repository/));
 
   const later = sealSecrets(rotateKeys(evil), slot, certificate.boxPublic, 'append');
-  await assert.rejects(open(encodeSlot({ ...file, secrets: later })), fails('damaged', /not those of this repository/));
+  await assert.rejects(
+    open(encodeSlot({ ...file, secrets: later })),
+    isVarveError('damaged', /not those of this repository/),
+  );
 
   // An append key knows the public keys of epoch 1, so it can name them and continue with an epoch of its own.
   const state = exportKeys(ring.root);
@@ -205,7 +215,10 @@ test('secrets of the storage’s own making are refused, though sealed to the sl
     chain: own.chain,
   });
   const continued = sealSecrets(forgedChain, slot, certificate.boxPublic, 'append');
-  await assert.rejects(open(encodeSlot({ ...file, secrets: continued })), fails('damaged', /signed by the one before/));
+  await assert.rejects(
+    open(encodeSlot({ ...file, secrets: continued })),
+    isVarveError('damaged', /signed by the one before/),
+  );
 
   // The right public keys throughout, but signed by another root key than the newest.
   const signer: CryptoEngine = {
@@ -215,11 +228,11 @@ test('secrets of the storage’s own making are refused, though sealed to the sl
   const unsigned = sealSecrets(importKeys(state, signer), slot, certificate.boxPublic, 'append');
   await assert.rejects(
     open(encodeSlot({ ...file, secrets: unsigned })),
-    fails('damaged', /not signed by this repository/),
+    isVarveError('damaged', /not signed by this repository/),
   );
 
   const promoted = sealSecrets(ring.root, slot, certificate.boxPublic, 'full');
-  await assert.rejects(open(encodeSlot({ ...file, secrets: promoted })), fails('damaged', /another role/));
+  await assert.rejects(open(encodeSlot({ ...file, secrets: promoted })), isVarveError('damaged', /another role/));
 });
 
 test('the length of a slot does not tell its role, in any epoch', () => {
@@ -247,8 +260,8 @@ test('rotation needs no other password; old epochs stay readable; a slot left ou
   const after = sealObject(manage.keys, 'snapshot', Buffer.from('new'));
   assert.equal(openObject(manage.keys, 'snapshot', before, 'x').epoch, 1);
   assert.equal(openObject(manage.keys, 'snapshot', after, 'x').epoch, 2);
-  assert.throws(() => openObject(ring.full.keys, 'snapshot', after, 'x'), fails('role', /epoch 2/));
-  assert.throws(() => readCard(ring.append.keys, bytes, 'keys/ab'), fails('role', /epoch 2/));
+  assert.throws(() => openObject(ring.full.keys, 'snapshot', after, 'x'), isVarveError('role', /epoch 2/));
+  assert.throws(() => readCard(ring.append.keys, bytes, 'keys/ab'), isVarveError('role', /epoch 2/));
   const signed = signPayload(ring.append.keys, ring.append.identity, 'index', 1, Buffer.from('x'));
   assert.equal(openSigned(manage.keys, 'index', 1, signed, 'x').certificate.epoch, 1);
 });
@@ -270,11 +283,14 @@ test('three rotations: the chain leads from the first anchor to the newest epoch
   );
   // Secrets of one rotation with the card of another.
   const mixed = { ...parseSlot(bytes, 'x'), secrets: parseSlot(all[2] as Uint8Array, 'x').secrets };
-  await assert.rejects(openSlot(encodeSlot(mixed), { password: ring.append.password }, 'keys/ab'), fails('role'));
+  await assert.rejects(
+    openSlot(encodeSlot(mixed), { password: ring.append.password }, 'keys/ab'),
+    isVarveError('role'),
+  );
   const older = { ...parseSlot(bytes, 'x'), card: parseSlot(all[2] as Uint8Array, 'x').card };
   await assert.rejects(
     openSlot(encodeSlot(older), { password: ring.append.password }, 'keys/ab'),
-    fails('damaged', /different epochs/),
+    isVarveError('damaged', /different epochs/),
   );
 });
 
@@ -283,29 +299,32 @@ test('a new password leaves slot and secrets as they are and anchors at the newe
   const old = resealSlot(rotated, ring.append.bytes, 'x');
   const opened = await openSlot(old, { password: ring.append.password }, 'keys/ab');
   const bytes = await rewrapSlot(opened, old, { password: 'new' }, 'keys/ab', { logN: 10 });
-  await assert.rejects(openSlot(bytes, { password: ring.append.password }, 'keys/ab'), fails('wrong-password'));
+  await assert.rejects(openSlot(bytes, { password: ring.append.password }, 'keys/ab'), isVarveError('wrong-password'));
   const again = await openSlot(bytes, { password: 'new' }, 'keys/ab');
   assert.deepEqual(again.identity.slot, ring.append.identity.slot);
   assert.deepEqual(parseSlot(bytes, 'x').secrets, parseSlot(old, 'x').secrets);
   const [before, after] = [parseSlot(ring.append.bytes, 'x'), parseSlot(bytes, 'x')];
   const rolledBack = encodeSlot({ ...after, secrets: before.secrets, card: before.card });
-  await assert.rejects(openSlot(rolledBack, { password: 'new' }, 'keys/ab'), fails('damaged', /rolled back/));
+  await assert.rejects(openSlot(rolledBack, { password: 'new' }, 'keys/ab'), isVarveError('damaged', /rolled back/));
   await assert.rejects(
     rewrapSlot(again, ring.append.bytes, { password: 'x' }, 'keys/ab', { logN: 10 }),
-    fails('damaged', /older/),
+    isVarveError('damaged', /older/),
   );
   await assert.rejects(
     rewrapSlot(again, ring.full.bytes, { password: 'x' }, 'keys/ab', { logN: 10 }),
-    fails('internal'),
+    isVarveError('internal'),
   );
 });
 
 test('rotation gives nothing to a slot that was revoked or left out, though the storage brings it back', () => {
   const revoked = rotateKeys(ring.root.withRevoked(ring.append.identity.slot, 5));
-  assert.throws(() => resealSlot(revoked, ring.append.bytes, 'keys/ab'), fails('role', /revoked/));
+  assert.throws(() => resealSlot(revoked, ring.append.bytes, 'keys/ab'), isVarveError('role', /revoked/));
   assert.ok(resealSlot(revoked, ring.manage.bytes, 'keys/ab'));
   const twice = rotateKeys(rotateKeys(ring.root));
-  assert.throws(() => resealSlot(twice, ring.append.bytes, 'keys/ab'), fails('role', /left out of the last rotation/));
+  assert.throws(
+    () => resealSlot(twice, ring.append.bytes, 'keys/ab'),
+    isVarveError('role', /left out of the last rotation/),
+  );
 });
 
 test('revocations reach every slot that is sealed anew', async () => {
@@ -339,8 +358,11 @@ test('an append key cannot raise its own role by writing its card anew', async (
   );
   const card = sealObject(keys, 'card', encode([[risen, signature], 'u', 'h', 1]));
   const forged = encodeSlot({ ...parseSlot(bytes, 'x'), card });
-  assert.throws(() => readCard(ring.full.keys, forged, 'keys/ab'), fails('damaged', /not signed by this repository/));
-  assert.throws(() => resealSlot(ring.root, forged, 'keys/ab'), fails('damaged'));
+  assert.throws(
+    () => readCard(ring.full.keys, forged, 'keys/ab'),
+    isVarveError('damaged', /not signed by this repository/),
+  );
+  assert.throws(() => resealSlot(ring.root, forged, 'keys/ab'), isVarveError('damaged'));
 });
 
 test('a slot made after a rotation opens, and holds all epochs', async () => {

@@ -7,7 +7,7 @@ import { after, test } from 'node:test';
 import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { assertSameTree } from '../backup/tree-image.js';
 import { runInProcess } from '../cli/in-process.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 
 const scratch = scratchDirectory();
 const MIB = 2 ** 20;
@@ -56,7 +56,7 @@ test('a full disk under the repository: an error that says so, no snapshot, noth
   fill(join(source, 'second'), 60, MIB);
   await assert.rejects(
     sandbox.backup({ sources, packTarget: 4 * MIB, parent: 'latest' }),
-    fails('full', /cannot write data\/[0-9a-f]{64}: .*no space left on device.*free some space/),
+    isVarveError('full', /cannot write data\/[0-9a-f]{64}: .*no space left on device.*free some space/),
   );
   assert.deepEqual(
     (await sandbox.snapshots()).map(({ id }) => id),
@@ -98,7 +98,7 @@ test('a full disk under the restore: an error that says so, no half files; with 
   const target = join(disk, 'target');
   await assert.rejects(
     sandbox.restoreSource(snapshot.root, { target }),
-    fails('full', /the target is full: .*free some space and run the restore again/),
+    isVarveError('full', /the target is full: .*free some space and run the restore again/),
   );
   assert.deepEqual(temporaries(target), []);
   const environment = {
@@ -127,7 +127,7 @@ test('a disk without inodes is full as well', { timeout: 60_000 }, async (t) => 
   fill(join(sandbox.source, 'files'), 100, 100);
   for (let number = 0; number < 50; number++) mkdirSync(join(sandbox.source, `folder ${number}`));
   const { snapshot } = await sandbox.backup();
-  await assert.rejects(sandbox.restoreSource(snapshot.root, { target: join(disk, 'target') }), fails('full'));
+  await assert.rejects(sandbox.restoreSource(snapshot.root, { target: join(disk, 'target') }), isVarveError('full'));
 });
 
 test('places that cannot be written are named', { timeout: 60_000 }, async (t) => {
@@ -138,10 +138,10 @@ test('places that cannot be written are named', { timeout: 60_000 }, async (t) =
   const { snapshot } = await sandbox.backup();
   mkdirSync(join(disk, 'target'));
   remount(disk, 'ro');
-  await assert.rejects(sandbox.backup(), fails('denied', /cannot write locks\/.*read-only file system/));
+  await assert.rejects(sandbox.backup(), isVarveError('denied', /cannot write locks\/.*read-only file system/));
   await assert.rejects(
     sandbox.restoreSource(snapshot.root, { target: join(disk, 'new/target') }),
-    fails('target', /cannot create the target .*read-only/),
+    isVarveError('target', /cannot create the target .*read-only/),
   );
   const { progress, events } = await sandbox.restoreSource(snapshot.root, { target: join(disk, 'target') });
   assert.equal(progress.errors, 1);

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Layout } from '../../src/format/layout.js';
 import { decodeXattrs, encodeXattrs } from '../../src/format/xattrs.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 
 interface Vectors {
   readonly xattrs: readonly {
@@ -59,7 +59,7 @@ for (const { what, kind, encoding, size = 0, stored = 0 } of vectors.refused) {
     const bytes = Buffer.from(encoding, 'hex');
     assert.throws(
       () => (kind === 'xattrs' ? decodeXattrs(bytes, 'x') : Layout.decode(bytes, size, stored, 'x')),
-      fails('damaged', /^x: /),
+      isVarveError('damaged', /^x: /),
     );
   });
 }

@@ -16,7 +16,7 @@ import {
   packRecordFields,
   parsePackRecord,
 } from '../../src/format/pack-record.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import * as any from './arbitraries.js';
 
 const parse = (record: PackRecord): PackRecord =>
@@ -135,7 +135,7 @@ test('every field out of its bounds is refused', () => {
     'a long key': { ...build(), keys: [Buffer.alloc(85)] },
   };
   for (const [what, record] of Object.entries(bad))
-    assert.throws(() => parse(record), fails('damaged', /^data\/ab: /), what);
+    assert.throws(() => parse(record), isVarveError('damaged', /^data\/ab: /), what);
   assert.doesNotThrow(() => parse(build({ second: { counter: 0xffff } })));
   assert.doesNotThrow(() => parse(build({ second: { offset: MAX_PACK - 46 } })));
 });
@@ -151,5 +151,5 @@ test('values of another shape are refused', () => {
     [...fields, 0],
     ...fields.map((_, at) => fields.toSpliced(at, 1, 'x')),
   ])
-    assert.throws(() => parsePackRecord(bad, 'data/ab'), fails('damaged'));
+    assert.throws(() => parsePackRecord(bad, 'data/ab'), isVarveError('damaged'));
 });

@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { decodeSnapshot, encodeSnapshot } from '../../src/format/snapshot.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 
 interface Vectors {
   readonly accepted: readonly {
@@ -35,6 +35,6 @@ for (const { what, sources, suspect, encoding } of vectors.accepted) {
 
 for (const { what, encoding } of vectors.refused) {
   test(`decodeSnapshot refuses the vector: ${what}`, () => {
-    assert.throws(() => decodeSnapshot(Buffer.from(encoding, 'hex'), 'x'), fails('damaged', /^x/));
+    assert.throws(() => decodeSnapshot(Buffer.from(encoding, 'hex'), 'x'), isVarveError('damaged', /^x/));
   });
 }

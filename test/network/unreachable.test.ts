@@ -12,7 +12,7 @@ import { openRepository } from '../../src/repository/opening/open.js';
 import { restore } from '../../src/restore/restore.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import { PASSWORD, Sandbox, scratchDirectory } from '../backup/sandbox.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { FaultyStore } from '../storage/faulty-store.js';
 
 const scratch = scratchDirectory();
@@ -58,7 +58,7 @@ test('restores and checks end without reporting damage when the store disappears
   ];
   for (const doing of doings) {
     asked = 0;
-    await assert.rejects(doing(), fails('unreachable', /nothing has succeeded/));
+    await assert.rejects(doing(), isVarveError('unreachable', /nothing has succeeded/));
     assert.ok(asked > 0 && asked < 15, `${asked} requests`);
     assert.deepEqual(told, []);
   }

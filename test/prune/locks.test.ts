@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { VarveError } from '../../src/errors/errors.js';
 import { type LockedType, objectPath } from '../../src/storage/store.js';
 import { scratchDirectory } from '../backup/sandbox.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { LockingStore } from '../storage/locking-store.js';
 import { DAY, Prunable } from './repository.js';
 
@@ -113,7 +113,7 @@ test('who may not lock is told, and what was locked until then is remembered', a
   const { prunable, store, paths } = await locked(Refusing);
   prunable.write(['a']);
   await prunable.backup();
-  await assert.rejects(prunable.prune(), fails('denied', /cannot lock/));
+  await assert.rejects(prunable.prune(), isVarveError('denied', /cannot lock/));
   assert.equal(store.asked.length, 3);
   (store as Refusing).allowed = Number.POSITIVE_INFINITY;
   await prunable.prune();
@@ -141,6 +141,6 @@ test('a prune that is interrupted stops to lock', async () => {
   const onEvent = ({ kind }: { kind: string }): void => {
     if (kind === 'locked') controller.abort();
   };
-  await assert.rejects(prunable.prune({ signal: controller.signal, onEvent }), fails('interrupted'));
+  await assert.rejects(prunable.prune({ signal: controller.signal, onEvent }), isVarveError('interrupted'));
   assert.ok(store.asked.length > 0 && store.asked.length <= 5);
 });

@@ -7,7 +7,7 @@ import { encodeLease } from '../../src/format/lease.js';
 import { repairIndex } from '../../src/repair/repair-index.js';
 import { putSigned } from '../../src/repository/repository.js';
 import { scratchDirectory } from '../backup/sandbox.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { DAY, Prunable } from './repository.js';
 import { SmallDisk } from './small-disk.js';
 
@@ -62,7 +62,7 @@ test('prune names the option that works when there is no space and packs wait fo
   const { prunable, disk } = await forgotten();
   await prunable.prune();
   disk.free = 0;
-  await assert.rejects(prunable.prune(), fails('full', /prune --grace 0/));
+  await assert.rejects(prunable.prune(), isVarveError('full', /prune --grace 0/));
   prunable.now += DAY / 2;
   await prunable.prune({ graceSeconds: 0 });
   assert.ok(disk.free > 900_000);
@@ -73,7 +73,10 @@ test('prune --unsafe-recover-no-free-space begins without any space', async () =
   const { prunable, disk } = await forgotten();
   disk.free = 0;
   const before = await prunable.names('data');
-  await assert.rejects(prunable.prune({ graceSeconds: 0 }), fails('full', /--unsafe-recover-no-free-space [0-9a-f]+/));
+  await assert.rejects(
+    prunable.prune({ graceSeconds: 0 }),
+    isVarveError('full', /--unsafe-recover-no-free-space [0-9a-f]+/),
+  );
   assert.deepEqual(await prunable.names('data'), before);
   await prunable.prune({ recoverNoFreeSpace: true });
   assert.ok(disk.free > 900_000, `${disk.free}`);
@@ -96,7 +99,7 @@ test('prune --unsafe-recover-no-free-space removes nothing while anything else i
   await putSigned(repository, 'lease', encodeLease(lease));
   disk.free = 0;
   const before = await prunable.names('data');
-  await assert.rejects(prunable.prune({ recoverNoFreeSpace: true }), fails('locked', /a backup by x@other/));
+  await assert.rejects(prunable.prune({ recoverNoFreeSpace: true }), isVarveError('locked', /a backup by x@other/));
   assert.deepEqual(await prunable.names('data'), before);
 });
 
@@ -109,7 +112,7 @@ test('an index object that cannot be written again after prune --unsafe-recover-
     if (type === 'index') disk.free = 0;
     await put(type, name, parts, advice);
   };
-  await assert.rejects(prunable.prune({ recoverNoFreeSpace: true }), fails('storage', /varve repair index/));
+  await assert.rejects(prunable.prune({ recoverNoFreeSpace: true }), isVarveError('storage', /varve repair index/));
   assert.deepEqual(await prunable.names('data'), packs);
   disk.put = put;
   disk.free = Number.POSITIVE_INFINITY;

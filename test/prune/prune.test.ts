@@ -17,7 +17,7 @@ import { listSnapshots, writeSnapshot } from '../../src/repository/snapshots/sna
 import { LocalStore } from '../../src/storage/local/local-store.js';
 import type { ObjectInfo, ObjectType, Range, Store } from '../../src/storage/store.js';
 import { scratchDirectory } from '../backup/sandbox.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { ForwardingStore } from '../storage/forwarding-store.js';
 import { DAY, digest, PACK, Prunable } from './repository.js';
 
@@ -167,7 +167,10 @@ test('two prunes do not run at a time; one that is dead is no hindrance', async 
   const time = { seconds: Math.floor(prunable.now), nanoseconds: 0 };
   const lease = { time, since: time, id: randomBytes(16), operation: 'prune', host: 'other', user: 'x', pid: 7 };
   const other = await putSigned(repository, 'lease', encodeLease(lease));
-  await assert.rejects(prunable.prune(), fails('locked', /another prune is at work: a prune by x@other, process 7/));
+  await assert.rejects(
+    prunable.prune(),
+    isVarveError('locked', /another prune is at work: a prune by x@other, process 7/),
+  );
   assert.equal((await listLeases(repository)).length, 1, 'its own lease is released');
   await prunable.store.remove('locks', other);
   await putSigned(repository, 'lease', encodeLease({ ...lease, host: hostname(), pid: 2 ** 22 + 7 }));
@@ -181,7 +184,7 @@ test('an append key can neither prune nor condemn', async () => {
   await prunable.sandbox.addKey('manage', 'keeper');
   const open = (password: string) =>
     openRepository(prunable.store, { unlock: { password }, cacheDirectory: undefined });
-  await assert.rejects(prune(await open('robot'), OPTIONS), fails('role'));
+  await assert.rejects(prune(await open('robot'), OPTIONS), isVarveError('role'));
   const result = await prune(await open('keeper'), { ...OPTIONS, packTarget: PACK, graceSeconds: 0 });
   assert.ok(result.deleted.packs > 0, 'a manage key copies frames that it cannot open');
   await prunable.verify();
@@ -272,7 +275,7 @@ test('what is not compressed is, where that makes it smaller; what does not comp
   assert.equal(again.deleted.packs, 0);
   await prunable.sandbox.addKey('manage', 'keeper');
   const keeper = await openRepository(prunable.store, { unlock: { password: 'keeper' }, cacheDirectory: undefined });
-  await assert.rejects(prune(keeper, { ...OPTIONS, repackUncompressed: true }), fails('role'));
+  await assert.rejects(prune(keeper, { ...OPTIONS, repackUncompressed: true }), isVarveError('role'));
 });
 
 test('packs that no index lists go when nobody is about to list them', async () => {
@@ -322,7 +325,10 @@ test('when something that snapshots need is missing or damaged, nothing is remov
   const second = await halfForgotten(prunable);
   const unchanged = async (): Promise<void> => {
     const before = await prunable.names('data');
-    await assert.rejects(prunable.prune({ graceSeconds: 0 }), fails('damaged', /nothing is removed|run `varve check`/));
+    await assert.rejects(
+      prunable.prune({ graceSeconds: 0 }),
+      isVarveError('damaged', /nothing is removed|run `varve check`/),
+    );
     assert.deepEqual(await prunable.names('data'), before);
   };
   const other = 'cd'.repeat(32);

@@ -17,7 +17,7 @@ import { TreeReader } from '../../src/repository/reading/tree-reader.js';
 import { putSigned, type Repository } from '../../src/repository/repository.js';
 import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import { components, scratchDirectory } from '../backup/sandbox.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { digest, Prunable } from '../prune/repository.js';
 import { Forge } from '../restore/crafted.js';
 
@@ -175,9 +175,9 @@ test('append keys cannot, nor anybody while a prune runs', async () => {
   await prunable.forget(await prunable.backup());
   await prunable.sandbox.addKey('append', 'robot');
   const robot = await openRepository(prunable.store, { unlock: { password: 'robot' }, cacheDirectory: undefined });
-  await assert.rejects(recover(robot, WHO), fails('role', /recover snapshots/));
+  await assert.rejects(recover(robot, WHO), isVarveError('role', /recover snapshots/));
   const time = { seconds: Math.floor(prunable.now), nanoseconds: 0 };
   const lease = { time, since: time, id: randomBytes(16), operation: 'prune', host: 'other', user: 'x', pid: 7 };
   await putSigned(await open(prunable), 'lease', encodeLease(lease));
-  await assert.rejects(recovered(prunable), fails('locked', /prune is at work/));
+  await assert.rejects(recovered(prunable), isVarveError('locked', /prune is at work/));
 });

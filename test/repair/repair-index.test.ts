@@ -23,7 +23,7 @@ import { removeKeySlot } from '../../src/repository/keys/key-slots.js';
 import { openRepository } from '../../src/repository/opening/open.js';
 import { putSigned } from '../../src/repository/repository.js';
 import { scratchDirectory } from '../backup/sandbox.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { DAY, Prunable } from '../prune/repository.js';
 import { Dying, imageOf, reset } from '../storage/dying-store.js';
 
@@ -248,7 +248,7 @@ test('append keys cannot; nor while a prune is at work, which in turn waits for 
   const prunable = await twoBackups();
   await prunable.sandbox.addKey('append', 'robot');
   const robot = await openRepository(prunable.store, { unlock: { password: 'robot' }, cacheDirectory: undefined });
-  await assert.rejects(repairIndex(robot), fails('role', /cannot repair the index/));
+  await assert.rejects(repairIndex(robot), isVarveError('role', /cannot repair the index/));
   const repository = await prunable.sandbox.open();
   const time = { seconds: Math.floor(prunable.now), nanoseconds: 0 };
   const lease = { time, since: time, id: randomBytes(16), host: 'other', user: 'x', pid: 7 };

@@ -13,7 +13,7 @@ import { condemnedSince, loadIndex } from '../../src/repository/index/index-stor
 import { openRepository } from '../../src/repository/opening/open.js';
 import type { Repository } from '../../src/repository/repository.js';
 import { scratchDirectory } from '../backup/sandbox.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { DAY, Prunable } from '../prune/repository.js';
 import { Forge } from '../restore/crafted.js';
 import { Dying, imageOf, reset } from '../storage/dying-store.js';
@@ -171,11 +171,11 @@ test('a manage key saves folders, not file contents', async () => {
   const [tree] = (await packsOf(prunable, TREE)) as [string];
   for (const name of [data, tree])
     await prunable.beneath.change('data', name, (bytes) => flip(bytes.length - 120)(bytes));
-  await assert.rejects(repaired(prunable, [data], keeper), fails('role', /full/));
+  await assert.rejects(repaired(prunable, [data], keeper), isVarveError('role', /full/));
   assert.deepEqual((await repaired(prunable, [tree], keeper)).lost, []);
   await assert.rejects(
     repaired(prunable, [tree], await openUncached(prunable, 'robot')),
-    fails('role', /repair packs/),
+    isVarveError('role', /repair packs/),
   );
 });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { retryCondemned } from '../../src/repository/writing/commit.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 
 test('retryCondemned returns the first result, and says which attempt is the last', async () => {
   const lasts: boolean[] = [];
@@ -16,6 +16,6 @@ test('retryCondemned returns the first result, and says which attempt is the las
 test('retryCondemned throws incomplete and names the operation when every attempt fails', async () => {
   let made = 0;
   const attempts = retryCondemned('copy', 2, async () => void made++);
-  await assert.rejects(attempts, fails('incomplete', /^a prune is removing what this copy relies on/));
+  await assert.rejects(attempts, isVarveError('incomplete', /^a prune is removing what this copy relies on/));
   assert.equal(made, 2);
 });

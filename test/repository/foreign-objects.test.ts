@@ -12,7 +12,7 @@ import { objectName, putSigned } from '../../src/repository/repository.js';
 import { ForwardingStore } from '../../src/storage/guards/forwarding.js';
 import type { ObjectType, Range, Store } from '../../src/storage/store.js';
 import { scratchDirectory } from '../backup/sandbox.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { DAY, Prunable } from '../prune/repository.js';
 
 const scratch = scratchDirectory();
@@ -52,7 +52,7 @@ for (const [what, name] of [
     assert.equal(warnings.length, 1);
     assert.match(warnings[0] as string, new RegExp(`^index/${name}: `));
     const before = [...(await prunable.names('data')), ...(await prunable.names('index'))];
-    await assert.rejects(prunable.prune({ graceSeconds: 0 }), fails('damaged', new RegExp(name)));
+    await assert.rejects(prunable.prune({ graceSeconds: 0 }), isVarveError('damaged', new RegExp(name)));
     assert.deepEqual([...(await prunable.names('data')), ...(await prunable.names('index'))], before);
     await prunable.beneath.remove('index', name);
     await prunable.prune();
@@ -64,7 +64,7 @@ test('backup refuses and names the prune when it would skip an index object besi
   const prunable = await fresh();
   await prunable.beneath.plant('index', objectName(FOREIGN), FOREIGN);
   await putSigned(await prunable.sandbox.open(), 'lease', lease(prunable, 'prune'));
-  await assert.rejects(backUp(prunable), fails('locked', /cannot be read, and a prune by x@other, process 7,/));
+  await assert.rejects(backUp(prunable), isVarveError('locked', /cannot be read, and a prune by x@other, process 7,/));
 });
 
 test('backup stores again what was in packs that are gone when the index object that condemned them is damaged', async () => {
@@ -104,7 +104,7 @@ test('backup fails when an index object cannot be fetched', async () => {
   });
   (store as DeniedIndex).denied = true;
   rmSync(join(prunable.sandbox.directory, 'cache'), { recursive: true });
-  await assert.rejects(backUp(prunable), fails('denied', /permission denied/));
+  await assert.rejects(backUp(prunable), isVarveError('denied', /permission denied/));
 });
 
 test('backup continues and prune refuses when there is a foreign snapshot', async () => {
@@ -112,7 +112,7 @@ test('backup continues and prune refuses when there is a foreign snapshot', asyn
   await prunable.beneath.plant('snapshots', objectName(FOREIGN), FOREIGN);
   await backUp(prunable);
   const before = await prunable.names('data');
-  await assert.rejects(prunable.prune({ graceSeconds: 0 }), fails('damaged', new RegExp(objectName(FOREIGN))));
+  await assert.rejects(prunable.prune({ graceSeconds: 0 }), isVarveError('damaged', new RegExp(objectName(FOREIGN))));
   assert.deepEqual(await prunable.names('data'), before);
 });
 
@@ -121,7 +121,7 @@ test('prune refuses when it cannot read a lease, until the lease is stale', asyn
   await prunable.beneath.plant('locks', objectName(FOREIGN), FOREIGN);
   prunable.now = Date.now() / 1000;
   await backUp(prunable);
-  await assert.rejects(prunable.prune(), fails('locked', /a lease cannot be read, .*unlock --remove-all/));
+  await assert.rejects(prunable.prune(), isVarveError('locked', /a lease cannot be read, .*unlock --remove-all/));
   if ((await prunable.store.stat('locks', objectName(FOREIGN)))?.modified === undefined) return;
   prunable.now += DAY;
   await prunable.prune();

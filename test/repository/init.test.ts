@@ -5,7 +5,7 @@ import { initRepository, openRepository } from '../../src/repository/opening/ope
 import { ForwardingStore } from '../../src/storage/guards/forwarding.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { ObjectType } from '../../src/storage/store.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 
 const OPTIONS = { unlock: { password: 'pebble' }, cacheDirectory: undefined, user: 'anna', host: 'test', logN: 10 };
 
@@ -26,7 +26,7 @@ class LateFailure extends ForwardingStore {
 
 test('init can be run again when writing the config failed after it was stored', async () => {
   const memory = new MemoryStore();
-  await assert.rejects(initRepository(new LateFailure(memory), OPTIONS), fails('storage'));
+  await assert.rejects(initRepository(new LateFailure(memory), OPTIONS), isVarveError('storage'));
   await initRepository(memory, OPTIONS);
   await openRepository(memory, OPTIONS);
 });
@@ -35,14 +35,14 @@ test('init leaves a repository that can be opened when its config cannot be remo
   const memory = new MemoryStore();
   const failing = new LateFailure(memory);
   failing.removes = false;
-  await assert.rejects(initRepository(failing, OPTIONS), fails('storage'));
+  await assert.rejects(initRepository(failing, OPTIONS), isVarveError('storage'));
   await openRepository(memory, OPTIONS);
 });
 
 test('init changes nothing when there is a repository already', async () => {
   const memory = new MemoryStore();
   await initRepository(memory, OPTIONS);
-  await assert.rejects(initRepository(memory, OPTIONS), fails('repository-exists'));
+  await assert.rejects(initRepository(memory, OPTIONS), isVarveError('repository-exists'));
   await openRepository(memory, OPTIONS);
   let keys = 0;
   for await (const _ of memory.list('keys')) keys++;

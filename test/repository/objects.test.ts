@@ -17,7 +17,7 @@ import { putSigned, type Repository } from '../../src/repository/repository.js';
 import { findSnapshot, listSnapshots, matchesFilter, writeSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { Forge } from '../restore/crafted.js';
 
 const scratch = scratchDirectory();
@@ -112,7 +112,7 @@ test('loadIndex ignores an object that is gone before it is fetched, and names a
   assert.equal((await loadIndex(full)).index.find(id), -1);
   bytes[50] = (bytes[50] as number) ^ 1;
   await store.put('index', name, [bytes]);
-  await assert.rejects(loadIndex(full), fails('damaged', new RegExp(`^index/${name}: `)));
+  await assert.rejects(loadIndex(full), isVarveError('damaged', new RegExp(`^index/${name}: `)));
 });
 
 const SNAPSHOT: Snapshot = {
@@ -191,14 +191,14 @@ test('findSnapshot finds by latest, by id and by prefix, and heeds filters', asy
     assert.equal(find(id), id);
     assert.equal(find(id.slice(0, 12)), id);
   }
-  assert.throws(() => find('latest', { hosts: ['three'] }), fails('not-found'));
-  assert.throws(() => find('latest', { tags: ['a,c'] }), fails('not-found'));
-  assert.throws(() => find('xyz'), fails('not-found'));
-  assert.throws(() => find(`${first}0`), fails('not-found'));
+  assert.throws(() => find('latest', { hosts: ['three'] }), isVarveError('not-found'));
+  assert.throws(() => find('latest', { tags: ['a,c'] }), isVarveError('not-found'));
+  assert.throws(() => find('xyz'), isVarveError('not-found'));
+  assert.throws(() => find(`${first}0`), isVarveError('not-found'));
   const alike = snapshots.map((each, at) => ({ ...each, id: `ab${at}` }));
   assert.throws(
     () => findSnapshot({ snapshots: alike, failures: [] }, 'ab'),
-    fails('ambiguous', /matches 3 snapshots/),
+    isVarveError('ambiguous', /matches 3 snapshots/),
   );
   assert.ok(matchesFilter(SNAPSHOT, { hosts: ['anna'], tags: ['a'], paths: [Buffer.from('/home')] }));
   assert.ok(!matchesFilter(SNAPSHOT, { hosts: ['anna'], tags: ['a'], paths: [Buffer.from('/other')] }));

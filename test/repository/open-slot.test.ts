@@ -9,7 +9,7 @@ import { initRepository, openRepository } from '../../src/repository/opening/ope
 import { objectName } from '../../src/repository/repository.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { ObjectInfo, ObjectType } from '../../src/storage/store.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { ForwardingStore } from '../storage/forwarding-store.js';
 
 const PASSWORD = { unlock: { password: 'pebble' } };
@@ -65,7 +65,7 @@ test('openRepository gives notice before it tries costly key slots', async () =>
   for (let i = 0; i < 3; i++) await putCostlySlot(store);
   const notices: string[] = [];
   const options = { unlock: { password: 'wrong' }, onNotice: (text: string) => notices.push(text) };
-  await withMemory(2 ** 28, () => assert.rejects(openRepository(store, options), fails('usage')));
+  await withMemory(2 ** 28, () => assert.rejects(openRepository(store, options), isVarveError('usage')));
   assert.deepEqual(notices, ['trying the password on 3 keys takes up to some 29 s']);
 });
 
@@ -95,7 +95,10 @@ test('openRepository names the hint when trying all key slots would take too lon
   const { slot } = (await openRepository(store, PASSWORD)).identity;
   for (let i = 0; i < 5; i++) await putCostlySlot(store);
   await withMemory(2 ** 28, async () => {
-    await assert.rejects(openRepository(store, { unlock: { password: 'wrong' } }), fails('usage', /--key-hint ID/));
+    await assert.rejects(
+      openRepository(store, { unlock: { password: 'wrong' } }),
+      isVarveError('usage', /--key-hint ID/),
+    );
     await openRepository(store, { ...PASSWORD, keyHint: toHex(slot).slice(0, 6) });
   });
 });
@@ -106,7 +109,7 @@ test('openRepository states the memory that a key takes when the container has l
   await withMemory(2 ** 29, () =>
     assert.rejects(
       openRepository(store, { unlock: { password: 'wrong' } }),
-      fails('usage', /^keys\/\w+: opening this key takes 1024 MiB of memory; this process may have 512 MiB/),
+      isVarveError('usage', /^keys\/\w+: opening this key takes 1024 MiB of memory; this process may have 512 MiB/),
     ),
   );
 });

@@ -24,7 +24,8 @@ import { FrameOpener, locateBlob, PackKeyRing } from '../../src/repository/readi
 import { splitIds } from '../../src/repository/reading/content-stream.js';
 import { objectName, type Repository } from '../../src/repository/repository.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
-import { fails, newRing } from '../crypto/rings.js';
+import { newRing } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 
 const ring = await newRing();
 const { keys } = ring.full;
@@ -358,7 +359,7 @@ for (const parity of [0, 5])
       const name = createHash('sha256').update(changed).digest('hex');
       await store.put('data', name, [changed]);
       const reading = readPackRecord({ store, keys } as unknown as Repository, name, changed.length);
-      await assert.rejects(reading, fails(code, new RegExp(`^data/${name}: `)));
+      await assert.rejects(reading, isVarveError(code, new RegExp(`^data/${name}: `)));
     };
     for (let back = 1; back <= 92; back += 3) {
       const changed = Buffer.from(bytes);
@@ -395,28 +396,28 @@ test('FrameOpener refuses a frame that is changed or another one, and a blob und
   for (const at of [0, 1, 1000, frame.storedLength - 1, frame.storedLength - 16]) {
     const changed = bytes();
     changed[at] = (changed[at] as number) ^ 1;
-    assert.throws(() => opener.open(frame, changed), fails('damaged', new RegExp(`data/${stored.name}`)));
+    assert.throws(() => opener.open(frame, changed), isVarveError('damaged', new RegExp(`data/${stored.name}`)));
   }
-  assert.throws(() => opener.open(frame, bytes().subarray(1)), fails('damaged'));
-  assert.throws(() => opener.open({ ...frame, counter: 1 }, bytes()), fails('damaged'));
-  assert.throws(() => opener.open({ ...frame, codec: 1 }, bytes()), fails('damaged'));
-  assert.throws(() => opener.open({ ...frame, rawLength: frame.rawLength - 1 }, bytes()), fails('damaged'));
-  assert.throws(() => opener.open(index.frame(1), bytes()), fails('damaged'));
+  assert.throws(() => opener.open(frame, bytes().subarray(1)), isVarveError('damaged'));
+  assert.throws(() => opener.open({ ...frame, counter: 1 }, bytes()), isVarveError('damaged'));
+  assert.throws(() => opener.open({ ...frame, codec: 1 }, bytes()), isVarveError('damaged'));
+  assert.throws(() => opener.open({ ...frame, rawLength: frame.rawLength - 1 }, bytes()), isVarveError('damaged'));
+  assert.throws(() => opener.open(index.frame(1), bytes()), isVarveError('damaged'));
   const [id, other] = [...splitIds(record.ids)] as [Buffer, Buffer];
   const blob = raw.subarray(0, record.lengths.readUInt32LE(0));
   assert.ok(opener.matches(id, DATA, blob));
-  assert.throws(() => opener.verify(other, DATA, blob, 0), fails('damaged', /holds other data/));
-  assert.throws(() => opener.verify(id, TREE, blob, 0), fails('damaged'));
-  assert.throws(() => locateBlob(index, id, TREE), fails('damaged', /in no pack/));
-  assert.throws(() => locateBlob(index, Buffer.alloc(32), DATA), fails('damaged', /in no pack/));
+  assert.throws(() => opener.verify(other, DATA, blob, 0), isVarveError('damaged', /holds other data/));
+  assert.throws(() => opener.verify(id, TREE, blob, 0), isVarveError('damaged'));
+  assert.throws(() => locateBlob(index, id, TREE), isVarveError('damaged', /in no pack/));
+  assert.throws(() => locateBlob(index, Buffer.alloc(32), DATA), isVarveError('damaged', /in no pack/));
 });
 
 test('unwrapPackKey fails when the role may not open the pack', () => {
   const { stored } = onePack();
   const [wrapped] = stored.pack.record.keys as [Buffer];
   assert.ok(unwrapPackKey(ring.full.keys, DATA, wrapped));
-  assert.throws(() => unwrapPackKey(ring.manage.keys, DATA, wrapped), fails('role'));
-  assert.throws(() => unwrapPackKey(ring.append.keys, DATA, wrapped), fails('role'));
+  assert.throws(() => unwrapPackKey(ring.manage.keys, DATA, wrapped), isVarveError('role'));
+  assert.throws(() => unwrapPackKey(ring.append.keys, DATA, wrapped), isVarveError('role'));
 });
 
 test('openFrame opens a frame when it was copied to another pack with its wrapped key', () => {

@@ -9,7 +9,7 @@ import { FrameOpener, PackKeyRing, SyncTreeReader } from '../../src/repository/r
 import { IdList } from '../../src/repository/reading/content-stream.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 
 const scratch = scratchDirectory();
 
@@ -34,14 +34,14 @@ test('SyncTreeReader throws damaged when a directory is not as long as stated, o
   const { reader, root } = await readerOfSnapshot();
   assert.equal(Buffer.concat([...reader.stream(root)]).length, root.size);
   for (const size of [root.size - 1, root.size + 1])
-    assert.throws(() => [...reader.stream({ ...root, size })], fails('damaged', /bytes together, not/));
+    assert.throws(() => [...reader.stream({ ...root, size })], isVarveError('damaged', /bytes together, not/));
   const endless = { size: 5, depth: 1 as const, ids: Buffer.concat(new Array(1000).fill(root.ids)) };
   let given = 0;
   assert.throws(
     () => {
       for (const ids of reader.lists(endless)) given += ids.length / ID_BYTES;
     },
-    fails('damaged', /more chunks than its 5 bytes/),
+    isVarveError('damaged', /more chunks than its 5 bytes/),
   );
   assert.ok(given <= endless.size);
 });
@@ -57,5 +57,5 @@ test('IdList joins ids wherever the list is cut, and throws when the last one is
   }
   const list = new IdList(5);
   list.push(ids.subarray(1));
-  assert.throws(() => list.end(), fails('damaged', /cut off/));
+  assert.throws(() => list.end(), isVarveError('damaged', /cut off/));
 });

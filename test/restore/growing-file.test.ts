@@ -6,7 +6,7 @@ import { after, test } from 'node:test';
 import { FileSystems } from '../../src/restore/file-system.js';
 import { GrowingFile, openPart } from '../../src/restore/growing-file.js';
 import { scratchDirectory } from '../backup/sandbox.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 
 const scratch = scratchDirectory();
 const directory = openSync(scratch, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -44,7 +44,7 @@ test('something else in the place of a file that grew by and by is told', () => 
   chmodSync(join(scratch, 'replaced'), 0o644);
   assert.throws(
     () => openPart(directory, name, fileSystems),
-    fails('target', /its temporary file replaced was replaced by another file/),
+    isVarveError('target', /its temporary file replaced was replaced by another file/),
   );
   chmodSync(join(scratch, 'replaced'), 0o600);
   closeSync(openPart(directory, name, fileSystems));

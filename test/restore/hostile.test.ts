@@ -26,7 +26,7 @@ import type { RestoreOptions } from '../../src/restore/options.js';
 import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { treeImage } from '../backup/tree-image.js';
 import { outcome } from '../cli/varve.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { Forge } from './crafted.js';
 
 const SWAPPER = fileURLToPath(new URL('./swapper.js', import.meta.url));
@@ -277,7 +277,7 @@ test('a file cannot bring more into an archive than its header states', async ()
     for await (const part of writeTar(dumpEntries(reader, root, Buffer.from('/')), () => assert.fail()))
       parts.push(part);
   };
-  await assert.rejects(archive, fails('damaged', /1536 bytes together, not 512/));
+  await assert.rejects(archive, isVarveError('damaged', /1536 bytes together, not 512/));
   assert.equal(Buffer.concat(parts).length, 512, 'nothing follows the header');
 });
 
@@ -314,7 +314,7 @@ test('a tree that contains itself by depth beyond the limit ends with an error',
   await forge.finish();
   await assert.rejects(sandbox.restore(content, { dryRun: true }), /nested too deeply/);
   const repository = await sandbox.indexed();
-  const tooDeep = fails('damaged', /^(\/d)+: directories are nested too deeply/);
+  const tooDeep = isVarveError('damaged', /^(\/d)+: directories are nested too deeply/);
   for (const mode of ['restore-size', 'raw-data'] as const)
     await assert.rejects(stats(repository, [content], mode), tooDeep);
   const archive = writeTar(dumpEntries(new TreeReader(repository), content, Buffer.from('/')), () => assert.fail());

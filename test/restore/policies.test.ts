@@ -20,7 +20,7 @@ import type { ContentRef } from '../../src/format/content.js';
 import type { Overwrite } from '../../src/restore/options.js';
 import { Sandbox, scratchDirectory } from '../backup/sandbox.js';
 import { assertSameTree, treeImage } from '../backup/tree-image.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 
 const scratch = scratchDirectory();
 const sandbox = await Sandbox.create(join(scratch, 'box'));
@@ -239,7 +239,7 @@ test('an abort ends with an error, leaves no half files, and the restore can be 
   const target = join(scratch, 'aborted');
   const abort = new AbortController();
   const running = sandbox.restore(root, { target, signal: abort.signal, verbose: true, onEvent: () => abort.abort() });
-  await assert.rejects(running, fails('interrupted', /run the same restore again to continue/));
+  await assert.rejects(running, isVarveError('interrupted', /run the same restore again to continue/));
   const wanted = new Map(treeImage(sandbox.source).map((line) => [line.split(' ')[0], line]));
   for (const line of treeImage(target)) {
     const [path] = line.split(' ');
@@ -256,10 +256,10 @@ test('a target that cannot be made is an error that names it', async () => {
   writeFileSync(file, '');
   await assert.rejects(
     sandbox.restore(root, { target: join(file, 'below') }),
-    fails('target', /a-file\/below: not a directory/),
+    isVarveError('target', /a-file\/below: not a directory/),
   );
   for (const dryRun of [false, true])
-    await assert.rejects(sandbox.restore(root, { target: file, dryRun }), fails('target', /a-file: /));
+    await assert.rejects(sandbox.restore(root, { target: file, dryRun }), isVarveError('target', /a-file: /));
 });
 
 test('hard links to files that were left alone are made to them', async () => {

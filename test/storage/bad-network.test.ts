@@ -7,7 +7,7 @@ import { openGuarded } from '../../src/storage/guards/guard.js';
 import { openRest } from '../../src/storage/rest/open.js';
 import type { StoreSettings } from '../../src/storage/settings.js';
 import type { Store } from '../../src/storage/store.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { startServer } from '../serve/running.js';
 import { type BadNetwork, type Badness, FAULTS, startBadNetwork } from '../servers/bad-network.js';
 import { names, object, type TestObject } from './conformance.js';
@@ -77,13 +77,13 @@ for (const fault of FAULTS) {
     assert.equal((await direct.get('config', 'config')).toString(), 'my own');
     await assert.rejects(
       surviving(() => store.put('config', 'config', [Buffer.from('others')])),
-      fails('exists'),
+      isVarveError('exists'),
     );
     await surviving(() => store.remove('data', fresh.name));
     assert.equal(await direct.stat('data', fresh.name), undefined);
     await assert.rejects(
       surviving(() => store.get('data', fresh.name)),
-      fails('not-found'),
+      isVarveError('not-found'),
     );
     assert.ok((await surviving(() => store.now())) > 0);
     assert.ok((network.faults.get(fault) ?? 0) >= 3, `${network.faults.get(fault)} faults`);
@@ -128,7 +128,7 @@ for (const how of ['refusing', 'silent'] as const) {
     const puts = objects.map(({ name, bytes }) => store.put('data', name, [bytes]));
     await assert.rejects(
       Promise.all(puts),
-      fails(
+      isVarveError(
         'storage',
         /cannot write data\/[0-9a-f]{64} to rest:http:\/\/127\.0\.0\.1:\d+\/repository\/.*; given up after \d+ tries in \d/,
       ),
@@ -154,13 +154,13 @@ test('an interruption ends running requests at once; later requests run once', a
   const began = performance.now();
   const underWay = [store.put('data', name, [bytes]), store.get('locks', name), names(store, 'locks')];
   setTimeout(() => abort.abort(), 50);
-  for (const each of underWay) await assert.rejects(each, fails('interrupted'));
+  for (const each of underWay) await assert.rejects(each, isVarveError('interrupted'));
   assert.ok(performance.now() - began < 10_000);
   network.rate = 0;
   await store.remove('locks', name);
   assert.equal(await direct.stat('locks', name), undefined);
   network.vanish('refusing');
   const { requests } = network;
-  await assert.rejects(store.stat('locks', name), fails('storage', /refused|cut/));
+  await assert.rejects(store.stat('locks', name), isVarveError('storage', /refused|cut/));
   assert.equal(network.requests, requests);
 });

@@ -8,7 +8,7 @@ import { CacheDirectory } from '../../src/storage/cached/cache-directory.js';
 import { CachedStore } from '../../src/storage/cached/cached-store.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { ObjectType, Range } from '../../src/storage/store.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { names, object } from './conformance.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'varve-cache-'));
@@ -166,5 +166,5 @@ test('CachedStore does not cache an object that the store refuses', async () => 
   behind.put = () => Promise.reject(new Error('refused'));
   await assert.rejects(store.put('index', name, [bytes]), /refused/);
   assert.ok(!existsSync(join(directory, 'index', name)));
-  await assert.rejects(store.get('index', name), fails('not-found'));
+  await assert.rejects(store.get('index', name), isVarveError('not-found'));
 });

@@ -6,7 +6,7 @@ import { after, test } from 'node:test';
 import { empty } from '../../src/storage/conformance/run.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
 import type { Store } from '../../src/storage/store.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { SSHD_MISSING, startSshd } from '../servers/sshd.js';
 import { object } from './conformance.js';
 import { openOn } from './sftp/places.js';
@@ -20,7 +20,7 @@ async function discards(store: Store, path: string): Promise<void> {
   const { name, bytes } = object(10);
   await store.create();
   await store.put('data', name, [bytes]);
-  await assert.rejects(store.discard(), fails('storage'));
+  await assert.rejects(store.discard(), isVarveError('storage'));
   assert.deepEqual(await store.get('data', name), bytes);
   await empty(store);
   await store.create();
@@ -29,7 +29,7 @@ async function discards(store: Store, path: string): Promise<void> {
   await store.create();
   mkdirSync(join(path, 'data'), { recursive: true });
   writeFileSync(join(path, 'letter'), 'mine');
-  await assert.rejects(store.discard(), fails('storage'));
+  await assert.rejects(store.discard(), isVarveError('storage'));
   assert.ok(existsSync(join(path, 'letter')));
 }
 

@@ -14,7 +14,7 @@ import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import { openStore } from '../../src/storage/open-store.js';
 import type { StoreSettings } from '../../src/storage/settings.js';
 import type { LockedType, Store } from '../../src/storage/store.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { object } from './conformance.js';
 import { FaultyStore } from './faulty-store.js';
 import { LockingStore } from './locking-store.js';
@@ -48,7 +48,7 @@ test('guards and the cache forward extend and the term of locks', async () => {
   now.seconds += MONTH;
   assert.equal(await store.extend?.('data', name), now.seconds + MONTH);
   assert.equal(inner.locks.get(`data/${name}`), now.seconds + MONTH);
-  await assert.rejects(async () => store.extend?.('index', name), fails('not-found'));
+  await assert.rejects(async () => store.extend?.('index', name), isVarveError('not-found'));
 });
 
 test('guards offer no extend when the store has none', async () => {
@@ -103,7 +103,7 @@ test('stores without locks refuse Object Lock', async () => {
   for (const place of ['/nowhere', 'local:/nowhere', 'sftp:host:/x', 'rest:http://host/', 'rclone:x:y'])
     await assert.rejects(
       openStore(place, settings({ lockSeconds: MONTH })),
-      fails('usage', /--object-lock: .* has no Object Lock, only S3 has/),
+      isVarveError('usage', /--object-lock: .* has no Object Lock, only S3 has/),
       place,
     );
 });

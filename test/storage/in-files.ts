@@ -3,7 +3,7 @@ import { existsSync, readdirSync, rmSync, statSync, truncateSync, utimesSync, wr
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Store } from '../../src/storage/store.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { names, object } from './conformance.js';
 
 /** A new repository's store, and its directory as this machine sees it. */
@@ -60,11 +60,11 @@ export function testsInFiles(fresh: Fresh, skip: string | false = false): void {
     rmSync(path, { recursive: true });
     await assert.rejects(
       store.put('data', name, [bytes]),
-      fails('storage', /cannot write data\/.*no such (?:directory|file or directory)/),
+      isVarveError('storage', /cannot write data\/.*no such (?:directory|file or directory)/),
     );
     assert.ok(!existsSync(path));
     assert.deepEqual(await names(store, 'data'), []);
-    await assert.rejects(store.get('config', 'config'), fails('not-found', /config: missing from /));
+    await assert.rejects(store.get('config', 'config'), isVarveError('not-found', /config: missing from /));
     await store.close();
   });
 
@@ -100,7 +100,7 @@ export function testsInFiles(fresh: Fresh, skip: string | false = false): void {
     truncateSync(join(path, 'data', name.slice(0, 2), name), 500);
     await assert.rejects(
       store.get('data', name, { offset: 400, length: 200 }),
-      fails('damaged', new RegExp(`data/${name}: truncated`)),
+      isVarveError('damaged', new RegExp(`data/${name}: truncated`)),
     );
     await store.put('data', name, [bytes]);
     assert.deepEqual(await store.get('data', name), bytes);

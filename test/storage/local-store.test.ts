@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { openSource } from '../../src/repository/packs/object-source.js';
 import { LocalStore } from '../../src/storage/local/local-store.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { names, object } from './conformance.js';
 import { testsInFiles } from './in-files.js';
 
@@ -31,32 +31,32 @@ test('an error of a read or write names the object and the reason', async (t) =>
   writeFileSync(join(path, 'locks'), 'in the way');
   await assert.rejects(
     store.put('locks', name, [bytes]),
-    fails('storage', new RegExp(`cannot write locks/${name}: .*not a directory`)),
+    isVarveError('storage', new RegExp(`cannot write locks/${name}: .*not a directory`)),
   );
   await assert.rejects(
     store.get('locks', name),
-    fails('storage', new RegExp(`cannot read locks/${name}: .*not a directory`)),
+    isVarveError('storage', new RegExp(`cannot read locks/${name}: .*not a directory`)),
   );
-  await assert.rejects(names(store, 'locks'), fails('storage', /cannot list: .*locks: not a directory/));
+  await assert.rejects(names(store, 'locks'), isVarveError('storage', /cannot list: .*locks: not a directory/));
   if (process.getuid?.() === 0) return t.diagnostic('permissions do not bind root');
   await store.put('index', name, [bytes]);
   chmodSync(join(path, 'index', name), 0);
-  await assert.rejects(store.get('index', name), fails('storage', /permission denied/));
+  await assert.rejects(store.get('index', name), isVarveError('storage', /permission denied/));
   chmodSync(join(path, 'snapshots'), 0o500);
-  await assert.rejects(store.put('snapshots', name, [bytes]), fails('storage', /permission denied/));
+  await assert.rejects(store.put('snapshots', name, [bytes]), isVarveError('storage', /permission denied/));
 });
 
 test('a missing directory has no objects', async () => {
   const store = new LocalStore(join(scratch, 'nowhere'));
   assert.deepEqual(await names(store, 'data'), []);
   assert.equal(await store.stat('config', 'config'), undefined);
-  await assert.rejects(store.get('config', 'config'), fails('not-found', /nowhere/));
+  await assert.rejects(store.get('config', 'config'), isVarveError('not-found', /nowhere/));
 });
 
 test('the error names a repository directory that cannot be made', async () => {
   const file = join(scratch, 'file');
   writeFileSync(file, '');
-  await assert.rejects(new LocalStore(join(file, 'below')).create(), fails('storage', /below.*not a directory/));
+  await assert.rejects(new LocalStore(join(file, 'below')).create(), isVarveError('storage', /below.*not a directory/));
 });
 
 test('the store does not compare an object with its name', async () => {
@@ -74,7 +74,7 @@ test('a read of a FIFO in place of an object is an error, not an endless wait', 
     await store.put(type, own, [bytes]);
     rmSync(store.filePath(type, own));
     execFileSync('mkfifo', [store.filePath(type, own)]);
-    const expected = fails('storage', new RegExp(`cannot read ${type}.*: ${path}.*: is not a regular file`));
+    const expected = isVarveError('storage', new RegExp(`cannot read ${type}.*: ${path}.*: is not a regular file`));
     await assert.rejects(store.get(type, own), expected);
     await assert.rejects(store.get(type, own, { offset: 0, length: 0 }), expected);
     assert.throws(() => openSource(store.filePath(type, own), own), /is not a regular file/);

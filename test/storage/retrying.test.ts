@@ -9,7 +9,7 @@ import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { StoreSettings } from '../../src/storage/settings.js';
 import type { Store } from '../../src/storage/store.js';
 import { IdleTimeoutError } from '../../src/storage/transport/idle-timeout.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import { names, object } from './conformance.js';
 import { FaultyStore, type Method, refused } from './faulty-store.js';
 import { TestClock } from './test-clock.js';
@@ -99,7 +99,7 @@ test('retries of an unreachable store end after the given time with an error tha
         : retrySeconds === 10
           ? /given up after \d+ tries in 10 s$/
           : /^data: connection refused by store\.example$/;
-    await assert.rejects(store.get('data', object(1).name), fails('storage', wanted));
+    await assert.rejects(store.get('data', object(1).name), isVarveError('storage', wanted));
     assert.equal(clock.now(), retrySeconds * 1000);
   }
 });
@@ -116,7 +116,7 @@ test('the time of retries counts from the first failure of each operation', asyn
   const began = clock.now();
   failing = true;
   clock.onSleep = () => undefined;
-  await assert.rejects(store.now(), fails('storage', /in 60 s$/));
+  await assert.rejects(store.now(), isVarveError('storage', /in 60 s$/));
   assert.equal(clock.now() - began, 60_000);
 });
 
@@ -141,7 +141,7 @@ test('retries of a silent store end after the given time of silence, also during
         return { when: 'before', error: new VarveError('storage', cause.message, { cause, retryable: true }) };
       });
     const store = await openGuarded('test:', open, given, clock);
-    await assert.rejects(store.now(), fails('storage', /no answer from store\.example for /));
+    await assert.rejects(store.now(), isVarveError('storage', /no answer from store\.example for /));
     const took = clock.now() / 1000;
     assert.ok(took >= seconds && took <= seconds + 5, `${retrySeconds}, ${idleTimeoutSeconds}: ${took} s`);
     await assert.rejects(store.remove('locks', object(1).name));
@@ -163,7 +163,7 @@ test('after one operation was given up, others get one attempt until one succeed
   for (const [, request] of EACH)
     await assert.rejects(
       request(store, object(1).name, Buffer.alloc(1)),
-      fails('unreachable', /^data: connection refused by store\.example; nothing has succeeded for 15 min$/),
+      isVarveError('unreachable', /^data: connection refused by store\.example; nothing has succeeded for 15 min$/),
     );
   assert.equal(clock.waits.length, waited);
   failing = false;
@@ -201,7 +201,7 @@ test('an interruption ends waits at once, without further attempts', async () =>
   const faulty = new FaultyStore(new MemoryStore(), () => ({ when: 'before', error: refused() }));
   const { store } = retrying(faulty, { signal: abort.signal, clock });
   clock.onSleep = () => clock.waits.length === 3 && abort.abort();
-  await assert.rejects(store.now(), fails('interrupted'));
+  await assert.rejects(store.now(), isVarveError('interrupted'));
   assert.equal(clock.waits.length, 3);
   await assert.rejects(store.now(), refused());
   await assert.rejects(names(store, 'data'), refused());
@@ -221,9 +221,9 @@ test('config from an attempt with a lost answer is ours, another client’s conf
   const { store } = retrying(FaultyStore.times(behind, 2, 'after', 'put'));
   await store.put('config', 'config', [Buffer.from('my '), Buffer.from('own')]);
   assert.equal((await behind.get('config', 'config')).toString(), 'my own');
-  await assert.rejects(store.put('config', 'config', [Buffer.from('my own')]), fails('exists'));
+  await assert.rejects(store.put('config', 'config', [Buffer.from('my own')]), isVarveError('exists'));
   const other = retrying(FaultyStore.times(behind, 1, 'before', 'put'));
-  await assert.rejects(other.store.put('config', 'config', [Buffer.from('another')]), fails('exists'));
+  await assert.rejects(other.store.put('config', 'config', [Buffer.from('another')]), isVarveError('exists'));
 });
 
 test('config is compared even when reading it back fails at first', async () => {
@@ -262,7 +262,7 @@ test('progress of a listing restarts its time for retries', async () => {
         clock.pass(MINUTE);
       }
     },
-    fails('storage', /given up/),
+    isVarveError('storage', /given up/),
   );
   assert.equal(told, 5);
   assert.equal(clock.now(), 6 * MINUTE);

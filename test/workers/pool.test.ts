@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { defaultThreads, WorkerPool } from '../../src/workers/pool.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import type { Init, Reply, Task } from './obliging-worker.js';
 
 type Pool = WorkerPool<Init, Task, Reply, string>;
@@ -82,10 +82,10 @@ test('an error in a task rejects that task alone, as it was', async () => {
     const failing = pool.run({ do: 'fail', how: 'varve' });
     await assert.rejects(failing, (error: { retryable?: boolean }) => {
       assert.equal(error.retryable, true);
-      return fails('full', /^data\/ab: no room$/)(error);
+      return isVarveError('full', /^data\/ab: no room$/)(error);
     });
-    await assert.rejects(pool.run({ do: 'fail', how: 'system' }), fails('internal', /no such file/));
-    await assert.rejects(pool.run({ do: 'fail', how: 'plain' }), fails('internal', /^a bug$/));
+    await assert.rejects(pool.run({ do: 'fail', how: 'system' }), isVarveError('internal', /no such file/));
+    await assert.rejects(pool.run({ do: 'fail', how: 'plain' }), isVarveError('internal', /^a bug$/));
     assert.ok(await pool.run({ do: 'name' }));
   });
 });
@@ -99,8 +99,8 @@ test('a worker that ends takes all tasks with it, and later ones fail at once', 
       assert.ok(results.some(({ status }) => status === 'rejected'));
       await new Promise((resolve) => setTimeout(resolve, 50));
       const message = how === 'exit' ? /ended/ : /out of the blue/;
-      await assert.rejects(pool.run({ do: 'name' }), fails('internal', message));
-      await assert.rejects(pool.runOn(0, { do: 'name' }), fails('internal', message));
+      await assert.rejects(pool.run({ do: 'name' }), isVarveError('internal', message));
+      await assert.rejects(pool.runOn(0, { do: 'name' }), isVarveError('internal', message));
     });
   }
 });
@@ -125,8 +125,8 @@ test('closing lets the tasks at work end and rejects the others', { timeout: 10_
   await pool.run({ do: 'name' }).catch(() => undefined);
   await pool.close();
   const results = await settled;
-  for (const each of results) if (each.status === 'rejected') fails('interrupted')(each.reason);
-  await assert.rejects(pool.run({ do: 'name' }), fails('interrupted'));
+  for (const each of results) if (each.status === 'rejected') isVarveError('interrupted')(each.reason);
+  await assert.rejects(pool.run({ do: 'name' }), isVarveError('interrupted'));
   await pool.close();
 });
 

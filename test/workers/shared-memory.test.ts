@@ -5,7 +5,7 @@ import { VarveError } from '../../src/errors/errors.js';
 import { WorkerPool } from '../../src/workers/pool.js';
 import { SharedBuffers } from '../../src/workers/shared-buffers.js';
 import { serveSyncCalls } from '../../src/workers/sync-call.js';
-import { fails } from '../crypto/rings.js';
+import { isVarveError } from '../errors/expect-error.js';
 import type { Init, Reply, Task } from './obliging-worker.js';
 
 const MODULE = new URL('./obliging-worker.js', import.meta.url);
@@ -90,10 +90,10 @@ test('an abort ends present and future waits', { timeout: 10_000 }, async () => 
     buffers.abort();
     for (const each of await settled) {
       assert.equal(each.status, 'rejected');
-      fails('interrupted')((each as PromiseRejectedResult).reason);
+      isVarveError('interrupted')((each as PromiseRejectedResult).reason);
     }
     buffers.release(0);
-    assert.throws(() => buffers.tryAcquire(), fails('interrupted'));
+    assert.throws(() => buffers.tryAcquire(), isVarveError('interrupted'));
   } finally {
     await pool.close();
   }
@@ -119,8 +119,11 @@ test('a worker gets the answer of an asynchronous call in the midst of its work'
         replies[n],
         requests.map((request) => `${n} ${request}`),
       );
-    await assert.rejects(pool.run({ do: 'call', requests: ['damaged'] }), fails('damaged', /^data\/ab: truncated$/));
-    await assert.rejects(pool.run({ do: 'call', requests: ['bug'] }), fails('internal', /a bug/));
+    await assert.rejects(
+      pool.run({ do: 'call', requests: ['damaged'] }),
+      isVarveError('damaged', /^data\/ab: truncated$/),
+    );
+    await assert.rejects(pool.run({ do: 'call', requests: ['bug'] }), isVarveError('internal', /a bug/));
     assert.deepEqual(await pool.runOn(0, { do: 'call', requests: ['again'] }), ['0 again']);
     assert.equal(seen.length, 403);
   } finally {

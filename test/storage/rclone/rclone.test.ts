@@ -7,7 +7,7 @@ import { type ErrorCode, VarveError } from '../../../src/errors/errors.js';
 import { openRclone } from '../../../src/storage/rclone/open.js';
 import type { StoreSettings } from '../../../src/storage/settings.js';
 import type { Store } from '../../../src/storage/store.js';
-import { fails } from '../../crypto/rings.js';
+import { isVarveError } from '../../errors/expect-error.js';
 import { RCLONE_MISSING } from '../../servers/rclone.js';
 import { object } from '../conformance.js';
 import { settings } from '../transport/settings.js';
@@ -35,7 +35,7 @@ async function opened(context: TestContext, place: string, { program, args, ...g
 
 async function failsWith(doing: Promise<unknown>, message: RegExp, code: ErrorCode, retryable: boolean): Promise<void> {
   await assert.rejects(doing, (error) => {
-    fails(code, message)(error);
+    isVarveError(code, message)(error);
     assert.equal((error as VarveError).retryable, retryable, (error as VarveError).message);
     return true;
   });
@@ -186,10 +186,10 @@ test('an unknown option is refused', async () => {
   const extended = new Map([['rclone.arguments', '']]);
   await assert.rejects(
     openRclone('x:y', settings({ extended })),
-    fails('usage', /rclone.arguments: no such option; there are rclone/),
+    isVarveError('usage', /rclone.arguments: no such option; there are rclone/),
   );
 });
 
 test('a location without a remote is refused', async () => {
-  await assert.rejects(openRclone('', settings()), fails('usage', /such as rclone:REMOTE:PATH/));
+  await assert.rejects(openRclone('', settings()), isVarveError('usage', /such as rclone:REMOTE:PATH/));
 });

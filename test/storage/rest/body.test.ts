@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { VarveError } from '../../../src/errors/errors.js';
 import { receiveBody, sendBody } from '../../../src/storage/rest/body.js';
 import type { RestHead } from '../../../src/storage/rest/transport.js';
-import { fails } from '../../crypto/rings.js';
+import { isVarveError } from '../../errors/expect-error.js';
 
 const of = (status: number, length?: number): RestHead => ({
   status,
@@ -21,12 +21,12 @@ test('receiveBody returns a body of the stated length', async () => {
 
 test('receiveBody fails as retryable when a body ends early', async () => {
   await assert.rejects(receiveBody(body('abc'), of(200, 4), GET), (error) => {
-    fails('storage', /cut after 3 of 4 bytes/)(error);
+    isVarveError('storage', /cut after 3 of 4 bytes/)(error);
     return (error as VarveError).retryable;
   });
   const closed = new PassThrough();
   setImmediate(() => closed.destroy());
-  await assert.rejects(receiveBody(closed, of(200), GET), fails('storage', /cut before its end/));
+  await assert.rejects(receiveBody(closed, of(200), GET), isVarveError('storage', /cut before its end/));
 });
 
 test('receiveBody stops at the stated length', async () => {
@@ -35,7 +35,7 @@ test('receiveBody stops at the stated length', async () => {
       for (;;) yield Buffer.alloc(10);
     })(),
   );
-  await assert.rejects(receiveBody(endless, of(200, 25), GET), fails('storage', /more than it stated/));
+  await assert.rejects(receiveBody(endless, of(200, 25), GET), isVarveError('storage', /more than it stated/));
   assert.ok(endless.destroyed);
 });
 
@@ -64,7 +64,7 @@ test('the check of an answer runs before its body is read', async () => {
   const check = (): void => {
     throw new VarveError('damaged', 'no');
   };
-  await assert.rejects(receiveBody(stream, of(200, 3), { ...GET, check }), fails('damaged'));
+  await assert.rejects(receiveBody(stream, of(200, 3), { ...GET, check }), isVarveError('damaged'));
   assert.ok(stream.destroyed);
 });
 

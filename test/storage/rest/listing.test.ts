@@ -3,7 +3,7 @@ import type { RequestListener } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import { openRest } from '../../../src/storage/rest/open.js';
 import type { ObjectInfo, Store } from '../../../src/storage/store.js';
-import { fails } from '../../crypto/rings.js';
+import { isVarveError } from '../../errors/expect-error.js';
 import { type Scripted, startScripted } from '../../servers/scripted.js';
 import { settings } from '../transport/settings.js';
 
@@ -60,7 +60,7 @@ test('a missing directory is an empty list, except for rclone’s error', async 
   assert.deepEqual(await all(store), []);
   server = { server: 'rclone/v1.60.1' };
   await assert.rejects(all(store), (error) => {
-    fails('storage', /cannot list data of rest:http:.*rclone failed/)(error);
+    isVarveError('storage', /cannot list data of rest:http:.*rclone failed/)(error);
     return (error as { retryable: boolean }).retryable;
   });
 });
@@ -84,7 +84,10 @@ for (const hostile of [
 ]) {
   test(`${hostile} is not a list`, async (context) => {
     const { store } = await open(context, (_, response) => void response.end(hostile));
-    await assert.rejects(all(store), fails('storage', /cannot list data .* no list of objects: is it a REST server/));
+    await assert.rejects(
+      all(store),
+      isVarveError('storage', /cannot list data .* no list of objects: is it a REST server/),
+    );
   });
 }
 

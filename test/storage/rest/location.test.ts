@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseLocation } from '../../../src/storage/rest/location.js';
-import { fails } from '../../crypto/rings.js';
+import { isVarveError } from '../../errors/expect-error.js';
 
 const parsed = (text: string, environment: Record<string, string> = {}) => parseLocation(text, environment);
 
@@ -73,7 +73,7 @@ for (const wrong of [
     assert.throws(
       () => parsed(wrong),
       (error) => {
-        fails('usage', /^repository "rest:/)(error);
+        isVarveError('usage', /^repository "rest:/)(error);
         assert.doesNotMatch(String(error), /hid/);
         return true;
       },

@@ -8,7 +8,7 @@ import { VarveError } from '../../../src/errors/errors.js';
 import { openRest } from '../../../src/storage/rest/open.js';
 import type { StoreSettings } from '../../../src/storage/settings.js';
 import type { Store } from '../../../src/storage/store.js';
-import { fails } from '../../crypto/rings.js';
+import { isVarveError } from '../../errors/expect-error.js';
 import { RCLONE_MISSING, type RestServer, startRclone } from '../../servers/rclone.js';
 import { REST_SERVER_MISSING, startRestServer } from '../../servers/rest-server.js';
 import { object } from '../conformance.js';
@@ -42,7 +42,7 @@ async function opened(context: TestContext, place: string, given: Partial<StoreS
 /** What is refused however often it is tried; no password is told. */
 async function denied(doing: Promise<unknown>, message: RegExp): Promise<void> {
   await assert.rejects(doing, (error) => {
-    fails('denied', message)(error);
+    isVarveError('denied', message)(error);
     assert.ok(error instanceof VarveError && !error.retryable);
     assert.doesNotMatch(error.message, /secret|hidden/);
     return true;
@@ -63,7 +63,7 @@ async function appendsOnly(all: Store, appends: Store): Promise<void> {
   assert.deepEqual(await appends.get('data', fresh.name), fresh.bytes);
   await denied(appends.remove('data', old.name), /cannot remove data\/.* append-only/);
   await denied(appends.replace('data', old.name, [old.bytes]), /cannot remove data\/.* append-only/);
-  await assert.rejects(appends.put('config', 'config', [Buffer.from('other')]), fails('exists'));
+  await assert.rejects(appends.put('config', 'config', [Buffer.from('other')]), isVarveError('exists'));
   assert.deepEqual(await all.get('data', old.name), old.bytes);
 }
 
@@ -107,7 +107,7 @@ describe('rest-server', { skip: REST_SERVER_MISSING }, () => {
     await store.create();
     const { name, bytes } = object(1000);
     const changed = Buffer.from(bytes).fill(0, 10, 20);
-    await assert.rejects(store.put('data', name, [changed]), fails('storage', /the server answers 400/));
+    await assert.rejects(store.put('data', name, [changed]), isVarveError('storage', /the server answers 400/));
     assert.equal(await store.stat('data', name), undefined);
   });
 
@@ -117,7 +117,7 @@ describe('rest-server', { skip: REST_SERVER_MISSING }, () => {
     await store.create();
     const [small, large] = [object(1_000_000), object(32_000_000)];
     await store.put('data', small.name, [small.bytes]);
-    await assert.rejects(store.put('data', large.name, [large.bytes]), fails('full', /free some space there/));
+    await assert.rejects(store.put('data', large.name, [large.bytes]), isVarveError('full', /free some space there/));
     assert.deepEqual(await store.get('data', small.name), small.bytes);
   });
 });

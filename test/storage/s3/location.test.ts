@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseLocation } from '../../../src/storage/s3/location.js';
 import { readOptions } from '../../../src/storage/s3/options.js';
-import { fails } from '../../crypto/rings.js';
+import { isVarveError } from '../../errors/expect-error.js';
 
 test('parseLocation accepts restic’s forms and a plain bucket', () => {
   const places: Readonly<Record<string, readonly [string | undefined, string, string]>> = {
@@ -50,12 +50,12 @@ test('an invalid location is refused without showing its keys', () => {
     'bucket/a#b',
     'bucket/%zz',
   ])
-    assert.throws(() => parseLocation(place), fails('usage', /s3:.*BUCKET/), place);
+    assert.throws(() => parseLocation(place), isVarveError('usage', /s3:.*BUCKET/), place);
   for (const place of ['https://key:secret@host.example/b', 'key:secret@host.example/b', 'http://secret@localhost/b']) {
     assert.throws(
       () => parseLocation(place),
       (error: Error) => {
-        fails('usage', /AWS_SECRET_ACCESS_KEY/)(error);
+        isVarveError('usage', /AWS_SECRET_ACCESS_KEY/)(error);
         assert.doesNotMatch(error.message, /secret@|:secret/);
         return true;
       },
@@ -91,5 +91,5 @@ test('readOptions refuses invalid values and names the option', () => {
     colour: 'red',
   };
   for (const [name, value] of Object.entries(wrong))
-    assert.throws(() => options({ [`s3.${name}`]: value }), fails('usage', new RegExp(`s3\\.${name}`)), name);
+    assert.throws(() => options({ [`s3.${name}`]: value }), isVarveError('usage', new RegExp(`s3\\.${name}`)), name);
 });

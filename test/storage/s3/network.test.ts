@@ -6,7 +6,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import type { VarveError } from '../../../src/errors/errors.js';
 import { openS3 } from '../../../src/storage/s3/open.js';
 import type { Store } from '../../../src/storage/store.js';
-import { fails } from '../../crypto/rings.js';
+import { isVarveError } from '../../errors/expect-error.js';
 import { CEPH_MISSING, type CephServer, startCeph } from '../../servers/ceph.js';
 import { s3Settings } from '../../servers/s3-settings.js';
 import { names, object } from '../conformance.js';
@@ -105,7 +105,7 @@ describe('S3 through a network that fails', { skip: CEPH_MISSING }, () => {
     proxy.fate = () => ({});
     await store.put('data', name, [bytes]);
     await store.put('config', 'config', [bytes]);
-    await assert.rejects(store.put('config', 'config', [Buffer.from('another')]), fails('exists'));
+    await assert.rejects(store.put('config', 'config', [Buffer.from('another')]), isVarveError('exists'));
     assert.deepEqual(await direct.get('config', 'config'), bytes);
     assert.deepEqual(await names(direct, 'data'), [name]);
   });
@@ -165,7 +165,7 @@ describe('S3 through a network that fails', { skip: CEPH_MISSING }, () => {
       for (const { name, bytes } of things) await store.put('data', name, [bytes]);
       assert.equal(proxy.seen.length, 3);
       await store.put('config', 'config', [Buffer.from('first')]);
-      await assert.rejects(store.put('config', 'config', [Buffer.from('second')]), fails('exists'));
+      await assert.rejects(store.put('config', 'config', [Buffer.from('second')]), isVarveError('exists'));
       assert.equal((await direct.get('config', 'config')).toString(), 'first');
       assert.deepEqual(await names(direct, 'data'), things.map(({ name }) => name).sort());
     }

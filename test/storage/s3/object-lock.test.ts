@@ -21,7 +21,7 @@ import { openS3 } from '../../../src/storage/s3/open.js';
 import type { StoreSettings } from '../../../src/storage/settings.js';
 import type { ObjectType, Store } from '../../../src/storage/store.js';
 import { PASSWORD, Sandbox } from '../../backup/sandbox.js';
-import { fails } from '../../crypto/rings.js';
+import { isVarveError } from '../../errors/expect-error.js';
 import { CEPH_MISSING, type CephServer, startCeph } from '../../servers/ceph.js';
 import { s3Settings } from '../../servers/s3-settings.js';
 import { names, object } from '../conformance.js';
@@ -141,7 +141,7 @@ describe('Object Lock, by a real server', { skip: CEPH_MISSING }, () => {
     assert.equal(await long.extend('index', name), extended);
     assert.equal(await short.extend('index', name), extended);
     assert.equal(await until(), extended);
-    await assert.rejects(long.extend('index', object(1).name), fails('not-found'));
+    await assert.rejects(long.extend('index', object(1).name), isVarveError('not-found'));
     assert.deepEqual(await long.get('index', name), bytes);
   });
 
@@ -173,10 +173,10 @@ describe('Object Lock, by a real server', { skip: CEPH_MISSING }, () => {
       (store: Store) => store.put('data', name, [bytes]),
       (store: Store) => store.put('config', 'config', [bytes]),
     ])
-      await assert.rejects(action(await opened()), fails('usage', message));
+      await assert.rejects(action(await opened()), isVarveError('usage', message));
     assert.deepEqual(await names(await open('', {}, {}, bucket), 'data'), []);
     await (await open('', {}, {}, bucket)).put('data', name, [bytes]);
-    await assert.rejects(async () => (await opened()).extend?.('data', name), fails('usage', message));
+    await assert.rejects(async () => (await opened()).extend?.('data', name), isVarveError('usage', message));
     await (await opened()).put('locks', name, [bytes]);
   });
 
@@ -193,7 +193,7 @@ describe('Object Lock, by a real server', { skip: CEPH_MISSING }, () => {
       proxy.fate = ({ query }) => (query.has('object-lock') ? { answer: { status: 501, code: 'NotImplemented' } } : {});
       const other = await openS3(place, s3Settings(ceph.user, {}, { lockSeconds: DAY_SECONDS }));
       stores.push(other);
-      await assert.rejects(other.put('index', name, [bytes]), fails('usage', /has no Object Lock/));
+      await assert.rejects(other.put('index', name, [bytes]), isVarveError('usage', /has no Object Lock/));
     } finally {
       proxy.stop();
     }
@@ -222,7 +222,7 @@ describe('Object Lock, by a real server', { skip: CEPH_MISSING }, () => {
   test('config is created once even when the server ignores the condition', async () => {
     const store = await locking(`each/${number++}`);
     await store.put('config', 'config', [Buffer.from('first')]);
-    await assert.rejects(store.put('config', 'config', [Buffer.from('second')]), fails('exists'));
+    await assert.rejects(store.put('config', 'config', [Buffer.from('second')]), isVarveError('exists'));
     assert.equal((await store.get('config', 'config')).toString(), 'first');
   });
 
@@ -239,7 +239,7 @@ describe('Object Lock, by a real server', { skip: CEPH_MISSING }, () => {
     await store.replace('data', changed.name, [Buffer.from('rubbish')]);
     await store.put('data', later.name, [later.bytes]);
     assert.deepEqual(await names(store, 'data'), [kept, changed, later].map((each) => each.name).sort());
-    await assert.rejects(store.get('data', gone.name), fails('not-found'));
+    await assert.rejects(store.get('data', gone.name), isVarveError('not-found'));
 
     const past = await open(path, { 'versions-at': full });
     assert.deepEqual(await names(past, 'data'), [kept, gone, changed].map((each) => each.name).sort());
@@ -250,7 +250,7 @@ describe('Object Lock, by a real server', { skip: CEPH_MISSING }, () => {
       assert.equal((await past.stat('data', each.name))?.size, each.bytes.length);
     }
     for (const each of [later, earlier])
-      await assert.rejects(past.get('data', each.name), fails('not-found', /as it was at/));
+      await assert.rejects(past.get('data', each.name), isVarveError('not-found', /as it was at/));
     assert.match(past.location, /as it was at/);
     for (const change of [
       past.create(),
@@ -258,7 +258,7 @@ describe('Object Lock, by a real server', { skip: CEPH_MISSING }, () => {
       past.replace('data', name, [bytes]),
       past.remove('data', name),
     ])
-      await assert.rejects(change, fails('denied', /which is read-only/));
+      await assert.rejects(change, isVarveError('denied', /which is read-only/));
     await store.remove('data', kept.name);
     await store.put('data', kept.name, [bytes]);
     assert.deepEqual(await store.get('data', kept.name), bytes);
@@ -279,7 +279,7 @@ describe('Object Lock, by a real server', { skip: CEPH_MISSING }, () => {
       await thief.send(new PutObjectCommand({ Bucket: BUCKET, Key, Body: 'rubbish' }));
       await thief.send(new DeleteObjectCommand({ Bucket: BUCKET, Key }));
     }
-    await assert.rejects(sandbox.open(), fails('no-repository'));
+    await assert.rejects(sandbox.open(), isVarveError('no-repository'));
     const past = await open(path, { 'versions-at': before });
     const repository = await openRepository(past, { unlock: { password: PASSWORD } });
     const { findings, snapshots } = await check(repository, { readData: { kind: 'all' } });

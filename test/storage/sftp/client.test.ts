@@ -7,7 +7,7 @@ import { download } from '../../../src/storage/sftp/download.js';
 import { encodePacket, OPEN, STATUS, TYPE } from '../../../src/storage/sftp/protocol.js';
 import { hasStatus } from '../../../src/storage/sftp/status.js';
 import { upload } from '../../../src/storage/sftp/upload.js';
-import { fails } from '../../crypto/rings.js';
+import { isVarveError } from '../../errors/expect-error.js';
 import { type Asked, data, FakeServer, handle, status, version } from './fake-server.js';
 
 const HANDLE = Buffer.from('handle');
@@ -34,7 +34,7 @@ test('unexpected replies are refused', async () => {
     const server = new FakeServer();
     server.answer = answer;
     const client = await server.connect();
-    await assert.rejects(client.stat('file'), fails('storage', wanted), what);
+    await assert.rejects(client.stat('file'), isVarveError('storage', wanted), what);
   }
 });
 
@@ -43,17 +43,17 @@ test('a reply longer than the request is refused and never overflows the buffer'
   server.answer = ({ id }) => data(id, Buffer.alloc(11, 1));
   const client = await server.connect();
   const memory = Buffer.alloc(20);
-  await assert.rejects(client.read(HANDLE, 0, memory.subarray(0, 10)), fails('storage', /more of a file/));
+  await assert.rejects(client.read(HANDLE, 0, memory.subarray(0, 10)), isVarveError('storage', /more of a file/));
   assert.deepEqual(memory, Buffer.alloc(20));
 });
 
 test('the error shows the text when a session does not begin as SFTP', async () => {
   const text = new FakeServer({ hello: Buffer.from('Welcome to the machine\n') });
-  await assert.rejects(text.connect(), fails('storage', /a packet of \d+ bytes/));
+  await assert.rejects(text.connect(), isVarveError('storage', /a packet of \d+ bytes/));
   const old = new FakeServer({ hello: version(2) });
-  await assert.rejects(old.connect(), fails('storage', /version 2 of it, instead of 3/));
+  await assert.rejects(old.connect(), isVarveError('storage', /version 2 of it, instead of 3/));
   const other = new FakeServer({ hello: status(0, 0) });
-  await assert.rejects(other.connect(), fails('storage', /begins with a packet of type 101/));
+  await assert.rejects(other.connect(), isVarveError('storage', /begins with a packet of type 101/));
 });
 
 test('the end of the connection fails running and later requests', async () => {
@@ -62,9 +62,9 @@ test('the end of the connection fails running and later requests', async () => {
   const stats = ['a', 'b'].map((path) => client.stat(path));
   await server.until(2);
   server.stream.end();
-  for (const each of stats) await assert.rejects(each, fails('storage', /ended after/));
+  for (const each of stats) await assert.rejects(each, isVarveError('storage', /ended after/));
   await client.ended;
-  await assert.rejects(client.stat('c'), fails('storage', /ended after/));
+  await assert.rejects(client.stat('c'), isVarveError('storage', /ended after/));
 });
 
 test('the idle timeout ends a silent connection but not a slow one', async () => {
@@ -86,7 +86,7 @@ test('the idle timeout ends a silent connection but not a slow one', async () =>
   server.answer = () => undefined;
   const retryable = (error: unknown): boolean => error instanceof VarveError && error.retryable;
   const stuck = client.stat('file');
-  await assert.rejects(stuck, fails('storage', /no answer .* for 0.4 s/));
+  await assert.rejects(stuck, isVarveError('storage', /no answer .* for 0.4 s/));
   assert.ok(await stuck.catch(retryable));
   await client.ended;
 });
@@ -100,7 +100,7 @@ test('an interruption ends running requests, closes late handles, and allows lat
   const reading = client.read(HANDLE, 0, memory);
   await server.until(2);
   abort.abort();
-  for (const each of [opening, reading]) await assert.rejects(each, fails('interrupted'));
+  for (const each of [opening, reading]) await assert.rejects(each, isVarveError('interrupted'));
   const [open, read] = server.asked as [Asked, Asked];
   server.stream.write(handle(open.id, 'late'));
   server.stream.write(data(read.id, Buffer.from('late')));
@@ -129,7 +129,7 @@ test('download joins small pieces, and reports an early end as damaged', async (
   assert.deepEqual(await download(client, 'file', 'data/x', range, undefined), contents.subarray(5, 25));
   await assert.rejects(
     download(client, 'file', 'data/x', { offset: 5, length: 31 }, undefined),
-    fails('damaged', /data\/x: truncated \(35 bytes\)/),
+    isVarveError('damaged', /data\/x: truncated \(35 bytes\)/),
   );
 });
 
@@ -142,7 +142,7 @@ test('download allocates no memory for an absurd file size', async () => {
         ? handle(id)
         : status(id, STATUS.ok);
   const client = await server.connect();
-  await assert.rejects(download(client, 'file', 'keys/x', undefined, undefined), fails('damaged', /no object/));
+  await assert.rejects(download(client, 'file', 'keys/x', undefined, undefined), isVarveError('damaged', /no object/));
 });
 
 test('senseless limits are ignored', async () => {
@@ -184,7 +184,7 @@ test('a refused write ends the upload and removes the file', async () => {
   const parts = [Buffer.alloc(20_000_000)];
   await assert.rejects(
     upload(client, 'folder/name', parts, { place, refused, abandoned: new Abandoned() }),
-    fails('full', /as it is/),
+    isVarveError('full', /as it is/),
   );
   assert.equal(told.length, 1);
   assert.equal(open.size, 0);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { VarveError } from '../../../src/errors/errors.js';
 import type { Store } from '../../../src/storage/store.js';
-import { fails } from '../../crypto/rings.js';
+import { isVarveError } from '../../errors/expect-error.js';
 import { freePort, makeKey, SSHD_MISSING, type Sshd, sftpServer, startSshd } from '../../servers/sshd.js';
 import { names, object } from '../conformance.js';
 import { type Given, openBy, openOn, sshProcesses } from './places.js';
@@ -52,7 +52,10 @@ test('a put retries over a new connection when the first breaks', { skip }, asyn
   const { store, path } = await fresh({ uploadLimit: 4 * 2 ** 20 });
   const { name, bytes } = object(6_000_000);
   const put = store.put('data', name, [bytes]);
-  const failed = assert.rejects(put, fails('storage', new RegExp(`cannot write data/${name}: server: .*broke off`)));
+  const failed = assert.rejects(
+    put,
+    isVarveError('storage', new RegExp(`cannot write data/${name}: server: .*broke off`)),
+  );
   await until(() => growing(path));
   process.kill(ssh(), 'SIGKILL');
   await failed;
@@ -70,7 +73,7 @@ test('a get retries over a new connection when the first breaks', { skip }, asyn
   for (const pids of [() => [ssh()], () => sshd.connections()]) {
     await store.stat('data', name);
     const gets = [store.get('data', name), store.get('data', name, { offset: 0, length: 2_000_000 })];
-    const failed = gets.map((get) => assert.rejects(get, fails('storage', /cannot read data\/.*broke off/)));
+    const failed = gets.map((get) => assert.rejects(get, isVarveError('storage', /cannot read data\/.*broke off/)));
     await new Promise((resolve) => setTimeout(resolve, 100));
     for (const pid of pids()) process.kill(pid, 'SIGKILL');
     await Promise.all(failed);
@@ -89,7 +92,7 @@ test('the connection survives Ctrl-C and ends with the store', { skip }, async (
   assert.equal(ssh(), pid);
   await store.close();
   await until(() => sshProcesses().length === 0);
-  await assert.rejects(store.get('locks', name), fails('storage', /closed/));
+  await assert.rejects(store.get('locks', name), isVarveError('storage', /closed/));
 });
 
 test('a distant server gets more connections, which share the limit of speed', {
@@ -139,7 +142,7 @@ test('an interruption ends running requests, and a lease can still be removed', 
   const lease = object(10);
   await store.put('locks', lease.name, [lease.bytes]);
   const { name, bytes } = object(20_000_000);
-  const failed = assert.rejects(store.put('data', name, [bytes]), fails('interrupted'));
+  const failed = assert.rejects(store.put('data', name, [bytes]), isVarveError('interrupted'));
   await until(() => growing(path));
   abort.abort();
   await store.remove('locks', lease.name);
@@ -204,7 +207,7 @@ test('the error says why ssh cannot connect and what to do', { skip }, async () 
   try {
     for (const { args, on = sshd, code, message, again = false } of cases) {
       const opening = openOn(on, '/anywhere', { args });
-      await assert.rejects(opening, fails(code, message), args);
+      await assert.rejects(opening, isVarveError(code, message), args);
       assert.equal(await opening.catch(retryable), again, args);
     }
   } finally {
@@ -214,20 +217,29 @@ test('the error says why ssh cannot connect and what to do', { skip }, async () 
 });
 
 test('a missing program or a program that is not an SFTP server is an error', async () => {
-  await assert.rejects(openBy('varve-no-such-program', '/x'), fails('usage', /cannot start varve-no-such-program/));
+  await assert.rejects(
+    openBy('varve-no-such-program', '/x'),
+    isVarveError('usage', /cannot start varve-no-such-program/),
+  );
   await assert.rejects(
     openBy(`sh -c 'echo "Welcome, \\$USER"; sleep 60'`, '/x'),
-    fails('storage', /server: the server's shell prints text instead of SFTP: "Welcome, .*interactive/),
+    isVarveError('storage', /server: the server's shell prints text instead of SFTP: "Welcome, .*interactive/),
   );
-  await assert.rejects(openBy(`sh -c 'echo hello; cat >/dev/null'`, '/x'), fails('storage', /prints text.*hello/));
+  await assert.rejects(
+    openBy(`sh -c 'echo hello; cat >/dev/null'`, '/x'),
+    isVarveError('storage', /prints text.*hello/),
+  );
   await assert.rejects(
     openBy(`sh -c 'echo it is late >&2; exit 3'`, '/x'),
-    fails('storage', /server: sh ended with exit code 3 before SFTP began: it is late/),
+    isVarveError('storage', /server: sh ended with exit code 3 before SFTP began: it is late/),
   );
 });
 
 test('the error shows the text of a login shell', {
   skip: sftpServer === undefined && 'no sftp-server',
 }, async () => {
-  await assert.rejects(openBy(`sh -c 'echo hi; exec ${sftpServer}'`, '/x'), fails('storage', /prints text.*"hi/));
+  await assert.rejects(
+    openBy(`sh -c 'echo hi; exec ${sftpServer}'`, '/x'),
+    isVarveError('storage', /prints text.*"hi/),
+  );
 });

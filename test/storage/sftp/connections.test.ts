@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { VarveError } from '../../../src/errors/errors.js';
 import type { SftpClient } from '../../../src/storage/sftp/client.js';
 import { Connections } from '../../../src/storage/sftp/connections.js';
-import { fails } from '../../crypto/rings.js';
+import { isVarveError } from '../../errors/expect-error.js';
 
 /** What connections look at of a client. */
 class Stub {
@@ -92,6 +92,6 @@ test('an ended connection is replaced on demand, but not after close', async () 
   connections.close();
   await assert.rejects(
     connections.use(async () => undefined),
-    fails('storage', /sftp:host:\/x: the store is closed/),
+    isVarveError('storage', /sftp:host:\/x: the store is closed/),
   );
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { commandFor, parseLocation, type SftpLocation } from '../../../src/storage/sftp/location.js';
-import { fails } from '../../crypto/rings.js';
+import { isVarveError } from '../../errors/expect-error.js';
 import { settings } from '../transport/settings.js';
 
 test('parseLocation agrees with restic', () => {
@@ -45,14 +45,14 @@ test('an invalid location is refused with the reason', () => {
     ['//host//%zz', /write %25/],
     ['//host//a%00b', /NUL/],
   ];
-  for (const [text, wanted] of cases) assert.throws(() => parseLocation(text), fails('usage', wanted), text);
+  for (const [text, wanted] of cases) assert.throws(() => parseLocation(text), isVarveError('usage', wanted), text);
 });
 
 test('a password in the location is refused and not shown', () => {
   for (const place of ['//user:secret@host//x', 'user:secret@host:/x', 'user:sec@ret@host:/x'])
     assert.throws(
       () => parseLocation(place),
-      (error) => fails('usage', /ssh asks for it/)(error) && !/sec|ret/.test((error as Error).message),
+      (error) => isVarveError('usage', /ssh asks for it/)(error) && !/sec|ret/.test((error as Error).message),
       place,
     );
 });
@@ -65,7 +65,7 @@ test('no part of a location can act as an option of ssh', () => {
     ...['ssh', '-J', 'jump', '-i', 'a key', '-s', '--', 'host', 'sftp'],
   ]);
   assert.deepEqual(command('host:/x', ['sftp.command', 'run "$HOME;x" -s']), ['run', '$HOME;x', '-s']);
-  assert.throws(() => command('host:/x', ['sftp.command', ' ']), fails('usage', /sftp\.command: no command/));
-  assert.throws(() => command('host:/x', ['sftp.args', `'x`]), fails('usage', /sftp\.args: a quote/));
-  assert.throws(() => command('host:/x', ['sftp.args', 'x'], ['sftp.command', 'y']), fails('usage', /exclude/));
+  assert.throws(() => command('host:/x', ['sftp.command', ' ']), isVarveError('usage', /sftp\.command: no command/));
+  assert.throws(() => command('host:/x', ['sftp.args', `'x`]), isVarveError('usage', /sftp\.args: a quote/));
+  assert.throws(() => command('host:/x', ['sftp.args', 'x'], ['sftp.command', 'y']), isVarveError('usage', /exclude/));
 });

@@ -15,7 +15,7 @@ import {
   TYPE,
 } from '../../../src/storage/sftp/protocol.js';
 import { cut } from '../../../src/storage/sftp/upload.js';
-import { fails } from '../../crypto/rings.js';
+import { isVarveError } from '../../errors/expect-error.js';
 
 const u32 = fc.nat(0xffff_ffff);
 const u64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
@@ -89,7 +89,7 @@ test('any input is decoded or refused', () => {
 test('false counts allocate no memory', () => {
   for (const type of [TYPE.name, TYPE.attributes]) {
     const body = encodePacket(type, [1, 0xffff_ffff, 0xffff_ffff]).subarray(5);
-    assert.throws(() => decodeReply(type, body), fails('storage', /a packet ends early|range|bytes/));
+    assert.throws(() => decodeReply(type, body), isVarveError('storage', /a packet ends early|range|bytes/));
   }
 });
 
@@ -142,7 +142,10 @@ test('a packet of length zero or beyond the limit is refused without allocating 
   for (const length of [0, MAX_PACKET + 1, 0xffff_ffff]) {
     const packet = Buffer.from([0, 0, 0, 0, TYPE.status]);
     packet.writeUInt32BE(length);
-    assert.throws(() => collector().stream.feed(packet), fails('storage', new RegExp(`a packet of ${length} bytes`)));
+    assert.throws(
+      () => collector().stream.feed(packet),
+      isVarveError('storage', new RegExp(`a packet of ${length} bytes`)),
+    );
   }
 });
 
@@ -156,7 +159,7 @@ test('file contents whose length differs from their packet are refused', () => {
     wire.writeUInt32BE(packet);
     wire[4] = TYPE.data;
     wire.writeUInt32BE(contents, 9);
-    assert.throws(() => collector().stream.feed(wire), fails('storage', /another length/));
+    assert.throws(() => collector().stream.feed(wire), isVarveError('storage', /another length/));
   }
 });
 

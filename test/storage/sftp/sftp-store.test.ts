@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Store } from '../../../src/storage/store.js';
-import { fails } from '../../crypto/rings.js';
+import { isVarveError } from '../../errors/expect-error.js';
 import { SSHD_MISSING, type Sshd, sftpServer, startSshd } from '../../servers/sshd.js';
 import { conformance, names, object } from '../conformance.js';
 import { allFiles, testsInFiles } from '../in-files.js';
@@ -84,15 +84,18 @@ test('the error names what is in the way of an object', { skip }, async () => {
   const { name, bytes } = object(10);
   rmSync(join(path, 'locks'), { recursive: true });
   writeFileSync(join(path, 'locks'), 'in the way');
-  await assert.rejects(store.put('locks', name, [bytes]), fails('storage', new RegExp(`cannot write locks/${name}: `)));
+  await assert.rejects(
+    store.put('locks', name, [bytes]),
+    isVarveError('storage', new RegExp(`cannot write locks/${name}: `)),
+  );
   mkdirSync(join(path, 'index', name));
-  await assert.rejects(store.get('index', name), fails('storage', new RegExp(`cannot read index/${name}: `)));
+  await assert.rejects(store.get('index', name), isVarveError('storage', new RegExp(`cannot read index/${name}: `)));
   const file = join(path, 'file');
   writeFileSync(file, '');
   const below = await openOn(sshd, join(file, 'below'));
   await assert.rejects(
     below.create(),
-    fails('storage', /cannot create the repository directory: .*file exists, but is not a directory/),
+    isVarveError('storage', /cannot create the repository directory: .*file exists, but is not a directory/),
   );
   await store.close();
   await below.close();
@@ -112,9 +115,12 @@ test('a read-only account can read, and fails to write with advice', { skip }, a
     const other = object(20);
     await assert.rejects(
       reader.put('index', other.name, [other.bytes]),
-      fails('denied', new RegExp(`cannot write index/${other.name}: .*permission denied: is the account read-only`)),
+      isVarveError(
+        'denied',
+        new RegExp(`cannot write index/${other.name}: .*permission denied: is the account read-only`),
+      ),
     );
-    await assert.rejects(reader.remove('index', name), fails('denied', /cannot remove index/));
+    await assert.rejects(reader.remove('index', name), isVarveError('denied', /cannot remove index/));
     assert.deepEqual(await reader.get('index', name), bytes);
     await reader.close();
   } finally {
@@ -126,7 +132,7 @@ test('the error says that a directory belongs to another user', { skip: skip || 
   const { store, path } = await fresh();
   const { name, bytes } = object(10);
   chmodSync(join(path, 'snapshots'), 0o500);
-  await assert.rejects(store.put('snapshots', name, [bytes]), fails('denied', /belong to another/));
+  await assert.rejects(store.put('snapshots', name, [bytes]), isVarveError('denied', /belong to another/));
   await store.close();
 });
 
@@ -141,14 +147,17 @@ test('a full disk is an error that leaves nothing, and writing works again with 
     const { name, bytes } = object(3_000_000);
     await assert.rejects(
       store.put('data', name, [bytes]),
-      fails('full', /cannot write data\/.*no space is left.*free/),
+      isVarveError('full', /cannot write data\/.*no space is left.*free/),
     );
     assert.deepEqual(allFiles(path), []);
     assert.equal(spawnSync('mount', ['-o', 'remount,size=8m', path]).status, 0);
     await store.put('data', name, [bytes]);
     assert.equal(spawnSync('mount', ['-o', 'remount,ro', path]).status, 0);
     const other = object(10);
-    await assert.rejects(store.put('data', other.name, [other.bytes]), fails('denied', /file system is read-only/));
+    await assert.rejects(
+      store.put('data', other.name, [other.bytes]),
+      isVarveError('denied', /file system is read-only/),
+    );
     await store.close();
   } finally {
     spawnSync('umount', ['-l', path]);

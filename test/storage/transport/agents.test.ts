@@ -9,7 +9,7 @@ import { after, test } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import type { StoreSettings } from '../../../src/storage/settings.js';
 import { type Agents, agentsFor } from '../../../src/storage/transport/agents.js';
-import { fails } from '../../crypto/rings.js';
+import { isVarveError } from '../../errors/expect-error.js';
 import { makeCertificates } from './certificates.js';
 import { settings } from './settings.js';
 
@@ -135,7 +135,7 @@ test('the error names a file that is not a certificate', () => {
   const empty = join(scratch, 'empty.pem');
   writeFileSync(empty, 'nothing\n');
   const bad = (given: Partial<StoreSettings>, message: RegExp): void => {
-    assert.throws(() => agentsFor(settings(given), 1), fails('usage', message));
+    assert.throws(() => agentsFor(settings(given), 1), isVarveError('usage', message));
   };
   bad({ caCertificate: join(scratch, 'missing') }, /^--cacert: cannot read .*missing: no such file or directory$/);
   bad({ caCertificate: empty }, /^--cacert: .*empty\.pem must have certificates, as PEM/);

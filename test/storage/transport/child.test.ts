@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { startChild } from '../../../src/storage/transport/child.js';
 import { throttlesOf } from '../../../src/storage/transport/throttle.js';
-import { fails } from '../../crypto/rings.js';
+import { isVarveError } from '../../errors/expect-error.js';
 import { settings } from './settings.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'varve-child-'));
@@ -43,13 +43,13 @@ for (const asks of [false, true]) {
     const none = (name: string) => startChild([name], settings(), { kind: 'ssh', asks });
     await assert.rejects(
       none('varve-no-such'),
-      fails('usage', /^cannot start varve-no-such: it is not installed, or not in the PATH$/),
+      isVarveError('usage', /^cannot start varve-no-such: it is not installed, or not in the PATH$/),
     );
-    await assert.rejects(none(join(scratch, 'none')), fails('usage', /none: it is not installed/));
+    await assert.rejects(none(join(scratch, 'none')), isVarveError('usage', /none: it is not installed/));
     writeFileSync(join(scratch, 'plain'), 'no program');
-    await assert.rejects(none(join(scratch, 'plain')), fails('usage'));
+    await assert.rejects(none(join(scratch, 'plain')), isVarveError('usage'));
     writeFileSync(join(scratch, 'broken'), '#!/no/such/interpreter\n', { mode: 0o755 });
-    if (!asks) await assert.rejects(none(join(scratch, 'broken')), fails('usage', /cannot start .*broken/));
+    if (!asks) await assert.rejects(none(join(scratch, 'broken')), isVarveError('usage', /cannot start .*broken/));
   });
 
   test(`${what}: ends when it is closed`, async () => {
