@@ -1,71 +1,48 @@
 import { isUnreadable, throwIfInterrupted, VarveError } from '../errors/errors.js';
 import { timeFromMillis } from '../format/time.js';
-import { condemnations, type IndexedRepository } from '../repository/index/index-store.js';
-import type { HeldLease } from '../repository/leases/leases.js';
+import { condemnations } from '../repository/index/index-store.js';
 import { eachAtMost } from '../workers/in-flight.js';
 import { defaultThreads } from '../workers/pool.js';
-import { writeCondemned } from './ledger.js';
-import type { NeededBlobs } from './needed.js';
-import type { PruneOptions, PruneResult } from './options.js';
+import { writeCondemnations } from './condemnations.js';
 import { copiedBytes, type Plan } from './plan.js';
+import type { PruneRun } from './prune-run.js';
 import { Repacker } from './repack.js';
-import type { SpaceMaker } from './space-maker.js';
+import type { Survey } from './survey.js';
 
-/** Seconds for which the index says that a pack was condemned after it is gone: for a machine that slept all the while. */
+/** Seconds that the index remembers the condemnation of a deleted pack: for a machine that slept all that time. */
 const REMEMBER_SECONDS = 400 * 24 * 3600;
 
-/** Bytes to be copied from which on threads are started for it. */
+/** From this many bytes on, worker threads copy them. */
 const WORTH_THREADS = 64 * 1024 * 1024;
 
-export interface CopyOptions extends PruneOptions {
-  /** Bytes at which a pack is closed. */
-  readonly packTarget: number;
-  /** Frames of which less than this part is waste are copied as they are. */
-  readonly tolerated: number;
-}
-
 /**
- * The first phase: copies what is needed of some packs, then condemns those and the ones of which nothing is needed. Each step is durable
+ * The first phase: copies what is needed of some packs, then condemns these packs and those without a needed blob. Each step is durable
  * before the next.
- *
- * @param stored names of the packs in the store
  */
-export async function condemn(
-  repository: IndexedRepository,
-  needed: NeededBlobs,
-  plan: Plan,
-  orphans: readonly string[],
-  stored: ReadonlyMap<string, unknown>,
-  options: CopyOptions & { readonly lease: HeldLease; readonly space: SpaceMaker },
-  result: PruneResult,
-): Promise<void> {
-  const repacked = await repack(repository, needed, plan, options, result);
+export async function condemn(run: PruneRun, survey: Survey): Promise<void> {
+  const { indexed, plan, orphans, stored } = survey;
+  const repacked = await repack(run, survey);
   const fresh = [...plan.remove.map(({ name }) => name), ...repacked, ...orphans];
   if (fresh.length === 0 && plan.reinstate.length === 0) return;
-  const condemned = condemnations(repository);
-  const now = await repository.store.now();
+  const condemned = condemnations(indexed);
+  const now = await indexed.store.now();
   for (const name of plan.reinstate) condemned.delete(name);
   for (const [name, { seconds }] of condemned)
     if (!stored.has(name) && now - seconds > REMEMBER_SECONDS) condemned.delete(name);
   for (const name of fresh) condemned.set(name, timeFromMillis(now * 1000));
-  await options.lease.confirm();
-  await options.space.during(() => writeCondemned(repository, condemned));
+  await run.lease.confirm();
+  await run.space.during(() => writeCondemnations(indexed, condemned));
 }
 
-/** @returns names of the packs of which everything that is needed stands elsewhere now, and is listed */
-async function repack(
-  repository: IndexedRepository,
-  needed: NeededBlobs,
-  plan: Plan,
-  options: CopyOptions,
-  result: PruneResult,
-): Promise<string[]> {
+/** @returns names of the packs whose needed blobs are now in other packs that the index lists */
+async function repack(run: PruneRun, { indexed, plan, tolerated }: Survey): Promise<string[]> {
   if (plan.repack.length === 0) return [];
+  const { needed, options, result } = run;
   const toCopy = plan.repack.reduce((sum, pack) => sum + copiedBytes(pack), 0);
   const threads = toCopy < WORTH_THREADS ? 0 : defaultThreads();
-  const repacker = new Repacker(repository, needed.bits, options, threads);
+  const repacker = new Repacker(indexed, needed.bits, { ...options, tolerated }, threads);
   try {
-    const copied = await copyAll(repacker, plan, options, result);
+    const copied = await copyAll(run, repacker, plan);
     await repacker.finish();
     Object.assign(result.copied, repacker.written);
     return copied;
@@ -82,10 +59,9 @@ async function repack(
 }
 
 async function copyAll(
+  { options: { signal, onEvent }, result }: PruneRun,
   repacker: Repacker,
   { repack: packs, recompress }: Plan,
-  { signal, onEvent }: PruneOptions,
-  result: PruneResult,
 ): Promise<string[]> {
   const copied: string[] = [];
   let [done, bytes] = [0, 0];
@@ -95,8 +71,8 @@ async function copyAll(
       if (await repacker.copy(pack, recompress.has(pack))) copied.push(pack.name);
     } catch (cause) {
       const { code, message } = VarveError.from(cause);
-      const isOfPack = code === 'damaged' || isUnreadable(cause);
-      if (repacker.failed || !isOfPack) throw cause;
+      const isAboutPack = code === 'damaged' || isUnreadable(cause);
+      if (repacker.failed || !isAboutPack) throw cause;
       result.errors++;
       onEvent?.({ kind: 'not-copied', message });
     }

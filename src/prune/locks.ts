@@ -5,9 +5,9 @@ import type { Repository } from '../repository/repository.js';
 import { isLongEnough } from '../storage/lock-term.js';
 import type { LockedType } from '../storage/store.js';
 import { eachAtMost, REQUESTS } from '../workers/in-flight.js';
-import type { PruneOptions, PruneResult } from './options.js';
+import type { PruneRun } from './prune-run.js';
 
-/** What this machine remembers: until when the objects of a place are locked. */
+/** The name under which this machine remembers until when a location's objects are locked. */
 const REMEMBERED = 'locked';
 
 interface LockedObject {
@@ -16,13 +16,12 @@ interface LockedObject {
 }
 
 /**
- * Where the store locks: all that stays is locked anew in time. What is locked for long enough, as far as this machine remembers, costs no request; what it
- * does not know is looked at.
+ * Extends the locks of all objects that stay, where the store locks objects. An object costs no request when this machine remembers that it is
+ * locked for long enough.
  */
 export async function extendLocks(
+  { options: { signal, onEvent }, result }: PruneRun,
   repository: IndexedRepository,
-  { signal, onEvent }: PruneOptions,
-  result: PruneResult,
 ): Promise<void> {
   const { store } = repository;
   const { lockSeconds, extend } = store;
@@ -46,7 +45,7 @@ export async function extendLocks(
   result.locked = { objects: ends.length, until: ends.reduce((a, b) => Math.min(a, b)) };
 }
 
-/** Everything but leases, packs that are condemned, and packs that no index lists: they are of backups that have just stored them, or have failed. */
+/** Everything but leases, condemned packs, and packs that no index object lists: a running or failed backup stored those. */
 async function whatStays({ store, packs, condemned }: IndexedRepository): Promise<LockedObject[]> {
   const objects: LockedObject[] = [{ type: 'config', name: 'config' }];
   for (const type of ['keys', 'snapshots', 'index'] as const)
@@ -55,18 +54,18 @@ async function whatStays({ store, packs, condemned }: IndexedRepository): Promis
   return objects;
 }
 
-/** Keys and snapshots may be removed meanwhile. */
+/** Another command may have removed the object. */
 function unlessGone(cause: unknown): undefined {
   if (VarveError.from(cause).code !== 'not-found') throw cause;
 }
 
-/** By name. A copy of the repository in another place is locked, or not, by itself. */
+/** By name. A copy of the repository at another location has locks of its own. */
 function recall({ local, store }: Repository): Map<string, number> {
   const known = new Map<string, number>();
   const value = local.read(REMEMBERED);
   if (value === undefined) return known;
-  const [place, locks] = asArray(value, 2, REMEMBERED);
-  if (place !== store.location) return known;
+  const [location, locks] = asArray(value, 2, REMEMBERED);
+  if (location !== store.location) return known;
   for (const each of asArray(locks, undefined, REMEMBERED)) {
     const [name, until] = asArray(each, 2, REMEMBERED);
     known.set(asText(name, REMEMBERED), asUint(until, Number.MAX_SAFE_INTEGER, REMEMBERED));

@@ -1,3 +1,5 @@
+// What the main thread of a prune and its workers send each other.
+// repack.ts sends it, and prune-worker.ts answers.
 import type { ExportedKeys } from '../crypto/hierarchy.js';
 import type { PackRecord } from '../format/pack-record.js';
 import type { SharedBlobIndex } from '../repository/index/blob-index.js';
@@ -14,27 +16,27 @@ export interface WorkerInit
   readonly buffers: SharedBuffersHandle;
 }
 
-/** A pack of which what is needed is to be copied. */
+/** A pack whose needed blobs are copied. */
 export interface PackToCopy {
   readonly kind: 'copy';
-  /** By its number in the index. */
+  /** The pack's number in the index. */
   readonly pack: number;
   /** The pack's own directory. */
   readonly record: PackRecord;
-  /** Its file, or its bytes. */
+  /** The path of its file, or its bytes. */
   readonly source: string | Uint8Array;
-  /** Only when a frame gets smaller by being compressed. */
+  /** Copies the pack only when compression makes a frame smaller. */
   readonly onlyIfSmaller: boolean;
 }
 
-/** `flush` hands over what fills no pack. */
+/** `flush` asks for the packs that are not full. */
 export type Task = PackToCopy | { readonly kind: 'flush' };
 
-export interface Reply {
-  /** Whether the pack was copied. */
-  readonly copied: boolean;
-  readonly parts: readonly PackPart[];
-}
+/** To `copy`: whether the pack was copied. To `flush`: the packs that are not full. */
+export type Reply =
+  | { readonly kind: 'copied' }
+  | { readonly kind: 'skipped' }
+  | { readonly kind: 'partialPacks'; readonly parts: readonly PackPart[] };
 
 /** A pack that is full. */
 export type Note = FinishedPack;

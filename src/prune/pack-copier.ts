@@ -9,27 +9,27 @@ import type { BlobIndex, LocatedFrame } from '../repository/index/blob-index.js'
 import { openSource, type Source } from '../repository/packs/object-source.js';
 import type { PackPart, PackWriter, PackWriters } from '../repository/packs/pack-writer.js';
 import { FrameOpener, PackKeyRing } from '../repository/reading/blob-reader.js';
-import type { PackToCopy } from './messages.js';
+import type { PackToCopy, Reply, Task } from './messages.js';
 import { isTolerable, opensFrames } from './plan.js';
 import { Refill } from './refill.js';
 
 export interface PackCopierOptions {
   readonly keys: RepositoryKeys;
   readonly index: BlobIndex;
-  /** For each blob of the index 1 when it is needed. */
+  /** One byte for each blob of the index: 1 when it is needed. */
   readonly needed: Uint8Array;
-  /** Frames of which less than this part is waste are copied as they are. */
+  /** Frames with less than this part of waste are copied whole. */
   readonly tolerated: number;
-  /** Whether frames that are not compressed are tried again. */
+  /** Whether compression is tried again on frames that are not compressed. */
   readonly recompress: boolean;
-  /** What the copies are written with. */
+  /** The writers of the new packs. */
   readonly packs: PackWriters;
 }
 
 /**
- * Copies what is needed of old packs into new ones, in whatever thread. Frames of which all is needed are copied as they are: sealed, with their wrapped
- * keys (SPEC.md section 9). Others are opened, where the key can, and what is needed of them fills new frames. Damage is never copied: what the key
- * opens is opened, of other packs the whole is hashed.
+ * Copies what is needed of old packs into new ones, in any thread. A frame that is needed whole is copied sealed, with its wrapped key
+ * (SPEC.md section 9). Other frames are opened, if the key can, and their needed blobs fill new frames. Damage is never copied: every frame that the
+ * key opens is opened; other packs are hashed whole.
  */
 export class PackCopier {
   readonly #keys: RepositoryKeys;
@@ -54,13 +54,15 @@ export class PackCopier {
     this.#writers = { [DATA]: writer(DATA), [TREE]: writer(TREE) };
   }
 
-  /**
-   * @returns whether it was copied
-   * @throws VarveError `damaged` when something that is needed cannot be copied; what was copied before is then stored twice
-   */
-  copy({ pack, record, source: place, onlyIfSmaller }: PackToCopy): boolean {
+  /** @throws VarveError `damaged` when a needed blob cannot be copied; blobs that were copied before it are then stored twice */
+  perform(task: Task): Reply {
+    if (task.kind === 'flush') return { kind: 'partialPacks', parts: this.#flush() };
+    return { kind: this.#copy(task) ? 'copied' : 'skipped' };
+  }
+
+  #copy({ pack, record, source: pathOrBytes, onlyIfSmaller }: PackToCopy): boolean {
     const name = `data/${this.#index.packName(pack)}`;
-    const source = openSource(place, name);
+    const source = openSource(pathOrBytes, name);
     try {
       const opens = opensFrames(this.#keys, this.#index.packKind(pack));
       if (!opens) this.#verifyWhole(source, pack);
@@ -75,8 +77,8 @@ export class PackCopier {
     }
   }
 
-  /** Hands over what fills no pack. */
-  rest(): PackPart[] {
+  /** Closes all frames and takes the packs that are not full. */
+  #flush(): PackPart[] {
     for (const { refill } of Object.values(this.#writers)) refill.flush();
     return Object.values(this.#writers).flatMap(({ packs }) => packs.takePart() ?? []);
   }
@@ -90,26 +92,26 @@ export class PackCopier {
     const { packs, refill } = this.#writers[record.kind];
     const stored = this.#read(source, frame);
     if (!opens) return packs.addSealed(record, frame, stored);
-    this.#opened = roomFor(this.#opened, frame.storedLength);
+    this.#opened = atLeast(this.#opened, frame.storedLength);
     const again = this.#recompress && frame.codec === RAW;
     if (!again && isTolerable(1 - neededBytes / frame.rawLength, this.#tolerated)) {
       this.#opener.authenticate(listed, stored, this.#opened);
       return packs.addSealed(record, frame, stored);
     }
-    this.#raw = roomFor(this.#raw, frame.rawLength);
+    this.#raw = atLeast(this.#raw, frame.rawLength);
     const raw = this.#opener.open(listed, stored, this.#raw.subarray(0, frame.rawLength), this.#opened);
     const before = firstBlob - frame.firstBlob;
     refill.add(record, again ? { ...frame, codec: ZSTD } : frame, raw, (blob) => this.#needed[before + blob] === 1);
   }
 
   #read(source: Source, { offset, storedLength }: Pick<RecordFrame, 'offset' | 'storedLength'>): Buffer {
-    this.#stored = roomFor(this.#stored, storedLength);
+    this.#stored = atLeast(this.#stored, storedLength);
     const stored = this.#stored.subarray(0, storedLength);
     source.read(stored, offset);
     return stored;
   }
 
-  /** Whether a frame that is not compressed gets smaller by it. */
+  /** Whether compression would make an uncompressed frame smaller. */
   #compresses(source: Source, listed: LocatedFrame): boolean {
     if (listed.codec !== RAW) return false;
     const raw = this.#opener.open(listed, this.#read(source, listed));
@@ -118,7 +120,7 @@ export class PackCopier {
 
   #verifyWhole(source: Source, pack: number): void {
     const hash = createHash('sha256');
-    this.#stored = roomFor(this.#stored, PIECE);
+    this.#stored = atLeast(this.#stored, PIECE);
     for (let at = 0; at < source.size; at += PIECE) {
       const piece = this.#stored.subarray(0, Math.min(PIECE, source.size - at));
       source.read(piece, at);
@@ -129,7 +131,7 @@ export class PackCopier {
       throw new VarveError('damaged', `data/${name}: its content does not match its name; run \`varve check\``);
   }
 
-  /** The frames as the index has them. */
+  /** The frames as the index lists them. @throws VarveError `damaged` when the pack's directory differs */
   #listed(pack: number, record: PackRecord, frames: readonly RecordFrame[]): LocatedFrame[] {
     const { first, end } = this.#index.framesOf(pack);
     const listed = Array.from({ length: end - first }, (_, at) => this.#index.frame(first + at));
@@ -141,7 +143,7 @@ export class PackCopier {
   }
 }
 
-/** Bytes read at a time of what is only hashed. */
+/** Bytes read at a time when a pack is only hashed. */
 const PIECE = 1024 * 1024;
 
 interface Writer {
@@ -149,7 +151,7 @@ interface Writer {
   readonly refill: Refill;
 }
 
-function roomFor(buffer: Buffer, length: number): Buffer {
+function atLeast(buffer: Buffer, length: number): Buffer {
   return buffer.length >= length ? buffer : Buffer.allocUnsafeSlow(length);
 }
 

@@ -11,9 +11,7 @@ serveTasks<WorkerInit, Task, Reply, Note>((init, note) => {
   const keys = importKeys(init.keys);
   const packs = packWriters({ ...init, keys, buffers: new SharedBuffers(init.buffers), emit: note });
   const copier = new PackCopier({ ...init, keys, index: new BlobIndex(init.index), packs });
-  return (task) => {
-    if (task.kind === 'flush') return { reply: { copied: false, parts: copier.rest() } };
-    const copied = copier.copy({ ...task, record: recordFromThread(task.record) });
-    return { reply: { copied, parts: [] } };
-  };
+  return (task) => ({
+    reply: copier.perform(task.kind === 'copy' ? { ...task, record: recordFromThread(task.record) } : task),
+  });
 });

@@ -3,31 +3,27 @@ import type { Time } from '../format/time.js';
 import { condemnations, type IndexedRepository } from '../repository/index/index-store.js';
 import { describeLease, otherLeases } from '../repository/leases/exclusive.js';
 import type { HeldLease, StoredLease } from '../repository/leases/leases.js';
-import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
-import { withoutPacks } from './ledger.js';
+import { dropPacks } from './condemnations.js';
 import { MARGIN_SECONDS } from './margin.js';
 import type { NeededBlobs } from './needed.js';
 import type { PruneOptions, PruneResult } from './options.js';
 import { usesOf } from './plan.js';
+import type { PruneRun } from './prune-run.js';
 
-/** Milliseconds after which it is looked again whether what is being deleted is still needed by nobody. */
-const LOOK_AGAIN_MS = 5 * 60 * 1000;
+/** While packs are deleted, prune checks again at least this often (ms) that no snapshot needs them. */
+const RECHECK_MS = 5 * 60 * 1000;
 
 /**
- * The second phase: deletes condemned packs whose grace time has passed, that no snapshot needs, and that nothing relies on that began before they
- * were condemned. Leases are looked at before the snapshots: who has ended since has written its own.
+ * The second phase: deletes condemned packs whose grace time has passed, that no snapshot needs, and that no older running command may
+ * rely on. It lists leases before snapshots: a command that has ended since has written its snapshot.
  *
- * @param lease this prune's own; nothing is changed once another prune may have begun
- * @returns the repository with its index as it was last seen
+ * @param stored packs in the store, by name
+ * @returns the repository with the index as this last read it
  */
 export async function removeCondemned(
-  repository: Repository,
-  needed: NeededBlobs,
-  lease: HeldLease,
+  { repository, options, lease, needed, result }: PruneRun,
   stored: ReadonlyMap<string, ObjectInfo>,
-  options: PruneOptions,
-  result: PruneResult,
 ): Promise<IndexedRepository> {
   const left = new Set(stored.keys());
   for (;;) {
@@ -38,7 +34,7 @@ export async function removeCondemned(
     let again = false;
     for (const [done, name] of verdict.gone.entries()) {
       throwIfInterrupted(options.signal);
-      again = Math.abs(repository.clock() - started) > LOOK_AGAIN_MS;
+      again = Math.abs(repository.clock() - started) > RECHECK_MS;
       if (again) break;
       await lease.confirm();
       await repository.store.remove('data', name);
@@ -49,7 +45,7 @@ export async function removeCondemned(
     }
     if (again) continue;
     await tidyIndex(indexed, lease, left);
-    tellWaiting(verdict, stored, options, result);
+    reportWaiting(verdict, stored, options, result);
     return indexed;
   }
 }
@@ -57,7 +53,7 @@ export async function removeCondemned(
 interface Verdict {
   readonly gone: readonly string[];
   readonly waiting: readonly string[];
-  /** Leases that keep packs from being deleted, and how many. */
+  /** Leases that keep packs from being deleted, and how many packs. */
   readonly blocking: ReadonlyMap<StoredLease, number>;
 }
 
@@ -88,21 +84,21 @@ export function judge(
 const mayRelyOn = ({ lease }: StoredLease, condemned: Time): boolean =>
   lease.since.seconds <= condemned.seconds + MARGIN_SECONDS;
 
-/** Packs that are gone leave the index, and so do the objects that others replace. */
+/** Removes deleted packs from the index, and index objects that others replace. */
 async function tidyIndex(indexed: IndexedRepository, lease: HeldLease, stored: ReadonlySet<string>): Promise<void> {
   const gone = new Set([...condemnations(indexed).keys()].filter((name) => !stored.has(name)));
   await lease.confirm();
-  const replaced = await withoutPacks(indexed, gone).catch(unlessFull);
+  const replaced = await dropPacks(indexed, gone).catch(unlessFull);
   for (const name of [...indexed.replaced, ...replaced]) await indexed.store.remove('index', name);
 }
 
-/** Packs that are gone and still listed are condemned: the next prune leaves them out. */
+/** Deleted packs that stay listed are condemned. The next prune removes them from the index. */
 function unlessFull(cause: unknown): [] {
   if (VarveError.from(cause).code !== 'full') throw cause;
   return [];
 }
 
-function tellWaiting(
+function reportWaiting(
   { waiting, blocking }: Verdict,
   stored: ReadonlyMap<string, ObjectInfo>,
   { onEvent }: PruneOptions,

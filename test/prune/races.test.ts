@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { check } from '../../src/check/check.js';
 import { editSnapshots } from '../../src/copy/rewrite.js';
 import { VarveError } from '../../src/errors/errors.js';
-import { writeCondemned } from '../../src/prune/ledger.js';
+import { writeCondemnations } from '../../src/prune/condemnations.js';
 import { HeldLease, listLeases } from '../../src/repository/leases/leases.js';
 import { openRepository } from '../../src/repository/opening/open.js';
 import { listSnapshots, type StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
@@ -215,7 +215,7 @@ test('a blob is read from the copy that was condemned last: one condemned before
   const now = (await prunable.store.now()) + 60;
   const times = new Map(repository.objects.flatMap(({ condemned }) => [...condemned]));
   for (const name of fresh) times.set(name, { seconds: Math.floor(now), nanoseconds: 0 });
-  await writeCondemned(repository, times);
+  await writeCondemnations(repository, times);
   // As when a prune is killed before it has taken off the index what it has deleted.
   for (const name of old) await prunable.store.remove('data', name);
   await prunable.verify();
@@ -253,7 +253,7 @@ test('a rewrite copies what a prune has condemned though the snapshot needs it',
   await prunable.backup();
   const repository = await prunable.sandbox.indexed();
   const now = { seconds: Math.floor(await prunable.store.now()), nanoseconds: 0 };
-  await writeCondemned(repository, new Map([...repository.packs].map((name) => [name, now])));
+  await writeCondemnations(repository, new Map([...repository.packs].map((name) => [name, now])));
   const options = { excludes: ['b'], iexcludes: [], summary: false, forget: true, compression: 'off' } as const;
   const result = await editSnapshots(repository, await prunable.sandbox.snapshots(), options);
   assert.deepEqual(result, { changed: 1, failed: 0 });

@@ -1,21 +1,23 @@
+// Writes the index objects that condemn packs, and index objects without deleted packs.
+// condemn.ts and remove.ts decide which packs.
 import { Buffer } from 'node:buffer';
 import type { IndexedPack } from '../format/index-object.js';
 import type { Time } from '../format/time.js';
 import { type IndexedRepository, type IndexSummary, packsOf, writeIndex } from '../repository/index/index-store.js';
 import { INDEX_BLOBS } from '../repository/index/index-writer.js';
 
-/** An index object with fewer is put together with others. */
+/** Index objects with fewer blobs are merged. */
 const FEW_BLOBS = 10_000;
-/** So many of them are read as quickly as one. */
+/** Up to this many small objects are read as fast as one, so they are not merged. */
 const MANY_OBJECTS = 32;
 
 /**
- * Condemns packs, or takes it back, in one index object that replaces all which condemned packs before.
+ * Writes one index object with all condemnations. It replaces every object that condemned packs before; a pack that is left out is reinstated.
  *
- * @param condemned all that are condemned from now on, with the time since when
- * @returns the objects' names: the new one is durable, the others may be removed
+ * @param condemned packs by name, with the time of their condemnation
+ * @returns names of objects: the new one is durable, the others may be removed
  */
-export async function writeCondemned(
+export async function writeCondemnations(
   repository: IndexedRepository,
   condemned: ReadonlyMap<string, Time>,
 ): Promise<{ written: string; replaced: readonly string[] }> {
@@ -30,11 +32,11 @@ export async function writeCondemned(
 }
 
 /**
- * Writes index objects anew without packs that are gone, and small ones together. Those that condemn are left.
+ * Rewrites index objects without deleted packs, and merges small ones. Objects that condemn packs stay as they are.
  *
  * @returns names of the objects that may be removed
  */
-export async function withoutPacks(repository: IndexedRepository, gone: ReadonlySet<string>): Promise<string[]> {
+export async function dropPacks(repository: IndexedRepository, gone: ReadonlySet<string>): Promise<string[]> {
   const plain = repository.objects.filter(({ condemned }) => condemned.size === 0);
   const small = plain.filter(({ blobs }) => blobs < FEW_BLOBS);
   const wanted = plain.filter(
@@ -54,7 +56,7 @@ export async function withoutPacks(repository: IndexedRepository, gone: Readonly
   return replaced;
 }
 
-/** What a revoked slot listed must not be listed by another: it would be relied on again. */
+/** A pack that a revoked key slot listed must not be listed by another slot: backups would rely on it again. */
 function isOutdated({ packs, revoked }: IndexSummary, gone: ReadonlySet<string>): boolean {
   return revoked ? packs.every((pack) => gone.has(pack)) : packs.some((pack) => gone.has(pack));
 }
