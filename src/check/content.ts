@@ -5,7 +5,7 @@ import type { IndexedRepository } from '../repository/index/index-store.js';
 import { eachAtMost } from '../workers/in-flight.js';
 import type { BadBlobs } from './bad-blobs.js';
 import type { Finding, Findings } from './findings.js';
-import type { Damage, Reply } from './messages.js';
+import type { Damage, ObjectRead } from './messages.js';
 import type { CheckProgress, RunOptions } from './options.js';
 import type { StoredPack } from './packs.js';
 import { Reading } from './reading.js';
@@ -66,7 +66,7 @@ async function readPack(
 }
 
 /** The pack is not what was stored. */
-function judgeChanged(pack: StoredPack, opened: boolean, reply: Reply, findings: Findings, bad: BadBlobs): void {
+function judgeChanged(pack: StoredPack, opened: boolean, reply: ObjectRead, findings: Findings, bad: BadBlobs): void {
   const { name, listed, contradictions } = pack;
   const finding = findings.add('data', name, OTHER_CONTENT);
   for (const { ofPack } of contradictions) finding.add(ofPack);
@@ -76,7 +76,7 @@ function judgeChanged(pack: StoredPack, opened: boolean, reply: Reply, findings:
 }
 
 /** The pack is what was stored: when the index says otherwise of it, the index is wrong; else what is wrong was so from the beginning. */
-function judgeUnchanged({ name, contradictions }: StoredPack, reply: Reply, findings: Findings, bad: BadBlobs): void {
+function judgeUnchanged({ name, contradictions }: StoredPack, reply: ObjectRead, findings: Findings, bad: BadBlobs): void {
   let finding: Finding | undefined;
   for (const { by } of contradictions) finding = findings.add('index', by, `what it says of data/${name} is not so`);
   for (const damage of reply.damages) {

@@ -9,7 +9,7 @@ import { FrameOpener, PackKeyRing } from '../repository/reading/blob-reader.js';
 import { reasonOf } from './findings.js';
 import type { Damage, Reply, Task, WorkerInit } from './messages.js';
 
-/** Bytes read at a time of what is only hashed. */
+/** Bytes read at a time when an object is only hashed. */
 const PIECE = 1024 * 1024;
 
 interface Opening {
@@ -17,7 +17,7 @@ interface Opening {
   readonly index: BlobIndex;
 }
 
-/** A worker's part: reads objects whole, hashes them, and opens the frames of packs on the way, while they are in the processor's cache. */
+/** Runs in a worker: reads objects whole, hashes them, and opens each frame of a pack while it is in the processor's cache. */
 export class ObjectReader {
   readonly #opening: Opening | undefined;
   #stored = Buffer.allocUnsafeSlow(PIECE);
@@ -35,15 +35,15 @@ export class ObjectReader {
       const hash = createHash('sha256');
       const at = task.pack === undefined ? 0 : this.#readFrames(source, hash, task.object, task.pack, damages);
       this.#hash(source, hash, at, source.size);
-      return { size: source.size, hash: hash.digest('hex'), damages };
+      return { kind: 'read', hash: hash.digest('hex'), damages };
     } catch (cause) {
-      return { size: source?.size ?? 0, hash: '', damages, error: VarveError.from(cause).toJSON() };
+      return { kind: 'failed', error: VarveError.from(cause).toJSON() };
     } finally {
       source?.close();
     }
   }
 
-  /** @returns how far the pack is hashed */
+  /** @returns the number of bytes that were hashed */
   #readFrames(source: Source, hash: Hash, object: string, pack: number, damages: Damage[]): number {
     if (this.#opening === undefined) throw new VarveError('internal', 'a pack came without keys');
     const { index, keys } = this.#opening;
@@ -57,7 +57,7 @@ export class ObjectReader {
         continue;
       }
       this.#hash(source, hash, at, located.offset);
-      const stored = this.#storedRoom(located.storedLength);
+      const stored = this.#storedBuffer(located.storedLength);
       source.read(stored, located.offset);
       hash.update(stored);
       at = located.offset + located.storedLength;
@@ -75,7 +75,7 @@ export class ObjectReader {
     damages: Damage[],
   ): void {
     try {
-      this.#verify(opener.open(located, stored, this.#rawRoom(located.rawLength)), frame, located, damages);
+      this.#verify(opener.open(located, stored, this.#rawBuffer(located.rawLength)), frame, located, damages);
     } catch (cause) {
       damages.push({ frame, reason: reasonOf(object, cause) });
     }
@@ -95,18 +95,18 @@ export class ObjectReader {
 
   #hash(source: Source, hash: Hash, from: number, to: number): void {
     for (let at = from; at < to; at += PIECE) {
-      const piece = this.#storedRoom(Math.min(PIECE, to - at));
+      const piece = this.#storedBuffer(Math.min(PIECE, to - at));
       source.read(piece, at);
       hash.update(piece);
     }
   }
 
-  #storedRoom(length: number): Buffer {
+  #storedBuffer(length: number): Buffer {
     if (this.#stored.length < length) this.#stored = Buffer.allocUnsafeSlow(length);
     return this.#stored.subarray(0, length);
   }
 
-  #rawRoom(length: number): Buffer {
+  #rawBuffer(length: number): Buffer {
     if (this.#raw.length < length) this.#raw = Buffer.allocUnsafeSlow(length);
     return this.#raw.subarray(0, length);
   }

@@ -2,18 +2,18 @@ import { VarveError } from '../errors/errors.js';
 import { type ObjectType, objectPath, type Store } from '../storage/store.js';
 import { defaultThreads, startThreads, WorkerPool } from '../workers/pool.js';
 import { transferable } from '../workers/transfer.js';
-import type { Reply, Task, WorkerInit } from './messages.js';
+import type { ObjectRead, Reply, Task, WorkerInit } from './messages.js';
 
 const WORKER = new URL('./check-worker.js', import.meta.url);
 
-/** Starts the threads of a reading that will come soon, while the repository is being opened. */
+/** Starts the threads of the coming reads while the repository is being opened. */
 export function prewarm(threads = defaultThreads()): void {
   startThreads(WORKER, threads);
 }
 
-/** Reads objects whole, in worker threads: from their files where the store has such. */
+/** Reads objects whole in worker threads, from their files if the store has files. */
 export class Reading {
-  /** Objects that it is worth to read at a time: each thread has one at work and one waiting, others are on their way from the store. */
+  /** Objects to read at a time: each thread has one at work and one waiting, and the store is sending others. */
   readonly atMost: number;
   readonly #store: Store;
   readonly #pool: WorkerPool<WorkerInit, Task, Reply>;
@@ -28,12 +28,12 @@ export class Reading {
    * @param pack number of the pack whose frames are to be opened
    * @throws VarveError `not-found`, `storage` or `damaged` when it cannot be read
    */
-  async read(type: ObjectType, name: string, pack?: number): Promise<Reply> {
+  async read(type: ObjectType, name: string, pack?: number): Promise<ObjectRead> {
     const path = this.#store.filePath?.(type, name);
     const source = path ?? (await this.#store.get(type, name));
     const task = { object: objectPath(type, name), source, pack };
     const reply = await this.#pool.run(task, typeof source === 'string' ? [] : transferable(source));
-    if (reply.error !== undefined) throw VarveError.fromJSON(reply.error);
+    if (reply.kind === 'failed') throw VarveError.fromJSON(reply.error);
     return reply;
   }
 
