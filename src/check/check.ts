@@ -6,6 +6,7 @@ import { packsOfSnapshots } from '../repository/reading/packs-of-snapshots.js';
 import { type Repository, uncached } from '../repository/repository.js';
 import { BadBlobs } from './bad-blobs.js';
 import { Listed } from './changes.js';
+import { type CheckRun, startRun } from './check-run.js';
 import { opensPack, readPacks } from './content.js';
 import { type Finding, Findings } from './findings.js';
 import { type HealedPack, judgeByParity } from './healer.js';
@@ -17,16 +18,16 @@ import { choosePacks } from './subset.js';
 import { TreeCheck } from './trees.js';
 import { INTERRUPTED } from './verdicts.js';
 
-/** How often what is not there is looked for, while other commands change the repository. */
+/** Checks at most, while something is missing and other commands change the repository. */
 const LOOKS = 5;
-/** Files named with each finding. */
+/** Files that are named with each finding. */
 const FILES_NAMED = 20;
 
 /**
- * Looks whether every snapshot can be restored, and whether everything else in the repository is as it should be. Of what the
- * cache holds nothing is taken.
+ * Checks that every snapshot can be restored, and everything else in the repository. It reads past the cache.
  *
- * @throws VarveError `role` for an append key, `usage` when packs without parity are to be healed, `interrupted`; what is wrong with the repository is told as findings
+ * @throws VarveError `role` for an append key, `usage` when packs without parity are to be healed, `interrupted`; what is wrong with the repository is
+ * returned as findings
  */
 export async function check(cached: Repository, options: CheckOptions = {}): Promise<CheckResult> {
   cached.keys.requireRole('manage', 'check the repository');
@@ -44,7 +45,7 @@ async function checkUntilStable(repository: Repository, options: CheckOptions): 
     looks < LOOKS && last.findings.some(isAbsence) && (await listed.hasChanged(repository));
     looks++
   ) {
-    // What a prune removed beside this check may have been needed by snapshots that are gone too.
+    // A prune may have removed what is missing, together with the snapshots that needed it.
     listed = new Listed();
     last = await checkOnce(repository, { ...options, readData: undefined, repair: false }, listed);
   }
@@ -53,7 +54,7 @@ async function checkUntilStable(repository: Repository, options: CheckOptions): 
 
 const isAbsence = (finding: Finding): boolean => finding.isAbsence;
 
-/** The result of a check, with what a later one says of what is not there. */
+/** The first check's result, with a later check's findings of what is missing. */
 function withAbsencesOf(first: CheckResult, last: CheckResult): CheckResult {
   const findings = [...first.findings.filter((each) => !each.isAbsence), ...last.findings.filter(isAbsence)];
   const { indexUnread, orphans } = first;
@@ -67,7 +68,7 @@ function withAbsencesOf(first: CheckResult, last: CheckResult): CheckResult {
   };
 }
 
-/** What of the findings is sure, and about packs and the index. */
+/** The certain findings about packs and the index. */
 function brokenOf(findings: readonly Finding[]): { packs: string[]; suggestsRepairIndex: boolean } {
   const damaged = findings.filter(({ unreadable, uncertain }) => !unreadable && !uncertain);
   return {
@@ -77,48 +78,31 @@ function brokenOf(findings: readonly Finding[]): { packs: string[]; suggestsRepa
 }
 
 async function checkOnce(repository: Repository, options: CheckOptions, seen: Listed): Promise<CheckResult> {
-  const { signal, maxFiles = FILES_NAMED } = options;
-  const findings = new Findings(maxFiles, options.onFinding);
-  const progress: CheckProgress = { phase: 'objects', done: 0, total: 0, bytes: 0, totalBytes: 0, errors: 0 };
-  options.onStart?.(() => ({ ...progress, errors: findings.count }));
-  const { healed, unhealed } = await heal(repository, progress, options);
+  const run = startRun(options, options.maxFiles ?? FILES_NAMED);
+  const { findings, progress } = run;
+  const { healed, unhealed } = await heal(run, repository);
   begin(progress, 'objects', 0);
-  // Snapshots before the index: what those that are listed need is in the index by then.
+  // Snapshots before the index: the index then has what the listed snapshots need.
   const { snapshots, revoked } = await openSnapshots(repository, findings, seen, options.isWanted);
   await checkKeys(repository, findings);
   await checkLeases(repository, findings);
-  const listedPacks = new ListedPacks();
-  const indexed = await loadIndex(repository, {
-    onDamage: (error, name) => void findings.addError('index', name, error),
-    inspect: listedPacks.add,
-  });
-  seen.add('index', [...indexed.objects.map(({ name }) => name), ...indexed.replaced, ...indexed.unread]);
-  const listed = listedPacks.resolve(indexed.index);
-  const bad = new BadBlobs(indexed.index);
-  begin(progress, 'packs', 0);
-  const packs = new PackCheck({ repository, listed, condemned: indexed.condemned, findings, bad, signal, progress });
-  await packs.run();
+  const { indexed, packs, bad } = await checkIndex(run, repository, seen);
   const selected = await packsToChooseFrom(indexed, packs.stored, snapshots, options);
   const chosen = choosePacks(selected, options.readData, options.random ?? Math.random);
   const suspect = [...packs.suspect, ...packs.stored.filter(({ name }) => unhealed.has(name))];
   const read = [...new Set([...suspect, ...chosen])];
   begin(progress, 'data', read.length, amount(read).bytes);
-  await readPacks(indexed, read, { findings, bad, progress }, options);
+  await readPacks(run, indexed, bad, read);
   begin(progress, 'trees', snapshots.length);
-  const trees = new TreeCheck(indexed, { bad, findings, signal });
+  const trees = new TreeCheck(run, indexed, bad);
   for (const snapshot of snapshots) {
     await trees.check(snapshot);
     progress.done++;
   }
-  if (repository.config.parity > 0) await judgeByParity(repository.store, findings, signal);
+  if (repository.config.parity > 0) await judgeByParity(repository.store, findings, options.signal);
   const orphans = amount(packs.stored.filter((pack) => pack.listed === undefined));
-  const indexUnread = findings.all.some(({ subject, unreadable }) => subject === 'index' && unreadable);
-  const blobs = findings.get('blobs', '');
-  if (indexUnread && blobs !== undefined) blobs.uncertain = true;
-  const broken = brokenOf(findings.all);
-  const suggestRepairIndex = packs.someMissing || broken.suggestsRepairIndex;
   return {
-    findings: findings.all,
+    ...verdictOn(findings, packs.someMissing, orphans),
     healed,
     snapshots: snapshots.length,
     revoked,
@@ -128,6 +112,41 @@ async function checkOnce(repository: Repository, options: CheckOptions, seen: Li
     orphans,
     backupRunning: orphans.count > 0 && (await isBackupRunning(repository)),
     condemned: packs.stored.filter(({ name }) => indexed.condemned.has(name)).length,
+  };
+}
+
+/** Loads the index and compares it with the packs in the store. */
+async function checkIndex(
+  run: CheckRun,
+  repository: Repository,
+  seen: Listed,
+): Promise<{ indexed: IndexedRepository; packs: PackCheck; bad: BadBlobs }> {
+  const listedPacks = new ListedPacks();
+  const indexed = await loadIndex(repository, {
+    onDamage: (error, name) => void run.findings.addError('index', name, error),
+    inspect: listedPacks.add,
+  });
+  seen.add('index', [...indexed.objects.map(({ name }) => name), ...indexed.replaced, ...indexed.unread]);
+  const listed = listedPacks.resolve(indexed.index);
+  const bad = new BadBlobs(indexed.index);
+  begin(run.progress, 'packs', 0);
+  const packs = new PackCheck(run, repository, { listed, condemned: indexed.condemned, bad });
+  await packs.run();
+  return { indexed, packs, bad };
+}
+
+function verdictOn(
+  findings: Findings,
+  somePacksMissing: boolean,
+  orphans: Amount,
+): Pick<CheckResult, 'findings' | 'brokenPacks' | 'indexUnread' | 'suggestRepairIndex' | 'suggestPrune'> {
+  const indexUnread = findings.all.some(({ subject, unreadable }) => subject === 'index' && unreadable);
+  const blobs = findings.get('blobs', '');
+  if (indexUnread && blobs !== undefined) blobs.uncertain = true;
+  const broken = brokenOf(findings.all);
+  const suggestRepairIndex = somePacksMissing || broken.suggestsRepairIndex;
+  return {
+    findings: findings.all,
     brokenPacks: broken.packs,
     indexUnread,
     suggestRepairIndex,
@@ -135,7 +154,7 @@ async function checkOnce(repository: Repository, options: CheckOptions, seen: Li
   };
 }
 
-/** The packs that the selected snapshots need; all, when that is not known. */
+/** The packs that the selected snapshots need, or all packs if that cannot be found out. */
 async function packsToChooseFrom(
   indexed: IndexedRepository,
   stored: readonly StoredPack[],
@@ -153,11 +172,10 @@ async function packsToChooseFrom(
   }
 }
 
-/** The packs that remain damaged are told when the packs are looked at. */
+/** @returns packs that were healed, and names of those that stay damaged; a later step reports these */
 async function heal(
+  { progress, options }: CheckRun,
   { store, config }: Repository,
-  progress: CheckProgress,
-  options: CheckOptions,
 ): Promise<{ healed: readonly HealedPack[]; unhealed: ReadonlySet<string> }> {
   if (options.repair !== true) return { healed: [], unhealed: new Set() };
   if (config.parity === 0) {
@@ -166,7 +184,7 @@ async function heal(
   }
   begin(progress, 'healing', 0);
   const findings = new Findings(0);
-  const healed = await scrubObjects(store, ['data'], { findings, progress }, options);
+  const healed = await scrubObjects({ findings, progress, options }, store, ['data']);
   return { healed, unhealed: new Set(findings.all.map(({ name }) => name)) };
 }
 

@@ -4,36 +4,34 @@ import { TREE } from '../format/content.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
 import { eachAtMost } from '../workers/in-flight.js';
 import type { BadBlobs } from './bad-blobs.js';
+import type { CheckRun } from './check-run.js';
 import type { Finding, Findings } from './findings.js';
 import type { Damage, ObjectRead } from './messages.js';
-import type { CheckProgress, RunOptions } from './options.js';
 import type { StoredPack } from './packs.js';
 import { Reading } from './reading.js';
 import { isGone, OTHER_CONTENT } from './verdicts.js';
 
-/** What is wrong is put into these. */
-interface Setting {
-  readonly findings: Findings;
-  readonly bad: BadBlobs;
-  readonly progress: CheckProgress;
-}
-
-/** Reads packs whole: their names are to be the hashes of their bytes, their frames are to open, their blobs are to be what their ids say. */
+/**
+ * Reads packs whole and verifies each pack's name, frames and blobs.
+ *
+ * @param bad gets the blobs that cannot be read
+ */
 export async function readPacks(
+  run: CheckRun,
   repository: IndexedRepository,
+  bad: BadBlobs,
   packs: readonly StoredPack[],
-  setting: Setting,
-  { signal, threads }: RunOptions,
 ): Promise<void> {
   if (packs.length === 0) return;
   const { keys, index, store } = repository;
-  const reading = new Reading(store, { opening: { keys: exportKeys(keys), index: index.shared } }, threads);
+  const { findings, progress, options } = run;
+  const reading = new Reading(store, { opening: { keys: exportKeys(keys), index: index.shared } }, options.threads);
   try {
     await eachAtMost(reading.atMost, packs, async (pack) => {
-      throwIfInterrupted(signal);
-      await readPack(repository, reading, pack, setting);
-      setting.progress.done++;
-      setting.progress.bytes += pack.size;
+      throwIfInterrupted(options.signal);
+      await readPack(repository, reading, pack, findings, bad);
+      progress.done++;
+      progress.bytes += pack.size;
     });
   } finally {
     await reading.close();
@@ -49,7 +47,8 @@ async function readPack(
   repository: IndexedRepository,
   reading: Reading,
   pack: StoredPack,
-  { findings, bad }: Setting,
+  findings: Findings,
+  bad: BadBlobs,
 ): Promise<void> {
   const { name, listed } = pack;
   const opened = opensPack(repository, pack);
@@ -65,18 +64,23 @@ async function readPack(
   }
 }
 
-/** The pack is not what was stored. */
+/** The pack does not match its name. */
 function judgeChanged(pack: StoredPack, opened: boolean, reply: ObjectRead, findings: Findings, bad: BadBlobs): void {
   const { name, listed, contradictions } = pack;
   const finding = findings.add('data', name, OTHER_CONTENT);
   for (const { ofPack } of contradictions) finding.add(ofPack);
-  // Which of the blobs are damaged cannot be told without opening them.
+  // Only opened frames show which blobs are damaged.
   if (listed !== undefined && !opened) bad.addPack(listed.number, () => finding);
   for (const damage of reply.damages) addDamage(damage, finding, bad);
 }
 
-/** The pack is what was stored: when the index says otherwise of it, the index is wrong; else what is wrong was so from the beginning. */
-function judgeUnchanged({ name, contradictions }: StoredPack, reply: ObjectRead, findings: Findings, bad: BadBlobs): void {
+/** The pack matches its name. If the index contradicts it, the index is wrong; any other damage was stored with the pack. */
+function judgeUnchanged(
+  { name, contradictions }: StoredPack,
+  reply: ObjectRead,
+  findings: Findings,
+  bad: BadBlobs,
+): void {
   let finding: Finding | undefined;
   for (const { by } of contradictions) finding = findings.add('index', by, `what it says of data/${name} is not so`);
   for (const damage of reply.damages) {

@@ -5,15 +5,15 @@ import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
 import { eachAtMost, REQUESTS } from '../workers/in-flight.js';
 import type { BadBlobs } from './bad-blobs.js';
-import { type Findings, IS_MISSING } from './findings.js';
-import type { CheckProgress } from './options.js';
+import type { CheckRun } from './check-run.js';
+import { IS_MISSING } from './findings.js';
 import { isGone } from './verdicts.js';
 
-/** A pack is not as an index object says: one of the two is wrong. */
+/** An index object and a pack disagree: one of them is wrong. */
 export interface Contradiction {
   /** Name of the index object. */
   readonly by: string;
-  /** What is said when it is the pack. */
+  /** The reason to report if the pack is wrong. */
   readonly ofPack: string;
 }
 
@@ -24,50 +24,53 @@ export interface StoredPack extends ObjectInfo {
   readonly contradictions: Contradiction[];
 }
 
-export interface PackCheckSetting {
-  readonly repository: Repository;
+/** What the index says of packs. */
+export interface IndexedPacks {
   readonly listed: ReadonlyMap<string, ListedPack>;
   readonly condemned: ReadonlySet<string>;
-  readonly findings: Findings;
+  /** Gets the blobs of packs that are missing. */
   readonly bad: BadBlobs;
-  readonly signal: AbortSignal | undefined;
-  readonly progress: CheckProgress;
 }
 
-/** Compares the packs that the store has with those that the index lists, and each one's own directory with what the index says of it. */
+/** Compares the packs in the store with the index, and each pack's directory with what the index says of it. */
 export class PackCheck {
-  /** All that the store has. */
+  /** All packs in the store. */
   readonly stored: StoredPack[] = [];
-  /** Packs of which something is wrong: what of them can be had is seen when they are read whole. */
+  /** Packs with something wrong. Reading them whole shows which of their blobs are sound. */
   readonly suspect: StoredPack[] = [];
   /** Whether packs are missing that are not condemned. */
   someMissing = false;
-  readonly #setting: PackCheckSetting;
+  readonly #run: CheckRun;
+  readonly #repository: Repository;
+  readonly #indexed: IndexedPacks;
 
-  constructor(setting: PackCheckSetting) {
-    this.#setting = setting;
+  constructor(run: CheckRun, repository: Repository, indexed: IndexedPacks) {
+    this.#run = run;
+    this.#repository = repository;
+    this.#indexed = indexed;
   }
 
   async run(): Promise<void> {
-    const { repository, listed, progress, signal } = this.#setting;
+    const { progress, options } = this.#run;
+    const { listed } = this.#indexed;
     const missing = new Set(listed.keys());
-    for await (const info of repository.store.list('data')) {
+    for await (const info of this.#repository.store.list('data')) {
       this.stored.push({ ...info, listed: listed.get(info.name), contradictions: [] });
       missing.delete(info.name);
     }
     progress.total = this.stored.length;
     for (const name of missing) this.#missing(name);
     await eachAtMost(REQUESTS, this.stored, async (pack) => {
-      throwIfInterrupted(signal);
+      throwIfInterrupted(options.signal);
       await this.#compare(pack);
       progress.done++;
     });
   }
 
-  /** One that is condemned may be gone, unless a snapshot needs it. */
+  /** A condemned pack may be missing, unless a snapshot needs it. */
   #missing(name: string): void {
-    const { listed, condemned, findings, bad } = this.#setting;
-    const finding = () => findings.addAbsence('data', name, IS_MISSING);
+    const { listed, condemned, bad } = this.#indexed;
+    const finding = () => this.#run.findings.addAbsence('data', name, IS_MISSING);
     if (!condemned.has(name)) {
       finding();
       this.someMissing = true;
@@ -77,14 +80,13 @@ export class PackCheck {
 
   async #compare(pack: StoredPack): Promise<void> {
     const { name, size } = pack;
-    const { findings, repository } = this.#setting;
     let opened = true;
     try {
-      contradict(pack, digestOf(await readPackRecord(repository, name, size)));
+      contradict(pack, digestOf(await readPackRecord(this.#repository, name, size)));
     } catch (cause) {
       // Deleted by a prune since it was listed.
       if (isGone(cause)) return;
-      findings.addError('data', name, cause);
+      this.#run.findings.addError('data', name, cause);
       contradict(pack);
       opened = false;
     }

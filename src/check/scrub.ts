@@ -2,9 +2,10 @@ import { explainInterruption, throwIfInterrupted, VarveError } from '../errors/e
 import { requireRepository } from '../repository/opening/open.js';
 import { type ObjectInfo, type ObjectType, objectPath, type Store } from '../storage/store.js';
 import { eachAtMost } from '../workers/in-flight.js';
-import { type Finding, Findings, reasonOf } from './findings.js';
+import { type CheckRun, startRun } from './check-run.js';
+import { type Finding, type Findings, reasonOf } from './findings.js';
 import { type HealedPack, judgeByParity, PackHealer } from './healer.js';
-import type { Amount, CheckProgress, RunOptions } from './options.js';
+import type { Amount, RunOptions } from './options.js';
 import { Reading } from './reading.js';
 import { INTERRUPTED, isGone, OTHER_CONTENT } from './verdicts.js';
 
@@ -18,29 +19,28 @@ export interface ScrubResult {
 }
 
 /**
- * Compares every object but `config` with its name. Needs no key, and so cannot tell what is missing, or which files are touched.
+ * Compares every object but `config` with its name. It needs no key, so it cannot know which objects are missing or which files are touched.
  *
  * @throws VarveError `no-repository`, `interrupted`
  */
 export async function scrub(store: Store, options: RunOptions = {}): Promise<ScrubResult> {
   await requireRepository(store);
-  const findings = new Findings(0, options.onFinding);
-  const progress: CheckProgress = { phase: 'data', done: 0, total: 0, bytes: 0, totalBytes: 0, errors: 0 };
-  options.onStart?.(() => ({ ...progress, errors: findings.count }));
+  const run = startRun(options, 0);
+  const { findings, progress } = run;
+  progress.phase = 'data';
   const healed = await explainInterruption(INTERRUPTED, async () => {
-    const healedPacks = await scrubObjects(store, NAMED, { findings, progress }, options);
+    const healedPacks = await scrubObjects(run, store, NAMED);
     await judgeByParity(store, findings, options.signal);
     return healedPacks;
   });
   return { findings: findings.all, healed, objects: { count: progress.total, bytes: progress.totalBytes } };
 }
 
-/** Compares all objects of some types with their names, and heals packs when that is asked for. What is wrong and stays so is put into the findings. */
+/** Compares all objects of some types with their names, and heals packs if `repair` is set. What stays damaged is added to the findings. */
 export async function scrubObjects(
+  { findings, progress, options }: CheckRun,
   store: Store,
   types: readonly ObjectType[],
-  { findings, progress }: { readonly findings: Findings; readonly progress: CheckProgress },
-  options: RunOptions,
 ): Promise<readonly HealedPack[]> {
   const objects = await listAll(store, types);
   progress.total = objects.length;

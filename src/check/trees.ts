@@ -12,6 +12,7 @@ import type { IndexedRepository } from '../repository/index/index-store.js';
 import { checkSize, streamBlobs, streamIds } from '../repository/reading/content-stream.js';
 import { TreeReader } from '../repository/reading/tree-reader.js';
 import type { BadBlobs } from './bad-blobs.js';
+import type { CheckRun } from './check-run.js';
 import { DirectoryMemo, directoryKey } from './directory-memo.js';
 import { type Finding, type Findings, reasonOf } from './findings.js';
 import type { OpenedSnapshot } from './objects.js';
@@ -20,17 +21,17 @@ import type { OpenedSnapshot } from './objects.js';
 interface Directory {
   readonly content: ContentRef;
   /** Undefined for the root. */
-  readonly place: { readonly parent: Directory; readonly name: Buffer } | undefined;
+  readonly location: { readonly parent: Directory; readonly name: Buffer } | undefined;
   readonly depth: number;
 }
 
-/** How many files and directories of a directory each finding touches. */
+/** For each finding, how many files and directories below a directory it touches. */
 type Touched = Map<Finding, number>;
 
 const NONE: Touched = new Map();
 const SLASH = Buffer.from('/');
 
-/** Carries what is wrong with a blob up to the file or directory that needs it. */
+/** Thrown where a blob cannot be read, and caught at the file or directory that needs it. */
 class Blame extends Error {
   readonly finding: Finding;
 
@@ -41,8 +42,8 @@ class Blame extends Error {
 }
 
 /**
- * Walks the trees of snapshots, and looks whether every blob that they need can be had. A directory is visited once, however many
- * snapshots share it; only those with something wrong in them are visited again in other places, so that all files are named.
+ * Walks the trees of snapshots and checks that every blob they need can be read. A directory is visited once, however many snapshots share it.
+ * Only a directory with something wrong in it is visited again at each of its paths, so that all touched files are named.
  */
 export class TreeCheck {
   readonly #index: BlobIndex;
@@ -51,13 +52,10 @@ export class TreeCheck {
   readonly #findings: Findings;
   readonly #signal: AbortSignal | undefined;
   readonly #sound: DirectoryMemo;
-  /** What was found in directories, by their key, and the places where they were visited. */
-  readonly #unsound = new Map<string, { readonly touched: Touched; readonly places: Set<string> }>();
+  /** What was found in directories, by their key, and the paths at which they were visited. */
+  readonly #unsound = new Map<string, { readonly touched: Touched; readonly paths: Set<string> }>();
 
-  constructor(
-    repository: IndexedRepository,
-    { bad, findings, signal }: { bad: BadBlobs; findings: Findings; signal: AbortSignal | undefined },
-  ) {
+  constructor({ findings, options: { signal } }: CheckRun, repository: IndexedRepository, bad: BadBlobs) {
     this.#index = repository.index;
     this.#reader = new TreeReader(repository, { signal });
     this.#bad = bad;
@@ -67,7 +65,7 @@ export class TreeCheck {
   }
 
   async check({ id, root }: OpenedSnapshot): Promise<void> {
-    const touched = await this.#visit({ content: root, place: undefined, depth: 0 });
+    const touched = await this.#visit({ content: root, location: undefined, depth: 0 });
     for (const finding of touched.keys()) finding.snapshots.add(id);
   }
 
@@ -76,9 +74,9 @@ export class TreeCheck {
     if (this.#sound.has(content)) return NONE;
     const known = this.#unsound.size === 0 ? undefined : this.#unsound.get(directoryKey(content));
     if (known !== undefined) {
-      const place = pathOf(directory).toString('latin1');
-      if (known.places.has(place)) return known.touched;
-      known.places.add(place);
+      const path = pathOf(directory).toString('latin1');
+      if (known.paths.has(path)) return known.touched;
+      known.paths.add(path);
       if (allFull(known.touched)) {
         for (const [finding, count] of known.touched) finding.count(count);
         return known.touched;
@@ -87,7 +85,7 @@ export class TreeCheck {
     const touched = await this.#walk(directory);
     if (touched.size === 0) this.#sound.add(content);
     else if (known === undefined)
-      this.#unsound.set(directoryKey(content), { touched, places: new Set([pathOf(directory).toString('latin1')]) });
+      this.#unsound.set(directoryKey(content), { touched, paths: new Set([pathOf(directory).toString('latin1')]) });
     return touched;
   }
 
@@ -115,8 +113,8 @@ export class TreeCheck {
   async #entry(entry: EntryReader, directory: Directory, touched: Touched, below: Directory[]): Promise<void> {
     const { type, content } = entry;
     if (type === 'directory' && content !== undefined) {
-      const place = { parent: directory, name: Buffer.from(entry.name) };
-      below.push({ content: { ...content, ids: Buffer.from(content.ids) }, place, depth: directory.depth + 1 });
+      const location = { parent: directory, name: Buffer.from(entry.name) };
+      below.push({ content: { ...content, ids: Buffer.from(content.ids) }, location, depth: directory.depth + 1 });
     }
     const blamed = new Set<Finding>();
     if (type === 'file' && content !== undefined) {
@@ -151,7 +149,7 @@ export class TreeCheck {
     return this.#contradiction(`its chunks have ${size} bytes together, not ${stated} as the snapshot says`);
   }
 
-  /** Bytes of data blobs; what is wrong with some is added to `blamed`. */
+  /** Sums the bytes of data blobs, and adds to `blamed` why some cannot be read. */
   #sum(ids: Buffer, blamed: Set<Finding>): number {
     let size = 0;
     for (let at = 0; at < ids.length; at += ID_BYTES) {
@@ -184,7 +182,7 @@ export class TreeCheck {
     return streamBlobs(content, (id) => this.#blob(id));
   }
 
-  /** A tree blob. @throws Blame when it cannot be had */
+  /** @throws Blame when the tree blob cannot be read */
   async #blob(id: Buffer): Promise<Buffer> {
     const blob = this.#locate(id, 0, TREE);
     if (typeof blob !== 'number') throw new Blame(blob);
@@ -199,7 +197,7 @@ export class TreeCheck {
     }
   }
 
-  /** A blob's number, or why it cannot be had. */
+  /** A blob's number, or why it cannot be read. */
   #locate(ids: Buffer, at: number, kind: BlobKind): number | Finding {
     const blob = this.#index.find(ids, at);
     if (blob < 0 || this.#index.packKind(this.#index.packOf(this.#index.locateFrame(blob))) !== kind) {
@@ -210,7 +208,7 @@ export class TreeCheck {
     return this.#bad.of(blob) ?? blob;
   }
 
-  /** @throws VarveError `interrupted` when the check is aborted: then nothing is to blame */
+  /** @throws VarveError `interrupted` when the check is aborted: the error then says nothing about the repository */
   #blamed(cause: unknown): Finding {
     throwIfInterrupted(this.#signal);
     return cause instanceof Blame ? cause.finding : this.#contradiction(reasonOf('', cause));
@@ -236,7 +234,7 @@ function allFull(touched: Touched): boolean {
 
 function pathOf(directory: Directory): Buffer {
   const names: Buffer[] = [];
-  for (let at = directory.place; at !== undefined; at = at.parent.place) names.unshift(SLASH, at.name);
+  for (let at = directory.location; at !== undefined; at = at.parent.location) names.unshift(SLASH, at.name);
   return names.length === 0 ? SLASH : Buffer.concat(names);
 }
 
