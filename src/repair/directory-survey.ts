@@ -11,11 +11,11 @@ import type { IndexedRepository } from '../repository/index/index-store.js';
 import { TreeReader } from '../repository/reading/tree-reader.js';
 import type { UnreadableObjects } from './unreadable.js';
 
-/** What is known of a directory and all below it. */
+/** Facts about a directory and everything below it. */
 export interface DirectoryFacts {
-  /** Whether nothing of it is lost. */
+  /** Whether nothing in it is lost. */
   readonly whole: boolean;
-  /** When the latest change was made, in seconds since 1970, as the change times of its entries say. */
+  /** The newest change time of its entries, in seconds since 1970. */
   readonly newest: number;
 }
 
@@ -24,7 +24,7 @@ const WHOLE = 1;
 const LACKING = 2;
 const NOTHING: DirectoryFacts = { whole: true, newest: 0 };
 
-/** Walks directories, each once, whatever is lost of them, and notes which tree blobs they refer to. */
+/** Walks directories, each once, as far as they can be read, and marks the tree blobs that they refer to. */
 export class DirectorySurvey {
   readonly #index: BlobIndex;
   readonly #trees: TreeReader;
@@ -32,12 +32,12 @@ export class DirectorySurvey {
   readonly #signal: AbortSignal | undefined;
   /** 1 for each tree blob that something refers to. */
   readonly #referenced: Uint8Array;
-  /** Of directories of one blob, by its number; of others by a hash of their reference. */
+  /** Directories of one blob, by its number. `#longer` has the others, by a hash of their reference. */
   readonly #state: Uint8Array;
   readonly #newest: Float64Array;
   readonly #longer = new Map<string, DirectoryFacts>();
 
-  /** @param unreadable is told of what cannot be read */
+  /** @param unreadable collects what cannot be read */
   constructor(repository: IndexedRepository, unreadable: UnreadableObjects, signal?: AbortSignal) {
     this.#unreadable = unreadable;
     this.#index = repository.index;
@@ -52,7 +52,7 @@ export class DirectorySurvey {
     return this.#referenced[blob] === 1;
   }
 
-  /** Notes what a directory refers to, not the directory itself. */
+  /** Marks what a directory refers to, but not the directory itself. */
   async visit(directory: ContentRef, depth = 0): Promise<DirectoryFacts> {
     const known = this.#recall(directory);
     if (known !== undefined) return known;
@@ -61,7 +61,7 @@ export class DirectorySurvey {
     return facts;
   }
 
-  /** The same for entries that are not a directory, or only a part of one. */
+  /** Does the same for entries that are no whole directory. */
   async visitEntries(entries: Iterable<EntryReader> | AsyncIterable<EntryReader>, depth = 0): Promise<DirectoryFacts> {
     const below: ContentRef[] = [];
     let facts = NOTHING;
@@ -73,7 +73,7 @@ export class DirectorySurvey {
     return facts;
   }
 
-  /** Notes that something refers to the directory. @returns false when something of it is lost */
+  /** Marks the directory's own blobs. @returns false if some are lost */
   async refer(directory: ContentRef): Promise<boolean> {
     return this.#stream(directory, TREE);
   }
@@ -97,7 +97,7 @@ export class DirectorySurvey {
     return !isReference(attachment) || this.#stream(attachment, TREE);
   }
 
-  /** Notes the blobs of a stream and of the list of them. @returns false when some are lost */
+  /** Marks the blobs of a stream and of its lists of ids. @returns false if some are lost */
   async #stream(content: ContentRef, kind: BlobKind): Promise<boolean> {
     let whole = content.depth === 0 || this.#mark(content.ids, TREE);
     const read = new Tolerant(this.#unreadable);
@@ -132,7 +132,7 @@ export class DirectorySurvey {
     this.#newest[blob] = facts.newest;
   }
 
-  /** The number of the only blob, or -1. */
+  /** The number of the directory's only blob, or -1. */
   #blobOf({ depth, ids }: ContentRef): number {
     return depth === 0 && ids.length === ID_BYTES ? this.#index.find(ids) : -1;
   }
@@ -149,7 +149,7 @@ function keyOf({ depth, size, ids }: ContentRef): string {
   return createHash('sha256').update(`${depth} ${size} `).update(ids).digest('base64');
 }
 
-/** Reads as far as it can be read. */
+/** Passes items on until one cannot be read. */
 class Tolerant {
   failed = false;
   readonly #unreadable: UnreadableObjects;

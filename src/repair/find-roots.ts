@@ -12,23 +12,23 @@ import type { UnreadableObjects } from './unreadable.js';
 export interface Root extends DirectoryFacts {
   /** The id of its first blob, in hex. */
   readonly id: string;
-  /** Undefined when its end is lost. */
+  /** Undefined if its end is lost. */
   readonly content: ContentRef | undefined;
-  /** Its entries as far as they are whole. */
+  /** Its whole entries, encoded. */
   readonly entries: Buffer;
 }
 
-/** The beginning of a directory, with what follows it as far as it is found. */
+/** The first blobs of a directory, as far as they are found. */
 interface Chain {
   readonly ids: Buffer[];
   bytes: Buffer;
-  /** Bytes of entries that are whole. */
+  /** Bytes of whole entries. */
   whole: number;
 }
 
 /**
- * Finds directories that nothing refers to: no snapshot that was visited, and no directory. A directory may be several blobs, of which only the first can
- * be told by itself; the others are tried one after another, until the entries go on.
+ * Finds directories that no visited snapshot and no directory refers to. Of a directory of several blobs only the first one can be
+ * recognised; the others are tried one after another until the entries continue.
  */
 export class RootSearch {
   readonly #index: IndexedRepository['index'];
@@ -38,7 +38,7 @@ export class RootSearch {
   readonly #signal: AbortSignal | undefined;
   readonly #found: Root[] = [];
 
-  /** @param unreadable is told of what cannot be read */
+  /** @param unreadable collects what cannot be read */
   constructor(
     repository: IndexedRepository,
     survey: DirectorySurvey,
@@ -88,7 +88,7 @@ export class RootSearch {
     await this.#add(chain);
   }
 
-  /** Adds the first blob with which the entries go on. */
+  /** Adds the first blob that continues the entries. */
   async #extend(chain: Chain, others: readonly Buffer[]): Promise<boolean> {
     for (const id of others) {
       if (chain.ids.includes(id) || this.#survey.isReferenced(this.#index.find(id))) continue;
@@ -113,7 +113,7 @@ export class RootSearch {
     this.#found.push({ ...root, id: (ids[0] as Buffer).toString('hex') });
   }
 
-  /** Undefined when it cannot be read. */
+  /** @returns undefined if the blob cannot be read */
   async #read(id: Buffer): Promise<Buffer | undefined> {
     throwIfInterrupted(this.#signal);
     try {
@@ -125,7 +125,7 @@ export class RootSearch {
   }
 }
 
-/** Bytes of the entries that are whole, from the beginning on; 0 when it does not begin with one, or goes on with something else. */
+/** Bytes of the whole entries at the beginning; 0 if something other than entries is found. */
 function wholeEntries(bytes: Buffer): number {
   const reader = new EntryReader(bytes, '');
   try {

@@ -1,5 +1,5 @@
 export interface RepairIndexOptions {
-  /** Writes the whole index anew, whatever it says. */
+  /** Rewrites the whole index from the packs. */
   readonly readAllPacks?: boolean;
   /** Changes nothing. */
   readonly dryRun?: boolean;
@@ -14,20 +14,20 @@ export type RepairIndexEvent =
   | { readonly kind: 'damaged-index'; readonly message: string }
   /** A pack that the index lists and the store does not have. */
   | { readonly kind: 'missing'; readonly name: string }
-  /** A pack that is not as the index says. */
+  /** A pack that the index described wrongly. */
   | { readonly kind: 'corrected'; readonly name: string }
   /** A pack that is damaged itself. */
   | { readonly kind: 'damaged-pack'; readonly name: string; readonly message: string }
   /** A pack that could not be read. */
   | { readonly kind: 'unreadable-pack'; readonly name: string; readonly message: string };
 
-/** What was found, and, unless it is a dry run, done. */
+/** What was found, and what was done unless it is a dry run. */
 export interface RepairIndexResult {
   /** Packs in the store. */
   readonly packs: number;
   /** Packs that no index object listed. */
   readonly added: number;
-  /** Packs that the index spoke otherwise of. */
+  /** Packs that the index described wrongly. */
   readonly corrected: number;
   /** Packs that are gone. */
   readonly missing: number;
@@ -44,40 +44,40 @@ export interface RepairIndexResult {
 }
 
 export interface RepairPacksOptions {
-  /** Keeps the bytes of a damaged pack, all of them, before it is removed. */
+  /** Saves all bytes of a damaged pack before the pack is removed. */
   readonly keepCopy: (name: string, bytes: Uint8Array) => Promise<void>;
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: (event: RepairPacksEvent) => void;
 }
 
 export type RepairPacksEvent =
-  /** A pack with which nothing is wrong; it stays. */
+  /** A sound pack; it stays. */
   | { readonly kind: 'sound'; readonly name: string }
-  /** A pack that was damaged or gone, and is again what its name says. */
+  /** A pack that was damaged or missing, and matches its name again. */
   | { readonly kind: 'healed'; readonly name: string; readonly by: 'parity' | 'cache' }
   /** A pack that could not be read whole: it stays, and nothing is changed. */
   | { readonly kind: 'unreadable'; readonly name: string; readonly message: string }
-  /** A pack that is gone: nothing of it can be saved. */
+  /** A pack that is missing: nothing of it can be saved. */
   | { readonly kind: 'missing'; readonly name: string }
   | { readonly kind: 'salvaged'; readonly name: string; readonly blobs: number; readonly lost: number };
 
 export interface RepairPacksResult {
   /** Names of the packs that were removed. */
   readonly removed: readonly string[];
-  /** Names of the packs that are again what their names say. */
+  /** Names of the packs that match their names again. */
   readonly healed: readonly string[];
   /** Names of the packs that could not be read whole, and stay. */
   readonly unreadable: readonly string[];
   /** Names of the packs that are gone. */
   readonly missing: readonly string[];
-  /** Blobs that were stored anew. */
+  /** Blobs that were stored again. */
   readonly salvaged: number;
-  /** Ids of blobs that are nowhere any more, in hex. */
+  /** Ids of blobs that no pack holds any more, in hex. */
   readonly lost: readonly string[];
 }
 
 export interface RecoverOptions {
-  /** Who makes the snapshot. */
+  /** The host of the new snapshot. */
   readonly host: string;
   readonly user: string;
   readonly uid: number;
@@ -88,9 +88,9 @@ export interface RecoverOptions {
 }
 
 export type RecoverEvent =
-  /** A snapshot that was looked through for what it refers to. */
+  /** A snapshot whose references were read. */
   | { readonly kind: 'snapshot'; readonly done: number; readonly total: number }
-  /** Something that could not be read: what it holds, or refers to, is not known. */
+  /** An object that could not be read: its contents and references are unknown. */
   | { readonly kind: 'unreadable'; readonly message: string };
 
 export interface RecoverResult {

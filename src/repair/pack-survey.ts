@@ -9,19 +9,19 @@ import { fetchObject } from '../repository/repository.js';
 import { eachAtMost, REQUESTS } from '../workers/in-flight.js';
 import type { RepairIndexOptions } from './options.js';
 
-/** Compares what the index says of packs with what they say of themselves. */
+/** Compares the index with the packs' own directories. */
 export class PackSurvey {
-  /** Bytes of the packs that the store has, by name. */
+  /** Packs in the store: size by name. */
   readonly stored = new Map<string, number>();
-  /** What is to be listed, as the packs say. */
+  /** Packs to list, as their own directories describe them. */
   readonly packs: IndexedPack[] = [];
-  /** Names of index objects that say of a pack what is not so. */
+  /** Names of index objects that describe a pack wrongly. */
   readonly wrong = new Set<string>();
   /** Names of packs that are listed, not condemned, and gone. */
   readonly missing: string[] = [];
   /** Names of packs that are damaged themselves. */
   readonly damaged: string[] = [];
-  /** Names of packs that could not be read: what they hold is not known. */
+  /** Names of packs that could not be read: their contents are unknown. */
   readonly unreadable: string[] = [];
   added = 0;
   corrected = 0;
@@ -81,18 +81,18 @@ export class PackSurvey {
     this.#options.onEvent?.({ kind: 'corrected', name });
   }
 
-  /** Undefined when it cannot be read: then the index may say what it likes of the pack, as it may know better. */
+  /** @returns undefined if it cannot be read: then the index is left alone, as it may be right */
   async #directoryOf(name: string): Promise<PackRecord | undefined> {
     return this.#healing(name, () => readPackRecord(this.#repository, name, this.stored.get(name) as number));
   }
 
-  /** Whether the pack is what was stored: where it and the index disagree, that decides. */
+  /** Whether the pack matches its name. If so, it is right wherever the index disagrees. */
   async #isProven(name: string): Promise<boolean> {
     const bytes = await this.#healing(name, () => fetchObject(this.#repository.store, 'data', name));
     return bytes !== undefined;
   }
 
-  /** Reads something of a pack, once more when its parity has healed it. @returns undefined when it cannot be had, which is noted */
+  /** Reads from a pack, and again after its parity has healed it. @returns undefined if that fails, which is recorded */
   async #healing<T>(name: string, read: () => Promise<T>): Promise<T | undefined> {
     try {
       return await read();

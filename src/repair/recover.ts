@@ -19,15 +19,15 @@ import { INTERRUPTED } from './interruption.js';
 import type { RecoveredSnapshot, RecoverOptions, RecoverResult } from './options.js';
 import { UnreadableObjects } from './unreadable.js';
 
-/** The directory that holds those which are found. */
-const PLACE = 'recovered';
+/** The directory of a snapshot that holds the recovered directories. */
+const RECOVERED = 'recovered';
 const INCOMPLETE = 'incomplete';
 
 /**
- * Makes a snapshot of the directories that nothing refers to, such as the roots of snapshots that were forgotten by mistake, as long as prune has not removed what
- * they need. Of what is not whole it makes another snapshot, so that the first one is sound.
+ * Makes a snapshot of the directories that nothing refers to, such as the roots of snapshots that were forgotten by mistake. That works until
+ * prune removes what they need. Directories that are not whole go into a second snapshot, so that the first one is sound.
  *
- * What cannot be read may be sound: it is counted, and the rest is recovered.
+ * Objects that cannot be read are counted, and the rest is recovered.
  *
  * @throws VarveError `role` for an append key, `locked` while a prune or a repair runs, `damaged` when the index is, `interrupted`
  */
@@ -41,7 +41,7 @@ export async function recover(cached: Repository, options: RecoverOptions): Prom
 
 async function recoverExclusively(repository: Repository, options: RecoverOptions): Promise<RecoverResult> {
   const before = await namesOfPacks(repository);
-  // One that this machine remembers may be damaged in the store.
+  // A snapshot that this machine remembers may be damaged in the store.
   const local = new LocalState(undefined, repository.identity, repository.keys.engine);
   const unreadable = new UnreadableObjects((message) => options.onEvent?.({ kind: 'unreadable', message }));
   const { snapshots, failures } = await listSnapshots({ ...repository, local });
@@ -49,7 +49,7 @@ async function recoverExclusively(repository: Repository, options: RecoverOption
   const packs: IndexedPack[] = [];
   const indexed = await loadIndex(repository, {
     inspect: ({ index, revoked }) => {
-      // What a revoked key wrote by itself is not to come back.
+      // What only a revoked key wrote must not come back.
       if (!revoked) packs.push(...index.packs);
     },
   });
@@ -79,9 +79,9 @@ async function store(
   await refuseRemoved(repository, before);
   const snapshots: RecoveredSnapshot[] = [];
   for (const { isWhole, found, root } of made) {
-    const tags = isWhole ? [PLACE] : [PLACE, INCOMPLETE];
+    const tags = isWhole ? [RECOVERED] : [RECOVERED, INCOMPLETE];
     const id = await writer.commit(describe(options, time, tags, root));
-    if (id === undefined) throw removedMeanwhile();
+    if (id === undefined) throw packsRemoved();
     snapshots.push({ id, directories: found.length, isWhole });
   }
   return snapshots;
@@ -93,21 +93,21 @@ function describe(
   tags: readonly string[],
   root: ContentRef,
 ): Snapshot {
-  const paths = [Buffer.from(`/${PLACE}`)];
+  const paths = [Buffer.from(`/${RECOVERED}`)];
   return {
     ...{ time, host, user, uid, gid, paths, tags, root, program },
     ...{ excludes: [], parent: undefined, original: undefined, summary: undefined },
   };
 }
 
-/** A root directory with a directory of all that were found, each by its id. */
+/** A root directory with one directory, which holds all that were found, each named by its id. */
 function storeDirectories(writer: RepositoryWriter, found: readonly Root[], { seconds }: Time): ContentRef {
   const inOrder = [...found].sort((a, b) => (a.id < b.id ? -1 : 1));
   const directories = inOrder.map(({ id, content, entries, newest }) =>
     directoryEntry(id, content ?? storeDirectory(writer, entries), newest),
   );
-  const place = storeDirectory(writer, encoded(directories));
-  return storeDirectory(writer, encoded([directoryEntry(PLACE, place, seconds)]));
+  const recovered = storeDirectory(writer, encoded(directories));
+  return storeDirectory(writer, encoded([directoryEntry(RECOVERED, recovered, seconds)]));
 }
 
 /** @param entries their encodings, one after another in order of name */
@@ -134,12 +134,12 @@ async function namesOfPacks({ store: packs }: Repository): Promise<Set<string>> 
   return names;
 }
 
-/** While a machine sleeps its lease is taken for a dead one's, and a prune may run. */
+/** While this machine sleeps its lease looks stale, and a prune may run. */
 async function refuseRemoved(repository: Repository, before: ReadonlySet<string>): Promise<void> {
   const now = await namesOfPacks(repository);
-  for (const name of before) if (!now.has(name)) throw removedMeanwhile();
+  for (const name of before) if (!now.has(name)) throw packsRemoved();
 }
 
-function removedMeanwhile(): VarveError {
-  return new VarveError('incomplete', 'a prune has removed packs meanwhile: run it again');
+function packsRemoved(): VarveError {
+  return new VarveError('incomplete', 'a prune has removed packs while this ran: run it again');
 }

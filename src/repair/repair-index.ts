@@ -9,16 +9,16 @@ import { PackSurvey } from './pack-survey.js';
 import { rewriteIndex } from './rewrite-index.js';
 
 /**
- * Makes the index say what the packs say (SPEC.md sections 10 and 13): lists packs that no index object lists, leaves out those that are gone, and
- * replaces index objects that are damaged or that speak otherwise of a pack than the pack does. Interrupted anywhere it leaves the repository as good as before.
+ * Makes the index agree with the packs (SPEC.md sections 10 and 13). It lists packs that no index object lists, removes packs that are gone, and
+ * replaces index objects that are damaged or contradict a pack. An interruption anywhere leaves the repository no worse than before.
  *
- * Condemnations that only an unreadable object knew of are lost, and that is safe:
- * - Nothing is deleted because of it: a prune deletes what the index condemns, and finds anew what nobody needs.
- * - A backup may rely on such a pack that is still there: it is listed, and as good as any. Should the old object come back from a copy of the
- *   store, it is replaced by name, and counts no more.
- * - A backup that began before the condemnation may rely on such a pack that is gone, and would have learned of it by the condemnation. It
- *   learns of it by FORGOTTEN_PACKS instead, and looks which of its packs are there.
- * Packs that are gone without having been condemned are condemned now, for the same reason.
+ * Condemnations that only a damaged index object held are lost. That is safe:
+ * - Nothing is deleted because of it: a prune deletes only condemned packs, and condemns unneeded packs again.
+ * - A backup may rely on such a pack while it exists: the index lists it. If the old index object comes back from a copy of the store, the
+ *   new one replaces it by name.
+ * - A backup that began before the condemnation may rely on such a pack that has been deleted. The condemnation would have warned it.
+ *   FORGOTTEN_PACKS warns it instead, and the backup checks which of its packs exist.
+ * Packs that are gone and were not condemned are condemned now, for the same reason.
  *
  * @throws VarveError `role` for an append key, `locked` while a prune or another repair runs, `interrupted`
  */
@@ -38,7 +38,7 @@ async function repair(repository: Repository, options: RepairIndexOptions): Prom
   const own = new Set<string>();
   const indexed = await loadIndex(repository, {
     onDamage: (error, name) => {
-      // One that cannot be read may be sound: nothing can be said of what it lists, and it must not be replaced.
+      // An object that cannot be read may be sound. What it lists is unknown, so it must not be replaced.
       if (isUnreadable(error)) throw error;
       damaged.push(name);
       onEvent?.({ kind: 'damaged-index', message: error.message });
@@ -50,7 +50,7 @@ async function repair(repository: Repository, options: RepairIndexOptions): Prom
   });
   const survey = new PackSurvey(indexed, listed, own, options);
   await survey.run();
-  // Of whoever is revoked nothing is signed again that need not be: what only they list is read, but not relied on.
+  // What only revoked keys list is readable but not relied on, so it is not signed again without need.
   const replaced = new Set([...damaged, ...survey.wrong, ...(readAllPacks === true ? own : [])]);
   const result = {
     packs: survey.stored.size,
@@ -62,7 +62,7 @@ async function repair(repository: Repository, options: RepairIndexOptions): Prom
     damagedObjects: damaged.length,
     replaced: [...replaced],
   };
-  // What an unreadable pack holds may be listed nowhere else than in an object that would go: a prune would take it for one that nobody lists.
+  // An object that would be deleted may be the only one that lists an unreadable pack. A prune would then remove that pack as an orphan.
   if (survey.unreadable.length > 0) return { ...result, replaced: [], written: [] };
   if (dryRun === true || (replaced.size === 0 && survey.packs.length === 0)) return { ...result, written: [] };
   const written = await rewriteIndex(indexed, {

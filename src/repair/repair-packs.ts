@@ -13,13 +13,13 @@ import { objectName, type Repository, uncached } from '../repository/repository.
 import { INTERRUPTED } from './interruption.js';
 import type { RepairPacksEvent, RepairPacksOptions, RepairPacksResult } from './options.js';
 import { rewriteIndex } from './rewrite-index.js';
-import { sift } from './sift.js';
-import { storeSifted } from './store-sifted.js';
+import { salvage } from './salvage.js';
+import { storeSalvaged } from './store-salvaged.js';
 
 /**
- * Heals damaged packs by their parity or from this machine's cache. Of those that do not heal it stores anew what is right, then takes them out of the
- * index, and removes them. Packs with which nothing is wrong stay, and so do packs that could not be read whole: they may be sound. Each step is
- * durable before the next, so that it can be interrupted anywhere.
+ * Heals damaged packs by their parity or from this machine's cache. Of a pack that does not heal, it stores the sound blobs in new packs, then
+ * removes the pack from the index and from the store. Sound packs stay. Packs that could not be read whole stay too, as they may be sound.
+ * Each step is durable before the next, so an interruption anywhere does no harm.
  *
  * @param names of packs, whole
  * @throws VarveError `role` when the key cannot read them, `locked` while a prune or another repair runs, `damaged` when the index is,
@@ -36,7 +36,7 @@ export async function repairPacks(
   );
 }
 
-/** What became of a pack; `bad` are the ids of blobs that it does not hold, or not as they were. */
+/** What became of a pack. `bad` are the ids of blobs that are missing from it or damaged. */
 type Outcome =
   | Exclude<RepairPacksEvent, { readonly kind: 'salvaged' }>
   | { readonly kind: 'salvaged'; readonly name: string; readonly good: number; readonly bad: readonly Buffer[] };
@@ -58,7 +58,7 @@ async function repair(
   }
   const salvaged = outcomes.filter((each) => each.kind === 'salvaged');
   const removed = salvaged.map(({ name }) => name);
-  if (removed.length > 0) await takeOut(cached, indexed, removed);
+  if (removed.length > 0) await removePacks(cached, indexed, removed);
   const { index } = await loadIndex(uncached(cached));
   const lost = new Set(salvaged.flatMap(({ bad }) => bad.filter((id) => index.find(id) < 0).map(toHex)));
   const ofKind = (kind: Outcome['kind']): string[] =>
@@ -84,9 +84,9 @@ async function repairOne(
   const stored = info && (await readPack(store, name, info.size));
   if (stored?.kind === 'unreadable' && (stored.error.code === 'denied' || stored.error.retryable))
     return { kind: 'unreadable', name, message: stored.error.message };
-  // Also when it took a second try to read it.
+  // Also if only the second attempt read it.
   if (stored !== undefined && stored.kind !== 'unreadable' && objectName(stored.bytes) === name)
-    return (await salvage(indexed, name, stored.bytes, options)) ?? { kind: 'sound', name };
+    return (await salvagePack(indexed, name, stored.bytes, options)) ?? { kind: 'sound', name };
   if (stored !== undefined && (await heal(store, name))) return { kind: 'healed', name, by: 'parity' };
   const remembered = await fromCache(cached, name);
   if (remembered !== undefined) {
@@ -96,10 +96,10 @@ async function repairOne(
   }
   if (stored === undefined) return { kind: 'missing', name };
   if (stored.kind !== 'whole') return { kind: 'unreadable', name, message: stored.error.message };
-  return (await salvage(indexed, name, stored.bytes, options)) as Outcome;
+  return (await salvagePack(indexed, name, stored.bytes, options)) as Outcome;
 }
 
-/** The pack as it was, where this machine's cache has it. */
+/** The undamaged pack, if this machine's cache has it. */
 async function fromCache({ store }: Repository, name: string): Promise<Buffer | undefined> {
   try {
     const bytes = await store.get('data', name, undefined, { keep: true });
@@ -110,8 +110,8 @@ async function fromCache({ store }: Repository, name: string): Promise<Buffer | 
   }
 }
 
-/** @returns undefined when nothing is wrong with the pack */
-async function salvage(
+/** @returns undefined if the pack is sound */
+async function salvagePack(
   indexed: IndexedRepository,
   name: string,
   bytes: Buffer,
@@ -119,12 +119,12 @@ async function salvage(
 ): Promise<Outcome | undefined> {
   const said = await statementsOf(indexed, name, bytes);
   for (const { record } of said) requireReadable(indexed, record.kind);
-  const found = said.map((each) => sift(indexed, each, bytes));
+  const found = said.map((each) => salvage(indexed, each, bytes));
   const good = new Set(found.flatMap((each) => each.good.map(toHex)));
   const bad = found.flatMap((each) => each.bad.filter((id) => !good.has(toHex(id))));
   if (objectName(bytes) === name && bad.length === 0) return undefined;
   await keepCopy(name, bytes);
-  for (const each of found) await storeSifted(indexed, each, bytes);
+  for (const each of found) await storeSalvaged(indexed, each, bytes);
   return { kind: 'salvaged', name, good: good.size, bad };
 }
 
@@ -133,7 +133,7 @@ function requireReadable({ keys }: Repository, kind: BlobKind): void {
   else keys.requireRole('full', 'read packs of file contents');
 }
 
-/** What the index and the pack itself say of it: more than one where they differ. */
+/** The descriptions of the pack in the index and in the pack itself: more than one if they differ. */
 async function statementsOf(indexed: IndexedRepository, name: string, bytes: Buffer): Promise<readonly IndexedPack[]> {
   const said = new Map<string, IndexedPack>();
   const add = (pack: IndexedPack): void => void said.set(digestOf(pack.record), pack);
@@ -147,8 +147,8 @@ async function statementsOf(indexed: IndexedRepository, name: string, bytes: Buf
   return [...said.values()];
 }
 
-/** Takes packs out of the index, then out of the store. What runs and relies on them learns that they are condemned. */
-async function takeOut(cached: Repository, indexed: IndexedRepository, names: readonly string[]): Promise<void> {
+/** Removes packs from the index, then from the store. The condemnations warn running commands that rely on them. */
+async function removePacks(cached: Repository, indexed: IndexedRepository, names: readonly string[]): Promise<void> {
   const gone = new Set(names);
   const replaced = indexed.objects.filter(({ packs }) => packs.some((name) => gone.has(name)));
   await rewriteIndex(indexed, {

@@ -30,7 +30,7 @@ import type { RepositoryWriter } from '../repository/writing/repository-writer.j
 import { healTreePacks } from './heal-packs.js';
 import { INTERRUPTED } from './interruption.js';
 
-/** What the new snapshot has not got: a file, the rest of a directory from where its list breaks off, or the attributes of a path. */
+/** What the new snapshot lacks: a file, the rest of a directory after the point where its list breaks off, or the attributes of a path. */
 export interface Loss {
   readonly kind: 'lost';
   readonly what: 'file' | 'entry' | 'directory' | 'attributes';
@@ -46,20 +46,19 @@ export interface RepairSnapshotsOptions
   readonly onEvent?: (event: RepairSnapshotsEvent) => void;
 }
 
-/** What reading ends with when something is damaged or gone, and not just out of reach. */
+/** Errors that mean that something is damaged or gone, not only unreachable. */
 const LOST: readonly ErrorCode[] = ['damaged', 'not-found'];
 
 /**
- * Writes each damaged snapshot anew without what is lost: files of which a part is in no pack, and what comes after the place where a
- * directory's list breaks off. All else stays. Needs a manage key; what of packs is damaged inside is known only when the index does not
- * list it any more.
+ * Rewrites each damaged snapshot without what is lost: files with a blob in no pack, and entries after the point where a directory's list
+ * breaks off. Everything else stays. Needs a manage key. Damage inside packs counts only after `varve repair packs` has removed it from the index.
  */
 export async function repairSnapshots(
   repository: Repository,
   snapshots: readonly StoredSnapshot[],
   options: RepairSnapshotsOptions,
 ): Promise<RewriteResult> {
-  // What only a cache has is lost for everybody else.
+  // An object that exists only in this machine's cache is lost for all other machines.
   const stored = uncached(repository);
   return explainInterruption(INTERRUPTED, () =>
     rewriteSnapshots(stored, snapshots, {
@@ -72,7 +71,7 @@ export async function repairSnapshots(
   );
 }
 
-/** The index without packs that are gone: of their blobs some may have a copy elsewhere. */
+/** The index without packs that are gone. Other packs may hold some of their blobs. */
 async function loadWithoutLost(
   repository: Repository,
   { dryRun, signal }: RepairSnapshotsOptions,
@@ -107,7 +106,7 @@ class Repair implements TreeVisitor {
     const rewritten = await this.#rewriter.rewrite(snapshot.root);
     if (sameReference(rewritten.content, snapshot.root)) return undefined;
     if (rewritten.content.size === 0)
-      throw new VarveError('damaged', 'nothing of it can be read: there is nothing to make another snapshot of');
+      throw new VarveError('damaged', 'nothing in it can be read, so there is nothing to make a new snapshot of');
     return { ...snapshot, root: rewritten.content, summary: summaryOf(snapshot, rewritten) };
   }
 
@@ -133,7 +132,7 @@ class Repair implements TreeVisitor {
     return false;
   }
 
-  /** What is sound is so wherever it is; what is not is told for each path. */
+  /** Sound directories are visited once. Damaged ones are visited at each path, so that each loss is reported. */
   recall(content: ContentRef): RewrittenDirectory | undefined {
     return this.#sound.get(content);
   }
@@ -142,7 +141,7 @@ class Repair implements TreeVisitor {
     if (!rewritten.changed) this.#sound.add(content, rewritten);
   }
 
-  /** @throws VarveError when not all of a file is there */
+  /** @throws VarveError when a part of the file is lost */
   async #file({ content, holes, size }: EntryReader, path: Buffer): Promise<void> {
     if (content === undefined) throw new VarveError('internal', `${path}: a file without content`);
     let length = 0;
@@ -162,7 +161,7 @@ class Repair implements TreeVisitor {
     }
   }
 
-  /** @throws the cause, when it is not that something is damaged or gone */
+  /** @throws the cause, unless something is damaged or gone */
   #lose(what: Loss['what'], path: Buffer, cause: unknown): void {
     const { code, message } = VarveError.from(cause);
     if (!LOST.includes(code) || this.#stored === undefined) throw cause;

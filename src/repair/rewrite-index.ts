@@ -5,21 +5,21 @@ import { condemnations, type IndexedRepository, packsOf } from '../repository/in
 import { IndexWriter } from '../repository/index/index-writer.js';
 
 export interface IndexChanges {
-  /** Names of the index objects that are written anew. */
+  /** Names of the index objects that are rewritten. */
   readonly replaced: readonly string[];
-  /** Those of them that cannot be read. */
+  /** Names of those that cannot be read. */
   readonly unreadable: ReadonlySet<string>;
-  /** Packs that are listed besides. */
+  /** Packs that are listed in addition. */
   readonly add: readonly IndexedPack[];
   /** Whether a pack that a replaced object lists is listed again. */
   readonly keep: (name: string) => boolean;
-  /** Names of packs that are condemned from now on: they are gone, or about to go, and who relies on them is to learn of it. */
+  /** Names of packs to condemn: they are gone or about to be deleted, and commands that rely on them must notice. */
   readonly condemn: readonly string[];
 }
 
 /**
- * Puts new index objects in the place of old ones. What is listed anew is durable before anything is replaced, and the old objects go last: first those
- * that others had replaced, which would count again without them. A pack stays condemned since when it was.
+ * Replaces index objects. The new ones are durable before any old one is deleted. Objects that others had replaced are deleted first, because
+ * they would count again without the others. A condemned pack keeps the time of its condemnation.
  *
  * @returns names of the new objects
  */

@@ -1,6 +1,6 @@
 import { isBroken, isUnreadable, VarveError } from '../errors/errors.js';
 
-/** Notes what could not be read while directories are looked for, each reason once. */
+/** Collects why objects could not be read, each reason once. */
 export class UnreadableObjects {
   readonly #messages = new Set<string>();
   readonly #onNew: (message: string) => void;
@@ -13,7 +13,7 @@ export class UnreadableObjects {
     return this.#messages.size;
   }
 
-  /** @throws the cause, unless it is that something is damaged, gone, or could not be read */
+  /** @throws the cause, unless it is about an object that is damaged, missing or unreadable */
   pass(cause: unknown): void {
     if (isBroken(cause)) return;
     if (!isUnreadable(cause)) throw cause;

@@ -1,3 +1,5 @@
+// Saves sound blobs out of a damaged pack.
+// store-salvaged.ts stores them in new packs.
 import { Buffer } from 'node:buffer';
 import { type ErrorCode, VarveError } from '../errors/errors.js';
 import type { IndexedPack } from '../format/index-object.js';
@@ -7,7 +9,7 @@ import { BlobIndexBuilder } from '../repository/index/blob-index.js';
 import { FrameOpener, PackKeyRing } from '../repository/reading/blob-reader.js';
 import type { Repository } from '../repository/repository.js';
 
-/** `role`: what a pack says of its epoch may be changed as all else. */
+/** `role` as well: a pack's epoch may be damaged like the rest. */
 const ABOUT_FRAMES: readonly ErrorCode[] = ['damaged', 'role'];
 
 export interface Blob {
@@ -15,12 +17,12 @@ export interface Blob {
   readonly bytes: Buffer;
 }
 
-/** What can be read of a pack. */
-export interface Sifted {
+/** What can be saved of a pack. */
+export interface Salvaged {
   readonly record: PackRecord;
-  /** Frames that open, with nothing in them but what the ids say. */
+  /** Frames that open and whose blobs all match their ids. */
   readonly frames: readonly RecordFrame[];
-  /** Of each frame that opens and is not such, the blobs that are what their ids say. */
+  /** For each other frame that opens, the blobs that match their ids. */
   readonly parts: readonly (readonly Blob[])[];
   /** Ids of the blobs in both. */
   readonly good: readonly Buffer[];
@@ -28,17 +30,17 @@ export interface Sifted {
 }
 
 /**
- * Opens all frames of a pack.
+ * Opens all frames of a pack and compares their blobs with their ids.
  *
- * @param pack what is said of the pack: believed only as far as it proves true
- * @param bytes what there is of the pack
+ * @param pack a description of the pack, which is trusted only where it proves right
+ * @param bytes the pack's bytes, which may be damaged or cut short
  */
-export function sift({ keys }: Repository, pack: IndexedPack, bytes: Buffer): Sifted {
+export function salvage({ keys }: Repository, pack: IndexedPack, bytes: Buffer): Salvaged {
   const { record } = pack;
   const builder = new BlobIndexBuilder(blobCount(record));
   builder.add(pack);
   const opener = new FrameOpener(builder.build(), keys, new PackKeyRing(keys));
-  const sifted = {
+  const salvaged = {
     record,
     frames: [] as RecordFrame[],
     parts: [] as Blob[][],
@@ -50,20 +52,20 @@ export function sift({ keys }: Repository, pack: IndexedPack, bytes: Buffer): Si
     const blobs = blobsOf(record, frame, raw);
     const isGood = ({ id, bytes: blob }: Blob): boolean => blob.length > 0 && opener.matches(id, record.kind, blob);
     const good = blobs.filter(isGood);
-    if (good.length === blobs.length) sifted.frames.push(frame);
-    else if (good.length > 0) sifted.parts.push(good);
-    for (const blob of blobs) (good.includes(blob) ? sifted.good : sifted.bad).push(blob.id);
+    if (good.length === blobs.length) salvaged.frames.push(frame);
+    else if (good.length > 0) salvaged.parts.push(good);
+    for (const blob of blobs) (good.includes(blob) ? salvaged.good : salvaged.bad).push(blob.id);
   }
-  return sifted;
+  return salvaged;
 }
 
 export const storedFrame = (pack: Buffer, { offset, storedLength }: RecordFrame): Buffer =>
   pack.subarray(offset, offset + storedLength);
 
-/** No bytes when it does not open. */
+/** @returns no bytes when the frame does not open */
 function tryToOpen(opener: FrameOpener, number: number, stored: Buffer): Buffer {
   try {
-    // Opening writes over what it is given.
+    // Opening overwrites its input.
     return opener.open(opener.index.frame(number), Buffer.from(stored));
   } catch (cause) {
     if (!ABOUT_FRAMES.includes(VarveError.from(cause).code)) throw cause;

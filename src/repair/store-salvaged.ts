@@ -3,12 +3,12 @@ import { compressionParameters } from '../compression/policy.js';
 import { FrameFiller } from '../repository/packs/frame-filler.js';
 import type { Repository } from '../repository/repository.js';
 import { openSink } from '../repository/writing/pack-sink.js';
-import { type Sifted, storedFrame } from './sift.js';
+import { type Salvaged, storedFrame } from './salvage.js';
 
-/** Stores in new packs what can be read of an old one, and lists them when they are durable. Whole frames are copied as they are, sealed. */
-export async function storeSifted(
+/** Stores salvaged frames and blobs in new packs, and lists these once they are durable. Sound frames are copied sealed. */
+export async function storeSalvaged(
   repository: Repository,
-  { record, frames, parts }: Sifted,
+  { record, frames, parts }: Salvaged,
   pack: Buffer,
 ): Promise<void> {
   const largest = frames.reduce((most, { storedLength }) => Math.max(most, storedLength), 0);
