@@ -1,6 +1,6 @@
 // The directories of src/: what each is for, and what it may import. What is not listed here is refused (check-layers.mjs).
 
-const BASE = ['errors', 'time', 'bytes'];
+const BASE = ['errors', 'bytes', 'time'];
 const ENGINES = ['crypto', 'chunking', 'compression', 'parity'];
 const STORES = ['storage', 'storage/local', 'storage/memory', 'storage/cached', 'storage/transport'];
 const CORE = [...BASE, ...ENGINES, 'format', ...STORES, 'workers', 'repository/**', 'filesystem'];
@@ -33,13 +33,13 @@ const PROVIDER = [...BASE, 'storage', 'storage/transport'];
  */
 export const LAYERS = {
   errors: { what: 'the one error class: codes, exit codes, the form that crosses threads', imports: [] },
+  bytes: { what: 'hexadecimal, views, MessagePack', imports: ['errors'], packages: ['msgpackr/pack'], pure: true },
   time: {
-    what: 'local time as TZ says, also where only libc understands it',
-    imports: ['errors'],
+    what: 'points in time, durations, and the calendar in the zone that TZ names',
+    imports: ['errors', 'bytes'],
     packages: ['koffi'],
     process: ['env'],
   },
-  bytes: { what: 'hexadecimal, views, MessagePack', imports: ['errors'], packages: ['msgpackr/pack'], pure: true },
   crypto: {
     what: 'key hierarchy, key slots, sealed and signed objects, pack keys, over an engine of primitives',
     imports: ['errors', 'bytes'],

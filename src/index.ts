@@ -52,7 +52,6 @@ export type { EntryReader } from './format/entry-reader.js';
 export type { Lease } from './format/lease.js';
 export { joinPath } from './format/path.js';
 export type { Snapshot, SnapshotSummary } from './format/snapshot.js';
-export { type Time, timeFromMillis } from './format/time.js';
 export type {
   AccessOptions,
   BackupSettings,
@@ -138,3 +137,4 @@ export { MemoryStore } from './storage/memory/memory-store.js';
 export { openStore } from './storage/open-store.js';
 export { RETRY_SECONDS, STUCK_SECONDS, type StoreSettings } from './storage/settings.js';
 export type { Advice, LockedType, ObjectInfo, ObjectType, Range, Store } from './storage/store.js';
+export { type Time, timeFromMillis } from './time/time.js';

@@ -2,9 +2,9 @@
 // Deciding which sources are suspect is in suspects.ts.
 import type { Buffer } from 'node:buffer';
 import { isSuspect, type Snapshot, type SourceFigures } from '../format/snapshot.js';
-import { compareTimes, type Time } from '../format/time.js';
 import type { GroupBy } from '../repository/snapshots/snapshot-groups.js';
 import type { SnapshotList, StoredSnapshot } from '../repository/snapshots/snapshots.js';
+import { compareTimes, type Time } from '../time/time.js';
 
 interface Backup {
   readonly host: string;

@@ -3,7 +3,7 @@ import { asBuffer } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';
 import type { FileStat } from '../filesystem/stat.js';
 import type { ContentRef } from '../format/content.js';
-import { timeFromMillis } from '../format/time.js';
+import { timeFromMillis } from '../time/time.js';
 import type { BackupPool } from './assembly.js';
 import type { Reply } from './messages.js';
 import type { StreamSource } from './options.js';

@@ -5,7 +5,7 @@ import type { Buffer } from 'node:buffer';
 import { PatternList, type PatternSpec } from '../filesystem/patterns.js';
 import type { Entry } from '../format/entry.js';
 import type { EntryReader } from '../format/entry-reader.js';
-import { compareTimes, type Time } from '../format/time.js';
+import { compareTimes, type Time } from '../time/time.js';
 import type { Finder, Found } from './search.js';
 
 /** What to find. Every criterion must hold. */

@@ -5,7 +5,6 @@ import { toHex } from '../bytes/hex.js';
 import { type ErrorCode, throwIfInterrupted, VarveError } from '../errors/errors.js';
 import { DATA, TREE } from '../format/content.js';
 import type { Snapshot } from '../format/snapshot.js';
-import { compareTimes } from '../format/time.js';
 import { type IndexedRepository, loadIndexToWrite } from '../repository/index/index-store.js';
 import { loadAndAdopt } from '../repository/index/orphans.js';
 import { HeldLease } from '../repository/leases/leases.js';
@@ -13,6 +12,7 @@ import type { Repository } from '../repository/repository.js';
 import { SnapshotSession } from '../repository/rewriting/snapshot-session.js';
 import { listSnapshots, type StoredSnapshot } from '../repository/snapshots/snapshots.js';
 import type { RepositoryWriter, WriterOptions } from '../repository/writing/repository-writer.js';
+import { compareTimes } from '../time/time.js';
 import { type CopyProgress, type CopyTask, type RelatedCopy, SnapshotCopier } from './snapshot-copier.js';
 
 /** Errors after which the other snapshots can still be copied. */

@@ -8,7 +8,6 @@ import { PatternList, type PatternSpec } from '../filesystem/patterns.js';
 import { type ContentRef, sameReference } from '../format/content.js';
 import type { BadEntry, EntryReader } from '../format/entry-reader.js';
 import type { Snapshot } from '../format/snapshot.js';
-import type { Time } from '../format/time.js';
 import { loadIndex } from '../repository/index/index-store.js';
 import { TreeReader } from '../repository/reading/tree-reader.js';
 import type { Repository } from '../repository/repository.js';
@@ -29,6 +28,7 @@ import {
 } from '../repository/rewriting/tree-rewriter.js';
 import type { StoredSnapshot } from '../repository/snapshots/snapshots.js';
 import type { RepositoryWriter } from '../repository/writing/repository-writer.js';
+import type { Time } from '../time/time.js';
 
 export type EditEvent =
   | RewriteEvent

@@ -2,8 +2,9 @@ import type { Buffer } from 'node:buffer';
 import { asArray, asBytes, asMap, asUint, decode, encode } from '../bytes/msgpack.js';
 import { asBuffer } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';
+import type { Time } from '../time/time.js';
 import { ID_BYTES, MAX_CHUNK } from './limits.js';
-import { parseTime, type Time, timeFields } from './time.js';
+import { parseTime, timeFields } from './time.js';
 
 export const FORMAT_VERSION = 1;
 const MIN_CHUNK = 64;

@@ -1,9 +1,10 @@
 import type { Buffer } from 'node:buffer';
 import { asArray, asBytes, asUint, decode, encode } from '../bytes/msgpack.js';
 import { asBuffer } from '../bytes/views.js';
+import type { Time } from '../time/time.js';
 import { ID_BYTES, MAX_PACK } from './limits.js';
 import { type PackRecord, packRecordFields, parsePackRecord } from './pack-record.js';
-import { parseTime, type Time, timeFields } from './time.js';
+import { parseTime, timeFields } from './time.js';
 
 /** A pack as an index object lists it. */
 export interface IndexedPack {

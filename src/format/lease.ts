@@ -1,7 +1,8 @@
 import type { Buffer } from 'node:buffer';
 import { asArray, asBytes, asText, asUint, decode, encode } from '../bytes/msgpack.js';
 import { asBuffer } from '../bytes/views.js';
-import { parseTime, type Time, timeFields } from './time.js';
+import type { Time } from '../time/time.js';
+import { parseTime, timeFields } from './time.js';
 
 const LEASE_ID_BYTES = 16;
 

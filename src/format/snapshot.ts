@@ -2,9 +2,10 @@ import type { Buffer } from 'node:buffer';
 import { asArray, asBytes, asBytesUpTo, asMap, asText, asUint, decode, encode, MAX_TEXT } from '../bytes/msgpack.js';
 import { asBuffer } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';
+import type { Time } from '../time/time.js';
 import type { ContentRef } from './content.js';
 import { ID_BYTES, MAX_SEALED_PLAINTEXT } from './limits.js';
-import { parseTime, type Time, timeFields } from './time.js';
+import { parseTime, timeFields } from './time.js';
 
 /** Figures of a backup, named as in restic's JSON. Counts and bytes; informative only. */
 export interface SnapshotSummary {

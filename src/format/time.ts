@@ -1,32 +1,11 @@
-import type { Int64 } from '../bytes/int64.js';
+// The stored form of a time (SPEC.md section 1). What a time is, and its order, are in time/time.ts.
+
 import { asArray, asInt, asUint } from '../bytes/msgpack.js';
-
-/** Seconds since 1970 (may be negative) and nanoseconds 0–999,999,999 (SPEC.md section 1). */
-export interface Time {
-  readonly seconds: number;
-  readonly nanoseconds: number;
-}
-
-/** The same of a file, where the seconds have 64 bits. */
-export interface FileTime {
-  readonly seconds: Int64;
-  readonly nanoseconds: number;
-}
+import type { Time } from '../time/time.js';
 
 export const timeFields = (time: Time): [number, number] => [time.seconds, time.nanoseconds];
 
 export function parseTime(value: unknown, what: string): Time {
   const [seconds, nanoseconds] = asArray(value, 2, what);
   return { seconds: asInt(seconds, what), nanoseconds: asUint(nanoseconds, 999_999_999, what) };
-}
-
-export function compareTimes(a: FileTime, b: FileTime): number {
-  if (a.seconds !== b.seconds) return a.seconds < b.seconds ? -1 : 1;
-  return a.nanoseconds - b.nanoseconds;
-}
-
-/** From milliseconds since 1970. */
-export function timeFromMillis(millis: number): Time {
-  const seconds = Math.floor(millis / 1000);
-  return { seconds, nanoseconds: Math.floor((millis - seconds * 1000) * 1e6) };
 }

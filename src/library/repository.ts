@@ -16,7 +16,6 @@ import type { Role } from '../crypto/hierarchy.js';
 import { VarveError } from '../errors/errors.js';
 import { type FilterSpec, NO_FILTER } from '../filesystem/filter.js';
 import { joinPath } from '../format/path.js';
-import { timeFromMillis } from '../format/time.js';
 import type { MountOptions, RunningMount } from '../mount/mount.js';
 import type { PruneResult } from '../prune/options.js';
 import { type IndexedRepository, loadIndex, loadIndexToWrite } from '../repository/index/index-store.js';
@@ -38,6 +37,7 @@ import { startingPoint } from '../restore/starting-point.js';
 import { type ForgetFailure, forgetSnapshots, type PlannedGroup, planForget } from '../retention/forget.js';
 import type { Policy } from '../retention/policy.js';
 import type { Store } from '../storage/store.js';
+import { timeFromMillis } from '../time/time.js';
 import { engineOptions, storeAt } from './access.js';
 import type {
   AccessOptions,

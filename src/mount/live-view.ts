@@ -2,7 +2,6 @@
 // Building them is left to view/snapshot-view.ts, showing them to filesystem/view-nodes.ts.
 
 import { VarveError } from '../errors/errors.js';
-import { timeFromMillis } from '../format/time.js';
 import {
   listSnapshots,
   matchesFilter,
@@ -10,6 +9,7 @@ import {
   type SnapshotFilter,
   type SnapshotList,
 } from '../repository/snapshots/snapshots.js';
+import { timeFromMillis } from '../time/time.js';
 import type { LiveRepository } from './filesystem/live-repository.js';
 import type { CurrentView } from './filesystem/view-nodes.js';
 import { snapshotView, type ViewDirectory } from './view/snapshot-view.js';

@@ -1,6 +1,6 @@
 import { isUnreadable, throwIfInterrupted, VarveError } from '../errors/errors.js';
-import { timeFromMillis } from '../format/time.js';
 import { condemnations } from '../repository/index/index-store.js';
+import { timeFromMillis } from '../time/time.js';
 import { eachAtMost } from '../workers/in-flight.js';
 import { defaultThreads } from '../workers/pool.js';
 import { writeCondemnations } from './condemnations.js';

@@ -2,9 +2,9 @@
 // condemn.ts and remove.ts decide which packs.
 import { Buffer } from 'node:buffer';
 import type { IndexedPack } from '../format/index-object.js';
-import type { Time } from '../format/time.js';
 import { type IndexedRepository, type IndexSummary, packsOf, writeIndex } from '../repository/index/index-store.js';
 import { INDEX_BLOBS } from '../repository/index/index-writer.js';
+import type { Time } from '../time/time.js';
 
 /** Index objects with fewer blobs are merged. */
 const FEW_BLOBS = 10_000;

@@ -1,9 +1,9 @@
 import { throwIfInterrupted, VarveError } from '../errors/errors.js';
-import type { Time } from '../format/time.js';
 import { condemnations, type IndexedRepository } from '../repository/index/index-store.js';
 import { describeLease, otherLeases } from '../repository/leases/exclusive.js';
 import type { HeldLease, StoredLease } from '../repository/leases/leases.js';
 import type { ObjectInfo } from '../storage/store.js';
+import type { Time } from '../time/time.js';
 import { dropPacks } from './condemnations.js';
 import { MARGIN_SECONDS } from './margin.js';
 import type { NeededBlobs } from './needed.js';

@@ -1,12 +1,12 @@
 import { Buffer } from 'node:buffer';
 import { toHex } from '../bytes/hex.js';
 import { VarveError } from '../errors/errors.js';
-import { timeFromMillis } from '../format/time.js';
 import { condemnations, type IndexedRepository, packsOf, writeIndex } from '../repository/index/index-store.js';
 import { describeLease, isExclusive, otherLeases } from '../repository/leases/exclusive.js';
 import { listLeases } from '../repository/leases/leases.js';
 import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
+import { timeFromMillis } from '../time/time.js';
 import { NeededBlobs } from './needed.js';
 import type { PruneOptions } from './options.js';
 import { findOrphans } from './orphans.js';

@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
 import type { IndexedPack } from '../format/index-object.js';
-import { timeFromMillis } from '../format/time.js';
 import { condemnations, type IndexedRepository, packsOf } from '../repository/index/index-store.js';
 import { IndexWriter } from '../repository/index/index-writer.js';
+import { timeFromMillis } from '../time/time.js';
 
 export interface IndexChanges {
   /** Names of the index objects that are rewritten. */

@@ -7,7 +7,7 @@ import { namesAt } from '../filesystem/directory.js';
 import { fchmodat, mkdirat, openat, openDirectoryAt, rmdirat, unlinkat } from '../filesystem/posix.js';
 import { type FileStat, lstat } from '../filesystem/stat.js';
 import type { EntryStat } from '../format/entry.js';
-import { compareTimes, type FileTime } from '../format/time.js';
+import { compareTimes, type FileTime } from '../time/time.js';
 import { DirectoryHandles, splitPath } from './directory-handles.js';
 import { FileSystems } from './file-system.js';
 import { refusesName, unsupportedName } from './names.js';

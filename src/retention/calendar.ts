@@ -1,5 +1,5 @@
-import { civilOf } from '../format/civil.js';
-import type { Time } from '../format/time.js';
+import { civilOf } from '../time/civil.js';
+import type { Time } from '../time/time.js';
 
 export const PERIODS = ['hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const;
 /** How often one snapshot is kept. */

@@ -1,10 +1,10 @@
 import pLimit from 'p-limit';
 import { VarveError } from '../errors/errors.js';
 import { isSuspect } from '../format/snapshot.js';
-import { type Time, timeFromMillis } from '../format/time.js';
 import type { Repository } from '../repository/repository.js';
 import { type GroupBy, type GroupKey, groupSnapshots } from '../repository/snapshots/snapshot-groups.js';
 import { removeSnapshot, type StoredSnapshot, shortId } from '../repository/snapshots/snapshots.js';
+import { type Time, timeFromMillis } from '../time/time.js';
 import { REQUESTS } from '../workers/in-flight.js';
 import { applyPolicy, type Decision, isEmptyPolicy, type Policy } from './policy.js';
 

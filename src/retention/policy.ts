@@ -1,6 +1,6 @@
 import { isSuspect, type Snapshot } from '../format/snapshot.js';
-import { compareTimes, type Time } from '../format/time.js';
 import { hasTags, splitTags } from '../repository/snapshots/snapshots.js';
+import { compareTimes, type Time } from '../time/time.js';
 import { PERIODS, type Period, periodOf } from './calendar.js';
 import { describeSpan, isEmptySpan, type Span, spanEndingAt } from './span.js';
 

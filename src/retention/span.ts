@@ -1,10 +1,15 @@
 import { VarveError } from '../errors/errors.js';
-import { instantOf } from '../format/civil.js';
-import { type Duration, looksLikeDuration, parseDuration, subtractDuration } from '../format/duration.js';
-import { compareTimes, type Time } from '../format/time.js';
+import {
+  type CalendarDuration,
+  looksLikeCalendarDuration,
+  parseCalendarDuration,
+  subtractCalendarDuration,
+} from '../time/calendar-duration.js';
+import { instantOf } from '../time/civil.js';
+import { compareTimes, type Time } from '../time/time.js';
 
 /** A length of time in units of the calendar, or all the time since the beginning of a day. */
-export type Span = Duration | { readonly since: Day };
+export type Span = CalendarDuration | { readonly since: Day };
 
 interface Day {
   readonly year: number;
@@ -25,7 +30,7 @@ export function parseSpan(text: string, option: string): Span {
   const trimmed = text.trim();
   const day = parseDay(trimmed);
   if (day !== undefined) return day;
-  if (looksLikeDuration(trimmed)) return parseDuration(trimmed, option);
+  if (looksLikeCalendarDuration(trimmed)) return parseCalendarDuration(trimmed, option);
   throw new VarveError(
     'usage',
     `${option}: "${text}" is neither a duration, such as 14d, 6m or 1y5m7d2h (years, months, weeks, days, hours), nor a date such as 2026-01-31`,
@@ -67,7 +72,7 @@ export function spanEndingAt(span: Span, end: Time | undefined): (time: Time) =>
     return (time) => time.seconds >= midnight;
   }
   if (end === undefined) return () => true;
-  const beginning = subtractDuration(end, span);
+  const beginning = subtractCalendarDuration(end, span);
   // Going back an hour from an hour that is there twice may lead nowhere; the end is in the span all the same (not so for restic).
   return (time) => compareTimes(time, beginning) > 0 || compareTimes(time, end) >= 0;
 }

@@ -7,8 +7,8 @@ import type { Context } from '../../src/cli/program/shell.js';
 import { addFromOptions } from '../../src/cli/repository/from-repository.js';
 import { storeSettings } from '../../src/cli/repository/store-settings.js';
 import { Output } from '../../src/cli/terminal/output.js';
-import { parseSpan } from '../../src/cli/text/span.js';
 import type { StoreSettings } from '../../src/storage/settings.js';
+import { parseDuration } from '../../src/time/duration.js';
 import { isVarveError } from '../errors/expect-error.js';
 import { startServer } from '../serve/running.js';
 import { Playground } from './varve.js';
@@ -139,9 +139,9 @@ test('spans of time', () => {
     ['1h', 3600],
     ['1h1s', 3601],
   ] as const)
-    assert.equal(parseSpan(text, '--x'), seconds);
+    assert.equal(parseDuration(text, '--x'), seconds);
   for (const text of ['', 's', '5', '5d', '1m1h', '-5m', '1.5h', ' 5m'])
-    assert.throws(() => parseSpan(text, '--x'), isVarveError('usage'));
+    assert.throws(() => parseDuration(text, '--x'), isVarveError('usage'));
 });
 
 test('a notice is a warning; with --json an object; with --quiet nothing', () => {

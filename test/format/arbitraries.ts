@@ -7,7 +7,7 @@ import type { Entry, EntryType } from '../../src/format/entry.js';
 import { validName } from '../../src/format/entry-reader.js';
 import { type PackRecord, PackRecordBuilder } from '../../src/format/pack-record.js';
 import type { Snapshot } from '../../src/format/snapshot.js';
-import type { Time } from '../../src/format/time.js';
+import type { Time } from '../../src/time/time.js';
 
 /** fast-check's records have no prototype, which a strict comparison would mind. */
 const record = <T extends object>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>

@@ -8,7 +8,7 @@ import { type Config, decodeConfig, encodeConfig } from '../../src/format/config
 import { decodeIndexObject, encodeIndexObject, type IndexObject } from '../../src/format/index-object.js';
 import { decodeLease, encodeLease, type Lease } from '../../src/format/lease.js';
 import { decodeSnapshot, encodeSnapshot, type Snapshot, type SnapshotSummary } from '../../src/format/snapshot.js';
-import { compareTimes, timeFromMillis } from '../../src/format/time.js';
+import { compareTimes, timeFromMillis } from '../../src/time/time.js';
 import { isVarveError } from '../errors/expect-error.js';
 import * as any from './arbitraries.js';
 

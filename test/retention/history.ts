@@ -1,10 +1,10 @@
 import { Buffer } from 'node:buffer';
 import type { Snapshot } from '../../src/format/snapshot.js';
-import type { Time } from '../../src/format/time.js';
 import type { StoredSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import { PERIODS, type Period } from '../../src/retention/calendar.js';
 import { applyPolicy, type Policy } from '../../src/retention/policy.js';
 import { parseSpan } from '../../src/retention/span.js';
+import type { Time } from '../../src/time/time.js';
 
 /** Later than all histories in the tests. */
 export const NOW: Time = { seconds: Date.parse('2100-01-01T00:00:00Z') / 1000, nanoseconds: 0 };

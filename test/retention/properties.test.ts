@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { timeFromMillis } from '../../src/format/time.js';
 import { PERIODS } from '../../src/retention/calendar.js';
+import { timeFromMillis } from '../../src/time/time.js';
 import { keptOf, type Rules, storedSnapshot } from './history.js';
 
 process.env.TZ = 'Europe/Berlin';

@@ -1,13 +1,13 @@
 import { Buffer } from 'node:buffer';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../../src/format/content.js';
 import type { Snapshot } from '../../src/format/snapshot.js';
-import { timeFromMillis } from '../../src/format/time.js';
 import type { IndexedRepository } from '../../src/repository/index/index-store.js';
 import { loadAndAdopt } from '../../src/repository/index/orphans.js';
 import { type BufferPool, type PackWriters, packWriters } from '../../src/repository/packs/pack-writer.js';
 import type { Repository } from '../../src/repository/repository.js';
 import { commitSnapshot, underLease } from '../../src/repository/writing/commit.js';
 import { PackSink } from '../../src/repository/writing/pack-sink.js';
+import { timeFromMillis } from '../../src/time/time.js';
 import type { SharedBuffers } from '../../src/workers/shared-buffers.js';
 import type { Process } from './process.js';
 import type { Files } from './source.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { after, test } from 'node:test';
 import { rfc3339 } from '../../src/cli/text/time.js';
-import { civilOf, instantOf } from '../../src/format/civil.js';
+import { civilOf, instantOf } from '../../src/time/civil.js';
 import { zoneProblem } from '../../src/time/zone.js';
 import { Playground } from '../cli/varve.js';
 

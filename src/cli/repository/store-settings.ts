@@ -1,10 +1,10 @@
 import { VarveError } from '../../errors/errors.js';
 import { REFUSED_SECONDS, RETRY_SECONDS, STUCK_SECONDS, type StoreSettings } from '../../storage/settings.js';
+import { parseDuration } from '../../time/duration.js';
 import type { Context } from '../program/shell.js';
 import { debugLog } from '../terminal/debug-log.js';
 import { lendTerminal } from '../terminal/prompt.js';
 import { parseLockTerm } from '../text/lock-term.js';
-import { parseSpan } from '../text/span.js';
 
 const KIBIBYTE = 1024;
 const MOST_CONNECTIONS = 1000;
@@ -19,7 +19,7 @@ const PROVIDERS = ['s3', 'sftp', 'rclone'];
 export function storeSettings(context: Context): StoreSettings {
   const { globals, environment, signal, output } = context;
   const stuck = globals.stuckRequestTimeout;
-  const idleTimeoutSeconds = stuck === undefined ? STUCK_SECONDS : parseSpan(stuck, '--stuck-request-timeout');
+  const idleTimeoutSeconds = stuck === undefined ? STUCK_SECONDS : parseDuration(stuck, '--stuck-request-timeout');
   if (idleTimeoutSeconds === 0) throw new VarveError('usage', '--stuck-request-timeout: must be a second or more');
   const warn = (text: string): void => {
     if (output.json) output.errorObject({ message_type: 'warning', message: text });
@@ -61,7 +61,7 @@ function userAgentFrom({ globals, environment }: Context): string | undefined {
 /** A time that the user gives also applies to refused connections. */
 function retriesFrom(retryFor: string | undefined): Pick<StoreSettings, 'retrySeconds' | 'refusedSeconds'> {
   if (retryFor === undefined) return { retrySeconds: RETRY_SECONDS, refusedSeconds: REFUSED_SECONDS };
-  return { retrySeconds: parseSpan(retryFor, '--retry-for') };
+  return { retrySeconds: parseDuration(retryFor, '--retry-for') };
 }
 
 function lockTerm({ globals, environment }: Context): number | undefined {

@@ -1,6 +1,10 @@
 import { VarveError } from '../../errors/errors.js';
-import { looksLikeDuration, parseDuration, subtractDuration } from '../../format/duration.js';
-import { type Time, timeFromMillis } from '../../format/time.js';
+import {
+  looksLikeCalendarDuration,
+  parseCalendarDuration,
+  subtractCalendarDuration,
+} from '../../time/calendar-duration.js';
+import { type Time, timeFromMillis } from '../../time/time.js';
 import { readTime } from './time.js';
 
 /** Describes the syntax of `parsePastTime` in helps. */
@@ -13,7 +17,8 @@ export const PAST_TIME = `a time is "2026-01-31 14:00", 2026-01-31 (its first mo
  * @param now milliseconds since 1970
  */
 export function parsePastTime(text: string, option: string, now = Date.now()): Time {
-  if (looksLikeDuration(text)) return subtractDuration(timeFromMillis(now), parseDuration(text, option));
+  if (looksLikeCalendarDuration(text))
+    return subtractCalendarDuration(timeFromMillis(now), parseCalendarDuration(text, option));
   const time = readTime(text);
   if (time === undefined) throw new VarveError('usage', `${option}: "${text}" is not a time: ${PAST_TIME}`);
   return time;

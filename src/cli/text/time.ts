@@ -1,6 +1,6 @@
 import { VarveError } from '../../errors/errors.js';
-import { instantOf } from '../../format/civil.js';
-import type { FileTime, Time } from '../../format/time.js';
+import { instantOf } from '../../time/civil.js';
+import type { FileTime, Time } from '../../time/time.js';
 import { localDate, offsetAt } from '../../time/zone.js';
 
 /** Seconds of the years 0 and 9999, the limits of RFC 3339. */

@@ -4,7 +4,7 @@ import type { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import { VarveError } from '../../errors/errors.js';
 import { decodeLease, encodeLease, type Lease } from '../../format/lease.js';
-import { type Time, timeFromMillis } from '../../format/time.js';
+import { type Time, timeFromMillis } from '../../time/time.js';
 import type { Machine } from '../machine.js';
 import { getSigned, putSigned, type Repository } from '../repository.js';
 

@@ -8,8 +8,8 @@ import { asBuffer } from '../../bytes/views.js';
 import { isRevoked } from '../../crypto/signed.js';
 import { endsAll, VarveError } from '../../errors/errors.js';
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../../format/snapshot.js';
-import { compareTimes, type Time } from '../../format/time.js';
 import type { ObjectInfo } from '../../storage/store.js';
+import { compareTimes, type Time } from '../../time/time.js';
 import { REQUESTS } from '../../workers/in-flight.js';
 import { getSigned, putSigned, type Repository, sealSigned } from '../repository.js';
 

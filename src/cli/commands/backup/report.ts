@@ -1,8 +1,8 @@
 import type { BackupEvent, BackupProgress, BackupResult } from '../../../backup/options.js';
 import type { Suspect } from '../../../backup/suspects.js';
 import type { SnapshotSummary, SourceFigures } from '../../../format/snapshot.js';
-import type { Time } from '../../../format/time.js';
 import { type StoredSnapshot, shortId } from '../../../repository/snapshots/snapshots.js';
+import type { Time } from '../../../time/time.js';
 import type { Context } from '../../program/shell.js';
 import { atIntervals } from '../../terminal/progress.js';
 import { lossyText, printable } from '../../text/escape.js';

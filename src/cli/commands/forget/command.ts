@@ -1,9 +1,9 @@
 import { VarveError } from '../../../errors/errors.js';
-import { timeFromMillis } from '../../../format/time.js';
 import type { Repository } from '../../../repository/repository.js';
 import type { StoredSnapshot } from '../../../repository/snapshots/snapshots.js';
 import { forgetSnapshots, type PlannedGroup, planForget } from '../../../retention/forget.js';
 import { describePolicy, isEmptyPolicy } from '../../../retention/policy.js';
+import { timeFromMillis } from '../../../time/time.js';
 import { zoneProblem } from '../../../time/zone.js';
 import type { Context } from '../../program/shell.js';
 import { openFromOptions } from '../../repository/open.js';

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { VarveError } from '../../../errors/errors.js';
 import { parseSize } from '../../../filesystem/filter.js';
-import { parseDuration, subtractDuration } from '../../../format/duration.js';
-import { timeFromMillis } from '../../../format/time.js';
 import type { Unused } from '../../../prune/plan.js';
+import { parseCalendarDuration, subtractCalendarDuration } from '../../../time/calendar-duration.js';
+import { timeFromMillis } from '../../../time/time.js';
 
 export interface PruneFlags {
   readonly maxUnused: string;
@@ -52,7 +52,7 @@ export function parseRepackSize(text: string | undefined): number {
 export function parseGrace(text: string): number {
   if (text === '0') return 0;
   const now = timeFromMillis(Date.now());
-  return now.seconds - subtractDuration(now, parseDuration(text, '--grace')).seconds;
+  return now.seconds - subtractCalendarDuration(now, parseCalendarDuration(text, '--grace')).seconds;
 }
 
 function sizeOf(text: string, option: string, example: string): number {

@@ -1,5 +1,5 @@
-import { timeFromMillis } from '../../../format/time.js';
 import type { PruneEvent, PruneResult, Totals } from '../../../prune/options.js';
+import { timeFromMillis } from '../../../time/time.js';
 import type { Context } from '../../program/shell.js';
 import { localTime, rfc3339 } from '../../text/time.js';
 import { counted, formatBytes, formatPercent } from '../../text/units.js';

@@ -1,5 +1,5 @@
-import { localDate, offsetAt } from '../time/zone.js';
 import type { Time } from './time.js';
+import { localDate, offsetAt } from './zone.js';
 
 /** A date and the time of day, by the calendar and the clock of this machine's zone. */
 export interface Civil {

@@ -1,33 +1,40 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { VarveError } from '../../src/errors/errors.js';
-import { type Duration, parseDuration, subtractDuration } from '../../src/format/duration.js';
+import {
+  type CalendarDuration,
+  parseCalendarDuration,
+  subtractCalendarDuration,
+} from '../../src/time/calendar-duration.js';
 
 process.env.TZ = 'Europe/Berlin';
 
-const NONE: Duration = { years: 0, months: 0, weeks: 0, days: 0, hours: 0 };
+const NONE: CalendarDuration = { years: 0, months: 0, weeks: 0, days: 0, hours: 0 };
 const seconds = (text: string): number => Date.parse(text) / 1000;
 
 /** The time so long before another, both in UTC. */
 function before(text: string, duration: string): string {
-  const time = subtractDuration({ seconds: seconds(text), nanoseconds: 7 }, parseDuration(duration, '--time'));
+  const time = subtractCalendarDuration(
+    { seconds: seconds(text), nanoseconds: 7 },
+    parseCalendarDuration(duration, '--time'),
+  );
   assert.equal(time.nanoseconds, 7);
   return new Date(time.seconds * 1000).toISOString();
 }
 
 test('durations are read as people write them', () => {
-  assert.deepEqual(parseDuration('3D', 'x'), { ...NONE, days: 3 });
-  assert.deepEqual(parseDuration('14d', 'x'), { ...NONE, days: 14 });
-  assert.deepEqual(parseDuration('1y2m', 'x'), { ...NONE, years: 1, months: 2 });
-  assert.deepEqual(parseDuration('36h', 'x'), { ...NONE, hours: 36 });
-  assert.deepEqual(parseDuration('2h1y3W5m7d', 'x'), { years: 1, months: 5, weeks: 3, days: 7, hours: 2 });
-  assert.deepEqual(parseDuration('0d', 'x'), NONE);
+  assert.deepEqual(parseCalendarDuration('3D', 'x'), { ...NONE, days: 3 });
+  assert.deepEqual(parseCalendarDuration('14d', 'x'), { ...NONE, days: 14 });
+  assert.deepEqual(parseCalendarDuration('1y2m', 'x'), { ...NONE, years: 1, months: 2 });
+  assert.deepEqual(parseCalendarDuration('36h', 'x'), { ...NONE, hours: 36 });
+  assert.deepEqual(parseCalendarDuration('2h1y3W5m7d', 'x'), { years: 1, months: 5, weeks: 3, days: 7, hours: 2 });
+  assert.deepEqual(parseCalendarDuration('0d', 'x'), NONE);
 });
 
 test('what is no duration is refused, and the option is named', () => {
   for (const wrong of ['', 'd', '3', '3 d', '-3d', '3s', '1d2', '1d1d', '1.5d', '1000000000y', '2026-01-31'])
     assert.throws(
-      () => parseDuration(wrong, '--keep-within'),
+      () => parseCalendarDuration(wrong, '--keep-within'),
       (error) => error instanceof VarveError && error.code === 'usage' && error.message.startsWith('--keep-within: '),
       wrong,
     );

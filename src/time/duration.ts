@@ -1,13 +1,13 @@
-import { VarveError } from '../../errors/errors.js';
+import { VarveError } from '../errors/errors.js';
 
 const FORM = /^(?=\d)(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?$/;
 
 /**
- * Seconds of `90s`, `5m`, `1h30m`, as Go writes durations; `0` for none. Not of the calendar: `m` are minutes.
+ * Seconds of `90s`, `5m`, `1h30m`, as Go writes durations, and of `0`. Here `m` is minutes; in `parseCalendarDuration` it is months.
  *
  * @param option named in the error
  */
-export function parseSpan(text: string, option: string): number {
+export function parseDuration(text: string, option: string): number {
   if (text === '0') return 0;
   const match = FORM.exec(text);
   if (match === null)
