@@ -1,9 +1,7 @@
 import type { Buffer } from 'node:buffer';
 import { createHmac } from 'node:crypto';
+import type { BlobKind } from '../bytes/pack-constants.js';
 import { type DirectHmac, directHmac } from './openssl.js';
-
-/** 1 = a chunk of file contents, 2 = a chunk of directories. */
-export type BlobKind = 1 | 2;
 
 const KINDS = [Uint8Array.of(0), Uint8Array.of(1), Uint8Array.of(2)] as const;
 

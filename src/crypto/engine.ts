@@ -1,7 +1,7 @@
+import { TAG_BYTES } from '../bytes/pack-constants.js';
 import { VarveError } from '../errors/errors.js';
 
-/** bytes ‖ tag, the tag 16 bytes. */
-export const TAG_LENGTH = 16;
+export { TAG_BYTES };
 
 /**
  * The primitives of SPEC.md. An engine keeps no state that changes results; keys may be cached by identity, so a
@@ -95,7 +95,7 @@ const ZERO_NONCE = new Uint8Array(12);
 
 /** GCM under a key that seals this one message: the nonce is zero. */
 export function sealOnce(engine: CryptoEngine, key: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array {
-  const out = new Uint8Array(plaintext.length + TAG_LENGTH);
+  const out = new Uint8Array(plaintext.length + TAG_BYTES);
   engine.gcmSealInto(out, 0, key, ZERO_NONCE, aad, plaintext);
   return out;
 }

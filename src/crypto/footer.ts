@@ -1,5 +1,5 @@
+import type { BlobKind } from '../bytes/pack-constants.js';
 import { u32 } from '../bytes/views.js';
-import type { BlobKind } from './blob-id.js';
 import { ascii, forged, hkdf, join, openOnce, sealOnce } from './engine.js';
 import type { RepositoryKeys } from './hierarchy.js';
 

@@ -1,6 +1,6 @@
 import * as crypto from 'node:crypto';
 import { asBuffer, equalBytes } from '../bytes/views.js';
-import { type CryptoEngine, TAG_LENGTH } from './engine.js';
+import { type CryptoEngine, TAG_BYTES } from './engine.js';
 import { type DirectCtr, type DirectGcm, directCtr, directGcm } from './openssl.js';
 import { xchachaOpen, xchachaSeal } from './xchacha.js';
 
@@ -82,17 +82,17 @@ function gcmSealInto(
 ): number {
   const direct = directFor(plaintext.length);
   if (direct !== undefined) {
-    direct.seal(key, nonce, aad, plaintext, out.subarray(offset, offset + plaintext.length + TAG_LENGTH));
-    return plaintext.length + TAG_LENGTH;
+    direct.seal(key, nonce, aad, plaintext, out.subarray(offset, offset + plaintext.length + TAG_BYTES));
+    return plaintext.length + TAG_BYTES;
   }
-  const cipher = crypto.createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_LENGTH });
+  const cipher = crypto.createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
   cipher.setAAD(aad);
   // In pieces: Node allocates every result, and small ones come from memory that is in the cache already.
   for (let at = 0; at < plaintext.length; at += PIECE)
     out.set(cipher.update(plaintext.subarray(at, at + PIECE)), offset + at);
   cipher.final();
   out.set(cipher.getAuthTag(), offset + plaintext.length);
-  return plaintext.length + TAG_LENGTH;
+  return plaintext.length + TAG_BYTES;
 }
 
 function gcmOpenInto(
@@ -102,7 +102,7 @@ function gcmOpenInto(
   aad: Uint8Array,
   sealed: Uint8Array,
 ): Uint8Array | undefined {
-  const length = sealed.length - TAG_LENGTH;
+  const length = sealed.length - TAG_BYTES;
   const direct = directFor(length);
   if (direct === undefined) return gcmOpen(key, nonce, aad, sealed);
   const out = into.subarray(0, length);
@@ -110,9 +110,9 @@ function gcmOpenInto(
 }
 
 function gcmOpen(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined {
-  const length = sealed.length - TAG_LENGTH;
+  const length = sealed.length - TAG_BYTES;
   if (length < 0) return undefined;
-  const decipher = crypto.createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_LENGTH });
+  const decipher = crypto.createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
   decipher.setAAD(aad).setAuthTag(sealed.subarray(length));
   const plaintext = decipher.update(sealed.subarray(0, length));
   try {

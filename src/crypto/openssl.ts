@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { createCipheriv, createHmac } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { equalBytes } from '../bytes/views.js';
-import { TAG_LENGTH } from './engine.js';
+import { TAG_BYTES } from './engine.js';
 
 /** AES-256-GCM that writes into memory which is there. Tags have 16 bytes. */
 export interface DirectGcm {
@@ -121,7 +121,7 @@ function bindGcm(call: (declaration: string) => Call): DirectGcm {
   const context = call('void *EVP_CIPHER_CTX_new()')();
   const cipher = call('void *EVP_aes_256_gcm()')();
   const written = Buffer.alloc(4);
-  const scratch = Buffer.alloc(TAG_LENGTH);
+  const scratch = Buffer.alloc(TAG_BYTES);
   return {
     seal(key, nonce, aad, plaintext, out) {
       const done =
@@ -129,16 +129,16 @@ function bindGcm(call: (declaration: string) => Call): DirectGcm {
         update(context, null, written, aad, aad.length) === 1 &&
         update(context, out, written, plaintext, plaintext.length) === 1 &&
         final(context, scratch, written) === 1 &&
-        control(context, GET_TAG, TAG_LENGTH, scratch) === 1;
+        control(context, GET_TAG, TAG_BYTES, scratch) === 1;
       if (!done) throw new Error('OpenSSL failed to encrypt');
       out.set(scratch, plaintext.length);
     },
     open(key, nonce, aad, sealed, out) {
-      const length = sealed.length - TAG_LENGTH;
+      const length = sealed.length - TAG_BYTES;
       scratch.set(sealed.subarray(length));
       return (
         initOpen(context, cipher, null, key, nonce) === 1 &&
-        control(context, SET_TAG, TAG_LENGTH, scratch) === 1 &&
+        control(context, SET_TAG, TAG_BYTES, scratch) === 1 &&
         updateOpen(context, null, written, aad, aad.length) === 1 &&
         updateOpen(context, out, written, sealed, length) === 1 &&
         finalOpen(context, scratch, written) === 1

@@ -1,12 +1,10 @@
+import { type BlobKind, type Codec, WRAPPED_KEY_BYTES } from '../bytes/pack-constants.js';
 import { u32 } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';
-import type { BlobKind } from './blob-id.js';
-import { agree, type CryptoEngine, forged, hkdf, join, openOnce, sealOnce, TAG_LENGTH } from './engine.js';
+import { agree, type CryptoEngine, forged, hkdf, join, openOnce, sealOnce, TAG_BYTES } from './engine.js';
 import { type RepositoryKeys, roleError } from './hierarchy.js';
 import { nativeEngine } from './native.js';
 
-/** u32 epoch ‖ ephemeral public 32 ‖ sealed key 48. */
-export const WRAPPED_KEY_LENGTH = 84;
 const SEALED_OFFSET = 36;
 const LABELS: Record<BlobKind, string> = { 1: 'varve/1/pack/data', 2: 'varve/1/pack/tree' };
 
@@ -29,7 +27,7 @@ export function newPackKey(keys: RepositoryKeys, kind: BlobKind): PackKey {
 
 /** The pack's key. `name` is the pack's, for messages. */
 export function unwrapPackKey(keys: RepositoryKeys, kind: BlobKind, wrapped: Uint8Array, name = 'pack'): Uint8Array {
-  if (wrapped.length !== WRAPPED_KEY_LENGTH) throw forged(name, 'its wrapped key has the wrong length');
+  if (wrapped.length !== WRAPPED_KEY_BYTES) throw forged(name, 'its wrapped key has the wrong length');
   const epoch = new DataView(wrapped.buffer, wrapped.byteOffset).getUint32(0, true);
   if (epoch === 0) throw forged(name, 'its wrapped key has no epoch');
   const { metaPrivate, contentPrivate, metaPublic, contentPublic } = keys.epoch(epoch, name);
@@ -57,11 +55,8 @@ function wrappingKey(
   return hkdf(keys.engine, join(shared, keys.auth(epoch)), join(ephemeral, recipient), LABELS[kind], 32);
 }
 
-/** 0 = stored as it is, 1 = zstd. */
-export type Codec = 0 | 1;
-
 /** How much longer a stored frame is than its body. */
-export const FRAME_OVERHEAD = TAG_LENGTH;
+export const FRAME_OVERHEAD = TAG_BYTES;
 
 function frameNonce(counter: number): Uint8Array {
   const nonce = new Uint8Array(12);

@@ -1,6 +1,7 @@
+import { MAX_SEALED_PLAINTEXT } from '../bytes/pack-constants.js';
 import { u32 } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';
-import { agree, ascii, forged, hkdf, join, openOnce, TAG_LENGTH } from './engine.js';
+import { agree, ascii, forged, hkdf, join, openOnce, TAG_BYTES } from './engine.js';
 import { type RepositoryKeys, roleError } from './hierarchy.js';
 
 export type SealedKind = 'config' | 'card' | 'index' | 'snapshot' | 'lease' | 'directory';
@@ -19,9 +20,8 @@ const HEADER_LENGTH = 44;
 const SALT_OFFSET = 12;
 const COMPRESSED = 1;
 
-export const MAX_SEALED_PLAINTEXT = 128 * 2 ** 20;
 /** How much longer a sealed object is than its plaintext. */
-export const SEALED_OVERHEAD = HEADER_LENGTH + TAG_LENGTH;
+export const SEALED_OVERHEAD = HEADER_LENGTH + TAG_BYTES;
 
 /** SPEC.md section 5, under the newest epoch unless another is given. Compression is the caller's. */
 export function sealObject(
@@ -42,7 +42,7 @@ export function sealObject(
     kind === 'snapshot'
       ? snapshotKey(keys, epoch, agree(engine, secret, keys.metaPublic(epoch), 'snapshot'), salt)
       : indexKey(keys, kind, epoch, salt);
-  const out = new Uint8Array(HEADER_LENGTH + plaintext.length + TAG_LENGTH);
+  const out = new Uint8Array(HEADER_LENGTH + plaintext.length + TAG_BYTES);
   out.set(header);
   engine.gcmSealInto(out, HEADER_LENGTH, key, new Uint8Array(12), header, plaintext);
   return out;

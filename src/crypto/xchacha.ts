@@ -1,5 +1,5 @@
 import { xchacha20poly1305 } from '@noble/ciphers/chacha.js';
-import { type CryptoEngine, TAG_LENGTH } from './engine.js';
+import { type CryptoEngine, TAG_BYTES } from './engine.js';
 
 /** What OpenSSL lacks. Apart from the portable engine: loading that takes every thread 40 ms. */
 export const xchachaSeal: CryptoEngine['xchachaSeal'] = (key, nonce, aad, plaintext) =>
@@ -13,7 +13,7 @@ export function openOrUndefined(
   sealed: Uint8Array,
   decrypt: (sealed: Uint8Array) => Uint8Array,
 ): Uint8Array | undefined {
-  if (sealed.length < TAG_LENGTH) return undefined;
+  if (sealed.length < TAG_BYTES) return undefined;
   try {
     return decrypt(sealed);
   } catch {

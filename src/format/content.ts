@@ -1,9 +1,6 @@
 import type { Buffer } from 'node:buffer';
 
-/** Kinds of blobs and packs (SPEC.md section 8). */
-export const DATA = 1;
-export const TREE = 2;
-export type BlobKind = typeof DATA | typeof TREE;
+export { type BlobKind, DATA, TREE } from '../bytes/pack-constants.js';
 
 /** The blobs that a stream of bytes is made of (SPEC.md section 11). */
 export interface ContentRef {

@@ -1,7 +1,8 @@
+export { MAX_SEALED_PLAINTEXT } from '../bytes/pack-constants.js';
+
 /** Bytes of a blob id, an object name, a key. */
 export const ID_BYTES = 32;
 /** The hard limits of SPEC.md section 1. */
-export const MAX_SEALED_PLAINTEXT = 128 * 1024 * 1024;
 export const MAX_CHUNK = 64 * 1024 * 1024;
 export const MAX_FRAME = MAX_CHUNK + 4 * 1024 * 1024;
 export const MAX_PACK = 1024 * 1024 * 1024;

@@ -1,20 +1,17 @@
 import { Buffer } from 'node:buffer';
 import { asArray, asBytes, asBytesUpTo, asUint } from '../bytes/msgpack.js';
+import { type Codec, RAW, TAG_BYTES, WRAPPED_KEY_BYTES, ZSTD } from '../bytes/pack-constants.js';
 import { asBuffer } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';
 import { type BlobKind, DATA, TREE } from './content.js';
 import { ID_BYTES, MAX_CHUNK, MAX_FRAME, MAX_PACK, MAX_SEALED_PLAINTEXT } from './limits.js';
 
-export const WRAPPED_KEY_BYTES = 84;
-export const FRAME_TAG_BYTES = 16;
+export { type Codec, RAW, TAG_BYTES, WRAPPED_KEY_BYTES, ZSTD };
+
 /** u32 words of a frame's row in a pack record. */
 export const FRAME_WORDS = 6;
 const FRAME_BYTES = FRAME_WORDS * 4;
 const MAX_COUNTER = 0xffff;
-
-export type Codec = 0 | 1;
-export const RAW: Codec = 0;
-export const ZSTD: Codec = 1;
 
 /** A frame as a pack record describes it (SPEC.md section 9). */
 export interface Frame {
@@ -196,7 +193,7 @@ function validate(record: PackRecord, what: string): void {
   let blob = 0;
   for (let number = 0; number < frameCount(record); number++) {
     const frame = frameAt(record, number);
-    const inBounds = frame.rawLength >= 1 && frame.rawLength <= MAX_FRAME && frame.storedLength > FRAME_TAG_BYTES;
+    const inBounds = frame.rawLength >= 1 && frame.rawLength <= MAX_FRAME && frame.storedLength > TAG_BYTES;
     if (!inBounds || frame.codec > 1 || frame.key >= record.keys.length || frame.counter > MAX_COUNTER) {
       throw wrong('a frame is out of bounds');
     }

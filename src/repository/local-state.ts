@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import { decode, encode } from '../bytes/msgpack.js';
-import { type CryptoEngine, hkdf, TAG_LENGTH } from '../crypto/engine.js';
+import { type CryptoEngine, hkdf, TAG_BYTES } from '../crypto/engine.js';
 import type { Identity } from '../crypto/signed.js';
 import type { CacheDirectory } from '../storage/cached/cache-directory.js';
 
@@ -43,7 +43,7 @@ export class LocalState {
     if (this.#directory === undefined) return;
     const nonce = randomBytes(NONCE_BYTES);
     const plaintext = encode(value);
-    const sealed = Buffer.alloc(plaintext.length + TAG_LENGTH);
+    const sealed = Buffer.alloc(plaintext.length + TAG_BYTES);
     this.#engine.gcmSealInto(sealed, 0, this.#key(name), nonce, Buffer.from(name), plaintext);
     this.#directory.write(name, [nonce, sealed]);
   }

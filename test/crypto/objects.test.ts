@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { encode } from '../../src/bytes/msgpack.js';
+import { WRAPPED_KEY_BYTES } from '../../src/bytes/pack-constants.js';
 import { blobId } from '../../src/crypto/blob-id.js';
 import { FOOTER_LENGTH, type Footer, openFooter, sealFooter } from '../../src/crypto/footer.js';
 import { exportKeys, importKeys } from '../../src/crypto/hierarchy.js';
 import { nativeEngine } from '../../src/crypto/native.js';
-import { newPackKey, openFrame, sealFrameInto, unwrapPackKey, WRAPPED_KEY_LENGTH } from '../../src/crypto/pack-key.js';
+import { newPackKey, openFrame, sealFrameInto, unwrapPackKey } from '../../src/crypto/pack-key.js';
 import { openObject, SEALED_OVERHEAD, type SealedKind, sealObject } from '../../src/crypto/sealed.js';
 import { isRevoked, openSigned, type SignedKind, signPayload } from '../../src/crypto/signed.js';
 import { resealSlot, rotateKeys } from '../../src/crypto/slot.js';
@@ -147,7 +148,7 @@ test('pack keys open only for the roles that may', () => {
   for (const writer of [ring.append, ring.manage, ring.full]) {
     const data = newPackKey(writer.keys, 1);
     const tree = newPackKey(writer.keys, 2);
-    assert.equal(data.wrapped.length, WRAPPED_KEY_LENGTH);
+    assert.equal(data.wrapped.length, WRAPPED_KEY_BYTES);
     assert.deepEqual(Buffer.from(unwrapPackKey(ring.full.keys, 1, data.wrapped)), Buffer.from(data.key));
     assert.deepEqual(Buffer.from(unwrapPackKey(ring.full.keys, 2, tree.wrapped)), Buffer.from(tree.key));
     assert.deepEqual(Buffer.from(unwrapPackKey(ring.manage.keys, 2, tree.wrapped)), Buffer.from(tree.key));

@@ -1,5 +1,5 @@
 import { equalBytes } from '../../src/bytes/views.js';
-import { type CryptoEngine, TAG_LENGTH } from '../../src/crypto/engine.js';
+import { type CryptoEngine, TAG_BYTES } from '../../src/crypto/engine.js';
 import { nativeEngine } from '../../src/crypto/native.js';
 
 /** Draws the same bytes again after `restart`. */
@@ -19,8 +19,8 @@ export function toyEngine(): ToyEngine {
     hmacSha256: (key, ...parts) => mix(32, [key, ...parts]),
     gcmSealInto: (out, offset, key, _, aad, plaintext) => {
       out.set(plaintext, offset);
-      out.set(mix(TAG_LENGTH, [key, aad, plaintext]), offset + plaintext.length);
-      return plaintext.length + TAG_LENGTH;
+      out.set(mix(TAG_BYTES, [key, aad, plaintext]), offset + plaintext.length);
+      return plaintext.length + TAG_BYTES;
     },
     gcmOpen: (key, _, aad, sealed) => open(key, aad, sealed),
     gcmOpenInto: (_into, key, _nonce, aad, sealed) => open(key, aad, sealed),
@@ -42,8 +42,8 @@ const RUN = 1_000_000;
 const sign = (key: Uint8Array, message: Uint8Array): Uint8Array => mix(64, [key, message]);
 
 function open(key: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined {
-  const plaintext = sealed.slice(0, sealed.length - TAG_LENGTH);
-  const tag = mix(TAG_LENGTH, [key, aad, plaintext]);
+  const plaintext = sealed.slice(0, sealed.length - TAG_BYTES);
+  const tag = mix(TAG_BYTES, [key, aad, plaintext]);
   return equalBytes(tag, sealed.subarray(plaintext.length)) ? plaintext : undefined;
 }
 

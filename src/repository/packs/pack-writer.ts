@@ -13,12 +13,12 @@ import { SEALED_OVERHEAD, sealObject } from '../../crypto/sealed.js';
 import { type BlobKind, DATA, TREE } from '../../format/content.js';
 import { MAX_PACK } from '../../format/limits.js';
 import {
-  FRAME_TAG_BYTES,
   type PackRecord,
   PackRecordBuilder,
   packRecordFields,
   RAW,
   type RecordFrame,
+  TAG_BYTES,
   ZSTD,
 } from '../../format/pack-record.js';
 import { padmeLength } from '../../format/padme.js';
@@ -180,7 +180,7 @@ export class PackWriter {
     const compressed = compressible ? this.#compress(raw) : undefined;
     const body = compressed ?? raw;
     const codec = compressed === undefined ? RAW : ZSTD;
-    const storedLength = body.length + FRAME_TAG_BYTES;
+    const storedLength = body.length + TAG_BYTES;
     const pack = this.#packFor(storedLength, lengths.length);
     const counter = pack.builder.frames;
     pack.key ??= this.#newKey();
