@@ -59,8 +59,8 @@ export class Prunable {
     rmSync(join(this.sandbox.source, name), { force: true });
   }
 
-  async backup(): Promise<string> {
-    const { id, snapshot } = await this.sandbox.backup({ packTarget: PACK, parent: 'latest', threads: 1 });
+  async backup(packTarget = PACK): Promise<string> {
+    const { id, snapshot } = await this.sandbox.backup({ packTarget, parent: 'latest', threads: 1 });
     this.contents.set(id as string, await digest(await this.sandbox.open(), snapshot.root));
     return id as string;
   }

@@ -14,7 +14,7 @@ import { openRepository } from '../../src/repository/opening/open.js';
 import type { Repository } from '../../src/repository/repository.js';
 import { scratchDirectory } from '../backup/sandbox.js';
 import { isVarveError } from '../errors/expect-error.js';
-import { DAY, Prunable } from '../prune/repository.js';
+import { DAY, PACK, Prunable } from '../prune/repository.js';
 import { Forge } from '../restore/crafted.js';
 import { Dying, imageOf, reset } from '../storage/dying-store.js';
 
@@ -45,12 +45,13 @@ function openUncached(prunable: Prunable, password = 'pebble'): Promise<Reposito
 
 async function backedUp(wrap?: Wrap): Promise<Prunable> {
   const prunable = await Prunable.create(join(scratch, String(number++)), wrap);
-  prunable.write(['a', 'b'], 750_000);
-  await prunable.backup();
+  // The largest pack has several frames.
+  prunable.write(['a', 'b'], 3_000_000);
+  await prunable.backup(4 * PACK);
   return prunable;
 }
 
-/** Names of the packs of a kind, the largest first: it has several frames. */
+/** Names of the packs of a kind, the largest first. */
 async function packsOf(prunable: Prunable, kind: BlobKind): Promise<string[]> {
   const { index } = await loadIndex(await openUncached(prunable));
   const packs = Array.from({ length: index.packCount }, (_, pack) => pack);
