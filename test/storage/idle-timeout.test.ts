@@ -33,7 +33,7 @@ for (const [kind, open] of Object.entries(OPEN)) {
       ['rclone.program', SILENT],
     ]);
     const environment = { ...process.env, ...KEYS };
-    const given = Object.defineProperty({ ...settings({ extended, environment }) }, 'stuckSeconds', {
+    const given = Object.defineProperty({ ...settings({ extended, environment }) }, 'idleTimeoutSeconds', {
       get: () => seconds,
     });
     const { port } = server.address() as AddressInfo;

@@ -60,7 +60,7 @@ export function testsInFiles(fresh: Fresh, skip: string | false = false): void {
     rmSync(path, { recursive: true });
     await assert.rejects(
       store.put('data', name, [bytes]),
-      isVarveError('storage', /cannot write data\/.*no such (?:directory|file or directory)/),
+      isVarveError('storage', /cannot write data\/.*(?:no such file or directory|the directory does not exist)/),
     );
     assert.ok(!existsSync(path));
     assert.deepEqual(await names(store, 'data'), []);

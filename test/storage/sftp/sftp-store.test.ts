@@ -147,7 +147,7 @@ test('a full disk is an error that leaves nothing, and writing works again with 
     const { name, bytes } = object(3_000_000);
     await assert.rejects(
       store.put('data', name, [bytes]),
-      isVarveError('full', /cannot write data\/.*no space is left.*free/),
+      isVarveError('full', /cannot write data\/.*no space left.*free/),
     );
     assert.deepEqual(allFiles(path), []);
     assert.equal(spawnSync('mount', ['-o', 'remount,size=8m', path]).status, 0);
