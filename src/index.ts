@@ -30,6 +30,7 @@ export { type Finder, type Found, Search, type SearchOptions } from './browse/se
 export { STATS_MODES, type Stats, type StatsMode, stats } from './browse/stats.js';
 export { treeId } from './browse/tree-id.js';
 export { writeZip } from './browse/zip.js';
+export type { BlobKind } from './bytes/pack-constants.js';
 export { check } from './check/check.js';
 export type { Finding } from './check/findings.js';
 export type { HealedPack } from './check/healer.js';
@@ -46,7 +47,7 @@ export { type ErrorCode, type ErrorJson, VarveError } from './errors/errors.js';
 export { type FilterSpec, NO_FILTER } from './filesystem/filter.js';
 export type { PatternSpec } from './filesystem/patterns.js';
 export type { Config, Sizes } from './format/config.js';
-export type { BlobKind, ContentRef } from './format/content.js';
+export type { ContentRef } from './format/content.js';
 export type { Entry, EntryStat, EntryType } from './format/entry.js';
 export type { EntryReader } from './format/entry-reader.js';
 export type { Lease } from './format/lease.js';
