@@ -7,7 +7,7 @@ import type { PruneOptions } from './options.js';
 
 const LISTED_TWICE = 2;
 
-/** What the snapshots of a repository need. */
+/** The blobs that the snapshots of a repository need. */
 export class NeededBlobs {
   readonly #options: Pick<PruneOptions, 'signal' | 'onEvent' | 'without'>;
   readonly #snapshots = new Set<string>();
@@ -22,14 +22,14 @@ export class NeededBlobs {
     return this.#reachable?.has(blob) === true;
   }
 
-  /** For each blob of the index that `renew` returned last 1 when it is needed, in shared memory. */
+  /** In shared memory, one byte for each blob of the index that `renew` returned last: 1 when the blob is needed. */
   get bits(): Uint8Array {
     return this.#reachable?.needed ?? new Uint8Array();
   }
 
   /**
-   * Looks at the snapshots that it has not seen yet; those that were forgotten meanwhile still count. The index is loaded after they were
-   * listed: then it has all that they need.
+   * Walks the snapshots that it has not seen yet. Snapshots that were forgotten since still count. It loads the index after it has listed the
+   * snapshots, so the index has all that they need.
    *
    * @throws VarveError `damaged` when a snapshot is damaged, or something that it needs is not in the index; why a snapshot cannot be read
    */
@@ -38,8 +38,8 @@ export class NeededBlobs {
     const [failure] = failures;
     if (failure !== undefined) {
       const { code, message, retryable } = failure.error;
-      const told = `a snapshot cannot be read, so what it needs is not known: ${message}; nothing is removed`;
-      throw new VarveError(code, told, { cause: failure.error, retryable });
+      const explained = `a snapshot cannot be read, so what it needs is not known: ${message}; nothing is removed`;
+      throw new VarveError(code, explained, { cause: failure.error, retryable });
     }
     const indexed = await loadIndex(repository);
     const reachable = new Reachable(indexed, this.#options.signal, this.#reachable);

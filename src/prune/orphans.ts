@@ -4,12 +4,12 @@ import { listLeases, type UnreadLease } from '../repository/leases/leases.js';
 import type { ObjectInfo } from '../storage/store.js';
 import { MARGIN_SECONDS } from './margin.js';
 
-/** Seconds for which a pack that no index lists stays, at most: a backup may be about to list it. */
+/** Seconds for which a pack that no index object lists stays, at most: a running backup may list it. */
 const ORPHAN_SECONDS = 24 * 3600;
 
 /**
- * Packs that no index lists, and that nobody is about to list: an interrupted backup left them. Where the store does not tell how old they are (REST
- * does not), nobody is when there is no lease; a stale one, too, means that the next backup looks for them.
+ * Packs that an interrupted backup left: no index object lists them, and no running command will. If the store does not report their age (REST
+ * does not), they count only while there is no lease. Even a stale lease makes the next backup list them.
  */
 export async function findOrphans(
   { store, packs, condemned, ...repository }: IndexedRepository,

@@ -4,7 +4,7 @@ import { RAW } from '../format/pack-record.js';
 import type { BlobIndex } from '../repository/index/blob-index.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
 
-/** A pack and what of it snapshots need. Bytes are those of frames as they are stored. */
+/** A pack, and how much of it snapshots need. Bytes are stored bytes of frames. */
 export interface PackUse {
   readonly number: number;
   readonly name: string;
@@ -14,57 +14,57 @@ export interface PackUse {
   readonly duplicates: number;
   readonly duplicateBytes: number;
   readonly bytes: number;
-  /** The part of `bytes` that is of blobs that are needed. */
+  /** The part of `bytes` that belongs to needed blobs. */
   readonly neededBytes: number;
-  /** When it is copied: bytes of frames that are copied as they are, with what nobody needs of them. */
+  /** Bytes of the frames that a copy takes whole, with their unneeded blobs. */
   readonly sealedBytes: number;
-  /** When it is copied: what is needed of frames that are opened for that. */
+  /** Bytes of the needed blobs in frames that a copy opens. */
   readonly refilledBytes: number;
-  /** Bytes of frames with something needed that are not compressed, and that the key opens. */
+  /** Bytes of uncompressed frames that have needed blobs and that the key opens. */
   readonly uncompressedBytes: number;
 }
 
 export interface PlanOptions {
-  /** How much that nobody needs may stay. */
+  /** How many unneeded bytes may stay. */
   readonly maxUnused: Unused;
   /** Bytes that are copied at most. */
   readonly maxRepack: number;
-  /** Packs with fewer bytes are put together; 0 for none. */
+  /** Packs with fewer bytes are merged; 0 for none. */
   readonly small: number;
-  /** Whether packs with frames that are not compressed are copied too. */
+  /** Whether packs with uncompressed frames are copied too. */
   readonly uncompressed: boolean;
-  /** Whether packs of file contents stay as they are, unless nothing of them is needed. */
+  /** Whether packs of file contents are never copied. */
   readonly treesOnly?: boolean;
 }
 
-/** Bytes, or a part of what remains. */
+/** Bytes, or a part of all bytes that remain. */
 export type Unused = { readonly bytes: number } | { readonly part: number };
 
 export interface Plan {
   readonly keep: readonly PackUse[];
   readonly remove: readonly PackUse[];
   readonly repack: readonly PackUse[];
-  /** Those of them that are copied only if that makes a frame smaller: nothing else is to be gained. */
+  /** Packs in `repack` that are copied only if compression makes a frame smaller. */
   readonly recompress: ReadonlySet<PackUse>;
-  /** Whether no more than what may stay of what nobody needs stays. */
+  /** Whether no more unneeded bytes stay than `maxUnused` allows. */
   readonly enough: boolean;
-  /** Condemned packs that snapshots need: they are taken back. */
+  /** Condemned packs that snapshots need: they are reinstated. */
   readonly reinstate: readonly string[];
 }
 
-/** To open and fill frames anew takes so much longer than to copy as many bytes of frames as they are. */
+/** Opening frames and filling new ones takes this many times as long as copying the same bytes sealed. */
 const REFILL_WORK = 8;
 
-/** What is written when the pack is copied. */
+/** Bytes that a copy of the pack writes. */
 export const copiedBytes = ({ sealedBytes, refilledBytes }: PackUse): number => sealedBytes + refilledBytes;
 
-/** What snapshots need, by the blob's number in the index. */
+/** The blobs that snapshots need, by their numbers in the index. */
 export type Needed = { has(blob: number): boolean };
 
 /**
- * Counts what of each pack is needed. Of a blob in several packs the index finds one: the others are duplicates.
+ * Counts what is needed of each pack. The index finds one copy of a blob that is in several packs; the others are duplicates.
  *
- * @param tolerated frames of which less than this part is waste are copied as they are
+ * @param tolerated frames with less than this part of waste are copied whole
  */
 export function usesOf({ index, keys }: IndexedRepository, needed: Needed, tolerated = 0): PackUse[] {
   return Array.from({ length: index.packCount }, (_, number) =>
@@ -72,7 +72,7 @@ export function usesOf({ index, keys }: IndexedRepository, needed: Needed, toler
   );
 }
 
-/** Whether the key opens frames of a kind: then what nobody needs of one can be left out when it is copied. */
+/** Whether the key opens frames of a kind. A copy can then leave out unneeded blobs. */
 export function opensFrames(keys: RepositoryKeys, kind: BlobKind): boolean {
   return keys.has(kind === TREE ? 'manage' : 'full');
 }
@@ -119,12 +119,12 @@ function useOf(index: BlobIndex, number: number, needed: Needed, opens: boolean,
   return { number, name: index.packName(number), kind: index.packKind(number), ...sums };
 }
 
-/** @param waste the part of a frame's bytes that nobody needs */
+/** @param waste the part of a frame's bytes that is not needed */
 export const isTolerable = (waste: number, tolerated: number): boolean => waste === 0 || waste < tolerated;
 
 /**
- * Decides as restic does: packs without anything needed go, then others are copied until little enough stays: those first where that frees the
- * most for the least work.
+ * Decides as restic does: removes packs without a needed blob, then copies others until little enough waste stays. Packs that free the most for
+ * the least work come first.
  */
 export function makePlan(uses: readonly PackUse[], condemned: ReadonlySet<string>, options: PlanOptions): Plan {
   const standing = uses.filter(({ name }) => !condemned.has(name));

@@ -5,7 +5,7 @@ import { type PackRecord, RAW, type RecordFrame } from '../format/pack-record.js
 import { FrameFiller } from '../repository/packs/frame-filler.js';
 import type { PackWriter } from '../repository/packs/pack-writer.js';
 
-/** Puts what is needed of frames that were opened together to new frames, what was compressed apart from what was not. */
+/** Fills new frames with the needed blobs of opened frames. Compressed and uncompressed blobs go into separate frames. */
 export class Refill {
   readonly #frames: FrameFiller;
 
@@ -15,7 +15,7 @@ export class Refill {
 
   /**
    * @param raw the frame's plaintext
-   * @param isNeeded asked for each blob, by its number in the record
+   * @param isNeeded called for each blob with its number in the record
    */
   add(record: PackRecord, frame: RecordFrame, raw: Buffer, isNeeded: (blob: number) => boolean): void {
     let at = 0;

@@ -2,7 +2,7 @@ import type { ObjectInfo } from '../storage/store.js';
 import type { PruneResult, Totals } from './options.js';
 import { copiedBytes, type PackUse, type Plan } from './plan.js';
 
-/** What the plan is, with nothing of it done yet. */
+/** The figures of a plan, before any of it is carried out. */
 export function resultOf(
   uses: readonly PackUse[],
   plan: Plan,

@@ -15,23 +15,23 @@ import { judge } from './remove.js';
 
 type Options = Pick<PruneOptions, 'graceSeconds' | 'signal' | 'without' | 'recoverNoFreeSpace'>;
 
-/** Frees one thing after another, without writing anything, for a prune whose first object the store has no space for. */
+/** Frees space step by step, without writing, for a prune that has no space for its first object. */
 export class SpaceMaker {
   readonly #repository: Repository;
   readonly #options: Options;
   readonly #own: Buffer | undefined;
   #steps: AsyncGenerator<void> | undefined;
-  /** Whether condemned packs stay for the grace time. */
+  /** Whether condemned packs stay because of the grace time. */
   #someWait = false;
 
-  /** @param own the id of this prune's lease, when it could be written */
+  /** @param own the id of this prune's lease, if it could be written */
   constructor(repository: Repository, options: Options, own?: Buffer) {
     this.#repository = repository;
     this.#options = options;
     this.#own = own;
   }
 
-  /** Does something that the store had no space for again, after each thing that was freed. @throws VarveError `full`, with what to do */
+  /** Tries a write again after each step that freed space. @throws VarveError `full`, with advice */
   async during<T>(action: () => Promise<T>): Promise<T> {
     for (;;) {
       try {
@@ -57,7 +57,7 @@ export class SpaceMaker {
     return new VarveError('full', `prune has no space for its own objects (nothing is lost): ${advice}`, { cause });
   }
 
-  /** Each step has freed something. The leases of others are looked at first: what they may rely on stays. */
+  /** Each step frees something. It reads leases first: what other commands may rely on stays. */
   async *#free(): AsyncGenerator<void> {
     const repository = this.#repository;
     const { store } = repository;
@@ -82,20 +82,20 @@ export class SpaceMaker {
     const names = new Set(stored.keys());
     const { gone, waiting } = judge(indexed, needed, leases, names, await store.now(), this.#options.graceSeconds);
     this.#someWait = waiting.length > 0;
-    // A backup that sleeps learns of a condemned pack when it wakes up, and of no other: without a condemnation none goes while one may sleep.
+    // A backup that wakes from sleep notices only condemned packs. So no other pack is deleted while a backup may sleep.
     const orphans = isUnsafe ? await findOrphans(indexed, stored, this.#own, this.#options.graceSeconds) : [];
     for (const name of [...gone, ...orphans]) {
       await store.remove('data', name);
       yield;
     }
-    if (isUnsafe) yield* this.#takeOut(indexed, needed, stored);
+    if (isUnsafe) yield* this.#removeUnneeded(indexed, needed, stored);
   }
 
   /**
-   * Takes packs that nobody needs out of an index object, which is smaller then, and deletes them. The old object goes before the new one comes, as
-   * there is no space for both: between the two `repair index` makes the index again from the packs.
+   * Removes unneeded packs from an index object, which makes it smaller, and deletes them. There is no space for both index objects, so the old one
+   * is deleted first. If prune ends between the two, `repair index` rebuilds the index from the packs.
    */
-  async *#takeOut(
+  async *#removeUnneeded(
     indexed: IndexedRepository,
     needed: NeededBlobs,
     stored: ReadonlyMap<string, ObjectInfo>,

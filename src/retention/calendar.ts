@@ -7,7 +7,7 @@ export type Period = (typeof PERIODS)[number];
 
 const DAY_MS = 24 * 3600 * 1000;
 
-/** Names the hour, day, ISO week, month or year that a time is in; the hour that is there twice when clocks are set back is one. */
+/** Names the hour, day, ISO week, month or year of a time. When clocks are set back, the repeated hour counts as one. */
 export function periodOf(period: Period, time: Time): string {
   const { year, month, day, hour } = civilOf(time);
   switch (period) {
@@ -24,7 +24,7 @@ export function periodOf(period: Period, time: Time): string {
   }
 }
 
-/** A week begins on Monday and is of the year that its Thursday is in (ISO 8601). */
+/** ISO 8601: a week begins on Monday and belongs to the year of its Thursday. */
 function isoWeek(year: number, month: number, day: number): string {
   const thursday = new Date(0);
   thursday.setUTCFullYear(year, month - 1, day);

@@ -8,7 +8,7 @@ import { type Time, timeFromMillis } from '../time/time.js';
 import { REQUESTS } from '../workers/in-flight.js';
 import { applyPolicy, type Decision, isEmptyPolicy, type Policy } from './policy.js';
 
-/** What a policy makes of the snapshots that have something in common. */
+/** A group of snapshots, and what a policy keeps and removes of it. */
 export interface PlannedGroup extends Decision<StoredSnapshot> {
   readonly key: GroupKey;
 }
@@ -16,14 +16,14 @@ export interface PlannedGroup extends Decision<StoredSnapshot> {
 export interface PlanOptions {
   readonly policy: Policy;
   readonly groupBy: GroupBy;
-  /** Lets a policy remove all snapshots of a group, also one that keeps nothing at all. */
+  /** Allows a policy that removes all snapshots of a group, or that keeps nothing at all. */
   readonly allowRemoveAll?: boolean;
-  /** The time it is. */
+  /** The current time. */
   readonly now?: Time;
 }
 
 /**
- * What a policy keeps and removes of each group.
+ * Decides what a policy keeps and removes of each group.
  *
  * @param snapshots oldest first
  * @throws VarveError `usage` when the policy is empty, or would keep nothing of a group, and that is not allowed
@@ -65,15 +65,15 @@ export interface ForgetFailure {
 
 export interface ForgetOptions {
   readonly signal?: AbortSignal;
-  /** Told after each how many have been tried. */
+  /** Called after each snapshot with the number of snapshots tried. */
   readonly onProgress?: (done: number) => void;
 }
 
 /**
  * Removes snapshots. Needs a manage key.
  *
- * @param oldestFirst in this order, so that after an interruption the newer ones are there
- * @returns those that could not be removed; the others are
+ * @param oldestFirst removed in this order, so that an interruption leaves the newer ones
+ * @returns the snapshots that could not be removed
  */
 export async function forgetSnapshots(
   repository: Repository,

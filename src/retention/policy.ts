@@ -4,19 +4,19 @@ import { compareTimes, type Time } from '../time/time.js';
 import { PERIODS, type Period, periodOf } from './calendar.js';
 import { describeSpan, isEmptySpan, type Span, spanEndingAt } from './span.js';
 
-/** What is kept: whatever one of its rules keeps. */
+/** Rules. A snapshot is kept if one of them keeps it. */
 export interface Policy {
-  /** How many of the newest, and how many hours, days and so on, of which the newest snapshot of each is kept. Infinity: all. */
+  /** `last`: how many of the newest snapshots are kept. Others: for how many hours, days and so on the newest snapshot of each is kept. Infinity: all. */
   readonly counts: { readonly [what in 'last' | Period]?: number };
-  /** All that are newer than this before the newest snapshot. */
+  /** Keeps all snapshots less than this much older than the newest. */
   readonly within?: Span | undefined;
-  /** The newest of each hour, day and so on in these spans before the newest snapshot. */
+  /** Keeps the newest of each hour, day and so on in these spans, which end at the newest snapshot. */
   readonly withinEach: { readonly [period in Period]?: Span };
-  /** Each a list joined by commas: snapshots with all of its tags; '' is those without tags. */
+  /** Lists joined by commas. A list keeps the snapshots that have all of its tags; '' keeps those without tags. */
   readonly tags: readonly string[];
 }
 
-/** What a policy looks at. */
+/** The part of a snapshot that a policy needs. */
 export interface Dated {
   readonly snapshot: Pick<Snapshot, 'time' | 'tags' | 'suspect'>;
 }
@@ -33,10 +33,10 @@ export interface Decision<S> {
   readonly remove: readonly S[];
 }
 
-/** Asked of every snapshot, newest first: the reason to keep it, if there is one. */
+/** Called for every snapshot, newest first. @returns the reason to keep it, if there is one */
 type Rule = (snapshot: Dated['snapshot']) => string | undefined;
 
-/** Whether nothing in it could ever keep a snapshot. */
+/** Whether the policy can never keep a snapshot. */
 export function isEmptyPolicy({ counts, within, withinEach, tags }: Policy): boolean {
   const spans = [within, ...Object.values(withinEach)];
   return (
@@ -47,7 +47,7 @@ export function isEmptyPolicy({ counts, within, withinEach, tags }: Policy): boo
 }
 
 /**
- * What a policy keeps of a group of snapshots. Those that are suspect are judged among themselves: none of them takes the place of a good one.
+ * Applies a policy to a group of snapshots. Suspect snapshots are judged separately, so that none is kept instead of a good one.
  *
  * @param oldestFirst as `listSnapshots` gives them
  * @param now the spans end at the newest snapshot that is older than this
@@ -64,8 +64,8 @@ export function applyPolicy<S extends Dated>(oldestFirst: readonly S[], policy: 
     now,
   );
   if (suspect.keep.length + suspect.remove.length === 0) return good;
-  const place = new Map(oldestFirst.map((stored, at) => [stored, at]));
-  const newestFirst = (a: S, b: S): number => (place.get(b) as number) - (place.get(a) as number);
+  const position = new Map(oldestFirst.map((stored, at) => [stored, at]));
+  const newestFirst = (a: S, b: S): number => (position.get(b) as number) - (position.get(a) as number);
   return {
     keep: [...good.keep, ...suspect.keep].sort((a, b) => newestFirst(a.stored, b.stored)),
     remove: [...good.remove, ...suspect.remove].sort(newestFirst),
@@ -85,7 +85,7 @@ function applyToAlike<S extends Dated>(oldestFirst: readonly S[], policy: Policy
   return { keep, remove };
 }
 
-/** In the order in which reasons are told. */
+/** In the order in which reasons are listed. */
 function rulesOf({ counts, within, withinEach, tags }: Policy, newest: Time | undefined): Rule[] {
   const rules = tags.map(tagRule);
   if (within !== undefined && !isEmptySpan(within)) rules.push(withinRule(within, newest));
@@ -127,7 +127,7 @@ function eachWithinRule(period: Period, span: Span, newest: Time | undefined): R
   return ({ time }) => (isInSpan(time) && isNew(time) ? reason : undefined);
 }
 
-/** Whether a time is in another hour, day and so on than the one asked about before. */
+/** Whether a time is in another hour, day and so on than the time of the previous call. */
 function firstOfEach(period: Period): (time: Time) => boolean {
   let last: string | undefined;
   return (time) => {

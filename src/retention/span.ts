@@ -44,7 +44,7 @@ function parseDay(text: string): Span | undefined {
   return exists && month > 0 ? { since: { year, month, day } } : undefined;
 }
 
-/** Whether it has no length: restic takes such a one for none at all. */
+/** Whether the span has no length. As in restic, it then counts as absent. */
 export function isEmptySpan(span: Span): boolean {
   return !('since' in span) && span.years + span.months + span.weeks + span.days + span.hours === 0;
 }
@@ -61,10 +61,10 @@ export function describeSpan(span: Span): string {
 }
 
 /**
- * Tells whether a time is in the span that ends at another: after its beginning, for a duration, or not before it, for a day. What is later than the end
- * counts too.
+ * Makes a test for times in the span that ends at `end`. A duration excludes its beginning, a day includes it. Times later than the end are in
+ * the span too.
  *
- * @param end undefined when there is none: then every time is in a duration
+ * @param end undefined when there is none: every time is then in a duration
  */
 export function spanEndingAt(span: Span, end: Time | undefined): (time: Time) => boolean {
   if ('since' in span) {
@@ -73,6 +73,6 @@ export function spanEndingAt(span: Span, end: Time | undefined): (time: Time) =>
   }
   if (end === undefined) return () => true;
   const beginning = subtractCalendarDuration(end, span);
-  // Going back an hour from an hour that is there twice may lead nowhere; the end is in the span all the same (not so for restic).
+  // One hour before a repeated hour may be the same clock time. The end is in the span even then, unlike in restic.
   return (time) => compareTimes(time, beginning) > 0 || compareTimes(time, end) >= 0;
 }

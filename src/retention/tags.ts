@@ -3,7 +3,7 @@ import { VarveError } from '../errors/errors.js';
 import type { Repository } from '../repository/repository.js';
 import { removeSnapshot, type StoredSnapshot, shortId, writeSnapshot } from '../repository/snapshots/snapshots.js';
 
-/** Either other tags in place of those that are there, or some more and some less. */
+/** Either replaces all tags, or adds and removes some. */
 export type TagChange =
   | { readonly set: readonly string[] }
   | { readonly add: readonly string[]; readonly remove: readonly string[] };
@@ -20,12 +20,12 @@ function withAndWithout(tags: readonly string[], add: readonly string[], remove:
 }
 
 /**
- * Gives a snapshot other tags. A snapshot is never changed: another one takes its place, signed with the key in use, which names the first of them as its
- * `original`. Needs a manage key.
+ * Changes the tags of a snapshot. A snapshot object is never modified: a new one replaces it, signed with the key in use. Its `original` is the
+ * id of the first snapshot in the chain. Needs a manage key.
  *
  * @returns the id of the new one, or undefined when there was nothing to change
- * @throws VarveError `not-found` when the old one was removed meanwhile, so that what it needed may be gone; or when it cannot be removed: the new one is
- * there then
+ * @throws VarveError `not-found` when another command has removed the old snapshot, so that its blobs may be gone; or why the old one cannot be
+ * removed, in which case both snapshots exist
  */
 export async function retag(
   repository: Repository,
@@ -40,7 +40,7 @@ export async function retag(
   const newId = await writeSnapshot(repository, { ...snapshot, tags, original });
   if ((await repository.store.stat('snapshots', id)) === undefined) {
     await removeSnapshot(repository, newId);
-    throw new VarveError('not-found', `snapshot ${shortId(id)}: somebody else has removed it, or given it other tags`);
+    throw new VarveError('not-found', `snapshot ${shortId(id)}: another command has removed it, or changed its tags`);
   }
   try {
     await removeSnapshot(repository, id);
