@@ -108,7 +108,7 @@ test('an early answer counts, and its connection is not reused', async (context)
   };
   const store = await served(context, answer, { given: { connections: 1 } });
   for (let i = 0; i < 3; i++) {
-    await failsWith(store.put('data', NAME, [LARGE]), /no space is left/, { code: 'full', retryable: false });
+    await failsWith(store.put('data', NAME, [LARGE]), /no space left/, { code: 'full', retryable: false });
     assert.equal((await store.get('data', NAME)).toString(), 'abc');
   }
 });

@@ -50,12 +50,12 @@ const CASES: readonly [number, string, ErrorCode, boolean, RegExp][] = [
   [413, '<html>too large</html>', 'storage', false, /takes no object of this size.*limit/],
   [429, '', 'storage', true, /too busy \(429\)/],
   [500, 'something broke', 'storage', true, /answers 500: something broke/],
-  [500, 'write /x: no space left on device', 'full', false, /no space is left.*forget --prune/],
+  [500, 'write /x: no space left on device', 'full', false, /no space left.*forget --prune/],
   [501, '', 'storage', false, /does not know POST/],
   [502, '<html>nginx</html>', 'storage', true, /answers 502$/],
   [503, '', 'storage', true, /too busy \(503\)/],
   [504, '', 'storage', true, /answers 504/],
-  [507, '', 'full', false, /no space is left.*nothing that was stored is lost/],
+  [507, '', 'full', false, /no space left.*the stored data is safe/],
 ];
 
 for (const [code, text, error, retryable, message] of CASES) {
