@@ -141,7 +141,7 @@ describe('errors of S3, by a real server', { skip: CEPH_MISSING }, () => {
       const { name, bytes } = object(length);
       await assert.rejects(store.put('data', name, [bytes]), (error: VarveError) => {
         assert.equal(error.code, 'full');
-        assert.match(error.message, /quota.*nothing that was stored is lost|nothing that was stored is lost.*quota/i);
+        assert.match(error.message, /quota.*the stored data is safe|the stored data is safe.*quota/i);
         return true;
       });
     }
