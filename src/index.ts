@@ -136,6 +136,6 @@ export { measureSpeed, type Speed } from './storage/conformance/speed.js';
 export { LocalStore } from './storage/local/local-store.js';
 export { MemoryStore } from './storage/memory/memory-store.js';
 export { openStore } from './storage/open-store.js';
-export { RETRY_SECONDS, STUCK_SECONDS, type StoreSettings } from './storage/settings.js';
+export { IDLE_TIMEOUT_SECONDS, RETRY_SECONDS, type StoreSettings } from './storage/settings.js';
 export type { Advice, LockedType, ObjectInfo, ObjectType, Range, Store } from './storage/store.js';
 export { type Time, timeFromMillis } from './time/time.js';

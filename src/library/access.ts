@@ -5,7 +5,7 @@ import type { Unlock } from '../crypto/slot-file.js';
 import { VarveError } from '../errors/errors.js';
 import type { OpenOptions } from '../repository/opening/open.js';
 import { openStore } from '../storage/open-store.js';
-import { REFUSED_SECONDS, RETRY_SECONDS, STUCK_SECONDS, type StoreSettings } from '../storage/settings.js';
+import { IDLE_TIMEOUT_SECONDS, REFUSED_SECONDS, RETRY_SECONDS, type StoreSettings } from '../storage/settings.js';
 import type { Store } from '../storage/store.js';
 import type { AccessOptions } from './options.js';
 
@@ -30,7 +30,7 @@ function settingsOf(options: AccessOptions): StoreSettings {
   return {
     environment: {},
     extended: new Map(),
-    idleTimeoutSeconds: STUCK_SECONDS,
+    idleTimeoutSeconds: IDLE_TIMEOUT_SECONDS,
     retrySeconds: RETRY_SECONDS,
     refusedSeconds: REFUSED_SECONDS,
     ...options,

@@ -2,8 +2,8 @@ import { VarveError } from '../errors/errors.js';
 import { maskedLocation } from './masked.js';
 
 /** Locations in the form of other programs, and varve's form. The first match counts. */
-const FOREIGN: readonly (readonly [RegExp, (place: string) => string])[] = [
-  [/^https?:/i, (place) => `for a REST server write rest:${place}, for S3 s3:${place}`],
+const FOREIGN: readonly (readonly [RegExp, (location: string) => string])[] = [
+  [/^https?:/i, (location) => `for a REST server write rest:${location}, for S3 s3:${location}`],
   [/^(?:ssh|scp):/i, () => 'write sftp:USER@HOST:/PATH, or sftp://USER@HOST:PORT//PATH'],
   [/^file:/i, () => 'write only the path of the directory'],
   [/^(?:rest|s3|sftp|rclone|local):/i, (place) => `write ${place.replace(/^[^:]+/, (scheme) => scheme.toLowerCase())}`],

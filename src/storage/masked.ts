@@ -4,8 +4,8 @@ export const SECRET_PARAMETER =
 const PARAMETER = /([^,:=]+)=("(?:[^"]|"")*"|'(?:[^']|'')*'|[^,:]*)/g;
 
 /** A location with `***` for passwords, for any kind of store, and also where the location is mistyped. */
-export function maskedLocation(place: string): string {
-  const [, scheme = '', rest = ''] = /^((?:rest|s3|sftp|rclone|local):)?(.*)$/is.exec(place) ?? [];
+export function maskedLocation(location: string): string {
+  const [, scheme = '', rest = ''] = /^((?:rest|s3|sftp|rclone|local):)?(.*)$/is.exec(location) ?? [];
   return scheme + (MASKS[scheme.toLowerCase()] ?? maskedAddress)(rest);
 }
 

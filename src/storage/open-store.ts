@@ -20,17 +20,17 @@ const PROVIDERS: Readonly<Record<string, () => Promise<OpenProvider>>> = {
  *
  * @throws VarveError `usage` for an invalid location
  */
-export async function openStore(place: string, settings: StoreSettings): Promise<Store> {
-  const [, scheme, rest = ''] = /^([a-z0-9]+):(.*)$/s.exec(place) ?? [];
+export async function openStore(location: string, settings: StoreSettings): Promise<Store> {
+  const [, scheme, rest = ''] = /^([a-z0-9]+):(.*)$/s.exec(location) ?? [];
   if (settings.lockSeconds !== undefined && scheme !== 's3') throw withoutLock(scheme);
   const load = scheme === undefined ? undefined : PROVIDERS[scheme];
   if (load !== undefined) {
     const [open, { openGuarded }] = await Promise.all([load(), import('./guards/guard.js')]);
-    return openGuarded(maskedLocation(place), (interruptible) => open(rest, interruptible), settings);
+    return openGuarded(maskedLocation(location), (interruptible) => open(rest, interruptible), settings);
   }
-  const path = scheme === 'local' ? rest : place;
-  if (path === '') throw new VarveError('usage', `repository "${place}": the directory is missing`);
-  if (path === place) refuseForeignLocation(place);
+  const path = scheme === 'local' ? rest : location;
+  if (path === '') throw new VarveError('usage', `repository "${location}": the directory is missing`);
+  if (path === location) refuseForeignLocation(location);
   const { LocalStore } = await import('./local/local-store.js');
   const local = new LocalStore(path);
   if (settings.onDebug === undefined) return local;

@@ -42,6 +42,6 @@ export interface StoreSettings {
   readonly signal?: AbortSignal | undefined;
 }
 
-export const STUCK_SECONDS = 5 * 60;
+export const IDLE_TIMEOUT_SECONDS = 5 * 60;
 export const RETRY_SECONDS = 15 * 60;
 export const REFUSED_SECONDS = 20;

@@ -42,7 +42,7 @@ const PRUNE = {
   dryRun: false,
   packTarget: PACK,
 } as const;
-/** Seconds for what was told to end. */
+/** Seconds for connections and programs to end. */
 const ENDING = 5;
 
 export const total = (faults: ReadonlyMap<string, number>): number => [...faults.values()].reduce((a, b) => a + b, 0);
@@ -121,7 +121,7 @@ export async function checkAll(direct: Store): Promise<number> {
   return packs.count;
 }
 
-/** Programs and connections end a moment after they are told. */
+/** Programs and connections end a moment after close. */
 export async function nothingRemains(way: Way): Promise<void> {
   for (const end = Date.now() + ENDING * 1000; way.remains().length > 0 && Date.now() < end; ) await sleep(20);
   assert.deepEqual(way.remains(), []);

@@ -37,14 +37,14 @@ export interface Way {
   /** From now on there are faults; before, and after `calm`, there are none. */
   begin(): void;
   calm(): void;
-  /** To be told of each request that went well. */
+  /** Called after each request that succeeded. */
   progressed(): void;
   /** Goes away: refuses, or says nothing. */
   vanish(how: 'refusing' | 'silent'): void;
   comeBack(): Promise<void>;
   /** Whether parts of objects may be left behind under their names. */
   readonly leavesParts: boolean;
-  /** What still runs or is connected though nobody should use it any more. */
+  /** The programs and connections that should have ended but have not. */
   remains(): readonly unknown[];
   /** Files that are no objects. */
   leftovers(): readonly string[];

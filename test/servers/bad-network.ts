@@ -37,7 +37,7 @@ export interface Badness {
 }
 
 export interface BadNetwork {
-  /** "127.0.0.1:PORT", in the place of the server's. */
+  /** "127.0.0.1:PORT", instead of the server's port. */
   readonly host: string;
   /** How many there were of each. */
   readonly faults: ReadonlyMap<Fault, number>;

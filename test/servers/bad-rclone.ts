@@ -7,7 +7,7 @@ import { suspend } from './suspend.js';
 /**
  * What becomes of an rclone that varve has started:
  *
- * - `killed`: it ends at once; `ended`: it is told to end
+ * - `killed`: it ends at once; `ended`: it gets a request to end
  * - `refused`: it is killed, and the next one ends before it does anything
  * - `stopped`: it stands still for a while
  */
@@ -59,7 +59,7 @@ export class BadRclone {
     this.#left = this.#dice.between(0, 2 * this.#badness.every);
   }
 
-  /** To be told of each request that went well. */
+  /** Called after each request that succeeded. */
   progressed(): void {
     if (--this.#left > 0) return;
     this.begin();
@@ -122,7 +122,7 @@ export class BadRclone {
   }
 }
 
-/** Whether it runs: one that has ended and that nobody has waited for does not. */
+/** Whether it runs. A zombie does not. */
 function isRunning(pid: number): boolean {
   try {
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Dice } from '../simulation/dice.js';
 
 /**
- * What a network does to a connection, whatever is spoken over it:
+ * Faults of a network, independent of the protocol:
  *
  * - `refused`: it is cut, and so is the next one as soon as it comes
  * - `half-sent`: it is cut in the middle of what is sent, in either direction

@@ -5,7 +5,7 @@ import { LocalStore } from '../../src/storage/local/local-store.js';
 import type { ObjectType, Store } from '../../src/storage/store.js';
 import { openBeneath } from './test-place.js';
 
-/** A repository past whoever serves it: what a disk that fails, or somebody who has got at it, makes of its objects. */
+/** The files behind a server, to damage them as a failing disk or an attacker would. */
 export class Beneath {
   readonly #store: Store;
 
@@ -40,7 +40,7 @@ export class Beneath {
     return (await this.#store.stat(type, name)) && this.get(type, name);
   }
 
-  /** Puts bytes under a name, whatever is there, and whatever the name says of them. */
+  /** Writes bytes under a name, even if an object exists or the name is not their hash. */
   async plant(type: ObjectType, name: string, bytes: Uint8Array): Promise<void> {
     if (this.#store instanceof LocalStore) mkdirSync(dirname(this.#store.filePath(type, name)), { recursive: true });
     await this.#store.replace(type, name, [bytes]);

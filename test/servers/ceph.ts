@@ -31,18 +31,18 @@ export interface CephServer {
   readonly port: number;
   /** Who may make buckets. */
   readonly user: Credentials & { readonly id: string };
-  /** Somebody else, with keys of their own. */
+  /** Another account, with its own keys. */
   addUser(id: string): Promise<Credentials>;
   /** Runs `radosgw-admin`. */
   admin(...args: string[]): Promise<string>;
   /** Of all requests until now, by its own log: how many of each kind (GET, LIST, PUT…). */
   requests(): ReadonlyMap<string, number>;
-  /** Stops the OSD as it is, or lets it go on: meanwhile the gateway answers nothing. */
+  /** Suspends or resumes the OSD. While it is suspended, the gateway does not answer. */
   freeze(frozen: boolean): void;
   stop(): Promise<void>;
 }
 
-/** Takes 3 to 6 s. It ends with this process, whatever that ends by. */
+/** Starts in 3 to 6 s. It ends with this process, even when this process is killed. */
 export async function startCeph(): Promise<CephServer> {
   const directory = mkdtempSync(join(tmpdir(), 'varve-ceph-'));
   const daemons: Daemon[] = [];

@@ -12,7 +12,7 @@ export interface Sshd {
   readonly user: string;
   /** For files that tests give it to serve, or need beside. */
   readonly directory: string;
-  /** For `ssh -F`: with it, `ssh HOST` reaches the server, whatever HOST is. */
+  /** For `ssh -F`: with it, `ssh HOST` reaches the server for any HOST. */
   readonly clientConfig: string;
   /** Processes of it that serve connections at the moment. */
   connections(): number[];
@@ -86,7 +86,7 @@ export async function startSshd({ subsystem = 'internal-sftp', config = [] }: Ss
   };
 }
 
-/** A port of 127.0.0.1 that nobody listens at. */
+/** A port of 127.0.0.1 without a listener. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -77,7 +77,7 @@ async function restServer(): Promise<StoreKind> {
   return { missing: REST_SERVER_MISSING, hasFiles: true, start };
 }
 
-/** Otherwise rclone goes by the sizes that it has listed once, whatever is done to the files meanwhile. */
+/** Otherwise rclone keeps the sizes of its first listing, even when the files change. */
 const NO_CACHE = '--cache-objects=false';
 
 async function rcloneServe(): Promise<StoreKind> {

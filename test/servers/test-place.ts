@@ -3,7 +3,7 @@ import { after } from 'node:test';
 import { LocalStore } from '../../src/storage/local/local-store.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import { openStore } from '../../src/storage/open-store.js';
-import { RETRY_SECONDS, STUCK_SECONDS } from '../../src/storage/settings.js';
+import { IDLE_TIMEOUT_SECONDS, RETRY_SECONDS } from '../../src/storage/settings.js';
 import type { Store } from '../../src/storage/store.js';
 import { STORE_KINDS, type Way } from './store-kinds.js';
 
@@ -61,7 +61,7 @@ export async function openTestStore(directory: string, unasked: 'local' | 'memor
   const store = await openStore(testPlace(directory), {
     environment: { ...process.env, ...way.environment },
     extended: new Map(Object.entries(way.extended)),
-    idleTimeoutSeconds: STUCK_SECONDS,
+    idleTimeoutSeconds: IDLE_TIMEOUT_SECONDS,
     retrySeconds: RETRY_SECONDS,
   });
   opened.push(store);

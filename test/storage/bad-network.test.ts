@@ -133,7 +133,7 @@ for (const how of ['refusing', 'silent'] as const) {
         /cannot write data\/[0-9a-f]{64} to rest:http:\/\/127\.0\.0\.1:\d+\/repository\/.*; given up after \d+ tries in \d/,
       ),
     );
-    // The time for retries, and that of a request that is stuck before and after it.
+    // The time for retries, and one idle timeout before and after it.
     assert.ok(performance.now() - began < 4500, `${performance.now() - began} ms`);
     await Promise.allSettled(puts);
     // What is cleaned up then does not wait as long again.

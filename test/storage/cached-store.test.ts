@@ -32,7 +32,7 @@ function fresh(): { behind: CountingStore; store: CachedStore; again: () => Cach
   return { behind, store: again(), again, directory };
 }
 
-/** What a cache has of a type, beside the tag that tells backups to leave it out. */
+/** The cached objects of a type, without the tag that excludes the cache from backups. */
 const cachedIn = (directory: string, type: ObjectType): string[] =>
   readdirSync(join(directory, type)).filter((name) => name !== 'CACHEDIR.TAG');
 

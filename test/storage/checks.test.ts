@@ -123,7 +123,7 @@ const BROKEN: readonly [string, new (inner: Store) => Store, string][] = [
     'a removed object is gone for every client; removing it again succeeds',
   ],
   [
-    'tells milliseconds',
+    'reports milliseconds',
     class extends ForwardingStore {
       override async now(): Promise<number> {
         return 1000 * (await super.now());

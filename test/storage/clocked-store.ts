@@ -40,7 +40,7 @@ export class ClockedStore extends ForwardingStore {
     return this.#clock();
   }
 
-  /** Without a time where the store tells none. */
+  /** Without a time where the store has none. */
   #told(info: ObjectInfo): ObjectInfo {
     return info.modified === undefined ? info : { ...info, modified: this.#time(info.name) };
   }

@@ -150,7 +150,7 @@ test('retries of a silent store end after the given time of silence, also during
     await store.now();
     silent = true;
     await assert.rejects(names(store, 'data'));
-    assert.ok(clock.now() / 1000 >= took + seconds, 'what succeeded begins anew');
+    assert.ok(clock.now() / 1000 >= took + seconds, 'a success restarts the time for retries');
   }
 });
 

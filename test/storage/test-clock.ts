@@ -3,7 +3,7 @@ import type { Clock } from '../../src/storage/guards/clock.js';
 /** A clock on which waiting takes no time, and which notes how long was waited. */
 export class TestClock implements Clock {
   readonly waits: number[] = [];
-  /** Called while somebody waits. */
+  /** Called while an operation sleeps. */
   onSleep: () => void = () => undefined;
   #now = 0;
   readonly #random: () => number;

@@ -1,5 +1,5 @@
 import { VarveError } from '../../errors/errors.js';
-import { REFUSED_SECONDS, RETRY_SECONDS, STUCK_SECONDS, type StoreSettings } from '../../storage/settings.js';
+import { IDLE_TIMEOUT_SECONDS, REFUSED_SECONDS, RETRY_SECONDS, type StoreSettings } from '../../storage/settings.js';
 import { parseDuration } from '../../time/duration.js';
 import type { Context } from '../program/shell.js';
 import { debugLog } from '../terminal/debug-log.js';
@@ -19,7 +19,8 @@ const PROVIDERS = ['s3', 'sftp', 'rclone'];
 export function storeSettings(context: Context): StoreSettings {
   const { globals, environment, signal, output } = context;
   const stuck = globals.stuckRequestTimeout;
-  const idleTimeoutSeconds = stuck === undefined ? STUCK_SECONDS : parseDuration(stuck, '--stuck-request-timeout');
+  const idleTimeoutSeconds =
+    stuck === undefined ? IDLE_TIMEOUT_SECONDS : parseDuration(stuck, '--stuck-request-timeout');
   if (idleTimeoutSeconds === 0) throw new VarveError('usage', '--stuck-request-timeout: must be a second or more');
   const warn = (text: string): void => {
     if (output.json) output.errorObject({ message_type: 'warning', message: text });

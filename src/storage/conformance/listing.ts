@@ -72,7 +72,7 @@ export const LISTING: readonly Check[] = [
     },
   },
   {
-    what: 'names that varve did not write are left out',
+    what: 'a list skips names that varve did not write',
     plants: true,
     run: async ({ store, plant }) => {
       if (plant === undefined) return;

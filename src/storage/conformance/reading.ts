@@ -10,7 +10,7 @@ export const READING: readonly Check[] = [
     what: 'an empty location has no objects',
     run: async ({ store }) => {
       for (const type of HASHED) demand((await names(store, type)).length === 0, `${type}: has objects`);
-      demand((await store.stat('config', 'config')) === undefined, 'config: is there');
+      demand((await store.stat('config', 'config')) === undefined, 'config: exists');
       await demandError(store.get('config', 'config'), 'not-found', 'getting config', 'config');
     },
   },
@@ -128,11 +128,11 @@ export const READING: readonly Check[] = [
         for (const advice of [{}, { keep: true }]) {
           const into = Buffer.from(new SharedArrayBuffer(size)).fill(7);
           const whole = await store.get('data', name, undefined, { ...advice, into });
-          demandSame(whole, bytes, `an object, with room for ${size} bytes`);
+          demandSame(whole, bytes, `an object, into a buffer of ${size} bytes`);
           demandUntouched(into, whole);
           into.fill(7);
           const part = await store.get('data', name, { offset: 1000, length: 50_000 }, { ...advice, into });
-          demandSame(part, bytes.subarray(1000, 51_000), `50000 bytes of an object, with room for ${size}`);
+          demandSame(part, bytes.subarray(1000, 51_000), `50000 bytes of an object, into a buffer of ${size}`);
           demandUntouched(into, part);
         }
       }

@@ -14,10 +14,10 @@ const CONNECTIONS = 5;
  * Opens a remote store with its guards, from the outside in: retries, a limit of concurrent requests (lower while they fail), a log line
  * for each request. A request that waits for its retry does not count against the limit.
  *
- * @param place the location for messages before the store is open, without secrets
+ * @param location the location for messages before the store is open, without secrets
  */
 export async function openGuarded(
-  place: string,
+  location: string,
   open: (settings: StoreSettings) => Promise<Store>,
   settings: StoreSettings,
   clock: Clock = systemClock,
@@ -25,7 +25,7 @@ export async function openGuarded(
   // Node would treat more than ten listeners as a leak and warn.
   if (settings.signal !== undefined) setMaxListeners(0, settings.signal);
   const retrier = new Retrier(settings, clock);
-  const store = await retrier.run(place, () => open(settingsForTries(settings, retrier)), false);
+  const store = await retrier.run(location, () => open(settingsForTries(settings, retrier)), false);
   const logged = settings.onDebug === undefined ? store : new LoggedStore(store, settings.onDebug);
   const limited = new LimitedStore(logged, settings.connections ?? store.connections ?? CONNECTIONS);
   return new RetryingStore(limited, retrier);

@@ -13,11 +13,11 @@ import { type Extend, ForwardingStore } from './forwarding.js';
 
 /** Logs each request: time, kind, object, bytes, milliseconds and result. */
 export class LoggedStore extends ForwardingStore {
-  readonly #tell: (line: string) => void;
+  readonly #write: (line: string) => void;
 
-  constructor(inner: Store, tell: (line: string) => void) {
+  constructor(inner: Store, write: (line: string) => void) {
     super(inner);
-    this.#tell = tell;
+    this.#write = write;
   }
 
   override create(): Promise<void> {
@@ -39,8 +39,8 @@ export class LoggedStore extends ForwardingStore {
   }
 
   override stat(type: ObjectType, name: string): Promise<ObjectInfo | undefined> {
-    const told = (info: ObjectInfo | undefined): string => (info === undefined ? 'not there' : `of ${info.size} B`);
-    return this.#log('stat', objectPath(type, name), super.stat(type, name), told);
+    const details = (info: ObjectInfo | undefined): string => (info === undefined ? 'not there' : `of ${info.size} B`);
+    return this.#log('stat', objectPath(type, name), super.stat(type, name), details);
   }
 
   /** One line for a listing, however many requests it takes. The time excludes the reader's own work. */
@@ -76,15 +76,20 @@ export class LoggedStore extends ForwardingStore {
   }
 
   protected override extending(inner: Extend, type: LockedType, name: string): Promise<number> {
-    const told = (until: number): string => `until ${new Date(until * 1000).toISOString()}`;
-    return this.#log('extend', objectPath(type, name), super.extending(inner, type, name), told);
+    const details = (until: number): string => `until ${new Date(until * 1000).toISOString()}`;
+    return this.#log('extend', objectPath(type, name), super.extending(inner, type, name), details);
   }
 
-  async #log<T>(method: string, of: string, request: Promise<T>, told: (result: T) => string = () => ''): Promise<T> {
+  async #log<T>(
+    method: string,
+    of: string,
+    request: Promise<T>,
+    details: (result: T) => string = () => '',
+  ): Promise<T> {
     const began = performance.now();
     try {
       const result = await request;
-      this.#line(method, of, told(result), performance.now() - began, 'ok');
+      this.#line(method, of, details(result), performance.now() - began, 'ok');
       return result;
     } catch (cause) {
       this.#line(method, of, '', performance.now() - began, outcomeOf(cause));
@@ -92,9 +97,9 @@ export class LoggedStore extends ForwardingStore {
     }
   }
 
-  #line(method: string, of: string, told: string, milliseconds: number, outcome: string): void {
-    const words = [new Date().toISOString(), method.padEnd(7), of, told, `${milliseconds.toFixed(1)} ms`, outcome];
-    this.#tell(words.filter((each) => each !== '').join(' '));
+  #line(method: string, of: string, details: string, milliseconds: number, outcome: string): void {
+    const words = [new Date().toISOString(), method.padEnd(7), of, details, `${milliseconds.toFixed(1)} ms`, outcome];
+    this.#write(words.filter((each) => each !== '').join(' '));
   }
 }
 

@@ -121,7 +121,7 @@ export class Retrier {
     if ((left === 0 && !atLeastOnce) || this.#gaveUp !== undefined) throw this.#giveUp(cause, tries, failing);
     const most = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (tries - 1));
     const wait = Math.min(left, this.#clock.random() * most);
-    if (elapsed + wait > SILENT_WAIT) this.#tell(where, cause, wait, left);
+    if (elapsed + wait > SILENT_WAIT) this.#notify(where, cause, wait, left);
     try {
       await this.#clock.sleep(wait, this.#stop);
     } catch (stopped) {
@@ -143,16 +143,16 @@ export class Retrier {
     return tries === 1 ? cause : new VarveError(code, `${cause.message}${why}`, { cause, retryable: true });
   }
 
-  #tell(where: string, cause: VarveError, wait: number, left: number): void {
+  #notify(where: string, cause: VarveError, wait: number, left: number): void {
     const now = this.#clock.now();
     if (now < this.#nextNotice) return;
     this.#nextNotice = now + BETWEEN_NOTICES;
-    const place = cause.message.includes(where) ? '' : `${where}: `;
+    const prefix = cause.message.includes(where) ? '' : `${where}: `;
     const until = localDate(this.#clock.date().getTime() + left)
       .toISOString()
       .slice(11, 19);
     this.#settings.onNotice?.(
-      `${place}${cause.message}; trying again in ${inWords(wait)}, and then until ${until} at most`,
+      `${prefix}${cause.message}; trying again in ${inWords(wait)}, and then until ${until} at most`,
     );
   }
 }

@@ -38,14 +38,14 @@ export class RetryingStore extends ForwardingStore {
 
   /** Restarts a listing that breaks off, without yielding a name twice. */
   override async *list(type: ObjectType): AsyncIterable<ObjectInfo> {
-    const told = new Set<string>();
+    const yielded = new Set<string>();
     const tries = this.#retrier.begin(this.location);
     try {
       for (;;) {
         try {
           for await (const info of super.list(type)) {
-            if (told.has(info.name)) continue;
-            told.add(info.name);
+            if (yielded.has(info.name)) continue;
+            yielded.add(info.name);
             tries.progressed();
             yield info;
           }

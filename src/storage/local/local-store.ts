@@ -62,11 +62,11 @@ export class LocalStore implements Store {
     const path = this.filePath(type, name);
     try {
       if (type !== 'config' && (await exists(path, totalLength(parts)))) return;
-      const place = type === 'config' ? linkNew : rename;
-      await this.#writeAs(path, parts, place).catch(async (cause) => {
+      const giveName = type === 'config' ? linkNew : rename;
+      await this.#writeAs(path, parts, giveName).catch(async (cause) => {
         if (errnoCode(cause) !== 'ENOENT' || type === 'config') throw cause;
         await this.makeDirectoriesOf(type, name);
-        await this.#writeAs(path, parts, place);
+        await this.#writeAs(path, parts, giveName);
       });
     } catch (cause) {
       if (cause instanceof VarveError) throw cause;
@@ -222,16 +222,16 @@ export class LocalStore implements Store {
     await syncDirectory(data);
   }
 
-  /** Writes a temporary file, syncs it, gives it its name by `place`, and syncs the directory. */
+  /** Writes a temporary file, syncs it, gives it its name by `giveName`, and syncs the directory. */
   async #writeAs(
     path: string,
     parts: readonly Uint8Array[],
-    place: (from: string, to: string) => Promise<void>,
+    giveName: (from: string, to: string) => Promise<void>,
   ): Promise<void> {
     const temporary = temporaryBeside(path);
     try {
       await writeDurably(temporary, parts, this.ownership);
-      await place(temporary, path);
+      await giveName(temporary, path);
     } catch (cause) {
       await unlink(temporary).catch(() => undefined);
       throw cause;

@@ -21,6 +21,6 @@ export async function openRclone(rest: string, settings: StoreSettings): Promise
   const [program = PROGRAM, ...more] = words('rclone.program', PROGRAM);
   // A wrapper, perhaps on another machine, may not pass the environment on.
   const remote = more.length > 0 ? describedOpenly(rest) : describedInEnvironment(rest);
-  const command: [string, ...string[]] = [program, ...more, ...words('rclone.args', ARGUMENTS), remote.place];
+  const command: [string, ...string[]] = [program, ...more, ...words('rclone.args', ARGUMENTS), remote.location];
   return new RestStore(location, new RcloneTransport(command, remote, settings));
 }

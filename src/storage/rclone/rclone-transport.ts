@@ -8,7 +8,7 @@ import type { Remote } from './remote.js';
 /** Requests to an own rclone process. The first request starts it; after its end the next request starts it again. */
 export class RcloneTransport implements RestTransport {
   readonly #command: readonly [string, ...string[]];
-  readonly #remote: Omit<Remote, 'place'>;
+  readonly #remote: Omit<Remote, 'location'>;
   readonly #settings: StoreSettings;
   readonly #throttles: Throttles;
   #rclone: Promise<Rclone> | undefined;
@@ -16,7 +16,7 @@ export class RcloneTransport implements RestTransport {
   #works = false;
   #closed = false;
 
-  constructor(command: readonly [string, ...string[]], remote: Omit<Remote, 'place'>, settings: StoreSettings) {
+  constructor(command: readonly [string, ...string[]], remote: Omit<Remote, 'location'>, settings: StoreSettings) {
     this.#command = command;
     this.#remote = remote;
     this.#settings = settings;

@@ -20,7 +20,7 @@ const ENDING = 2000;
 /** rclone would ask for its configuration's password on the pipe of the requests. */
 const ASKING = { RCLONE_ASK_PASSWORD: 'false' };
 
-export interface RcloneParts extends Omit<Remote, 'place'> {
+export interface RcloneParts extends Omit<Remote, 'location'> {
   readonly throttles: Throttles;
   /** Called when it takes no more requests. */
   readonly onEnd: () => void;
@@ -32,7 +32,7 @@ export class Rclone {
   readonly #session: ClientHttp2Session;
   readonly #settings: StoreSettings;
   readonly #complaints: Complaints;
-  /** The reason for the end of the session. */
+  /** The reason why the session ended. */
   #failure: unknown;
 
   static async start(
@@ -100,11 +100,11 @@ export class Rclone {
       const { idleTimeoutSeconds } = this.#settings;
       const fail = (error: unknown): void => reject(streamError(error));
       stream.setTimeout(idleTimeoutSeconds * 1000, () => {
-        const stuck = new IdleTimeoutError('rclone', idleTimeoutSeconds);
+        const idle = new IdleTimeoutError('rclone', idleTimeoutSeconds);
         // rclone must learn of the closed stream before the caller does.
-        fail(stuck);
+        fail(idle);
         stream.close(constants.NGHTTP2_CANCEL);
-        this.#endUnlessAwake(stuck);
+        this.#endUnlessAwake(idle);
       });
       // Once there is an answer, it counts, even if sending the rest fails.
       stream.on('error', (error) => {
@@ -125,10 +125,10 @@ export class Rclone {
   }
 
   /** Ends an rclone that does not even answer a ping: the next attempt starts another. */
-  #endUnlessAwake(stuck: IdleTimeoutError): void {
+  #endUnlessAwake(idle: IdleTimeoutError): void {
     if (!this.alive) return;
     const giveUp = setTimeout(() => {
-      this.#failure = stuck;
+      this.#failure = idle;
       this.#session.destroy();
       this.#child.close('SIGKILL');
     }, ENDING);

@@ -3,7 +3,7 @@ import { maskedLogins, SECRET_PARAMETER } from '../masked.js';
 /** A remote as rclone gets it. */
 export interface Remote {
   /** The argument for rclone. */
-  readonly place: string;
+  readonly location: string;
   /** Secrets in the environment, which other users cannot see. */
   readonly environment: Readonly<Record<string, string>>;
   /** Replaces its secrets with `***`. */
@@ -18,10 +18,10 @@ const PARAMETER = new RegExp(`,([^,:=]+)=(${VALUE})`, 'g');
 const SHORTEST = 4;
 
 /** Moves secret parameters into environment variables, which rclone reads too. */
-export function describedInEnvironment(place: string): Remote {
-  const [, name = '', parameters = '', directory = ''] = DESCRIBED.exec(place) ?? [];
+export function describedInEnvironment(location: string): Remote {
+  const [, name = '', parameters = '', directory = ''] = DESCRIBED.exec(location) ?? [];
   // Types with spaces have other names in variables.
-  if (name === '' || name.includes(' ')) return describedOpenly(place);
+  if (name === '' || name.includes(' ')) return describedOpenly(location);
   const prefix = name.startsWith(':') ? `RCLONE_${name.slice(1)}` : `RCLONE_CONFIG_${name}`;
   const environment: Record<string, string> = {};
   const open = parameters.replace(PARAMETER, (all, parameter, value) => {
@@ -29,16 +29,16 @@ export function describedInEnvironment(place: string): Remote {
     environment[`${prefix}_${parameter}`.toUpperCase()] = unquoted(value);
     return '';
   });
-  return { place: `${name}${open}:${directory}`, environment, mask: masking(Object.values(environment)) };
+  return { location: `${name}${open}:${directory}`, environment, mask: masking(Object.values(environment)) };
 }
 
 /** Keeps all parameters in the argument. */
-export function describedOpenly(place: string): Remote {
-  const [, , parameters = ''] = DESCRIBED.exec(place) ?? [];
+export function describedOpenly(location: string): Remote {
+  const [, , parameters = ''] = DESCRIBED.exec(location) ?? [];
   const secrets = [...parameters.matchAll(PARAMETER)].flatMap(([, parameter = '', value = '']) =>
     SECRET_PARAMETER.test(parameter) ? [value, unquoted(value)] : [],
   );
-  return { place, environment: {}, mask: masking(secrets) };
+  return { location, environment: {}, mask: masking(secrets) };
 }
 
 function masking(secrets: readonly string[]): Remote['mask'] {

@@ -4,14 +4,14 @@ import type { Readable, Writable } from 'node:stream';
 import { VarveError } from '../../errors/errors.js';
 import { header, isSuccess, type RestHead, type RestRequest } from './transport.js';
 
-/** Bytes that are passed on at a time: what is sent encrypted is in memory twice. */
+/** Bytes to send at a time: encryption keeps a second copy of them. */
 const PIECE = 256 * 1024;
-/** Bytes of an answer that are read to see what went wrong. */
+/** Bytes to read of a failed answer, for its message. */
 const TEXT = 16 * 1024;
 
 export const lengthOf = (parts: readonly Uint8Array[]): number => parts.reduce((sum, part) => sum + part.length, 0);
 
-/** Writes parts as they are, no faster than they leave, and ends the stream; gives up when it is destroyed. */
+/** Writes parts without a copy, waits while the stream is full, and ends the stream. Stops when the stream is destroyed. */
 export async function sendBody(stream: Writable, parts: readonly Uint8Array[]): Promise<void> {
   for (const part of parts) {
     for (let at = 0; at < part.length; at += PIECE) {
@@ -30,7 +30,7 @@ async function drained(stream: Writable): Promise<void> {
 }
 
 /**
- * Reads an answer's body, into memory of the length that it states, once, after the request has had its look at the rest of the answer.
+ * Reads an answer's body into a buffer of the stated length, after the request has checked the head of the answer.
  *
  * @throws VarveError when it ends early
  */
@@ -89,7 +89,7 @@ function gathered(stream: Readable, most = Number.POSITIVE_INFINITY): Promise<Bu
   );
 }
 
-/** @param take false when it needs no more */
+/** @param take returns false when it needs no more bytes */
 function consumed(stream: Readable, take: (bytes: Buffer) => boolean, finish: () => Buffer): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const end = (): void => {

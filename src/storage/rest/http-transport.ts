@@ -13,18 +13,18 @@ import { interruption, type RestAnswer, type RestHead, type RestRequest, type Re
 
 /** Requests over HTTP/1.1, with and without TLS. */
 export class HttpTransport implements RestTransport {
-  readonly #place: RestLocation;
+  readonly #location: RestLocation;
   readonly #settings: StoreSettings;
   readonly #agents: Agents;
   readonly #headers: Readonly<Record<string, string>>;
 
-  constructor(place: RestLocation, settings: StoreSettings, connections: number) {
-    this.#place = place;
+  constructor(location: RestLocation, settings: StoreSettings, connections: number) {
+    this.#location = location;
     this.#settings = settings;
-    const { address, secure, server } = place;
+    const { address, secure, server } = location;
     const url = 'socketPath' in address ? undefined : `${secure ? 'https' : 'http'}://${server}/`;
     this.#agents = agentsFor(settings, connections, url);
-    this.#headers = { 'user-agent': settings.userAgent ?? 'varve', ...authorization(place) };
+    this.#headers = { 'user-agent': settings.userAgent ?? 'varve', ...authorization(location) };
   }
 
   async request(request: RestRequest): Promise<RestAnswer> {
@@ -33,7 +33,7 @@ export class HttpTransport implements RestTransport {
       return await this.#exchange(request, signal);
     } catch (cause) {
       throwIfInterrupted(signal, cause);
-      throw networkError(cause, this.#place.server);
+      throw networkError(cause, this.#location.server);
     }
   }
 
@@ -46,10 +46,10 @@ export class HttpTransport implements RestTransport {
       const { idleTimeoutSeconds } = this.#settings;
       const sent = this.#start(request, signal, idleTimeoutSeconds);
       let answered = false;
-      let stuck: VarveError | undefined;
+      let idle: VarveError | undefined;
       sent.on('timeout', () => {
-        stuck = new IdleTimeoutError(this.#place.server, idleTimeoutSeconds);
-        sent.destroy(stuck);
+        idle = new IdleTimeoutError(this.#location.server, idleTimeoutSeconds);
+        sent.destroy(idle);
       });
       // Once there is an answer, it counts, even if sending the rest fails.
       sent.on('error', (error) => {
@@ -61,7 +61,7 @@ export class HttpTransport implements RestTransport {
       sent.once('response', (incoming) => {
         answered = true;
         answerOf(incoming, request)
-          .then(resolve, (error) => reject(stuck ?? error))
+          .then(resolve, (error) => reject(idle ?? error))
           // The server would take the unsent rest for another request.
           .finally(() => sent.writableFinished || sent.destroy());
       });
@@ -75,7 +75,7 @@ export class HttpTransport implements RestTransport {
     signal: AbortSignal | undefined,
     idleTimeoutSeconds: number,
   ): http.ClientRequest {
-    const { address, base, secure } = this.#place;
+    const { address, base, secure } = this.#location;
     const options = {
       ...address,
       method,

@@ -70,7 +70,8 @@ function common(url: URL, location: string, environment: Environment) {
 function credentialsOf(url: URL, environment: Environment, location: string): Credentials | undefined {
   const [name, secret] = VARIABLES;
   const user = decoded(url.username, location);
-  if (url.password !== '') return { user, password: decoded(url.password, location), source: 'the repository’s place' };
+  if (url.password !== '')
+    return { user, password: decoded(url.password, location), source: 'the repository’s location' };
   const password = environment[secret] ?? '';
   if (user !== '') {
     return {

@@ -6,7 +6,7 @@ import { CONNECTIONS, RestStore } from './rest-store.js';
 
 /** `rest:https://user:password@host:8000/directory/`. */
 export async function openRest(rest: string, settings: StoreSettings): Promise<Store> {
-  const place = parseLocation(rest, settings.environment);
-  const transport = new HttpTransport(place, settings, settings.connections ?? CONNECTIONS);
-  return new RestStore(place.location, transport, place.credentials);
+  const parsed = parseLocation(rest, settings.environment);
+  const transport = new HttpTransport(parsed, settings, settings.connections ?? CONNECTIONS);
+  return new RestStore(parsed.location, transport, parsed.credentials);
 }

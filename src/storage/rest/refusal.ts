@@ -42,9 +42,9 @@ function meaningOf(answer: RestAnswer, attempt: Attempt): Meaning {
   if (status === 413)
     return { text: 'the server, or a proxy in front of it, rejects an object of this size: raise its limit' };
   if (status === 416) return { code: 'damaged', text: 'it is shorter than it should be; run `varve check`' };
-  if (status === 507 || (status >= 500 && OUT_OF_ROOM.test(said)))
+  if (status === 507 || (status >= 500 && OUT_OF_SPACE.test(said)))
     return { code: 'full', text: `no space left on the server; ${FREE_SPACE}` };
-  if (attempt.complaint !== undefined && NOT_LET_IN.test(attempt.complaint))
+  if (attempt.complaint !== undefined && BAD_KEYS.test(attempt.complaint))
     return {
       code: 'denied',
       text: `${attempt.complaint}: does the remote have the right keys? Try \`rclone lsd REMOTE:\``,
@@ -56,9 +56,9 @@ function meaningOf(answer: RestAnswer, attempt: Attempt): Meaning {
   return { text: `the server answers ${status}${appended(said)}` };
 }
 
-const OUT_OF_ROOM = /no space left|quota/i;
+const OUT_OF_SPACE = /no space left|quota/i;
 /** Messages of other stores about wrong keys, which rclone passes on. */
-const NOT_LET_IN = /\b40[13]\b|AccessDenied|SignatureDoesNotMatch|InvalidAccessKeyId|unauthorized|forbidden/i;
+const BAD_KEYS = /\b40[13]\b|AccessDenied|SignatureDoesNotMatch|InvalidAccessKeyId|unauthorized|forbidden/i;
 
 /** `varve serve`'s message when it may not read or write its own files: another user name would not help. */
 const ITSELF_DENIED = /server itself is denied/;

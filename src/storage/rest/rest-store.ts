@@ -156,7 +156,7 @@ export class RestStore implements Store {
       const complaint = answer.status >= 500 ? await this.#transport.complaint?.(since) : undefined;
       throw refusal(answer, { method: request.method, credentials: this.#credentials, complaint });
     } catch (cause) {
-      throw told(doing, cause);
+      throw withAction(doing, cause);
     }
   }
 
@@ -178,11 +178,11 @@ function about<Result>(doing: string, action: () => Result): Result {
   try {
     return action();
   } catch (cause) {
-    throw told(doing, cause);
+    throw withAction(doing, cause);
   }
 }
 
-function told(doing: string, cause: unknown): VarveError {
+function withAction(doing: string, cause: unknown): VarveError {
   const { code, message, retryable } = VarveError.from(cause, 'storage');
   return new VarveError(code, code === 'interrupted' ? message : `${doing}: ${message}`, { cause, retryable });
 }

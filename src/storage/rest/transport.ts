@@ -9,7 +9,7 @@ export interface RestRequest {
   readonly body?: readonly Uint8Array[];
   /** Optional destination buffer for the body. */
   readonly into?: Buffer | undefined;
-  /** Whether it ignores an interruption, because the object that it puts back would be lost. */
+  /** Whether it ignores an interruption, because a removed object would not be put back. */
   readonly goesOn?: boolean;
   /** Checks an answer before its body is read, and throws to refuse it. */
   readonly check?: (head: RestHead) => void;
@@ -28,7 +28,7 @@ export interface RestAnswer extends RestHead {
 /** Sends each request of the REST protocol once to the server of a repository. */
 export interface RestTransport {
   /**
-   * @returns the answer, whatever it is
+   * @returns the answer, whatever its status
    * @throws VarveError when there is no whole answer; `retryable` where another attempt may get one
    */
   request(request: RestRequest): Promise<RestAnswer>;

@@ -5,41 +5,41 @@ import { ServerClock } from '../transport/server-clock.js';
 import { isAmazon, type S3Location } from './location.js';
 import type { S3Options } from './options.js';
 
-/** What most servers that are not Amazon's call the region that they have. */
+/** The usual name of the region on servers other than Amazon's. */
 const DEFAULT_REGION = 'us-east-1';
 const CONNECT_SECONDS = 30;
-/** Stands for all names of Amazon's servers, where NO_PROXY is asked. */
+/** Stands for all names of Amazon's servers when NO_PROXY is read. */
 const AMAZON = 'https://s3.amazonaws.com/';
 
-/** The SDK's client, and what it does not let one change or see. */
+/** The SDK's client, with settings and values that the SDK does not expose. */
 export interface Connection {
   readonly client: S3Client;
   /** "host:port", or Amazon's name. */
   readonly server: string;
   readonly amazon: boolean;
-  /** The server's, by its last answer. */
+  /** The server's clock, by its last answer. */
   readonly clock: ServerClock;
-  /** Signs for another region from now on; false when the user has said which one it is. */
+  /** Signs later requests for another region. @returns false when the user chose the region */
   switchRegion(region: string): boolean;
-  /** Requests from now on are given up when nothing of them moves for so many seconds. */
+  /** Sets the idle timeout of later requests. */
   setIdleTimeout(seconds: number): void;
   close(): void;
 }
 
 /** @throws VarveError `usage` when a certificate cannot be read */
 export function connect(
-  place: S3Location,
+  location: S3Location,
   options: S3Options,
   settings: StoreSettings,
   connections: number,
 ): Connection {
   const { environment } = settings;
-  const endpoint = place.endpoint ?? (environment.AWS_ENDPOINT_URL_S3 || environment.AWS_ENDPOINT_URL || undefined);
+  const endpoint = location.endpoint ?? (environment.AWS_ENDPOINT_URL_S3 || environment.AWS_ENDPOINT_URL || undefined);
   const amazon = isAmazon(endpoint);
-  const told = options.region ?? (environment.AWS_REGION || environment.AWS_DEFAULT_REGION || undefined);
+  const chosenRegion = options.region ?? (environment.AWS_REGION || environment.AWS_DEFAULT_REGION || undefined);
   const agents = agentsFor(settings, connections, endpoint ?? AMAZON);
   let idleTimeout = settings.idleTimeoutSeconds;
-  let region = told ?? place.region ?? (amazon ? undefined : DEFAULT_REGION);
+  let region = chosenRegion ?? location.region ?? (amazon ? undefined : DEFAULT_REGION);
   const client = new S3Client({
     region: async () => {
       region ??= await configuredRegion(environment.AWS_PROFILE);
@@ -49,12 +49,12 @@ export function connect(
     ...credentialsOf(environment),
     forcePathStyle: options.bucketLookup === 'auto' ? !amazon : options.bucketLookup === 'path',
     requestHandler: handlerOptions(agents, idleTimeout),
-    // Those above try again, and say so.
+    // The guards retry, and report it.
     maxAttempts: 1,
-    // Many servers refuse the SDK's own checksums, or store them as data; what is sent is signed with its SHA-256.
+    // Many servers refuse the SDK's own checksums, or store them as data. The signature covers the body's SHA-256.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
-    // With servers that do not know it every upload would wait for seconds.
+    // Each upload would wait for seconds on servers that do not support it.
     expectContinueHeader: false,
     logger: SILENT,
   });
@@ -65,7 +65,7 @@ export function connect(
     server: endpoint === undefined ? 'Amazon S3' : new URL(endpoint).host,
     amazon,
     switchRegion(to) {
-      if (told !== undefined || to === region) return false;
+      if (chosenRegion !== undefined || to === region) return false;
       region = to;
       return true;
     },
@@ -109,7 +109,7 @@ function clockOf(client: S3Client): ServerClock {
   return clock;
 }
 
-/** The SDK's own handler for Node is so; its types do not say it. */
+/** The SDK's handler for Node has this method; its types lack it. */
 interface Configurable {
   updateHttpClientConfig(key: 'socketTimeout' | 'connectionTimeout', milliseconds: number): void;
 }
@@ -126,7 +126,7 @@ function handlerOptions(agents: Agents, idleTimeout: number): NonNullable<S3Clie
   };
 }
 
-/** The keys of the environment, before the SDK looks for any in its own ways: in files, from roles, by single sign-on. */
+/** The keys of the environment. Without them the SDK searches files, roles and single sign-on. */
 function credentialsOf(environment: StoreSettings['environment']): Pick<S3ClientConfig, 'credentials' | 'profile'> {
   const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_PROFILE: profile } = environment;
   if (profile) return { profile };
@@ -135,7 +135,7 @@ function credentialsOf(environment: StoreSettings['environment']): Pick<S3Client
   return { credentials: { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }) } };
 }
 
-/** What to tell of a place for which neither the environment nor the SDK has any keys. */
+/** The advice when neither the environment nor the SDK has keys. */
 export function missingKeys(environment: StoreSettings['environment']): string {
   const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_PROFILE: profile } = environment;
   if (profile) return `AWS_PROFILE=${profile}: there are no keys for S3 in that profile, or no such profile in ~/.aws`;

@@ -2,11 +2,11 @@ import { errnoCode, systemReason, VarveError } from '../../errors/errors.js';
 import { IdleTimeoutError } from '../transport/idle-timeout.js';
 import { networkError } from '../transport/network-error.js';
 
-/** What an error is about. */
+/** The operation and object of an error. */
 export interface About {
   /** "cannot read data/abcd…" */
   readonly what: string;
-  /** What a policy must allow: "s3:GetObject". */
+  /** The permission that a policy must grant: "s3:GetObject". */
   readonly permission: string;
   /** A feature that the server may lack. */
   readonly doubt?: string | undefined;
@@ -39,7 +39,7 @@ interface Failure {
   readonly message: string;
   readonly headers: Readonly<Record<string, string | undefined>>;
   /** Further fields of the answer's body. */
-  readonly told: Readonly<Record<string, unknown>>;
+  readonly fields: Readonly<Record<string, unknown>>;
 }
 
 type Explain = (failure: Failure, where: Where, about: About) => VarveError;
@@ -51,8 +51,8 @@ export function s3Error(cause: unknown, about: About, where: Where): VarveError 
   if (where.signal?.aborted && isAbort(cause))
     return new VarveError('interrupted', `${about.what}: interrupted`, { cause });
   if (cause instanceof VarveError) return cause;
-  const stuck = idleTimeoutError(cause, where);
-  if (stuck !== undefined) return withContext(stuck, about, stuck);
+  const idle = idleTimeoutError(cause, where);
+  if (idle !== undefined) return withContext(idle, about, idle);
   const failure = failureOf(cause);
   const error = explain(failure, where, about);
   if (error !== undefined) return withContext(error, about, cause);
@@ -84,9 +84,9 @@ export function statusOf(cause: unknown): number {
 
 /** The region of the bucket, from the answer. */
 export function regionIn(cause: unknown): string | undefined {
-  const { status, headers, told, name } = failureOf(cause);
+  const { status, headers, fields, name } = failureOf(cause);
   const elsewhere = status === 301 || status === 307 || ELSEWHERE.has(name);
-  const region = headers['x-amz-bucket-region'] ?? told['Region'];
+  const region = headers['x-amz-bucket-region'] ?? fields['Region'];
   return elsewhere && typeof region === 'string' && /^[a-z0-9-]{1,64}$/.test(region) ? region : undefined;
 }
 
@@ -128,10 +128,10 @@ const full: Explain = ({ message }, { server }) =>
   );
 
 const elsewhere: Explain = (failure, { bucket, server }) => {
-  const { told, headers } = failure;
-  const region = headers['x-amz-bucket-region'] ?? told['Region'];
+  const { fields, headers } = failure;
+  const region = headers['x-amz-bucket-region'] ?? fields['Region'];
   const where = typeof region === 'string' ? `in the region ${plain(region)}: use -o s3.region=${plain(region)}` : '';
-  const endpoint = typeof told['Endpoint'] === 'string' ? `reached at ${plain(told['Endpoint'])}` : 'elsewhere';
+  const endpoint = typeof fields['Endpoint'] === 'string' ? `reached at ${plain(fields['Endpoint'])}` : 'elsewhere';
   return new VarveError('storage', `${server}: the bucket ${bucket} is ${where || endpoint}`);
 };
 
@@ -228,8 +228,8 @@ const unexpected: Explain = ({ status, message }, { server }, { doubt }) => {
 };
 
 /** Seconds. */
-function clockAhead({ headers, told }: Failure): number | undefined {
-  const server = Date.parse(String(told['ServerTime'] ?? headers['date'] ?? ''));
+function clockAhead({ headers, fields }: Failure): number | undefined {
+  const server = Date.parse(String(fields['ServerTime'] ?? headers['date'] ?? ''));
   return Number.isNaN(server) ? undefined : (Date.now() - server) / 1000;
 }
 
@@ -254,7 +254,7 @@ function failureOf(cause: unknown): Failure {
     status,
     message: status === 0 ? text : `${status} ${name}${text.startsWith('Unknown') ? '' : `: ${text}`}`,
     headers: error.$response?.headers ?? {},
-    told: error as Readonly<Record<string, unknown>>,
+    fields: error as Readonly<Record<string, unknown>>,
   };
 }
 

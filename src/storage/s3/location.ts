@@ -46,10 +46,10 @@ export function parseLocation(rest: string): S3Location {
 
 const AMAZON = 's3.amazonaws.com';
 
-function hostFirst(place: string): string {
-  const first = place.split('/', 1)[0] ?? '';
+function hostFirst(location: string): string {
+  const first = location.split('/', 1)[0] ?? '';
   const isHost = first === 'localhost' || /[.:]/.test(first);
-  return isHost ? place : `${AMAZON}/${place}`;
+  return isHost ? location : `${AMAZON}/${location}`;
 }
 
 function decodePath(path: string, rest: string): string {

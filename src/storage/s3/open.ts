@@ -20,12 +20,12 @@ const CONNECTIONS = 5;
  * @throws VarveError `usage`
  */
 export async function openS3(rest: string, settings: StoreSettings): Promise<Store> {
-  const place = parseLocation(rest);
+  const parsed = parseLocation(rest);
   const options = readOptions(settings.extended);
   const connections = options.connections ?? settings.connections ?? CONNECTIONS;
   const location = maskedLocation(`s3:${rest}`);
-  const requests = new S3Requests(location, place.bucket, connect(place, options, settings, connections), settings);
-  const keys = new Keys(place.prefix);
+  const requests = new S3Requests(location, parsed.bucket, connect(parsed, options, settings, connections), settings);
+  const keys = new Keys(parsed.prefix);
   const parts = { location, requests, keys, options, connections };
   const { versionsAt, lockMode: mode } = options;
   if (versionsAt !== undefined) return new PastStore({ ...parts, at: versionsAt });

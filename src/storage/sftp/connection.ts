@@ -27,13 +27,13 @@ export interface ConnectionOptions {
  * @throws VarveError with the reason why there is no connection
  */
 export async function connect(
-  place: SftpLocation,
+  location: SftpLocation,
   settings: StoreSettings,
   { unasked, onTouch, signal, throttles }: ConnectionOptions,
 ): Promise<SftpClient> {
   const { onNotice, onDebug } = settings;
   throwIfInterrupted(signal);
-  const command = commandFor(place, settings, unasked);
+  const command = commandFor(location, settings, unasked);
   const onLine = (line: string): void => {
     onDebug?.(`ssh: ${line.trimEnd()}`);
     if (!TOUCH.test(line)) return;
@@ -45,8 +45,8 @@ export async function connect(
     const code = end.malformed === undefined ? await within(LAST_WORDS, child.ended) : undefined;
     return explainEnd({
       ...end,
-      server: serverName(place),
-      login: loginCommand(place),
+      server: serverName(location),
+      login: loginCommand(location),
       program: command[0],
       said: child.said(),
       code,
@@ -75,8 +75,10 @@ export function serverName({ user, host }: SftpLocation): string {
 }
 
 /** The command for a login by hand. */
-function loginCommand(place: SftpLocation): string {
-  return place.port === undefined ? `ssh ${serverName(place)}` : `ssh -p ${place.port} ${serverName(place)}`;
+function loginCommand(location: SftpLocation): string {
+  return location.port === undefined
+    ? `ssh ${serverName(location)}`
+    : `ssh -p ${location.port} ${serverName(location)}`;
 }
 
 async function within<T>(milliseconds: number, result: Promise<T>): Promise<T | undefined> {

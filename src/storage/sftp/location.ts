@@ -62,7 +62,7 @@ function decoded(text: string): string {
 /**
  * The command for the connection: `-o sftp.command=`, or ssh with `-o sftp.args=`.
  *
- * @param unasked whether ssh must not ask the user anything; the user's own command does not learn of it
+ * @param unasked whether ssh must not ask the user anything; the user's own command does not get it
  * @throws VarveError `usage`
  */
 export function commandFor(

@@ -18,7 +18,7 @@ const REQUESTS = 5;
  * @param rest the location after `sftp:`
  */
 export async function openSftp(rest: string, settings: StoreSettings): Promise<Store> {
-  const place = parseLocation(rest);
+  const parsed = parseLocation(rest);
   refuseUnknown(settings.extended, 'sftp', ['command', 'args', 'connections']);
   const requests = requestsOf(settings);
   const location = `sftp:${rest}`;
@@ -32,14 +32,14 @@ export async function openSftp(rest: string, settings: StoreSettings): Promise<S
     };
     if (!further) settings.onAsking?.(true);
     try {
-      return await connect(place, settings, { unasked: further, onTouch, signal, throttles });
+      return await connect(parsed, settings, { unasked: further, onTouch, signal, throttles });
     } finally {
       if (!further) settings.onAsking?.(false);
     }
   };
   const connections = new Connections(location, open, requests);
   await connections.use(async () => undefined);
-  return new SftpStore(location, place.path, connections, requests);
+  return new SftpStore(location, parsed.path, connections, requests);
 }
 
 function requestsOf({ extended, connections = REQUESTS }: StoreSettings): number {

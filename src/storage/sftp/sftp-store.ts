@@ -29,7 +29,7 @@ import { ahead, namesIn } from './listing.js';
 import { type Attributes, isRegular, type NamedFile, STATUS } from './protocol.js';
 import { explainRefusal } from './refusals.js';
 import { hasStatus, StatusError } from './status.js';
-import { directoryOf, type Place, SyncedDirectory, upload } from './upload.js';
+import { directoryOf, type GiveName, SyncedDirectory, upload } from './upload.js';
 
 /** Directories of data/ to list at a time. Servers allow some hundred open handles. */
 const LISTED_AT_A_TIME = 64;
@@ -77,12 +77,12 @@ export class SftpStore implements Store {
 
   put(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
     return this.#write(type, name, parts, (client, path, length) =>
-      type === 'config' ? placeNew(client, path, this.location) : placeHashed(client, path, length),
+      type === 'config' ? renameNew(client, path, this.location) : renameHashed(client, path, length),
     );
   }
 
   replace(type: ObjectType, name: string, parts: readonly Uint8Array[]): Promise<void> {
-    return this.#write(type, name, parts, placeOver);
+    return this.#write(type, name, parts, renameOver);
   }
 
   get(type: ObjectType, name: string, range?: Range, advice?: Advice): Promise<Buffer> {
@@ -146,14 +146,14 @@ export class SftpStore implements Store {
     type: ObjectType,
     name: string,
     parts: readonly Uint8Array[],
-    placing: (client: SftpClient, path: string, length: number) => Place,
+    renameFor: (client: SftpClient, path: string, length: number) => GiveName,
   ): Promise<void> {
     const path = this.#path(type, name);
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     await this.#attempt(
       `cannot write ${objectPath(type, name)}`,
       async (client, refused) => {
-        const uploading = { place: placing(client, path, length), refused, abandoned: this.#abandoned };
+        const uploading = { giveName: renameFor(client, path, length), refused, abandoned: this.#abandoned };
         await upload(client, path, parts, uploading).catch(async (cause) => {
           if (!hasStatus(cause, STATUS.noSuchFile) || type === 'config') throw cause;
           await this.#makeMissing(client, type, path);
@@ -260,7 +260,7 @@ async function syncDirectory(client: SftpClient, path: string): Promise<void> {
 }
 
 /** For a hash-named object: an existing one of the same length is as good. */
-function placeHashed(client: SftpClient, path: string, length: number): Place {
+function renameHashed(client: SftpClient, path: string, length: number): GiveName {
   return async (temporary, sync) => {
     try {
       await Promise.all([client.rename(temporary, path), sync()]);
@@ -268,13 +268,13 @@ function placeHashed(client: SftpClient, path: string, length: number): Place {
       const found = await client.stat(path).catch(() => undefined);
       if (found === undefined) throw cause;
       if (found.size === length) await client.remove(temporary);
-      else await placeOver(client, path)(temporary, sync);
+      else await renameOver(client, path)(temporary, sync);
     }
   };
 }
 
 /** For the name that only one client may create. */
-function placeNew(client: SftpClient, path: string, location: string): Place {
+function renameNew(client: SftpClient, path: string, location: string): GiveName {
   return async (temporary, sync) => {
     try {
       if (client.offers('hardlink')) {
@@ -306,7 +306,7 @@ async function refuseTaken(client: SftpClient, path: string, location: string): 
 }
 
 /** Replaces the existing file, atomically where the server can. */
-function placeOver(client: SftpClient, path: string): Place {
+function renameOver(client: SftpClient, path: string): GiveName {
   return async (temporary, sync) => {
     if (client.offers('posixRename')) {
       await Promise.all([client.posixRename(temporary, path), sync()]);

@@ -19,21 +19,21 @@ export function directoryOf(path: string): string {
 }
 
 /** Gives a temporary file its name and syncs the directory, without waiting in between because servers work in order. */
-export type Place = (temporary: string, sync: () => Promise<void>) => Promise<unknown>;
+export type GiveName = (temporary: string, sync: () => Promise<void>) => Promise<unknown>;
 
 export interface Uploading {
-  readonly place: Place;
+  readonly giveName: GiveName;
   /** Called for a refusal before the temporary file is removed, while the disk is still as full. */
   readonly refused: (cause: unknown) => Promise<unknown>;
   readonly abandoned: Abandoned;
 }
 
-/** Writes a temporary file, syncs it where the server can, and gives it its name by `place`. */
+/** Writes a temporary file, syncs it where the server can, and gives it its name by `giveName`. */
 export async function upload(
   client: SftpClient,
   path: string,
   parts: readonly Uint8Array[],
-  { place, refused, abandoned }: Uploading,
+  { giveName, refused, abandoned }: Uploading,
 ): Promise<void> {
   const directory = directoryOf(path);
   const temporary = temporaryIn(directory);
@@ -48,7 +48,7 @@ export async function upload(
     });
     try {
       await client.window.run(writing(client, handle, parts));
-      await place(temporary, () => synced.sync());
+      await giveName(temporary, () => synced.sync());
     } catch (cause) {
       const error = await refused(cause);
       await abandoned.remove(client, temporary);

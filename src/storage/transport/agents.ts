@@ -85,7 +85,7 @@ type Certificates = Pick<tls.ConnectionOptions, 'ca' | 'cert' | 'key' | 'rejectU
 
 function certificatesOf({ caCertificate, clientCertificate, insecureTls }: StoreSettings): Certificates {
   const trusted = (ca: Buffer): Certificates => {
-    // OpenSSL would accept a file without certificates, and then trust nobody.
+    // OpenSSL would accept a file without certificates, and then trust no authority.
     new X509Certificate(ca);
     return { ca };
   };

@@ -93,8 +93,10 @@ export async function startChild(
 
 /** Searches the PATH as a shell does, because the shell in between could only report a missing program on standard error. */
 function findProgram(program: string, path = ''): string {
-  const places = program.includes('/') ? [program] : path.split(delimiter).map((directory) => join(directory, program));
-  const found = places.find(isProgram);
+  const candidates = program.includes('/')
+    ? [program]
+    : path.split(delimiter).map((directory) => join(directory, program));
+  const found = candidates.find(isProgram);
   if (found !== undefined) return found;
   throw new VarveError('usage', `cannot start ${program}: it is not installed, or not in the PATH`);
 }

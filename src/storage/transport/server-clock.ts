@@ -4,7 +4,7 @@ import { uptime } from 'node:os';
 const FRESH_SECONDS = 10;
 
 /**
- * The server's clock from its last answer plus the uptime since then. The uptime advances while the machine sleeps, and nobody can set it.
+ * The server's clock from its last answer plus the uptime since then. The uptime advances while the machine sleeps, and it cannot be set.
  */
 export class ServerClock {
   readonly #uptime: () => number;

@@ -61,7 +61,7 @@ for (const [name, { start, skip }] of Object.entries(STARTS)) {
         repository: at(`ann:${WRONG}`, 'ann/laptop'),
         args,
         message:
-          /config .*rest:http:\/\/ann:\*\*\*@127.*does not know the user "ann", or not with this password \(from the repository’s place\)/,
+          /config .*rest:http:\/\/ann:\*\*\*@127.*does not know the user "ann", or not with this password \(from the repository’s location\)/,
       });
     await watched.fails({
       repository: at('', 'ann/laptop'),

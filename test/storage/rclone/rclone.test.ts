@@ -44,7 +44,7 @@ async function failsWith(doing: Promise<unknown>, message: RegExp, code: ErrorCo
 /** rclone, which writes its process id to a file. */
 const noting = (file: string): string => `/bin/sh -c 'echo $$ > ${file}; exec rclone "$@"' sh`;
 
-/** A script in the place of rclone. */
+/** A script that replaces rclone. */
 const script = (text: string): string => `/bin/sh -c '${text}' sh`;
 
 const isRunning = (pid: number): boolean => {

@@ -14,18 +14,18 @@ test('describedInEnvironment moves secrets of a remote to the environment', () =
     ],
     ['my-box,pass=hidden,flag:', 'my-box,flag:', { 'RCLONE_CONFIG_MY-BOX_PASS': 'hidden' }],
   ];
-  for (const [described, place, environment] of cases) {
+  for (const [described, location, environment] of cases) {
     const remote = describedInEnvironment(described);
-    assert.deepEqual([remote.place, remote.environment], [place, environment]);
+    assert.deepEqual([remote.location, remote.environment], [location, environment]);
   }
 });
 
 test('rclone’s messages are shown without its secrets', () => {
-  const place = `:sftp,host=h,pass="hid""den",user=u:x`;
-  for (const { mask } of [describedInEnvironment(place), describedOpenly(place)]) {
+  const location = `:sftp,host=h,pass="hid""den",user=u:x`;
+  for (const { mask } of [describedInEnvironment(location), describedOpenly(location)]) {
     assert.equal(mask('wrong: hid"den'), 'wrong: ***');
     assert.equal(mask('at http://ann:other@h/'), 'at http://ann:***@h/');
   }
-  assert.equal(describedOpenly(place).mask(`"${place}"`), '":sftp,host=h,pass=***,user=u:x"');
-  assert.equal(describedOpenly(place).place, place);
+  assert.equal(describedOpenly(location).mask(`"${location}"`), '":sftp,host=h,pass=***,user=u:x"');
+  assert.equal(describedOpenly(location).location, location);
 });

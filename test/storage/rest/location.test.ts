@@ -12,7 +12,7 @@ test('parseLocation reads server, directory, user and password', () => {
     secure: true,
     address: { host: 'backup.example', port: 8443 },
     base: '/some/folder/',
-    credentials: { user: 'ann', password: 'p@ss:/', source: 'the repository’s place' },
+    credentials: { user: 'ann', password: 'p@ss:/', source: 'the repository’s location' },
   });
 });
 
@@ -41,12 +41,12 @@ test('user and password of the location win over the environment', () => {
   assert.deepEqual(parsed('http://ann:x@h/', environment).credentials, {
     user: 'ann',
     password: 'x',
-    source: 'the repository’s place',
+    source: 'the repository’s location',
   });
   assert.deepEqual(parsed('http://ann@h/', environment).credentials, {
     user: 'ann',
     password: 'word',
-    source: 'the repository’s place and VARVE_REST_PASSWORD',
+    source: 'the repository’s location and VARVE_REST_PASSWORD',
   });
   assert.equal(parsed('http://h/').credentials, undefined);
   assert.equal(parsed('http://h/', { VARVE_REST_PASSWORD: 'word' }).credentials, undefined);

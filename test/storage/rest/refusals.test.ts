@@ -44,7 +44,7 @@ async function failure(doing: Promise<unknown>): Promise<VarveError> {
 
 const CASES: readonly [number, string, ErrorCode, boolean, RegExp][] = [
   [400, 'hash mismatch\u001b[31m', 'storage', false, /answers 400: hash mismatch \[31m$/],
-  [401, '', 'denied', false, /does not know the user "ann".*\(from the repository’s place\)/],
+  [401, '', 'denied', false, /does not know the user "ann".*\(from the repository’s location\)/],
   [405, '', 'storage', false, /does not know POST: is it a REST server for restic\?/],
   [408, '', 'storage', true, /answers 408/],
   [413, '<html>too large</html>', 'storage', false, /takes no object of this size.*limit/],
@@ -129,7 +129,7 @@ test('an answer must be exactly the requested range', async (context) => {
     const at = await store(context, status(code, 'x'.repeat(length), { ...headers, 'content-length': String(length) }));
     const failed = await failure(at.get('data', NAME, { offset: 10, length: 100 }));
     assert.equal(failed.code, 'storage', `${code} ${JSON.stringify(headers)}`);
-    assert.match(failed.message, /another part|in the place of 206/);
+    assert.match(failed.message, /another part|instead of 206/);
   }
   const chunked = await store(context, (_, response) => {
     response.writeHead(206, { 'content-range': 'bytes 10-109/1000' }).write('short');
@@ -154,7 +154,7 @@ test('an object shorter than the range is damaged', async (context) => {
 
 test('a whole object is not accepted as a range', async (context) => {
   const at = await store(context, status(206, 'part', { 'content-range': 'bytes 0-3/10' }));
-  assert.match((await failure(at.get('data', NAME))).message, /206 in the place of 200/);
+  assert.match((await failure(at.get('data', NAME))).message, /206 instead of 200/);
 });
 
 test('a stated length beyond all memory is refused', async (context) => {

@@ -39,7 +39,7 @@ async function opened(context: TestContext, place: string, given: Partial<StoreS
   return store;
 }
 
-/** What is refused however often it is tried; no password is told. */
+/** Asserts that a request is refused without retries, and that the error shows no password. */
 async function denied(doing: Promise<unknown>, message: RegExp): Promise<void> {
   await assert.rejects(doing, (error) => {
     isVarveError('denied', message)(error);

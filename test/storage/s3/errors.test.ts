@@ -48,7 +48,7 @@ describe('errors of S3, by a real server', { skip: CEPH_MISSING }, () => {
   const open = ({ place = `${ceph.endpoint}/bucket`, user = ceph.user, extended, more }: Access): Promise<Store> =>
     openS3(place, s3Settings(user, extended, more));
 
-  /** What these operations fail with, each of which must not tell a secret. */
+  /** The errors of these operations; none may show a secret. */
   async function refused(
     access: Access,
     operations: readonly string[],

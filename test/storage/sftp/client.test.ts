@@ -80,7 +80,7 @@ test('the idle timeout ends a silent connection but not a slow one', async () =>
   };
   for (let i = 0; i < 4; i++) await assert.rejects(client.stat('file'), (cause) => hasStatus(cause, STATUS.noSuchFile));
   assert.equal(answered, 4);
-  // What is idle is not stuck.
+  // A connection without requests has no idle timeout.
   await new Promise((resolve) => setTimeout(resolve, 600));
   await assert.rejects(client.stat('file'), (cause) => hasStatus(cause, STATUS.noSuchFile));
   server.answer = () => undefined;
@@ -180,10 +180,10 @@ test('a refused write ends the upload and removes the file', async () => {
     assert.ok(server.asked.every(({ type }) => type !== TYPE.remove));
     return new VarveError('full', 'as it is');
   };
-  const place = async (): Promise<never> => assert.fail('it has no contents');
+  const giveName = async (): Promise<never> => assert.fail('it has no contents');
   const parts = [Buffer.alloc(20_000_000)];
   await assert.rejects(
-    upload(client, 'folder/name', parts, { place, refused, abandoned: new Abandoned() }),
+    upload(client, 'folder/name', parts, { giveName, refused, abandoned: new Abandoned() }),
     isVarveError('full', /as it is/),
   );
   assert.equal(told.length, 1);

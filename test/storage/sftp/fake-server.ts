@@ -40,7 +40,7 @@ export class FakeServer {
     this.stream.on('error', () => undefined);
   }
 
-  /** A client of it; its end is told as it is. */
+  /** A client of this server, which passes the end of the connection on unchanged. */
   connect(given: { idleTimeoutSeconds?: number; signal?: AbortSignal } = {}): Promise<SftpClient> {
     const explain = async ({ begun, text, malformed }: End): Promise<VarveError> =>
       malformed ??

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Step, Window } from '../../../src/storage/sftp/window.js';
 
-/** Steps that end when they are told to, and what is known of them. */
+/** Steps that a test ends by hand, with the state of each. */
 function tracked(): { step: (cost: number) => Step; begun: string[]; end: (result?: Error) => Promise<void> } {
   const begun: string[] = [];
   const running: ((result?: Error) => void)[] = [];

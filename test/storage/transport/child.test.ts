@@ -114,7 +114,7 @@ test('the program survives Ctrl-C', async () => {
     const script = `
       import { startChild } from '${url}';
       process.on('SIGINT', () => undefined);
-      const settings = { environment: process.env, extended: new Map(), stuckSeconds: 1, retrySeconds: 1 };
+      const settings = { environment: process.env, extended: new Map(), idleTimeoutSeconds: 1, retrySeconds: 1 };
       const program = ['sh', '-c', 'echo started >&2; sleep 0.5'];
       const child = await startChild(program, settings, { kind: 'ssh', asks: ${asks}, onLine: (line) => console.log(line) });
       console.log(await child.ended);`;
