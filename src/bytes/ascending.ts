@@ -1,4 +1,4 @@
-/** Number of the last of ascending places that is at most `place`; 0 when there is none. */
+/** Index of the last ascending number that is at most `place`; 0 when there is none. */
 export function lastAtMost(places: ArrayLike<number>, place: number): number {
   return lastOf(places.length, (number) => (places[number] as number) <= place);
 }

@@ -1,6 +1,6 @@
 /** Bytes: a page of WebAssembly memory. It is a multiple of every page of memory and block of a disk. */
 const PAGE = 65_536;
-/** Bytes: what writing past the page cache wants memory, offset and length to be multiples of. */
+/** Bytes. Direct I/O (O_DIRECT) needs memory, offset and length to be multiples of this. */
 export const BLOCK = 4096;
 
 /** The part of the global that is used here: its types come with TypeScript's DOM library only. */

@@ -65,7 +65,7 @@ export class Chunker {
 
   /**
    * The end, as an offset in `memory`, of the next chunk of the stream whose unread bytes are memory[start…end−1];
-   * `final` tells that no more follow. 0 when there is no chunk yet (not final and fewer than `max` bytes), or when the
+   * `final`: no more bytes follow. 0 when there is no chunk yet (not final and fewer than `max` bytes), or when the
    * stream has ended (final and start = end).
    */
   cut(start: number, end: number, final: boolean): number {
@@ -75,7 +75,7 @@ export class Chunker {
   }
 }
 
-/** G[i] << 1 and, after them, G[i] << 2, modulo 2^64: why, wasm/fastcdc.ts tells. */
+/** G[i] << 1 and, after them, G[i] << 2, modulo 2^64; wasm/fastcdc.ts says why. */
 function writeTables(view: DataView, gear: BigUint64Array): void {
   gear.forEach((word, i) => {
     view.setBigUint64(8 * i, BigInt.asUintN(64, word << 1n), true);

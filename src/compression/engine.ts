@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { VarveError } from '../errors/errors.js';
 
-/** How to compress: a zstd level, and what deviates from it (zstd.h: ZSTD_cParameter). */
+/** How to compress: a zstd level, and parameters that deviate from it (zstd.h: ZSTD_cParameter). */
 export interface ZstdParameters {
   readonly level: number;
   readonly windowLog?: number;
@@ -33,7 +33,7 @@ interface Library {
 }
 
 interface Koffi {
-  /** Null for what the process has loaded already. */
+  /** Null looks in the libraries that the process has loaded. */
   load(path: string | null): Library;
 }
 

@@ -31,7 +31,7 @@ export interface CryptoEngine {
     sealed: Uint8Array,
   ): Uint8Array | undefined;
   /**
-   * AES-256 in counter mode, which is what GCM encrypts with, without anything that authenticates: only for bytes that are compared with their blob's id.
+   * AES-256 in counter mode, as inside GCM, without authentication: only for bytes that are then compared with their blob's id.
    *
    * @param block the first counter block, 16 bytes
    * @param out as long as `data`
@@ -59,7 +59,7 @@ export function ascii(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
-/** Memory of its own: never part of a pool whose other bytes would travel along to another thread. */
+/** Concatenates into new memory, never a part of Node's pool: its other bytes would travel along to another thread. */
 export function join(...parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;

@@ -5,7 +5,7 @@ import { nativeEngine } from './native.js';
 
 export type Role = 'append' | 'manage' | 'full';
 
-/** What one epoch gives a role; undefined is what the role does not have. */
+/** The keys of one epoch that a role has; undefined for the others. */
 export interface EpochKeys {
   readonly auth: Uint8Array;
   readonly index: Uint8Array;
@@ -31,7 +31,7 @@ export interface Revocation {
   readonly since: number;
 }
 
-/** The whole of an opened key in a form that structured clone carries to a worker: secrets of its role, and no more. */
+/** An opened key ring in a form that structured clone carries to a worker: only the secrets of its role. */
 export interface ExportedKeys {
   readonly role: Role;
   readonly repository: Uint8Array;
@@ -50,7 +50,7 @@ const MAY: Record<Role, string> = {
   full: 'may do everything',
 };
 
-/** An opened key ring. Rotation makes another one, of which `learn` takes over what is new. */
+/** An opened key ring. Rotation makes another one; `learn` takes over its new keys. */
 export class RepositoryKeys {
   readonly engine: CryptoEngine;
   readonly role: Role;
@@ -142,7 +142,7 @@ export class RepositoryKeys {
     if (!this.has(role)) throw roleError(this.role, role, action);
   }
 
-  /** These keys with one more revocation; it takes effect for others once slots are sealed anew. */
+  /** These keys with one more revocation; it takes effect for others once slots are sealed again. */
   withRevoked(slot: Uint8Array, since: number): RepositoryKeys {
     const others = this.revoked.filter((entry) => !equalBytes(entry.slot, slot));
     return new RepositoryKeys({ ...exportKeys(this), revoked: [...others, { slot, since }] }, this.engine);

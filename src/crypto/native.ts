@@ -16,7 +16,7 @@ interface Imported {
 
 /**
  * Importing a private key costs 300 µs, a signature 30. So a KeyObject is remembered for as long as the bytes it was
- * made from live; the comparison catches a buffer that was filled anew.
+ * made from live; the comparison catches a buffer that was filled again.
  */
 class KeyCache {
   readonly #known = new WeakMap<Uint8Array, Imported>();
@@ -35,7 +35,7 @@ class KeyCache {
   }
 }
 
-/** From this length on it pays to write the ciphertext in place. */
+/** From this length on, writing the ciphertext in place is faster. */
 const DIRECT_BYTES = 32 * 1024;
 /** null when OpenSSL cannot be reached. */
 let gcm: DirectGcm | null | undefined;

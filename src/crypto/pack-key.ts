@@ -72,7 +72,7 @@ function frameAad(codec: number, rawLength: number): Uint8Array {
 }
 
 /**
- * Writes ciphertext ‖ tag of the body to `out` from `offset` and returns its length. The counter must never come twice
+ * Writes ciphertext ‖ tag of the body to `out` from `offset` and returns its length. Never use a counter twice
  * under one pack key.
  */
 export function sealFrameInto(
@@ -111,11 +111,11 @@ export function openFrame(
   return body;
 }
 
-/** Where a part of a frame may begin that is opened alone: at a multiple of so many bytes. */
+/** A part of a frame that is decrypted alone begins at a multiple of this many bytes. */
 export const CIPHER_BLOCK = 16;
 
 /**
- * Decrypts a part of a frame's body without its tag: nothing is known of it until it is compared with what its id names (SPEC.md section 9).
+ * Decrypts a part of a frame's body without its tag: do not trust it before its bytes match their blob's id (SPEC.md section 9).
  *
  * @param offset in the body, a multiple of CIPHER_BLOCK
  * @param out as long as `stored`; it may be `stored` itself

@@ -43,7 +43,7 @@ export function signPayload(
   return encode([identity.certificateBytes, signature, payload]);
 }
 
-/** The payload and who signed it; `epoch` is that of the sealed object. Whether the signer is revoked is the caller's to ask. */
+/** The payload and its signer; `epoch` is the sealed object's epoch. The caller checks whether the signer is revoked. */
 export function openSigned(
   keys: RepositoryKeys,
   kind: SignedKind,
@@ -60,7 +60,7 @@ export function openSigned(
   return { payload, certificate };
 }
 
-/** Whether what states this time (seconds) does not count, as its slot was revoked by then. */
+/** Whether an object that states this time (seconds) is invalid because its slot had been revoked by then. */
 export function isRevoked(keys: RepositoryKeys, slot: Uint8Array, seconds: number): boolean {
   return keys.revoked.some((entry) => equalBytes(entry.slot, slot) && seconds >= entry.since);
 }

@@ -27,7 +27,7 @@ export function textToBytes(text: string): Buffer {
   return Buffer.concat(pieces);
 }
 
-/** How many bytes the UTF-8 character at this place has; 0 when there is no valid one. */
+/** How many bytes the UTF-8 character at this offset has; 0 when there is no valid one. */
 export function characterLength(bytes: Uint8Array, at: number): number {
   const first = bytes[at];
   if (first === undefined) return 0;

@@ -9,7 +9,7 @@ import { AT_FDCWD, openat, openDirectoryAt, pathAt, readlinkat } from './posix.j
 import { type FileStat, fstat, lstat } from './stat.js';
 import type { XattrPlace } from './xattrs.js';
 
-/** Bytes of names that the kernel is asked for at a time. */
+/** Size in bytes of one getdents64 request. */
 const NAMES_BYTES = 32 * 1024;
 const HERE = Buffer.from('.');
 const SLASH = Buffer.from('/');
@@ -25,7 +25,7 @@ const {
 
 const DIRECTORY_ITSELF = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 
-/** Which directory a path led to when it was looked at. Whatever has been put in its way since is not taken for it. */
+/** Which directory a path led to when it was listed. A later open refuses anything else at that path. */
 export interface DirectoryPlace {
   readonly path: Uint8Array;
   /** Bytes at the path's beginning in which links are followed: what leads to a source. */
@@ -34,10 +34,10 @@ export interface DirectoryPlace {
   readonly inode: number | bigint;
 }
 
-/** A directory that is open, so that what is in it is reached by its name alone and not by a path that may change meanwhile. */
+/** An open directory: its entries are reached by name alone, not by a path that may change. */
 export class Directory {
   readonly path: Buffer;
-  /** The device of a file system that has been mounted there since the place was looked at, as automounters do when it is opened. */
+  /** The device of a file system that has been mounted there since it was listed, as automounters do when it is opened. */
   readonly mounted: Int64 | undefined;
   readonly #descriptor: number;
   readonly #gathered: ReadonlyMap<string, string> | undefined;
@@ -55,10 +55,10 @@ export class Directory {
   }
 
   /**
-   * Opens the directory that was found at a place: by its path, and if that leads elsewhere (or is longer than the system takes), step by step
+   * Opens a directory that was found earlier: by its path, and if that leads elsewhere (or is longer than the system takes), step by step
    * without following links.
    *
-   * @throws VarveError `source` when it is not there any more
+   * @throws VarveError `source` when it no longer exists
    */
   static openPlace(place: DirectoryPlace): Directory {
     const path = Buffer.from(place.path);
@@ -201,7 +201,7 @@ const readNames = (path: Buffer): Buffer[] => readdirSync(path, { encoding: 'buf
 
 const area = Buffer.alloc(NAMES_BYTES);
 
-/** The kernel's own answer: `fs` makes several objects of each name, which took a fifth of the time of looking at a directory. */
+/** The kernel's own answer: `fs` makes several objects of each name, which took a fifth of the time to list a directory. */
 function listNames(descriptor: number): NameCollector {
   const names = new NameCollector();
   const c = libc();

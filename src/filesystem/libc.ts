@@ -90,7 +90,7 @@ export function libcFailure(): string | undefined {
   return libc() === undefined ? failure : undefined;
 }
 
-/** From now on this thread does without libc, as if it could not be loaded. */
+/** Makes this thread behave as if libc could not be loaded. */
 export function withoutLibc(reason: string): void {
   loaded = undefined;
   failure = reason;
@@ -127,7 +127,7 @@ export function systemError(errno: number, syscall: string, path?: Uint8Array): 
   return error;
 }
 
-/** A place for a path on its way to libc, used again and again. */
+/** A reusable buffer for a path that is passed to libc. */
 export class CString {
   #buffer = Buffer.alloc(4200);
 

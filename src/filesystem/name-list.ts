@@ -86,7 +86,7 @@ export class NameCollector {
   }
 }
 
-/** A name that is taken away and put back while the directory is listed may be told twice; a directory has each of them once. */
+/** The kernel may list a name twice when it is removed and created again during the listing; this keeps it once. */
 function withoutRepetitions(bytes: Buffer, order: Uint32Array): Uint32Array {
   let kept = 0;
   for (const start of order) {
@@ -95,7 +95,7 @@ function withoutRepetitions(bytes: Buffer, order: Uint32Array): Uint32Array {
   return order.subarray(0, kept);
 }
 
-/** Byte order of two names that end with NUL, which is in none of them. */
+/** Byte order of two names that end with NUL; no name contains NUL. */
 function compareTerminated(bytes: Buffer, a: number, b: number): number {
   for (let at = 0; ; at++) {
     const x = bytes[a + at] as number;

@@ -7,7 +7,7 @@ interface Names {
 
 /**
  * Names of users and groups, from the machine's own files, each read once when it is first asked for. Directory
- * services (LDAP and the like) are not asked: who is not in the files has no name.
+ * services (LDAP and the like) are not asked: an id that is not in the files has no name.
  */
 export class OwnerNames {
   readonly #usersFile: string;

@@ -1,7 +1,7 @@
 import type { Buffer } from 'node:buffer';
 import { statfsSync } from 'node:fs';
 
-/** Kinds of file systems that hold what the kernel makes up, by their number in statfs(2). */
+/** File systems whose files the kernel generates, by their type in statfs(2). */
 const PSEUDO: ReadonlyMap<number, string> = new Map([
   [0x9fa0, 'proc'],
   [0x62656572, 'sysfs'],
@@ -24,11 +24,11 @@ const PSEUDO: ReadonlyMap<number, string> = new Map([
   [0x6e736673, 'nsfs'],
   [0x67596969, 'rpc_pipefs'],
 ]);
-/** Where a running system keeps what is gone at its next start, in file systems of ordinary kinds. */
+/** Directories whose content is lost at the next start, on file systems of ordinary types. */
 const RUN_TIME = ['/proc', '/sys', '/dev', '/run'];
 
 /**
- * Why what is mounted at a directory is left out of a backup of what lies above; undefined when it is not.
+ * Why a backup leaves out the file system mounted at a directory; undefined when it does not.
  *
  * @param path of the directory, and `reachable` a path by which it can be opened
  * @param wholeSystem whether all of `/` is backed up

@@ -8,7 +8,7 @@ type StatTime = readonly [seconds: Int64, nanoseconds: number];
 
 export type FileType = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'character' | 'block';
 
-/** What lstat tells, with exact times. */
+/** The result of lstat, with exact times. */
 export interface FileStat {
   readonly type: FileType;
   /** Permission bits, set-id and sticky bits: 07777. */
@@ -22,7 +22,7 @@ export interface FileStat {
   readonly ctimeSeconds: Int64;
   readonly ctimeNanoseconds: number;
   readonly atime: StatTime;
-  /** When it was made, where the file system tells. */
+  /** When it was made, if the file system records it. */
   readonly btime: StatTime | undefined;
   readonly inode: Int64;
   readonly device: Int64;
@@ -41,7 +41,7 @@ const ENOSYS = 38;
 const EPERM = 1;
 /** In a second. */
 const NANOSECONDS = 1_000_000_000;
-/** The last moment that 64 bits of seconds can say. */
+/** The latest time that 64 bits of seconds can express. */
 const LATEST = 2n ** 63n * 1_000_000_000n - 1n;
 const TYPES: Partial<Record<number, FileType>> = {
   1: 'fifo',
@@ -118,7 +118,7 @@ function timeAt(at: number): StatTime {
   return normalTime(int64Of(i32[at + 1] as number, u32[at] as number), u32[at + 2] as number);
 }
 
-/** Some network file systems pass on nanoseconds that are more than a second: the same moment with fewer. */
+/** Some network file systems report more nanoseconds than a second has: carries them over to the seconds. */
 function normalTime(seconds: Int64, nanoseconds: number): StatTime {
   if (nanoseconds < NANOSECONDS) return [seconds, nanoseconds];
   const exact = BigInt(seconds) * BigInt(NANOSECONDS) + BigInt(nanoseconds);
@@ -131,7 +131,7 @@ export function makeDevice(major: number, minor: number): Int64 {
   return int64Of(((major & 0xffff_f000) | (minor >>> 20)) >>> 0, low >>> 0);
 }
 
-/** Node gives what is unsigned as if it were signed. */
+/** Node returns these unsigned numbers as signed ones. */
 const unsignedOf = (value: bigint): bigint => BigInt.asUintN(64, value);
 
 function fromStats(stats: BigIntStats): FileStat {

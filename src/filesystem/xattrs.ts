@@ -9,7 +9,7 @@ import { pathAt } from './posix.js';
 export type XattrPlace = number | { readonly directory: number; readonly name: Buffer };
 
 const ERANGE = 34;
-/** Bytes that the kernel gives at most, of names and of one value. */
+/** The kernel's limit in bytes, for all names and for one value. */
 const MAX_BYTES = 64 * 1024;
 
 const path = new CString();
@@ -20,11 +20,11 @@ const NONE: readonly Xattr[] = [];
 /**
  * The attributes, in byte order of name; none where the file system has none, or where libc is out of reach.
  *
- * @throws what a system call fails with; an attribute that is removed meanwhile is left out
+ * @throws what a system call fails with; an attribute that is removed during the call is left out
  */
 export function readXattrs(place: XattrPlace): readonly Xattr[] {
   const c = libc();
-  // Nearly all files have none, which a single call tells.
+  // Nearly all files have none: one call shows that.
   if (c === undefined || (typeof place === 'number' && c.flistxattr(place, area, area.length) === 0)) return NONE;
   const xattrs: Xattr[] = [];
   for (const name of listXattrs(place)) {
@@ -46,7 +46,7 @@ export function listXattrs(place: XattrPlace): Buffer[] {
   return length === undefined || length === 0 ? [] : splitNames(Buffer.from(area.subarray(0, length)));
 }
 
-/** Sets one, whether it is there or not. */
+/** Sets an attribute, new or existing. */
 export function setXattr(place: XattrPlace, { name, value }: Xattr): void {
   const c = loaded(place);
   const result =
@@ -74,7 +74,7 @@ function getXattr(c: Libc, place: XattrPlace, name: Buffer): Buffer | undefined 
   return length === undefined ? undefined : Buffer.from(area.subarray(0, length));
 }
 
-/** Has `area` filled, which grows when it is too short. @returns undefined where there is nothing of the kind */
+/** Has `area` filled, which grows when it is too short. @returns undefined when the file has no such attribute */
 function fill(c: Libc, syscall: string, place: XattrPlace, read: (into: Buffer) => number): number | undefined {
   for (;;) {
     const length = read(area);

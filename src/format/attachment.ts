@@ -13,7 +13,7 @@ export function isReference(attachment: Attachment | undefined): attachment is C
   return attachment !== undefined && 'depth' in attachment;
 }
 
-/** With copies of its own of what may be views of larger memory. */
+/** Copies the fields that may be views of larger memory. */
 export function ownAttachment(attachment: Attachment | undefined): Attachment | undefined {
   if (attachment === undefined) return undefined;
   return isReference(attachment) ? { ...attachment, ids: Buffer.from(attachment.ids) } : Buffer.from(attachment);

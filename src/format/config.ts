@@ -24,7 +24,7 @@ export interface Config {
   readonly created: Time;
   readonly data: Sizes;
   readonly tree: Sizes;
-  /** The chunkers' secret, where it is that of another repository. */
+  /** The chunkers' secret, if it was taken from another repository. */
   readonly gear: Buffer | undefined;
   /** Percent of each pack that its parity may heal; 0 for none. */
   readonly parity: number;

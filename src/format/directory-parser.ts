@@ -28,7 +28,7 @@ export class DirectoryParser {
   #bad = 0;
 
   /**
-   * @param what the directory as errors call it
+   * @param what names the directory in errors
    * @param onBad gets each entry that cannot be read, in its place among the others; without it, `end` throws
    */
   constructor(what: string, onBad?: (bad: BadEntry) => void) {
@@ -91,7 +91,7 @@ const EMPTY = Buffer.alloc(0);
 
 const quoted = (name: Buffer | undefined): string => (name === undefined ? '' : `, ${JSON.stringify(name.toString())}`);
 
-/** All entries of a directory whose blobs can be had at once. @param onBad as DirectoryParser takes it */
+/** All entries of a directory whose blobs are all in memory. @param onBad as in DirectoryParser */
 export function* entriesOf(
   blobs: Iterable<Buffer>,
   what: string,

@@ -33,7 +33,7 @@ export interface EntryReaderOptions {
   readonly onBad?: ((bad: BadEntry) => void) | undefined;
 }
 
-/** A place in the bytes that are read. */
+/** A position in the bytes. */
 interface Span {
   start: number;
   end: number;
@@ -154,7 +154,7 @@ export class EntryReader implements EntryStat {
     return this.#start;
   }
 
-  /** Where the current entry ends: what follows it begins there. */
+  /** Where the current entry ends and the next begins. */
   get position(): number {
     return this.#reader.position;
   }
@@ -367,7 +367,7 @@ export class EntryReader implements EntryStat {
     this.#ids.start = this.#ids.end - length;
   }
 
-  /** Goes past a content reference, of which the ids (bytes: `length`) are the last. */
+  /** Skips a content reference; its ids (`length` bytes) come last. */
   #reference(): { size: number; depth: 0 | 1; length: number } {
     const r = this.#reader;
     if (r.array() !== 3) throw r.damaged('a content reference has a wrong number of fields');
@@ -398,7 +398,7 @@ export class EntryReader implements EntryStat {
   }
 }
 
-/** Reads a text that is mostly the same as the last time, without making it anew. */
+/** Reads a text; returns the previous string if the bytes are the same. */
 class RepeatedText {
   #bytes: Buffer = EMPTY;
   #text = '';

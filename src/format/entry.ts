@@ -11,7 +11,7 @@ export const TYPES: readonly EntryType[] = ['file', 'directory', 'symlink', 'fif
 /** Of the array that an entry is. */
 export const FIELDS = 14;
 
-/** What lstat tells of a file, in the terms of the format. Times are seconds and nanoseconds since 1970. */
+/** The result of lstat, in the terms of the format. Times are seconds and nanoseconds since 1970. */
 export interface EntryStat {
   readonly type: EntryType;
   /** Permission bits with setuid, setgid, sticky: 07777. */
@@ -41,15 +41,15 @@ export interface Entry extends EntryStat {
   /** `[major, minor]` of a device. */
   readonly rdev: readonly [number, number] | undefined;
   readonly atime: readonly [seconds: Int64, nanoseconds: number] | undefined;
-  /** When the file was made, where the file system tells. */
+  /** When the file was made, if the file system records it. */
   readonly btime: readonly [seconds: Int64, nanoseconds: number] | undefined;
   /** Extended attributes: `decodeXattrs`. Undefined when there are none. */
   readonly xattrs: Attachment | undefined;
-  /** The `Layout` of a file with holes; then `content` is what lies between them. */
+  /** The `Layout` of a file with holes; then `content` is the data between the holes. */
   readonly holes: Attachment | undefined;
 }
 
-/** A directory of which nothing is known but its name and what is in it. */
+/** A directory without metadata: only its name and its content are known. */
 export function bareDirectory(name: Buffer, content: ContentRef): Entry {
   return {
     name,

@@ -94,7 +94,7 @@ export class Layout {
     }
   }
 
-  /** What of `length` bytes of the file from `start` on is in the stream, in order: the rest is holes. */
+  /** The parts of `length` bytes of the file from `start` on that are in the stream, in order; the rest is holes. */
   *within(start: number, length: number): Generator<Piece> {
     const end = start + length;
     for (let run = lastAtMost(this.#files, start); run < this.#files.length; run++) {
@@ -106,7 +106,7 @@ export class Layout {
     }
   }
 
-  /** Where data begins at or after a place of the file; undefined when only a hole follows. */
+  /** Where data begins at or after an offset of the file; undefined when only a hole follows. */
   dataFrom(offset: number): number | undefined {
     for (let run = lastAtMost(this.#files, offset); run < this.#files.length; run++) {
       const begin = this.#files[run] as number;
@@ -116,14 +116,14 @@ export class Layout {
     return undefined;
   }
 
-  /** Where a hole begins at or after a place of the file, at the latest at its end. */
+  /** Where a hole begins at or after an offset of the file; the end of the file if there is none. */
   holeFrom(offset: number): number {
     const run = lastAtMost(this.#files, offset);
     const end = (this.#files[run] ?? 0) + (this.#runs[run * 2] ?? 0);
     return Math.max(offset, end);
   }
 
-  /** The last run of data that begins at or before this place of the stream. */
+  /** The last run of data that begins at or before this offset of the stream. */
   #runAt(stream: number): number {
     return lastAtMost(this.#streams, stream);
   }

@@ -9,7 +9,7 @@ const LEASE_ID_BYTES = 16;
 /** The payload of a lease (SPEC.md section 13). */
 export interface Lease {
   readonly time: Time;
-  /** When the operation began, by the store's clock: it may rely on what was there then. */
+  /** When the operation began, by the store's clock: it may rely on all objects that existed then. */
   readonly since: Time;
   readonly id: Buffer;
   /** What it is for: `backup`, `prune`, … */

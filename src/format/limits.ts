@@ -7,7 +7,7 @@ export const MAX_CHUNK = 64 * 1024 * 1024;
 export const MAX_FRAME = MAX_CHUNK + 4 * 1024 * 1024;
 export const MAX_PACK = 1024 * 1024 * 1024;
 export const MAX_DEPTH = 4096;
-/** Bytes of a directory's entry: room for half a million blobs of ids, which is more than any file needs. */
+/** Bytes of a directory's entry: enough for half a million ids, more than any file needs. */
 export const MAX_ENTRY = 16 * 1024 * 1024;
 /** More chunks than this and a content reference goes through a list (depth 1). */
 export const MAX_DIRECT_CHUNKS = 2048;

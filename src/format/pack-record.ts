@@ -142,7 +142,7 @@ function wordsToBytes(words: readonly number[]): Buffer {
   return out;
 }
 
-/** The record in memory of its own: of a part of a buffer, structured clone would copy the whole. */
+/** Copies the record: structured clone of a view would copy its whole buffer. */
 export function recordForThread({ kind, keys, frames, ids, lengths }: PackRecord): PackRecord {
   const own = (bytes: Buffer): Buffer => asBuffer(new Uint8Array(bytes));
   return { kind, keys: keys.map(own), frames: own(frames), ids: own(ids), lengths: own(lengths) };

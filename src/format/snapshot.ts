@@ -23,7 +23,7 @@ export interface SnapshotSummary {
   readonly data_added_packed: number;
   readonly total_files_processed: number;
   readonly total_bytes_processed: number;
-  /** Entries that have extended attributes, or had when it was made of another snapshot; undefined where nobody has counted. */
+  /** Entries that have extended attributes, or had them in the snapshot that this one was made from; undefined if they were not counted. */
   readonly entries_with_xattrs?: number | undefined;
 }
 
@@ -66,7 +66,7 @@ export interface Snapshot {
   readonly root: ContentRef;
   readonly program: string;
   readonly summary: SnapshotSummary | undefined;
-  /** One for each of `paths`; missing where nobody has counted. */
+  /** One for each of `paths`; missing if they were not counted. */
   readonly sources?: readonly SourceFigures[] | undefined;
   /** Those of `paths` that should hold more: they could not be read, or lost too much since an earlier snapshot. Missing when there are none. */
   readonly suspect?: readonly Buffer[] | undefined;

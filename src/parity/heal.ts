@@ -13,9 +13,9 @@ export type Healing =
   | { readonly kind: 'none' };
 
 /**
- * Makes a damaged pack whole by its parity, without any key.
+ * Heals a damaged pack by its parity, without any key.
  *
- * @param name SHA-256 of the pack's bytes as they were, in hex: what proves the result, for what is read here may be anybody's
+ * @param name SHA-256 of the pack's bytes as they were, in hex: it proves the result, as an attacker may have written these bytes
  */
 export function healPack(bytes: Buffer, name: string): Healing {
   let beyond: Healing | undefined;

@@ -1,6 +1,6 @@
 import { MAX_SHARDS } from './matrix.js';
 
-/** What parity may add to a pack, in parts of a hundred of what it covers. */
+/** How much parity may add to a pack, in percent of the bytes that it covers. */
 export const MAX_PARITY_PERCENT = 100;
 /** Bytes at a pack's end that each description repeats: its footer. */
 export const FOOTER_BYTES = 92;
@@ -34,7 +34,7 @@ export interface ParityLayout {
   readonly sectionLength: number;
 }
 
-/** Undefined when a pack of that length has no room for parity. */
+/** Undefined when a pack of that length is too small for parity. */
 export function parityLayout(length: number, percent: number): ParityLayout | undefined {
   if (length > MAX_PACK || percent < 1 || percent > MAX_PARITY_PERCENT) return undefined;
   let shard = SMALLEST_SHARD;

@@ -28,7 +28,7 @@ let instance: ReedSolomonExports | undefined;
  * Multiplies a matrix with shards, in WebAssembly.
  *
  * @param inputs one for each column; a shorter one is as if zeros followed
- * @param outputs one for each row, all of one length; they are overwritten, and are none of the inputs
+ * @param outputs one for each row, all of one length; they are overwritten and must not overlap the inputs
  */
 export function multiplyShards(matrix: Matrix, inputs: readonly Uint8Array[], outputs: readonly Uint8Array[]): void {
   const { rows, columns } = matrix;

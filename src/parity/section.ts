@@ -18,7 +18,7 @@ import { multiplyShards } from './multiplier.js';
 const MAGIC = Buffer.from('VRVR\x01', 'latin1');
 const PERCENT_AT = 5;
 const LENGTH_AT = 8;
-/** Different descriptions that are tried: a pack has one, and who plants others shall not keep us busy. */
+/** At most this many different descriptions are tried: a sound pack has one, and an attacker could plant many. */
 const MAX_DESCRIPTIONS = 4;
 
 /** What a pack's parity section says of the pack, as often as it has parity shards and once more. */
@@ -29,7 +29,7 @@ export interface Description {
   readonly checksums: readonly Buffer[];
 }
 
-/** Writes the parity section of a pack whose other bytes are there: those before the section, and the footer. */
+/** Writes the parity section of a pack. The bytes before the section, and the footer, must be in the buffer. */
 export function writeParity(pack: Buffer, layout: ParityLayout): void {
   const data = dataShardsOf(pack, layout);
   const parity = parityShardsOf(pack, layout);
@@ -50,7 +50,7 @@ function describe(pack: Buffer, { length, percent, description }: ParityLayout, 
   return out;
 }
 
-/** All different descriptions that are whole, wherever in the bytes: where they belong is not known when some are lost. */
+/** All different intact descriptions, wherever they lie: lost bytes may have shifted them. */
 export function findDescriptions(bytes: Buffer): Description[] {
   const found = new Map<string, Description>();
   for (let start = bytes.indexOf(MAGIC); start >= 0; start = bytes.indexOf(MAGIC, start + 1)) {
@@ -75,7 +75,7 @@ function readDescription(bytes: Buffer): (Description & { readonly hash: string 
   return { layout, footer: bytes.subarray(DESCRIPTION_HEAD, table), checksums, hash: hash.toString('hex') };
 }
 
-/** Numbers of the shards that are not what the description says, data shards first. */
+/** Numbers of the shards whose checksum is wrong, data shards first. */
 export function damagedShards(bytes: Buffer, { layout, checksums }: Description): number[] {
   const shards = [...dataShardsOf(bytes, layout), ...parityShardsOf(bytes, layout)];
   return shards.flatMap((shard, number) => (equalBytes(checksum(shard), checksums[number] as Buffer) ? [] : [number]));

@@ -1,7 +1,7 @@
 import type { Time } from './time.js';
 import { localDate, offsetAt } from './zone.js';
 
-/** A date and the time of day, by the calendar and the clock of this machine's zone. */
+/** A date and time of day in this machine's time zone. */
 export interface Civil {
   readonly year: number;
   /** From 1. */
@@ -28,7 +28,7 @@ export function civilOf({ seconds }: Time): Civil {
  * Seconds since 1970 of a date and time in this machine's zone. Months and days may be out of their range: the 31st of February is the 3rd, or
  * 2nd, of March. A time that the clocks pass over or show twice is the one that Go takes, and so restic: by the offset in force some hours before or after.
  *
- * @returns -Infinity for what is before all dates
+ * @returns -Infinity before the earliest date that JavaScript has
  */
 export function instantOf({ year, month, day, hour, minute, second }: Civil): number {
   const date = new Date(0);

@@ -2,9 +2,9 @@
 export const REQUESTS = 8;
 
 /**
- * Does something with each, so many at a time.
+ * Runs a task for each item, at most a given number at a time.
  *
- * @throws the first error, when what was begun has ended
+ * @throws the first error, after all started tasks have ended
  */
 export async function eachAtMost<Item>(
   atMost: number,

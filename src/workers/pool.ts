@@ -30,7 +30,7 @@ export function startThreads(module: URL, count: number): void {
   if (threadsByDescriptors() < ENOUGH) return;
   const threads = Array.from({ length: count }, () => startThread(module));
   for (const thread of threads) {
-    // Without a listener it would end the process with a stack trace. The pool starts another, and reports what that fails of.
+    // Without a listener it would end the process with a stack trace. The pool starts another worker, and reports its error.
     thread.on('error', () => {
       spare.set(
         module.href,
@@ -92,8 +92,8 @@ export class WorkerPool<Init, Task, Reply, Note = never> {
 
   /**
    * @param module the worker's module
-   * @param init makes what the n-th worker starts with, and what of it is transferred
-   * @param onNote called with what a worker sends on its own
+   * @param init makes the data that the n-th worker starts with, and lists the buffers to transfer
+   * @param onNote receives messages that a worker sends unasked
    * @param onWaiting called with the number of tasks that no worker has taken yet, whenever it changes
    */
   constructor(
@@ -195,8 +195,8 @@ export class WorkerPool<Init, Task, Reply, Note = never> {
 }
 
 /**
- * Asks the thread to end, once it has loaded and done what it was given. One that is terminated while it loads native code, or is
- * in a call of it, ends the whole process with SIGABRT: so that is only for one that hangs.
+ * Asks the thread to end after it has loaded and finished its task. Terminating a thread that loads or runs native code ends the
+ * whole process with SIGABRT, so only a thread that hangs is terminated.
  */
 function endThread(worker: Worker): Promise<void> {
   if (worker.threadId === -1) return Promise.resolve();

@@ -47,7 +47,7 @@ export function serveTasks<Init, Task, Reply, Note = never>(
     });
     send({ kind: 'loaded' });
   };
-  // Messages wait until somebody listens; the thread must not end before that.
+  // Messages wait for a listener; the thread must not end before that.
   port.ref();
   void loadZstd().then(listen);
 }

@@ -13,7 +13,7 @@ export interface SyncCallHandle {
 /**
  * Lets a worker thread, in the middle of synchronous work, ask the main thread for bytes that only an asynchronous call can get.
  *
- * @param answer runs on this thread; what it throws is thrown by `call` in the worker
+ * @param answer runs on this thread; `call` in the worker throws its errors
  */
 export function serveSyncCalls<Request>(answer: (request: Request) => Promise<Buffer>): SyncCallHandle {
   const { port1, port2 } = new MessageChannel();

@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer';
 
-/** The memory that a message may move to another thread: that of the bytes, if nothing else lies in it. Other bytes are copied. */
+/** The buffers that a message may move to another thread: those that hold only these bytes. Other bytes are copied. */
 export function transferable({ buffer, byteLength }: Buffer): ArrayBuffer[] {
   return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
 }

@@ -55,7 +55,7 @@ test('integers, text and bytes take the shortest form', () => {
   assert.equal(encode('x'.repeat(256))[0], 0xda);
 });
 
-test('what plain MessagePack lacks is not encoded', () => {
+test('encode refuses values that plain MessagePack lacks', () => {
   for (const bad of [
     undefined,
     [undefined],

@@ -86,7 +86,7 @@ function plain(value: unknown): unknown {
 
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: 'bigint' });
 
-test('what the writer writes, msgpackr and the reader read', () => {
+test('msgpackr and the reader read the output of the writer', () => {
   fc.assert(
     fc.property(item, (value) => {
       const out = new MessagePackWriter();
@@ -100,7 +100,7 @@ test('what the writer writes, msgpackr and the reader read', () => {
   );
 });
 
-test('what msgpackr writes, the reader reads and skips', () => {
+test('the reader reads and skips the output of msgpackr', () => {
   const packr = new Packr({ useRecords: false, mapsAsObjects: true, variableMapSize: true });
   fc.assert(
     fc.property(item, (value) => {
@@ -212,7 +212,7 @@ test('integers out of range, extensions and deep nesting are damaged', () => {
   assert.throws(() => reader('91'.repeat(17)).skip(0), isVarveError('damaged', /nests/));
 });
 
-test('a writer grows, starts anew and takes what is encoded already', () => {
+test('the writer grows, restarts and accepts encoded bytes', () => {
   const out = new MessagePackWriter();
   const large = Buffer.alloc(300_000, 7);
   out.bin(large);

@@ -17,7 +17,7 @@ test('noise looks incompressible, at any length from 4 KiB on', () => {
   }
 });
 
-test('what is compressed already looks incompressible', () => {
+test('compressed data looks incompressible', () => {
   const packed = Buffer.from(compress(code, { level: 3 }, compressBound(code.length)) as Buffer);
   let found = 0;
   let blocks = 0;
@@ -40,7 +40,7 @@ test('text, program code, numbers and emptiness do not', () => {
   assert.ok(found <= 3, `${found} blocks of program code`);
 });
 
-test('bytes of which some never occur can be compressed, though they look wild', () => {
+test('random bytes look compressible when some values never occur', () => {
   const letters = noise(64 * KIB).map((byte) => byte % 180);
   assert.equal(looksIncompressible(letters), false);
   assert.ok((compress(letters, { level: 1 }, compressBound(letters.length))?.length ?? 0) < letters.length * 0.97);
@@ -55,7 +55,7 @@ test('noise at the start alone is not enough', () => {
   assert.equal(looksIncompressible(mixed), false);
 });
 
-test('one answer after another, none of what was seen before counts', () => {
+test('each answer is independent of earlier data', () => {
   const hash = createHash('sha256').update('a').digest();
   const repeated = Buffer.concat(Array.from({ length: 512 }, () => hash));
   for (let round = 0; round < 3; round++) {

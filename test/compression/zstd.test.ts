@@ -129,7 +129,7 @@ test('sizes are read in each width that a header can have them in', () => {
   }
 });
 
-test('what states another size, or none, is refused before anything is inflated', () => {
+test('decompress refuses a frame before inflating it when its stated size is wrong or missing', () => {
   const raw = Buffer.from('sediment '.repeat(100));
   const bytes = packed(raw);
   for (const size of [0, raw.length - 1, raw.length + 1, 2 ** 27])
@@ -162,7 +162,7 @@ test('bytes that are no frame, are cut off, or go on after it are refused', () =
   assert.throws(() => decompress(skippable, raw.length, 'x'), isVarveError('damaged'));
 });
 
-test('one frame it must be, not several whose contents add up', () => {
+test('decompress refuses several frames whose sizes add up', () => {
   const raw = Buffer.from('sediment '.repeat(1000));
   const empty = packed(Buffer.alloc(0));
   const bytes = packed(raw);

@@ -157,7 +157,7 @@ for (const engine of [nativeEngine, portableEngine]) {
   });
 }
 
-test('both engines agree on random input, and open what the other sealed', () => {
+test('both engines agree on random input and open the ciphertext of the other', () => {
   const key = fc.uint8Array({ minLength: 32, maxLength: 32 });
   const bytes = fc.uint8Array({ maxLength: 300 });
   fc.assert(
@@ -182,7 +182,7 @@ test('both engines agree on random input, and open what the other sealed', () =>
   );
 });
 
-test('a key buffer that is filled anew is imported anew', () => {
+test('the native engine imports a key again when its buffer was refilled', () => {
   const key = new Uint8Array(32).fill(1);
   const before = text(nativeEngine.x25519Public(key));
   key.fill(2);

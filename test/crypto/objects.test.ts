@@ -171,7 +171,7 @@ test('a wrapped pack key with any byte changed is refused', () => {
   );
 });
 
-test('a frame is opened in its own place, or in other memory and then left as it is', () => {
+test('openFrame decrypts in place, or into another buffer and leaves the frame unchanged', () => {
   for (const length of [100, 50_000]) {
     const body = randomBytes(length);
     for (const engine of [nativeEngine, portableEngine]) {

@@ -42,13 +42,13 @@ test('a slot id that does not follow from the private keys is refused', async ()
   );
 });
 
-test('a certificate whose slot id does not follow from its keys is refused', () => {
+test('openSlot refuses a certificate when its slot id does not follow from its keys', () => {
   const { certificate } = ring.append.identity;
   const claimed = certify(ring.root, { ...certificate, slot: ring.full.identity.slot });
   assert.throws(() => verifyCertificate(ring.full.keys, claimed, 'x'), isVarveError('damaged', /names another slot/));
 });
 
-test('a full key whose id, gear or repository is not the derived one is refused', async () => {
+test('openSlot refuses a full key when its id, gear or repository is not the derived one', async () => {
   const { slot, certificate } = ring.full.identity;
   for (const field of ['id', 'gear', 'repository'] as const) {
     const other = importKeys({ ...exportKeys(ring.root), [field]: nativeEngine.randomBytes(32) });

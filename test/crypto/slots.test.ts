@@ -96,7 +96,7 @@ test('only a full key certifies, makes slots and rotates', async () => {
   ring.manage.keys.requireRole('manage', 'list snapshots');
 });
 
-test('the wrong password or key file is told as such; the right one opens on either engine', async () => {
+test('openSlot reports a wrong password or key file, and opens with the right one on either engine', async () => {
   const keyFile = nativeEngine.randomBytes(32);
   const options = { role: 'manage', user: 'anna', host: 'home', created: 7 } as const;
   const { bytes } = await createSlot(ring.root, { ...options, unlock: { keyFile } });
@@ -235,7 +235,7 @@ test('secrets of the storage’s own making are refused, though sealed to the sl
   await assert.rejects(open(encodeSlot({ ...file, secrets: promoted })), isVarveError('damaged', /another role/));
 });
 
-test('the length of a slot does not tell its role, in any epoch', () => {
+test('the length of a slot does not reveal its role in any epoch', () => {
   let keys = ring.root;
   let objects = members.map(({ bytes }) => bytes);
   for (let e = 1; e <= 12; e++) {
@@ -327,7 +327,7 @@ test('rotation gives nothing to a slot that was revoked or left out, though the 
   );
 });
 
-test('revocations reach every slot that is sealed anew', async () => {
+test('revocations reach every slot that is sealed again', async () => {
   const keys = ring.root.withRevoked(ring.append.identity.slot, 5).withRevoked(ring.append.identity.slot, 3);
   const bytes = resealSlot(keys, ring.manage.bytes, 'x');
   const opened = await openSlot(bytes, { password: ring.manage.password }, 'x');
@@ -347,7 +347,7 @@ test('every role reads the cards of all slots', () => {
     }
 });
 
-test('an append key cannot raise its own role by writing its card anew', async () => {
+test('an append key cannot raise its own role by rewriting its card', async () => {
   const { identity, keys, bytes } = ring.append;
   const [payload] = identity.certificateBytes;
   const fields = decode(payload, 'x') as unknown[];

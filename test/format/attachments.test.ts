@@ -65,7 +65,7 @@ test('hostile bytes give attributes or a layout, or are damaged', () => {
   fc.assert(fc.property(hostile, decode), { numRuns: 5000 });
 });
 
-test('a layout survives its encoding, and tells where each byte of the stream lies', () => {
+test('Layout survives its encoding and locates each byte of the stream', () => {
   const property = fc.property(runs, fc.nat(), fc.nat(), (lengths, from, count) => {
     const layout = new Layout(lengths);
     const data = lengths.filter((_, at) => at % 2 === 0).reduce((sum, each) => sum + each, 0);
@@ -91,7 +91,7 @@ test('a layout that does not fit the file is damaged', () => {
   assert.throws(() => Layout.decode(zero, 8192, 8192, 'entry'), /no bytes/);
 });
 
-test('a file that became shorter has the layout of what is left, and none when no hole is', () => {
+test('Layout.truncated keeps the remaining runs, and returns undefined when no hole remains', () => {
   const property = fc.property(runs, fc.nat(), (lengths, count) => {
     const layout = new Layout(lengths);
     const stored = layout.stored === 0 ? 0 : count % layout.stored;

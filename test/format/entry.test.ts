@@ -208,7 +208,7 @@ test('extra keys that a later version may have are passed over', () => {
   assert.deepEqual([reader.inode, reader.device, reader.links], [5, 6, 1]);
 });
 
-test('what one entry has beside the rule does not stay for the next', () => {
+test('EntryReader does not carry extra fields over to the next entry', () => {
   const times = { atime: [5, 6], btime: [7, 8] } as const;
   const device: Entry = {
     ...PIPE,

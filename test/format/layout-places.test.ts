@@ -14,7 +14,7 @@ function places(lengths: readonly number[]): number[] {
 }
 
 describe('the layout of a file with holes', () => {
-  it('tells of any part of the file what of it is in the stream', () => {
+  it('within lists the stored parts of any range of the file', () => {
     const property = fc.property(runs, fc.nat(70), fc.nat(70), (lengths, start, length) => {
       const expected = places(lengths);
       const found = expected.map(() => -1);
@@ -32,7 +32,7 @@ describe('the layout of a file with holes', () => {
     fc.assert(property, { numRuns: 2000 });
   });
 
-  it('tells where data and holes begin', () => {
+  it('dataFrom and holeFrom find where data and holes begin', () => {
     const property = fc.property(runs, fc.nat(70), (lengths, from) => {
       const all = places(lengths);
       const data = all.findIndex((place, at) => at >= from && place >= 0);

@@ -70,7 +70,7 @@ test('each byte of a small pack is covered', () => {
   }
 });
 
-test('a tail that is cut off within the budget comes back, and what was appended goes', () => {
+test('heal restores a tail cut off within the budget and drops appended bytes', () => {
   for (const [length, percent] of [
     [5120, 1],
     [100_000, 5],
@@ -97,7 +97,7 @@ test('a run of zeros heals anywhere, when it is shorter than the parity shards b
   }
 });
 
-test('more damage than the parity covers is told, and so is that there is no parity', () => {
+test('heal reports damage beyond its parity, and a pack without parity', () => {
   const pack = makePack(100_000, 5);
   const { shard, parityShards, dataShards, offset } = pack.layout;
   const damaged = Buffer.from(pack.bytes);
@@ -110,14 +110,14 @@ test('more damage than the parity covers is told, and so is that there is no par
     assert.deepEqual(healPack(none, pack.name), { kind: 'none' });
 });
 
-test('what heals to other bytes than the name says is refused', () => {
+test('heal refuses a result that does not match the name of the pack', () => {
   const [pack, other] = [makePack(20_000, 5), makePack(20_000, 5)];
   const damaged = Buffer.from(other.bytes);
   flip(damaged, 0);
   assert.deepEqual(healPack(damaged, pack.name), { kind: 'beyond', reason: 'its parity is that of another pack' });
 });
 
-test('descriptions that somebody planted neither harm nor help, nor keep it busy', () => {
+test('heal ignores planted descriptions and bounds the work for them', () => {
   const pack = makePack(60_000, 10);
   const others = [1, 2, 3].map((percent) => makePack(4096 + 256 * percent, percent));
   const damaged = Buffer.from(pack.bytes);

@@ -86,7 +86,7 @@ test('every square part of the parity matrix can be inverted', () => {
   );
 });
 
-test('a matrix whose pivots are zero is inverted as well', () => {
+test('invert handles a matrix when its pivots are zero', () => {
   const swap = { rows: 2, columns: 2, values: Uint8Array.of(0, 1, 1, 0) };
   assert.deepEqual(invertMatrix(swap), swap);
   assert.throws(() => invertMatrix({ rows: 2, columns: 2, values: Uint8Array.of(1, 1, 1, 1) }), /inverted/);

@@ -5,6 +5,6 @@ import { parityVectors } from './vectors.js';
 
 const file = new URL('../../../fixtures/vectors/parity.json', import.meta.url);
 
-test('parity sections are what fixtures/vectors/parity.json says', () => {
+test('parity sections match fixtures/vectors/parity.json', () => {
   assert.deepEqual(parityVectors(), JSON.parse(readFileSync(file, 'utf8')));
 });

@@ -31,7 +31,7 @@ test('durations are read as people write them', () => {
   assert.deepEqual(parseCalendarDuration('0d', 'x'), NONE);
 });
 
-test('what is no duration is refused, and the option is named', () => {
+test('parseCalendarDuration refuses other texts and names the option', () => {
   for (const wrong of ['', 'd', '3', '3 d', '-3d', '3s', '1d2', '1d1d', '1.5d', '1000000000y', '2026-01-31'])
     assert.throws(
       () => parseCalendarDuration(wrong, '--keep-within'),

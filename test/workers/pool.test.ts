@@ -51,7 +51,7 @@ test('a slow task holds up no other', async () => {
   });
 });
 
-test('a task for every worker reaches every worker, after what each has to do', async () => {
+test('a task for every worker reaches each worker after its queued tasks', async () => {
   await withPool(3, async (pool) => {
     const before = [0, 1, 2].map(() => pool.run({ do: 'sleep', milliseconds: 20 }));
     assert.deepEqual(await pool.runOnEach({ do: 'name' }), ['w0', 'w1', 'w2']);
