@@ -62,7 +62,7 @@ async function packOf(sandbox: Sandbox, kind: number): Promise<string> {
   throw new Error('there is none');
 }
 
-test('what append keys wrote is checked as all else; they cannot check themselves', async () => {
+test('check reads what append keys wrote, and refuses to run with an append key', async () => {
   const sandbox = await sandboxWithFiles();
   await sandbox.addKey('append', 'append');
   await sandbox.backup({}, await loadIndex(await openWith(sandbox, 'append')));
@@ -77,7 +77,7 @@ test('what append keys wrote is checked as all else; they cannot check themselve
   );
 });
 
-test('a manage key checks everything but what is in files; of a pack that changed it takes all files for touched', async () => {
+test('check with a manage key opens no file contents, and names all files of a changed pack', async () => {
   const sandbox = await sandboxWithFiles();
   // More than fit a frame.
   for (let large = 0; large < 4; large++) writeFileSync(join(sandbox.source, `large ${large}`), randomBytes(3_000_000));
@@ -96,7 +96,7 @@ test('a manage key checks everything but what is in files; of a pack that change
   assert.ok(count > 0 && count < 10, String(count));
 });
 
-test('what the cache holds does not hide what is lost', async () => {
+test('check reports losses that the cache would hide', async () => {
   const sandbox = await sandboxWithFiles();
   await sandbox.backup();
   assert.deepEqual(messages(await checked(sandbox)), []);
@@ -113,7 +113,7 @@ test('what the cache holds does not hide what is lost', async () => {
   assert.equal(result.suggestRepairIndex, true);
 });
 
-test('packs that an interrupted backup left are no error, until the next backup takes them over', async () => {
+test('check reports no error for packs that an interrupted backup left', async () => {
   const sandbox = await sandboxWithFiles();
   await sandbox.backup();
   const beneath = await beneathOf(sandbox);
@@ -148,7 +148,7 @@ class CountingSignal {
   }
 }
 
-test('folders that snapshots share are read once; where something is wrong its files are named in all of them', async () => {
+test('check reads a shared directory once and names the files of a damaged one in all snapshots', async () => {
   const sandbox = await sandboxWithFiles();
   const { store } = sandbox;
   const { snapshot, id } = await sandbox.backup();
@@ -173,7 +173,7 @@ test('folders that snapshots share are read once; where something is wrong its f
   assert.deepEqual([...(result.findings[0]?.snapshots ?? [])].sort(), ids.sort());
 });
 
-test('a store that has no files is read through it', async () => {
+test('check reads through a store that has no files', async () => {
   const store = new MemoryStore();
   const sandbox = await sandboxWithFiles(store);
   await sandbox.backup();
@@ -183,7 +183,7 @@ test('a store that has no files is read through it', async () => {
   assert.deepEqual((await scrub(store, { threads: 1 })).findings, []);
 });
 
-test('packs that are condemned may be gone, unless a snapshot needs them', async () => {
+test('check accepts missing condemned packs unless a snapshot needs them', async () => {
   const sandbox = await sandboxWithFiles();
   const { id } = await sandbox.backup();
   const name = await packOf(sandbox, DATA);
@@ -203,7 +203,7 @@ test('packs that are condemned may be gone, unless a snapshot needs them', async
   assert.deepEqual(messages(await checked(sandbox)), []);
 });
 
-test('an index object that speaks otherwise of a pack than the pack itself', async () => {
+test('check reports an index object that contradicts a pack', async () => {
   const sandbox = await sandboxWithFiles();
   await sandbox.backup();
   const repository = await sandbox.open();
@@ -248,7 +248,7 @@ const CONTRADICTIONS: Record<
     reason: /its chunks have 1000 bytes together, not 1001/,
     path: '/name',
   },
-  'a folder that is longer than it says': {
+  'a directory that is longer than it says': {
     make: (forge) => {
       const directory = forge.directory({ content: forge.content(randomBytes(10)) });
       return { ...directory, size: directory.size - 1 };
@@ -281,7 +281,7 @@ const CONTRADICTIONS: Record<
     reason: /the list of its holes/,
     path: '/name',
   },
-  'a file made of a folder': {
+  'a file made of a directory': {
     make: (forge) => forge.directory({ content: forge.directory({ target: Buffer.from('x') }) }),
     reason: /data blob [0-9a-f]{64} is in no pack/,
     path: '/name',
@@ -297,7 +297,7 @@ const CONTRADICTIONS: Record<
 };
 
 for (const [what, { make, reason, path }] of Object.entries(CONTRADICTIONS)) {
-  test(`${what}: told, with its path`, async () => {
+  test(`${what}: check reports its path`, async () => {
     const result = await forged(make);
     assert.match(messages(result).join('\n'), reason);
     assert.deepEqual([...new Set(files(result))], [path]);
@@ -305,7 +305,7 @@ for (const [what, { make, reason, path }] of Object.entries(CONTRADICTIONS)) {
   });
 }
 
-test('data that somebody planted under the id of other data: only reading it shows', async () => {
+test('check --read-data finds data stored under the id of other data', async () => {
   const plant = (forge: Forge): ContentRef => {
     const body = randomBytes(1000);
     const ids = [forge.id(randomBytes(1000), DATA)];
@@ -317,7 +317,7 @@ test('data that somebody planted under the id of other data: only reading it sho
   assert.deepEqual(files(result), ['/name']);
 });
 
-test('folders in folders that fan out without end, with a file that is lost, take no time', {
+test('directories in directories that fan out without end, with a file that is lost, take no time', {
   timeout: 60_000,
 }, async () => {
   const result = await forged((forge) => {
@@ -333,7 +333,7 @@ test('folders in folders that fan out without end, with a file that is lost, tak
   assert.equal(result.findings[0]?.files.length, 20);
 });
 
-test('a pack whose footer has another epoch is one that is damaged', async () => {
+test('check calls a pack damaged when its footer has another epoch', async () => {
   const sandbox = await sandboxWithFiles();
   await sandbox.backup();
   const epoch = -92 + 9;
@@ -346,7 +346,7 @@ test('a pack whose footer has another epoch is one that is damaged', async () =>
   assert.equal(result.findings[0]?.fileCount, 0);
 });
 
-test('it can be interrupted', async () => {
+test('check ends when it is interrupted', async () => {
   const sandbox = await sandboxWithFiles();
   await sandbox.backup();
   const signal = AbortSignal.abort();

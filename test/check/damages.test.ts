@@ -13,19 +13,19 @@ import { restore } from '../../src/restore/restore.js';
 import { objectPath } from '../../src/storage/store.js';
 import { PASSWORD, scratchDirectory } from '../backup/sandbox.js';
 import { WHOLE } from '../whole.js';
+import { DamageableRepository, foreignObjects, type Kind, SPARE, TYPES } from './damageable-repository.js';
 import { type Damage, damage } from './damages.js';
-import { foreignObjects, type Kind, Patient, SPARE, TYPES } from './patient.js';
 
 /** `npm run test:damage` sets it. */
 const CASES = Number(process.env.VARVE_DAMAGE_CASES || (WHOLE ? 60 : 35));
 const SEED = Number(process.env.VARVE_DAMAGE_SEED || 0);
 
 const scratch = scratchDirectory();
-let patient: Patient;
+let damageable: DamageableRepository;
 let foreign: Readonly<Record<Kind, Buffer>>;
 
 before(async () => {
-  patient = await Patient.create(join(scratch, 'patient'));
+  damageable = await DamageableRepository.create(join(scratch, 'damageable'));
   foreign = await foreignObjects(join(scratch, 'foreign'));
 });
 
@@ -45,26 +45,26 @@ function expected(done: Damage): string[] {
 }
 
 async function assertFound(done: Damage, password: string): Promise<void> {
-  const result = await patient.check({ readData: ALL }, password);
+  const result = await damageable.check({ readData: ALL }, password);
   const wanted = expected(done);
   const found = objectsOf(result).filter((object) => object !== 'blobs' || wanted.includes('blobs'));
   assert.deepEqual(found, wanted);
   const touching = result.findings.filter(({ subject }) => subject !== 'snapshots');
-  const loss = await patient.loss(password);
+  const loss = await damageable.loss(password);
   assert.deepEqual([...new Set(touching.flatMap(({ files }) => files.map(String)))].sort(), loss.files);
   assert.deepEqual([...new Set(touching.flatMap(({ snapshots }) => [...snapshots]))].sort(), loss.snapshots);
   if (TYPES[done.kind] === 'data') await assertRestored(loss.files);
   if (done.way !== 'deleted' || !LEAVES_NO_TRACE.includes(done.kind)) assert.ok(result.findings.length > 0);
   if (done.way === 'flipped' && TYPES[done.kind] === 'data') return;
   // Without reading the packs whole it is seen as well, unless their sizes and directories are as they were.
-  const quick = await patient.check({}, password);
+  const quick = await damageable.check({}, password);
   assert.deepEqual(objectsOf(quick), objectsOf(result));
 }
 
 /** A restore of the latest snapshot brings back all files but those that were named. */
 async function assertRestored(lost: readonly string[]): Promise<void> {
-  const { source, directory } = patient.sandbox;
-  const repository = await loadIndex(await patient.open());
+  const { source, directory } = damageable.sandbox;
+  const repository = await loadIndex(await damageable.open());
   const { snapshots } = await listSnapshots(repository);
   const root = (snapshots.at(-1) as StoredSnapshot).snapshot.root;
   const target = join(directory, 'restored');
@@ -80,7 +80,7 @@ async function assertRestored(lost: readonly string[]): Promise<void> {
 }
 
 async function assertScrubbed(done: Damage): Promise<void> {
-  const { findings } = await scrub(patient.sandbox.store, { threads: 1 });
+  const { findings } = await scrub(damageable.sandbox.store, { threads: 1 });
   const changed = done.way === 'deleted' || done.kind === 'config' ? [] : namesOf(done);
   assert.deepEqual(objectsOf({ findings }), changed);
 }
@@ -88,27 +88,27 @@ async function assertScrubbed(done: Damage): Promise<void> {
 /** A key whose slot is as it was. */
 async function soundPassword(): Promise<string> {
   for (const password of [PASSWORD, ...SPARE]) {
-    const opened = await patient.open(password).catch((cause: unknown) => VarveError.from(cause));
+    const opened = await damageable.open(password).catch((cause: unknown) => VarveError.from(cause));
     if (!(opened instanceof VarveError)) return password;
   }
   throw new Error('no key opens');
 }
 
 test('a sound repository', async () => {
-  const result = await patient.check({ readData: ALL });
+  const result = await damageable.check({ readData: ALL });
   assert.deepEqual(result.findings, []);
   assert.deepEqual([result.snapshots, result.orphans.count, result.unopened], [3, 0, 0]);
   assert.deepEqual(result.read, result.packs);
-  assert.deepEqual((await patient.loss()).files, []);
+  assert.deepEqual((await damageable.loss()).files, []);
 });
 
 for (let number = SEED; number < SEED + CASES; number++) {
   test(`damage ${number}`, { timeout: 60_000 }, async (t) => {
-    const done = await damage(patient, foreign, number);
+    const done = await damage(damageable, foreign, number);
     t.diagnostic(`${done.kind} ${done.way}`);
     try {
       if (done.kind === 'config') {
-        await assert.rejects(patient.check(), (error: VarveError) => {
+        await assert.rejects(damageable.check(), (error: VarveError) => {
           // A bit of its epoch makes it that of another key.
           const codes = done.way === 'deleted' ? ['no-repository'] : ['damaged', 'role'];
           assert.ok(codes.includes(error.code), error.code);

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { KINDS, type Kind, type Patient, TYPES } from './patient.js';
+import { type DamageableRepository, KINDS, type Kind, TYPES } from './damageable-repository.js';
 
 export const WAYS = ['flipped', 'truncated', 'emptied', 'deleted', 'foreign', 'swapped'] as const;
 export type Way = (typeof WAYS)[number];
@@ -38,14 +38,18 @@ export interface Damage {
 }
 
 /** Damages an object of the kind that the seed chooses, in the way that it chooses. */
-export async function damage(patient: Patient, foreign: Readonly<Record<Kind, Buffer>>, seed: number): Promise<Damage> {
+export async function damage(
+  damageable: DamageableRepository,
+  foreign: Readonly<Record<Kind, Buffer>>,
+  seed: number,
+): Promise<Damage> {
   const chance = new Chance(String(seed));
   const kind = KINDS[seed % KINDS.length] as Kind;
-  const way = chance.of(WAYS.filter((each) => each !== 'swapped' || patient.objects[kind].length > 1));
-  const name = chance.of(patient.objects[kind]);
-  const other = chance.of(patient.objects[kind].filter((each) => each !== name)) ?? name;
+  const way = chance.of(WAYS.filter((each) => each !== 'swapped' || damageable.objects[kind].length > 1));
+  const name = chance.of(damageable.objects[kind]);
+  const other = chance.of(damageable.objects[kind].filter((each) => each !== name)) ?? name;
   const names = way === 'swapped' ? [name, other] : [name];
-  const { beneath } = patient;
+  const { beneath } = damageable;
   const type = TYPES[kind];
   const before = await Promise.all(names.map((each) => beneath.get(type, each)));
   const bytes = before[0] as Buffer;

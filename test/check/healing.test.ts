@@ -11,8 +11,8 @@ import { objectPath } from '../../src/storage/store.js';
 import { scratchDirectory } from '../backup/sandbox.js';
 import { piecesOf } from '../parity/pieces.js';
 import { WHOLE } from '../whole.js';
+import { DamageableRepository, foreignObjects, KINDS, type Kind } from './damageable-repository.js';
 import { Chance, damage } from './damages.js';
-import { foreignObjects, KINDS, type Kind, Patient } from './patient.js';
 
 /** `npm run test:damage` sets it. */
 const CASES = Number(process.env.VARVE_DAMAGE_CASES || (WHOLE ? 14 : 7));
@@ -20,11 +20,11 @@ const SEED = Number(process.env.VARVE_DAMAGE_SEED || 0);
 const PARITY = 5;
 
 const scratch = scratchDirectory();
-let patient: Patient;
+let damageable: DamageableRepository;
 let foreign: Readonly<Record<Kind, Buffer>>;
 
 before(async () => {
-  patient = await Patient.create(join(scratch, 'patient'), PARITY);
+  damageable = await DamageableRepository.create(join(scratch, 'damageable'), PARITY);
   foreign = await foreignObjects(join(scratch, 'foreign'));
 });
 
@@ -72,10 +72,10 @@ for (let number = SEED; number < SEED + CASES; number++) {
     const chance = new Chance(`healing ${number}`);
     const kind = chance.of<Kind>(['data', 'tree']);
     const how = Object.keys(WAYS)[number % Object.keys(WAYS).length] as string;
-    const names = [chance.of(patient.objects[kind])];
-    if (chance.below(4) === 0) names.push(...patient.objects[kind].filter((each) => each !== names[0]).slice(0, 1));
+    const names = [chance.of(damageable.objects[kind])];
+    if (chance.below(4) === 0) names.push(...damageable.objects[kind].filter((each) => each !== names[0]).slice(0, 1));
     t.diagnostic(`${names.length} ${kind} ${how}`);
-    const { beneath } = patient;
+    const { beneath } = damageable;
     const originals = await Promise.all(names.map((name) => beneath.get('data', name)));
     for (const [at, name] of names.entries()) {
       const original = originals[at] as Buffer;
@@ -83,13 +83,13 @@ for (let number = SEED; number < SEED + CASES; number++) {
       await beneath.plant('data', name, (WAYS[how] as Way)(Buffer.from(original), layout, chance));
     }
     const objects = names.map((name) => objectPath('data', name)).sort();
-    const told = await patient.check({ readData: ALL });
+    const told = await damageable.check({ readData: ALL });
     assert.deepEqual(told.findings.map(({ object }) => object).sort(), objects);
     assert.ok(told.findings.every(({ healable, advice }) => healable && advice.includes('check --repair')));
     // With and without keys.
-    const { store } = patient.sandbox;
+    const { store } = damageable.sandbox;
     const result =
-      number % 2 === 0 ? await patient.check({ repair: true }) : await scrub(store, { repair: true, threads: 1 });
+      number % 2 === 0 ? await damageable.check({ repair: true }) : await scrub(store, { repair: true, threads: 1 });
     assert.deepEqual(result.findings, []);
     assert.deepEqual(result.healed.map(({ name }) => name).sort(), [...names].sort());
     for (const [at, name] of names.entries())
@@ -98,14 +98,14 @@ for (let number = SEED; number < SEED + CASES; number++) {
 
   test(`whatever damage ${number}`, { timeout: 60_000 }, async (t) => {
     const kind = number % 2 === 0 ? 'data' : 'tree';
-    const done = await damage(patient, foreign, number * KINDS.length + KINDS.indexOf(kind));
+    const done = await damage(damageable, foreign, number * KINDS.length + KINDS.indexOf(kind));
     t.diagnostic(`${done.kind} ${done.way}`);
     const stored = (): Promise<(Buffer | undefined)[]> =>
-      Promise.all(done.names.map((name) => patient.beneath.find('data', name)));
+      Promise.all(done.names.map((name) => damageable.beneath.find('data', name)));
     const damaged = await stored();
     try {
-      const found = await patient.check({ readData: ALL });
-      const { healed, findings } = await patient.check({ repair: true, readData: ALL });
+      const found = await damageable.check({ readData: ALL });
+      const { healed, findings } = await damageable.check({ repair: true, readData: ALL });
       const beyond = found.findings.filter(({ healable }) => !healable);
       assert.deepEqual(described(findings), described(beyond));
       assert.equal(healed.length, found.findings.length - beyond.length);

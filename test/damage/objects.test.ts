@@ -99,7 +99,7 @@ const DAMAGES: Record<string, (path: string, kind: Kind) => void> = {
   'replaced by another of its kind': (path, kind) => writeFileSync(path, foreign(kind)),
 };
 
-class Patient {
+class DamageableRepository {
   readonly repository: string;
   readonly #directory: string;
   #targets = 0;
@@ -148,76 +148,76 @@ function assertPartial(
   assert.equal(outcome.code, 1);
 }
 
-type Expect = (patient: Patient, named: RegExp, how: string) => Promise<void>;
+type Expect = (damageable: DamageableRepository, named: RegExp, how: string) => Promise<void>;
 
-async function firstIsWhole(patient: Patient): Promise<void> {
-  const outcome = await patient.restore(snapshots.first);
+async function firstIsWhole(damageable: DamageableRepository): Promise<void> {
+  const outcome = await damageable.restore(snapshots.first);
   assert.equal(outcome.code, 0, outcome.err);
   assert.deepEqual(outcome.found, images.first);
 }
 
 const EXPECTATIONS: Record<Kind, Expect> = {
-  async config(patient, named, how) {
+  async config(damageable, named, how) {
     for (const args of [['snapshots'], ['restore', 'latest', '--target', '/nowhere'], ['backup', source]]) {
-      const outcome = await patient.run(args);
+      const outcome = await damageable.run(args);
       if (how === 'deleted') assertClear(outcome, /there is no repository here \(config is missing\)/, 10);
       else assertClear(outcome, named);
     }
   },
-  async key(patient, named, how) {
-    const outcome = await patient.run(['snapshots']);
+  async key(damageable, named, how) {
+    const outcome = await damageable.run(['snapshots']);
     // Where the slot is gone, the other one is there, and its password is another.
     if (how === 'deleted') assertClear(outcome, /wrong password or no key found|wrong password, or no key found/, 12);
     else assertClear(outcome, named);
-    const second = await patient.restore(snapshots.second, 'second');
+    const second = await damageable.restore(snapshots.second, 'second');
     assert.equal(second.code, 0, second.err);
     assert.deepEqual(second.found, images.second);
   },
-  async index(patient, named, how) {
-    const outcome = await patient.restore(snapshots.second);
+  async index(damageable, named, how) {
+    const outcome = await damageable.restore(snapshots.second);
     if (how === 'deleted') {
       assertClear(outcome, /tree blob [0-9a-f]+ is in no pack that the index lists; run `varve check`/);
-      await firstIsWhole(patient);
+      await firstIsWhole(damageable);
     } else {
       assertClear(outcome, named);
-      await firstIsWhole(patient);
-      const saved = await patient.run(['backup', source]);
+      await firstIsWhole(damageable);
+      const saved = await damageable.run(['backup', source]);
       assertClear(saved, named, 0);
       assert.match(saved.err, /^Warning: a part of the index cannot be used.*`varve repair index`/m);
       // By its id: the fixtures' snapshots are dated some seconds ahead, and may still be the latest.
       const [, id = ''] = /snapshot ([0-9a-f]+) saved/.exec(saved.out) ?? [];
-      const latest = await patient.restore(id);
+      const latest = await damageable.restore(id);
       assert.equal(latest.code, 0, latest.err);
       assert.deepEqual(latest.found, images.second);
     }
-    assert.equal((await patient.run(['snapshots'])).code, 0);
+    assert.equal((await damageable.run(['snapshots'])).code, 0);
   },
-  async snapshot(patient, named, how) {
-    const listed = await patient.run(['snapshots', '--json']);
+  async snapshot(damageable, named, how) {
+    const listed = await damageable.run(['snapshots', '--json']);
     assert.ok(listed.out.includes(snapshots.first));
     if (how !== 'deleted') assert.match(listed.err, named);
-    assertClear(await patient.restore(snapshots.second), how === 'deleted' ? /no snapshot|no matching/i : named);
-    await firstIsWhole(patient);
+    assertClear(await damageable.restore(snapshots.second), how === 'deleted' ? /no snapshot|no matching/i : named);
+    await firstIsWhole(damageable);
   },
-  async data(patient, named) {
-    const outcome = await patient.restore(snapshots.second);
+  async data(damageable, named) {
+    const outcome = await damageable.restore(snapshots.second);
     assertClear(outcome, named);
     assertPartial(outcome, images.second, /^\/new\//);
     assert.ok(filesOf(outcome.found).length > 13, 'files of the same folder in other packs are there');
-    await firstIsWhole(patient);
+    await firstIsWhole(damageable);
   },
-  async tree(patient, named) {
-    const outcome = await patient.restore(snapshots.second);
+  async tree(damageable, named) {
+    const outcome = await damageable.restore(snapshots.second);
     assertClear(outcome, named);
-    await firstIsWhole(patient);
+    await firstIsWhole(damageable);
   },
-  async lease(patient) {
+  async lease(damageable) {
     for (const id of ['first', 'second'] as const) {
-      const outcome = await patient.restore(snapshots[id]);
+      const outcome = await damageable.restore(snapshots[id]);
       assert.equal(outcome.code, 0, outcome.err);
       assert.deepEqual(outcome.found, images[id]);
     }
-    const outcome = await patient.run(['backup', source]);
+    const outcome = await damageable.run(['backup', source]);
     assert.equal(outcome.code, 0, outcome.err);
   },
 };
@@ -226,18 +226,18 @@ for (const [kind, expect] of Object.entries(EXPECTATIONS) as [Kind, Expect][]) {
   for (const [how, damage] of Object.entries(DAMAGES)) {
     test(`${kind} ${how}`, async () => {
       const directory = join(scratch, `${kind} ${how}`);
-      const patient = new Patient(directory);
+      const damageable = new DamageableRepository(directory);
       const path = objects[kind];
-      damage(join(patient.repository, path), kind);
-      await expect(patient, new RegExp(short(path)), how);
+      damage(join(damageable.repository, path), kind);
+      await expect(damageable, new RegExp(short(path)), how);
       rmSync(directory, { recursive: true });
     });
   }
 }
 
 test('a wrong password and a missing repository have restic’s exit codes', async () => {
-  const patient = new Patient(join(scratch, 'codes'));
-  assertClear(await patient.run(['snapshots'], 'wrong'), /wrong password/, 12);
-  rmSync(patient.repository, { recursive: true });
-  assertClear(await patient.run(['snapshots']), /there is no repository here/, 10);
+  const damageable = new DamageableRepository(join(scratch, 'codes'));
+  assertClear(await damageable.run(['snapshots'], 'wrong'), /wrong password/, 12);
+  rmSync(damageable.repository, { recursive: true });
+  assertClear(await damageable.run(['snapshots']), /there is no repository here/, 10);
 });

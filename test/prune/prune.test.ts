@@ -45,7 +45,7 @@ async function halfForgotten(prunable: Prunable): Promise<string> {
   return second;
 }
 
-test('what no snapshot needs is condemned first, and deleted after the grace time', async () => {
+test('prune condemns unneeded packs first and deletes them after the grace time', async () => {
   const prunable = await fresh();
   await halfForgotten(prunable);
   const before = await prunable.bytes();
@@ -71,7 +71,7 @@ test('what no snapshot needs is condemned first, and deleted after the grace tim
   assert.equal((await prunable.prune()).deleted.packs, 0);
 });
 
-test('without a grace time it is all done at once', async () => {
+test('prune deletes at once when there is no grace time', async () => {
   const prunable = await fresh();
   await halfForgotten(prunable);
   const before = await prunable.bytes();
@@ -84,7 +84,7 @@ test('without a grace time it is all done at once', async () => {
   assert.equal(index.shared.usable, index.size, 'no condemned pack is listed any more');
 });
 
-test('a dry run changes nothing, and says what a run does', async () => {
+test('prune --dry-run changes nothing and reports what a run would do', async () => {
   const prunable = await fresh();
   await halfForgotten(prunable);
   const before = [await prunable.names('data'), await prunable.names('index'), await prunable.names('locks')];
@@ -99,7 +99,7 @@ test('a dry run changes nothing, and says what a run does', async () => {
   assert.ok(dry.repack.packs + dry.remove.packs > 0);
 });
 
-test('a backup that runs through a prune copies what was condemned under it', async () => {
+test('backup copies packs that a prune condemns while it runs', async () => {
   const prunable = await fresh();
   prunable.write(['a', 'b', 'c']);
   const first = await prunable.backup();
@@ -119,7 +119,7 @@ test('a backup that runs through a prune copies what was condemned under it', as
   assert.equal(await digest(await prunable.sandbox.open(), again.snapshot.root), content);
 });
 
-test('what began before a condemnation keeps the pack from being deleted while it runs', async () => {
+test('prune keeps a condemned pack while an older command runs', async () => {
   const prunable = await fresh();
   await halfForgotten(prunable);
   const running = await HeldLease.acquire(await prunable.sandbox.open(), 'backup');
@@ -137,7 +137,7 @@ test('what began before a condemnation keeps the pack from being deleted while i
   await prunable.verify();
 });
 
-test('a condemned pack that a newer snapshot needs is taken back', async () => {
+test('prune reinstates a condemned pack that a newer snapshot needs', async () => {
   const prunable = await fresh();
   prunable.write(['a', 'b']);
   const id = await prunable.backup();
@@ -160,7 +160,7 @@ test('a condemned pack that a newer snapshot needs is taken back', async () => {
   await prunable.verify();
 });
 
-test('two prunes do not run at a time; one that is dead is no hindrance', async () => {
+test('prune refuses to run beside another prune, but not beside a dead one', async () => {
   const prunable = await fresh();
   await halfForgotten(prunable);
   const repository = await prunable.sandbox.open();
@@ -177,7 +177,7 @@ test('two prunes do not run at a time; one that is dead is no hindrance', async 
   assert.ok((await prunable.prune()).waiting.packs > 0);
 });
 
-test('an append key can neither prune nor condemn', async () => {
+test('prune refuses an append key', async () => {
   const prunable = await fresh();
   await halfForgotten(prunable);
   await prunable.sandbox.addKey('append', 'robot');
@@ -190,7 +190,7 @@ test('an append key can neither prune nor condemn', async () => {
   await prunable.verify();
 });
 
-test('of a frame only what is needed is copied, by a key that opens it', async () => {
+test('prune copies only the needed blobs of a frame when the key opens it', async () => {
   const prunable = await fresh();
   const names = Array.from({ length: 40 }, (_, number) => `small ${number}`);
   prunable.write(names, 30_000);
@@ -216,7 +216,7 @@ test('of a frame only what is needed is copied, by a key that opens it', async (
   assert.ok((await prunable.bytes()) < before * 0.4);
 });
 
-test('frames with little waste are opened too where none may stay', async () => {
+test('prune opens frames with little waste when no waste may stay', async () => {
   const prunable = await fresh();
   const names = Array.from({ length: 120 }, (_, number) => `small ${number}`);
   prunable.write(names, 5000);
@@ -239,7 +239,7 @@ class WatchedDirectory extends LocalStore {
   }
 }
 
-test('packs in a folder are copied out of their files, also behind a cache', async () => {
+test('packs in a directory are copied out of their files, also behind a cache', async () => {
   const directory = join(scratch, 'watched');
   const store = new WatchedDirectory(directory);
   const prunable = await fresh(() => store);
@@ -278,7 +278,7 @@ test('what is not compressed is, where that makes it smaller; what does not comp
   await assert.rejects(prune(keeper, { ...OPTIONS, repackUncompressed: true }), isVarveError('role'));
 });
 
-test('packs that no index lists go when nobody is about to list them', async () => {
+test('prune removes packs that no index object lists and no running command will list', async () => {
   const prunable = await fresh();
   prunable.write(['a', 'b']);
   await prunable.backup();
@@ -303,7 +303,7 @@ class Undated extends ForwardingStore {
   }
 }
 
-test('where the store tells no times, they go when there is no lease, not even one that a dead backup has left', async () => {
+test('prune removes unlisted packs only without any lease when the store reports no times', async () => {
   const prunable = await fresh((store) => new Undated(store));
   prunable.write(['a'], 100_000);
   await prunable.backup();
@@ -320,7 +320,7 @@ test('where the store tells no times, they go when there is no lease, not even o
   await prunable.verify();
 });
 
-test('when something that snapshots need is missing or damaged, nothing is removed', async () => {
+test('prune removes nothing when something that snapshots need is missing or damaged', async () => {
   const prunable = await fresh();
   const second = await halfForgotten(prunable);
   const unchanged = async (): Promise<void> => {
@@ -346,7 +346,7 @@ test('when something that snapshots need is missing or damaged, nothing is remov
   await prunable.verify();
 });
 
-test('a damaged pack is not copied, and stays', async () => {
+test('prune keeps a damaged pack and does not copy it', async () => {
   const prunable = await fresh();
   await halfForgotten(prunable);
   const dry = await prunable.prune({ dryRun: true });

@@ -8,8 +8,8 @@ import { ALL } from '../../src/check/subset.js';
 import { COMMANDS } from '../../src/cli/program/commands.js';
 import { VarveError } from '../../src/errors/errors.js';
 import { PASSWORD, scratchDirectory } from '../backup/sandbox.js';
+import { DamageableRepository, foreignObjects, type Kind, SPARE } from '../check/damageable-repository.js';
 import { damage } from '../check/damages.js';
-import { foreignObjects, type Kind, Patient, SPARE } from '../check/patient.js';
 import { runIn, runInProcess } from '../cli/in-process.js';
 import { NEEDS_PROCESSES, testArguments, testEnvironment, testPlace } from '../servers/test-place.js';
 import { type Image, imageOf, reset } from '../storage/dying-store.js';
@@ -21,14 +21,14 @@ const CASES = Number(process.env.VARVE_ADVICE_CASES || (WHOLE ? 28 : 14));
 const ROUNDS = 6;
 
 const scratch = scratchDirectory();
-let patient: Patient;
+let damageable: DamageableRepository;
 let foreign: Readonly<Record<Kind, Buffer>>;
 let sound: Image;
 
 before(async () => {
-  patient = await Patient.create(join(scratch, 'patient'));
+  damageable = await DamageableRepository.create(join(scratch, 'damageable'));
   foreign = await foreignObjects(join(scratch, 'foreign'));
-  sound = await imageOf(patient.sandbox.store);
+  sound = await imageOf(damageable.sandbox.store);
 });
 
 /** Runs the command line, in a directory of its own. */
@@ -36,7 +36,13 @@ async function varve(
   args: readonly string[],
   password: string,
 ): Promise<{ readonly code: number | null; readonly text: string }> {
-  const all = ['--no-cache', '-r', testPlace(join(patient.sandbox.directory, 'repository')), ...testArguments, ...args];
+  const all = [
+    '--no-cache',
+    '-r',
+    testPlace(join(damageable.sandbox.directory, 'repository')),
+    ...testArguments,
+    ...args,
+  ];
   const environment = { ...process.env, ...testEnvironment, VARVE_PASSWORD: password };
   const { code, out, err } = await runIn(mkdtempSync(join(scratch, 'cwd-')), all, environment);
   return { code, text: out + err };
@@ -69,18 +75,18 @@ async function follow(finding: Finding, password: string): Promise<void> {
     assert.ok(code === 0 || code === 1 || code === 3, `${args.join(' ')}: ${text}`);
     assert.doesNotMatch(text, /^Fatal: /m, args.join(' '));
   }
-  if (/delete the object/.test(advice)) await patient.sandbox.store.remove(subject as 'keys' | 'locks', name);
+  if (/delete the object/.test(advice)) await damageable.sandbox.store.remove(subject as 'keys' | 'locks', name);
 }
 
 /** Snapshots that `repair snapshots` could not make anew: those that something is wrong with after it. */
 async function beyondRepair(password: string): Promise<string[]> {
-  const { findings } = await patient.check({}, password);
+  const { findings } = await damageable.check({}, password);
   return [...new Set(findings.flatMap(({ snapshots }) => [...snapshots]))];
 }
 
 async function soundPassword(): Promise<string> {
   for (const password of [PASSWORD, ...SPARE]) {
-    const opened = await patient.open(password).catch((cause: unknown) => VarveError.from(cause));
+    const opened = await damageable.open(password).catch((cause: unknown) => VarveError.from(cause));
     if (!(opened instanceof VarveError)) return password;
   }
   throw new Error('no key opens');
@@ -89,15 +95,15 @@ async function soundPassword(): Promise<string> {
 /** What check still finds when its advice was followed. */
 async function mend(): Promise<string[]> {
   const password = await soundPassword();
-  const lossBefore = await patient.loss(password);
+  const lossBefore = await damageable.loss(password);
   let left: readonly Finding[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    left = (await patient.check({ readData: ALL }, password)).findings;
+    left = (await damageable.check({ readData: ALL }, password)).findings;
     const next = left.find(({ subject }) => subject !== 'blobs') ?? left[0];
     if (next === undefined) break;
     await follow(next, password);
   }
-  const lossAfter = await patient.loss(password);
+  const lossAfter = await damageable.loss(password);
   const known = new Set(lossBefore.files);
   assert.deepEqual(
     lossAfter.files.filter((file) => !known.has(file)),
@@ -119,14 +125,14 @@ test('every command that an advice names is there', async () => {
 
 for (let number = 0; number < CASES; number++) {
   test(`what check advises mends damage ${number}`, { skip: NEEDS_PROCESSES, timeout: 120_000 }, async (t) => {
-    const done = await damage(patient, foreign, number);
+    const done = await damage(damageable, foreign, number);
     t.diagnostic(`${done.kind} ${done.way}`);
     try {
       if (done.kind === 'config') return;
       assert.deepEqual(await mend(), []);
     } finally {
       await done.heal();
-      await reset(patient.sandbox.store, patient.beneath, sound);
+      await reset(damageable.sandbox.store, damageable.beneath, sound);
     }
   });
 }

@@ -58,7 +58,7 @@ async function directoriesIn(prunable: Prunable, id: string): Promise<Map<string
 const problems = async (prunable: Prunable): Promise<string[]> =>
   (await check(await open(prunable), { threads: 1 })).findings.map(({ message }) => message);
 
-test('snapshots that were forgotten by mistake come back, each as a folder', async () => {
+test('snapshots that were forgotten by mistake come back, each as a directory', async () => {
   const prunable = await fresh();
   const first = await prunable.backup();
   prunable.write(['b'], 300_000);
@@ -80,7 +80,7 @@ test('snapshots that were forgotten by mistake come back, each as a folder', asy
   assert.deepEqual(await problems(prunable), []);
 });
 
-test('a snapshot whose object is damaged leaves its folders to be recovered', async () => {
+test('a snapshot whose object is damaged leaves its directories to be recovered', async () => {
   const prunable = await fresh();
   const id = await prunable.backup();
   await prunable.beneath.plant('snapshots', id, randomBytes(500));
@@ -109,7 +109,7 @@ async function namesIn(prunable: Prunable, id: string): Promise<string[]> {
   return names;
 }
 
-test('the blobs of a folder are put together again', async () => {
+test('the blobs of a directory are put together again', async () => {
   const prunable = await fresh();
   await prunable.backup();
   const forge = new Forge(await open(prunable));
@@ -127,7 +127,7 @@ test('the blobs of a folder are put together again', async () => {
   assert.deepEqual(await problems(prunable), []);
 });
 
-test('of a folder that is cut off the entries that are there come back', async () => {
+test('of a directory that is cut off the entries that are there come back', async () => {
   const prunable = await fresh();
   await prunable.backup();
   const forge = new Forge(await open(prunable));

@@ -61,7 +61,7 @@ const flipped = (bytes: Buffer, at: number): Buffer => {
   return out;
 };
 
-test('a sound index stays as it is', async () => {
+test('repair index leaves a sound index as it is', async () => {
   const prunable = await twoBackups();
   const before = await prunable.names('index');
   const result = await repaired(prunable);
@@ -73,7 +73,7 @@ test('a sound index stays as it is', async () => {
   assert.deepEqual(await prunable.names('locks'), []);
 });
 
-test('without any index object all is listed again', async () => {
+test('repair index lists all packs again when there is no index object', async () => {
   const prunable = await twoBackups();
   for (const name of await prunable.names('index')) await prunable.store.remove('index', name);
   const packs = (await prunable.names('data')).length;
@@ -149,7 +149,7 @@ test('packs that are gone are left out, and a backup stores anew what it still f
   await assertSound(prunable);
 });
 
-test('packs stay condemned since when they were', async () => {
+test('repair index keeps the time of each condemnation', async () => {
   const prunable = await twoBackups();
   const [first] = [...prunable.contents.keys()];
   prunable.remove('a');
@@ -265,7 +265,7 @@ test('append keys cannot; nor while a prune is at work, which in turn waits for 
   await prunable.store.remove('locks', backup);
 });
 
-test('interrupted at any of its steps it leaves all that was there, and the next one goes on', async () => {
+test('repair index removes nothing when it is interrupted at any step, and continues', async () => {
   let dying: Dying | undefined;
   const prunable = await twoBackups((store) => {
     dying = new Dying(store);

@@ -71,7 +71,7 @@ async function problems(prunable: Prunable): Promise<string[]> {
   return findings.map(({ message }) => message);
 }
 
-test('of a damaged pack all but the damaged frame is saved; the pack is removed, a copy kept', async () => {
+test('repair packs saves all but the damaged frame, removes the pack and keeps a copy', async () => {
   const prunable = await backedUp();
   const [name] = (await packsOf(prunable, DATA)) as [string];
   await prunable.beneath.change('data', name, flip(100));
@@ -90,7 +90,7 @@ test('of a damaged pack all but the damaged frame is saved; the pack is removed,
   await prunable.verify();
 });
 
-test('where only the directory or the end of a pack is damaged, nothing is lost', async () => {
+test('repair packs loses nothing when only the directory or the end of a pack is damaged', async () => {
   const prunable = await backedUp();
   for (const change of [
     (bytes: Buffer) => flip(bytes.length - 100)(bytes),
@@ -163,7 +163,7 @@ test('data that is not what its ids say is left behind', async () => {
   assert.deepEqual(await problems(prunable), []);
 });
 
-test('a manage key saves folders, not file contents', async () => {
+test('a manage key saves directories, not file contents', async () => {
   const prunable = await backedUp();
   await prunable.sandbox.addKey('manage', 'keeper');
   await prunable.sandbox.addKey('append', 'robot');
@@ -180,7 +180,7 @@ test('a manage key saves folders, not file contents', async () => {
   );
 });
 
-test('a backup that relies on the pack learns of it', async () => {
+test('backup notices when repair packs removes a pack that it relies on', async () => {
   const prunable = await backedUp();
   const running = await loadIndex(await openUncached(prunable));
   const [name] = (await packsOf(prunable, DATA)) as [string];
@@ -189,7 +189,7 @@ test('a backup that relies on the pack learns of it', async () => {
   assert.deepEqual([...(await condemnedSince(running))], [name]);
 });
 
-test('interrupted at any of its steps it loses nothing more, and the next one goes on', async () => {
+test('repair packs loses nothing more when it is interrupted at any step, and continues', async () => {
   let dying: Dying | undefined;
   const prunable = await backedUp((store) => {
     dying = new Dying(store);

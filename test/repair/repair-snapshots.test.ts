@@ -95,7 +95,7 @@ test('a file that is lost is left out of each snapshot that has it; the old ones
   assert.equal(again.events.filter(({ kind }) => kind === 'unchanged').length, 3, 'what was repaired is sound');
 });
 
-test('a folder whose list is lost becomes empty; with forget the old snapshots go', async () => {
+test('a directory whose list is lost becomes empty; with forget the old snapshots go', async () => {
   const sandbox = await filled();
   const before = await sandbox.snapshots();
   await lose(sandbox, 'a', TREE);

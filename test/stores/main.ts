@@ -11,7 +11,7 @@ import { type Counts, reasons, summary, table } from './report.js';
 const TESTS = fileURLToPath(new URL('..', import.meta.url));
 const DIRECTORIES = ['backup', 'restore', 'prune', 'check', 'repair', 'retention', 'copy', 'browse', 'cli'];
 /** What opens repositories: files without it have the same tests over every store. */
-const OPENS = /\b(Sandbox|Prunable|Patient|Playground|StubbornStore|openTestStore)\b/;
+const OPENS = /\b(Sandbox|Prunable|DamageableRepository|Playground|StubbornStore|openTestStore)\b/;
 /** Starts the command line. */
 const PROCESSES = /\bPlayground\b/;
 /** They choose their store themselves. */

@@ -46,7 +46,7 @@ export interface Loss {
  * A repository that is damaged in many ways, and each time healed again: three snapshots in two epochs, several packs of each kind,
  * a directory of several chunks, keys of each role, a lease.
  */
-export class Patient {
+export class DamageableRepository {
   readonly sandbox: Sandbox;
   readonly beneath: Beneath;
   /** Names of the objects of each kind. */
@@ -61,7 +61,7 @@ export class Patient {
   }
 
   /** @param parity percent */
-  static async create(directory: string, parity = 0): Promise<Patient> {
+  static async create(directory: string, parity = 0): Promise<DamageableRepository> {
     const sandbox = await Sandbox.create(directory, { data: { min: 2048, average: 4096, max: 16_384 }, parity });
     const { source } = sandbox;
     const options = { packTarget: 100_000, threads: 1 };
@@ -78,9 +78,13 @@ export class Patient {
     fill(source, 'newest', 3, 60_000);
     await sandbox.backup({ ...options, parent: 'latest' });
     await leaveLease(sandbox);
-    const patient = new Patient(sandbox, await Beneath.open(join(directory, 'repository')), await objectsOf(sandbox));
-    await patient.#remember();
-    return patient;
+    const damageable = new DamageableRepository(
+      sandbox,
+      await Beneath.open(join(directory, 'repository')),
+      await objectsOf(sandbox),
+    );
+    await damageable.#remember();
+    return damageable;
   }
 
   open(password = PASSWORD): Promise<Repository> {
