@@ -75,24 +75,24 @@ export class VarveError extends Error {
 }
 
 /**
- * Whether something could not be read just now: for want of permission, for a fault of disk or network, from an archive. It may be sound, so
- * this is never a reason to call it damaged, to remove it or to replace it. `damaged` and `not-found` are of what was looked at.
+ * Whether an object could not be read: no permission, a fault of disk or network, or it is in an archive. It may be sound, so
+ * this is never a reason to call it damaged, to remove it or to replace it. `damaged` and `not-found` mean that it was read or looked up.
  */
 export function isUnreadable(cause: unknown): boolean {
   return cause instanceof VarveError && (cause.code === 'storage' || cause.code === 'denied');
 }
 
-/** Whether it is about one object: what could not be read, what is gone, and what is not what it should be. */
+/** Whether the error is about one object: unreadable, missing or damaged. */
 export function isAboutObject(cause: unknown): boolean {
   return isUnreadable(cause) || isBroken(cause);
 }
 
-/** Whether something was looked at and is gone, or is not what it should be. `role` is also what a changed epoch looks like. */
+/** Whether an object is missing or damaged. A changed epoch can show as `role`. */
 export function isBroken(cause: unknown): boolean {
   return cause instanceof VarveError && (['damaged', 'not-found', 'role'] as ErrorCode[]).includes(cause.code);
 }
 
-/** Whether it ends an operation of many parts, whatever part it came from: the others would fail too, or should not be done. */
+/** Whether the error ends a whole operation: its other parts would fail too, or should not run. */
 export function endsAll(cause: unknown): boolean {
   return (
     cause instanceof VarveError && (['interrupted', 'unreachable', 'internal'] as ErrorCode[]).includes(cause.code)

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { lastAtMost, lastOf } from '../../src/bytes/ascending.js';
 
-test('the last of ascending places that is at most another', () => {
+test('lastAtMost finds the last number that is at most the given one', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(50)), fc.nat(60), (numbers, place) => {
       const places = numbers.sort((a, b) => a - b);

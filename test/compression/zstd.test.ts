@@ -147,7 +147,7 @@ test('decompress refuses a frame before inflating it when its stated size is wro
   assert.throws(() => decompress(short, 200, 'x'), isVarveError('damaged'));
 });
 
-test('bytes that are no frame, are cut off, or go on after it are refused', () => {
+test('decompress refuses bytes that are no frame, are cut off, or follow a frame', () => {
   const raw = Buffer.from('sediment '.repeat(1000));
   const bytes = packed(raw);
   for (let n = 0; n < bytes.length; n++)

@@ -192,7 +192,7 @@ test('a storage that swaps secrets, card or slot for those of another slot or re
       });
 });
 
-test('secrets of the storage’s own making are refused, though sealed to the slot’s public key', async () => {
+test('openSlot refuses secrets that the storage forged and sealed to the slot’s public key', async () => {
   const { slot, certificate } = ring.append.identity;
   const evil = createRepositoryKeys();
   const file = parseSlot(ring.append.bytes, 'x');

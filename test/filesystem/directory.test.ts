@@ -21,7 +21,7 @@ function namesOf(path: string): string[] {
   }
 }
 
-test('the names of a directory, in byte order, also more than the kernel tells at once', () => {
+test('names lists a directory in byte order when one kernel call does not return all', () => {
   const path = join(base, 'many');
   mkdirSync(path);
   assert.deepEqual(namesOf(path), []);
@@ -35,14 +35,14 @@ test('the names of a directory, in byte order, also more than the kernel tells a
   closeSync(descriptor);
 });
 
-test('a name that the kernel tells twice, because it came back while the folder was listed, is one name', () => {
+test('names keeps a name once when the kernel returns it twice', () => {
   const told = ['b', 'a', 'b', 'bb', 'a', 'b', '', 'c'].map((name) => Buffer.from(name));
   const names = NameList.of(told);
   assert.deepEqual(text(names), ['', 'a', 'b', 'bb', 'c']);
   assert.equal(names.length, 5);
 });
 
-test('what is in an open folder is reached by name, whatever becomes of the path', () => {
+test('an open directory reaches its entries by name when its path changes', () => {
   const path = join(base, 'moved');
   mkdirSync(path);
   writeFileSync(join(path, 'file'), '12345');

@@ -96,7 +96,7 @@ describe('patterns', () => {
     assert.deepEqual(list.match(Buffer.from('/y.o')), { matched: true, childMayMatch: true, rule: '*.o' });
   });
 
-  it('tells what may match below', () => {
+  it('reports whether a pattern may match below a directory', () => {
     const below = (patterns: string[], path: string) => parsePatterns(patterns).match(Buffer.from(path)).childMayMatch;
     assert.deepEqual(
       ['/', '/a', '/a/b', '/a/b/c', '/a/b/c/d'].map((path) => below(['/a/b/c'], path)),

@@ -7,12 +7,12 @@ import { scratchDirectory } from './scratch.js';
 const ordinary = Buffer.from(scratchDirectory());
 const at = (path: string, wholeSystem: boolean) => pseudoFileSystem(Buffer.from(path), ordinary, wholeSystem);
 
-test('what a running system makes up is left out by its place only when all of it is backed up', () => {
+test('a directory of runtime files is left out only when the whole system is backed up', () => {
   assert.equal(at('/run', true), 'its place: /run is of the running system');
   assert.equal(at('/run', false), undefined);
   for (const path of ['/srv', '/run/user', '/home/run']) assert.equal(at(path, true), undefined, path);
 });
 
-test('what cannot be looked at is not taken for one of the kernel', () => {
+test('a path that cannot be examined does not count as a kernel file system', () => {
   assert.equal(pseudoFileSystem(Buffer.from('/srv'), Buffer.from('/nowhere/at/all'), false), undefined);
 });

@@ -128,7 +128,7 @@ describe('lstat', () => {
     assert.throws(() => fstat(9999), { code: 'EBADF', syscall: 'fstat' });
   };
 
-  it('tells what fs tells, of every type of file', async () => {
+  it('agrees with fs for every type of file', async () => {
     const server = await special();
     check();
     server.close();
