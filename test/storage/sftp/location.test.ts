@@ -65,7 +65,10 @@ test('no part of a location can act as an option of ssh', () => {
     ...['ssh', '-J', 'jump', '-i', 'a key', '-s', '--', 'host', 'sftp'],
   ]);
   assert.deepEqual(command('host:/x', ['sftp.command', 'run "$HOME;x" -s']), ['run', '$HOME;x', '-s']);
-  assert.throws(() => command('host:/x', ['sftp.command', ' ']), isVarveError('usage', /sftp\.command: no command/));
+  assert.throws(
+    () => command('host:/x', ['sftp.command', ' ']),
+    isVarveError('usage', /sftp\.command: the command is missing/),
+  );
   assert.throws(() => command('host:/x', ['sftp.args', `'x`]), isVarveError('usage', /sftp\.args: a quote/));
   assert.throws(() => command('host:/x', ['sftp.args', 'x'], ['sftp.command', 'y']), isVarveError('usage', /exclude/));
 });
