@@ -2,14 +2,14 @@ import type { BlobIndex } from '../repository/index/blob-index.js';
 import type { Finding } from './findings.js';
 
 interface BadPack {
-  /** Made when it matters. */
+  /** Makes the finding when it is needed. */
   readonly finding: () => Finding;
   whole: boolean;
   readonly frames: Set<number>;
   readonly blobs: Set<number>;
 }
 
-/** Blobs that are in the index and cannot be had, by their numbers there. */
+/** Blobs of the index that cannot be read, by their numbers in it. */
 export class BadBlobs {
   readonly #index: BlobIndex;
   readonly #packs = new Map<number, BadPack>();
@@ -18,7 +18,7 @@ export class BadBlobs {
     this.#index = index;
   }
 
-  /** @param finding what is told of the pack when a snapshot needs one of the blobs */
+  /** @param finding the finding to report when a snapshot needs one of the blobs */
   addPack(pack: number, finding: () => Finding): void {
     this.#pack(pack, finding).whole = true;
   }
@@ -31,7 +31,7 @@ export class BadBlobs {
     this.#pack(this.#index.packOf(this.#index.locateFrame(blob)), finding).blobs.add(blob);
   }
 
-  /** What is wrong with a blob's pack, if that is so for this blob. */
+  /** The finding about a blob's pack; undefined for a good blob. */
   of(blob: number): Finding | undefined {
     if (this.#packs.size === 0) return undefined;
     const frame = this.#index.locateFrame(blob);

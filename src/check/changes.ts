@@ -2,7 +2,7 @@ import { isAboutObject } from '../errors/errors.js';
 import type { Repository } from '../repository/repository.js';
 import { objectPath } from '../storage/store.js';
 
-/** Names of objects that commands beside a check remove or replace, as a check has listed them. */
+/** The names that a check has listed of objects that other commands may remove or replace. */
 export class Listed {
   readonly #paths = new Set<string>();
 
@@ -10,7 +10,7 @@ export class Listed {
     for (const name of names) this.#paths.add(objectPath(type, name));
   }
 
-  /** Whether one of them is gone. What cannot be listed any more is not taken for gone. */
+  /** Whether one of them is gone. An object that can no longer be listed does not count as gone. */
   async hasChanged({ store }: Repository): Promise<boolean> {
     const left = new Set(this.#paths);
     try {

@@ -179,7 +179,7 @@ async function heal(
 ): Promise<{ healed: readonly HealedPack[]; unhealed: ReadonlySet<string> }> {
   if (options.repair !== true) return { healed: [], unhealed: new Set() };
   if (config.parity === 0) {
-    const advice = 'see `varve repair packs` for what can be saved of damaged packs';
+    const advice = '`varve repair packs` salvages what it can of damaged packs';
     throw new VarveError('usage', `the repository was made without --parity, so nothing can heal its packs; ${advice}`);
   }
   begin(progress, 'healing', 0);

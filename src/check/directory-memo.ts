@@ -5,14 +5,14 @@ import type { BlobIndex } from '../repository/index/blob-index.js';
 
 const KEY_BYTES = 16;
 
-/** Tells directories apart. */
+/** A key that identifies a directory. */
 export function directoryKey({ size, depth, ids }: ContentRef): string {
   return createHash('sha256').update(`${size} ${depth} `).update(ids).digest().toString('latin1', 0, KEY_BYTES);
 }
 
 /**
- * Directories that have been visited: a bit for each blob of the index for those that are one blob, as most are, so that a million of them
- * take no memory to speak of; a hash for the others.
+ * The visited directories. A directory in a single blob, as most are, takes a bit of a map over all blobs, so that a million of them take
+ * little memory; others take a hash.
  */
 export class DirectoryMemo {
   readonly #index: BlobIndex;
@@ -36,7 +36,7 @@ export class DirectoryMemo {
     else this.#bits[blob >>> 3] = (this.#bits[blob >>> 3] as number) | (1 << (blob & 7));
   }
 
-  /** The blob that is all of the directory, or -1. */
+  /** The only blob of the directory, or -1. */
   #only({ size, depth, ids }: ContentRef): number {
     if (depth !== 0 || ids.length !== ID_BYTES) return -1;
     const blob = this.#index.find(ids);

@@ -5,61 +5,60 @@ import { shortId } from '../repository/snapshots/snapshots.js';
 import { type ObjectType, objectPath } from '../storage/store.js';
 import { isGone } from './verdicts.js';
 
-/** What is said of a pack that the index lists and the store does not have. */
+/** The reason for a pack that the index lists and the store lacks. */
 export const IS_MISSING = 'is missing';
-/** Reasons that are told of one object. */
+/** How many reasons are reported for one object. */
 const MAX_REASONS = 4;
-/** Bytes of a hash that keys a set: 128 bits tell all apart. */
+/** Bytes of the hashes in a set: 128 bits suffice to distinguish all. */
 const KEY_BYTES = 16;
 
-/** What can be done; `ID` stands for the object's name. */
+/** What to do; `ID` stands for the object's name. */
 export const ADVICE = {
   config: 'put it back from another copy of the repository',
   keys: 'that key opens nothing any more: make a new one with `varve key add`, and delete the object',
-  index: '`varve repair index` makes the index anew from the packs',
+  index: '`varve repair index` rebuilds the index from the packs',
   snapshots:
     'put it back from another copy of the repository; else `varve recover` makes another of what it held, and `varve forget ID` removes it',
   data: 'put it back from another copy of the repository; else `varve repair packs ID` saves what can be read of it',
   missing:
-    'put it back from another copy of the repository; else `varve repair index` takes it out of the index, so that the next backup stores anew what it still finds',
+    'put it back from another copy of the repository; else `varve repair index` takes it out of the index, so that the next backup stores again what it still finds',
   locks: 'it does no harm, a lease only informs: delete the object',
   blobs:
-    'if there are packs that no index object lists, `varve repair index` lists them; else put back from another copy of the repository what is gone; else, when nothing else is wrong any more, a backup stores anew what it still finds, then `varve repair snapshots --forget` makes snapshots without what is lost, and `varve forget` removes those of which nothing is left',
+    'if there are packs that no index object lists, `varve repair index` lists them; else put the missing packs back from another copy of the repository; else, when nothing else is wrong, a backup stores again what it still finds, then `varve repair snapshots --forget` makes snapshots without what is lost, and `varve forget` removes those of which nothing is left',
   trees:
     'the program that wrote this was faulty, or another than varve; all else of these snapshots can be restored, and `varve repair snapshots` makes snapshots without it',
 } as const;
 
 const HEALABLE = 'its parity can heal it: run `varve check --repair`';
 
-/** Of what could not be read. Nothing but reading it can say whether it is sound, so no repair comes first. */
+/** Advice for unreadable objects. Only reading shows whether an object is sound, so no repair comes first. */
 const WHEN_DENIED = 'it may be sound, and nothing is to be repaired: let varve read it, then run check again';
 const WHEN_UNREADABLE =
   'it may be sound: run check again; if it stays so, look at the disk (`dmesg`, `smartctl`), its cable or the network, and copy the repository to another disk before anything is repaired';
-const WHEN_INDEX_UNREADABLE =
-  'a part of the index could not be read, which may list them: see above; then run check again';
+const WHEN_INDEX_UNREADABLE = 'an unreadable part of the index may list them: see above, then run check again';
 
-/** An object that is damaged; or, where no one object is, `blobs` that are nowhere and `trees` that contradict themselves. */
+/** A damaged object; or `blobs` that are missing everywhere, and `trees` that contradict themselves. */
 export type Subject = Exclude<keyof typeof ADVICE, 'missing'>;
 
-/** Something that is wrong, and what it touches. */
+/** A problem and the snapshots and files that it affects. */
 export class Finding {
   readonly subject: Subject;
-  /** The object's name; empty when it is no one object. */
+  /** The object's name; empty when the problem is not about a single object. */
   readonly name: string;
-  /** Ids of the snapshots that are touched. */
+  /** Ids of the affected snapshots. */
   readonly snapshots = new Set<string>();
-  /** Files that are touched, as snapshots have them; a directory that cannot be read ends with a slash. No more than are asked for. */
+  /** The affected files by their paths in snapshots, up to the limit; an unreadable directory ends with a slash. */
   readonly files: Buffer[] = [];
-  /** Whether a pack's parity can make it whole. */
+  /** Whether the pack's parity can heal it. */
   healable = false;
-  /** Whether it may follow from an index object that could not be read. */
+  /** Whether an unreadable index object may be the cause. */
   uncertain = false;
   readonly #maxFiles: number;
   readonly #reasons: string[] = [];
   readonly #known = new Set<string>();
   #uncounted = 0;
   #unreadable: 'denied' | 'storage' | undefined;
-  /** Whether all that is known is that something was not there when it was looked for. */
+  /** Whether the only problem is that something was missing. */
   #onlyAbsent = true;
   #damaged = false;
 
@@ -69,7 +68,7 @@ export class Finding {
     this.#maxFiles = maxFiles;
   }
 
-  /** As messages call it: `data/1a2b…`. */
+  /** The name in messages: `data/1a2b…`. */
   get object(): string {
     if (this.subject === 'blobs' || this.subject === 'trees') return this.subject;
     return objectPath(this.subject, this.name);
@@ -83,7 +82,7 @@ export class Finding {
     return this.name === '' && this.subject !== 'config' ? this.reason : `${this.object}: ${this.reason}`;
   }
 
-  /** Whether it could not be read, and nothing else is known of it: it may be sound. */
+  /** Whether it could only not be read: it may be sound. */
   get unreadable(): boolean {
     return this.#unreadable !== undefined && !this.#damaged;
   }
@@ -100,7 +99,7 @@ export class Finding {
     return this.#known.size + this.#uncounted;
   }
 
-  /** Whether no more files are named. */
+  /** Whether the limit of named files is reached. */
   get isFull(): boolean {
     return this.files.length >= this.#maxFiles;
   }
@@ -112,7 +111,7 @@ export class Finding {
     this.#addReason(reason);
   }
 
-  /** @param reason what is not there, or not any more: commands that run beside a check remove what snapshots do not need */
+  /** @param reason what is missing, perhaps because another command removed it as unneeded */
   addAbsence(reason: string): void {
     this.#damaged = true;
     this.#addReason(reason);
@@ -146,13 +145,13 @@ export class Finding {
     if (!this.isFull) this.files.push(path);
   }
 
-  /** So many files more, whose paths are not told. */
+  /** Counts files beyond the limit. */
   count(files: number): void {
     this.#uncounted += files;
   }
 }
 
-/** All that is wrong: one finding for each object. */
+/** All problems: one finding for each object. */
 export class Findings {
   readonly #all = new Map<string, Finding>();
   readonly #maxFiles: number;
@@ -188,7 +187,7 @@ export class Findings {
   }
 
   /**
-   * What an object could not be read or opened for.
+   * Adds the reason why an object could not be read or opened.
    *
    * @throws the cause, unless it is about the object
    */

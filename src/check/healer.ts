@@ -4,7 +4,7 @@ import type { Store } from '../storage/store.js';
 import { type Findings, IS_MISSING } from './findings.js';
 import { isGone } from './verdicts.js';
 
-/** A pack that was damaged and is again what its name says. */
+/** A pack that was damaged and matches its name again. */
 export interface HealedPack {
   readonly name: string;
   /** Shards that were damaged. */
@@ -13,7 +13,7 @@ export interface HealedPack {
   readonly shards: number;
 }
 
-/** Makes packs whole by their parity. */
+/** Heals packs by their parity. */
 export class PackHealer {
   readonly healed: HealedPack[] = [];
   readonly #store: Store;
@@ -26,10 +26,7 @@ export class PackHealer {
     this.#onHealed = onHealed;
   }
 
-  /**
-   * @returns whether it is whole now
-   * @throws VarveError `not-found`, or when it cannot be written
-   */
+  /** @returns whether it is healed @throws VarveError `not-found`, or when it cannot be written */
   heal(name: string): Promise<boolean> {
     const healing = this.#queue.then(() => this.#heal(name));
     this.#queue = healing.catch(() => undefined);
@@ -48,7 +45,7 @@ export class PackHealer {
   }
 }
 
-/** Notes of each damaged pack whether its parity can heal it. */
+/** Records for each damaged pack whether its parity can heal it. */
 export async function judgeByParity(store: Store, findings: Findings, signal: AbortSignal | undefined): Promise<void> {
   for (const finding of findings.all) {
     throwIfInterrupted(signal);

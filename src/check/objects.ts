@@ -32,9 +32,9 @@ export async function checkLeases(repository: Repository, findings: Findings): P
 }
 
 /**
- * Opens all snapshots and verifies who signed them. Those of removed keys are counted, and passed over as everywhere.
+ * Opens all snapshots and verifies their signatures. Snapshots of removed keys are counted and skipped, as everywhere.
  *
- * @param isWanted which of those that open are to be checked
+ * @param isWanted selects the snapshots to check
  */
 export async function openSnapshots(
   repository: Repository,
@@ -53,13 +53,13 @@ export async function openSnapshots(
       if (isRevoked(repository.keys, certificate.slot, time.seconds)) revoked++;
       else if (isWanted(snapshot, name)) snapshots.push({ id: name, root, seconds: time.seconds });
     } catch (cause) {
-      // Forgotten by somebody else since it was listed.
+      // Another command removed it after the listing.
       if (isGone(cause)) return;
       const finding = findings.addError('snapshots', name, cause);
       finding.snapshots.add(name);
     }
   });
-  // The newest first: of what is touched everywhere its files are named.
+  // The newest first, because findings name the files of the first snapshot that they affect.
   snapshots.sort((a, b) => b.seconds - a.seconds || (a.id < b.id ? -1 : 1));
   return { snapshots, revoked };
 }

@@ -4,62 +4,62 @@ import type { HealedPack } from './healer.js';
 import type { Subset } from './subset.js';
 
 export interface CheckProgress {
-  /** What is looked at: packs to be healed, index and keys, directories of packs, bytes of packs, directories; with scrub, all objects. */
+  /** The current phase: healing packs, index and keys (with scrub all objects), directories of packs, bytes of packs, trees. */
   phase: 'healing' | 'objects' | 'packs' | 'data' | 'trees';
   /** Packs, snapshots or objects. */
   done: number;
   total: number;
   bytes: number;
   totalBytes: number;
-  /** Since the beginning. */
+  /** The number of errors so far. */
   errors: number;
 }
 
 export interface RunOptions {
   readonly threads?: number;
   readonly signal?: AbortSignal | undefined;
-  /** Compare all packs with their names, and heal by their parity those that are damaged. */
+  /** Compare all packs with their names, and heal damaged ones by their parity. */
   readonly repair?: boolean;
-  /** Called once, with what tells how far it is. */
+  /** Called once with a function that returns the progress. */
   readonly onStart?: (progress: () => Readonly<CheckProgress>) => void;
-  /** Called for each thing that is wrong, as soon as it is found; which files it touches is known at the end. */
+  /** Called for each problem as soon as it is found; the affected files are known at the end. */
   readonly onFinding?: (finding: Finding) => void;
   /** Called for each pack that was healed. */
   readonly onHealed?: (pack: HealedPack) => void;
 }
 
 export interface CheckOptions extends RunOptions {
-  /** Packs that are read whole; undefined for none. */
+  /** The packs to read whole; undefined for none. */
   readonly readData?: Subset | undefined;
-  /** Which snapshots are checked; undefined for all. Packs are then only read if those need them. */
+  /** Selects the snapshots to check; undefined for all. Then only the packs that they need are read. */
   readonly isWanted?: ((snapshot: Snapshot, id: string) => boolean) | undefined;
   /** Files named with each finding; the others are counted. */
   readonly maxFiles?: number;
-  /** From 0 to 1, for a subset by chance. */
+  /** Random numbers from 0 to 1, for a random subset. */
   readonly random?: () => number;
 }
 
 export interface CheckResult {
   readonly findings: readonly Finding[];
-  /** Packs that were damaged, and are whole again. */
+  /** Packs that were damaged and are healed. */
   readonly healed: readonly HealedPack[];
   readonly snapshots: number;
-  /** Snapshots of removed keys, which are passed over. */
+  /** Snapshots of removed keys, which are skipped. */
   readonly revoked: number;
   readonly packs: Amount;
   /** Packs that were read whole. */
   readonly read: Amount;
-  /** Of those, packs whose frames were not opened, as the key cannot. */
+  /** Of those, packs whose frames this key cannot open. */
   readonly unopened: number;
   /** Packs that no index object lists. */
   readonly orphans: Amount;
   /** Whether a backup is running, and may list them soon. */
   readonly backupRunning: boolean;
-  /** Packs that are to be deleted. */
+  /** Condemned packs. */
   readonly condemned: number;
   /** Names of packs that are damaged or missing. */
   readonly brokenPacks: readonly string[];
-  /** Whether some of the index could not be read: what it lists is not known. */
+  /** Whether a part of the index could not be read. */
   readonly indexUnread: boolean;
   readonly suggestRepairIndex: boolean;
   readonly suggestPrune: boolean;

@@ -19,7 +19,7 @@ export interface Contradiction {
 
 /** A pack that the store has. */
 export interface StoredPack extends ObjectInfo {
-  /** Undefined for one that no index object lists. */
+  /** Undefined for a pack that no index object lists. */
   readonly listed: ListedPack | undefined;
   readonly contradictions: Contradiction[];
 }

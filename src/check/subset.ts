@@ -1,11 +1,11 @@
 import { VarveError } from '../errors/errors.js';
 
-/** Which packs are read whole. */
+/** Selects the packs to read whole. */
 export type Subset =
   | { readonly kind: 'all' }
-  /** The n-th of t parts; what a pack belongs to follows from its name, so t runs read everything. */
+  /** Part n of t. A pack's name determines its part, so t runs read everything. */
   | { readonly kind: 'part'; readonly part: number; readonly parts: number }
-  /** Packs by chance: a share from 0 to 1 of all, or so many bytes. */
+  /** Random packs: a share from 0 to 1 of all, or a number of bytes. */
   | { readonly kind: 'share'; readonly share: number }
   | { readonly kind: 'bytes'; readonly bytes: number };
 

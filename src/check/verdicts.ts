@@ -1,6 +1,6 @@
 import { VarveError } from '../errors/errors.js';
 
-/** What is said of an object whose hash is not its name. */
+/** The reason for an object whose hash is not its name. */
 export const OTHER_CONTENT = 'its content does not match its name';
 
 /** How a check reports that it was interrupted. */
