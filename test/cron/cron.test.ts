@@ -182,7 +182,7 @@ test('the check names the damage, the files and the remedy', async () => {
   const refused = await run(forget);
   assert.match(refused.text, /^Fatal: index\/[0-9a-f]{64}: its content does not match its name; run `varve check`\n$/);
   assert.equal(refused.code, 1);
-  assert.match((await run(check)).text, /`varve repair index` makes the index anew/);
+  assert.match((await run(check)).text, /`varve repair index` rebuilds the index/);
   writeFileSync(path, object);
 });
 

@@ -69,6 +69,6 @@ test('no part of a location can act as an option of ssh', () => {
     () => command('host:/x', ['sftp.command', ' ']),
     isVarveError('usage', /sftp\.command: the command is missing/),
   );
-  assert.throws(() => command('host:/x', ['sftp.args', `'x`]), isVarveError('usage', /sftp\.args: a quote/));
+  assert.throws(() => command('host:/x', ['sftp.args', `'x`]), isVarveError('usage', /sftp\.args: the quote/));
   assert.throws(() => command('host:/x', ['sftp.args', 'x'], ['sftp.command', 'y']), isVarveError('usage', /exclude/));
 });
