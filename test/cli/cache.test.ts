@@ -47,7 +47,7 @@ test('varve overwrites nothing when a file of its cache is a link', async () => 
   }
   const { err } = await playground.ok(['snapshots']);
   assert.equal(warnings(err).length, 1, err);
-  assert.match(err, /the cache is not used: .* is a symbolic link; --cache-dir/);
+  assert.match(err, /the cache is not used: .* is a symbolic link; use another directory with --cache-dir/);
   await playground.ok(['backup', playground.path('source')]);
   assert.equal(readFileSync(victim, 'utf8'), 'precious');
 });
