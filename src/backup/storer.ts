@@ -1,3 +1,5 @@
+// The storing half of a worker: deduplicates, fills frames and packs, and hands full packs to the main thread.
+// Walking directories and reading files are the walker's; uploads are the main thread's.
 import type { Buffer } from 'node:buffer';
 import { Chunker } from '../chunking/chunker.js';
 import { compressionParameters } from '../compression/policy.js';

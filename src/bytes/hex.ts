@@ -1,3 +1,5 @@
+// Hexadecimal text of bytes, in both directions.
+// Other encodings of bytes are in views.ts and wire.ts.
 import { Buffer } from 'node:buffer';
 
 /** Lower-case hexadecimal of the bytes. */

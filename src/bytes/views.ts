@@ -1,3 +1,5 @@
+// Views of bytes as Buffers, and comparisons of byte strings.
+// It copies nothing; owners of the memory decide how long a view is valid.
 import { Buffer } from 'node:buffer';
 
 /** The same memory as a Buffer, without a copy. */

@@ -1,3 +1,5 @@
+// The state that all steps of a check or a scrub share: options, findings, progress.
+// The steps themselves are in the other files of this directory.
 import { Findings } from './findings.js';
 import type { CheckProgress, RunOptions } from './options.js';
 

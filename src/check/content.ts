@@ -1,3 +1,5 @@
+// The step of a check that reads packs whole and verifies their names, frames and blobs.
+// reading.ts distributes the work to threads; findings.ts words the result.
 import { exportKeys } from '../crypto/hierarchy.js';
 import { throwIfInterrupted } from '../errors/errors.js';
 import { TREE } from '../format/content.js';

@@ -1,3 +1,5 @@
+// Remembers which directories a check has visited.
+// trees.ts walks them.
 import { createHash } from 'node:crypto';
 import type { ContentRef } from '../format/content.js';
 import { ID_BYTES } from '../format/limits.js';

@@ -1,3 +1,5 @@
+// Findings of a check: the problem, the affected snapshots and files, and the advice.
+// The steps of the check find the problems; the command line prints them.
 import type { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { isAboutObject, isUnreadable, VarveError } from '../errors/errors.js';

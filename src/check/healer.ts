@@ -1,3 +1,5 @@
+// Heals damaged packs by their parity during a check.
+// The code of the parity itself is in parity/.
 import { throwIfInterrupted } from '../errors/errors.js';
 import { findHealing, putHealed } from '../repository/packs/healing.js';
 import type { Store } from '../storage/store.js';

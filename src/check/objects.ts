@@ -1,3 +1,5 @@
+// The step of a check that opens key slots, leases and snapshots.
+// Packs, index and trees have steps of their own.
 import { isRevoked } from '../crypto/signed.js';
 import { decodeLease } from '../format/lease.js';
 import { decodeSnapshot, type Snapshot } from '../format/snapshot.js';

@@ -1,3 +1,5 @@
+// Options, progress and results of check and scrub.
+// Only types; check.ts and scrub.ts do the work.
 import type { Snapshot } from '../format/snapshot.js';
 import type { Finding } from './findings.js';
 import type { HealedPack } from './healer.js';

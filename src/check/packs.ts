@@ -1,3 +1,5 @@
+// The step of a check that compares the packs in the store with the index.
+// content.ts reads what is in the packs.
 import { throwIfInterrupted } from '../errors/errors.js';
 import { digestOf, type ListedPack } from '../repository/index/listed-packs.js';
 import { readPackRecord } from '../repository/packs/pack-directory.js';

@@ -1,3 +1,5 @@
+// Reads objects in worker threads for a check.
+// object-reader.ts is the worker's side.
 import { VarveError } from '../errors/errors.js';
 import { type ObjectType, objectPath, type Store } from '../storage/store.js';
 import { defaultThreads, startThreads, WorkerPool } from '../workers/pool.js';

@@ -1,3 +1,5 @@
+// A check without keys: compares all objects with their names.
+// It cannot say what is missing or which files are affected; check.ts can.
 import { explainInterruption, throwIfInterrupted, VarveError } from '../errors/errors.js';
 import { requireRepository } from '../repository/opening/open.js';
 import { type ObjectInfo, type ObjectType, objectPath, type Store } from '../storage/store.js';

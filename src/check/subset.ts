@@ -1,3 +1,5 @@
+// Subsets of packs for --read-data-subset: parsing and choosing.
+// content.ts reads the chosen packs.
 import { VarveError } from '../errors/errors.js';
 
 /** Selects the packs to read whole. */

@@ -1,3 +1,5 @@
+// Sentences and judgements that several steps of a check share.
+// findings.ts collects them.
 import { VarveError } from '../errors/errors.js';
 
 /** The reason for an object whose hash is not its name. */

@@ -1,3 +1,5 @@
+// Chunk sizes, and the masks that FastCDC derives from them (SPEC.md section 8).
+// chunker.ts cuts; the config stores the sizes.
 import { type ErrorCode, VarveError } from '../errors/errors.js';
 
 /** Sizes of the chunks of a stream, in bytes. */

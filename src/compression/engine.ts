@@ -1,3 +1,5 @@
+// Loads zstd: the native library, or WebAssembly where it does not load.
+// zstd.ts has the calls; policy.ts the levels.
 import { Buffer } from 'node:buffer';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';

@@ -1,3 +1,5 @@
+// Compression modes and their zstd parameters.
+// zstd.ts compresses.
 import { VarveError } from '../errors/errors.js';
 import type { ZstdParameters } from './engine.js';
 

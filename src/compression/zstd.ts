@@ -1,3 +1,5 @@
+// Compresses and decompresses zstd frames of known size (SPEC.md section 1).
+// policy.ts says how hard; the caller decides what is worth it.
 import { Buffer } from 'node:buffer';
 import { asBuffer } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';

@@ -1,3 +1,5 @@
+// Certificates of key slots: who may sign, in which role (SPEC.md section 4).
+// signed.ts verifies payloads; hierarchy.ts holds the root keys.
 import { asArray, asBytes, asText, asUint, decode, encode } from '../bytes/msgpack.js';
 import { equalBytes } from '../bytes/views.js';
 import { ascii, type CryptoEngine, forged, join } from './engine.js';

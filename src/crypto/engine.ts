@@ -1,3 +1,5 @@
+// The primitives that all other files of crypto build on (SPEC.md section 1).
+// native.ts implements them; callers choose labels and formats.
 import { TAG_BYTES } from '../bytes/pack-constants.js';
 import { VarveError } from '../errors/errors.js';
 

@@ -1,3 +1,5 @@
+// Seals and opens the footer of a pack (SPEC.md section 9).
+// pack directories and frames are sealed.ts's and pack-key.ts's.
 import type { BlobKind } from '../bytes/pack-constants.js';
 import { u32 } from '../bytes/views.js';
 import { ascii, forged, hkdf, join, openOnce, sealOnce } from './engine.js';

@@ -1,3 +1,5 @@
+// The key hierarchy: epochs, roles, and the material of each (SPEC.md section 3).
+// slot files store it; the other files of crypto use it.
 import { equalBytes } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';
 import { type CryptoEngine, hkdf } from './engine.js';

@@ -1,3 +1,5 @@
+// Direct calls into OpenSSL for large data, with a self-test.
+// native.ts falls back to node:crypto where they are missing.
 import { Buffer } from 'node:buffer';
 import { createCipheriv, createHmac } from 'node:crypto';
 import { createRequire } from 'node:module';

@@ -1,3 +1,5 @@
+// Pack keys, and sealing and opening of frames (SPEC.md section 9).
+// The repository decides which blobs a frame holds.
 import { type BlobKind, type Codec, WRAPPED_KEY_BYTES } from '../bytes/pack-constants.js';
 import { u32 } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';

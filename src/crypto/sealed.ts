@@ -1,3 +1,5 @@
+// Sealed objects: one key for each object (SPEC.md section 5).
+// Signatures are signed.ts's; kinds and payloads are format's.
 import { MAX_SEALED_PLAINTEXT } from '../bytes/pack-constants.js';
 import { u32 } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';

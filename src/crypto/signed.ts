@@ -1,3 +1,5 @@
+// Signed payloads of index objects, snapshots and leases (SPEC.md section 6).
+// sealed.ts encrypts them; certificate.ts knows the signers.
 import { asArray, asBytes, decode, encode } from '../bytes/msgpack.js';
 import { equalBytes, u32 } from '../bytes/views.js';
 import { type Certificate, type CertificateBytes, verifyCertificate } from './certificate.js';

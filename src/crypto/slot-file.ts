@@ -1,3 +1,5 @@
+// The outer form of a key slot, and how a password protects it (SPEC.md section 4).
+// slot.ts opens what is inside.
 import { asArray, asBytes, asBytesUpTo, asUint, decode, encode } from '../bytes/msgpack.js';
 import { VarveError } from '../errors/errors.js';
 import { SLOT_ID_LENGTH } from './certificate.js';

@@ -1,3 +1,5 @@
+// The sealed secrets of a key slot (SPEC.md section 4).
+// slot.ts combines them with card and protection.
 import { asArray, asBytes, asInt, asUint, decode, encode } from '../bytes/msgpack.js';
 import { equalBytes, u32 } from '../bytes/views.js';
 import { asRole, MAX_EPOCH, roleNumber, SLOT_ID_LENGTH } from './certificate.js';

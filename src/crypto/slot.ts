@@ -1,3 +1,5 @@
+// Key slots: create, open, rewrap, reseal and rotate (SPEC.md section 4).
+// repository/keys/ reads and writes the objects.
 import { toHex } from '../bytes/hex.js';
 import { asArray, asInt, asText, decode, encode } from '../bytes/msgpack.js';
 import { equalBytes, u32 } from '../bytes/views.js';

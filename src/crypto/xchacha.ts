@@ -1,3 +1,5 @@
+// XChaCha20-Poly1305 for the private keys of a key slot.
+// slot.ts gives key, nonce and label.
 import { xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { type CryptoEngine, TAG_BYTES } from './engine.js';
 

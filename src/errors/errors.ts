@@ -1,3 +1,5 @@
+// The one error class, its codes, and judgements about errors.
+// Messages are written where the errors happen.
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 

@@ -1,3 +1,5 @@
+// Text that keeps bytes that are not UTF-8, so that options and patterns can hold any path.
+// Display on terminals is cli/text/escape.ts's.
 import { Buffer } from 'node:buffer';
 
 /**

@@ -1,3 +1,5 @@
+// An open directory: its names, and files relative to it, without following links.
+// stat.ts and posix.ts make the calls.
 import { Buffer } from 'node:buffer';
 import { closeSync, constants, openSync, readdirSync } from 'node:fs';
 import type { Int64 } from '../bytes/int64.js';

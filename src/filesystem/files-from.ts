@@ -1,3 +1,5 @@
+// Reads lists of files and patterns.
+// patterns.ts parses the patterns.
 import { Buffer } from 'node:buffer';
 import { lstatSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { errnoCode, systemReason, VarveError } from '../errors/errors.js';

@@ -1,3 +1,5 @@
+// Decides which paths a backup excludes, and why.
+// patterns.ts matches; the walker asks.
 import { Buffer } from 'node:buffer';
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import type { Int64 } from '../bytes/int64.js';

@@ -1,3 +1,5 @@
+// The syntax of a component of a glob pattern, as in Go's filepath.Match.
+// patterns.ts combines components to paths.
 import { Buffer } from 'node:buffer';
 import { characterLength } from './byte-text.js';
 

@@ -1,3 +1,5 @@
+// Loads libc, and turns its failures into system errors.
+// posix.ts, stat.ts and xattrs.ts declare the calls.
 import { Buffer } from 'node:buffer';
 import { createRequire } from 'node:module';
 import { arch, endianness, platform } from 'node:os';

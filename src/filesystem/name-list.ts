@@ -1,3 +1,5 @@
+// The names of a directory, packed in memory.
+// directory.ts reads them.
 import { Buffer } from 'node:buffer';
 
 /** struct linux_dirent64: the record's length, and where its name begins. */

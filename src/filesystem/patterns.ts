@@ -1,3 +1,5 @@
+// Lists of patterns with restic's semantics, on bytes.
+// glob-syntax.ts has the components; filter.ts the rules of a backup.
 import type { Buffer } from 'node:buffer';
 import { posix } from 'node:path';
 import { VarveError } from '../errors/errors.js';

@@ -1,3 +1,5 @@
+// Calls of libc relative to open directories, which Node lacks.
+// libc.ts loads them; callers keep the descriptors.
 import { Buffer } from 'node:buffer';
 import {
   closeSync,

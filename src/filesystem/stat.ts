@@ -1,3 +1,5 @@
+// lstat and fstat with exact times and 64-bit numbers.
+// format/entry.ts defines which fields are stored.
 import { Buffer } from 'node:buffer';
 import { type BigIntStats, fstatSync, lstatSync } from 'node:fs';
 import { type Int64, int64, int64Of } from '../bytes/int64.js';

@@ -1,3 +1,5 @@
+// Reads and writes extended attributes.
+// format/xattrs.ts encodes them.
 import { Buffer } from 'node:buffer';
 import { compareBytes } from '../bytes/views.js';
 import { errnoCode } from '../errors/errors.js';

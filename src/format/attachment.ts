@@ -1,3 +1,5 @@
+// Attachments of entries: inline bytes or a content reference (SPEC.md section 11).
+// xattrs.ts and layout.ts encode what is in them.
 import { Buffer } from 'node:buffer';
 import type { ContentRef } from './content.js';
 

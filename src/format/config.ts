@@ -1,3 +1,5 @@
+// The payload of config (SPEC.md section 7).
+// crypto/sealed.ts seals it.
 import type { Buffer } from 'node:buffer';
 import { asArray, asBytes, asMap, asUint, decode, encode } from '../bytes/msgpack.js';
 import { asBuffer } from '../bytes/views.js';

@@ -1,3 +1,5 @@
+// Content references (SPEC.md section 11).
+// repository/reading/ reads the blobs.
 import type { Buffer } from 'node:buffer';
 
 export { type BlobKind, DATA, TREE } from '../bytes/pack-constants.js';

@@ -1,3 +1,5 @@
+// Cuts the stream of a directory into entries, also around damaged ones (SPEC.md section 11).
+// entry-reader.ts decodes an entry.
 import { Buffer } from 'node:buffer';
 import { VarveError } from '../errors/errors.js';
 import { type BadEntry, EntryReader } from './entry-reader.js';

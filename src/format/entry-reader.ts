@@ -1,3 +1,5 @@
+// Decodes entries in place, without an object for each field (SPEC.md section 11).
+// directory-parser.ts finds where they begin.
 import { Buffer } from 'node:buffer';
 import type { Int64 } from '../bytes/int64.js';
 import { ENDS_EARLY, MessagePackReader } from '../bytes/reader.js';

@@ -1,3 +1,5 @@
+// The fields of an entry, and their encoding (SPEC.md section 11).
+// entry-reader.ts decodes.
 import type { Buffer } from 'node:buffer';
 import type { Int64 } from '../bytes/int64.js';
 import type { MessagePackWriter } from '../bytes/writer.js';

@@ -1,3 +1,5 @@
+// The payload of an index object (SPEC.md section 10).
+// repository/index/ merges index objects.
 import type { Buffer } from 'node:buffer';
 import { asArray, asBytes, asUint, decode, encode } from '../bytes/msgpack.js';
 import { asBuffer } from '../bytes/views.js';

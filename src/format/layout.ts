@@ -1,3 +1,5 @@
+// Runs of data and holes of a sparse file (SPEC.md section 11).
+// restore/ writes them; filesystem/ finds them.
 import { Buffer } from 'node:buffer';
 import { lastAtMost } from '../bytes/ascending.js';
 import { ENDS_EARLY, MessagePackReader } from '../bytes/reader.js';

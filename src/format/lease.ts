@@ -1,3 +1,5 @@
+// The payload of a lease (SPEC.md section 13).
+// repository/leases/ writes and refreshes leases.
 import type { Buffer } from 'node:buffer';
 import { asArray, asBytes, asText, asUint, decode, encode } from '../bytes/msgpack.js';
 import { asBuffer } from '../bytes/views.js';

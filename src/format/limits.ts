@@ -1,3 +1,5 @@
+// Limits that a reader enforces (SPEC.md section 1).
+// Each decoder checks its own.
 export { MAX_SEALED_PLAINTEXT } from '../bytes/pack-constants.js';
 
 /** Bytes of a blob id, an object name, a key. */

@@ -1,3 +1,5 @@
+// What a pack holds: frames, ids, lengths (SPEC.md section 9).
+// The pack writer fills it; index objects and pack directories store it.
 import { Buffer } from 'node:buffer';
 import { asArray, asBytes, asBytesUpTo, asUint } from '../bytes/msgpack.js';
 import { type Codec, RAW, TAG_BYTES, WRAPPED_KEY_BYTES, ZSTD } from '../bytes/pack-constants.js';

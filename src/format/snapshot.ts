@@ -1,3 +1,5 @@
+// The payload of a snapshot (SPEC.md section 12).
+// repository/snapshots/ lists and writes snapshots.
 import type { Buffer } from 'node:buffer';
 import { asArray, asBytes, asBytesUpTo, asMap, asText, asUint, decode, encode, MAX_TEXT } from '../bytes/msgpack.js';
 import { asBuffer } from '../bytes/views.js';

@@ -1,3 +1,5 @@
+// The encoding of extended attributes (SPEC.md section 11).
+// attachment.ts decides where they are stored.
 import { Buffer } from 'node:buffer';
 import { ENDS_EARLY, MessagePackReader } from '../bytes/reader.js';
 import { MessagePackWriter } from '../bytes/writer.js';

@@ -1,3 +1,5 @@
+// Restores the bytes of a damaged pack from its parity (SPEC.md section 9).
+// Callers read the damaged bytes and put the healed ones in place.
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { dataShardsOf, FOOTER_BYTES, parityShardsOf } from './layout.js';

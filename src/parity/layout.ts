@@ -1,3 +1,5 @@
+// Where shards and descriptions lie in a pack (SPEC.md section 9).
+// section.ts writes and finds them.
 import { MAX_SHARDS } from './matrix.js';
 
 /** How much parity may add to a pack, in percent of the bytes that it covers. */

@@ -1,3 +1,5 @@
+// The Cauchy matrix of the parity, and inverting parts of it.
+// multiplier.ts multiplies shards with it.
 import { VarveError } from '../errors/errors.js';
 import { inverse, product } from './field.js';
 

@@ -1,3 +1,5 @@
+// Writes the parity section of a pack, and finds damage with it (SPEC.md section 9).
+// heal.ts repairs.
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { equalBytes } from '../bytes/views.js';

@@ -1,3 +1,5 @@
+// Options, events and results of a prune.
+// Only types and defaults; prune.ts does the work.
 import type { Compression } from '../compression/policy.js';
 import type { Unused } from './plan.js';
 

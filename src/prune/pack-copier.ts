@@ -1,3 +1,5 @@
+// Copies the needed blobs of packs into new packs.
+// plan.ts chooses the packs.
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import type { RepositoryKeys } from '../crypto/hierarchy.js';

@@ -1,3 +1,5 @@
+// Decides what a prune keeps, copies and condemns.
+// survey.ts finds out what is needed; other files carry the plan out.
 import type { RepositoryKeys } from '../crypto/hierarchy.js';
 import { type BlobKind, TREE } from '../format/content.js';
 import { RAW } from '../format/pack-record.js';

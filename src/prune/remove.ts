@@ -1,3 +1,5 @@
+// Deletes condemned packs when that is safe.
+// condemn.ts condemns; leases and snapshots are read again here.
 import { throwIfInterrupted, VarveError } from '../errors/errors.js';
 import { condemnations, type IndexedRepository } from '../repository/index/index-store.js';
 import { describeLease, otherLeases } from '../repository/leases/exclusive.js';

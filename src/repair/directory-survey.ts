@@ -1,3 +1,5 @@
+// Reads directories that no snapshot refers to, and what is wrong with them.
+// find-roots.ts chooses those at the top.
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import type { Int64 } from '../bytes/int64.js';

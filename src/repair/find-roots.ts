@@ -1,3 +1,5 @@
+// Finds the directories that no snapshot and no other directory refers to.
+// recover.ts makes snapshots of them.
 import { Buffer } from 'node:buffer';
 import { throwIfInterrupted, VarveError } from '../errors/errors.js';
 import { type ContentRef, TREE } from '../format/content.js';

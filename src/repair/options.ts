@@ -1,3 +1,5 @@
+// Options, events and results of the repairs.
+// Only types; each repair has a file of its own.
 export interface RepairIndexOptions {
   /** Rewrites the whole index from the packs. */
   readonly readAllPacks?: boolean;

@@ -1,3 +1,5 @@
+// Makes copies of damaged snapshots without what is lost.
+// repository/rewriting/ writes them.
 import type { Buffer } from 'node:buffer';
 import { type ErrorCode, explainInterruption, VarveError } from '../errors/errors.js';
 import { type ContentRef, DATA, sameReference } from '../format/content.js';

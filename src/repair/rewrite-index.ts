@@ -1,3 +1,5 @@
+// Writes new index objects in place of old ones, in a safe order.
+// repair-index.ts decides what they list.
 import { Buffer } from 'node:buffer';
 import type { IndexedPack } from '../format/index-object.js';
 import { condemnations, type IndexedRepository, packsOf } from '../repository/index/index-store.js';

@@ -1,3 +1,5 @@
+// Sets owners, modes, times and attributes, and notes what the target does not keep.
+// finisher.ts decides when.
 import { Buffer } from 'node:buffer';
 import { fchmodSync, fchownSync } from 'node:fs';
 import { systemReason } from '../errors/errors.js';

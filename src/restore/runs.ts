@@ -1,3 +1,5 @@
+// Groups blobs that lie next to each other, to fetch them in one range.
+// window.ts fetches.
 import type { BlobIndex } from '../repository/index/blob-index.js';
 import type { BlobUse } from './messages.js';
 

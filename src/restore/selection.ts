@@ -1,3 +1,5 @@
+// Which entries a restore takes, by includes and excludes.
+// restore.ts walks the tree.
 import type { Buffer } from 'node:buffer';
 import { PatternList } from '../filesystem/patterns.js';
 import type { RestoreOptions } from './options.js';

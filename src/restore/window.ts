@@ -1,3 +1,5 @@
+// Fetches ranges of packs ahead, within a limit of memory.
+// The restore's workers open the frames.
 import { Buffer } from 'node:buffer';
 import pLimit from 'p-limit';
 import { isAboutObject, VarveError } from '../errors/errors.js';

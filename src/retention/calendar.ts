@@ -1,3 +1,5 @@
+// Hours, days, weeks, months and years in local time.
+// time/ knows the time zone; policy.ts counts them.
 import { civilOf } from '../time/civil.js';
 import type { Time } from '../time/time.js';
 

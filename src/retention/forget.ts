@@ -1,3 +1,5 @@
+// Plans what a policy removes, and removes snapshots.
+// policy.ts decides; prune/ deletes the data.
 import pLimit from 'p-limit';
 import { VarveError } from '../errors/errors.js';
 import { isSuspect } from '../format/snapshot.js';

@@ -1,3 +1,5 @@
+// restic's rules: which snapshots a policy keeps, and why.
+// forget.ts groups and removes snapshots.
 import { isSuspect, type Snapshot } from '../format/snapshot.js';
 import { hasTags, splitTags } from '../repository/snapshots/snapshots.js';
 import { compareTimes, type Time } from '../time/time.js';

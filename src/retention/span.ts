@@ -1,3 +1,5 @@
+// Durations and dates of --keep-within.
+// policy.ts applies them.
 import { VarveError } from '../errors/errors.js';
 import {
   type CalendarDuration,

@@ -1,3 +1,5 @@
+// Changes tags: writes a new snapshot, then removes the old one.
+// The command line chooses the snapshots.
 import { Buffer } from 'node:buffer';
 import { VarveError } from '../errors/errors.js';
 import type { Repository } from '../repository/repository.js';

@@ -1,3 +1,5 @@
+// The layout of a repository in a directory, as restic has it.
+// Local and SFTP stores read and write there.
 import type { ObjectType } from './store.js';
 
 /** The layout of a repository in a directory, as in restic's local and sftp backends: `keys/1234…`, `data/ab/abcd…`. */

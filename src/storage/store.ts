@@ -1,3 +1,5 @@
+// The contract of an object store.
+// The stores are in the directories beside; conformance/ tests it.
 import type { Buffer } from 'node:buffer';
 
 /** The namespaces of a repository (SPEC.md section 2). `config` is a single object, its name is always `config`. */

@@ -1,3 +1,5 @@
+// Durations of the calendar: years, months, weeks, days, hours.
+// duration.ts has those of the clock.
 import { VarveError } from '../errors/errors.js';
 import { civilOf, instantOf } from './civil.js';
 import type { Time } from './time.js';

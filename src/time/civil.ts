@@ -1,3 +1,5 @@
+// Dates and clock times in local time.
+// zone.ts knows the time zone.
 import type { Time } from './time.js';
 import { localDate, offsetAt } from './zone.js';
 

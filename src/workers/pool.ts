@@ -1,3 +1,5 @@
+// A pool of worker threads with tasks and replies.
+// serve.ts is the worker's side.
 import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { type Transferable, Worker } from 'node:worker_threads';

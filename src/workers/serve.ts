@@ -1,3 +1,5 @@
+// The worker's side of the pool.
+// pool.ts is the main thread's side.
 import { parentPort, type Transferable } from 'node:worker_threads';
 import { loadZstd } from '../compression/engine.js';
 import { VarveError } from '../errors/errors.js';

@@ -1,3 +1,5 @@
+// Buffers in shared memory that workers take and the main thread frees.
+// The users agree on what is in them.
 import { sharedPages, wholePages } from '../bytes/pages.js';
 import { VarveError } from '../errors/errors.js';
 

@@ -1,3 +1,5 @@
+// Synchronous calls from a worker to the main thread.
+// The main thread answers asynchronously.
 import { Buffer } from 'node:buffer';
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { type ErrorJson, VarveError } from '../errors/errors.js';

@@ -1,3 +1,5 @@
+// Arguments, paths and the working directory as exact bytes.
+// commander parses the text form; byte-text.ts converts.
 import { Buffer } from 'node:buffer';
 import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import { isAbsolute } from 'node:path';

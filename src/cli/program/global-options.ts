@@ -1,3 +1,5 @@
+// Options that all commands take, and values derived from them.
+// Each use is elsewhere, for example in repository/open.ts.
 import { type Command, Option } from 'commander';
 import { type Compression, parseCompression } from '../../compression/policy.js';
 import { VarveError } from '../../errors/errors.js';

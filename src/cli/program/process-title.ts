@@ -1,3 +1,5 @@
+// Hides secrets from the list of processes.
+// Masking of locations is in storage/masked.ts.
 import { maskedLocation } from '../../storage/masked.js';
 
 /** A location, alone or after the name of an option. */

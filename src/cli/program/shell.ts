@@ -1,3 +1,5 @@
+// What a command gets from the process, and how its action runs.
+// main.ts makes the shell; program.ts returns the exit code.
 import type { Command } from 'commander';
 import { zoneProblem } from '../../time/zone.js';
 import { Output, type Verbosity } from '../terminal/output.js';

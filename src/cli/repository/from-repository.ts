@@ -1,3 +1,5 @@
+// Options for a second repository, which copy and init read.
+// open.ts opens it like any other.
 import type { Command } from 'commander';
 import { VarveError } from '../../errors/errors.js';
 import type { Repository } from '../../repository/repository.js';

@@ -1,3 +1,5 @@
+// The names of this machine and user, for snapshots and keys.
+// repository/machine.ts finds them out.
 import { hostname } from 'node:os';
 import { userName } from '../../repository/machine.js';
 

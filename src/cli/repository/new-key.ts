@@ -1,3 +1,5 @@
+// The new password or key file of key add and key passwd.
+// password.ts asks; repository/keys/ writes the key slot.
 import { randomBytes } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';

@@ -1,3 +1,5 @@
+// Opens the repository that options and environment name.
+// password.ts finds the password; repository/opening/ does the work.
 import { readFileSync } from 'node:fs';
 import type { Unlock } from '../../crypto/slot-file.js';
 import { systemReason, VarveError } from '../../errors/errors.js';

@@ -1,3 +1,5 @@
+// Finds the password or key file: options, environment, or a question on the terminal.
+// It opens nothing; open.ts does.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import type { Unlock } from '../../crypto/slot-file.js';

@@ -1,3 +1,5 @@
+// Entries as JSON, as restic's ls and find print them.
+// node-line.ts has the form for people.
 import type { Buffer } from 'node:buffer';
 import type { Entry, EntryType } from '../../format/entry.js';
 import type { EntryReader } from '../../format/entry-reader.js';

@@ -1,3 +1,5 @@
+// Entries as lines for people.
+// node-json.ts has the form for programs.
 import type { Buffer } from 'node:buffer';
 import type { Entry } from '../../format/entry.js';
 import type { EntryReader } from '../../format/entry-reader.js';

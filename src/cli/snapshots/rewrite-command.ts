@@ -1,3 +1,5 @@
+// The shared part of commands that make snapshots from snapshots.
+// The change itself comes from the command; rewrite-report.ts prints.
 import type { Command } from 'commander';
 import type { Repository } from '../../repository/repository.js';
 import type { RewriteEvent, RewriteOptions, RewriteResult } from '../../repository/rewriting/rewrite-snapshots.js';

@@ -1,3 +1,5 @@
+// --group-by, and titles of groups.
+// repository/snapshots/ forms the groups.
 import { VarveError } from '../../errors/errors.js';
 import type { GroupBy, GroupKey } from '../../repository/snapshots/snapshot-groups.js';
 import { lossyText, printable } from '../text/escape.js';

@@ -1,3 +1,5 @@
+// Snapshots as JSON, as restic prints them.
+// snapshot-table.ts has the form for people.
 import { treeId } from '../../browse/tree-id.js';
 import type { Snapshot, SnapshotSummary } from '../../format/snapshot.js';
 import { type StoredSnapshot, shortId } from '../../repository/snapshots/snapshots.js';

@@ -1,3 +1,5 @@
+// Chooses snapshots by ids, filters and time, and reads them and the index with warnings.
+// repository/snapshots/ lists and matches.
 import type { Command } from 'commander';
 import { normalize } from '../../backup/sources.js';
 import { VarveError } from '../../errors/errors.js';

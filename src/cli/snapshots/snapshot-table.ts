@@ -1,3 +1,5 @@
+// Snapshots as a table for people.
+// snapshot-json.ts has the form for programs.
 import { isSuspect } from '../../format/snapshot.js';
 import { type StoredSnapshot, shortId } from '../../repository/snapshots/snapshots.js';
 import type { Output } from '../terminal/output.js';

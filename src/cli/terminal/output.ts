@@ -1,3 +1,5 @@
+// Standard output, standard error and the status line of a command.
+// The commands decide what to say; text/ formats values.
 import { once } from 'node:events';
 import { printableMessage } from '../text/escape.js';
 import { cutToWidth } from '../text/width.js';

@@ -1,3 +1,5 @@
+// When and how to show progress, and estimates of the remaining time.
+// output.ts draws.
 import type { Context } from '../program/shell.js';
 import { formatSeconds } from '../text/units.js';
 

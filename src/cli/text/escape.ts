@@ -1,3 +1,5 @@
+// Text that is safe for terminals and JSON.
+// width.ts measures it; output.ts prints it.
 import { Buffer, isUtf8 } from 'node:buffer';
 import { characterLength } from '../../filesystem/byte-text.js';
 

@@ -1,3 +1,5 @@
+// Times in the past: a date, or an age such as 3d.
+// time.ts parses dates; time/ subtracts durations.
 import { VarveError } from '../../errors/errors.js';
 import {
   looksLikeCalendarDuration,

@@ -1,3 +1,5 @@
+// Formats and parses times, in local time.
+// time/ knows the time zone.
 import { VarveError } from '../../errors/errors.js';
 import { instantOf } from '../../time/civil.js';
 import type { FileTime, Time } from '../../time/time.js';

@@ -1,3 +1,5 @@
+// Bytes, durations, percentages and counts as text.
+// escape.ts and table.ts handle names and tables.
 const UNITS: readonly [string, number][] = [
   ['TiB', 2 ** 40],
   ['GiB', 2 ** 30],

@@ -1,3 +1,5 @@
+// A directory of the cache, which is hostile input.
+// trust.ts judges it; cached-store.ts decides what to keep.
 import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import {

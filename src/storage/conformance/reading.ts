@@ -1,3 +1,5 @@
+// Checks of the contract about reading objects.
+// run.ts runs them.
 import { Buffer } from 'node:buffer';
 import { type Check, demand, demandError, demandSame, HASHED, names, object } from './subject.js';
 

@@ -1,3 +1,5 @@
+// Runs the checks of the contract on a store.
+// The checks are in the other files of this directory.
 import pLimit from 'p-limit';
 import { VarveError } from '../../errors/errors.js';
 import type { Store } from '../store.js';

@@ -1,3 +1,5 @@
+// Measures the speed of a store.
+// cli/commands/store/ prints it.
 import { createHash } from 'node:crypto';
 import type { Store } from '../store.js';
 import { demand, listed, object, objects } from './subject.js';

@@ -1,3 +1,5 @@
+// The store under test, and helpers of the checks.
+// The checks are in the other files of this directory.
 import { AssertionError } from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { createHash, randomFillSync } from 'node:crypto';

@@ -1,3 +1,5 @@
+// Time, waiting and random numbers of the guards.
+// Tests provide their own.
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Time, waiting and random numbers; tests provide their own. */

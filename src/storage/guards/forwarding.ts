@@ -1,3 +1,5 @@
+// The base of all guards: forwards every request.
+// Each guard overrides what it changes.
 import type { Buffer } from 'node:buffer';
 import type { Advice, LockedType, ObjectInfo, ObjectType, Range, Store } from '../store.js';
 

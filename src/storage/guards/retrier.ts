@@ -1,3 +1,5 @@
+// Decides when and how long to retry, for all operations on a store.
+// retrying.ts repeats the requests.
 import { errnoCode, throwIfInterrupted, VarveError } from '../../errors/errors.js';
 import { localDate } from '../../time/zone.js';
 import type { StoreSettings } from '../settings.js';

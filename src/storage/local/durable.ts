@@ -1,3 +1,5 @@
+// Writes files that are complete and durable, or absent.
+// local-store.ts decides on names.
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, link, open, rename, stat, unlink } from 'node:fs/promises';

@@ -1,3 +1,5 @@
+// rclone's messages on standard error, with advice.
+// rclone.ts attaches them to errors.
 import { plain } from '../rest/refusal.js';
 
 const DATE = /^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /;

@@ -1,3 +1,5 @@
+// A running rclone process, spoken to over HTTP/2.
+// rclone-transport.ts starts and restarts it.
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoCode, systemReason, VarveError } from '../../errors/errors.js';

@@ -1,3 +1,5 @@
+// Remotes of rclone, and how to keep their secrets out of the list of processes.
+// open.ts parses the location.
 import { maskedLogins, SECRET_PARAMETER } from '../masked.js';
 
 /** A remote as rclone gets it. */

@@ -1,3 +1,5 @@
+// Sends and receives bodies of requests.
+// http-transport.ts and rclone.ts make the requests.
 import { Buffer } from 'node:buffer';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';

@@ -1,3 +1,5 @@
+// Parses lists of objects.
+// rest-store.ts requests them.
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
 import { HASH_NAME } from '../store.js';

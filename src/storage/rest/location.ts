@@ -1,3 +1,5 @@
+// Parses locations of REST servers.
+// open.ts opens them.
 import { VarveError } from '../../errors/errors.js';
 import { maskedLocation } from '../masked.js';
 

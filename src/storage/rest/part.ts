@@ -1,3 +1,5 @@
+// Requests ranges of objects, and verifies the answers.
+// rest-store.ts uses it.
 import { VarveError } from '../../errors/errors.js';
 import type { Range } from '../store.js';
 import { header, isSuccess, type RestHead } from './transport.js';

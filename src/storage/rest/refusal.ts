@@ -1,3 +1,5 @@
+// Turns failed answers into messages that say what to do.
+// Errors of the connection are network-error.ts's.
 import type { Buffer } from 'node:buffer';
 import { type ErrorCode, VarveError } from '../../errors/errors.js';
 import type { Credentials } from './location.js';

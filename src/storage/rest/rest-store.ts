@@ -1,3 +1,5 @@
+// A store on a server of restic's REST protocol.
+// Retries are the guards'; requests are the transport's.
 import { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
 import { type Advice, type ObjectInfo, type ObjectType, objectPath, type Range, type Store } from '../store.js';

@@ -1,3 +1,5 @@
+// The interface between the REST store and the connection to its server.
+// http-transport.ts and rclone-transport.ts implement it.
 import type { Buffer } from 'node:buffer';
 
 export interface RestRequest {

@@ -1,3 +1,5 @@
+// Makes the SDK's client from location, options and environment.
+// requests.ts makes the requests.
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import type { StoreSettings } from '../settings.js';
 import { type Agents, agentsFor } from '../transport/agents.js';

@@ -1,3 +1,5 @@
+// Turns errors of the SDK into messages that say what to do.
+// Errors of the connection are network-error.ts's.
 import { errnoCode, systemReason, VarveError } from '../../errors/errors.js';
 import { IdleTimeoutError } from '../transport/idle-timeout.js';
 import { networkError } from '../transport/network-error.js';

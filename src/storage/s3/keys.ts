@@ -1,3 +1,5 @@
+// The keys of objects in a bucket.
+// listing.ts and s3-store.ts use them.
 import { HASH_NAME, type ObjectType } from '../store.js';
 
 const NAME_LENGTH = 64;

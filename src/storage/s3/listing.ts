@@ -1,3 +1,5 @@
+// Lists objects and versions, page by page.
+// keys.ts turns keys into names.
 import {
   ListObjectsCommand,
   ListObjectsV2Command,

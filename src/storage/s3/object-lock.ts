@@ -1,3 +1,5 @@
+// Object Lock: locks new objects and extends locks.
+// prune decides which objects are in use.
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import {

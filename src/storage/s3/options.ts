@@ -1,3 +1,5 @@
+// Parses the options of `-o s3.NAME=VALUE`.
+// client.ts and s3-store.ts use them.
 import { VarveError } from '../../errors/errors.js';
 import { refuseUnknown } from '../extended-options.js';
 

@@ -1,3 +1,5 @@
+// A versioned bucket as it was at a time.
+// listing.ts lists the versions.
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
 import { type Advice, type ObjectInfo, type ObjectType, objectPath, type Range, type Store } from '../store.js';

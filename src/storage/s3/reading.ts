@@ -1,3 +1,5 @@
+// Reads an object or a range of it, into the caller's buffer.
+// requests.ts makes the requests.
 import { Buffer } from 'node:buffer';
 import type { Readable } from 'node:stream';
 import { GetObjectCommand, type GetObjectCommandOutput } from '@aws-sdk/client-s3';

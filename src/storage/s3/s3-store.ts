@@ -1,3 +1,5 @@
+// A store in an S3 bucket.
+// Retries are the guards'; reading.ts and listing.ts do the long parts.
 import { Buffer } from 'node:buffer';
 import {
   CreateBucketCommand,

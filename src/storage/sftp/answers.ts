@@ -1,3 +1,5 @@
+// Turns replies into results or errors.
+// client.ts matches replies with requests.
 import type { Buffer } from 'node:buffer';
 import { type Attributes, type FieldReader, malformed, type Reply, STATUS } from './protocol.js';
 import { StatusError } from './status.js';

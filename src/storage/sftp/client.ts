@@ -1,3 +1,5 @@
+// A client of one SFTP connection.
+// connection.ts starts the program; protocol.ts encodes.
 import { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
 import { VarveError } from '../../errors/errors.js';

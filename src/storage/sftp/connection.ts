@@ -1,3 +1,5 @@
+// Starts ssh, or the user's command, and opens an SFTP session.
+// connections.ts decides how many.
 import { throwIfInterrupted, type VarveError } from '../../errors/errors.js';
 import type { StoreSettings } from '../settings.js';
 import { startChild } from '../transport/child.js';

@@ -1,3 +1,5 @@
+// The connections of a store: as many as help.
+// connection.ts opens one.
 import { VarveError } from '../../errors/errors.js';
 import type { SftpClient } from './client.js';
 

@@ -1,3 +1,5 @@
+// Makes directories on servers that report errors differently.
+// sftp-store.ts decides which.
 import { VarveError } from '../../errors/errors.js';
 import type { SftpClient } from './client.js';
 import { STATUS } from './protocol.js';

@@ -1,3 +1,5 @@
+// Explains why a connection ended.
+// refusals.ts explains refused requests.
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
 import type { End } from './client.js';

@@ -1,3 +1,5 @@
+// Lists directories with several requests in flight.
+// sftp-store.ts selects the names.
 import type { SftpClient } from './client.js';
 import { type NamedFile, STATUS } from './protocol.js';
 import { hasStatus } from './status.js';

@@ -1,3 +1,5 @@
+// Parses locations of SFTP, and builds the command for them.
+// connection.ts runs it.
 import { VarveError } from '../../errors/errors.js';
 import type { StoreSettings } from '../settings.js';
 import { splitWords } from '../transport/words.js';

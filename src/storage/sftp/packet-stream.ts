@@ -1,3 +1,5 @@
+// Cuts a stream into SFTP packets.
+// protocol.ts decodes them.
 import { Buffer } from 'node:buffer';
 import { malformed, TYPE } from './protocol.js';
 

@@ -1,3 +1,5 @@
+// SFTP version 3 (draft-ietf-secsh-filexfer-02): numbers, encoding and decoding.
+// No input or output; client.ts does that.
 import { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
 

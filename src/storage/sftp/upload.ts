@@ -1,3 +1,5 @@
+// Writes a file durably under a temporary name, then gives it its name.
+// sftp-store.ts decides on names.
 import type { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import { FILE_MODE, TEMPORARY } from '../layout.js';

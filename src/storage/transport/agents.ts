@@ -1,3 +1,5 @@
+// Agents for http and https: certificates, proxies, limits.
+// Requests are the stores'.
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';

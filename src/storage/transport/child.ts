@@ -1,3 +1,5 @@
+// Child programs that varve talks to over pipes.
+// child-environment.ts chooses their environment.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';

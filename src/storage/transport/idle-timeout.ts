@@ -1,3 +1,5 @@
+// The error of an idle timeout.
+// Transports throw it; the retrier reads its seconds.
 import { VarveError } from '../../errors/errors.js';
 
 /** An idle timeout: no byte was sent or received for this long. */

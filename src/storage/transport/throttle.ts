@@ -1,3 +1,5 @@
+// Limits of bytes per second for connections and pipes.
+// agents.ts and child.ts apply them.
 import type { Buffer } from 'node:buffer';
 import { Duplex } from 'node:stream';
 

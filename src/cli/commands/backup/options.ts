@@ -1,3 +1,5 @@
+// Turns the options of `backup` into filters, sources and limits.
+// definition.ts declares the options; command.ts uses the result.
 import type { Buffer } from 'node:buffer';
 import { VarveError } from '../../../errors/errors.js';
 import {

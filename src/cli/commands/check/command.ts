@@ -1,3 +1,5 @@
+// The work of `check`: chooses check or scrub and returns the exit code.
+// report.ts prints; the check itself is in check/.
 import { check } from '../../../check/check.js';
 import type { CheckOptions } from '../../../check/options.js';
 import { prewarm } from '../../../check/reading.js';

@@ -1,3 +1,5 @@
+// The work of `copy`: opens both repositories and copies the chosen snapshots.
+// report.ts prints; the copy itself is in copy/.
 import { copySnapshots } from '../../../copy/copy.js';
 import { compressionFrom, packTarget } from '../../program/global-options.js';
 import type { Context } from '../../program/shell.js';

@@ -1,3 +1,5 @@
+// The work of `find`: searches snapshots for files, or for the users of blobs and packs.
+// file-report.ts and object-report.ts print; the search itself is in browse/.
 import { type FileCriteria, FileFinder } from '../../../browse/find-files.js';
 import { ObjectFinder, type ObjectNames } from '../../../browse/find-objects.js';
 import { type Finder, Search } from '../../../browse/search.js';

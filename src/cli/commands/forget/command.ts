@@ -1,3 +1,5 @@
+// The work of `forget`: by ids or by a policy, and a prune afterwards.
+// Policies are in retention/; report.ts prints.
 import { VarveError } from '../../../errors/errors.js';
 import type { Repository } from '../../../repository/repository.js';
 import type { StoredSnapshot } from '../../../repository/snapshots/snapshots.js';

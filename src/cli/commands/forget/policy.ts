@@ -1,3 +1,5 @@
+// Turns the --keep options into a policy.
+// retention/policy.ts applies it.
 import { VarveError } from '../../../errors/errors.js';
 import type { Policy } from '../../../retention/policy.js';
 import { parseSpan, type Span } from '../../../retention/span.js';

@@ -1,3 +1,5 @@
+// Prints the plan and the result of a forget, in restic's text or JSON.
+// command.ts decides what to remove.
 import { type StoredSnapshot, shortId } from '../../../repository/snapshots/snapshots.js';
 import type { ForgetFailure, PlannedGroup } from '../../../retention/forget.js';
 import { groupTitle, pathsAndTags } from '../../snapshots/snapshot-groups.js';

@@ -1,3 +1,5 @@
+// `key list`, and the JSON of a key that all key commands print.
+// Key slots are read in repository/keys/.
 import type { Command } from 'commander';
 import { type KeySlot, listKeySlots } from '../../../repository/keys/key-slots.js';
 import { run, type Shell } from '../../program/shell.js';

@@ -1,3 +1,5 @@
+// The work of `mount`: checks the options, mounts, and waits for the end.
+// The file system itself is in mount/.
 import { once } from 'node:events';
 import { VarveError } from '../../../errors/errors.js';
 import { parseSize } from '../../../filesystem/filter.js';

@@ -1,3 +1,5 @@
+// Options of `prune`, which `forget --prune` shares, and their values.
+// prune/ gives them their meaning.
 import type { Command } from 'commander';
 import { VarveError } from '../../../errors/errors.js';
 import { parseSize } from '../../../filesystem/filter.js';

@@ -1,3 +1,5 @@
+// The work of `repair index`, and its report.
+// The repair itself is in repair/.
 import type { RepairIndexEvent, RepairIndexResult } from '../../../repair/options.js';
 import { repairIndex } from '../../../repair/repair-index.js';
 import type { Context } from '../../program/shell.js';

@@ -1,3 +1,5 @@
+// The work of `restore`: chooses the snapshot and the path, and checks the target.
+// report.ts prints; the restore itself is in restore/.
 import { Buffer } from 'node:buffer';
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';

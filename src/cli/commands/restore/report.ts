@@ -1,3 +1,5 @@
+// Reports the progress and the result of a restore, in restic's text or JSON.
+// command.ts starts the restore and returns the exit code.
 import type { Buffer } from 'node:buffer';
 import type { MetadataKind } from '../../../restore/messages.js';
 import type { RestoreEvent, RestoreProgress } from '../../../restore/options.js';

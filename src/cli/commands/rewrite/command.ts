@@ -1,3 +1,5 @@
+// The work of `rewrite`: turns the options into changes of snapshots.
+// rewrite-command.ts of snapshots/ runs it and reports.
 import { VarveError } from '../../../errors/errors.js';
 import type { PatternSpec } from '../../../filesystem/patterns.js';
 import type { Context } from '../../program/shell.js';

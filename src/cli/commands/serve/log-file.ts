@@ -1,3 +1,5 @@
+// The log of requests of `serve`.
+// serve/ makes the lines; rotation is logrotate's.
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { systemReason, VarveError } from '../../../errors/errors.js';

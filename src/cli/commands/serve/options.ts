@@ -1,3 +1,5 @@
+// Turns the options of `serve` into options of the server, and refuses dangerous combinations.
+// definition.ts declares the options; serve/ runs the server.
 import { join } from 'node:path';
 import { VarveError } from '../../../errors/errors.js';
 import { parseSize } from '../../../filesystem/filter.js';

@@ -1,3 +1,5 @@
+// The work of `serve password`: sets the password of a user.
+// serve/ reads and writes the file of passwords.
 import { setPassword } from '../../../serve/password-file.js';
 import type { Context } from '../../program/shell.js';
 import { askPassword, unlockFrom } from '../../repository/password.js';
