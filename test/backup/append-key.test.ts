@@ -31,7 +31,7 @@ async function withAppendKey(
   return { sandbox, open };
 }
 
-test('with an append key a second backup takes over what is unchanged, though it cannot read it', async () => {
+test('backup with an append key reuses unchanged files that it cannot read back', async () => {
   const { sandbox, open } = await withAppendKey('second');
   mkdirSync(join(sandbox.source, 'folder'));
   for (let number = 0; number < 50; number++)
@@ -52,7 +52,7 @@ test('with an append key a second backup takes over what is unchanged, though it
   assertSameTree(target, sandbox.source);
 });
 
-test('without its cache an append key reads everything again and stores nothing twice', async () => {
+test('backup with an append key reads everything again without its cache, and stores nothing twice', async () => {
   const { sandbox, open } = await withAppendKey('no-cache');
   for (let number = 0; number < 20; number++)
     writeFileSync(join(sandbox.source, `file ${number}`), randomBytes(20_000));
@@ -65,7 +65,7 @@ test('without its cache an append key reads everything again and stores nothing 
   assert.equal(summary.data_blobs, 0);
 });
 
-test('an append key lists no snapshots of others, reads no trees and restores nothing', async () => {
+test('an append key lists no foreign snapshots, reads no trees and restores nothing', async () => {
   const { sandbox, open } = await withAppendKey('others');
   writeFileSync(join(sandbox.source, 'file'), 'secret');
   const { snapshot } = await sandbox.backup();

@@ -37,7 +37,7 @@ function assemblyOf(run: (task: Task) => Promise<Reply>): TreeAssembly {
   return new TreeAssembly({ run } as unknown as BackupPool, () => undefined);
 }
 
-test('a batch that fails while folders are still being walked fails the backup, and nothing else', async () => {
+test('backup fails when a batch fails while directories are still walked', async () => {
   const assembly = assemblyOf(async (task) => {
     if (task.kind === 'files') throw new VarveError('interrupted', 'interrupted');
     if (task.kind === 'walk' && task.directory === pending) return { kind: 'opened', directories: [opened] };

@@ -8,7 +8,7 @@ import { Sandbox, scratchDirectory } from './sandbox.js';
 
 const scratch = scratchDirectory();
 
-test('a snapshot says how many entries have extended attributes, whatever of it was taken over', {
+test('backup counts the entries with extended attributes, also reused ones', {
   skip: missingPrograms() ?? false,
 }, async () => {
   const sandbox = await Sandbox.create(join(scratch, 'counted'));

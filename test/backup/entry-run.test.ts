@@ -16,7 +16,7 @@ function encoded(entry: Entry): Buffer {
   return Buffer.from(out.view());
 }
 
-test('runs and single entries are merged to one directory, whoever had which', () => {
+test('merge joins runs and single entries to one directory', () => {
   const dealt = fc
     .tuple(any.directory, fc.array(fc.nat(5), { minLength: 12, maxLength: 12 }))
     .map(([entries, hands]) => entries.map((entry, at) => ({ entry, hand: hands[at % hands.length] as number })));
@@ -38,7 +38,7 @@ test('runs and single entries are merged to one directory, whoever had which', (
   );
 });
 
-test('a run gives back what it was given, in order, also as pieces for another thread', () => {
+test('EntryRun returns its entries in order, also in pieces for another thread', () => {
   const part = fc.oneof(
     any.bytes({ minLength: 1, maxLength: 3000 }),
     fc.constant(undefined),
@@ -70,7 +70,7 @@ test('a run gives back what it was given, in order, also as pieces for another t
   );
 });
 
-test('a list of names has them in byte order', () => {
+test('NameList sorts names in byte order', () => {
   fc.assert(
     fc.property(fc.uniqueArray(any.name, { selector: (name) => name.toString('latin1'), maxLength: 300 }), (names) => {
       const list = NameList.of(names);

@@ -21,7 +21,7 @@ const scratch = scratchDirectory();
 const NAME = Buffer.from('pipe');
 const NO_FILE = -1;
 
-test('attributes that could not be read are asked for, and missed, again the next time', () => {
+test('backup tries unreadable attributes again the next time', () => {
   execFileSync('mkfifo', [join(scratch, 'pipe')]);
   const directory = Directory.unopened(Buffer.from(scratch));
   const stat = directory.lstat(NAME);

@@ -37,7 +37,7 @@ class FailingStore extends ForwardingStore {
   }
 }
 
-test('a pack that could not be stored, though all files have been read meanwhile, means that there is no snapshot', async () => {
+test('backup makes no snapshot when a pack could not be stored', async () => {
   const DIRECTORIES = 60;
   const FILES = 400;
   const store = new FailingStore(await openTestStore(join(scratch, 'failing/repository'), 'memory'));
@@ -75,7 +75,7 @@ class Interrupting extends ForwardingStore {
   }
 }
 
-test('a request to the store that an interruption ends is told as the interruption', async () => {
+test('backup reports a request that the interruption ended as interrupted', async () => {
   const store = new Interrupting(await openTestStore(join(scratch, 'interrupted/repository'), 'memory'));
   const sandbox = await Sandbox.create(join(scratch, 'interrupted'), { store });
   writeFileSync(join(sandbox.source, 'file'), randomBytes(1000));
@@ -85,14 +85,14 @@ test('a request to the store that an interruption ends is told as the interrupti
   );
 });
 
-test('only what is the fault of a path counts as its error', () => {
+test('backup counts only faults of a path as errors of the path', () => {
   assert.equal(readFailure(systemError(13, 'open')), 'permission denied');
   assert.equal(readFailure(new VarveError('source', 'was replaced')), 'was replaced');
   for (const cause of [new RangeError('no memory'), new VarveError('storage', 'gone'), new TypeError('a mistake')])
     assert.throws(() => readFailure(cause), cause);
 });
 
-test('an abort is heeded within a large file', { timeout: 60_000 }, async () => {
+test('backup stops within a large file when it is aborted', { timeout: 60_000 }, async () => {
   const sandbox = await Sandbox.create(join(scratch, 'large'));
   const size = 4 * 2 ** 30;
   execFileSync('fallocate', ['--length', String(size), join(sandbox.source, 'large')]);
@@ -141,7 +141,7 @@ for (const kept of ['none', 'the first'] as const)
     assertSameTree(target, sandbox.source);
   });
 
-test('a list of chunks that is lost from the parent does not keep a backup from being made', async () => {
+test('backup succeeds when the parent lost a list of chunks', async () => {
   const store = await openTestStore(join(scratch, 'list/repository'), 'memory');
   const data = { min: 256, average: 1024, max: 4096 };
   const sandbox = await Sandbox.create(join(scratch, 'list'), { store, data });

@@ -138,7 +138,7 @@ function buildTimes(at: (name: string) => string): void {
   setTime(at('times'), 1_234_567_890, 987_654_321);
 }
 
-test('every sort of file returns as it was: contents, names, links, modes, owners, times', async (t) => {
+test('restore returns every kind of file: contents, names, links, modes, owners, times', async (t) => {
   const sandbox = await Sandbox.create(join(scratch, 'zoo'));
   buildZoo(sandbox.source);
   const wanted = treeImage(sandbox.source);
@@ -159,7 +159,7 @@ test('every sort of file returns as it was: contents, names, links, modes, owner
   assertEqualTrees(sandbox.source, restored);
 });
 
-test('devices return with their numbers', { skip: !isRoot && 'only root makes devices' }, async (t) => {
+test('restore returns devices with their numbers', { skip: !isRoot && 'only root makes devices' }, async (t) => {
   const sandbox = await Sandbox.create(join(scratch, 'devices'));
   try {
     mknodat(AT_FDCWD, Buffer.from(join(sandbox.source, 'null')), 0o020666, 0x103);
@@ -173,7 +173,7 @@ test('devices return with their numbers', { skip: !isRoot && 'only root makes de
   assertSameTree(target, sandbox.source);
 });
 
-test('a file larger than a segment, mostly holes, returns; all threads share it', async () => {
+test('restore returns a large file with holes, which all threads share', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'segments'));
   const path = join(sandbox.source, 'image');
   const file = openSync(path, 'w');
@@ -188,7 +188,7 @@ test('a file larger than a segment, mostly holes, returns; all threads share it'
   assertSameTree(target, sandbox.source);
 });
 
-test('a directory of thousands of files returns, and costs little when one of them changes', async () => {
+test('backup stores little when one of thousands of files in a directory changes', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'many'));
   for (let number = 0; number < MANY; number++)
     writeFileSync(join(sandbox.source, `file ${number}`), `content ${number % 1000}`);
@@ -208,7 +208,7 @@ test('a directory of thousands of files returns, and costs little when one of th
   assertSameTree(again.target, sandbox.source);
 });
 
-test('somebody who is not root backs up and restores what is theirs', {
+test('a user who is not root backs up and restores own files', {
   skip: !isRoot && 'runs as a normal user anyway',
 }, async (t) => {
   const directory = join(scratch, 'as-nobody');

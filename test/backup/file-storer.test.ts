@@ -74,7 +74,7 @@ function read(path: string, meanwhile: (reads: number) => void): StoredFile & { 
   }
 }
 
-test('a file that changes in place while it is read is read once more, and what was read first does not count', () => {
+test('backup reads a file again when it changes in place while it is read', () => {
   const path = join(scratch, 'once');
   writeFileSync(path, Buffer.alloc(100_000, 'x'));
   const stored = read(path, (reads) => reads === 1 && change(path, 1000));
@@ -83,7 +83,7 @@ test('a file that changes in place while it is read is read once more, and what 
   assert.equal(stored.told, 100_000);
 });
 
-test('one that changes again is told as such, and not read a third time', () => {
+test('backup warns of a file that changes again, and does not read it a third time', () => {
   const path = join(scratch, 'again');
   writeFileSync(path, Buffer.alloc(100_000, 'x'));
   let most = 0;
@@ -96,7 +96,7 @@ test('one that changes again is told as such, and not read a third time', () => 
   assert.equal(stored.told, 100_000);
 });
 
-test('a file with holes may change between the look at these and its reading, also when that takes one call', (t) => {
+test('backup handles a sparse file that changes between finding its holes and reading it', (t) => {
   const path = join(scratch, 'holes');
   writeFileSync(path, Buffer.alloc(4096, 'x'));
   truncateSync(path, 1 << 20);
@@ -105,7 +105,7 @@ test('a file with holes may change between the look at these and its reading, al
   assert.equal(stored.torn, true);
 });
 
-test('what is no file any more when it is opened is an error', () => {
+test('backup reports an error when a file is no longer a file on opening', () => {
   const path = join(scratch, 'fifo');
   mknodat(AT_FDCWD, Buffer.from(path), 0o010600);
   assert.throws(() => read(path, () => undefined), isVarveError('source', /is no longer a regular file/));

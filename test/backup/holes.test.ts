@@ -12,7 +12,7 @@ function seekerOf(boundaries: readonly number[]): Seeker {
   return { data: (offset) => next(offset, 0), hole: (offset) => next(offset, 1) ?? Number.POSITIVE_INFINITY };
 }
 
-test('runs of data and holes are found, whatever a file begins and ends with', () => {
+test('layoutOf finds data and holes at both ends of a file', () => {
   assert.deepEqual(runsOf(seekerOf([0]), 100), [100]);
   assert.deepEqual(runsOf(seekerOf([0, 10]), 100), [10, 90]);
   assert.deepEqual(runsOf(seekerOf([0, 10, 30]), 100), [10, 20, 70]);
@@ -21,7 +21,7 @@ test('runs of data and holes are found, whatever a file begins and ends with', (
   assert.deepEqual(runsOf(seekerOf([]), 0), []);
 });
 
-test('a file whose holes change while they are looked for has a layout that can be read', () => {
+test('layoutOf returns a valid layout when holes change during the search', () => {
   for (let changed = 1; changed < 7; changed++) {
     let asked = 0;
     const { data, hole } = seekerOf([0, 10, 30, 50, 70]);
@@ -37,7 +37,7 @@ test('a file whose holes change while they are looked for has a layout that can 
   }
 });
 
-test('of more holes than a list can have, the last are stored as data', () => {
+test('layoutOf treats holes beyond the limit as data', () => {
   const seek: Seeker = {
     data: (offset) => offset + (offset % 2),
     hole: (offset) => offset + 1 - (offset % 2),

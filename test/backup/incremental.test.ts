@@ -22,7 +22,7 @@ import { assertSameTree, treeImage } from './tree-image.js';
 
 const scratch = scratchDirectory(QUIET);
 
-test('whatever changes, a backup with a parent is the same as one without, and returns the tree', {
+test('backup with a parent equals one without after any change, and restores the tree', {
   timeout: 240_000,
 }, async () => {
   const sandbox = await Sandbox.create(join(scratch, 'random'));
@@ -65,7 +65,7 @@ function fill(root: string): void {
   symlinkSync('large', join(root, 'link'));
 }
 
-test('a second backup of unchanged files stores nothing and is the same tree', async () => {
+test('backup of unchanged files stores nothing and has the same tree', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'unchanged'));
   fill(sandbox.source);
   const objects = async (type: 'data' | 'index'): Promise<number> => {
@@ -91,7 +91,7 @@ test('a second backup of unchanged files stores nothing and is the same tree', a
   assert.equal((await sandbox.snapshots()).at(-1)?.id, second.id);
 });
 
-test('each way in which a file can change is seen', async () => {
+test('backup detects every way in which a file can change', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'changes'));
   const file = join(sandbox.source, 'file');
   const other = join(sandbox.source, 'other');
@@ -128,7 +128,7 @@ test('each way in which a file can change is seen', async () => {
   assert.equal(await changed(() => undefined), 0);
 });
 
-test('what changed just before the parent began is read again, as the clock may not have told', async () => {
+test('backup reads files again that changed just before the parent began', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'racy'));
   const file = join(sandbox.source, 'file');
   writeFileSync(file, 'content');
@@ -139,7 +139,7 @@ test('what changed just before the parent began is read again, as the clock may 
   assert.equal(summary.data_blobs, 0);
 });
 
-test('with ctime or inode ignored, only size and mtime count', async () => {
+test('backup compares only size and mtime when ctime and inode are ignored', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'ignored'));
   const file = join(sandbox.source, 'file');
   writeFileSync(file, 'content');
@@ -158,7 +158,7 @@ test('with ctime or inode ignored, only size and mtime count', async () => {
   assert.equal((await sandbox.backup({ parent: first, ignoreInode: true })).summary.files_unmodified, 1);
 });
 
-test('a blob that the parent refers to and the index lacks is stored again', async () => {
+test('backup stores a blob again that the parent needs and the index lacks', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'lost'));
   fill(sandbox.source);
   const first = await sandbox.backup();
@@ -171,7 +171,7 @@ test('a blob that the parent refers to and the index lacks is stored again', asy
   assertSameTree(target, sandbox.source);
 });
 
-test('the number of threads, the size of packs and the compression make no difference to the tree', async () => {
+test('backup makes the same tree for any number of threads, pack size and compression', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'settings'));
   fill(sandbox.source);
   const settings: Changes[] = [
@@ -188,7 +188,7 @@ test('the number of threads, the size of packs and the compression make no diffe
   for (const root of roots) assert.deepEqual(root, roots[0]);
 });
 
-test('a dry run stores nothing, not even a lease', async () => {
+test('backup stores nothing in a dry run, not even a lease', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'dry'));
   fill(sandbox.source);
   const { id, summary } = await sandbox.backup({ dryRun: true });

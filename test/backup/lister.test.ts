@@ -9,7 +9,7 @@ import { BackupFilter, NO_FILTER } from '../../src/filesystem/filter.js';
 import { lstat } from '../../src/filesystem/stat.js';
 import { MAX_DEPTH } from '../../src/format/limits.js';
 
-test('a folder so deep down that no reader would take it is told and left out; a file there is not', () => {
+test('Lister reports and excludes a directory that is nested too deeply, but not a file there', () => {
   const told: string[] = [];
   const entries = {
     reportError: (path: Buffer, cause: Error) => told.push(`${path.length} ${cause.message}`),

@@ -45,7 +45,7 @@ const excluded = (events: readonly BackupEvent[]): string[] =>
     event.kind === 'item' && event.action === 'excluded' ? [`${event.path} ${event.rule}`] : [],
   );
 
-test('a folder is reached by what it is: neither a link nor another directory in its way is taken for it', () => {
+test('backup opens a directory only if it is the one that was listed', () => {
   const base = join(scratch, 'places');
   const place = (path: string, above: string) => {
     const { device, inode } = lstat(Buffer.from(path));
@@ -76,7 +76,7 @@ test('a folder is reached by what it is: neither a link nor another directory in
   assert.throws(names, { code: 'ENOENT' });
 });
 
-test('a file that is written to while it is read is told, and read again the next time', async () => {
+test('backup warns of a file that is written to while it is read, and reads it again the next time', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'torn'));
   for (const [name, megabytes] of [
     ['small', 24],
@@ -101,7 +101,7 @@ test('a file that is written to while it is read is told, and read again the nex
   }
 });
 
-test('a sparse file that shrinks or loses its end while it is looked at is stored as far as it goes', async () => {
+test('backup stores a sparse file that shrinks as far as it can be read', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'shrinking'));
   const path = join(sandbox.source, 'sparse');
   writeFileSync(path, randomBytes(100_000));
@@ -121,7 +121,7 @@ test('a sparse file that shrinks or loses its end while it is looked at is store
   assert.equal((await entryOf(sandbox, path)).size, restored.size);
 });
 
-test('what a backup reads does not stay in memory, unless it was there before', async (t) => {
+test('backup leaves the page cache as it was', async (t) => {
   const sandbox = await Sandbox.create(join(scratch, 'cache'));
   const files = ['away', 'there'].map((name) => {
     const path = join(sandbox.source, name);
@@ -143,7 +143,7 @@ test('what a backup reads does not stay in memory, unless it was there before', 
   assert.ok(after > 0.9 * before, `${after} of ${before} pages`);
 });
 
-test('reading changes no access times, and --with-atime records them', { skip: !isRoot && 'not root' }, async () => {
+test('backup changes no access times, and stores them with --with-atime', { skip: !isRoot && 'not root' }, async () => {
   const sandbox = await Sandbox.create(join(scratch, 'atime'));
   const path = join(sandbox.source, 'file');
   mkdirSync(join(sandbox.source, 'folder'));
@@ -163,7 +163,7 @@ test('reading changes no access times, and --with-atime records them', { skip: !
   assert.equal(lstatSync(join(target, 'file')).atimeMs, 1_000_000_000_000);
 });
 
-test('the time at which a file was made is recorded where the file system tells it', async () => {
+test('backup stores birth times where the file system keeps them', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'birth'));
   const path = join(sandbox.source, 'file');
   writeFileSync(path, '');
@@ -172,7 +172,7 @@ test('the time at which a file was made is recorded where the file system tells 
   assert.equal((await entryOf(sandbox, path)).btime?.[0], told === '0' ? undefined : Number(told));
 });
 
-test('--exclude-regex leaves out what it is found in; bytes that are no text do not matter', async () => {
+test('--exclude-regex excludes paths that match, also with bytes that are not UTF-8', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'regex'));
   for (const name of ['a1.log', 'a12.log', 'keep', 'build-7']) writeFileSync(join(sandbox.source, name), name);
   mkdirSync(join(sandbox.source, 'deep'));
@@ -191,7 +191,7 @@ test('--exclude-regex leaves out what it is found in; bytes that are no text do 
   );
 });
 
-test('the whole system without what it makes up as it runs', { skip: !isRoot && 'not root' }, async () => {
+test('backup of / excludes pseudo file systems', { skip: !isRoot && 'not root' }, async () => {
   const sandbox = await Sandbox.create(join(scratch, 'whole'));
   const filter = { ...NO_FILTER, excludes: ['/*', '!/proc', '!/sys', '!/dev', '!/run', '!/srv'] };
   const run = (oneFileSystem: boolean) =>
@@ -218,7 +218,7 @@ test('the whole system without what it makes up as it runs', { skip: !isRoot && 
   if (mounted('/proc')) assert.ok(excluded(alone.events).includes('/proc/* --one-file-system'));
 });
 
-test('a file system of the kernel is left out wherever it is mounted, but taken when it is asked for', async (t) => {
+test('backup excludes a pseudo file system anywhere unless it is a source', async (t) => {
   const sandbox = await Sandbox.create(join(scratch, 'mounted'));
   const place = join(sandbox.source, 'chroot/proc');
   mkdirSync(place, { recursive: true });
@@ -239,7 +239,7 @@ test('a file system of the kernel is left out wherever it is mounted, but taken 
   }
 });
 
-test('a source on another file system, or in one of the kernel, is taken with a source above it', async (t) => {
+test('backup stores a source on another or a pseudo file system below another source', async (t) => {
   const sandbox = await Sandbox.create(join(scratch, 'nested'));
   const disk = join(sandbox.source, 'disk');
   const proc = join(sandbox.source, 'proc');
@@ -280,7 +280,7 @@ test('a source on another file system, or in one of the kernel, is taken with a 
   }
 });
 
-test('a source behind a link that is stored as such, with the source that it lies in, is told as missing', async () => {
+test('backup reports a source behind a stored link as missing', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'behind'));
   const elsewhere = join(sandbox.directory, 'elsewhere');
   mkdirSync(elsewhere);
@@ -301,7 +301,7 @@ test('a source behind a link that is stored as such, with the source that it lie
   assert.equal((await entryOf(sandbox, behind)).size, 13);
 });
 
-test('what is mounted while a folder is on its turn, as automounters do, is taken as such', async (t) => {
+test('backup notices a file system that is mounted during the walk', async (t) => {
   const path = join(scratch, 'automount');
   mkdirSync(path);
   const { device, inode } = lstat(Buffer.from(path));
@@ -317,7 +317,7 @@ test('what is mounted while a folder is on its turn, as automounters do, is take
   }
 });
 
-test('names are opened without their links', () => {
+test('Directory opens names without following links', () => {
   const base = join(scratch, 'links');
   mkdirSync(base);
   symlinkSync('/etc/passwd', join(base, 'link'));

@@ -36,7 +36,7 @@ async function sandboxOf(name: string): Promise<{ sandbox: Sandbox; store: HeldS
   return { sandbox, store };
 }
 
-test('scan counts what the backup reads when rules leave out a part', { timeout: 60_000 }, async () => {
+test('scan counts what the backup reads when rules exclude a part', { timeout: 60_000 }, async () => {
   const { sandbox, store } = await sandboxOf('counts');
   let progress: (() => BackupProgress) | undefined;
   store.mayTake = () => progress?.().scanned?.isComplete === true;
@@ -56,7 +56,7 @@ test('scan counts what the backup reads when rules leave out a part', { timeout:
   assert.equal(summary.total_files_processed, 4);
 });
 
-test('scan does not run when there is a parent, nor unless it is wanted', async () => {
+test('scan runs only on request and without a parent', async () => {
   const { sandbox } = await sandboxOf('parent');
   for (const changes of [{}, { scan: true, parent: 'latest' as const }]) {
     let progress: (() => BackupProgress) | undefined;
@@ -70,7 +70,7 @@ test('scan does not run when there is a parent, nor unless it is wanted', async 
   }
 });
 
-test('CurrentFile returns the path that is set, of a long one the end', () => {
+test('CurrentFile returns the path, or the end of a long path', () => {
   const writer = new CurrentFile();
   const reader = new CurrentFile(writer.memory);
   assert.equal(reader.get(), undefined);

@@ -70,7 +70,7 @@ before(() => {
   symlinkSync('Documents', join(anna, 'link'));
 });
 
-describe('a backup lays out its sources as restic does', () => {
+describe('backup lays out sources as restic does', () => {
   let sandbox: Sandbox;
   before(async () => {
     sandbox = await Sandbox.create(join(scratch, 'varve'));
@@ -101,7 +101,7 @@ async function pathsIn(sandbox: Sandbox, root: Parameters<TreeReader['directory'
   return paths.sort();
 }
 
-describe('restic lays them out so', { skip: missingRestic() }, () => {
+describe('restic has the same layout', { skip: missingRestic() }, () => {
   for (const { program, version } of PEERS) {
     const repository = new ResticRepository(program);
     after(() => repository.remove());
@@ -120,10 +120,10 @@ describe('restic lays them out so', { skip: missingRestic() }, () => {
       });
     }
   }
-  test('the newest of the layouts', { skip: missingRestic(19) }, () => undefined);
+  test('the layouts of restic’s newest version', { skip: missingRestic(19) }, () => undefined);
 });
 
-test('a renamed name keeps its own contents, and is unchanged the next time', async () => {
+test('backup keeps the contents of a source whose name changed', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'renamed'));
   const backup = (parent?: 'latest') =>
     sandbox.backup({
@@ -149,7 +149,7 @@ test('a renamed name keeps its own contents, and is unchanged the next time', as
   assert.ok(items.includes('/anna/Documents/f'));
 });
 
-test('what changes beside a relative source does not make its snapshot another one', async () => {
+test('backup of a relative source ignores changes beside it', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'beside'));
   writeFileSync(join(sandbox.source, 'file'), 'x');
   const options = { sources: [Buffer.from('source')], skipIfUnchanged: true };
@@ -162,13 +162,13 @@ test('what changes beside a relative source does not make its snapshot another o
   assert.deepEqual([summary.dirs_unmodified, summary.dirs_new, summary.dirs_changed], [1, 0, 0]);
 });
 
-test('a backup of nothing ends with an error when the only source is an empty working folder', async () => {
+test('backup fails when the only source is an empty working directory', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'empty'));
   const backup = sandbox.backup({ sources: [Buffer.from('.')], directory: Buffer.from(sandbox.source) });
   await assert.rejects(backup, { code: 'usage', message: /no snapshot was made/ });
 });
 
-test('a tag file leaves out all in its folder but the sources there that are named', async () => {
+test('backup excludes a tagged directory except for sources in it', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'tagged'));
   mkdirSync(join(sandbox.source, 'named'));
   for (const name of ['named/file', 'other', '.nobackup']) writeFileSync(join(sandbox.source, name), name);

@@ -35,7 +35,7 @@ async function fileIn(sandbox: Sandbox, root: Parameters<TreeReader['find']>[0],
   return Buffer.concat(parts);
 }
 
-test('a stream becomes a file in the folders of its name, and returns', async () => {
+test('backup stores a stream as a file with the directories of its name', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'stream'));
   const content = randomBytes(5_000_000);
   for (const [path, bytes, size] of [
@@ -53,7 +53,7 @@ test('a stream becomes a file in the folders of its name, and returns', async ()
   }
 });
 
-test('a stream of more chunks than a reference lists directly goes through a list, and returns', {
+test('backup stores a stream of very many chunks through a list', {
   timeout: 120_000,
 }, async () => {
   const data = { min: 1024, average: 4096, max: 16_384 };
@@ -81,7 +81,7 @@ test('a stream of more chunks than a reference lists directly goes through a lis
   assertSameTree((await sandbox.restoreSource(file.snapshot.root)).target, sandbox.source);
 });
 
-test('a stream that fails leaves no snapshot', async () => {
+test('backup makes no snapshot of a stream that fails', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'broken-stream'));
   async function* broken(): AsyncGenerator<Uint8Array> {
     yield new Uint8Array(1000);
@@ -92,7 +92,7 @@ test('a stream that fails leaves no snapshot', async () => {
   assert.equal((await sandbox.snapshots()).length, 0);
 });
 
-test('a backup keeps all names of its sources when they are absolute, also of nested ones', async () => {
+test('backup keeps all names of absolute and nested sources', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'several'));
   const { source, directory } = sandbox;
   for (const path of ['a/b/c', 'a/d', 'e/f']) {
@@ -126,7 +126,7 @@ test('a backup keeps all names of its sources when they are absolute, also of ne
   );
 });
 
-test('nothing at all to back up is an error, and leaves nothing', async () => {
+test('backup fails and stores nothing when there is nothing to back up', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'nothing'));
   await assert.rejects(
     sandbox.backup({ sources: [Buffer.from('/no/such/place')] }),
@@ -140,7 +140,7 @@ test('nothing at all to back up is an error, and leaves nothing', async () => {
   for await (const { name } of sandbox.store.list('locks')) assert.fail(`a lease is left: ${name}`);
 });
 
-test('what is excluded is not in the snapshot, and is told as such', async () => {
+test('backup reports excluded files and does not store them', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'excludes'));
   const { source } = sandbox;
   for (const directory of ['keep', 'node_modules', 'keep/cache', 'keep/marked'])
@@ -199,7 +199,7 @@ async function whileReading(sandbox: Sandbox, disturb: () => void): ReturnType<S
   });
 }
 
-test('files that vanish, change or are replaced while they are read do not stop a backup', async () => {
+test('backup goes on when files vanish, change or are replaced', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'disturbed'));
   const at = (name: string): string => join(sandbox.source, name);
   // Many, so that the disturbance comes between reading the directory and reading its last files.
@@ -226,7 +226,7 @@ test('files that vanish, change or are replaced while they are read do not stop 
   );
 });
 
-test('an unreadable folder or file is told and counted; everything else is there', async () => {
+test('backup reports unreadable files and directories and stores the rest', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'gone'));
   mkdirSync(join(sandbox.source, 'folder'));
   writeFileSync(join(sandbox.source, 'folder/file'), 'x');
@@ -240,7 +240,7 @@ test('an unreadable folder or file is told and counted; everything else is there
   assert.ok(treeImage(target).length >= 200);
 });
 
-test('an abort ends with an error and no snapshot; the next backup uses what was stored', {
+test('backup makes no snapshot when it is aborted, and the next one uses the stored data', {
   timeout: 120_000,
 }, async () => {
   const sandbox = await Sandbox.create(join(scratch, 'abort'));
@@ -264,7 +264,7 @@ test('an abort ends with an error and no snapshot; the next backup uses what was
   assertSameTree(target, sandbox.source);
 });
 
-test('an abort before the start ends at once', async () => {
+test('backup ends at once when it was aborted before the start', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'aborted'));
   writeFileSync(join(sandbox.source, 'file'), 'x');
   await assert.rejects(sandbox.backup({ signal: AbortSignal.abort() }), isVarveError('interrupted'));
@@ -274,7 +274,7 @@ test('an abort before the start ends at once', async () => {
   assert.equal((await sandbox.snapshots()).length, 1, 'nor when nothing has to be read');
 });
 
-test('a file that was renamed away while the folder was read is only missing', async () => {
+test('backup misses only the file that was renamed away during listing', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'renamed'));
   for (let number = 0; number < 200; number++) writeFileSync(join(sandbox.source, `a ${number}`), randomBytes(100_000));
   writeFileSync(join(sandbox.source, 'z'), 'z');

@@ -94,7 +94,7 @@ async function soundPassword(): Promise<string> {
   throw new Error('no key opens');
 }
 
-test('a sound repository', async () => {
+test('check finds nothing wrong with a sound repository', async () => {
   const result = await damageable.check({ readData: ALL });
   assert.deepEqual(result.findings, []);
   assert.deepEqual([result.snapshots, result.orphans.count, result.unopened], [3, 0, 0]);
@@ -103,7 +103,7 @@ test('a sound repository', async () => {
 });
 
 for (let number = SEED; number < SEED + CASES; number++) {
-  test(`damage ${number}`, { timeout: 60_000 }, async (t) => {
+  test(`check finds damage ${number}`, { timeout: 60_000 }, async (t) => {
     const done = await damage(damageable, foreign, number);
     t.diagnostic(`${done.kind} ${done.way}`);
     try {

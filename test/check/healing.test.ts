@@ -68,7 +68,7 @@ const WAYS: Readonly<Record<string, Way>> = {
 };
 
 for (let number = SEED; number < SEED + CASES; number++) {
-  test(`within the budget ${number}`, { timeout: 60_000 }, async (t) => {
+  test(`parity heals damage ${number} within its budget`, { timeout: 60_000 }, async (t) => {
     const chance = new Chance(`healing ${number}`);
     const kind = chance.of<Kind>(['data', 'tree']);
     const how = Object.keys(WAYS)[number % Object.keys(WAYS).length] as string;
@@ -96,7 +96,7 @@ for (let number = SEED; number < SEED + CASES; number++) {
       assert.ok((await beneath.get('data', name)).equals(originals[at] as Buffer), 'byte for byte');
   });
 
-  test(`whatever damage ${number}`, { timeout: 60_000 }, async (t) => {
+  test(`parity heals or leaves damage ${number}`, { timeout: 60_000 }, async (t) => {
     const kind = number % 2 === 0 ? 'data' : 'tree';
     const done = await damage(damageable, foreign, number * KINDS.length + KINDS.indexOf(kind));
     t.diagnostic(`${done.kind} ${done.way}`);

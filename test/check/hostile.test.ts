@@ -16,7 +16,7 @@ const { password, cases } = JSON.parse(readFileSync(join(FIXTURES, 'cases.json')
 };
 
 for (const { name, fails } of shareOf(cases)) {
-  test(`${name}: check ends, in words`, { timeout: 60_000 }, async (t) => {
+  test(`${name}: check ends with a message`, { timeout: 60_000 }, async (t) => {
     const repository = join(scratch, name);
     cpSync(join(FIXTURES, name), repository, { recursive: true });
     const environment = { VARVE_REPOSITORY: repository, VARVE_PASSWORD: password, HOME: scratch };

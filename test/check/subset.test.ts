@@ -12,7 +12,7 @@ const packs = Array.from({ length: 500 }, (_, number) => ({
 
 const never = (): number => assert.fail('chance has no part in it');
 
-test('t parts are all packs, each once, and the same each time', () => {
+test('choosePacks divides all packs into t stable parts', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 300 }), (parts) => {
       const chosen = Array.from({ length: parts }, (_, part) =>
@@ -31,7 +31,7 @@ test('t parts are all packs, each once, and the same each time', () => {
   );
 });
 
-test('a share and a size are packs by chance: as many as it takes, each once', () => {
+test('choosePacks takes random packs up to a share or size', () => {
   const total = packs.reduce((sum, { size }) => sum + size, 0);
   for (const text of ['10%', '2.5%', '100%', '1', '20K', '50KiB', '900G']) {
     const wanted = text.endsWith('%')
@@ -46,11 +46,11 @@ test('a share and a size are packs by chance: as many as it takes, each once', (
   assert.notDeepEqual(some, choosePacks(packs, parseSubset('10%'), Math.random));
 });
 
-test('without a subset nothing is read', () => {
+test('choosePacks takes nothing without a subset', () => {
   assert.deepEqual(choosePacks(packs, undefined, never), []);
 });
 
-test('what is no subset is refused', () => {
+test('parseSubset refuses other text', () => {
   for (const text of ['', '0/4', '5/4', '1/0', '-1/2', '0%', '101%', '%', '0', '1.5G', '10X', '1/2/3', 'all'])
     assert.throws(() => parseSubset(text), isVarveError('usage', /is no part such as 2\/4/), text);
 });

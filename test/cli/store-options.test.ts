@@ -118,7 +118,7 @@ test('values that cannot be are refused, and what can be is said', () => {
     assert.throws(() => settingsOf(['snapshots', ...args]), isVarveError('usage', message), args.join(' '));
 });
 
-test('mistyped names of -o are refused by whom they are for', async () => {
+test('each store refuses its mistyped names of -o', async () => {
   for (const [where, option] of [
     ['s3:http://127.0.0.1:1/bucket', 's3.storage-clas'],
     ['sftp:host:/path', 'sftp.comand'],

@@ -43,7 +43,7 @@ const temporaries = (directory: string): string[] =>
     .map(String)
     .filter((path) => /\.varve-|\.tmp-/.test(path));
 
-test('a full disk under the repository: an error that says so, no snapshot, nothing lost; with room the next run goes on', {
+test('backup on a full disk fails without a snapshot, and the next run with space continues', {
   timeout: 120_000,
 }, async (t) => {
   const disk = smallDisk('repository-disk', 40);
@@ -86,7 +86,7 @@ test('a full disk under the repository: an error that says so, no snapshot, noth
   }
 });
 
-test('a full disk under the restore: an error that says so, no half files; with room it can be run again', {
+test('restore to a full disk fails without half files, and can run again with space', {
   timeout: 120_000,
 }, async (t) => {
   const disk = smallDisk('target-disk', 24);
@@ -119,7 +119,7 @@ test('a full disk under the restore: an error that says so, no half files; with 
   assertSameTree(target, sandbox.source);
 });
 
-test('a disk without inodes is full as well', { timeout: 60_000 }, async (t) => {
+test('a disk without free inodes counts as full', { timeout: 60_000 }, async (t) => {
   const disk = smallDisk('inodes', 50);
   if (disk === undefined) return t.skip('no small disk can be mounted here');
   remount(disk, 'nr_inodes=30');
@@ -130,7 +130,7 @@ test('a disk without inodes is full as well', { timeout: 60_000 }, async (t) => 
   await assert.rejects(sandbox.restoreSource(snapshot.root, { target: join(disk, 'target') }), isVarveError('full'));
 });
 
-test('places that cannot be written are named', { timeout: 60_000 }, async (t) => {
+test('errors name locations that cannot be written', { timeout: 60_000 }, async (t) => {
   const disk = smallDisk('read-only', 50);
   if (disk === undefined) return t.skip('no small disk can be mounted here');
   const sandbox = await Sandbox.create(join(disk, 'box'));

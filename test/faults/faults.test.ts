@@ -190,7 +190,7 @@ suite('calls of libc that fail', { skip: NO_FAULTS, timeout: 600_000 }, () => {
     assert.doesNotMatch(err, /Unknown system error/);
   });
 
-  test('nothing is lost, and nothing is accused, when calls fail at random', async () => {
+  test('commands lose nothing and accuse nothing when calls fail at random', async () => {
     mkdirSync(join(scratch, 'random'));
     const campaign = await Campaign.create({
       directory: join(scratch, 'random'),

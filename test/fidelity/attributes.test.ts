@@ -81,14 +81,14 @@ function fillAsRoot(at: (name: string) => string): void {
   chmodSync(at('list'), 0o4750);
 }
 
-test('extended attributes, access control lists and capabilities return', { skip }, async () => {
+test('restore returns extended attributes, access control lists and capabilities', { skip }, async () => {
   const sandbox = await Sandbox.create(join(scratch, 'attributes'));
   fillWithAttributes(sandbox.source);
   const { target } = await checkReturn(sandbox);
   await checkReturn(sandbox, 'latest', target);
 });
 
-test('what changes only in attributes is seen, stored without content, and brought to what was restored before', {
+test('backup and restore handle changes of attributes alone', {
   skip,
 }, async () => {
   const sandbox = await Sandbox.create(join(scratch, 'changed'));
@@ -147,7 +147,7 @@ const SPARSE: readonly SparseFile[] = [
   },
 ];
 
-test('holes stay holes', { skip }, async () => {
+test('restore returns holes as holes', { skip }, async () => {
   const sandbox = await Sandbox.create(join(scratch, 'holes'));
   for (const { name, size, data } of SPARSE) {
     const file = openSync(join(sandbox.source, name), 'w');
@@ -160,7 +160,7 @@ test('holes stay holes', { skip }, async () => {
   await checkReturn(sandbox, 'latest', target);
 });
 
-test('a file of a tebibyte that is one hole takes no time and no place', { timeout: 60_000 }, async (t) => {
+test('backup and restore of a tebibyte of hole take little time and space', { timeout: 60_000 }, async (t) => {
   const sandbox = await Sandbox.create(join(scratch, 'huge'));
   const path = join(sandbox.source, 'huge');
   const file = openSync(path, 'w');
@@ -182,7 +182,7 @@ test('a file of a tebibyte that is one hole takes no time and no place', { timeo
 /** Attributes of more than some KiB are for file systems such as tmpfs, XFS and btrfs. */
 const LARGE = '/dev/shm';
 
-test('an attribute of 40 KB returns', { skip }, async (t) => {
+test('restore returns an attribute of 40 KB', { skip }, async (t) => {
   let directory: string;
   try {
     accessSync(LARGE, constants.W_OK);
@@ -209,7 +209,7 @@ test('an attribute of 40 KB returns', { skip }, async (t) => {
   }
 });
 
-test('paths longer than the kernel takes in one go return', { skip }, async () => {
+test('restore returns paths beyond the kernel’s limit', { skip }, async () => {
   const sandbox = await Sandbox.create(join(scratch, 'deep'));
   makeDeepDirectory(sandbox.source, 20, 'deep down');
   writeFileSync(join(sandbox.source, 'beside'), 'kept');
@@ -217,13 +217,13 @@ test('paths longer than the kernel takes in one go return', { skip }, async () =
   await checkReturn(sandbox, 'latest', target);
 });
 
-test('attributes of somebody who is not root return, also over what is there', {
+test('restore returns attributes for a normal user, also over existing files', {
   skip: skip || (!isRoot && 'runs as a normal user anyway'),
 }, (t) => {
   runAsNobody(t, scratch, ['--test-name-pattern', 'attributes', beside('attributes.test.js')]);
 });
 
-test('what is in a read-only folder is restored over by its owner, with attributes', { skip }, async () => {
+test('restore as the owner writes into a read-only directory, with attributes', { skip }, async () => {
   const sandbox = await Sandbox.create(join(scratch, 'read only'));
   const directory = join(sandbox.source, 'folder');
   mkdirSync(directory);

@@ -61,7 +61,7 @@ function pair(name: string): { left: string; right: string } {
   return { left, right };
 }
 
-test('a copy with everything is equal, whatever its names are', { skip }, () => {
+test('compare finds a full copy equal, with any names', { skip }, () => {
   const { left, right } = pair('equal');
   assertEqualTrees(left, right);
 });
@@ -107,7 +107,7 @@ function remake(root: string): void {
 }
 
 for (const [what, path, change, asRoot] of changes) {
-  test(`a difference is found: ${what} of ${JSON.stringify(path)}`, { skip: asRoot ? rootOnly : skip }, () => {
+  test(`compare finds a difference: ${what} of ${JSON.stringify(path)}`, { skip: asRoot ? rootOnly : skip }, () => {
     const { left, right } = pair(`${what} ${Buffer.from(path).toString('hex')}`);
     change(right);
     if (what === 'blocks') renameSync(join(right, 'full'), join(right, 'sparse'));
@@ -119,7 +119,7 @@ for (const [what, path, change, asRoot] of changes) {
   });
 }
 
-test('paths longer than the kernel takes in one go are compared like all others', { skip }, () => {
+test('compare handles paths beyond the kernel’s limit', { skip }, () => {
   const [left, right] = [join(scratch, 'deep/left'), join(scratch, 'deep/right')];
   for (const root of [left, right]) {
     mkdirSync(root, { recursive: true });

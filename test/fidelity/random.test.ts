@@ -24,7 +24,7 @@ test(`random trees return with all that the system tells of them, ${isRoot ? 'as
   await fidelityRounds(join(scratch, 'own'), runs, isLong);
 });
 
-test('random trees of somebody who is not root return with all that the system tells of them', {
+test('restore returns random trees of a normal user with all metadata', {
   skip: missing || (!isRoot && 'runs as a normal user anyway'),
   timeout,
 }, (t) => {

@@ -57,7 +57,7 @@ const { password, cases } = JSON.parse(readFileSync(join(FIXTURES, 'cases.json')
   cases: readonly Described[];
 };
 
-describe('repositories of somebody who has a key and no good in mind', { concurrency: 2 }, () => {
+describe('repositories of an attacker with a key', { concurrency: 2 }, () => {
   const scratch = scratchDirectory();
   let number = 0;
 
@@ -105,7 +105,7 @@ describe('repositories of somebody who has a key and no good in mind', { concurr
     }));
   }
 
-  it('are all there, and described', () => {
+  it('all exist and are described', () => {
     assert.deepEqual(
       cases.map(({ name }) => name),
       CASES.map(({ name }) => name),

@@ -6,7 +6,7 @@ import { killRounds, summary } from './rounds.js';
 
 const scratch = scratchDirectory();
 
-test('a backup that is killed at any moment harms no snapshot, and the next one uses what it stored', {
+test('backup harms no snapshot when it is killed at any moment, and the next one uses its data', {
   timeout: 300_000,
 }, async (t) => {
   const figures = await killRounds({

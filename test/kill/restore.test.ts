@@ -8,7 +8,7 @@ import { restoreKillRounds, restoreSummary } from './restore-rounds.js';
 
 const scratch = scratchDirectory();
 
-test('a restore that is killed at any moment leaves no half-written file, and the next one goes on from there', {
+test('restore leaves no half file when it is killed at any moment, and the next one continues', {
   skip: missingPrograms() ?? false,
   timeout: 300_000,
 }, async (t) => {

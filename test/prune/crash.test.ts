@@ -11,7 +11,7 @@ import { share } from '../whole.js';
 import { DAY, Prunable } from './repository.js';
 
 const scratch = scratchDirectory();
-test('a prune that ends at any of its steps loses nothing, and the next one goes on', {
+test('prune loses nothing when it ends at any step, and the next one continues', {
   timeout: 300_000,
 }, async () => {
   let dying: Dying | undefined;
@@ -51,7 +51,7 @@ test('a prune that ends at any of its steps loses nothing, and the next one goes
   assert.ok(steps >= 8, `${steps} steps`);
 });
 
-test('whatever backups, forgets and prunes follow each other, every snapshot holds what it held', {
+test('prune keeps every snapshot whole in any sequence of backups, forgets and prunes', {
   timeout: 300_000,
 }, async () => {
   let runs = 0;
@@ -100,7 +100,7 @@ test('whatever backups, forgets and prunes follow each other, every snapshot hol
   );
 });
 
-test('an empty repository has nothing to prune', async () => {
+test('prune does nothing in an empty repository', async () => {
   const prunable = await Prunable.create(join(scratch, 'empty'));
   const repository = await openRepository(prunable.store, {
     unlock: { password: PASSWORD },

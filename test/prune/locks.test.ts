@@ -33,7 +33,7 @@ async function locked(Kind: typeof LockingStore = LockingStore): Promise<Locked>
   return { prunable, store, paths };
 }
 
-test('what stays is locked anew, what is condemned is not, and a prune that has nothing to remove does it too', async () => {
+test('prune extends the locks of what stays, not of condemned packs, even with nothing to remove', async () => {
   const { prunable, store, paths } = await locked();
   prunable.write(['a', 'b']);
   const first = await prunable.backup();
@@ -62,7 +62,7 @@ test('what stays is locked anew, what is condemned is not, and a prune that has 
   for (const path of store.asked) assert.ok(!condemned.has(path.slice('data/'.length)), path);
 });
 
-test('what is remembered to be locked for long enough costs nothing; what is new is looked at once', async () => {
+test('prune asks nothing about remembered locks, and once about new objects', async () => {
   const { prunable, store, paths } = await locked();
   prunable.write(['a']);
   await prunable.backup();
@@ -81,7 +81,7 @@ test('what is remembered to be locked for long enough costs nothing; what is new
   assert.deepEqual(new Set(store.asked), new Set(fresh));
 });
 
-test('a longer term counts at once, and what is remembered of one place is not believed of another', async () => {
+test('prune applies a longer term at once, and remembers locks for each location', async () => {
   for (const change of [{ lockSeconds: 2 * TERM }, { location: 'memory:copy' }]) {
     const { prunable, store, paths } = await locked();
     prunable.write(['a']);
@@ -94,7 +94,7 @@ test('a longer term counts at once, and what is remembered of one place is not b
   }
 });
 
-test('a dry run locks nothing', async () => {
+test('prune --dry-run locks nothing', async () => {
   const { prunable, store } = await locked();
   prunable.write(['a']);
   await prunable.backup();
@@ -102,7 +102,7 @@ test('a dry run locks nothing', async () => {
   assert.deepEqual([store.asked, kept], [[], undefined]);
 });
 
-test('who may not lock is told, and what was locked until then is remembered', async () => {
+test('prune reports when it may not lock, and remembers earlier locks', async () => {
   class Refusing extends LockingStore {
     allowed = 3;
     override extend(type: LockedType, name: string): Promise<number> {
@@ -120,7 +120,7 @@ test('who may not lock is told, and what was locked until then is remembered', a
   assert.equal(store.asked.length, (await paths()).size);
 });
 
-test('what is removed meanwhile is passed over', async () => {
+test('prune skips objects that were removed while it locks', async () => {
   class Vanishing extends LockingStore {
     override async extend(type: LockedType, name: string): Promise<number> {
       if (type === 'snapshots') await this.remove(type, name);
@@ -133,7 +133,7 @@ test('what is removed meanwhile is passed over', async () => {
   assert.equal((await prunable.prune()).locked?.objects, (await paths()).size);
 });
 
-test('a prune that is interrupted stops to lock', async () => {
+test('prune stops locking when it is interrupted', async () => {
   const { prunable, store } = await locked();
   prunable.write(['a']);
   await prunable.backup();

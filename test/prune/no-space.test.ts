@@ -103,7 +103,7 @@ test('prune --unsafe-recover-no-free-space removes nothing while anything else i
   assert.deepEqual(await prunable.names('data'), before);
 });
 
-test('an index object that cannot be written again after prune --unsafe-recover-no-free-space is made again from the packs', async () => {
+test('repair index rebuilds an index object that prune --unsafe-recover-no-free-space could not write', async () => {
   const { prunable, disk } = await forgotten();
   disk.free = 0;
   const packs = await prunable.names('data');

@@ -86,7 +86,7 @@ before(async () => {
   }
 });
 
-test('a backup through which a prune goes from its beginning to its end, and a prune through which a backup goes', async () => {
+test('a whole prune during a backup, and a whole backup during a prune', async () => {
   for (let round = 0; round < ROUNDS; round++) {
     const milliseconds = 150 + ((round * 97) % 700);
     change();
@@ -103,7 +103,7 @@ test('a backup through which a prune goes from its beginning to its end, and a p
   }
 });
 
-test('backups one after the other beside prunes one after the other', async () => {
+test('backups in sequence beside prunes in sequence', async () => {
   let over = false;
   const prunes = (async () => {
     let count = 0;

@@ -239,7 +239,7 @@ class WatchedDirectory extends LocalStore {
   }
 }
 
-test('packs in a directory are copied out of their files, also behind a cache', async () => {
+test('prune copies packs from their files, also behind a cache', async () => {
   const directory = join(scratch, 'watched');
   const store = new WatchedDirectory(directory);
   const prunable = await fresh(() => store);
@@ -255,7 +255,7 @@ test('packs in a directory are copied out of their files, also behind a cache', 
   );
 });
 
-test('what is not compressed is, where that makes it smaller; what does not compress is left', async () => {
+test('prune --repack-uncompressed compresses only where that saves space', async () => {
   const prunable = await fresh();
   const text = (seed: string): string => Array.from({ length: 300_000 }, (_, line) => `${seed} ${line}\n`).join('');
   mkdirSync(prunable.sandbox.source, { recursive: true });
@@ -369,7 +369,7 @@ test('prune keeps a damaged pack and does not copy it', async () => {
   for (const name of needed) assert.ok(left.includes(name), 'what is damaged may still be of use');
 });
 
-test('--max-repack-size bounds what is copied, and --max-unused leaves waste', async () => {
+test('--max-repack-size limits the copying, and --max-unused leaves waste', async () => {
   const prunable = await fresh();
   await halfForgotten(prunable);
   const all = await prunable.prune({ dryRun: true });
@@ -385,7 +385,7 @@ test('--max-repack-size bounds what is copied, and --max-unused leaves waste', a
 /** More than the index objects that prune leaves as they are. */
 const BACKUPS = 34;
 
-test('after many small backups', async (t) => {
+test('prune --repack-small after many small backups', async (t) => {
   const prunable = await fresh();
   for (let round = 0; round < BACKUPS; round++) {
     prunable.write([`file ${round}`], 3000);

@@ -72,7 +72,7 @@ async function only(prunable: Prunable): Promise<StoredSnapshot> {
   return stored as StoredSnapshot;
 }
 
-test('a backup whose machine sleeps just before it writes the snapshot stores again what was deleted meanwhile', async () => {
+test('backup stores again what was deleted while its machine slept before the snapshot', async () => {
   const { prunable, store } = await interrupted();
   prunable.write(['a', 'b'], 100_000);
   const first = await prunable.backup();
@@ -89,7 +89,7 @@ test('a backup whose machine sleeps just before it writes the snapshot stores ag
   await prunable.verify();
 });
 
-test('a snapshot of which it cannot be seen any more whether it is whole is removed', async () => {
+test('backup removes its snapshot when it cannot verify that it is whole', async () => {
   const { prunable, store } = await interrupted();
   prunable.write(['a'], 100_000);
   store.before('put snapshots', async () =>
@@ -101,7 +101,7 @@ test('a snapshot of which it cannot be seen any more whether it is whole is remo
   assert.deepEqual(await prunable.sandbox.snapshots(), []);
 });
 
-test('a prune whose machine sleeps changes nothing afterwards', async () => {
+test('prune changes nothing after its machine slept', async () => {
   const { prunable, store } = await interrupted();
   prunable.write(['a', 'b'], 100_000);
   await prunable.forget(await prunable.backup());
@@ -117,7 +117,7 @@ test('a prune whose machine sleeps changes nothing afterwards', async () => {
   assert.notDeepEqual(await prunable.names('index'), before);
 });
 
-test('a prune that sleeps before it deletes deletes nothing', async () => {
+test('prune deletes nothing after it slept before the deletion', async () => {
   const { prunable, store } = await interrupted();
   prunable.write(['a', 'b'], 100_000);
   await prunable.forget(await prunable.backup());
@@ -133,7 +133,7 @@ test('a prune that sleeps before it deletes deletes nothing', async () => {
   assert.deepEqual(await prunable.names('data'), before);
 });
 
-test('a snapshot that is tagged anew while a prune lists snapshots is heeded', async () => {
+test('prune notices a snapshot that is tagged again during the listing', async () => {
   const { prunable, store } = await interrupted();
   prunable.write(['a', 'b'], 100_000);
   await prunable.backup();
@@ -147,7 +147,7 @@ test('a snapshot that is tagged anew while a prune lists snapshots is heeded', a
   assert.deepEqual((await only(prunable)).snapshot.tags, ['x']);
 });
 
-test('a snapshot that is tagged anew after it was listed, and before it is read, is found under its new name', async () => {
+test('prune finds a snapshot under its new name when it was tagged after the listing', async () => {
   const { prunable, store } = await interrupted();
   prunable.write(['a'], 100_000);
   await prunable.backup();
@@ -166,7 +166,7 @@ test('a snapshot that is tagged anew after it was listed, and before it is read,
   assert.deepEqual(failures, []);
 });
 
-test('a snapshot does not get other tags when it is removed meanwhile: what it needs may be gone', async () => {
+test('retag fails when the snapshot is removed at the same time', async () => {
   const { prunable, store } = await interrupted();
   prunable.write(['a'], 100_000);
   const id = await prunable.backup();
@@ -177,7 +177,7 @@ test('a snapshot does not get other tags when it is removed meanwhile: what it n
   assert.deepEqual((await listSnapshots(repository)).snapshots, []);
 });
 
-test('a lease that is refreshed while leases are listed is seen', async () => {
+test('listLeases finds a lease that is refreshed during the listing', async () => {
   const { prunable, store } = await interrupted();
   const repository = await prunable.sandbox.open();
   let refresh: (() => void) | undefined;
@@ -202,7 +202,7 @@ test('a lease that is refreshed while leases are listed is seen', async () => {
   await held.release();
 });
 
-test('a blob is read from the copy that was condemned last: one condemned before may be deleted already', async () => {
+test('the index uses the copy of a blob that was condemned last', async () => {
   const { prunable } = await interrupted();
   prunable.write(['a', 'b'], 100_000);
   const first = await prunable.backup();
@@ -224,7 +224,7 @@ test('a blob is read from the copy that was condemned last: one condemned before
   await prunable.verify();
 });
 
-test('a backup of a stream goes on when a prune condemns what it relies on', async () => {
+test('backup of a stream goes on when a prune condemns what it relies on', async () => {
   const { prunable, store } = await interrupted();
   const bytes = randomBytes(300_000);
   const stream = () => ({ path: Buffer.from('/stream'), bytes: Readable.from([bytes]) });
@@ -247,7 +247,7 @@ test('a backup of a stream goes on when a prune condemns what it relies on', asy
   assert.equal(await digest(await prunable.sandbox.open(), second.snapshot.root), expected);
 });
 
-test('a rewrite copies what a prune has condemned though the snapshot needs it', async () => {
+test('rewrite copies what a prune has condemned', async () => {
   const { prunable } = await interrupted();
   prunable.write(['a', 'b'], 100_000);
   await prunable.backup();
@@ -262,7 +262,7 @@ test('a rewrite copies what a prune has condemned though the snapshot needs it',
   await prunable.sandbox.restoreSource(snapshot.root);
 });
 
-test('a check does not report what a prune removes beside it with the snapshot that needed it', async () => {
+test('check does not report what a prune removes with its snapshot at the same time', async () => {
   const { prunable, store } = await interrupted();
   prunable.write(['a', 'b'], 100_000);
   const first = await prunable.backup();
@@ -280,7 +280,7 @@ test('a check does not report what a prune removes beside it with the snapshot t
   assert.deepEqual([findings.map(({ message }) => message), brokenPacks, suggestRepairIndex], [[], [], false]);
 });
 
-test('a check reports a pack that is missing though snapshots are forgotten beside it', async () => {
+test('check reports a missing pack while snapshots are forgotten', async () => {
   const { prunable, store } = await interrupted();
   prunable.write(['a', 'b'], 100_000);
   const first = await prunable.backup();

@@ -113,7 +113,7 @@ async function mend(): Promise<string[]> {
   return left.map(({ message }) => message);
 }
 
-test('every command that an advice names is there', async () => {
+test('every command in an advice exists', async () => {
   const named = new Set<string>();
   for (const advice of Object.values(ADVICE))
     for (const [name, child] of commandsIn(advice)) named.add([name, child ?? ''].join(' '));
@@ -124,7 +124,7 @@ test('every command that an advice names is there', async () => {
 });
 
 for (let number = 0; number < CASES; number++) {
-  test(`what check advises mends damage ${number}`, { skip: NEEDS_PROCESSES, timeout: 120_000 }, async (t) => {
+  test(`the advice of check repairs damage ${number}`, { skip: NEEDS_PROCESSES, timeout: 120_000 }, async (t) => {
     const done = await damage(damageable, foreign, number);
     t.diagnostic(`${done.kind} ${done.way}`);
     try {

@@ -58,7 +58,7 @@ async function directoriesIn(prunable: Prunable, id: string): Promise<Map<string
 const problems = async (prunable: Prunable): Promise<string[]> =>
   (await check(await open(prunable), { threads: 1 })).findings.map(({ message }) => message);
 
-test('snapshots that were forgotten by mistake come back, each as a directory', async () => {
+test('recover returns forgotten snapshots, each as a directory', async () => {
   const prunable = await fresh();
   const first = await prunable.backup();
   prunable.write(['b'], 300_000);
@@ -80,7 +80,7 @@ test('snapshots that were forgotten by mistake come back, each as a directory', 
   assert.deepEqual(await problems(prunable), []);
 });
 
-test('a snapshot whose object is damaged leaves its directories to be recovered', async () => {
+test('recover returns the directories of a damaged snapshot', async () => {
   const prunable = await fresh();
   const id = await prunable.backup();
   await prunable.beneath.plant('snapshots', id, randomBytes(500));
@@ -109,7 +109,7 @@ async function namesIn(prunable: Prunable, id: string): Promise<string[]> {
   return names;
 }
 
-test('the blobs of a directory are put together again', async () => {
+test('recover joins the blobs of a directory', async () => {
   const prunable = await fresh();
   await prunable.backup();
   const forge = new Forge(await open(prunable));
@@ -127,7 +127,7 @@ test('the blobs of a directory are put together again', async () => {
   assert.deepEqual(await problems(prunable), []);
 });
 
-test('of a directory that is cut off the entries that are there come back', async () => {
+test('recover returns the readable entries of a truncated directory', async () => {
   const prunable = await fresh();
   await prunable.backup();
   const forge = new Forge(await open(prunable));
@@ -142,7 +142,7 @@ test('of a directory that is cut off the entries that are there come back', asyn
   assert.deepEqual(await problems(prunable), [], 'what is there is sound');
 });
 
-test('what lacks something is in a snapshot of its own', async () => {
+test('recover puts incomplete directories into a snapshot of their own', async () => {
   const prunable = await fresh();
   const first = await prunable.backup();
   rmSync(join(prunable.sandbox.source, 'a'));
@@ -170,7 +170,7 @@ test('what lacks something is in a snapshot of its own', async () => {
   assert.deepEqual(await problems(prunable), []);
 });
 
-test('append keys cannot, nor anybody while a prune runs', async () => {
+test('recover refuses append keys, and any key while a prune runs', async () => {
   const prunable = await fresh();
   await prunable.forget(await prunable.backup());
   await prunable.sandbox.addKey('append', 'robot');

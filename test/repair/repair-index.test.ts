@@ -83,7 +83,7 @@ test('repair index lists all packs again when there is no index object', async (
   await assertSound(prunable);
 });
 
-test('an index object that is damaged is replaced, and removed; put back it counts no more', async () => {
+test('repair index replaces and removes a damaged index object, which stays replaced if it returns', async () => {
   const prunable = await twoBackups();
   const [name] = await prunable.names('index');
   const bytes = await prunable.store.get('index', name as string);
@@ -96,7 +96,7 @@ test('an index object that is damaged is replaced, and removed; put back it coun
   assert.deepEqual((await indexed(prunable)).replaced, [name]);
 });
 
-test('what an index object says of a pack and is not so: the pack says what is', async () => {
+test('repair index believes a sound pack over the index', async () => {
   const prunable = await twoBackups();
   const repository = await indexed(prunable);
   const [first, second] = repository.objects;
@@ -113,7 +113,7 @@ test('what an index object says of a pack and is not so: the pack says what is',
   await assertSound(prunable);
 });
 
-test('where the pack is damaged and says otherwise, the index is believed', async () => {
+test('repair index believes the index over a damaged pack', async () => {
   const prunable = await twoBackups();
   const [name] = await prunable.names('data');
   const bytes = await prunable.store.get('data', name as string);
@@ -131,7 +131,7 @@ test('where the pack is damaged and says otherwise, the index is believed', asyn
   assert.deepEqual(await prunable.names('index'), before);
 });
 
-test('packs that are gone are left out, and a backup stores anew what it still finds', async () => {
+test('repair index drops missing packs, and a backup stores again what it still finds', async () => {
   const prunable = await twoBackups();
   const before = await indexed(prunable);
   const { index } = before;
@@ -180,7 +180,7 @@ test('repair index keeps the time of each condemnation', async () => {
   await assertSound(prunable);
 });
 
-test('a backup that began before a condemnation which was lost looks for its packs', async () => {
+test('backup looks for its packs when a condemnation since its start was lost', async () => {
   const prunable = await twoBackups();
   const sleeping = await indexed(prunable);
   const [gone] = await prunable.names('data');
@@ -197,7 +197,7 @@ test('a backup that began before a condemnation which was lost looks for its pac
   assert.deepEqual([...since], [gone]);
 });
 
-test('and for those that it stored since', async () => {
+test('backup also looks for the packs that it stored since', async () => {
   const prunable = await twoBackups();
   const sleeping = await indexed(prunable);
   const own = 'ab'.repeat(32);
@@ -207,7 +207,7 @@ test('and for those that it stored since', async () => {
   assert.ok((await condemnedSince(sleeping, [own])).has(own));
 });
 
-test('an index object that another had replaced does not count again when that other is replaced', async () => {
+test('repair index keeps replaced index objects from counting again', async () => {
   const prunable = await twoBackups();
   const before = await indexed(prunable);
   const [outdated] = before.objects;
@@ -224,7 +224,7 @@ test('an index object that another had replaced does not count again when that o
   assert.ok(!(await indexed(prunable)).packs.has(gone as string));
 });
 
-test('with --read-all-packs the whole index is written anew, but for what a revoked key listed', async () => {
+test('repair index --read-all-packs rewrites the whole index except for entries of a revoked key', async () => {
   const prunable = await twoBackups();
   await prunable.sandbox.addKey('append', 'robot');
   const robot = await openRepository(prunable.store, { unlock: { password: 'robot' }, cacheDirectory: undefined });
@@ -244,7 +244,7 @@ test('with --read-all-packs the whole index is written anew, but for what a revo
   await assertSound(prunable);
 });
 
-test('append keys cannot; nor while a prune is at work, which in turn waits for a repair', async () => {
+test('repair index refuses append keys and running prunes, and prune waits for a repair', async () => {
   const prunable = await twoBackups();
   await prunable.sandbox.addKey('append', 'robot');
   const robot = await openRepository(prunable.store, { unlock: { password: 'robot' }, cacheDirectory: undefined });
@@ -301,7 +301,7 @@ test('repair index removes nothing when it is interrupted at any step, and conti
   assert.ok(steps >= 4, `${steps} steps`);
 });
 
-test('a pack that is in no index object and damaged is told, and not listed', async () => {
+test('repair index reports a damaged unlisted pack and does not list it', async () => {
   const prunable = await twoBackups();
   const name = randomBytes(32).toString('hex');
   await prunable.beneath.plant('data', name, randomBytes(500));

@@ -105,7 +105,7 @@ test('repair packs loses nothing when only the directory or the end of a pack is
   await prunable.verify();
 });
 
-test('packs that are swapped are told apart by what they say of themselves', async () => {
+test('repair packs identifies swapped packs by their directories', async () => {
   const prunable = await backedUp();
   const [data] = (await packsOf(prunable, DATA)) as [string];
   const [tree] = (await packsOf(prunable, TREE)) as [string];
@@ -119,7 +119,7 @@ test('packs that are swapped are told apart by what they say of themselves', asy
   await prunable.verify();
 });
 
-test('a pack with which nothing is wrong stays; one that is gone is reported', async () => {
+test('repair packs leaves a sound pack and reports a missing one', async () => {
   const prunable = await backedUp();
   const [name] = (await packsOf(prunable, DATA)) as [string];
   const result = await repaired(prunable, [name]);
@@ -130,7 +130,7 @@ test('a pack with which nothing is wrong stays; one that is gone is reported', a
   assert.deepEqual(await prunable.names('locks'), []);
 });
 
-test('a pack that a cache holds as it was loses nothing', async () => {
+test('repair packs saves everything of a pack that a cache holds', async () => {
   const prunable = await backedUp();
   const [name] = (await packsOf(prunable, TREE)) as [string];
   const repository = await prunable.sandbox.open();
@@ -145,7 +145,7 @@ test('a pack that a cache holds as it was loses nothing', async () => {
   assert.deepEqual(await problems(prunable), []);
 });
 
-test('data that is not what its ids say is left behind', async () => {
+test('repair packs drops data that does not match its ids', async () => {
   const prunable = await backedUp();
   const repository = await openUncached(prunable);
   const forge = new Forge(repository);
@@ -163,7 +163,7 @@ test('data that is not what its ids say is left behind', async () => {
   assert.deepEqual(await problems(prunable), []);
 });
 
-test('a manage key saves directories, not file contents', async () => {
+test('repair packs with a manage key saves trees, not file contents', async () => {
   const prunable = await backedUp();
   await prunable.sandbox.addKey('manage', 'keeper');
   await prunable.sandbox.addKey('append', 'robot');

@@ -65,14 +65,14 @@ async function repair(sandbox: Sandbox, changes: { forget?: boolean; dryRun?: bo
 const repaired = async (sandbox: Sandbox): Promise<StoredSnapshot[]> =>
   (await sandbox.snapshots()).filter(({ snapshot }) => snapshot.tags.includes('repaired'));
 
-test('where nothing is lost, nothing changes', async () => {
+test('repair snapshots changes nothing when nothing is lost', async () => {
   const sandbox = await filled();
   const { changed, failed, lost } = await repair(sandbox);
   assert.deepEqual([changed, failed, lost], [0, 0, []]);
   assert.equal((await sandbox.snapshots()).length, 3);
 });
 
-test('a file that is lost is left out of each snapshot that has it; the old ones stay', async () => {
+test('repair snapshots leaves a lost file out of each snapshot and keeps the old ones', async () => {
   const sandbox = await filled();
   await lose(sandbox, 'b/two', DATA);
   assert.deepEqual((await repair(sandbox, { dryRun: true })).lost, ['file /b/two', 'file /b/two']);
@@ -95,7 +95,7 @@ test('a file that is lost is left out of each snapshot that has it; the old ones
   assert.equal(again.events.filter(({ kind }) => kind === 'unchanged').length, 3, 'what was repaired is sound');
 });
 
-test('a directory whose list is lost becomes empty; with forget the old snapshots go', async () => {
+test('repair snapshots empties a lost directory, and --forget removes the old snapshots', async () => {
   const sandbox = await filled();
   const before = await sandbox.snapshots();
   await lose(sandbox, 'a', TREE);
@@ -110,7 +110,7 @@ test('a directory whose list is lost becomes empty; with forget the old snapshot
   assert.equal(readFileSync(join(target, 'b/two'), 'utf8'), 'two');
 });
 
-test('a snapshot of which nothing can be read stays, whatever was asked for', async () => {
+test('repair snapshots keeps a snapshot that cannot be read at all', async () => {
   const sandbox = await filled();
   const [first] = await sandbox.snapshots();
   const { index, store } = await sandbox.indexed();
@@ -123,7 +123,7 @@ test('a snapshot of which nothing can be read stays, whatever was asked for', as
   assert.ok((await sandbox.snapshots()).some(({ id }) => id === first?.id));
 });
 
-test('attributes that are lost do not take the file with them', async (t) => {
+test('repair snapshots keeps a file whose attributes are lost', async (t) => {
   const sandbox = await Sandbox.create(join(scratch, `${number++}`));
   const path = join(sandbox.source, 'file');
   writeFileSync(join(sandbox.source, 'other'), 'other');
@@ -158,7 +158,7 @@ test('attributes that are lost do not take the file with them', async (t) => {
   assert.deepEqual([kept.xattrs, kept.ctimeSeconds, kept.content], [undefined, 0, entry.content]);
 });
 
-test('an append key may not', async () => {
+test('repair snapshots refuses an append key', async () => {
   const sandbox = await filled();
   await sandbox.addKey('append', 'append');
   const repository = await openRepository(sandbox.store, { unlock: { password: 'append' } });

@@ -153,7 +153,7 @@ test('prune keeps a pack that it cannot copy, and goes on', async () => {
   await prunable.verify();
 });
 
-test('an index object that is damaged stays while a pack cannot be read: a prune would take the pack for one that nobody lists', async () => {
+test('repair index keeps a damaged index object while a pack cannot be read', async () => {
   const { prunable, disk } = await backedUp();
   const { data, index } = (await victims(prunable)) as { data: string; index: string };
   await prunable.beneath.plant('index', index, Buffer.from('nothing'));

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { scratchDirectory } from '../backup/sandbox.js';
 import { runAsNobody } from '../fidelity/nobody.js';
 
-test('restore as a normal user writes to read-only targets of that user, and says why other things fail', {
+test('restore as a normal user writes to own read-only targets, and explains other failures', {
   skip: process.getuid?.() !== 0 && 'starts a process of another user: runs as root only',
 }, (t) => {
   const scratch = scratchDirectory();

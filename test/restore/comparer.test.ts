@@ -72,7 +72,7 @@ function compareWhile(name: string, mode: number, meanwhile: (path: string) => v
   return { comparison, temporary: join(directory, TEMPORARY) };
 }
 
-test('of a file that changes while it is copied nothing is taken', () => {
+test('Comparer reuses nothing of a file that changes during the copy', () => {
   const still = compareWhile('still', 0o644, () => undefined);
   assert.equal(still.comparison.outcome, 'partly');
   const changing = compareWhile('changing', 0o644, (path) => {
@@ -84,7 +84,7 @@ test('of a file that changes while it is copied nothing is taken', () => {
   assert.ok(!existsSync(changing.temporary));
 });
 
-test('of a file that others may write to, what is no longer right when it is taken is left', () => {
+test('Comparer verifies what it reuses of a file that others can write', () => {
   const { comparison, temporary } = compareWhile('of others', 0o666, (path) => overwrite(path, 'changed'));
   assert.ok(comparison.outcome === 'partly');
   assert.equal(comparison.kept[0], 0, 'the first blob is to be written');

@@ -39,7 +39,9 @@ for (const [depth, name] of [
   [MAX_DEPTH - 1, 'd'],
   [60, 'd'.repeat(250)],
 ] as const) {
-  test(`${depth} folders with names of ${name.length} bytes, and again`, { timeout: 120_000 }, async (t) => {
+  test(`restore handles ${depth} nested directories with names of ${name.length} bytes, also again`, {
+    timeout: 120_000,
+  }, async (t) => {
     const root = await tower(depth, name);
     const { target, progress, events } = await sandbox.restore(root, { verify: true });
     assert.deepEqual(events, []);

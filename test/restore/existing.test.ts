@@ -76,7 +76,7 @@ function change(path: string, offset: number, text: string): void {
   closeSync(file);
 }
 
-test('what is right is not written again; metadata that are not are repaired', async () => {
+test('restore rewrites no correct file, and corrects metadata', async () => {
   const target = newTarget();
   assert.deepEqual(await actions(target), { '/large': 'restored', '/small': 'restored' });
   const before = [inode(join(target, 'large')), inode(join(target, 'small'))];
@@ -94,7 +94,7 @@ test('what is right is not written again; metadata that are not are repaired', a
   assert.deepEqual([progress.bytesRestored, progress.bytesSkipped], [0, large.length + 5]);
 });
 
-test('of a file that differs in parts only those are written; the file under the name is never written to', async () => {
+test('restore writes only the wrong parts, and never the existing file', async () => {
   // A file that others may write to is not trusted while it is copied.
   for (const mode of [0o644, 0o666]) {
     const target = newTarget();
@@ -123,7 +123,7 @@ test('of a file that differs in parts only those are written; the file under the
   }
 });
 
-test('a file that has names elsewhere is changed neither in content nor in metadata', async () => {
+test('restore does not change a file that has other names', async () => {
   for (const from of [root, twoNames]) {
     for (const content of ['small', 'other']) {
       const target = newTarget();
@@ -140,7 +140,7 @@ test('a file that has names elsewhere is changed neither in content nor in metad
   }
 });
 
-test('a file that another may still have open for writing is not handed out with new rights', async () => {
+test('restore replaces a file that another process may have open for writing', async () => {
   const target = newTarget();
   await actions(target);
   const path = join(target, 'small');
@@ -152,7 +152,7 @@ test('a file that another may still have open for writing is not handed out with
   assert.equal(readFileSync(path, 'utf8'), 'small');
 });
 
-test('a file that belonged to others, or to a group that could write to it, is made anew', {
+test('restore replaces a file that other users or a group could write', {
   skip: process.getuid?.() !== 0 && 'only root can give files away',
 }, async () => {
   const own = new Forge(await sandbox.open());
@@ -182,7 +182,7 @@ test('a file that belonged to others, or to a group that could write to it, is m
   }
 });
 
-test('a large file that cannot get its name is told, and nothing of it counts or stays', async () => {
+test('restore reports a large file that cannot get its name, and leaves nothing of it', async () => {
   const target = newTarget();
   const { progress, events } = await sandbox.restore(root, {
     target,
@@ -198,7 +198,7 @@ test('a large file that cannot get its name is told, and nothing of it counts or
   assert.deepEqual(readdirSync(target).sort(), ['large', 'small']);
 });
 
-test('hard links that are there are left; those that are not are made', async () => {
+test('restore keeps existing hard links and makes missing ones', async () => {
   const box = await Sandbox.create(join(scratch, 'links'));
   for (const name of ['a', 'b', 'sub/c']) {
     mkdirSync(join(box.source, 'sub'), { recursive: true });
@@ -214,7 +214,7 @@ test('hard links that are there are left; those that are not are made', async ()
   assertSameTree(target, box.source);
 });
 
-test('an interrupted restore goes on with what it had of a large file', async () => {
+test('restore continues an interrupted large file', async () => {
   const target = newTarget();
   const abort = new AbortController();
   const running = sandbox.restore(root, {
@@ -240,7 +240,7 @@ test('an interrupted restore goes on with what it had of a large file', async ()
   assert.ok(readFileSync(join(target, 'large')).equals(large));
 });
 
-test('what ended runs have left goes; what a run that goes on has, and other names, stay', async () => {
+test('restore removes leftovers of ended runs, not of running ones', async () => {
   const target = newTarget();
   const stays = [
     `.varve-tmp-${process.ppid}-0a-1-0`,
@@ -261,7 +261,7 @@ test('what ended runs have left goes; what a run that goes on has, and other nam
   assert.deepEqual(readdirSync(target).sort(), [...stays, 'large', 'small'].sort());
 });
 
-test('what an earlier run left of a file that is right goes, but not in a dry run', async () => {
+test('restore removes leftovers of a correct file, except in a dry run', async () => {
   const target = newTarget();
   await actions(target);
   const part = `.varve-part-${hash('large')}-${NOBODY}-0a`;
@@ -272,7 +272,7 @@ test('what an earlier run left of a file that is right goes, but not in a dry ru
   }
 });
 
-test('what an earlier run left of a file that is not chosen now stays for the next', async () => {
+test('restore keeps parts of files that are not selected', async () => {
   const target = newTarget();
   const part = `.varve-part-${hash('large')}-${NOBODY}-0a`;
   writeFileSync(join(target, part), large.subarray(0, 8 * MIB), { mode: 0o600 });
@@ -280,7 +280,7 @@ test('what an earlier run left of a file that is not chosen now stays for the ne
   assert.deepEqual(readdirSync(target).sort(), [part, 'small']);
 });
 
-test('temporary files of a restore that goes on are not deleted by --delete', async () => {
+test('--delete keeps temporary files of a running restore', async () => {
   const target = newTarget();
   const other = `.varve-part-${hash('large')}-${process.ppid}-0a`;
   for (const name of [other, 'extra']) writeFileSync(join(target, name), 'x', { mode: 0o600 });
@@ -288,7 +288,7 @@ test('temporary files of a restore that goes on are not deleted by --delete', as
   assert.deepEqual(readdirSync(target).sort(), [other, 'large', 'small']);
 });
 
-test('a folder that has the name of a temporary file is removed by --delete as any other', async () => {
+test('--delete removes a directory with the name of a temporary file', async () => {
   const target = newTarget();
   const alike = `.varve-part-${hash('large')}-${NOBODY}-0a`;
   mkdirSync(join(target, alike));
@@ -299,7 +299,7 @@ test('a folder that has the name of a temporary file is removed by --delete as a
   assert.deepEqual(readdirSync(target).sort(), ['large', 'small']);
 });
 
-test('a file of the snapshot with a name as temporary files have is restored and stays', async () => {
+test('restore keeps a file whose name looks temporary', async () => {
   const name = `.varve-tmp-${NOBODY}-0a-1-0`;
   const own = new Forge(await sandbox.open());
   const alike = own.directory({ name: Buffer.from(name), content: own.content(Buffer.from('small')), ...OWNER });
@@ -310,7 +310,7 @@ test('a file of the snapshot with a name as temporary files have is restored and
   assert.equal(readFileSync(join(target, name), 'utf8'), 'small');
 });
 
-test('nothing but a file of its own is taken for what an earlier run left', async () => {
+test('restore reuses only parts that it owns', async () => {
   const part = `.varve-part-${hash('large')}-${NOBODY}-0a`;
   const outside = join(scratch, 'secret');
   writeFileSync(outside, large.subarray(0, 8 * MIB), { mode: 0o600 });

@@ -25,7 +25,7 @@ const PLANTS: Record<string, (path: string) => void> = {
   },
 };
 
-test('what was put in the place of a temporary file is not written to', () => {
+test('restore does not write to a file that replaced its temporary file', () => {
   for (const [what, plant] of Object.entries(PLANTS)) {
     for (const temporary of [undefined, Buffer.from(`part: ${what}`)]) {
       const name = temporary ?? Buffer.from(`own: ${what}`);
@@ -38,7 +38,7 @@ test('what was put in the place of a temporary file is not written to', () => {
   assert.equal(readFileSync(outside, 'utf8'), 'precious');
 });
 
-test('something else in the place of a file that grew by and by is told', () => {
+test('restore reports another file in place of a growing file', () => {
   const name = Buffer.from('replaced');
   writeFileSync(join(scratch, 'replaced'), 'theirs');
   chmodSync(join(scratch, 'replaced'), 0o644);

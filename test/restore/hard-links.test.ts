@@ -6,7 +6,7 @@ import { HardLinks } from '../../src/restore/hard-links.js';
 
 const entry = (inode: number, links: number, device = 1): EntryReader => ({ device, inode, links }) as EntryReader;
 
-test('a file is forgotten when all of its names were seen', () => {
+test('HardLinks forgets a file after its last name', () => {
   const links = new HardLinks();
   const [a, b, c] = ['a', 'b', 'c'].map((name) => Buffer.from(name)) as [Buffer, Buffer, Buffer];
   assert.equal(links.firstOf(a, entry(7, 2)), undefined);
@@ -16,14 +16,14 @@ test('a file is forgotten when all of its names were seen', () => {
   assert.equal(links.firstOf(a, entry(8, 3)), c);
 });
 
-test('files of the same number on two devices are two files', () => {
+test('HardLinks distinguishes equal inodes on two devices', () => {
   const links = new HardLinks();
   const [a, b] = [Buffer.from('a'), Buffer.from('b')];
   assert.equal(links.firstOf(a, entry(7, 2, 1)), undefined);
   assert.equal(links.firstOf(b, entry(7, 2, 2)), undefined);
 });
 
-test('links to be made are taken once', () => {
+test('HardLinks returns each link once', () => {
   const links = new HardLinks();
   const name = { path: Buffer.from('b'), to: Buffer.from('a'), size: 1 };
   links.add(name);

@@ -67,7 +67,7 @@ async function restoreCrafted(
 
 const paths = (directory: string): (string | undefined)[] => treeImage(directory).map((line) => line.split(' ')[0]);
 
-test('names that lead out of their folder are refused, and nothing of them is written', async () => {
+test('restore refuses names that lead out of their directory', async () => {
   for (const name of ['..', '.', '', '../precious', '/etc/evil', 'a/b', '../../evil', 'a\0b', '/', '//']) {
     const { target, messages, around } = await restoreCrafted((forge) => {
       const content = forge.content(Buffer.from('evil'));
@@ -83,7 +83,7 @@ test('names that lead out of their folder are refused, and nothing of them is wr
   assert.ok(!existsSync('/etc/evil'));
 });
 
-test('folders with such names are refused too', async () => {
+test('restore refuses directories with such names', async () => {
   for (const name of ['..', '../outside', '/tmp', 'a/../..']) {
     const { target, messages } = await restoreCrafted((forge) => {
       const inside = forge.directory({ name: Buffer.from('evil'), content: forge.content(Buffer.from('evil')) });
@@ -94,7 +94,7 @@ test('folders with such names are refused too', async () => {
   }
 });
 
-test('a name that comes twice, as a link and then as a directory, is refused before it is followed', async () => {
+test('restore refuses a name that appears as a link and as a directory', async () => {
   const { target, messages, around } = await restoreCrafted((forge) => {
     const inside = forge.directory({ name: Buffer.from('evil'), content: forge.content(Buffer.from('evil')) });
     return forge.directory(
@@ -107,7 +107,7 @@ test('a name that comes twice, as a link and then as a directory, is refused bef
   assert.ok(!existsSync(join(target, 'door', 'evil')));
 });
 
-test('a link that was there before is not followed, neither for a folder nor for a file', async () => {
+test('restore follows no existing link, for directories and files', async () => {
   for (const overwrite of ['always', 'if-changed', 'if-newer'] as const) {
     const { target, around } = await restoreCrafted(
       (forge) => {
@@ -130,7 +130,7 @@ test('a link that was there before is not followed, neither for a folder nor for
   }
 });
 
-test('with nothing to be overwritten, a link in the way of a folder is left and told', async () => {
+test('restore with --overwrite never reports a link in the way of a directory', async () => {
   const { target, messages } = await restoreCrafted(
     (forge) => {
       const inside = forge.directory({ name: Buffer.from('file'), content: forge.content(Buffer.from('content')) });
@@ -143,7 +143,7 @@ test('with nothing to be overwritten, a link in the way of a folder is left and 
   assert.ok(messages.length > 0, 'what could not be restored is told');
 });
 
-test('a link that is planted while the restore runs is not followed', async () => {
+test('restore follows no link that appears while it runs', async () => {
   const forge = new Forge(await sandbox.open());
   const inside = (text: string): ContentRef =>
     forge.directory({ name: Buffer.from('file'), content: forge.content(Buffer.from(text)) });
@@ -164,7 +164,7 @@ test('a link that is planted while the restore runs is not followed', async () =
   assert.equal(paths(target).length, 120);
 });
 
-test('a link that is put in the place of a folder again and again is not followed', { timeout: 120_000 }, async (t) => {
+test('restore follows no link that replaces a directory again and again', { timeout: 120_000 }, async (t) => {
   const forge = new Forge(await sandbox.open());
   const attribute = encodeXattrs([{ name: Buffer.from('user.evil'), value: Buffer.from('evil') }]);
   const names = Array.from({ length: 30 }, (_, i) => `folder ${String(i).padStart(2, '0')}`);
@@ -212,7 +212,7 @@ test('a link that is put in the place of a folder again and again is not followe
   assert.deepEqual(state(), before);
 });
 
-test('attributes that are damaged are an error, and all else is restored', async () => {
+test('restore reports damaged attributes and restores the rest', async () => {
   const { target, messages } = await restoreCrafted((forge) =>
     forge.directory(
       { name: Buffer.from('first'), content: forge.content(Buffer.from('x')), mode: 0o604, xattrs: Buffer.of(0x91, 1) },
@@ -225,7 +225,7 @@ test('attributes that are damaged are an error, and all else is restored', async
   assert.deepEqual([mode & 0o7777, mtimeMs], [0o604, 1_000_000_000_000]);
 });
 
-test('deleting what is not in the snapshot does not follow links', async () => {
+test('--delete follows no links', async () => {
   const { target, around } = await restoreCrafted(
     (forge) => forge.directory({ name: Buffer.from('kept'), content: forge.content(Buffer.from('x')) }),
     (directory, beside) => {
@@ -240,7 +240,7 @@ test('deleting what is not in the snapshot does not follow links', async () => {
   assert.equal(readFileSync(join(around, 'precious'), 'utf8'), 'untouched');
 });
 
-test('links out of the target are restored as links, nothing more', async () => {
+test('restore makes links out of the target without following them', async () => {
   const { target, messages } = await restoreCrafted((forge) =>
     forge.directory(
       { name: Buffer.from('absolute'), target: Buffer.from('/etc/passwd') },
@@ -251,7 +251,7 @@ test('links out of the target are restored as links, nothing more', async () => 
   assert.equal(readlinkSync(join(target, 'absolute')), '/etc/passwd');
 });
 
-test('a file whose stated size is not that of its chunks is told, and is not there', async () => {
+test('restore reports and omits a file whose size does not match its chunks', async () => {
   for (const size of [0, 1, 3, 5, 5000]) {
     const { target, messages } = await restoreCrafted((forge) => {
       const content = { ...forge.content(Buffer.from('four')), size };
@@ -266,7 +266,7 @@ test('a file whose stated size is not that of its chunks is told, and is not the
   }
 });
 
-test('a file cannot bring more into an archive than its header states', async () => {
+test('an archive never holds more of a file than its header says', async () => {
   const forge = new Forge(await sandbox.open());
   const content = { ...forge.content(randomBytes(1536)), size: 512 };
   const root = forge.directory({ name: Buffer.from('lying'), content });
@@ -281,7 +281,7 @@ test('a file cannot bring more into an archive than its header states', async ()
   assert.equal(Buffer.concat(parts).length, 512, 'nothing follows the header');
 });
 
-test('a file or directory that refers to what is not stored, or to the other kind, is told; the others are there', async () => {
+test('restore reports files and directories with missing or wrong blobs and restores the others', async () => {
   const { target, messages } = await restoreCrafted((forge) => {
     const missing = { size: 4, depth: 0 as const, ids: Buffer.alloc(32, 7) };
     const data = forge.content(Buffer.from('data'));
@@ -306,7 +306,7 @@ test('a file or directory that refers to what is not stored, or to the other kin
   assert.ok(!existsSync(join(target, 'b missing')) && !existsSync(join(target, 'e of trees')));
 });
 
-test('a tree that contains itself by depth beyond the limit ends with an error', { timeout: 120_000 }, async () => {
+test('restore fails at a tree that is nested beyond the limit', { timeout: 120_000 }, async () => {
   const forge = new Forge(await sandbox.open());
   let content = forge.directory();
   for (let depth = 0; depth < MAX_DEPTH + 5; depth++)

@@ -69,7 +69,7 @@ class Loss {
   }
 }
 
-test('what is in a folder that cannot be read is not deleted from the target', async () => {
+test('--delete keeps the contents of a directory that cannot be read', async () => {
   const loss = await Loss.create();
   const sandbox = await loss.sandbox();
   mkdirSync(join(sandbox.source, 'sub'));
@@ -107,7 +107,7 @@ async function partlyLost(): Promise<{ loss: Loss; sandbox: Sandbox; root: Conte
   return { loss, sandbox, root: snapshot.root };
 }
 
-test('a file of which a part is lost does not get its name, and is whole when the part is found again', async () => {
+test('restore gives a file no name while a part is lost, and completes it later', async () => {
   const { loss, sandbox, root } = await partlyLost();
   const { target, progress, events } = await sandbox.restoreSource(root);
   assert.deepEqual(
@@ -122,7 +122,7 @@ test('a file of which a part is lost does not get its name, and is whole when th
   assertSameTree(target, sandbox.source);
 });
 
-test('what was told as restored of a file is taken back when another part of it turns out to be lost', async () => {
+test('restore takes back the progress of a file when a later part is lost', async () => {
   const { loss, sandbox, root } = await partlyLost();
   let told = 0;
   const { target, progress, events } = await sandbox.restoreSource(root, {
@@ -143,7 +143,7 @@ test('what was told as restored of a file is taken back when another part of it 
   assert.deepEqual(readdirSync(target), ['three']);
 });
 
-test('of a pack that is cut off, the files at its beginning are restored', async () => {
+test('restore reads the files at the beginning of a truncated pack', async () => {
   const loss = await Loss.create();
   const sandbox = await loss.sandbox();
   const names = Array.from({ length: 35 }, (_, at) => `file ${at}`).sort();
@@ -163,7 +163,7 @@ test('of a pack that is cut off, the files at its beginning are restored', async
     assert.ok(readFileSync(join(target, name)).equals(readFileSync(join(sandbox.source, name))));
 });
 
-test('no name is linked to what stands in the place of a file that was lost', async () => {
+test('restore links no name to another file in place of a lost one', async () => {
   const loss = await Loss.create();
   const sandbox = await loss.sandbox();
   writeFileSync(join(sandbox.source, 'first'), randomBytes(100_000));

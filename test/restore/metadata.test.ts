@@ -93,7 +93,7 @@ async function restored(
   return { target, warnings, updated: having('updated'), omitted };
 }
 
-test('attributes and ACLs of files and directories are restored, long ones too, with modes and times', {
+test('restore sets attributes and ACLs of files and directories, with modes and times', {
   skip: noXattrs,
 }, async () => {
   const long = xattr('user.long', Buffer.alloc(2000, 7));
@@ -132,7 +132,7 @@ test('attributes and ACLs of files and directories are restored, long ones too, 
   assert.equal(lstatSync(join(target, 'folder')).mtimeMs, 1_000_000_000_000);
 });
 
-test('capabilities, attributes of links and of FIFOs', {
+test('restore sets capabilities, and attributes of links and FIFOs', {
   skip: !isRoot ? 'only root can set them' : withoutXattrs(TRUSTED),
 }, async () => {
   const { target, warnings } = await restored((forge) => [
@@ -154,7 +154,7 @@ test('capabilities, attributes of links and of FIFOs', {
   assert.deepEqual(attributes(join(target, 'link')), told(TRUSTED));
 });
 
-test('attributes that the snapshot does not have go: inherited ones and those of what was there', {
+test('restore removes attributes that the snapshot lacks', {
   skip: noXattrs,
 }, async () => {
   const target = mkdtempSync(join(scratch, 'inheriting-'));
@@ -184,7 +184,7 @@ test('attributes that the snapshot does not have go: inherited ones and those of
   assert.deepEqual((await restored(entries, { target })).updated, [], 'all is right now');
 });
 
-test('the label that a security module gave to what was there stays', {
+test('restore keeps labels of security modules', {
   skip: withoutXattrs(LABEL),
 }, async () => {
   const target = mkdtempSync(join(scratch, 'labelled-'));
@@ -204,7 +204,7 @@ test('the label that a security module gave to what was there stays', {
   assert.deepEqual((await restored(entries, { target })).updated, [], 'nor does it make a difference');
 });
 
-test('attributes that cannot be had are an error, and those of the file that is there stay', {
+test('restore reports unreadable attributes and keeps those of the existing file', {
   skip: noXattrs,
 }, async () => {
   const target = mkdtempSync(join(scratch, 'unknown-'));
@@ -225,7 +225,7 @@ test('attributes that cannot be had are an error, and those of the file that is 
   assert.equal(lstatSync(path).mode & 0o7777, 0o644);
 });
 
-test('an attribute that cannot be set is a warning, and all else is restored', async () => {
+test('restore warns of an attribute that cannot be set and restores the rest', async () => {
   const { target, warnings } = await restored((forge) => [
     {
       name: Buffer.from('odd'),
@@ -243,7 +243,7 @@ test('an attribute that cannot be set is a warning, and all else is restored', a
   assert.equal(lstatSync(join(target, 'odd')).mtimeMs, 1_000_000_000_000);
 });
 
-test('where the file system has no attributes, each is a warning, and nothing fails', async (t) => {
+test('restore warns where the file system has no attributes', async (t) => {
   const target = mkdtempSync(join(scratch, 'plain-'));
   if (spawnSync('mount', ['-t', 'ramfs', 'none', target]).status !== 0)
     return t.skip('no file system without attributes can be mounted here');
@@ -270,7 +270,7 @@ test('where the file system has no attributes, each is a warning, and nothing fa
   }
 });
 
-test('who cannot set owners is told, and gets no setuid bit that would be for another', async () => {
+test('restore warns when it cannot set owners, and sets no setuid bit for another owner', async () => {
   const stranger = { uid: OWNER.uid + 1, gid: OWNER.gid };
   const entries = (forge: Forge): Partial<Entry>[] =>
     [
@@ -289,7 +289,7 @@ test('who cannot set owners is told, and gets no setuid bit that would be for an
   assert.equal(statSync(join(target, 'mine')).mode & 0o7777, 0o4755);
 });
 
-test('a group is set where that is allowed', {
+test('restore sets the group where that is allowed', {
   skip: !isRoot && 'only root has a group to give for certain',
 }, async () => {
   const { target, warnings } = await restored(
@@ -301,7 +301,7 @@ test('a group is set where that is allowed', {
   assert.equal(statSync(join(target, 'file')).mode & 0o7777, 0o2755);
 });
 
-test('without special things: no FIFO, no device, no set-id bits; what is left out is counted', async () => {
+test('--no-special makes no FIFO, device or set-id bits, and counts them', async () => {
   const { target, warnings, omitted } = await restored(
     (forge) => [
       { name: Buffer.from('device'), type: 'character', rdev: [1, 3] },

@@ -70,7 +70,7 @@ function usedTarget(): string {
 const text = (target: string, name: string): string => readFileSync(join(target, name), 'utf8');
 const RESTORED = 'from the snapshot';
 
-test('what gives way to the snapshot is as --overwrite says', async () => {
+test('--overwrite decides which files are replaced', async () => {
   const expected: Record<Overwrite, Record<string, boolean>> = {
     always: { content: true, older: true, newer: true, longer: true },
     'if-changed': { content: false, older: true, newer: true, longer: true },
@@ -91,7 +91,7 @@ test('what gives way to the snapshot is as --overwrite says', async () => {
   }
 });
 
-test('a restore that is run again with if-changed leaves alone what is right', async () => {
+test('restore with if-changed leaves correct files alone', async () => {
   const target = join(scratch, 'again');
   await sandbox.restore(root, { target });
   const inodes = (): bigint[] =>
@@ -104,7 +104,7 @@ test('a restore that is run again with if-changed leaves alone what is right', a
   assertSameTree(target, sandbox.source);
 });
 
-test('--delete removes what the snapshot does not have, and only that', async () => {
+test('--delete removes exactly what the snapshot lacks', async () => {
   const target = usedTarget();
   symlinkSync('nowhere', join(target, 'extra link'));
   const { progress } = await sandbox.restore(root, { target, delete: true });
@@ -122,7 +122,7 @@ test('--delete with includes removes only what is included', async () => {
   assert.equal(text(target, 'older'), 'from before');
 });
 
-test('includes and excludes choose by path, with the folders on the way', async () => {
+test('includes and excludes select by path, with the directories above', async () => {
   const restored = async (choice: { includes?: string[]; excludes?: string[] }): Promise<string[]> => {
     const spec = (patterns: string[] = []) => [{ patterns, insensitive: false }];
     const { target } = await sandbox.restore(root, {
@@ -138,7 +138,7 @@ test('includes and excludes choose by path, with the folders on the way', async 
   assert.deepEqual(without, ['/content', '/new', '/same']);
 });
 
-test('times and modes of directories that were there on the way are restored', async () => {
+test('restore sets times and modes of existing directories above', async () => {
   const target = join(scratch, 'folders');
   mkdirSync(join(target, 'folder'), { recursive: true });
   chmodSync(join(target, 'folder'), 0o700);
@@ -146,7 +146,7 @@ test('times and modes of directories that were there on the way are restored', a
   assertSameTree(target, sandbox.source);
 });
 
-test('a folder where a file belongs is told, or removed with --delete', async () => {
+test('restore reports a directory in place of a file, or removes it with --delete', async () => {
   const target = join(scratch, 'in-the-way');
   mkdirSync(join(target, 'content/below'), { recursive: true });
   const { progress, events } = await sandbox.restore(root, { target });
@@ -160,7 +160,7 @@ test('a folder where a file belongs is told, or removed with --delete', async ()
   assertSameTree(target, sandbox.source);
 });
 
-test('a file where a folder belongs gives way', async () => {
+test('restore replaces a file in place of a directory', async () => {
   const target = join(scratch, 'file-in-the-way');
   mkdirSync(target);
   writeFileSync(join(target, 'folder'), 'x');
@@ -169,7 +169,7 @@ test('a file where a folder belongs gives way', async () => {
   assertSameTree(target, sandbox.source);
 });
 
-test('--verify finds nothing wrong in what was restored, and tells what is', async () => {
+test('--verify passes after a restore, and reports what is wrong', async () => {
   const fine = await sandbox.restore(root, { verify: true });
   assert.deepEqual(fine.events, []);
   for (const [name, spoil] of Object.entries({
@@ -206,14 +206,14 @@ test('no file stays open after a restore', {
   assert.ok(open() <= before + 2, `${open()} are open, ${before} were`);
 });
 
-test('a dry run touches nothing', async () => {
+test('restore changes nothing in a dry run', async () => {
   const target = join(scratch, 'dry');
   const { progress } = await sandbox.restore(root, { target, dryRun: true });
   assert.ok(!existsSync(target));
   assert.equal(progress.filesRestored, 10);
 });
 
-test('a dry run tells what a restore then does, into whatever is there', async () => {
+test('a dry run reports what the restore then does', async () => {
   linkSync(join(sandbox.source, 'large'), join(sandbox.source, 'second name'));
   const linked = await sandbox.sourceIn((await sandbox.backup()).snapshot.root);
   for (const overwrite of ['always', 'if-changed', 'if-newer', 'never'] as const) {
@@ -235,7 +235,7 @@ test('a dry run tells what a restore then does, into whatever is there', async (
   unlinkSync(join(sandbox.source, 'second name'));
 });
 
-test('an abort ends with an error, leaves no half files, and the restore can be run again', async () => {
+test('restore leaves no half files when it is aborted, and can run again', async () => {
   const target = join(scratch, 'aborted');
   const abort = new AbortController();
   const running = sandbox.restore(root, { target, signal: abort.signal, verbose: true, onEvent: () => abort.abort() });
@@ -251,7 +251,7 @@ test('an abort ends with an error, leaves no half files, and the restore can be 
   assertSameTree(target, sandbox.source);
 });
 
-test('a target that cannot be made is an error that names it', async () => {
+test('restore names a target that cannot be made', async () => {
   const file = join(scratch, 'a-file');
   writeFileSync(file, '');
   await assert.rejects(
@@ -262,7 +262,7 @@ test('a target that cannot be made is an error that names it', async () => {
     await assert.rejects(sandbox.restore(root, { target: file, dryRun }), isVarveError('target', /a-file: /));
 });
 
-test('hard links to files that were left alone are made to them', async () => {
+test('restore links to files that it left alone', async () => {
   const box = await Sandbox.create(join(scratch, 'links'));
   for (const name of ['a', 'b', 'c']) {
     if (name === 'a') writeFileSync(join(box.source, name), 'content');

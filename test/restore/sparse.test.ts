@@ -67,7 +67,7 @@ function expected(runs: readonly number[], stream: Buffer): Buffer {
   return bytes;
 }
 
-test('100 GiB with 10 MiB of data come back with their holes, and are seen to be there', {
+test('restore returns 100 GiB with 10 MiB of data and recognises them again', {
   skip,
   timeout: 60_000,
 }, async () => {
@@ -104,7 +104,7 @@ test('100 GiB with 10 MiB of data come back with their holes, and are seen to be
   assert.ok(lstatSync(disk).blocks * 512 < 10 * MIB + 21 * BLOCK);
 });
 
-test('whatever the holes, the file is what it was, also over another one and with parts of it there', {
+test('restore returns any holes, also over other files and parts', {
   skip,
   timeout: 240_000,
 }, async () => {
@@ -167,7 +167,7 @@ function leftBehind(name: string, content: Buffer): string {
   return target;
 }
 
-test('of what an earlier run left nothing is taken that has something in a hole', async () => {
+test('restore reuses no part with data in a hole', async () => {
   const runs = [4 * MIB, MIB, 4 * MIB];
   const stream = randomBytes(8 * MIB);
   const content = expected(runs, stream);
@@ -184,7 +184,7 @@ test('of what an earlier run left nothing is taken that has something in a hole'
   }
 });
 
-test('with --sparse zeros are written over what an earlier run left in their place', async () => {
+test('--sparse overwrites leftovers with zeros', async () => {
   const content = randomBytes(12 * MIB);
   content.fill(0, 4 * MIB, 8 * MIB);
   const root = await craft((forge) => [{ name: Buffer.from('file'), content: forge.content(content) }]);
@@ -197,7 +197,7 @@ test('with --sparse zeros are written over what an earlier run left in their pla
   assert.ok(readFileSync(join(target, 'file')).equals(content));
 });
 
-test('a layout that does not fit its file is an error of that file', async () => {
+test('restore reports a layout that does not fit its file', async () => {
   const root = await craft((forge) => [
     { ...sparse(forge, 'longer', [10, 10], randomBytes(10)), size: 21 },
     { ...sparse(forge, 'odd', [10, 10], randomBytes(10)), holes: Buffer.from([0xc1]) },
@@ -208,7 +208,7 @@ test('a layout that does not fit its file is an error of that file', async () =>
   assert.equal(readFileSync(join(target, 'well'), 'utf8'), 'well');
 });
 
-test('--verify sees what is in a hole', { skip }, async () => {
+test('--verify notices data in a hole', { skip }, async () => {
   const root = await craft((forge) => [sparse(forge, 'file', [BLOCK, 10 * MIB], randomBytes(BLOCK))]);
   const target = join(scratch, 'spoiled');
   const { events } = await sandbox.restore(root, {
@@ -225,7 +225,7 @@ test('--verify sees what is in a hole', { skip }, async () => {
   assert.match(JSON.stringify(events), /has data where the snapshot has a hole/);
 });
 
-test('with --sparse blocks of zeros become holes, in small files and in those that grow by and by', {
+test('--sparse makes holes of zero blocks, in small and growing files', {
   skip,
 }, async () => {
   const large = randomBytes(30 * MIB);

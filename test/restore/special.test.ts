@@ -34,7 +34,7 @@ async function filled(name: string): Promise<{ sandbox: Sandbox; at: (name: stri
   return { sandbox, at, names: readdirSync(sandbox.source).sort() };
 }
 
-test('links, FIFOs, sockets and devices that are right stay, and are not counted as restored', async () => {
+test('restore leaves correct links, FIFOs, sockets and devices alone', async () => {
   const { sandbox, names } = await filled('stay');
   const { snapshot } = await sandbox.backup();
   const { target, progress: first } = await sandbox.restoreSource(snapshot.root);
@@ -54,7 +54,7 @@ test('links, FIFOs, sockets and devices that are right stay, and are not counted
   }
 });
 
-test('those that are not right are made anew, and what else they are a name of stays as it is', async () => {
+test('restore replaces wrong special files and leaves their other names alone', async () => {
   const { sandbox } = await filled('anew');
   const { snapshot } = await sandbox.backup();
   const { target } = await sandbox.restoreSource(snapshot.root);
@@ -74,7 +74,7 @@ test('those that are not right are made anew, and what else they are a name of s
   assert.equal(lstatSync(join(scratch, 'elsewhere')).ino, ino);
 });
 
-test('a device that no Linux has is told, and not counted as restored', async () => {
+test('restore reports a device with impossible numbers', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'odd'));
   const forge = new Forge(await sandbox.open());
   const root = forge.directory(
@@ -94,7 +94,7 @@ test('a device that no Linux has is told, and not counted as restored', async ()
   assert.deepEqual(readdirSync(target), []);
 });
 
-test('a file in the place of a folder stays with --overwrite never, and a dry run says so too', async () => {
+test('--overwrite never keeps a file in place of a directory, also in a dry run', async () => {
   const sandbox = await Sandbox.create(join(scratch, 'in-the-way'));
   const directory = join(sandbox.source, 'folder');
   mkdirSync(directory);

@@ -29,7 +29,7 @@ async function home(): Promise<{ sandbox: Sandbox; directory: Entry; restoreTo: 
 
 const LIKE_THE_SOURCE = '1710 1200000000 letter';
 
-test('a target that is new or empty becomes the folder that is restored', async () => {
+test('a new or empty target becomes the restored directory', async () => {
   const { sandbox, restoreTo } = await home();
   assert.equal(await restoreTo(join(sandbox.directory, 'not/yet/there')), LIKE_THE_SOURCE);
   const empty = join(sandbox.directory, 'empty');
@@ -37,7 +37,7 @@ test('a target that is new or empty becomes the folder that is restored', async 
   assert.equal(await restoreTo(empty), LIKE_THE_SOURCE);
 });
 
-test('a target that holds something stays as it is', async () => {
+test('a target that is not empty keeps its metadata', async () => {
   const { sandbox, restoreTo } = await home();
   const filled = join(sandbox.directory, 'filled');
   mkdirSync(filled, { mode: 0o755 });
@@ -45,7 +45,7 @@ test('a target that holds something stays as it is', async () => {
   assert.match(await restoreTo(filled), /^755 \d{10}\.?\d* letter,mine$/);
 });
 
-test('so it does after a run that was ended before its time, and nothing is left of that', async () => {
+test('an interrupted restore leaves the target’s metadata alone', async () => {
   const { sandbox, restoreTo } = await home();
   const ended = join(sandbox.directory, 'ended');
   mkdirSync(ended, { mode: 0o755 });

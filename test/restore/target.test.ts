@@ -4,7 +4,7 @@ import type { FileStat } from '../../src/filesystem/stat.js';
 import type { EntryStat } from '../../src/format/entry.js';
 import { shouldWrite } from '../../src/restore/target.js';
 
-test('also a part of a second makes a file newer, or changed', () => {
+test('fractions of a second make a file newer or changed', () => {
   const file = { type: 'file', size: 5, mtimeSeconds: 1000 };
   const existing = { ...file, mtimeNanoseconds: 500 } as FileStat;
   const ofTime = (mtimeNanoseconds: number) => ({ ...file, mtimeNanoseconds }) as EntryStat;

@@ -15,8 +15,8 @@ function missing(): string | false {
   return KNOWN.test(version) ? false : `rules are compared with those of restic 0.14, and this is ${version}`;
 }
 
-describe('the same snapshots kept and removed as by restic, for the same reasons', { skip: missing() }, () => {
-  it(`${POLICIES} random policies`, () => {
+describe('applyPolicy agrees with restic on snapshots and reasons', { skip: missing() }, () => {
+  it(`applyPolicy agrees with restic on ${POLICIES} random policies`, () => {
     const repository = new ResticRepository();
     after(() => repository.remove());
     const { kept, removed } = compareWithRestic(repository, POLICIES, SEED);

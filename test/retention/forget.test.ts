@@ -37,7 +37,7 @@ function plan(rules: Rules, groupBy: Partial<PlanOptions['groupBy']>, allowRemov
   return groups.map(({ keep, remove }) => `+${ids(keep.map(({ stored }) => stored))} -${ids(remove)}`);
 }
 
-test('a policy is applied to each group by itself; the order of paths does not matter', () => {
+test('planForget applies the policy to each group, in any order of paths', () => {
   assert.deepEqual(plan({ last: 1 }, { host: true, paths: true }), ['+3 -1', '+2 -', '+4 -']);
   assert.deepEqual(plan({ last: 1 }, { host: true }), ['+4 -31', '+2 -']);
   assert.deepEqual(plan({ last: 1 }, { tags: true }), ['+4 -1', '+3 -2']);
@@ -45,12 +45,12 @@ test('a policy is applied to each group by itself; the order of paths does not m
   assert.deepEqual(plan({ last: 1 }, NOTHING), ['+4 -321']);
 });
 
-test('an empty policy is refused', () => {
+test('planForget refuses an empty policy', () => {
   assert.throws(() => plan({}, NOTHING), /no policy was specified, no snapshots will be removed/);
   assert.throws(() => plan({ last: 0, within: '0d' }, NOTHING), /no policy was specified/);
 });
 
-test('a policy that keeps nothing of one group is refused, though it keeps something of others', () => {
+test('planForget refuses a policy that keeps nothing of a group', () => {
   assert.throws(
     () => plan({ tags: ['x'] }, { host: true, paths: true }),
     /last snapshot of a group \(4, of web: \/srv\)/,
@@ -58,12 +58,12 @@ test('a policy that keeps nothing of one group is refused, though it keeps somet
   assert.throws(() => plan({ within: '1990-01-01' }, NOTHING), /keeps none of its 4, and nothing was removed/);
 });
 
-test('both are allowed to whoever says so', () => {
+test('planForget allows both on request', () => {
   assert.deepEqual(plan({}, NOTHING, true), ['+ -4321']);
   assert.deepEqual(plan({ tags: ['x'] }, { host: true, paths: true }, true), ['+3 -1', '+2 -', '+ -4']);
 });
 
-test('snapshots are removed oldest first; what cannot be removed is told, and the others go on', async () => {
+test('forgetSnapshots removes the oldest first, and goes on after a failure', async () => {
   const store = await StubbornStore.open(join(scratch, String(number++)));
   const repository = await newRepository(store);
   const snapshots = await writeDays(repository, ['2024-05-01', '2024-05-02', '2024-05-03', '2024-05-04']);
@@ -87,7 +87,7 @@ test('snapshots are removed oldest first; what cannot be removed is told, and th
   );
 });
 
-test('an interruption says how far it got', async () => {
+test('forgetSnapshots reports its progress when it is interrupted', async () => {
   const store = await StubbornStore.open(join(scratch, String(number++)));
   const repository = await newRepository(store);
   const snapshots = await writeDays(repository, ['2024-05-01', '2024-05-02']);
@@ -96,7 +96,7 @@ test('an interruption says how far it got', async () => {
   assert.equal((await listSnapshots(repository)).snapshots.length, 2);
 });
 
-test('an append key forgets nothing', async () => {
+test('forgetSnapshots refuses an append key', async () => {
   const store = await StubbornStore.open(join(scratch, String(number++)));
   const full = await newRepository(store);
   const snapshots = await writeDays(full, ['2024-05-01']);

@@ -14,14 +14,14 @@ const WEEK = history(
   '2024-05-13 08:00',
 );
 
-test('the last n', () => {
+test('applyPolicy keeps the last n', () => {
   assert.deepEqual(keptOf(WEEK, { last: 2 }), {
     '2024-05-13 08:00': ['last snapshot'],
     '2024-05-09 08:00,a,b': ['last snapshot'],
   });
 });
 
-test('the last of each hour that has a snapshot', () => {
+test('applyPolicy keeps the last of each hour that has a snapshot', () => {
   assert.deepEqual(Object.keys(keptOf(WEEK, { hourly: 4 })), [
     '2024-05-13 08:00',
     '2024-05-09 08:00,a,b',
@@ -30,7 +30,7 @@ test('the last of each hour that has a snapshot', () => {
   ]);
 });
 
-test('the last of each day, week, month and year, each with its reason', () => {
+test('applyPolicy keeps the last of each day, week, month and year, with reasons', () => {
   assert.deepEqual(keptOf(WEEK, { daily: 3, weekly: 2, monthly: 2, yearly: 2 }), {
     '2024-05-13 08:00': ['daily snapshot', 'weekly snapshot', 'monthly snapshot', 'yearly snapshot'],
     '2024-05-09 08:00,a,b': ['daily snapshot', 'weekly snapshot'],
@@ -38,7 +38,7 @@ test('the last of each day, week, month and year, each with its reason', () => {
   });
 });
 
-test('an unlimited number keeps one of each', () => {
+test('applyPolicy keeps one of each period without a limit', () => {
   assert.deepEqual(Object.keys(keptOf(WEEK, { daily: Infinity })), [
     '2024-05-13 08:00',
     '2024-05-09 08:00,a,b',
@@ -48,7 +48,7 @@ test('an unlimited number keeps one of each', () => {
   assert.equal(Object.keys(keptOf(WEEK, { last: Infinity })).length, WEEK.length);
 });
 
-test('what is newer than a duration before the newest, and not what is exactly as old', () => {
+test('applyPolicy keeps what is newer than a duration before the newest, excluding its end', () => {
   assert.deepEqual(keptOf(WEEK, { within: '6d' }), {
     '2024-05-13 08:00': ['within 6d'],
     '2024-05-09 08:00,a,b': ['within 6d'],
@@ -59,7 +59,7 @@ test('what is newer than a duration before the newest, and not what is exactly a
   assert.ok('2024-05-06 08:00' in keptOf(WEEK, { within: '1w1h' }));
 });
 
-test('one of each day within a duration', () => {
+test('applyPolicy keeps one of each day within a duration', () => {
   assert.deepEqual(keptOf(WEEK, { each: { daily: '6d', monthly: '1y' } }), {
     '2024-05-13 08:00': ['daily within 6d', 'monthly within 1y'],
     '2024-05-09 08:00,a,b': ['daily within 6d'],
@@ -67,14 +67,14 @@ test('one of each day within a duration', () => {
   });
 });
 
-test('what is since a date', () => {
+test('applyPolicy keeps snapshots since a date', () => {
   assert.deepEqual(keptOf(WEEK, { within: '2024-05-09' }), {
     '2024-05-13 08:00': ['since 2024-05-09'],
     '2024-05-09 08:00,a,b': ['since 2024-05-09'],
   });
 });
 
-test('what has all tags of one of the lists, in the order of the rules', () => {
+test('applyPolicy keeps snapshots with all tags of a list', () => {
   assert.deepEqual(keptOf(WEEK, { tags: ['b, a', 'a', 'c'], last: 1 }), {
     '2024-05-13 08:00': ['last snapshot'],
     '2024-05-09 08:00,a,b': ['has tags [b, a]', 'has tags [a]'],
@@ -83,7 +83,7 @@ test('what has all tags of one of the lists, in the order of the rules', () => {
   assert.deepEqual(Object.values(keptOf(WEEK, { tags: [''] })), Array(4).fill(['has tags []']));
 });
 
-test('snapshots of the future are counted, but no duration ends at one', () => {
+test('applyPolicy counts future snapshots, but no duration ends at one', () => {
   const times = ['2024-05-01 12:00', '2024-05-02 12:00', '2031-01-01 12:00'];
   const now = { seconds: Date.parse('2024-05-03T00:00:00Z') / 1000, nanoseconds: 0 };
   assert.deepEqual(keptOf(history(...times), { within: '1h' }, now), {
@@ -94,7 +94,7 @@ test('snapshots of the future are counted, but no duration ends at one', () => {
   assert.deepEqual(keptOf(history('2031-01-01 12:00'), { within: '1h' }, now), { '2031-01-01 12:00': ['within 1h'] });
 });
 
-test('parts of a second tell times apart', () => {
+test('applyPolicy distinguishes fractions of a second', () => {
   const [first, second] = history('2024-05-01 12:00', '2024-05-01 13:00');
   assert.ok(first && second);
   const later = { ...first, snapshot: { ...first.snapshot, time: { ...first.snapshot.time, nanoseconds: 1 } } };
@@ -102,7 +102,7 @@ test('parts of a second tell times apart', () => {
   assert.equal(Object.keys(keptOf([later, second], { within: '1h' })).length, 2);
 });
 
-test('a policy of nothing but zeros is empty', () => {
+test('isEmptyPolicy accepts a policy of zeros', () => {
   assert.ok(isEmptyPolicy(policyOf({})));
   assert.ok(isEmptyPolicy(policyOf({ last: 0, daily: 0, within: '0d', each: { yearly: '0y0h' } })));
   for (const rules of [
@@ -116,7 +116,7 @@ test('a policy of nothing but zeros is empty', () => {
   assert.deepEqual(keptOf(WEEK, { last: 0, within: '0d' }), {});
 });
 
-test('a policy in words', () => {
+test('describePolicy describes every rule', () => {
   const words = describePolicy(
     policyOf({ last: 1, yearly: Infinity, within: '2w', each: { daily: '1y2m' }, tags: ['a'] }),
   );

@@ -33,7 +33,7 @@ const rule = fc.oneof(
 
 const ids = (kept: Record<string, string[]>) => new Set(Object.keys(kept));
 
-test('a larger number keeps all that a smaller one keeps, and never more than the number', () => {
+test('applyPolicy keeps more with a larger number, and never more than the number', () => {
   fc.assert(
     fc.property(snapshots, what, count, count, (list, name, n, more) => {
       const fewer = ids(keptOf(list, { [name]: n }));
@@ -44,7 +44,7 @@ test('a larger number keeps all that a smaller one keeps, and never more than th
   );
 });
 
-test('every rule but one of tags keeps the newest', () => {
+test('applyPolicy keeps the newest by every rule except tags', () => {
   fc.assert(
     fc.property(snapshots, rule, (list, rules) => {
       assert.ok(ids(keptOf(list, rules)).has(list.at(-1)?.id ?? ''));
@@ -52,7 +52,7 @@ test('every rule but one of tags keeps the newest', () => {
   );
 });
 
-test('rules together keep what each keeps, for its reasons', () => {
+test('applyPolicy keeps the union of its rules', () => {
   const rules = fc.array(
     fc.oneof(
       rule,

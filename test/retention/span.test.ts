@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { describeSpan, isEmptySpan, parseSpan } from '../../src/retention/span.js';
 
-test('durations as people write them', () => {
+test('parseSpan reads durations', () => {
   const written: Record<string, string> = {
     '14d': 'within 14d',
     '3D': 'within 3d',
@@ -20,7 +20,7 @@ test('durations as people write them', () => {
     assert.equal(describeSpan(parseSpan(text, '--x')), normal, text);
 });
 
-test('what is neither a duration nor a date is refused, with the option', () => {
+test('parseSpan refuses other text and names the option', () => {
   const wrong = [
     '',
     '14',
@@ -39,7 +39,7 @@ test('what is neither a duration nor a date is refused, with the option', () => 
   for (const text of wrong) assert.throws(() => parseSpan(text, '--keep-within'), /^VarveError: --keep-within: /, text);
 });
 
-test('only a duration of zeros is empty', () => {
+test('isEmptySpan accepts only zeros', () => {
   assert.ok(isEmptySpan(parseSpan('0d0h', '--x')));
   assert.ok(!isEmptySpan(parseSpan('0d1h', '--x')));
   assert.ok(!isEmptySpan(parseSpan('2026-01-31', '--x')));

@@ -12,13 +12,13 @@ import { newRepository, StubbornStore, writeDays } from './repository.js';
 const scratch = scratchDirectory();
 let number = 0;
 
-test('tags are added at the end, each once, removed, or set', () => {
+test('changedTags adds at the end without duplicates, removes and sets', () => {
   assert.deepEqual(changedTags(['a', 'b'], { add: ['c', 'a'], remove: ['b'] }), ['a', 'c']);
   assert.deepEqual(changedTags(['a', 'b'], { set: ['b'] }), ['b']);
   assert.deepEqual(changedTags(['a', 'b'], { set: [] }), []);
 });
 
-test('what changes nothing is no change', () => {
+test('changedTags returns nothing when nothing changes', () => {
   assert.equal(changedTags(['a', 'b'], { add: ['b'], remove: ['c'] }), undefined);
   assert.equal(changedTags(['a', 'b'], { set: ['a', 'b'] }), undefined);
   assert.equal(changedTags([], { set: [] }), undefined);
@@ -40,7 +40,7 @@ async function only(repository: Repository): Promise<StoredSnapshot> {
   return snapshots[0] as StoredSnapshot;
 }
 
-test('the new snapshot is stored before the old one goes, and differs in nothing but tags and original', async () => {
+test('retag stores the new snapshot first, and changes only tags and original', async () => {
   const { store, repository, stored } = await oneSnapshot();
   const id = await retag(repository, stored, { add: ['b'], remove: [] });
   assert.deepEqual(store.log, [`put snapshots/${id}`, `remove snapshots/${stored.id}`]);
@@ -50,7 +50,7 @@ test('the new snapshot is stored before the old one goes, and differs in nothing
   assert.equal(snapshot.original?.toString('hex'), stored.id);
 });
 
-test('the original stays that of the first change', async () => {
+test('retag keeps the original of the first change', async () => {
   const { repository, stored } = await oneSnapshot();
   await retag(repository, stored, { add: ['b'], remove: [] });
   await retag(repository, await only(repository), { add: ['c'], remove: [] });
@@ -59,20 +59,20 @@ test('the original stays that of the first change', async () => {
   assert.equal(snapshot.original?.toString('hex'), stored.id);
 });
 
-test('nothing is written where nothing changes', async () => {
+test('retag writes nothing when nothing changes', async () => {
   const { store, repository, stored } = await oneSnapshot();
   assert.equal(await retag(repository, stored, { add: ['a'], remove: [] }), undefined);
   assert.deepEqual(store.log, []);
 });
 
-test('when the old one cannot be removed, that is told, and the new one is there', async () => {
+test('retag reports an old snapshot that cannot be removed, and keeps the new one', async () => {
   const { store, repository, stored } = await oneSnapshot();
   store.stubborn.add(stored.id);
   await assert.rejects(retag(repository, stored, { set: [] }), /has the new tags, but the old one, .* is still there/);
   assert.equal((await listSnapshots(repository)).snapshots.length, 2);
 });
 
-test('a manage key changes tags, and signs; an append key does not', async () => {
+test('retag needs a manage key, which signs', async () => {
   const { store, repository, stored } = await oneSnapshot();
   const withRole = async (role: 'append' | 'manage') => {
     const unlock = { password: role };

@@ -72,11 +72,11 @@ describe('a reader written from SPEC.md alone', { skip }, () => {
     await readerOutput(password, fixture, 'check');
   });
 
-  it('takes the steps of repository.json from the password to the bytes of a file', async () => {
+  it('follows repository.json from the password to the bytes of a file', async () => {
     assert.deepEqual(JSON.parse(await readerOutput(password, fixture, 'trace')), vectors.steps);
   });
 
-  it('sees the snapshots, oldest first, without that of the removed key', async () => {
+  it('lists the snapshots, oldest first, without the removed key’s', async () => {
     const lines = (await readerOutput(password, fixture, 'snapshots')).trim().split('\n');
     const names = lines.map((line) => line.split(' ')[0]);
     assert.deepEqual(
@@ -89,7 +89,7 @@ describe('a reader written from SPEC.md alone', { skip }, () => {
     assert.match(err, /revoked/);
   });
 
-  it('restores what was on disk, and the same as varve restores', async (test) => {
+  it('restores the original files, as varve does', async (test) => {
     if (!able.holes || !able.xattrs || !able.acls)
       test.diagnostic(`NOT TESTED here: ${JSON.stringify(able)} is what the file system keeps`);
     const passwordFile = join(scratch, 'password');
@@ -104,7 +104,7 @@ describe('a reader written from SPEC.md alone', { skip }, () => {
     }
   });
 
-  it('opens the other keys, each for what its role may', async () => {
+  it('opens the other keys with the rights of their roles', async () => {
     const keyFile = join(scratch, 'key file');
     writeFileSync(keyFile, Buffer.from(vectors.keys.manage.keyFile, 'hex'));
     await readerOutput('', '--key-file', keyFile, fixture, 'check');
@@ -118,7 +118,7 @@ describe('a reader written from SPEC.md alone', { skip }, () => {
   });
 
   for (const parity of [0, 7])
-    it(`restores a fresh repository of random content, cut into very many chunks, with ${parity} % parity`, async () => {
+    it(`restores a new repository of random content and many chunks, with ${parity} % parity`, async () => {
       const [source, directory, target] = [join(scratch, `source ${parity}`), fresh(), fresh()];
       writeRandom(source, randomBytes(8).toString('hex'), able);
       const secret = `${randomBytes(8).toString('hex')} A\u030a`;
@@ -152,7 +152,7 @@ describe('a reader written from SPEC.md alone', { skip }, () => {
       assert.deepEqual(listWithXattrs(join(target, source)), listWithXattrs(source));
     });
 
-  it('refuses what a reader must refuse of the hostile repositories', async () => {
+  it('refuses hostile repositories as a reader must', async () => {
     const hostile = fileURLToPath(new URL('../../../fixtures/hostile', import.meta.url));
     const { password: secret, cases } = JSON.parse(readFileSync(join(hostile, 'cases.json'), 'utf8')) as {
       password: string;
@@ -166,7 +166,7 @@ describe('a reader written from SPEC.md alone', { skip }, () => {
     }
   });
 
-  describe('refuses what was altered', () => {
+  describe('refuses altered objects', () => {
     const kinds = ['config', 'keys', 'index', 'snapshots', 'data'];
     const objects = (kind: string): string[] => {
       const top = join(fixture, kind);
@@ -223,7 +223,7 @@ describe('a reader written from SPEC.md alone', { skip }, () => {
     }
 
     for (const kind of ['keys', 'index', 'snapshots']) {
-      it(`${kind}: a bit flipped, and the object renamed to suit`, async (test) => {
+      it(`${kind}: a bit flipped, and the object renamed to match`, async (test) => {
         for (let round = 0; round < (WHOLE ? 4 : 2); round++) {
           const path = any(kind);
           const position = randomInt(statSync(path).size);
@@ -245,7 +245,7 @@ describe('a reader written from SPEC.md alone', { skip }, () => {
       });
     }
 
-    it('a data pack whose frames were altered, whoever keeps the name', async () => {
+    it('a data pack with altered frames under its name', async () => {
       const packs = objects('data').filter((path) => statSync(path).size > 100_000);
       const largest = packs.sort((a, b) => statSync(b).size - statSync(a).size)[0] ?? '';
       for (const position of [0, 1000, 60_000]) {
@@ -258,7 +258,7 @@ describe('a reader written from SPEC.md alone', { skip }, () => {
       }
     });
 
-    it('an object that is missing, and one under the name of another', async () => {
+    it('a missing object, and an object under another’s name', async () => {
       for (const kind of ['data', 'index', 'keys']) {
         const copy = fresh();
         cpSync(fixture, copy, { recursive: true });

@@ -9,7 +9,7 @@ const SEED = 1;
 
 const isRoot = process.getuid?.() === 0;
 
-test('random stats, names, attributes and times return as they were, or are clamped and reported', {
+test('restore returns random stats, names, attributes and times, or reports them as clamped', {
   skip: isRoot ? false : 'only root can give files to others',
 }, async (t) => {
   const scratch = scratchDirectory();

@@ -73,7 +73,7 @@ test('what goes wrong with SFTP is told with what to do, and no password', { ski
     });
 });
 
-test('passwords have no place in places and options of SFTP, and are not repeated', async () => {
+test('passwords in locations and options of SFTP are refused and not shown', async () => {
   const watched = new Watched(SECRET);
   for (const repository of [`sftp:ann:${SECRET}@host:/x`, `sftp://ann:${SECRET}@host//x`])
     await watched.fails({
