@@ -126,7 +126,7 @@ test('each store refuses its mistyped names of -o', async () => {
   ] as const) {
     const { code, err } = await place.run(['-r', where, '-o', `${option}=x`, 'snapshots']);
     assert.equal(code, 1);
-    assert.match(err, new RegExp(`^Fatal: -o ${option}: no such option; there are `));
+    assert.match(err, new RegExp(`^Fatal: -o ${option}: no such option; the options are `));
   }
 });
 

@@ -72,12 +72,12 @@ for (const [name, { start, skip }] of Object.entries(STARTS)) {
     await watched.fails({
       repository: at('ann', 'ann/laptop'),
       args: ['snapshots'],
-      message: /wants a password of the user "ann": set VARVE_REST_PASSWORD/,
+      message: /requires a password of the user "ann": set VARVE_REST_PASSWORD/,
     });
     await watched.fails({
       repository: at('', 'ann/laptop'),
       args: ['snapshots'],
-      message: /wants a user and a password: .*VARVE_REST_USERNAME and VARVE_REST_PASSWORD/,
+      message: /requires a user and a password: .*VARVE_REST_USERNAME and VARVE_REST_PASSWORD/,
     });
     await watched.fails({
       repository: at(`bob:${BOB}`, 'ann/laptop'),

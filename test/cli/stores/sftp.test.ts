@@ -82,10 +82,10 @@ test('passwords in locations and options of SFTP are refused and not shown', asy
       message: /it must not contain a password: ssh asks for it/,
     });
   for (const [option, message] of [
-    [`sftp.password=${SECRET}`, /-o sftp\.password: no such option; there are sftp\.command/],
+    [`sftp.password=${SECRET}`, /-o sftp\.password: no such option; the options are sftp\.command/],
     [`password=${SECRET}`, /-o password: must be NAME=VALUE, with a name that begins with/],
     [`sftp.command=no-such-program -p ${SECRET}`, /cannot start no-such-program/],
-    [`sftp.command='sshpass -p ${SECRET}`, /-o sftp\.command: a quote ' is not closed/],
+    [`sftp.command='sshpass -p ${SECRET}`, /-o sftp\.command: the quote ' is not closed/],
   ] as const)
     await watched.fails({ repository: 'sftp:host:/x', args: ['snapshots', '-o', option], message });
 });

@@ -186,7 +186,7 @@ test('an unknown option is refused', async () => {
   const extended = new Map([['rclone.arguments', '']]);
   await assert.rejects(
     openRclone('x:y', settings({ extended })),
-    isVarveError('usage', /rclone.arguments: no such option; there are rclone/),
+    isVarveError('usage', /rclone.arguments: no such option; the options are rclone/),
   );
 });
 
