@@ -59,7 +59,7 @@ export async function networkRun(way: Way, { directory, faults }: RunOptions): P
   const store = await openReach(way.through, (line) => {
     if (!/^\d{4}-/.test(line)) return;
     requests++;
-    if (line.includes(', may be tried again: ')) failed++;
+    if (line.includes(', retryable: ')) failed++;
     else way.progressed();
   });
   const direct = await openReach(way.direct);

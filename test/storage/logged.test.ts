@@ -43,5 +43,5 @@ test('LoggedStore logs the reason of a failure', async () => {
   await assert.rejects(store.now());
   await assert.rejects(names(store, 'index'));
   assert.equal(lines.length, 2);
-  for (const line of lines) assert.match(line, / ms storage, may be tried again: connection reset$/);
+  for (const line of lines) assert.match(line, / ms storage, retryable: connection reset$/);
 });

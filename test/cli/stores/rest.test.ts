@@ -34,7 +34,7 @@ const STARTS: Readonly<Record<string, { readonly start: Start; readonly skip: st
 };
 
 for (const [name, { start, skip }] of Object.entries(STARTS)) {
-  test(`what goes wrong with ${name} is told with what to do, and no password`, { skip }, async () => {
+  test(`errors of ${name} give advice and show no password`, { skip }, async () => {
     const watched = new Watched(...SECRETS);
     const { place } = watched;
     const directory = (called: string): string => {

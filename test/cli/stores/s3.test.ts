@@ -22,7 +22,7 @@ const keys = ({ accessKeyId, secretAccessKey }: Credentials) => ({
   AWS_SECRET_ACCESS_KEY: secretAccessKey,
 });
 
-describe('what goes wrong with S3 is told with what to do, and no key', { skip: CEPH_MISSING }, () => {
+describe('errors of S3 give advice and show no key', { skip: CEPH_MISSING }, () => {
   let ceph: CephServer;
   let guest: Credentials;
   let small: Credentials;

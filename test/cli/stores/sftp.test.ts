@@ -20,7 +20,7 @@ async function started(...options: Parameters<typeof startSshd>): Promise<Sshd> 
   return sshd;
 }
 
-test('what goes wrong with SFTP is told with what to do, and no password', { skip: SSHD_MISSING }, async () => {
+test('errors of SFTP give advice and show no password', { skip: SSHD_MISSING }, async () => {
   const watched = new Watched(SECRET);
   const { place } = watched;
   const sshd = await started();

@@ -83,7 +83,7 @@ describe('rest-server', { skip: REST_SERVER_MISSING }, () => {
     ];
     for (const doing of asked)
       await denied(doing(), /the server does not know the user "ann", or not with this password/);
-    await denied((await opened(context, `http://${host}/`)).now(), /wants a user and a password/);
+    await denied((await opened(context, `http://${host}/`)).now(), /requires a user and a password/);
   });
 
   test('an append-only server refuses removals', async (context) => {
