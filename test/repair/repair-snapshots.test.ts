@@ -119,7 +119,7 @@ test('repair snapshots keeps a snapshot that cannot be read at all', async () =>
   const { failed, events } = await repair(sandbox, { forget: true });
   assert.equal(failed, 1);
   const failure = events.find((event) => event.kind === 'failed');
-  assert.match(failure?.kind === 'failed' ? failure.error.message : '', /nothing of it can be read/);
+  assert.match(failure?.kind === 'failed' ? failure.error.message : '', /nothing in it can be read/);
   assert.ok((await sandbox.snapshots()).some(({ id }) => id === first?.id));
 });
 
