@@ -6,7 +6,7 @@ import { COMMANDS, OTHER } from './commands.js';
 import { addGlobalOptions } from './global-options.js';
 import { newCommand } from './help.js';
 import { reportError } from './report-error.js';
-import { resultOf, type Shell } from './shell.js';
+import type { Session, Shell } from './shell.js';
 
 const INTRODUCTION = `varve ${VERSION}: deduplicating, encrypted backups.
 
@@ -25,16 +25,17 @@ Exit codes: 0 success; 1 failed; 3 some files could not be read, or some snapsho
 /** Runs the command in the arguments. @param args from `exactArguments` @returns the exit code */
 export async function runProgram(args: readonly string[], shell: Shell): Promise<number> {
   const json = wantsJson(args);
+  const session: Session = { shell, exitCode: 0 };
   try {
     const asked = helpAsOption(args);
-    const { program, wanted } = await buildProgram(asked, shell, json);
+    const { program, wanted } = await buildProgram(asked, session, json);
     const exact = helpOfKnown(spellOut(asked, [program, ...family(program, wanted)]), program, wanted);
     if (exact.length === 0) {
       program.outputHelp();
       return 0;
     }
     await program.parseAsync(exact, { from: 'user' });
-    return resultOf(shell).exitCode;
+    return session.exitCode;
   } catch (cause) {
     if (cause instanceof CommanderError) return finishParsing(cause, shell, json);
     if (shell.signal.aborted) return reportError(interrupted(cause), shell, json);
@@ -68,9 +69,10 @@ function helpOfKnown(args: readonly string[], program: Command, wanted: readonly
 
 async function buildProgram(
   args: readonly string[],
-  shell: Shell,
+  session: Session,
   json: boolean,
 ): Promise<{ readonly program: Command; readonly wanted: readonly string[] }> {
+  const { shell } = session;
   const program = newCommand('varve', shell, json);
   addGlobalOptions(program);
   program.commandsGroup(`${OTHER}:`).helpCommand('help', 'explain a command: varve help backup');
@@ -83,7 +85,7 @@ async function buildProgram(
     const command = newCommand(name, shell, json);
     command.summary(summary).helpGroup(`${group}:`).helpOption('-h, --help', 'print this help');
     if (name === wanted[0]) {
-      (await load()).define(command, shell);
+      (await load()).define(command, session);
       addGlobalOptions(command);
       for (const child of command.commands) addGlobalOptions(child);
     }

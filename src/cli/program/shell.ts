@@ -30,24 +30,18 @@ export type Run<Options> = (context: Context, args: readonly string[], options: 
 
 /** The module of a command: it defines options, and loads the work only when the command runs. */
 export interface CommandModule {
-  define(command: Command, shell: Shell): void;
+  define(command: Command, session: Session): void;
 }
 
-/** Holds the exit code of the command that ran. */
-export class Finished {
-  exitCode = 0;
-}
-
-const results = new WeakMap<Shell, Finished>();
-
-export function resultOf(shell: Shell): Finished {
-  const result = results.get(shell) ?? new Finished();
-  results.set(shell, result);
-  return result;
+/** One run of the command line: what the process provides, and the exit code of the command that ran. */
+export interface Session {
+  readonly shell: Shell;
+  exitCode: number;
 }
 
 /** Sets the action of a command. */
-export function run<Options>(command: Command, shell: Shell, action: Run<Options>): void {
+export function run<Options>(command: Command, session: Session, action: Run<Options>): void {
+  const { shell } = session;
   command.action(async () => {
     const globals = globalOptions(command);
     const output = new Output(globals.json === true, verbosityOf(globals), shell.out, shell.err);
@@ -58,7 +52,7 @@ export function run<Options>(command: Command, shell: Shell, action: Run<Options
     try {
       const context = contextOf(shell, { globals, output, atEnd });
       const exitCode = (await action(context, command.args, command.opts() as Options)) ?? 0;
-      resultOf(shell).exitCode = exitCode;
+      session.exitCode = exitCode;
       if (exitCode !== 0 && output.json) output.errorObject(exitError(command.name(), exitCode));
     } finally {
       await Promise.allSettled(endings.map((ending) => ending()));

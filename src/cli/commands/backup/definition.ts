@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { run, type Shell } from '../../program/shell.js';
+import { run, type Session } from '../../program/shell.js';
 import { collect } from '../../snapshots/snapshot-selection.js';
 
 const DESCRIPTION = `Make a snapshot of files and directories. varve stores only data that the repository does not have, and reads only files that changed since the
@@ -24,7 +24,7 @@ Exit codes: 0 everything is stored; 1 failed, no snapshot; 3 a snapshot without 
 everything (such a snapshot is marked as suspect, and forget keeps good ones beside it); 10 no repository; 12 wrong password;
 130 interrupted.`;
 
-export function define(command: Command, shell: Shell): void {
+export function define(command: Command, session: Session): void {
   command.description(DESCRIPTION).argument('[paths...]', 'files and directories').addHelpText('after', EXAMPLES);
   command
     .option('--tag <tags>', 'add these comma-separated tags to the snapshot (repeatable)', collect)
@@ -45,7 +45,7 @@ export function define(command: Command, shell: Shell): void {
       'number of threads, which is the number of files read at a time ($VARVE_READ_CONCURRENCY; default: one per core)',
     )
     .option('--no-scan', 'do not count files ahead during a first backup; progress then shows no total');
-  run(command, shell, async (context, args, options) => {
+  run(command, session, async (context, args, options) => {
     const { backupCommand } = await import('./command.js');
     return backupCommand(context, args, options as Parameters<typeof backupCommand>[2]);
   });

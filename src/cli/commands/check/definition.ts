@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { run, type Shell } from '../../program/shell.js';
+import { run, type Session } from '../../program/shell.js';
 import { addSelectionOptions } from '../../snapshots/snapshot-selection.js';
 
 const DESCRIPTION = `Check the repository: every snapshot opens and has all its data, and the index, packs and keys are sound. For each problem, check names the
@@ -27,7 +27,7 @@ Examples:
 Exit codes: 0 sound, or repaired; 1 something is wrong, or check failed; 10 no repository; 12 wrong password; 130
 interrupted. Packs that no index lists, as an interrupted backup leaves them, are reported but are not an error.`;
 
-export function define(command: Command, shell: Shell): void {
+export function define(command: Command, session: Session): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   addSelectionOptions(command, 'checked, with the packs that they need');
   command
@@ -36,7 +36,7 @@ export function define(command: Command, shell: Shell): void {
     .option('--scrub', 'only compare all objects with their names; needs no password')
     .option('--repair', 'repair damaged packs from their parity')
     .option('--with-cache', 'accepted for compatibility: check never trusts the cache');
-  run(command, shell, async (context, _args, options) => {
+  run(command, session, async (context, _args, options) => {
     const { checkCommand } = await import('./command.js');
     return checkCommand(context, options as Parameters<typeof checkCommand>[1]);
   });

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { run, type Shell } from '../../program/shell.js';
+import { run, type Session } from '../../program/shell.js';
 import { addFromOptions } from '../../repository/from-repository.js';
 import { addSelectionOptions } from '../../snapshots/snapshot-selection.js';
 
@@ -19,13 +19,13 @@ Examples:
 Exit codes: 0 done; 1 failed for some or all snapshots; 3 copies lack what cannot be read; 10 no repository; 12 wrong
 password; 130 interrupted.`;
 
-export function define(command: Command, shell: Shell): void {
+export function define(command: Command, session: Session): void {
   command
     .description(DESCRIPTION)
     .argument('[ids...]', 'only these snapshots of the other repository: ids, prefixes of ids, or latest')
     .addHelpText('after', EXAMPLES);
   addSelectionOptions(addFromOptions(command), 'copied');
-  run(command, shell, async (context, args, options) => {
+  run(command, session, async (context, args, options) => {
     const { copyCommand } = await import('./command.js');
     return copyCommand(context, args, options as Parameters<typeof copyCommand>[2]);
   });

@@ -3,7 +3,7 @@ import { type Change, type DiffCounts, type Differences, diff } from '../../../b
 import { VarveError } from '../../../errors/errors.js';
 import { TreeReader } from '../../../repository/reading/tree-reader.js';
 import { shortId } from '../../../repository/snapshots/snapshots.js';
-import { type Run, run, type Shell } from '../../program/shell.js';
+import { type Run, run, type Session } from '../../program/shell.js';
 import { openFromOptions } from '../../repository/open.js';
 import { pathJson } from '../../snapshots/node-json.js';
 import { type Chosen, chooseOne, readIndex, readSnapshots } from '../../snapshots/snapshot-selection.js';
@@ -34,13 +34,13 @@ Examples:
 Exit codes: 0 compared, whether or not they differ; 1 failed, or could not read everything; 10 no repository; 12 wrong
 password.`;
 
-export function define(command: Command, shell: Shell): void {
+export function define(command: Command, session: Session): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   command
     .argument('[snapshot[:subdirectory]]', 'latest, an id, or a prefix of an id')
     .argument('[snapshot[:subdirectory]]', 'the snapshot to compare it with');
   command.option('--metadata', 'also show changes of metadata only');
-  run(command, shell, compare);
+  run(command, session, compare);
 }
 
 const compare: Run<Options> = async (context, [first, second, ...more], { metadata }) => {

@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { type DumpedEntry, dumpEntries, dumpedEntry, dumpFile, type LeftOut, writeTar } from '../../../browse/dump.js';
 import { systemReason, VarveError } from '../../../errors/errors.js';
 import { TreeReader } from '../../../repository/reading/tree-reader.js';
-import { type Context, type Run, run, type Shell } from '../../program/shell.js';
+import { type Context, type Run, run, type Session } from '../../program/shell.js';
 import { openFromOptions } from '../../repository/open.js';
 import {
   addSelectionOptions,
@@ -37,7 +37,7 @@ Examples:
 
 Exit codes: 0 written; 1 failed, or the file does not exist; 10 no repository; 12 wrong password.`;
 
-export function define(command: Command, shell: Shell): void {
+export function define(command: Command, session: Session): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   command
     .argument('[snapshot[:subdirectory]]', 'latest, an id, or a prefix of an id')
@@ -47,7 +47,7 @@ export function define(command: Command, shell: Shell): void {
     .option('-t, --target <file>', 'write to this file instead of standard output');
   addSelectionOptions(command, 'used for latest');
   addTimeOption(command);
-  run(command, shell, dump);
+  run(command, session, dump);
 }
 
 const dump: Run<Options> = async (context, args, options) => {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { run, type Shell } from '../../program/shell.js';
+import { run, type Session } from '../../program/shell.js';
 import { addSelectionOptions, collect } from '../../snapshots/snapshot-selection.js';
 import { PAST_TIME } from '../../text/past-time.js';
 
@@ -19,7 +19,7 @@ Examples:
 Exit codes: 0 searched, whether or not it found anything; 1 failed, or could not read everything; 10 no repository;
 12 wrong password.`;
 
-export function define(command: Command, shell: Shell): void {
+export function define(command: Command, session: Session): void {
   command.description(DESCRIPTION).argument('[patterns...]', 'names or paths to find').addHelpText('after', EXAMPLES);
   command
     .option('-i, --ignore-case', 'ignore case')
@@ -40,7 +40,7 @@ export function define(command: Command, shell: Shell): void {
     .option('--pack', 'the patterns are pack ids')
     .option('--show-pack-id', 'with --blob or --tree: show the pack that holds it');
   addSelectionOptions(command, 'searched');
-  run(command, shell, async (context, args, options) => {
+  run(command, session, async (context, args, options) => {
     const { findCommand } = await import('./command.js');
     return findCommand(context, args, options as Parameters<typeof findCommand>[2]);
   });

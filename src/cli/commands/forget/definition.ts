@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { run, type Shell } from '../../program/shell.js';
+import { run, type Session } from '../../program/shell.js';
 import { addSelectionOptions, collect } from '../../snapshots/snapshot-selection.js';
 import { addPruneOptions } from '../prune/options.js';
 
@@ -26,7 +26,7 @@ Examples:
 Exit codes: 0 done; 1 failed, or refused; 3 some snapshots could not be removed; 10 no repository; 12 wrong password;
 130 interrupted.`;
 
-export function define(command: Command, shell: Shell): void {
+export function define(command: Command, session: Session): void {
   command
     .description(DESCRIPTION)
     .argument('[ids...]', 'remove these snapshots: ids, prefixes of ids, or latest')
@@ -62,7 +62,7 @@ export function define(command: Command, shell: Shell): void {
       'allow a policy to remove all snapshots of a group; needs --host, --tag or --path',
     );
   addPruneOptions(command);
-  run(command, shell, async (context, args, options) => {
+  run(command, session, async (context, args, options) => {
     const { forgetCommand } = await import('./command.js');
     return forgetCommand(context, args, options as Parameters<typeof forgetCommand>[2]);
   });

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { toHex } from '../../../bytes/hex.js';
 import { VarveError } from '../../../errors/errors.js';
 import { MAX_PARITY_PERCENT } from '../../../parity/layout.js';
-import { run, type Shell } from '../../program/shell.js';
+import { run, type Session } from '../../program/shell.js';
 import { addFromOptions, type FromFlags, openSource, targetContext } from '../../repository/from-repository.js';
 import { thisHost, thisUser } from '../../repository/machine.js';
 import { cacheDirectory, storeOfRepository } from '../../repository/open.js';
@@ -30,14 +30,14 @@ Examples:
 
 Exit codes: 0 created; 1 failed, or a repository already exists.`;
 
-export function define(command: Command, shell: Shell): void {
+export function define(command: Command, session: Session): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   command.option('--parity <percent>', 'add this much redundancy to every pack, 1 to 100 percent (default: none)');
   command.option('--repository-version <version>', 'accepted for compatibility; there is only one version');
   command.option('--force', 'create it even if a disk seems not to be mounted, or a repository was here before');
   addFromOptions(command);
   command.option('--copy-chunker-params', 'cut files as the other repository does');
-  run<InitFlags>(command, shell, async (context, _, flags) => {
+  run<InitFlags>(command, session, async (context, _, flags) => {
     const { output } = context;
     refuseContradictions(flags);
     const parity = parsePercent(flags.parity);

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Role } from '../../../crypto/hierarchy.js';
 import { VarveError } from '../../../errors/errors.js';
 import { addKeySlot } from '../../../repository/keys/key-slots.js';
-import { type Run, run, type Shell } from '../../program/shell.js';
+import { type Run, run, type Session } from '../../program/shell.js';
 import { thisHost, thisUser } from '../../repository/machine.js';
 import { addNewKeyOptions, calibrated, type NewKeyFlags, newUnlock } from '../../repository/new-key.js';
 import { openFromOptions } from '../../repository/open.js';
@@ -16,7 +16,7 @@ interface Options extends NewKeyFlags {
 
 const ROLES: readonly Role[] = ['append', 'manage', 'full'];
 
-export function defineAdd(command: Command, shell: Shell): void {
+export function defineAdd(command: Command, session: Session): void {
   command.description(
     'Add a key: another password or key file that opens the repository, with a role. Needs a full key.',
   );
@@ -25,7 +25,7 @@ export function defineAdd(command: Command, shell: Shell): void {
   command.option('--host <host>', "the machine that the key is for (default: this machine's name)");
   addNewKeyOptions(command);
   command.addHelpText('after', '\nExit codes: 0 added; 1 failed; 10 no repository; 12 wrong password.');
-  run(command, shell, add);
+  run(command, session, add);
 }
 
 const add: Run<Options> = async (context, _, options) => {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Shell } from '../../program/shell.js';
+import type { Session } from '../../program/shell.js';
 import { defineAdd } from './add.js';
 import { defineList } from './list.js';
 import { definePasswd } from './passwd.js';
@@ -16,7 +16,7 @@ Examples:
   varve key add --role append --host web1 --new-password-file web1.password
   varve key remove 1a2b3c4d --ignore-since 2026-03-01 && varve key rotate     after web1 was stolen`;
 
-export function define(command: Command, shell: Shell): void {
+export function define(command: Command, session: Session): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   for (const [name, summary, defineOne] of [
     ['list', 'list the keys', defineList],
@@ -25,6 +25,6 @@ export function define(command: Command, shell: Shell): void {
     ['passwd', 'change the password of the key in use', definePasswd],
     ['rotate', 'give the repository new secrets', defineRotate],
   ] as const) {
-    defineOne(command.command(name).summary(summary).copyInheritedSettings(command), shell);
+    defineOne(command.command(name).summary(summary).copyInheritedSettings(command), session);
   }
 }

@@ -2,7 +2,7 @@
 // Key slots are read in repository/keys/.
 import type { Command } from 'commander';
 import { type KeySlot, listKeySlots } from '../../../repository/keys/key-slots.js';
-import { run, type Shell } from '../../program/shell.js';
+import { run, type Session } from '../../program/shell.js';
 import { openFromOptions } from '../../repository/open.js';
 import { printable } from '../../text/escape.js';
 import { Table } from '../../text/table.js';
@@ -10,13 +10,13 @@ import { localTime } from '../../text/time.js';
 
 const SHORT = 8;
 
-export function defineList(command: Command, shell: Shell): void {
+export function defineList(command: Command, session: Session): void {
   command.description('List the keys of the repository; a star marks the one in use. Any key can do this.');
   command.addHelpText(
     'after',
     '\nExit codes: 0 listed; 1 failed, or a key could not be read; 10 no repository; 12 wrong password.',
   );
-  run(command, shell, async (context) => {
+  run(command, session, async (context) => {
     const repository = await openFromOptions(context);
     const { slots, failures } = await listKeySlots(repository);
     for (const { error } of failures) context.output.warn(`a key is skipped: ${error.message}`);

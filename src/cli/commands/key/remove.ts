@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { VarveError } from '../../../errors/errors.js';
 import { removeKeySlot } from '../../../repository/keys/key-slots.js';
-import { type Run, run, type Shell } from '../../program/shell.js';
+import { type Run, run, type Session } from '../../program/shell.js';
 import { openFromOptions } from '../../repository/open.js';
 import { parseTimeOption } from '../../text/time.js';
 import { keyJson } from './list.js';
@@ -14,7 +14,7 @@ interface Options {
 const DESCRIPTION = `Remove a key: its password no longer opens the repository, and varve ignores what the key signs from now on. A thief who copied the key still has
 today's secrets: \`varve key rotate\` makes new ones for data stored from then on. Needs a full key.`;
 
-export function defineRemove(command: Command, shell: Shell): void {
+export function defineRemove(command: Command, session: Session): void {
   command.description(DESCRIPTION).argument('[id]', "the key's id, or a prefix of it");
   command.option(
     '--ignore-since <time>',
@@ -22,7 +22,7 @@ export function defineRemove(command: Command, shell: Shell): void {
   );
   command.option('--force', 'remove even the key in use');
   command.addHelpText('after', '\nExit codes: 0 removed; 1 failed; 10 no repository; 12 wrong password.');
-  run(command, shell, remove);
+  run(command, session, remove);
 }
 
 const remove: Run<Options> = async (context, [id], { ignoreSince, force }) => {

@@ -4,7 +4,7 @@ import { VarveError } from '../../../errors/errors.js';
 import { packsOfSnapshots } from '../../../repository/reading/packs-of-snapshots.js';
 import type { Repository } from '../../../repository/repository.js';
 import type { ObjectType } from '../../../storage/store.js';
-import { type Context, run, type Shell } from '../../program/shell.js';
+import { type Context, run, type Session } from '../../program/shell.js';
 import { openFromOptions } from '../../repository/open.js';
 import { chooseOne, readIndex, readSnapshots, selectionFilter } from '../../snapshots/snapshot-selection.js';
 
@@ -16,12 +16,12 @@ const TYPES: Record<string, ObjectType> = {
   locks: 'locks',
 };
 
-export function define(command: Command, shell: Shell): void {
+export function define(command: Command, session: Session): void {
   command.description('List the names of all objects of one kind, one per line; blobs with their kind in front.');
   command.argument('[kind]', 'snapshots, packs, index, keys, locks or blobs');
   command.argument('[snapshot]', 'only packs that this snapshot needs: latest, an id, or a prefix of an id');
   command.addHelpText('after', '\nExit codes: 0 listed; 1 failed; 10 no repository; 12 wrong password.');
-  run(command, shell, async (context, [kind = '', snapshot]) => {
+  run(command, session, async (context, [kind = '', snapshot]) => {
     const type = TYPES[kind];
     if (type === undefined && kind !== 'blobs') {
       throw new VarveError('usage', `which kind? One of ${[...Object.keys(TYPES), 'blobs'].join(', ')}`);

@@ -5,7 +5,7 @@ import { VarveError } from '../../../errors/errors.js';
 import type { ContentRef } from '../../../format/content.js';
 import { TreeReader } from '../../../repository/reading/tree-reader.js';
 import { type StoredSnapshot, shortId } from '../../../repository/snapshots/snapshots.js';
-import { type Context, type Run, run, type Shell } from '../../program/shell.js';
+import { type Context, type Run, run, type Session } from '../../program/shell.js';
 import { openFromOptions } from '../../repository/open.js';
 import type { LineOptions } from '../../snapshots/node-line.js';
 import { makerOf, snapshotJson } from '../../snapshots/snapshot-json.js';
@@ -44,7 +44,7 @@ Examples:
 
 Exit codes: 0 listed, even if the given directories do not exist; 1 failed; 10 no repository; 12 wrong password.`;
 
-export function define(command: Command, shell: Shell): void {
+export function define(command: Command, session: Session): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   command
     .argument('[snapshot[:subdirectory]]', 'latest, an id, or a prefix of an id')
@@ -58,7 +58,7 @@ export function define(command: Command, shell: Shell): void {
     .option('--ncdu', 'print JSON for ncdu: varve ls --ncdu latest | ncdu -f -');
   addSelectionOptions(command, 'used for latest');
   addTimeOption(command);
-  run(command, shell, list);
+  run(command, session, list);
 }
 
 const list: Run<Options> = async (context, args, options) => {

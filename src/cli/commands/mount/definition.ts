@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { run, type Shell } from '../../program/shell.js';
+import { run, type Session } from '../../program/shell.js';
 import { addSelectionOptions, collect } from '../../snapshots/snapshot-selection.js';
 import type { MountFlags } from './command.js';
 
@@ -20,7 +20,7 @@ Examples:
 
 Exit codes: 0 ended by a signal or an unmount; 1 failed to mount; 10 no repository; 12 wrong password.`;
 
-export function define(command: Command, shell: Shell): void {
+export function define(command: Command, session: Session): void {
   command.description(DESCRIPTION).argument('<mountpoint>', 'an existing directory').addHelpText('after', EXAMPLES);
   addSelectionOptions(command, 'shown')
     .option(
@@ -33,7 +33,7 @@ export function define(command: Command, shell: Shell): void {
     .option('--allow-other', 'let other users read it, as modes and owners allow')
     .option('--no-default-permissions', 'with --allow-other: ignore modes and owners')
     .option('--cache-size <size>', 'memory for cached file contents, 16M to 4000M', '128M');
-  run<MountFlags>(command, shell, async (context, args, flags) => {
+  run<MountFlags>(command, session, async (context, args, flags) => {
     const { mountCommand } = await import('./command.js');
     return mountCommand(context, args, flags);
   });

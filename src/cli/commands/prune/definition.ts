@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type Run, run, type Shell } from '../../program/shell.js';
+import { type Run, run, type Session } from '../../program/shell.js';
 import { openFromOptions } from '../../repository/open.js';
 import { pruner } from './command.js';
 import { addPruneOptions, type PruneFlags } from './options.js';
@@ -17,7 +17,7 @@ Examples:
 
 Exit codes: 0 done; 1 failed, or something is damaged; 10 no repository; 11 another prune is running; 12 wrong password.`;
 
-export function define(command: Command, shell: Shell): void {
+export function define(command: Command, session: Session): void {
   command.description(DESCRIPTION);
   addPruneOptions(command);
   command
@@ -27,7 +27,7 @@ export function define(command: Command, shell: Shell): void {
       'for a disk so full that prune cannot begin: delete unneeded data and copy nothing; give the id of the repository, and make sure that no other command uses it',
     )
     .addHelpText('after', EXAMPLES);
-  run(command, shell, pruneCommand);
+  run(command, session, pruneCommand);
 }
 
 const pruneCommand: Run<PruneFlags> = async (context, _, flags) => {

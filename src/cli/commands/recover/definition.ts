@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { PROGRAM } from '../../../library/version.js';
 import type { RecoverEvent, RecoverResult } from '../../../repair/options.js';
 import { shortId } from '../../../repository/snapshots/snapshots.js';
-import { type Run, run, type Shell } from '../../program/shell.js';
+import { type Run, run, type Session } from '../../program/shell.js';
 import { thisHost, thisUser } from '../../repository/machine.js';
 import { openFromOptions } from '../../repository/open.js';
 import type { Output } from '../../terminal/output.js';
@@ -24,9 +24,9 @@ Examples:
 Exit codes: 0 done, even if there was nothing to recover; 1 failed, or could not read everything; 10 no repository; 11 a prune
 or a repair is running; 12 wrong password; 130 interrupted.`;
 
-export function define(command: Command, shell: Shell): void {
+export function define(command: Command, session: Session): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
-  run(command, shell, recoverCommand);
+  run(command, session, recoverCommand);
 }
 
 const recoverCommand: Run<unknown> = async (context) => {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Shell } from '../../program/shell.js';
+import type { Session } from '../../program/shell.js';
 import { defineIndex } from './index-definition.js';
 import { definePacks } from './packs-definition.js';
 import { defineSnapshots } from './snapshots-definition.js';
@@ -14,13 +14,13 @@ Examples:
   varve repair packs 1a2b3c4d
   varve repair snapshots --dry-run`;
 
-export function define(command: Command, shell: Shell): void {
+export function define(command: Command, session: Session): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   for (const [name, summary, defineOne] of [
     ['index', 'rebuild the index from the packs', defineIndex],
     ['packs', 'salvage what can be read of damaged packs', definePacks],
     ['snapshots', 'copy damaged snapshots without what is lost', defineSnapshots],
   ] as const) {
-    defineOne(command.command(name).summary(summary).copyInheritedSettings(command), shell);
+    defineOne(command.command(name).summary(summary).copyInheritedSettings(command), session);
   }
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { run, type Shell } from '../../program/shell.js';
+import { run, type Session } from '../../program/shell.js';
 
 const DESCRIPTION = `Repair damaged packs from their parity. Where that is impossible, repair packs stores their sound blobs in new packs, copies the damaged pack to
 the working directory, and removes it. A pack that cannot be read completely stays: it may be sound. Needs a full key; for packs of trees a
@@ -16,12 +16,12 @@ Examples:
 Exit codes: 0 done, and nothing is lost; 1 failed, or something is lost, missing or cannot be read; 10 no repository; 11 a
 prune or another repair is running; 12 wrong password; 130 interrupted.`;
 
-export function definePacks(command: Command, shell: Shell): void {
+export function definePacks(command: Command, session: Session): void {
   command
     .description(DESCRIPTION)
     .argument('[ids...]', 'names of packs, or prefixes of names')
     .addHelpText('after', AFTER);
-  run(command, shell, async (context, ids) => {
+  run(command, session, async (context, ids) => {
     const { repairPacksCommand } = await import('./packs-command.js');
     return repairPacksCommand(context, ids);
   });

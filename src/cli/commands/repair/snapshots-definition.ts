@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { run, type Shell } from '../../program/shell.js';
+import { run, type Session } from '../../program/shell.js';
 import { addRewriteOptions } from '../../snapshots/rewrite-command.js';
 
 const DESCRIPTION = `Copy each damaged snapshot without what is lost, so that the rest can be restored without errors. The damaged one stays unless you give --forget; the
@@ -22,10 +22,10 @@ Examples:
 Exit codes: 0 done, and nothing is lost; 1 failed for some or all snapshots; 3 new snapshots lack what is lost; 10 no
 repository; 12 wrong password; 130 interrupted.`;
 
-export function defineSnapshots(command: Command, shell: Shell): void {
+export function defineSnapshots(command: Command, session: Session): void {
   command.description(DESCRIPTION).addHelpText('after', AFTER);
   addRewriteOptions(command, 'repaired', 'remove the damaged snapshots once the copies exist');
-  run(command, shell, async (context, args, options) => {
+  run(command, session, async (context, args, options) => {
     const { repairSnapshotsCommand } = await import('./snapshots-command.js');
     return repairSnapshotsCommand(context, args, options as Parameters<typeof repairSnapshotsCommand>[2]);
   });

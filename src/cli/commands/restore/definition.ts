@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { run, type Shell } from '../../program/shell.js';
+import { run, type Session } from '../../program/shell.js';
 import { addSelectionOptions, addTimeOption, collect } from '../../snapshots/snapshot-selection.js';
 
 const DESCRIPTION = `Restore a snapshot, a directory of it, or one file. varve never writes outside the target. With SNAPSHOT:DIRECTORY, a target that is new or
@@ -21,7 +21,7 @@ Exit codes: 0 restored; 1 failed, or some files could not be restored; 10 no rep
 interrupted. If the target or your rights do not allow an owner, mode, time or attribute, that is a warning; if a fault
 prevents it, that is an error.`;
 
-export function define(command: Command, shell: Shell): void {
+export function define(command: Command, session: Session): void {
   command
     .description(DESCRIPTION)
     .argument('[snapshot[:path]]', 'latest, an id, or a prefix of an id')
@@ -52,7 +52,7 @@ export function define(command: Command, shell: Shell): void {
     .option('--no-special', 'do not create devices, FIFOs or sockets, and do not set setuid or setgid bits');
   addSelectionOptions(command, 'used for latest');
   addTimeOption(command);
-  run(command, shell, async (context, args, options) => {
+  run(command, session, async (context, args, options) => {
     const { restoreCommand } = await import('./command.js');
     return restoreCommand(context, args, options as Parameters<typeof restoreCommand>[2]);
   });

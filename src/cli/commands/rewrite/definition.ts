@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { run, type Shell } from '../../program/shell.js';
+import { run, type Session } from '../../program/shell.js';
 import { addRewriteOptions } from '../../snapshots/rewrite-command.js';
 import { collect } from '../../snapshots/snapshot-selection.js';
 
@@ -17,7 +17,7 @@ Examples:
 
 Exit codes: 0 done; 1 failed for some or all snapshots; 10 no repository; 12 wrong password; 130 interrupted.`;
 
-export function define(command: Command, shell: Shell): void {
+export function define(command: Command, session: Session): void {
   command.description(DESCRIPTION).addHelpText('after', EXAMPLES);
   command
     .option('-e, --exclude <pattern>', 'remove what matches this pattern (repeatable)', collect)
@@ -32,7 +32,7 @@ export function define(command: Command, shell: Shell): void {
     .option('--new-time <time>', 'set the time of the new snapshots: "2006-01-02 15:04:05" or RFC 3339')
     .option('-s, --snapshot-summary', 'add the number and size of its files to each snapshot that lacks them');
   addRewriteOptions(command, 'rewritten', 'remove the old snapshots once the new ones exist');
-  run(command, shell, async (context, args, options) => {
+  run(command, session, async (context, args, options) => {
     const { rewriteCommand } = await import('./command.js');
     return rewriteCommand(context, args, options as Parameters<typeof rewriteCommand>[2]);
   });

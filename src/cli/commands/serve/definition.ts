@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { DEFAULT_ADDRESS } from '../../../serve/address.js';
-import { run, type Shell } from '../../program/shell.js';
+import { run, type Session } from '../../program/shell.js';
 import type { ServeFlags } from './options.js';
 import { definePassword } from './password-definition.js';
 
@@ -21,7 +21,7 @@ Examples:
 
 Exit codes: 0 ended by a signal; 1 cannot serve.`;
 
-export function define(command: Command, shell: Shell): void {
+export function define(command: Command, session: Session): void {
   const repeatable = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
   command
     .description(DESCRIPTION)
@@ -48,9 +48,9 @@ export function define(command: Command, shell: Shell): void {
     .option('--log <file>', 'log each request to this file; - is standard output')
     .option('--log-format <format>', 'plain, or combined as in rest-server', 'plain')
     .addHelpText('after', EXAMPLES);
-  run<ServeFlags>(command, shell, async (context, _, flags) => {
+  run<ServeFlags>(command, session, async (context, _, flags) => {
     const { serveCommand } = await import('./command.js');
     return serveCommand(context, flags);
   });
-  definePassword(command.command('password').copyInheritedSettings(command), shell);
+  definePassword(command.command('password').copyInheritedSettings(command), session);
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { run, type Shell } from '../../program/shell.js';
+import { run, type Session } from '../../program/shell.js';
 import type { ServeFlags } from './options.js';
 import type { PasswordFlags } from './password-command.js';
 
@@ -15,7 +15,7 @@ Examples:
 
 Exit codes: 0 done; 1 failed.`;
 
-export function definePassword(command: Command, shell: Shell): void {
+export function definePassword(command: Command, session: Session): void {
   command
     .summary('give a user a password')
     .description(DESCRIPTION)
@@ -23,7 +23,7 @@ export function definePassword(command: Command, shell: Shell): void {
     .option('--new-password-file <file>', 'file with the new password')
     .option('--new-password-command <command>', 'command that prints the new password')
     .addHelpText('after', AFTER);
-  run<PasswordFlags>(command, shell, async (context, [user = ''], flags) => {
+  run<PasswordFlags>(command, session, async (context, [user = ''], flags) => {
     const { passwordCommand } = await import('./password-command.js');
     return passwordCommand(context, user, { ...(command.parent?.opts() as ServeFlags), ...flags });
   });

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { VarveError } from '../../../errors/errors.js';
 import { groupSnapshots } from '../../../repository/snapshots/snapshot-groups.js';
 import type { StoredSnapshot } from '../../../repository/snapshots/snapshots.js';
-import { type Run, run, type Shell } from '../../program/shell.js';
+import { type Run, run, type Session } from '../../program/shell.js';
 import { openFromOptions } from '../../repository/open.js';
 import { groupTitle, parseGroupBy, pathsAndTags } from '../../snapshots/snapshot-groups.js';
 import { snapshotJson } from '../../snapshots/snapshot-json.js';
@@ -32,7 +32,7 @@ Examples:
 
 Exit codes: 0 listed; 1 failed, or a snapshot could not be read; 10 no repository; 12 wrong password.`;
 
-export function define(command: Command, shell: Shell): void {
+export function define(command: Command, session: Session): void {
   command.description(DESCRIPTION).argument('[ids...]', 'only these snapshots: ids, prefixes of ids, or latest');
   addSelectionOptions(command, 'listed')
     .option('-g, --group-by <what>', 'group by host, paths or tags (comma-separated)')
@@ -40,7 +40,7 @@ export function define(command: Command, shell: Shell): void {
     .option('--last', 'the same as --latest 1')
     .option('-c, --compact', 'one line per snapshot, without paths')
     .addHelpText('after', EXAMPLES);
-  run(command, shell, list);
+  run(command, session, list);
 }
 
 const loadTable = () => import('../../snapshots/snapshot-table.js');

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { STATS_MODES, type Stats, stats } from '../../../browse/stats.js';
 import { VarveError } from '../../../errors/errors.js';
-import { type Run, run, type Shell } from '../../program/shell.js';
+import { type Run, run, type Session } from '../../program/shell.js';
 import { openFromOptions } from '../../repository/open.js';
 import {
   addSelectionOptions,
@@ -30,14 +30,14 @@ Examples:
 
 Exit codes: 0 counted; 1 failed, or a snapshot could not be read; 10 no repository; 12 wrong password.`;
 
-export function define(command: Command, shell: Shell): void {
+export function define(command: Command, session: Session): void {
   command
     .description(DESCRIPTION)
     .argument('[ids...]', 'only these snapshots: ids, prefixes of ids, or latest')
     .addHelpText('after', EXAMPLES);
   command.option('--mode <mode>', STATS_MODES.join(', '), 'restore-size');
   addSelectionOptions(command, 'counted');
-  run(command, shell, count);
+  run(command, session, count);
 }
 
 const count: Run<Options> = async (context, ids, options) => {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { run, type Shell } from '../../program/shell.js';
+import { run, type Session } from '../../program/shell.js';
 
 const DESCRIPTION = `Test whether a location can hold a repository: objects appear whole or not at all, stay unchanged, are listed, and disappear when removed. Also measures
 the speed. The test works in a directory of its own at the location, and removes it. It needs no repository and no password.`;
@@ -15,9 +15,9 @@ Examples:
 
 Exit codes: 0 all tests passed; 1 a test failed, or the test could not run; 130 interrupted.`;
 
-export function defineTest(command: Command, shell: Shell): void {
+export function defineTest(command: Command, session: Session): void {
   command.description(DESCRIPTION).argument('<location>', 'a location as for --repo').addHelpText('after', AFTER);
-  run(command, shell, async (context, [location = '']) => {
+  run(command, session, async (context, [location = '']) => {
     const { storeTestCommand } = await import('./test-command.js');
     return storeTestCommand(context, location);
   });

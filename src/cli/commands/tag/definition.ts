@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { VarveError } from '../../../errors/errors.js';
 import { type StoredSnapshot, shortId } from '../../../repository/snapshots/snapshots.js';
 import { retag, type TagChange } from '../../../retention/tags.js';
-import { type Run, run, type Shell } from '../../program/shell.js';
+import { type Run, run, type Session } from '../../program/shell.js';
 import { openFromOptions } from '../../repository/open.js';
 import {
   addSelectionOptions,
@@ -37,7 +37,7 @@ password; 130 interrupted.`;
 
 const FAILED = 1;
 
-export function define(command: Command, shell: Shell): void {
+export function define(command: Command, session: Session): void {
   command
     .description(DESCRIPTION)
     .argument('[ids...]', 'only these snapshots: ids, prefixes of ids, or latest')
@@ -47,7 +47,7 @@ export function define(command: Command, shell: Shell): void {
     .option('--remove <tags>', 'remove these comma-separated tags (repeatable)', collect)
     .option('--set <tags>', "replace all tags with these comma-separated tags (repeatable); '' removes all", collect);
   addSelectionOptions(command, 'changed');
-  run(command, shell, change);
+  run(command, session, change);
 }
 
 const change: Run<Options> = async (context, ids, options) => {

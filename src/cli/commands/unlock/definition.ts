@@ -1,20 +1,20 @@
 import type { Command } from 'commander';
 import { listLeases, type UnreadLease } from '../../../repository/leases/leases.js';
-import { run, type Shell } from '../../program/shell.js';
+import { run, type Session } from '../../program/shell.js';
 import { openFromOptions } from '../../repository/open.js';
 import { counted } from '../../text/units.js';
 
 const DESCRIPTION = `Remove the leases of processes that have ended. This is rarely needed: a lease in locks/ says what a command is doing to the repository, and
 stale leases block nothing.`;
 
-export function define(command: Command, shell: Shell): void {
+export function define(command: Command, session: Session): void {
   command.description(DESCRIPTION);
   command.option(
     '--remove-all',
     'also remove objects that are not leases of this repository; leases of live processes stay',
   );
   command.addHelpText('after', '\nExit codes: 0 done; 1 failed; 10 no repository; 12 wrong password.');
-  run<{ readonly removeAll?: boolean }>(command, shell, async (context, _, { removeAll }) => {
+  run<{ readonly removeAll?: boolean }>(command, session, async (context, _, { removeAll }) => {
     const { output } = context;
     const repository = await openFromOptions(context);
     const unread: UnreadLease[] = [];
