@@ -107,7 +107,7 @@ export class ObjectLock {
     if (!isForgotten(left, 0, seconds)) return;
     this.#warn?.(
       `the locks of what is stored ${left > 0 ? `end in ${spanOf(left)}` : 'have ended'}: \`varve prune\` with --object-lock extends them; ` +
-        `have it run every ${spanOf(longestPause(seconds))}, or more often`,
+        `run it every ${spanOf(longestPause(seconds))}, or more often`,
     );
     this.#warn = undefined;
   }

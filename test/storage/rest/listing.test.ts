@@ -86,7 +86,7 @@ for (const hostile of [
     const { store } = await open(context, (_, response) => void response.end(hostile));
     await assert.rejects(
       all(store),
-      isVarveError('storage', /cannot list data .* no list of objects: is it a REST server/),
+      isVarveError('storage', /cannot list data .* not a list of objects: is it a REST server/),
     );
   });
 }
