@@ -52,10 +52,7 @@ test('a put retries over a new connection when the first breaks', { skip }, asyn
   const { store, path } = await fresh({ uploadLimit: 4 * 2 ** 20 });
   const { name, bytes } = object(6_000_000);
   const put = store.put('data', name, [bytes]);
-  const failed = assert.rejects(
-    put,
-    isVarveError('storage', new RegExp(`cannot write data/${name}: server: .*broke`)),
-  );
+  const failed = assert.rejects(put, isVarveError('storage', new RegExp(`cannot write data/${name}: server: .*broke`)));
   await until(() => growing(path));
   process.kill(ssh(), 'SIGKILL');
   await failed;
