@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import type { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { toHex } from '../../src/bytes/hex.js';
 import { encodeSlot, MAX_LOG2N, NONCE_LENGTH, WRAPPED_LENGTH } from '../../src/crypto/slot-file.js';
@@ -10,7 +12,10 @@ import { objectName } from '../../src/repository/repository.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
 import type { ObjectInfo, ObjectType } from '../../src/storage/store.js';
 import { isVarveError } from '../errors/expect-error.js';
+import { scratchDirectory } from '../filesystem/scratch.js';
 import { ForwardingStore } from '../storage/forwarding-store.js';
+
+const scratch = scratchDirectory();
 
 const PASSWORD = { unlock: { password: 'pebble' } };
 
@@ -147,4 +152,41 @@ test('listKeySlots reads keys that were rotated since the repository was opened'
   await rotateKeySlots(await openRepository(store, PASSWORD));
   const { slots, failures } = await listKeySlots(before);
   assert.deepEqual([slots.length, failures.length, slots[0]?.epoch], [1, 0, 2]);
+});
+
+/** A store whose keys another process rotates after each time that they are read. */
+class RotatedAfterReading extends ForwardingStore {
+  readonly #rotate: () => Promise<void>;
+
+  constructor(inner: MemoryStore, rotate: () => Promise<void>) {
+    super(inner);
+    this.#rotate = rotate;
+  }
+
+  override async get(type: ObjectType, name: string): Promise<Buffer> {
+    const bytes = await this.inner.get(type, name);
+    if (type === 'keys') await this.#rotate();
+    return bytes;
+  }
+}
+
+test('openRepository opens keys that another process rotates each time after they were listed', async () => {
+  const store = await repository();
+  const options = { ...PASSWORD, cacheDirectory: join(scratch, 'rotating') };
+  let rotations = 0;
+  const rotate = async (): Promise<void> => {
+    if (rotations++ < 20) await rotateKeySlots(await openRepository(store, options));
+  };
+  await openRepository(new RotatedAfterReading(store, rotate), options);
+});
+
+test('openRepository refuses keys of an epoch before the one that this machine has seen', async () => {
+  const store = await repository();
+  const options = { ...PASSWORD, cacheDirectory: join(scratch, 'old keys') };
+  const old: { name: string; bytes: Buffer }[] = [];
+  for await (const { name } of store.list('keys')) old.push({ name, bytes: await store.get('keys', name) });
+  await rotateKeySlots(await openRepository(store, options));
+  for await (const { name } of store.list('keys')) await store.remove('keys', name);
+  for (const { name, bytes } of old) await store.put('keys', name, [bytes]);
+  await assert.rejects(openRepository(store, options), isVarveError('damaged', /someone has put back old keys/));
 });

@@ -159,16 +159,23 @@ export async function openRepository(store: Store, options: OpenOptions): Promis
   const sealed = await config.catch((cause) => {
     throw unreachable && cause.code === 'no-repository' ? keys.reason : cause;
   });
-  const isOutdated = ({ keys, identity }: OpenedSlot): boolean =>
-    epochSeen(localState(keys, identity, cache)) > keys.newestEpoch;
+  const seenEpoch = ({ keys, identity }: OpenedSlot): number => epochSeen(localState(keys, identity, cache));
   const slotOptions = { ...options, preferred: location.slot };
-  const opening = openCurrentSlot(store, await candidates, slotOptions, isOutdated);
+  const opening = openCurrentSlot(
+    store,
+    await candidates,
+    slotOptions,
+    (slot) => seenEpoch(slot) > slot.keys.newestEpoch,
+  );
   // Loads native code while scrypt hashes the password.
   const [early] = await Promise.all([opening, loadZstd()]);
-  // A rotation may have ended since the slot was read. Then its keys are outdated, but no one has put back old ones.
-  const opened = isOutdated(early)
-    ? await openCurrentSlot(store, await readCandidates(store, options), slotOptions, isOutdated)
+  // Another process may note a newer epoch at any time. Only keys that are listed after this one was noted can be called old.
+  const seen = seenEpoch(early);
+  const isOld = ({ keys }: OpenedSlot): boolean => seen > keys.newestEpoch;
+  const opened = isOld(early)
+    ? await openCurrentSlot(store, await readCandidates(store, options), slotOptions, isOld)
     : early;
+  if (isOld(opened)) throw rolledBack(store, opened.keys.newestEpoch, seen);
   location.note(toHex(opened.identity.slot));
   return assemble(store, opened, sealed, options, cache);
 }
@@ -222,7 +229,7 @@ function assemble(
   }
   const directory = cache?.within(toHex(keys.repository));
   const local = localState(keys, identity, cache);
-  refuseRollback(local, keys.newestEpoch, store);
+  if (keys.newestEpoch > epochSeen(local)) local.write('epoch', keys.newestEpoch);
   return {
     store: directory === undefined ? store : new CachedStore(store, directory),
     keys,
@@ -246,13 +253,9 @@ function epochSeen(local: LocalState): number {
 }
 
 /** Old key slots that someone puts back would make this machine write for a removed key (SPEC.md section 4). */
-function refuseRollback(local: LocalState, epoch: number, store: Store): void {
-  const seen = epochSeen(local);
-  if (seen > epoch) {
-    throw new VarveError(
-      'damaged',
-      `${store.location}: its keys are of epoch ${epoch}, but epoch ${seen} was seen here before: someone has put back old keys`,
-    );
-  }
-  if (seen !== epoch) local.write('epoch', epoch);
+function rolledBack(store: Store, epoch: number, seen: number): VarveError {
+  return new VarveError(
+    'damaged',
+    `${store.location}: its keys are of epoch ${epoch}, but epoch ${seen} was seen here before: someone has put back old keys`,
+  );
 }
