@@ -7,8 +7,13 @@ import { costs, failures, rounds } from './phases.js';
 import { varveOf } from './programs/varve.js';
 import { MIB } from './table.js';
 import { sizeOf } from './tree.js';
+import { compareUpkeep } from './upkeep.js';
 
-const PHASES: readonly Phase[] = ['first', 'restore'];
+const PHASES: readonly Phase[] = ['first', 'unchanged', 'restore'];
+/** The program whose figures are the divisors. */
+const BASE = 'before';
+/** Snapshots before the prune. */
+const SNAPSHOTS = 12;
 
 /** Compares an earlier build of varve with this one, in turn on the same data: has varve become slower? */
 export async function compareBuilds(bench: Bench): Promise<string> {
@@ -21,6 +26,13 @@ export async function compareBuilds(bench: Bench): Promise<string> {
   const programs = [varveOf('before', bench.before), varveOf('after')];
   const results = await runCampaign({ ...bench, programs, work, source, phases: PHASES });
   const content = `An earlier build of varve and this one, in turn on a copy of ${bench.data.join(' and ')}: ${files} files, ${Math.round(apparent / MIB)} MiB. ${rounds(bench.repeat)}; ÷ is by the earlier one's.`;
-  const parts = [setting(programs), content, costs(programs, PHASES, results, 'before'), failures(programs, results)];
+  const upkeep = await compareUpkeep({ ...bench, programs, count: bench.count ?? SNAPSHOTS }, BASE);
+  const parts = [
+    setting(programs),
+    content,
+    costs(programs, PHASES, results, BASE),
+    failures(programs, results),
+    upkeep,
+  ];
   return parts.filter((part) => part !== '').join('\n\n');
 }

@@ -28,8 +28,12 @@ interface Outcome {
   readonly check: Cost;
 }
 
-/** A prune after most snapshots of a changing tree were forgotten, then a check that reads everything. */
-export async function compareUpkeep(bench: Bench): Promise<string> {
+/**
+ * A prune after most snapshots of a changing tree were forgotten, then a check that reads everything.
+ *
+ * @param baseName the program whose figures are the divisors
+ */
+export async function compareUpkeep(bench: Bench, baseName = BASE): Promise<string> {
   const work = join(bench.work, 'upkeep');
   const source = join(work, 'data');
   bench.say(`copying ${bench.data.join(' ')}`);
@@ -61,8 +65,8 @@ export async function compareUpkeep(bench: Bench): Promise<string> {
   }
   const kept = Math.max(1, Math.round(count * KEPT));
   const text = `${count} snapshots of a copy of ${bench.data.join(' and ')} (${Math.round(apparent / MIB)} MiB), between which 1 % of the files change each time; all but
-the newest ${kept} are forgotten. Then \`prune\` (varve with \`--grace 0\`), and \`check --read-data\` of what is left. One round; ÷ is by ${BASE}'s.`;
-  return [setting(programs), text, tables(outcomes, kept), ...failed].join('\n\n');
+the newest ${kept} are forgotten. Then \`prune\` (varve with \`--grace 0\`), and \`check --read-data\` of what is left. One round; ÷ is by ${baseName}'s.`;
+  return [setting(programs), text, tables(outcomes, kept, baseName), ...failed].join('\n\n');
 }
 
 async function tend(program: Tended, place: Place, bench: Bench, source: string, work: string): Promise<Outcome> {
@@ -88,8 +92,8 @@ async function tend(program: Tended, place: Place, bench: Bench, source: string,
   return { program, before, after, prune, check };
 }
 
-function tables(outcomes: readonly Outcome[], kept: number): string {
-  const base = outcomes.find(({ program }) => program.name === BASE);
+function tables(outcomes: readonly Outcome[], kept: number, baseName: string): string {
+  const base = outcomes.find(({ program }) => program.name === baseName);
   const rows = (['prune', 'check'] as const).flatMap((what) =>
     outcomes.map((each) => {
       const { wall, cpu, memory } = each[what];
