@@ -210,7 +210,7 @@ export class BackupRun {
   }
 
   #startPool(packTarget: number): BackupPool {
-    const { keys, config, index, store } = this.#repository;
+    const { keys, identity, config, index, store } = this.#repository;
     const { filter, compression, parent, ignoreInode = false, ignoreCtime = false, verbose = false } = this.#options;
     const { withAtime = false } = this.#options;
     const fresh = FreshSet.create().handle;
@@ -232,6 +232,7 @@ export class BackupRun {
         );
         const data = {
           keys: exportKeys(keys),
+          identity,
           gear: gearOf(this.#repository),
           parity: config.parity,
           data: config.data,

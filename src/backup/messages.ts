@@ -3,6 +3,7 @@
 import type { Int64 } from '../bytes/int64.js';
 import type { Compression } from '../compression/policy.js';
 import type { ExportedKeys } from '../crypto/hierarchy.js';
+import type { Identity } from '../crypto/signed.js';
 import type { DirectoryPlace } from '../filesystem/directory.js';
 import type { FilterSpec } from '../filesystem/filter.js';
 import type { FileStat } from '../filesystem/stat.js';
@@ -32,6 +33,8 @@ export interface ChangeRules {
 /** What a backup worker starts with. */
 export interface WorkerInit {
   readonly keys: ExportedKeys;
+  /** The slot that signs packs. */
+  readonly identity: Identity;
   /** The secret table of the chunkers. */
   readonly gear: Uint8Array;
   readonly data: Sizes;

@@ -49,7 +49,7 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
   const compression = compressionParameters(init.compression);
   const ring = new PackKeyRing(keys, init.knownPackKeys);
   const packs = packWriters({
-    keys,
+    signer: { keys, identity: init.identity },
     compression,
     target: init.packTarget,
     parity: init.parity,

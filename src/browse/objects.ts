@@ -2,14 +2,14 @@
 // Decoding is left to format/, printing to the command line.
 
 import type { Buffer } from 'node:buffer';
-import { isRevoked } from '../crypto/signed.js';
 import { VarveError } from '../errors/errors.js';
 import { type BlobKind, DATA } from '../format/content.js';
 import { decodeIndexObject, type IndexedPack, type IndexObject } from '../format/index-object.js';
 import { decodeLease, type Lease } from '../format/lease.js';
 import { ID_BYTES } from '../format/limits.js';
 import { blobCount, type Frame, frameAt, frameCount, type PackRecord } from '../format/pack-record.js';
-import { readPackRecord } from '../repository/packs/pack-directory.js';
+import { readIndex } from '../repository/index/index-store.js';
+import { readPackDirectory } from '../repository/packs/pack-directory.js';
 import { getSigned, type Repository } from '../repository/repository.js';
 import type { ObjectType } from '../storage/store.js';
 
@@ -53,8 +53,8 @@ export async function readLeaseObject(repository: Repository, name: string): Pro
 }
 
 /** Reads the directory of a pack. */
-export function readPack(repository: Repository, name: string, size: number): Promise<PackRecord> {
-  return readPackRecord(repository, name, size);
+export async function readPack(repository: Repository, name: string, size: number): Promise<PackRecord> {
+  return (await readPackDirectory(repository, name, size)).record;
 }
 
 export interface ListedBlob {
@@ -79,9 +79,8 @@ export function* blobsOf(record: PackRecord): Generator<ListedBlob> {
 /** Lists all packs of the index. A pack that two index objects list comes twice. */
 export async function* listIndexedPacks(repository: Repository): AsyncGenerator<IndexedPack> {
   for await (const name of listObjects(repository, 'index')) {
-    const { payload, certificate } = await getSigned(repository, 'index', name);
-    const index = decodeIndexObject(payload, `index/${name}`);
-    if (!isRevoked(repository.keys, certificate.slot, index.time.seconds)) yield* index.packs;
+    const { index, revoked } = await readIndex(repository, name);
+    if (!revoked) yield* index.packs;
   }
 }
 

@@ -14,5 +14,7 @@ export const ZSTD: Codec = 1;
 export const WRAPPED_KEY_BYTES = 84;
 /** Length of the authentication tag after each ciphertext. */
 export const TAG_BYTES = 16;
+/** Bytes of a key slot's id. */
+export const SLOT_ID_LENGTH = 16;
 /** Longest plaintext of a sealed object. */
 export const MAX_SEALED_PLAINTEXT = 128 * 1024 * 1024;

@@ -2,7 +2,7 @@
 // content.ts reads what is in the packs.
 import { throwIfInterrupted } from '../errors/errors.js';
 import { digestOf, type ListedPack } from '../repository/index/listed-packs.js';
-import { readPackRecord } from '../repository/packs/pack-directory.js';
+import { readPackDirectory } from '../repository/packs/pack-directory.js';
 import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
 import { eachAtMost, REQUESTS } from '../workers/in-flight.js';
@@ -84,7 +84,8 @@ export class PackCheck {
     const { name, size } = pack;
     let opened = true;
     try {
-      contradict(pack, digestOf(await readPackRecord(this.#repository, name, size)));
+      const { record } = await readPackDirectory(this.#repository, name, size);
+      contradict(pack, digestOf(record));
     } catch (cause) {
       // Deleted by a prune since it was listed.
       if (isGone(cause)) return;

@@ -1,11 +1,12 @@
 // Certificates of key slots: who may sign, in which role (SPEC.md section 4).
 // signed.ts verifies payloads; hierarchy.ts holds the root keys.
 import { asArray, asBytes, asText, asUint, decode, encode } from '../bytes/msgpack.js';
+import { SLOT_ID_LENGTH } from '../bytes/pack-constants.js';
 import { equalBytes } from '../bytes/views.js';
 import { ascii, type CryptoEngine, forged, join } from './engine.js';
 import { type RepositoryKeys, type Role, roleError } from './hierarchy.js';
 
-export const SLOT_ID_LENGTH = 16;
+export { SLOT_ID_LENGTH };
 export const MAX_EPOCH = 2 ** 32 - 1;
 const MAX_LABEL = 1024;
 const CERTIFICATE_LABEL = ascii('varve/1/certificate\0');

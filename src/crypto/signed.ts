@@ -1,4 +1,4 @@
-// Signed payloads of index objects, snapshots and leases (SPEC.md section 6).
+// Signed payloads of index objects, snapshots, leases and pack directories (SPEC.md section 6).
 // sealed.ts encrypts them; certificate.ts knows the signers.
 import { asArray, asBytes, decode, encode } from '../bytes/msgpack.js';
 import { equalBytes, u32 } from '../bytes/views.js';
@@ -6,7 +6,7 @@ import { type Certificate, type CertificateBytes, verifyCertificate } from './ce
 import { ascii, forged, join } from './engine.js';
 import type { RepositoryKeys } from './hierarchy.js';
 
-export type SignedKind = 'index' | 'snapshot' | 'lease';
+export type SignedKind = 'index' | 'snapshot' | 'lease' | 'directory';
 
 /** Who writes: a slot's own private keys and the certificate that the repository gave it. Survives structured clone. */
 export interface Identity {
@@ -27,10 +27,16 @@ const LABELS: Record<SignedKind, Uint8Array> = {
   index: ascii('varve/1/sign/index\0'),
   snapshot: ascii('varve/1/sign/snapshot\0'),
   lease: ascii('varve/1/sign/lease\0'),
+  directory: ascii('varve/1/sign/directory\0'),
 };
 
 function message(keys: RepositoryKeys, kind: SignedKind, epoch: number, payload: Uint8Array): Uint8Array {
   return join(LABELS[kind], keys.repository, u32(epoch), keys.engine.sha256(payload));
+}
+
+/** Bytes that signing adds to a payload, at most. */
+export function signedOverhead({ certificateBytes: [payload, signature] }: Identity): number {
+  return payload.length + 2 * signature.length + 32;
 }
 
 /** The plaintext of a sealed object of this kind and epoch: SPEC.md section 6. */
@@ -62,7 +68,7 @@ export function openSigned(
   return { payload, certificate };
 }
 
-/** Whether an object that states this time (seconds) is invalid because its slot had been revoked by then. */
-export function isRevoked(keys: RepositoryKeys, slot: Uint8Array, seconds: number): boolean {
+/** Whether a slot is revoked: now, or at a stated time (seconds). */
+export function isRevoked(keys: RepositoryKeys, slot: Uint8Array, seconds = Number.POSITIVE_INFINITY): boolean {
   return keys.revoked.some((entry) => equalBytes(entry.slot, slot) && seconds >= entry.since);
 }

@@ -1,7 +1,8 @@
 // The payload of an index object (SPEC.md section 10).
 // repository/index/ merges index objects.
 import type { Buffer } from 'node:buffer';
-import { asArray, asBytes, asUint, decode, encode } from '../bytes/msgpack.js';
+import { asArray, asBool, asBytes, asUint, decode, encode } from '../bytes/msgpack.js';
+import { SLOT_ID_LENGTH } from '../bytes/pack-constants.js';
 import { asBuffer } from '../bytes/views.js';
 import type { Time } from '../time/time.js';
 import { ID_BYTES, MAX_PACK } from './limits.js';
@@ -14,6 +15,10 @@ export interface IndexedPack {
   /** Bytes of the object in `data/`. */
   readonly size: number;
   readonly record: PackRecord;
+  /** Id of the slot that assembled it. */
+  readonly writer: Buffer;
+  /** Whether a manage or full key assembled it, or has read and verified all of it. */
+  readonly vouched: boolean;
 }
 
 /** The payload of an index object (SPEC.md section 10). */
@@ -29,7 +34,13 @@ export function encodeIndexObject(index: IndexObject): Buffer {
     timeFields(index.time),
     index.replaces,
     index.condemned.map(({ pack, time }) => [pack, timeFields(time)]),
-    index.packs.map(({ name, size, record }) => [name, size, packRecordFields(record)]),
+    index.packs.map(({ name, size, record, writer, vouched }) => [
+      name,
+      size,
+      packRecordFields(record),
+      writer,
+      vouched,
+    ]),
   ]);
 }
 
@@ -44,8 +55,14 @@ export function decodeIndexObject(bytes: Uint8Array, what: string): IndexObject 
       return { pack: name(pack), time: parseTime(since, what) };
     }),
     packs: asArray(packs, undefined, what).map((value) => {
-      const [pack, size, record] = asArray(value, 3, what);
-      return { name: name(pack), size: asUint(size, MAX_PACK, what), record: parsePackRecord(record, what) };
+      const [pack, size, record, writer, vouched] = asArray(value, 5, what);
+      return {
+        name: name(pack),
+        size: asUint(size, MAX_PACK, what),
+        record: parsePackRecord(record, what),
+        writer: asBuffer(asBytes(writer, SLOT_ID_LENGTH, what)),
+        vouched: asBool(vouched, what),
+      };
     }),
   };
 }

@@ -40,7 +40,7 @@ export async function dropPacks(repository: IndexedRepository, gone: ReadonlySet
   const plain = repository.objects.filter(({ condemned }) => condemned.size === 0);
   const small = plain.filter(({ blobs }) => blobs < FEW_BLOBS);
   const wanted = plain.filter(
-    (object) => isOutdated(object, gone) || (small.length > MANY_OBJECTS && small.includes(object) && !object.revoked),
+    (object) => object.packs.some((pack) => gone.has(pack)) || (small.length > MANY_OBJECTS && small.includes(object)),
   );
   const replaced: string[] = [];
   for (const batch of inBatches(wanted)) {
@@ -54,11 +54,6 @@ export async function dropPacks(repository: IndexedRepository, gone: ReadonlySet
     replaced.push(...batch.map(({ name }) => name).filter((name) => name !== written));
   }
   return replaced;
-}
-
-/** A pack that a revoked key slot listed must not be listed by another slot: backups would rely on it again. */
-function isOutdated({ packs, revoked }: IndexSummary, gone: ReadonlySet<string>): boolean {
-  return revoked ? packs.every((pack) => gone.has(pack)) : packs.some((pack) => gone.has(pack));
 }
 
 function inBatches(objects: readonly IndexSummary[]): IndexSummary[][] {

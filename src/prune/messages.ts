@@ -1,6 +1,7 @@
 // What the main thread of a prune and its workers send each other.
 // repack.ts sends it, and prune-worker.ts answers.
 import type { ExportedKeys } from '../crypto/hierarchy.js';
+import type { Identity } from '../crypto/signed.js';
 import type { PackRecord } from '../format/pack-record.js';
 import type { SharedBlobIndex } from '../repository/index/blob-index.js';
 import type { FinishedPack, PackPart, PackWriterOptions } from '../repository/packs/pack-writer.js';
@@ -12,6 +13,7 @@ export interface WorkerInit
   extends Omit<PackCopierOptions, 'keys' | 'index' | 'packs'>,
     Pick<PackWriterOptions, 'compression' | 'target' | 'parity'> {
   readonly keys: ExportedKeys;
+  readonly identity: Identity;
   readonly index: SharedBlobIndex;
   readonly buffers: SharedBuffersHandle;
 }

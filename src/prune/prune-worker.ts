@@ -9,7 +9,12 @@ import { PackCopier } from './pack-copier.js';
 
 serveTasks<WorkerInit, Task, Reply, Note>((init, note) => {
   const keys = importKeys(init.keys);
-  const packs = packWriters({ ...init, keys, buffers: new SharedBuffers(init.buffers), emit: note });
+  const packs = packWriters({
+    ...init,
+    signer: { keys, identity: init.identity },
+    buffers: new SharedBuffers(init.buffers),
+    emit: note,
+  });
   const copier = new PackCopier({ ...init, keys, index: new BlobIndex(init.index), packs });
   return (task) => ({
     reply: copier.perform(task.kind === 'copy' ? { ...task, record: recordFromThread(task.record) } : task),

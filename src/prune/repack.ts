@@ -2,7 +2,7 @@ import { compressionParameters } from '../compression/policy.js';
 import { exportKeys } from '../crypto/hierarchy.js';
 import { recordForThread, recordFromThread } from '../format/pack-record.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
-import { readPackRecord } from '../repository/packs/pack-directory.js';
+import { readPackDirectory } from '../repository/packs/pack-directory.js';
 import { PACK_TARGET } from '../repository/packs/pack-writer.js';
 import { uncached } from '../repository/repository.js';
 import { openSharedSink, openSink, type PackSink } from '../repository/writing/pack-sink.js';
@@ -61,10 +61,10 @@ export class Repacker {
     const { store } = repository;
     const path = store.filePath?.('data', name);
     const source = path ?? (await store.get('data', name));
-    const record =
+    const { record } =
       typeof source === 'string'
-        ? await readPackRecord(repository, name, (await store.stat('data', name))?.size ?? 0)
-        : await readPackRecord(repository, name, source.length, source);
+        ? await readPackDirectory(repository, name, (await store.stat('data', name))?.size ?? 0)
+        : await readPackDirectory(repository, name, source.length, source);
     const replies = await this.#run({ kind: 'copy', pack: number, record, source, onlyIfSmaller });
     return replies.some((reply) => reply.kind === 'copied');
   }
@@ -103,7 +103,7 @@ type CopyLimits = Pick<PruneOptions, 'repackUncompressed' | 'compression' | 'pac
   /** Frames with less than this part of waste are copied whole. */
   readonly tolerated: number;
 };
-type Work = Omit<WorkerInit, 'keys' | 'index' | 'buffers' | 'parity'>;
+type Work = Omit<WorkerInit, 'keys' | 'identity' | 'index' | 'buffers' | 'parity'>;
 
 /** Copies packs, in this thread or in others. */
 interface Copying {
@@ -125,9 +125,16 @@ function copyHere(repository: IndexedRepository, work: Work): Copying {
 }
 
 function copyInThreads(repository: IndexedRepository, work: Work, threads: number): Copying {
-  const { keys, index, config } = repository;
+  const { keys, identity, index, config } = repository;
   const { sink, buffers } = openSharedSink(repository, { ...work, threads });
-  const init = { ...work, parity: config.parity, keys: exportKeys(keys), index: index.shared, buffers: buffers.handle };
+  const init = {
+    ...work,
+    parity: config.parity,
+    keys: exportKeys(keys),
+    identity,
+    index: index.shared,
+    buffers: buffers.handle,
+  };
   const pool = new WorkerPool<WorkerInit, Task, Reply, Note>(
     WORKER,
     threads,

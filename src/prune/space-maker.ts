@@ -109,7 +109,7 @@ export class SpaceMaker {
     );
     for (const object of indexed.objects) {
       const victims = object.packs.filter((name) => unneeded.has(name));
-      if (victims.length === 0 || object.revoked || object.condemned.size > 0) continue;
+      if (victims.length === 0 || object.condemned.size > 0) continue;
       const packs = await packsOf(indexed, object.name);
       const left = packs.filter(({ name }) => !unneeded.has(name.toString('hex')));
       const time = timeFromMillis((await store.now()) * 1000);

@@ -1,10 +1,10 @@
 import { isAboutObject, isUnreadable, throwIfInterrupted, VarveError } from '../errors/errors.js';
 import type { IndexedPack } from '../format/index-object.js';
-import type { PackRecord } from '../format/pack-record.js';
 import { type IndexedRepository, indexedPack } from '../repository/index/index-store.js';
 import { digestOf, type ListedPacks } from '../repository/index/listed-packs.js';
+import { UNREAD } from '../repository/index/trust.js';
 import { heal } from '../repository/packs/healing.js';
-import { readPackRecord } from '../repository/packs/pack-directory.js';
+import { type PackDirectory, readPackDirectory } from '../repository/packs/pack-directory.js';
 import { fetchObject } from '../repository/repository.js';
 import { eachAtMost, REQUESTS } from '../workers/in-flight.js';
 import type { RepairIndexOptions } from './options.js';
@@ -64,8 +64,9 @@ export class PackSurvey {
 
   async #look(name: string, again: boolean): Promise<void> {
     const statements = this.#listed.of(name);
-    const record = await this.#directoryOf(name);
-    if (record === undefined) return;
+    const directory = await this.#directoryOf(name);
+    if (directory === undefined) return;
+    const { record } = directory;
     const size = this.stored.get(name) as number;
     const digest = digestOf(record);
     const isTrue = (each: { size: number; digest: string }): boolean => each.size === size && each.digest === digest;
@@ -74,7 +75,8 @@ export class PackSurvey {
     for (const { by } of untrue) for (const object of by) this.wrong.add(object);
     const byOwn = statements.some(({ by }) => by.some((object) => this.#own.has(object)));
     if (untrue.length === 0 && statements.length > 0 && !(again && byOwn)) return;
-    this.packs.push(indexedPack(name, size, record));
+    const origin = statements.find(isTrue)?.origin ?? UNREAD;
+    this.packs.push(indexedPack(name, size, record, origin));
     if (statements.length === 0) this.added++;
     if (untrue.length === 0) return;
     this.corrected++;
@@ -82,8 +84,8 @@ export class PackSurvey {
   }
 
   /** @returns undefined if it cannot be read: then the index is left alone, as it may be right */
-  async #directoryOf(name: string): Promise<PackRecord | undefined> {
-    return this.#healing(name, () => readPackRecord(this.#repository, name, this.stored.get(name) as number));
+  async #directoryOf(name: string): Promise<PackDirectory | undefined> {
+    return this.#healing(name, () => readPackDirectory(this.#repository, name, this.stored.get(name) as number));
   }
 
   /** Whether the pack matches its name. If so, it is right wherever the index disagrees. */

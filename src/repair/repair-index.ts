@@ -1,12 +1,12 @@
 import { explainInterruption, isUnreadable } from '../errors/errors.js';
 import { FORGOTTEN_PACKS, loadIndex } from '../repository/index/index-store.js';
 import { ListedPacks } from '../repository/index/listed-packs.js';
+import { rewriteIndex } from '../repository/index/rewrite-index.js';
 import { exclusively } from '../repository/leases/exclusive.js';
 import { type Repository, uncached } from '../repository/repository.js';
 import { INTERRUPTED } from './interruption.js';
 import type { RepairIndexOptions, RepairIndexResult } from './options.js';
 import { PackSurvey } from './pack-survey.js';
-import { rewriteIndex } from './rewrite-index.js';
 
 /**
  * Makes the index agree with the packs (SPEC.md sections 10 and 13). It lists packs that no index object lists, removes packs that are gone, and

@@ -1,18 +1,19 @@
 import type { Buffer } from 'node:buffer';
 import { toHex } from '../bytes/hex.js';
+import { asBuffer } from '../bytes/views.js';
 import { explainInterruption, isAboutObject, isBroken, throwIfInterrupted } from '../errors/errors.js';
 import { type BlobKind, TREE } from '../format/content.js';
 import type { IndexedPack } from '../format/index-object.js';
 import { type IndexedRepository, indexedPack, loadIndex, packsOf } from '../repository/index/index-store.js';
 import { digestOf } from '../repository/index/listed-packs.js';
+import { rewriteIndex } from '../repository/index/rewrite-index.js';
 import { exclusively } from '../repository/leases/exclusive.js';
 import { heal } from '../repository/packs/healing.js';
-import { readPackRecord } from '../repository/packs/pack-directory.js';
+import { readPackDirectory } from '../repository/packs/pack-directory.js';
 import { readPack } from '../repository/packs/pack-reading.js';
 import { objectName, type Repository, uncached } from '../repository/repository.js';
 import { INTERRUPTED } from './interruption.js';
 import type { RepairPacksEvent, RepairPacksOptions, RepairPacksResult } from './options.js';
-import { rewriteIndex } from './rewrite-index.js';
 import { salvage } from './salvage.js';
 import { storeSalvaged } from './store-salvaged.js';
 
@@ -140,7 +141,8 @@ async function statementsOf(indexed: IndexedRepository, name: string, bytes: Buf
   for (const object of indexed.objects.filter(({ packs }) => packs.includes(name)))
     for (const pack of await packsOf(indexed, object.name)) if (pack.name.toString('hex') === name) add(pack);
   try {
-    add(indexedPack(name, bytes.length, await readPackRecord(indexed, name, bytes.length, bytes)));
+    const { record, signer } = await readPackDirectory(indexed, name, bytes.length, bytes);
+    add(indexedPack(name, bytes.length, record, { writer: asBuffer(signer.slot), vouched: false }));
   } catch (cause) {
     if (!isBroken(cause)) throw cause;
   }

@@ -42,7 +42,10 @@ export function uncached(repository: Repository): Repository {
   return store instanceof CachedStore ? { ...repository, store: store.origin } : repository;
 }
 
-const DIRECTORIES: Record<SignedKind, ObjectType> = { index: 'index', snapshot: 'snapshots', lease: 'locks' };
+/** Signed kinds that are objects of their own. A pack directory is a part of its pack. */
+type StoredKind = Exclude<SignedKind, 'directory'>;
+
+const DIRECTORIES: Record<StoredKind, ObjectType> = { index: 'index', snapshot: 'snapshots', lease: 'locks' };
 
 /** For index objects and snapshots: mostly ids, which do not compress. */
 const COMPRESSION = { level: 1 };
@@ -69,7 +72,7 @@ export async function fetchObject(store: Store, type: ObjectType, name: string):
  *
  * @returns the object's name, once it is durable
  */
-export async function putSigned(repository: Repository, kind: SignedKind, payload: Uint8Array): Promise<string> {
+export async function putSigned(repository: Repository, kind: StoredKind, payload: Uint8Array): Promise<string> {
   const { store } = repository;
   const { name, bytes } = sealSigned(repository, kind, payload);
   try {
@@ -85,7 +88,7 @@ export async function putSigned(repository: Repository, kind: SignedKind, payloa
 /** Signs and seals a payload without storing it. */
 export function sealSigned(
   { keys, identity }: Repository,
-  kind: SignedKind,
+  kind: StoredKind,
   payload: Uint8Array,
 ): { readonly name: string; readonly bytes: Uint8Array } {
   const signed = signPayload(keys, identity, kind, keys.newestEpoch, payload);
@@ -94,7 +97,7 @@ export function sealSigned(
 }
 
 /** Fetches and opens a signed object. The caller checks revocation, which needs the payload's time. */
-export async function getSigned(repository: Repository, kind: SignedKind, name: string): Promise<OpenedSigned> {
+export async function getSigned(repository: Repository, kind: StoredKind, name: string): Promise<OpenedSigned> {
   const type = DIRECTORIES[kind];
   const path = objectPath(type, name);
   const sealed = await fetchObject(repository.store, type, name);

@@ -12,10 +12,11 @@ import { type ContentRef, DATA, TREE } from '../../src/format/content.js';
 import { encodeIndexObject } from '../../src/format/index-object.js';
 import { loadIndex } from '../../src/repository/index/index-store.js';
 import { loadAndAdopt } from '../../src/repository/index/orphans.js';
+import { originOf } from '../../src/repository/index/trust.js';
 import { rotateKeySlots } from '../../src/repository/keys/key-slots.js';
 import { HeldLease } from '../../src/repository/leases/leases.js';
 import { openRepository } from '../../src/repository/opening/open.js';
-import { readPackRecord } from '../../src/repository/packs/pack-directory.js';
+import { readPackDirectory } from '../../src/repository/packs/pack-directory.js';
 import { putSigned, type Repository } from '../../src/repository/repository.js';
 import { writeSnapshot } from '../../src/repository/snapshots/snapshots.js';
 import { MemoryStore } from '../../src/storage/memory/memory-store.js';
@@ -210,13 +211,13 @@ test('check reports an index object that contradicts a pack', async () => {
   const [pack, other] = [await packOf(sandbox, DATA), await packOf(sandbox, TREE)];
   const sizeOf = async (each: string): Promise<number> => (await sandbox.store.stat('data', each))?.size ?? 0;
   const size = await sizeOf(pack);
-  const record = await readPackRecord(repository, other, await sizeOf(other));
+  const { record } = await readPackDirectory(repository, other, await sizeOf(other));
   const name = Buffer.from(pack, 'hex');
   const time = { seconds: 1, nanoseconds: 0 };
   const written: string[] = [];
   for (const told of [
-    { name, size, record },
-    { name, size: size + 1, record },
+    { name, size, record, ...originOf(repository) },
+    { name, size: size + 1, record, ...originOf(repository) },
   ])
     written.push(
       await putSigned(repository, 'index', encodeIndexObject({ time, replaces: [], condemned: [], packs: [told] })),

@@ -17,13 +17,15 @@ const index: fc.Arbitrary<IndexObject> = fc
     any.time,
     fc.array(any.exactly(32), { maxLength: 3 }),
     fc.array(fc.tuple(any.exactly(32), any.time), { maxLength: 3 }),
-    fc.array(fc.tuple(any.exactly(32), fc.nat(2 ** 30), any.packRecord), { maxLength: 3 }),
+    fc.array(fc.tuple(any.exactly(32), fc.nat(2 ** 30), any.packRecord, any.exactly(16), fc.boolean()), {
+      maxLength: 3,
+    }),
   )
   .map(([time, replaces, condemned, packs]) => ({
     time,
     replaces,
     condemned: condemned.map(([pack, since]) => ({ pack, time: since })),
-    packs: packs.map(([name, size, record]) => ({ name, size, record })),
+    packs: packs.map(([name, size, record, writer, vouched]) => ({ name, size, record, writer, vouched })),
   }));
 
 const text = fc.string({ unit: 'grapheme', maxLength: 40 });
@@ -154,9 +156,16 @@ test('names, sizes and times of an index object keep their bounds', () => {
   const read = (at: number, value: unknown) => () =>
     decodeIndexObject(encode(fields.toSpliced(at, 1, value)), 'index/ab');
   const record = [1, [], Buffer.alloc(0), Buffer.alloc(0), Buffer.alloc(0)];
-  assert.doesNotThrow(read(3, [[Buffer.alloc(32), 2 ** 30, record]]));
-  assert.throws(read(3, [[Buffer.alloc(32), 2 ** 30 + 1, record]]), isVarveError('damaged'));
-  assert.throws(read(3, [[Buffer.alloc(31), 1, record]]), isVarveError('damaged'));
+  const pack = [Buffer.alloc(32), 2 ** 30, record, Buffer.alloc(16), true];
+  assert.doesNotThrow(read(3, [pack]));
+  for (const [at, value] of [
+    [0, Buffer.alloc(31)],
+    [1, 2 ** 30 + 1],
+    [3, Buffer.alloc(15)],
+    [4, 1],
+  ] as const)
+    assert.throws(read(3, [pack.toSpliced(at, 1, value)]), isVarveError('damaged'));
+  assert.throws(read(3, [pack.slice(0, 3)]), isVarveError('damaged'));
   assert.throws(read(1, [Buffer.alloc(33)]), isVarveError('damaged'));
   assert.throws(read(2, [[Buffer.alloc(32)]]), isVarveError('damaged'));
   assert.throws(read(2, [[Buffer.alloc(32), [0, 1_000_000_000]]]), isVarveError('damaged'));

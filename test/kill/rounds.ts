@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { loadIndex } from '../../src/repository/index/index-store.js';
 import { initRepository, openRepository } from '../../src/repository/opening/open.js';
-import { readPackRecord } from '../../src/repository/packs/pack-directory.js';
+import { readPackDirectory } from '../../src/repository/packs/pack-directory.js';
 import { splitIds } from '../../src/repository/reading/content-stream.js';
 import { TreeReader } from '../../src/repository/reading/tree-reader.js';
 import type { Repository } from '../../src/repository/repository.js';
@@ -270,7 +270,7 @@ class Place {
     for await (const { name, size } of this.#store.list('data')) packs.push({ name, size });
     packs.sort((a, b) => Number(before.has(b.name)) - Number(before.has(a.name)));
     for (const { name, size } of packs) {
-      const record = await readPackRecord(repository, name, size);
+      const { record } = await readPackDirectory(repository, name, size);
       for (const [number, id] of [...splitIds(record.ids)].entries()) {
         const key = id.toString('latin1');
         if (seen.has(key) && !before.has(name)) twice += record.lengths.readUInt32LE(number * 4);

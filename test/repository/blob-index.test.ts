@@ -37,13 +37,15 @@ function model(packs: readonly IndexedPack[]): Map<string, Place[]> {
   return places;
 }
 
+const VOUCHED = { writer: Buffer.alloc(16), vouched: true };
+
 const packs = fc.array(any.packRecord, { maxLength: 6 }).map((records) =>
   records.map((record, number): IndexedPack => {
     // Now and then a pack is listed twice.
     const name = createHash('sha256')
       .update(String(number === 3 ? 1 : number))
       .digest();
-    return { name, size: 1000, record: number === 3 ? (records[1] ?? record) : record };
+    return { name, size: 1000, record: number === 3 ? (records[1] ?? record) : record, ...VOUCHED };
   }),
 );
 
@@ -51,7 +53,7 @@ function build(usable: readonly IndexedPack[], condemned: readonly IndexedPack[]
   const total = [...usable, ...condemned].reduce((sum, { record }) => sum + blobCount(record), 0);
   const builder = new BlobIndexBuilder(total);
   for (const pack of usable) builder.add(pack);
-  builder.startCondemned();
+  builder.endUsable();
   for (const pack of condemned) builder.add(pack);
   return builder.build();
 }
@@ -59,7 +61,9 @@ function build(usable: readonly IndexedPack[], condemned: readonly IndexedPack[]
 test('BlobIndex finds the first number when a blob is stored several times', () => {
   fc.assert(
     fc.property(any.packRecord, (record) => {
-      const twice = [1, 2].map((name): IndexedPack => ({ name: Buffer.alloc(32, name), size: 1000, record }));
+      const twice = [1, 2].map(
+        (name): IndexedPack => ({ name: Buffer.alloc(32, name), size: 1000, record, ...VOUCHED }),
+      );
       const index = build(twice);
       const count = blobCount(record);
       for (let blob = 0; blob < count; blob++) {
@@ -163,7 +167,7 @@ test('BlobIndex wraps around its table when first words are the highest and lowe
     Buffer.concat(ids),
     lengths,
   );
-  const index = build([{ name: Buffer.alloc(32), size: 500, record: builder.build() }]);
+  const index = build([{ name: Buffer.alloc(32), size: 500, record: builder.build(), ...VOUCHED }]);
   for (const [number, id] of ids.entries()) assert.equal(index.find(id), number);
 });
 
@@ -180,7 +184,7 @@ test('BlobIndex takes at most 40 bytes of memory a blob when frames have a usual
       const position = { offset: frame * 200_000, storedLength: 200_000, rawLength: 100_000 * blobsInFrame };
       record.addFrame({ ...position, wrappedKey: Buffer.alloc(84), codec: 1, counter: frame }, ids, lengths);
     }
-    builder.add({ name: randomFillSync(Buffer.alloc(32)), size: 2 ** 24, record: record.build() });
+    builder.add({ name: randomFillSync(Buffer.alloc(32)), size: 2 ** 24, record: record.build(), ...VOUCHED });
   }
   const { shared } = builder.build();
   // The columns of frames could hold one frame a blob, but pages that are never written take no memory.

@@ -16,8 +16,9 @@ import { isPadmeLength } from '../../src/format/padme.js';
 import { healPack } from '../../src/parity/heal.js';
 import { BlobIndexBuilder } from '../../src/repository/index/blob-index.js';
 import { indexedPack } from '../../src/repository/index/index-store.js';
+import { originOf } from '../../src/repository/index/trust.js';
 import { BlobWriter } from '../../src/repository/packs/blob-writer.js';
-import { readPackRecord } from '../../src/repository/packs/pack-directory.js';
+import { readPackDirectory, verifyPack } from '../../src/repository/packs/pack-directory.js';
 import { mergeParts } from '../../src/repository/packs/pack-merge.js';
 import { type FinishedPack, type PackPart, PackWriter, packCapacity } from '../../src/repository/packs/pack-writer.js';
 import { FrameOpener, locateBlob, PackKeyRing } from '../../src/repository/reading/blob-reader.js';
@@ -28,7 +29,8 @@ import { newRing } from '../crypto/rings.js';
 import { isVarveError } from '../errors/expect-error.js';
 
 const ring = await newRing();
-const { keys } = ring.full;
+const { keys, identity } = ring.full;
+const signer = { keys, identity };
 const SIZES = { min: 256, average: 1024, max: 4096 };
 const TARGET = 128 * 1024;
 
@@ -75,7 +77,7 @@ function writers(
   compression: 'auto' | 'off' = 'auto',
 ): Writers {
   const packs = new PackWriter({
-    keys,
+    signer,
     kind,
     compression: compressionParameters(compression),
     target: TARGET,
@@ -118,9 +120,9 @@ async function readBack(buffers: Buffers, kind: BlobKind, references: readonly C
   for (const { name, bytes, pack } of buffers.stored) {
     assert.equal(name, objectName(bytes), 'a pack is named by its SHA-256');
     assert.ok(isPadmeLength(bytes.length));
-    const record = await readPackRecord(repository, name, bytes.length);
+    const { record } = await verifyPack(repository, name, bytes);
     assert.deepEqual(record, pack.record, 'the directory says what the index will');
-    builder.add(indexedPack(name, bytes.length, record));
+    builder.add(indexedPack(name, bytes.length, record, originOf(signer)));
   }
   const index = builder.build();
   const opener = new FrameOpener(index, keys, new PackKeyRing(keys));
@@ -310,7 +312,7 @@ test('mergeParts makes few packs, which read like any other', async () => {
       const before = buffers.stored.length;
       const released: number[] = [];
       const merged = mergeParts(
-        keys,
+        signer,
         parts,
         (number) => buffers.bytes(number),
         (number) => released.push(number),
@@ -351,14 +353,14 @@ function onePack(parity = 0): { buffers: Buffers; stored: Stored; repository: Re
 }
 
 for (const parity of [0, 5])
-  test(`readPackRecord refuses a pack with parity ${parity} by name when its end is changed, cut or moved`, async () => {
+  test(`readPackDirectory refuses a pack with parity ${parity} by name when its end is changed, cut or moved`, async () => {
     const { stored } = onePack(parity);
     const { bytes } = stored;
     const attempt = async (changed: Buffer, code: 'damaged' | 'role' = 'damaged'): Promise<void> => {
       const store = new MemoryStore();
       const name = createHash('sha256').update(changed).digest('hex');
       await store.put('data', name, [changed]);
-      const reading = readPackRecord({ store, keys } as unknown as Repository, name, changed.length);
+      const reading = readPackDirectory({ store, keys } as unknown as Repository, name, changed.length);
       await assert.rejects(reading, isVarveError(code, new RegExp(`^data/${name}: `)));
     };
     for (let back = 1; back <= 92; back += 3) {
@@ -387,7 +389,7 @@ test('FrameOpener refuses a frame that is changed or another one, and a blob und
   const { stored } = onePack();
   const { record } = stored.pack;
   const builder = new BlobIndexBuilder(blobCount(record));
-  builder.add(indexedPack(stored.name, stored.bytes.length, record));
+  builder.add(indexedPack(stored.name, stored.bytes.length, record, originOf(signer)));
   const index = builder.build();
   const opener = new FrameOpener(index, keys, new PackKeyRing(keys));
   const frame = index.frame(0);

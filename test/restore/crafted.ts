@@ -11,6 +11,7 @@ import { bareDirectory, type Entry, writeEntry } from '../../src/format/entry.js
 import type { IndexedPack } from '../../src/format/index-object.js';
 import { type Codec, PackRecordBuilder } from '../../src/format/pack-record.js';
 import { indexedPack, writeIndex } from '../../src/repository/index/index-store.js';
+import { originOf } from '../../src/repository/index/trust.js';
 import { BlobWriter } from '../../src/repository/packs/blob-writer.js';
 import { PackWriter, packCapacity, sealPack } from '../../src/repository/packs/pack-writer.js';
 import type { Repository } from '../../src/repository/repository.js';
@@ -45,14 +46,15 @@ export class Forge {
   }
 
   #writer(kind: BlobKind): { blobs: BlobWriter; packs: PackWriter } {
-    const { keys, config, store } = this.#repository;
+    const repository = this.#repository;
+    const { keys, config, store } = repository;
     const buffers: Uint8Array[] = [];
     const pool = {
       acquire: () => buffers.push(new Uint8Array(packCapacity(TARGET, 1 << 20, 0))) - 1,
       bytes: (number: number) => buffers[number] as Uint8Array,
     };
     const packs = new PackWriter({
-      keys,
+      signer: repository,
       kind,
       compression: compressionParameters('auto'),
       target: TARGET,
@@ -60,7 +62,7 @@ export class Forge {
       buffers: pool,
       emit: ({ buffer, name, size, record }) => {
         this.#stored.push(store.put('data', name, [Buffer.from(pool.bytes(buffer).subarray(0, size))]));
-        this.#packs.push(indexedPack(name, size, record));
+        this.#packs.push(indexedPack(name, size, record, originOf(repository)));
       },
     });
     const sizes = kind === DATA ? config.data : config.tree;
@@ -108,9 +110,14 @@ export class Forge {
       );
       length += storedLength;
     }
-    const { name, size, record } = sealPack(keys, { buffer: 0, length, record: builder.build() }, buffer, 0);
+    const { name, size, record } = sealPack(
+      this.#repository,
+      { buffer: 0, length, record: builder.build() },
+      buffer,
+      0,
+    );
     this.#stored.push(store.put('data', name, [Buffer.from(buffer.subarray(0, size))]));
-    this.#packs.push(listed(indexedPack(name, size, record)));
+    this.#packs.push(listed(indexedPack(name, size, record, originOf(this.#repository))));
   }
 
   /** A directory of these entries, in this order, whatever they are. */

@@ -59,7 +59,7 @@ class Storing {
     this.#process = process;
     this.#repository = repository;
     this.#writers = packWriters({
-      keys: repository.keys,
+      signer: repository,
       compression: undefined,
       target: Number.POSITIVE_INFINITY,
       parity: repository.config.parity,

@@ -666,9 +666,13 @@ def check_pack(data, listed, keys):
     need(parity_offset == (offset + length if parity_length else 0), "footer: the parity is not behind the directory")
     if parity_length:
         check_parity(data, parity_offset)
-    epoch, plain = open_sealed(data[offset : offset + length], DIRECTORY, keys)
-    own = PackRecord(unpack_one(plain, "directory"))
+    sealed = data[offset : offset + length]
+    _signer, payload = open_signed(sealed, DIRECTORY, keys)
+    record, contents = fields(unpack_one(payload, "directory"), "directory", list, 32)
+    own = PackRecord(record)
+    (epoch,) = struct.unpack("<I", sealed[8:12])
     need(epoch == number and kind == own.kind and own.end <= offset, "footer: another epoch, kind or place")
+    need(contents == sha256(data[:offset]), "directory: not of this pack")
     for listed_size, record in listed:
         need(listed_size == size and record.value == own.value, "the pack's directory is not what the index says")
     if (keys.epoch(number).content if own.kind == DATA else keys.epoch(number).meta) is None:
@@ -698,25 +702,31 @@ class Index:
             need(all(type(item) is bytes and len(item) == 32 for item in replaces), "index: replaces")
             for item in condemned:
                 check_time(fields(item, "index: condemned", 32, list)[1], "index: condemned")
-            packs = [fields(item, "index: pack", 32, int, list) for item in packs]
-            packs = [(pack.hex(), size, PackRecord(record)) for pack, size, record in packs]
-            for _pack, size, record in packs:
+            packs = [fields(item, "index: pack", 32, int, list, 16, bool) for item in packs]
+            packs = [(pack.hex(), size, PackRecord(record), vouched) for pack, size, record, _writer, vouched in packs]
+            for _pack, size, record, _vouched in packs:
                 need(record.end <= size <= LIMIT_PACK, "index: size of a pack")
-            if keys.is_revoked(certificate.slot, time[0]):
-                continue
-            if certificate.role not in (MANAGE, FULL):
+            if certificate.role not in (MANAGE, FULL) or keys.is_revoked(certificate.slot, time[0]):
                 replaces, condemned = [], []
+                packs = [(pack, size, record, False) for pack, size, record, _vouched in packs]
             objects[name] = (replaces, condemned, packs)
             trace.setdefault("index", {"object": name, "payload": payload})
         replaced = {name.hex() for replaces, _, _ in objects.values() for name in replaces}
-        self.packs, self.condemned, self.blobs = collections.defaultdict(list), set(), {}
+        self.packs, self.condemned = collections.defaultdict(list), set()
+        self.blobs = collections.defaultdict(list)
+        listed = []
         for name, (_replaces, condemned, packs) in objects.items():
             if name in replaced:
                 continue
             self.condemned.update(pack.hex() for pack, _time in condemned)
-            for pack, size, record in packs:
+            listed += packs
+        listed.sort(key=lambda pack: not pack[3])
+        hidden = {pack for pack, _size, _record, vouched in listed if vouched}
+        for pack, size, record, vouched in listed:
+            if vouched or pack not in hidden:
                 self.packs[pack].append((size, record))
-                self.blobs.update(record.places(pack))
+                for blob, place in record.places(pack):
+                    self.blobs[blob].append(place)
 
 
 class Blobs:
@@ -727,8 +737,17 @@ class Blobs:
         self.frames = collections.OrderedDict()  # the last few
 
     def read(self, blob, kind):
-        place = self.index.blobs.get(blob)
-        need(place, f"blob {blob.hex()} is in no pack")
+        places = self.index.blobs.get(blob)
+        need(places, f"blob {blob.hex()} is in no pack")
+        failure = None
+        for place in places:
+            try:
+                return self.read_copy(place, blob, kind)
+            except (Refused, OSError) as cause:
+                failure = failure or cause
+        raise failure
+
+    def read_copy(self, place, blob, kind):
         need(place.record.kind == kind, f"blob {blob.hex()} is of another kind")
         key = (place.pack, place.frame.offset)
         if key not in self.frames:
@@ -1022,7 +1041,7 @@ def trace_file(store, keys, index, trace):
     need(found, "the newest snapshot holds no file with content")
     path, entry = found
     wanted = entry.content[2][:32]
-    place = index.blobs[wanted]
+    place = index.blobs[wanted][0]
     wrapped = place.record.keys[place.frame.key]
     sealed = store.range(place.pack, place.frame.offset, place.frame.stored)
     body = open_frame(sealed, place.frame, place.record, keys)

@@ -1,11 +1,19 @@
 // The blobs of a repository in memory, in columns that all threads share, and the builder of these columns.
 // Reading index objects is left to index-store.ts.
 import type { Buffer } from 'node:buffer';
+import { SLOT_ID_LENGTH } from '../../bytes/pack-constants.js';
 import { asBuffer } from '../../bytes/views.js';
 import type { BlobKind } from '../../format/content.js';
 import type { IndexedPack } from '../../format/index-object.js';
 import { ID_BYTES } from '../../format/limits.js';
-import { type Codec, type Frame, frameAt, frameCount, WRAPPED_KEY_BYTES } from '../../format/pack-record.js';
+import {
+  type Codec,
+  type Frame,
+  frameAt,
+  frameCount,
+  type PackRecord,
+  WRAPPED_KEY_BYTES,
+} from '../../format/pack-record.js';
 
 /** u32 words kept of each id: 128 bits distinguish more blobs than anyone can store. */
 const PREFIX_WORDS = 4;
@@ -17,18 +25,31 @@ const TWO_32 = 0x1_0000_0000;
 /** The columns, all in shared memory: worker threads read them without a copy. */
 export interface SharedBlobIndex {
   readonly blobs: number;
-  /** Blobs from this number on are in condemned packs: a backup can read them but stores them again. */
+  /**
+   * Blobs from this number on are in packs that are condemned, or that no one vouches for (trust.ts). A backup can read them but stores
+   * them again.
+   */
   readonly usable: number;
   readonly prefixes: Uint32Array;
   readonly lengths: Uint32Array;
   /** 1 for each blob that a new snapshot relies on. */
   readonly relied: Uint8Array;
+  /** 1 for each copy of a blob that turned out to be unreadable, or not to be what its id says. */
+  readonly rejected: Uint8Array;
+  /** One number: how many copies were rejected. */
+  readonly rejections: Int32Array;
+  /** Pairs of numbers for each blob that is stored again: the first copy, and this one. Sorted. */
+  readonly copies: Uint32Array;
   /** A hash table with open addressing by the first word of the id. Each slot has the number of a blob + 1, or 0. */
   readonly slots: Uint32Array;
   readonly frames: Uint32Array;
   readonly frameCount: number;
   readonly packNames: Uint8Array;
   readonly packKinds: Uint8Array;
+  /** 1 for each pack that is vouched for. */
+  readonly packVouched: Uint8Array;
+  /** The ids of the slots that assembled the packs. */
+  readonly packWriters: Uint8Array;
   readonly packFirstFrame: Uint32Array;
   readonly packFirstKey: Uint32Array;
   readonly keys: Uint8Array;
@@ -66,14 +87,52 @@ export class BlobIndex {
     return this.shared.packKinds.length;
   }
 
-  /** The blob's number, or -1. @param at where in `id` the 32 bytes begin */
+  /** The number of the best copy of a blob that was not rejected, or -1. @param at where in `id` the 32 bytes begin */
   find(id: Buffer, at = 0): number {
-    return this.#findPrefix(
+    const first = this.#findPrefix(
       id.readUInt32LE(at),
       id.readUInt32LE(at + 4),
       id.readUInt32LE(at + 8),
       id.readUInt32LE(at + 12),
     );
+    return first < 0 || this.shared.rejections[0] === 0 ? first : this.#bestOf(first);
+  }
+
+  /** The first copy that was not rejected; the first one when all were. */
+  #bestOf(first: number): number {
+    const { rejected } = this.shared;
+    if (rejected[first] === 0) return first;
+    return this.#copiesAfter(first).find((copy) => rejected[copy] === 0) ?? first;
+  }
+
+  /** The numbers of all copies of a blob, the best first. */
+  copiesOf(blob: number): number[] {
+    const first = this.firstOf(blob);
+    return [first, ...this.#copiesAfter(first)];
+  }
+
+  #copiesAfter(first: number): number[] {
+    const { copies } = this.shared;
+    const found: number[] = [];
+    for (let at = firstAtLeast(copies, first); copies[at * 2] === first; at++) found.push(copies[at * 2 + 1] as number);
+    return found;
+  }
+
+  /** Notes, for all threads, that this copy of a blob cannot be used. @returns whether another copy can be tried */
+  reject(blob: number): boolean {
+    const { rejected, rejections } = this.shared;
+    if (rejected[blob] === 0) Atomics.add(rejections, 0, 1);
+    rejected[blob] = 1;
+    return rejected[this.#bestOf(this.firstOf(blob))] === 0;
+  }
+
+  isRejected(blob: number): boolean {
+    return this.shared.rejected[blob] === 1;
+  }
+
+  /** The copy of the same blob that `find` gives now. */
+  standInFor(blob: number): number {
+    return this.#bestOf(this.firstOf(blob));
   }
 
   /** The number in this index of a blob of another index, or -1. */
@@ -83,7 +142,7 @@ export class BlobIndex {
     return this.#findPrefix(word(0), word(1), word(2), word(3));
   }
 
-  /** The number that `find` gives for a blob's id: another one where the blob is stored several times. */
+  /** The number of the first copy of a blob: another one where the blob is stored several times. */
   firstOf(blob: number): number {
     return this.findSame(this, blob);
   }
@@ -112,9 +171,9 @@ export class BlobIndex {
     return true;
   }
 
-  /** Whether the blob with this number is in a pack that is not condemned. */
+  /** Whether a backup may rely on the blob with this number. */
   isUsable(blob: number): boolean {
-    return blob < this.shared.usable;
+    return blob < this.shared.usable && !this.isRejected(blob);
   }
 
   /** Notes that a new snapshot needs the blob. `commitSnapshot` copies it first if its pack is condemned. */
@@ -191,6 +250,16 @@ export class BlobIndex {
     return this.shared.packKinds[pack] as BlobKind;
   }
 
+  isVouched(pack: number): boolean {
+    return this.shared.packVouched[pack] === 1;
+  }
+
+  /** Hex id of the slot that assembled a pack. */
+  packWriter(pack: number): string {
+    const { packWriters } = this.shared;
+    return asBuffer(packWriters.subarray(pack * SLOT_ID_LENGTH, (pack + 1) * SLOT_ID_LENGTH)).toString('hex');
+  }
+
   packOf(frame: number): number {
     return lastAtMost(this.shared.packFirstFrame, this.packCount, 1, 0, frame);
   }
@@ -221,12 +290,28 @@ function lastAtMost(rows: Uint32Array, count: number, stride: number, column: nu
   return low;
 }
 
-/** Builds a BlobIndex from packs. Ignores a pack that was added before. */
+/** The first of the sorted pairs whose first number is at least `value`. */
+function firstAtLeast(pairs: Uint32Array, value: number): number {
+  let low = 0;
+  let high = pairs.length / 2;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((pairs[middle * 2] as number) < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Builds a BlobIndex from packs, the most trusted first. Of a blob that is stored several times, the first copy comes first. */
 export class BlobIndexBuilder {
   readonly #prefixes: Uint32Array;
   readonly #lengths: Uint32Array;
   readonly #frames: Uint32Array;
-  readonly #names = new Map<string, boolean>();
+  /** What was added under each name: more than one pack only where nobody vouches for what they are said to hold. */
+  readonly #listed = new Map<string, IndexedPack[]>();
+  readonly #names: Buffer[] = [];
+  readonly #vouched: number[] = [];
+  readonly #writers: Buffer[] = [];
   readonly #kinds: number[] = [];
   readonly #firstFrame: number[] = [];
   readonly #firstKey: number[] = [];
@@ -242,23 +327,25 @@ export class BlobIndexBuilder {
     this.#frames = sharedU32(maxBlobs * FRAME_WORDS);
   }
 
-  has(packName: string): boolean {
-    return this.#names.has(packName);
-  }
-
+  /** Each name once. */
   get packNames(): IterableIterator<string> {
-    return this.#names.keys();
+    return this.#listed.keys();
   }
 
-  /** All packs that are added from now on are condemned. */
-  startCondemned(): void {
+  /** A backup may not rely on packs that are added from now on. */
+  endUsable(): void {
     this.#usable ??= this.#blobs;
   }
 
+  /** Ignores what was said before about a pack, and what contradicts someone who vouches for it. */
   add(pack: IndexedPack): void {
     const name = pack.name.toString('hex');
-    if (this.#names.has(name)) return;
-    this.#names.set(name, true);
+    const listed = this.#listed.get(name) ?? [];
+    if (listed.some((other) => (other.vouched && !pack.vouched) || isSameRecord(other.record, pack.record))) return;
+    this.#listed.set(name, [...listed, pack]);
+    this.#names.push(pack.name);
+    this.#vouched.push(pack.vouched ? 1 : 0);
+    this.#writers.push(pack.writer);
     this.#kinds.push(pack.record.kind);
     this.#firstFrame.push(this.#frameCount);
     this.#firstKey.push(this.#keys.length);
@@ -268,18 +355,23 @@ export class BlobIndexBuilder {
   }
 
   build(): BlobIndex {
-    const packNames = shareNames([...this.#names.keys()]);
+    const { slots, copies } = this.#buildSlots();
     return new BlobIndex({
       blobs: this.#blobs,
       usable: this.#usable ?? this.#blobs,
       relied: new Uint8Array(new SharedArrayBuffer(this.#blobs)),
+      rejected: new Uint8Array(new SharedArrayBuffer(this.#blobs)),
+      rejections: new Int32Array(new SharedArrayBuffer(4)),
+      copies,
       prefixes: this.#prefixes,
       lengths: this.#lengths,
-      slots: this.#buildSlots(),
+      slots,
       frames: this.#frames,
       frameCount: this.#frameCount,
-      packNames,
-      packKinds: shareBytes(Uint8Array.from(this.#kinds)),
+      packNames: concatShared(this.#names),
+      packKinds: concatShared([Uint8Array.from(this.#kinds)]),
+      packVouched: concatShared([Uint8Array.from(this.#vouched)]),
+      packWriters: concatShared(this.#writers),
       packFirstFrame: shareWords(this.#firstFrame),
       packFirstKey: shareWords(this.#firstKey),
       keys: concatShared(this.#keys),
@@ -310,23 +402,41 @@ export class BlobIndexBuilder {
     }
   }
 
-  #buildSlots(): Uint32Array {
+  #buildSlots(): { readonly slots: Uint32Array; readonly copies: Uint32Array } {
     const capacity = Math.ceil(this.#blobs * SLOTS_PER_BLOB) + 1;
     const slots = sharedU32(capacity);
-    for (let blob = 0; blob < this.#blobs; blob++) this.#insert(slots, capacity, blob);
-    return slots;
+    const pairs: (readonly [first: number, copy: number])[] = [];
+    for (let blob = 0; blob < this.#blobs; blob++) {
+      const first = this.#insert(slots, capacity, blob);
+      if (first >= 0) pairs.push([first, blob]);
+    }
+    pairs.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+    return { slots, copies: shareWords(pairs.flat()) };
   }
 
-  #insert(slots: Uint32Array, capacity: number, blob: number): void {
+  /** @returns the number of the first copy of the blob, if this is not the first; else -1 */
+  #insert(slots: Uint32Array, capacity: number, blob: number): number {
     const prefixes = this.#prefixes;
     const at = blob * PREFIX_WORDS;
     let slot = Math.floor(((prefixes[at] as number) / TWO_32) * capacity);
     for (let other = slots[slot] as number; other !== 0; other = slots[slot] as number) {
-      if (samePrefix(prefixes, at, (other - 1) * PREFIX_WORDS)) return;
+      if (samePrefix(prefixes, at, (other - 1) * PREFIX_WORDS)) return other - 1;
       if (++slot === capacity) slot = 0;
     }
     slots[slot] = blob + 1;
+    return -1;
   }
+}
+
+function isSameRecord(a: PackRecord, b: PackRecord): boolean {
+  return (
+    a.kind === b.kind &&
+    a.ids.equals(b.ids) &&
+    a.lengths.equals(b.lengths) &&
+    a.frames.equals(b.frames) &&
+    a.keys.length === b.keys.length &&
+    a.keys.every((key, at) => key.equals(b.keys[at] as Buffer))
+  );
 }
 
 function samePrefix(prefixes: Uint32Array, a: number, b: number): boolean {
@@ -346,12 +456,6 @@ function shareWords(words: readonly number[]): Uint32Array {
   return out;
 }
 
-function shareBytes(bytes: Uint8Array): Uint8Array {
-  const out = new Uint8Array(new SharedArrayBuffer(bytes.length));
-  out.set(bytes);
-  return out;
-}
-
 function concatShared(parts: readonly Uint8Array[]): Uint8Array {
   const out = new Uint8Array(new SharedArrayBuffer(parts.reduce((sum, part) => sum + part.length, 0)));
   let at = 0;
@@ -359,11 +463,5 @@ function concatShared(parts: readonly Uint8Array[]): Uint8Array {
     out.set(part, at);
     at += part.length;
   }
-  return out;
-}
-
-function shareNames(names: readonly string[]): Uint8Array {
-  const out = new Uint8Array(new SharedArrayBuffer(names.length * ID_BYTES));
-  for (const [number, name] of names.entries()) asBuffer(out).write(name, number * ID_BYTES, 'hex');
   return out;
 }

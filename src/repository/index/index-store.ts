@@ -2,7 +2,7 @@
 // The blobs in memory are left to blob-index.ts, large rewrites of the index to index-writer.ts.
 import { Buffer } from 'node:buffer';
 import pLimit from 'p-limit';
-import type { Role } from '../../crypto/hierarchy.js';
+import type { Certificate } from '../../crypto/certificate.js';
 import { isRevoked } from '../../crypto/signed.js';
 import { isUnreadable, VarveError } from '../../errors/errors.js';
 import { decodeIndexObject, encodeIndexObject, type IndexedPack, type IndexObject } from '../../format/index-object.js';
@@ -13,6 +13,7 @@ import { REQUESTS } from '../../workers/in-flight.js';
 import { refuseDuringDeletion } from '../leases/exclusive.js';
 import { getSigned, putSigned, type Repository } from '../repository.js';
 import { type BlobIndex, BlobIndexBuilder } from './blob-index.js';
+import { heed, isReliable, type Origin } from './trust.js';
 
 /** Later than every time at which a pack was condemned. */
 const NEVER: Time = { seconds: Number.MAX_SAFE_INTEGER, nanoseconds: 0 };
@@ -44,16 +45,15 @@ export interface IndexSummary {
   readonly blobs: number;
   /** Names of the packs that it condemns, each with the time. */
   readonly condemned: ReadonlyMap<string, Time>;
-  /** As in LoadedIndex. */
-  readonly revoked: boolean;
 }
 
 /** An index object that was opened. */
 export interface LoadedIndex {
   readonly name: string;
+  /** What counts of it (trust.ts). */
   readonly index: IndexObject;
-  readonly role: Role;
-  /** Written by a slot that was revoked at that time: its packs can be read, but no new snapshot relies on them. */
+  readonly signer: Certificate;
+  /** Whether the signer had been revoked when it was written. */
   readonly revoked: boolean;
 }
 
@@ -84,7 +84,7 @@ export async function loadIndex(repository: Repository, options: IndexOptions = 
     unread.push(name);
     onDamage?.(error, name);
   };
-  const all = heedRoles(await loadAll(repository, { ...options, ...(onDamage && { onDamage: note }) }));
+  const all = await loadAll(repository, { ...options, ...(onDamage && { onDamage: note }) });
   const replaced = new Set(all.flatMap(({ index }) => index.replaces.map((name) => name.toString('hex'))));
   const valid = all.filter(({ name }) => !replaced.has(name)).sort(byTime);
   if (inspect !== undefined) valid.forEach(inspect);
@@ -92,11 +92,7 @@ export async function loadIndex(repository: Repository, options: IndexOptions = 
   const exists = ({ name }: IndexedPack): boolean => lost?.has(name.toString('hex')) !== true;
   const packs = valid.flatMap(({ index }) => index.packs).filter(exists);
   const builder = new BlobIndexBuilder(packs.reduce((sum, { record }) => sum + blobCount(record), 0));
-  const trusted = valid.flatMap(({ index, revoked }) => (revoked ? [] : index.packs)).filter(exists);
-  for (const pack of trusted) if (!condemned.has(pack.name.toString('hex'))) builder.add(pack);
-  builder.startCondemned();
-  const others = packs.filter(({ name }) => !builder.has(name.toString('hex')));
-  for (const pack of lastCondemnedFirst(others, condemned)) builder.add(pack);
+  addRanked(builder, packs, condemned, repository);
   return {
     ...repository,
     index: builder.build(),
@@ -155,7 +151,7 @@ export async function condemnedSince(
     throwUnlessDamaged(error);
     forgotten = true;
   };
-  const later = new Set(condemnedBy(heedRoles(await loadAll(repository, { once, onDamage }, known))).keys());
+  const later = new Set(condemnedBy(await loadAll(repository, { once, onDamage }, known)).keys());
   if (forgotten) await refuseDuringDeletion(repository, 'a new part of the index cannot be read');
   if (forgotten || later.has(FORGOTTEN_PACKS)) {
     const gone = await gonePacks(repository.store, [...repository.packs, ...stored]);
@@ -202,10 +198,7 @@ async function loadOne(
   onDamage: ((error: VarveError, name: string) => void) | undefined,
 ): Promise<LoadedIndex | undefined> {
   try {
-    const { payload, certificate } = await getSigned(repository, 'index', name);
-    const index = decodeIndexObject(payload, `index/${name}`);
-    const revoked = isRevoked(repository.keys, certificate.slot, index.time.seconds);
-    return { name, index, role: certificate.role, revoked };
+    return await readIndex(repository, name);
   } catch (cause) {
     if (!(cause instanceof VarveError)) throw cause;
     if (cause.code === 'not-found') return undefined;
@@ -215,16 +208,44 @@ async function loadOne(
   }
 }
 
-/** Packs that were listed earlier get lower numbers in the blob index. */
-function byTime(a: LoadedIndex, b: LoadedIndex): number {
-  return compareTimes(a.index.time, b.index.time) || (a.name < b.name ? -1 : 1);
+/** Reads an index object. */
+export async function readIndex(repository: Repository, name: string): Promise<LoadedIndex> {
+  const { payload, certificate: signer } = await getSigned(repository, 'index', name);
+  const stated = decodeIndexObject(payload, `index/${name}`);
+  const revoked = isRevoked(repository.keys, signer.slot, stated.time.seconds);
+  return { name, index: heed(stated, signer, revoked), signer, revoked };
 }
 
-/** An append key, or a revoked one, may neither replace objects nor condemn packs. */
-function heedRoles(loaded: readonly LoadedIndex[]): LoadedIndex[] {
-  return loaded.map((each) =>
-    each.role === 'append' || each.revoked ? { ...each, index: { ...each.index, replaces: [], condemned: [] } } : each,
-  );
+/**
+ * Adds packs in the order in which copies of a blob are tried: first those that a backup may rely on, then condemned ones that are vouched
+ * for, then all others. So nobody's word hides a copy that is vouched for.
+ */
+function addRanked(
+  builder: BlobIndexBuilder,
+  packs: readonly IndexedPack[],
+  condemned: ReadonlyMap<string, Time>,
+  repository: Repository,
+): void {
+  const isCondemned = ({ name }: IndexedPack): boolean => condemned.has(name.toString('hex'));
+  const [leaving, standing] = partition(packs, isCondemned);
+  const [vouched, unvouched] = partition(standing, (pack) => pack.vouched);
+  const [own, foreign] = partition(unvouched, (pack) => isReliable(pack, repository));
+  for (const pack of [...vouched, ...own]) builder.add(pack);
+  builder.endUsable();
+  const [last, least] = partition(leaving, (pack) => pack.vouched);
+  for (const pack of lastCondemnedFirst(last, condemned)) builder.add(pack);
+  for (const pack of [...foreign, ...lastCondemnedFirst(least, condemned)]) builder.add(pack);
+}
+
+function partition<T>(items: readonly T[], belongs: (item: T) => boolean): [T[], T[]] {
+  const sides: [T[], T[]] = [[], []];
+  for (const item of items) sides[belongs(item) ? 0 : 1].push(item);
+  return sides;
+}
+
+/** Packs that were listed earlier get lower numbers, so that a walk from the last frame to the first meets directories before their contents. */
+function byTime(a: LoadedIndex, b: LoadedIndex): number {
+  return compareTimes(a.index.time, b.index.time) || (a.name < b.name ? -1 : 1);
 }
 
 function condemnedBy(loaded: readonly LoadedIndex[]): Map<string, Time> {
@@ -255,10 +276,9 @@ function lastTimes(condemned: Iterable<readonly [string, Time]>): Map<string, Ti
   return last;
 }
 
-function summaryOf({ name, index, revoked }: LoadedIndex): IndexSummary {
+function summaryOf({ name, index }: LoadedIndex): IndexSummary {
   return {
     name,
-    revoked,
     packs: index.packs.map((pack) => pack.name.toString('hex')),
     blobs: index.packs.reduce((sum, { record }) => sum + blobCount(record), 0),
     condemned: new Map(index.condemned.map(({ pack, time }) => [pack.toString('hex'), time])),
@@ -267,8 +287,7 @@ function summaryOf({ name, index, revoked }: LoadedIndex): IndexSummary {
 
 /** Reads the packs that an index object lists. */
 export async function packsOf(repository: Repository, name: string): Promise<readonly IndexedPack[]> {
-  const { payload } = await getSigned(repository, 'index', name);
-  return decodeIndexObject(payload, `index/${name}`).packs;
+  return (await readIndex(repository, name)).index.packs;
 }
 
 /** Lists new packs in an index object. @returns its name, once it is durable */
@@ -282,6 +301,6 @@ export function writeIndex(
 }
 
 /** A pack as an index object lists it. */
-export function indexedPack(name: string, size: number, record: IndexedPack['record']): IndexedPack {
-  return { name: Buffer.from(name, 'hex'), size, record };
+export function indexedPack(name: string, size: number, record: IndexedPack['record'], origin: Origin): IndexedPack {
+  return { name: Buffer.from(name, 'hex'), size, record, ...origin };
 }

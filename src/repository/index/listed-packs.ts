@@ -5,6 +5,7 @@ import { u32 } from '../../bytes/views.js';
 import type { PackRecord } from '../../format/pack-record.js';
 import type { BlobIndex } from './blob-index.js';
 import type { LoadedIndex } from './index-store.js';
+import type { Origin } from './trust.js';
 
 const DIGEST_BYTES = 16;
 
@@ -14,6 +15,8 @@ export interface Statement {
   readonly by: string[];
   readonly size: number;
   readonly digest: string;
+  /** The best of those that they state. */
+  origin: Origin;
 }
 
 export interface ListedPack {
@@ -29,13 +32,16 @@ export class ListedPacks {
 
   /** Adds the packs of an index object. */
   readonly add = ({ name: by, index }: LoadedIndex): void => {
-    for (const { name, size, record } of index.packs) {
+    for (const { name, size, record, ...origin } of index.packs) {
       const pack = name.toString('hex');
       const statements = this.#statements.get(pack) ?? [];
       const digest = digestOf(record);
       const same = statements.find((each) => each.size === size && each.digest === digest);
-      if (same === undefined) statements.push({ by: [by], size, digest });
-      else same.by.push(by);
+      if (same === undefined) statements.push({ by: [by], size, digest, origin });
+      else {
+        same.by.push(by);
+        if (origin.vouched) same.origin = origin;
+      }
       this.#statements.set(pack, statements);
     }
   };

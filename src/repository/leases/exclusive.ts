@@ -41,7 +41,9 @@ export async function exclusively<Result>(
   }
 }
 
-export const isExclusive = ({ lease }: StoredLease): boolean => EXCLUSIVE.has(lease.operation);
+/** An append key can run none of the exclusive operations, whatever its lease says. */
+export const isExclusive = ({ lease, signer }: StoredLease): boolean =>
+  signer.role !== 'append' && EXCLUSIVE.has(lease.operation);
 
 async function refuseOther(repository: Repository, operation: ExclusiveOperation, own: Buffer): Promise<void> {
   const other = (await otherLeases(repository, own)).find(isExclusive);
@@ -52,7 +54,7 @@ async function refuseOther(repository: Repository, operation: ExclusiveOperation
 
 /** @throws VarveError `locked` while an operation runs that may delete packs */
 export async function refuseDuringDeletion(repository: Repository, reason: string): Promise<void> {
-  const other = (await otherLeases(repository, undefined)).find(({ lease }) => EXCLUSIVE.has(lease.operation));
+  const other = (await otherLeases(repository, undefined)).find(isExclusive);
   if (other === undefined) return;
   throw new VarveError('locked', `${reason}, and ${describeLease(other)} may delete packs: run it again later`);
 }

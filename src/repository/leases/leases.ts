@@ -2,6 +2,8 @@
 // Which commands exclude each other is left to exclusive.ts.
 import type { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
+import type { Certificate } from '../../crypto/certificate.js';
+import { isRevoked } from '../../crypto/signed.js';
 import { VarveError } from '../../errors/errors.js';
 import { decodeLease, encodeLease, type Lease } from '../../format/lease.js';
 import { type Time, timeFromMillis } from '../../time/time.js';
@@ -16,6 +18,8 @@ const DOUBTFUL_SECONDS = 25 * 60;
 export interface StoredLease {
   readonly name: string;
   readonly lease: Lease;
+  /** The slot of its holder. */
+  readonly signer: Certificate;
   /** Its process is gone, or it was not refreshed for 30 minutes (SPEC.md section 13). */
   readonly stale: boolean;
 }
@@ -108,7 +112,7 @@ export class HeldLease {
 }
 
 /**
- * All leases that can be opened. While a lease is refreshed it has two objects, and a listing may have neither, or one that is gone
+ * All leases that can be opened, but those of revoked slots, whatever time they state. While a lease is refreshed it has two objects, and a listing may have neither, or one that is gone
  * before it is read. So this lists until a listing has nothing new.
  */
 export async function listLeases(
@@ -124,20 +128,27 @@ export async function listLeases(
       news = true;
       const lease = await readLease(repository, name);
       const opened = lease instanceof VarveError ? undefined : lease;
-      const age = now - (modified ?? opened?.time.seconds ?? now);
-      const stale = age > STALE_SECONDS || (opened !== undefined && isDead(opened, repository.machine));
-      leases.set(name, opened && { name, lease: opened, stale });
+      const age = now - (modified ?? opened?.lease.time.seconds ?? now);
+      const stale = age > STALE_SECONDS || (opened !== undefined && isDead(opened.lease, repository.machine));
+      leases.set(name, opened && { name, ...opened, stale });
       if (lease instanceof VarveError) onUnread?.({ name, error: lease, stale });
     }
   }
   return [...leases.values()].filter((each) => each !== undefined);
 }
 
-/** The error of an object that is no lease of this repository, or of an epoch that this key does not know; undefined when it is gone. */
-async function readLease(repository: Repository, name: string): Promise<Lease | VarveError | undefined> {
+/**
+ * The error of an object that is no lease of this repository, or of an epoch that this key does not know; undefined when it is gone or of a
+ * revoked slot.
+ */
+async function readLease(
+  repository: Repository,
+  name: string,
+): Promise<Pick<StoredLease, 'lease' | 'signer'> | VarveError | undefined> {
   try {
-    const { payload } = await getSigned(repository, 'lease', name);
-    return decodeLease(payload, `locks/${name}`);
+    const { payload, certificate: signer } = await getSigned(repository, 'lease', name);
+    if (isRevoked(repository.keys, signer.slot)) return undefined;
+    return { lease: decodeLease(payload, `locks/${name}`), signer };
   } catch (cause) {
     const error = VarveError.from(cause);
     if (error.code === 'not-found') return undefined;

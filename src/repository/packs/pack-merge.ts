@@ -1,5 +1,5 @@
-import type { RepositoryKeys } from '../../crypto/hierarchy.js';
 import { framesOf, type PackRecord, PackRecordBuilder, WRAPPED_KEY_BYTES } from '../../format/pack-record.js';
+import type { PackSigner } from './pack-directory.js';
 import { type FinishedPack, type PackPart, packLength, sealPack } from './pack-writer.js';
 
 /**
@@ -11,7 +11,7 @@ import { type FinishedPack, type PackPart, packLength, sealPack } from './pack-w
  * @param parity percent, as the config has it
  */
 export function mergeParts(
-  keys: RepositoryKeys,
+  signer: PackSigner,
   parts: readonly PackPart[],
   bytes: (buffer: number) => Uint8Array,
   release: (buffer: number) => void,
@@ -20,7 +20,7 @@ export function mergeParts(
   const merged: PackPart[] = [];
   for (const part of parts) {
     const at = merged.findIndex(
-      (other) => other.record.kind === part.record.kind && fits(other, part, bytes(other.buffer), parity),
+      (other) => other.record.kind === part.record.kind && fits(signer, other, part, bytes(other.buffer), parity),
     );
     if (at < 0) {
       merged.push(part);
@@ -29,12 +29,12 @@ export function mergeParts(
     merged[at] = append(merged[at] as PackPart, part, bytes);
     release(part.buffer);
   }
-  return merged.map((part) => sealPack(keys, part, bytes(part.buffer), parity));
+  return merged.map((part) => sealPack(signer, part, bytes(part.buffer), parity));
 }
 
-function fits(into: PackPart, part: PackPart, buffer: Uint8Array, parity: number): boolean {
-  const directory = [into, part].reduce((sum, { record }) => sum + recordBytes(record), 1024);
-  return packLength(into.length + part.length, directory, parity) <= buffer.length;
+function fits(signer: PackSigner, into: PackPart, part: PackPart, buffer: Uint8Array, parity: number): boolean {
+  const record = [into, part].reduce((sum, each) => sum + recordBytes(each.record), 1024);
+  return packLength(signer, into.length + part.length, record, parity) <= buffer.length;
 }
 
 function recordBytes(record: PackRecord): number {

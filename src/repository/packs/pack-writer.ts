@@ -2,20 +2,16 @@
 // Filling frames is left to BlobWriter and FrameFiller, storing packs to PackSink.
 import { Buffer } from 'node:buffer';
 import { createHash, randomFillSync } from 'node:crypto';
-import { encode } from '../../bytes/msgpack.js';
 import { asBuffer } from '../../bytes/views.js';
 import type { ZstdParameters } from '../../compression/engine.js';
 import { compress } from '../../compression/zstd.js';
 import { FOOTER_LENGTH as FOOTER_BYTES, sealFooter } from '../../crypto/footer.js';
-import type { RepositoryKeys } from '../../crypto/hierarchy.js';
 import { newPackKey, type PackKey, sealFrameInto } from '../../crypto/pack-key.js';
-import { SEALED_OVERHEAD, sealObject } from '../../crypto/sealed.js';
 import { type BlobKind, DATA, TREE } from '../../format/content.js';
 import { MAX_PACK } from '../../format/limits.js';
 import {
   type PackRecord,
   PackRecordBuilder,
-  packRecordFields,
   RAW,
   type RecordFrame,
   TAG_BYTES,
@@ -24,6 +20,7 @@ import {
 import { padmeLength } from '../../format/padme.js';
 import { type ParityLayout, parityLayout } from '../../parity/layout.js';
 import { writeParity } from '../../parity/section.js';
+import { DirectoryDraft, directoryOverhead, type PackSigner } from './pack-directory.js';
 
 /** Bytes at which a pack is closed: docs/benchmarks.md. */
 export const PACK_TARGET = 16 * 1024 * 1024;
@@ -109,15 +106,15 @@ function packLayout(content: number, parity: number): PackLayout {
  * Bytes of a pack.
  *
  * @param frames bytes of its frames
- * @param directory bytes of its directory's record, or an upper bound
+ * @param record bytes of its directory's record, or an upper bound
  */
-export function packLength(frames: number, directory: number, parity: number): number {
-  return packLayout(frames + directory + SEALED_OVERHEAD, parity).size;
+export function packLength(signer: PackSigner, frames: number, record: number, parity: number): number {
+  return packLayout(frames + record + directoryOverhead(signer), parity).size;
 }
 
 /** What the writers of both kinds share. */
 export interface PackWriterOptions {
-  readonly keys: RepositoryKeys;
+  readonly signer: PackSigner;
   /** Undefined to keep everything raw. */
   readonly compression: ZstdParameters | undefined;
   /** Bytes at which a pack is closed. */
@@ -133,7 +130,7 @@ export interface PackWriterOptions {
 export type PackWriters = Readonly<Record<BlobKind, PackWriter>>;
 
 export function packWriters({ onTreeKey, ...options }: PackWriterOptions): PackWriters {
-  const onKey = options.keys.role === 'append' ? onTreeKey : undefined;
+  const onKey = options.signer.keys.role === 'append' ? onTreeKey : undefined;
   return {
     [DATA]: new PackWriter({ ...options, kind: DATA }),
     [TREE]: new PackWriter({ ...options, kind: TREE, onKey }),
@@ -142,7 +139,7 @@ export function packWriters({ onTreeKey, ...options }: PackWriterOptions): PackW
 
 /** Compresses and seals frames, and assembles them into packs of one kind (SPEC.md section 9). */
 export class PackWriter {
-  readonly #keys: RepositoryKeys;
+  readonly #signer: PackSigner;
   readonly #kind: BlobKind;
   readonly #compression: ZstdParameters | undefined;
   readonly #target: number;
@@ -159,7 +156,7 @@ export class PackWriter {
       readonly onKey?: ((key: PackKey) => void) | undefined;
     },
   ) {
-    this.#keys = options.keys;
+    this.#signer = options.signer;
     this.#kind = options.kind;
     this.#compression = options.compression;
     this.#target = options.target;
@@ -222,7 +219,7 @@ export class PackWriter {
   /** Completes the open pack, however little it holds. */
   finish(): void {
     const part = this.takePart();
-    if (part !== undefined) this.#emit(sealPack(this.#keys, part, this.#buffers.bytes(part.buffer), this.#parity));
+    if (part !== undefined) this.#emit(sealPack(this.#signer, part, this.#buffers.bytes(part.buffer), this.#parity));
   }
 
   /** Hands over the frames of the pack that is not full yet. */
@@ -235,8 +232,8 @@ export class PackWriter {
   #packFor(storedLength: number, blobs: number): OpenPack {
     const pack = this.#current;
     if (pack !== undefined) {
-      const directory = pack.builder.encodedLength + blobs * 36 + 512;
-      const needed = packLength(pack.length + storedLength, directory, this.#parity);
+      const record = pack.builder.encodedLength + blobs * 36 + 512;
+      const needed = packLength(this.#signer, pack.length + storedLength, record, this.#parity);
       if (needed <= this.#buffers.bytes(pack.buffer).length && pack.builder.frames < MAX_FRAMES) return pack;
       this.finish();
     }
@@ -250,13 +247,13 @@ export class PackWriter {
   }
 
   #newKey(): NonNullable<OpenPack['key']> {
-    const made = newPackKey(this.#keys, this.#kind);
+    const made = newPackKey(this.#signer.keys, this.#kind);
     this.#onKey?.(made);
     return { key: made.key, wrapped: asBuffer(made.wrapped) };
   }
 
   #wellPadded(pack: OpenPack): boolean {
-    const content = pack.length + pack.builder.encodedLength + SEALED_OVERHEAD;
+    const content = pack.length + pack.builder.encodedLength + directoryOverhead(this.#signer);
     const { contentEnd } = packLayout(content, this.#parity);
     return contentEnd - content <= content * GOOD_PADDING || pack.length >= this.#target * GROWTH;
   }
@@ -268,8 +265,8 @@ export class PackWriter {
  * @param buffer begins with the part's frames
  * @param parity percent, as the config has it
  */
-export function sealPack(keys: RepositoryKeys, part: PackPart, buffer: Uint8Array, parity: number): FinishedPack {
-  const directory = sealObject(keys, 'directory', encode(packRecordFields(part.record)));
+export function sealPack(signer: PackSigner, part: PackPart, buffer: Uint8Array, parity: number): FinishedPack {
+  const directory = new DirectoryDraft(signer, part.record);
   const layout = packLayout(part.length + directory.length, parity);
   const { size } = layout;
   const directoryOffset = layout.contentEnd - directory.length;
@@ -278,8 +275,9 @@ export function sealPack(keys: RepositoryKeys, part: PackPart, buffer: Uint8Arra
   const padding = Buffer.alloc(directoryOffset - part.length);
   randomFillSync(padding);
   out.set(padding, part.length);
-  out.set(directory, directoryOffset);
-  const footer = sealFooter(keys, {
+  const hash = createHash('sha256').update(out.subarray(0, directoryOffset));
+  out.set(directory.seal(hash.copy().digest()), directoryOffset);
+  const footer = sealFooter(signer.keys, {
     directoryOffset,
     directoryLength: directory.length,
     kind: part.record.kind,
@@ -288,6 +286,6 @@ export function sealPack(keys: RepositoryKeys, part: PackPart, buffer: Uint8Arra
   });
   out.set(footer, size - FOOTER_BYTES);
   if (layout.parity !== undefined) writeParity(out, layout.parity);
-  const name = createHash('sha256').update(out).digest('hex');
+  const name = hash.update(out.subarray(directoryOffset)).digest('hex');
   return { buffer: part.buffer, name, size, record: part.record };
 }

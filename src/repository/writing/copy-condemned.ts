@@ -1,13 +1,13 @@
 // Copies the blobs that a new snapshot needs out of condemned packs.
 // When that is due is decided in commit.ts.
 import type { Buffer } from 'node:buffer';
-import { createHash } from 'node:crypto';
 import { isAboutObject, VarveError } from '../../errors/errors.js';
 import { ID_BYTES } from '../../format/limits.js';
 import { framesOf, type PackRecord, type RecordFrame } from '../../format/pack-record.js';
 import type { BlobIndex } from '../index/blob-index.js';
 import { type IndexedRepository, loadIndexToWrite } from '../index/index-store.js';
-import { readPackRecord } from '../packs/pack-directory.js';
+import { isReliable, originIn } from '../index/trust.js';
+import { verifyPack } from '../packs/pack-directory.js';
 import type { PackWriter } from '../packs/pack-writer.js';
 import { openSink } from './pack-sink.js';
 
@@ -69,7 +69,6 @@ function relyOrWant(index: BlobIndex, blob: number, wanted: Uint8Array): void {
 /** @returns names of the new packs */
 async function copyPacks(repository: IndexedRepository, wanted: Uint8Array): Promise<readonly string[]> {
   const { index } = repository;
-  const trusted = new Set(repository.objects.flatMap(({ revoked, packs }) => (revoked ? [] : packs)));
   const sources = Array.from({ length: index.packCount }, (_, pack) => pack).filter((pack) => {
     const { first, end } = index.blobsOf(pack);
     return wanted.subarray(first, end).includes(1);
@@ -78,7 +77,7 @@ async function copyPacks(repository: IndexedRepository, wanted: Uint8Array): Pro
   try {
     for (const pack of sources) {
       const name = index.packName(pack);
-      if (!trusted.has(name)) throw lost(`data/${name}`, 'only a revoked key lists it');
+      if (!isReliable(originIn(index, pack), repository)) throw lost(`data/${name}`, 'nobody vouches for it');
       await copyPack(repository, pack, wanted, packs[index.packKind(pack)]);
       await sink.settle(MOST_UNDER_WAY);
     }
@@ -121,9 +120,8 @@ async function copyPack(
 async function readWhole(repository: IndexedRepository, name: string): Promise<{ bytes: Buffer; record: PackRecord }> {
   try {
     const bytes = await repository.store.get('data', name);
-    if (createHash('sha256').update(bytes).digest('hex') !== name)
-      throw new VarveError('damaged', 'its content does not match its name');
-    return { bytes, record: await readPackRecord(repository, name, bytes.length, bytes) };
+    const { record } = await verifyPack(repository, name, bytes);
+    return { bytes, record };
   } catch (cause) {
     if (!isAboutObject(cause)) throw cause;
     throw lost(`data/${name}`, VarveError.from(cause).message, cause);

@@ -8,6 +8,7 @@ import type { IndexedPack } from '../../format/index-object.js';
 import { blobCount } from '../../format/pack-record.js';
 import { SharedBuffers } from '../../workers/shared-buffers.js';
 import { indexedPack, writeIndex } from '../index/index-store.js';
+import { originOf } from '../index/trust.js';
 import { PackBuffers } from '../packs/pack-buffers.js';
 import { mergeParts } from '../packs/pack-merge.js';
 import {
@@ -43,12 +44,15 @@ export function openSink(
     readonly onTreeKey?: PackWriterOptions['onTreeKey'];
   },
 ): { readonly sink: PackSink; readonly packs: PackWriters } {
-  const { keys, config } = repository;
+  const { config } = repository;
   const { compression, onTreeKey, target = PACK_TARGET } = options;
   const buffers = new PackBuffers(capacityOf(repository, options));
   const sink = new PackSink(repository, buffers, options);
   const emit = (pack: FinishedPack): void => sink.accept(pack);
-  return { sink, packs: packWriters({ keys, compression, target, parity: config.parity, buffers, emit, onTreeKey }) };
+  return {
+    sink,
+    packs: packWriters({ signer: repository, compression, target, parity: config.parity, buffers, emit, onTreeKey }),
+  };
 }
 
 /** A sink for packs that worker threads fill in shared buffers; `packWriters` in each thread does so. */
@@ -130,9 +134,15 @@ export class PackSink {
 
   /** Stores the packs that several writers could not fill, merged into as few as possible. */
   acceptParts(parts: readonly PackPart[]): void {
-    const { keys, config } = this.#repository;
+    const repository = this.#repository;
     const bytes = (buffer: number): Uint8Array => this.#buffers.bytes(buffer);
-    const merged = mergeParts(keys, parts, bytes, (buffer) => this.#buffers.release(buffer), config.parity);
+    const merged = mergeParts(
+      repository,
+      parts,
+      bytes,
+      (buffer) => this.#buffers.release(buffer),
+      repository.config.parity,
+    );
     for (const pack of merged) this.accept(pack);
   }
 
@@ -143,7 +153,7 @@ export class PackSink {
     this.#buffers.release(pack.buffer);
     this.stored.push(pack.name);
     this.storedBytes += pack.size;
-    this.#unlisted.push(indexedPack(pack.name, pack.size, pack.record));
+    this.#unlisted.push(indexedPack(pack.name, pack.size, pack.record, originOf(this.#repository)));
     this.#blobs += blobCount(pack.record);
     const due = this.#repository.clock() - this.#lastIndex > INDEX_MS || this.#blobs >= INDEX_BLOBS;
     if (due && this.#failure === undefined) await this.#list();
