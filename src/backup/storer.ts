@@ -69,8 +69,10 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
   let tree: BlobWriter | undefined;
   const caller = new SyncCaller<FrameRequest>(init.fetch);
   const opener = new FrameOpener(index, keys, ring);
-  const previous = new SyncTreeReader(opener, (packName, offset, length) =>
-    caller.call({ pack: packName, offset, length }),
+  const previous = new SyncTreeReader(
+    opener,
+    (packName, offset, length) => caller.call({ pack: packName, offset, length }),
+    (cause) => note({ kind: 'badCopy', message: VarveError.from(cause).message }),
   );
   const storeTree = (bytes: Uint8Array): ContentRef => {
     tree ??= writer(TREE);

@@ -5,13 +5,18 @@ import { type ContentRef, DATA } from '../format/content.js';
 import { ID_BYTES } from '../format/limits.js';
 import type { LocatedFrame } from '../repository/index/blob-index.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
-import { FrameOpener, locateBlob, PackKeyRing } from '../repository/reading/blob-reader.js';
+import { FrameOpener, locateBlob, PackKeyRing, passOver } from '../repository/reading/blob-reader.js';
 import { checkSize, splitIds } from '../repository/reading/content-stream.js';
 import type { RepositoryWriter } from '../repository/writing/repository-writer.js';
 import type { CopiedIds } from './copied-ids.js';
 
 /** Frames to fetch ahead. */
 const PREFETCHED_FRAMES = 4;
+
+interface FrameAhead {
+  readonly frame: LocatedFrame;
+  readonly stored: Promise<Buffer>;
+}
 
 /** Copies the contents of files, blob by blob with the source's chunk boundaries. Reads each frame of the source once. */
 export class ContentCopier {
@@ -64,7 +69,12 @@ export class ContentCopier {
 
   /** Copies the requested blobs, in the order in which they are stored. */
   async copy(): Promise<void> {
-    const ahead: { readonly frame: LocatedFrame; readonly stored: Promise<Buffer> }[] = [];
+    // A copy of a blob that cannot be read leaves the request to another copy.
+    while (this.#requested.includes(1)) await this.#copyRequested();
+  }
+
+  async #copyRequested(): Promise<void> {
+    const ahead: FrameAhead[] = [];
     for (const frame of this.#frames()) {
       const stored = this.#fetch(frame);
       // The error is thrown when the frame's turn comes.
@@ -103,36 +113,57 @@ export class ContentCopier {
     return true;
   }
 
-  async #copyFirst(ahead: { readonly frame: LocatedFrame; readonly stored: Promise<Buffer> }[]): Promise<void> {
+  async #copyFirst(ahead: FrameAhead[]): Promise<void> {
     const first = ahead.shift();
     if (first === undefined) return;
     throwIfInterrupted(this.#signal);
-    const { frame, stored } = first;
-    const raw = this.#opener.open(frame, await stored);
+    const { frame } = first;
+    const raw = await this.#open(first);
+    if (raw === undefined) return;
     const { index } = this.#source;
     let copied = 0;
     let at = 0;
     for (let blob = frame.firstBlob; blob < frame.firstBlob + frame.blobs; blob++) {
       const length = index.lengthOf(blob);
-      if (this.#requested[blob] === 1) {
-        this.#copyBlob(blob, raw.subarray(at, at + length), frame.pack);
+      if (this.#requested[blob] === 1 && this.#copyBlob(blob, raw.subarray(at, at + length), frame.pack))
         copied += length;
-      }
       at += length;
     }
     this.#onCopied(copied);
     await this.#writer.settle();
   }
 
-  #copyBlob(blob: number, bytes: Buffer, pack: number): void {
+  /** @returns undefined when the frame cannot be read and other copies are requested instead */
+  async #open({ frame, stored }: FrameAhead): Promise<Buffer | undefined> {
+    try {
+      return this.#opener.open(frame, await stored);
+    } catch (cause) {
+      for (let blob = frame.firstBlob; blob < frame.firstBlob + frame.blobs; blob++)
+        if (this.#requested[blob] === 1) this.#requestOther(blob, cause);
+      return undefined;
+    }
+  }
+
+  /** @returns whether it was copied; if not, another copy of it is requested */
+  #copyBlob(blob: number, bytes: Buffer, pack: number): boolean {
     const { index } = this.#source;
-    if (!index.isNamed(blob, blobId(this.#source.keys.id, DATA, bytes)))
-      throw new VarveError(
-        'damaged',
-        `data/${index.packName(pack)}: the content of a blob does not match its id; run \`varve check --read-data\` on the source`,
-      );
-    this.#ids.set(blob, this.#writer.put(DATA, bytes));
     this.#requested[blob] = 0;
+    if (index.isNamed(blob, blobId(this.#source.keys.id, DATA, bytes))) {
+      this.#ids.set(blob, this.#writer.put(DATA, bytes));
+      return true;
+    }
+    const message = `data/${index.packName(pack)}: the content of a blob does not match its id; run \`varve check --read-data\` on the source`;
+    this.#requestOther(blob, new VarveError('damaged', message));
+    return false;
+  }
+
+  /** @throws the cause when there is no other copy */
+  #requestOther(blob: number, cause: unknown): void {
+    const { index, badCopies } = this.#source;
+    if (!passOver(index, blob, cause)) throw cause;
+    badCopies.report(cause);
+    this.#requested[blob] = 0;
+    this.#requested[index.standInFor(blob)] = 1;
   }
 
   *#frames(): Generator<LocatedFrame> {

@@ -1,15 +1,27 @@
 import { Buffer } from 'node:buffer';
 import { closeSync } from 'node:fs';
 import { asBuffer } from '../bytes/views.js';
+import { VarveError } from '../errors/errors.js';
 import { DATA } from '../format/content.js';
 import type { BlobIndex } from '../repository/index/blob-index.js';
-import type { FrameOpener } from '../repository/reading/blob-reader.js';
+import { type FrameOpener, passOver } from '../repository/reading/blob-reader.js';
 import { beside, splitPath } from './directory-handles.js';
 import { entryOf } from './file-content.js';
 import { type Finisher, tryTo } from './finisher.js';
 import { GrowingFile } from './growing-file.js';
-import type { BlobUse, FileTarget, TaskOf } from './messages.js';
+import type { BadCopyUse, BlobUse, FileTarget, ReplyTo, TaskOf } from './messages.js';
 import { type Run, runsOf } from './runs.js';
+
+/** The files of a task that failed, by their numbers. */
+class Failures {
+  readonly final = new Set<number>();
+  /** Files whose blobs have other copies. */
+  readonly again: BadCopyUse[] = [];
+
+  has(file: number): boolean {
+    return this.final.has(file) || this.again.some((each) => each.file === file);
+  }
+}
 
 /** Opens frames and writes their blobs to files. */
 export class ContentWriter {
@@ -26,9 +38,9 @@ export class ContentWriter {
     this.#sparse = sparse;
   }
 
-  /** Performs a task. @returns the numbers of the files that failed */
-  write(task: TaskOf<'write'>): number[] {
-    const failed = new Set<number>();
+  /** Performs a task. @returns the numbers of the files that failed, and those that can be tried again */
+  write(task: TaskOf<'write'>): Omit<ReplyTo<'write'>, 'errors'> {
+    const failed = new Failures();
     const files = task.files.map((target) => new GrowingFile(target, this.#sparse, this.#finisher.fileSystems));
     for (const { uses } of task.frames) for (const { file } of uses) (files[file] as GrowingFile).remaining++;
     try {
@@ -40,7 +52,7 @@ export class ContentWriter {
       for (const file of files) if (file.handle !== undefined) this.#abandon(file);
       throw cause;
     }
-    return [...failed];
+    return { failed: [...failed.final], again: failed.again };
   }
 
   #writeFrame(
@@ -48,13 +60,19 @@ export class ContentWriter {
     frame: number,
     uses: readonly BlobUse[],
     files: readonly GrowingFile[],
-    failed: Set<number>,
+    failed: Failures,
   ): void {
     const fail = (file: number, cause: unknown): void => {
       if (failed.has(file)) return;
-      failed.add(file);
+      failed.final.add(file);
       this.#abandon(files[file] as GrowingFile);
       this.#finisher.fail((files[file] as GrowingFile).target.path, cause);
+    };
+    const failCopy = ({ file, blob }: BlobUse, cause: unknown): void => {
+      if (failed.has(file)) return;
+      if (!passOver(this.#index, blob, cause)) return fail(file, cause);
+      failed.again.push({ file, message: VarveError.from(cause).message });
+      this.#abandon(files[file] as GrowingFile);
     };
     const located = this.#index.frame(frame);
     const runs = runsOf(uses, this.#index);
@@ -64,13 +82,14 @@ export class ContentWriter {
       const stored = asBuffer(task.bytes.subarray(at, at + located.storedLength));
       raw = this.#opener.open(located, stored, this.#bufferFor(located.rawLength));
     } catch (cause) {
-      for (const { file } of uses) fail(file, cause);
+      for (const use of uses) failCopy(use, cause);
       return;
     }
     for (const run of runs) {
       if (failed.has(run.file)) continue;
+      for (const use of run.uses) this.#check(use, raw, located.pack, (cause) => failCopy(use, cause));
+      if (failed.has(run.file)) continue;
       try {
-        for (const use of run.uses) this.#check(use, raw, located.pack);
         this.#write(files[run.file] as GrowingFile, run, raw.subarray(run.start, run.end));
       } catch (cause) {
         fail(run.file, cause);
@@ -84,10 +103,14 @@ export class ContentWriter {
     return this.#buffer.subarray(0, length);
   }
 
-  /** @throws VarveError `damaged` unless the frame holds the requested blob */
-  #check(use: BlobUse, raw: Buffer, pack: number): void {
+  /** @param onBad called unless the frame holds the requested blob */
+  #check(use: BlobUse, raw: Buffer, pack: number, onBad: (cause: unknown) => void): void {
     const { offset, length } = this.#index.locate(use.blob);
-    this.#opener.verify(asBuffer(use.id), DATA, raw.subarray(offset, offset + length), pack);
+    try {
+      this.#opener.verify(asBuffer(use.id), DATA, raw.subarray(offset, offset + length), pack);
+    } catch (cause) {
+      onBad(cause);
+    }
   }
 
   /** Writes blobs to their file. After the last blob of a file that only this task writes, sets its metadata and name. */

@@ -132,8 +132,16 @@ export interface Outcome {
   readonly failed: readonly number[];
 }
 
+/** A file that can be written from other copies of its blobs. Its number within the task, and why the copy that was tried cannot be used. */
+export interface BadCopyUse {
+  readonly file: number;
+  readonly message: string;
+}
+
 /** The reply to each kind of task. */
 interface Replies extends Record<Task['kind'], Outcome> {
+  /** With the files that failed and can be tried again. */
+  readonly write: Outcome & { readonly again: readonly BadCopyUse[] };
   /** With the numbers of the links that existed already. */
   readonly link: Outcome & { readonly existing: readonly number[] };
   /** With the numbers of the items that match. */

@@ -53,6 +53,8 @@ export class PlannedFile {
   /** Bytes of it that were counted as restored. */
   reported = 0;
   failed = false;
+  /** Whether it failed because of a copy of a blob, and other copies can be tried. */
+  again = false;
 
   constructor(wanted: WantedFile) {
     this.wanted = wanted;

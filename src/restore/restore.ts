@@ -398,6 +398,7 @@ class RestoreRun {
     const holes = isReference(entry.holes) ? await this.#trees.attachment(entry.holes) : undefined;
     const layout = layoutOf(entry, holes);
     const ids = await this.#trees.ids(content);
+    await this.#trees.settleLengths(ids);
     this.#window.addFile({ path, raw, size, stored: content.size, ids, layout, xattrs, holes, existing, part });
   }
 

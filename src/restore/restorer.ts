@@ -38,7 +38,7 @@ export class Restorer {
   readonly #comparer: Comparer;
   readonly #flags: Int32Array;
   readonly #actions: { readonly [Kind in Task['kind']]: (task: TaskOf<Kind>) => Result<Kind> } = {
-    write: (task) => ({ failed: this.#writer.write(task) }),
+    write: (task) => this.#writer.write(task),
     finish: ({ files }) => ({ failed: this.#each(files, (file) => this.#finish(file)) }),
     discard: ({ files }) => {
       for (const file of files) this.#finisher.discard(Buffer.from(file));

@@ -7,7 +7,7 @@ import { DATA } from '../format/content.js';
 import type { Layout, Piece } from '../format/layout.js';
 import { ID_BYTES } from '../format/limits.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
-import { locateBlob } from '../repository/reading/blob-reader.js';
+import { locateBlob, passOver } from '../repository/reading/blob-reader.js';
 import { checkSize } from '../repository/reading/content-stream.js';
 import { transferable } from '../workers/transfer.js';
 import { inBatches } from './batches.js';
@@ -66,7 +66,15 @@ export class RestoreWindow {
    * @throws VarveError `damaged` when a blob is not in the index, or the blobs' lengths do not add up to the size
    */
   addFile(wanted: WantedFile): void {
-    const { ids, stored, xattrs, holes } = wanted;
+    const { xattrs, holes } = wanted;
+    const { file, uses } = this.#planFile(wanted);
+    for (const use of uses) this.#uses.push(use);
+    this.#files.push(file);
+    this.#attached += (xattrs?.length ?? 0) + (holes?.length ?? 0);
+  }
+
+  #planFile(wanted: WantedFile): { readonly file: PlannedFile; readonly uses: readonly Use[] } {
+    const { ids, stored } = wanted;
     const file = new PlannedFile(wanted);
     const { index } = this.#repository;
     const uses: Use[] = [];
@@ -79,9 +87,7 @@ export class RestoreWindow {
       stream += index.lengthOf(blob);
     }
     checkSize(stream, stored);
-    for (const use of uses) this.#uses.push(use);
-    this.#files.push(file);
-    this.#attached += (xattrs?.length ?? 0) + (holes?.length ?? 0);
+    return { file, uses };
   }
 
   /**
@@ -104,13 +110,24 @@ export class RestoreWindow {
   }
 
   async #restoreAll(pool: RestorePool): Promise<void> {
+    await Promise.all([this.#plain.restore(pool), this.#restoreFiles(pool, this.#files, this.#uses)]);
+    if (this.#options.verify) await this.#verifyFiles(pool);
+  }
+
+  /** Restores files, and again from other copies of their blobs where one cannot be read. */
+  async #restoreFiles(pool: RestorePool, files: readonly PlannedFile[], uses: Use[]): Promise<void> {
     const { index, store } = this.#repository;
-    const ranges = rangesOf(this.#uses, index, this.#options.limits);
+    const ranges = rangesOf(uses, index, this.#options.limits);
     for (const range of ranges) this.#countRange(range);
     const limit = pLimit(store.connections === undefined ? pool.size * 2 : pool.size + store.connections);
-    await Promise.all([this.#plain.restore(pool), ...ranges.map((range) => limit(() => this.#runRange(pool, range)))]);
-    await this.#finishFiles(pool);
-    if (this.#options.verify) await this.#verifyFiles(pool);
+    await Promise.all(ranges.map((range) => limit(() => this.#runRange(pool, range))));
+    await this.#finishFiles(pool, files);
+    const again = files.filter((file) => file.again).map(({ wanted }) => this.#planFile(wanted));
+    if (again.length === 0) return;
+    const planned = again.map(({ file }) => file);
+    this.#files = [...this.#files.filter((file) => !file.again), ...planned];
+    const usesAgain = again.flatMap((each) => each.uses);
+    await this.#restoreFiles(pool, planned, usesAgain);
   }
 
   /** Reports what would be restored. */
@@ -223,6 +240,8 @@ export class RestoreWindow {
     const reply = await pool.run(task, transferable(bytes));
     this.#reporter.errors(reply.errors);
     for (const number of reply.failed) this.#fail(files[number] as PlannedFile);
+    for (const { file, message } of reply.again)
+      this.#tryAgain(files[file] as PlannedFile, new VarveError('damaged', message));
     this.#report(range);
   }
 
@@ -260,9 +279,16 @@ export class RestoreWindow {
   }
 
   #failRange({ frames }: Range, error: VarveError): void {
+    const { index } = this.#repository;
+    const lost = new Set<PlannedFile>();
+    for (const { uses } of frames) for (const { blob, file } of uses) if (!passOver(index, blob, error)) lost.add(file);
     for (const file of filesOf(frames)) {
       file.ranges--;
       if (file.failed) continue;
+      if (!lost.has(file)) {
+        this.#tryAgain(file, error);
+        continue;
+      }
       this.#fail(file);
       this.#reporter.errors([{ path: file.path, message: error.message, kind: 'content' }]);
     }
@@ -292,6 +318,13 @@ export class RestoreWindow {
     file.failed = true;
   }
 
+  /** Has the file restored again, from other copies of its blobs. */
+  #tryAgain(file: PlannedFile, cause: VarveError): void {
+    this.#repository.badCopies.report(cause);
+    this.#fail(file);
+    file.again = true;
+  }
+
   /** Counts the range for its files. A file in several ranges gets the name of a part. */
   #countRange({ frames }: Range): void {
     for (const file of filesOf(frames)) {
@@ -301,12 +334,12 @@ export class RestoreWindow {
   }
 
   /** Finishes files that several tasks wrote, and removes those that failed. */
-  async #finishFiles(pool: RestorePool): Promise<void> {
-    const grown = this.#files.filter((file) => file.temporary !== undefined);
+  async #finishFiles(pool: RestorePool, files: readonly PlannedFile[]): Promise<void> {
+    const grown = files.filter((file) => file.temporary !== undefined);
     await Promise.all(
-      inBatches(grown).map(async (files) => {
-        const complete = files.filter((file) => !file.failed);
-        const broken = files
+      inBatches(grown).map(async (batch) => {
+        const complete = batch.filter((file) => !file.failed);
+        const broken = batch
           .filter((file) => file.failed)
           .map(({ path, temporary }) => beside(path, temporary as Buffer));
         if (broken.length > 0) await pool.run({ kind: 'discard', files: broken });

@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import type { CryptoEngine } from '../../src/crypto/engine.js';
 import { createRepositoryKeys } from '../../src/crypto/hierarchy.js';
 import { createSlot } from '../../src/crypto/slot.js';
+import { BadCopies } from '../../src/repository/bad-copies.js';
 import { LocalState } from '../../src/repository/local-state.js';
 import { packCapacity } from '../../src/repository/packs/pack-writer.js';
 import type { Repository } from '../../src/repository/repository.js';
@@ -37,7 +38,13 @@ export class Fixture {
     const created = { seconds: 0, nanoseconds: 0 };
     const sizes = { data: SIZES, tree: SIZES };
     const config = { repository: Buffer.from(keys.repository), created, ...sizes, gear: undefined, parity: 0 };
-    return new Fixture({ keys, identity, config, local: new LocalState(undefined, identity, engine) });
+    return new Fixture({
+      keys,
+      identity,
+      config,
+      local: new LocalState(undefined, identity, engine),
+      badCopies: new BadCopies(),
+    });
   }
 
   /** Frees all buffers, whatever the last run did. */

@@ -84,7 +84,12 @@ export class Contents {
     const { offset, length } = index.locate(blob);
     const bytes = unit.region.bytes.subarray(offset, offset + length);
     if (unit.verified[blob - unit.first] === 0) {
-      verifyBlob(keys.id, prefixesOf(index, blob, 1), bytes, unit.name);
+      try {
+        verifyBlob(keys.id, prefixesOf(index, blob, 1), bytes, unit.name);
+      } catch (cause) {
+        if (this.#repository.passOver([blob], cause)) return undefined;
+        throw cause;
+      }
       unit.verified[blob - unit.first] = 1;
     }
     return bytes;
@@ -101,7 +106,7 @@ export class Contents {
     } catch (cause) {
       release(planned);
       // The index may be out of date, and reading it again takes longer: leave that to the asynchronous way.
-      if (VarveError.from(cause).code === 'not-found') return undefined;
+      if (VarveError.from(cause).code === 'not-found' || this.#repository.passOver([blob], cause)) return undefined;
       throw cause;
     }
     this.#add(planned);
@@ -217,7 +222,11 @@ export class Contents {
   #begin(blobs: readonly number[], verifyAll: boolean): Promise<void> {
     const { keys } = this.#plannedKeys(blobs);
     const generation = this.#generation;
-    const begun = this.#repository.retryWithNewIndex(() => this.#fetch(blobs, verifyAll, generation));
+    const fetching = this.#repository.retryWithNewIndex(() => this.#fetch(blobs, verifyAll, generation));
+    const begun = fetching.catch((cause: unknown) => {
+      const isCurrent = this.#repository.generation === generation;
+      throw isCurrent && this.#repository.passOver(blobs, cause) ? OUTDATED : cause;
+    });
     for (const key of keys) this.#pending.set(key, begun);
     const done = (): void => {
       for (const key of keys) if (this.#pending.get(key) === begun) this.#pending.delete(key);

@@ -70,6 +70,7 @@ export class OpenFile {
       content.depth === 0 ? content.ids : await repository.retryWithNewIndex(() => repository.trees.ids(content));
     const attached = holes && (await repository.retryWithNewIndex(() => repository.trees.attachment(holes)));
     const layout = attached && Layout.decode(attached, size, content.size, path);
+    await repository.trees.settleLengths(ids);
     // No waiting from here on: the blob numbers belong to the current index.
     const { index } = repository.current;
     const blobs = new Uint32Array(ids.length / 32);

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { VarveError } from '../../errors/errors.js';
 import type { ContentRef } from '../../format/content.js';
 import { type IndexedRepository, loadIndex } from '../../repository/index/index-store.js';
-import { locateBlob } from '../../repository/reading/blob-reader.js';
+import { locateBlob, passOver } from '../../repository/reading/blob-reader.js';
 import { TreeReader } from '../../repository/reading/tree-reader.js';
 import { LruCache } from './lru-cache.js';
 
@@ -15,7 +15,7 @@ const RELOAD_MS = 10_000;
 export class LiveRepository {
   #current: IndexedRepository;
   #trees: TreeReader;
-  /** Grows with each new index, because blob numbers then change. */
+  /** Grows when numbers of blobs must be looked up again: with each new index, and when copies cannot be read. */
   generation = 0;
   readonly #cache = new LruCache<string, Buffer>({ maxWeight: CACHE_BYTES, weigh: ({ length }) => length });
   readonly #pending = new Map<string, Promise<Buffer>>();
@@ -44,6 +44,21 @@ export class LiveRepository {
       this.#reloading = undefined;
     });
     return this.#reloading;
+  }
+
+  /**
+   * Gives up copies of blobs that cannot be read.
+   *
+   * @param blobs their numbers in the current index
+   * @returns whether there are others: then numbers must be looked up again
+   */
+  passOver(blobs: readonly number[], cause: unknown): boolean {
+    const { index, badCopies } = this.#current;
+    const others = blobs.filter((blob) => passOver(index, blob, cause));
+    if (others.length === 0) return false;
+    badCopies.report(cause);
+    this.generation++;
+    return true;
   }
 
   /** Runs an action, and again with a new index when a pack is missing: a prune may have repacked it. */

@@ -40,6 +40,8 @@ export interface SharedBlobIndex {
   readonly rejections: Int32Array;
   /** Pairs of numbers for each blob that is stored again: the first copy, and this one. Sorted. */
   readonly copies: Uint32Array;
+  /** Whether copies of a blob are listed with different lengths. */
+  readonly lengthsDiffer: boolean;
   /** A hash table with open addressing by the first word of the id. Each slot has the number of a blob + 1, or 0. */
   readonly slots: Uint32Array;
   readonly frames: Uint32Array;
@@ -124,6 +126,13 @@ export class BlobIndex {
     if (rejected[blob] === 0) Atomics.add(rejections, 0, 1);
     rejected[blob] = 1;
     return rejected[this.#bestOf(this.firstOf(blob))] === 0;
+  }
+
+  /** Whether the length of a blob is in doubt: other copies that can be tried have another. */
+  isLengthInDoubt(blob: number): boolean {
+    if (!this.shared.lengthsDiffer) return false;
+    const { lengths, rejected } = this.shared;
+    return this.copiesOf(blob).some((copy) => rejected[copy] === 0 && lengths[copy] !== lengths[blob]);
   }
 
   isRejected(blob: number): boolean {
@@ -355,7 +364,7 @@ export class BlobIndexBuilder {
   }
 
   build(): BlobIndex {
-    const { slots, copies } = this.#buildSlots();
+    const { slots, copies, lengthsDiffer } = this.#buildSlots();
     return new BlobIndex({
       blobs: this.#blobs,
       usable: this.#usable ?? this.#blobs,
@@ -363,6 +372,7 @@ export class BlobIndexBuilder {
       rejected: new Uint8Array(new SharedArrayBuffer(this.#blobs)),
       rejections: new Int32Array(new SharedArrayBuffer(4)),
       copies,
+      lengthsDiffer,
       prefixes: this.#prefixes,
       lengths: this.#lengths,
       slots,
@@ -402,7 +412,7 @@ export class BlobIndexBuilder {
     }
   }
 
-  #buildSlots(): { readonly slots: Uint32Array; readonly copies: Uint32Array } {
+  #buildSlots(): Pick<SharedBlobIndex, 'slots' | 'copies' | 'lengthsDiffer'> {
     const capacity = Math.ceil(this.#blobs * SLOTS_PER_BLOB) + 1;
     const slots = sharedU32(capacity);
     const pairs: (readonly [first: number, copy: number])[] = [];
@@ -411,7 +421,8 @@ export class BlobIndexBuilder {
       if (first >= 0) pairs.push([first, blob]);
     }
     pairs.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-    return { slots, copies: shareWords(pairs.flat()) };
+    const lengthsDiffer = pairs.some(([first, copy]) => this.#lengths[first] !== this.#lengths[copy]);
+    return { slots, copies: shareWords(pairs.flat()), lengthsDiffer };
   }
 
   /** @returns the number of the first copy of the blob, if this is not the first; else -1 */

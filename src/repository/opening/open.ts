@@ -16,6 +16,7 @@ import { CacheDirectory } from '../../storage/cached/cache-directory.js';
 import { CachedStore } from '../../storage/cached/cached-store.js';
 import type { Store } from '../../storage/store.js';
 import { timeFromMillis } from '../../time/time.js';
+import { BadCopies } from '../bad-copies.js';
 import { openCurrentSlot, readCandidates } from '../keys/open-slot.js';
 import { LocalState } from '../local-state.js';
 import { thisMachine } from '../machine.js';
@@ -236,6 +237,7 @@ function assemble(
     identity,
     config,
     local,
+    badCopies: new BadCopies(options.onWarning),
     clock: options.clock ?? Date.now,
     machine: thisMachine,
   };

@@ -7,7 +7,7 @@ import { decompress } from '../../compression/zstd.js';
 import { blobId } from '../../crypto/blob-id.js';
 import type { RepositoryKeys } from '../../crypto/hierarchy.js';
 import { openFrame, unwrapPackKey } from '../../crypto/pack-key.js';
-import { VarveError } from '../../errors/errors.js';
+import { isAboutObject, VarveError } from '../../errors/errors.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../../format/content.js';
 import { ZSTD } from '../../format/pack-record.js';
 import type { BlobIndex, LocatedFrame } from '../index/blob-index.js';
@@ -152,6 +152,16 @@ export class TreeBlobs {
       : Buffer.allocUnsafeSlow(length);
   }
 
+  /**
+   * Gives up the copy that `missing`, `supply` and `take` used.
+   *
+   * @returns whether there is another, so that the caller can begin again
+   */
+  passOver(id: Buffer, cause: unknown): boolean {
+    const { index } = this.#opener;
+    return passOver(index, index.find(id), cause);
+  }
+
   /** The verified blob, whose frame must have been supplied. */
   take(id: Buffer): Buffer {
     const { frame, offset, length, pack } = this.#locate(id);
@@ -180,7 +190,9 @@ export function isUnlisted(cause: unknown): boolean {
 
 /** @throws VarveError `damaged` when the index does not list the blob, or lists it as another kind */
 export function locateBlob(index: BlobIndex, id: Buffer, kind: BlobKind): ReturnType<BlobIndex['locate']> {
-  const blob = index.find(id);
+  let blob = index.find(id);
+  const isOther = (): boolean => index.packKind(index.packOf(index.locateFrame(blob))) !== kind;
+  while (blob >= 0 && isOther() && index.reject(blob)) blob = index.find(id);
   const location = blob < 0 ? undefined : index.locate(blob);
   if (location === undefined || index.packKind(location.pack) !== kind) {
     const what = kind === DATA ? 'data' : 'tree';
@@ -190,19 +202,44 @@ export function locateBlob(index: BlobIndex, id: Buffer, kind: BlobKind): Return
   return location;
 }
 
+/**
+ * Gives up a copy of a blob that cannot be read.
+ *
+ * @param blob its number
+ * @param cause why
+ * @returns whether `find` now gives another copy
+ */
+export function passOver(index: BlobIndex, blob: number, cause: unknown): boolean {
+  return blob >= 0 && isAboutObject(cause) && index.reject(blob);
+}
+
 /** Reads trees in worker threads, which may block. */
 export class SyncTreeReader {
   readonly #blobs: TreeBlobs;
   readonly #fetch: FetchFrame;
+  readonly #onBadCopy: (cause: unknown) => void;
   readonly #index: BlobIndex;
 
-  constructor(opener: FrameOpener, fetch: FetchFrame) {
+  /** @param onBadCopy gets the reason why a copy of a blob is not used, where another is */
+  constructor(opener: FrameOpener, fetch: FetchFrame, onBadCopy: (cause: unknown) => void = () => undefined) {
     this.#blobs = new TreeBlobs(opener);
     this.#fetch = fetch;
+    this.#onBadCopy = onBadCopy;
     this.#index = opener.index;
   }
 
   blob(id: Buffer): Buffer {
+    for (;;) {
+      try {
+        return this.#copy(id);
+      } catch (cause) {
+        if (!this.#blobs.passOver(id, cause)) throw cause;
+        this.#onBadCopy(cause);
+      }
+    }
+  }
+
+  #copy(id: Buffer): Buffer {
     const frame = this.#blobs.missing(id);
     if (frame !== undefined) {
       this.#blobs.supply(id, this.#fetch(this.#index.packName(frame.pack), frame.offset, frame.storedLength));

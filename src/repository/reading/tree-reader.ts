@@ -11,7 +11,7 @@ import { Layout } from '../../format/layout.js';
 import { decodeXattrs, type Xattr } from '../../format/xattrs.js';
 import type { IndexedRepository } from '../index/index-store.js';
 import { knownTreeKeys } from '../tree-keys.js';
-import { FrameOpener, locateBlob, PackKeyRing, TreeBlobs } from './blob-reader.js';
+import { FrameOpener, locateBlob, PackKeyRing, passOver, TreeBlobs } from './blob-reader.js';
 import { checkSize, splitIds, streamBlobs, streamIds } from './content-stream.js';
 import { TimeSlices } from './time-slices.js';
 
@@ -20,6 +20,11 @@ const ZEROS = Buffer.alloc(1024 * 1024);
 
 /** Entries between two looks at the clock. */
 const ENTRIES_PER_STEP = 64;
+
+interface OpenedFrame {
+  readonly frame: number;
+  readonly raw: Buffer;
+}
 
 export interface TreeReaderOptions {
   /** Interrupts all reading. */
@@ -52,6 +57,17 @@ export class TreeReader {
   /** One tree blob. */
   async blob(id: Buffer): Promise<Buffer> {
     await this.#slices.step();
+    for (;;) {
+      try {
+        return await this.#copy(id);
+      } catch (cause) {
+        if (!this.#blobs.passOver(id, cause)) throw cause;
+        this.#repository.badCopies.report(cause);
+      }
+    }
+  }
+
+  async #copy(id: Buffer): Promise<Buffer> {
     const frame = this.#blobs.missing(id);
     if (frame !== undefined) {
       const { index, store } = this.#repository;
@@ -224,34 +240,62 @@ export class TreeReader {
    */
   async *content(reference: ContentRef, start = 0, end = reference.size): AsyncGenerator<Buffer> {
     checkSize(await this.#sizeOf(reference), reference.size);
-    const { index, store } = this.#repository;
     let opened: { frame: number; raw: Buffer } | undefined;
     let next = 0;
     for await (const ids of this.lists(reference)) {
       for (const id of splitIds(ids)) {
         await this.#slices.step();
-        const { frame, offset, length, pack } = locateBlob(index, id, DATA);
+        const { length } = locateBlob(this.#repository.index, id, DATA);
         const at = next;
         next += length;
         if (at >= end) return;
         if (next <= start) continue;
-        if (opened?.frame !== frame) {
-          const located = index.frame(frame);
-          const range = { offset: located.offset, length: located.storedLength };
-          opened = { frame, raw: this.#opener.open(located, await store.get('data', index.packName(pack), range)) };
-        }
-        const blob = opened.raw.subarray(offset, offset + length);
-        this.#opener.verify(id, DATA, blob, pack);
-        yield blob.subarray(Math.max(0, start - at), Math.min(length, end - at));
+        const read = await this.#dataBlob(id, opened);
+        opened = read.opened;
+        yield read.blob.subarray(Math.max(0, start - at), Math.min(length, end - at));
       }
     }
+  }
+
+  /** The verified blob, from the first copy that can be read. @param opened the frame that was opened last */
+  async #dataBlob(id: Buffer, opened?: OpenedFrame): Promise<{ readonly blob: Buffer; readonly opened: OpenedFrame }> {
+    const { index, store, badCopies } = this.#repository;
+    for (let last = opened; ; last = undefined) {
+      const { frame, offset, length, pack } = locateBlob(index, id, DATA);
+      try {
+        if (last?.frame !== frame) {
+          const located = index.frame(frame);
+          const range = { offset: located.offset, length: located.storedLength };
+          last = { frame, raw: this.#opener.open(located, await store.get('data', index.packName(pack), range)) };
+        }
+        const blob = last.raw.subarray(offset, offset + length);
+        this.#opener.verify(id, DATA, blob, pack);
+        return { blob, opened: last };
+      } catch (cause) {
+        if (!passOver(index, index.find(id), cause)) throw cause;
+        badCopies.report(cause);
+      }
+    }
+  }
+
+  /**
+   * Finds out how long blobs are where copies are listed with different lengths: then `locateBlob` gives a copy that is what its id says.
+   *
+   * @param ids of blobs of kind data
+   */
+  async settleLengths(ids: Buffer): Promise<void> {
+    const { index } = this.#repository;
+    if (!index.shared.lengthsDiffer) return;
+    for (const id of splitIds(ids)) if (index.isLengthInDoubt(index.find(id))) await this.#dataBlob(id);
   }
 
   /** Bytes of a content of kind data, according to the index. */
   async #sizeOf(reference: ContentRef): Promise<number> {
     let size = 0;
-    for await (const ids of this.lists(reference))
+    for await (const ids of this.lists(reference)) {
+      await this.settleLengths(ids);
       for (const id of splitIds(ids)) size += locateBlob(this.#repository.index, id, DATA).length;
+    }
     return size;
   }
 }
