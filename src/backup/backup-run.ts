@@ -264,7 +264,8 @@ export class BackupRun {
     if (note.kind === 'batch') return this.#assembly.accept(note.number, note.batch);
     if (note.kind === 'pack') return this.sink.accept({ ...note, record: recordFromThread(note.record) });
     if (note.kind === 'treeKey') return void this.#treeKeys.push(note);
-    if (note.kind === 'badCopy') return this.#repository.badCopies.report(new VarveError('damaged', note.message));
+    if (note.kind === 'badCopy')
+      return this.#repository.badCopies.report(note.pack, new VarveError('damaged', note.message));
     this.#options.onEvent?.({ ...note, path: this.#shownPath(note) });
   }
 

@@ -251,8 +251,8 @@ export type Note =
     }
   /** The key of a tree pack: the `append` role cannot unwrap it later. */
   | { readonly kind: 'treeKey'; readonly wrapped: Uint8Array; readonly key: Uint8Array }
-  /** Why a copy of a blob is not used, where another is. */
-  | { readonly kind: 'badCopy'; readonly message: string }
+  /** The pack of a copy of a blob that is not used, where another is, and why. */
+  | { readonly kind: 'badCopy'; readonly pack: string; readonly message: string }
   /** A batch of files, with a unique number. */
   | { readonly kind: 'batch'; readonly number: number; readonly batch: FileBatch }
   | ErrorReport

@@ -72,7 +72,7 @@ export function createStorer(init: WorkerInit, note: (note: Note) => void): Stor
   const previous = new SyncTreeReader(
     opener,
     (packName, offset, length) => caller.call({ pack: packName, offset, length }),
-    (cause) => note({ kind: 'badCopy', message: VarveError.from(cause).message }),
+    { report: (pack, { message }) => note({ kind: 'badCopy', pack, message }) },
   );
   const storeTree = (bytes: Uint8Array): ContentRef => {
     tree ??= writer(TREE);

@@ -9,7 +9,7 @@ interface BadPack {
   readonly blobs: Set<number>;
 }
 
-/** Blobs of the index that cannot be read, by their numbers in it. */
+/** Blobs of the index that cannot be read, by their numbers in it. The index then gives other copies of them. */
 export class BadBlobs {
   readonly #index: BlobIndex;
   readonly #packs = new Map<number, BadPack>();
@@ -21,14 +21,19 @@ export class BadBlobs {
   /** @param finding the finding to report when a snapshot needs one of the blobs */
   addPack(pack: number, finding: () => Finding): void {
     this.#pack(pack, finding).whole = true;
+    const { first, end } = this.#index.blobsOf(pack);
+    for (let blob = first; blob < end; blob++) this.#index.reject(blob);
   }
 
   addFrame(frame: number, finding: () => Finding): void {
     this.#pack(this.#index.packOf(frame), finding).frames.add(frame);
+    const { firstBlob, blobs } = this.#index.frame(frame);
+    for (let blob = firstBlob; blob < firstBlob + blobs; blob++) this.#index.reject(blob);
   }
 
   addBlob(blob: number, finding: () => Finding): void {
     this.#pack(this.#index.packOf(this.#index.locateFrame(blob)), finding).blobs.add(blob);
+    this.#index.reject(blob);
   }
 
   /** The finding about a blob's pack; undefined for a good blob. */

@@ -57,7 +57,10 @@ export class TreeCheck {
 
   constructor({ findings, options: { signal } }: CheckRun, repository: IndexedRepository, bad: BadBlobs) {
     this.#index = repository.index;
-    this.#reader = new TreeReader(repository, { signal });
+    const badCopies = {
+      report: (pack: string, cause: VarveError): void => void findings.addError('data', pack, cause),
+    };
+    this.#reader = new TreeReader({ ...repository, badCopies }, { signal });
     this.#bad = bad;
     this.#findings = findings;
     this.#signal = signal;

@@ -160,8 +160,7 @@ export class ContentCopier {
   /** @throws the cause when there is no other copy */
   #requestOther(blob: number, cause: unknown): void {
     const { index, badCopies } = this.#source;
-    if (!passOver(index, blob, cause)) throw cause;
-    badCopies.report(cause);
+    if (!passOver(index, blob, cause, badCopies)) throw cause;
     this.#requested[blob] = 0;
     this.#requested[index.standInFor(blob)] = 1;
   }

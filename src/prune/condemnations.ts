@@ -4,6 +4,7 @@ import { Buffer } from 'node:buffer';
 import type { IndexedPack } from '../format/index-object.js';
 import { type IndexedRepository, type IndexSummary, packsOf, writeIndex } from '../repository/index/index-store.js';
 import { INDEX_BLOBS } from '../repository/index/index-writer.js';
+import { withoutHidden } from '../repository/index/pack-list.js';
 import type { Time } from '../time/time.js';
 
 /** Index objects with fewer blobs are merged. */
@@ -24,7 +25,7 @@ export async function writeCondemnations(
   const old = repository.objects.filter((object) => object.condemned.size > 0);
   const packs: IndexedPack[] = [];
   for (const { name } of old) packs.push(...(await packsOf(repository, name)));
-  const written = await writeIndex(repository, packs, {
+  const written = await writeIndex(repository, withoutHidden(packs), {
     replaces: old.map(({ name }) => Buffer.from(name, 'hex')),
     condemned: [...condemned].map(([pack, time]) => ({ pack: Buffer.from(pack, 'hex'), time })),
   });
@@ -50,7 +51,7 @@ export async function dropPacks(repository: IndexedRepository, gone: ReadonlySet
       packs.push(...listed.filter((pack) => !gone.has(pack.name.toString('hex'))));
     }
     const replaces = batch.map(({ name }) => Buffer.from(name, 'hex'));
-    const written = await writeIndex(repository, packs, { replaces, condemned: [] });
+    const written = await writeIndex(repository, withoutHidden(packs), { replaces, condemned: [] });
     replaced.push(...batch.map(({ name }) => name).filter((name) => name !== written));
   }
   return replaced;

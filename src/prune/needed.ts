@@ -1,4 +1,5 @@
 import { VarveError } from '../errors/errors.js';
+import type { BlobIndex } from '../repository/index/blob-index.js';
 import { type IndexedRepository, loadIndex } from '../repository/index/index-store.js';
 import { Reachable } from '../repository/reading/reachable.js';
 import type { Repository } from '../repository/repository.js';
@@ -11,6 +12,7 @@ const LISTED_TWICE = 2;
 export class NeededBlobs {
   readonly #options: Pick<PruneOptions, 'signal' | 'onEvent' | 'without'>;
   readonly #snapshots = new Set<string>();
+  readonly #rejected = new Map<string, Set<number>>();
   #reachable: Reachable | undefined;
 
   constructor(options: Pick<PruneOptions, 'signal' | 'onEvent' | 'without'>) {
@@ -20,6 +22,31 @@ export class NeededBlobs {
   /** @param blob a number in the index that `renew` returned last */
   has(blob: number): boolean {
     return this.#reachable?.has(blob) === true;
+  }
+
+  /**
+   * Gives up copies of blobs, for good: other copies are needed in their place.
+   *
+   * @param blobs numbers in the index that `renew` returned last
+   * @returns those of which no copy can be used
+   */
+  giveUp({ index }: IndexedRepository, blobs: Iterable<number>): readonly number[] {
+    for (const blob of blobs) {
+      index.reject(blob);
+      const pack = index.packOf(index.locateFrame(blob));
+      const name = index.packName(pack);
+      const rejected = this.#rejected.get(name) ?? new Set();
+      this.#rejected.set(name, rejected.add(blob - index.blobsOf(pack).first));
+    }
+    return this.#reachable?.settle() ?? [];
+  }
+
+  /** Rejects in a new index the copies that were given up. */
+  #rejectAgain(index: BlobIndex): void {
+    for (let pack = 0; this.#rejected.size > 0 && pack < index.packCount; pack++) {
+      const { first, end } = index.blobsOf(pack);
+      for (const at of this.#rejected.get(index.packName(pack)) ?? []) if (first + at < end) index.reject(first + at);
+    }
   }
 
   /** In shared memory, one byte for each blob of the index that `renew` returned last: 1 when the blob is needed. */
@@ -42,6 +69,7 @@ export class NeededBlobs {
       throw new VarveError(code, explained, { cause: failure.error, retryable });
     }
     const indexed = await loadIndex(repository);
+    this.#rejectAgain(indexed.index);
     const reachable = new Reachable(indexed, this.#options.signal, this.#reachable);
     const fresh = snapshots.filter(({ id }) => !this.#snapshots.has(id) && this.#options.without?.has(id) !== true);
     const roots = fresh.map(({ snapshot }) => snapshot.root);
@@ -52,6 +80,7 @@ export class NeededBlobs {
     } catch (cause) {
       throw withAdvice(cause);
     }
+    reachable.settle();
     for (const { id } of fresh) this.#snapshots.add(id);
     this.#reachable = reachable;
     return indexed;

@@ -46,6 +46,10 @@ export type PruneEvent =
   /** How many directories of the snapshots have been read. */
   | { readonly kind: 'walked'; readonly directories: number; readonly snapshots: number }
   | { readonly kind: 'planned'; readonly result: PruneResult }
+  /** Packs that were read because they hold the copies that stay of blobs that are stored several times. */
+  | { readonly kind: 'compared'; readonly done: number; readonly total: number }
+  /** A copy of blobs that is not what it should be: other copies stay. */
+  | { readonly kind: 'bad-copy'; readonly message: string }
   | { readonly kind: 'copied'; readonly done: number; readonly total: number; readonly bytes: number }
   | { readonly kind: 'removed'; readonly done: number; readonly total: number }
   /** Objects whose locks were extended or found long enough. */

@@ -5,14 +5,14 @@ import { createHash } from 'node:crypto';
 import type { RepositoryKeys } from '../crypto/hierarchy.js';
 import { VarveError } from '../errors/errors.js';
 import { type BlobKind, DATA, TREE } from '../format/content.js';
-import { ID_BYTES } from '../format/limits.js';
 import { framesOf, type PackRecord, RAW, type RecordFrame, ZSTD } from '../format/pack-record.js';
 import type { BlobIndex, LocatedFrame } from '../repository/index/blob-index.js';
 import { openSource, type Source } from '../repository/packs/object-source.js';
 import type { PackPart, PackWriter, PackWriters } from '../repository/packs/pack-writer.js';
-import { FrameOpener, PackKeyRing } from '../repository/reading/blob-reader.js';
+import { FrameOpener, opensFrames, PackKeyRing } from '../repository/reading/blob-reader.js';
+import { listedFrames } from '../repository/reading/pack-verifier.js';
 import type { PackToCopy, Reply, Task } from './messages.js';
-import { isTolerable, opensFrames } from './plan.js';
+import { isTolerable } from './plan.js';
 import { Refill } from './refill.js';
 
 export interface PackCopierOptions {
@@ -69,7 +69,7 @@ export class PackCopier {
       const opens = opensFrames(this.#keys, this.#index.packKind(pack));
       if (!opens) this.#verifyWhole(source, pack);
       const frames = [...framesOf(record)];
-      const located = this.#listed(pack, record, frames);
+      const located = listedFrames(this.#index, pack, record);
       if (onlyIfSmaller && !located.some((frame) => this.#compresses(source, frame))) return false;
       for (const [at, listed] of located.entries())
         this.#frame(source, record, frames[at] as RecordFrame, listed, opens);
@@ -96,7 +96,8 @@ export class PackCopier {
     if (!opens) return packs.addSealed(record, frame, stored);
     this.#opened = atLeast(this.#opened, frame.storedLength);
     const again = this.#recompress && frame.codec === RAW;
-    if (!again && isTolerable(1 - neededBytes / frame.rawLength, this.#tolerated)) {
+    const isWhole = this.#verify(listed, stored);
+    if (isWhole && !again && isTolerable(1 - neededBytes / frame.rawLength, this.#tolerated)) {
       this.#opener.authenticate(listed, stored, this.#opened);
       return packs.addSealed(record, frame, stored);
     }
@@ -104,6 +105,19 @@ export class PackCopier {
     const raw = this.#opener.open(listed, stored, this.#raw.subarray(0, frame.rawLength), this.#opened);
     const before = firstBlob - frame.firstBlob;
     refill.add(record, again ? { ...frame, codec: ZSTD } : frame, raw, (blob) => this.#needed[before + blob] === 1);
+  }
+
+  /**
+   * Looks into a frame that nobody vouches for: it may hold other blobs than its ids say.
+   *
+   * @returns whether all of it may be copied
+   * @throws VarveError `damaged` when that goes for a needed blob
+   */
+  #verify(listed: LocatedFrame, stored: Buffer): boolean {
+    if (this.#index.isVouched(listed.pack)) return true;
+    const { blobs, cause } = this.#opener.badBlobs(listed, stored);
+    if (blobs.some((blob) => this.#needed[blob] === 1)) throw cause;
+    return blobs.length === 0;
   }
 
   #read(source: Source, { offset, storedLength }: Pick<RecordFrame, 'offset' | 'storedLength'>): Buffer {
@@ -132,17 +146,6 @@ export class PackCopier {
     if (hash.digest('hex') !== name)
       throw new VarveError('damaged', `data/${name}: its content does not match its name; run \`varve check\``);
   }
-
-  /** The frames as the index lists them. @throws VarveError `damaged` when the pack's directory differs */
-  #listed(pack: number, record: PackRecord, frames: readonly RecordFrame[]): LocatedFrame[] {
-    const { first, end } = this.#index.framesOf(pack);
-    const listed = Array.from({ length: end - first }, (_, at) => this.#index.frame(first + at));
-    const same = (each: LocatedFrame, at: number): boolean =>
-      isSame(this.#index, each, record, frames[at] as RecordFrame);
-    if (frames.length === listed.length && listed.every(same)) return listed;
-    const name = this.#index.packName(pack);
-    throw new VarveError('damaged', `data/${name}: its directory is not what the index says; run \`varve check\``);
-  }
 }
 
 /** Bytes read at a time when a pack is only hashed. */
@@ -155,14 +158,4 @@ interface Writer {
 
 function atLeast(buffer: Buffer, length: number): Buffer {
   return buffer.length >= length ? buffer : Buffer.allocUnsafeSlow(length);
-}
-
-function isSame(index: BlobIndex, listed: LocatedFrame, record: PackRecord, frame: RecordFrame): boolean {
-  const { offset, storedLength, blobs, firstBlob } = listed;
-  if (offset !== frame.offset || storedLength !== frame.storedLength || blobs !== frame.blobs) return false;
-  for (let at = 0; at < blobs; at++) {
-    const id = record.ids.subarray((frame.firstBlob + at) * ID_BYTES, (frame.firstBlob + at + 1) * ID_BYTES);
-    if (!index.isNamed(firstBlob + at, id)) return false;
-  }
-  return true;
 }

@@ -1,16 +1,18 @@
 // Decides what a prune keeps, copies and condemns.
 // survey.ts finds out what is needed; other files carry the plan out.
-import type { RepositoryKeys } from '../crypto/hierarchy.js';
 import { type BlobKind, TREE } from '../format/content.js';
 import { RAW } from '../format/pack-record.js';
 import type { BlobIndex } from '../repository/index/blob-index.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
+import { opensFrames } from '../repository/reading/blob-reader.js';
 
 /** A pack, and how much of it snapshots need. Bytes are stored bytes of frames. */
 export interface PackUse {
   readonly number: number;
   readonly name: string;
   readonly kind: BlobKind;
+  /** Whether a copy of it may be listed as this key's: it can be verified, or is vouched for. */
+  readonly isMovable: boolean;
   readonly blobs: number;
   readonly neededBlobs: number;
   readonly duplicates: number;
@@ -37,6 +39,8 @@ export interface PlanOptions {
   readonly uncompressed: boolean;
   /** Whether packs of file contents are never copied. */
   readonly treesOnly?: boolean;
+  /** Names of packs that stay as they are: nobody knows which copies of their blobs are sound. */
+  readonly kept?: ReadonlySet<string> | undefined;
 }
 
 /** Bytes, or a part of all bytes that remain. */
@@ -69,17 +73,24 @@ export type Needed = { has(blob: number): boolean };
  * @param tolerated frames with less than this part of waste are copied whole
  */
 export function usesOf({ index, keys }: IndexedRepository, needed: Needed, tolerated = 0): PackUse[] {
+  const stored = new Set(index.shared.copies);
+  const isDuplicate = (blob: number): boolean =>
+    stored.has(blob) && index.copiesOf(blob).some((copy) => needed.has(copy));
   return Array.from({ length: index.packCount }, (_, number) =>
-    useOf(index, number, needed, opensFrames(keys, index.packKind(number)), tolerated),
+    useOf(index, number, { needed, isDuplicate, opens: opensFrames(keys, index.packKind(number)), tolerated }),
   );
 }
 
-/** Whether the key opens frames of a kind. A copy can then leave out unneeded blobs. */
-export function opensFrames(keys: RepositoryKeys, kind: BlobKind): boolean {
-  return keys.has(kind === TREE ? 'manage' : 'full');
+interface Counting {
+  readonly needed: Needed;
+  /** Whether another copy of an unneeded blob is needed. */
+  readonly isDuplicate: (blob: number) => boolean;
+  readonly opens: boolean;
+  readonly tolerated: number;
 }
 
-function useOf(index: BlobIndex, number: number, needed: Needed, opens: boolean, tolerated: number): PackUse {
+function useOf(index: BlobIndex, number: number, counting: Counting): PackUse {
+  const { needed, isDuplicate, opens, tolerated } = counting;
   const sums = {
     blobs: 0,
     neededBlobs: 0,
@@ -101,7 +112,7 @@ function useOf(index: BlobIndex, number: number, needed: Needed, opens: boolean,
       if (needed.has(blob)) {
         used++;
         usedBytes += index.lengthOf(blob);
-      } else if (index.firstOf(blob) !== blob) {
+      } else if (isDuplicate(blob)) {
         sums.duplicates++;
         duplicateBytes += index.lengthOf(blob);
       }
@@ -118,7 +129,8 @@ function useOf(index: BlobIndex, number: number, needed: Needed, opens: boolean,
     if (!opens || isTolerable(1 - part, tolerated)) sums.sealedBytes += frame.storedLength;
     else sums.refilledBytes += neededBytes;
   }
-  return { number, name: index.packName(number), kind: index.packKind(number), ...sums };
+  const isMovable = opens || index.isVouched(number);
+  return { number, name: index.packName(number), kind: index.packKind(number), isMovable, ...sums };
 }
 
 /** @param waste the part of a frame's bytes that is not needed */
@@ -130,9 +142,13 @@ export const isTolerable = (waste: number, tolerated: number): boolean => waste 
  */
 export function makePlan(uses: readonly PackUse[], condemned: ReadonlySet<string>, options: PlanOptions): Plan {
   const standing = uses.filter(({ name }) => !condemned.has(name));
-  const remove = standing.filter(({ neededBlobs }) => neededBlobs === 0);
+  const usedNames = new Set(standing.flatMap(({ name, neededBlobs }) => (neededBlobs > 0 ? [name] : [])));
+  const isKept = ({ name }: PackUse): boolean => options.kept?.has(name) === true;
+  const remove = standing.filter((pack) => !usedNames.has(pack.name) && !isKept(pack));
   const used = standing.filter(({ neededBlobs }) => neededBlobs > 0);
-  const movable = options.treesOnly === true ? used.filter(({ kind }) => kind === TREE) : used;
+  const movable = used.filter(
+    (pack) => pack.isMovable && !isKept(pack) && (options.treesOnly !== true || pack.kind === TREE),
+  );
   const { chosen, enough } = chooseRepack(movable, options);
   const recompress = new Set(
     movable.filter((pack) => options.uncompressed && pack.uncompressedBytes > 0 && !chosen.includes(pack)),

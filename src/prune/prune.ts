@@ -1,8 +1,10 @@
 import { explainInterruption } from '../errors/errors.js';
+import { vouch } from '../repository/index/rewrite-index.js';
 import { exclusively } from '../repository/leases/exclusive.js';
 import type { HeldLease } from '../repository/leases/leases.js';
 import type { Repository } from '../repository/repository.js';
 import { condemn } from './condemn.js';
+import { KeptCopies } from './kept-copies.js';
 import { extendLocks } from './locks.js';
 import { NeededBlobs } from './needed.js';
 import type { PruneOptions, PruneResult } from './options.js';
@@ -44,15 +46,24 @@ function pruneExclusively(repository: Repository, options: PruneOptions): Promis
 
 async function pruneUnderLease(repository: Repository, options: PruneOptions, lease: HeldLease): Promise<PruneResult> {
   const needed = new NeededBlobs(options);
-  let found = await survey(repository, needed, options, lease.id);
-  const result = reportPlan(found, options);
+  const copies = new KeptCopies(needed, options);
   const space = new SpaceMaker(repository, options, lease.id);
+  const surveyAgain = (): Promise<Survey> => survey(repository, needed, options, copies, lease.id);
+  let found = await surveyAgain();
+  if (copies.proven.size > 0) {
+    // Machines that rely on copies that will be dropped then find others that are vouched for.
+    await lease.confirm();
+    await space.during(() => vouch(found.indexed, [...copies.proven.values()]));
+    found = await surveyAgain();
+  }
+  const result = reportPlan(found, options);
+  result.errors += copies.errors;
   const run: PruneRun = { repository, options, lease, needed, space, result };
   if (freesBeforeCopying(found, options)) {
     // Packs that need no copying go first. A disk that is nearly full then has space for the copies.
     await condemn(run, { ...found, plan: { ...found.plan, repack: [] } });
     await removeCondemned({ ...run, options: { ...options, onEvent: undefined } }, found.stored);
-    found = await survey(repository, needed, options, lease.id);
+    found = await surveyAgain();
   }
   await condemn(run, found);
   const left = await removeCondemned(run, found.stored);

@@ -7,6 +7,7 @@ import { listLeases } from '../repository/leases/leases.js';
 import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
 import { timeFromMillis } from '../time/time.js';
+import { KeptCopies } from './kept-copies.js';
 import { NeededBlobs } from './needed.js';
 import type { PruneOptions } from './options.js';
 import { findOrphans } from './orphans.js';
@@ -75,6 +76,7 @@ export class SpaceMaker {
     for await (const info of store.list('data')) stored.set(info.name, info);
     const needed = new NeededBlobs(this.#options);
     const indexed = await needed.renew(repository);
+    new KeptCopies(needed, this.#options).giveUpMissing(indexed, stored);
     for (const name of indexed.replaced) {
       await store.remove('index', name);
       yield;
@@ -103,8 +105,9 @@ export class SpaceMaker {
     const { store } = indexed;
     const condemned = condemnations(indexed);
     const unneeded = new Set(
-      usesOf(indexed, needed).flatMap(({ name, neededBlobs }) =>
-        neededBlobs === 0 && stored.has(name) && !condemned.has(name) ? [name] : [],
+      // Copies of needed blobs stay: there is no time to find out whether the others are sound.
+      usesOf(indexed, needed).flatMap(({ name, neededBlobs, duplicates }) =>
+        neededBlobs + duplicates === 0 && stored.has(name) && !condemned.has(name) ? [name] : [],
       ),
     );
     for (const object of indexed.objects) {

@@ -6,6 +6,7 @@ import type { IndexedRepository } from '../repository/index/index-store.js';
 import { PACK_TARGET } from '../repository/packs/pack-writer.js';
 import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
+import type { KeptCopies } from './kept-copies.js';
 import type { NeededBlobs } from './needed.js';
 import type { PruneOptions } from './options.js';
 import { findOrphans } from './orphans.js';
@@ -33,6 +34,7 @@ export interface Survey {
 }
 
 /**
+ * @param copies what this prune has read so far; undefined for a dry run, which reads nothing
  * @param ownLease id of this prune's lease; undefined for a dry run
  * @throws VarveError `damaged` when the store lacks a pack that snapshots need
  */
@@ -40,11 +42,14 @@ export async function survey(
   repository: Repository,
   needed: NeededBlobs,
   options: PruneOptions,
+  copies?: KeptCopies,
   ownLease?: Buffer,
 ): Promise<Survey> {
   const indexed = await needed.renew(repository);
   const stored = await packsIn(repository);
-  const planned = planFor(indexed, needed, options);
+  copies?.giveUpMissing(indexed, stored);
+  let planned = planFor(indexed, needed, options, copies);
+  while ((await copies?.verify(indexed, planned.plan)) === true) planned = planFor(indexed, needed, options, copies);
   refuseMissing(planned.uses, stored);
   const orphans = await findOrphans(indexed, stored, ownLease, options.graceSeconds);
   return { indexed, stored, ...planned, orphans };
@@ -63,9 +68,17 @@ function planFor(
     repackTreesOnly = false,
     packTarget = PACK_TARGET,
   }: PruneOptions,
+  copies: KeptCopies | undefined,
 ): Pick<Survey, 'uses' | 'plan' | 'tolerated'> {
   const small = repackSmallerThan ?? (repackSmall ? packTarget * SMALL : 0);
-  const limits = { maxUnused, maxRepack, small, uncompressed: repackUncompressed, treesOnly: repackTreesOnly };
+  const limits = {
+    maxUnused,
+    maxRepack,
+    small,
+    uncompressed: repackUncompressed,
+    treesOnly: repackTreesOnly,
+    kept: copies?.kept,
+  };
   const planWith = (tolerated: number): ReturnType<typeof planFor> => {
     const uses = usesOf(indexed, needed, tolerated);
     return { uses, plan: makePlan(uses, indexed.condemned, limits), tolerated };

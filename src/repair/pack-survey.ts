@@ -2,10 +2,9 @@ import { isAboutObject, isUnreadable, throwIfInterrupted, VarveError } from '../
 import type { IndexedPack } from '../format/index-object.js';
 import { type IndexedRepository, indexedPack } from '../repository/index/index-store.js';
 import { digestOf, type ListedPacks } from '../repository/index/listed-packs.js';
-import { UNREAD } from '../repository/index/trust.js';
+import { originOfRead, UNREAD } from '../repository/index/trust.js';
 import { heal } from '../repository/packs/healing.js';
-import { type PackDirectory, readPackDirectory } from '../repository/packs/pack-directory.js';
-import { fetchObject } from '../repository/repository.js';
+import { type PackDirectory, readPackDirectory, verifyPack } from '../repository/packs/pack-directory.js';
 import { eachAtMost, REQUESTS } from '../workers/in-flight.js';
 import type { RepairIndexOptions } from './options.js';
 
@@ -71,11 +70,14 @@ export class PackSurvey {
     const digest = digestOf(record);
     const isTrue = (each: { size: number; digest: string }): boolean => each.size === size && each.digest === digest;
     const untrue = statements.filter((each) => !isTrue(each));
-    if (untrue.length > 0 && !(await this.#isProven(name))) return;
+    const proven = untrue.length > 0 ? await this.#proven(name) : undefined;
+    if (untrue.length > 0 && proven === undefined) return;
     for (const { by } of untrue) for (const object of by) this.wrong.add(object);
     const byOwn = statements.some(({ by }) => by.some((object) => this.#own.has(object)));
     if (untrue.length === 0 && statements.length > 0 && !(again && byOwn)) return;
-    const origin = statements.find(isTrue)?.origin ?? UNREAD;
+    const read = proven && originOfRead(proven.signer, this.#repository);
+    const stated = statements.find(isTrue)?.origin;
+    const origin = read?.vouched === true || stated === undefined ? (read ?? UNREAD) : stated;
     this.packs.push(indexedPack(name, size, record, origin));
     if (statements.length === 0) this.added++;
     if (untrue.length === 0) return;
@@ -88,10 +90,11 @@ export class PackSurvey {
     return this.#healing(name, () => readPackDirectory(this.#repository, name, this.stored.get(name) as number));
   }
 
-  /** Whether the pack matches its name. If so, it is right wherever the index disagrees. */
-  async #isProven(name: string): Promise<boolean> {
-    const bytes = await this.#healing(name, () => fetchObject(this.#repository.store, 'data', name));
-    return bytes !== undefined;
+  /** The directory of a pack that matches its name: it is right wherever the index disagrees. */
+  #proven(name: string): Promise<PackDirectory | undefined> {
+    return this.#healing(name, async () =>
+      verifyPack(this.#repository, name, await this.#repository.store.get('data', name)),
+    );
   }
 
   /** Reads from a pack, and again after its parity has healed it. @returns undefined if that fails, which is recorded */

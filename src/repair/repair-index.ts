@@ -65,11 +65,12 @@ async function repair(repository: Repository, options: RepairIndexOptions): Prom
   // An object that would be deleted may be the only one that lists an unreadable pack. A prune would then remove that pack as an orphan.
   if (survey.unreadable.length > 0) return { ...result, replaced: [], written: [] };
   if (dryRun === true || (replaced.size === 0 && survey.packs.length === 0)) return { ...result, written: [] };
+  const corrected = new Set(survey.packs.map(({ name }) => name.toString('hex')));
   const written = await rewriteIndex(indexed, {
     replaced: [...replaced],
     unreadable: new Set(damaged),
     add: survey.packs,
-    keep: (name) => survey.stored.has(name),
+    keep: (name) => survey.stored.has(name) && !corrected.has(name),
     condemn: [...survey.missing, FORGOTTEN_PACKS],
   });
   return { ...result, written };

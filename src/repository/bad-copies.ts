@@ -1,7 +1,14 @@
-import { VarveError } from '../errors/errors.js';
+// What happens when a copy of a blob cannot be used and another can.
+// Finding the other copy is left to BlobIndex and its readers.
+import type { VarveError } from '../errors/errors.js';
 
-/** Reports copies of blobs that cannot be used, once for each pack. */
-export class BadCopies {
+/** Gets each copy of a blob that is passed over: the name of its pack, and why it cannot be used. */
+export interface BadCopyReport {
+  report(pack: string, cause: VarveError): void;
+}
+
+/** Warns of bad copies, once for each pack. */
+export class BadCopies implements BadCopyReport {
   readonly #warn: (text: string) => void;
   readonly #reported = new Set<string>();
 
@@ -9,10 +16,7 @@ export class BadCopies {
     this.#warn = warn;
   }
 
-  /** @param cause why a copy cannot be used. Its message begins with the pack */
-  report(cause: unknown): void {
-    const { message } = VarveError.from(cause);
-    const [pack = message] = message.split(':', 1);
+  report(pack: string, { message }: VarveError): void {
     if (this.#reported.has(pack)) return;
     this.#reported.add(pack);
     this.#warn(`${message}; another copy of what it holds is used: run \`varve check --read-data\``);

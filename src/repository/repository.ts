@@ -13,7 +13,7 @@ import type { Config } from '../format/config.js';
 import { MAX_SEALED_PLAINTEXT } from '../format/limits.js';
 import { CachedStore } from '../storage/cached/cached-store.js';
 import { type ObjectType, objectPath, type Store } from '../storage/store.js';
-import type { BadCopies } from './bad-copies.js';
+import type { BadCopyReport } from './bad-copies.js';
 import { keyNames } from './key-names.js';
 import type { LocalState } from './local-state.js';
 import type { Machine } from './machine.js';
@@ -28,7 +28,7 @@ export interface Repository {
   /** What this machine remembers of it. Safe to lose. */
   readonly local: LocalState;
   /** Gets copies of blobs that cannot be used where another can. */
-  readonly badCopies: BadCopies;
+  readonly badCopies: BadCopyReport;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   readonly machine: Machine;

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { closeSync } from 'node:fs';
 import { asBuffer } from '../bytes/views.js';
-import { VarveError } from '../errors/errors.js';
+import type { VarveError } from '../errors/errors.js';
 import { DATA } from '../format/content.js';
 import type { BlobIndex } from '../repository/index/blob-index.js';
 import { type FrameOpener, passOver } from '../repository/reading/blob-reader.js';
@@ -70,8 +70,8 @@ export class ContentWriter {
     };
     const failCopy = ({ file, blob }: BlobUse, cause: unknown): void => {
       if (failed.has(file)) return;
-      if (!passOver(this.#index, blob, cause)) return fail(file, cause);
-      failed.again.push({ file, message: VarveError.from(cause).message });
+      const report = (pack: string, { message }: VarveError): void => void failed.again.push({ file, pack, message });
+      if (!passOver(this.#index, blob, cause, { report })) return fail(file, cause);
       this.#abandon(files[file] as GrowingFile);
     };
     const located = this.#index.frame(frame);

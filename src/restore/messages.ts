@@ -132,9 +132,12 @@ export interface Outcome {
   readonly failed: readonly number[];
 }
 
-/** A file that can be written from other copies of its blobs. Its number within the task, and why the copy that was tried cannot be used. */
+/** A file that can be written from other copies of its blobs. */
 export interface BadCopyUse {
+  /** Its number within the task. */
   readonly file: number;
+  /** The pack of the copy that cannot be used, and why. */
+  readonly pack: string;
   readonly message: string;
 }
 

@@ -240,8 +240,10 @@ export class RestoreWindow {
     const reply = await pool.run(task, transferable(bytes));
     this.#reporter.errors(reply.errors);
     for (const number of reply.failed) this.#fail(files[number] as PlannedFile);
-    for (const { file, message } of reply.again)
-      this.#tryAgain(files[file] as PlannedFile, new VarveError('damaged', message));
+    for (const { file, pack, message } of reply.again) {
+      this.#repository.badCopies.report(pack, new VarveError('damaged', message));
+      this.#tryAgain(files[file] as PlannedFile);
+    }
     this.#report(range);
   }
 
@@ -279,14 +281,15 @@ export class RestoreWindow {
   }
 
   #failRange({ frames }: Range, error: VarveError): void {
-    const { index } = this.#repository;
+    const { index, badCopies } = this.#repository;
     const lost = new Set<PlannedFile>();
-    for (const { uses } of frames) for (const { blob, file } of uses) if (!passOver(index, blob, error)) lost.add(file);
+    for (const { uses } of frames)
+      for (const { blob, file } of uses) if (!passOver(index, blob, error, badCopies)) lost.add(file);
     for (const file of filesOf(frames)) {
       file.ranges--;
       if (file.failed) continue;
       if (!lost.has(file)) {
-        this.#tryAgain(file, error);
+        this.#tryAgain(file);
         continue;
       }
       this.#fail(file);
@@ -319,8 +322,7 @@ export class RestoreWindow {
   }
 
   /** Has the file restored again, from other copies of its blobs. */
-  #tryAgain(file: PlannedFile, cause: VarveError): void {
-    this.#repository.badCopies.report(cause);
+  #tryAgain(file: PlannedFile): void {
     this.#fail(file);
     file.again = true;
   }

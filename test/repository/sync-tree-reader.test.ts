@@ -21,11 +21,11 @@ async function readerOfSnapshot(): Promise<{ reader: SyncTreeReader; root: Conte
   const { snapshot } = await sandbox.backup();
   const packs = new Map<string, Uint8Array>();
   for await (const { name } of store.list('data')) packs.set(name, await store.get('data', name));
-  const { index, keys } = await sandbox.indexed();
+  const { index, keys, badCopies } = await sandbox.indexed();
   const fetch = (name: string, offset: number, length: number): Buffer =>
     Buffer.from(packs.get(name)?.subarray(offset, offset + length) ?? []);
   return {
-    reader: new SyncTreeReader(new FrameOpener(index, keys, new PackKeyRing(keys)), fetch),
+    reader: new SyncTreeReader(new FrameOpener(index, keys, new PackKeyRing(keys)), fetch, badCopies),
     root: snapshot.root,
   };
 }

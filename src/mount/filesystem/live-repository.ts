@@ -54,9 +54,8 @@ export class LiveRepository {
    */
   passOver(blobs: readonly number[], cause: unknown): boolean {
     const { index, badCopies } = this.#current;
-    const others = blobs.filter((blob) => passOver(index, blob, cause));
+    const others = blobs.filter((blob) => passOver(index, blob, cause, badCopies));
     if (others.length === 0) return false;
-    badCopies.report(cause);
     this.generation++;
     return true;
   }

@@ -6,14 +6,9 @@ import { asBuffer } from '../../bytes/views.js';
 import type { BlobKind } from '../../format/content.js';
 import type { IndexedPack } from '../../format/index-object.js';
 import { ID_BYTES } from '../../format/limits.js';
-import {
-  type Codec,
-  type Frame,
-  frameAt,
-  frameCount,
-  type PackRecord,
-  WRAPPED_KEY_BYTES,
-} from '../../format/pack-record.js';
+import { type Codec, type Frame, frameAt, frameCount, WRAPPED_KEY_BYTES } from '../../format/pack-record.js';
+
+import { PackList } from './pack-list.js';
 
 /** u32 words kept of each id: 128 bits distinguish more blobs than anyone can store. */
 const PREFIX_WORDS = 4;
@@ -316,8 +311,8 @@ export class BlobIndexBuilder {
   readonly #prefixes: Uint32Array;
   readonly #lengths: Uint32Array;
   readonly #frames: Uint32Array;
-  /** What was added under each name: more than one pack only where nobody vouches for what they are said to hold. */
-  readonly #listed = new Map<string, IndexedPack[]>();
+  /** A name comes twice only where nobody vouches for what the pack is said to hold. */
+  readonly #list = new PackList();
   readonly #names: Buffer[] = [];
   readonly #vouched: number[] = [];
   readonly #writers: Buffer[] = [];
@@ -338,7 +333,7 @@ export class BlobIndexBuilder {
 
   /** Each name once. */
   get packNames(): IterableIterator<string> {
-    return this.#listed.keys();
+    return this.#list.names;
   }
 
   /** A backup may not rely on packs that are added from now on. */
@@ -348,10 +343,7 @@ export class BlobIndexBuilder {
 
   /** Ignores what was said before about a pack, and what contradicts someone who vouches for it. */
   add(pack: IndexedPack): void {
-    const name = pack.name.toString('hex');
-    const listed = this.#listed.get(name) ?? [];
-    if (listed.some((other) => (other.vouched && !pack.vouched) || isSameRecord(other.record, pack.record))) return;
-    this.#listed.set(name, [...listed, pack]);
+    if (!this.#list.add(pack)) return;
     this.#names.push(pack.name);
     this.#vouched.push(pack.vouched ? 1 : 0);
     this.#writers.push(pack.writer);
@@ -437,17 +429,6 @@ export class BlobIndexBuilder {
     slots[slot] = blob + 1;
     return -1;
   }
-}
-
-function isSameRecord(a: PackRecord, b: PackRecord): boolean {
-  return (
-    a.kind === b.kind &&
-    a.ids.equals(b.ids) &&
-    a.lengths.equals(b.lengths) &&
-    a.frames.equals(b.frames) &&
-    a.keys.length === b.keys.length &&
-    a.keys.every((key, at) => key.equals(b.keys[at] as Buffer))
-  );
 }
 
 function samePrefix(prefixes: Uint32Array, a: number, b: number): boolean {

@@ -1,4 +1,4 @@
-import { asBuffer, equalBytes } from '../../bytes/views.js';
+import { equalBytes } from '../../bytes/views.js';
 import type { Certificate } from '../../crypto/certificate.js';
 import { isRevoked } from '../../crypto/signed.js';
 import { isAboutObject, type VarveError } from '../../errors/errors.js';
@@ -7,6 +7,7 @@ import { listLeases } from '../leases/leases.js';
 import { readPackDirectory, verifyPack } from '../packs/pack-directory.js';
 import type { Repository } from '../repository.js';
 import { type IndexedRepository, indexedPack, loadIndexToWrite, writeIndex } from './index-store.js';
+import { originOfRead } from './trust.js';
 
 /** Operations that store packs. If one is interrupted, those packs can be used again. */
 const WRITERS: readonly string[] = ['backup', 'copy', 'rewrite', 'repair'];
@@ -54,7 +55,7 @@ async function adopted(repository: IndexedRepository, name: string, size: number
   const { signer } = await readPackDirectory(repository, name, size);
   if (!mayAdopt(repository, signer)) return undefined;
   const { record } = await verifyPack(repository, name, await repository.store.get('data', name));
-  return indexedPack(name, size, record, { writer: asBuffer(signer.slot), vouched: signer.role !== 'append' });
+  return indexedPack(name, size, record, originOfRead(signer, repository));
 }
 
 /** Does not adopt a pack that is damaged, gone, unreadable, or of an epoch that this key does not know. `check` reports it. */

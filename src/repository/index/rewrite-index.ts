@@ -5,6 +5,7 @@ import type { IndexedPack } from '../../format/index-object.js';
 import { timeFromMillis } from '../../time/time.js';
 import { condemnations, type IndexedRepository, packsOf } from './index-store.js';
 import { IndexWriter } from './index-writer.js';
+import { PackList } from './pack-list.js';
 
 export interface IndexChanges {
   /** Names of the index objects that are rewritten. */
@@ -29,11 +30,9 @@ export async function rewriteIndex(repository: IndexedRepository, changes: Index
   const { store } = repository;
   const { replaced, unreadable, add, keep, condemn } = changes;
   const writer = new IndexWriter(repository);
-  const listed = new Set<string>();
+  const listed = new PackList();
   const list = async (pack: IndexedPack): Promise<void> => {
-    const name = pack.name.toString('hex');
-    if (!listed.has(name)) await writer.add(pack);
-    listed.add(name);
+    if (listed.add(pack)) await writer.add(pack);
   };
   for (const pack of add) await list(pack);
   for (const object of replaced) {
@@ -50,4 +49,21 @@ export async function rewriteIndex(repository: IndexedRepository, changes: Index
   });
   for (const name of outdated) if (!writer.written.includes(name)) await store.remove('index', name);
   return writer.written;
+}
+
+/**
+ * Lists packs as vouched for, in place of every object in which nobody vouches for them.
+ *
+ * @param proven packs that were read whole, as `readVerdict` found them
+ */
+export async function vouch(repository: IndexedRepository, proven: readonly IndexedPack[]): Promise<void> {
+  const names = new Set(proven.map(({ name }) => name.toString('hex')));
+  const replaced = repository.objects.filter(({ packs }) => packs.some((name) => names.has(name)));
+  await rewriteIndex(repository, {
+    replaced: replaced.map(({ name }) => name),
+    unreadable: new Set(),
+    add: proven,
+    keep: (name) => !names.has(name),
+    condemn: [],
+  });
 }

@@ -3,6 +3,7 @@
 import { Buffer } from 'node:buffer';
 import { SLOT_ID_LENGTH } from '../../bytes/pack-constants.js';
 import type { Certificate } from '../../crypto/certificate.js';
+import { isRevoked } from '../../crypto/signed.js';
 import type { IndexedPack, IndexObject } from '../../format/index-object.js';
 import type { Repository } from '../repository.js';
 import type { BlobIndex } from './blob-index.js';
@@ -15,6 +16,11 @@ const UNKNOWN_WRITER = Buffer.alloc(SLOT_ID_LENGTH);
 
 /** The origin of a pack of which only the directory was read. */
 export const UNREAD: Origin = { writer: UNKNOWN_WRITER, vouched: false };
+
+/** The origin of a pack that was read whole, by the signer of its directory. */
+export function originOfRead({ role, slot }: Certificate, { keys }: Pick<Repository, 'keys'>): Origin {
+  return { writer: Buffer.from(slot), vouched: role !== 'append' && !isRevoked(keys, slot) };
+}
 
 /** The origin of the packs that this key writes. */
 export function originOf({ identity, keys }: Pick<Repository, 'identity' | 'keys'>): Origin {

@@ -10,6 +10,7 @@ import { openFrame, unwrapPackKey } from '../../crypto/pack-key.js';
 import { isAboutObject, VarveError } from '../../errors/errors.js';
 import { type BlobKind, type ContentRef, DATA, TREE } from '../../format/content.js';
 import { ZSTD } from '../../format/pack-record.js';
+import type { BadCopyReport } from '../bad-copies.js';
 import type { BlobIndex, LocatedFrame } from '../index/blob-index.js';
 import { streamBlobsSync, streamIdsSync } from './content-stream.js';
 
@@ -38,6 +39,11 @@ export class PackKeyRing {
     }
     return key;
   }
+}
+
+/** Whether the key opens frames of a kind. */
+export function opensFrames(keys: RepositoryKeys, kind: BlobKind): boolean {
+  return keys.has(kind === TREE ? 'manage' : 'full');
 }
 
 /** Opens frames, and verifies frames and blobs. Reads nothing itself. */
@@ -82,6 +88,37 @@ export class FrameOpener {
   authenticate({ pack, wrappedKey, counter, codec, rawLength }: LocatedFrame, stored: Buffer, scratch: Buffer): void {
     const key = this.#ring.keyOf(this.index.packKind(pack), wrappedKey);
     openFrame(key, counter, codec, rawLength, stored, `data/${this.index.packName(pack)}`, scratch);
+  }
+
+  /**
+   * Opens a frame and compares all its blobs with their ids.
+   *
+   * @param stored the frame's bytes in the pack, which stay as they are
+   * @returns numbers of blobs that are not what their ids say, and what was wrong with the first
+   */
+  badBlobs(
+    frame: LocatedFrame,
+    stored: Buffer,
+  ): { readonly blobs: readonly number[]; readonly cause: VarveError | undefined } {
+    const { firstBlob, blobs, pack } = frame;
+    const numbers = Array.from({ length: blobs }, (_, at) => firstBlob + at);
+    let raw: Buffer;
+    try {
+      raw = this.open(frame, Buffer.from(stored));
+    } catch (cause) {
+      if (!isAboutObject(cause)) throw cause;
+      return { blobs: numbers, cause: VarveError.from(cause) };
+    }
+    const kind = this.index.packKind(pack);
+    let end = 0;
+    const bad = numbers.filter((blob) => {
+      const start = end;
+      end += this.index.lengthOf(blob);
+      return !this.index.isNamed(blob, blobId(this.#keys.id, kind, raw.subarray(start, end)));
+    });
+    if (bad.length === 0) return { blobs: bad, cause: undefined };
+    const message = `data/${this.index.packName(pack)}: ${bad.length} blobs hold other data than their ids say`;
+    return { blobs: bad, cause: new VarveError('damaged', message) };
   }
 
   /** Whether the bytes are the blob that the id names. */
@@ -157,9 +194,9 @@ export class TreeBlobs {
    *
    * @returns whether there is another, so that the caller can begin again
    */
-  passOver(id: Buffer, cause: unknown): boolean {
+  passOver(id: Buffer, cause: unknown, badCopies: BadCopyReport): boolean {
     const { index } = this.#opener;
-    return passOver(index, index.find(id), cause);
+    return passOver(index, index.find(id), cause, badCopies);
   }
 
   /** The verified blob, whose frame must have been supplied. */
@@ -207,24 +244,26 @@ export function locateBlob(index: BlobIndex, id: Buffer, kind: BlobKind): Return
  *
  * @param blob its number
  * @param cause why
+ * @param badCopies gets it, if there is another copy
  * @returns whether `find` now gives another copy
  */
-export function passOver(index: BlobIndex, blob: number, cause: unknown): boolean {
-  return blob >= 0 && isAboutObject(cause) && index.reject(blob);
+export function passOver(index: BlobIndex, blob: number, cause: unknown, badCopies: BadCopyReport): boolean {
+  if (blob < 0 || !isAboutObject(cause) || !index.reject(blob)) return false;
+  badCopies.report(index.packName(index.packOf(index.locateFrame(blob))), VarveError.from(cause));
+  return true;
 }
 
 /** Reads trees in worker threads, which may block. */
 export class SyncTreeReader {
   readonly #blobs: TreeBlobs;
   readonly #fetch: FetchFrame;
-  readonly #onBadCopy: (cause: unknown) => void;
+  readonly #badCopies: BadCopyReport;
   readonly #index: BlobIndex;
 
-  /** @param onBadCopy gets the reason why a copy of a blob is not used, where another is */
-  constructor(opener: FrameOpener, fetch: FetchFrame, onBadCopy: (cause: unknown) => void = () => undefined) {
+  constructor(opener: FrameOpener, fetch: FetchFrame, badCopies: BadCopyReport) {
     this.#blobs = new TreeBlobs(opener);
     this.#fetch = fetch;
-    this.#onBadCopy = onBadCopy;
+    this.#badCopies = badCopies;
     this.#index = opener.index;
   }
 
@@ -233,8 +272,7 @@ export class SyncTreeReader {
       try {
         return this.#copy(id);
       } catch (cause) {
-        if (!this.#blobs.passOver(id, cause)) throw cause;
-        this.#onBadCopy(cause);
+        if (!this.#blobs.passOver(id, cause, this.#badCopies)) throw cause;
       }
     }
   }

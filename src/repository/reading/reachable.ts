@@ -40,7 +40,8 @@ export class Reachable {
     const [from, to] = [before.#repository.index, this.#repository.index];
     for (const [blob, needed] of before.#needed.entries()) {
       if (needed === 0) continue;
-      const now = to.findSame(from, blob);
+      const first = to.findSame(from, blob);
+      const now = first < 0 ? first : to.standInFor(first);
       if (now < 0)
         throw new VarveError(
           'damaged',
@@ -50,6 +51,24 @@ export class Reachable {
       this.#seen[now] = before.#seen[blob] as number;
     }
     for (const key of before.#seenLonger) this.#seenLonger.add(key);
+  }
+
+  /** Needs another copy in place of each that was rejected. @returns numbers of needed blobs of which no copy can be used */
+  settle(): number[] {
+    const { index } = this.#repository;
+    const lost: number[] = [];
+    if (index.shared.rejections[0] === 0) return lost;
+    for (let blob = this.#needed.indexOf(1); blob >= 0; blob = this.#needed.indexOf(1, blob + 1)) {
+      if (!index.isRejected(blob)) continue;
+      const other = index.standInFor(blob);
+      if (index.isRejected(other)) {
+        lost.push(blob);
+        continue;
+      }
+      this.#needed[blob] = 0;
+      this.#needed[other] = 1;
+    }
+    return lost;
   }
 
   has(blob: number): boolean {
@@ -133,14 +152,14 @@ export class Reachable {
   #mark(ids: Buffer, kind: BlobKind, path: () => string): void {
     const { index } = this.#repository;
     for (let at = 0; at < ids.length; at += ID_BYTES) {
-      const blob = index.find(ids, at);
-      if (blob >= 0 && this.#needed[blob] === 1) continue;
+      const known = index.find(ids, at);
+      if (known >= 0 && this.#needed[known] === 1) continue;
       try {
         locateBlob(index, ids.subarray(at, at + ID_BYTES), kind);
       } catch (cause) {
         throw new VarveError('damaged', `${path()}: ${VarveError.from(cause).message}`, { cause });
       }
-      this.#needed[blob] = 1;
+      this.#needed[index.find(ids, at)] = 1;
     }
   }
 

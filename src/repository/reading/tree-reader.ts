@@ -61,8 +61,7 @@ export class TreeReader {
       try {
         return await this.#copy(id);
       } catch (cause) {
-        if (!this.#blobs.passOver(id, cause)) throw cause;
-        this.#repository.badCopies.report(cause);
+        if (!this.#blobs.passOver(id, cause, this.#repository.badCopies)) throw cause;
       }
     }
   }
@@ -272,8 +271,7 @@ export class TreeReader {
         this.#opener.verify(id, DATA, blob, pack);
         return { blob, opened: last };
       } catch (cause) {
-        if (!passOver(index, index.find(id), cause)) throw cause;
-        badCopies.report(cause);
+        if (!passOver(index, index.find(id), cause, badCopies)) throw cause;
       }
     }
   }

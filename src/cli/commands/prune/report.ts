@@ -24,6 +24,12 @@ export class PruneReport {
         );
       case 'planned':
         return this.#plan(event.result);
+      case 'compared':
+        return output.status(
+          () => `reading what is stored several times: ${event.done} of ${counted(event.total, 'pack')}`,
+        );
+      case 'bad-copy':
+        return output.warn(`${event.message}; another copy of what it holds stays, if there is one`);
       case 'copied':
         return output.status(
           () => `repacking ${event.done} of ${counted(event.total, 'pack')}, ${formatBytes(event.bytes)}`,
