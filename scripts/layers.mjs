@@ -97,7 +97,7 @@ export const LAYERS = {
   'repository/packs': repositoryRow(),
   'repository/snapshots': repositoryRow(),
   'repository/index': repositoryRow('leases', 'packs'),
-  'repository/reading': repositoryRow('index'),
+  'repository/reading': repositoryRow('packs', 'index'),
   'repository/writing': repositoryRow('leases', 'packs', 'snapshots', 'index', 'reading'),
   'repository/rewriting': repositoryRow('leases', 'snapshots', 'index', 'reading', 'writing'),
   filesystem: {
