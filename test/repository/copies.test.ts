@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { toHex } from '../../src/bytes/hex.js';
+import { check } from '../../src/check/check.js';
+import { ALL } from '../../src/check/subset.js';
+import { type ContentRef, DATA, TREE } from '../../src/format/content.js';
+import { encodeIndexObject, type IndexedPack } from '../../src/format/index-object.js';
+import { RAW } from '../../src/format/pack-record.js';
+import { prune } from '../../src/prune/prune.js';
+import { BadCopies } from '../../src/repository/bad-copies.js';
+import { loadIndex, packsOf } from '../../src/repository/index/index-store.js';
+import { originOf } from '../../src/repository/index/trust.js';
+import { openRepository } from '../../src/repository/opening/open.js';
+import { splitIds } from '../../src/repository/reading/content-stream.js';
+import { putSigned, type Repository } from '../../src/repository/repository.js';
+import { restore } from '../../src/restore/restore.js';
+import { scratchDirectory } from '../backup/sandbox.js';
+import { digest, PACK, Prunable } from '../prune/repository.js';
+import { Forge, type ForgedFrame } from '../restore/crafted.js';
+
+const scratch = scratchDirectory();
+const LONG_AGO = { seconds: 0, nanoseconds: 0 };
+const WEEK = { graceSeconds: 0, packTarget: PACK, maxUnused: { bytes: 0 }, maxRepack: Number.POSITIVE_INFINITY };
+let made = 0;
+
+async function honest(files: readonly string[] = ['a', 'b', 'c']): Promise<Prunable> {
+  const prunable = await Prunable.create(join(scratch, String(made++)));
+  prunable.write(files, 300_000);
+  await prunable.backup();
+  return prunable;
+}
+
+async function openAs(prunable: Prunable, role: 'append' | 'manage'): Promise<Repository> {
+  await prunable.sandbox.addKey(role, role);
+  return openRepository(prunable.store, { unlock: { password: role }, cacheDirectory: undefined });
+}
+
+async function listedPacks(repository: Repository): Promise<IndexedPack[]> {
+  const { objects } = await loadIndex(repository);
+  return (await Promise.all(objects.map(({ name }) => packsOf(repository, name)))).flat();
+}
+
+/** A frame of zeros for each blob of the kind, under its id. */
+function zeros(packs: readonly IndexedPack[], kind: typeof DATA | typeof TREE, longer = 0): ForgedFrame[] {
+  return packs.flatMap(({ record }) => {
+    if (record.kind !== kind) return [];
+    return Array.from({ length: record.ids.length / 32 }, (_, at) => {
+      const length = record.lengths.readUInt32LE(at * 4) + longer;
+      const ids = [record.ids.subarray(at * 32, at * 32 + 32)];
+      return { body: Buffer.alloc(length), codec: RAW, rawLength: length, ids, lengths: [length] };
+    });
+  });
+}
+
+/** What an append key can do: it stores zeros under the ids of all blobs, and lists them as if that were long ago. */
+async function plantZeros(prunable: Prunable, longer: number): Promise<void> {
+  const thief = await openAs(prunable, 'append');
+  const packs = await listedPacks(await prunable.sandbox.open());
+  const planted: IndexedPack[] = [];
+  const forge = new Forge(thief);
+  for (const kind of [DATA, TREE] as const)
+    forge.pack(kind, zeros(packs, kind, longer), (pack) => {
+      planted.push({ ...pack, vouched: true, writer: Buffer.from(originOf(thief).writer) });
+      return pack;
+    });
+  await forge.finish();
+  await putSigned(thief, 'index', encodeIndexObject({ time: LONG_AGO, replaces: [], condemned: [], packs: planted }));
+}
+
+for (const longer of [0, 1])
+  for (const role of ['full', 'manage'] as const)
+    test(`prune with a ${role} key keeps all when an append key lists zeros under the ids of all blobs, longer by ${longer}`, async () => {
+      const prunable = await honest();
+      await plantZeros(prunable, longer);
+      const owner = role === 'full' ? await prunable.sandbox.open() : await openAs(prunable, role);
+      await prunable.verify();
+      await prune(owner, { ...WEEK, dryRun: false, repackSmall: false });
+      prunable.write(['d'], 300_000);
+      await prunable.backup();
+      await prune(owner, { ...WEEK, dryRun: false, repackSmall: true });
+      await prunable.verify();
+      const { findings } = await check(await prunable.sandbox.open(), { readData: ALL });
+      assert.deepEqual(
+        findings.map(({ message }) => message),
+        [],
+      );
+    });
+
+test('check names packs of zeros that an append key lists under the ids of all blobs', async () => {
+  const prunable = await honest();
+  await plantZeros(prunable, 0);
+  const { findings } = await check(await prunable.sandbox.open(), { readData: ALL });
+  assert.equal(findings.length, 2);
+  for (const finding of findings) {
+    assert.match(finding.message, /^data\/\w+: a blob holds other data than its id says/);
+    assert.equal(finding.snapshots.size, 0, 'no snapshot needs it');
+  }
+});
+
+/** Two backups of the same at once: each stores all of it. @returns the names of the first one's packs */
+async function storeTwice(prunable: Prunable): Promise<string[]> {
+  const [one, other] = [await prunable.sandbox.indexed(), await prunable.sandbox.indexed()];
+  for (const indexed of [one, other]) {
+    const { id, snapshot } = await prunable.sandbox.backup({ packTarget: PACK }, indexed);
+    prunable.contents.set(id as string, await digest(await prunable.sandbox.open(), snapshot.root));
+  }
+  return (await listedPacks(await prunable.sandbox.open())).map(({ name }) => name.toString('hex'));
+}
+
+for (let round = 0; round < 4; round++)
+  test(`prune keeps the sound copies when two backups stored the same and one copy of each blob rotted (${round})`, async () => {
+    const prunable = await Prunable.create(join(scratch, String(made++)));
+    prunable.write(['a', 'b', 'c'], 300_000);
+    const packs = await storeTwice(prunable);
+    const copies = new Map<string, string[]>();
+    for (const { name, record } of await listedPacks(await prunable.sandbox.open())) {
+      const key = `${record.kind} ${[...splitIds(record.ids)].map(toHex).sort().join()}`;
+      copies.set(key, [...(copies.get(key) ?? []), name.toString('hex')]);
+    }
+    assert.ok(packs.length >= 4);
+    for (const names of copies.values()) {
+      if (names.length < 2) continue;
+      const name = names[round % names.length] as string;
+      const bytes = Buffer.from(await prunable.store.get('data', name));
+      const at = round < 2 ? 40 : bytes.length - 300;
+      bytes[at] = (bytes[at] as number) ^ 1;
+      await prunable.beneath.plant('data', name, bytes);
+    }
+    await prunable.verify();
+    await prunable.prune({ graceSeconds: 0 });
+    await prunable.verify();
+    const left = await check(await prunable.sandbox.open(), { readData: ALL });
+    assert.deepEqual(
+      left.findings.filter(({ snapshots }) => snapshots.size > 0).map(({ message }) => message),
+      [],
+    );
+  });
+
+test('a restore reads another copy when one is damaged, and warns of it once', async () => {
+  const prunable = await Prunable.create(join(scratch, String(made++)));
+  prunable.write(['a', 'b'], 300_000);
+  await storeTwice(prunable);
+  const before = await prunable.sandbox.indexed();
+  const bad = before.index.packName(before.index.packOf(0));
+  await prunable.beneath.plant('data', bad, Buffer.alloc(500));
+  const warnings: string[] = [];
+  const badCopies = new BadCopies((text) => warnings.push(text));
+  const indexed = { ...(await prunable.sandbox.indexed()), badCopies };
+  const [snapshot] = await prunable.sandbox.snapshots();
+  const target = join(scratch, String(made++));
+  const root = snapshot?.snapshot.root as ContentRef;
+  const progress = await restore(indexed, { root, target, setOwner: false, threads: 1 });
+  assert.equal(progress.errors, 0);
+  for (const name of ['a', 'b'])
+    assert.deepEqual(
+      readFileSync(join(target, prunable.sandbox.source, name)),
+      readFileSync(join(prunable.sandbox.source, name)),
+    );
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] as string, new RegExp(`^data/${bad}: .*; another copy of what it holds is used`));
+});
