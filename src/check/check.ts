@@ -1,5 +1,6 @@
-import { explainInterruption, VarveError } from '../errors/errors.js';
-import { type IndexedRepository, loadIndex } from '../repository/index/index-store.js';
+import { explainInterruption, isUnreadable, VarveError } from '../errors/errors.js';
+import type { IndexedPack } from '../format/index-object.js';
+import { type IndexedRepository, loadIndex, writeIndex } from '../repository/index/index-store.js';
 import { ListedPacks } from '../repository/index/listed-packs.js';
 import { listLeases } from '../repository/leases/leases.js';
 import { packsOfSnapshots } from '../repository/reading/packs-of-snapshots.js';
@@ -92,7 +93,7 @@ async function checkOnce(repository: Repository, options: CheckOptions, seen: Li
   const suspect = [...packs.suspect, ...packs.stored.filter(({ name }) => unhealed.has(name))];
   const read = [...new Set([...suspect, ...chosen])];
   begin(progress, 'data', read.length, amount(read).bytes);
-  await readPacks(run, indexed, bad, read);
+  const proven = await readPacks(run, indexed, bad, read);
   begin(progress, 'trees', snapshots.length);
   const trees = new TreeCheck(run, indexed, bad);
   for (const snapshot of snapshots) {
@@ -112,7 +113,21 @@ async function checkOnce(repository: Repository, options: CheckOptions, seen: Li
     orphans,
     backupRunning: orphans.count > 0 && (await isBackupRunning(repository)),
     condemned: packs.stored.filter(({ name }) => indexed.condemned.has(name)).length,
+    vouched: await vouchFor(repository, proven),
   };
+}
+
+/** Lists packs as vouched for, beside what lists them already. @returns how many */
+async function vouchFor(repository: Repository, proven: readonly IndexedPack[]): Promise<number> {
+  if (proven.length === 0) return 0;
+  try {
+    await writeIndex(repository, proven);
+    return proven.length;
+  } catch (cause) {
+    // Where this user may only read, another check can vouch for them.
+    if (!isUnreadable(cause) && VarveError.from(cause).code !== 'full') throw cause;
+    return 0;
+  }
 }
 
 /** Loads the index and compares it with the packs in the store. */

@@ -17,6 +17,8 @@ export interface Task {
   readonly source: string | Uint8Array;
   /** Number of the pack whose frames are opened; undefined for an object that is only hashed. */
   readonly pack: number | undefined;
+  /** Bytes before a pack's directory. */
+  readonly contentsLength: number | undefined;
 }
 
 /** A frame that does not open, or a blob in it that does not match its id. */
@@ -31,6 +33,8 @@ export interface ObjectRead {
   readonly kind: 'read';
   /** SHA-256 in hex. */
   readonly hash: string;
+  /** SHA-256 of the first `contentsLength` bytes. */
+  readonly contents: Uint8Array | undefined;
   readonly damages: readonly Damage[];
 }
 

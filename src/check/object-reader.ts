@@ -34,8 +34,11 @@ export class ObjectReader {
       source = openSource(task.source, task.object);
       const hash = createHash('sha256');
       const at = task.pack === undefined ? 0 : this.#readFrames(source, hash, task.object, task.pack, damages);
-      this.#hash(source, hash, at, source.size);
-      return { kind: 'read', hash: hash.digest('hex'), damages };
+      const contentsLength = Math.min(Math.max(at, task.contentsLength ?? at), source.size);
+      this.#hash(source, hash, at, contentsLength);
+      const contents = task.contentsLength === contentsLength ? hash.copy().digest() : undefined;
+      this.#hash(source, hash, contentsLength, source.size);
+      return { kind: 'read', hash: hash.digest('hex'), contents, damages };
     } catch (cause) {
       return { kind: 'failed', error: VarveError.from(cause).toJSON() };
     } finally {

@@ -59,6 +59,8 @@ export interface CheckResult {
   readonly backupRunning: boolean;
   /** Condemned packs. */
   readonly condemned: number;
+  /** Packs that were read and that this key now vouches for: the backups of all keys can rely on them. */
+  readonly vouched: number;
   /** Names of packs that are damaged or missing. */
   readonly brokenPacks: readonly string[];
   /** Whether a part of the index could not be read. */

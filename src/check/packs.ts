@@ -2,7 +2,7 @@
 // content.ts reads what is in the packs.
 import { throwIfInterrupted } from '../errors/errors.js';
 import { digestOf, type ListedPack } from '../repository/index/listed-packs.js';
-import { readPackDirectory } from '../repository/packs/pack-directory.js';
+import { type PackDirectory, readPackDirectory } from '../repository/packs/pack-directory.js';
 import type { Repository } from '../repository/repository.js';
 import type { ObjectInfo } from '../storage/store.js';
 import { eachAtMost, REQUESTS } from '../workers/in-flight.js';
@@ -24,6 +24,8 @@ export interface StoredPack extends ObjectInfo {
   /** Undefined for a pack that no index object lists. */
   readonly listed: ListedPack | undefined;
   readonly contradictions: Contradiction[];
+  /** Its own directory, once it was read. */
+  directory?: PackDirectory;
 }
 
 /** What the index says of packs. */
@@ -84,8 +86,8 @@ export class PackCheck {
     const { name, size } = pack;
     let opened = true;
     try {
-      const { record } = await readPackDirectory(this.#repository, name, size);
-      contradict(pack, digestOf(record));
+      pack.directory = await readPackDirectory(this.#repository, name, size);
+      contradict(pack, digestOf(pack.directory.record));
     } catch (cause) {
       // Deleted by a prune since it was listed.
       if (isGone(cause)) return;

@@ -28,12 +28,13 @@ export class Reading {
 
   /**
    * @param pack number of the pack whose frames are to be opened
+   * @param contentsLength bytes before the pack's directory, to be hashed by themselves too
    * @throws VarveError `not-found`, `storage` or `damaged` when it cannot be read
    */
-  async read(type: ObjectType, name: string, pack?: number): Promise<ObjectRead> {
+  async read(type: ObjectType, name: string, pack?: number, contentsLength?: number): Promise<ObjectRead> {
     const path = this.#store.filePath?.(type, name);
     const source = path ?? (await this.#store.get(type, name));
-    const task = { object: objectPath(type, name), source, pack };
+    const task = { object: objectPath(type, name), source, pack, contentsLength };
     const reply = await this.#pool.run(task, typeof source === 'string' ? [] : transferable(source));
     if (reply.kind === 'failed') throw VarveError.fromJSON(reply.error);
     return reply;

@@ -40,21 +40,32 @@ export async function writeCondemnations(
 export async function dropPacks(repository: IndexedRepository, gone: ReadonlySet<string>): Promise<string[]> {
   const plain = repository.objects.filter(({ condemned }) => condemned.size === 0);
   const small = plain.filter(({ blobs }) => blobs < FEW_BLOBS);
+  const vouched = vouchedPacks(repository);
+  const isHidden = ({ name, vouched: own }: IndexedPack): boolean => !own && vouched.has(name.toString('hex'));
+  const isOutdated = ({ packs, unvouched }: IndexSummary): boolean =>
+    packs.some((pack) => gone.has(pack)) || unvouched.some((pack) => vouched.has(pack));
   const wanted = plain.filter(
-    (object) => object.packs.some((pack) => gone.has(pack)) || (small.length > MANY_OBJECTS && small.includes(object)),
+    (object) => isOutdated(object) || (small.length > MANY_OBJECTS && small.includes(object)),
   );
   const replaced: string[] = [];
   for (const batch of inBatches(wanted)) {
     const packs: IndexedPack[] = [];
     for (const { name } of batch) {
       const listed = await packsOf(repository, name);
-      packs.push(...listed.filter((pack) => !gone.has(pack.name.toString('hex'))));
+      packs.push(...listed.filter((pack) => !gone.has(pack.name.toString('hex')) && !isHidden(pack)));
     }
     const replaces = batch.map(({ name }) => Buffer.from(name, 'hex'));
     const written = await writeIndex(repository, withoutHidden(packs), { replaces, condemned: [] });
     replaced.push(...batch.map(({ name }) => name).filter((name) => name !== written));
   }
   return replaced;
+}
+
+/** Names of the packs that somebody vouches for: what else is said of them need not be kept. */
+function vouchedPacks({ index }: IndexedRepository): Set<string> {
+  const names = new Set<string>();
+  for (let pack = 0; pack < index.packCount; pack++) if (index.isVouched(pack)) names.add(index.packName(pack));
+  return names;
 }
 
 function inBatches(objects: readonly IndexSummary[]): IndexSummary[][] {

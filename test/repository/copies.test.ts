@@ -162,3 +162,32 @@ test('a restore reads another copy when one is damaged, and warns of it once', a
   assert.equal(warnings.length, 1);
   assert.match(warnings[0] as string, new RegExp(`^data/${bad}: .*; another copy of what it holds is used`));
 });
+
+/** A backup of the source by an append key of its own. @returns bytes that it added */
+async function backUpAs(prunable: Prunable, key: string): Promise<number> {
+  const repository = await openRepository(prunable.store, { unlock: { password: key }, cacheDirectory: undefined });
+  const before = await prunable.bytes();
+  await prunable.sandbox.backup({ packTarget: PACK }, await loadIndex(repository));
+  return (await prunable.bytes()) - before;
+}
+
+for (const how of ['check', 'prune'] as const)
+  test(`a backup relies on what another append key stored only once ${how} has read it`, async () => {
+    const prunable = await honest(['a']);
+    for (const key of ['one', 'other', 'third']) await prunable.sandbox.addKey('append', key);
+    prunable.write(['b', 'c'], 500_000);
+    assert.ok((await backUpAs(prunable, 'one')) > 1_000_000);
+    assert.ok((await backUpAs(prunable, 'other')) > 1_000_000, 'nobody has read what the first one stored');
+    if (how === 'check') {
+      const { vouched } = await check(await prunable.sandbox.open(), { readData: ALL });
+      assert.equal(vouched, 2 * 2);
+      assert.equal((await check(await prunable.sandbox.open(), { readData: ALL })).vouched, 0);
+    } else {
+      const before = await prunable.bytes();
+      await prunable.prune({ graceSeconds: 0 });
+      assert.ok((await prunable.bytes()) < before - 1_000_000, 'prune drops what is stored twice');
+    }
+    assert.ok((await backUpAs(prunable, 'third')) < 100_000);
+    assert.ok((await backUpAs(prunable, 'other')) < 100_000);
+    await prunable.verify();
+  });

@@ -42,6 +42,8 @@ export interface IndexedRepository extends Repository {
 export interface IndexSummary {
   readonly name: string;
   readonly packs: readonly string[];
+  /** Names of those that it does not vouch for. */
+  readonly unvouched: readonly string[];
   readonly blobs: number;
   /** Names of the packs that it condemns, each with the time. */
   readonly condemned: ReadonlyMap<string, Time>;
@@ -280,6 +282,7 @@ function summaryOf({ name, index }: LoadedIndex): IndexSummary {
   return {
     name,
     packs: index.packs.map((pack) => pack.name.toString('hex')),
+    unvouched: index.packs.flatMap((pack) => (pack.vouched ? [] : [pack.name.toString('hex')])),
     blobs: index.packs.reduce((sum, { record }) => sum + blobCount(record), 0),
     condemned: new Map(index.condemned.map(({ pack, time }) => [pack.toString('hex'), time])),
   };

@@ -71,14 +71,16 @@ export class CheckReport {
     this.printFindings();
     const { output } = this.#context;
     if (output.json) {
-      const { brokenPacks, suggestRepairIndex, suggestPrune } = result;
-      this.#summary(brokenPacks, suggestRepairIndex, suggestPrune);
+      const { brokenPacks, suggestRepairIndex, suggestPrune, vouched } = result;
+      this.#summary(brokenPacks, suggestRepairIndex, suggestPrune, vouched);
       return;
     }
     this.#printOrphans(result);
-    const { condemned, revoked, unopened, snapshots, packs, read } = result;
+    const { condemned, revoked, unopened, vouched, snapshots, packs, read } = result;
     if (condemned > 0) output.message(`left for a later \`varve prune\` to delete: ${counted(condemned, 'pack')}`);
     if (revoked > 0) output.message(`skipped ${counted(revoked, 'snapshot')} of removed keys`);
+    if (vouched > 0)
+      output.message(`backups with any key can now rely on ${counted(vouched, 'pack')} that this check has read`);
     if (unopened > 0)
       output.message(
         `of ${counted(unopened, 'pack')} of file contents only the hashes were compared: this key cannot read contents, a full key can`,
@@ -171,7 +173,7 @@ export class CheckReport {
     else output.error(`Fatal: ${verdicts.join('; ')} (${what}${healed})`);
   }
 
-  #summary(broken_packs: readonly string[], suggest_repair_index: boolean, suggest_prune: boolean): void {
+  #summary(broken_packs: readonly string[], suggest_repair_index: boolean, suggest_prune: boolean, vouched = 0): void {
     this.#context.output.object({
       message_type: 'summary',
       num_errors: this.errors,
@@ -180,6 +182,7 @@ export class CheckReport {
       ...(this.#repairs && { healed_packs: this.#healed.map(({ name }) => name) }),
       suggest_repair_index,
       suggest_prune,
+      ...(vouched > 0 && { vouched_packs: vouched }),
     });
   }
 
