@@ -12,6 +12,8 @@ export interface RepairIndexOptions {
 export type RepairIndexEvent =
   /** Directories of packs that were read. */
   | { readonly kind: 'pack'; readonly done: number; readonly total: number }
+  /** Packs that were listed by their directories, and are now read whole. */
+  | { readonly kind: 'read'; readonly done: number; readonly total: number }
   /** An index object that cannot be read. */
   | { readonly kind: 'damaged-index'; readonly message: string }
   /** A pack that the index lists and the store does not have. */
@@ -43,6 +45,10 @@ export interface RepairIndexResult {
   readonly replaced: readonly string[];
   /** Names of the index objects that were written. */
   readonly written: readonly string[];
+  /** Packs that were listed anew and read whole: backups can rely on them. */
+  readonly vouched: number;
+  /** Packs on which backups cannot rely: this key cannot open them, or they are damaged. */
+  readonly unvouched: number;
 }
 
 export interface RepairPacksOptions {

@@ -7,10 +7,12 @@ import { type Repository, uncached } from '../repository/repository.js';
 import { INTERRUPTED } from './interruption.js';
 import type { RepairIndexOptions, RepairIndexResult } from './options.js';
 import { PackSurvey } from './pack-survey.js';
+import { readAdded } from './read-added.js';
 
 /**
  * Makes the index agree with the packs (SPEC.md sections 10 and 13). It lists packs that no index object lists, removes packs that are gone, and
- * replaces index objects that are damaged or contradict a pack. An interruption anywhere leaves the repository no worse than before.
+ * replaces index objects that are damaged or contradict a pack. Then it reads the packs that it has listed by their directories.
+ * An interruption anywhere leaves the repository no worse than before.
  *
  * Condemnations that only a damaged index object held are lost. That is safe:
  * - Nothing is deleted because of it: a prune deletes only condemned packs, and condemns unneeded packs again.
@@ -61,6 +63,8 @@ async function repair(repository: Repository, options: RepairIndexOptions): Prom
     unreadablePacks: survey.unreadable,
     damagedObjects: damaged.length,
     replaced: [...replaced],
+    vouched: 0,
+    unvouched: 0,
   };
   // An object that would be deleted may be the only one that lists an unreadable pack. A prune would then remove that pack as an orphan.
   if (survey.unreadable.length > 0) return { ...result, replaced: [], written: [] };
@@ -73,5 +77,5 @@ async function repair(repository: Repository, options: RepairIndexOptions): Prom
     keep: (name) => survey.stored.has(name) && !corrected.has(name),
     condemn: [...survey.missing, FORGOTTEN_PACKS],
   });
-  return { ...result, written };
+  return { ...result, written, ...(await readAdded(repository, options)) };
 }

@@ -17,6 +17,11 @@ const UNKNOWN_WRITER = Buffer.alloc(SLOT_ID_LENGTH);
 /** The origin of a pack of which only the directory was read. */
 export const UNREAD: Origin = { writer: UNKNOWN_WRITER, vouched: false };
 
+/** Whether only the directory of a pack was read. */
+export function isUnread({ writer, vouched }: Origin): boolean {
+  return !vouched && writer.equals(UNKNOWN_WRITER);
+}
+
 /** The origin of a pack that was read whole, by the signer of its directory. */
 export function originOfRead({ role, slot }: Certificate, { keys }: Pick<Repository, 'keys'>): Origin {
   return { writer: Buffer.from(slot), vouched: role !== 'append' && !isRevoked(keys, slot) };

@@ -30,6 +30,8 @@ function printEvent(output: Output, event: RepairIndexEvent): void {
   switch (event.kind) {
     case 'pack':
       return output.status(() => `directories of packs: ${event.done} / ${event.total}`);
+    case 'read':
+      return output.status(() => `reading packs, so that backups can rely on them: ${event.done} / ${event.total}`);
     case 'damaged-index':
       return output.message(event.message.replace(/; run `varve check[^`]*`$/, ''));
     case 'missing':
@@ -72,6 +74,11 @@ function summarize(output: Output, result: RepairIndexResult, dryRun: boolean): 
   else if (dryRun)
     output.message(`a dry run: nothing was changed; it would replace ${counted(replaced.length, 'index object')}`);
   else output.message(`rebuilt the index: ${counted(result.written.length, 'object')} instead of ${replaced.length}`);
+  if (result.vouched > 0) output.message(`read ${counted(result.vouched, 'pack')}: backups can rely on them`);
+  if (result.unvouched > 0)
+    output.message(
+      `backups do not rely on ${counted(result.unvouched, 'pack')}: \`varve check --read-data\` with a full key reads them`,
+    );
   if (missing > 0)
     output.message(
       'a backup stores again what it still finds; then `varve check` says which files are lost in snapshots',
@@ -80,6 +87,7 @@ function summarize(output: Output, result: RepairIndexResult, dryRun: boolean): 
 
 function toJson(result: RepairIndexResult, dryRun: boolean): Record<string, unknown> {
   const { packs, added, corrected, missing, damagedPacks, unreadablePacks, damagedObjects, replaced, written } = result;
+  const { vouched, unvouched } = result;
   return {
     message_type: 'summary',
     dry_run: dryRun,
@@ -92,5 +100,6 @@ function toJson(result: RepairIndexResult, dryRun: boolean): Record<string, unkn
     damaged_index_objects: damagedObjects,
     replaced,
     written,
+    ...(vouched + unvouched > 0 && { vouched_packs: vouched, unvouched_packs: unvouched }),
   };
 }

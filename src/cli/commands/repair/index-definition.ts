@@ -6,6 +6,8 @@ that are damaged or contradict the packs. Backups can run at the same time. Need
 
 const AFTER = `
 The next backup stores again what it still finds of the data in packs that are gone.
+Once packs are listed, restores can use them; then this reads them whole, so that backups can rely on them. Ctrl-C leaves that to
+\`varve check --read-data\`.
 
 Examples:
   varve repair index
