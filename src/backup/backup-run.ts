@@ -219,7 +219,8 @@ export class BackupRun {
       ignoreInode,
       // As in restic: where inode numbers change, as with FUSE, change times do too.
       ignoreCtime: ignoreCtime || ignoreInode,
-      racySince: (parentStart?.seconds ?? 0) - RACY_SECONDS,
+      // Whatever the parent states, it did not begin after now.
+      racySince: Math.min(parentStart?.seconds ?? 0, this.#repository.clock() / 1000) - RACY_SECONDS,
       withAtime,
     };
     const knownPackKeys = knownTreeKeys(this.#repository);

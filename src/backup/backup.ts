@@ -4,6 +4,7 @@ import type { ContentRef } from '../format/content.js';
 import { checkTexts, type Snapshot, type SnapshotSummary } from '../format/snapshot.js';
 import type { IndexedRepository } from '../repository/index/index-store.js';
 import { snapshotIdOf } from '../repository/snapshots/snapshots.js';
+import { requireHost } from '../repository/snapshots/standing.js';
 import { ATTEMPTS, commitSnapshot, underLease } from '../repository/writing/commit.js';
 import { type Time, timeFromMillis } from '../time/time.js';
 import { BackupRun } from './backup-run.js';
@@ -15,13 +16,14 @@ const INTERRUPTED = 'interrupted; what was stored is kept and will be found by t
 /**
  * Backs up files and directories, or a stream. Packs, the index and the snapshot are each durable before the next is written.
  *
- * @throws VarveError `source` when no source can be read, `interrupted` when the signal is aborted; the next backup reuses what
+ * @throws VarveError `role` when the key may not back up the host, `source` when no source can be read, `interrupted` when the signal is aborted; the next backup reuses what
  * was stored by then
  */
 export async function backup(repository: IndexedRepository, options: BackupOptions): Promise<BackupResult> {
   const { filter } = options;
   // Fails now rather than after hours of work.
   checkTexts({ ...options, excludes: [...filter.excludes, ...filter.iexcludes] });
+  requireHost(repository.identity, options.host);
   const start = timeFromMillis(repository.clock());
   const attempt = (indexed: IndexedRepository) => attemptBackup(indexed, options, start);
   return explainInterruption(INTERRUPTED, async () => {

@@ -1,10 +1,12 @@
 // The step of a check that opens key slots, leases and snapshots.
 // Packs, index and trees have steps of their own.
+import { toHex } from '../bytes/hex.js';
 import { isRevoked } from '../crypto/signed.js';
 import { decodeLease } from '../format/lease.js';
 import { decodeSnapshot, type Snapshot } from '../format/snapshot.js';
 import { listKeySlots } from '../repository/keys/key-slots.js';
 import { getSigned, type Repository } from '../repository/repository.js';
+import type { SignedSnapshot } from '../repository/snapshots/snapshots.js';
 import { eachAtMost, REQUESTS } from '../workers/in-flight.js';
 import type { Listed } from './changes.js';
 import type { Findings } from './findings.js';
@@ -42,7 +44,7 @@ export async function openSnapshots(
   repository: Repository,
   findings: Findings,
   listed: Listed,
-  isWanted: (snapshot: Snapshot, id: string) => boolean = () => true,
+  isWanted: (signed: SignedSnapshot) => boolean = () => true,
 ): Promise<{ snapshots: OpenedSnapshot[]; revoked: number }> {
   const snapshots: (OpenedSnapshot & { readonly seconds: number })[] = [];
   let revoked = 0;
@@ -53,7 +55,8 @@ export async function openSnapshots(
       const snapshot = decodeSnapshot(payload, `snapshots/${name}`);
       const { root, time } = snapshot;
       if (isRevoked(repository.keys, certificate.slot, time.seconds)) revoked++;
-      else if (isWanted(snapshot, name)) snapshots.push({ id: name, root, seconds: time.seconds });
+      else if (isWanted({ snapshot, slot: toHex(certificate.slot), label: certificate.label }))
+        snapshots.push({ id: name, root, seconds: time.seconds });
     } catch (cause) {
       // Another command removed it after the listing.
       if (isGone(cause)) return;

@@ -1,6 +1,6 @@
 // Options, progress and results of check and scrub.
 // Only types; check.ts and scrub.ts do the work.
-import type { Snapshot } from '../format/snapshot.js';
+import type { SignedSnapshot } from '../repository/snapshots/snapshots.js';
 import type { Finding } from './findings.js';
 import type { HealedPack } from './healer.js';
 import type { Subset } from './subset.js';
@@ -34,7 +34,7 @@ export interface CheckOptions extends RunOptions {
   /** The packs to read whole; undefined for none. */
   readonly readData?: Subset | undefined;
   /** Selects the snapshots to check; undefined for all. Then only the packs that they need are read. */
-  readonly isWanted?: ((snapshot: Snapshot, id: string) => boolean) | undefined;
+  readonly isWanted?: ((signed: SignedSnapshot) => boolean) | undefined;
   /** Files named with each finding; the others are counted. */
   readonly maxFiles?: number;
   /** Random numbers from 0 to 1, for a random subset. */

@@ -9,6 +9,9 @@ import { type RepositoryKeys, type Role, roleError } from './hierarchy.js';
 export { SLOT_ID_LENGTH };
 export const MAX_EPOCH = 2 ** 32 - 1;
 const MAX_LABEL = 1024;
+const MAX_HOSTS = 64;
+/** UTF-16 code units of the name of a user or host. */
+export const MAX_NAME = 256;
 const CERTIFICATE_LABEL = ascii('varve/1/certificate\0');
 const ROLES: readonly Role[] = ['append', 'manage', 'full'];
 
@@ -24,6 +27,8 @@ export interface Certificate {
   readonly epoch: number;
   /** user@host, for people. */
   readonly label: string;
+  /** The hosts that its snapshots may be of; undefined for any. */
+  readonly hosts: readonly string[] | undefined;
 }
 
 export function roleNumber(role: Role): number {
@@ -52,8 +57,9 @@ export function certify(keys: RepositoryKeys, certificate: Omit<Certificate, 'ep
   const epoch = keys.newestEpoch;
   const seed = keys.rootSeed(epoch);
   if (seed === undefined) throw roleError(keys.role, 'full', 'certify keys');
-  const { slot, role, signPublic, boxPublic, label } = certificate;
-  const payload = encode([slot, roleNumber(role), signPublic, boxPublic, epoch, label.slice(0, MAX_LABEL)]);
+  const { slot, role, signPublic, boxPublic, label, hosts } = certificate;
+  const text = label.slice(0, MAX_LABEL);
+  const payload = encode([slot, roleNumber(role), signPublic, boxPublic, epoch, text, hosts ?? null]);
   return [new Uint8Array(payload), keys.engine.ed25519Sign(seed, signedPart(keys, payload))];
 }
 
@@ -85,9 +91,16 @@ export function verifyCertificate(keys: RepositoryKeys, value: unknown, name: st
   return certificate;
 }
 
+function parseHosts(value: unknown, what: string): readonly string[] | undefined {
+  if (value === null) return undefined;
+  const hosts = asArray(value, undefined, what).map((host) => asText(host, what, MAX_NAME));
+  if (hosts.length === 0 || hosts.length > MAX_HOSTS) fail(what, 'it is for too few or too many hosts');
+  return hosts;
+}
+
 function parse(keys: RepositoryKeys, payload: Uint8Array, name: string): Certificate {
   const what = `${name}: certificate`;
-  const fields = asArray(decode(payload, what), 6, what);
+  const fields = asArray(decode(payload, what), 7, what);
   const certificate: Certificate = {
     slot: new Uint8Array(asBytes(fields[0], SLOT_ID_LENGTH, what)),
     role: asRole(fields[1], what),
@@ -95,6 +108,7 @@ function parse(keys: RepositoryKeys, payload: Uint8Array, name: string): Certifi
     boxPublic: new Uint8Array(asBytes(fields[3], 32, what)),
     epoch: asUint(fields[4], MAX_EPOCH, what),
     label: asText(fields[5], what, MAX_LABEL),
+    hosts: parseHosts(fields[6], what),
   };
   if (!equalBytes(certificate.slot, slotIdOf(keys.engine, certificate.signPublic, certificate.boxPublic)))
     throw forged(name, 'its certificate names another slot');

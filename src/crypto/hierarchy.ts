@@ -43,6 +43,8 @@ export interface ExportedKeys {
   readonly epochs: readonly EpochKeys[];
   readonly chain: readonly ChainLink[];
   readonly revoked: readonly Revocation[];
+  /** SHA-256 of the repository's `config` object; two while that is being replaced. */
+  readonly configs: readonly Uint8Array[];
 }
 
 const ROLE_ORDER: Record<Role, number> = { append: 1, manage: 2, full: 3 };
@@ -62,6 +64,7 @@ export class RepositoryKeys {
   readonly gear: Uint8Array;
   #chain: readonly ChainLink[];
   #revoked: readonly Revocation[];
+  #configs: readonly Uint8Array[];
   #epochs: readonly EpochKeys[];
 
   constructor(state: ExportedKeys, engine: CryptoEngine) {
@@ -76,6 +79,7 @@ export class RepositoryKeys {
       signature: own(link.signature),
     }));
     this.#revoked = state.revoked.map(({ slot, since }) => ({ slot: own(slot), since }));
+    this.#configs = state.configs.map(own);
     this.#epochs = state.epochs.map(ownEpoch);
     Object.freeze(this);
   }
@@ -88,10 +92,15 @@ export class RepositoryKeys {
     return this.#revoked;
   }
 
-  /** Takes over the epochs and revocations of newer keys of the same slot, which must be verified: keys were rotated while this process runs. */
+  get configs(): readonly Uint8Array[] {
+    return this.#configs;
+  }
+
+  /** Takes over the epochs, revocations and configs of newer keys of the same slot, which must be verified: keys were rotated while this process runs. */
   learn(newer: RepositoryKeys): void {
     this.#chain = newer.#chain;
     this.#revoked = newer.#revoked;
+    this.#configs = newer.#configs;
     this.#epochs = newer.#epochs;
   }
 
@@ -144,6 +153,11 @@ export class RepositoryKeys {
     if (!this.has(role)) throw roleError(this.role, role, action);
   }
 
+  /** These keys for a repository with this config. @param hash SHA-256 of the object */
+  withConfig(hash: Uint8Array): RepositoryKeys {
+    return new RepositoryKeys({ ...exportKeys(this), configs: [hash] }, this.engine);
+  }
+
   /** These keys with one more revocation; it takes effect for others once slots are sealed again. */
   withRevoked(slot: Uint8Array, since: number): RepositoryKeys {
     const others = this.revoked.filter((entry) => !equalBytes(entry.slot, slot));
@@ -160,8 +174,8 @@ export function roleError(held: Role, needed: Role, action: string): VarveError 
 export function exportKeys(keys: RepositoryKeys): ExportedKeys {
   const epochs = [];
   for (let e = 1; e <= keys.newestEpoch; e++) epochs.push(ownEpoch(keys.epoch(e)));
-  const { role, repository, id, gear, chain, revoked } = keys;
-  return { role, repository, id, gear, epochs, chain, revoked };
+  const { role, repository, id, gear, chain, revoked, configs } = keys;
+  return { role, repository, id, gear, epochs, chain, revoked, configs };
 }
 
 export function importKeys(state: ExportedKeys, engine: CryptoEngine = nativeEngine): RepositoryKeys {
@@ -223,12 +237,12 @@ export function deriveEpoch(engine: CryptoEngine, master: Uint8Array): EpochKeys
   };
 }
 
-/** A new repository's keys: M(1) at random, role full. */
+/** A new repository's keys: M(1) at random, role full. They need a config before a slot can hold them. */
 export function createRepositoryKeys(engine: CryptoEngine = nativeEngine): RepositoryKeys {
   const master = engine.randomBytes(32);
   const epochs = [deriveEpoch(engine, master)];
   return new RepositoryKeys(
-    { role: 'full', ...deriveRepository(engine, master), epochs, chain: [], revoked: [] },
+    { role: 'full', ...deriveRepository(engine, master), epochs, chain: [], revoked: [], configs: [] },
     engine,
   );
 }

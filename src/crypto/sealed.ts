@@ -70,7 +70,7 @@ function readHeader(
   if (bytes.length > SEALED_OVERHEAD + MAX_SEALED_PLAINTEXT) throw forged(name, 'it is too long');
   if (MAGIC.some((byte, i) => bytes[i] !== byte)) throw forged(name, 'it is no varve object');
   if (bytes[4] !== VERSION)
-    throw new VarveError('damaged', `${name}: has format version ${bytes[4]}; this program reads version ${VERSION}`);
+    throw new VarveError('newer', `${name}: has format version ${bytes[4]}; this program reads version ${VERSION}`);
   if (bytes[5] !== KIND_NUMBERS[kind]) throw forged(name, `it is no ${kind}`);
   const flags = bytes[6] as number;
   if (flags > COMPRESSED || bytes[7] !== 0) throw forged(name, 'it has unknown flags');

@@ -49,7 +49,8 @@ export function sealSecrets(keys: RepositoryKeys, slot: Uint8Array, boxPublic: U
   for (let e = 1; e <= newestEpoch; e++) epochs.push([e, material(keys, role, e)]);
   const chain = keys.chain.map((link) => [link.epoch, link.rootPublic, link.signature]);
   const revoked = keys.revoked.map((entry) => [entry.slot, entry.since]);
-  const payload = encode([roleNumber(role), keys.repository, keys.id, keys.gear, epochs, chain, revoked]);
+  const { repository, id, gear, configs } = keys;
+  const payload = encode([roleNumber(role), repository, id, gear, epochs, chain, revoked, configs]);
   const signature = engine.ed25519Sign(seed, join(SECRETS_LABEL, slot, payload));
   const ephemeral = engine.randomBytes(32);
   const ephemeralPublic = engine.x25519Public(ephemeral);
@@ -106,7 +107,7 @@ export function openSecrets(
 
 function parsePayload(engine: CryptoEngine, payload: Uint8Array, name: string): ExportedKeys {
   const what = `${name}: secrets`;
-  const fields = asArray(decode(payload, what), 7, what);
+  const fields = asArray(decode(payload, what), 8, what);
   const role = asRole(fields[0], what);
   const epochs = asArray(fields[4], undefined, what).map((entry, i) => parseEpoch(engine, role, entry, i + 1, what));
   const chain = asArray(fields[5], undefined, what).map((entry, i) => parseLink(entry, i + 2, what));
@@ -123,7 +124,9 @@ function parsePayload(engine: CryptoEngine, payload: Uint8Array, name: string): 
       if (!equalBytes(derived[key], stated[key])) throw forged(name, `its ${key} is not the derived one`);
   }
   const revoked = asArray(fields[6], undefined, what).map((entry) => parseRevocation(entry, what));
-  return { role, ...stated, epochs, chain, revoked };
+  const configs = asArray(fields[7], undefined, what).map((hash) => asBytes(hash, 32, what));
+  if (configs.length < 1 || configs.length > 2) throw forged(name, 'it does not say which config is its own');
+  return { role, ...stated, epochs, chain, revoked, configs };
 }
 
 function parseEpoch(engine: CryptoEngine, role: Role, value: unknown, e: number, what: string): EpochKeys {

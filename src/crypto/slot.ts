@@ -9,6 +9,7 @@ import {
   type Certificate,
   type CertificateBytes,
   certify,
+  MAX_NAME,
   slotIdOf,
   verifyCertificate,
 } from './certificate.js';
@@ -33,7 +34,6 @@ import { type Anchor, chainMessage, openSecrets, sealSecrets } from './slot-secr
 export type { Protection, Unlock } from './slot-file.js';
 
 const WRAP_LABEL = ascii('varve/1/slot');
-const MAX_NAME = 256;
 
 export interface Card {
   readonly slot: Uint8Array;
@@ -53,6 +53,8 @@ export interface NewSlot {
   readonly unlock: Unlock;
   readonly user: string;
   readonly host: string;
+  /** The hosts that its snapshots may be of; undefined for any. */
+  readonly hosts?: readonly string[] | undefined;
   /** Seconds since 1970. */
   readonly created: number;
   /** scrypt's cost; from calibrateLogN, and less than 17 in tests only. */
@@ -84,7 +86,9 @@ export async function createSlot(keys: RepositoryKeys, options: NewSlot): Promis
   const boxPublic = engine.x25519Public(boxPrivate);
   const signPublic = engine.ed25519Public(signSeed);
   const slot = slotIdOf(engine, signPublic, boxPublic);
-  const certificateBytes = certify(keys, { slot, role, signPublic, boxPublic, label: `${user}@${host}` });
+  const label = `${user}@${host}`;
+  const hosts = options.hosts?.map((each) => each.slice(0, MAX_NAME));
+  const certificateBytes = certify(keys, { slot, role, signPublic, boxPublic, label, hosts });
   const certificate = verifyCertificate(keys, certificateBytes, 'new key');
   const identity: Identity = { slot, boxPrivate, signSeed, certificateBytes, certificate };
   const wrapping = await wrap(keys, identity, options.unlock, options.logN ?? DEFAULT_LOG2N);

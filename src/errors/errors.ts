@@ -11,6 +11,8 @@ export type ErrorCode =
   | 'wrong-password'
   | 'role'
   | 'damaged'
+  /** A later version of varve made it. */
+  | 'newer'
   | 'not-found'
   | 'ambiguous'
   | 'exists'

@@ -1,7 +1,7 @@
 // The payload of config (SPEC.md section 7).
 // crypto/sealed.ts seals it.
 import type { Buffer } from 'node:buffer';
-import { asArray, asBytes, asMap, asUint, decode, encode } from '../bytes/msgpack.js';
+import { asArray, asBytes, asMap, asText, asUint, decode, encode } from '../bytes/msgpack.js';
 import { asBuffer } from '../bytes/views.js';
 import { VarveError } from '../errors/errors.js';
 import type { Time } from '../time/time.js';
@@ -12,6 +12,8 @@ export const FORMAT_VERSION = 1;
 const MIN_CHUNK = 64;
 const GEAR_BYTES = 32;
 const MAX_PARITY = 100;
+/** UTF-16 code units of a feature's name. */
+const MAX_FEATURE = 100;
 
 /** Chunk sizes in bytes. */
 export interface Sizes {
@@ -50,10 +52,11 @@ export function decodeConfig(bytes: Uint8Array): Config {
   const version = asUint(map['version'], 0xffff_ffff, what);
   if (version !== FORMAT_VERSION) {
     throw new VarveError(
-      'usage',
+      'newer',
       `the repository has format version ${version}; this varve reads version ${FORMAT_VERSION}`,
     );
   }
+  refuseNewer(map['requires'], what);
   return {
     repository: asBuffer(asBytes(map['repository'], ID_BYTES, what)),
     created: parseTime(map['created'], what),
@@ -62,6 +65,13 @@ export function decodeConfig(bytes: Uint8Array): Config {
     gear: map['gear'] === undefined ? undefined : asBuffer(asBytes(map['gear'], GEAR_BYTES, what)),
     parity: parseParity(map['parity'], what),
   };
+}
+
+/** Features that the repository needs and that a reader must know; none so far. */
+function refuseNewer(value: unknown, what: string): void {
+  const features = asArray(value ?? [], undefined, what).map((feature) => asText(feature, what, MAX_FEATURE));
+  if (features.length > 0)
+    throw new VarveError('newer', `the repository needs a newer varve than this: it uses ${features.join(', ')}`);
 }
 
 function parseParity(value: unknown, what: string): number {

@@ -6,7 +6,7 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import type { BackupOptions, BackupResult } from '../backup/options.js';
-import { figuresBefore, findParent } from '../backup/parent.js';
+import { figuresBefore, findParent, requireParent } from '../backup/parent.js';
 import { findSources } from '../backup/sources.js';
 import { type ListedEntry, type ListOptions, listTree } from '../browse/list.js';
 import { toHex } from '../bytes/hex.js';
@@ -134,7 +134,7 @@ export class Repository implements AsyncDisposable {
   /** The snapshots that match the filter, oldest first. One that cannot be read is left out, with a warning. */
   async snapshots(filter: SnapshotFilter = {}): Promise<readonly StoredSnapshot[]> {
     const { snapshots } = await this.#list();
-    return snapshots.filter(({ snapshot }) => matchesFilter(snapshot, filter));
+    return snapshots.filter((stored) => matchesFilter(stored, filter));
   }
 
   /**
@@ -164,6 +164,7 @@ export class Repository implements AsyncDisposable {
     const list = await this.#list();
     const when = time === undefined ? undefined : timeFromMillis(time.getTime());
     const made = { host: more.host ?? hostname(), tags: more.tags ?? [], time: when };
+    const own = toHex(repository.identity.slot);
     const progress = new ProgressReports(onProgress);
     try {
       return await backup(repository, {
@@ -179,8 +180,8 @@ export class Repository implements AsyncDisposable {
         filter: filterOf(options),
         sources: from,
         directory: Buffer.from(process.cwd()),
-        parent: parentFrom(from, parent, list, made),
-        earlierFigures: figuresBefore(list, made),
+        parent: parentFrom(from, parent, list, { ...made, own }),
+        earlierFigures: figuresBefore(list, made, own),
         onStart: progress.start,
       });
     } finally {
@@ -368,11 +369,17 @@ function parentFrom(
   sources: BackupOptions['sources'],
   parent: StoredSnapshot | null | undefined,
   list: SnapshotList,
-  made: { readonly host: string; readonly tags: readonly string[]; readonly time: BackupOptions['time'] },
+  made: {
+    readonly host: string;
+    readonly tags: readonly string[];
+    readonly time: BackupOptions['time'];
+    readonly own: string;
+  },
 ): StoredSnapshot | undefined {
-  if (parent !== undefined || 'bytes' in sources) return parent ?? undefined;
+  if (parent === null || 'bytes' in sources) return undefined;
+  if (parent !== undefined) return requireParent(parent, made.own);
   const { paths } = findSources(sources, Buffer.from(process.cwd()));
-  return findParent(list, { ...made, paths }, { host: true, paths: true, tags: false });
+  return findParent(list, { ...made, paths }, { host: true, paths: true, tags: false }, made.own);
 }
 
 function patternsOf(patterns: NonNullable<RestoreSettings['include']>) {

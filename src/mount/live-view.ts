@@ -103,7 +103,7 @@ export class LiveView implements CurrentView {
     const joined = [...ids, ...failures.map(({ id }) => id)].join();
     if (joined === this.#ids && this.#known.size > 0) return;
     const { filter, pathTemplates, timeTemplate } = this.#options;
-    const shown = snapshots.filter(({ snapshot }) => matchesFilter(snapshot, filter));
+    const shown = snapshots.filter((stored) => matchesFilter(stored, filter));
     this.#xattrs = shown.some(({ snapshot }) => snapshot.summary?.entries_with_xattrs !== 0);
     if (this.#xattrs && this.#xattrsRuledOut && !this.#reported.has(XATTRS)) {
       this.#reported.add(XATTRS);

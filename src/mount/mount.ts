@@ -86,7 +86,9 @@ export async function mountRepository(
     const view = new LiveView(repository, options);
     view.begin(list);
     const mounted = await mount(mountpoint, { ...options, source: sourceName(opened) });
-    const latest = list.snapshots.findLast(({ snapshot }) => matchesFilter(snapshot, options.filter));
+    const latest = list.snapshots.findLast(
+      (stored) => stored.doubt === undefined && matchesFilter(stored, options.filter),
+    );
     return serve(repository, view, mounted, lease, latest, options);
   } catch (cause) {
     await lease?.release();

@@ -25,7 +25,8 @@ export interface PlanOptions {
 }
 
 /**
- * Decides what a policy keeps and removes of each group.
+ * Decides what a policy keeps and removes of each group. Snapshots in doubt (snapshots/standing.ts) are left alone: no policy removes one,
+ * and none is a reason to remove another.
  *
  * @param snapshots oldest first
  * @throws VarveError `usage` when the policy is empty, or would keep nothing of a group, and that is not allowed
@@ -38,7 +39,8 @@ export function planForget(snapshots: readonly StoredSnapshot[], options: PlanOp
       'no policy was specified, no snapshots will be removed: say what to keep, for example with --keep-daily 7 (0 keeps nothing)',
     );
   }
-  const groups = groupSnapshots(snapshots, groupBy);
+  const counted = snapshots.filter(({ doubt }) => doubt === undefined);
+  const groups = groupSnapshots(counted, groupBy);
   const planned = groups.map((group) => ({ key: group.key, ...applyPolicy(group.snapshots, policy, now) }));
   for (const { keep, remove } of planned) {
     const keepsGood = keep.some(({ stored }) => !isSuspect(stored.snapshot));

@@ -106,7 +106,14 @@ export class Sandbox {
 
   /** Adds a key whose password is quick to derive. */
   async addKey(role: Role, password: string): Promise<void> {
-    await addKeySlot(await this.open(), { role, unlock: { password }, user: 'robot', host: 'client', logN: 10 });
+    await addKeySlot(await this.open(), {
+      role,
+      unlock: { password },
+      user: 'robot',
+      host: 'client',
+      hosts: 'any',
+      logN: 10,
+    });
   }
 
   async indexed(): Promise<IndexedRepository> {

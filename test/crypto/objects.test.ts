@@ -60,8 +60,9 @@ test('a sealed object with any byte changed, cut off or added is refused, and na
         () => openObject(ring.full.keys, kind, tampered, `${kind}/ab12`),
         (error: unknown) => {
           const epochChanged = /byte (8|9|10|11) /.test(what);
+          const versionChanged = /byte 4 changed/.test(what);
           return isVarveError(
-            epochChanged && !what.includes('byte 8 ') ? 'role' : 'damaged',
+            versionChanged ? 'newer' : epochChanged && !what.includes('byte 8 ') ? 'role' : 'damaged',
             new RegExp(`^${kind}/ab12`),
           )(error);
         },

@@ -48,7 +48,7 @@ export async function member(root: RepositoryKeys, role: Role): Promise<Member> 
 
 /** A repository with a slot of each role. */
 export async function newRing(engine: CryptoEngine = nativeEngine): Promise<Ring> {
-  const root = createRepositoryKeys(engine);
+  const root = createRepositoryKeys(engine).withConfig(engine.sha256(new Uint8Array()));
   return {
     root,
     append: await member(root, 'append'),

@@ -98,7 +98,16 @@ const ROLES: readonly string[] = ['', 'append', 'manage', 'full'];
 const KINDS: readonly string[] = ['', 'config', 'card', 'index', 'snapshot', 'lease', 'directory'];
 const MAGIC = '56525645';
 
-type Secrets = [number, Buffer, Buffer, Buffer, [number, Buffer][], [number, Buffer, Buffer][], [Buffer, number][]];
+type Secrets = [
+  number,
+  Buffer,
+  Buffer,
+  Buffer,
+  [number, Buffer][],
+  [number, Buffer, Buffer][],
+  [Buffer, number][],
+  Buffer[],
+];
 type SlotArray = [Buffer, unknown[], Buffer, Buffer, Buffer, Buffer];
 type CertificateArray = [Buffer, Buffer];
 
@@ -186,7 +195,8 @@ export class SpecReader {
     const [payload, signature] = unpack(padded.subarray(4, 4 + length)) as [Buffer, Buffer];
     const message = cat('varve/1/slot-secrets\0', slot, payload);
     assert.ok(ed25519.verify(signature, message, this.#secret(newest, 'rootPublic')));
-    const [number, repository, id, gear, epochs, chain, revoked] = unpack(payload) as Secrets;
+    const [number, repository, id, gear, epochs, chain, revoked, configs] = unpack(payload) as Secrets;
+    assert.deepEqual(configs.map(hex), [hex(sha256(EMPTY))]);
     assert.equal(ROLES[number], role);
     assert.deepEqual([repository, id, gear].map(hex), [this.#v.repository, this.#v.id, this.#v.gear]);
     assert.deepEqual(

@@ -57,7 +57,7 @@ function epochVector(keys: RepositoryKeys, e: number): Json {
  */
 export async function buildVectors(base: CryptoEngine): Promise<Json> {
   const engine = seededEngine(base, 'varve test vectors');
-  const first = createRepositoryKeys(engine);
+  const first = createRepositoryKeys(engine).withConfig(engine.sha256(new Uint8Array()));
   const slots: { json: Json; bytes: Uint8Array; identity: Identity }[] = [];
   for (const options of SLOTS) slots.push(await slotVector(engine, first, options));
   const [full, manage, append] = slots as [(typeof slots)[0], (typeof slots)[0], (typeof slots)[0]];

@@ -72,7 +72,7 @@ for (const [name, { any: value, encode: write, decode: read }] of Object.entries
         read(bytes);
       } catch (error) {
         // Another version of the format is the user's to deal with, not damage.
-        assert.ok(error instanceof VarveError && (error.code === 'damaged' || error.code === 'usage'), String(error));
+        assert.ok(error instanceof VarveError && (error.code === 'damaged' || error.code === 'newer'), String(error));
       }
     };
     fc.assert(fc.property(any.bytes({ maxLength: 60 }), attempt), { numRuns: 1000 });
@@ -144,7 +144,10 @@ test('chunk sizes that no chunker can have are refused, and so are another versi
     assert.throws(read({ data }), isVarveError('damaged', /^config: /), String(data));
     assert.throws(read({ tree: data }), isVarveError('damaged'), String(data));
   }
-  assert.throws(read({ version: 2 }), isVarveError('usage', /format version 2/));
+  assert.throws(read({ version: 2 }), isVarveError('newer', /format version 2/));
+  assert.throws(read({ requires: ['x', 'y'] }), isVarveError('newer', /needs a newer varve than this: it uses x, y$/));
+  assert.doesNotThrow(read({ requires: [] }));
+  assert.throws(read({ requires: [1] }), isVarveError('damaged'));
   assert.throws(read({ repository: Buffer.alloc(31) }), isVarveError('damaged'));
   assert.equal(read({})().parity, 0);
   for (const parity of [1, 100]) assert.equal(read({ parity })().parity, parity);

@@ -200,8 +200,11 @@ test('findSnapshot finds by latest, by id and by prefix, and heeds filters', asy
     () => findSnapshot({ snapshots: alike, failures: [] }, 'ab'),
     isVarveError('ambiguous', /matches 3 snapshots/),
   );
-  assert.ok(matchesFilter(SNAPSHOT, { hosts: ['anna'], tags: ['a'], paths: [Buffer.from('/home')] }));
-  assert.ok(!matchesFilter(SNAPSHOT, { hosts: ['anna'], tags: ['a'], paths: [Buffer.from('/other')] }));
+  const signed = { snapshot: SNAPSHOT, slot: 'ab12', label: 'anna@desk' };
+  assert.ok(matchesFilter(signed, { hosts: ['anna'], tags: ['a'], paths: [Buffer.from('/home')] }));
+  assert.ok(!matchesFilter(signed, { hosts: ['anna'], tags: ['a'], paths: [Buffer.from('/other')] }));
+  for (const signer of ['ab', 'anna@desk']) assert.ok(matchesFilter(signed, { signers: ['other', signer] }));
+  assert.ok(!matchesFilter(signed, { signers: ['b1', 'anna'] }));
 });
 
 test('listLeases calls a lease stale when it is old, or its process on this host has ended', async () => {

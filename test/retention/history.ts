@@ -26,7 +26,7 @@ export function storedSnapshot(id: string, about: Partial<Snapshot> & Pick<Snaps
     summary: undefined,
     ...about,
   };
-  return { id, snapshot, slot: '', label: '' };
+  return { id, snapshot, slot: '', label: '', role: 'full', doubt: undefined };
 }
 
 /**

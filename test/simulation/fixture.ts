@@ -25,7 +25,7 @@ export class Fixture {
 
   /** Two fixtures with the same engine have different keys. */
   static async create(engine: CryptoEngine): Promise<Fixture> {
-    const keys = createRepositoryKeys(engine);
+    const keys = createRepositoryKeys(engine).withConfig(new Uint8Array(32));
     const unlock = { password: 'pebble' };
     const { identity } = await createSlot(keys, {
       role: 'full',

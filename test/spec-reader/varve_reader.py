@@ -20,6 +20,7 @@ import re
 import stat
 import struct
 import sys
+import time
 import unicodedata
 
 import msgpack
@@ -312,6 +313,9 @@ class Epoch:
 class Keys:
     """What a key slot's secrets say."""
 
+    def __init__(self):
+        self.foreign = set()  # names of snapshots whose signers may not back up their hosts
+
     def epoch(self, number):
         need(number in self.epochs, f"epoch {number}, of which there is no key")
         return self.epochs[number]
@@ -370,8 +374,8 @@ def open_slot(data, password, key_file, trace):
 
     keys = Keys()
     keys.slot = slot
-    keys.role, keys.repository, keys.id, keys.gear, epochs, chain, revoked = fields(
-        unpack_one(payload, "secrets"), "secrets", int, 32, 32, 32, list, list, list
+    keys.role, keys.repository, keys.id, keys.gear, epochs, chain, revoked, keys.configs = fields(
+        unpack_one(payload, "secrets"), "secrets", int, 32, 32, 32, list, list, list, list
     )
     need(keys.role in (APPEND, MANAGE, FULL), "secrets: unknown role")
     keys.epochs = {}
@@ -428,9 +432,12 @@ def check_cards(store, keys):
 class Certificate:
     def __init__(self, value, keys):
         payload, signature = fields(value, "certificate", bytes, 64)
-        self.slot, self.role, self.sign_public, self.box_public, self.epoch, label = fields(
-            unpack_one(payload, "certificate"), "certificate", 16, int, 32, 32, int, str
+        self.slot, self.role, self.sign_public, self.box_public, self.epoch, label, self.hosts = fields(
+            unpack_one(payload, "certificate"), "certificate", 16, int, 32, 32, int, str, object
         )
+        if self.hosts is not None:
+            need(type(self.hosts) is list and 1 <= len(self.hosts) <= 64, "certificate: hosts")
+            need(all(type(host) is str and len(host) <= 256 for host in self.hosts), "certificate: a host")
         need(self.role in (APPEND, MANAGE, FULL) and len(label) <= 1024, "certificate: role or label")
         need(sha256(self.sign_public + self.box_public)[:16] == self.slot, "certificate: slot")
         message = b"varve/1/certificate\0" + keys.repository + payload
@@ -505,11 +512,15 @@ def open_signed(data, kind, keys):
 
 
 def open_config(store, keys, trace):
+    need(sha256(store.config()) in keys.configs, "config: not the one that the key slot names")
     number, plain = open_sealed(store.config(), CONFIG, keys)
     need(number == 1, "config: its epoch is not 1")
     config = unpack_one(plain, "config")
     need(type(config) is dict and config.get("version") == 1, "config: version")
     need(config.get("repository") == keys.repository, "config: another repository than that of the key slot")
+    requires = config.get("requires", [])
+    need(type(requires) is list and all(type(feature) is str for feature in requires), "config: requires")
+    need(not requires, f"this repository needs a newer reader: it uses {', '.join(requires)}")
     check_time(config.get("created"), "config: created")
     for key in ("data", "tree"):
         least, average, most = fields(config.get(key), f"config: {key}", int, int, int)
@@ -883,6 +894,8 @@ def open_snapshot(store, name, keys):
     need(all(type(text) is str for key in ("tags", "excludes") for text in snapshot[key]), "snapshot: tags or excludes")
     for key in ("parent", "original"):
         need(snapshot[key] is None or len(snapshot[key]) == 32, f"snapshot: {key}")
+    if certificate.hosts is not None and snapshot["host"] not in certificate.hosts:
+        keys.foreign.add(name)
     if keys.is_revoked(certificate.slot, snapshot["time"][0]):
         return None, payload
     return snapshot, payload
@@ -990,7 +1003,13 @@ class Restore:
 def restore(store, keys, index, wanted, target):
     names = [name for name in store.names("snapshots") if name.startswith(wanted)]
     if wanted == "latest":
-        names = [name for name, _, _ in open_snapshots(store, keys)[-1:]]
+        now = time.time()
+        ordinary = [
+            name
+            for name, snapshot, _ in open_snapshots(store, keys)
+            if name not in keys.foreign and snapshot["time"][0] <= now + 86400
+        ]
+        names = ordinary[-1:]
     need(len(names) == 1, f"{wanted}: not one snapshot but {len(names)}")
     snapshot, _payload = open_snapshot(store, names[0], keys)
     need(snapshot, "the snapshot is of a revoked key")

@@ -9,7 +9,7 @@ import { rfc3339 } from '../text/time.js';
 /**
  * A snapshot as restic's JSON has it, with its keys in restic's order. Paths that are not UTF-8 are in `paths_raw` (base64) besides.
  */
-export function snapshotJson({ id, snapshot }: StoredSnapshot): Record<string, unknown> {
+export function snapshotJson({ id, snapshot, slot, label, doubt }: StoredSnapshot): Record<string, unknown> {
   const { time, parent, root, paths, host, user, uid, gid, excludes, tags, original, program, summary, suspect } =
     snapshot;
   return {
@@ -28,6 +28,8 @@ export function snapshotJson({ id, snapshot }: StoredSnapshot): Record<string, u
     program_version: program,
     ...(summary && { summary: summaryJson(summary) }),
     ...(suspect && suspect.length > 0 && { suspect: suspect.map(lossyText) }),
+    signer: { slot, label },
+    ...(doubt !== undefined && { doubt }),
     id,
     short_id: shortId(id),
   };

@@ -24,6 +24,7 @@ export interface SelectionOptions {
   readonly host?: readonly string[];
   readonly tag?: readonly string[];
   readonly path?: readonly string[];
+  readonly signer?: readonly string[];
   /** Of commands with `addTimeOption`. */
   readonly time?: string;
 }
@@ -50,7 +51,12 @@ export function addSelectionOptions(command: Command, which = 'considered', host
       'only snapshots with all of these comma-separated tags (repeatable: any of the lists)',
       collect,
     )
-    .option('--path <path>', 'only snapshots that include this path (repeatable: all of the paths)', collect);
+    .option('--path <path>', 'only snapshots that include this path (repeatable: all of the paths)', collect)
+    .option(
+      '--signer <key>',
+      "only snapshots that this key signed: the beginning of its slot's id, or user@host (repeatable: any of the keys)",
+      collect,
+    );
 }
 
 export function addTimeOption(command: Command): Command {
@@ -58,7 +64,7 @@ export function addTimeOption(command: Command): Command {
 }
 
 export function selectionFilter(context: Context, options: SelectionOptions): SnapshotFilter {
-  const { host, tag = [], path = [], time } = options;
+  const { host, tag = [], path = [], signer = [], time } = options;
   const hosts = host ?? (context.environment.VARVE_HOST ? [context.environment.VARVE_HOST] : []);
   const directory = workingDirectory();
   path.forEach(requireWorkingDirectory);
@@ -66,6 +72,7 @@ export function selectionFilter(context: Context, options: SelectionOptions): Sn
     hosts: hosts.filter((each) => each !== ''),
     tags: tag,
     paths: path.map((each) => normalize(pathBytes(each), directory)),
+    signers: signer.filter((each) => each !== ''),
     ...(time !== undefined && { until: parsePastTime(time, '--time') }),
   };
 }
@@ -99,7 +106,7 @@ export function chooseSnapshots(
   filter: SnapshotFilter,
 ): readonly StoredSnapshot[] {
   const { snapshots } = list;
-  if (ids.length === 0) return snapshots.filter(({ snapshot }) => matchesFilter(snapshot, filter));
+  if (ids.length === 0) return snapshots.filter((stored) => matchesFilter(stored, filter));
   const wanted = new Set(ids.map((id) => findSnapshot(list, id, filter).id));
   return snapshots.filter(({ id }) => wanted.has(id));
 }

@@ -22,6 +22,8 @@ export function printSnapshotTable(
   { compact, reasonsOf }: TableOptions,
 ): void {
   const heads = ['ID', 'Time', 'Host', 'Tags'];
+  const showsSigners = new Set(snapshots.map(({ slot }) => slot)).size > 1;
+  if (showsSigners) heads.push('Signer');
   if (reasonsOf !== undefined) heads.push('Reasons');
   if (!compact) heads.push('Paths');
   heads.push('Size');
@@ -32,10 +34,17 @@ export function printSnapshotTable(
     const size = summary === undefined ? '' : formatBytes(summary.total_bytes_processed);
     const reasons = reasonsOf === undefined ? [] : [cell(reasonsOf(stored).map(printable), ', ')];
     const cells = [shortId(stored.id), localTime(time), printable(host), cell(tags.map(printable), ',')];
-    table.add(...cells, ...reasons, ...(compact ? [] : [paths.map(printable)]), size);
+    const signer = showsSigners ? [printable(stored.label)] : [];
+    table.add(...cells, ...signer, ...reasons, ...(compact ? [] : [paths.map(printable)]), size);
   }
   for (const line of table.lines(counted(snapshots.length, 'snapshot'), output.width)) output.print(line);
-  for (const { id, snapshot } of snapshots) {
+  for (const { id, snapshot, label, doubt } of snapshots) {
+    if (doubt === 'foreign')
+      output.print(
+        `snapshot ${shortId(id)} is foreign: the key of ${printable(label)} is not for the host ${printable(snapshot.host)}`,
+      );
+    if (doubt === 'ahead')
+      output.print(`snapshot ${shortId(id)} is in the future: its time is more than a day from now`);
     if (!isSuspect(snapshot)) continue;
     const paths = (snapshot.suspect ?? []).map(printable).join(', ');
     output.print(`snapshot ${shortId(id)} is suspect: ${paths} should hold more`);

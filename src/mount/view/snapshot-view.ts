@@ -51,7 +51,7 @@ export function snapshotView(
         const directory = directoryIn(root, path.directories);
         const name = freeName(directory, path.name);
         directory.children.set(name, { kind: 'snapshot', stored });
-        if (path.isTime && linkLatest) latest.set(directory, { name, stored });
+        if (path.isTime && linkLatest && stored.doubt === undefined) latest.set(directory, { name, stored });
       }
     }
   }

@@ -31,6 +31,8 @@ export interface KeySlot {
   readonly role: Role;
   readonly user: string;
   readonly host: string;
+  /** The hosts that its snapshots may be of; undefined for any. */
+  readonly hosts: readonly string[] | undefined;
   /** Seconds since 1970. */
   readonly created: number;
   /** The newest epoch whose secrets it has. Older than the repository's when a rotation left it out. */
@@ -67,6 +69,8 @@ export interface NewKey {
   readonly unlock: Unlock;
   readonly user: string;
   readonly host: string;
+  /** The hosts that its snapshots may be of. By default an append key is for `host` only, other keys for any. */
+  readonly hosts?: readonly string[] | 'any' | undefined;
   /** log2 of scrypt's N. */
   readonly logN?: number;
 }
@@ -74,7 +78,8 @@ export interface NewKey {
 /** Adds a key. Needs a full key. */
 export async function addKeySlot(repository: Repository, key: NewKey): Promise<KeySlot> {
   const created = Math.floor(repository.clock() / 1000);
-  const { bytes } = await createSlot(repository.keys, { ...key, created });
+  const { hosts = key.role === 'append' ? [key.host] : 'any' } = key;
+  const { bytes } = await createSlot(repository.keys, { ...key, hosts: hosts === 'any' ? undefined : hosts, created });
   const name = objectName(bytes);
   await repository.store.put('keys', name, [bytes]);
   return describe(repository, name, bytes).slot;
@@ -248,7 +253,9 @@ function describe({ keys, identity }: Repository, name: string, bytes: Uint8Arra
   const { role, user, host, created, epoch } = card;
   const opensWith = slotProtection(bytes, path).kind === 'scrypt' ? 'password' : 'key file';
   const current = equalBytes(card.slot, identity.slot);
-  return { card, bytes, slot: { id: toHex(card.slot), name, role, user, host, created, epoch, opensWith, current } };
+  const { hosts } = card.certificate;
+  const id = toHex(card.slot);
+  return { card, bytes, slot: { id, name, role, user, host, hosts, created, epoch, opensWith, current } };
 }
 
 /** Of several objects of one slot, the one with the newest epoch counts (SPEC.md section 4). */

@@ -68,8 +68,12 @@ export async function initRepository(store: Store, options: InitOptions): Promis
 export async function initUnchecked(store: Store, options: InitOptions): Promise<Repository> {
   await loadZstd();
   const clock = options.clock ?? Date.now;
-  const keys = createRepositoryKeys();
+  const bare = createRepositoryKeys();
   const created = timeFromMillis(clock());
+  const repository = asBuffer(bare.repository);
+  const config = encodeConfig({ repository, created, ...chunkingOf(options), parity: options.parity ?? 0 });
+  const sealed = sealObject(bare, 'config', config, { epoch: 1 });
+  const keys = bare.withConfig(bare.engine.sha256(sealed));
   const slot = await createSlot(keys, {
     role: 'full',
     unlock: options.unlock,
@@ -78,9 +82,6 @@ export async function initUnchecked(store: Store, options: InitOptions): Promise
     created: created.seconds,
     ...(await costOf(options)),
   });
-  const repository = asBuffer(keys.repository);
-  const config = encodeConfig({ repository, created, ...chunkingOf(options), parity: options.parity ?? 0 });
-  const sealed = sealObject(keys, 'config', config, { epoch: 1 });
   await store.create();
   // Writes the slot first: a config without a key would be a repository that no one can open.
   const slotName = objectName(slot.bytes);
@@ -223,6 +224,8 @@ function assemble(
   cache: CacheDirectory | undefined,
 ): Repository {
   const { keys, identity } = opened;
+  const hash = keys.engine.sha256(sealed);
+  if (!keys.configs.some((own) => equalBytes(own, hash))) throw foreignConfig(store);
   const { plaintext } = openObject(keys, 'config', sealed, 'config');
   const config = decodeConfig(plaintext);
   if (!equalBytes(config.repository, keys.repository)) {
@@ -241,6 +244,14 @@ function assemble(
     clock: options.clock ?? Date.now,
     machine: thisMachine,
   };
+}
+
+/** Every key ever given out can seal a config, so its seal does not say that it is the repository's own. */
+function foreignConfig({ location }: Store): VarveError {
+  return new VarveError(
+    'damaged',
+    `${location}: config: it is not the one that the keys of this repository name: it is damaged, or someone has put another in its place; put it back from another copy of the repository`,
+  );
 }
 
 function localState(keys: RepositoryKeys, identity: Identity, cache: CacheDirectory | undefined): LocalState {

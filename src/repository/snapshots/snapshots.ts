@@ -3,8 +3,10 @@
 import { Buffer } from 'node:buffer';
 import pLimit from 'p-limit';
 import { toHex } from '../../bytes/hex.js';
-import { asArray, asBytes, asText } from '../../bytes/msgpack.js';
+import { asArray, asBool, asBytes, asText } from '../../bytes/msgpack.js';
 import { asBuffer } from '../../bytes/views.js';
+import { asRole, type Certificate, roleNumber } from '../../crypto/certificate.js';
+import type { Role } from '../../crypto/hierarchy.js';
 import { isRevoked } from '../../crypto/signed.js';
 import { endsAll, VarveError } from '../../errors/errors.js';
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../../format/snapshot.js';
@@ -12,6 +14,7 @@ import type { ObjectInfo } from '../../storage/store.js';
 import { compareTimes, type Time } from '../../time/time.js';
 import { REQUESTS } from '../../workers/in-flight.js';
 import { getSigned, putSigned, type Repository, sealSigned } from '../repository.js';
+import { type Doubt, doubtOf, isForeign, requireHost } from './standing.js';
 
 const SHORT_ID = 8;
 const REMEMBERED = 'snapshots';
@@ -24,15 +27,26 @@ export interface StoredSnapshot {
   readonly slot: string;
   /** `user@host` of that slot. */
   readonly label: string;
+  readonly role: Role;
+  /** Why it is shown but never counts; undefined when it does. */
+  readonly doubt: Doubt | undefined;
+}
+
+/** Who signed a snapshot. */
+interface Signer {
+  /** Hex id of the key slot. */
+  readonly slot: string;
+  readonly label: string;
+  readonly role: Role;
+  /** Whether it may not back up the snapshot's host. */
+  readonly foreign: boolean;
 }
 
 export const shortId = (id: string): string => id.slice(0, SHORT_ID);
 
 /** A snapshot that this machine opened and verified before. */
-interface Remembered {
+interface Remembered extends Signer {
   readonly payload: Uint8Array;
-  readonly slot: string;
-  readonly label: string;
   /** The decoded payload, once it was needed. */
   readonly snapshot?: Snapshot;
 }
@@ -81,12 +95,11 @@ export async function listSnapshots(repository: Repository, rounds = 1): Promise
     calm = found.includes(false) || (fresh.length > 0 && !first) ? 0 : calm + 1;
   }
   if (fetched > 0 || known.size !== remembered.size) remember(repository, known);
-  const snapshots = [...known].map(([id, { payload, slot, label, snapshot }]) => ({
-    id,
-    slot,
-    label,
-    snapshot: snapshot ?? decodeSnapshot(payload, `snapshots/${id}`),
-  }));
+  const now = repository.clock();
+  const snapshots = [...known].map(([id, { payload, slot, label, role, foreign, ...opened }]): StoredSnapshot => {
+    const snapshot = opened.snapshot ?? decodeSnapshot(payload, `snapshots/${id}`);
+    return { id, slot, label, role, doubt: doubtOf(foreign, snapshot, now), snapshot };
+  });
   const valid = snapshots.filter(
     ({ slot, snapshot }) => !isRevoked(repository.keys, Buffer.from(slot, 'hex'), snapshot.time.seconds),
   );
@@ -116,8 +129,7 @@ async function fetchSnapshot(
   try {
     const { payload, certificate } = await getSigned(repository, 'snapshot', name);
     const snapshot = decodeSnapshot(payload, `snapshots/${name}`);
-    const { slot, label } = certificate;
-    known.set(name, { payload: Buffer.from(payload), slot: toHex(slot), label, snapshot });
+    known.set(name, { payload: Buffer.from(payload), ...signerOf(certificate, snapshot), snapshot });
   } catch (cause) {
     const error = VarveError.from(cause);
     if (error.code === 'not-found') return false;
@@ -127,13 +139,19 @@ async function fetchSnapshot(
   return true;
 }
 
+function signerOf(certificate: Certificate, snapshot: Snapshot): Signer {
+  const { slot, label, role } = certificate;
+  return { slot: toHex(slot), label, role, foreign: isForeign(certificate, snapshot) };
+}
+
 /** Signs, seals and stores a snapshot. Everything that it needs must be durable: see `commitSnapshot`. @returns its id */
 export async function writeSnapshot(repository: Repository, snapshot: Snapshot): Promise<string> {
+  requireHost(repository.identity, snapshot.host);
   const payload = encodeSnapshot(snapshot);
   const id = await putSigned(repository, 'snapshot', payload);
   const { certificate } = repository.identity;
   const known = recall(repository);
-  known.set(id, { payload, slot: toHex(certificate.slot), label: certificate.label });
+  known.set(id, { payload, ...signerOf(certificate, snapshot) });
   remember(repository, known);
   return id;
 }
@@ -157,11 +175,13 @@ function recall(repository: Repository): Map<string, Remembered> {
   const known = new Map<string, Remembered>();
   if (value === undefined) return known;
   for (const each of asArray(value, undefined, REMEMBERED)) {
-    const [id, payload, slot, label] = asArray(each, 4, REMEMBERED);
+    const [id, payload, slot, label, role, foreign] = asArray(each, 6, REMEMBERED);
     known.set(asText(id, REMEMBERED), {
       payload: asBuffer(asBytes(payload, undefined, REMEMBERED)),
       slot: asText(slot, REMEMBERED),
       label: asText(label, REMEMBERED),
+      role: asRole(role, REMEMBERED),
+      foreign: asBool(foreign, REMEMBERED),
     });
   }
   return known;
@@ -170,7 +190,14 @@ function recall(repository: Repository): Map<string, Remembered> {
 function remember(repository: Repository, known: ReadonlyMap<string, Remembered>): void {
   repository.local.write(
     REMEMBERED,
-    [...known].map(([id, { payload, slot, label }]) => [id, payload, slot, label]),
+    [...known].map(([id, { payload, slot, label, role, foreign }]) => [
+      id,
+      payload,
+      slot,
+      label,
+      roleNumber(role),
+      foreign,
+    ]),
   );
 }
 
@@ -183,10 +210,16 @@ export interface SnapshotFilter {
   readonly paths?: readonly Buffer[];
   /** No snapshot that is newer. */
   readonly until?: Time;
+  /** Key slots by the beginnings of their ids, or by their labels. A snapshot must be signed by one of them. */
+  readonly signers?: readonly string[];
 }
 
-export function matchesFilter(snapshot: Snapshot, filter: SnapshotFilter): boolean {
-  const { hosts = [], tags = [], paths = [], until } = filter;
+/** What a filter looks at. */
+export type SignedSnapshot = Pick<StoredSnapshot, 'snapshot' | 'slot' | 'label'>;
+
+export function matchesFilter({ snapshot, slot, label }: SignedSnapshot, filter: SnapshotFilter): boolean {
+  const { hosts = [], tags = [], paths = [], signers = [], until } = filter;
+  if (signers.length > 0 && !signers.some((each) => slot.startsWith(each) || label === each)) return false;
   if (until !== undefined && compareTimes(snapshot.time, until) > 0) return false;
   if (hosts.length > 0 && !hosts.includes(snapshot.host)) return false;
   if (!paths.every((path) => snapshot.paths.some((other) => other.equals(path)))) return false;
@@ -223,7 +256,7 @@ export function findSnapshot(list: SnapshotList, name: string, filter: SnapshotF
 }
 
 function findLatest({ snapshots, failures }: SnapshotList, filter: SnapshotFilter): StoredSnapshot {
-  const found = snapshots.findLast(({ snapshot }) => matchesFilter(snapshot, filter));
+  const found = snapshots.findLast((stored) => stored.doubt === undefined && matchesFilter(stored, filter));
   const [unread] = mayBeNewer(failures, found).toSorted((a, b) => (b.modified ?? 0) - (a.modified ?? 0));
   if (unread !== undefined) throw latestUnread(unread, found);
   const old = filter.until === undefined ? '' : ' that is at least that old';

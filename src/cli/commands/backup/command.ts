@@ -1,7 +1,8 @@
 import type { Buffer } from 'node:buffer';
 import type { BackupOptions, BackupResult, StreamSource } from '../../../backup/options.js';
-import { figuresBefore, findParent } from '../../../backup/parent.js';
+import { figuresBefore, findParent, requireParent } from '../../../backup/parent.js';
 import { findSources } from '../../../backup/sources.js';
+import { toHex } from '../../../bytes/hex.js';
 import type { VarveError } from '../../../errors/errors.js';
 import { PROGRAM } from '../../../library/version.js';
 import type { IndexedRepository } from '../../../repository/index/index-store.js';
@@ -124,8 +125,9 @@ async function open(context: Context, prepared: Prepared, flags: BackupFlags): P
   const [{ repository, adopted }, snapshots] = await Promise.all([load(), readSnapshots(context, opened)]);
   if (adopted > 0)
     context.output.message(`an earlier backup was interrupted: ${adopted} packs that it had stored are used again`);
-  const parent = isStream(prepared.sources) ? undefined : parentOf(prepared, prepared.sources, snapshots, flags);
-  return { repository, parent, earlierFigures: figuresBefore(snapshots, prepared), backup };
+  const own = toHex(opened.identity.slot);
+  const parent = isStream(prepared.sources) ? undefined : parentOf(prepared, prepared.sources, snapshots, flags, own);
+  return { repository, parent, earlierFigures: figuresBefore(snapshots, prepared, own), backup };
 }
 
 function parentOf(
@@ -133,12 +135,13 @@ function parentOf(
   sources: readonly Buffer[],
   snapshots: SnapshotList,
   flags: BackupFlags,
+  own: string,
 ): StoredSnapshot | undefined {
   if (flags.force === true) return undefined;
-  if (flags.parent !== undefined) return findSnapshot(snapshots, flags.parent);
+  if (flags.parent !== undefined) return requireParent(findSnapshot(snapshots, flags.parent), own);
   const { host, tags, time, directory } = prepared;
   const { paths } = findSources(sources, directory);
-  return findParent(snapshots, { host, tags, time, paths }, parseGroupBy(flags.groupBy));
+  return findParent(snapshots, { host, tags, time, paths }, parseGroupBy(flags.groupBy), own);
 }
 
 function isStream(sources: BackupOptions['sources']): sources is StreamSource {

@@ -44,13 +44,14 @@ export async function checkCommand(context: Context, flags: CheckFlags): Promise
 /** Selects the snapshots to check; undefined for all. */
 function selectorFrom(context: Context, flags: CheckFlags): CheckOptions['isWanted'] {
   const filter = selectionFilter(context, flags);
-  if ([filter.hosts, filter.tags, filter.paths].every((each = []) => each.length === 0)) return undefined;
+  if ([filter.hosts, filter.tags, filter.paths, filter.signers].every((each = []) => each.length === 0))
+    return undefined;
   if (flags.scrub === true || flags.repair === true)
     throw new VarveError(
       'usage',
-      '--scrub and --repair check all objects: they cannot be used with --host, --tag and --path',
+      '--scrub and --repair check all objects: they cannot be used with --host, --tag, --path and --signer',
     );
-  return (snapshot) => matchesFilter(snapshot, filter);
+  return (signed) => matchesFilter(signed, filter);
 }
 
 function wantedSubset({ readData, readDataSubset, scrub }: CheckFlags): Subset | undefined {

@@ -21,7 +21,7 @@ import { counted } from '../../text/units.js';
 import { pruner } from '../prune/command.js';
 import type { PruneFlags } from '../prune/options.js';
 import { hasPolicy, type PolicyFlags, policyFrom, refuseEmptyTag } from './policy.js';
-import { groupsJson, printGroups, reportFailures, reportRemoval } from './report.js';
+import { groupsJson, printGroups, reportDoubts, reportFailures, reportRemoval } from './report.js';
 import { Unlisted } from './unlisted.js';
 
 export interface ForgetFlags extends SelectionOptions, PolicyFlags, PruneFlags {
@@ -77,9 +77,9 @@ function refuseContradictions(ids: readonly string[], flags: ForgetFlags): void 
   if (ids.length > 0 && hasPolicy(flags)) {
     throw new VarveError('usage', 'give either ids or --keep options, not both');
   }
-  const filters = [...(flags.host ?? []), ...(flags.tag ?? []), ...(flags.path ?? [])];
+  const filters = [flags.host, flags.tag, flags.path, flags.signer].flatMap((each = []) => each);
   if (flags.unsafeAllowRemoveAll === true && ids.length === 0 && filters.every((each) => each === '')) {
-    throw new VarveError('usage', '--unsafe-allow-remove-all needs --host, --tag or --path');
+    throw new VarveError('usage', '--unsafe-allow-remove-all needs --host, --tag, --path or --signer');
   }
 }
 
@@ -96,6 +96,7 @@ function planner(
     const now = timeFromMillis(repository.clock());
     const groups = planForget(snapshots, { policy, groupBy, allowRemoveAll, now });
     if (!isEmptyPolicy(policy)) output.message(`Applying Policy: ${describePolicy(policy)}`);
+    reportDoubts(output, snapshots);
     return groups;
   };
 }

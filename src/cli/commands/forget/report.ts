@@ -30,6 +30,18 @@ export function printGroups(output: Output, groups: readonly PlannedGroup[], com
   }
 }
 
+/** Says which snapshots a policy leaves alone. */
+export function reportDoubts(output: Output, snapshots: readonly StoredSnapshot[]): void {
+  for (const doubt of ['foreign', 'ahead'] as const) {
+    const left = snapshots.filter((stored) => stored.doubt === doubt);
+    if (left.length === 0) continue;
+    const why =
+      doubt === 'foreign' ? 'their keys are not for their hosts' : 'they say that they were made in the future';
+    const ids = left.map(({ id }) => shortId(id)).join(' ');
+    output.message(`not counted, as ${why}: ${counted(left.length, 'snapshot')}: ${ids}`);
+  }
+}
+
 /** The groups as in restic's `forget --json`, newest first. */
 export function groupsJson(groups: readonly PlannedGroup[]): unknown[] {
   return groups.map(({ key, keep, remove }) => {

@@ -6,12 +6,14 @@ import { type Run, run, type Session } from '../../program/shell.js';
 import { thisHost, thisUser } from '../../repository/machine.js';
 import { addNewKeyOptions, calibrated, type NewKeyFlags, newUnlock } from '../../repository/new-key.js';
 import { openFromOptions } from '../../repository/open.js';
+import { collect } from '../../snapshots/snapshot-selection.js';
 import { keyJson } from './list.js';
 
 interface Options extends NewKeyFlags {
   readonly role: string;
   readonly user?: string;
-  readonly host?: string;
+  readonly host?: readonly string[];
+  readonly anyHost?: boolean;
 }
 
 const ROLES: readonly Role[] = ['append', 'manage', 'full'];
@@ -22,7 +24,12 @@ export function defineAdd(command: Command, session: Session): void {
   );
   command.option('--role <role>', 'append, manage or full', 'full');
   command.option('--user <user>', 'the user that the key is for (default: the current user)');
-  command.option('--host <host>', "the machine that the key is for (default: this machine's name)");
+  command.option(
+    '--host <host>',
+    "the machine that the key is for (default: this machine's name). An append key backs up no other host (repeatable)",
+    collect,
+  );
+  command.option('--any-host', 'let an append key back up any host');
   addNewKeyOptions(command);
   command.addHelpText('after', '\nExit codes: 0 added; 1 failed; 10 no repository; 12 wrong password.');
   run(command, session, add);
@@ -34,8 +41,10 @@ const add: Run<Options> = async (context, _, options) => {
   const repository = await openFromOptions(context);
   repository.keys.requireRole('full', 'add keys');
   const unlock = await newUnlock(context, options);
-  const owner = { user: options.user ?? thisUser(), host: options.host ?? thisHost() };
-  const slot = await addKeySlot(repository, { role, unlock, ...owner, ...(await calibrated(unlock)) });
+  const { host: named = [], anyHost = false, user = thisUser() } = options;
+  const [host = thisHost()] = named;
+  const hosts = role !== 'append' || anyHost ? 'any' : named.length > 0 ? named : [host];
+  const slot = await addKeySlot(repository, { role, unlock, user, host, hosts, ...(await calibrated(unlock)) });
   if (context.output.json) context.output.object({ message_type: 'key_added', ...keyJson(slot) });
   else context.output.prose(`saved new key as ${slot.name} (${role}, for ${slot.user}@${slot.host})`);
   return 0;

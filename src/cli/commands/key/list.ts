@@ -35,7 +35,7 @@ const createdAt = ({ created }: KeySlot): string => localTime({ seconds: created
  * same.
  */
 export function keyJson(slot: KeySlot): Record<string, unknown> {
-  const { current, id, user, host, role, epoch, opensWith, name } = slot;
+  const { current, id, user, host, hosts, role, epoch, opensWith, name } = slot;
   return {
     current,
     id: name,
@@ -46,6 +46,7 @@ export function keyJson(slot: KeySlot): Record<string, unknown> {
     epoch,
     opensWith,
     slot: id,
+    ...(hosts !== undefined && { hosts }),
   };
 }
 
