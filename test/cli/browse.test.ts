@@ -73,6 +73,7 @@ test('snapshots as JSON, their keys in order', async () => {
     'tags',
     'program_version',
     'summary',
+    'signer',
     'id',
     'short_id',
   ];
