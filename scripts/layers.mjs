@@ -43,7 +43,6 @@ export const LAYERS = {
   crypto: {
     what: 'key hierarchy, key slots, sealed and signed objects, pack keys, over an engine of primitives',
     imports: ['errors', 'bytes'],
-    packages: ['@noble/ciphers/**'],
   },
   chunking: {
     what: 'FastCDC: the loader of `wasm/fastcdc.ts`, and its parameters',

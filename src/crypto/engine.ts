@@ -39,9 +39,6 @@ export interface CryptoEngine {
    * @param out as long as `data`
    */
   ctrInto(out: Uint8Array, key: Uint8Array, block: Uint8Array, data: Uint8Array): void;
-  /** XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03): ciphertext ‖ tag. */
-  xchachaSeal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array;
-  xchachaOpen(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined;
   /** RFC 7748. Undefined when the result would be all zeros: the public key is of small order. */
   x25519(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined;
   x25519Public(privateKey: Uint8Array): Uint8Array;

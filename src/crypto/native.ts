@@ -2,7 +2,6 @@ import * as crypto from 'node:crypto';
 import { asBuffer, equalBytes } from '../bytes/views.js';
 import { type CryptoEngine, TAG_BYTES } from './engine.js';
 import { type DirectCtr, type DirectGcm, directCtr, directGcm } from './openssl.js';
-import { xchachaOpen, xchachaSeal } from './xchacha.js';
 
 /** DER around a raw private key (RFC 8410): X25519 is OID 1.3.101.110, Ed25519 1.3.101.112. */
 const X25519_PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex');
@@ -159,7 +158,7 @@ function scrypt(password: Uint8Array, salt: Uint8Array, log2N: number, r: number
   });
 }
 
-/** node:crypto, which is OpenSSL; XChaCha20-Poly1305, which Node lacks, is the portable one. */
+/** node:crypto, which is OpenSSL. */
 export const nativeEngine: CryptoEngine = {
   name: 'native',
   sha256: (...parts) => hash(crypto.createHash('sha256'), parts),
@@ -168,8 +167,6 @@ export const nativeEngine: CryptoEngine = {
   gcmOpen,
   gcmOpenInto,
   ctrInto,
-  xchachaSeal,
-  xchachaOpen,
   x25519,
   x25519Public: (privateKey) => publicOf(exchangeKeys.get(privateKey)),
   ed25519Sign: (seed, message) => crypto.sign(null, message, signingKeys.get(seed)),

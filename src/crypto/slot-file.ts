@@ -23,7 +23,6 @@ export type Unlock = { readonly password: string } | { readonly keyFile: Uint8Ar
 export interface SlotFile {
   readonly slot: Uint8Array;
   readonly protection: Protection;
-  readonly nonce: Uint8Array;
   readonly wrapped: Uint8Array;
   readonly secrets: Uint8Array;
   readonly card: Uint8Array;
@@ -37,15 +36,14 @@ const R = 8;
 const MAX_P = 4;
 const SALT_LENGTH = 32;
 
-export const NONCE_LENGTH = 24;
 export const WRAPPED_LENGTH = 116;
 const MAX_SLOT_FILE = 64 * 1024;
-const MAGIC = Uint8Array.of(...ascii('VRVE'), 1, 2, 0, 0);
+const MAGIC = Uint8Array.of(...ascii('VRVE'), 1, 7, 0, 0);
 
 export function encodeSlot(file: SlotFile): Uint8Array {
-  const { slot, protection: by, nonce, wrapped, secrets, card } = file;
+  const { slot, protection: by, wrapped, secrets, card } = file;
   const protection = by.kind === 'scrypt' ? ['scrypt', by.log2N, by.r, by.p, by.salt] : ['keyfile', by.salt];
-  const bytes = join(MAGIC, encode([slot, protection, nonce, wrapped, secrets, card]));
+  const bytes = join(MAGIC, encode([slot, protection, wrapped, secrets, card]));
   if (bytes.length > MAX_SLOT_FILE) throw new VarveError('internal', 'the key slot exceeds 64 KiB: too many epochs');
   return bytes;
 }
@@ -54,14 +52,13 @@ export function encodeSlot(file: SlotFile): Uint8Array {
 export function parseSlot(bytes: Uint8Array, name: string): SlotFile {
   if (bytes.length > MAX_SLOT_FILE) throw forged(name, 'it is too long for a key');
   if (bytes.length < MAGIC.length || MAGIC.some((byte, i) => bytes[i] !== byte)) throw forged(name, 'it is no key');
-  const fields = asArray(decode(bytes, name, MAGIC.length), 6, name);
+  const fields = asArray(decode(bytes, name, MAGIC.length), 5, name);
   return {
     slot: asBytes(fields[0], SLOT_ID_LENGTH, name),
     protection: parseProtection(fields[1], `${name}: protection`),
-    nonce: asBytes(fields[2], NONCE_LENGTH, name),
-    wrapped: asBytes(fields[3], WRAPPED_LENGTH, name),
-    secrets: asBytesUpTo(fields[4], MAX_SLOT_FILE, name),
-    card: asBytesUpTo(fields[5], MAX_SLOT_FILE, name),
+    wrapped: asBytes(fields[2], WRAPPED_LENGTH, name),
+    secrets: asBytesUpTo(fields[3], MAX_SLOT_FILE, name),
+    card: asBytesUpTo(fields[4], MAX_SLOT_FILE, name),
   };
 }
 

@@ -13,7 +13,7 @@ import {
   slotIdOf,
   verifyCertificate,
 } from './certificate.js';
-import { ascii, type CryptoEngine, forged, join } from './engine.js';
+import { ascii, type CryptoEngine, forged, join, openOnce, sealOnce } from './engine.js';
 import { deriveEpoch, exportKeys, RepositoryKeys, type Role, roleError } from './hierarchy.js';
 import { nativeEngine } from './native.js';
 import { openObject, sealObject } from './sealed.js';
@@ -21,7 +21,6 @@ import type { Identity } from './signed.js';
 import {
   DEFAULT_LOG2N,
   encodeSlot,
-  NONCE_LENGTH,
   newProtection,
   type Protection,
   parseSlot,
@@ -102,13 +101,13 @@ async function wrap(
   own: SlotKeys,
   unlock: Unlock,
   log2N: number,
-): Promise<Pick<SlotFile, 'protection' | 'nonce' | 'wrapped'>> {
+): Promise<Pick<SlotFile, 'protection' | 'wrapped'>> {
   const { engine, newestEpoch } = keys;
   const protection = newProtection(engine, unlock, log2N);
   const key = await wrappingKey(engine, protection, unlock, 'new key');
-  const nonce = engine.randomBytes(NONCE_LENGTH);
   const plaintext = join(own.boxPrivate, own.signSeed, u32(newestEpoch), keys.rootPublic(newestEpoch));
-  return { protection, nonce, wrapped: engine.xchachaSeal(key, nonce, join(WRAP_LABEL, own.slot), plaintext) };
+  // The salt is fresh, so the key seals this alone.
+  return { protection, wrapped: sealOnce(engine, key, join(WRAP_LABEL, own.slot), plaintext) };
 }
 
 /** How a slot is opened; throws for parameters out of bounds. */
@@ -175,7 +174,7 @@ function unwrap(
   key: Uint8Array,
   name: string,
 ): { own: SlotKeys; anchor: Anchor } {
-  const plaintext = engine.xchachaOpen(key, file.nonce, join(WRAP_LABEL, file.slot), file.wrapped);
+  const plaintext = openOnce(engine, key, join(WRAP_LABEL, file.slot), file.wrapped);
   if (plaintext === undefined) {
     const what = file.protection.kind === 'scrypt' ? 'wrong password' : 'wrong key file';
     throw new VarveError('wrong-password', `${name}: ${what}`);

@@ -24,7 +24,10 @@ test('repair index: says what was wrong, does nothing in a dry run, and mends it
   assert.match(dry.out, /^2 packs: 2 packs that no index object lists\na dry run: nothing was changed/);
   assert.deepEqual(await index(), []);
   const { out } = await place.ok(['repair', 'index']);
-  assert.match(out, /^2 packs: 2 packs that no index object lists\nrebuilt the index: 1 object instead of 0\nread 2 packs: backups can rely on them\n$/);
+  assert.match(
+    out,
+    /^2 packs: 2 packs that no index object lists\nrebuilt the index: 1 object instead of 0\nread 2 packs: backups can rely on them\n$/,
+  );
   assert.match((await place.ok(['check', '--read-data'])).out, /^no errors were found/);
 });
 

@@ -147,7 +147,7 @@ test('copySnapshots reads the contents when another key signed the earlier copy'
   writeFileSync(join(sandbox.source, 'new'), 'new');
   await sandbox.backup({ parent: 'latest' });
   const unlock = { password: 'third' };
-  await addKeySlot(await target.open(), { role: 'full', unlock, user: 'eva', host: 'c', logN: 10 });
+  await addKeySlot(await target.open(), { role: 'full', unlock, user: 'eva', host: 'c', hosts: 'any', logN: 10 });
   const other = await openRepository(target.store, { unlock, clock: LATER });
   const { copied, read, dataBlobs } = await copy(sandbox, target, { target: other });
   assert.deepEqual([copied, dataBlobs], [1, 1]);
@@ -159,7 +159,7 @@ test('copySnapshots works with an append key of the target, and fails when the k
   const sandbox = await filled();
   const target = await Target.create(scratch);
   const unlock = { password: 'append' };
-  await addKeySlot(await target.open(), { role: 'append', unlock, user: 'eva', host: 'c', logN: 10 });
+  await addKeySlot(await target.open(), { role: 'append', unlock, user: 'eva', host: 'c', hosts: 'any', logN: 10 });
   const cacheDirectory = join(scratch, `cache-${number++}`);
   const open = () => openRepository(target.store, { unlock, clock: LATER, cacheDirectory });
   assert.equal((await copy(sandbox, target, { target: await open() })).copied, 1);

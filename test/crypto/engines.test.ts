@@ -21,19 +21,6 @@ const GCM = {
     8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f66276fc6ece0f4e1768cddf8853bb2d551b`),
 };
 
-/** draft-irtf-cfrg-xchacha-03, A.3.1. */
-const XCHACHA = {
-  key: hex('808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f'),
-  nonce: hex('404142434445464748494a4b4c4d4e4f5051525354555657'),
-  aad: hex('50515253c0c1c2c3c4c5c6c7'),
-  plaintext: utf8(
-    "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be it.",
-  ),
-  sealed: hex(`bd6d179d3e83d43b9576579493c0e939572a1700252bfaccbed2902c21396cbb731c7f1b0b4aa6440bf3a82f4eda7e39
-    ae64c6708c54c216cb96b72e1213b4522f8c9ba40db5d945b11b69b982c1bb9e3f3fac2bc369488f76b2383565d3fff921f9664c97637d
-    a9768812f615c68b13b52ec0875924c1c7987947deafd8780acf49`),
-};
-
 /** RFC 8032, section 7.1, tests 1 to 3: seed, public key, message, signature. */
 const ED25519: readonly (readonly [string, string, string, string])[] = [
   [
@@ -103,14 +90,6 @@ for (const engine of [nativeEngine, portableEngine]) {
       assert.equal(engine.gcmOpen(GCM.key, GCM.nonce, new Uint8Array(20), GCM.sealed), undefined);
       for (const length of [0, 15, 16, GCM.sealed.length - 1])
         assert.equal(engine.gcmOpen(GCM.key, GCM.nonce, GCM.aad, GCM.sealed.subarray(0, length)), undefined);
-    });
-
-    test('XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03)', () => {
-      const { key, nonce, aad, plaintext, sealed } = XCHACHA;
-      assert.equal(text(engine.xchachaSeal(key, nonce, aad, plaintext)), text(sealed));
-      assert.equal(text(engine.xchachaOpen(key, nonce, aad, sealed)), text(plaintext));
-      assert.equal(engine.xchachaOpen(key, nonce, plaintext, sealed), undefined);
-      assert.equal(engine.xchachaOpen(key, nonce, aad, sealed.subarray(0, 15)), undefined);
     });
 
     test('X25519 (RFC 7748, section 6.1) refuses a result of zeros', () => {

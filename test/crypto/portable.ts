@@ -4,8 +4,7 @@ import { hmac } from '@noble/hashes/hmac.js';
 import { scryptAsync } from '@noble/hashes/scrypt.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { randomBytes } from '@noble/hashes/utils.js';
-import type { CryptoEngine } from '../../src/crypto/engine.js';
-import { openOrUndefined, xchachaOpen, xchachaSeal } from '../../src/crypto/xchacha.js';
+import { type CryptoEngine, TAG_BYTES } from '../../src/crypto/engine.js';
 
 function absorb<H extends { update(part: Uint8Array): unknown; digest(): Uint8Array }>(
   state: H,
@@ -37,8 +36,6 @@ export const portableEngine: CryptoEngine = {
   gcmOpen: (key, nonce, aad, sealed) => openOrUndefined(sealed, (bytes) => gcm(key, nonce, aad).decrypt(bytes)),
   gcmOpenInto: (_, key, nonce, aad, sealed) => openOrUndefined(sealed, (bytes) => gcm(key, nonce, aad).decrypt(bytes)),
   ctrInto: (out, key, block, data) => out.set(ctr(key, block).decrypt(data)),
-  xchachaSeal,
-  xchachaOpen,
   x25519: (privateKey, publicKey) => attempt(() => x25519.getSharedSecret(privateKey, publicKey), undefined),
   x25519Public: (privateKey) => x25519.getPublicKey(privateKey),
   ed25519Sign: (seed, message) => ed25519.sign(message, seed),
@@ -50,3 +47,13 @@ export const portableEngine: CryptoEngine = {
     scryptAsync(password, salt, { N: 2 ** log2N, r, p, dkLen: 32, maxmem: 128 * r * (2 ** log2N + p) + 2 ** 20 }),
   randomBytes: (length) => randomBytes(length),
 };
+
+/** Returns undefined where @noble throws because authentication failed. */
+function openOrUndefined(sealed: Uint8Array, decrypt: (sealed: Uint8Array) => Uint8Array): Uint8Array | undefined {
+  if (sealed.length < TAG_BYTES) return undefined;
+  try {
+    return decrypt(sealed);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { certify, verifyCertificate } from '../../src/crypto/certificate.js';
-import { join } from '../../src/crypto/engine.js';
+import { join, openOnce, sealOnce } from '../../src/crypto/engine.js';
 import { exportKeys, importKeys } from '../../src/crypto/hierarchy.js';
 import { nativeEngine } from '../../src/crypto/native.js';
 import { openSlot, readCard, resealSlot } from '../../src/crypto/slot.js';
@@ -33,9 +33,9 @@ test('a slot id that does not follow from the private keys is refused', async ()
   const unlock = { password: ring.append.password };
   const key = await wrappingKey(nativeEngine, file.protection, unlock, 'x');
   const label = new TextEncoder().encode('varve/1/slot');
-  const plaintext = nativeEngine.xchachaOpen(key, file.nonce, join(label, file.slot), file.wrapped) as Uint8Array;
+  const plaintext = openOnce(nativeEngine, key, join(label, file.slot), file.wrapped) as Uint8Array;
   const { slot } = ring.full.identity;
-  const wrapped = nativeEngine.xchachaSeal(key, file.nonce, join(label, slot), plaintext);
+  const wrapped = sealOnce(nativeEngine, key, join(label, slot), plaintext);
   await assert.rejects(
     openSlot(encodeSlot({ ...file, slot, wrapped }), unlock, 'keys/ab'),
     isVarveError('damaged', /its id is/),

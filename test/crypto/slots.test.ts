@@ -187,7 +187,7 @@ test('a storage that swaps secrets, card or slot for those of another slot or re
       { card: theirs.card },
       { slot: theirs.slot },
       { secrets: theirs.secrets, card: theirs.card },
-      { wrapped: theirs.wrapped, nonce: theirs.nonce },
+      { wrapped: theirs.wrapped },
     ])
       await assert.rejects(openSlot(encodeSlot({ ...mine, ...change }), unlock, 'keys/ab'), (error: unknown) => {
         const wrapping = 'slot' in change || 'wrapped' in change;

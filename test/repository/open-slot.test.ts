@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { toHex } from '../../src/bytes/hex.js';
-import { encodeSlot, MAX_LOG2N, NONCE_LENGTH, WRAPPED_LENGTH } from '../../src/crypto/slot-file.js';
+import { encodeSlot, MAX_LOG2N, WRAPPED_LENGTH } from '../../src/crypto/slot-file.js';
 import { listKeySlots, rotateKeySlots } from '../../src/repository/keys/key-slots.js';
 import { type Candidate, planAttempts } from '../../src/repository/keys/open-slot.js';
 import { initRepository, openRepository } from '../../src/repository/opening/open.js';
@@ -30,7 +30,6 @@ async function putCostlySlot(store: MemoryStore, log2N = MAX_LOG2N, p = 4): Prom
   const bytes = encodeSlot({
     slot: new Uint8Array(randomBytes(16)),
     protection: { kind: 'scrypt', log2N, r: 8, p, salt: new Uint8Array(randomBytes(32)) },
-    nonce: new Uint8Array(NONCE_LENGTH),
     wrapped: new Uint8Array(WRAPPED_LENGTH),
     secrets: new Uint8Array(1),
     card: new Uint8Array(1),

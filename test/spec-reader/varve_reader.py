@@ -29,7 +29,7 @@ from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -107,35 +107,6 @@ def ed25519_verify(public, signature, message, what):
         Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
     except (InvalidSignature, ValueError):
         raise Refused(f"{what}: the signature is wrong") from None
-
-
-def hchacha20(key, nonce):
-    """RFC draft-irtf-cfrg-xchacha, 2.2: a key for ChaCha20 from a key and 16 bytes of nonce."""
-    state = [0x61707865, 0x3320646E, 0x79622D32, 0x6B206574]
-    state += struct.unpack("<8I4I", key + nonce)
-
-    def rotate(value, bits):
-        return ((value << bits) | (value >> (32 - bits))) & 0xFFFFFFFF
-
-    def quarter(a, b, c, d):
-        for x, y, z, bits in ((a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)):
-            state[x] = (state[x] + state[y]) & 0xFFFFFFFF
-            state[z] = rotate(state[z] ^ state[x], bits)
-
-    for _ in range(10):
-        for column in range(4):
-            quarter(column, 4 + column, 8 + column, 12 + column)
-        for diagonal in range(4):
-            quarter(diagonal, 4 + (diagonal + 1) % 4, 8 + (diagonal + 2) % 4, 12 + (diagonal + 3) % 4)
-    return struct.pack("<8I", *state[:4], *state[12:])
-
-
-def xchacha20_poly1305_open(key, nonce, aad, sealed):
-    """The plaintext, or None where the tag is wrong."""
-    try:
-        return ChaCha20Poly1305(hchacha20(key, nonce[:16])).decrypt(4 * b"\0" + nonce[16:], sealed, aad)
-    except InvalidTag:
-        return None
 
 
 def unique_keys(pairs):
@@ -344,18 +315,21 @@ def slot_key(protection, password, key_file):
 
 
 def parse_slot(data):
-    need(data[:8] == b"VRVE\1\2\0\0", "key slot: header")
-    slot = fields(unpack_one(data[8:], "key slot"), "key slot", 16, list, 24, 116, bytes, bytes)
-    need(len(slot[5]) >= 60, "key slot: card")
+    need(data[:8] == b"VRVE\1\7\0\0", "key slot: header")
+    slot = fields(unpack_one(data[8:], "key slot"), "key slot", 16, list, 116, bytes, bytes)
+    need(len(slot[4]) >= 60, "key slot: card")
     return slot
 
 
 def open_slot(data, password, key_file, trace):
     """Keys of the slot, or None where it is not ours."""
-    slot, protection, nonce, wrapped, secrets, card = parse_slot(data)
+    slot, protection, wrapped, secrets, card = parse_slot(data)
     w = slot_key(protection, password, key_file)
-    private = w and xchacha20_poly1305_open(w, nonce, b"varve/1/slot" + slot, wrapped)
-    if not private:
+    if not w:
+        return None
+    try:
+        private = gcm_open(w, bytes(12), b"varve/1/slot" + slot, wrapped, "key slot")
+    except Refused:
         return None
     box_private, sign_seed, anchor_root = private[:32], private[32:64], private[68:]
     (anchor_epoch,) = struct.unpack("<I", private[64:68])
@@ -423,7 +397,7 @@ def open_slot(data, password, key_file, trace):
 def check_cards(store, keys):
     """The cards of all slots, other people's too."""
     for name in store.names("keys"):
-        slot, _protection, _nonce, _wrapped, _secrets, card = parse_slot(store.read("keys", name, LIMIT_KEY_SLOT))
+        slot, _protection, _wrapped, _secrets, card = parse_slot(store.read("keys", name, LIMIT_KEY_SLOT))
         _epoch, plain = open_sealed(card, CARD, keys)
         certificate, _user, _host, _created = fields(unpack_one(plain, "card"), "card", list, str, str, int)
         need(Certificate(certificate, keys).slot == slot, "card: a certificate of another slot")
@@ -450,7 +424,7 @@ def open_keys(store, password, key_file, seen_epoch, trace):
     need(objects, "there is no key slot")
 
     def epoch_of_card(item):
-        return struct.unpack("<I", parse_slot(item[1])[5][8:12])[0]
+        return struct.unpack("<I", parse_slot(item[1])[4][8:12])[0]
 
     for name, data in sorted(objects, key=epoch_of_card, reverse=True):
         keys = open_slot(data, password, key_file, trace)
