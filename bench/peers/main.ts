@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compareBuilds } from './before-after.js';
+import { compareHouse } from './house.js';
 import { compareHuge } from './huge.js';
 import { compareMemory } from './memory.js';
 import { compareMillion } from './million.js';
@@ -27,6 +28,7 @@ const RUN: Record<Experiment, (bench: Bench) => Promise<string>> = {
   names: compareNames,
   sparse: compareSparse,
   upkeep: compareUpkeep,
+  house: compareHouse,
   s3: compareS3,
   mount: compareMount,
   'before-after': compareBuilds,

@@ -16,6 +16,7 @@ export const EXPERIMENTS = [
   'names',
   'sparse',
   'upkeep',
+  'house',
   's3',
   'mount',
   'before-after',

@@ -12,6 +12,7 @@ const TITLES: Record<Experiment, string> = {
   names: 'Very many names',
   sparse: 'A sparse file',
   upkeep: 'Prune and check',
+  house: 'Ten machines with append keys',
   s3: 'An S3 server, near and far',
   mount: 'Reading from a mount',
   'before-after': 'Before and after',
@@ -34,6 +35,7 @@ npm run bench -- --experiment million        # a directory of 1,000,000 small fi
 npm run bench -- --experiment names          # 20,000 hard links, 10,000 arguments, a list of 100,000 paths
 npm run bench -- --experiment sparse         # a file of 100 GiB, 10 MiB of them data
 npm run bench -- --experiment upkeep         # prune after forgetting 45 of 50 snapshots; check
+npm run bench -- --experiment house          # a week of ten machines with append keys: what they store twice
 npm run bench -- --experiment s3             # backup to an S3 server and restore from it, near and 50 ms away; requests
 npm run bench -- --experiment mount          # find, tar, random reads and ls in a mounted snapshot
 npm run bench -- --experiment before-after --before ../built-earlier --repeat 5

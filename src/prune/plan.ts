@@ -58,6 +58,8 @@ export interface Plan {
   readonly reinstate: readonly string[];
 }
 
+/** The part of the unneeded bytes that may stay which may be copies of needed blobs: machines with append keys make them every day. */
+const DOUBLED = 0.2;
 /** Opening frames and filling new ones takes this many times as long as copying the same bytes sealed. */
 const REFILL_WORK = 8;
 
@@ -180,16 +182,20 @@ function chooseRepack(
   let unused = used.reduce((sum, { bytes, neededBytes }) => sum + bytes - neededBytes, 0);
   const remaining = used.reduce((sum, { neededBytes }) => sum + neededBytes, 0);
   const allowed = 'bytes' in maxUnused ? maxUnused.bytes : (maxUnused.part / (1 - maxUnused.part)) * remaining;
+  const mayDouble = DOUBLED * allowed;
+  let doubled = used.reduce((sum, { duplicateBytes }) => sum + duplicateBytes, 0);
   const chosen: PackUse[] = [];
   let copied = 0;
   for (const pack of [...wasted, ...smallOnes.flat()]) {
-    const wanted = isSmall(pack) || (gain(pack) > 0 && (unused > allowed || pack.kind === TREE));
+    const isDoubled = pack.duplicateBytes > 0 && doubled > mayDouble;
+    const wanted = isSmall(pack) || (gain(pack) > 0 && (unused > allowed || isDoubled || pack.kind === TREE));
     if (!wanted || copied + copiedBytes(pack) > maxRepack) continue;
     chosen.push(pack);
     copied += copiedBytes(pack);
     unused -= gain(pack);
+    doubled -= pack.duplicateBytes;
   }
-  return { chosen, enough: unused <= allowed };
+  return { chosen, enough: unused <= allowed && doubled <= mayDouble };
 }
 
 function byKind(packs: readonly PackUse[]): Iterable<PackUse[]> {
