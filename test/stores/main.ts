@@ -9,7 +9,7 @@ import { type Counts, reasons, summary, table } from './report.js';
 
 /** Runs the tests of repositories over each kind of store: `npm run test:stores -- --stores s3,sftp`. */
 const TESTS = fileURLToPath(new URL('..', import.meta.url));
-const DIRECTORIES = ['backup', 'restore', 'prune', 'check', 'repair', 'retention', 'copy', 'browse', 'cli'];
+const DIRECTORIES = ['backup', 'restore', 'prune', 'check', 'repair', 'retention', 'copy', 'browse', 'attacks', 'cli'];
 /** What opens repositories: files without it have the same tests over every store. */
 const OPENS = /\b(Sandbox|Prunable|DamageableRepository|Playground|StubbornStore|openTestStore)\b/;
 /** Starts the command line. */

@@ -6,23 +6,18 @@ import { test } from 'node:test';
 import { toHex } from '../../src/bytes/hex.js';
 import { check } from '../../src/check/check.js';
 import { ALL } from '../../src/check/subset.js';
-import { type ContentRef, DATA, TREE } from '../../src/format/content.js';
-import { encodeIndexObject, type IndexedPack } from '../../src/format/index-object.js';
-import { RAW } from '../../src/format/pack-record.js';
+import type { ContentRef } from '../../src/format/content.js';
 import { prune } from '../../src/prune/prune.js';
 import { BadCopies } from '../../src/repository/bad-copies.js';
-import { loadIndex, packsOf } from '../../src/repository/index/index-store.js';
-import { originOf } from '../../src/repository/index/trust.js';
+import { loadIndex } from '../../src/repository/index/index-store.js';
 import { openRepository } from '../../src/repository/opening/open.js';
 import { splitIds } from '../../src/repository/reading/content-stream.js';
-import { putSigned, type Repository } from '../../src/repository/repository.js';
 import { restore } from '../../src/restore/restore.js';
 import { scratchDirectory } from '../backup/sandbox.js';
 import { digest, PACK, Prunable } from '../prune/repository.js';
-import { Forge, type ForgedFrame } from '../restore/crafted.js';
+import { listedPacks, openAs, plantZeros } from './thief.js';
 
 const scratch = scratchDirectory();
-const LONG_AGO = { seconds: 0, nanoseconds: 0 };
 const WEEK = { graceSeconds: 0, packTarget: PACK, maxUnused: { bytes: 0 }, maxRepack: Number.POSITIVE_INFINITY };
 let made = 0;
 
@@ -33,48 +28,12 @@ async function honest(files: readonly string[] = ['a', 'b', 'c']): Promise<Pruna
   return prunable;
 }
 
-async function openAs(prunable: Prunable, role: 'append' | 'manage'): Promise<Repository> {
-  await prunable.sandbox.addKey(role, role);
-  return openRepository(prunable.store, { unlock: { password: role }, cacheDirectory: undefined });
-}
-
-async function listedPacks(repository: Repository): Promise<IndexedPack[]> {
-  const { objects } = await loadIndex(repository);
-  return (await Promise.all(objects.map(({ name }) => packsOf(repository, name)))).flat();
-}
-
-/** A frame of zeros for each blob of the kind, under its id. */
-function zeros(packs: readonly IndexedPack[], kind: typeof DATA | typeof TREE, longer = 0): ForgedFrame[] {
-  return packs.flatMap(({ record }) => {
-    if (record.kind !== kind) return [];
-    return Array.from({ length: record.ids.length / 32 }, (_, at) => {
-      const length = record.lengths.readUInt32LE(at * 4) + longer;
-      const ids = [record.ids.subarray(at * 32, at * 32 + 32)];
-      return { body: Buffer.alloc(length), codec: RAW, rawLength: length, ids, lengths: [length] };
-    });
-  });
-}
-
-/** What an append key can do: it stores zeros under the ids of all blobs, and lists them as if that were long ago. */
-async function plantZeros(prunable: Prunable, longer: number): Promise<void> {
-  const thief = await openAs(prunable, 'append');
-  const packs = await listedPacks(await prunable.sandbox.open());
-  const planted: IndexedPack[] = [];
-  const forge = new Forge(thief);
-  for (const kind of [DATA, TREE] as const)
-    forge.pack(kind, zeros(packs, kind, longer), (pack) => {
-      planted.push({ ...pack, vouched: true, writer: Buffer.from(originOf(thief).writer) });
-      return pack;
-    });
-  await forge.finish();
-  await putSigned(thief, 'index', encodeIndexObject({ time: LONG_AGO, replaces: [], condemned: [], packs: planted }));
-}
-
 for (const longer of [0, 1])
   for (const role of ['full', 'manage'] as const)
     test(`prune with a ${role} key keeps all when an append key lists zeros under the ids of all blobs, longer by ${longer}`, async () => {
       const prunable = await honest();
-      await plantZeros(prunable, longer);
+      const thief = await openAs(prunable, 'append');
+      await plantZeros(thief, await listedPacks(await prunable.sandbox.open()), { longer });
       const owner = role === 'full' ? await prunable.sandbox.open() : await openAs(prunable, role);
       await prunable.verify();
       await prune(owner, { ...WEEK, dryRun: false, repackSmall: false });
@@ -91,7 +50,8 @@ for (const longer of [0, 1])
 
 test('check names packs of zeros that an append key lists under the ids of all blobs', async () => {
   const prunable = await honest();
-  await plantZeros(prunable, 0);
+  const thief = await openAs(prunable, 'append');
+  await plantZeros(thief, await listedPacks(await prunable.sandbox.open()));
   const { findings } = await check(await prunable.sandbox.open(), { readData: ALL });
   assert.equal(findings.length, 2);
   for (const finding of findings) {
