@@ -19,6 +19,7 @@ export class BadCopies implements BadCopyReport {
   report(pack: string, { message }: VarveError): void {
     if (this.#reported.has(pack)) return;
     this.#reported.add(pack);
-    this.#warn(`${message}; another copy of what it holds is used: run \`varve check --read-data\``);
+    const reason = message.replace(/; run `varve check[^`]*`$/, '');
+    this.#warn(`${reason}; another copy of what it holds is used: run \`varve check --read-data\``);
   }
 }
