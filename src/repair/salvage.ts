@@ -5,7 +5,7 @@ import { type ErrorCode, VarveError } from '../errors/errors.js';
 import type { IndexedPack } from '../format/index-object.js';
 import { ID_BYTES } from '../format/limits.js';
 import { blobCount, framesOf, type PackRecord, type RecordFrame } from '../format/pack-record.js';
-import { BlobIndexBuilder } from '../repository/index/blob-index.js';
+import { BlobIndexBuilder } from '../repository/index/blob-index-builder.js';
 import { FrameOpener, PackKeyRing } from '../repository/reading/blob-reader.js';
 import type { Repository } from '../repository/repository.js';
 

@@ -5,7 +5,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { IndexedPack } from '../../src/format/index-object.js';
 import { blobCount, frameAt, frameCount, PackRecordBuilder } from '../../src/format/pack-record.js';
-import { type BlobIndex, BlobIndexBuilder } from '../../src/repository/index/blob-index.js';
+import type { BlobIndex } from '../../src/repository/index/blob-index.js';
+import { BlobIndexBuilder } from '../../src/repository/index/blob-index-builder.js';
 import * as any from '../format/arbitraries.js';
 
 interface Place {

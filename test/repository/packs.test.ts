@@ -14,7 +14,7 @@ import { type BlobKind, type ContentRef, DATA, TREE } from '../../src/format/con
 import { blobCount, frameAt, frameCount } from '../../src/format/pack-record.js';
 import { isPadmeLength } from '../../src/format/padme.js';
 import { healPack } from '../../src/parity/heal.js';
-import { BlobIndexBuilder } from '../../src/repository/index/blob-index.js';
+import { BlobIndexBuilder } from '../../src/repository/index/blob-index-builder.js';
 import { indexedPack } from '../../src/repository/index/index-store.js';
 import { originOf } from '../../src/repository/index/trust.js';
 import { BlobWriter } from '../../src/repository/packs/blob-writer.js';

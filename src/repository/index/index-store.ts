@@ -12,7 +12,8 @@ import { compareTimes, type Time, timeFromMillis } from '../../time/time.js';
 import { REQUESTS } from '../../workers/in-flight.js';
 import { refuseDuringDeletion } from '../leases/exclusive.js';
 import { getSigned, putSigned, type Repository } from '../repository.js';
-import { type BlobIndex, BlobIndexBuilder } from './blob-index.js';
+import type { BlobIndex } from './blob-index.js';
+import { BlobIndexBuilder } from './blob-index-builder.js';
 import { heed, isReliable, type Origin } from './trust.js';
 
 /** Later than every time at which a pack was condemned. */

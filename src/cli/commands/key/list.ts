@@ -50,15 +50,21 @@ export function keyJson(slot: KeySlot): Record<string, unknown> {
   };
 }
 
+/** The hosts that an append key may back up; of other keys, which may back up any, the machine that they are for. */
+function hostsOf({ role, host, hosts }: KeySlot): string {
+  if (role !== 'append') return host;
+  return hosts === undefined ? `any (${host})` : hosts.join(', ');
+}
+
 function keyTable(slots: readonly KeySlot[], epoch: number): Table {
   const table = new Table([' ID', 'User', 'Host', 'Created', 'Role', 'Opens with', '']);
   for (const slot of slots) {
-    const { current, name, user, host, role, opensWith } = slot;
+    const { current, name, user, role, opensWith } = slot;
     const note = slot.epoch < epoch ? 'missed a rotation' : '';
     table.add(
       `${current ? '*' : ' '}${name.slice(0, SHORT)}`,
       printable(user),
-      printable(host),
+      printable(hostsOf(slot)),
       createdAt(slot),
       role,
       opensWith,

@@ -12,7 +12,10 @@ export function definePasswd(command: Command, session: Session): void {
   command.description(DESCRIPTION);
   addNewKeyOptions(command);
   command.option('--user <user>', 'the user that the key is for from now on (default: unchanged)');
-  command.option('--host <host>', 'the machine that the key is for from now on (default: unchanged)');
+  command.option(
+    '--host <host>',
+    'the machine that the key is for from now on (default: unchanged); an append key backs up the same hosts as before',
+  );
   command.addHelpText('after', '\nExit codes: 0 changed; 1 failed; 10 no repository; 12 wrong password.');
   run(command, session, passwd);
 }
