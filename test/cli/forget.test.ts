@@ -41,7 +41,7 @@ test('without a policy, with one of zeros or a wrong one, nothing is removed', a
     [['--keep-tag', ''], /--keep-tag '' alone keeps only snapshots without tags; is a variable not set/],
     [['--keep-tag', 'b,c'], /refusing to remove the last snapshot of a group/],
     [['--unsafe-allow-remove-all'], /--unsafe-allow-remove-all needs --host, --tag, --path or --signer/],
-    [['--unsafe-allow-remove-all', '--host', ''], /needs --host, --tag or --path/],
+    [['--unsafe-allow-remove-all', '--host', ''], /needs --host, --tag, --path or --signer/],
     [['--keep-last', '1', 'latest'], /give either ids or --keep options/],
     [['0000'], /no snapshot matches "0000"/],
   ];
