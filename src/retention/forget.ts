@@ -58,7 +58,7 @@ function removesAll(remove: readonly StoredSnapshot[]): VarveError {
   return new VarveError(
     'usage',
     `refusing to remove the last snapshot of a group (${which}): the policy keeps none of its ${remove.length}, and nothing was removed; ` +
-      'keep something of each group, say with --keep-last 1, or give --unsafe-allow-remove-all together with --host, --tag or --path',
+      'keep something of each group, say with --keep-last 1, or give --unsafe-allow-remove-all together with --host, --tag, --path or --signer',
   );
 }
 

@@ -59,7 +59,7 @@ export function define(command: Command, session: Session): void {
     .option('-c, --compact', 'one line per snapshot, without paths')
     .option(
       '--unsafe-allow-remove-all',
-      'allow a policy to remove all snapshots of a group; needs --host, --tag or --path',
+      'allow a policy to remove all snapshots of a group; needs --host, --tag, --path or --signer',
     );
   addPruneOptions(command);
   run(command, session, async (context, args, options) => {
